@@ -1,0 +1,23 @@
+//! Compiles the protobuf files with protox: no protoc on the build machine.
+
+use std::{env, error::Error, path::PathBuf};
+
+const FILES: [&str; 7] = ["common", "producer", "consumer", "admin", "replica", "controller", "raft"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = FILES.map(|name| format!("proto/holdfast/v1/{name}.proto"));
+    let descriptors = protox::compile(&files, ["proto"])?;
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    // Server reflection serves this file as it is.
+    std::fs::write(out_dir.join("descriptors.bin"), prost_encode(&descriptors))?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .skip_protoc_run()
+        .compile_fds(descriptors)?;
+    Ok(())
+}
+
+fn prost_encode(descriptors: &impl prost::Message) -> Vec<u8> {
+    descriptors.encode_to_vec()
+}
