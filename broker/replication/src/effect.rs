@@ -1,0 +1,132 @@
+//! What a replica wants done: the output of [`crate::Replica::step`]. The shell executes effects in order.
+
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
+};
+
+use crate::event::{FetchPosition, LogGeneration, ProduceToken};
+
+/// What a leader tells a follower.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchReply {
+    /// Records from `from_offset` on, as many as fit; the shell reads them from its tail cache or the log. If
+    /// `from_offset` is the log end, only the high watermark is told.
+    Records {
+        /// The fetch offset that is answered.
+        from_offset: Offset,
+        /// High watermark of the leader.
+        high_watermark: Offset,
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+    },
+    /// The follower has to truncate.
+    Diverging {
+        /// Largest epoch of the leader at or below the follower's.
+        leader_epoch: LeaderEpoch,
+        /// Its end.
+        end_offset: Offset,
+    },
+    /// The fetch is refused.
+    Failed(ErrorCode),
+}
+
+/// Answer to a produce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Produced {
+    /// Offset of the batch's first record; of its first appearance for a duplicate.
+    pub base_offset: Offset,
+    /// Log start offset at the time of the answer.
+    pub log_start_offset: Offset,
+    /// Leader epoch of the acknowledgement.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Leader: write the produce's batch with this offset and epoch, and make it durable. Then `LogFlushed`.
+    AppendProduced {
+        /// Which batch: the bytes are with the shell.
+        token: ProduceToken,
+        /// Offset of its first record.
+        base_offset: Offset,
+        /// Epoch to write into it.
+        leader_epoch: LeaderEpoch,
+        /// To be given back in `LogFlushed`.
+        generation: LogGeneration,
+    },
+    /// Follower: write the batches of the fetch response in hand, as they are, and make them durable.
+    AppendFetched {
+        /// Log end offset after it.
+        end_offset: Offset,
+        /// To be given back in `LogFlushed`.
+        generation: LogGeneration,
+    },
+    /// Cut the log: remove everything at and above `to`, durably. Appends that follow belong to `generation`.
+    Truncate {
+        /// The new log end offset.
+        to: Offset,
+        /// The new generation.
+        generation: LogGeneration,
+    },
+    /// Drop the whole log and start again empty at `at`: the leader holds nothing older.
+    StartOver {
+        /// The new log start and log end offset.
+        at: Offset,
+        /// The new generation.
+        generation: LogGeneration,
+    },
+    /// A leadership began: note in the leader-epoch checkpoint, durably, where it starts.
+    BeginEpoch {
+        /// The epoch.
+        leader_epoch: LeaderEpoch,
+        /// Its start: the log end offset at that moment.
+        start_offset: Offset,
+    },
+    /// Follower: tell the leader our position; answered by `FetchResponse` when `wants_records`.
+    SendFetch {
+        /// The leader.
+        to: BrokerId,
+        /// Where we stand.
+        position: FetchPosition,
+    },
+    /// Leader: answer a follower's fetch.
+    ReplyFetch {
+        /// The follower.
+        to: BrokerId,
+        /// Epoch of this leadership.
+        leader_epoch: LeaderEpoch,
+        /// The answer.
+        reply: FetchReply,
+    },
+    /// Answer a produce. Emitted in the step in which its durability condition came true, never earlier.
+    CompleteProduce {
+        /// Which one.
+        token: ProduceToken,
+        /// Where it stands, or why it failed.
+        result: Result<Produced, ErrorCode>,
+    },
+    /// Leader: ask the controller for another ISR.
+    ProposeIsr {
+        /// Epoch of this leadership.
+        leader_epoch: LeaderEpoch,
+        /// Partition epoch that the change starts from.
+        partition_epoch: PartitionEpoch,
+        /// The whole new ISR with the broker epochs under which members caught up (KIP-903); the leader's own is
+        /// filled in by the shell.
+        new_isr: Vec<(BrokerId, Option<BrokerEpoch>)>,
+    },
+    /// Consumers may read up to here.
+    HighWatermarkAdvanced {
+        /// The high watermark.
+        high_watermark: Offset,
+    },
+    /// The role changed; waiting consumer fetches have to be looked at again.
+    RoleChanged,
+    /// This replica must serve no more; the reason is for the log.
+    Halt {
+        /// Why.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,201 @@
+//! What happens to a replica: the input of [`crate::Replica::step`].
+
+use crate::producer::ProducerTable;
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence},
+};
+
+/// Names one waiting produce of this replica; chosen by the shell, unique while it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProduceToken(pub u64);
+
+/// When a produce is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// acks=0: never.
+    None,
+    /// acks=1: when the leader has it, in the sense of the topic's flush policy.
+    Leader,
+    /// acks=all: when the high watermark has passed it.
+    All,
+}
+
+/// What the core needs to know of a record batch. The bytes stay in the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchInfo {
+    /// Number of records, at least 1.
+    pub record_count: u32,
+    /// Size of the whole batch in bytes.
+    pub size_bytes: u32,
+    /// Producer, or [`ProducerId::NONE`] without idempotence.
+    pub producer_id: ProducerId,
+    /// Epoch of the producer.
+    pub producer_epoch: ProducerEpoch,
+    /// Sequence of the first record.
+    pub base_sequence: Sequence,
+}
+
+/// A batch that has its place: as a follower receives it, or as it is found in the log at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedBatch {
+    /// Offset of the first record.
+    pub base_offset: Offset,
+    /// Epoch of the leader that gave it this offset.
+    pub leader_epoch: LeaderEpoch,
+    /// The batch.
+    pub info: BatchInfo,
+}
+
+/// State of the partition as the controller committed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The leader, if there is one.
+    pub leader: Option<BrokerId>,
+    /// Epoch of that leadership.
+    pub leader_epoch: LeaderEpoch,
+    /// Counts the changes of this state.
+    pub partition_epoch: PartitionEpoch,
+    /// Assigned replicas.
+    pub replicas: Vec<BrokerId>,
+    /// In-sync replicas.
+    pub isr: Vec<BrokerId>,
+    /// Effective min.insync.replicas: never above the number of assigned replicas.
+    pub min_insync_replicas: u32,
+    /// What counts towards the high watermark.
+    pub flush_policy: FlushPolicy,
+}
+
+/// What counts towards the high watermark (topic key `flush.policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlushPolicy {
+    /// The flushed end: fsync before the ack. The default.
+    #[default]
+    Ack,
+    /// The appended end, as in Kafka: a power loss everywhere can lose acknowledged records.
+    Interval,
+}
+
+/// Where a follower stands, as its fetch says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchPosition {
+    /// Leader epoch that the follower follows.
+    pub leader_epoch: LeaderEpoch,
+    /// Its log end offset.
+    pub fetch_offset: Offset,
+    /// Its durable end.
+    pub flushed_offset: Offset,
+    /// Leader epoch of its last record; `None` if its log is empty.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// True if it asks for one answer; false if it only tells its durable end.
+    pub wants_records: bool,
+}
+
+/// What a leader answered to this follower's fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchOutcome {
+    /// Whole batches from the fetch offset on; none if only the high watermark moved.
+    Records {
+        /// The batches, contiguous, the first at the offset that was asked for.
+        batches: Vec<PlacedBatch>,
+        /// High watermark of the leader.
+        high_watermark: Offset,
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+    },
+    /// This log departs from the leader's: the leader's largest epoch at or below ours, and where it ends.
+    Diverging {
+        /// That epoch.
+        leader_epoch: LeaderEpoch,
+        /// Its end in the leader's log.
+        end_offset: Offset,
+    },
+    /// The fetch offset lies below the leader's log start: everything has to be copied from there.
+    OutOfRange {
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+    },
+    /// An error, or no answer at all.
+    Failed(ErrorCode),
+}
+
+/// Something that happened. Every event is given with the time at which it is handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The controller committed a state of this partition.
+    AssignmentChanged(Assignment),
+    /// A producer's batch, checked by the edge (size, CRC, format).
+    Produce {
+        /// Names the produce in later effects.
+        token: ProduceToken,
+        /// When to answer.
+        acks: Acks,
+        /// Leader epoch that the client believes current.
+        leader_epoch: Option<LeaderEpoch>,
+        /// The batch.
+        batch: BatchInfo,
+        /// How long the answer may wait, ms.
+        timeout_ms: u64,
+    },
+    /// A follower told its position.
+    ReplicaFetch {
+        /// The follower.
+        from: BrokerId,
+        /// Its broker's epoch.
+        broker_epoch: BrokerEpoch,
+        /// Where it stands.
+        position: FetchPosition,
+    },
+    /// The connection of a follower's fetch stream ended: forget its parked fetch.
+    ReplicaDisconnected {
+        /// The follower.
+        from: BrokerId,
+    },
+    /// The leader answered this follower's fetch.
+    FetchResponse {
+        /// The leader that answered.
+        from: BrokerId,
+        /// Epoch of its leadership.
+        leader_epoch: LeaderEpoch,
+        /// The answer.
+        outcome: FetchOutcome,
+    },
+    /// The log is durable up to `offset`. Carries the generation of the appends, see [`crate::Effect::Append`].
+    LogFlushed {
+        /// Generation of the log that the flush belongs to: one offset can be written twice.
+        generation: LogGeneration,
+        /// The durable end.
+        offset: Offset,
+    },
+    /// A truncation (or a start over) is done and durable; the producers are those of the log that is left.
+    Truncated {
+        /// Generation that the truncation began.
+        generation: LogGeneration,
+        /// Rebuilt from the log by the shell.
+        producers: ProducerTable,
+    },
+    /// The log start offset moved (retention).
+    LogStartChanged {
+        /// The new log start offset.
+        offset: Offset,
+    },
+    /// A write or fsync of this replica's log failed: final.
+    StorageFailed,
+    /// The controller answered a proposal.
+    IsrProposalResult {
+        /// Leader epoch of the proposal.
+        leader_epoch: LeaderEpoch,
+        /// Partition epoch that the proposal started from.
+        partition_epoch: PartitionEpoch,
+        /// The committed state, or why not.
+        result: Result<Assignment, ErrorCode>,
+    },
+    /// The broker's lease on its session ended: it may have been fenced without knowing.
+    SessionLost,
+    /// Time passed.
+    Tick,
+}
+
+/// Counts the truncations of a log: a flush reported for an older generation says nothing of what stands there now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogGeneration(pub u64);
