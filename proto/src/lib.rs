@@ -5,6 +5,7 @@
 //! - [`batch`]: Kafka's record batch v2, byte for byte.
 //! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status.
 
+pub mod batch;
 pub mod error;
 pub mod ids;
 

@@ -1,0 +1,124 @@
+//! What can be wrong with a record batch.
+
+use super::Compression;
+use crate::error::ErrorCode;
+
+/// A record batch that cannot be built, taken or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bytes end before what they announce.
+    #[error("the record batch is cut short: it needs {needed} bytes, {have} are there")]
+    Truncated {
+        /// Bytes that are needed, as far as known.
+        needed: usize,
+        /// Bytes that are there.
+        have: usize,
+    },
+    /// Not the layout that Holdfast speaks.
+    #[error("the record batch has magic {0}; only magic 2 is supported, so use a client of Kafka 0.11 or later")]
+    UnsupportedMagic(i8),
+    /// A header field holds what it never may.
+    #[error("the record batch's {field} is {value}, which is out of range")]
+    FieldOutOfRange {
+        /// Kafka's name of the field.
+        field: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// Compression bits without a meaning.
+    #[error("the record batch has compression type {0}; known are 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd")]
+    UnsupportedCompression(u8),
+    /// A name of a compression that does not exist.
+    #[error("no compression is called `{0}`; known are none, gzip, snappy, lz4 and zstd")]
+    UnknownCompressionName(String),
+    /// Damaged on the way or on disk.
+    #[error("the record batch's checksum is {computed:#010x}, but it says {stored:#010x}: its bytes are damaged")]
+    CrcMismatch {
+        /// What the header says.
+        stored: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// Larger than allowed.
+    #[error("the record batch has {size} bytes, at most {max} are allowed")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// A produce request carries more than one batch, or garbage behind it.
+    #[error("{0} bytes follow the record batch; one request carries exactly one batch")]
+    TrailingBytes(usize),
+    /// The batch is well formed, but a producer may not send it.
+    #[error("a producer may not send {0}")]
+    NotForProducers(&'static str),
+    /// A batch without records.
+    #[error("the record batch holds no records")]
+    Empty,
+    /// The record count does not fit the offsets that the batch takes up.
+    #[error("the record batch says {record_count} records, but its last offset delta is {last_offset_delta}")]
+    RecordCount {
+        /// Records as the header says.
+        record_count: u32,
+        /// Last offset delta as the header says.
+        last_offset_delta: u32,
+    },
+    /// A record inside breaks the format.
+    #[error("record {index} of the batch is malformed: {reason}")]
+    MalformedRecord {
+        /// Index of the record in the batch, from 0.
+        index: u32,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The records do not end where the batch ends.
+    #[error("the batch's {0} records are followed by further bytes")]
+    TrailingRecords(u32),
+    /// The compressed records are damaged.
+    #[error("the {compression} data of the record batch is malformed: {reason}")]
+    Decompress {
+        /// The codec.
+        compression: Compression,
+        /// What the codec said.
+        reason: String,
+    },
+    /// The records grow past the limit when decompressed.
+    #[error("the record batch has more than {max} bytes when decompressed")]
+    DecompressedTooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The codec refused to compress.
+    #[error("the records could not be compressed with {compression}: {reason}")]
+    Compress {
+        /// The codec.
+        compression: Compression,
+        /// What the codec said.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The error that travels for it.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            // Damage on the way: the same records may pass when sent again.
+            Self::Truncated { .. }
+            | Self::CrcMismatch { .. }
+            | Self::Decompress { .. }
+            | Self::MalformedRecord { .. }
+            | Self::TrailingRecords(_) => ErrorCode::CorruptMessage,
+            // The sender made it so: sending it again does not help.
+            Self::UnsupportedMagic(_)
+            | Self::FieldOutOfRange { .. }
+            | Self::TrailingBytes(_)
+            | Self::NotForProducers(_)
+            | Self::Empty
+            | Self::RecordCount { .. }
+            | Self::Compress { .. } => ErrorCode::InvalidRecord,
+            Self::UnsupportedCompression(_) | Self::UnknownCompressionName(_) => ErrorCode::UnsupportedCompressionType,
+            Self::TooLarge { .. } | Self::DecompressedTooLarge { .. } => ErrorCode::MessageTooLarge,
+        }
+    }
+}
