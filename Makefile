@@ -1,0 +1,63 @@
+# Everything a developer runs. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Shared by every clone on a machine, so that RocksDB compiles once.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/holdfast/target
+CARGO := cargo
+# One profile for programs, tests and benches (see Cargo.toml).
+PROFILE := --release --locked
+BIN := $(CARGO_TARGET_DIR)/release
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# Debian packages that a bare Debian 12 with Rust lacks: a C++ compiler and libclang for RocksDB.
+PACKAGES := build-essential libclang-dev clang ca-certificates
+# And for the peers' benchmarks alone.
+PEER_PACKAGES := default-jre-headless maven golang-go
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: deps
+deps: ## install what the build needs (Debian; as root), or say what is missing
+	@scripts/deps.sh $(PACKAGES)
+
+.PHONY: build
+build: deps ## build the three programs
+	$(CARGO) build $(PROFILE) --bins
+
+.PHONY: demo
+demo: build ## a cluster, real input, four kills, and a report of what was lost (INPUT=path)
+	@$(BIN)/holdfast demo $(if $(INPUT),--input "$(INPUT)")
+
+.PHONY: test
+test: build ## all tests but the peers' benchmarks; under 30 minutes from a warm build
+	HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) --workspace
+
+.PHONY: lint
+lint: deps ## formatting and clippy; changes nothing
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+
+.PHONY: verify
+verify: lint test ## what has to be green: format, clippy, tidy, tests; changes nothing
+
+.PHONY: fix
+fix: ## format, and apply clippy's own fixes
+	$(CARGO) fmt --all
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets --fix --allow-dirty --allow-staged
+
+.PHONY: bench
+bench: build ## throughput, latency and fail-over of a cluster on loopback
+	@BIN=$(BIN) tests/bench.sh
+
+.PHONY: bench-peers
+bench-peers: build ## the same beside a real Kafka, in one run, as ratios (needs Java and Maven)
+	@scripts/deps.sh $(PEER_PACKAGES)
+	@BIN=$(BIN) tests/peers/compare.sh
+
+.PHONY: clean-run
+clean-run: ## stop a local cluster and remove its data; the build stays
+	@if [ -x $(BIN)/holdfast ]; then $(BIN)/holdfast dev down --wipe; fi
