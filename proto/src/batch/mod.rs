@@ -20,12 +20,22 @@
 //!
 //! Failure: every problem is an [`Error`]; [`Error::code`] tells the number that travels.
 
+mod builder;
+mod codec;
 mod compression;
+mod decode;
 mod error;
 mod frame;
 mod header;
+mod record;
+mod stamp;
+mod varint;
 
+pub use builder::BatchBuilder;
 pub use compression::Compression;
+pub use decode::{DecodeLimits, Records, decode};
 pub use error::Error;
 pub use frame::{Split, set_base_offset_and_epoch, split, validate_produce, verify_crc};
 pub use header::{Attributes, BatchHeader, TimestampType};
+pub use record::{Header, Record, RecordRef};
+pub use stamp::{ProducerStamp, restamp};

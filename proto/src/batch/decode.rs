@@ -1,0 +1,185 @@
+//! Reads the records of a batch.
+//!
+//! Place: consumers, and the broker where it must see single records (plain reads, compaction).
+//!
+//! Invariants:
+//! 1. Offsets come out strictly increasing and within the header's range; anything else is malformed.
+//! 2. Nothing is copied from an uncompressed batch; a compressed one is decompressed once.
+//! 3. Memory: at most [`DecodeLimits::max_decompressed_bytes`] for the decompressed form, and for [`decode`] a bounded
+//!    multiple of it for the records, since the shortest record has 7 bytes.
+
+use bytes::{Buf, Bytes};
+
+use super::{
+    BatchHeader, Compression, Error, Header, Record, TimestampType, codec, frame::verify_crc, header::at, varint,
+};
+use crate::ids::TimestampMs;
+
+/// Bytes of the shortest record: its length, attributes, two deltas, two lengths and the header count.
+const MIN_RECORD_SIZE: usize = 7;
+/// Bytes of the shortest header: two lengths.
+const MIN_HEADER_SIZE: usize = 2;
+
+/// How much a batch may ask of who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Most bytes of the records when decompressed. Too low: honest batches cannot be read. Too high: a small hostile
+    /// batch takes that much memory. Codecs need up to 8 MiB more for their windows. Default 64 MiB.
+    pub max_decompressed_bytes: usize,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { max_decompressed_bytes: 64 << 20 }
+    }
+}
+
+/// All records of one batch, after its checksum was checked. Bytes behind the batch do not matter.
+pub fn decode(batch: Bytes, limits: &DecodeLimits) -> Result<Vec<Record>, Error> {
+    let records = Records::new(batch, limits)?;
+    let mut decoded = Vec::with_capacity(records.size_hint().0);
+    for record in records {
+        decoded.push(record?);
+    }
+    Ok(decoded)
+}
+
+/// The records of one batch, one by one. Ends after the first error.
+#[derive(Debug)]
+pub struct Records {
+    header: BatchHeader,
+    /// The records that are not read yet, uncompressed.
+    rest: Bytes,
+    /// Records read so far.
+    index: u32,
+    /// Offset delta that the next record has at least.
+    next_offset_delta: u32,
+    failed: bool,
+}
+
+impl Records {
+    /// Checks the checksum and decompresses. Bytes behind the batch do not matter.
+    pub fn new(mut batch: Bytes, limits: &DecodeLimits) -> Result<Self, Error> {
+        verify_crc(&batch)?;
+        let header = BatchHeader::parse(&batch)?;
+        batch.truncate(header.size_bytes);
+        batch.advance(at::RECORDS);
+        let rest = match header.compression() {
+            Compression::None => batch,
+            // Kafka's compaction leaves batches without records, whose body is empty.
+            _ if header.record_count == 0 && batch.is_empty() => batch,
+            compression => codec::decompress(compression, &batch, limits.max_decompressed_bytes)?.into(),
+        };
+        Ok(Self { header, rest, index: 0, next_offset_delta: 0, failed: false })
+    }
+
+    /// Header of the batch.
+    pub const fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    fn read(&mut self) -> Result<Record, &'static str> {
+        let length = read_length(&mut self.rest)?.ok_or("its length is negative")?;
+        if length > self.rest.len() {
+            return Err("it ends after its batch");
+        }
+        let mut body = self.rest.split_to(length);
+        if body.is_empty() {
+            return Err("it has no attributes");
+        }
+        let _attributes = body.split_to(1); // none are defined
+        let timestamp_delta = read_long(&mut body)?;
+        let offset_delta = u32::try_from(read_int(&mut body)?).map_err(|_| "its offset delta is negative")?;
+        if offset_delta < self.next_offset_delta {
+            return Err("its offset does not follow the one before it");
+        }
+        if offset_delta > self.header.last_offset_delta {
+            return Err("its offset is past the batch's last one");
+        }
+        let timestamp = match self.header.timestamp_type() {
+            TimestampType::CreateTime => TimestampMs(
+                self.header.base_timestamp.0.checked_add(timestamp_delta).ok_or("its timestamp is out of range")?,
+            ),
+            TimestampType::LogAppendTime => self.header.max_timestamp,
+        };
+        let key = read_bytes(&mut body)?;
+        let value = read_bytes(&mut body)?;
+        let headers = read_headers(&mut body)?;
+        if !body.is_empty() {
+            return Err("bytes follow its headers");
+        }
+        self.next_offset_delta = offset_delta + 1;
+        Ok(Record { offset: self.header.base_offset.plus(offset_delta.into()), timestamp, key, value, headers })
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        if self.index == self.header.record_count {
+            if self.rest.is_empty() {
+                return None;
+            }
+            self.failed = true;
+            return Some(Err(Error::TrailingRecords(self.header.record_count)));
+        }
+        let record = self.read().map_err(|reason| Error::MalformedRecord { index: self.index, reason });
+        self.failed = record.is_err();
+        self.index += 1;
+        Some(record)
+    }
+
+    /// The lower bound is what the header says, as far as the bytes can hold so many; a malformed batch has fewer.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let announced = (self.header.record_count - self.index) as usize;
+        (announced.min(self.rest.len() / MIN_RECORD_SIZE), None)
+    }
+}
+
+impl std::iter::FusedIterator for Records {}
+
+fn read_headers(body: &mut Bytes) -> Result<Vec<Header>, &'static str> {
+    let count = usize::try_from(read_int(body)?).map_err(|_| "its header count is negative")?;
+    if count > body.len() / MIN_HEADER_SIZE {
+        return Err("it has more headers than bytes for them");
+    }
+    let mut headers = Vec::with_capacity(count);
+    for _ in 0..count {
+        let key = read_bytes(body)?.ok_or("a header has no key")?;
+        let value = read_bytes(body)?;
+        headers.push(Header { key: String::from_utf8_lossy(&key).into_owned(), value });
+    }
+    Ok(headers)
+}
+
+/// Bytes with their length before them; `None` for a length of -1.
+fn read_bytes(body: &mut Bytes) -> Result<Option<Bytes>, &'static str> {
+    match read_length(body)? {
+        None => Ok(None),
+        Some(length) if length <= body.len() => Ok(Some(body.split_to(length))),
+        Some(_) => Err("a field ends after its record"),
+    }
+}
+
+fn read_length(bytes: &mut Bytes) -> Result<Option<usize>, &'static str> {
+    match read_int(bytes)? {
+        -1 => Ok(None),
+        length => usize::try_from(length).map(Some).map_err(|_| "a length is negative"),
+    }
+}
+
+fn read_int(bytes: &mut Bytes) -> Result<i32, &'static str> {
+    let (value, size) = varint::read_int(bytes).ok_or("a number is cut short or too long")?;
+    bytes.advance(size);
+    Ok(value)
+}
+
+fn read_long(bytes: &mut Bytes) -> Result<i64, &'static str> {
+    let (value, size) = varint::read_long(bytes).ok_or("a number is cut short or too long")?;
+    bytes.advance(size);
+    Ok(value)
+}
