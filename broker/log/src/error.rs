@@ -1,0 +1,153 @@
+//! What can go wrong with logs and data folders.
+//!
+//! Errors are cloneable, because the first storage error of a data folder answers every later operation on it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use holdfast_proto::{
+    batch,
+    ids::{BrokerId, ClusterId, Offset, TopicId},
+};
+
+/// A log, or a data folder, that cannot do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed. From a write or fsync it is final: the data folder is latched, see [`crate::Disk`].
+    #[error("{doing} {path}: {source}")]
+    Io {
+        /// What was being done, as in "cannot write".
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The file system is full. Final, like every failed write; keep a reserve with [`crate::DataDir::free_bytes`].
+    #[error("the disk is full: cannot write {path}; free space, or lower the retention")]
+    DiskFull {
+        /// The file that could not grow.
+        path: PathBuf,
+    },
+    /// Bytes that were durable are gone or changed. The log is left as it is: set it aside and copy it from a peer.
+    #[error(
+        "{path} is damaged at offset {at} (byte {position}): {reason}; set the replica aside and copy it from a peer"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// First offset that is affected.
+        at: Offset,
+        /// Where in the file the damage begins.
+        position: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The offset lies outside the log.
+    #[error("offset {offset} is out of range: the log holds {log_start} to {log_end} (exclusive)")]
+    OffsetOutOfRange {
+        /// What was asked for.
+        offset: Offset,
+        /// Log start offset.
+        log_start: Offset,
+        /// Log end offset.
+        log_end: Offset,
+    },
+    /// A truncation would cut a batch in two. Epochs end at batch borders, so the request is wrong.
+    #[error("cannot truncate to offset {to}: it lies inside the batch {base} to {next} (exclusive)")]
+    InsideBatch {
+        /// The offset asked for.
+        to: Offset,
+        /// First offset of the batch.
+        base: Offset,
+        /// Offset after the batch.
+        next: Offset,
+    },
+    /// Bytes that were to be appended are not whole batches.
+    #[error("cannot append: {0}")]
+    BadBatch(#[from] batch::Error),
+    /// The folder holds the log of another topic: a topic of the same name was deleted and created again.
+    #[error("{path} holds the log of topic id {found}, not of {expected}")]
+    OtherTopic {
+        /// The partition's folder.
+        path: PathBuf,
+        /// Topic id on disk.
+        found: TopicId,
+        /// Topic id that was asked for.
+        expected: TopicId,
+    },
+    /// The data folder belongs to another cluster.
+    #[error("{path} belongs to cluster {found}, not to {expected}: check data_dir and cluster_id")]
+    OtherCluster {
+        /// The data folder.
+        path: PathBuf,
+        /// Cluster id on disk.
+        found: ClusterId,
+        /// Cluster id that was asked for.
+        expected: ClusterId,
+    },
+    /// The data folder belongs to another broker.
+    #[error("{path} belongs to broker {found}, not to broker {expected}: check data_dir and broker_id")]
+    OtherBroker {
+        /// The data folder.
+        path: PathBuf,
+        /// Broker id on disk.
+        found: BrokerId,
+        /// Broker id that was asked for.
+        expected: BrokerId,
+    },
+    /// Another process holds the data folder.
+    #[error("{path} is in use by another process: two brokers cannot share a data_dir")]
+    Locked {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// The data folder, or a file of it, is not what Holdfast writes. Nothing was changed.
+    #[error("{path} is not usable: {reason}")]
+    BadFolder {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A setting is out of range.
+    #[error("{setting} is {value}, it must be {range}")]
+    BadConfig {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: u64,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// More bytes wait for the disk than allowed; nothing was taken.
+    #[error("{in_flight} bytes wait for the disk, at most {limit} may")]
+    Overloaded {
+        /// Bytes that wait.
+        in_flight: usize,
+        /// The limit, [`crate::WriterConfig::max_in_flight_bytes`].
+        limit: usize,
+    },
+    /// The log was closed before.
+    #[error("the log is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Wraps what a system call said.
+    pub(crate) fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Self::DiskFull { path: path.to_owned() };
+        }
+        Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
+    }
+
+    /// True for damage of durable bytes.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
