@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The state machine of the controller quorum. Pure: no IO, no clock, no randomness, no await.
+//!
+//! ```text
+//!  active controller ── Command ──▶ Raft log ──▶ every controller: apply_command(&mut Image, index, command)
+//!                                                     decide: Image + Command ──▶ records + response
+//!                                                     Image::apply(record)
+//!                                   brokers ◀── records of the index ──┘          (the same Image, the same apply)
+//! ```
+//!
+//! - [`command`]: what can be decided, and the answers. [`record`]: what the state is made of. [`image`]: the state.
+//! - [`config`]: settings of topics. [`limits`]: how much of anything. [`status`]: how well the partitions are.
+
+pub mod command;
+pub mod config;
+pub mod image;
+pub mod limits;
+pub mod record;
+pub mod status;
+
+pub use command::{
+    AlterPartition, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, Outcome, RegisterBroker, Rejection,
+    Response,
+};
+pub use config::TopicConfig;
+pub use image::{Image, Topic};
+pub use record::{BrokerRegistration, PartitionState, Record};

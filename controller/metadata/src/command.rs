@@ -1,0 +1,301 @@
+//! What the controllers agree to do: the entries of their log, and the answers.
+//!
+//! A command carries everything that is not in the [`crate::Image`]: random ids and the liveness of sessions are
+//! chosen by the active controller that proposes it. Commands are stored as JSON in the log; a field added later needs
+//! `#[serde(default)]` with the meaning of the time before it.
+
+use std::{collections::BTreeMap, fmt};
+
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{
+        BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex,
+        ProducerId, TopicId, TopicPartition,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use crate::record::{PartitionState, Record};
+
+/// Something to decide. [`crate::apply_command`] says what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Gives the cluster its id, once and for all. Idempotent.
+    FormCluster {
+        /// The id, random.
+        cluster_id: ClusterId,
+    },
+    /// Registers one start of a broker, fenced.
+    RegisterBroker(RegisterBroker),
+    /// The broker's session ended: it leaves every ISR, and its leaderships end. Idempotent.
+    FenceBroker {
+        /// The broker.
+        broker_id: BrokerId,
+        /// The registration that is meant; an older one is refused, so that a late fencing hits no newer start.
+        broker_epoch: BrokerEpoch,
+    },
+    /// The broker is ready: it may lead and join ISRs. Idempotent.
+    UnfenceBroker {
+        /// The broker.
+        broker_id: BrokerId,
+        /// The registration that is meant.
+        broker_epoch: BrokerEpoch,
+    },
+    /// The broker wants to leave: its leaders move away, and it leaves every ISR that can spare it. May be repeated to
+    /// learn how far the leave is. Lasts until the broker registers again.
+    BeginControlledShutdown {
+        /// The broker.
+        broker_id: BrokerId,
+        /// The registration that is meant.
+        broker_epoch: BrokerEpoch,
+    },
+    /// Forgets a broker that is fenced and has no replica.
+    UnregisterBroker {
+        /// The broker.
+        broker_id: BrokerId,
+    },
+    /// Creates a topic with its partitions and elects their leaders. Idempotent for one topic id.
+    CreateTopic(CreateTopic),
+    /// Deletes a topic for good; its id is never given again. Idempotent.
+    DeleteTopic {
+        /// The topic.
+        topic_id: TopicId,
+    },
+    /// Changes settings of a topic, or adds partitions.
+    AlterTopic(AlterTopic),
+    /// ISR changes that a leader proposes (KIP-497).
+    AlterPartition(AlterPartition),
+    /// Gives leadership back to the preferred replicas, where they are in sync.
+    ElectLeaders {
+        /// Which partitions; empty: all.
+        #[serde(default)]
+        partitions: Vec<TopicPartition>,
+    },
+    /// Gives the broker a block of producer ids that nobody else has.
+    AllocateProducerIds {
+        /// The broker.
+        broker_id: BrokerId,
+        /// Its registration.
+        broker_epoch: BrokerEpoch,
+    },
+}
+
+/// See [`Command::RegisterBroker`]. The fields are those of [`crate::record::BrokerRegistration`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterBroker {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// Names this start of the process, random; the same one again is the same registration.
+    pub incarnation_id: IncarnationId,
+    /// Names the data folder.
+    pub directory_id: DirectoryId,
+    /// Starts on this data folder, this one included, from 1.
+    pub boot_counter: u64,
+    /// Address for clients, `host:port`.
+    pub client_address: String,
+    /// Address for other nodes, `host:port`.
+    pub peer_address: String,
+    /// Rack or zone.
+    #[serde(default)]
+    pub rack: Option<String>,
+    /// True if the active controller still holds a live session of another incarnation of this id; the registration is
+    /// then refused with DUPLICATE_BROKER_REGISTRATION. To be false as soon as that session's connection is gone, or a
+    /// restarted broker would wait for a timeout.
+    #[serde(default)]
+    pub old_session_alive: bool,
+}
+
+/// See [`Command::CreateTopic`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateTopic {
+    /// The name.
+    pub name: String,
+    /// The id, random, chosen by the proposer.
+    pub topic_id: TopicId,
+    /// Number of partitions, at least 1. The cluster's default is filled in by the proposer.
+    pub partition_count: u32,
+    /// Number of replicas, at least 1. The cluster's default is filled in by the proposer.
+    pub replication_factor: u32,
+    /// Settings that differ from the defaults.
+    #[serde(default)]
+    pub configs: BTreeMap<String, String>,
+}
+
+/// See [`Command::AlterTopic`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterTopic {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// Settings to change; `None` goes back to the default. Others stay.
+    #[serde(default)]
+    pub configs: BTreeMap<String, Option<String>>,
+    /// New number of partitions, more than now; `None`: unchanged.
+    #[serde(default)]
+    pub partition_count: Option<u32>,
+}
+
+/// See [`Command::AlterPartition`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterPartition {
+    /// The broker that proposes; has to lead the partitions.
+    pub broker_id: BrokerId,
+    /// Its registration.
+    pub broker_epoch: BrokerEpoch,
+    /// The changes, each decided alone; at most [`crate::limits::MAX_ISR_CHANGES`].
+    pub changes: Vec<IsrChange>,
+}
+
+/// One ISR change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsrChange {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// Epoch of the proposer's leadership.
+    pub leader_epoch: LeaderEpoch,
+    /// Partition epoch that the change starts from.
+    pub partition_epoch: PartitionEpoch,
+    /// The whole new ISR, in any order.
+    pub new_isr: Vec<IsrMember>,
+}
+
+/// A proposed member of an ISR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsrMember {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// The registration under which it caught up (KIP-903).
+    pub broker_epoch: BrokerEpoch,
+}
+
+/// Answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// To [`Command::FormCluster`].
+    ClusterFormed,
+    /// To [`Command::RegisterBroker`].
+    BrokerRegistered {
+        /// Epoch of the registration.
+        broker_epoch: BrokerEpoch,
+    },
+    /// To [`Command::FenceBroker`].
+    BrokerFenced,
+    /// To [`Command::UnfenceBroker`].
+    BrokerUnfenced,
+    /// To [`Command::BeginControlledShutdown`].
+    ControlledShutdown {
+        /// Partitions that the broker still leads, because no other in-sync replica stays.
+        remaining_leaders: u32,
+    },
+    /// To [`Command::UnregisterBroker`].
+    BrokerUnregistered,
+    /// To [`Command::CreateTopic`].
+    TopicCreated {
+        /// The id.
+        topic_id: TopicId,
+        /// The partitions by index.
+        partitions: Vec<PartitionState>,
+        /// What is allowed but risky, a sentence each.
+        warnings: Vec<String>,
+    },
+    /// To [`Command::DeleteTopic`].
+    TopicDeleted,
+    /// To [`Command::AlterTopic`].
+    TopicAltered {
+        /// What is allowed but risky, a sentence each.
+        warnings: Vec<String>,
+    },
+    /// To [`Command::AlterPartition`].
+    PartitionsAltered {
+        /// One result a change, in their order. A state is told only for a change that was accepted: a leader has to
+        /// learn anything else from the stream of records, together with the settings that belong to it.
+        results: Vec<Result<PartitionState, Rejection>>,
+    },
+    /// To [`Command::ElectLeaders`].
+    LeadersElected {
+        /// Number of partitions whose leader changed.
+        elected: u32,
+    },
+    /// To [`Command::AllocateProducerIds`].
+    ProducerIds {
+        /// First id of the block.
+        first_producer_id: ProducerId,
+        /// Number of ids in it.
+        count: u32,
+    },
+}
+
+/// Why a command, or one change in it, was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Rejection {
+    /// The error that travels.
+    #[serde(with = "code_as_number")]
+    pub code: ErrorCode,
+    /// For people: what is wrong, and with which values.
+    pub message: String,
+}
+
+impl Rejection {
+    /// A rejection.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The changes, applied together; none if the command was refused or changed nothing.
+    pub records: Vec<Record>,
+    /// The answer.
+    pub result: Result<Response, Rejection>,
+}
+
+impl fmt::Display for Command {
+    /// One line for logs: what, and for whom.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FormCluster { cluster_id } => write!(f, "form cluster {cluster_id}"),
+            Self::RegisterBroker(c) => {
+                write!(f, "register broker {}, directory {}, boot {}", c.broker_id, c.directory_id, c.boot_counter)
+            }
+            Self::FenceBroker { broker_id, broker_epoch } => {
+                write!(f, "fence broker {broker_id}, broker epoch {broker_epoch}")
+            }
+            Self::UnfenceBroker { broker_id, broker_epoch } => {
+                write!(f, "unfence broker {broker_id}, broker epoch {broker_epoch}")
+            }
+            Self::BeginControlledShutdown { broker_id, broker_epoch } => {
+                write!(f, "begin shutdown of broker {broker_id}, broker epoch {broker_epoch}")
+            }
+            Self::UnregisterBroker { broker_id } => write!(f, "unregister broker {broker_id}"),
+            Self::CreateTopic(c) => write!(f, "create topic {} {}", c.name, c.topic_id),
+            Self::DeleteTopic { topic_id } => write!(f, "delete topic {topic_id}"),
+            Self::AlterTopic(c) => write!(f, "alter topic {}", c.topic_id),
+            Self::AlterPartition(c) => write!(f, "alter {} partitions of leader {}", c.changes.len(), c.broker_id),
+            Self::ElectLeaders { partitions } if partitions.is_empty() => f.write_str("elect all preferred leaders"),
+            Self::ElectLeaders { partitions } => write!(f, "elect {} preferred leaders", partitions.len()),
+            Self::AllocateProducerIds { broker_id, .. } => write!(f, "allocate producer ids for broker {broker_id}"),
+        }
+    }
+}
+
+/// An error code is stored as its number.
+mod code_as_number {
+    use holdfast_proto::error::ErrorCode;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
+    pub(super) fn serialize<S: Serializer>(code: &ErrorCode, serializer: S) -> Result<S::Ok, S::Error> {
+        code.number().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ErrorCode, D::Error> {
+        let number = i32::deserialize(deserializer)?;
+        ErrorCode::from_number(number).ok_or_else(|| D::Error::custom(format!("no error has the number {number}")))
+    }
+}

@@ -1,0 +1,407 @@
+//! The state of the cluster at one metadata index: the same on every controller, and on every broker that has applied
+//! the records up to it.
+//!
+//! Changed by records alone, see [`Image::apply`]. A copy is cheap (topics are shared until they change), so that a
+//! node can hand an unchanging image to its readers. Records that do not fit, as those of another stream, are refused
+//! with [`Error`] and change nothing: a broker then asks for a snapshot, a controller must stop.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, ProducerId, TopicId,
+    TopicPartition,
+};
+
+use crate::{
+    config::TopicConfig,
+    record::{BrokerRegistration, PartitionState, Record},
+};
+
+/// The cluster's state. See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    cluster_id: Option<ClusterId>,
+    index: MetadataIndex,
+    brokers: BTreeMap<BrokerId, BrokerRegistration>,
+    topics: BTreeMap<TopicId, Arc<Topic>>,
+    topic_ids: BTreeMap<Arc<str>, TopicId>,
+    deleted_topics: BTreeSet<TopicId>,
+    partition_count: usize,
+    next_producer_id: ProducerId,
+    next_broker_epoch: BrokerEpoch,
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    id: TopicId,
+    name: Arc<str>,
+    configs: BTreeMap<String, String>,
+    config: TopicConfig,
+    partitions: BTreeMap<PartitionIndex, PartitionState>,
+}
+
+/// Why a record does not fit the image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A record names a topic that is not there.
+    #[error("a record names topic {0}, which the image does not hold")]
+    UnknownTopic(TopicId),
+    /// A topic is created a second time.
+    #[error("topic {0} is created, but the image has held it already")]
+    TopicIdUsed(TopicId),
+    /// Two topics of one name.
+    #[error("topic {0} is created under the name {1}, which another topic has")]
+    NameTaken(TopicId, String),
+    /// A partition without the one before it.
+    #[error("partition {1} of topic {0} is created before partition {2}")]
+    PartitionGap(TopicId, PartitionIndex, PartitionIndex),
+    /// An epoch of a partition goes back.
+    #[error(
+        "partition {0} goes back from leader epoch {1}, partition epoch {2} to leader epoch {3}, partition epoch {4}"
+    )]
+    PartitionWentBack(TopicPartition, LeaderEpoch, PartitionEpoch, LeaderEpoch, PartitionEpoch),
+    /// A broker epoch goes back.
+    #[error("the broker epoch of {0} goes back from {1} to {2}")]
+    BrokerWentBack(BrokerId, BrokerEpoch, BrokerEpoch),
+    /// A broker is removed that is not there.
+    #[error("broker {0} is removed, but the image does not hold it")]
+    UnknownBroker(BrokerId),
+    /// A counter goes back.
+    #[error("the {0} goes back from {1} to {2}")]
+    CounterWentBack(&'static str, u64, u64),
+    /// The cluster's id changes.
+    #[error("the cluster's id changes from {0} to {1}")]
+    ClusterIdChanged(ClusterId, ClusterId),
+    /// The index does not grow.
+    #[error("records of index {1} come after those of index {0}")]
+    IndexWentBack(MetadataIndex, MetadataIndex),
+}
+
+impl Default for Image {
+    /// The state of nothing, at index 0.
+    fn default() -> Self {
+        Self {
+            cluster_id: None,
+            index: MetadataIndex(0),
+            brokers: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            topic_ids: BTreeMap::new(),
+            deleted_topics: BTreeSet::new(),
+            partition_count: 0,
+            next_producer_id: ProducerId(0),
+            // 0 stays free, so that an unset field of a message is no broker epoch.
+            next_broker_epoch: BrokerEpoch(1),
+        }
+    }
+}
+
+impl Image {
+    /// Builds the image that a snapshot's records describe.
+    pub fn from_records<'a>(
+        index: MetadataIndex,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<Self, Error> {
+        let mut image = Self { index, ..Self::default() };
+        for record in records {
+            image.apply(record)?;
+        }
+        Ok(image)
+    }
+
+    /// Applies the records of one index together, or none of them.
+    pub fn apply_all<'a>(
+        &mut self,
+        index: MetadataIndex,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<(), Error> {
+        let mut next = self.clone();
+        next.advance_to(index)?;
+        for record in records {
+            next.apply(record)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// The index moves on without a change, as for a log entry that holds no command.
+    pub fn advance_to(&mut self, index: MetadataIndex) -> Result<(), Error> {
+        if index <= self.index {
+            return Err(Error::IndexWentBack(self.index, index));
+        }
+        self.index = index;
+        Ok(())
+    }
+
+    /// Applies one record. On an error nothing has changed.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Error> {
+        match record {
+            Record::Cluster { cluster_id } => match self.cluster_id {
+                Some(known) if known != *cluster_id => return Err(Error::ClusterIdChanged(known, *cluster_id)),
+                _ => self.cluster_id = Some(*cluster_id),
+            },
+            Record::Broker(registration) => self.apply_broker(registration)?,
+            Record::RemoveBroker { broker_id } => {
+                self.brokers.remove(broker_id).ok_or(Error::UnknownBroker(*broker_id))?;
+            }
+            Record::Topic { topic_id, name } => self.apply_topic(*topic_id, name)?,
+            Record::RemoveTopic { topic_id } => {
+                // Snapshots hold the removal alone, without the topic.
+                if let Some(topic) = self.topics.remove(topic_id) {
+                    self.topic_ids.remove(&topic.name);
+                    self.partition_count -= topic.partitions.len();
+                }
+                self.deleted_topics.insert(*topic_id);
+            }
+            Record::TopicConfig { topic_id, configs } => {
+                let topic = self.topics.get_mut(topic_id).ok_or(Error::UnknownTopic(*topic_id))?;
+                let topic = Arc::make_mut(topic);
+                topic.config = TopicConfig::from_stored(configs);
+                topic.configs.clone_from(configs);
+            }
+            Record::Partition { topic_id, partition, state } => self.apply_partition(*topic_id, *partition, state)?,
+            Record::NextProducerId { next_producer_id } => {
+                if *next_producer_id < self.next_producer_id {
+                    let (old, new) = (self.next_producer_id.0 as u64, next_producer_id.0 as u64);
+                    return Err(Error::CounterWentBack("next producer id", old, new));
+                }
+                self.next_producer_id = *next_producer_id;
+            }
+            Record::NextBrokerEpoch { next_broker_epoch } => {
+                if *next_broker_epoch < self.next_broker_epoch {
+                    let (old, new) = (self.next_broker_epoch.0, next_broker_epoch.0);
+                    return Err(Error::CounterWentBack("next broker epoch", old, new));
+                }
+                self.next_broker_epoch = *next_broker_epoch;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_broker(&mut self, registration: &BrokerRegistration) -> Result<(), Error> {
+        let (broker_id, broker_epoch) = (registration.broker_id, registration.broker_epoch);
+        if let Some(known) = self.brokers.get(&broker_id)
+            && known.broker_epoch > broker_epoch
+        {
+            return Err(Error::BrokerWentBack(broker_id, known.broker_epoch, broker_epoch));
+        }
+        self.brokers.insert(broker_id, registration.clone());
+        Ok(())
+    }
+
+    fn apply_topic(&mut self, topic_id: TopicId, name: &str) -> Result<(), Error> {
+        if self.topics.contains_key(&topic_id) || self.deleted_topics.contains(&topic_id) {
+            return Err(Error::TopicIdUsed(topic_id));
+        }
+        if self.topic_ids.contains_key(name) {
+            return Err(Error::NameTaken(topic_id, name.to_owned()));
+        }
+        let topic = Topic {
+            id: topic_id,
+            name: Arc::from(name),
+            configs: BTreeMap::new(),
+            config: TopicConfig::default(),
+            partitions: BTreeMap::new(),
+        };
+        self.topic_ids.insert(Arc::clone(&topic.name), topic_id);
+        self.topics.insert(topic_id, Arc::new(topic));
+        Ok(())
+    }
+
+    fn apply_partition(
+        &mut self,
+        topic_id: TopicId,
+        partition: PartitionIndex,
+        state: &PartitionState,
+    ) -> Result<(), Error> {
+        let topic = self.topics.get_mut(&topic_id).ok_or(Error::UnknownTopic(topic_id))?;
+        if let Some(old) = topic.partitions.get(&partition) {
+            if state.leader_epoch < old.leader_epoch || state.partition_epoch < old.partition_epoch {
+                return Err(Error::PartitionWentBack(
+                    TopicPartition { topic_id, partition },
+                    old.leader_epoch,
+                    old.partition_epoch,
+                    state.leader_epoch,
+                    state.partition_epoch,
+                ));
+            }
+        } else {
+            let next = PartitionIndex(topic.partitions.len() as u32);
+            if partition != next {
+                return Err(Error::PartitionGap(topic_id, partition, next));
+            }
+            self.partition_count += 1;
+        }
+        Arc::make_mut(topic).partitions.insert(partition, state.clone());
+        Ok(())
+    }
+
+    /// The records of a snapshot: [`Image::from_records`] makes an equal image of them.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        if let Some(cluster_id) = self.cluster_id {
+            records.push(Record::Cluster { cluster_id });
+        }
+        records.push(Record::NextBrokerEpoch { next_broker_epoch: self.next_broker_epoch });
+        records.push(Record::NextProducerId { next_producer_id: self.next_producer_id });
+        records.extend(self.brokers.values().cloned().map(Record::Broker));
+        records.extend(self.deleted_topics.iter().map(|topic_id| Record::RemoveTopic { topic_id: *topic_id }));
+        for topic in self.topics.values() {
+            let topic_id = topic.id;
+            records.push(Record::Topic { topic_id, name: topic.name.to_string() });
+            if !topic.configs.is_empty() {
+                records.push(Record::TopicConfig { topic_id, configs: topic.configs.clone() });
+            }
+            records.extend(topic.partitions.iter().map(|(partition, state)| Record::Partition {
+                topic_id,
+                partition: *partition,
+                state: state.clone(),
+            }));
+        }
+        records
+    }
+}
+
+/// What there is to read.
+impl Image {
+    /// Id of the cluster, once it is formed. A broker's image does not hold it.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
+    }
+
+    /// Index of the last change that is included.
+    pub fn index(&self) -> MetadataIndex {
+        self.index
+    }
+
+    /// The registered brokers.
+    pub fn brokers(&self) -> &BTreeMap<BrokerId, BrokerRegistration> {
+        &self.brokers
+    }
+
+    /// One broker.
+    pub fn broker(&self, broker_id: BrokerId) -> Option<&BrokerRegistration> {
+        self.brokers.get(&broker_id)
+    }
+
+    /// The topics by id.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Topic> {
+        self.topics.values().map(AsRef::as_ref)
+    }
+
+    /// The topics by name.
+    pub fn topics_by_name(&self) -> impl ExactSizeIterator<Item = &Topic> {
+        self.topic_ids.values().map(|topic_id| self.topics[topic_id].as_ref())
+    }
+
+    /// One topic.
+    pub fn topic(&self, topic_id: TopicId) -> Option<&Topic> {
+        self.topics.get(&topic_id).map(AsRef::as_ref)
+    }
+
+    /// One topic by its name.
+    pub fn topic_by_name(&self, name: &str) -> Option<&Topic> {
+        self.topic_ids.get(name).and_then(|topic_id| self.topic(*topic_id))
+    }
+
+    /// Ids of the topics that were deleted. A broker deletes the data of these, and of no other.
+    pub fn deleted_topics(&self) -> &BTreeSet<TopicId> {
+        &self.deleted_topics
+    }
+
+    /// One partition.
+    pub fn partition(&self, tp: TopicPartition) -> Option<&PartitionState> {
+        self.topic(tp.topic_id)?.partition(tp.partition)
+    }
+
+    /// All partitions, by topic id and index.
+    pub fn partitions(&self) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
+        self.topics().flat_map(|topic| {
+            let topic_id = topic.id;
+            topic.partitions().map(move |(partition, state)| (TopicPartition { topic_id, partition }, topic, state))
+        })
+    }
+
+    /// The partitions that have a replica on the broker.
+    pub fn partitions_of(
+        &self,
+        broker_id: BrokerId,
+    ) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
+        self.partitions().filter(move |(_, _, state)| state.replicas.contains(&broker_id))
+    }
+
+    /// The partitions that the broker leads.
+    pub fn partitions_led_by(
+        &self,
+        broker_id: BrokerId,
+    ) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
+        self.partitions().filter(move |(_, _, state)| state.leader == Some(broker_id))
+    }
+
+    /// Number of topics.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Number of partitions.
+    pub fn partition_count(&self) -> usize {
+        self.partition_count
+    }
+
+    /// The first producer id that nobody was given yet.
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+
+    /// The broker epoch that the next registration gets.
+    pub fn next_broker_epoch(&self) -> BrokerEpoch {
+        self.next_broker_epoch
+    }
+}
+
+impl Topic {
+    /// Its id.
+    pub fn topic_id(&self) -> TopicId {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings that differ from the defaults, as given.
+    pub fn configs(&self) -> &BTreeMap<String, String> {
+        &self.configs
+    }
+
+    /// The settings, defaults filled in.
+    pub fn config(&self) -> &TopicConfig {
+        &self.config
+    }
+
+    /// One partition.
+    pub fn partition(&self, partition: PartitionIndex) -> Option<&PartitionState> {
+        self.partitions.get(&partition)
+    }
+
+    /// The partitions by index, which is dense from 0.
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = (PartitionIndex, &PartitionState)> {
+        self.partitions.iter().map(|(partition, state)| (*partition, state))
+    }
+
+    /// What counts as min.insync.replicas for a partition: never more than it has replicas.
+    pub fn effective_min_isr(&self, state: &PartitionState) -> usize {
+        self.config.effective_min_isr(state.replicas.len())
+    }
+}
+
+impl TopicConfig {
+    /// What counts as min.insync.replicas for a partition with this many replicas.
+    pub fn effective_min_isr(&self, replicas: usize) -> usize {
+        (self.min_insync_replicas as usize).min(replicas)
+    }
+}

@@ -1,0 +1,25 @@
+//! The limits of the metadata, each with its reason. Past one, the answer is POLICY_VIOLATION or INVALID_REQUEST.
+
+/// Registered brokers. Every snapshot and every heartbeat round grows with them.
+pub const MAX_BROKERS: usize = 1_000;
+
+/// Partitions of one topic. A topic is created by one command, whose records go to each broker in one message.
+pub const MAX_PARTITIONS_PER_TOPIC: u32 = 10_000;
+
+/// Partitions of the cluster. Fencing a broker looks at all of them within one step.
+pub const MAX_PARTITIONS: usize = 50_000;
+
+/// Replicas of one partition: more add latency to every acknowledgement and no safety that anyone asks for.
+pub const MAX_REPLICATION_FACTOR: u32 = 15;
+
+/// ISR changes in one command: bounds the step and the answer.
+pub const MAX_ISR_CHANGES: usize = 10_000;
+
+/// Length of a topic's name, in bytes (Kafka's limit: the name was once a folder's).
+pub const MAX_TOPIC_NAME_BYTES: usize = 249;
+
+/// Length of an address or a rack, in bytes: a DNS name with its port, and room.
+pub const MAX_ADDRESS_BYTES: usize = 300;
+
+/// Largest `max.message.bytes`: every stream and cache is sized for it.
+pub const MAX_MESSAGE_BYTES: u32 = 16 * 1024 * 1024;

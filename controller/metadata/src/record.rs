@@ -1,0 +1,140 @@
+//! What the cluster's state is made of, and the records that change it.
+//!
+//! A record holds the whole new value of one thing, so that applying it needs no other knowledge. Most records travel
+//! to the brokers, see [`Record::travels`]; all of them together are the snapshot of the controller quorum.
+//! A field added later needs `#[serde(default)]` with the meaning of the time before it.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex,
+    ProducerId, TopicId,
+};
+use serde::{Deserialize, Serialize};
+
+/// One start of one broker, as it registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerRegistration {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// Epoch of this registration; never given twice, to no broker (KIP-903).
+    pub broker_epoch: BrokerEpoch,
+    /// Names this start of the process.
+    pub incarnation_id: IncarnationId,
+    /// Names the data folder; another one means that the records are gone.
+    pub directory_id: DirectoryId,
+    /// Starts on this data folder, this one included; going back means that an old disk was restored.
+    pub boot_counter: u64,
+    /// Address for clients, `host:port`.
+    pub client_address: String,
+    /// Address for other nodes, `host:port`.
+    pub peer_address: String,
+    /// Rack or zone.
+    #[serde(default)]
+    pub rack: Option<String>,
+    /// True while it has no live session: it leads nothing and is in no ISR.
+    pub fenced: bool,
+    /// True once it asked to leave: it joins no ISR, and leads only what nobody else can lead.
+    #[serde(default)]
+    pub shutting_down: bool,
+}
+
+impl BrokerRegistration {
+    /// True if replicas may be placed on it and leaders moved to it.
+    pub fn is_active(&self) -> bool {
+        !self.fenced && !self.shutting_down
+    }
+}
+
+/// The state of one partition that its leader and the controller agree on.
+///
+/// `isr` and `elr` have no member in common, are subsets of `replicas`, and stand in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionState {
+    /// The leader, always a member of the ISR; `None` while the partition is offline.
+    pub leader: Option<BrokerId>,
+    /// Grows whenever the leader changes, also to none.
+    pub leader_epoch: LeaderEpoch,
+    /// Grows with every change of this state.
+    pub partition_epoch: PartitionEpoch,
+    /// Assigned replicas, the preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// In-sync replicas, none of them fenced. Empty only while there is no leader.
+    pub isr: Vec<BrokerId>,
+    /// Eligible leader replicas outside the ISR (KIP-966): they hold every acknowledged record. Empty while the ISR
+    /// has at least min.insync.replicas members.
+    pub elr: Vec<BrokerId>,
+}
+
+/// One change of the cluster's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// The cluster has its id.
+    Cluster {
+        /// The id.
+        cluster_id: ClusterId,
+    },
+    /// A broker's registration, whole.
+    Broker(BrokerRegistration),
+    /// A broker's registration was removed.
+    RemoveBroker {
+        /// The broker.
+        broker_id: BrokerId,
+    },
+    /// A topic came to be, without partitions yet.
+    Topic {
+        /// Its id.
+        topic_id: TopicId,
+        /// Its name.
+        name: String,
+    },
+    /// A topic was deleted with its partitions. Stays in every snapshot, because only this lets a broker that was away
+    /// delete the topic's data: absence never does.
+    RemoveTopic {
+        /// Its id.
+        topic_id: TopicId,
+    },
+    /// A topic's settings that differ from the defaults, whole.
+    TopicConfig {
+        /// The topic.
+        topic_id: TopicId,
+        /// Values by key.
+        configs: BTreeMap<String, String>,
+    },
+    /// A partition's state, whole. New partitions come in order of their index.
+    Partition {
+        /// The topic.
+        topic_id: TopicId,
+        /// Index of the partition.
+        partition: PartitionIndex,
+        /// Its state.
+        state: PartitionState,
+    },
+    /// The first producer id that nobody was given yet.
+    NextProducerId {
+        /// That id.
+        next_producer_id: ProducerId,
+    },
+    /// The broker epoch that the next registration gets.
+    NextBrokerEpoch {
+        /// That epoch.
+        next_broker_epoch: BrokerEpoch,
+    },
+}
+
+impl Record {
+    /// True if brokers are told of it; false for the controllers' own counters and the cluster id, which a broker
+    /// knows from its data folder.
+    pub fn travels(&self) -> bool {
+        match self {
+            Self::Broker(_)
+            | Self::RemoveBroker { .. }
+            | Self::Topic { .. }
+            | Self::RemoveTopic { .. }
+            | Self::TopicConfig { .. }
+            | Self::Partition { .. } => true,
+            Self::Cluster { .. } | Self::NextProducerId { .. } | Self::NextBrokerEpoch { .. } => false,
+        }
+    }
+}
