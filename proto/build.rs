@@ -11,10 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     // Server reflection serves this file as it is.
     std::fs::write(out_dir.join("descriptors.bin"), prost_encode(&descriptors))?;
-    tonic_prost_build::configure()
-        .bytes(".")
-        .skip_protoc_run()
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").skip_protoc_run().compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -3,11 +3,14 @@
 //! - [`ids`]: ids, offsets and epochs as types.
 //! - [`error`]: the one table of errors that travel.
 //! - [`batch`]: Kafka's record batch v2, byte for byte.
-//! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status.
+//! - [`partitioner`]: which partition a key belongs to.
+//! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `convert`: ids and
+//!   numbers out of messages.
 
 pub mod batch;
 pub mod error;
 pub mod ids;
+pub mod partitioner;
 
 #[cfg(feature = "grpc")]
 pub mod v1;
