@@ -1,0 +1,170 @@
+//! Every option of the broker, one block each: meaning, unit, default, range, and what goes wrong at the extremes.
+//!
+//! This is the only place that names an option. The macro makes the struct, its one `Default`, and the table that the
+//! file, the `--set` flags and the printed reference are read by.
+
+use std::path::PathBuf;
+
+use super::value::{Address, FromToml, LogFormat};
+
+/// One option, for the printed reference.
+#[derive(Clone, Debug)]
+pub struct OptionDoc {
+    /// Name of the key.
+    pub key: &'static str,
+    /// What it means.
+    pub doc: &'static [&'static str],
+    /// Its default as TOML; empty if it must be given.
+    pub default: String,
+    /// Smallest and largest value of a number.
+    pub range: Option<(u64, u64)>,
+}
+
+/// Declares the options: doc, key, type, default, and for numbers the range.
+macro_rules! options {
+    ($($(#[doc = $doc:literal])* $key:ident: $kind:ty = $default:expr $(, in $low:expr, $high:expr)?;)*) => {
+        /// All settings of one broker, checked. Passed on explicitly: there is no global.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[doc = $doc])* pub $key: $kind,)*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        impl Config {
+            /// The names of all options, in order of declaration.
+            pub const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+
+            /// Sets the option of this name. `Ok(false)` if there is none; `Err` says what is wrong with the value.
+            pub(super) fn set(&mut self, key: &str, value: &toml_edit::Value) -> Result<bool, String> {
+                match key {
+                    $(stringify!($key) => {
+                        let parsed = <$kind as FromToml>::from_toml(value)?;
+                        $(super::value::in_range(parsed as u64, $low, $high)?;)?
+                        self.$key = parsed;
+                    })*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            /// Every option with its meaning and default.
+            pub fn reference() -> Vec<OptionDoc> {
+                let default = Self::default();
+                vec![$({
+                    #[allow(unused_mut, unused_assignments)]
+                    let mut range = None;
+                    $(range = Some(($low as u64, $high as u64));)?
+                    OptionDoc {
+                        key: stringify!($key),
+                        doc: &[$($doc),*],
+                        default: default.$key.to_toml(),
+                        range,
+                    }
+                }),*]
+            }
+        }
+    };
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+options! {
+    /// Id of this broker, unique in the cluster, given by the operator. Must be given.
+    broker_id: Option<u32> = None;
+    /// Folder of the logs; belongs to this broker alone. Must be given.
+    data_dir: PathBuf = PathBuf::new();
+    /// Where clients are served, `host:port`; port 0 takes a free one. Must be given.
+    client_listen: Address = Address::default();
+    /// The address that clients are told, `host:port`. Default: client_listen.
+    client_advertised_address: Option<Address> = None;
+    /// Where brokers are served, `host:port`; port 0 takes a free one. Must be given, and differ from client_listen:
+    /// whoever reaches it can pose as a replica, so keep it away from clients.
+    peer_listen: Address = Address::default();
+    /// The address that other nodes are told, `host:port`. Default: peer_listen.
+    peer_advertised_address: Option<Address> = None;
+    /// Addresses of all controllers, a list of `host:port`. Must be given.
+    controllers: Vec<Address> = Vec::new();
+    /// Rack or zone of this broker; replicas of a partition are spread over racks. Empty: none.
+    rack: String = String::new();
+    /// `text` for people, `json` for collectors.
+    log_format: LogFormat = LogFormat::Text;
+    /// What is logged: error, warn, info, debug or trace, or directives as `info,holdfast_broker=debug`.
+    log_level: String = "info".to_owned();
+
+    /// Threads that serve connections. 0: one a core, at most 4. Too many cost memory and context switches.
+    edge_threads: u32 = 0, in 0, 256;
+    /// Threads that run partitions. 0: one for two cores, at most 4. A partition lives on one of them.
+    partition_threads: u32 = 0, in 0, 256;
+    /// Threads that write and sync logs. They block in the kernel: more of them let more fdatasyncs share one journal
+    /// commit; above the number of busy partitions they are idle.
+    log_writer_threads: u32 = 8, in 1, 256;
+    /// Old records read from disk at the same time. Each takes a blocking thread and up to replica_fetch_max_bytes.
+    log_read_threads: u32 = 4, in 1, 256;
+
+    /// Messages that may wait for one partition. Below the batches in flight of its producers they are slowed down.
+    partition_mailbox: u32 = 1024, in 16, 65_536;
+    /// Produces of one partition that may wait for replication. Past it: OVERLOADED.
+    partition_pending_produces: u32 = 4096, in 16, 1_000_000;
+    /// Bytes of produce requests in work over all connections. Past it: OVERLOADED.
+    max_in_flight_bytes: u64 = 256 * MIB, in 32 * MIB, 64 * GIB;
+    /// Bytes of produce requests in work on one stream. Past it the stream is not read.
+    max_in_flight_bytes_per_stream: u64 = 32 * MIB, in 17 * MIB, GIB;
+    /// Connections of clients. Past it a new one waits to be accepted.
+    max_connections: u32 = 4096, in 1, 1_000_000;
+    /// Calls and streams at the same time on one connection.
+    max_streams_per_connection: u32 = 256, in 8, 100_000;
+    /// HTTP/2 window of one stream, bytes. Small ones cap the throughput of a stream at window / round trip.
+    http2_stream_window_bytes: u32 = 8 * 1024 * 1024, in 65_535, 1_073_741_824;
+    /// HTTP/2 window of one connection, bytes.
+    http2_connection_window_bytes: u32 = 16 * 1024 * 1024, in 65_535, 1_073_741_824;
+    /// How often an idle connection is pinged, ms. A dead one is found after this and http2_keep_alive_timeout_ms.
+    http2_keep_alive_interval_ms: u64 = 10_000, in 100, 3_600_000;
+    /// How long an answer to a ping may take, ms.
+    http2_keep_alive_timeout_ms: u64 = 5_000, in 100, 3_600_000;
+
+    /// Memory for recent batches, bytes, over all partitions. Followers and tailing consumers read from it; below what
+    /// is written in some ten milliseconds they fall back to the disk.
+    tail_cache_bytes: u64 = 32 * MIB, in MIB, 64 * GIB;
+    /// How long a batch stays in that memory, ms.
+    tail_cache_age_ms: u64 = 30_000, in 100, 3_600_000;
+    /// Bytes of appends that may wait for the disk, over all partitions. Past it producers get OVERLOADED.
+    log_writer_queue_bytes: u64 = 128 * MIB, in 32 * MIB, 64 * GIB;
+    /// Most bytes in a consumer's answer when it names no limit, and the most it may name; the first batch is given
+    /// whole even if larger.
+    fetch_max_bytes: u32 = 8 * 1024 * 1024, in 65_536, 67_108_864;
+    /// Requests in work at the same time on one consumer stream.
+    fetches_per_stream: u32 = 32, in 1, 1024;
+    /// Most bytes of one partition in one answer to a follower; the first batch is given whole even if larger.
+    replica_fetch_max_bytes: u32 = 1024 * 1024, in 4096, 16_777_216;
+
+    /// A follower that was not caught up for so long leaves the ISR, ms. Short: the ISR flaps under load. Long:
+    /// producers wait that long for a replica that hangs but keeps its session.
+    replica_lag_time_max_ms: u64 = 10_000, in 500, 3_600_000;
+    /// How long a produce waits for the in-sync replicas when the request does not say, ms.
+    produce_timeout_ms: u64 = 30_000, in 100, 3_600_000;
+    /// Longest wait of a consumer's fetch, ms.
+    fetch_max_wait_ms: u64 = 30_000, in 100, 300_000;
+    /// How often the broker tells the active controller that it lives, ms. Must be well below the controllers'
+    /// broker_session_timeout_ms (3000).
+    heartbeat_interval_ms: u64 = 500, in 50, 60_000;
+    /// Deadline of one call to a controller or a broker, ms.
+    peer_rpc_timeout_ms: u64 = 3_000, in 100, 60_000;
+    /// Longest pause between attempts to reach a controller or a broker, ms; the pauses grow and are jittered.
+    reconnect_max_ms: u64 = 1_000, in 20, 60_000;
+    /// Longest time that a stop waits for other replicas to take over, ms. Kubernetes gives 30 s by default.
+    shutdown_timeout_ms: u64 = 20_000, in 0, 3_600_000;
+    /// How often old segments are looked for, ms.
+    retention_check_interval_ms: u64 = 60_000, in 100, 86_400_000;
+    /// Free bytes that the disk must keep. Below it producers get DISK_FULL.
+    disk_reserve_bytes: u64 = 256 * MIB, in 0, 1024 * GIB;
+    /// Move a log that is damaged below its durable mark aside and give the folder a new identity, so that no record
+    /// on it counts until it was copied from other replicas. DANGEROUS where those replicas do not exist.
+    set_aside_damaged_logs: bool = false;
+}

@@ -1,0 +1,79 @@
+//! Why the program ends: every exit code of `holdfast-broker`, in one place.
+//!
+//! | code | name | what to do |
+//! |---|---|---|
+//! | 0 | stopped | nothing: it was asked to stop and handed its partitions over |
+//! | 1 | failure | see the message |
+//! | 2 | usage | correct the flags or the configuration; every problem is listed |
+//! | 10 | address in use | another program listens there: stop it, or change `client_listen` or `peer_listen` |
+//! | 11 | data folder | it is locked by another process, or belongs to another broker: see the message |
+//! | 12 | other cluster | the controllers belong to another cluster than the data folder: correct `controllers` |
+//! | 13 | log damaged | a log is damaged below its durable mark; it was left as it is. See the message |
+//! | 14 | storage failed | a write or fsync failed; replace the disk. Other replicas lead on |
+//! | 15 | registration refused | another live broker has this id, or this start of it was replaced by a newer one |
+//! | 134 | broken invariant | a bug: the process aborted rather than serve on. Report the message |
+//!
+//! A running broker ends with a code of 10 or more rather than serve with a part of itself missing.
+
+use std::process::ExitCode;
+
+/// A reason to end, with the sentence that is logged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// Anything without a number of its own.
+    #[error("{0}")]
+    Failure(String),
+    /// An address is taken.
+    #[error("cannot listen on {address}: {reason}. Stop the program that listens there, or change {option}")]
+    AddressInUse {
+        /// The address.
+        address: String,
+        /// The option that gave it.
+        option: &'static str,
+        /// What the system said.
+        reason: String,
+    },
+    /// The data folder cannot be used.
+    #[error("data folder: {0}")]
+    DataFolder(String),
+    /// The controllers belong to another cluster.
+    #[error("the controllers belong to cluster {theirs}, this data folder to cluster {ours}: correct `controllers` or `data_dir`")]
+    OtherCluster {
+        /// Cluster of the data folder.
+        ours: String,
+        /// Cluster of the controllers.
+        theirs: String,
+    },
+    /// Logs are damaged at or below what was durable.
+    #[error("{0}")]
+    LogDamaged(String),
+    /// A write or fsync failed.
+    #[error("storage failed: {0}")]
+    StorageFailed(String),
+    /// The controllers do not take this broker.
+    #[error("registration refused: {0}")]
+    RegistrationRefused(String),
+}
+
+impl Fatal {
+    /// The number that the process ends with.
+    pub const fn number(&self) -> u8 {
+        match self {
+            Self::Failure(_) => 1,
+            Self::AddressInUse { .. } => 10,
+            Self::DataFolder(_) => 11,
+            Self::OtherCluster { .. } => 12,
+            Self::LogDamaged(_) => 13,
+            Self::StorageFailed(_) => 14,
+            Self::RegistrationRefused(_) => 15,
+        }
+    }
+
+    /// The number as an exit code.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.number())
+    }
+}
+
+/// Exit code for wrong flags or a wrong configuration.
+pub const USAGE: u8 = 2;

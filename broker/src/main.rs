@@ -1,0 +1,2 @@
+//! The program `holdfast-broker`.
+fn main() {}
