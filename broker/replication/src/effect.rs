@@ -27,6 +27,11 @@ pub enum FetchReply {
         /// Its end.
         end_offset: Offset,
     },
+    /// The fetch offset lies below the log start: the follower has to start over there.
+    OutOfRange {
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+    },
     /// The fetch is refused.
     Failed(ErrorCode),
 }
@@ -76,6 +81,12 @@ pub enum Effect {
         at: Offset,
         /// The new generation.
         generation: LogGeneration,
+    },
+    /// Follower: the leader holds nothing below `to`; what lies below it here may go as well, so that the log start
+    /// does not fall back when this replica is elected. `LogStartChanged` follows when it is done.
+    AdvanceLogStart {
+        /// The leader's log start offset; never above our high watermark.
+        to: Offset,
     },
     /// A leadership began: note in the leader-epoch checkpoint, durably, where it starts.
     BeginEpoch {
