@@ -2,15 +2,21 @@
 //!
 //! - [`ids`]: ids, offsets and epochs as types.
 //! - [`error`]: the one table of errors that travel.
+//! - [`detail`]: one such error with its message and hints.
 //! - [`batch`]: Kafka's record batch v2, byte for byte.
 //! - [`partitioner`]: which partition a key belongs to.
 //! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `convert`: ids and
 //!   numbers out of messages.
 
 pub mod batch;
+#[cfg(feature = "grpc")]
+pub mod convert;
+pub mod detail;
 pub mod error;
 pub mod ids;
 pub mod partitioner;
 
+#[cfg(feature = "grpc")]
+pub mod status;
 #[cfg(feature = "grpc")]
 pub mod v1;
