@@ -1,0 +1,298 @@
+//! `holdfast dev`: a cluster of processes on this machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::dev::process::{LaunchArgs, ProcessState};
+use crate::dev::state::State;
+use crate::dev::{self, ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting};
+use crate::exit::{Failure, Result};
+use crate::output::{self, Output, confirm, note, print_json, print_table, say};
+
+/// How long a node may take to end after SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(15);
+
+const UP_EXAMPLES: &str = "\
+Examples:
+  holdfast dev up                          three controllers, three brokers; clients at 127.0.0.1:9201
+  holdfast dev up -n 5 --base-port 0       five brokers, on free ports
+  holdfast dev up --foreground             stay, and end everything at Ctrl-C
+  holdfast dev up --set log_level=debug    a setting of every node; --broker-set and --controller-set for one kind
+
+A folder keeps its cluster: `dev down` then `dev up` goes on with the same data, `dev down --wipe` removes it.";
+
+const KILL_EXAMPLES: &str = "\
+Examples:
+  holdfast dev kill broker-1        kill -9
+  holdfast dev restart broker-1     starts it again
+  holdfast dev stop controller-2    SIGSTOP: it hangs, with its connections open
+  holdfast dev cont controller-2    SIGCONT: it goes on";
+
+/// Arguments of `holdfast dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Folder of the cluster.
+    #[arg(long, global = true, value_name = "DIR", env = "HOLDFAST_DEV_DIR", default_value_os_t = default_dir())]
+    data_dir: PathBuf,
+    #[command(subcommand)]
+    command: DevCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DevCommand {
+    /// Start a cluster of real processes on loopback, and wait until it is ready.
+    #[command(after_help = UP_EXAMPLES)]
+    Up(UpArgs),
+    /// End the cluster: its brokers hand over and flush, then its controllers.
+    Down {
+        /// Remove its data, logs and configuration as well.
+        #[arg(long)]
+        wipe: bool,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Show each node: process, addresses, memory, log.
+    Status,
+    /// Kill a node with SIGKILL, as a crash would.
+    #[command(after_help = KILL_EXAMPLES)]
+    Kill(NodesArgs),
+    /// Stop a node in its tracks (SIGSTOP), as a hanging machine would.
+    Stop(NodesArgs),
+    /// Let a stopped node go on (SIGCONT).
+    Cont(NodesArgs),
+    /// Start a node that does not run.
+    Start(NodesArgs),
+    /// End a node in order (SIGTERM) if it runs, and start it.
+    Restart(NodesArgs),
+    /// Print the end of a node's log.
+    Logs {
+        /// The node.
+        #[arg(value_name = "NODE")]
+        node: NodeName,
+    },
+}
+
+#[derive(Debug, Args)]
+struct UpArgs {
+    /// Number of brokers [default: 3, or as the folder has it].
+    #[arg(short = 'n', long, value_name = "N")]
+    brokers: Option<u32>,
+    /// Number of controllers [default: 3, or as the folder has it].
+    #[arg(long, value_name = "N")]
+    controllers: Option<u32>,
+    /// Broker n serves clients at this port plus n, peers 100 higher; controllers 200 higher. 0: free ports
+    /// [default: 9200, or as the folder has it].
+    #[arg(long, value_name = "PORT")]
+    base_port: Option<u16>,
+    /// Stay, and end everything at Ctrl-C or SIGTERM.
+    #[arg(long)]
+    foreground: bool,
+    /// How long to wait until the cluster is ready, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    /// A setting of every node.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<Setting>,
+    /// A setting of every broker.
+    #[arg(long, value_name = "KEY=VALUE")]
+    broker_set: Vec<Setting>,
+    /// A setting of every controller.
+    #[arg(long, value_name = "KEY=VALUE")]
+    controller_set: Vec<Setting>,
+}
+
+#[derive(Debug, Args)]
+struct NodesArgs {
+    /// The nodes, as broker-1 or controller-2.
+    #[arg(required = true, value_name = "NODE")]
+    nodes: Vec<NodeName>,
+}
+
+/// Where a cluster lives unless told otherwise: one per user.
+pub fn default_dir() -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("holdfast/dev")
+}
+
+/// Runs `holdfast dev`.
+pub async fn run(args: DevArgs, output: Output) -> Result {
+    let dir = args.data_dir;
+    let open = || Ok::<_, Failure>(ProcessCluster::open(&dir, Programs::find()?)?);
+    match args.command {
+        DevCommand::Up(up) => self::up(dir, up, output).await,
+        DevCommand::Down { wipe, yes } => down(open()?, wipe, yes).await,
+        DevCommand::Status => status(open()?, output).await,
+        DevCommand::Kill(args) => {
+            let mut cluster = open()?;
+            each(&args, |node| cluster.kill(node), "killed")
+        }
+        DevCommand::Stop(args) => {
+            let mut cluster = open()?;
+            each(&args, |node| cluster.stop(node), "stopped")
+        }
+        DevCommand::Cont(args) => {
+            let mut cluster = open()?;
+            each(&args, |node| cluster.cont(node), "goes on")
+        }
+        DevCommand::Start(args) => {
+            let mut cluster = open()?;
+            for node in args.nodes {
+                cluster.start(node)?;
+                cluster.wait_node(node, Duration::from_secs(60)).await?;
+                say(format!("{node} started"))?;
+            }
+            Ok(())
+        }
+        DevCommand::Restart(args) => {
+            let mut cluster = open()?;
+            for node in args.nodes {
+                cluster.restart(node, GRACE).await?;
+                cluster.wait_node(node, Duration::from_secs(60)).await?;
+                say(format!("{node} restarted"))?;
+            }
+            Ok(())
+        }
+        DevCommand::Logs { node } => Ok(say(open()?.tail(node)?)?),
+    }
+}
+
+/// Becomes a node's program; hidden, see [`dev::process::launch`].
+pub fn launch(args: &LaunchArgs) -> Result {
+    Err(Failure::error(dev::process::launch(args).to_string()))
+}
+
+fn each(args: &NodesArgs, mut act: impl FnMut(NodeName) -> std::result::Result<(), dev::Error>, done: &str) -> Result {
+    for node in &args.nodes {
+        act(*node)?;
+        say(format!("{node} {done}"))?;
+    }
+    Ok(())
+}
+
+async fn up(dir: PathBuf, args: UpArgs, output: Output) -> Result {
+    let stored = match State::load(&dir) {
+        Ok(state) => Some(state),
+        Err(dev::Error::NoCluster { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let count = |role| stored.as_ref().map_or(3, |state| state.count(role));
+    let settings = |own: Vec<Setting>, stored: Option<Vec<Setting>>| {
+        let given: Vec<_> = args.set.iter().cloned().chain(own).collect();
+        if given.is_empty() { stored.unwrap_or_default() } else { given }
+    };
+    let spec = ClusterSpec {
+        brokers: args.brokers.unwrap_or_else(|| count(Role::Broker)),
+        controllers: args.controllers.unwrap_or_else(|| count(Role::Controller)),
+        base_port: args.base_port,
+        broker_settings: settings(args.broker_set, stored.as_ref().map(|state| state.broker_settings.clone())),
+        controller_settings: settings(
+            args.controller_set,
+            stored.as_ref().map(|state| state.controller_settings.clone()),
+        ),
+        programs: Programs::find()?,
+        lifetime: if args.foreground { Lifetime::Tied } else { Lifetime::Detached },
+        dir,
+    };
+    let patience = Duration::from_secs(args.timeout);
+    // Before anything starts, so that an early Ctrl-C ends what has started by then.
+    let mut signals = crate::signals::Signals::listen()?;
+    let mut cluster = tokio::select! {
+        cluster = start(&spec, patience) => cluster?,
+        code = signals.wait() => return Err(Failure::new(code, "interrupted; what had started was ended")),
+    };
+    print_status(&mut cluster, output)?;
+    if output == Output::Table {
+        say(format!("\nexport HOLDFAST_BOOTSTRAP={}", cluster.bootstrap().join(",")))?;
+    }
+    if args.foreground {
+        note("running in the foreground; Ctrl-C ends the cluster");
+        signals.wait().await;
+        end(&mut cluster).await?;
+    }
+    Ok(())
+}
+
+/// Starts the cluster; when this future is dropped, what has started by then ends.
+async fn start(spec: &ClusterSpec, patience: Duration) -> std::result::Result<ProcessCluster, dev::Error> {
+    struct Guard(Option<ProcessCluster>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if let Some(cluster) = &mut self.0 {
+                cluster.kill_all();
+            }
+        }
+    }
+    let mut guard = Guard(Some(ProcessCluster::create(spec)?));
+    if let Some(cluster) = &mut guard.0 {
+        cluster.start_all()?;
+        cluster.wait_ready(patience).await?;
+    }
+    guard.0.take().ok_or_else(|| dev::Error::Spec("the cluster is gone".to_owned()))
+}
+
+async fn down(mut cluster: ProcessCluster, wipe: bool, yes: bool) -> Result {
+    if wipe {
+        confirm(&format!("This removes all data of the cluster in {}", cluster.dir().display()), yes)?;
+    }
+    end(&mut cluster).await?;
+    if wipe {
+        let dir = cluster.dir().to_path_buf();
+        cluster.wipe()?;
+        note(format!("{} is removed", dir.display()));
+    }
+    Ok(())
+}
+
+async fn end(cluster: &mut ProcessCluster) -> Result {
+    let killed = cluster.down(GRACE).await?;
+    for node in killed {
+        note(format!(
+            "{node} did not end within {} s and was killed; its log: {}",
+            GRACE.as_secs(),
+            cluster.log_path(node).display()
+        ));
+    }
+    note("all nodes have ended");
+    Ok(())
+}
+
+async fn status(mut cluster: ProcessCluster, output: Output) -> Result {
+    if output == Output::Json {
+        let bootstrap = cluster.bootstrap().join(",");
+        let dir = cluster.dir().to_path_buf();
+        return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": cluster.status() }))?);
+    }
+    print_status(&mut cluster, output)?;
+    if cluster.status().iter().any(|node| node.state == ProcessState::Running) {
+        match cluster.describe().await {
+            Ok(view) => say(format!("\n{}", super::cluster::summary(&view)))?,
+            Err(error) => note(format!("\n{error}")),
+        }
+    }
+    Ok(())
+}
+
+fn print_status(cluster: &mut ProcessCluster, output: Output) -> Result {
+    let nodes = cluster.status();
+    if output == Output::Json {
+        let (dir, bootstrap) = (cluster.dir(), cluster.bootstrap().join(","));
+        return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": nodes }))?);
+    }
+    let rows = nodes.into_iter().map(|node| {
+        [
+            node.name.to_string(),
+            format!("{:?}", node.state).to_lowercase(),
+            node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            node.address,
+            node.peer_address.unwrap_or_else(|| "-".to_owned()),
+            node.resident_bytes.map_or_else(|| "-".to_owned(), output::bytes),
+            node.log.display().to_string(),
+        ]
+    });
+    Ok(print_table(["NODE", "STATE", "PID", "ADDRESS", "PEERS", "MEMORY", "LOG"], rows)?)
+}

@@ -1,0 +1,159 @@
+//! The ports of a cluster on loopback.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterSpec, Error, NodeName, Role};
+
+/// Base port unless told otherwise: clients find broker 1 at 9201.
+pub const DEFAULT_BASE_PORT: u16 = 9200;
+/// Other brokers find broker n at the base port plus this plus n.
+const PEER_STEP: u32 = 100;
+/// Controller n listens at the base port plus this plus n.
+const CONTROLLER_STEP: u32 = 200;
+
+/// Free ports are looked for here: below the range that Linux gives to outgoing connections, so that a node that was
+/// killed finds its port free when it comes back.
+const FREE_FROM: u16 = 12_000;
+const FREE_TO: u16 = 32_000;
+
+/// The ports of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePorts {
+    /// A broker's port for clients, a controller's only port.
+    pub main: u16,
+    /// A broker's port for other nodes.
+    pub peer: Option<u16>,
+}
+
+/// The ports of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports(BTreeMap<NodeName, NodePorts>);
+
+impl Ports {
+    /// The ports that the specification asks for: counted from its base port, or free ones if that is 0.
+    pub fn choose(spec: &ClusterSpec) -> Result<Self, Error> {
+        match spec.base_port.unwrap_or(DEFAULT_BASE_PORT) {
+            0 => Self::free(spec),
+            base_port => Self::from_base(spec, base_port),
+        }
+    }
+
+    fn from_base(spec: &ClusterSpec, base_port: u16) -> Result<Self, Error> {
+        let port = |step: u32, number: u32| {
+            u16::try_from(u32::from(base_port) + step + number)
+                .map_err(|_| Error::Spec(format!("base port {base_port} leaves no room below 65,536")))
+        };
+        let mut ports = BTreeMap::new();
+        for node in spec.nodes() {
+            let ports_of_node = match node.role {
+                Role::Controller => NodePorts { main: port(CONTROLLER_STEP, node.number)?, peer: None },
+                Role::Broker => NodePorts { main: port(0, node.number)?, peer: Some(port(PEER_STEP, node.number)?) },
+            };
+            ports.insert(node, ports_of_node);
+        }
+        Ok(Self(ports))
+    }
+
+    fn free(spec: &ClusterSpec) -> Result<Self, Error> {
+        let mut ports = BTreeMap::new();
+        for node in spec.nodes() {
+            let peer = if node.role == Role::Broker { Some(free_port()?) } else { None };
+            ports.insert(node, NodePorts { main: free_port()?, peer });
+        }
+        Ok(Self(ports))
+    }
+
+    /// The ports of a node of this cluster.
+    pub fn of(&self, node: NodeName) -> NodePorts {
+        self.0[&node]
+    }
+
+    /// All nodes with their ports.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeName, NodePorts)> + '_ {
+        self.0.iter().map(|(node, ports)| (*node, *ports))
+    }
+}
+
+impl FromIterator<(NodeName, NodePorts)> for Ports {
+    fn from_iter<I: IntoIterator<Item = (NodeName, NodePorts)>>(iter: I) -> Self {
+        Self(iter.into_iter().collect())
+    }
+}
+
+/// Fails if something listens on a port that the node needs.
+pub fn check_free(node: NodeName, ports: NodePorts) -> Result<(), Error> {
+    let main = match node.role {
+        Role::Broker => format!("{node}, clients"),
+        Role::Controller => node.to_string(),
+    };
+    let peer = ports.peer.map(|port| (port, format!("{node}, peers")));
+    for (port, purpose) in [(ports.main, main)].into_iter().chain(peer) {
+        if !is_free(port) {
+            return Err(Error::PortInUse { port, purpose });
+        }
+    }
+    Ok(())
+}
+
+/// The address of a port on loopback.
+pub fn address(port: u16) -> String {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).to_string()
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// A port that nothing listens on, never the same twice in one process until all were tried. Where the search starts
+/// depends on the process id, so that two processes seldom meet.
+fn free_port() -> Result<u16, Error> {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let range = u32::from(FREE_TO - FREE_FROM);
+    let start = std::process::id().wrapping_mul(97);
+    for _ in 0..range {
+        let step = TRIED.fetch_add(1, Ordering::Relaxed);
+        let port = FREE_FROM + (start.wrapping_add(step) % range) as u16;
+        if is_free(port) {
+            return Ok(port);
+        }
+    }
+    Err(Error::NoFreePorts { wanted: 1, from: FREE_FROM, to: FREE_TO })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::config::tests::spec;
+
+    #[test]
+    fn fixed_ports_count_from_the_base() {
+        let ports = Ports::choose(&spec(9200)).unwrap();
+        assert_eq!(ports.of(NodeName::broker(1)), NodePorts { main: 9201, peer: Some(9301) });
+        assert_eq!(ports.of(NodeName::broker(3)), NodePorts { main: 9203, peer: Some(9303) });
+        assert_eq!(ports.of(NodeName::controller(2)), NodePorts { main: 9402, peer: None });
+        assert!(Ports::choose(&spec(65_400)).is_err());
+    }
+
+    #[test]
+    fn free_ports_are_free_and_different() {
+        let ports = Ports::choose(&spec(0)).unwrap();
+        let mut all: Vec<_> = ports.iter().flat_map(|(_, ports)| [Some(ports.main), ports.peer]).flatten().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!((all.len(), count), (9, 9));
+    }
+
+    #[test]
+    fn a_taken_port_is_named_with_its_purpose() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let ports = NodePorts { main: free_port().unwrap(), peer: Some(port) };
+        let error = check_free(NodeName::broker(2), ports).unwrap_err().to_string();
+        assert!(error.contains(&port.to_string()) && error.contains("broker-2, peers"), "{error}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Starts a node's program, its output going to its log.
+//!
+//! All processes are started by one thread that lives as long as this process: the kernel ends a tied child when the
+//! *thread* that started it ends, and a thread of an async runtime may end at any time.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use crate::dev::Lifetime;
+
+/// What to start.
+pub(crate) struct Launch<'a> {
+    /// The program `holdfast`, which prepares the process.
+    pub(crate) holdfast: &'a Path,
+    /// The node's program.
+    pub(crate) program: &'a Path,
+    /// Its configuration file.
+    pub(crate) config: &'a Path,
+    /// Where its output goes, at the end.
+    pub(crate) log: File,
+    /// How long it lives.
+    pub(crate) lifetime: Lifetime,
+}
+
+/// Starts it.
+pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<Child> {
+    let mut command = Command::new(launch.holdfast);
+    command.arg("launch");
+    if launch.lifetime == Lifetime::Tied {
+        command.args(["--tied-to", &std::process::id().to_string()]);
+    }
+    command.arg("--").arg(launch.program).arg("--config").arg(launch.config);
+    command.stdin(Stdio::null()).stdout(launch.log.try_clone()?).stderr(launch.log);
+    let (reply, answer) = sync_channel(1);
+    let gone = || io::Error::other("the thread that starts processes has ended");
+    spawner().send((command, reply)).map_err(|_| gone())?;
+    answer.recv().map_err(|_| gone())?
+}
+
+type Request = (Command, SyncSender<io::Result<Child>>);
+
+fn spawner() -> &'static SyncSender<Request> {
+    static SPAWNER: OnceLock<SyncSender<Request>> = OnceLock::new();
+    SPAWNER.get_or_init(|| {
+        let (sender, requests) = sync_channel::<Request>(16);
+        let run = move || {
+            for (mut command, reply) in requests {
+                // Who asked may have gone; the child is then known by its log only, and tied children still end.
+                let _asker_gone = reply.send(command.spawn());
+            }
+        };
+        // Without threads nothing works: `send` then fails, and says so.
+        let _started = std::thread::Builder::new().name("spawner".to_owned()).spawn(run);
+        sender
+    })
+}

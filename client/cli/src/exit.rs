@@ -1,0 +1,121 @@
+//! How the program ends: exit codes, and errors that say what to do next.
+
+use std::fmt;
+use std::io;
+
+use holdfast_proto::error::{ErrorCode, Outcome};
+
+use crate::dev;
+
+/// Exit codes, the same for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Done.
+    Ok = 0,
+    /// Failed; nothing is in doubt.
+    Error = 1,
+    /// Wrong usage. Also what clap ends with.
+    Usage = 2,
+    /// Loss or corruption was found.
+    Loss = 3,
+    /// Timed out or in doubt: what was asked for may have happened.
+    InDoubt = 4,
+    /// Interrupted by SIGINT, as shells count it.
+    Interrupted = 130,
+    /// Ended by SIGTERM, as shells count it.
+    Terminated = 143,
+}
+
+/// What `--help` says of exit codes.
+pub const HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed, nothing is in doubt
+  2  wrong usage
+  3  loss or corruption found
+  4  timed out or in doubt: it may have happened";
+
+/// Why a command ended without doing what it was asked for.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: Code,
+    /// For people; empty to end quietly.
+    pub message: String,
+}
+
+/// The result of a command.
+pub type Result<T = ()> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure with this code.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// An ordinary failure.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Code::Error, message)
+    }
+
+    /// Wrong usage that the flags' parser cannot see.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// A failure to read or write a file.
+    pub fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::error(format!("cannot {action} {}: {error}", path.display()))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Output that nobody reads any more (`| head`) ends the program quietly.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::new(Code::Ok, "") } else { Self::error(error.to_string()) }
+    }
+}
+
+impl From<dev::Error> for Failure {
+    fn from(error: dev::Error) -> Self {
+        let code = match &error {
+            dev::Error::Spec(_) | dev::Error::NoSuchNode { .. } => Code::Usage,
+            dev::Error::NotReady { .. } | dev::Error::WillNotEnd { .. } => Code::InDoubt,
+            _ => Code::Error,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// The exit code for an error of the cluster.
+pub fn code_of(code: ErrorCode, outcome: Outcome) -> Code {
+    match (code, outcome) {
+        (ErrorCode::LogDamaged | ErrorCode::CorruptMessage, _) => Code::Loss,
+        (_, Outcome::Unknown) => Code::InDoubt,
+        (_, Outcome::NotAppended) => Code::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_ends_quietly() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.code, failure.message.as_str()), (Code::Ok, ""));
+    }
+
+    #[test]
+    fn doubt_and_damage_have_codes_of_their_own() {
+        assert_eq!(code_of(ErrorCode::RequestTimedOut, Outcome::Unknown), Code::InDoubt);
+        assert_eq!(code_of(ErrorCode::LogDamaged, Outcome::NotAppended), Code::Loss);
+        assert_eq!(code_of(ErrorCode::TopicAlreadyExists, Outcome::NotAppended), Code::Error);
+    }
+}

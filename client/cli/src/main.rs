@@ -1,0 +1,30 @@
+//! The program `holdfast`. See [`holdfast_cli`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use holdfast_cli::cli::{Cli, run};
+use holdfast_cli::output::note;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            note(format!("error: cannot start the runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(cli));
+    // A read of standard input that nobody awaits any more must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                note(format!("error: {failure}"));
+            }
+            ExitCode::from(failure.code as u8)
+        }
+    }
+}
