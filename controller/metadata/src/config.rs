@@ -129,6 +129,11 @@ impl TopicConfig {
         config
     }
 
+    /// What is wrong with a key, if anything is.
+    pub fn key_problem(key: &str) -> Option<String> {
+        (!KEYS.contains(&key)).then(|| unknown_key(key))
+    }
+
     /// Every setting as key and value, sorted by key.
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         KEYS.iter().map(|key| (*key, self.get(key))).collect()

@@ -13,9 +13,20 @@
 pub mod command;
 pub mod config;
 pub mod image;
+pub mod invariant;
 pub mod limits;
+pub mod producer_ids;
 pub mod record;
 pub mod status;
+
+mod brokers;
+mod change;
+mod election;
+mod machine;
+mod partitions;
+mod placement;
+mod topic_warnings;
+mod topics;
 
 pub use command::{
     AlterPartition, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, Outcome, RegisterBroker, Rejection,
@@ -23,4 +34,5 @@ pub use command::{
 };
 pub use config::TopicConfig;
 pub use image::{Image, Topic};
+pub use machine::{apply_command, decide};
 pub use record::{BrokerRegistration, PartitionState, Record};

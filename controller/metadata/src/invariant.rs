@@ -1,0 +1,187 @@
+//! What always holds. Checked after every command in tests and simulation; the rules of one partition (1 to 5) also in
+//! [`crate::apply_command`] for every partition that it touched, in every build.
+//!
+//! | no. | of | rule | why |
+//! |---|---|---|---|
+//! | 1 | a state | the leader is in the ISR | it counts itself |
+//! | 2 | a state | replicas are distinct and not empty; ISR and ELR are parts of them with no member in common | |
+//! | 3 | a state | every ISR member is registered and not fenced | KIP-841 |
+//! | 4 | a state | the ELR is empty while the ISR has min ISR members | KIP-966: records are acknowledged without it |
+//! | 5 | a state | with a live member of ISR or ELR there is a leader | liveness |
+//! | 6 | a state | partitions are dense from 0; names and ids belong together; a deleted id is gone | P2 |
+//! | 7 | a state | broker epochs are distinct and below the next one | KIP-903 |
+//! | 8 | a step | leader and partition epochs never go back; a changed state has a greater partition epoch, a changed leader a greater leader epoch | P2 |
+//! | 9 | a step | a leadership does not outlive the leader's registration: another broker epoch, another leader epoch | P2 |
+//! | 10 | a step | a new leader was in the ISR, or in the ELR while no live ISR member was left; then it is the ISR alone | P1, P5: clean election (a leaving leader hands over as its successor joins) |
+//! | 11 | a step | whoever joins the ELR was in the ISR | P1 |
+//! | 12 | a step | a broker that registered with another disk, or not with a later boot of it, is in no ISR and no ELR | P1 |
+//! | 13 | a step | replicas stay as assigned; a higher min ISR changes the partition epoch of every partition | |
+//! | 14 | a step | counters and broker epochs never go back; deleted ids stay deleted, and only they are missing | P3 |
+
+use std::{collections::BTreeSet, fmt};
+
+use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
+
+use crate::{
+    image::{Image, Topic},
+    record::PartitionState,
+};
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number in the table of the module.
+    pub number: u8,
+    /// What is wrong, with the values.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {}: {}", self.number, self.text)
+    }
+}
+
+/// Gathers violations.
+#[derive(Default)]
+struct Checker(Vec<Violation>);
+
+impl Checker {
+    fn ensure(&mut self, number: u8, holds: bool, text: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(Violation { number, text: text() });
+        }
+    }
+
+    fn result(self) -> Result<(), Vec<Violation>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}
+
+/// Checks invariants 1 to 5 for some partitions; those that are gone are passed over.
+pub fn check_partitions(
+    image: &Image,
+    partitions: impl IntoIterator<Item = (TopicId, PartitionIndex)>,
+) -> Result<(), Vec<Violation>> {
+    let mut checker = Checker::default();
+    for (topic_id, partition) in partitions {
+        let Some(topic) = image.topic(topic_id) else { continue };
+        let Some(state) = topic.partition(partition) else { continue };
+        check_partition(&mut checker, image, TopicPartition { topic_id, partition }, topic, state);
+    }
+    checker.result()
+}
+
+/// Checks invariants 1 to 7.
+pub fn check(image: &Image) -> Result<(), Vec<Violation>> {
+    let mut checker = Checker::default();
+    for (tp, topic, state) in image.partitions() {
+        check_partition(&mut checker, image, tp, topic, state);
+    }
+    let mut partition_count = 0;
+    for topic in image.topics() {
+        let id = topic.topic_id();
+        partition_count += topic.partitions().len();
+        let dense = topic.partitions().enumerate().all(|(n, (partition, _))| partition.0 as usize == n);
+        checker.ensure(6, dense, || format!("the partitions of {id} have gaps"));
+        let named = image.topic_by_name(topic.name()).is_some_and(|found| found.topic_id() == id);
+        checker.ensure(6, named, || format!("{} does not lead to {id}", topic.name()));
+        checker.ensure(6, !image.deleted_topics().contains(&id), || format!("{id} is there and deleted"));
+    }
+    let names = image.topics_by_name().len();
+    checker.ensure(6, names == image.topic_count(), || format!("{names} names for {} topics", image.topic_count()));
+    checker.ensure(6, partition_count == image.partition_count(), || {
+        format!("{partition_count} partitions are counted as {}", image.partition_count())
+    });
+    let epochs: BTreeSet<_> = image.brokers().values().map(|broker| broker.broker_epoch).collect();
+    checker.ensure(7, epochs.len() == image.brokers().len(), || format!("broker epochs {epochs:?} are given twice"));
+    checker.ensure(7, epochs.last().is_none_or(|last| *last < image.next_broker_epoch()), || {
+        format!("broker epochs {epochs:?} reach the next one, {}", image.next_broker_epoch())
+    });
+    checker.result()
+}
+
+fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, topic: &Topic, state: &PartitionState) {
+    let live = |broker: &BrokerId| image.broker(*broker).is_some_and(|registration| !registration.fenced);
+    let distinct: BTreeSet<_> = state.replicas.iter().collect();
+    let members: BTreeSet<_> = state.isr.iter().chain(&state.elr).collect();
+    checker.ensure(1, state.leader.is_none_or(|leader| state.isr.contains(&leader)), || format!("{tp}: {state:?}"));
+    let sound = !distinct.is_empty()
+        && distinct.len() == state.replicas.len()
+        && members.is_subset(&distinct)
+        && members.len() == state.isr.len() + state.elr.len();
+    checker.ensure(2, sound, || format!("{tp}: {state:?}"));
+    checker.ensure(3, state.isr.iter().all(live), || format!("{tp}: a fenced broker is in sync: {state:?}"));
+    let min_isr = topic.effective_min_isr(state);
+    checker
+        .ensure(4, state.elr.is_empty() || state.isr.len() < min_isr, || format!("{tp}: min ISR {min_isr}, {state:?}"));
+    let leaderless = state.leader.is_none() && state.isr.iter().chain(&state.elr).any(live);
+    checker.ensure(5, !leaderless, || format!("{tp}: somebody could lead: {state:?}"));
+}
+
+/// Checks invariants 8 to 14: what one command may make of `before`.
+pub fn check_step(before: &Image, after: &Image) -> Result<(), Vec<Violation>> {
+    let mut checker = Checker::default();
+    for (tp, topic, old) in before.partitions() {
+        let Some(new_topic) = after.topic(tp.topic_id) else {
+            checker.ensure(14, after.deleted_topics().contains(&tp.topic_id), || format!("{tp} is gone, not deleted"));
+            continue;
+        };
+        match new_topic.partition(tp.partition) {
+            Some(new) => {
+                check_partition_step(&mut checker, before, after, tp, old, new);
+                let raised = new_topic.effective_min_isr(new) > topic.effective_min_isr(old);
+                checker.ensure(13, !raised || new.partition_epoch > old.partition_epoch, || {
+                    format!("{tp}: min ISR grew, the partition epoch stays {}", new.partition_epoch)
+                });
+            }
+            None => checker.ensure(14, false, || format!("{tp} is gone, its topic is not")),
+        }
+    }
+    for (id, old) in before.brokers() {
+        let Some(new) = after.broker(*id) else { continue };
+        checker.ensure(14, new.broker_epoch >= old.broker_epoch, || format!("broker {id}: {old:?} becomes {new:?}"));
+        let trusted = new.directory_id == old.directory_id && new.boot_counter > old.boot_counter;
+        if new.broker_epoch != old.broker_epoch && !trusted && new.fenced {
+            for (tp, _, state) in after.partitions_of(*id) {
+                let free = !state.isr.contains(id) && !state.elr.contains(id);
+                checker.ensure(12, free, || format!("{tp}: broker {id} came with another disk: {state:?}"));
+            }
+        }
+    }
+    checker.ensure(14, before.deleted_topics().is_subset(after.deleted_topics()), || "a deletion is undone".into());
+    checker.ensure(14, before.next_producer_id() <= after.next_producer_id(), || "producer ids go back".into());
+    checker.ensure(14, before.next_broker_epoch() <= after.next_broker_epoch(), || "broker epochs go back".into());
+    checker.result()
+}
+
+fn check_partition_step(
+    checker: &mut Checker,
+    before: &Image,
+    after: &Image,
+    tp: TopicPartition,
+    old: &PartitionState,
+    new: &PartitionState,
+) {
+    let told = || format!("{tp}: {old:?} becomes {new:?}");
+    let grows = new.leader_epoch >= old.leader_epoch
+        && (new == old || new.partition_epoch > old.partition_epoch)
+        && (new.leader == old.leader || new.leader_epoch > old.leader_epoch);
+    checker.ensure(8, grows, told);
+    if let Some(leader) = new.leader.filter(|_| new.leader_epoch == old.leader_epoch) {
+        let epoch = |image: &Image| image.broker(leader).map(|registration| registration.broker_epoch);
+        checker.ensure(9, epoch(before) == epoch(after), told);
+    }
+    if let Some(leader) = new.leader.filter(|_| new.leader_epoch != old.leader_epoch) {
+        let live = |broker: &BrokerId| after.broker(*broker).is_some_and(|registration| !registration.fenced);
+        // A leaving leader hands over in the step in which its successor joins.
+        let leaves = |broker| after.broker(broker).is_some_and(|registration| registration.shutting_down);
+        let from_isr = old.isr.contains(&leader) || old.leader.is_some_and(leaves);
+        let from_elr = old.elr.contains(&leader) && new.isr == [leader];
+        let isr_lives = old.isr.iter().any(|member| live(member) && new.isr.contains(member));
+        checker.ensure(10, (from_isr && new.isr.contains(&leader)) || (from_elr && !isr_lives), told);
+    }
+    let joined = new.elr.iter().filter(|member| !old.elr.contains(member));
+    checker.ensure(11, joined.into_iter().all(|member| old.isr.contains(member)), told);
+    checker.ensure(13, new.replicas == old.replicas, told);
+}

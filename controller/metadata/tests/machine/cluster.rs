@@ -1,0 +1,213 @@
+//! A cluster under test: runs commands, and after each one checks every invariant, the snapshot, the replay of the
+//! records, and the stored form of the command.
+
+use std::collections::BTreeMap;
+
+use holdfast_metadata::{
+    AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, Outcome, PartitionState, Record, RegisterBroker,
+    Rejection, Response, apply_command, decide, invariant,
+};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataIndex, PartitionIndex, TopicId, TopicPartition},
+};
+use uuid::Uuid;
+
+/// See the module.
+pub(crate) struct Cluster {
+    pub(crate) image: Image,
+    /// Built from the records alone, as a broker does.
+    replayed: Image,
+    next_id: u128,
+}
+
+/// The id of broker `n`.
+pub(crate) fn b(n: u32) -> BrokerId {
+    BrokerId(n)
+}
+
+/// Settings.
+pub(crate) fn configs(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A state in one line: `leader @ leader epoch / partition epoch, isr, elr`.
+pub(crate) fn show(state: &PartitionState) -> String {
+    let list = |members: &[BrokerId]| match members {
+        [] => "-".to_owned(),
+        members => members.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+    };
+    let leader = state.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+    let (leader_epoch, partition_epoch) = (state.leader_epoch, state.partition_epoch);
+    format!("{leader} @{leader_epoch}/{partition_epoch} isr {} elr {}", list(&state.isr), list(&state.elr))
+}
+
+impl Cluster {
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        Self { image: Image::default(), replayed: Image::default(), next_id: 1_000 }
+    }
+
+    /// Brokers 1 to `count`, alive, with broker epochs 1 to `count`.
+    pub(crate) fn new(count: u32) -> Self {
+        let mut cluster = Self::empty();
+        for n in 1..=count {
+            cluster.start(n, 1, n.into());
+            cluster.unfence(n);
+        }
+        cluster
+    }
+
+    /// Runs a command and checks everything that always holds.
+    pub(crate) fn run(&mut self, command: &Command) -> Outcome {
+        let stored = serde_json::to_string(command).expect("a command is JSON");
+        assert_eq!(&serde_json::from_str::<Command>(&stored).expect("stored commands are read"), command);
+        let before = self.image.clone();
+        let index = MetadataIndex(before.index().0 + 1);
+        let outcome = apply_command(&mut self.image, index, command);
+        invariant::check(&self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
+        invariant::check_step(&before, &self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
+        self.replayed.apply_all(index, &outcome.records).expect("records fit");
+        assert_eq!(self.replayed, self.image, "replay differs after {command}");
+        let snapshot = Image::from_records(index, &self.image.records()).expect("a snapshot fits");
+        assert_eq!(snapshot, self.image, "the snapshot differs after {command}");
+        let stored = serde_json::to_string(&outcome).expect("an outcome is JSON");
+        assert_eq!(serde_json::from_str::<Outcome>(&stored).expect("stored outcomes are read"), outcome);
+        if outcome.result.is_err() {
+            assert!(outcome.records.is_empty(), "{command} was refused, but made {:?}", outcome.records);
+        }
+        outcome
+    }
+
+    /// Runs a command that has to succeed.
+    pub(crate) fn ok(&mut self, command: &Command) -> (Vec<Record>, Response) {
+        let outcome = self.run(command);
+        (outcome.records, outcome.result.unwrap_or_else(|rejection| panic!("{command}: {rejection}")))
+    }
+
+    /// Runs a command that has to be refused.
+    pub(crate) fn refused(&mut self, command: &Command) -> Rejection {
+        self.run(command).result.expect_err("refused")
+    }
+
+    /// A fresh number for an id.
+    pub(crate) fn fresh(&mut self) -> Uuid {
+        self.next_id += 1;
+        Uuid::from_u128(self.next_id)
+    }
+
+    /// The registration of a new start of broker `n`: `boot` counts the starts of disk `disk`.
+    pub(crate) fn registration(&mut self, n: u32, boot: u64, disk: u128) -> RegisterBroker {
+        RegisterBroker {
+            broker_id: b(n),
+            incarnation_id: IncarnationId(self.fresh()),
+            directory_id: DirectoryId(Uuid::from_u128(disk)),
+            boot_counter: boot,
+            client_address: format!("broker-{n}:9092"),
+            peer_address: format!("broker-{n}:9093"),
+            rack: None,
+            old_session_alive: false,
+        }
+    }
+
+    /// Broker `n` starts and registers; it stays fenced.
+    pub(crate) fn start(&mut self, n: u32, boot: u64, disk: u128) -> Vec<Record> {
+        let registration = self.registration(n, boot, disk);
+        self.ok(&Command::RegisterBroker(registration)).0
+    }
+
+    /// Broker `n` starts again on the same disk and registers; it stays fenced.
+    pub(crate) fn restart(&mut self, n: u32) -> Vec<Record> {
+        let old = &self.image.brokers()[&b(n)];
+        let (boot, disk) = (old.boot_counter + 1, old.directory_id.0.as_u128());
+        self.start(n, boot, disk)
+    }
+
+    /// Current broker epoch of broker `n`.
+    pub(crate) fn epoch(&self, n: u32) -> BrokerEpoch {
+        self.image.brokers()[&b(n)].broker_epoch
+    }
+
+    pub(crate) fn fence(&mut self, n: u32) -> Vec<Record> {
+        self.ok(&Command::FenceBroker { broker_id: b(n), broker_epoch: self.epoch(n) }).0
+    }
+
+    pub(crate) fn unfence(&mut self, n: u32) -> Vec<Record> {
+        self.ok(&Command::UnfenceBroker { broker_id: b(n), broker_epoch: self.epoch(n) }).0
+    }
+
+    /// Broker `n` begins to leave; the answer is how many partitions it still leads.
+    pub(crate) fn leave(&mut self, n: u32) -> u32 {
+        match self.ok(&Command::BeginControlledShutdown { broker_id: b(n), broker_epoch: self.epoch(n) }).1 {
+            Response::ControlledShutdown { remaining_leaders } => remaining_leaders,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Creates a topic.
+    pub(crate) fn topic(&mut self, name: &str, partitions: u32, replicas: u32, entries: &[(&str, &str)]) -> TopicId {
+        let topic_id = TopicId(self.fresh());
+        self.ok(&Command::CreateTopic(CreateTopic {
+            name: name.to_owned(),
+            topic_id,
+            partition_count: partitions,
+            replication_factor: replicas,
+            configs: configs(entries),
+        }));
+        topic_id
+    }
+
+    /// Partition 0 of a topic.
+    pub(crate) fn state(&self, topic_id: TopicId) -> &PartitionState {
+        self.image.partition(TopicPartition { topic_id, partition: PartitionIndex(0) }).expect("there")
+    }
+
+    /// [`show`] of partition 0 of a topic.
+    pub(crate) fn shown(&self, topic_id: TopicId) -> String {
+        show(self.state(topic_id))
+    }
+
+    /// The proposal of partition 0's present leader for this ISR, all with current epochs.
+    pub(crate) fn proposal(&self, topic_id: TopicId, isr: &[u32]) -> AlterPartition {
+        let state = self.state(topic_id);
+        let leader = state.leader.expect("led");
+        AlterPartition {
+            broker_id: leader,
+            broker_epoch: self.epoch(leader.0),
+            changes: vec![IsrChange {
+                topic_id,
+                partition: PartitionIndex(0),
+                leader_epoch: state.leader_epoch,
+                partition_epoch: state.partition_epoch,
+                new_isr: isr.iter().map(|n| IsrMember { broker_id: b(*n), broker_epoch: self.epoch(*n) }).collect(),
+            }],
+        }
+    }
+
+    /// Runs proposals; the first result as shown state or error.
+    pub(crate) fn propose(&mut self, command: AlterPartition) -> Result<String, ErrorCode> {
+        match self.ok(&Command::AlterPartition(command)).1 {
+            Response::PartitionsAltered { mut results } => {
+                results.remove(0).map(|state| show(&state)).map_err(|rejection| rejection.code)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The leader's proposal of this ISR for partition 0.
+    pub(crate) fn alter(&mut self, topic_id: TopicId, isr: &[u32]) -> Result<String, ErrorCode> {
+        let proposal = self.proposal(topic_id, isr);
+        self.propose(proposal)
+    }
+
+    /// What a proposal would come to: the code of its refusal, whole or in its first change.
+    pub(crate) fn decided(&self, command: &AlterPartition) -> Result<(), ErrorCode> {
+        match decide(&self.image, &Command::AlterPartition(command.clone())).result {
+            Ok(Response::PartitionsAltered { mut results }) => {
+                results.remove(0).map(|_| ()).map_err(|rejection| rejection.code)
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(rejection) => Err(rejection.code),
+        }
+    }
+}
