@@ -106,19 +106,22 @@ pub enum Effect {
     ReplyFetch {
         /// The follower.
         to: BrokerId,
-        /// Epoch of this leadership.
+        /// The epoch that the fetch named: that of this leadership unless the fetch is refused.
         leader_epoch: LeaderEpoch,
         /// The answer.
         reply: FetchReply,
     },
-    /// Answer a produce. Emitted in the step in which its durability condition came true, never earlier.
+    /// Answer a produce. Emitted in the step in which its durability condition came true, never earlier, and exactly
+    /// once for each produce. One with acks=0 is completed in the step that took it: the shell frees what it holds, and
+    /// tells nobody.
     CompleteProduce {
         /// Which one.
         token: ProduceToken,
         /// Where it stands, or why it failed.
         result: Result<Produced, ErrorCode>,
     },
-    /// Leader: ask the controller for another ISR.
+    /// Leader: ask the controller for another ISR. One attempt: the shell reports an ambiguous end as it is, and does
+    /// not try again by itself, for the core has to know whether an older attempt can still be committed.
     ProposeIsr {
         /// Epoch of this leadership.
         leader_epoch: LeaderEpoch,
@@ -128,7 +131,7 @@ pub enum Effect {
         /// filled in by the shell.
         new_isr: Vec<(BrokerId, Option<BrokerEpoch>)>,
     },
-    /// Consumers may read up to here.
+    /// The high watermark of this replica, leader or follower, moved: at a leader consumers may read up to here.
     HighWatermarkAdvanced {
         /// The high watermark.
         high_watermark: Offset,

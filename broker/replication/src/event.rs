@@ -151,11 +151,12 @@ pub enum Event {
         /// The follower.
         from: BrokerId,
     },
-    /// The leader answered this follower's fetch.
+    /// The leader answered this follower's fetch. Each `SendFetch` that wants records is followed by exactly one of
+    /// these: if the stream broke or a deadline passed, by `Failed`, and then the late answer is not delivered.
     FetchResponse {
         /// The leader that answered.
         from: BrokerId,
-        /// Epoch of its leadership.
+        /// Epoch of its leadership. Not looked at if the outcome is `Failed`.
         leader_epoch: LeaderEpoch,
         /// The answer.
         outcome: FetchOutcome,
@@ -167,7 +168,9 @@ pub enum Event {
         /// The durable end.
         offset: Offset,
     },
-    /// A truncation (or a start over) is done and durable; the producers are those of the log that is left.
+    /// A truncation (or a start over) is done, and the whole log that is left is durable: what was appended before it
+    /// and still stands is durable with it, for flushes reported in older generations no longer count. The producers
+    /// are those of the log that is left.
     Truncated {
         /// Generation that the truncation began.
         generation: LogGeneration,
@@ -181,7 +184,7 @@ pub enum Event {
     },
     /// A write or fsync of this replica's log failed: final.
     StorageFailed,
-    /// The controller answered a proposal.
+    /// The controller answered a proposal, or did not within the shell's deadline (REQUEST_TIMED_OUT).
     IsrProposalResult {
         /// Leader epoch of the proposal.
         leader_epoch: LeaderEpoch,

@@ -1,0 +1,261 @@
+//! A follower of one leader, for one leader epoch.
+//!
+//! ```text
+//!              SendFetch                 Diverging                    Truncated
+//!   (begin) ─────────────▶ Outstanding ───────────▶ Truncating ─────────────────▶ Outstanding
+//!                           ▲      │ Records: append, fetch again at once
+//!                           │      │ Failed
+//!                           └─── Backoff
+//! ```
+//!
+//! Place: made by [`crate::Replica`] when another broker is elected. It copies the leader's log, first cutting its own
+//! where the two part (KIP-101, KIP-279), and tells the leader how far it is durable.
+//!
+//! Invariants:
+//! 1. At most one fetch that wants records is outstanding.
+//! 2. The high watermark is taken from an answer only if that answer also showed that our log is a prefix of the
+//!    leader's, so never from one that asks for a truncation (KAFKA-14704), and never past our own counted end.
+//! 3. Once the leader has answered with records in this epoch, our log is a prefix of its log for the rest of the epoch:
+//!    a request to truncate that comes after is stale and is not followed.
+//! 4. Nothing below the high watermark is cut: a leader that asks for it has lost acknowledged records, and this replica
+//!    stops, so that its copy survives.
+
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, Offset};
+
+use crate::{
+    effect::Effect,
+    event::{FetchOutcome, FetchPosition, FlushPolicy, PlacedBatch},
+    turn::Turn,
+};
+
+/// How many times the pause after a failed fetch doubles at the most.
+const MAX_DOUBLINGS: u32 = 10;
+
+/// Where the conversation with the leader stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FetchState {
+    /// A fetch waits for its answer.
+    Outstanding,
+    /// The last one failed; the next goes out then.
+    Backoff { until: Millis },
+    /// The disk is cutting the log; nothing is told to anybody meanwhile.
+    Truncating,
+}
+
+/// State of a follower.
+#[derive(Clone, Debug)]
+pub(crate) struct Follower {
+    pub(crate) leader: BrokerId,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) fetch: FetchState,
+    flush_policy: FlushPolicy,
+    /// True once the leader has answered with records: our log is a prefix of its log (invariant 3).
+    matched: bool,
+    /// What the leader said last; ours follows as far as our own counted end allows.
+    leader_high_watermark: Offset,
+    /// The durable end that the leader was told last.
+    told_flushed: Offset,
+    /// The log start that the shell was asked to move to.
+    asked_log_start: Offset,
+    failures: u32,
+}
+
+/// What a follower's step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Continue,
+    /// This replica must stop, for this reason.
+    Halt(&'static str),
+}
+
+impl Follower {
+    /// Begins to follow; fetches at once unless the disk is still cutting the log.
+    pub(crate) fn begin(
+        turn: &mut Turn<'_>,
+        leader: BrokerId,
+        leader_epoch: LeaderEpoch,
+        flush_policy: FlushPolicy,
+    ) -> Self {
+        let mut follower = Self {
+            leader,
+            leader_epoch,
+            fetch: FetchState::Truncating,
+            flush_policy,
+            matched: false,
+            leader_high_watermark: Offset(0),
+            told_flushed: Offset(0),
+            asked_log_start: Offset(0),
+            failures: 0,
+        };
+        if !turn.log.is_truncating() {
+            follower.send_fetch(turn);
+        }
+        follower
+    }
+
+    /// The flush policy may have changed.
+    pub(crate) fn settings_changed(&mut self, turn: &mut Turn<'_>, flush_policy: FlushPolicy) {
+        self.flush_policy = flush_policy;
+        self.follow_high_watermark(turn);
+    }
+
+    /// The leader answered, or could not be asked.
+    pub(crate) fn fetch_response(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: BrokerId,
+        leader_epoch: LeaderEpoch,
+        outcome: FetchOutcome,
+    ) -> Verdict {
+        let failed = matches!(outcome, FetchOutcome::Failed(_));
+        let is_ours = from == self.leader && (failed || leader_epoch == self.leader_epoch);
+        if !is_ours || self.fetch != FetchState::Outstanding {
+            return Verdict::Continue;
+        }
+        match outcome {
+            FetchOutcome::Records { batches, high_watermark, log_start_offset } => {
+                if !fits(&batches, turn.log.end(), turn.log.last_epoch(), self.leader_epoch) {
+                    self.back_off(turn);
+                    return Verdict::Continue;
+                }
+                self.failures = 0;
+                self.matched = true;
+                self.append(turn, &batches);
+                self.leader_high_watermark = self.leader_high_watermark.max(high_watermark);
+                self.follow_high_watermark(turn);
+                self.follow_log_start(turn, log_start_offset);
+                self.send_fetch(turn);
+            }
+            FetchOutcome::Diverging { leader_epoch, end_offset } => {
+                return self.truncate(turn, leader_epoch, end_offset);
+            }
+            FetchOutcome::OutOfRange { log_start_offset } => self.start_over(turn, log_start_offset),
+            FetchOutcome::Failed(_) => self.back_off(turn),
+        }
+        Verdict::Continue
+    }
+
+    /// The disk has cut the log.
+    pub(crate) fn truncated(&mut self, turn: &mut Turn<'_>) {
+        self.send_fetch(turn);
+    }
+
+    /// Our log is durable further than before: the leader is told, unless the next fetch will do it.
+    pub(crate) fn own_flush_advanced(&mut self, turn: &mut Turn<'_>) {
+        self.follow_high_watermark(turn);
+        let counts = self.flush_policy == FlushPolicy::Ack;
+        if counts && self.fetch == FetchState::Outstanding && turn.log.flushed() > self.told_flushed {
+            self.tell_position(turn, false);
+        }
+    }
+
+    /// Acts on what the time makes due.
+    pub(crate) fn on_time(&mut self, turn: &mut Turn<'_>) {
+        if self.next_deadline().is_some_and(|at| turn.now >= at) {
+            self.send_fetch(turn);
+        }
+    }
+
+    /// The next moment at which [`Self::on_time`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Millis> {
+        match self.fetch {
+            FetchState::Backoff { until } => Some(until),
+            FetchState::Outstanding | FetchState::Truncating => None,
+        }
+    }
+
+    fn append(&mut self, turn: &mut Turn<'_>, batches: &[PlacedBatch]) {
+        if batches.is_empty() {
+            return;
+        }
+        for batch in batches {
+            turn.log.append(batch);
+        }
+        turn.emit(Effect::AppendFetched { end_offset: turn.log.end(), generation: turn.log.generation() });
+    }
+
+    /// Finds where the two logs part. If we know the leader's epoch, its records here are the leader's up to the shorter
+    /// of the two ends. If not, everything past our largest older epoch is ours alone; the next fetch goes on from there.
+    /// Either end is the border of a batch in our log.
+    fn truncate(&mut self, turn: &mut Turn<'_>, leader_epoch: LeaderEpoch, end_offset: Offset) -> Verdict {
+        let (own_epoch, own_end) = turn.log.epochs.end_offset_for(leader_epoch, turn.log.end());
+        let to = if own_epoch == leader_epoch { own_end.min(end_offset) } else { own_end };
+        if self.matched || to >= turn.log.end() {
+            // Stale, or senseless: asking again does no harm.
+            self.back_off(turn);
+            return Verdict::Continue;
+        }
+        if to < turn.log.high_watermark() {
+            return Verdict::Halt("the leader's log departs from ours below our high watermark");
+        }
+        let generation = turn.log.truncate(to);
+        self.fetch = FetchState::Truncating;
+        turn.emit(Effect::Truncate { to, generation });
+        Verdict::Continue
+    }
+
+    fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) {
+        if at <= turn.log.end() {
+            return self.back_off(turn);
+        }
+        let generation = turn.log.start_over(at);
+        self.fetch = FetchState::Truncating;
+        turn.emit(Effect::StartOver { at, generation });
+        turn.emit(Effect::HighWatermarkAdvanced { high_watermark: at });
+    }
+
+    fn follow_high_watermark(&self, turn: &mut Turn<'_>) {
+        let to = self.leader_high_watermark.min(turn.log.counted_end(self.flush_policy));
+        if turn.log.advance_high_watermark(to) {
+            turn.emit(Effect::HighWatermarkAdvanced { high_watermark: to });
+        }
+    }
+
+    fn follow_log_start(&mut self, turn: &mut Turn<'_>, leader_log_start: Offset) {
+        let to = leader_log_start.min(turn.log.high_watermark());
+        if to > turn.log.start() && to > self.asked_log_start {
+            self.asked_log_start = to;
+            turn.emit(Effect::AdvanceLogStart { to });
+        }
+    }
+
+    fn send_fetch(&mut self, turn: &mut Turn<'_>) {
+        self.fetch = FetchState::Outstanding;
+        self.tell_position(turn, true);
+    }
+
+    fn tell_position(&mut self, turn: &mut Turn<'_>, wants_records: bool) {
+        self.told_flushed = turn.log.flushed();
+        let position = FetchPosition {
+            leader_epoch: self.leader_epoch,
+            fetch_offset: turn.log.end(),
+            flushed_offset: turn.log.flushed(),
+            last_fetched_epoch: turn.log.last_epoch(),
+            wants_records,
+        };
+        turn.emit(Effect::SendFetch { to: self.leader, position });
+    }
+
+    /// Waits before the next fetch, longer each time. Followers of one leader are spread by their ids, not by chance.
+    fn back_off(&mut self, turn: &Turn<'_>) {
+        let doubled = turn.config.fetch_backoff_ms << self.failures.min(MAX_DOUBLINGS);
+        let spread = u64::from(turn.config.broker_id.0 % 8) * turn.config.fetch_backoff_ms / 8;
+        self.failures = self.failures.saturating_add(1);
+        let pause = (doubled.min(turn.config.fetch_backoff_max_ms) + spread).max(1);
+        self.fetch = FetchState::Backoff { until: turn.now.plus(pause) };
+    }
+}
+
+/// True if these batches can follow our log: contiguous from its end, none empty, epochs not going back and not beyond
+/// the leader's. The bytes came over a network.
+fn fits(batches: &[PlacedBatch], log_end: Offset, last_epoch: Option<LeaderEpoch>, leader_epoch: LeaderEpoch) -> bool {
+    let mut next = (log_end, last_epoch.unwrap_or_default());
+    batches.iter().all(|batch| {
+        let fits = batch.base_offset == next.0
+            && batch.leader_epoch >= next.1
+            && batch.leader_epoch <= leader_epoch
+            && batch.info.record_count > 0;
+        next = (batch.base_offset.plus(u64::from(batch.info.record_count)), batch.leader_epoch);
+        fits
+    })
+}

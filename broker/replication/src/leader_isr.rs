@@ -1,0 +1,127 @@
+//! When the leader proposes another ISR, and what it sends.
+//!
+//! Joins: a replica that fetched in this epoch, whose counted end has reached the high watermark and the epoch's start,
+//! and that has not lagged behind the log end for longer than the limit (else it would leave again at once). Leaves: a
+//! member that has. A join goes before a leave, so that the ISR does not fall below the minimum when one replaces the
+//! other.
+
+use holdfast_proto::ids::{BrokerId, Millis, Offset};
+
+use crate::{
+    effect::Effect,
+    isr::{IsrState, Proposal, Stage},
+    leader::Leader,
+    turn::Turn,
+};
+
+impl Leader {
+    /// Proposes what is due: a first proposal, or one more attempt.
+    pub(crate) fn propose_isr(&mut self, turn: &mut Turn<'_>) {
+        let deadline = turn.now.plus(turn.config.isr_proposal_timeout_ms);
+        if self.isr.proposal_mut().is_some() {
+            if !self.retry_is_due(turn) {
+                return;
+            }
+        } else {
+            if !self.isr.may_propose(turn.now) {
+                return;
+            }
+            let proposal = Proposal { stage: Stage::InFlight { deadline }, in_doubt: false };
+            let Some(change) = self.wanted_change(turn, proposal) else { return };
+            self.isr.begin(change);
+        }
+        if let Some(proposal) = self.isr.proposal_mut() {
+            proposal.stage = Stage::InFlight { deadline };
+            self.send_proposal(turn);
+        }
+    }
+
+    /// True if the pending proposal has to be sent again now. One that has lost its reason is given up if that is safe.
+    fn retry_is_due(&mut self, turn: &Turn<'_>) -> bool {
+        let now = turn.now;
+        let Some(proposal) = self.isr.proposal_mut() else { return false };
+        match proposal.stage {
+            Stage::InFlight { deadline } if now >= deadline => proposal.in_doubt = true,
+            Stage::RetryAt(at) if now >= at => {}
+            Stage::InFlight { .. } | Stage::RetryAt(_) => return false,
+        }
+        let in_doubt = proposal.in_doubt;
+        let has_reason = match self.isr.state() {
+            IsrState::Committed => false,
+            IsrState::PendingExpand { joiner, .. } => self.may_join(turn, *joiner),
+            IsrState::PendingShrink { leaving, .. } => leaving.iter().all(|member| self.must_leave(turn, *member)),
+        };
+        if has_reason {
+            return true;
+        }
+        match self.isr.state() {
+            // The joiner restarted, say. Whatever was sent for its earlier life may still be committed.
+            IsrState::PendingExpand { .. } if in_doubt => {
+                self.isr.withdraw();
+                true
+            }
+            _ => {
+                self.isr.revert(now);
+                false
+            }
+        }
+    }
+
+    fn wanted_change(&self, turn: &Turn<'_>, proposal: Proposal) -> Option<IsrState> {
+        let committed = self.isr.committed();
+        let outside = self.followers.iter().map(|follower| follower.broker_id).filter(|id| !committed.contains(id));
+        if let Some(joiner) = outside.into_iter().find(|id| self.may_join(turn, *id)) {
+            return Some(IsrState::PendingExpand { joiner, proposal, withdraw: false });
+        }
+        let me = turn.config.broker_id;
+        let lags = |member: &&BrokerId| **member != me && self.must_leave(turn, **member);
+        // Nothing is allocated unless somebody has to leave: this runs in every step.
+        committed.iter().any(|member| lags(&member)).then(|| {
+            let leaving = committed.iter().filter(lags).copied().collect();
+            IsrState::PendingShrink { leaving, proposal }
+        })
+    }
+
+    fn may_join(&self, turn: &Turn<'_>, id: BrokerId) -> bool {
+        let reached = turn.log.high_watermark().max(self.epoch_start);
+        let lag_time_max_ms = turn.config.replica_lag_time_max_ms;
+        self.progress(id).is_some_and(|follower| {
+            follower.counted_end(self.flush_policy).is_some_and(|counted| counted >= reached)
+                && follower.is_caught_up(self.flush_policy, turn.log.end(), lag_time_max_ms, turn.now)
+        })
+    }
+
+    fn must_leave(&self, turn: &Turn<'_>, member: BrokerId) -> bool {
+        let lag_time_max_ms = turn.config.replica_lag_time_max_ms;
+        self.progress(member)
+            .is_none_or(|follower| !follower.is_caught_up(self.flush_policy, turn.log.end(), lag_time_max_ms, turn.now))
+    }
+
+    fn send_proposal(&self, turn: &mut Turn<'_>) {
+        let with_epoch = |member| (member, self.progress(member).and_then(|follower| follower.broker_epoch));
+        turn.emit(Effect::ProposeIsr {
+            leader_epoch: self.leader_epoch,
+            partition_epoch: self.isr.partition_epoch(),
+            new_isr: self.isr.proposed().map(with_epoch).collect(),
+        });
+    }
+
+    /// When an ISR change may be due, if nothing happens before.
+    pub(crate) fn next_isr_deadline(&self, leader_end: Offset, lag_time_max_ms: u64) -> Option<Millis> {
+        match self.isr.state() {
+            IsrState::PendingExpand { proposal, .. } | IsrState::PendingShrink { proposal, .. } => {
+                let (Stage::InFlight { deadline: at } | Stage::RetryAt(at)) = proposal.stage;
+                Some(at)
+            }
+            IsrState::Committed => {
+                let committed = self.isr.committed();
+                let lag = |member: &BrokerId| {
+                    self.progress(*member)?.lag_deadline(self.flush_policy, leader_end, lag_time_max_ms)
+                };
+                let shrink = committed.iter().filter_map(lag).min();
+                // During a pause nothing is proposed; when it ends, everybody is looked at.
+                self.isr.quiet_until().or(shrink)
+            }
+        }
+    }
+}
