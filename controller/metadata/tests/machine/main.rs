@@ -1,8 +1,11 @@
 //! Tests of the machine through its public interface: commands in; state, records and answers out.
 
+mod acknowledged_history;
 mod brokers;
 mod cluster;
 mod kips;
+mod model;
 mod partitions;
+mod random_commands;
 mod shutdown;
 mod topics;

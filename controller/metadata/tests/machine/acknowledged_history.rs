@@ -1,0 +1,73 @@
+//! No replica that could have missed an acknowledged record is ever elected.
+//!
+//! A small model of the brokers of one partition stands beside the real machine. Brokers hold logs on disks, learn the
+//! committed metadata late, lead by what they know, and their proposals and the answers are delayed and lost. A leader
+//! acknowledges a record once every member of its maximal ISR holds it and the ISR is at least min ISR, as it knows
+//! them. After every event, everyone whom the controller might elect now or later (ISR and ELR) has to hold every
+//! acknowledged record at its place.
+
+use std::cell::RefCell;
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use crate::model::{BROKERS, Coverage, Disk, Event, Model};
+
+fn event() -> impl Strategy<Value = Event> {
+    let (leader, broker) = (0..6_usize, 1..=BROKERS);
+    let disk = prop_oneof![6 => Just(Disk::Same), 1 => Just(Disk::Empty), 1 => Just(Disk::Copied)];
+    prop_oneof![
+        10 => leader.clone().prop_map(Event::Produce),
+        24 => (leader.clone(), broker.clone(), 0..4_usize)
+            .prop_map(|(leader, follower, records)| Event::Fetch { leader, follower, records }),
+        10 => leader.clone().prop_map(Event::Acknowledge),
+        8 => (leader.clone(), any::<u8>()).prop_map(|(leader, members)| Event::Propose { leader, members }),
+        6 => any::<usize>().prop_map(Event::Arrive),
+        6 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(n, lost)| Event::Answer { n, lost }),
+        20 => (broker.clone(), 0..6_usize).prop_map(|(broker, changes)| Event::Learn { broker, changes }),
+        2 => broker.clone().prop_map(Event::Stop),
+        4 => (broker.clone(), disk).prop_map(|(broker, disk)| Event::Start { broker, disk }),
+        1 => broker.clone().prop_map(Event::Copy),
+        3 => broker.clone().prop_map(Event::Fence),
+        6 => broker.clone().prop_map(Event::Unfence),
+        1 => broker.prop_map(Event::Leave),
+        2 => (1..=3_u32).prop_map(Event::MinIsr),
+        1 => Just(Event::Elect),
+    ]
+}
+
+#[test]
+fn whoever_may_be_elected_holds_every_acknowledged_record() {
+    let total = RefCell::new(Coverage::default());
+    let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&prop::collection::vec(event(), 300..800), |events| {
+        let mut model = Model::new();
+        for event in &events {
+            model.step(event);
+        }
+        let (mut total, seen) = (total.borrow_mut(), model.coverage);
+        total.acknowledged += seen.acknowledged;
+        total.elections += seen.elections;
+        total.elections_from_elr += seen.elections_from_elr;
+        total.refused_proposals += seen.refused_proposals;
+        total.accepted_proposals += seen.accepted_proposals;
+        total.untrusted_disks += seen.untrusted_disks;
+        total.truncated += seen.truncated;
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    let seen = total.into_inner();
+    println!("{seen:?}");
+    let least = [
+        seen.acknowledged,
+        seen.elections,
+        seen.elections_from_elr,
+        seen.refused_proposals,
+        seen.accepted_proposals,
+        seen.untrusted_disks,
+        seen.truncated,
+    ];
+    assert!(least.iter().all(|count| *count > 50), "the runs met too little: {seen:?}");
+}

@@ -1,0 +1,425 @@
+//! The model of [`crate::acknowledged_history`]: three brokers with a replica each of one partition, beside the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_metadata::{AlterPartition, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, Response};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
+
+use crate::cluster::{Cluster, b};
+
+/// Brokers, each with a replica of the one partition.
+pub(crate) const BROKERS: u32 = 3;
+
+/// A record: the leader epoch in which it was written, and a value that no other record has.
+type Entry = (LeaderEpoch, u64);
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A leader appends a record. Leaders are those who believe that they lead, and are counted from 0.
+    Produce(usize),
+    /// A follower fetches from a leader, which is told what the follower then holds.
+    Fetch {
+        leader: usize,
+        follower: u32,
+        records: usize,
+    },
+    /// A leader acknowledges what it may.
+    Acknowledge(usize),
+    /// A leader proposes an ISR of some of its replicas, of those that have caught up and that are in it.
+    Propose {
+        leader: usize,
+        members: u8,
+    },
+    /// A proposal arrives at the controller.
+    Arrive(usize),
+    /// An answer arrives, or is lost.
+    Answer {
+        n: usize,
+        lost: bool,
+    },
+    /// The broker learns some changes of the metadata.
+    Learn {
+        broker: u32,
+        changes: usize,
+    },
+    Stop(u32),
+    Start {
+        broker: u32,
+        disk: Disk,
+    },
+    /// A copy of the broker's disk is taken.
+    Copy(u32),
+    Fence(u32),
+    Unfence(u32),
+    Leave(u32),
+    MinIsr(u32),
+    Elect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Disk {
+    Same,
+    Empty,
+    /// The copy, if it is from an earlier start.
+    Copied,
+}
+
+/// A broker's own state.
+struct Node {
+    running: bool,
+    /// Id of the disk and starts on it.
+    disk: u128,
+    boot: u64,
+    log: Vec<Entry>,
+    copy: Option<(u64, Vec<Entry>)>,
+    broker_epoch: BrokerEpoch,
+    /// Position in the history of images.
+    known: usize,
+    leading: Option<Leading>,
+}
+
+/// A leadership as the leader knows it.
+struct Leading {
+    state: PartitionState,
+    min_isr: usize,
+    /// The ISR it proposed, until it knows what became of it.
+    proposed: Vec<BrokerId>,
+    /// What each follower was seen to hold in this epoch, and under which registration.
+    held: BTreeMap<BrokerId, (BrokerEpoch, usize)>,
+    high_watermark: usize,
+    start: usize,
+}
+
+/// What the runs have met, so that a test that tests nothing is found out.
+#[derive(Default, Debug)]
+pub(crate) struct Coverage {
+    pub(crate) acknowledged: usize,
+    pub(crate) elections: usize,
+    pub(crate) elections_from_elr: usize,
+    pub(crate) refused_proposals: usize,
+    pub(crate) accepted_proposals: usize,
+    pub(crate) untrusted_disks: usize,
+    pub(crate) truncated: usize,
+}
+
+pub(crate) struct Model {
+    c: Cluster,
+    topic: TopicId,
+    images: Vec<Image>,
+    nodes: BTreeMap<u32, Node>,
+    acknowledged: Vec<Entry>,
+    next_value: u64,
+    next_disk: u128,
+    proposals: Vec<AlterPartition>,
+    answers: Vec<(AlterPartition, Option<PartitionState>)>,
+    pub(crate) coverage: Coverage,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        let mut c = Cluster::new(BROKERS);
+        let topic = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
+        let nodes = (1..=BROKERS)
+            .map(|n| {
+                let node = Node {
+                    running: true,
+                    disk: n.into(),
+                    boot: 1,
+                    log: Vec::new(),
+                    copy: None,
+                    broker_epoch: c.epoch(n),
+                    known: 0,
+                    leading: None,
+                };
+                (n, node)
+            })
+            .collect();
+        let mut model = Self {
+            images: vec![c.image.clone()],
+            c,
+            topic,
+            nodes,
+            acknowledged: Vec::new(),
+            next_value: 0,
+            next_disk: 100,
+            proposals: Vec::new(),
+            answers: Vec::new(),
+            coverage: Coverage::default(),
+        };
+        (1..=BROKERS).for_each(|n| model.learn(n, 0));
+        model
+    }
+
+    fn partition(&self) -> TopicPartition {
+        TopicPartition { topic_id: self.topic, partition: PartitionIndex(0) }
+    }
+
+    /// Runs a command, and remembers the image for those who learn of it later.
+    fn run(&mut self, command: &Command) -> Option<Response> {
+        let before = self.c.state(self.topic).clone();
+        let outcome = self.c.run(command);
+        self.images.push(self.c.image.clone());
+        let after = self.c.state(self.topic);
+        if after.leader != before.leader && after.leader.is_some() {
+            self.coverage.elections += 1;
+            self.coverage.elections_from_elr += usize::from(before.isr.is_empty());
+        }
+        outcome.result.ok()
+    }
+
+    pub(crate) fn step(&mut self, event: &Event) {
+        match *event {
+            Event::Produce(n) => self.leader(n).into_iter().for_each(|leader| self.produce(leader)),
+            Event::Fetch { leader, follower, records } => {
+                self.leader(leader).into_iter().for_each(|leader| self.fetch(leader, follower, records));
+            }
+            Event::Acknowledge(n) => self.leader(n).into_iter().for_each(|leader| self.acknowledge(leader)),
+            Event::Propose { leader, members } => {
+                self.leader(leader).into_iter().for_each(|leader| self.propose(leader, members));
+            }
+            Event::Arrive(n) => self.arrive(n),
+            Event::Answer { n, lost } => self.answer(n, lost),
+            Event::Learn { broker, changes } => self.learn(broker, changes),
+            Event::Stop(n) => {
+                let node = self.node(n);
+                node.running = false;
+                node.leading = None;
+            }
+            Event::Start { broker, disk } => self.start(broker, disk),
+            Event::Copy(n) => {
+                let node = self.node(n);
+                node.copy = Some((node.boot, node.log.clone()));
+            }
+            Event::Fence(n) => {
+                self.run(&Command::FenceBroker { broker_id: b(n), broker_epoch: self.c.epoch(n) });
+            }
+            Event::Unfence(n) if self.nodes[&n].running => {
+                self.run(&Command::UnfenceBroker { broker_id: b(n), broker_epoch: self.c.epoch(n) });
+            }
+            Event::Unfence(_) => (),
+            Event::Leave(n) => {
+                self.run(&Command::BeginControlledShutdown { broker_id: b(n), broker_epoch: self.c.epoch(n) });
+            }
+            Event::MinIsr(min_isr) => {
+                let configs = [("min.insync.replicas".to_owned(), Some(min_isr.to_string()))].into();
+                let command = AlterTopic { topic_id: self.topic, configs, partition_count: None };
+                self.run(&Command::AlterTopic(command));
+            }
+            Event::Elect => {
+                self.run(&Command::ElectLeaders { partitions: Vec::new() });
+            }
+        }
+        self.check();
+    }
+
+    fn node(&mut self, n: u32) -> &mut Node {
+        self.nodes.get_mut(&n).expect("known")
+    }
+
+    /// One of those who believe that they lead.
+    fn leader(&self, n: usize) -> Option<u32> {
+        let leaders: Vec<u32> = self.nodes.iter().filter(|(_, node)| node.leading.is_some()).map(|(n, _)| *n).collect();
+        leaders.get(n % leaders.len().max(1)).copied()
+    }
+
+    fn produce(&mut self, n: u32) {
+        self.next_value += 1;
+        let value = self.next_value;
+        let node = self.node(n);
+        if let Some(leading) = &node.leading {
+            node.log.push((leading.state.leader_epoch, value));
+        }
+    }
+
+    fn fetch(&mut self, leader: u32, follower: u32, records: usize) {
+        let known = self.nodes[&follower].known;
+        let state = self.images[known].partition(self.partition()).expect("there").clone();
+        let source = &self.nodes[&leader];
+        let follows = self.nodes[&follower].running
+            && leader != follower
+            && state.replicas.contains(&b(follower))
+            && state.leader == Some(b(leader))
+            && source.leading.as_ref().is_some_and(|leading| leading.state.leader_epoch == state.leader_epoch);
+        if !follows {
+            return;
+        }
+        let log = source.log.clone();
+        let node = self.node(follower);
+        let common = node.log.iter().zip(&log).take_while(|(ours, theirs)| ours == theirs).count();
+        let truncated = usize::from(common < node.log.len());
+        node.log.truncate(common);
+        node.log.extend(log.into_iter().skip(common).take(records));
+        let held = (node.broker_epoch, node.log.len());
+        self.coverage.truncated += truncated;
+        if let Some(leading) = &mut self.node(leader).leading {
+            leading.held.insert(b(follower), held);
+        }
+    }
+
+    fn acknowledge(&mut self, n: u32) {
+        let node = self.node(n);
+        let Some(leading) = &mut node.leading else { return };
+        let members: BTreeSet<BrokerId> = leading.state.isr.iter().chain(&leading.proposed).copied().collect();
+        let held = |member: &BrokerId| {
+            if *member == b(n) { node.log.len() } else { leading.held.get(member).map_or(0, |(_, end)| *end) }
+        };
+        let end = members.iter().map(held).min().unwrap_or(0);
+        // A new leader confirms what was before it only together with its own epoch's start.
+        if leading.state.isr.len() < leading.min_isr || end < leading.start || end <= leading.high_watermark {
+            return;
+        }
+        leading.high_watermark = end;
+        let confirmed = node.log[..end].to_vec();
+        for (offset, entry) in confirmed.into_iter().enumerate() {
+            if let Some(known) = self.acknowledged.get(offset) {
+                assert_eq!(*known, entry, "offset {offset} is acknowledged with two values");
+            } else {
+                self.acknowledged.push(entry);
+                self.coverage.acknowledged += 1;
+            }
+        }
+    }
+
+    fn propose(&mut self, n: u32, mask: u8) {
+        let topic_id = self.topic;
+        let node = self.node(n);
+        let broker_epoch = node.broker_epoch;
+        let Some(leading) = node.leading.as_mut().filter(|leading| leading.proposed.is_empty()) else { return };
+        let new_isr: Vec<IsrMember> = leading
+            .state
+            .replicas
+            .iter()
+            .enumerate()
+            .filter_map(|(bit, replica)| {
+                if *replica == b(n) {
+                    return Some(IsrMember { broker_id: *replica, broker_epoch });
+                }
+                let (broker_epoch, end) = *leading.held.get(replica)?;
+                let joins = end >= leading.high_watermark && end >= leading.start;
+                let wanted = mask & (1 << bit) != 0 && (joins || leading.state.isr.contains(replica));
+                wanted.then_some(IsrMember { broker_id: *replica, broker_epoch })
+            })
+            .collect();
+        leading.proposed = new_isr.iter().map(|member| member.broker_id).collect();
+        let change = IsrChange {
+            topic_id,
+            partition: PartitionIndex(0),
+            leader_epoch: leading.state.leader_epoch,
+            partition_epoch: leading.state.partition_epoch,
+            new_isr,
+        };
+        self.proposals.push(AlterPartition { broker_id: b(n), broker_epoch, changes: vec![change] });
+    }
+
+    fn arrive(&mut self, n: usize) {
+        if self.proposals.is_empty() {
+            return;
+        }
+        let proposal = self.proposals.remove(n % self.proposals.len());
+        let state = match self.run(&Command::AlterPartition(proposal.clone())) {
+            Some(Response::PartitionsAltered { mut results }) => results.remove(0).ok(),
+            _ => None,
+        };
+        self.coverage.accepted_proposals += usize::from(state.is_some());
+        self.coverage.refused_proposals += usize::from(state.is_none());
+        self.answers.push((proposal, state));
+    }
+
+    fn answer(&mut self, n: usize, lost: bool) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let (proposal, state) = self.answers.remove(n % self.answers.len());
+        let change = &proposal.changes[0];
+        let node = self.node(proposal.broker_id.0);
+        let Some(leading) = &mut node.leading else { return };
+        let current = (leading.state.leader_epoch, leading.state.partition_epoch);
+        if lost
+            || node.broker_epoch != proposal.broker_epoch
+            || current != (change.leader_epoch, change.partition_epoch)
+        {
+            return;
+        }
+        leading.proposed.clear();
+        if let Some(state) = state {
+            leading.state = state;
+        }
+    }
+
+    fn learn(&mut self, n: u32, changes: usize) {
+        let tp = self.partition();
+        let newest = self.images.len() - 1;
+        let node = self.nodes.get_mut(&n).expect("known");
+        node.known = (node.known + changes).min(newest);
+        let image = &self.images[node.known];
+        let topic = image.topic(tp.topic_id).expect("there");
+        let state = topic.partition(tp.partition).expect("there");
+        let mine = node.running
+            && state.leader == Some(b(n))
+            && image.broker(b(n)).is_some_and(|registration| registration.broker_epoch == node.broker_epoch);
+        if !mine {
+            node.leading = None;
+            return;
+        }
+        let min_isr = topic.effective_min_isr(state);
+        match &mut node.leading {
+            Some(leading) if leading.state.leader_epoch >= state.leader_epoch => {
+                leading.min_isr = min_isr;
+                if state.partition_epoch > leading.state.partition_epoch {
+                    leading.state = state.clone();
+                    leading.proposed.clear();
+                }
+            }
+            _ => {
+                node.leading = Some(Leading {
+                    state: state.clone(),
+                    min_isr,
+                    proposed: Vec::new(),
+                    held: BTreeMap::new(),
+                    high_watermark: 0,
+                    start: node.log.len(),
+                });
+            }
+        }
+    }
+
+    fn start(&mut self, n: u32, disk: Disk) {
+        self.next_disk += 1;
+        let fresh = self.next_disk;
+        let node = self.node(n);
+        if node.running {
+            return;
+        }
+        match disk {
+            Disk::Same => node.boot += 1,
+            Disk::Empty => (node.disk, node.boot, node.log) = (fresh, 1, Vec::new()),
+            Disk::Copied => {
+                // A copy of the present start cannot be told from a restart; the counter tells older ones.
+                let Some((boot, log)) = node.copy.take().filter(|(boot, _)| *boot < node.boot) else { return };
+                (node.boot, node.log) = (boot + 1, log);
+            }
+        }
+        if disk != Disk::Same {
+            node.copy = None;
+        }
+        node.running = true;
+        let (boot, directory) = (node.boot, node.disk);
+        let registration = self.c.registration(n, boot, directory);
+        self.run(&Command::RegisterBroker(registration));
+        self.coverage.untrusted_disks += usize::from(disk != Disk::Same);
+        let (known, broker_epoch) = (self.images.len() - 1, self.c.epoch(n));
+        let node = self.node(n);
+        (node.known, node.broker_epoch) = (known, broker_epoch);
+    }
+
+    /// Whoever may be elected holds everything that was acknowledged.
+    fn check(&self) {
+        let state = self.c.state(self.topic);
+        for candidate in state.isr.iter().chain(&state.elr) {
+            let log = &self.nodes[&candidate.0].log;
+            let held = log.iter().zip(&self.acknowledged).take_while(|(ours, theirs)| ours == theirs).count();
+            assert_eq!(held, self.acknowledged.len(), "broker {candidate} lacks acknowledged records: {state:?}");
+        }
+    }
+}
