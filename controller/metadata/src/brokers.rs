@@ -11,12 +11,13 @@ use holdfast_proto::{
 
 use crate::{
     change::PartitionChange,
-    command::{RegisterBroker, Rejection, Response},
+    command::RegisterBroker,
     election::{Standing, Standings},
     image::Image,
     limits::{MAX_ADDRESS_BYTES, MAX_BROKERS},
     machine::Decision,
     record::{BrokerRegistration, Record},
+    response::{Rejection, Response},
 };
 
 /// Gives the cluster its id.

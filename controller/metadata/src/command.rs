@@ -1,4 +1,4 @@
-//! What the controllers agree to do: the entries of their log, and the answers.
+//! What the controllers agree to do: the entries of their log.
 //!
 //! A command carries everything that is not in the [`crate::Image`]: random ids and the liveness of sessions are
 //! chosen by the active controller that proposes it. Commands are stored as JSON in the log; a field added later needs
@@ -6,16 +6,11 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use holdfast_proto::{
-    error::ErrorCode,
-    ids::{
-        BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex,
-        ProducerId, TopicId, TopicPartition,
-    },
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId,
+    TopicPartition,
 };
 use serde::{Deserialize, Serialize};
-
-use crate::record::{PartitionState, Record};
 
 /// Something to decide. [`crate::apply_command`] says what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,91 +165,6 @@ pub struct IsrMember {
     pub broker_epoch: BrokerEpoch,
 }
 
-/// Answer to a command that was carried out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Response {
-    /// To [`Command::FormCluster`].
-    ClusterFormed,
-    /// To [`Command::RegisterBroker`].
-    BrokerRegistered {
-        /// Epoch of the registration.
-        broker_epoch: BrokerEpoch,
-    },
-    /// To [`Command::FenceBroker`].
-    BrokerFenced,
-    /// To [`Command::UnfenceBroker`].
-    BrokerUnfenced,
-    /// To [`Command::BeginControlledShutdown`].
-    ControlledShutdown {
-        /// Partitions that the broker still leads, because no other in-sync replica stays.
-        remaining_leaders: u32,
-    },
-    /// To [`Command::UnregisterBroker`].
-    BrokerUnregistered,
-    /// To [`Command::CreateTopic`].
-    TopicCreated {
-        /// The id.
-        topic_id: TopicId,
-        /// The partitions by index.
-        partitions: Vec<PartitionState>,
-        /// What is allowed but risky, a sentence each.
-        warnings: Vec<String>,
-    },
-    /// To [`Command::DeleteTopic`].
-    TopicDeleted,
-    /// To [`Command::AlterTopic`].
-    TopicAltered {
-        /// What is allowed but risky, a sentence each.
-        warnings: Vec<String>,
-    },
-    /// To [`Command::AlterPartition`].
-    PartitionsAltered {
-        /// One result a change, in their order. A state is told only for a change that was accepted: a leader has to
-        /// learn anything else from the stream of records, together with the settings that belong to it.
-        results: Vec<Result<PartitionState, Rejection>>,
-    },
-    /// To [`Command::ElectLeaders`].
-    LeadersElected {
-        /// Number of partitions whose leader changed.
-        elected: u32,
-    },
-    /// To [`Command::AllocateProducerIds`].
-    ProducerIds {
-        /// First id of the block.
-        first_producer_id: ProducerId,
-        /// Number of ids in it.
-        count: u32,
-    },
-}
-
-/// Why a command, or one change in it, was refused. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct Rejection {
-    /// The error that travels.
-    #[serde(with = "code_as_number")]
-    pub code: ErrorCode,
-    /// For people: what is wrong, and with which values.
-    pub message: String,
-}
-
-impl Rejection {
-    /// A rejection.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-/// What a command came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The changes, applied together; none if the command was refused or changed nothing.
-    pub records: Vec<Record>,
-    /// The answer.
-    pub result: Result<Response, Rejection>,
-}
-
 impl fmt::Display for Command {
     /// One line for logs: what, and for whom.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -281,21 +191,5 @@ impl fmt::Display for Command {
             Self::ElectLeaders { partitions } => write!(f, "elect {} preferred leaders", partitions.len()),
             Self::AllocateProducerIds { broker_id, .. } => write!(f, "allocate producer ids for broker {broker_id}"),
         }
-    }
-}
-
-/// An error code is stored as its number.
-mod code_as_number {
-    use holdfast_proto::error::ErrorCode;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
-    pub(super) fn serialize<S: Serializer>(code: &ErrorCode, serializer: S) -> Result<S::Ok, S::Error> {
-        code.number().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ErrorCode, D::Error> {
-        let number = i32::deserialize(deserializer)?;
-        ErrorCode::from_number(number).ok_or_else(|| D::Error::custom(format!("no error has the number {number}")))
     }
 }

@@ -9,7 +9,10 @@ use std::{
     ops::RangeInclusive,
 };
 
-use crate::limits::MAX_MESSAGE_BYTES;
+use crate::{
+    config_key,
+    limits::{MAX_MESSAGE_BYTES, MAX_REPLICATION_FACTOR},
+};
 
 /// Every key, sorted.
 pub const KEYS: [&str; 11] = [
@@ -131,7 +134,12 @@ impl TopicConfig {
 
     /// What is wrong with a key, if anything is.
     pub fn key_problem(key: &str) -> Option<String> {
-        (!KEYS.contains(&key)).then(|| unknown_key(key))
+        (!KEYS.contains(&key)).then(|| config_key::unknown(key, &KEYS))
+    }
+
+    /// What counts as min.insync.replicas for a partition with this many replicas.
+    pub fn effective_min_isr(&self, replicas: usize) -> usize {
+        (self.min_insync_replicas as usize).min(replicas)
     }
 
     /// Every setting as key and value, sorted by key.
@@ -186,14 +194,14 @@ impl TopicConfig {
                 self.max_message_bytes = number(value, 1024..=i64::from(MAX_MESSAGE_BYTES))? as u32;
             }
             "min.insync.replicas" => {
-                self.min_insync_replicas = number(value, 1..=i64::from(crate::limits::MAX_REPLICATION_FACTOR))? as u32;
+                self.min_insync_replicas = number(value, 1..=i64::from(MAX_REPLICATION_FACTOR))? as u32;
             }
             "retention.bytes" => self.retention_bytes = unless_minus_one(value)?,
             "retention.ms" => self.retention_ms = unless_minus_one(value)?,
             // Index files hold positions as 32 bits, signed in Kafka's tools.
             "segment.bytes" => self.segment_bytes = number(value, 16 * 1024..=i64::from(i32::MAX))? as u32,
             "segment.ms" => self.segment_ms = number(value, 100..=i64::MAX)?.cast_unsigned(),
-            unknown => return Err(unknown_key(unknown)),
+            unknown => return Err(config_key::unknown(unknown, &KEYS)),
         }
         Ok(())
     }
@@ -216,36 +224,6 @@ fn unless_minus_one(value: &str) -> Result<Option<u64>, String> {
         0 => Err("0 would delete every record at once; use at least 1, or -1 for no limit".into()),
         limit => Ok(Some(limit.cast_unsigned())),
     }
-}
-
-/// Names the key that was probably meant, or all of them.
-fn unknown_key(key: &str) -> String {
-    let near = KEYS.iter().map(|known| (distance(key, known), *known)).min();
-    match near {
-        Some((steps, known)) if steps <= known.len() / 3 => format!("no such setting; did you mean {known}?"),
-        _ => format!("no such setting; there are {}", KEYS.join(", ")),
-    }
-}
-
-/// Edits that make one text the other (Levenshtein); `.`, `_` and `-` and the case count as equal.
-fn distance(a: &str, b: &str) -> usize {
-    let plain = |text: &str| -> Vec<char> {
-        // Keys are short; the bound keeps the work small for a hostile one.
-        let same = |c: char| if matches!(c, '_' | '-') { '.' } else { c.to_ascii_lowercase() };
-        text.chars().take(64).map(same).collect()
-    };
-    let (a, b) = (plain(a), plain(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl Display for CleanupPolicy {

@@ -8,10 +8,10 @@ use holdfast_proto::{
 
 use crate::{
     change::PartitionChange,
-    command::{Rejection, Response},
     image::Image,
     machine::Decision,
     record::{PartitionState, Record},
+    response::{Rejection, Response},
 };
 
 /// How a broker stands in an election.

@@ -7,7 +7,7 @@
 //!                                   brokers ◀── records of the index ──┘          (the same Image, the same apply)
 //! ```
 //!
-//! - [`command`]: what can be decided, and the answers. [`record`]: what the state is made of. [`image`]: the state.
+//! - [`command`]: what can be decided. [`response`]: the answers. [`record`]: what the state is made of. [`image`]: the state.
 //! - [`config`]: settings of topics. [`limits`]: how much of anything. [`status`]: how well the partitions are.
 
 pub mod command;
@@ -17,10 +17,12 @@ pub mod invariant;
 pub mod limits;
 pub mod producer_ids;
 pub mod record;
+pub mod response;
 pub mod status;
 
 mod brokers;
 mod change;
+mod config_key;
 mod election;
 mod machine;
 mod partitions;
@@ -28,11 +30,9 @@ mod placement;
 mod topic_warnings;
 mod topics;
 
-pub use command::{
-    AlterPartition, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, Outcome, RegisterBroker, Rejection,
-    Response,
-};
+pub use command::{AlterPartition, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, RegisterBroker};
 pub use config::TopicConfig;
 pub use image::{Image, Topic};
 pub use machine::{apply_command, decide};
 pub use record::{BrokerRegistration, PartitionState, Record};
+pub use response::{Outcome, Rejection, Response};

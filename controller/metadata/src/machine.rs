@@ -11,11 +11,12 @@ use holdfast_proto::ids::MetadataIndex;
 
 use crate::{
     brokers,
-    command::{Command, Outcome, Rejection, Response},
+    command::Command,
     election,
     image::Image,
     invariant, partitions, producer_ids,
     record::Record,
+    response::{Outcome, Rejection, Response},
     topics,
 };
 

@@ -15,12 +15,13 @@ use holdfast_proto::{
 use crate::{
     brokers::registered,
     change::PartitionChange,
-    command::{AlterPartition, IsrChange, Rejection, Response},
+    command::{AlterPartition, IsrChange},
     election::{Standing, Standings},
     image::{Image, Topic},
     limits::MAX_ISR_CHANGES,
     machine::Decision,
     record::{PartitionState, Record},
+    response::{Rejection, Response},
 };
 
 /// Decides each change alone. The whole command is refused only if the proposer is not who it says.

@@ -8,10 +8,10 @@ use holdfast_proto::{
 
 use crate::{
     brokers::registered,
-    command::{Rejection, Response},
     image::Image,
     machine::Decision,
     record::Record,
+    response::{Rejection, Response},
 };
 
 /// Ids in one block: a broker asks once for as many producers.

@@ -12,7 +12,7 @@ use holdfast_proto::{
 
 use crate::{
     change::PartitionChange,
-    command::{AlterTopic, CreateTopic, Rejection, Response},
+    command::{AlterTopic, CreateTopic},
     config::TopicConfig,
     election::Standings,
     image::{Image, Topic},
@@ -20,6 +20,7 @@ use crate::{
     machine::Decision,
     placement,
     record::{PartitionState, Record},
+    response::{Rejection, Response},
     topic_warnings,
 };
 

@@ -1,0 +1,148 @@
+//! What there is to read in an image.
+//!
+//! Lookups are by id or name; those that ask for a broker's partitions look at every partition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, MetadataIndex, PartitionIndex, ProducerId, TopicId, TopicPartition,
+};
+
+use super::{Image, Topic};
+use crate::{
+    config::TopicConfig,
+    record::{BrokerRegistration, PartitionState},
+};
+
+impl Image {
+    /// Id of the cluster, once it is formed. A broker's image does not hold it.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
+    }
+
+    /// Index of the last change that is included.
+    pub fn index(&self) -> MetadataIndex {
+        self.index
+    }
+
+    /// The registered brokers.
+    pub fn brokers(&self) -> &BTreeMap<BrokerId, BrokerRegistration> {
+        &self.brokers
+    }
+
+    /// One broker.
+    pub fn broker(&self, broker_id: BrokerId) -> Option<&BrokerRegistration> {
+        self.brokers.get(&broker_id)
+    }
+
+    /// The topics by id.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Topic> {
+        self.topics.values().map(AsRef::as_ref)
+    }
+
+    /// The topics by name.
+    pub fn topics_by_name(&self) -> impl ExactSizeIterator<Item = &Topic> {
+        self.topic_ids.values().map(|topic_id| self.topics[topic_id].as_ref())
+    }
+
+    /// One topic.
+    pub fn topic(&self, topic_id: TopicId) -> Option<&Topic> {
+        self.topics.get(&topic_id).map(AsRef::as_ref)
+    }
+
+    /// One topic by its name.
+    pub fn topic_by_name(&self, name: &str) -> Option<&Topic> {
+        self.topic_ids.get(name).and_then(|topic_id| self.topic(*topic_id))
+    }
+
+    /// Ids of the topics that were deleted. A broker deletes the data of these, and of no other.
+    pub fn deleted_topics(&self) -> &BTreeSet<TopicId> {
+        &self.deleted_topics
+    }
+
+    /// One partition.
+    pub fn partition(&self, tp: TopicPartition) -> Option<&PartitionState> {
+        self.topic(tp.topic_id)?.partition(tp.partition)
+    }
+
+    /// All partitions, by topic id and index.
+    pub fn partitions(&self) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
+        self.topics().flat_map(|topic| {
+            let topic_id = topic.id;
+            topic.partitions().map(move |(partition, state)| (TopicPartition { topic_id, partition }, topic, state))
+        })
+    }
+
+    /// The partitions that have a replica on the broker.
+    pub fn partitions_of(
+        &self,
+        broker_id: BrokerId,
+    ) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
+        self.partitions().filter(move |(_, _, state)| state.replicas.contains(&broker_id))
+    }
+
+    /// The partitions that the broker leads.
+    pub fn partitions_led_by(
+        &self,
+        broker_id: BrokerId,
+    ) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
+        self.partitions().filter(move |(_, _, state)| state.leader == Some(broker_id))
+    }
+
+    /// Number of topics.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Number of partitions.
+    pub fn partition_count(&self) -> usize {
+        self.partition_count
+    }
+
+    /// The first producer id that nobody was given yet.
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+
+    /// The broker epoch that the next registration gets.
+    pub fn next_broker_epoch(&self) -> BrokerEpoch {
+        self.next_broker_epoch
+    }
+}
+
+impl Topic {
+    /// Its id.
+    pub fn topic_id(&self) -> TopicId {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings that differ from the defaults, as given.
+    pub fn configs(&self) -> &BTreeMap<String, String> {
+        &self.configs
+    }
+
+    /// The settings, defaults filled in.
+    pub fn config(&self) -> &TopicConfig {
+        &self.config
+    }
+
+    /// One partition.
+    pub fn partition(&self, partition: PartitionIndex) -> Option<&PartitionState> {
+        self.partitions.get(&partition)
+    }
+
+    /// The partitions by index, which is dense from 0.
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = (PartitionIndex, &PartitionState)> {
+        self.partitions.iter().map(|(partition, state)| (*partition, state))
+    }
+
+    /// What counts as min.insync.replicas for a partition: never more than it has replicas.
+    pub fn effective_min_isr(&self, state: &PartitionState) -> usize {
+        self.config.effective_min_isr(state.replicas.len())
+    }
+}
