@@ -51,7 +51,7 @@ impl DataDir {
 
     /// The door to its disk.
     pub fn disk(&self) -> Arc<Disk> {
-        Arc::new(Disk {})
+        Disk::new()
     }
 
     /// The partitions that have a folder. Those that the metadata does not know are to be kept.

@@ -1,5 +1,224 @@
-//! The one door to the disk of a data folder.
+//! The one door to the disk of a data folder: writes, fsyncs, replaced and removed files.
+//!
+//! Place: every log of one data folder shares one [`Disk`]. Reads do not pass here; they change nothing.
+//!
+//! Invariants:
+//! 1. The first write, fsync, rename or removal that fails latches the disk. From then on every operation answers with
+//!    that first error. Nothing is retried: after a failed fsync the kernel may have dropped the very pages that were to
+//!    be written, and a second fsync would answer "done".
+//! 2. A file that is replaced is either the old or the new one after a crash: written beside, fsynced, renamed, and the
+//!    folder fsynced.
+//!
+//! Failure: what was being written is in an unknown state. The process has to stop serving this disk, and to recover
+//! from what the disk really holds at its next start.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, IoSlice, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::Error;
+
+/// Most slices that one vectored write takes (Linux: `UIO_MAXIOV`).
+const MAX_SLICES: usize = 1024;
 
 /// Does the writes and fsyncs of one data folder, counts them, and latches at the first that fails.
-#[derive(Debug)]
-pub struct Disk {}
+#[derive(Debug, Default)]
+pub struct Disk {
+    failure: OnceLock<Error>,
+    writes: AtomicU64,
+    written_bytes: AtomicU64,
+    data_syncs: AtomicU64,
+    other_syncs: AtomicU64,
+    #[cfg(test)]
+    fault: parking_lot::Mutex<Option<tests::Fault>>,
+}
+
+/// How much was done since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskStats {
+    /// Vectored writes of batches.
+    pub writes: u64,
+    /// Bytes of batches written.
+    pub written_bytes: u64,
+    /// Fsyncs of segment data.
+    pub data_syncs: u64,
+    /// Fsyncs of everything else: marks, indexes, checkpoints, folders.
+    pub other_syncs: u64,
+}
+
+impl Disk {
+    /// A door to a disk that has not failed.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// The first error, if there was one.
+    pub fn failure(&self) -> Option<Error> {
+        self.failure.get().cloned()
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> DiskStats {
+        DiskStats {
+            writes: self.writes.load(Ordering::Relaxed),
+            written_bytes: self.written_bytes.load(Ordering::Relaxed),
+            data_syncs: self.data_syncs.load(Ordering::Relaxed),
+            other_syncs: self.other_syncs.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Fails with the first error, if there was one.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Writes all slices at `position` of a segment. May use up the slices.
+    pub(crate) fn write_batches(
+        &self,
+        file: &File,
+        path: &Path,
+        slices: &mut [IoSlice<'_>],
+        position: u64,
+    ) -> Result<(), Error> {
+        let mut rest = slices;
+        let mut at = position;
+        while !rest.is_empty() {
+            let some = &rest[..rest.len().min(MAX_SLICES)];
+            let written = self.run("cannot write", path, || {
+                match rustix::io::retry_on_intr(|| rustix::io::pwritev(file, some, at))? {
+                    0 => Err(io::ErrorKind::WriteZero.into()),
+                    written => Ok(written),
+                }
+            })?;
+            at += written as u64;
+            IoSlice::advance_slices(&mut rest, written);
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        self.written_bytes.fetch_add(at - position, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes the data of a segment durable.
+    pub(crate) fn sync_batches(&self, file: &File, path: &Path) -> Result<(), Error> {
+        self.data_syncs.fetch_add(1, Ordering::Relaxed);
+        self.run("cannot fsync", path, || Ok(rustix::fs::fdatasync(file)?))
+    }
+
+    /// Makes the data of a small file durable.
+    pub(crate) fn sync_file(&self, file: &File, path: &Path) -> Result<(), Error> {
+        self.other_syncs.fetch_add(1, Ordering::Relaxed);
+        self.run("cannot fsync", path, || Ok(rustix::fs::fdatasync(file)?))
+    }
+
+    /// Makes the names in a folder durable.
+    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.other_syncs.fetch_add(1, Ordering::Relaxed);
+        self.run("cannot fsync the folder", folder, || File::open(folder)?.sync_all())
+    }
+
+    /// Writes bytes into a small file at `position`, not durably.
+    pub(crate) fn write_at(&self, file: &File, path: &Path, bytes: &[u8], position: u64) -> Result<(), Error> {
+        self.run("cannot write", path, || std::os::unix::fs::FileExt::write_all_at(file, bytes, position))
+    }
+
+    /// Creates a file that must not exist yet, open for reading and writing.
+    pub(crate) fn create(&self, path: &Path) -> Result<File, Error> {
+        self.run("cannot create", path, || OpenOptions::new().read(true).write(true).create_new(true).open(path))
+    }
+
+    /// Opens a file for reading and writing, creating it if absent.
+    pub(crate) fn open(&self, path: &Path) -> Result<File, Error> {
+        self.run("cannot open", path, || {
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+        })
+    }
+
+    /// Creates a folder and those above it; the caller makes their names durable.
+    pub(crate) fn create_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.run("cannot create the folder", folder, || fs::create_dir_all(folder))
+    }
+
+    /// Sets the length of a file, not durably.
+    pub(crate) fn set_len(&self, file: &File, path: &Path, len: u64) -> Result<(), Error> {
+        self.run("cannot cut", path, || file.set_len(len))
+    }
+
+    /// Puts `bytes` in the place of a small file, durably and all or nothing.
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        self.replace_unnamed(path, bytes)?;
+        self.sync_folder(parent(path))
+    }
+
+    /// As [`Self::replace`], but the caller makes the folder durable.
+    pub(crate) fn replace_unnamed(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let beside = with_suffix(path, TEMPORARY);
+        self.other_syncs.fetch_add(1, Ordering::Relaxed);
+        self.run("cannot write", &beside, || {
+            let mut file = File::create(&beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        })?;
+        self.rename(&beside, path)
+    }
+
+    /// Renames a file or folder, not durably.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.run("cannot rename", from, || fs::rename(from, to))
+    }
+
+    /// Removes a file if it is there, not durably.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), Error> {
+        self.run("cannot remove", path, || match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        })
+    }
+
+    /// Removes a folder with all it holds, if it is there.
+    pub(crate) fn remove_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.run("cannot remove the folder", folder, || match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        })
+    }
+
+    /// Runs one change of the disk unless an earlier one failed; latches if this one fails.
+    fn run<T>(&self, doing: &'static str, path: &Path, change: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
+        self.check()?;
+        #[cfg(test)]
+        if let Some(error) = self.injected(doing, path) {
+            return Err(self.latch(Error::io(doing, path, error)));
+        }
+        change().map_err(|error| self.latch(Error::io(doing, path, error)))
+    }
+
+    /// The first error stays.
+    fn latch(&self, error: Error) -> Error {
+        self.failure.get_or_init(|| error).clone()
+    }
+}
+
+/// Ending of files that are being written; removed at the next start.
+pub(crate) const TEMPORARY: &str = ".tmp";
+
+/// The folder that a file stands in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// The path with `suffix` after its last letter.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+#[path = "disk_tests.rs"]
+pub(crate) mod tests;

@@ -57,12 +57,10 @@ pub enum Error {
         log_end: Offset,
     },
     /// A truncation would cut a batch in two. Epochs end at batch borders, so the request is wrong.
-    #[error("cannot truncate to offset {to}: it lies inside the batch {base} to {next} (exclusive)")]
+    #[error("cannot truncate to offset {to}: it lies inside the batch that ends at {next} (exclusive)")]
     InsideBatch {
         /// The offset asked for.
         to: Offset,
-        /// First offset of the batch.
-        base: Offset,
         /// Offset after the batch.
         next: Offset,
     },

@@ -1,19 +1,82 @@
-//! The log of one partition.
+//! The log of one partition, as its one writer has it.
+//!
+//! Place: the log writer's threads call it, one at a time; tests and tools may do so themselves. Readers come from
+//! [`PartitionLog::reader`].
+//!
+//! ```text
+//!  log start          HW         flushed       written (= LEO)
+//!      |---- segment ----|---- segment ----|---- active ----|
+//!                                   durable mark ≤ flushed
+//! ```
+//!
+//! Invariants:
+//! 1. Offsets follow each other without gaps, over batches and over segments.
+//! 2. log start ≤ flushed ≤ written; the durable mark never passes flushed.
+//! 3. A segment is durable, with its indexes, and so are its name and the producers and epochs before the next one, when
+//!    the first batch of the next one is flushed.
+//! 4. A file's name is durable before anything is reported that stands in it.
+//!
+//! Failure: the first write or fsync that fails latches the disk; every later operation answers with that error. What was
+//! not flushed then is in an unknown state, and is looked at again at the next start.
 
-use std::{path::Path, sync::Arc};
+mod append;
+mod cut;
+mod layout;
+mod recovery;
+mod replay;
+mod roll;
 
-use bytes::Bytes;
-use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use holdfast_replication::{EpochChain, ProducerTable};
 
-use crate::{Disk, Error, LogConfig, LogReader};
+use crate::{
+    Disk, Error, LogConfig, LogReader, checkpoint, files,
+    mark::{MarkFile, Marks},
+    segment::{Segment, Tally},
+    shared::Shared,
+};
 
 /// The log of one partition, as its one writer has it.
 #[derive(Debug)]
-pub struct PartitionLog {}
+pub struct PartitionLog {
+    disk: Arc<Disk>,
+    folder: PathBuf,
+    partition: TopicPartition,
+    config: LogConfig,
+    shared: Arc<Shared>,
+    active: Active,
+    epochs: EpochChain,
+    /// True if the epoch file does not say what `epochs` does.
+    epochs_changed: bool,
+    producers: ProducerTable,
+    mark: MarkFile,
+    /// What the mark should say.
+    marks: Marks,
+    /// What it says.
+    written_marks: Marks,
+    /// Headers of the batches that are being appended; kept for its memory.
+    headers: Vec<append::Placed>,
+}
+
+/// The segment that is written.
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    file: Arc<File>,
+    tally: Tally,
+    /// When its first batch came; `None` while it is empty.
+    first_append: Option<TimestampMs>,
+}
 
 /// What a log held when it was opened. All of it is durable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// First offset that may be read.
     pub log_start_offset: Offset,
@@ -29,59 +92,158 @@ pub struct Recovered {
     pub truncated_bytes: u64,
     /// Segments that were read through.
     pub recovered_segments: usize,
+    /// True if the log had been closed in order.
+    pub was_clean: bool,
 }
 
 impl PartitionLog {
     /// Opens the log in `folder`, which is created if absent.
+    ///
+    /// [`Error::Damaged`]: durable bytes are gone or changed; nothing was touched. [`Error::OtherTopic`]: another topic's.
     pub fn open(
-        _disk: &Arc<Disk>,
-        _folder: &Path,
-        _partition: TopicPartition,
-        _config: LogConfig,
+        disk: &Arc<Disk>,
+        folder: &Path,
+        partition: TopicPartition,
+        config: LogConfig,
     ) -> Result<(Self, Recovered), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Writes whole batches at the end, all with one vectored write per segment. Not durable before `flush`.
-    pub fn append(&mut self, _records: &[Bytes]) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Makes durable what was appended.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Removes everything at and above `to`, durably.
-    pub fn truncate_to(&mut self, _to: Offset) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Drops everything and starts again empty at `at`, durably.
-    pub fn start_over(&mut self, _at: Offset) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Notes durably where a leader epoch starts.
-    pub fn begin_epoch(&mut self, _epoch: LeaderEpoch, _start: Offset) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Moves the log start durably and deletes whole segments below it.
-    pub fn advance_log_start(&mut self, _to: Offset) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// Remembers the high watermark; it reaches the disk with the next durable mark.
-    pub fn store_high_watermark(&mut self, _offset: Offset) {}
-
-    /// Flushes and writes every checkpoint.
-    pub fn close(self) -> Result<(), Error> {
-        Err(Error::Closed)
+        config.validate()?;
+        if !folder.exists() {
+            layout::create(disk, folder, partition)?;
+        }
+        recovery::recover(disk, folder, partition, config)
     }
 
     /// A reader of this log.
     pub fn reader(&self) -> LogReader {
-        LogReader {}
+        LogReader::new(Arc::clone(&self.shared))
     }
+
+    /// Which partition it is.
+    pub const fn partition(&self) -> TopicPartition {
+        self.partition
+    }
+
+    /// Its settings.
+    pub const fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Takes other settings for what comes.
+    pub fn configure(&mut self, config: LogConfig) -> Result<(), Error> {
+        config.validate()?;
+        self.shared.set_verify_on_read(config.verify_on_read);
+        self.config = config;
+        Ok(())
+    }
+
+    /// First offset that may be read.
+    pub fn log_start_offset(&self) -> Offset {
+        self.shared.log_start()
+    }
+
+    /// Offset after the last batch.
+    pub fn log_end_offset(&self) -> Offset {
+        self.active.tally.next
+    }
+
+    /// Offset after the last durable batch.
+    pub fn flushed_end(&self) -> Offset {
+        self.shared.flushed()
+    }
+
+    /// The leader epochs.
+    pub const fn epochs(&self) -> &EpochChain {
+        &self.epochs
+    }
+
+    /// The idempotent producers.
+    pub const fn producers(&self) -> &ProducerTable {
+        &self.producers
+    }
+
+    /// Makes durable what was appended, and lets the mark say so.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.disk.check()?;
+        if self.shared.flushed() == self.active.tally.next {
+            return Ok(());
+        }
+        self.disk.sync_batches(&self.active.file, self.active.segment.path())?;
+        self.mark_flushed();
+        self.write_mark()
+    }
+
+    /// Notes durably where a leader epoch starts.
+    pub fn begin_epoch(&mut self, leader_epoch: LeaderEpoch, start: Offset) -> Result<(), Error> {
+        self.disk.check()?;
+        self.epochs_changed |= self.epochs.assign(leader_epoch, start);
+        self.store_epochs()
+    }
+
+    /// Remembers the high watermark, which reaches the disk with the next durable mark. Lower ones are ignored.
+    pub fn store_high_watermark(&mut self, offset: Offset) {
+        self.marks.high_watermark = self.marks.high_watermark.max(offset);
+    }
+
+    /// Writes the mark if it has something new, and makes it durable.
+    pub fn sync_mark(&mut self) -> Result<(), Error> {
+        self.write_mark()?;
+        self.mark.sync(&self.disk)
+    }
+
+    /// True if the durable mark does not say yet what it could.
+    pub fn is_mark_behind(&self) -> bool {
+        self.mark.is_dirty() || self.marks != self.written_marks
+    }
+
+    /// Flushes, writes every checkpoint, and says that the log was closed in order: the next start reads no segment.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.active.segment.offsets.seal(&self.disk)?;
+        self.active.segment.times.seal(&self.disk)?;
+        self.store_snapshot(self.active.tally.next)?;
+        if self.epochs_changed {
+            self.store_epochs()?;
+        } else {
+            self.disk.sync_folder(&self.folder)?;
+        }
+        self.active.segment.hold(None);
+        self.marks.clean = true;
+        self.sync_mark()
+    }
+
+    fn write_mark(&mut self) -> Result<(), Error> {
+        if self.marks != self.written_marks {
+            self.mark.write(&self.disk, &self.marks)?;
+            self.written_marks = self.marks;
+        }
+        Ok(())
+    }
+
+    /// Everything in the active segment is durable.
+    fn mark_flushed(&mut self) {
+        let tally = &self.active.tally;
+        self.shared.set_flushed(tally.next);
+        self.marks.flushed = tally.next;
+        self.marks.segment = self.active.segment.base();
+        self.marks.position = tally.size;
+        self.marks.clean = false;
+    }
+
+    fn store_epochs(&mut self) -> Result<(), Error> {
+        if self.epochs_changed {
+            let bytes = checkpoint::encode_epochs(&self.epochs);
+            self.disk.replace(&self.folder.join(files::EPOCHS), &bytes)?;
+            self.epochs_changed = false;
+        }
+        Ok(())
+    }
+}
+
+/// This broker's clock. For ages only; safety never hangs on it.
+fn now() -> TimestampMs {
+    to_ms(SystemTime::now())
+}
+
+fn to_ms(time: SystemTime) -> TimestampMs {
+    TimestampMs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64)
 }

@@ -1,63 +1,265 @@
 //! Reading a log while it is written.
+//!
+//! Place: consumers and followers that are behind the tail cache, on any thread. Reads change nothing.
+//!
+//! Invariants:
+//! 1. What is returned is whole batches with offsets without gaps, checked against their CRC unless that is switched off.
+//! 2. No lock is held during IO, and the writer never waits for a reader.
+//! 3. Bytes below the written end that do not make sense are damage, unless a truncation came in between: then the read
+//!    is done again.
+//!
+//! Failure: [`Error::Damaged`] and IO errors of a read do not latch the disk. The caller decides; another replica may answer.
 
-use bytes::Bytes;
-use holdfast_proto::ids::{Offset, TimestampMs};
+use std::{io, sync::Arc};
 
-use crate::Error;
+use bytes::{Buf, Bytes};
+use holdfast_proto::{
+    batch::{self, BatchHeader},
+    ids::{Offset, TimestampMs},
+};
+
+use crate::{
+    Error,
+    scan::{Check, Scan, Step, read_at},
+    segment::Segment,
+    shared::Shared,
+};
+
+mod retention;
+mod time;
+
+pub use retention::Retention;
 
 /// Reads one partition's log. Cheap to clone; no lock is held during IO.
 #[derive(Clone, Debug)]
-pub struct LogReader {}
-
-/// What retention has to keep to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Delete segments whose last append by the clock of this broker is older, ms [retention.ms].
-    pub ms: Option<u64>,
-    /// Delete the oldest segments while the log is larger without them, bytes [retention.bytes].
-    pub bytes: Option<u64>,
+pub struct LogReader {
+    shared: Arc<Shared>,
 }
 
 impl LogReader {
-    /// Whole batches from the one that holds `from` on; none at or past `up_to`. The first comes whole even if it is
-    /// larger than `max_bytes`. Empty if `from` is at or past `up_to`.
-    pub fn read(&self, _from: Offset, _max_bytes: usize, _up_to: Offset) -> Result<Bytes, Error> {
-        Err(Error::Closed)
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
-    /// The first record with this time or later, as its offset and time. `None` if there is none.
-    pub fn offset_for_timestamp(&self, _timestamp: TimestampMs) -> Result<Option<(Offset, TimestampMs)>, Error> {
-        Err(Error::Closed)
+    /// Whole batches from the one that holds `from` on; none that ends past `up_to`. The first comes whole even if it is
+    /// larger than `max_bytes`. Empty if no batch that holds `from` ends at or before `up_to`.
+    ///
+    /// One read stays in one segment, so it can give less than `max_bytes` although more is there.
+    pub fn read(&self, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {
+        self.undisturbed(|log_start, written| {
+            if from < log_start || from > written {
+                return Err(Error::OffsetOutOfRange { offset: from, log_start, log_end: written });
+            }
+            let up_to = up_to.min(written);
+            if from >= up_to {
+                return Ok(Bytes::new());
+            }
+            let segments = self.shared.segments();
+            let above = segments.partition_point(|segment| segment.base() <= from);
+            let Some(segment) = above.checked_sub(1).and_then(|at| segments.get(at)) else {
+                // The list is newer than the log start that was looked at: retention took the segment.
+                let log_start = self.shared.log_start();
+                return Err(Error::OffsetOutOfRange { offset: from, log_start, log_end: written });
+            };
+            self.read_segment(segment, from, max_bytes, up_to)
+        })
+    }
+
+    /// The first record with this time or later, as its offset and time; `None` if there is none. The caller compares the
+    /// offset with the high watermark.
+    pub fn offset_for_timestamp(&self, timestamp: TimestampMs) -> Result<Option<(Offset, TimestampMs)>, Error> {
+        self.undisturbed(|log_start, written| {
+            for segment in self.shared.segments().iter() {
+                if segment.next() > log_start
+                    && segment.max_timestamp() >= timestamp
+                    && let Some(found) = time::first_at(segment, timestamp, log_start, written)?
+                {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
+        })
     }
 
     /// First offset that may be read.
     pub fn log_start_offset(&self) -> Offset {
-        Offset(0)
+        self.shared.log_start()
     }
 
     /// Offset after the last batch that is written to the file, durable or not.
     pub fn written_end(&self) -> Offset {
-        Offset(0)
+        self.shared.written()
     }
 
     /// Offset after the last durable batch.
     pub fn flushed_end(&self) -> Offset {
-        Offset(0)
+        self.shared.flushed()
     }
 
     /// Bytes of all batches on disk.
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.shared.segments().iter().map(|segment| segment.size()).sum()
     }
 
     /// Number of segments.
     pub fn segment_count(&self) -> usize {
-        0
+        self.shared.segments().len()
     }
 
     /// The log start offset that retention asks for, at most `high_watermark`; `None` if nothing has to go.
     /// To be given to [`crate::Op::AdvanceStart`].
-    pub fn retention_start(&self, _retention: Retention, _now: TimestampMs, _high_watermark: Offset) -> Option<Offset> {
-        None
+    pub fn retention_start(&self, retention: Retention, now: TimestampMs, high_watermark: Offset) -> Option<Offset> {
+        retention::start(&self.shared, retention, now, high_watermark)
     }
+
+    /// Reads every batch from `from` on, with its CRC, and gives the offset after the last; for checks of a whole log.
+    pub fn verify(&self, from: Offset) -> Result<Offset, Error> {
+        self.undisturbed(|log_start, _| {
+            let from = from.max(log_start);
+            for segment in self.shared.segments().iter().filter(|segment| segment.next() > from) {
+                let file = segment.file()?;
+                let whole = (0, segment.size());
+                let mut scan = Scan::new(&file, segment.path(), whole, Some(segment.base()), Check::Crc);
+                let mut at = segment.base();
+                loop {
+                    match scan.step()? {
+                        Step::Batch { header, .. } => at = header.next_offset(),
+                        Step::Bad { position, reason } => return Err(damaged(segment, at, position, reason)),
+                        Step::End => break,
+                    }
+                }
+            }
+            Ok(self.shared.written())
+        })
+    }
+
+    /// Does a read again if a truncation came in between, or retention took the segment away.
+    fn undisturbed<T>(&self, read: impl Fn(Offset, Offset) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            let (cuts, log_start) = (self.shared.cuts(), self.shared.log_start());
+            let result = read(log_start, self.shared.written());
+            let was_cut = self.shared.cuts() != cuts;
+            let was_removed = matches!(&result, Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound)
+                && self.shared.log_start() != log_start;
+            if !was_cut && !was_removed {
+                return result;
+            }
+        }
+    }
+
+    fn read_segment(&self, segment: &Segment, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {
+        let walk = Walk { segment, from, max_bytes, up_to, verify: self.shared.verify_on_read() };
+        let hint = segment.position_before(from)?;
+        // The index names last offsets: the next entry is often the very batch that holds `from`.
+        let start = match hint.next {
+            Some(next) if walk.begins_at_or_before(next)? => next,
+            _ => hint.floor,
+        };
+        match walk.collect(start) {
+            Err(Error::Damaged { .. }) if start > 0 => {
+                // Perhaps the index is wrong and the batches are not: the walk from the start needs no index.
+                let bytes = walk.collect(0)?;
+                tracing::warn!(segment = %segment.path().display(), "the index of a segment is damaged; reads are slow");
+                Ok(bytes)
+            }
+            result => result,
+        }
+    }
+}
+
+/// One read of one segment.
+struct Walk<'a> {
+    segment: &'a Segment,
+    from: Offset,
+    max_bytes: usize,
+    up_to: Offset,
+    verify: bool,
+}
+
+impl Walk<'_> {
+    /// True if a batch with an offset at or below `from` begins at `position`.
+    fn begins_at_or_before(&self, position: u64) -> Result<bool, Error> {
+        let mut bytes = Vec::new();
+        read_at(&*self.segment.file()?, self.segment.path(), position, BatchHeader::SIZE, &mut bytes)?;
+        Ok(BatchHeader::parse(&bytes).is_ok_and(|header| header.base_offset <= self.from))
+    }
+
+    /// The batches from the one that holds `from` on, found by walking from the batch border `start`.
+    fn collect(&self, start: u64) -> Result<Bytes, Error> {
+        let file = self.segment.file()?;
+        let size = self.segment.size();
+        let mut position = start;
+        let mut bytes = Bytes::new();
+        let mut expected = (start == 0).then(|| self.segment.base());
+        let mut taken = 0;
+        loop {
+            let rest = &bytes[taken..];
+            if position >= size {
+                break;
+            }
+            let header = match BatchHeader::parse(rest) {
+                Ok(header) if rest.len() >= header.size_bytes => header,
+                Err(batch::Error::Truncated { .. }) | Ok(_) if taken > 0 => break,
+                Err(batch::Error::Truncated { .. }) | Ok(_) if rest.len() as u64 >= size - position => {
+                    return Err(self.damaged(expected, position, "the file ends inside a batch".to_owned()));
+                }
+                Ok(header) => {
+                    bytes = self.fetch(&file, position, size, header.size_bytes)?;
+                    continue;
+                }
+                Err(batch::Error::Truncated { .. }) => {
+                    bytes = self.fetch(&file, position, size, self.max_bytes)?;
+                    continue;
+                }
+                Err(error) => return Err(self.damaged(expected, position, error.to_string())),
+            };
+            if expected.unwrap_or(header.base_offset) != header.base_offset
+                || (taken == 0 && header.base_offset > self.from)
+            {
+                let reason = format!("a batch begins at offset {}, not at the one expected", header.base_offset);
+                return Err(self.damaged(expected, position, reason));
+            }
+            let is_wanted = header.next_offset() > self.from;
+            if is_wanted {
+                let is_full = taken > 0 && taken + header.size_bytes > self.max_bytes;
+                if is_full || header.next_offset() > self.up_to {
+                    break;
+                }
+                if self.verify
+                    && let Err(error) = batch::verify_crc(&rest[..header.size_bytes])
+                {
+                    return Err(self.damaged(Some(header.base_offset), position, error.to_string()));
+                }
+                taken += header.size_bytes;
+            } else {
+                bytes.advance(header.size_bytes);
+            }
+            position += header.size_bytes as u64;
+            expected = Some(header.next_offset());
+        }
+        bytes.truncate(taken);
+        Ok(bytes)
+    }
+
+    /// Reads at least `wanted` bytes, or what there is.
+    fn fetch(&self, file: &std::fs::File, position: u64, size: u64, wanted: usize) -> Result<Bytes, Error> {
+        /// What a walk to the first batch wanted may have to skip in vain.
+        const SLACK: usize = 8 << 10;
+        let want = (wanted.max(self.max_bytes).saturating_add(SLACK) as u64).min(size - position) as usize;
+        let mut buffer = Vec::new();
+        read_at(file, self.segment.path(), position, want, &mut buffer)?;
+        if buffer.len() < want {
+            let reason = format!("the file ends {} bytes early", want - buffer.len());
+            return Err(self.damaged(None, position, reason));
+        }
+        Ok(buffer.into())
+    }
+
+    fn damaged(&self, at: Option<Offset>, position: u64, reason: String) -> Error {
+        damaged(self.segment, at.unwrap_or(self.from), position, reason)
+    }
+}
+
+fn damaged(segment: &Segment, at: Offset, position: u64, reason: String) -> Error {
+    Error::Damaged { path: segment.path().to_owned(), at, position, reason }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub use op::{Completion, Op};
 
-use crate::{Disk, Error, LogReader, PartitionLog, WriterConfig};
+use crate::{Disk, Error, PartitionLog, WriterConfig};
 
 /// Called with each completion of one partition, on a thread of the writer; must not block.
 pub type Notify = Arc<dyn Fn(Completion) + Send + Sync>;
@@ -58,11 +58,6 @@ impl LogHandle {
     /// Takes an operation. Fails only if the log is closed or failed; a failure also comes as a completion.
     pub fn submit(&self, _op: Op) -> Result<(), Error> {
         Err(Error::Closed)
-    }
-
-    /// A reader of the log.
-    pub fn reader(&self) -> LogReader {
-        LogReader {}
     }
 }
 

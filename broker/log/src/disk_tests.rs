@@ -1,0 +1,66 @@
+use tempfile::tempdir;
+
+use super::*;
+
+/// A failure to play: the next change of this kind, on a path that ends so, fails.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) doing: &'static str,
+    pub(crate) path_ends_with: &'static str,
+}
+
+impl Disk {
+    /// Plays a failure once.
+    pub(crate) fn inject(&self, fault: Fault) {
+        *self.fault.lock() = Some(fault);
+    }
+
+    pub(super) fn injected(&self, doing: &str, path: &Path) -> Option<io::Error> {
+        let mut fault = self.fault.lock();
+        let hits =
+            fault.is_some_and(|fault| doing == fault.doing && path.to_string_lossy().ends_with(fault.path_ends_with));
+        hits.then(|| {
+            *fault = None;
+            io::Error::from_raw_os_error(5)
+        })
+    }
+}
+
+#[test]
+fn a_replaced_file_leaves_nothing_beside() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("small");
+    let disk = Disk::new();
+    disk.replace(&path, b"one").unwrap();
+    disk.replace(&path, b"two").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"two");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_first_error_answers_everything_after_it() {
+    let folder = tempdir().unwrap();
+    let disk = Disk::new();
+    let path = folder.path().join("a.log");
+    let file = disk.create(&path).unwrap();
+    disk.inject(Fault { doing: "cannot fsync", path_ends_with: "a.log" });
+    let first = disk.sync_batches(&file, &path).unwrap_err().to_string();
+    assert!(first.contains("a.log"), "{first}");
+    assert_eq!(disk.sync_batches(&file, &path).unwrap_err().to_string(), first, "an fsync is never retried");
+    assert_eq!(disk.replace(&folder.path().join("b"), b"").unwrap_err().to_string(), first);
+    assert_eq!(disk.failure().unwrap().to_string(), first);
+}
+
+#[test]
+fn many_slices_are_written_in_order() {
+    let folder = tempdir().unwrap();
+    let disk = Disk::new();
+    let path = folder.path().join("a.log");
+    let file = disk.create(&path).unwrap();
+    let parts: Vec<[u8; 2]> = (0..3000u16).map(u16::to_be_bytes).collect();
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    disk.write_batches(&file, &path, &mut slices, 0).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), parts.concat());
+    assert_eq!(disk.stats().written_bytes, 6000);
+    assert_eq!(disk.stats().writes, 3);
+}

@@ -1,0 +1,108 @@
+//! Names of the files of a partition's folder.
+//!
+//! `<base offset, 20 digits>.log`, `.index` and `.timeindex` are a segment, in Kafka's layout; `.snapshot` of the same
+//! offset holds the producers of everything before it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use holdfast_proto::ids::Offset;
+
+use crate::{Error, disk::TEMPORARY};
+
+/// Batches.
+pub(crate) const LOG: &str = "log";
+/// Offset index.
+pub(crate) const INDEX: &str = "index";
+/// Time index.
+pub(crate) const TIME_INDEX: &str = "timeindex";
+/// Producers before the segment.
+pub(crate) const SNAPSHOT: &str = "snapshot";
+/// Leader epochs and where they start.
+pub(crate) const EPOCHS: &str = "leader-epoch-checkpoint";
+/// Whose log it is.
+pub(crate) const METADATA: &str = "partition.metadata";
+/// Durable mark, log start and high watermark.
+pub(crate) const MARK: &str = "durable-mark";
+
+/// The file of an offset with this ending.
+pub(crate) fn file(folder: &Path, base: Offset, ending: &str) -> PathBuf {
+    folder.join(format!("{:020}.{ending}", base.0))
+}
+
+/// The files of a partition's folder that are named by an offset.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Base offsets of the segments, smallest first.
+    pub(crate) segments: Vec<Offset>,
+    /// Offsets of the producer snapshots, smallest first.
+    pub(crate) snapshots: Vec<Offset>,
+    /// Files that were being written when the process ended.
+    pub(crate) temporary: Vec<PathBuf>,
+    /// Indexes of segments that are not there.
+    pub(crate) orphans: Vec<PathBuf>,
+}
+
+/// Lists a partition's folder. Names that Holdfast does not write are left alone.
+pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
+    let mut listing = Listing::default();
+    let mut indexes = Vec::new();
+    let names = || -> io::Result<Vec<String>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    for name in names().map_err(|error| Error::io("cannot list", folder, error))? {
+        if name.ends_with(TEMPORARY) {
+            listing.temporary.push(folder.join(name));
+            continue;
+        }
+        let Some((offset, ending)) = parse(&name) else { continue };
+        match ending {
+            LOG => listing.segments.push(offset),
+            SNAPSHOT => listing.snapshots.push(offset),
+            INDEX | TIME_INDEX => indexes.push((offset, folder.join(&name))),
+            _ => {}
+        }
+    }
+    listing.segments.sort_unstable();
+    listing.snapshots.sort_unstable();
+    indexes.retain(|(offset, _)| listing.segments.binary_search(offset).is_err());
+    listing.orphans = indexes.into_iter().map(|(_, path)| path).collect();
+    Ok(listing)
+}
+
+fn parse(name: &str) -> Option<(Offset, &str)> {
+    let (digits, ending) = name.split_once('.')?;
+    let is_offset = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_offset {
+        return None;
+    }
+    Some((Offset(digits.parse().ok()?), ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_our_own_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| fs::write(folder.path().join(name), b"").unwrap();
+        let at = |offset, ending| file(folder.path(), Offset(offset), ending);
+        assert!(at(368_769, LOG).ends_with("00000000000000368769.log"));
+        fs::write(at(10, LOG), b"").unwrap();
+        fs::write(at(2, LOG), b"").unwrap();
+        fs::write(at(2, INDEX), b"").unwrap();
+        fs::write(at(7, TIME_INDEX), b"").unwrap();
+        fs::write(at(10, SNAPSHOT), b"").unwrap();
+        write("leader-epoch-checkpoint.tmp");
+        write("0000000000000000001x.log");
+        write("lost+found");
+        let listing = list(folder.path()).unwrap();
+        assert_eq!(listing.segments, [Offset(2), Offset(10)]);
+        assert_eq!(listing.snapshots, [Offset(10)]);
+        assert_eq!(listing.temporary.len(), 1);
+        assert_eq!(listing.orphans, [at(7, TIME_INDEX)]);
+    }
+}

@@ -1,0 +1,194 @@
+//! The durable mark: how far the log was durable, in a small file that a crash cannot take away.
+//!
+//! Place: the log writes it after each flush; recovery compares the log with it. What is bad at or below the mark is
+//! damage, what is bad past it is the torn tail of an unfinished write.
+//!
+//! ```text
+//!  byte 0               4096
+//!  | slot | ...         | slot | ...      one slot is being written, the other one is durable
+//!
+//!  slot: magic u32 | version u8 | clean u8 | 0 u16 | sequence u64 | flushed u64 | segment u64 | position u64 |
+//!        log start u64 | high watermark u64 | CRC-32C of all before u32                       (big-endian)
+//! ```
+//!
+//! Invariants:
+//! 1. The mark never says more than what is durable: it is written after the fsync that it tells of, and lowered, durably,
+//!    before a truncation.
+//! 2. One slot is always durable and whole: the other one alone is overwritten until it is fsynced, then they swap.
+//! 3. The valid slot with the larger sequence counts.
+//!
+//! Failure: if neither slot is valid, there is no mark; the log must then be whole up to its last byte.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use holdfast_proto::ids::Offset;
+
+use crate::{Disk, Error};
+
+const MAGIC: u32 = u32::from_be_bytes(*b"HFMK");
+const VERSION: u8 = 1;
+/// A block each, so that writing one slot cannot tear the other.
+const SLOT_DISTANCE: u64 = 4096;
+const SLOT_SIZE: usize = 8 + 6 * 8 + 4;
+
+/// What the mark tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// Everything below it is durable.
+    pub(crate) flushed: Offset,
+    /// Base offset of the segment that `flushed` stands in.
+    pub(crate) segment: Offset,
+    /// Where in that segment's file `flushed` begins.
+    pub(crate) position: u64,
+    /// Log start offset.
+    pub(crate) log_start: Offset,
+    /// High watermark, a lower bound.
+    pub(crate) high_watermark: Offset,
+    /// True if the log was closed in order at exactly this place, with indexes and snapshot.
+    pub(crate) clean: bool,
+}
+
+/// The file of the mark.
+#[derive(Debug)]
+pub(crate) struct MarkFile {
+    file: File,
+    path: PathBuf,
+    sequence: u64,
+    /// The slot to write.
+    slot: u64,
+    dirty: bool,
+}
+
+impl MarkFile {
+    /// Creates the file with both slots, durably; the caller makes its name durable.
+    pub(crate) fn create(disk: &Disk, path: &Path, marks: &Marks) -> Result<Self, Error> {
+        let file = disk.open(path)?;
+        disk.set_len(&file, path, 2 * SLOT_DISTANCE)?;
+        let mut mark = Self { file, path: path.to_owned(), sequence: 0, slot: 0, dirty: false };
+        for _ in 0..2 {
+            mark.write(disk, marks)?;
+            mark.sync(disk)?;
+        }
+        Ok(mark)
+    }
+
+    /// Reads the file. Without a valid mark there are no marks; write new ones with [`Self::create`].
+    pub(crate) fn load(disk: &Disk, path: &Path) -> Result<Option<(Self, Marks)>, Error> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let file = disk.open(path)?;
+        let mut best: Option<(u64, u64, Marks)> = None;
+        for slot in 0..2 {
+            let mut bytes = [0; SLOT_SIZE];
+            if file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE).is_ok()
+                && let Some((sequence, marks)) = decode(&bytes)
+                && best.is_none_or(|(newest, ..)| newest < sequence)
+            {
+                best = Some((sequence, slot, marks));
+            }
+        }
+        let Some((sequence, slot, marks)) = best else { return Ok(None) };
+        if !marks.clean {
+            disk.sync_file(&file, path)?; // the other slot is written next: this one must not vanish then
+        }
+        Ok(Some((Self { file, path: path.to_owned(), sequence, slot: 1 - slot, dirty: false }, marks)))
+    }
+
+    /// Writes the mark, not durably.
+    pub(crate) fn write(&mut self, disk: &Disk, marks: &Marks) -> Result<(), Error> {
+        self.sequence += 1;
+        self.dirty = true;
+        disk.write_at(&self.file, &self.path, &encode(self.sequence, marks), self.slot * SLOT_DISTANCE)
+    }
+
+    /// Makes the written mark durable.
+    pub(crate) fn sync(&mut self, disk: &Disk) -> Result<(), Error> {
+        if self.dirty {
+            disk.sync_file(&self.file, &self.path)?;
+            self.dirty = false;
+            self.slot = 1 - self.slot;
+        }
+        Ok(())
+    }
+
+    /// True if the mark was written since the last fsync.
+    pub(crate) const fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+}
+
+fn encode(sequence: u64, marks: &Marks) -> [u8; SLOT_SIZE] {
+    let mut bytes = [0; SLOT_SIZE];
+    bytes[0..4].copy_from_slice(&MAGIC.to_be_bytes());
+    bytes[4] = VERSION;
+    bytes[5] = u8::from(marks.clean);
+    let numbers =
+        [sequence, marks.flushed.0, marks.segment.0, marks.position, marks.log_start.0, marks.high_watermark.0];
+    for (place, number) in bytes[8..SLOT_SIZE - 4].chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
+    let crc = crc32c::crc32c(&bytes[..SLOT_SIZE - 4]);
+    bytes[SLOT_SIZE - 4..].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8; SLOT_SIZE]) -> Option<(u64, Marks)> {
+    let (content, crc) = bytes.split_last_chunk::<4>()?;
+    let is_whole = content.starts_with(&MAGIC.to_be_bytes())
+        && content[4] == VERSION
+        && u32::from_be_bytes(*crc) == crc32c::crc32c(content);
+    if !is_whole {
+        return None;
+    }
+    let mut numbers = content[8..].chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes));
+    let sequence = numbers.next()?;
+    let marks = Marks {
+        flushed: Offset(numbers.next()?),
+        segment: Offset(numbers.next()?),
+        position: numbers.next()?,
+        log_start: Offset(numbers.next()?),
+        high_watermark: Offset(numbers.next()?),
+        clean: content[5] == 1,
+    };
+    Some((sequence, marks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(flushed: u64) -> Marks {
+        Marks { flushed: Offset(flushed), segment: Offset(1), position: 99, clean: true, ..Marks::default() }
+    }
+
+    #[test]
+    fn the_newest_whole_slot_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("durable-mark");
+        let disk = Disk::new();
+        let read = || MarkFile::load(&disk, &path).unwrap().map(|(_, marks)| marks);
+        assert_eq!(read(), None);
+        let mut mark = MarkFile::create(&disk, &path, &marks(5)).unwrap();
+        assert_eq!(read(), Some(marks(5)));
+        for flushed in 6..=9 {
+            mark.write(&disk, &marks(flushed)).unwrap(); // again and again into one slot
+        }
+        assert_eq!(read(), Some(marks(9)));
+        let torn = mark.slot * SLOT_DISTANCE + 30;
+        mark.file.write_all_at(b"torn", torn).unwrap();
+        assert_eq!(read(), Some(marks(5)), "the other slot is still whole");
+        mark.write(&disk, &marks(10)).unwrap();
+        mark.sync(&disk).unwrap();
+        let (mut again, found) = MarkFile::load(&disk, &path).unwrap().unwrap();
+        assert_eq!(found, marks(10));
+        again.write(&disk, &marks(4)).unwrap(); // lowered before a truncation
+        assert_eq!(read(), Some(marks(4)));
+        std::fs::write(&path, [0; 9000]).unwrap();
+        assert_eq!(read(), None);
+    }
+}

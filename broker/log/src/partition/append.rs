@@ -1,0 +1,146 @@
+//! Appending: many batches with one vectored write per segment.
+
+use std::{io::IoSlice, sync::Arc};
+
+use bytes::Bytes;
+use holdfast_proto::batch::{self, BatchHeader};
+use holdfast_replication::{BatchInfo, PlacedBatch};
+
+use super::{PartitionLog, now};
+use crate::{Error, segment::indexes_are_full};
+
+/// A batch that is being appended: its header, and which of the given bytes hold it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    header: BatchHeader,
+    /// Index of the bytes.
+    part: usize,
+    /// Where in them it begins.
+    at: usize,
+}
+
+impl PartitionLog {
+    /// Writes batches at the end; not durable before [`Self::flush`]. Each of `records` holds one or more whole batches,
+    /// whose offsets go on where the log ends.
+    ///
+    /// Batches that cannot be parsed are an error, and nothing is written. Offsets that do not go on are a broken
+    /// invariant of the caller and end the process.
+    pub fn append(&mut self, records: &[Bytes]) -> Result<(), Error> {
+        self.disk.check()?;
+        let mut placed = std::mem::take(&mut self.headers);
+        placed.clear();
+        let result = parse(records, &mut placed).and_then(|()| self.append_parsed(records, &placed));
+        self.headers = placed;
+        result
+    }
+
+    fn append_parsed(&mut self, records: &[Bytes], placed: &[Placed]) -> Result<(), Error> {
+        let mut end = self.active.tally.next;
+        for Placed { header, .. } in placed {
+            assert!(
+                header.base_offset == end,
+                "a batch for offset {} comes where the log of {} ends at {end}; did the core and the log part ways?",
+                header.base_offset,
+                self.partition,
+            );
+            end = header.next_offset();
+        }
+        let mut rest = placed;
+        while let Some(first) = rest.first() {
+            if self.must_roll_for(&first.header) {
+                self.roll()?;
+            }
+            let fits = self.count_that_fit(rest);
+            self.write(records, &rest[..fits])?;
+            rest = &rest[fits..];
+        }
+        Ok(())
+    }
+
+    /// How many of the batches go into the active segment, at least 1.
+    fn count_that_fit(&self, placed: &[Placed]) -> usize {
+        let mut size = self.active.tally.size;
+        let base = self.active.segment.base();
+        // Every batch may take an index entry; that many are free at least, for each is larger than the interval or shares one.
+        let fit = placed.iter().take_while(|Placed { header, .. }| {
+            let is_first = size == 0;
+            size += header.size_bytes as u64;
+            is_first || (size <= self.config.segment_bytes.into() && header.last_offset().0 - base.0 <= i32::MAX as u64)
+        });
+        fit.count().max(1)
+    }
+
+    /// True if the active segment has to be closed before this batch.
+    fn must_roll_for(&self, header: &BatchHeader) -> bool {
+        let active = &self.active;
+        let Some(first_append) = active.first_append else { return false };
+        let size = active.tally.size + header.size_bytes as u64;
+        let age_ms = now().0.saturating_sub(first_append.0);
+        size > self.config.segment_bytes.into()
+            || header.last_offset().0 - active.segment.base().0 > i32::MAX as u64
+            || u64::try_from(age_ms).is_ok_and(|age_ms| age_ms > self.config.segment_ms)
+            || indexes_are_full(&active.segment, self.config.index_max_bytes)
+    }
+
+    /// Writes batches into the active segment with one vectored write, then counts and indexes them.
+    fn write(&mut self, records: &[Bytes], placed: &[Placed]) -> Result<(), Error> {
+        let position = self.active.tally.size;
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(placed.len().min(records.len()));
+        for group in placed.chunk_by(|a, b| a.part == b.part) {
+            let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+            slices.push(IoSlice::new(&records[first.part][first.at..last.at + last.header.size_bytes]));
+        }
+        let segment = Arc::clone(&self.active.segment);
+        self.disk.write_batches(&self.active.file, segment.path(), &mut slices, position)?;
+
+        let mut is_store_due = false;
+        for Placed { header, .. } in placed {
+            is_store_due |= self.active.tally.add(&segment, self.config.index_interval_bytes, header);
+            self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
+            if header.has_producer() {
+                self.producers.record(&place(header));
+            }
+        }
+        let now = now();
+        self.active.first_append.get_or_insert(now);
+        segment.set_last_append(now);
+        segment.publish(&self.active.tally);
+        self.shared.set_written(self.active.tally.next);
+        if is_store_due {
+            segment.offsets.store(&self.disk)?;
+            segment.times.store(&self.disk)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the producers' table wants to know of a batch.
+pub(super) fn place(header: &BatchHeader) -> PlacedBatch {
+    PlacedBatch {
+        base_offset: header.base_offset,
+        leader_epoch: header.leader_epoch,
+        info: BatchInfo {
+            record_count: header.record_count,
+            size_bytes: header.size_bytes as u32,
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
+        },
+    }
+}
+
+fn parse(records: &[Bytes], placed: &mut Vec<Placed>) -> Result<(), Error> {
+    for (part, bytes) in records.iter().enumerate() {
+        let mut at = 0;
+        while at < bytes.len() {
+            let header = BatchHeader::parse(&bytes[at..])?;
+            let have = bytes.len() - at;
+            if header.size_bytes > have {
+                return Err(batch::Error::Truncated { needed: header.size_bytes, have }.into());
+            }
+            placed.push(Placed { header, part, at });
+            at += header.size_bytes;
+        }
+    }
+    Ok(())
+}

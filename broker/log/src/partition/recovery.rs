@@ -1,0 +1,354 @@
+//! Opening a log: finding out what it holds, and whether that is what it held.
+//!
+//! Intuition: a crash can only leave the last write unfinished, so only the end of the last segment may be bad, and only
+//! past the durable mark. Everything else that is bad was good once: damage. A torn tail is cut; a damaged log is left as
+//! it is, for a shorter log must never be offered to an election.
+//!
+//! Invariants:
+//! 1. Of a log that is damaged nothing but indexes is written.
+//! 2. What is recovered is durable: it is fsynced first, then read past the mark from the disk itself and not from what the
+//!    page cache still believes (a failed fsync leaves clean pages that never reached the disk).
+//! 3. After a clean close no segment is read through; after a kill only the last one.
+
+use std::{fs, path::Path, sync::Arc};
+
+use holdfast_proto::{
+    batch::BatchHeader,
+    ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition},
+};
+use holdfast_replication::{EpochChain, ProducerTable};
+use rustix::fs::{Advice, fadvise};
+
+use super::{
+    Active, PartitionLog, Recovered,
+    append::place,
+    replay::{Walked, epochs_of, load_indexed, producers_before, reindex, tail},
+    roll::begin_segment,
+};
+use crate::{
+    Disk, Error, LogConfig, checkpoint,
+    files::{self, Listing},
+    mark::{MarkFile, Marks},
+    scan::{Check, holds_sound_batch, read_at},
+    segment::{Segment, Tally},
+    shared::Shared,
+};
+
+/// What of the active segment was found.
+struct Found {
+    tally: Tally,
+    /// Epochs of its batches and where each begins; `None` if it was not read, for the checkpoint is up to date.
+    epochs: Option<Vec<(LeaderEpoch, Offset)>>,
+    producers: ProducerTable,
+    cut_bytes: u64,
+}
+
+/// Opens the log in an existing folder.
+pub(super) fn recover(
+    disk: &Arc<Disk>,
+    folder: &Path,
+    partition: TopicPartition,
+    config: LogConfig,
+) -> Result<(PartitionLog, Recovered), Error> {
+    checkpoint::check_metadata(&folder.join(files::METADATA), partition)?;
+    let mut listing = files::list(folder)?;
+    listing.temporary.iter().try_for_each(|path| disk.remove(path))?;
+    let loaded = MarkFile::load(disk, &folder.join(files::MARK))?;
+    let marks = loaded.as_ref().map(|(_, marks)| *marks);
+    if listing.segments.is_empty() {
+        let at = empty_log(folder, marks)?;
+        begin_segment(disk, folder, at)?;
+        disk.sync_folder(folder)?;
+        listing.segments.push(at);
+    }
+    check_first(folder, listing.segments[0], marks)?;
+
+    let recovery = Recovery { disk, folder, config: &config, listing: &listing, marks };
+    let (mut segments, mut recovered_segments) = recovery.closed_segments()?;
+    let base = listing.segments[listing.segments.len() - 1];
+    let (active, found, was_clean) = match recovery.clean_active(base)? {
+        Some((active, found)) => (active, found, true),
+        None => {
+            let (active, found) = recovery.torn_active(base, &segments)?;
+            recovered_segments += 1;
+            (active, found, false)
+        }
+    };
+    segments.push(Arc::clone(&active));
+    let end = found.tally.next;
+    let log_start = marks.map_or(segments[0].base(), |marks| marks.log_start.max(segments[0].base())).min(end);
+    let high_watermark = marks.map_or(log_start, |marks| marks.high_watermark.clamp(log_start, end));
+    let (epochs, epochs_changed) = recovery.epochs(&segments, found.epochs.as_deref(), log_start, end)?;
+    listing.orphans.iter().try_for_each(|path| disk.remove(path))?;
+    recovery.remove_old_snapshots(end)?;
+
+    let file = Arc::new(disk.open(active.path())?);
+    active.hold(Some(Arc::clone(&file)));
+    let first_append = (found.tally.size > 0).then(|| born(active.path()));
+    let new_marks =
+        Marks { flushed: end, segment: base, position: found.tally.size, log_start, high_watermark, clean: was_clean };
+    let (mark, written_marks) = match loaded {
+        Some((mark, marks)) => (mark, marks),
+        None => (MarkFile::create(disk, &folder.join(files::MARK), &new_marks)?, new_marks),
+    };
+    let recovered = Recovered {
+        log_start_offset: log_start,
+        log_end_offset: end,
+        high_watermark,
+        epochs: epochs.clone(),
+        producers: found.producers.clone(),
+        truncated_bytes: found.cut_bytes,
+        recovered_segments,
+        was_clean,
+    };
+    let mut log = PartitionLog {
+        disk: Arc::clone(disk),
+        folder: folder.to_owned(),
+        partition,
+        config,
+        shared: Shared::new(segments, log_start, end, config.verify_on_read),
+        active: Active { segment: active, file, tally: found.tally, first_append },
+        epochs,
+        epochs_changed,
+        producers: found.producers,
+        mark,
+        marks: new_marks,
+        written_marks,
+        headers: Vec::new(),
+    };
+    if !was_clean {
+        disk.sync_folder(folder)?;
+        log.store_epochs()?;
+        log.sync_mark()?;
+    }
+    Ok((log, recovered))
+}
+
+/// Where a log without segments begins. A start over that a crash interrupted leaves one, with a mark that claims nothing.
+fn empty_log(folder: &Path, marks: Option<Marks>) -> Result<Offset, Error> {
+    match marks {
+        Some(marks) if marks.flushed == marks.log_start => Ok(marks.log_start),
+        _ => Err(Error::Damaged {
+            path: folder.to_owned(),
+            at: marks.map_or(Offset(0), |marks| marks.log_start),
+            position: 0,
+            reason: "there is no segment".to_owned(),
+        }),
+    }
+}
+
+fn check_first(folder: &Path, first: Offset, marks: Option<Marks>) -> Result<(), Error> {
+    match marks {
+        Some(marks) if marks.flushed > marks.log_start && first > marks.log_start => Err(Error::Damaged {
+            path: files::file(folder, first, files::LOG),
+            at: marks.log_start,
+            position: 0,
+            reason: format!("the first segment begins at {first}, the log at {}", marks.log_start),
+        }),
+        Some(_) => Ok(()),
+        None => {
+            tracing::warn!(folder = %folder.display(), "the durable mark is lost; the log must be whole to be accepted");
+            Ok(())
+        }
+    }
+}
+
+/// What the steps of a recovery share.
+struct Recovery<'a> {
+    disk: &'a Disk,
+    folder: &'a Path,
+    config: &'a LogConfig,
+    listing: &'a Listing,
+    marks: Option<Marks>,
+}
+
+impl Recovery<'_> {
+    /// The segments before the last one, and how many had to be read through. Each must end where the next begins.
+    fn closed_segments(&self) -> Result<(Vec<Arc<Segment>>, usize), Error> {
+        let mut segments = Vec::new();
+        let mut read = 0;
+        for pair in self.listing.segments.windows(2) {
+            let (base, next) = (pair[0], pair[1]);
+            let size = size_of(&files::file(self.folder, base, files::LOG))?;
+            let indexed = load_indexed(self.folder, base)?;
+            let indexed = match indexed {
+                Some(segment) => tail(&segment, size)?.filter(|tally| tally.next == next).map(|_| segment),
+                None => None,
+            };
+            let segment = match indexed {
+                Some(segment) => segment,
+                None => {
+                    read += 1;
+                    self.reindex_closed(base, next, size)?
+                }
+            };
+            segment.set_last_append(modified(segment.path()));
+            segments.push(Arc::new(segment));
+        }
+        Ok((segments, read))
+    }
+
+    fn reindex_closed(&self, base: Offset, next: Offset, size: u64) -> Result<Segment, Error> {
+        let segment = Segment::new(self.folder, base);
+        let walked = reindex(&segment, (size, Offset(u64::MAX)), self.config.index_interval_bytes, Check::Crc, |_| {})?;
+        let end = walked.tally.next;
+        if walked.bad.is_some() || end != next {
+            let reason =
+                walked.bad.unwrap_or_else(|| format!("it ends at offset {end}, the next one begins at {next}"));
+            return Err(damaged(&segment, &walked.tally, reason));
+        }
+        tracing::warn!(segment = %segment.path().display(), "the indexes of a segment were bad and are rebuilt");
+        walked.tally.push_time(&segment);
+        segment.offsets.store_anew(self.disk)?;
+        segment.times.store_anew(self.disk)?;
+        segment.offsets.seal(self.disk)?;
+        segment.times.seal(self.disk)?;
+        Ok(segment)
+    }
+
+    /// The last segment, if the log was closed in order and nothing was touched since.
+    fn clean_active(&self, base: Offset) -> Result<Option<(Arc<Segment>, Found)>, Error> {
+        let Some(marks) = self.marks.filter(|marks| marks.clean && marks.segment == base) else { return Ok(None) };
+        if size_of(&files::file(self.folder, base, files::LOG))? != marks.position {
+            return Ok(None);
+        }
+        let Some(segment) = load_indexed(self.folder, base)? else { return Ok(None) };
+        let Some(tally) = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed) else {
+            return Ok(None);
+        };
+        let snapshot = files::file(self.folder, marks.flushed, files::SNAPSHOT);
+        let Some(producers) = crate::snapshot::load(&snapshot)? else { return Ok(None) };
+        segment.set_last_append(modified(segment.path()));
+        Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
+    }
+
+    /// The last segment, read through: its torn tail is cut.
+    fn torn_active(&self, base: Offset, before: &[Arc<Segment>]) -> Result<(Arc<Segment>, Found), Error> {
+        let segment = Segment::new(self.folder, base);
+        let size = size_of(segment.path())?;
+        let known = self.marks.filter(|marks| marks.segment == base).map_or(0, |marks| marks.position);
+        let file = self.disk.open(segment.path())?;
+        self.disk.sync_batches(&file, segment.path())?;
+        fadvise(&file, known, None, Advice::DontNeed)
+            .map_err(|error| Error::io("cannot drop the page cache of", segment.path(), error))?;
+
+        let mut producers = producers_before(self.folder, &self.listing.snapshots, before, base)?;
+        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let whole = (size, Offset(u64::MAX));
+        let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |header| {
+            if epochs.last().is_none_or(|(epoch, _)| *epoch != header.leader_epoch) {
+                epochs.push((header.leader_epoch, header.base_offset));
+            }
+            if header.has_producer() {
+                producers.record(&place(header));
+            }
+        })?;
+        self.check_end(&segment, &walked, size)?;
+        let tally = walked.tally;
+        let cut_bytes = size - tally.size;
+        if cut_bytes > 0 {
+            let reason = walked.bad.unwrap_or_default();
+            tracing::warn!(segment = %segment.path().display(), offset = %tally.next, cut_bytes, reason, "cut a torn tail");
+            self.disk.set_len(&file, segment.path(), tally.size)?;
+            self.disk.sync_batches(&file, segment.path())?;
+        }
+        segment.offsets.store_anew(self.disk)?;
+        segment.times.store_anew(self.disk)?;
+        segment.set_last_append(modified(segment.path()));
+        Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
+    }
+
+    /// Tells a torn tail from damage.
+    fn check_end(&self, segment: &Segment, walked: &Walked, size: u64) -> Result<(), Error> {
+        let tally = &walked.tally;
+        let flushed = self.marks.map(|marks| marks.flushed);
+        if let Some(flushed) = flushed
+            && tally.next < flushed
+        {
+            let bad = walked.bad.as_deref().unwrap_or("the file ends");
+            return Err(damaged(segment, tally, format!("{bad}; it was durable up to offset {flushed}")));
+        }
+        let Some(bad) = &walked.bad else { return Ok(()) };
+        if flushed.is_none() {
+            return Err(damaged(
+                segment,
+                tally,
+                format!("{bad}; the durable mark is lost, so it may have been durable"),
+            ));
+        }
+        let mut rest = Vec::new();
+        let file = segment.file()?;
+        read_at(&file, segment.path(), tally.size, (size - tally.size) as usize, &mut rest)?;
+        // A header that is right tells how much the unfinished write covers; what its records hold is none of our business.
+        let covered = match BatchHeader::parse(&rest) {
+            Ok(header) if header.base_offset == tally.next => header.size_bytes,
+            _ => 1,
+        };
+        if rest.get(covered..).is_some_and(|behind| holds_sound_batch(behind, tally.next)) {
+            return Err(damaged(segment, tally, format!("{bad}; sound batches follow it")));
+        }
+        Ok(())
+    }
+
+    /// The epochs, and whether the checkpoint says something else.
+    fn epochs(
+        &self,
+        segments: &[Arc<Segment>],
+        active: Option<&[(LeaderEpoch, Offset)]>,
+        log_start: Offset,
+        end: Offset,
+    ) -> Result<(EpochChain, bool), Error> {
+        let stored = checkpoint::load_epochs(&self.folder.join(files::EPOCHS))?;
+        let mut epochs = match (&stored, active) {
+            (Some(stored), None) => stored.clone(),
+            (Some(stored), Some(active)) => {
+                let base = segments[segments.len() - 1].base();
+                let before = stored.iter().filter(|entry| entry.start_offset < base);
+                let mut epochs = EpochChain::from_entries(before).unwrap_or_default();
+                for (epoch, start) in active {
+                    epochs.assign(*epoch, *start);
+                }
+                // An epoch without records is known to the checkpoint alone.
+                if let Some(newest) = stored.latest_entry()
+                    && newest.start_offset >= end
+                    && epochs.latest() < Some(newest.leader_epoch)
+                {
+                    epochs.assign(newest.leader_epoch, end);
+                }
+                epochs
+            }
+            (None, _) => epochs_of(segments)?,
+        };
+        epochs.truncate_from_start(log_start);
+        let changed = stored.is_none_or(|stored| stored != epochs);
+        Ok((epochs, changed))
+    }
+
+    /// Keeps the snapshots that begin a segment, and the newest one.
+    fn remove_old_snapshots(&self, end: Offset) -> Result<(), Error> {
+        let newest = self.listing.snapshots.iter().rev().find(|offset| **offset <= end);
+        let is_old = |offset: &&Offset| {
+            **offset > end || (Some(*offset) != newest && self.listing.segments.binary_search(offset).is_err())
+        };
+        let mut old = self.listing.snapshots.iter().filter(is_old);
+        old.try_for_each(|offset| self.disk.remove(&files::file(self.folder, *offset, files::SNAPSHOT)))
+    }
+}
+
+fn damaged(segment: &Segment, tally: &Tally, reason: String) -> Error {
+    Error::Damaged { path: segment.path().to_owned(), at: tally.next, position: tally.size, reason }
+}
+
+fn size_of(path: &Path) -> Result<u64, Error> {
+    fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| Error::io("cannot read", path, error))
+}
+
+/// When a file was last written; now if the system does not tell.
+fn modified(path: &Path) -> TimestampMs {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).map_or_else(|_| super::now(), super::to_ms)
+}
+
+/// When a file was created; else when it was written.
+fn born(path: &Path) -> TimestampMs {
+    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| modified(path), super::to_ms)
+}

@@ -1,0 +1,53 @@
+//! Closing the active segment and beginning the next one.
+
+use std::sync::Arc;
+
+use holdfast_proto::ids::Offset;
+
+use super::{Active, PartitionLog};
+use crate::{
+    Disk, Error, files,
+    segment::{Segment, Tally},
+    snapshot,
+};
+
+impl PartitionLog {
+    /// Closes the active segment, durably with its indexes, and begins the next one at the log end.
+    pub(super) fn roll(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        let old = Arc::clone(&self.active.segment);
+        let base = self.active.tally.next;
+        assert!(base > old.base(), "segment {} is empty; a second one would take its name", old.base());
+        self.active.tally.push_time(&old);
+        old.offsets.seal(&self.disk)?;
+        old.times.seal(&self.disk)?;
+        self.store_snapshot(base)?;
+        self.store_epochs()?;
+        self.active = begin_segment(&self.disk, &self.folder, base)?;
+        self.disk.sync_folder(&self.folder)?;
+        old.hold(None);
+        let mut segments = self.shared.segments().to_vec();
+        segments.push(Arc::clone(&self.active.segment));
+        self.shared.set_segments(segments);
+        // So that recovery never finds the mark in a segment that is closed and need not be read.
+        self.mark_flushed();
+        self.sync_mark()
+    }
+
+    /// Writes the snapshot of the producers before `offset`; the caller makes its name durable.
+    pub(super) fn store_snapshot(&self, offset: Offset) -> Result<(), Error> {
+        let path = files::file(&self.folder, offset, files::SNAPSHOT);
+        self.disk.replace_unnamed(&path, &snapshot::encode(&self.producers))
+    }
+}
+
+/// Creates the files of an empty segment; the caller makes their names durable.
+pub(super) fn begin_segment(disk: &Disk, folder: &std::path::Path, base: Offset) -> Result<Active, Error> {
+    let segment = Arc::new(Segment::new(folder, base));
+    let file = Arc::new(disk.create(segment.path())?);
+    segment.offsets.store_anew(disk)?;
+    segment.times.store_anew(disk)?;
+    segment.hold(Some(Arc::clone(&file)));
+    segment.set_last_append(super::now());
+    Ok(Active { segment, file, tally: Tally::new(base), first_append: None })
+}

@@ -1,0 +1,63 @@
+//! Finding a record by its time.
+
+use bytes::Bytes;
+use holdfast_proto::{
+    batch::{BatchHeader, DecodeLimits, TimestampType, decode},
+    ids::{Offset, TimestampMs},
+};
+
+use crate::{
+    Error,
+    scan::{Check, Scan, Step, read_at},
+    segment::Segment,
+};
+
+/// The first record of a segment with this time or later, at or past `from`, below `written`.
+pub(super) fn first_at(
+    segment: &Segment,
+    timestamp: TimestampMs,
+    from: Offset,
+    written: Offset,
+) -> Result<Option<(Offset, TimestampMs)>, Error> {
+    // Everything up to the entry is older: its time is the largest so far.
+    let (older, _) = segment.times.around(timestamp.0.saturating_sub(1))?;
+    let after = older.map_or(segment.base(), |entry| segment.base().plus(u64::from(entry.relative_offset) + 1));
+    let start = segment.position_before(after.max(from))?.floor;
+    let file = segment.file()?;
+    let expected = (start == 0).then(|| segment.base());
+    let mut scan = Scan::new(&file, segment.path(), (start, segment.size()), expected, Check::Header);
+    let mut at = after;
+    loop {
+        match scan.step()? {
+            Step::Batch { position, header } => {
+                at = header.next_offset();
+                if header.base_offset >= written {
+                    return Ok(None);
+                }
+                if header.max_timestamp >= timestamp && header.next_offset() > from {
+                    let mut bytes = Vec::new();
+                    read_at(&file, segment.path(), position, header.size_bytes, &mut bytes)?;
+                    if let Some(found) = first_in(&header, bytes.into(), timestamp, from) {
+                        return Ok(Some(found));
+                    }
+                }
+            }
+            Step::Bad { position, reason } => return Err(super::damaged(segment, at, position, reason)),
+            Step::End => return Ok(None),
+        }
+    }
+}
+
+/// The first such record of a batch. A batch that cannot be decoded counts as a whole: reading will name the problem.
+fn first_in(header: &BatchHeader, batch: Bytes, timestamp: TimestampMs, from: Offset) -> Option<(Offset, TimestampMs)> {
+    if header.timestamp_type() == TimestampType::LogAppendTime {
+        return Some((header.base_offset.max(from), header.max_timestamp));
+    }
+    match decode(batch, &DecodeLimits::default()) {
+        Ok(records) => records
+            .into_iter()
+            .find(|record| record.timestamp >= timestamp && record.offset >= from)
+            .map(|record| (record.offset, record.timestamp)),
+        Err(_) => Some((header.base_offset.max(from), header.max_timestamp)),
+    }
+}

@@ -1,0 +1,143 @@
+//! Walking through the batches of a segment's file.
+//!
+//! Place: recovery, truncation, index rebuilding and searches by time. Plain reads have a walk of their own
+//! ([`crate::LogReader`]), which keeps the bytes.
+//!
+//! Failure: the first batch that is not what it should be ends the walk with [`Step::Bad`]; what that means (a torn tail or
+//! damage) is the caller's to say.
+
+use std::{fs::File, path::Path};
+
+use holdfast_proto::{
+    batch::{self, BatchHeader},
+    ids::Offset,
+};
+use rustix::buffer::spare_capacity;
+
+use crate::Error;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 256 << 10;
+
+/// One step of a walk.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A batch, and where it begins.
+    Batch { position: u64, header: BatchHeader },
+    /// At `position` no batch begins that can be read.
+    Bad { position: u64, reason: String },
+    /// The end of what was to be read, at a batch border.
+    End,
+}
+
+/// How much of a batch is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// Its header.
+    Header,
+    /// All of it, with its checksum.
+    Crc,
+}
+
+/// A walk through a file from a batch border on.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    file: &'a File,
+    path: &'a Path,
+    position: u64,
+    end: u64,
+    /// Offset that the next batch must have; unknown at first if the walk began in the middle.
+    expected: Option<Offset>,
+    check: Check,
+    buffer: Vec<u8>,
+    buffer_at: u64,
+}
+
+impl<'a> Scan<'a> {
+    /// Walks from `position` to `end`.
+    pub(crate) const fn new(
+        file: &'a File,
+        path: &'a Path,
+        (position, end): (u64, u64),
+        expected: Option<Offset>,
+        check: Check,
+    ) -> Self {
+        Self { file, path, position, end, expected, check, buffer: Vec::new(), buffer_at: position }
+    }
+
+    /// The next batch.
+    pub(crate) fn step(&mut self) -> Result<Step, Error> {
+        let position = self.position;
+        let left = self.end.saturating_sub(position);
+        if left == 0 {
+            return Ok(Step::End);
+        }
+        let bad = |reason: String| Ok(Step::Bad { position, reason });
+        if left < BatchHeader::SIZE as u64 {
+            return bad(format!("{left} bytes are too few for a batch"));
+        }
+        let header = match BatchHeader::parse(self.bytes(BatchHeader::SIZE)?) {
+            Ok(header) => header,
+            Err(error) => return bad(error.to_string()),
+        };
+        if self.expected.is_some_and(|expected| expected != header.base_offset) {
+            let expected = self.expected.unwrap_or_default();
+            return bad(format!("a batch begins at offset {}, where {expected} was expected", header.base_offset));
+        }
+        if header.size_bytes as u64 > left {
+            return bad(format!("the batch has {} bytes, only {left} are there", header.size_bytes));
+        }
+        if self.check == Check::Crc
+            && let Err(error) = batch::verify_crc(self.bytes(header.size_bytes)?)
+        {
+            return bad(error.to_string());
+        }
+        self.position += header.size_bytes as u64;
+        self.expected = Some(header.next_offset());
+        Ok(Step::Batch { position, header })
+    }
+
+    /// The next `count` bytes, which are not beyond the end. Bytes that the file does not have read as 0.
+    fn bytes(&mut self, count: usize) -> Result<&[u8], Error> {
+        let start = (self.position - self.buffer_at) as usize;
+        if start + count > self.buffer.len() {
+            let want = ((self.end - self.position) as usize).min(CHUNK.max(count));
+            read_at(self.file, self.path, self.position, want, &mut self.buffer)?;
+            self.buffer.resize(want, 0);
+            self.buffer_at = self.position;
+            return Ok(&self.buffer[..count]);
+        }
+        Ok(&self.buffer[start..start + count])
+    }
+}
+
+/// Reads up to `want` bytes at `position` into the emptied buffer; fewer only at the file's end.
+pub(crate) fn read_at(file: &File, path: &Path, position: u64, want: usize, buffer: &mut Vec<u8>) -> Result<(), Error> {
+    buffer.clear();
+    buffer.reserve_exact(want);
+    while buffer.len() < want {
+        let at = position + buffer.len() as u64;
+        let read = rustix::io::retry_on_intr(|| rustix::io::pread(file, spare_capacity(buffer), at))
+            .map_err(|error| Error::io("cannot read", path, error))?;
+        if read == 0 {
+            break;
+        }
+    }
+    buffer.truncate(want);
+    Ok(())
+}
+
+/// True if a whole, sound batch with an offset past `after` stands anywhere in `bytes`: after a bad one it proves damage,
+/// for a torn write leaves nothing behind it.
+pub(crate) fn holds_sound_batch(bytes: &[u8], after: Offset) -> bool {
+    const MAGIC_AT: usize = 16;
+    (0..bytes.len().saturating_sub(BatchHeader::SIZE - 1)).any(|at| {
+        let rest = &bytes[at..];
+        rest[MAGIC_AT] == 2
+            && BatchHeader::parse(rest).is_ok_and(|header| {
+                let ahead = header.base_offset.0.checked_sub(after.0);
+                ahead.is_some_and(|ahead| ahead > 0 && ahead <= i32::MAX as u64)
+                    && rest.get(..header.size_bytes).is_some_and(|whole| batch::verify_crc(whole).is_ok())
+            })
+    })
+}
