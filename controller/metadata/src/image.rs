@@ -1,7 +1,7 @@
 //! The state of the cluster at one metadata index: the same on every controller, and on every broker that has applied
 //! the records up to it.
 //!
-//! Changed by records alone, see [`Image::apply`]. A copy is cheap (topics are shared until they change), so that a
+//! Changed by records alone, see [`Image::apply`]. A copy is cheap (topics and partitions are shared until they change), so that a
 //! node can hand an unchanging image to its readers. Records that do not fit, as those of another stream, are refused
 //! with [`Error`] and change nothing: a broker then asks for a snapshot, a controller must stop.
 
@@ -30,7 +30,7 @@ pub struct Image {
     brokers: BTreeMap<BrokerId, BrokerRegistration>,
     topics: BTreeMap<TopicId, Arc<Topic>>,
     topic_ids: BTreeMap<Arc<str>, TopicId>,
-    deleted_topics: BTreeSet<TopicId>,
+    deleted_topics: Arc<BTreeSet<TopicId>>,
     partition_count: usize,
     next_producer_id: ProducerId,
     next_broker_epoch: BrokerEpoch,
@@ -43,7 +43,7 @@ pub struct Topic {
     name: Arc<str>,
     configs: BTreeMap<String, String>,
     config: TopicConfig,
-    partitions: BTreeMap<PartitionIndex, PartitionState>,
+    partitions: BTreeMap<PartitionIndex, Arc<PartitionState>>,
 }
 
 /// Why a record does not fit the image.
@@ -92,7 +92,7 @@ impl Default for Image {
             brokers: BTreeMap::new(),
             topics: BTreeMap::new(),
             topic_ids: BTreeMap::new(),
-            deleted_topics: BTreeSet::new(),
+            deleted_topics: Arc::default(),
             partition_count: 0,
             next_producer_id: ProducerId(0),
             // 0 stays free, so that an unset field of a message is no broker epoch.
@@ -156,7 +156,7 @@ impl Image {
                     self.topic_ids.remove(&topic.name);
                     self.partition_count -= topic.partitions.len();
                 }
-                self.deleted_topics.insert(*topic_id);
+                Arc::make_mut(&mut self.deleted_topics).insert(*topic_id);
             }
             Record::TopicConfig { topic_id, configs } => {
                 let topic = self.topics.get_mut(topic_id).ok_or(Error::UnknownTopic(*topic_id))?;
@@ -237,7 +237,7 @@ impl Image {
             }
             self.partition_count += 1;
         }
-        Arc::make_mut(topic).partitions.insert(partition, state.clone());
+        Arc::make_mut(topic).partitions.insert(partition, Arc::new(state.clone()));
         Ok(())
     }
 
@@ -260,7 +260,7 @@ impl Image {
             records.extend(topic.partitions.iter().map(|(partition, state)| Record::Partition {
                 topic_id,
                 partition: *partition,
-                state: state.clone(),
+                state: PartitionState::clone(state),
             }));
         }
         records

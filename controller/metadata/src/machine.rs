@@ -7,6 +7,8 @@
 //! A change to what a command decides changes what old logs mean on nodes that replay them: it needs a new command, or
 //! a field with a default.
 
+use std::borrow::Borrow;
+
 use holdfast_proto::ids::MetadataIndex;
 
 use crate::{
@@ -53,7 +55,8 @@ pub fn decide(image: &Image, command: &Command) -> Outcome {
 ///
 /// Panics if the index does not grow, or if the machine's own records do not fit or break an invariant of
 /// [`invariant`]: the process must end rather than serve such a state.
-pub fn apply_command(image: &mut Image, index: MetadataIndex, command: &Command) -> Outcome {
+pub fn apply_command(image: &mut Image, index: MetadataIndex, command: impl Borrow<Command>) -> Outcome {
+    let command = command.borrow();
     let outcome = decide(image, command);
     let fits = |result: Result<(), crate::image::Error>| {
         result.unwrap_or_else(|error| panic!("index {index}, {command}: {error}; was the log applied out of order?"));

@@ -133,12 +133,12 @@ impl Topic {
 
     /// One partition.
     pub fn partition(&self, partition: PartitionIndex) -> Option<&PartitionState> {
-        self.partitions.get(&partition)
+        self.partitions.get(&partition).map(AsRef::as_ref)
     }
 
     /// The partitions by index, which is dense from 0.
     pub fn partitions(&self) -> impl ExactSizeIterator<Item = (PartitionIndex, &PartitionState)> {
-        self.partitions.iter().map(|(partition, state)| (*partition, state))
+        self.partitions.iter().map(|(partition, state)| (*partition, state.as_ref()))
     }
 
     /// What counts as min.insync.replicas for a partition: never more than it has replicas.
