@@ -1,0 +1,338 @@
+//! Administration: topics, their settings, the cluster.
+//!
+//! Place: talks to any broker, which forwards what only the active controller may decide.
+//!
+//! Invariants:
+//! 1. A call is tried again only while it surely did not happen, or is safe to repeat: reads always; a change only after
+//!    an answer that says *not appended*, or when nobody was reached.
+//! 2. A topic that was created is known to the broker that this client asks next, within the deadline.
+//!
+//! Failure: after `admin_timeout` the last error; [`Error::is_in_doubt`] tells whether a change may have happened.
+
+use std::{future::Future, time::Duration};
+
+use holdfast_proto::v1;
+use tonic::{Request, Response, Status, transport::Channel};
+use tracing::debug;
+
+use crate::{
+    Client,
+    connection::call,
+    error::Error,
+    metadata::TopicView,
+    offsets::{self, OffsetAt, OffsetQuery},
+    retry::{Backoff, Deadline},
+};
+
+type AdminClient = v1::admin_service_client::AdminServiceClient<Channel>;
+
+/// How long a broker may take to learn of a change before another is asked.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// What a new topic shall be.
+#[derive(Clone, Debug, Default)]
+pub struct NewTopic {
+    name: String,
+    partition_count: u32,
+    replication_factor: u32,
+    configs: Vec<v1::ConfigEntry>,
+    validate_only: bool,
+}
+
+impl NewTopic {
+    /// A topic with the cluster's defaults.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Number of partitions; 0: the cluster's default.
+    #[must_use]
+    pub const fn partitions(mut self, count: u32) -> Self {
+        self.partition_count = count;
+        self
+    }
+
+    /// Number of replicas; 0: the cluster's default.
+    #[must_use]
+    pub const fn replication_factor(mut self, count: u32) -> Self {
+        self.replication_factor = count;
+        self
+    }
+
+    /// A setting by Kafka's name, such as `min.insync.replicas`.
+    #[must_use]
+    pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configs.push(v1::ConfigEntry { key: key.into(), value: Some(value.into()), is_default: false });
+        self
+    }
+
+    /// Check everything, create nothing.
+    #[must_use]
+    pub const fn validate_only(mut self, only: bool) -> Self {
+        self.validate_only = only;
+        self
+    }
+}
+
+/// What shall change about a topic.
+#[derive(Clone, Debug, Default)]
+pub struct TopicChange {
+    name: String,
+    partition_count: Option<u32>,
+    configs: Vec<v1::ConfigEntry>,
+    validate_only: bool,
+}
+
+impl TopicChange {
+    /// A change of this topic, so far of nothing.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// New number of partitions; more than now.
+    #[must_use]
+    pub const fn partitions(mut self, count: u32) -> Self {
+        self.partition_count = Some(count);
+        self
+    }
+
+    /// Sets a setting.
+    #[must_use]
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configs.push(v1::ConfigEntry { key: key.into(), value: Some(value.into()), is_default: false });
+        self
+    }
+
+    /// Takes a setting back to its default.
+    #[must_use]
+    pub fn unset(mut self, key: impl Into<String>) -> Self {
+        self.configs.push(v1::ConfigEntry { key: key.into(), value: None, is_default: false });
+        self
+    }
+
+    /// Check everything, change nothing.
+    #[must_use]
+    pub const fn validate_only(mut self, only: bool) -> Self {
+        self.validate_only = only;
+        self
+    }
+}
+
+/// A topic that was created.
+#[derive(Clone, Debug)]
+pub struct CreatedTopic {
+    /// The topic; `None` for `validate_only`.
+    pub topic: Option<TopicView>,
+    /// What is allowed but risky.
+    pub warnings: Vec<String>,
+}
+
+/// Administration of the cluster that the client is connected to.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    client: Client,
+}
+
+impl Admin {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Creates a topic, and waits until a broker knows it.
+    pub async fn create_topic(&self, topic: NewTopic) -> Result<CreatedTopic, Error> {
+        let request = v1::CreateTopicRequest {
+            name: topic.name,
+            partition_count: topic.partition_count,
+            replication_factor: topic.replication_factor,
+            configs: topic.configs,
+            validate_only: topic.validate_only,
+        };
+        let deadline = self.deadline();
+        let what = "CreateTopic";
+        let (address, response) = self
+            .retry(what, deadline, Repeat::IfNotDone, &request, |mut client, request| async move {
+                client.create_topic(request).await
+            })
+            .await?;
+        if topic.validate_only {
+            return Ok(CreatedTopic { topic: None, warnings: response.warnings });
+        }
+        self.wait_for_index(response.index, deadline).await?;
+        let info =
+            response.topic.ok_or(Error::Malformed { address: address.clone(), reason: "the topic is missing" })?;
+        let topic = TopicView::from_message(info).map_err(|reason| Error::Malformed { address, reason })?;
+        Ok(CreatedTopic { topic: Some(topic), warnings: response.warnings })
+    }
+
+    /// Deletes a topic and all of its records.
+    pub async fn delete_topic(&self, name: &str) -> Result<(), Error> {
+        let request = v1::DeleteTopicRequest { name: name.to_owned(), ..Default::default() };
+        let deadline = self.deadline();
+        let (_, response) = self
+            .retry("DeleteTopic", deadline, Repeat::IfNotDone, &request, |mut client, request| async move {
+                client.delete_topic(request).await
+            })
+            .await?;
+        self.wait_for_index(response.index, deadline).await
+    }
+
+    /// Changes a topic; gives back what is allowed but risky.
+    pub async fn alter_topic(&self, change: TopicChange) -> Result<Vec<String>, Error> {
+        let request = v1::AlterTopicRequest {
+            name: change.name,
+            configs: change.configs,
+            partition_count: change.partition_count,
+            validate_only: change.validate_only,
+        };
+        let deadline = self.deadline();
+        let (_, response) = self
+            .retry("AlterTopic", deadline, Repeat::IfNotDone, &request, |mut client, request| async move {
+                client.alter_topic(request).await
+            })
+            .await?;
+        if !change.validate_only {
+            self.wait_for_index(response.index, deadline).await?;
+        }
+        Ok(response.warnings)
+    }
+
+    /// All settings of a topic, defaults included.
+    pub async fn topic_config(&self, name: &str) -> Result<Vec<v1::ConfigEntry>, Error> {
+        let request = v1::DescribeTopicConfigRequest { name: name.to_owned() };
+        let (_, response) = self
+            .retry("DescribeTopicConfig", self.deadline(), Repeat::Always, &request, |mut client, request| async move {
+                client.describe_topic_config(request).await
+            })
+            .await?;
+        Ok(response.configs)
+    }
+
+    /// The controllers, the brokers, and counts of partitions in trouble.
+    pub async fn describe_cluster(&self) -> Result<v1::DescribeClusterResponse, Error> {
+        let request = v1::DescribeClusterRequest {};
+        let (_, response) = self
+            .retry("DescribeCluster", self.deadline(), Repeat::Always, &request, |mut client, request| async move {
+                client.describe_cluster(request).await
+            })
+            .await?;
+        Ok(response)
+    }
+
+    /// All topics, by name.
+    pub async fn list_topics(&self) -> Result<Vec<TopicView>, Error> {
+        let request = v1::GetMetadataRequest { all_topics: true, ..Default::default() };
+        let (address, response) = self.metadata(&request).await?;
+        let mut topics = response
+            .topics
+            .into_iter()
+            .map(TopicView::from_message)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|reason| Error::Malformed { address, reason })?;
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
+    }
+
+    /// One topic as a broker knows it now.
+    pub async fn describe_topic(&self, name: &str) -> Result<TopicView, Error> {
+        let request = v1::GetMetadataRequest { topics: vec![name.to_owned()], ..Default::default() };
+        let (address, response) = self.metadata(&request).await?;
+        let info = response.topics.into_iter().find(|topic| topic.name == name);
+        let info = info.ok_or_else(|| Error::UnknownTopic(name.to_owned()))?;
+        TopicView::from_message(info).map_err(|reason| Error::Malformed { address, reason })
+    }
+
+    /// Looks offsets up, each at its partition's leader; results in the order of the queries.
+    pub async fn list_offsets(&self, queries: &[OffsetQuery]) -> Result<Vec<OffsetAt>, Error> {
+        offsets::list(&self.client, queries, self.deadline()).await
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.client.config().admin_timeout)
+    }
+
+    async fn metadata(&self, request: &v1::GetMetadataRequest) -> Result<(String, v1::GetMetadataResponse), Error> {
+        self.retry("GetMetadata", self.deadline(), Repeat::Always, request, |mut client, request| async move {
+            client.get_metadata(request).await
+        })
+        .await
+    }
+
+    /// Waits until the brokers that the client knows have applied the change; those that do not answer are not waited
+    /// for.
+    async fn wait_for_index(&self, index: u64, deadline: Deadline) -> Result<(), Error> {
+        let request = v1::GetMetadataRequest { min_index: index, ..Default::default() };
+        let addresses = self.client.metadata().addresses();
+        let asked = addresses.iter().map(|address| {
+            let request = request.clone();
+            async move {
+                let mut client = self.client.connections().admin(address)?;
+                let limit = CATCH_UP.min(deadline.left());
+                call(
+                    address,
+                    "GetMetadata",
+                    limit,
+                    request,
+                    |request| async move { client.get_metadata(request).await },
+                )
+                .await
+            }
+        });
+        let answers = futures::future::join_all(asked).await;
+        let mut last = None;
+        for answer in answers {
+            match answer {
+                Ok(_) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+        }
+        debug!(error = ?last, index, "no broker was seen to apply the change yet");
+        Ok(()) // the change is committed: that a broker lags is no failure of it
+    }
+
+    async fn retry<Q: Clone, R, F>(
+        &self,
+        what: &str,
+        deadline: Deadline,
+        repeat: Repeat,
+        request: &Q,
+        rpc: impl Fn(AdminClient, Request<Q>) -> F,
+    ) -> Result<(String, R), Error>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let config = self.client.config();
+        let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
+        loop {
+            let mut last = None;
+            for address in self.client.metadata().addresses() {
+                let client = self.client.connections().admin(&address)?;
+                let limit = config.request_timeout.min(deadline.left());
+                let error = match call(&address, what, limit, request.clone(), |request| rpc(client, request)).await {
+                    Ok(response) => return Ok((address, response)),
+                    Err(error) => error,
+                };
+                debug!(%error, address, what, "administrative call failed");
+                let may_repeat = repeat == Repeat::Always || !error.is_in_doubt();
+                if !error.is_retriable() || !may_repeat || deadline.is_over() {
+                    return Err(error);
+                }
+                last = Some(error);
+            }
+            let last = last.map_or_else(|| "no address is known".to_owned(), |error| error.to_string());
+            if deadline.is_over() {
+                return Err(Error::Unreachable { tried: self.client.metadata().addresses().len(), last });
+            }
+            self.client.metadata().request_refresh();
+            deadline.pause(backoff.next_pause()).await;
+        }
+    }
+}
+
+/// When a call may be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    /// It reads only.
+    Always,
+    /// It changes something: only if it surely has not.
+    IfNotDone,
+}

@@ -1,0 +1,69 @@
+//! The handle to one cluster that producers, consumers and administration share.
+
+use std::sync::Arc;
+
+use holdfast_proto::ids::ClusterId;
+
+use crate::{
+    admin::Admin,
+    config::ClientConfig,
+    connection::Connections,
+    error::Error,
+    metadata::{ClusterView, Metadata},
+    retry::Deadline,
+};
+
+/// A client of one cluster: connections and knowledge of the cluster. Cheap to clone; the clones share both.
+#[derive(Clone, Debug)]
+pub struct Client {
+    connections: Arc<Connections>,
+    metadata: Arc<Metadata>,
+}
+
+impl Client {
+    /// Connects: succeeds once one broker has answered, within `connect_timeout` + `request_timeout`.
+    ///
+    /// Must be called within a tokio runtime.
+    pub async fn connect(config: ClientConfig) -> Result<Self, Error> {
+        let deadline = Deadline::after(config.connect_timeout + config.request_timeout);
+        let client = Self::new(config)?;
+        client.metadata.refresh(deadline).await?;
+        Ok(client)
+    }
+
+    /// The client without a first call: the cluster may still be down. Must be called within a tokio runtime.
+    pub fn new(config: ClientConfig) -> Result<Self, Error> {
+        config.validate()?;
+        let connections = Arc::new(Connections::new(config));
+        let metadata = Metadata::start(Arc::clone(&connections));
+        Ok(Self { connections, metadata })
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &ClientConfig {
+        self.connections.config()
+    }
+
+    /// The cluster's id, once a broker has answered.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.metadata.view().cluster_id
+    }
+
+    /// What the client knows of the cluster now: the topics that it uses, and all brokers.
+    pub fn view(&self) -> Arc<ClusterView> {
+        self.metadata.view()
+    }
+
+    /// Topics, settings, and the state of the cluster.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.clone())
+    }
+
+    pub(crate) const fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    pub(crate) const fn metadata(&self) -> &Arc<Metadata> {
+        &self.metadata
+    }
+}

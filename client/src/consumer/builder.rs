@@ -1,0 +1,229 @@
+//! How a consumer is made.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use holdfast_proto::{
+    batch::DecodeLimits,
+    ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs},
+};
+
+use super::{
+    Consumer, Error,
+    buffers::{Rules, Shared},
+    partition::{Gaps, PartitionFetch},
+    router,
+};
+use crate::{
+    Client,
+    error::Error as ClientError,
+    offsets::{self, OffsetQuery, OffsetSpec},
+    retry::Deadline,
+};
+
+/// Where to begin in a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the oldest record that it holds.
+    #[default]
+    Earliest,
+    /// Behind the newest record that it holds.
+    Latest,
+    /// At this offset.
+    Offset(Offset),
+    /// At the first record whose time is at or after this; behind the newest if there is none.
+    Timestamp(TimestampMs),
+}
+
+/// Settings of a consumer.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConsumerBuilder {
+    client: Client,
+    partitions: Vec<(String, PartitionIndex, StartAt)>,
+    topics: Vec<(String, StartAt)>,
+    rules: Rules,
+    start_timeout: Duration,
+}
+
+impl ConsumerBuilder {
+    pub(crate) fn new(client: Client) -> Self {
+        let rules = Rules {
+            max_wait: Duration::from_millis(500),
+            min_bytes: 1,
+            fetch_max_bytes: 8 << 20,
+            partition_max_bytes: 1 << 20,
+            prefetch_bytes: 32 << 20,
+            request_timeout: Duration::from_secs(30),
+            gaps: Gaps::AreErrors,
+            limits: DecodeLimits::default(),
+        };
+        Self { client, partitions: Vec::new(), topics: Vec::new(), rules, start_timeout: Duration::from_secs(30) }
+    }
+
+    /// Reads these partitions, each from its place.
+    pub fn assign<S: Into<String>>(
+        mut self,
+        partitions: impl IntoIterator<Item = (S, PartitionIndex, StartAt)>,
+    ) -> Self {
+        let partitions = partitions.into_iter().map(|(topic, partition, start)| (topic.into(), partition, start));
+        self.partitions.extend(partitions);
+        self
+    }
+
+    /// Reads all partitions that the topic has when the consumer is built.
+    pub fn assign_topic(mut self, topic: impl Into<String>, start: StartAt) -> Self {
+        self.topics.push((topic.into(), start));
+        self
+    }
+
+    /// How long a broker waits for `min_bytes` before it answers. Default: 500 ms, at most 30 s. It is no latency: an
+    /// answer comes as soon as there is enough.
+    pub const fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.rules.max_wait = max_wait;
+        self
+    }
+
+    /// Least bytes that a broker waits for. Default: 1. More: fewer, larger answers, at the price of latency.
+    pub const fn min_bytes(mut self, bytes: u32) -> Self {
+        self.rules.min_bytes = bytes;
+        self
+    }
+
+    /// Most bytes of one answer. Default: 8 MiB.
+    pub const fn fetch_max_bytes(mut self, bytes: usize) -> Self {
+        self.rules.fetch_max_bytes = bytes;
+        self
+    }
+
+    /// Most bytes of one partition in an answer; also where prefetching it stops. Default: 1 MiB.
+    pub const fn partition_max_bytes(mut self, bytes: usize) -> Self {
+        self.rules.partition_max_bytes = bytes;
+        self
+    }
+
+    /// Most bytes that are held or asked for ahead of the caller. Default: 32 MiB.
+    pub const fn prefetch_bytes(mut self, bytes: usize) -> Self {
+        self.rules.prefetch_bytes = bytes;
+        self
+    }
+
+    /// Silence of a broker, beyond `max_wait`, after which its stream is given up. Default: 30 s.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.rules.request_timeout = timeout;
+        self
+    }
+
+    /// Whether offsets may be missing, as in a compacted topic. Default: false, a gap is an error.
+    pub const fn allow_gaps(mut self, allow: bool) -> Self {
+        self.rules.gaps = if allow { Gaps::AreNormal } else { Gaps::AreErrors };
+        self
+    }
+
+    /// Most bytes that one batch may have when decompressed. Default: 64 MiB.
+    pub const fn max_decompressed_bytes(mut self, bytes: usize) -> Self {
+        self.rules.limits.max_decompressed_bytes = bytes;
+        self
+    }
+
+    /// How long finding the topics and the starting offsets may take. Default: 30 s.
+    pub const fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = timeout;
+        self
+    }
+
+    /// The consumer, once its starting offsets are found.
+    pub async fn build(self) -> Result<Consumer, Error> {
+        self.validate()?;
+        let deadline = Deadline::after(self.start_timeout);
+        let metadata = self.client.metadata();
+        let mut assigned = self.partitions.clone();
+        for (name, start) in &self.topics {
+            let topic = metadata.topic(name, deadline).await?;
+            assigned.extend(topic.partitions.iter().map(|partition| (name.clone(), partition.partition, *start)));
+        }
+        let mut seen = BTreeSet::new();
+        assigned.retain(|(topic, partition, _)| seen.insert((topic.clone(), *partition)));
+        let wanted: Vec<_> =
+            assigned.iter().map(|(topic, partition, start)| (topic.as_str(), *partition, *start)).collect();
+        let starts = resolve(&self.client, &wanted, deadline).await?;
+        let mut partitions = Vec::with_capacity(assigned.len());
+        for ((name, partition, _), start) in assigned.iter().zip(&starts) {
+            let topic = metadata.topic(name, deadline).await?;
+            if topic.partition(*partition).is_none() {
+                let (topic, count) = (name.clone(), topic.partitions.len());
+                return Err(ClientError::UnknownPartition { topic, partition: partition.0, count }.into());
+            }
+            partitions.push(PartitionFetch::new(Arc::clone(&topic.name), topic.id.to_bytes(), *partition, *start));
+        }
+        let names = partitions.iter().map(|fetch| (Arc::clone(&fetch.topic), fetch.partition)).collect();
+        let shared = Arc::new(Shared::new(self.client, self.rules, partitions));
+        router::route(&shared);
+        tokio::spawn(router::run(Arc::downgrade(&shared)));
+        Ok(Consumer::new(shared, names, starts))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let rules = &self.rules;
+        let mut problems = Vec::new();
+        if self.partitions.is_empty() && self.topics.is_empty() {
+            problems.push("nothing is assigned: name partitions or topics");
+        }
+        if rules.max_wait > Duration::from_secs(30) {
+            problems.push("max_wait must be at most 30 s");
+        }
+        if rules.partition_max_bytes == 0 || rules.fetch_max_bytes < rules.partition_max_bytes {
+            problems.push("partition_max_bytes must be above 0 and at most fetch_max_bytes");
+        }
+        if rules.prefetch_bytes < rules.partition_max_bytes {
+            problems.push("prefetch_bytes must be at least partition_max_bytes");
+        }
+        if rules.fetch_max_bytes + (1 << 20) > self.client.config().max_message_bytes {
+            problems.push("fetch_max_bytes must be 1 MiB below the client's max_message_bytes");
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ClientError::InvalidConfig(problems.join("; ")).into()) }
+    }
+}
+
+/// The offsets that these places are at now.
+pub(crate) async fn resolve(
+    client: &Client,
+    places: &[(&str, PartitionIndex, StartAt)],
+    deadline: Deadline,
+) -> Result<Vec<Offset>, ClientError> {
+    let query = |spec| {
+        move |&(topic, partition, _): &(&str, PartitionIndex, StartAt)| OffsetQuery {
+            topic: topic.to_owned(),
+            partition,
+            spec,
+        }
+    };
+    let mut queries = Vec::new();
+    for place in places {
+        match place.2 {
+            StartAt::Earliest => queries.push(query(OffsetSpec::Earliest)(place)),
+            StartAt::Latest => queries.push(query(OffsetSpec::Latest)(place)),
+            StartAt::Timestamp(time) => {
+                // The end first: a record that comes between the two look-ups must not be skipped.
+                queries.push(query(OffsetSpec::Latest)(place));
+                queries.push(query(OffsetSpec::Timestamp(time))(place));
+            }
+            StartAt::Offset(_) => {}
+        }
+    }
+    let mut found = offsets::list(client, &queries, deadline).await?.into_iter().map(|found| found.offset);
+    let mut next = || found.next().flatten();
+    Ok(places
+        .iter()
+        .map(|(_, _, start)| match start {
+            StartAt::Offset(offset) => *offset,
+            StartAt::Earliest | StartAt::Latest => next().unwrap_or_default(),
+            StartAt::Timestamp(_) => {
+                let end = next().unwrap_or_default();
+                next().unwrap_or(end)
+            }
+        })
+        .collect())
+}
+
+/// A seek forgets the leader epoch of what was read before.
+pub(crate) const NO_EPOCH: LeaderEpoch = LeaderEpoch(0);

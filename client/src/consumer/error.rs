@@ -1,0 +1,130 @@
+//! Why a partition could not be read on.
+
+use holdfast_proto::{
+    batch,
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{LeaderEpoch, Offset, PartitionIndex},
+};
+
+use crate::error::Error as ClientError;
+
+/// A partition that stands still until it is sought to another offset, or a call that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The partition does not hold the offset: it was deleted by retention, or does not exist yet. The position is not
+    /// reset by itself, for that would skip records silently.
+    #[error(
+        "{topic}-{partition} does not hold offset {offset} (it holds {log_start} to below {high_watermark}); seek to where to go on"
+    )]
+    OffsetOutOfRange {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The position.
+        offset: Offset,
+        /// Oldest offset that it holds, as far as known.
+        log_start: Offset,
+        /// End of what consumers may read, as far as known.
+        high_watermark: Offset,
+    },
+    /// Offsets are missing that the partition must hold.
+    #[error("{topic}-{partition} has no records from offset {expected} to below {found}: data was lost, or compacted")]
+    DataLoss {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The offset that comes next.
+        expected: Offset,
+        /// The offset that came instead.
+        found: Offset,
+    },
+    /// The bytes are damaged, also when fetched again.
+    #[error("{topic}-{partition} is damaged at offset {offset}: {reason}")]
+    Corrupt {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The position.
+        offset: Offset,
+        /// What is wrong.
+        reason: batch::Error,
+    },
+    /// A later offset has an older leader epoch than an earlier one: the log that was read before is not the log that is
+    /// there now (KIP-320).
+    #[error("{topic}-{partition} was rewritten: offset {offset} has leader epoch {found}, after one of epoch {known}")]
+    Diverged {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The position.
+        offset: Offset,
+        /// Leader epoch of the record before it.
+        known: LeaderEpoch,
+        /// Leader epoch of what came.
+        found: LeaderEpoch,
+    },
+    /// The topic was deleted, or deleted and created again.
+    #[error("topic `{0}` was deleted or created again")]
+    TopicGone(String),
+    /// The broker refuses.
+    #[error("{topic}-{partition} cannot be read at offset {offset}: {detail}")]
+    Rejected {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The position.
+        offset: Offset,
+        /// What the broker said.
+        detail: ErrorDetail,
+    },
+    /// The consumer does not read that partition.
+    #[error("{topic}-{partition} is not assigned to this consumer")]
+    NotAssigned {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+    },
+    /// A call that the consumer needs failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl Error {
+    /// The error's number and name, where it has one.
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::OffsetOutOfRange { .. } => Some(ErrorCode::OffsetOutOfRange),
+            Self::Corrupt { .. } => Some(ErrorCode::CorruptMessage),
+            Self::TopicGone(_) => Some(ErrorCode::UnknownTopicId),
+            Self::Rejected { detail, .. } => Some(detail.code),
+            Self::Client(error) => error.code(),
+            Self::DataLoss { .. } | Self::Diverged { .. } | Self::NotAssigned { .. } => None,
+        }
+    }
+
+    /// True if the same may succeed later without any change.
+    pub const fn is_retriable(&self) -> bool {
+        match self {
+            Self::Rejected { detail, .. } => detail.retriable,
+            Self::Client(error) => error.is_retriable(),
+            Self::OffsetOutOfRange { .. }
+            | Self::DataLoss { .. }
+            | Self::Corrupt { .. }
+            | Self::Diverged { .. }
+            | Self::TopicGone(_)
+            | Self::NotAssigned { .. } => false,
+        }
+    }
+
+    /// Always false: reading changes nothing.
+    pub const fn is_in_doubt(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,305 @@
+//! The consumer as callers hold it.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::Stream;
+use holdfast_proto::{
+    batch::{self, Record},
+    ids::{LeaderEpoch, Offset, PartitionIndex},
+};
+
+use super::{
+    ConsumerBuilder, Error, Message, MessageBatch, StartAt,
+    buffers::{Shared, Taken},
+    builder::{NO_EPOCH, resolve},
+    message::message,
+    partition::{Fetched, Gaps},
+};
+use crate::{
+    Client,
+    offsets::{self, OffsetQuery, OffsetSpec},
+    retry::Deadline,
+};
+
+/// How often damaged bytes are fetched again before they are an error: the damage may lie on the way.
+const REFETCHES: u32 = 1;
+
+/// Reads partitions. A [`Stream`] of messages; [`Consumer::next_batch`] is the faster way for large volumes.
+///
+/// The stream ends only when every partition has failed. After an error in one partition the others go on.
+#[derive(Debug)]
+pub struct Consumer {
+    shared: Arc<Shared>,
+    partitions: Vec<Position>,
+    current: Option<Current>,
+}
+
+/// Where the caller is in one partition.
+#[derive(Debug)]
+struct Position {
+    topic: Arc<str>,
+    partition: PartitionIndex,
+    /// The next offset for the caller.
+    offset: Offset,
+    leader_epoch: LeaderEpoch,
+    refetched: u32,
+}
+
+/// The batch whose messages are being handed out one by one.
+#[derive(Debug)]
+struct Current {
+    index: usize,
+    leader_epoch: LeaderEpoch,
+    records: std::vec::IntoIter<Record>,
+    next_offset: Offset,
+}
+
+impl Consumer {
+    /// Settings of a new consumer.
+    pub fn builder(client: Client) -> ConsumerBuilder {
+        ConsumerBuilder::new(client)
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, names: Vec<(Arc<str>, PartitionIndex)>, starts: Vec<Offset>) -> Self {
+        let position =
+            |((topic, partition), offset)| Position { topic, partition, offset, leader_epoch: NO_EPOCH, refetched: 0 };
+        Self { shared, partitions: names.into_iter().zip(starts).map(position).collect(), current: None }
+    }
+
+    /// The records of one batch from the position on. `None` once every partition has failed.
+    ///
+    /// Cancel safe: nothing is lost if the future is dropped.
+    pub async fn next_batch(&mut self) -> Option<Result<MessageBatch, Error>> {
+        if let Some(current) = self.current.take() {
+            let records: Vec<_> = current.records.collect();
+            if !records.is_empty() {
+                let position = &mut self.partitions[current.index];
+                position.offset = current.next_offset;
+                let (topic, partition) = (Arc::clone(&position.topic), position.partition);
+                return Some(Ok(MessageBatch { topic, partition, leader_epoch: current.leader_epoch, records }));
+            }
+        }
+        poll_fn(|cx| self.poll_batch(cx)).await.map(|result| {
+            result.map(|(index, batch)| {
+                self.partitions[index].offset = batch.next_offset;
+                batch.batch
+            })
+        })
+    }
+
+    /// The partitions that it reads.
+    pub fn assignment(&self) -> impl Iterator<Item = (&str, PartitionIndex)> {
+        self.partitions.iter().map(|position| (&*position.topic, position.partition))
+    }
+
+    /// The next offset for the caller.
+    pub fn position(&self, topic: &str, partition: PartitionIndex) -> Result<Offset, Error> {
+        Ok(self.partitions[self.index_of(topic, partition)?].offset)
+    }
+
+    /// Leader epoch of the last record that was handed out; 0 before the first.
+    pub fn position_epoch(&self, topic: &str, partition: PartitionIndex) -> Result<LeaderEpoch, Error> {
+        Ok(self.partitions[self.index_of(topic, partition)?].leader_epoch)
+    }
+
+    /// End of what consumers may read, as the last answer said it; `None` before the first.
+    pub fn high_watermark(&self, topic: &str, partition: PartitionIndex) -> Result<Option<Offset>, Error> {
+        let index = self.index_of(topic, partition)?;
+        Ok(self.shared.update(|buffers| buffers.partitions[index].high_watermark))
+    }
+
+    /// Records between the position and the high watermark, as far as known.
+    pub fn lag(&self, topic: &str, partition: PartitionIndex) -> Result<Option<u64>, Error> {
+        let position = self.position(topic, partition)?;
+        let high_watermark = self.high_watermark(topic, partition)?;
+        Ok(high_watermark.map(|end| end.0.saturating_sub(position.0)))
+    }
+
+    /// True if the caller has read up to the high watermark of the last answer. False before the first answer.
+    ///
+    /// To read what is there now and then stop, take [`Self::end_offsets`] first and compare positions with them: the
+    /// high watermark moves on while others produce.
+    pub fn is_at_end(&self, topic: &str, partition: PartitionIndex) -> Result<bool, Error> {
+        Ok(self.lag(topic, partition)? == Some(0))
+    }
+
+    /// The high watermarks of all partitions now, in the order of [`Self::assignment`], asked of their leaders.
+    pub async fn end_offsets(&self, deadline: Duration) -> Result<Vec<Offset>, Error> {
+        let query = |position: &Position| OffsetQuery {
+            topic: position.topic.to_string(),
+            partition: position.partition,
+            spec: OffsetSpec::Latest,
+        };
+        let queries: Vec<_> = self.partitions.iter().map(query).collect();
+        let found = offsets::list(&self.shared.client, &queries, Deadline::after(deadline)).await?;
+        Ok(found.into_iter().map(|found| found.offset.unwrap_or_default()).collect())
+    }
+
+    /// Goes on at another place; also after an error. Within the client's `admin_timeout`.
+    pub async fn seek(&mut self, topic: &str, partition: PartitionIndex, to: StartAt) -> Result<Offset, Error> {
+        let index = self.index_of(topic, partition)?;
+        let deadline = Deadline::after(self.shared.client.config().admin_timeout);
+        let found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await?;
+        let offset = found[0];
+        self.partitions[index].refetched = 0;
+        self.go_to(index, offset, NO_EPOCH);
+        Ok(offset)
+    }
+
+    /// Hands out nothing more of the partition, and asks for no more, until [`Self::resume`].
+    pub fn pause(&mut self, topic: &str, partition: PartitionIndex) -> Result<(), Error> {
+        let index = self.index_of(topic, partition)?;
+        if self.current.take_if(|current| current.index == index).is_some() {
+            let Position { offset, leader_epoch, .. } = self.partitions[index];
+            self.go_to(index, offset, leader_epoch); // the rest of its batch is fetched again
+        }
+        self.shared.update(|buffers| buffers.partitions[index].paused = true);
+        Ok(())
+    }
+
+    /// Goes on after [`Self::pause`].
+    pub fn resume(&mut self, topic: &str, partition: PartitionIndex) -> Result<(), Error> {
+        let index = self.index_of(topic, partition)?;
+        self.shared.update(|buffers| {
+            buffers.partitions[index].paused = false;
+            buffers.set_ready(index);
+        });
+        self.wake_lanes();
+        Ok(())
+    }
+
+    fn go_to(&mut self, index: usize, offset: Offset, epoch: LeaderEpoch) {
+        self.current.take_if(|current| current.index == index);
+        let position = &mut self.partitions[index];
+        (position.offset, position.leader_epoch) = (offset, epoch);
+        self.shared.update(|buffers| buffers.partitions[index].seek(offset, epoch));
+        self.wake_lanes();
+    }
+
+    fn wake_lanes(&self) {
+        self.shared.lanes.lock().values().for_each(|lane| lane.wake());
+    }
+
+    fn index_of(&self, topic: &str, partition: PartitionIndex) -> Result<usize, Error> {
+        let is_it = |position: &Position| &*position.topic == topic && position.partition == partition;
+        let not_assigned = || Error::NotAssigned { topic: topic.to_owned(), partition };
+        self.partitions.iter().position(is_it).ok_or_else(not_assigned)
+    }
+
+    fn poll_batch(&mut self, cx: &Context<'_>) -> Poll<Option<Result<(usize, Decoded), Error>>> {
+        loop {
+            match self.shared.take(cx.waker()) {
+                Taken::Nothing => return Poll::Pending,
+                Taken::AllFailed => return Poll::Ready(None),
+                Taken::Item(_, Err(error)) => return Poll::Ready(Some(Err(error))),
+                Taken::Item(index, Ok(fetched)) => match self.decode(index, fetched) {
+                    Ok(None) => {}
+                    Ok(Some(decoded)) => return Poll::Ready(Some(Ok((index, decoded)))),
+                    Err(error) => {
+                        let problem = error.clone();
+                        self.shared.update(|buffers| {
+                            let fetch = &mut buffers.partitions[index];
+                            fetch.seek(self.partitions[index].offset, self.partitions[index].leader_epoch);
+                            fetch.fail(problem);
+                            drop(fetch.take()); // it is told here
+                        });
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
+            }
+        }
+    }
+
+    /// The records of the batch from the position on; `None` if there are none for the caller.
+    fn decode(&mut self, index: usize, fetched: Fetched) -> Result<Option<Decoded>, Error> {
+        let rules = &self.shared.rules;
+        let position = &mut self.partitions[index];
+        let (expected, header) = (position.offset, fetched.header);
+        let name = |position: &Position| (position.topic.to_string(), position.partition);
+        let mut records = match batch::decode(fetched.bytes, &rules.limits) {
+            Ok(records) => records,
+            Err(reason) if position.refetched < REFETCHES => {
+                tracing::warn!(topic = %position.topic, partition = %position.partition, offset = %expected, %reason,
+                    "a damaged batch is fetched again");
+                position.refetched += 1;
+                let epoch = position.leader_epoch;
+                self.go_to(index, expected, epoch);
+                return Ok(None);
+            }
+            Err(reason) => {
+                let (topic, partition) = name(position);
+                return Err(Error::Corrupt { topic, partition, offset: expected, reason });
+            }
+        };
+        position.refetched = 0;
+        let skipped = records.partition_point(|record| record.offset < expected);
+        records.drain(..skipped);
+        if rules.gaps == Gaps::AreErrors && !header.is_control() {
+            let mut next = expected;
+            let ends = records.iter().map(|record| record.offset).chain([header.next_offset()]);
+            for found in ends {
+                if found != next {
+                    let (topic, partition) = name(position);
+                    return Err(Error::DataLoss { topic, partition, expected: next, found });
+                }
+                next = found.plus(1);
+            }
+        }
+        position.leader_epoch = header.leader_epoch;
+        if header.is_control() || records.is_empty() {
+            position.offset = header.next_offset();
+            return Ok(None);
+        }
+        let (topic, partition) = (Arc::clone(&position.topic), position.partition);
+        let batch = MessageBatch { topic, partition, leader_epoch: header.leader_epoch, records };
+        Ok(Some(Decoded { batch, next_offset: header.next_offset() }))
+    }
+}
+
+/// A decoded batch, and the position behind it.
+struct Decoded {
+    batch: MessageBatch,
+    next_offset: Offset,
+}
+
+impl Stream for Consumer {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(current) = &mut this.current {
+                if let Some(record) = current.records.next() {
+                    let position = &mut this.partitions[current.index];
+                    let is_last = current.records.as_slice().is_empty();
+                    position.offset = if is_last { current.next_offset } else { record.offset.plus(1) };
+                    let topic = Arc::clone(&position.topic);
+                    return Poll::Ready(Some(Ok(message(topic, position.partition, current.leader_epoch, record))));
+                }
+                this.current = None;
+            }
+            match this.poll_batch(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Ok((index, decoded)))) => {
+                    let Decoded { batch, next_offset } = decoded;
+                    let records = batch.records.into_iter();
+                    this.current = Some(Current { index, leader_epoch: batch.leader_epoch, records, next_offset });
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.shared.ended.cancel();
+    }
+}

@@ -1,0 +1,33 @@
+//! The consumer: from partitions and positions to messages.
+//!
+//! ```text
+//!   router ── leaders ──▶ FetchLane (one per broker) ── FetchRequest ──▶ leader
+//!                            │  ▲ who wants records, how much room         │
+//!                            ▼  │                                          │
+//!   caller ◀── Consumer ◀── Buffers (batches by partition) ◀── answers ────┘
+//!              decodes, checks every offset
+//! ```
+//!
+//! Invariants:
+//! 1. Every offset from the starting position on is delivered once, in order, or an error says why not: a gap, a bad
+//!    checksum, an offset out of range. Nothing is skipped silently and no position is reset silently.
+//! 2. After an error its partition stands still until [`Consumer::seek`]; the others go on.
+//! 3. Batches in memory and those asked for take up at most `prefetch_bytes` (one batch larger than that is taken
+//!    alone).
+//! 4. An answer to a request that was overtaken by a seek or by a new leader is not used.
+//!
+//! Failure: lost connections and new leaders are followed without an error, from the same position.
+
+mod buffers;
+mod builder;
+mod error;
+mod handle;
+mod lane;
+mod message;
+mod partition;
+mod router;
+
+pub use builder::{ConsumerBuilder, StartAt};
+pub use error::Error;
+pub use handle::Consumer;
+pub use message::{Message, MessageBatch};

@@ -1,0 +1,240 @@
+//! What is fetched of one partition, and what is to be fetched next.
+//!
+//! Place: pure; [`super::buffers`] keeps it under a lock.
+//!
+//! Invariants:
+//! 1. The batches in the buffer continue each other, and `fetch_offset` continues the last one.
+//! 2. At most one request for the partition is out; a seek or a new leader forgets it.
+//! 3. A problem is told after everything that was fetched before it.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use holdfast_proto::{
+    batch::{self, BatchHeader},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex},
+    v1,
+};
+
+use super::Error;
+use crate::retry::{jitter, pause_after};
+
+/// First and longest pause after an answer that says "not now".
+const RETRY_BACKOFF: Duration = Duration::from_millis(20);
+const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// A batch that was fetched but not handed out.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub(crate) header: BatchHeader,
+    pub(crate) bytes: Bytes,
+}
+
+/// A request that is out for the partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Out {
+    pub(crate) correlation: u64,
+    pub(crate) since: Instant,
+}
+
+/// One partition of a consumer.
+#[derive(Debug)]
+pub(crate) struct PartitionFetch {
+    pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: Bytes,
+    pub(crate) partition: PartitionIndex,
+    pub(crate) leader: Option<(BrokerId, LeaderEpoch)>,
+    pub(crate) paused: bool,
+    pub(crate) out: Option<Out>,
+    pub(crate) high_watermark: Option<Offset>,
+    pub(crate) log_start: Option<Offset>,
+    pub(crate) buffered_bytes: usize,
+    fetch_offset: Offset,
+    /// Leader epoch of the last batch before `fetch_offset`.
+    last_epoch: LeaderEpoch,
+    batches: VecDeque<Fetched>,
+    problem: Option<Error>,
+    failed: bool,
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+/// What an answer asks of the lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reaction {
+    /// The leader may be another by now.
+    pub(crate) refresh: bool,
+    /// There is something to hand out.
+    pub(crate) ready: bool,
+}
+
+impl PartitionFetch {
+    pub(crate) fn new(topic: Arc<str>, topic_id: Bytes, partition: PartitionIndex, start: Offset) -> Self {
+        Self {
+            topic,
+            topic_id,
+            partition,
+            leader: None,
+            paused: false,
+            out: None,
+            high_watermark: None,
+            log_start: None,
+            buffered_bytes: 0,
+            fetch_offset: start,
+            last_epoch: LeaderEpoch(0),
+            batches: VecDeque::new(),
+            problem: None,
+            failed: false,
+            retry_at: None,
+            failures: 0,
+        }
+    }
+
+    /// True if records should be asked for now, while less than `enough_bytes` are in the buffer.
+    pub(crate) fn wants_fetch(&self, now: Instant, enough_bytes: usize) -> bool {
+        !self.paused
+            && !self.failed
+            && self.out.is_none()
+            && self.buffered_bytes < enough_bytes
+            && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// When to ask again after a "not now".
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at.filter(|_| !self.paused && !self.failed && self.out.is_none())
+    }
+
+    /// What to ask for, marked as out.
+    pub(crate) fn request(&mut self, correlation: u64, now: Instant, max_bytes: u32) -> v1::FetchPartition {
+        self.out = Some(Out { correlation, since: now });
+        self.retry_at = None;
+        v1::FetchPartition {
+            topic: self.topic.to_string(),
+            topic_id: self.topic_id.clone(),
+            partition: self.partition.0,
+            fetch_offset: self.fetch_offset.0,
+            leader_epoch: self.leader.map(|(_, epoch)| epoch.0),
+            max_bytes,
+        }
+    }
+
+    /// True if there is a batch or a problem to hand out.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.paused && (!self.batches.is_empty() || self.problem.is_some())
+    }
+
+    /// True once a problem was met that only a seek ends.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// The next batch, then the problem behind it.
+    pub(crate) fn take(&mut self) -> Option<Result<Fetched, Error>> {
+        if let Some(fetched) = self.batches.pop_front() {
+            self.buffered_bytes -= fetched.bytes.len();
+            return Some(Ok(fetched));
+        }
+        self.problem.take().map(Err)
+    }
+
+    /// Starts again at the offset. What is out or in the buffer is forgotten.
+    pub(crate) fn seek(&mut self, offset: Offset, epoch: LeaderEpoch) {
+        self.batches.clear();
+        self.buffered_bytes = 0;
+        self.out = None;
+        self.problem = None;
+        self.failed = false;
+        self.retry_at = None;
+        self.fetch_offset = offset;
+        self.last_epoch = epoch;
+    }
+
+    /// Stops with this problem.
+    pub(crate) fn fail(&mut self, problem: Error) {
+        if !self.failed {
+            self.failed = true;
+            self.problem = Some(problem);
+        }
+    }
+
+    /// The partition's part of the answer to what is out.
+    pub(crate) fn answer(&mut self, part: v1::FetchedPartition, gaps: Gaps, now: Instant) -> Reaction {
+        if let Some(error) = part.error {
+            let known =
+                |offset: u64, old: Option<Offset>| if offset > 0 { Offset(offset) } else { old.unwrap_or_default() };
+            let range = (known(part.log_start_offset, self.log_start), known(part.high_watermark, self.high_watermark));
+            return self.refused(error.into(), range, now);
+        }
+        self.failures = 0;
+        self.high_watermark = self.high_watermark.max(Some(Offset(part.high_watermark)));
+        self.log_start = Some(Offset(part.log_start_offset));
+        for bytes in batch::split(part.batches) {
+            let header = bytes.and_then(|bytes| BatchHeader::parse(&bytes).map(|header| Fetched { header, bytes }));
+            match header {
+                Ok(fetched) => self.add(fetched, gaps),
+                Err(reason) => {
+                    let (topic, partition) = self.name();
+                    self.fail(Error::Corrupt { topic, partition, offset: self.fetch_offset, reason });
+                }
+            }
+            if self.failed {
+                break;
+            }
+        }
+        Reaction { refresh: false, ready: self.is_ready() }
+    }
+
+    fn add(&mut self, fetched: Fetched, gaps: Gaps) {
+        let header = &fetched.header;
+        let expected = self.fetch_offset;
+        if header.next_offset() <= expected {
+            return; // an index may lead to a batch before the one that was asked for
+        }
+        let (topic, partition) = self.name();
+        if header.base_offset > expected && gaps == Gaps::AreErrors {
+            self.fail(Error::DataLoss { topic, partition, expected, found: header.base_offset });
+        } else if header.leader_epoch < self.last_epoch {
+            let (known, found) = (self.last_epoch, header.leader_epoch);
+            self.fail(Error::Diverged { topic, partition, offset: expected, known, found });
+        } else {
+            self.last_epoch = header.leader_epoch;
+            self.fetch_offset = header.next_offset();
+            self.buffered_bytes += fetched.bytes.len();
+            self.batches.push_back(fetched);
+        }
+    }
+
+    fn refused(&mut self, detail: ErrorDetail, range: (Offset, Offset), now: Instant) -> Reaction {
+        if detail.code == ErrorCode::OffsetOutOfRange {
+            let ((topic, partition), offset, (log_start, high_watermark)) = (self.name(), self.fetch_offset, range);
+            self.fail(Error::OffsetOutOfRange { topic, partition, offset, log_start, high_watermark });
+        } else if detail.retriable {
+            self.retry_at = Some(now + jitter(pause_after(RETRY_BACKOFF, RETRY_BACKOFF_MAX, self.failures)));
+            self.failures += 1;
+            return Reaction { refresh: true, ready: false };
+        } else {
+            let ((topic, partition), offset) = (self.name(), self.fetch_offset);
+            self.fail(Error::Rejected { topic, partition, offset, detail });
+        }
+        Reaction { refresh: false, ready: self.is_ready() }
+    }
+
+    fn name(&self) -> (String, PartitionIndex) {
+        (self.topic.to_string(), self.partition)
+    }
+}
+
+/// What missing offsets mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    /// Data was lost.
+    AreErrors,
+    /// The topic is compacted: they are normal.
+    AreNormal,
+}

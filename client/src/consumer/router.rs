@@ -1,0 +1,99 @@
+//! The consumer's housekeeping: who leads which partition, and leaders that do not answer.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use tracing::info;
+
+use super::{Error, buffers::Shared, lane::FetchLane};
+
+/// How often requests that are out are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Silence past the answer's due time after which a leader is suspected.
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs until the consumer ends.
+pub(crate) async fn run(shared: Weak<Shared>) {
+    let Some((ended, mut changes)) =
+        shared.upgrade().map(|shared| (shared.ended.clone(), shared.client.metadata().watch()))
+    else {
+        return;
+    };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        let changed = tokio::select! {
+            () = ended.cancelled() => return,
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                true
+            }
+            _ = tick.tick() => false,
+        };
+        let Some(shared) = shared.upgrade() else { return };
+        if changed {
+            route(&shared);
+        } else {
+            look_after(&shared);
+        }
+    }
+}
+
+/// Gives every partition to its leader's lane. What is out at an old leader is forgotten.
+pub(crate) fn route(shared: &Arc<Shared>) {
+    let view = shared.client.metadata().view();
+    let mut brokers = Vec::new();
+    shared.update(|buffers| {
+        for index in 0..buffers.partitions.len() {
+            let fetch = &mut buffers.partitions[index];
+            let known = view.topics.get(&fetch.topic).filter(|topic| topic.id.to_bytes() == fetch.topic_id);
+            let Some(topic) = known else {
+                let gone = Error::TopicGone(fetch.topic.to_string());
+                fetch.fail(gone);
+                buffers.set_ready(index);
+                continue;
+            };
+            let Some(partition) = topic.partition(fetch.partition) else { continue };
+            let Some(leader) = partition.leader.map(|leader| (leader, partition.leader_epoch)) else { continue };
+            if fetch.leader.is_none_or(|(_, epoch)| epoch < leader.1) {
+                fetch.leader = Some(leader);
+                fetch.out = None;
+                brokers.push(leader.0);
+            }
+        }
+    });
+    for broker in brokers {
+        let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| FetchLane::start(shared, broker)));
+        lane.wake();
+    }
+}
+
+/// Asks for metadata where a leader is missing or silent; gives up a stream that is silent for too long.
+fn look_after(shared: &Arc<Shared>) {
+    let now = Instant::now();
+    let due = shared.rules.max_wait;
+    let (mut refresh, mut silent) = (false, Vec::new());
+    shared.update(|buffers| {
+        for fetch in buffers.partitions.iter().filter(|fetch| !fetch.has_failed() && !fetch.paused) {
+            let silence = fetch.out.map_or(Duration::ZERO, |out| now.saturating_duration_since(out.since));
+            refresh |= fetch.leader.is_none() || silence > due + SUSPECT_AFTER;
+            if silence > due + shared.rules.request_timeout {
+                silent.extend(fetch.leader.map(|(broker, _)| broker));
+            }
+        }
+    });
+    if refresh {
+        shared.client.metadata().request_refresh();
+    }
+    silent.dedup();
+    for broker in silent {
+        if let Some(lane) = shared.lanes.lock().get(&broker) {
+            info!(%broker, "no answer to a fetch; the stream is given up");
+            lane.reset();
+        }
+    }
+}

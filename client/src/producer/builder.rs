@@ -1,0 +1,199 @@
+//! How a producer is made.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_proto::{batch::Compression, v1};
+
+use super::{
+    Error, Producer,
+    batch_queue::{ProducerLife, Rules},
+    identity::{self, Identity},
+    memory::Memory,
+    router,
+    shared::Shared,
+};
+use crate::{Client, error::Error as ClientError, retry::Deadline};
+
+/// Most batches in flight per partition that leaders detect duplicates for.
+const MAX_IN_FLIGHT: usize = 5;
+
+/// When a batch counts as delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acks {
+    /// When it is handed to the connection. It may vanish at any time.
+    None,
+    /// When the leader has it. It may vanish with the leader.
+    Leader,
+    /// When every in-sync replica has it on disk, at least `min.insync.replicas` of them.
+    #[default]
+    All,
+}
+
+impl Acks {
+    pub(crate) const fn to_message(self) -> v1::Acks {
+        match self {
+            Self::None => v1::Acks::None,
+            Self::Leader => v1::Acks::Leader,
+            Self::All => v1::Acks::All,
+        }
+    }
+}
+
+/// Settings of a producer.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ProducerBuilder {
+    client: Client,
+    acks: Acks,
+    idempotent: bool,
+    max_in_flight: usize,
+    batch_size_bytes: usize,
+    linger: Duration,
+    compression: Compression,
+    buffer_memory_bytes: usize,
+    max_record_bytes: usize,
+    max_block: Duration,
+    request_timeout: Duration,
+    delivery_timeout: Duration,
+}
+
+impl ProducerBuilder {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self {
+            client,
+            acks: Acks::All,
+            idempotent: true,
+            max_in_flight: MAX_IN_FLIGHT,
+            batch_size_bytes: 64 << 10,
+            linger: Duration::from_millis(5),
+            compression: Compression::None,
+            buffer_memory_bytes: 32 << 20,
+            max_record_bytes: 1 << 20,
+            max_block: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(30),
+            delivery_timeout: Duration::from_secs(120),
+        }
+    }
+
+    /// When a batch counts as delivered. Default: all.
+    pub const fn acks(mut self, acks: Acks) -> Self {
+        self.acks = acks;
+        self
+    }
+
+    /// Whether retries make no duplicates and keep the order. Default: true. Without it, and with acks=none, a retry
+    /// may duplicate, and only one batch per partition is in flight.
+    pub const fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// Batches in flight per partition, 1 to 5. Default: 5.
+    pub const fn max_in_flight(mut self, max: usize) -> Self {
+        self.max_in_flight = max;
+        self
+    }
+
+    /// Size at which a batch is closed, bytes before compression, 1 KiB to 16 MiB. Default: 64 KiB. Too small: much
+    /// work per record. Too large: latency, and memory for partitions with little traffic.
+    pub const fn batch_size_bytes(mut self, bytes: usize) -> Self {
+        self.batch_size_bytes = bytes;
+        self
+    }
+
+    /// Longest time that a record waits for others. Default: 5 ms. It waits only while earlier batches of its partition
+    /// are in flight: the fewer are, the shorter, and with none not at all.
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Compression of batches. Default: none.
+    pub const fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Memory for records that are not complete, bytes. Default: 32 MiB. When it is full, callers wait.
+    pub const fn buffer_memory_bytes(mut self, bytes: usize) -> Self {
+        self.buffer_memory_bytes = bytes;
+        self
+    }
+
+    /// Largest record, bytes with its overhead. Default: 1 MiB; the topic's `max.message.bytes` may be less.
+    pub const fn max_record_bytes(mut self, bytes: usize) -> Self {
+        self.max_record_bytes = bytes;
+        self
+    }
+
+    /// Longest wait for memory, and for the metadata of a topic. Default: 60 s.
+    pub const fn max_block(mut self, max_block: Duration) -> Self {
+        self.max_block = max_block;
+        self
+    }
+
+    /// Longest wait for the answer to one attempt. Default: 30 s. Too short: slow replicas look like dead ones.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Longest time from acceptance to the end, retries included. Default: 120 s. It should outlast a fail-over.
+    pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.delivery_timeout = timeout;
+        self
+    }
+
+    /// The producer. An idempotent one gets its producer id here, within `max_block`.
+    pub async fn build(self) -> Result<Producer, Error> {
+        self.validate()?;
+        let idempotent = self.idempotent && self.acks != Acks::None;
+        let life: Option<ProducerLife> = if idempotent {
+            Some(identity::init_until(&self.client, Deadline::after(self.max_block)).await?)
+        } else {
+            None
+        };
+        let config = self.client.config();
+        let rules = Rules {
+            batch_size_bytes: self.batch_size_bytes,
+            linger: self.linger,
+            max_in_flight: if idempotent || self.acks == Acks::None { self.max_in_flight } else { 1 },
+            delivery_timeout: self.delivery_timeout,
+            retry_backoff: config.retry_backoff,
+            retry_backoff_max: config.retry_backoff_max,
+            compression: self.compression,
+            answered: self.acks != Acks::None,
+        };
+        let memory = Memory::new(self.buffer_memory_bytes);
+        let max_record_bytes = self.max_record_bytes.min(self.buffer_memory_bytes);
+        let identity = Identity::new(life);
+        let shared = Shared::new(self.client, rules, self.acks, self.request_timeout, memory, identity);
+        let shared = Arc::new(shared);
+        tokio::spawn(router::run(Arc::downgrade(&shared)));
+        Ok(Producer::new(shared, self.max_block, max_record_bytes))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let mut problems = Vec::new();
+        if !(1..=MAX_IN_FLIGHT).contains(&self.max_in_flight) {
+            problems.push(format!("max_in_flight is {}, allowed are 1 to {MAX_IN_FLIGHT}", self.max_in_flight));
+        }
+        if !(1 << 10..=16 << 20).contains(&self.batch_size_bytes) {
+            problems.push(format!("batch_size_bytes is {}, allowed are 1 KiB to 16 MiB", self.batch_size_bytes));
+        }
+        if self.buffer_memory_bytes < self.batch_size_bytes {
+            problems.push("buffer_memory_bytes must be at least batch_size_bytes".to_owned());
+        }
+        if self.request_timeout.is_zero() || self.delivery_timeout < self.request_timeout.min(self.linger) {
+            problems.push("request_timeout and delivery_timeout must be above 0".to_owned());
+        }
+        if self.delivery_timeout < self.linger + Duration::from_millis(1) {
+            problems.push("delivery_timeout must be longer than linger".to_owned());
+        }
+        let limit = self.client.config().max_message_bytes;
+        if self.max_record_bytes + (1 << 10) > limit || self.batch_size_bytes + (1 << 10) > limit {
+            problems.push(format!("batches and records must be smaller than max_message_bytes of the client, {limit}"));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ClientError::InvalidConfig(problems.join("; ")).into()) }
+    }
+}

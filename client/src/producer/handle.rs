@@ -1,0 +1,242 @@
+//! The producer as callers hold it.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use holdfast_proto::{error::ErrorCode, ids::TimestampMs};
+use tracing::warn;
+
+use super::{
+    Delivery, DeliveryFuture, Error, ProducerBuilder, Record, TopicHandle, batch_queue::Appended, completion::Callback,
+    router, shared::Shared, topic::TopicQueues,
+};
+use crate::{Client, retry::Deadline};
+
+/// Sends records. Cheap to clone; the clones share buffer, connections and producer id.
+///
+/// Dropping the last clone gives up what is not delivered, without waiting; call [`Producer::close`] first.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    max_block: Duration,
+    max_record_bytes: usize,
+}
+
+/// What became of all records that a producer accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseReport {
+    /// In the log, as durable as the acks asked for.
+    pub delivered: u64,
+    /// Certainly not in the log.
+    pub not_appended: u64,
+    /// Perhaps in the log.
+    pub in_doubt: u64,
+}
+
+impl Producer {
+    /// Settings of a new producer.
+    pub const fn builder(client: Client) -> ProducerBuilder {
+        ProducerBuilder::new(client)
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, max_block: Duration, max_record_bytes: usize) -> Self {
+        Self { inner: Arc::new(Inner { shared, max_block, max_record_bytes }) }
+    }
+
+    /// The topic, to send records to. Fails if it does not exist; it is not created.
+    pub async fn topic(&self, name: &str) -> Result<TopicHandle, Error> {
+        let shared = &self.inner.shared;
+        if shared.ended.is_cancelled() {
+            return Err(Error::Closed);
+        }
+        if let Some(queues) = shared.topics.read().get(name) {
+            return Ok(TopicHandle { queues: Arc::clone(queues) });
+        }
+        let known = shared.client.metadata().topic(name, Deadline::after(self.inner.max_block)).await?;
+        let queues = {
+            let mut topics = shared.topics.write();
+            let new = || {
+                let queues = TopicQueues::new(Arc::clone(&known.name), known.id);
+                queues.grow_to(known.partitions.len(), shared.rules, shared.identity.life());
+                Arc::new(queues)
+            };
+            Arc::clone(topics.entry(Arc::clone(&known.name)).or_insert_with(new))
+        };
+        router::route(shared, &shared.client.metadata().view(), &queues);
+        Ok(TopicHandle { queues })
+    }
+
+    /// Sends a record and waits until its fate is known.
+    pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
+        self.enqueue(record).await?.await
+    }
+
+    /// Accepts a record; the future tells what became of it. Waits only while the buffer is full, up to `max_block`.
+    ///
+    /// Records are sent in the order in which they are accepted, whether or not the futures are awaited.
+    #[inline]
+    pub async fn enqueue(&self, record: Record<'_>) -> Result<DeliveryFuture, Error> {
+        let reserved = self.reserve(&record).await?;
+        let appended = self.append(&record, reserved, None)?;
+        Ok(DeliveryFuture::new(appended.completion, appended.index))
+    }
+
+    /// As [`Self::enqueue`], but fails at once while the buffer is full.
+    pub fn try_enqueue(&self, record: Record<'_>) -> Result<DeliveryFuture, Error> {
+        let needed = self.size_of(&record)?;
+        let memory = &self.inner.shared.memory;
+        if !memory.try_reserve(needed) {
+            let capacity = memory.capacity();
+            return Err(Error::BufferFull { needed, capacity, waited: Duration::ZERO });
+        }
+        let appended = self.append(&record, needed, None)?;
+        Ok(DeliveryFuture::new(appended.completion, appended.index))
+    }
+
+    /// Accepts a record; the function is told what became of it. The functions of one partition are called in order,
+    /// on a task of the producer: they must not block.
+    pub async fn send_with_callback(
+        &self,
+        record: Record<'_>,
+        callback: impl FnOnce(Result<Delivery, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let reserved = self.reserve(&record).await?;
+        self.append(&record, reserved, Some(Box::new(callback)))?;
+        Ok(())
+    }
+
+    /// Accepts a record and forgets it: it is sent as surely as any other, but only the counts of
+    /// [`Self::close`] tell what became of it.
+    #[inline]
+    pub async fn post(&self, record: Record<'_>) -> Result<(), Error> {
+        let reserved = self.reserve(&record).await?;
+        self.append(&record, reserved, None)?;
+        Ok(())
+    }
+
+    /// Sends what is waiting for company, and waits until everything accepted before this call has its fate. False if
+    /// the deadline passed first.
+    pub async fn flush(&self, deadline: Duration) -> bool {
+        let shared = &self.inner.shared;
+        let mut last = Vec::new();
+        for partition in shared.partitions() {
+            last.extend(partition.update(shared, |queue| {
+                queue.seal();
+                queue.last_completion()
+            }));
+        }
+        let all = async {
+            for completion in last {
+                completion.done().await;
+            }
+        };
+        tokio::time::timeout(deadline, all).await.is_ok()
+    }
+
+    /// Accepts no more, waits up to the deadline for the fate of all records, then gives up the rest, and tells the
+    /// counts since the producer was made.
+    pub async fn close(self, deadline: Duration) -> CloseReport {
+        let shared = &self.inner.shared;
+        shared.memory.close();
+        self.flush(deadline).await;
+        shared.closed.store(true, Ordering::Release);
+        shared.fail_all(ErrorCode::DeadlineExceeded);
+        shared.ended.cancel();
+        self.report()
+    }
+
+    /// Counts so far.
+    pub fn report(&self) -> CloseReport {
+        let counts = &self.inner.shared.counts;
+        CloseReport {
+            delivered: counts.delivered.load(Ordering::Relaxed),
+            not_appended: counts.not_appended.load(Ordering::Relaxed),
+            in_doubt: counts.in_doubt.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Bytes of the buffer that are in use.
+    pub fn buffered_bytes(&self) -> usize {
+        self.inner.shared.memory.used()
+    }
+
+    fn size_of(&self, record: &Record<'_>) -> Result<usize, Error> {
+        let (size, max) = (record.size_bound(), self.inner.max_record_bytes);
+        if size > max { Err(Error::RecordTooLarge { size, max }) } else { Ok(size) }
+    }
+
+    #[inline]
+    async fn reserve(&self, record: &Record<'_>) -> Result<usize, Error> {
+        let size = self.size_of(record)?;
+        let memory = &self.inner.shared.memory;
+        if !memory.try_reserve(size) {
+            memory.reserve(size, self.inner.max_block).await?;
+        }
+        Ok(size)
+    }
+
+    #[inline]
+    fn append(&self, record: &Record<'_>, reserved: usize, callback: Option<Callback>) -> Result<Appended, Error> {
+        let result = self.append_reserved(record, reserved, callback);
+        if result.is_err() {
+            self.inner.shared.memory.release(reserved);
+        }
+        result
+    }
+
+    fn append_reserved(
+        &self,
+        record: &Record<'_>,
+        reserved: usize,
+        mut callback: Option<Callback>,
+    ) -> Result<Appended, Error> {
+        let queues = &record.topic.queues;
+        let encoded = record.as_ref(record.timestamp.unwrap_or_else(now_ms));
+        let mut may_go_elsewhere = record.key.is_none() && record.partition.is_none();
+        loop {
+            let queue = queues.choose(record)?;
+            let appended = queue.append(&encoded, reserved, &mut callback, may_go_elsewhere)?;
+            if may_go_elsewhere && appended.as_ref().is_none_or(|appended| appended.lone) {
+                queues.move_on(queue.partition);
+            }
+            may_go_elsewhere = false;
+            if let Some(appended) = appended {
+                let shared = &self.inner.shared;
+                if shared.closed.load(Ordering::Acquire) {
+                    // Closed meanwhile: nobody would look after it.
+                    queue.update(shared, |queue| queue.fail_all(ErrorCode::ShuttingDown));
+                }
+                return Ok(appended);
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        if !shared.ended.is_cancelled() {
+            let unsent = shared.memory.used();
+            if unsent > 0 {
+                warn!(unsent_bytes = unsent, "a producer is dropped with undelivered records: close it first");
+            }
+            shared.memory.close();
+            shared.closed.store(true, Ordering::Release);
+            shared.fail_all(ErrorCode::ShuttingDown);
+            shared.ended.cancel();
+        }
+    }
+}
+
+/// Now by the wall clock, ms since 1970; only recorded, nothing hangs on it.
+fn now_ms() -> TimestampMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

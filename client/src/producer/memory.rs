@@ -1,0 +1,62 @@
+//! The bound on memory for records that are not complete.
+//!
+//! Callers that find no room wait in the order in which they came; nothing is dropped to make room.
+
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::Error;
+
+/// Bytes that records may take up together.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    capacity: usize,
+    free: Semaphore,
+}
+
+impl Memory {
+    pub(crate) const fn new(capacity: usize) -> Self {
+        Self { capacity, free: Semaphore::const_new(capacity) }
+    }
+
+    /// Takes room if there is some at once.
+    #[inline]
+    pub(crate) fn try_reserve(&self, bytes: usize) -> bool {
+        let Ok(bytes) = u32::try_from(bytes) else { return false };
+        self.free.try_acquire_many(bytes).map(tokio::sync::SemaphorePermit::forget).is_ok()
+    }
+
+    /// Waits for room up to `max_block`.
+    pub(crate) async fn reserve(&self, bytes: usize, max_block: Duration) -> Result<(), Error> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match tokio::time::timeout(max_block, self.free.acquire_many(permits)).await {
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
+            Ok(Err(_closed)) => Err(Error::Closed),
+            Err(_) => Err(Error::BufferFull { needed: bytes, capacity: self.capacity, waited: max_block }),
+        }
+    }
+
+    /// Gives room back.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.free.add_permits(bytes);
+    }
+
+    /// Turns away who waits, and who comes.
+    pub(crate) fn close(&self) {
+        self.free.close();
+    }
+
+    /// Size in bytes.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.capacity - self.free.available_permits()
+    }
+}

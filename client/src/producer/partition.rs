@@ -1,0 +1,169 @@
+//! One partition's queue with its lock, its leader's lane, and the order of its completions.
+//!
+//! Invariants:
+//! 1. The lock is held for moments only: never while a batch is built, a callback runs, or a task is woken.
+//! 2. Whoever finds finished batches delivers them; only one does at a time, so that callbacks keep their order.
+//! 3. The queue stands at most once in its lane's list of ready ones (`queued`).
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use holdfast_proto::{
+    batch::{self, RecordRef},
+    error::ErrorCode,
+    ids::{LeaderEpoch, PartitionIndex},
+};
+use parking_lot::Mutex;
+
+use super::{
+    batch_queue::{Appended, BatchQueue, Finished},
+    completion::Callback,
+    lane::Lane,
+    shared::Shared,
+};
+
+/// The queue of one partition, shared by callers and tasks.
+#[derive(Debug)]
+pub(crate) struct PartitionQueue {
+    pub(crate) topic: Arc<str>,
+    /// 16 bytes, as they travel.
+    pub(crate) topic_id: Bytes,
+    pub(crate) partition: PartitionIndex,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: BatchQueue,
+    lane: Option<Arc<Lane>>,
+    leader_epoch: Option<LeaderEpoch>,
+    queued: bool,
+    delivering: bool,
+    /// What has come to an end but is not told yet.
+    finished: VecDeque<Finished>,
+}
+
+impl PartitionQueue {
+    pub(crate) fn new(topic: Arc<str>, topic_id: Bytes, partition: PartitionIndex, queue: BatchQueue) -> Arc<Self> {
+        let state = State {
+            queue,
+            lane: None,
+            leader_epoch: None,
+            queued: false,
+            delivering: false,
+            finished: VecDeque::new(),
+        };
+        Arc::new(Self { topic, topic_id, partition, state: Mutex::new(state) })
+    }
+
+    /// Encodes the record into the open batch; wakes the lane only for the first one of a batch. `None` if the batch was
+    /// full and the record may go elsewhere.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        record: &RecordRef<'_>,
+        reserved_bytes: usize,
+        callback: &mut Option<Callback>,
+        may_go_elsewhere: bool,
+    ) -> Result<Option<Appended>, batch::Error> {
+        let mut state = self.state.lock();
+        let appended = state.queue.append(record, reserved_bytes, callback, may_go_elsewhere, Instant::now)?;
+        let look_after = appended.as_ref().is_none_or(|appended| appended.opened);
+        let lane = if look_after { state.take_ready_lane() } else { None };
+        drop(state);
+        if let Some(lane) = lane {
+            lane.push_ready(Arc::clone(self));
+        }
+        Ok(appended)
+    }
+
+    /// Does something with the queue, then what follows from it: deliveries, and a place in the lane's list.
+    pub(crate) fn update<R>(self: &Arc<Self>, shared: &Shared, change: impl FnOnce(&mut BatchQueue) -> R) -> R {
+        let mut state = self.state.lock();
+        let result = change(&mut state.queue);
+        while let Some(finished) = state.queue.take_finished() {
+            state.finished.push_back(finished);
+        }
+        let lane = state.take_ready_lane();
+        let deliver = !state.finished.is_empty() && !state.delivering;
+        state.delivering |= deliver;
+        drop(state);
+        if let Some(lane) = lane {
+            lane.push_ready(Arc::clone(self));
+        }
+        if deliver {
+            self.deliver(shared);
+        }
+        result
+    }
+
+    /// Nothing can be sent now, for this reason.
+    pub(crate) fn block(&self, code: ErrorCode) {
+        self.state.lock().queue.blocked(code);
+    }
+
+    /// Looks at the queue.
+    pub(crate) fn inspect<R>(&self, look: impl FnOnce(&BatchQueue) -> R) -> R {
+        look(&self.state.lock().queue)
+    }
+
+    /// For the lane: takes the queue off the list and asks what to send. `None` if another lane serves it by now.
+    pub(crate) fn serve<R>(
+        &self,
+        lane: &Arc<Lane>,
+        ask: impl FnOnce(&mut BatchQueue, Option<LeaderEpoch>) -> R,
+    ) -> Option<R> {
+        let mut state = self.state.lock();
+        if !state.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane)) {
+            return None;
+        }
+        state.queued = false;
+        let epoch = state.leader_epoch;
+        Some(ask(&mut state.queue, epoch))
+    }
+
+    /// The lane of the leader, as far as known.
+    pub(crate) fn lane(&self) -> Option<Arc<Lane>> {
+        self.state.lock().lane.clone()
+    }
+
+    /// Hands the queue to the lane of a new leader; nothing of an old leadership is waited for.
+    pub(crate) fn assign(self: &Arc<Self>, shared: &Shared, lane: &Arc<Lane>, epoch: LeaderEpoch) {
+        {
+            let mut state = self.state.lock();
+            let same = state.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane));
+            if same && state.leader_epoch.is_some_and(|known| known >= epoch) {
+                return;
+            }
+            state.lane = Some(Arc::clone(lane));
+            state.leader_epoch = Some(epoch);
+            state.queued &= same;
+        }
+        self.update(shared, |queue| queue.moved(Instant::now()));
+    }
+
+    fn deliver(&self, shared: &Shared) {
+        loop {
+            let finished = {
+                let mut state = self.state.lock();
+                let Some(finished) = state.finished.pop_front() else {
+                    state.delivering = false;
+                    return;
+                };
+                finished
+            };
+            shared.finish(finished);
+        }
+    }
+}
+
+impl State {
+    /// The lane that has to be told, if there is work and it is not told already.
+    fn take_ready_lane(&mut self) -> Option<Arc<Lane>> {
+        if self.queued || !self.queue.has_work() {
+            return None;
+        }
+        let lane = self.lane.clone()?;
+        self.queued = true;
+        Some(lane)
+    }
+}

@@ -1,0 +1,112 @@
+//! The producer's housekeeping: which lane serves which partition, and what time alone brings about.
+//!
+//! Place: one task per producer. It follows the metadata and looks at every partition ten times a second, but only while
+//! records are under way.
+//!
+//! Invariants:
+//! 1. A partition goes to the lane of its leader as soon as the metadata names one of a newer epoch.
+//! 2. A leader that has not answered for a moment is suspected: fresh metadata is asked for, and its partitions move as
+//!    soon as another leads. Only after `request_timeout` is its stream given up.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use holdfast_proto::error::ErrorCode;
+use tracing::{info, warn};
+
+use super::{lane::Lane, shared::Shared, topic::TopicQueues};
+use crate::metadata::ClusterView;
+
+/// How often partitions are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Silence after which a leader is suspected.
+const SUSPECT_AFTER: Duration = Duration::from_millis(500);
+
+/// Runs until the producer ends.
+pub(crate) async fn run(shared: Weak<Shared>) {
+    let Some((ended, mut changes)) =
+        shared.upgrade().map(|shared| (shared.ended.clone(), shared.client.metadata().watch()))
+    else {
+        return;
+    };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        let changed = tokio::select! {
+            () = ended.cancelled() => return,
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                true
+            }
+            _ = tick.tick() => false,
+        };
+        let Some(shared) = shared.upgrade() else { return };
+        if changed {
+            route_all(&shared);
+        } else if shared.memory.used() > 0 {
+            look_after(&shared);
+        }
+    }
+}
+
+/// Gives every partition to the lane of its leader.
+pub(crate) fn route_all(shared: &Arc<Shared>) {
+    let view = shared.client.metadata().view();
+    let topics: Vec<_> = shared.topics.read().values().cloned().collect();
+    for topic in topics {
+        route(shared, &view, &topic);
+    }
+}
+
+/// Gives every partition of the topic to the lane of its leader.
+pub(crate) fn route(shared: &Arc<Shared>, view: &ClusterView, topic: &Arc<TopicQueues>) {
+    let Some(known) = view.topics.get(&topic.name).filter(|known| known.id == topic.id) else {
+        warn!(topic = %topic.name, "the topic was deleted or created again; its records are given up");
+        topic.set_gone();
+        shared.topics.write().retain(|_, known| !Arc::ptr_eq(known, topic));
+        for partition in topic.partitions().iter() {
+            partition.update(shared, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
+        }
+        return;
+    };
+    topic.grow_to(known.partitions.len(), shared.rules, shared.identity.life());
+    for (queue, partition) in topic.partitions().iter().zip(&known.partitions) {
+        if let Some(broker) = partition.leader {
+            let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| Lane::start(shared, broker)));
+            queue.assign(shared, &lane, partition.leader_epoch);
+        }
+    }
+}
+
+/// Time limits, silent leaders, and partitions without one.
+fn look_after(shared: &Arc<Shared>) {
+    let now = Instant::now();
+    let mut refresh = false;
+    for partition in shared.partitions() {
+        let (is_empty, oldest_sent) = partition.inspect(|queue| (queue.is_empty(), queue.oldest_sent()));
+        if is_empty {
+            continue;
+        }
+        let silence = oldest_sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
+        let lane = partition.lane();
+        refresh |= silence > SUSPECT_AFTER || lane.as_ref().is_none_or(|lane| !lane.is_open());
+        if silence > shared.request_timeout
+            && let Some(lane) = &lane
+        {
+            info!(broker = %lane.broker, topic = %partition.topic, partition = %partition.partition,
+                "no answer for {silence:?}; the stream is given up");
+            lane.reset();
+        }
+        if lane.is_none() {
+            partition.block(ErrorCode::LeaderNotAvailable);
+        }
+        partition.update(shared, |queue| queue.expire(now));
+    }
+    if refresh {
+        shared.client.metadata().request_refresh();
+    }
+}

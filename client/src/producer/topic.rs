@@ -1,0 +1,124 @@
+//! A topic in use by a producer: its partitions' queues, and the choice among them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use holdfast_proto::{
+    ids::{PartitionIndex, TopicId},
+    partitioner::partition_for_key,
+};
+
+use super::{
+    Error, Record,
+    batch_queue::{BatchQueue, ProducerLife, Rules},
+    partition::PartitionQueue,
+};
+
+/// A topic as a producer writes to it. Names are looked up once, when the handle is made; cheap to clone.
+///
+/// It belongs to the producer that made it, and to one life of the topic: after the topic was deleted, sending to it
+/// fails with [`Error::TopicGone`].
+#[derive(Clone, Debug)]
+pub struct TopicHandle {
+    pub(crate) queues: Arc<TopicQueues>,
+}
+
+impl TopicHandle {
+    /// The topic's name.
+    pub fn name(&self) -> &str {
+        &self.queues.name
+    }
+
+    /// The topic's id.
+    pub fn id(&self) -> TopicId {
+        self.queues.id
+    }
+
+    /// Number of its partitions, as far as the producer knows.
+    pub fn partition_count(&self) -> usize {
+        self.queues.partitions().len()
+    }
+}
+
+/// The queues of one topic.
+#[derive(Debug)]
+pub(crate) struct TopicQueues {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: TopicId,
+    id_bytes: Bytes,
+    partitions: ArcSwap<Vec<Arc<PartitionQueue>>>,
+    sticky: AtomicUsize,
+    gone: AtomicBool,
+}
+
+impl TopicQueues {
+    /// Without partitions yet.
+    pub(crate) fn new(name: Arc<str>, id: TopicId) -> Self {
+        Self {
+            name,
+            id,
+            id_bytes: id.to_bytes(),
+            partitions: ArcSwap::default(),
+            sticky: AtomicUsize::new(rand::random_range(0..1 << 16)),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn partitions(&self) -> Guard<Arc<Vec<Arc<PartitionQueue>>>> {
+        self.partitions.load()
+    }
+
+    /// Adds queues until there are so many. Called by one task only.
+    pub(crate) fn grow_to(&self, count: usize, rules: Rules, life: Option<ProducerLife>) {
+        let known = self.partitions.load();
+        if known.len() >= count {
+            return;
+        }
+        let mut grown = Vec::clone(&known);
+        grown.extend((known.len()..count).map(|index| {
+            let partition = PartitionIndex(index as u32);
+            let queue = BatchQueue::new(partition, rules, life);
+            PartitionQueue::new(Arc::clone(&self.name), self.id_bytes.clone(), partition, queue)
+        }));
+        self.partitions.store(Arc::new(grown));
+    }
+
+    /// The topic was deleted, or created again.
+    pub(crate) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    /// The queue for the record: as it asks, by its key, or the one that keyless records go to now.
+    #[inline]
+    pub(crate) fn choose(&self, record: &Record<'_>) -> Result<Arc<PartitionQueue>, Error> {
+        if self.gone.load(Ordering::Acquire) {
+            return Err(Error::TopicGone(self.name.to_string()));
+        }
+        let partitions = self.partitions.load();
+        let index = match (record.partition, record.key) {
+            (Some(partition), _) => partition.0 as usize,
+            (None, Some(key)) => partition_for_key(key, partitions.len() as u32).0 as usize,
+            (None, None) => self.sticky.load(Ordering::Relaxed) % partitions.len(),
+        };
+        partitions.get(index).cloned().ok_or_else(|| Error::UnknownPartition {
+            topic: self.name.to_string(),
+            partition: index as u32,
+            count: partitions.len(),
+        })
+    }
+
+    /// A keyless record opened or filled a batch: the next ones go to another partition, one that has a leader if any
+    /// has (KIP-480).
+    pub(crate) fn move_on(&self, from: PartitionIndex) {
+        let partitions = self.partitions.load();
+        let count = partitions.len();
+        let current = from.0 as usize;
+        let has_leader = |index: &usize| partitions[*index].lane().is_some_and(|lane| lane.is_usable());
+        let next = (1..=count).map(|step| (current + step) % count).find(has_leader).unwrap_or((current + 1) % count);
+        self.sticky.store(next, Ordering::Relaxed);
+    }
+}
