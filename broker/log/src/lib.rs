@@ -23,3 +23,6 @@ pub use error::Error;
 pub use partition::{PartitionLog, Recovered};
 pub use reader::{LogReader, Retention};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
+
+#[cfg(test)]
+mod test_support;

@@ -247,3 +247,7 @@ fn now() -> TimestampMs {
 fn to_ms(time: SystemTime) -> TimestampMs {
     TimestampMs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64)
 }
+
+#[cfg(test)]
+#[path = "partition_tests.rs"]
+mod tests;

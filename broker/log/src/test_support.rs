@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use holdfast_proto::{
     batch::{BatchBuilder, BatchHeader, Compression, ProducerStamp, RecordRef, set_base_offset_and_epoch},
-    ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition},
+    ids::{
+        LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
+    },
 };
 use uuid::Uuid;
 
@@ -31,12 +33,13 @@ impl Sample {
         let mut builder = BatchBuilder::new(Compression::None);
         let value = vec![b'v'; self.value_bytes];
         for n in 0..self.records {
-            builder.append(&RecordRef {
+            let record = RecordRef {
                 timestamp: TimestampMs(self.timestamp + i64::from(n)),
                 key: None,
                 value: Some(&value),
                 headers: &[],
-            });
+            };
+            builder.append(&record).unwrap();
         }
         let stamp = self.producer.map(|(id, sequence)| ProducerStamp {
             id: ProducerId(id),
