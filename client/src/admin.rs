@@ -29,6 +29,9 @@ type AdminClient = v1::admin_service_client::AdminServiceClient<Channel>;
 /// How long a broker may take to learn of a change before another is asked.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
+/// How long one broker may take to answer a read before another is asked.
+const READ_ATTEMPT: Duration = Duration::from_secs(3);
+
 /// What a new topic shall be.
 #[derive(Clone, Debug, Default)]
 pub struct NewTopic {
@@ -157,7 +160,7 @@ impl Admin {
         if topic.validate_only {
             return Ok(CreatedTopic { topic: None, warnings: response.warnings });
         }
-        self.wait_for_index(response.index, deadline).await?;
+        self.wait_for_index(response.index, deadline).await;
         let info =
             response.topic.ok_or(Error::Malformed { address: address.clone(), reason: "the topic is missing" })?;
         let topic = TopicView::from_message(info).map_err(|reason| Error::Malformed { address, reason })?;
@@ -173,7 +176,8 @@ impl Admin {
                 client.delete_topic(request).await
             })
             .await?;
-        self.wait_for_index(response.index, deadline).await
+        self.wait_for_index(response.index, deadline).await;
+        Ok(())
     }
 
     /// Changes a topic; gives back what is allowed but risky.
@@ -191,7 +195,7 @@ impl Admin {
             })
             .await?;
         if !change.validate_only {
-            self.wait_for_index(response.index, deadline).await?;
+            self.wait_for_index(response.index, deadline).await;
         }
         Ok(response.warnings)
     }
@@ -257,36 +261,22 @@ impl Admin {
         .await
     }
 
-    /// Waits until the brokers that the client knows have applied the change; those that do not answer are not waited
-    /// for.
-    async fn wait_for_index(&self, index: u64, deadline: Deadline) -> Result<(), Error> {
-        let request = v1::GetMetadataRequest { min_index: index, ..Default::default() };
+    /// Waits until the brokers that the client knows have applied the change. One that does not is waited for briefly
+    /// only: the change is committed, that a broker lags is no failure of it.
+    async fn wait_for_index(&self, index: u64, deadline: Deadline) {
         let addresses = self.client.metadata().addresses();
         let asked = addresses.iter().map(|address| {
-            let request = request.clone();
+            let request = v1::GetMetadataRequest { min_index: index, ..Default::default() };
             async move {
                 let mut client = self.client.connections().admin(address)?;
                 let limit = CATCH_UP.min(deadline.left());
-                call(
-                    address,
-                    "GetMetadata",
-                    limit,
-                    request,
-                    |request| async move { client.get_metadata(request).await },
-                )
-                .await
+                let rpc = |request| async move { client.get_metadata(request).await };
+                call(address, "GetMetadata", limit, request, rpc).await.map(|_| ())
             }
         });
-        let answers = futures::future::join_all(asked).await;
-        let mut last = None;
-        for answer in answers {
-            match answer {
-                Ok(_) => return Ok(()),
-                Err(error) => last = Some(error),
-            }
+        for error in futures::future::join_all(asked).await.into_iter().filter_map(Result::err) {
+            debug!(%error, index, "a broker was not seen to apply the change");
         }
-        debug!(error = ?last, index, "no broker was seen to apply the change yet");
-        Ok(()) // the change is committed: that a broker lags is no failure of it
     }
 
     async fn retry<Q: Clone, R, F>(
@@ -306,7 +296,8 @@ impl Admin {
             let mut last = None;
             for address in self.client.metadata().addresses() {
                 let client = self.client.connections().admin(&address)?;
-                let limit = config.request_timeout.min(deadline.left());
+                let whole = config.request_timeout.min(deadline.left());
+                let limit = if repeat == Repeat::Always { whole.min(READ_ATTEMPT) } else { whole };
                 let error = match call(&address, what, limit, request.clone(), |request| rpc(client, request)).await {
                     Ok(response) => return Ok((address, response)),
                     Err(error) => error,

@@ -54,7 +54,7 @@ impl Default for ClientConfig {
             retry_backoff: Duration::from_millis(50),
             retry_backoff_max: Duration::from_secs(1),
             metadata_min_interval: Duration::from_millis(50),
-            metadata_max_age: Duration::from_secs(300),
+            metadata_max_age: Duration::from_mins(5),
             keep_alive_interval: Duration::from_secs(10),
             stream_window_bytes: 8 << 20,
             max_message_bytes: 32 << 20,

@@ -151,8 +151,8 @@ where
 pub(crate) fn from_status(address: &str, status: &Status) -> Error {
     let address = || address.to_owned();
     match status::classify(status) {
-        (Origin::Node, detail) => Error::Rejected(detail),
+        (Origin::Node, detail) => Error::Rejected(Box::new(detail)),
         (Origin::NotConnected, detail) => Error::NotConnected { address: address(), reason: detail.message },
-        (Origin::Transport, detail) => Error::Broken { address: address(), detail },
+        (Origin::Transport, detail) => Error::Broken { address: address(), detail: Box::new(detail) },
     }
 }

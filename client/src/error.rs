@@ -16,7 +16,7 @@ pub enum Error {
     InvalidConfig(String),
     /// The cluster refused, or failed in a way that it named.
     #[error("{0}")]
-    Rejected(ErrorDetail),
+    Rejected(Box<ErrorDetail>),
     /// No connection could be made: nothing was asked.
     #[error("no connection to {address}: {reason}")]
     NotConnected {
@@ -39,7 +39,7 @@ pub enum Error {
         /// Whom the call went to.
         address: String,
         /// What can be said of it; its outcome tells whether it may have taken effect.
-        detail: ErrorDetail,
+        detail: Box<ErrorDetail>,
     },
     /// The deadline passed.
     #[error("{what} took longer than {after:?}{}", if *in_doubt { "; whether it took effect is unknown" } else { "" })]

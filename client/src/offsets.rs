@@ -93,12 +93,11 @@ async fn round(
     let mut last = None;
     for (index, query) in queries.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
         let leader = view.leader(&query.topic, query.partition);
-        match leader.and_then(|leader| view.address(leader.broker)) {
-            Some(address) => by_leader.entry(address.to_owned()).or_default().push(index),
-            None => {
-                let message = format!("{}-{} has no leader now", query.topic, query.partition);
-                last = Some(Error::Rejected(ErrorDetail::new(ErrorCode::LeaderNotAvailable, message)));
-            }
+        if let Some(address) = leader.and_then(|leader| view.address(leader.broker)) {
+            by_leader.entry(address.to_owned()).or_default().push(index);
+        } else {
+            let message = format!("{}-{} has no leader now", query.topic, query.partition);
+            last = Some(Error::Rejected(Box::new(ErrorDetail::new(ErrorCode::LeaderNotAvailable, message))));
         }
     }
     let asked = by_leader.iter().map(|(address, indices)| ask(client, address, queries, indices, deadline));
@@ -126,9 +125,9 @@ async fn round(
                             }
                             let detail = ErrorDetail::from(error);
                             if !detail.retriable {
-                                return Err(Error::Rejected(detail));
+                                return Err(Error::Rejected(Box::new(detail)));
                             }
-                            last = Some(Error::Rejected(detail));
+                            last = Some(Error::Rejected(Box::new(detail)));
                         }
                     }
                 }

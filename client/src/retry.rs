@@ -52,7 +52,7 @@ impl Deadline {
     /// So long from now.
     pub(crate) fn after(after: Duration) -> Self {
         let now = Instant::now();
-        Self { at: now.checked_add(after).unwrap_or(now + Duration::from_secs(86_400 * 365)), after }
+        Self { at: now.checked_add(after).unwrap_or(now + Duration::from_hours(24 * 365)), after }
     }
 
     /// What is left; zero once it has passed.

@@ -81,7 +81,7 @@ pub enum Error {
         /// The position.
         offset: Offset,
         /// What the broker said.
-        detail: ErrorDetail,
+        detail: Box<ErrorDetail>,
     },
     /// The consumer does not read that partition.
     #[error("{topic}-{partition} is not assigned to this consumer")]

@@ -220,7 +220,7 @@ impl PartitionFetch {
             return Reaction { refresh: true, ready: false };
         } else {
             let ((topic, partition), offset) = (self.name(), self.fetch_offset);
-            self.fail(Error::Rejected { topic, partition, offset, detail });
+            self.fail(Error::Rejected { topic, partition, offset, detail: Box::new(detail) });
         }
         Reaction { refresh: false, ready: self.is_ready() }
     }

@@ -165,7 +165,7 @@ impl Metadata {
     /// One refresh: asks brokers until one answers with something new enough.
     async fn refresh_once(&self) -> Result<bool, Error> {
         let addresses = self.addresses();
-        let topics: Vec<String> = self.wanted.lock().iter().map(|name| name.to_string()).collect();
+        let topics: Vec<String> = self.wanted.lock().iter().map(ToString::to_string).collect();
         let mut waiting = addresses.iter();
         let mut asked = FuturesUnordered::new();
         let mut last = None;

@@ -69,9 +69,9 @@ impl ProducerBuilder {
             compression: Compression::None,
             buffer_memory_bytes: 32 << 20,
             max_record_bytes: 1 << 20,
-            max_block: Duration::from_secs(60),
+            max_block: Duration::from_mins(1),
             request_timeout: Duration::from_secs(30),
-            delivery_timeout: Duration::from_secs(120),
+            delivery_timeout: Duration::from_mins(2),
         }
     }
 
