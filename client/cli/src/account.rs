@@ -101,6 +101,8 @@ impl Promises {
 #[derive(Debug, Default)]
 pub struct Account {
     partitions: Vec<Promises>,
+    /// Marks of records that were acknowledged without an offset.
+    unplaced: Vec<u64>,
     acked: u64,
     in_doubt: Vec<u64>,
 }
@@ -108,7 +110,7 @@ pub struct Account {
 impl Account {
     /// An empty account of a topic with this many partitions.
     pub fn new(partition_count: u32) -> Self {
-        Self { partitions: (0..partition_count).map(|_| Promises::default()).collect(), acked: 0, in_doubt: Vec::new() }
+        Self { partitions: (0..partition_count).map(|_| Promises::default()).collect(), ..Self::default() }
     }
 
     /// Notes that the record was acknowledged at this offset.
@@ -118,6 +120,12 @@ impl Account {
             self.partitions.resize_with(at + 1, Promises::default);
         }
         self.partitions[at].set(offset, record.mark);
+        self.acked += 1;
+    }
+
+    /// Notes that the record was acknowledged, but not where: the broker remembers only that it has it.
+    pub fn acknowledge_unplaced(&mut self, record: Record) {
+        self.unplaced.push(record.mark);
         self.acked += 1;
     }
 
@@ -141,6 +149,7 @@ impl Account {
             }
         }
         self.acked += other.acked;
+        self.unplaced.extend(other.unplaced);
         self.in_doubt.extend(other.in_doubt);
     }
 
@@ -228,6 +237,7 @@ impl Audit {
             }
             owed.extend(promises.clashes.iter().map(|(offset, mark)| (*mark, (partition as u32, *offset))));
         }
+        let mut unplaced: HashSet<u64> = self.account.unplaced.iter().copied().collect();
         let doubtful: HashSet<u64> = self.account.in_doubt.iter().copied().collect();
 
         // Places owed are asked for after `owed` has shrunk, so they are kept apart.
@@ -252,12 +262,12 @@ impl Audit {
                 verdict.example(format!(
                     "reordered: acknowledged at partition {owed_partition} offset {owed_offset}, read at {place}"
                 ));
-            } else if doubtful.contains(&mark) {
+            } else if unplaced.remove(&mark) || doubtful.contains(&mark) {
                 found.insert(mark);
-                verdict.in_doubt_found += 1;
+                verdict.in_doubt_found += u64::from(doubtful.contains(&mark));
                 if suspect.out_of_order {
                     verdict.reordered += 1;
-                    verdict.example(format!("reordered: {place} (in doubt) comes after a later record of its key"));
+                    verdict.example(format!("reordered: {place} comes after a later record of its key"));
                 }
             } else if owed_places.contains(&(partition, offset)) {
                 verdict.corrupted += 1;
@@ -267,7 +277,10 @@ impl Audit {
                 verdict.example(format!("phantom: nobody sent what stands at {place}"));
             }
         }
-        verdict.lost = owed.len() as u64;
+        verdict.lost = (owed.len() + unplaced.len()) as u64;
+        if !unplaced.is_empty() {
+            verdict.example(format!("lost: {} records acknowledged without an offset are nowhere", unplaced.len()));
+        }
         let mut lost: Vec<_> = owed.into_values().collect();
         lost.sort_unstable();
         for (partition, offset) in lost.into_iter().take(EXAMPLES_MAX) {

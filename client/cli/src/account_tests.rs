@@ -128,6 +128,21 @@ fn a_record_in_doubt_after_a_later_one_is_reordered() {
 }
 
 #[test]
+fn a_record_acknowledged_without_an_offset_must_be_somewhere_once() {
+    let unplaced = || {
+        let mut account = account();
+        account.acknowledge_unplaced(record("a", 10));
+        account
+    };
+    let mut log = log();
+    check(unplaced(), &log, |verdict| verdict.lost = 1);
+    log.push((0, 10, record("a", 10)));
+    check(unplaced(), &log, |_| {});
+    log.push((0, 11, record("a", 10)));
+    check(unplaced(), &log, |verdict| verdict.duplicated = 1);
+}
+
+#[test]
 fn one_offset_promised_to_two_records_loses_one() {
     let mut account = account();
     account.acknowledge(0, 9, record("e", 0));

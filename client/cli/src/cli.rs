@@ -9,7 +9,7 @@ use crate::output::Output;
 
 /// A partitioned, replicated message log that keeps what it acknowledged.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, after_help = exit::HELP, disable_help_subcommand = true, max_term_width = 110)]
+#[command(name = "holdfast", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), disable_help_subcommand = true, max_term_width = 110)]
 pub struct Cli {
     /// How to print results.
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
@@ -22,15 +22,51 @@ pub struct Cli {
 enum Command {
     /// A local cluster of real processes: start, end, kill, inspect.
     Dev(commands::dev::DevArgs),
+    /// Topics: create, list, describe, change, delete.
+    #[command(visible_alias = "t")]
+    Topic(commands::topic::TopicArgs),
+    /// Send records: lines of standard input or of files.
+    #[command(visible_alias = "p")]
+    Produce(commands::produce::ProduceArgs),
+    /// Print records.
+    #[command(visible_alias = "c")]
+    Consume(commands::consume::ConsumeArgs),
+    /// The cluster as a whole: controllers, brokers, partitions in trouble.
+    Cluster(commands::cluster::ClusterArgs),
+    /// How fast the cluster is, and how long it pauses when a leader is killed.
+    Bench(commands::bench::BenchArgs),
+    /// Real input through a cluster whose nodes are killed, and an account of every record.
+    #[command(after_help = commands::demo::EXAMPLES)]
+    Demo(commands::demo::DemoArgs),
+    /// Print a script that lets a shell complete these commands.
+    #[command(after_help = commands::completion::EXAMPLES)]
+    Completion(commands::completion::CompletionArgs),
     /// Prepares a process and becomes a node's program.
     #[command(hide = true)]
     Launch(LaunchArgs),
 }
 
+const EXAMPLES: &str = "\
+First steps:
+  holdfast dev up                                       a cluster of three brokers on this machine
+  holdfast topic create orders --partitions 6
+  echo 'alice:2 apples' | holdfast produce orders -K:
+  holdfast consume orders --format '%p %o %k %s\\n'
+  holdfast dev kill broker-1 && holdfast cluster status
+  holdfast dev down --wipe";
+
 /// Runs the command that the flags name.
 pub async fn run(cli: Cli) -> Result {
+    let output = cli.output;
     match cli.command {
-        Command::Dev(args) => commands::dev::run(args, cli.output).await,
+        Command::Dev(args) => commands::dev::run(args, output).await,
+        Command::Topic(args) => commands::topic::run(args, output).await,
+        Command::Produce(args) => commands::produce::run(args, output).await,
+        Command::Consume(args) => commands::consume::run(args, output).await,
+        Command::Cluster(args) => commands::cluster::run(args, output).await,
+        Command::Bench(args) => commands::bench::run(args, output).await,
+        Command::Demo(args) => commands::demo::run(args, output).await,
+        Command::Completion(args) => commands::completion::run(&args),
         Command::Launch(args) => commands::dev::launch(&args),
     }
 }

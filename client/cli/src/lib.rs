@@ -6,7 +6,9 @@
 //! - [`cli`]: the flags of all commands, and where each goes. [`commands`]: one file per command.
 //! - [`dev`]: clusters of processes on loopback.
 //! - [`account`]: the account of acknowledged records.
-//! - [`format`]: how `consume` prints. [`output`]: tables and JSON. [`exit`]: exit codes. [`signals`]: Ctrl-C.
+//! - [`workload`]: loads whose every record is followed to its acknowledgement and read back.
+//! - [`connect`]: which cluster. [`format`]: how `consume` prints. [`output`]: tables and JSON. [`progress`]: bars.
+//!   [`exit`]: exit codes. [`signals`]: Ctrl-C.
 //!
 //! Conventions: results go to standard output, all else to standard error. Nothing asks without a terminal. `-o json`
 //! works with every command that prints a result.
@@ -14,8 +16,11 @@
 pub mod account;
 pub mod cli;
 pub mod commands;
+pub mod connect;
 pub mod dev;
 pub mod exit;
 pub mod format;
 pub mod output;
+pub mod progress;
 pub mod signals;
+pub mod workload;

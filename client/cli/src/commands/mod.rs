@@ -1,4 +1,10 @@
 //! One file per command: its flags, and what it does.
 
+pub mod bench;
 pub mod cluster;
+pub mod completion;
+pub mod consume;
+pub mod demo;
 pub mod dev;
+pub mod produce;
+pub mod topic;

@@ -24,6 +24,7 @@
 mod cluster;
 mod config;
 mod error;
+pub mod faults;
 pub mod ports;
 pub mod probe;
 pub mod process;

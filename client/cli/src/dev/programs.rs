@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Error, Role};
 
 /// Environment variable that names the folder of the programs.
-pub const BIN_DIR_VARIABLE: &str = "HOLDFAST_BIN_DIR";
+const BIN_DIR_VARIABLE: &str = "HOLDFAST_BIN_DIR";
 
 /// The three program files.
 #[derive(Clone, Debug)]

@@ -1,0 +1,238 @@
+//! `holdfast bench failover`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use holdfast_client::Client;
+use holdfast_client::ClientConfig;
+use holdfast_client::producer::{Error, Producer, Record as Outgoing, TopicHandle};
+use holdfast_proto::ids::PartitionIndex;
+use serde_json::json;
+
+use super::setup::{BenchTopic, TopicFlags, Values};
+use super::stats::median;
+use crate::account::Record;
+use crate::commands::demo::sandbox::Sandbox;
+use crate::commands::dev::default_dir;
+use crate::dev::faults::Target;
+use crate::dev::{ClusterSpec, NodeName, ProcessCluster, Programs};
+use crate::exit::{Code, Failure, Result};
+use crate::output::{Output, note, print_json, print_table, say};
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
+use crate::workload::pace::Pace;
+use crate::workload::readback;
+use crate::workload::tracker::Tracker;
+
+/// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(180);
+
+#[derive(Debug, Args)]
+pub(super) struct FailoverArgs {
+    #[command(flatten)]
+    topic: TopicFlags,
+    /// How many leaders are killed, one after another, each after the one before is back in sync.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    kills: u32,
+    /// Kill the active controller instead.
+    #[arg(long)]
+    controllers: bool,
+    /// Records a second, over all partitions.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: u32,
+    /// Size of a record's value, bytes.
+    #[arg(short, long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=900_000))]
+    size: u32,
+    /// Load between a recovery and the next kill, ms.
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    settle_ms: u64,
+    /// Start a cluster of three brokers and three controllers for this, and end it afterwards.
+    #[arg(long, conflicts_with = "data_dir")]
+    own: bool,
+    /// Folder of the cluster of `holdfast dev` whose nodes are killed.
+    #[arg(long, value_name = "DIR", env = "HOLDFAST_DEV_DIR", default_value_os_t = default_dir(), hide_default_value = true)]
+    data_dir: PathBuf,
+}
+
+/// One kill.
+#[derive(Clone, Debug, serde::Serialize)]
+struct Kill {
+    node: NodeName,
+    partition: Option<u32>,
+    /// The longest pause of any partition from the kill until all was in sync again, ms.
+    pause_ms: f64,
+    takeover_ms: f64,
+    recovery_ms: f64,
+}
+
+pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
+    let mut signals = Signals::listen()?;
+    let mut sandbox = None;
+    let mut cluster = if args.own {
+        let folder = sandbox.insert(Sandbox::make(None)?);
+        ProcessCluster::up(&ClusterSpec::tied(folder.dir())?, PATIENCE).await?
+    } else {
+        let mut cluster = ProcessCluster::open(&args.data_dir, Programs::find()?)?;
+        cluster.wait_ready(Duration::from_secs(10)).await?;
+        cluster
+    };
+    let result = tokio::select! {
+        result = bench(&args, &mut cluster, output) => result,
+        code = signals.wait() => Err(Failure::new(code, "interrupted")),
+    };
+    if let (Err(failure), Some(sandbox)) = (&result, &mut sandbox) {
+        match failure.code {
+            Code::Interrupted | Code::Terminated => {}
+            Code::Loss => sandbox.keep_everything(),
+            _ => sandbox.keep_logs(),
+        }
+    }
+    // The processes before their folder.
+    drop(cluster);
+    result
+}
+
+async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output) -> Result {
+    let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
+    let topic = BenchTopic::prepare(&client, &args.topic, "failover").await?;
+    let producer = Producer::builder(client.clone()).delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT);
+    let producer = producer.build().await?;
+    let watch = Arc::new(Watch::default());
+    let load = Load {
+        topic: producer.topic(&topic.name).await?,
+        producer: producer.clone(),
+        partition_count: topic.partition_count,
+        values: Values::new(args.size),
+        rate: args.rate,
+        stop: Arc::default(),
+    };
+    let tracker = Tracker::start(topic.partition_count, |partition| Ledger::new(partition, Arc::clone(&watch)));
+    let stop = StopOnDrop(Arc::clone(&load.stop));
+    let (told, load_ended) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new().name("load".to_owned()).spawn(move || {
+        // Whoever waited may be gone, when the bench was interrupted.
+        let _gone = told.send(load.send(&runtime, tracker));
+    })?;
+
+    let progress = Progress::start("killing", u64::from(args.kills));
+    let mut kills = Vec::new();
+    for number in 0..args.kills {
+        tokio::time::sleep(Duration::from_millis(args.settle_ms)).await;
+        let partition = number % topic.partition_count;
+        let target = if args.controllers { Target::ActiveController } else { Target::Leader(partition) };
+        watch.take_longest_pause();
+        let fault = cluster.fault(&topic.name, target, PATIENCE).await?;
+        let ms = |duration: Duration| duration.as_secs_f64() * 1_000.0;
+        let kill = Kill {
+            node: fault.node,
+            partition: fault.partition,
+            pause_ms: ms(watch.take_longest_pause()),
+            takeover_ms: ms(fault.takeover),
+            recovery_ms: ms(fault.recovery),
+        };
+        progress.tell(&format!(
+            "kill -9 {}: acks paused for {:.0} ms; taken over after {:.0} ms, in sync again {:.0} ms after its start",
+            kill.node, kill.pause_ms, kill.takeover_ms, kill.recovery_ms
+        ));
+        kills.push(kill);
+        progress.set(u64::from(number) + 1, || format!("{} of {}", number + 1, args.kills));
+    }
+    progress.end();
+    drop(stop);
+    let ended = load_ended.await.map_err(|_| Failure::error("the load's thread ended unexpectedly"))?;
+    let tracker = ended?;
+    let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
+    let books = Books::close(tracker.finish().await);
+    let progress = Progress::start("reading", books.account.acked());
+    let verdict = readback::audit(&client, &topic.name, books.account.audit(), &progress).await?;
+    progress.end();
+
+    let pauses: Vec<_> = kills.iter().map(|kill| Duration::from_secs_f64(kill.pause_ms / 1_000.0)).collect();
+    let (middle, longest) = (median(&pauses), pauses.iter().max().copied().unwrap_or_default());
+    if output == Output::Json {
+        print_json(&json!({
+            "kills": kills,
+            "median_pause_ms": middle.as_secs_f64() * 1_000.0,
+            "max_pause_ms": longest.as_secs_f64() * 1_000.0,
+            "rate": args.rate,
+            "size": args.size,
+            "verdict": verdict,
+            "refused": books.refused,
+        }))?;
+    } else {
+        let rows = kills.iter().map(|kill| {
+            let ms = |ms: f64| format!("{ms:.0}");
+            [kill.node.to_string(), ms(kill.pause_ms), ms(kill.takeover_ms), ms(kill.recovery_ms)]
+        });
+        print_table(["KILLED", "PAUSE MS", "TAKEOVER MS", "RECOVERY MS"], rows)?;
+        say(format!("\npause after kill -9: median {} ms, longest {} ms", middle.as_millis(), longest.as_millis()))?;
+        say(format!(
+            "acked={} read={} lost={} duplicated={} reordered={} in_doubt={}",
+            verdict.acked, verdict.read, verdict.lost, verdict.duplicated, verdict.reordered, verdict.in_doubt
+        ))?;
+    }
+    if !verdict.is_clean() {
+        verdict.examples.iter().for_each(note);
+        return Err(Failure::new(Code::Loss, "records are missing or wrong"));
+    }
+    topic.clean_up(&client).await;
+    super::setup::check_delivered(books.refused, verdict.in_doubt, books.first_problem.map(|error| error.to_string()))
+}
+
+/// Ends the load's thread when the bench ends, however it does.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A load at a fixed rate over all partitions, each record with an identity.
+struct Load {
+    producer: Producer,
+    topic: TopicHandle,
+    partition_count: u32,
+    values: Values,
+    rate: u32,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn send(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        tracker: Tracker<Record, Ledger>,
+    ) -> std::result::Result<Tracker<Record, Ledger>, Error> {
+        let pace = Pace::new(Instant::now(), f64::from(self.rate));
+        for index in 0.. {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let partition = (index % u64::from(self.partition_count)) as u32;
+            let key = partition.to_be_bytes();
+            let value = self.values.get(index);
+            let headers = [sequence_header(index)];
+            let identity = Record::new(&key, index, value);
+            let record = Outgoing::new(&self.topic)
+                .partition(PartitionIndex(partition))
+                .key(&key)
+                .value(value)
+                .headers(&headers);
+            let due = pace.wait(index);
+            let delivery = match self.producer.try_enqueue(record) {
+                Err(Error::BufferFull { .. }) => runtime.block_on(self.producer.enqueue(record))?,
+                delivery => delivery?,
+            };
+            tracker.track_blocking(partition, identity, due, delivery);
+        }
+        Ok(tracker)
+    }
+}

@@ -1,0 +1,128 @@
+//! `holdfast bench latency`.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use holdfast_client::producer::{Error, Producer, Record, TopicHandle};
+use holdfast_proto::ids::PartitionIndex;
+use serde_json::json;
+
+use super::produce::{Sampled, sampling, sum};
+use super::setup::{BenchTopic, ProducerFlags, TopicFlags, Values, check_delivered};
+use crate::connect::Connect;
+use crate::exit::{Failure, Result};
+use crate::output::{Output, grouped, note, print_json, say};
+use crate::workload::pace::Pace;
+use crate::workload::tracker::Tracker;
+
+#[derive(Debug, Args)]
+pub(super) struct LatencyArgs {
+    #[command(flatten)]
+    topic: TopicFlags,
+    #[command(flatten)]
+    producer: ProducerFlags,
+    /// Records a second.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: u32,
+    /// How long to measure, seconds.
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    duration: u64,
+    /// How long to send before, at the same rate, without measuring, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    warm_up: u64,
+}
+
+pub(super) async fn run(connect: &Connect, args: LatencyArgs, output: Output) -> Result {
+    let client = connect.client().await?;
+    let topic = BenchTopic::prepare(&client, &args.topic, "latency").await?;
+    let producer = args.producer.builder(client.clone()).build().await?;
+    let handle = producer.topic(&topic.name).await?;
+    let values = Values::new(args.producer.size);
+    let rate = u64::from(args.rate);
+    note(format!("{} s to warm up, then {} s at {} records/s", args.warm_up, args.duration, grouped(rate)));
+    let phases = [args.warm_up, args.duration].map(|seconds| (seconds * rate, sampling(topic.partition_count)));
+    let [warm_up, measured] = phases;
+    let load = Load { producer: producer.clone(), topic: handle, partition_count: topic.partition_count, values, rate };
+    let (late, trackers) = load.run(vec![warm_up, measured]).await?;
+    let report = producer.close(Duration::from_secs(150)).await;
+    let mut sampled = Vec::new();
+    for tracker in trackers {
+        sampled = tracker.finish().await;
+    }
+    let (latencies, first_problem) = sum(sampled);
+    if output == Output::Json {
+        print_json(&json!({
+            "rate": args.rate,
+            "seconds": args.duration,
+            "size": args.producer.size,
+            "latency_ms": latencies.json(),
+            "sent_late_max_ms": late.as_secs_f64() * 1_000.0,
+            "not_appended": report.not_appended,
+            "in_doubt": report.in_doubt,
+        }))?;
+    } else {
+        say(format!("{} records of {} B at {}/s", grouped(latencies.count()), args.producer.size, grouped(rate)))?;
+        say(format!("latency: {}", latencies.text()))?;
+        if late > Duration::from_millis(5) {
+            say(format!(
+                "the load was up to {:.1} ms behind its schedule, which counts as latency",
+                late.as_secs_f64() * 1e3
+            ))?;
+        }
+    }
+    topic.clean_up(&client).await;
+    check_delivered(report.not_appended, report.in_doubt, first_problem)
+}
+
+/// A load at a fixed rate, from a thread of its own.
+struct Load {
+    producer: Producer,
+    topic: TopicHandle,
+    partition_count: u32,
+    values: Values,
+    rate: u64,
+}
+
+type Phase = (u64, Tracker<(), Sampled>);
+
+impl Load {
+    /// Sends the phases one after another without a gap; gives the trackers back, and how late the load was at worst.
+    async fn run(self, phases: Vec<Phase>) -> Result<(Duration, Vec<Tracker<(), Sampled>>)> {
+        let runtime = tokio::runtime::Handle::current();
+        let (told, hear) = tokio::sync::oneshot::channel();
+        let send = move || {
+            // Whoever waited may be gone, when the bench was interrupted.
+            let _gone = told.send(self.send(&runtime, phases));
+        };
+        std::thread::Builder::new().name("load".to_owned()).spawn(send)?;
+        let sent = hear.await.map_err(|_| Failure::error("the load's thread ended unexpectedly"))?;
+        Ok(sent?)
+    }
+
+    fn send(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        phases: Vec<Phase>,
+    ) -> std::result::Result<(Duration, Vec<Tracker<(), Sampled>>), Error> {
+        let pace = Pace::new(Instant::now(), self.rate as f64);
+        let (mut index, mut latest) = (0, Duration::ZERO);
+        let mut trackers = Vec::new();
+        for (count, tracker) in phases {
+            for _ in 0..count {
+                let partition = (index % u64::from(self.partition_count)) as u32;
+                let record =
+                    Record::new(&self.topic).partition(PartitionIndex(partition)).value(self.values.get(index));
+                let due = pace.wait(index);
+                let delivery = match self.producer.try_enqueue(record) {
+                    Err(Error::BufferFull { .. }) => runtime.block_on(self.producer.enqueue(record))?,
+                    delivery => delivery?,
+                };
+                latest = latest.max(due.elapsed());
+                tracker.track_blocking(partition, (), due, delivery);
+                index += 1;
+            }
+            trackers.push(tracker);
+        }
+        Ok((latest, trackers))
+    }
+}

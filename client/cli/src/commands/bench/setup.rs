@@ -1,0 +1,164 @@
+//! What the benches share: a topic of their own, a producer, and records to send.
+
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use holdfast_client::Client;
+use holdfast_client::admin::NewTopic;
+use holdfast_client::producer::{Acks, Producer, ProducerBuilder};
+use holdfast_proto::batch::Compression;
+
+use crate::commands::produce::{AcksFlag, parse_compression};
+use crate::dev::Setting;
+use crate::exit::{Failure, Result};
+use crate::output::note;
+
+/// The topic of a bench.
+#[derive(Clone, Debug, Args)]
+pub(super) struct TopicFlags {
+    /// A topic that exists, instead of one of its own.
+    #[arg(short, long, value_name = "TOPIC")]
+    pub(super) topic: Option<String>,
+    /// Partitions of the bench's own topic.
+    #[arg(short, long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) partitions: u32,
+    /// Replicas of the bench's own topic [default: the cluster's].
+    #[arg(short, long, value_name = "N")]
+    pub(super) replicas: Option<u32>,
+    /// A setting of the bench's own topic.
+    #[arg(short, long = "config", value_name = "KEY=VALUE")]
+    pub(super) configs: Vec<Setting>,
+    /// Keep the bench's own topic.
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+/// How a bench produces.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ProducerFlags {
+    /// Size of a record's value, bytes.
+    #[arg(short, long, value_name = "BYTES", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=900_000))]
+    pub(super) size: u32,
+    /// When a record counts as delivered.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) acks: AcksFlag,
+    /// Compression: none, gzip, snappy, lz4, zstd. The values are random, so it finds little.
+    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
+    pub(super) compression: Compression,
+    /// Size at which a batch is closed, bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
+    pub(super) batch_size: usize,
+    /// Longest time that a record waits for others, ms.
+    #[arg(long, value_name = "MS", default_value_t = 5)]
+    pub(super) linger_ms: u64,
+    /// Memory of the producer, MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 32)]
+    pub(super) buffer_mib: usize,
+}
+
+impl ProducerFlags {
+    /// The producer's settings.
+    pub(super) fn builder(&self, client: Client) -> ProducerBuilder {
+        Producer::builder(client)
+            .acks(Acks::from(self.acks))
+            .compression(self.compression)
+            .batch_size_bytes(self.batch_size)
+            .linger(Duration::from_millis(self.linger_ms))
+            .buffer_memory_bytes(self.buffer_mib << 20)
+    }
+}
+
+/// A topic that the bench made, to be deleted afterwards, or one that was there.
+#[derive(Debug)]
+pub(super) struct BenchTopic {
+    pub(super) name: String,
+    pub(super) partition_count: u32,
+    delete: bool,
+}
+
+impl BenchTopic {
+    /// Makes the topic, or takes the one that is named.
+    pub(super) async fn prepare(client: &Client, flags: &TopicFlags, kind: &str) -> Result<Self> {
+        let admin = client.admin();
+        if let Some(name) = &flags.topic {
+            let topic = admin.describe_topic(name).await?;
+            return Ok(Self { name: name.clone(), partition_count: topic.partitions.len() as u32, delete: false });
+        }
+        let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let name = format!("bench-{kind}-{millis}");
+        let mut topic =
+            NewTopic::new(&name).partitions(flags.partitions).replication_factor(flags.replicas.unwrap_or(0));
+        for Setting { key, value } in &flags.configs {
+            topic = topic.config(key, value);
+        }
+        admin.create_topic(topic).await?;
+        Ok(Self { name, partition_count: flags.partitions, delete: !flags.keep })
+    }
+
+    /// Deletes the topic, if it is the bench's own.
+    pub(super) async fn clean_up(self, client: &Client) {
+        if !self.delete {
+            return;
+        }
+        if let Err(error) = client.admin().delete_topic(&self.name).await {
+            note(format!("the bench's topic {} is left behind: {error}", self.name));
+        }
+    }
+}
+
+/// Values of one size, random so that compression finds nothing, taken from a fixed pool so that making them costs
+/// nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Values {
+    pool: Vec<u8>,
+    size: usize,
+}
+
+impl Values {
+    const POOL_BYTES: usize = 4 << 20;
+
+    pub(super) fn new(size: u32) -> Self {
+        let size = size as usize;
+        // xorshift64: the values must only be incompressible, not unpredictable.
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut pool = Vec::with_capacity(Self::POOL_BYTES + size);
+        while pool.len() < Self::POOL_BYTES + size {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            pool.extend_from_slice(&state.to_le_bytes());
+        }
+        Self { pool, size }
+    }
+
+    pub(super) fn get(&self, index: u64) -> &[u8] {
+        let start = (index.wrapping_mul(1_009) % Self::POOL_BYTES as u64) as usize;
+        &self.pool[start..start + self.size]
+    }
+}
+
+/// Fails if records were not delivered: in doubt before refused.
+pub(super) fn check_delivered(not_appended: u64, in_doubt: u64, first: Option<String>) -> Result {
+    let because = first.map_or_else(String::new, |first| format!("; the first: {first}"));
+    if in_doubt > 0 {
+        let message = format!("{in_doubt} records are in doubt, {not_appended} were refused{because}");
+        return Err(Failure::new(crate::exit::Code::InDoubt, message));
+    }
+    if not_appended > 0 {
+        return Err(Failure::error(format!("{not_appended} records were refused{because}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_the_size_and_differ() {
+        let values = Values::new(100);
+        assert_eq!(values.get(0).len(), 100);
+        assert_eq!(values.get(u64::MAX).len(), 100);
+        assert_ne!(values.get(0), values.get(1));
+    }
+}

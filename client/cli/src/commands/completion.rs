@@ -1,0 +1,31 @@
+//! `holdfast completion`: scripts that let a shell complete the commands.
+
+use std::io::{self, Write};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::exit::Result;
+
+/// How to install them, for the help.
+pub const EXAMPLES: &str = "\
+Examples:
+  holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast
+  holdfast completion zsh  > ~/.zfunc/_holdfast          (with ~/.zfunc in fpath)
+  holdfast completion fish > ~/.config/fish/completions/holdfast.fish";
+
+/// Arguments of `holdfast completion`.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Runs `holdfast completion`.
+pub fn run(args: &CompletionArgs) -> Result {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "holdfast", &mut script);
+    Ok(io::stdout().lock().write_all(&script)?)
+}

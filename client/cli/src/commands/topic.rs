@@ -1,0 +1,284 @@
+//! `holdfast topic`: create, list, describe, change, delete.
+
+use clap::{Args, Subcommand};
+use holdfast_client::Client;
+use holdfast_client::admin::{NewTopic, TopicChange};
+use holdfast_client::metadata::{PartitionView, TopicView};
+use holdfast_client::offsets::{OffsetQuery, OffsetSpec};
+use holdfast_proto::ids::BrokerId;
+use holdfast_proto::v1::ConfigEntry;
+use serde_json::json;
+
+use crate::connect::Connect;
+use crate::dev::Setting;
+use crate::exit::{Failure, Result};
+use crate::output::{Output, confirm, grouped, note, print_json, print_table, render_table, say};
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  holdfast topic create orders                                    the cluster's defaults
+  holdfast topic create orders --partitions 12 --replicas 3
+  holdfast topic create audit -c min.insync.replicas=2 -c retention.ms=-1";
+
+const ALTER_EXAMPLES: &str = "\
+Examples:
+  holdfast topic alter orders --partitions 24          only more partitions are possible; keys move
+  holdfast topic alter orders -c retention.ms=86400000
+  holdfast topic alter orders --unset retention.ms     back to the default";
+
+/// Arguments of `holdfast topic`.
+#[derive(Debug, Args)]
+pub struct TopicArgs {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(subcommand)]
+    command: TopicCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TopicCommand {
+    /// Create a topic.
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(CreateArgs),
+    /// List topics.
+    #[command(alias = "list")]
+    Ls,
+    /// Show a topic: leaders, replicas, offsets, settings.
+    Describe {
+        /// Name of the topic.
+        #[arg(value_name = "TOPIC")]
+        name: String,
+    },
+    /// Delete a topic and all of its records.
+    #[command(alias = "rm")]
+    Delete {
+        /// Names of the topics.
+        #[arg(required = true, value_name = "TOPIC")]
+        names: Vec<String>,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Change settings of a topic, or add partitions.
+    #[command(after_help = ALTER_EXAMPLES)]
+    Alter(AlterArgs),
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// Name: 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.
+    #[arg(value_name = "TOPIC")]
+    name: String,
+    /// Number of partitions [default: the cluster's].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    partitions: Option<u32>,
+    /// Number of replicas of each partition [default: the cluster's].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    replicas: Option<u32>,
+    /// A setting, by Kafka's name.
+    #[arg(short, long = "config", value_name = "KEY=VALUE")]
+    configs: Vec<Setting>,
+    /// It is fine if the topic exists already.
+    #[arg(long)]
+    if_not_exists: bool,
+    /// Check everything, create nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+struct AlterArgs {
+    /// Name of the topic.
+    #[arg(value_name = "TOPIC")]
+    name: String,
+    /// New number of partitions, more than now.
+    #[arg(short, long, value_name = "N", group = "change")]
+    partitions: Option<u32>,
+    /// A setting, by Kafka's name.
+    #[arg(short, long = "config", value_name = "KEY=VALUE", group = "change")]
+    configs: Vec<Setting>,
+    /// A setting to take back to its default.
+    #[arg(long, value_name = "KEY", group = "change")]
+    unset: Vec<String>,
+    /// Check everything, change nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs `holdfast topic`.
+pub async fn run(args: TopicArgs, output: Output) -> Result {
+    let client = args.connect.client().await?;
+    match args.command {
+        TopicCommand::Create(args) => create(&client, args, output).await,
+        TopicCommand::Ls => list(&client, output).await,
+        TopicCommand::Describe { name } => describe(&client, &name, output).await,
+        TopicCommand::Delete { names, yes } => delete(&client, &names, yes).await,
+        TopicCommand::Alter(args) => alter(&client, args).await,
+    }
+}
+
+async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
+    let mut topic = NewTopic::new(&args.name)
+        .partitions(args.partitions.unwrap_or(0))
+        .replication_factor(args.replicas.unwrap_or(0))
+        .validate_only(args.dry_run);
+    for Setting { key, value } in args.configs {
+        topic = topic.config(key, value);
+    }
+    let created = match client.admin().create_topic(topic).await {
+        Err(error) if args.if_not_exists && exists(&error) => {
+            note(format!("{} exists already", args.name));
+            return Ok(());
+        }
+        Err(error) if exists(&error) => {
+            return Err(Failure::error(format!("{error}\nadd --if-not-exists if that is fine")));
+        }
+        created => created?,
+    };
+    for warning in &created.warnings {
+        note(format!("warning: {warning}"));
+    }
+    match (created.topic, output) {
+        (None, _) => note(format!("{} could be created; nothing was changed", args.name)),
+        (Some(topic), Output::Json) => print_json(&topic_json(&topic))?,
+        (Some(topic), Output::Table) => {
+            let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+            say(format!("created {}: {} partitions, {replicas} replicas each", topic.name, topic.partitions.len()))?;
+        }
+    }
+    Ok(())
+}
+
+fn exists(error: &holdfast_client::Error) -> bool {
+    error.code() == Some(holdfast_proto::error::ErrorCode::TopicAlreadyExists)
+}
+
+async fn list(client: &Client, output: Output) -> Result {
+    let topics = client.admin().list_topics().await?;
+    if output == Output::Json {
+        return Ok(print_json(&topics.iter().map(topic_json).collect::<Vec<_>>())?);
+    }
+    let rows = topics.iter().map(|topic| {
+        let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+        [topic.name.to_string(), topic.partitions.len().to_string(), replicas.to_string(), health(topic)]
+    });
+    Ok(print_table(["TOPIC", "PARTITIONS", "REPLICAS", "HEALTH"], rows)?)
+}
+
+/// The worst that is true of its partitions.
+fn health(topic: &TopicView) -> String {
+    let count = |bad: fn(&PartitionView) -> bool| topic.partitions.iter().filter(|partition| bad(partition)).count();
+    let offline = count(|partition| partition.leader.is_none());
+    let under_replicated = count(|partition| partition.isr.len() < partition.replicas.len());
+    match (offline, under_replicated) {
+        (0, 0) => "ok".to_owned(),
+        (0, under) => format!("{under} under-replicated"),
+        (offline, _) => format!("{offline} offline"),
+    }
+}
+
+async fn describe(client: &Client, name: &str, output: Output) -> Result {
+    let admin = client.admin();
+    let topic = admin.describe_topic(name).await?;
+    let configs = admin.topic_config(name).await?;
+    // Ends are shown where they are known: a partition without a leader has none to tell.
+    let mut ends = Vec::new();
+    for partition in &topic.partitions {
+        let query = |spec| OffsetQuery { topic: name.to_owned(), partition: partition.partition, spec };
+        ends.push(match partition.leader {
+            None => None,
+            Some(_) => admin.list_offsets(&[query(OffsetSpec::Earliest), query(OffsetSpec::Latest)]).await.ok(),
+        });
+    }
+    let end = |at: usize, which: usize| Some(ends.get(at)?.as_ref()?.get(which)?.offset?.0);
+    if output == Output::Json {
+        let mut json = topic_json(&topic);
+        for (at, partition) in json["partitions"].as_array_mut().into_iter().flatten().enumerate() {
+            partition["log_start_offset"] = json!(end(at, 0));
+            partition["high_watermark"] = json!(end(at, 1));
+        }
+        let config =
+            |entry: &ConfigEntry| json!({ "key": entry.key, "value": entry.value, "default": entry.is_default });
+        json["configs"] = configs.iter().map(config).collect();
+        return Ok(print_json(&json)?);
+    }
+    let rows = topic.partitions.iter().enumerate().map(|(at, partition)| {
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        [
+            partition.partition.to_string(),
+            partition.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
+            partition.leader_epoch.to_string(),
+            ids(&partition.replicas),
+            ids(&partition.isr),
+            ids(&partition.elr),
+            number(end(at, 0)),
+            number(end(at, 1)),
+        ]
+    });
+    let records: u64 = (0..topic.partitions.len()).filter_map(|at| end(at, 1)?.checked_sub(end(at, 0)?)).sum();
+    say(format!("{} ({}): {}, {} records\n", topic.name, topic.id, health(&topic), grouped(records)))?;
+    print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows)?;
+    let settings = configs.into_iter().map(|entry| {
+        let origin = if entry.is_default { "default" } else { "topic" };
+        [entry.key, entry.value.unwrap_or_default(), origin.to_owned()]
+    });
+    Ok(say(format!("\n{}", render_table(["SETTING", "VALUE", "FROM"], settings)))?)
+}
+
+async fn delete(client: &Client, names: &[String], yes: bool) -> Result {
+    // Before the question, so that a misspelt name is told at once.
+    for name in names {
+        client.admin().describe_topic(name).await?;
+    }
+    confirm(&format!("This deletes {} with all records", names.join(", ")), yes)?;
+    for name in names {
+        client.admin().delete_topic(name).await?;
+        say(format!("deleted {name}"))?;
+    }
+    Ok(())
+}
+
+async fn alter(client: &Client, args: AlterArgs) -> Result {
+    let mut change = TopicChange::new(&args.name).validate_only(args.dry_run);
+    if let Some(count) = args.partitions {
+        change = change.partitions(count);
+    }
+    for Setting { key, value } in args.configs {
+        change = change.set(key, value);
+    }
+    for key in args.unset {
+        change = change.unset(key);
+    }
+    for warning in client.admin().alter_topic(change).await? {
+        note(format!("warning: {warning}"));
+    }
+    let done = if args.dry_run { "could be changed so; nothing was changed" } else { "changed" };
+    Ok(say(format!("{} {done}", args.name))?)
+}
+
+fn ids(ids: &[BrokerId]) -> String {
+    if ids.is_empty() {
+        return "-".to_owned();
+    }
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn topic_json(topic: &TopicView) -> serde_json::Value {
+    let partition = |partition: &PartitionView| {
+        json!({
+            "partition": partition.partition,
+            "leader": partition.leader,
+            "leader_epoch": partition.leader_epoch,
+            "partition_epoch": partition.partition_epoch,
+            "replicas": partition.replicas,
+            "isr": partition.isr,
+            "elr": partition.elr,
+        })
+    };
+    json!({
+        "name": topic.name.as_ref(),
+        "topic_id": topic.id,
+        "partitions": topic.partitions.iter().map(partition).collect::<Vec<_>>(),
+    })
+}

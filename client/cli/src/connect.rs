@@ -1,0 +1,60 @@
+//! The flags by which a command reaches its cluster.
+
+use clap::Args;
+use holdfast_client::{Client, ClientConfig};
+
+use crate::commands::dev::default_dir;
+use crate::dev::Role;
+use crate::dev::state::State;
+use crate::exit::{Code, Failure, Result, code_of};
+
+/// Where the cluster is.
+#[derive(Clone, Debug, Args)]
+pub struct Connect {
+    /// Brokers to ask first, as host:port,host:port. Without it: the cluster of `holdfast dev`, if there is one.
+    #[arg(short, long, global = true, value_name = "LIST", env = "HOLDFAST_BOOTSTRAP", value_delimiter = ',')]
+    bootstrap: Vec<String>,
+}
+
+impl Connect {
+    /// The brokers to ask first.
+    pub fn bootstrap(&self) -> Result<Vec<String>> {
+        if !self.bootstrap.is_empty() {
+            return Ok(self.bootstrap.clone());
+        }
+        let dir = std::env::var_os("HOLDFAST_DEV_DIR").map_or_else(default_dir, Into::into);
+        State::load(&dir).map(|state| state.addresses(Role::Broker)).map_err(|_| {
+            Failure::usage(
+                "no cluster was named: give --bootstrap host:port or set HOLDFAST_BOOTSTRAP, \
+                 or start a local cluster with `holdfast dev up`",
+            )
+        })
+    }
+
+    /// A client of the cluster that has reached a broker.
+    pub async fn client(&self) -> Result<Client> {
+        let mut config = ClientConfig::new(self.bootstrap()?);
+        "holdfast-cli".clone_into(&mut config.client_id);
+        Ok(Client::connect(config).await?)
+    }
+}
+
+impl From<holdfast_client::Error> for Failure {
+    fn from(error: holdfast_client::Error) -> Self {
+        use holdfast_client::Error;
+        let code = match &error {
+            Error::InvalidConfig(_) => Code::Usage,
+            Error::Rejected(detail) => code_of(detail.code, detail.outcome),
+            _ if error.is_in_doubt() => Code::InDoubt,
+            _ => Code::Error,
+        };
+        let advice = match &error {
+            Error::UnknownTopic(name) => format!("\nsee `holdfast topic ls`, or `holdfast topic create {name}`"),
+            Error::Unreachable { .. } | Error::NotConnected { .. } => {
+                "\nis it running? `holdfast dev status` shows a local cluster".to_owned()
+            }
+            _ => String::new(),
+        };
+        Self::new(code, format!("{error}{advice}"))
+    }
+}
