@@ -69,10 +69,10 @@ impl MarkFile {
         let file = disk.open(path)?;
         disk.set_len(&file, path, 2 * SLOT_DISTANCE)?;
         let mut mark = Self { file, path: path.to_owned(), sequence: 0, slot: 0, dirty: false };
-        for _ in 0..2 {
-            mark.write(disk, marks)?;
-            mark.sync(disk)?;
-        }
+        mark.write(disk, marks)?;
+        mark.slot = 1;
+        mark.write(disk, marks)?;
+        mark.sync(disk)?;
         Ok(mark)
     }
 

@@ -32,6 +32,7 @@ use crate::{
     scan::{Check, holds_sound_batch, read_at},
     segment::{Segment, Tally},
     shared::Shared,
+    snapshot,
 };
 
 /// What of the active segment was found.
@@ -217,7 +218,11 @@ impl Recovery<'_> {
             return Ok(None);
         };
         let snapshot = files::file(self.folder, marks.flushed, files::SNAPSHOT);
-        let Some(producers) = crate::snapshot::load(&snapshot)? else { return Ok(None) };
+        let producers = match snapshot::load(&snapshot)? {
+            Some(producers) => producers,
+            None if marks.flushed == Offset(0) => ProducerTable::new(), // a new log has no snapshot
+            None => return Ok(None),
+        };
         segment.set_last_append(modified(segment.path()));
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
     }
@@ -320,7 +325,7 @@ impl Recovery<'_> {
             (None, _) => epochs_of(segments)?,
         };
         epochs.truncate_from_start(log_start);
-        let changed = stored.is_none_or(|stored| stored != epochs);
+        let changed = stored.unwrap_or_default() != epochs;
         Ok((epochs, changed))
     }
 
