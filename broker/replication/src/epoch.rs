@@ -73,16 +73,17 @@ impl EpochChain {
     /// Entries that contradict it vanish: those of the same or a later epoch, and those that start at or past it. They
     /// were empty, or their records are gone (KAFKA-10706: an empty epoch left behind keeps followers out for ever).
     pub fn assign(&mut self, leader_epoch: LeaderEpoch, start_offset: Offset) -> bool {
-        if let Some(last) = self.entries.last()
-            && last.leader_epoch == leader_epoch
-            && last.start_offset <= start_offset
-        {
-            return false;
-        }
+        let before = self.entries.len();
         while let Some(last) = self.entries.last()
-            && (last.leader_epoch >= leader_epoch || last.start_offset >= start_offset)
+            && (last.leader_epoch > leader_epoch || last.start_offset >= start_offset)
+            && *last != (EpochEntry { leader_epoch, start_offset })
         {
             self.entries.pop();
+        }
+        // An epoch that goes on keeps its start, also where a newer, empty one stood behind it: records of an old epoch
+        // can follow the begin of a newer one that the cluster never heard of.
+        if self.entries.last().is_some_and(|last| last.leader_epoch == leader_epoch) {
+            return self.entries.len() != before;
         }
         self.entries.push(EpochEntry { leader_epoch, start_offset });
         true
@@ -152,6 +153,14 @@ mod tests {
 
     fn entries(chain: &EpochChain) -> Vec<(u32, u64)> {
         chain.iter().map(|entry| (entry.leader_epoch.0, entry.start_offset.0)).collect()
+    }
+
+    #[test]
+    fn an_old_epoch_that_goes_on_behind_an_empty_newer_one_keeps_its_start() {
+        let mut chain = chain(&[(6, 300), (7, 380), (8, 490)]);
+        assert!(chain.assign(LeaderEpoch(7), Offset(490)));
+        assert_eq!(entries(&chain), [(6, 300), (7, 380)]);
+        assert_eq!(chain.end_offset_for(LeaderEpoch(6), Offset(500)), (LeaderEpoch(6), Offset(380)));
     }
 
     #[test]

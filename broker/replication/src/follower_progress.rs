@@ -35,6 +35,8 @@ pub(crate) struct FollowerProgress {
     lag_sample: Option<(Offset, Millis)>,
     /// The latest moment of which it is known that the follower has since reached the log end that the leader had then.
     last_caught_up: Option<Millis>,
+    /// True from its first fetch on a stream until that stream ends.
+    pub(crate) is_connected: bool,
     pub(crate) parked: Option<ParkedFetch>,
     /// The highest high watermark that it was told.
     pub(crate) told_high_watermark: Offset,
@@ -51,6 +53,7 @@ impl FollowerProgress {
             ends: None,
             lag_sample: None,
             last_caught_up: in_isr.then_some(now),
+            is_connected: false,
             parked: None,
             told_high_watermark: Offset(0),
             notify_at: None,
@@ -74,6 +77,7 @@ impl FollowerProgress {
 
     /// Notes a position that lies on the leader's log.
     pub(crate) fn observe(&mut self, position: &FetchPosition) {
+        self.is_connected = true;
         let flushed = position.flushed_offset.min(position.fetch_offset);
         let known = self.ends.unwrap_or(FollowerEnds { appended: Offset(0), flushed: Offset(0) });
         self.ends = Some(FollowerEnds {
@@ -153,6 +157,7 @@ impl FollowerProgress {
 
     /// Its stream ended: whether it saw the last answer is not known.
     pub(crate) fn disconnected(&mut self) {
+        self.is_connected = false;
         self.told_high_watermark = Offset(0);
         self.unpark();
     }

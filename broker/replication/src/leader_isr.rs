@@ -1,7 +1,8 @@
 //! When the leader proposes another ISR, and what it sends.
 //!
-//! Joins: a replica that fetched in this epoch, whose counted end has reached the high watermark and the epoch's start,
-//! and that has not lagged behind the log end for longer than the limit (else it would leave again at once). Leaves: a
+//! Joins: a replica that fetched in this epoch and whose stream stands, whose counted end has reached the high watermark
+//! and the epoch's start, and that has not lagged behind the log end for longer than the limit (else it would leave again
+//! at once). Leaves: a
 //! member that has. A join goes before a leave, so that the ISR does not fall below the minimum when one replaces the
 //! other.
 
@@ -86,7 +87,8 @@ impl Leader {
         let reached = turn.log.high_watermark().max(self.epoch_start);
         let lag_time_max_ms = turn.config.replica_lag_time_max_ms;
         self.progress(id).is_some_and(|follower| {
-            follower.counted_end(self.flush_policy).is_some_and(|counted| counted >= reached)
+            follower.is_connected
+                && follower.counted_end(self.flush_policy).is_some_and(|counted| counted >= reached)
                 && follower.is_caught_up(self.flush_policy, turn.log.end(), lag_time_max_ms, turn.now)
         })
     }

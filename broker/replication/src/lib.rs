@@ -21,6 +21,12 @@ mod pending;
 mod replica;
 mod turn;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+#[cfg(test)]
+mod scenarios;
+
 pub use config::{ReplicaConfig, ReplicaState};
 pub use effect::{Effect, FetchReply, Produced};
 pub use epoch::{EpochChain, EpochEntry};
