@@ -36,6 +36,10 @@ demo: build ## a cluster, real input, four kills, and a report of what was lost 
 test: build ## all tests but the peers' benchmarks; under 30 minutes from a warm build
 	HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) --workspace
 
+.PHONY: sim
+sim: deps ## the simulation alone: SEED=n repeats one run, SEEDS=n tries new ones
+	$(CARGO) test $(PROFILE) -p holdfast-tests --test simulation -- --nocapture
+
 .PHONY: lint
 lint: deps ## formatting and clippy; changes nothing
 	$(CARGO) fmt --all --check

@@ -84,7 +84,8 @@ fn sources() -> Vec<(String, String)> {
                     folders.push(path);
                 }
             } else if name.ends_with(".rs") {
-                let relative = path.strip_prefix(&root).expect("it was found below the root").to_string_lossy().into_owned();
+                let relative =
+                    path.strip_prefix(&root).expect("it was found below the root").to_string_lossy().into_owned();
                 found.push((relative, fs::read_to_string(&path).expect("a source file is UTF-8")));
             }
         }
@@ -130,7 +131,8 @@ fn pure_cores_have_no_io_clock_or_framework() {
 fn pure_cores_depend_on_the_vocabulary_alone() {
     for manifest in ["broker/replication/Cargo.toml", "controller/metadata/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).expect("the manifest is there");
-        let dependencies = text.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+        let dependencies =
+            text.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
         for line in dependencies.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
             assert!(
@@ -146,7 +148,8 @@ fn pure_cores_depend_on_the_vocabulary_alone() {
 fn the_log_knows_no_network_and_no_async() {
     assert_none(&violations(|path, line| {
         path.starts_with("broker/log/src").then_some(())?;
-        let word = ["tokio", "tonic", "actix", "std::net", "async fn"].into_iter().find(|word| code(line).contains(word))?;
+        let word =
+            ["tokio", "tonic", "actix", "std::net", "async fn"].into_iter().find(|word| code(line).contains(word))?;
         Some(format!("`{word}` in the log"))
     }));
 }
@@ -158,13 +161,21 @@ fn each_framework_lives_in_its_place() {
             let code = code(line).trim_start();
             code.contains(&format!("{framework}::")) || code.starts_with(&format!("use {framework}"))
         })?;
-        (!places.iter().any(|place| path.starts_with(place))).then(|| format!("{framework} belongs in {}", places.join(", ")))
+        (!places.iter().any(|place| path.starts_with(place)))
+            .then(|| format!("{framework} belongs in {}", places.join(", ")))
     }));
 }
 
 #[test]
 fn only_one_place_builds_a_status() {
-    const BUILDERS: [&str; 6] = ["Status::new(", "Status::internal(", "Status::unavailable(", "Status::invalid_argument(", "Status::with_", "Status::not_found("];
+    const BUILDERS: [&str; 6] = [
+        "Status::new(",
+        "Status::internal(",
+        "Status::unavailable(",
+        "Status::invalid_argument(",
+        "Status::with_",
+        "Status::not_found(",
+    ];
     assert_none(&violations(|path, line| {
         let outside = path != "proto/src/status.rs" && !path.contains("/tests/");
         let word = BUILDERS.iter().find(|word| code(line).contains(*word))?;
@@ -188,7 +199,10 @@ fn files_stay_short_and_are_named_for_what_they_do() {
         if lines > MAX_LINES {
             all.push(format!("{path}: {lines} lines, more than {MAX_LINES}"));
         }
-        if ["utils.rs", "util.rs", "helpers.rs", "misc.rs", "common.rs"].iter().any(|name| path.ends_with(&format!("/{name}"))) {
+        if ["utils.rs", "util.rs", "helpers.rs", "misc.rs", "common.rs"]
+            .iter()
+            .any(|name| path.ends_with(&format!("/{name}")))
+        {
             all.push(format!("{path}: named for nothing"));
         }
         if !content.trim_start().starts_with("//!") && !path.contains("/examples/") {

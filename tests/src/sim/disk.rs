@@ -1,0 +1,145 @@
+//! A disk that forgets: what a simulated broker has written, and how much of it a power loss would leave.
+//!
+//! It outlives the simulated process, as a real disk does. Invariants:
+//! 1. Batches are contiguous from the log start to the log end.
+//! 2. The flushed end lies between the log start and the log end, and only a flush moves it forward.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::ids::{DirectoryId, LeaderEpoch, Offset, TopicPartition};
+use holdfast_replication::{EpochChain, LogGeneration, PlacedBatch, ProducerTable, ReplicaState};
+
+use super::batch::{BatchId, SimBatch};
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// kill -9: what was written stays in the page cache.
+    Kill,
+    /// The power fails: what was not fsynced is gone.
+    PowerLoss,
+}
+
+/// One partition's log on one disk.
+#[derive(Clone, Debug, Default)]
+pub struct SimLog {
+    log_start: u64,
+    batches: Vec<SimBatch>,
+    epochs: EpochChain,
+    flushed: u64,
+    generation: LogGeneration,
+}
+
+impl SimLog {
+    /// The next offset.
+    pub fn end(&self) -> u64 {
+        self.batches.last().map_or(self.log_start, |batch| batch.next_offset().0)
+    }
+
+    /// The durable end.
+    pub fn flushed(&self) -> u64 {
+        self.flushed
+    }
+
+    /// The batches, by offset.
+    pub fn batches(&self) -> &[SimBatch] {
+        &self.batches
+    }
+
+    /// Appends batches that have their place.
+    pub fn append(&mut self, batches: &[SimBatch]) {
+        for batch in batches {
+            let (end, base) = (self.end(), batch.placed.base_offset.0);
+            assert!(end == base, "append at {base}, but the log ends at {end}: a gap or an overlap");
+            self.note_epoch(batch.placed.leader_epoch, batch.placed.base_offset);
+            self.batches.push(batch.clone());
+        }
+    }
+
+    /// An epoch begins here.
+    pub fn note_epoch(&mut self, epoch: LeaderEpoch, start: Offset) {
+        self.epochs.assign(epoch, start);
+    }
+
+    /// An fsync that covered everything below `end` has returned. One of an older generation says nothing of what
+    /// stands there now.
+    pub fn flush(&mut self, generation: LogGeneration, end: u64) {
+        if generation == self.generation {
+            self.flushed = self.flushed.max(end.min(self.end()));
+        }
+    }
+
+    /// True if the batch stands at this offset and would survive a power loss.
+    pub fn holds_durably(&self, offset: u64, id: BatchId) -> bool {
+        let at = self.batches.partition_point(|batch| batch.placed.base_offset.0 < offset);
+        self.batches.get(at).is_some_and(|batch| batch.id == id && batch.next_offset().0 <= self.flushed)
+    }
+
+    /// Cuts everything at and above `to`, durably. What is appended next belongs to `generation`.
+    pub fn truncate(&mut self, to: u64, generation: LogGeneration) {
+        self.generation = generation;
+        self.batches.retain(|batch| batch.next_offset().0 <= to);
+        assert!(self.end() == to, "truncation to {to} cut a batch in two: the log ends at {}", self.end());
+        self.epochs.truncate_to(Offset(to));
+        self.flushed = self.flushed.min(to);
+    }
+
+    /// Drops everything and starts empty at `at`.
+    pub fn start_over(&mut self, at: u64, generation: LogGeneration) {
+        *self = Self { log_start: at, flushed: at, generation, ..Self::default() };
+    }
+
+    /// Batches from the one that holds `from`, up to `max` of them.
+    pub fn read(&self, from: u64, max: usize) -> Vec<SimBatch> {
+        self.batches.iter().filter(|batch| batch.next_offset().0 > from).take(max).cloned().collect()
+    }
+
+    /// What a process finds when it opens this log: recovery makes what is there durable.
+    pub fn recover(&mut self) -> ReplicaState {
+        self.flushed = self.end();
+        self.generation = LogGeneration::default();
+        ReplicaState {
+            log_start_offset: Offset(self.log_start),
+            log_end_offset: Offset(self.end()),
+            high_watermark: Offset(self.log_start),
+            epochs: self.epochs.clone(),
+            producers: self.producers(),
+        }
+    }
+
+    /// The producers of the batches that are there.
+    pub fn producers(&self) -> ProducerTable {
+        let mut producers = ProducerTable::default();
+        for batch in &self.batches {
+            producers.record(&PlacedBatch { ..batch.placed });
+        }
+        producers
+    }
+}
+
+/// All logs of one broker, and its disk's identity.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Id of the data folder.
+    pub directory_id: DirectoryId,
+    /// Counts the starts.
+    pub boot_counter: u64,
+    /// The logs.
+    pub logs: BTreeMap<TopicPartition, SimLog>,
+}
+
+impl Disk {
+    /// What a crash leaves. Returns how many un-fsynced records it took.
+    pub fn crash(&mut self, crash: Crash) -> u64 {
+        if crash == Crash::Kill {
+            return 0;
+        }
+        let mut lost = 0;
+        for log in self.logs.values_mut() {
+            let keep = log.flushed;
+            lost += log.end() - keep;
+            log.truncate(keep, LogGeneration::default());
+        }
+        lost
+    }
+}

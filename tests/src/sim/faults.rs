@@ -1,0 +1,76 @@
+//! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, broken connections,
+//! cut links, a broker cut off from the controllers alone, and one cut off from its peers alone.
+
+use holdfast_proto::ids::BrokerId;
+
+use super::{
+    disk::Crash,
+    message::Node,
+    world::{BROKERS, Coverage, World},
+};
+
+/// How many faults a run has.
+const FAULTS: u32 = 25;
+
+/// One run: faults at random times, then healing and the audit. Panics with the anomaly if there is one.
+pub fn run(seed: u64) -> Coverage {
+    let mut world = World::new(seed);
+    let mut cut: Vec<(Node, Node)> = Vec::new();
+    for _ in 0..FAULTS {
+        let pause_ms = world.rng().u64(20..900);
+        let now_ms = world.now_ms();
+        world.run_until(now_ms + pause_ms);
+        inject(&mut world, &mut cut);
+    }
+    world.heal_and_audit()
+}
+
+fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
+    let crash = if world.rng().bool() { Crash::Kill } else { Crash::PowerLoss };
+    let restart_after_ms = world.rng().u64(1..2_500);
+    let (one, other) = two_brokers(world);
+    match world.rng().u8(..12) {
+        // The leader, because that is where a loss would begin.
+        0..=3 => {
+            if let Some(leader) = world.some_leader() {
+                world.crash(leader, crash, restart_after_ms);
+            }
+        }
+        4 => world.crash(one, crash, restart_after_ms),
+        5 => {
+            world.crash(one, crash, restart_after_ms);
+            let restart_after_ms = world.rng().u64(1..2_500);
+            world.crash(other, crash, restart_after_ms);
+        }
+        6 => {
+            for broker in world.running() {
+                let restart_after_ms = world.rng().u64(1..2_500);
+                world.crash(broker, crash, restart_after_ms);
+            }
+        }
+        7 => world.disconnect(Node::Broker(one), Node::Broker(other), false),
+        8 => cut_off(world, cut, Node::Broker(one), Node::Broker(other)),
+        9 => cut_off(world, cut, Node::Broker(one), Node::Controller),
+        10 => {
+            for peer in (1..=BROKERS).map(BrokerId).filter(|peer| *peer != one) {
+                cut_off(world, cut, Node::Broker(one), Node::Broker(peer));
+            }
+        }
+        _ => {
+            for (a, b) in cut.drain(..) {
+                world.mend(a, b);
+            }
+        }
+    }
+}
+
+fn cut_off(world: &mut World, cut: &mut Vec<(Node, Node)>, a: Node, b: Node) {
+    world.disconnect(a, b, true);
+    cut.push((a, b));
+}
+
+fn two_brokers(world: &mut World) -> (BrokerId, BrokerId) {
+    let one = 1 + world.rng().u32(..BROKERS);
+    let other = 1 + (one - 1 + 1 + world.rng().u32(..BROKERS - 1)) % BROKERS;
+    (BrokerId(one), BrokerId(other))
+}

@@ -1,0 +1,177 @@
+//! What must hold of every history, whatever happened: the promise as checks.
+//!
+//! | check | promise | anomaly it finds |
+//! |---|---|---|
+//! | [`Oracle::acked`] | P1, P2 | two acknowledged batches at one offset; an ack that too few disks hold |
+//! | [`Oracle::readable`] | P2 | a record that changed after a consumer could read it |
+//! | [`Oracle::final_log`] | P1, P3 | lost, duplicated or reordered records at the end |
+//! | [`Oracle::leads`] | one leader per epoch | split brain |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, TopicPartition};
+
+use super::batch::{BatchId, SimBatch};
+
+/// Everything that was promised so far.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    acked: BTreeMap<TopicPartition, BTreeMap<u64, BatchId>>,
+    seen: BTreeMap<TopicPartition, Vec<(u64, BatchId)>>,
+    leaders: BTreeMap<(TopicPartition, LeaderEpoch), BrokerId>,
+    refused: BTreeSet<BatchId>,
+}
+
+impl Oracle {
+    /// Number of batches that were acknowledged.
+    pub fn acked_count(&self) -> usize {
+        self.acked.values().map(BTreeMap::len).sum()
+    }
+
+    /// A produce with acks=all was answered: `holders` replicas have it on disk at this moment.
+    pub fn acked(&mut self, tp: TopicPartition, offset: u64, id: BatchId, holders: usize, min_insync_replicas: usize) {
+        assert!(
+            holders >= min_insync_replicas,
+            "{id:?} was acknowledged at {offset} with {holders} durable copies, not {min_insync_replicas}"
+        );
+        let before = self.acked.entry(tp).or_default().insert(offset, id);
+        assert!(
+            before.is_none_or(|before| before == id),
+            "{id:?} was acknowledged at {offset}, where {before:?} was before"
+        );
+    }
+
+    /// A producer was told that this batch is not in the log and never will be.
+    pub fn refused(&mut self, id: BatchId) {
+        self.refused.insert(id);
+    }
+
+    /// A broker acts as leader in this epoch.
+    pub fn leads(&mut self, tp: TopicPartition, epoch: LeaderEpoch, broker: BrokerId) {
+        let first = *self.leaders.entry((tp, epoch)).or_insert(broker);
+        assert!(first == broker, "brokers {first} and {broker} both lead {tp} in epoch {epoch}");
+    }
+
+    /// Consumers may read `batches` below `end` from a leader: they never change again.
+    pub fn readable(&mut self, tp: TopicPartition, batches: &[SimBatch], end: u64) {
+        let seen = self.seen.entry(tp).or_default();
+        let below = batches.iter().filter(|batch| batch.next_offset().0 <= end);
+        for (index, batch) in below.enumerate() {
+            let now = (batch.placed.base_offset.0, batch.id);
+            match seen.get(index) {
+                Some(before) => {
+                    assert!(*before == now, "a consumer read {before:?} of {tp}, and now {now:?} stands there")
+                }
+                None => seen.push(now),
+            }
+        }
+    }
+
+    /// The log that every replica holds once all faults have ended.
+    pub fn final_log(&self, tp: TopicPartition, batches: &[SimBatch]) {
+        let log: BTreeMap<u64, BatchId> = batches.iter().map(|batch| (batch.placed.base_offset.0, batch.id)).collect();
+        for (offset, id) in self.acked.get(&tp).into_iter().flatten() {
+            assert!(
+                log.get(offset) == Some(id),
+                "LOST: {id:?} was acknowledged at {offset} of {tp}; there stands {:?}",
+                log.get(offset)
+            );
+        }
+        for (offset, id) in self.seen.get(&tp).into_iter().flatten() {
+            assert!(
+                log.get(offset) == Some(id),
+                "a consumer read {id:?} at {offset} of {tp}; there stands {:?}",
+                log.get(offset)
+            );
+        }
+        let mut once = BTreeSet::new();
+        let mut last: BTreeMap<u32, u32> = BTreeMap::new();
+        for (offset, id) in &log {
+            assert!(once.insert(id), "DUPLICATED: {id:?} stands at {offset} of {tp} and before");
+            assert!(
+                !self.refused.contains(id),
+                "{id:?} stands at {offset} of {tp}, but its producer was told that it does not"
+            );
+            if let Some(before) = last.insert(id.producer, id.counter) {
+                assert!(before < id.counter, "REORDERED: {id:?} stands at {offset} of {tp} after #{before}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId};
+    use holdfast_replication::{BatchInfo, PlacedBatch};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn tp() -> TopicPartition {
+        TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) }
+    }
+
+    fn batch(offset: u64, producer: u32, counter: u32) -> SimBatch {
+        let info = BatchInfo {
+            record_count: 1,
+            size_bytes: 100,
+            producer_id: ProducerId(i64::from(producer)),
+            producer_epoch: ProducerEpoch(0),
+            base_sequence: Sequence(0),
+        };
+        SimBatch {
+            id: BatchId { producer, counter },
+            placed: PlacedBatch { base_offset: Offset(offset), leader_epoch: LeaderEpoch(1), info },
+        }
+    }
+
+    #[test]
+    fn a_whole_history_passes() {
+        let mut oracle = Oracle::default();
+        oracle.acked(tp(), 0, BatchId { producer: 1, counter: 0 }, 2, 2);
+        oracle.readable(tp(), &[batch(0, 1, 0), batch(1, 1, 1)], 1);
+        oracle.final_log(tp(), &[batch(0, 1, 0), batch(1, 1, 1)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "LOST")]
+    fn a_lost_batch_is_found() {
+        let mut oracle = Oracle::default();
+        oracle.acked(tp(), 1, BatchId { producer: 1, counter: 1 }, 2, 2);
+        oracle.final_log(tp(), &[batch(0, 1, 0)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "DUPLICATED")]
+    fn a_duplicate_is_found() {
+        Oracle::default().final_log(tp(), &[batch(0, 1, 0), batch(1, 1, 0)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "REORDERED")]
+    fn a_reordering_is_found() {
+        Oracle::default().final_log(tp(), &[batch(0, 1, 1), batch(1, 1, 0)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "durable copies")]
+    fn an_early_ack_is_found() {
+        Oracle::default().acked(tp(), 0, BatchId { producer: 1, counter: 0 }, 1, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "both lead")]
+    fn a_split_brain_is_found() {
+        let mut oracle = Oracle::default();
+        oracle.leads(tp(), LeaderEpoch(3), BrokerId(1));
+        oracle.leads(tp(), LeaderEpoch(3), BrokerId(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "a consumer read")]
+    fn a_changed_record_is_found() {
+        let mut oracle = Oracle::default();
+        oracle.readable(tp(), &[batch(0, 1, 0)], 1);
+        oracle.readable(tp(), &[batch(0, 2, 0)], 1);
+    }
+}
