@@ -49,7 +49,10 @@ pub enum Response {
     /// To [`crate::Command::AlterPartition`].
     PartitionsAltered {
         /// One result a change, in their order. A state is told only for a change that was accepted: a leader has to
-        /// learn anything else from the stream of records, together with the settings that belong to it.
+        /// learn anything else from the stream of records, together with the settings that belong to it. Two refusals
+        /// do not mean that the proposed ISR is not in force, so that the proposer has to go on counting it until it
+        /// learns more: NEW_LEADER_ELECTED (accepted, and the leadership moved with it) and INVALID_UPDATE_VERSION
+        /// (an earlier copy of the proposal may have been accepted).
         results: Vec<Result<PartitionState, Rejection>>,
     },
     /// To [`crate::Command::ElectLeaders`].

@@ -41,8 +41,8 @@ fn event() -> impl Strategy<Value = Event> {
 #[test]
 fn whoever_may_be_elected_holds_every_acknowledged_record() {
     let total = RefCell::new(Coverage::default());
-    let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&prop::collection::vec(event(), 300..800), |events| {
+    let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&prop::collection::vec(event(), 1..900), |events| {
         let mut model = Model::new();
         for event in &events {
             model.step(event);
@@ -69,5 +69,5 @@ fn whoever_may_be_elected_holds_every_acknowledged_record() {
         seen.untrusted_disks,
         seen.truncated,
     ];
-    assert!(least.iter().all(|count| *count > 50), "the runs met too little: {seen:?}");
+    assert!(least.iter().all(|count| *count > 20), "the runs met too little: {seen:?}");
 }

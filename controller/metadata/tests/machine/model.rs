@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_metadata::{AlterPartition, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, Response};
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition},
+};
 
 use crate::cluster::{Cluster, b};
 
@@ -112,7 +115,7 @@ pub(crate) struct Model {
     next_value: u64,
     next_disk: u128,
     proposals: Vec<AlterPartition>,
-    answers: Vec<(AlterPartition, Option<PartitionState>)>,
+    answers: Vec<(AlterPartition, Result<PartitionState, ErrorCode>)>,
     pub(crate) coverage: Coverage,
 }
 
@@ -317,20 +320,20 @@ impl Model {
             return;
         }
         let proposal = self.proposals.remove(n % self.proposals.len());
-        let state = match self.run(&Command::AlterPartition(proposal.clone())) {
-            Some(Response::PartitionsAltered { mut results }) => results.remove(0).ok(),
-            _ => None,
+        let result = match self.run(&Command::AlterPartition(proposal.clone())) {
+            Some(Response::PartitionsAltered { mut results }) => results.remove(0).map_err(|rejection| rejection.code),
+            _ => Err(ErrorCode::StaleBrokerEpoch),
         };
-        self.coverage.accepted_proposals += usize::from(state.is_some());
-        self.coverage.refused_proposals += usize::from(state.is_none());
-        self.answers.push((proposal, state));
+        self.coverage.accepted_proposals += usize::from(result.is_ok());
+        self.coverage.refused_proposals += usize::from(result.is_err());
+        self.answers.push((proposal, result));
     }
 
     fn answer(&mut self, n: usize, lost: bool) {
         if self.answers.is_empty() {
             return;
         }
-        let (proposal, state) = self.answers.remove(n % self.answers.len());
+        let (proposal, result) = self.answers.remove(n % self.answers.len());
         let change = &proposal.changes[0];
         let node = self.node(proposal.broker_id.0);
         let Some(leading) = &mut node.leading else { return };
@@ -341,9 +344,14 @@ impl Model {
         {
             return;
         }
-        leading.proposed.clear();
-        if let Some(state) = state {
-            leading.state = state;
+        match result {
+            Ok(state) => {
+                leading.proposed.clear();
+                leading.state = state;
+            }
+            // It was done, by another leader's election: the proposed members count until this is learnt.
+            Err(ErrorCode::NewLeaderElected) => (),
+            Err(_) => leading.proposed.clear(),
         }
     }
 
