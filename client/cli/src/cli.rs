@@ -11,8 +11,17 @@ use crate::output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), disable_help_subcommand = true, max_term_width = 110)]
 pub struct Cli {
-    /// How to print results.
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    /// How to print results: table or json.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Common options"
+    )]
     output: Output,
     #[command(subcommand)]
     command: Command,
@@ -48,7 +57,7 @@ enum Command {
 
 const EXAMPLES: &str = "\
 First steps:
-  holdfast dev up                                       a cluster of three brokers on this machine
+  holdfast dev up                             a cluster on this machine
   holdfast topic create orders --partitions 6
   echo 'alice:2 apples' | holdfast produce orders -K:
   holdfast consume orders --format '%p %o %k %s\\n'

@@ -11,8 +11,16 @@ use crate::exit::{Code, Failure, Result, code_of};
 /// Where the cluster is.
 #[derive(Clone, Debug, Args)]
 pub struct Connect {
-    /// Brokers to ask first, as host:port,host:port. Without it: the cluster of `holdfast dev`, if there is one.
-    #[arg(short, long, global = true, value_name = "LIST", env = "HOLDFAST_BOOTSTRAP", value_delimiter = ',')]
+    /// Brokers to ask first, as host:port,host:port [default: the cluster of `holdfast dev`].
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "LIST",
+        env = "HOLDFAST_BOOTSTRAP",
+        value_delimiter = ',',
+        help_heading = "Common options"
+    )]
     bootstrap: Vec<String>,
 }
 

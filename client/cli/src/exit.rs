@@ -33,7 +33,10 @@ Exit codes:
   1  failed, nothing is in doubt
   2  wrong usage
   3  loss or corruption found
-  4  timed out or in doubt: it may have happened";
+  4  timed out or in doubt: it may have happened
+  130, 143  interrupted by Ctrl-C, ended by SIGTERM
+
+HOLDFAST_LOG=debug shows what the client does.";
 
 /// Why a command ended without doing what it was asked for.
 #[derive(Debug)]

@@ -149,14 +149,19 @@ impl Format {
     }
 }
 
+fn base16(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// Writes one record as a line of JSON. Bytes that are no UTF-8 stand as `{"base16": "…"}`.
 pub fn write_json(out: &mut impl Write, view: &View<'_>) -> io::Result<()> {
     let text = |bytes: Option<&[u8]>| match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
         None => serde_json::Value::Null,
         Some((_, Ok(text))) => text.into(),
         Some((bytes, Err(_))) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            serde_json::json!({ "base16": digits })
+            serde_json::json!({ "base16": base16(bytes) })
         }
     };
     let headers: Vec<_> =

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use holdfast_cli::dev::process::ProcessState;
+use holdfast_cli::dev::process::ProcessState::{self, Ended, Running, Stopped};
 use holdfast_cli::dev::{ClusterSpec, Error, Lifetime, NodeName, ProcessCluster, Programs};
 
 /// Lives until it is told to end.
@@ -54,7 +54,6 @@ fn states(cluster: &mut ProcessCluster) -> Vec<ProcessState> {
 async fn nodes_are_started_stopped_killed_and_started_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut cluster = ProcessCluster::create(&spec(dir.path(), programs(dir.path(), SLEEPER, SLEEPER))).unwrap();
-    use ProcessState::{Ended, Running, Stopped};
     assert_eq!(states(&mut cluster), [Ended, Ended, Ended]);
     cluster.start_all().unwrap();
     assert_eq!(states(&mut cluster), [Running, Running, Running]);
@@ -90,7 +89,7 @@ async fn a_program_that_dies_at_its_start_is_told_with_the_end_of_its_log() {
     assert!(matches!(error, Error::NodeEnded { .. }), "{error}");
     assert!(error.to_string().contains("the disk is on fire"), "{error}");
     let mut cluster = ProcessCluster::open(&spec.dir, spec.programs.clone()).unwrap();
-    assert_eq!(states(&mut cluster), [ProcessState::Ended; 3], "what had started was ended");
+    assert_eq!(states(&mut cluster), [Ended; 3], "what had started was ended");
 }
 
 #[tokio::test]

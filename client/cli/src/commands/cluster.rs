@@ -35,10 +35,11 @@ pub async fn run(args: ClusterArgs, output: Output) -> Result {
     match args.command {
         ClusterCommand::Status => {
             let view = args.connect.client().await?.admin().describe_cluster().await?;
-            Ok(match output {
+            match output {
                 Output::Json => print_json(&as_json(&view))?,
                 Output::Table => say(as_text(&view))?,
-            })
+            }
+            Ok(())
         }
     }
 }

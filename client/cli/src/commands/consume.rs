@@ -22,14 +22,14 @@ const LOOK_UP: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
-Format tokens, as kcat's:
+Format, with kcat's tokens:
   %t topic   %p partition   %o offset   %T time, ms since 1970   %h headers
   %k key     %K its size    %s value    %S its size (-1: none)   %% a percent sign
-  \\n \\t \\r \\0 \\\\ \\xNN
+  and \\n \\t \\r \\0 \\\\ \\xNN
 
-Where to start (-s, --offset):
-  beginning (default), end, 42 (this offset), -10 (the last ten of each partition),
-  @2026-01-31T12:00:00Z, @1767225600000 (ms since 1970), @-15m (a quarter of an hour ago)
+Where to start:
+  beginning (default)   end            42 (this offset)   -10 (last ten of each partition)
+  @2026-01-31T12:00:00Z @1767225600000 (ms since 1970)    @-15m (a quarter of an hour ago)
 
 Examples:
   holdfast consume orders                             from the beginning to the end, then stop
@@ -270,7 +270,7 @@ mod tests {
         check("-10", Start::Last(10));
         check("@1767225600000", Start::Time(1_767_225_600_000));
         check("@2026-01-01T00:00:00Z", Start::Time(1_767_225_600_000));
-        check("@-15m", Start::Ago(Duration::from_secs(900)));
+        check("@-15m", Start::Ago(Duration::from_mins(15)));
         for wrong in ["", "@", "@-", "@-5y", "--5", "4.2", "@yesterday", "middle"] {
             assert!(Flags::try_parse_from(["consume", "orders", "-s", wrong]).is_err(), "{wrong}");
         }

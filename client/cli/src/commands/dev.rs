@@ -17,12 +17,13 @@ const GRACE: Duration = Duration::from_secs(15);
 
 const UP_EXAMPLES: &str = "\
 Examples:
-  holdfast dev up                          three controllers, three brokers; clients at 127.0.0.1:9201
+  holdfast dev up                          3 controllers, 3 brokers; clients at 127.0.0.1:9201
   holdfast dev up -n 5 --base-port 0       five brokers, on free ports
   holdfast dev up --foreground             stay, and end everything at Ctrl-C
-  holdfast dev up --set log_level=debug    a setting of every node; --broker-set and --controller-set for one kind
+  holdfast dev up --set log_level=debug    a setting of every node
 
-A folder keeps its cluster: `dev down` then `dev up` goes on with the same data, `dev down --wipe` removes it.";
+A folder keeps its cluster: after `dev down`, `dev up` goes on with the same data;
+`dev down --wipe` removes it.";
 
 const KILL_EXAMPLES: &str = "\
 Examples:
@@ -35,7 +36,14 @@ Examples:
 #[derive(Debug, Args)]
 pub struct DevArgs {
     /// Folder of the cluster.
-    #[arg(long, global = true, value_name = "DIR", env = "HOLDFAST_DEV_DIR", default_value_os_t = default_dir())]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "HOLDFAST_DEV_DIR",
+        default_value_os_t = default_dir(),
+        help_heading = "Common options"
+    )]
     data_dir: PathBuf,
     #[command(subcommand)]
     command: DevCommand,
@@ -84,8 +92,7 @@ struct UpArgs {
     /// Number of controllers [default: 3, or as the folder has it].
     #[arg(long, value_name = "N")]
     controllers: Option<u32>,
-    /// Broker n serves clients at this port plus n, peers 100 higher; controllers 200 higher. 0: free ports
-    /// [default: 9200, or as the folder has it].
+    /// Broker n serves clients at this port plus n, 0 picks free ports [default: 9200, or as the folder has it].
     #[arg(long, value_name = "PORT")]
     base_port: Option<u16>,
     /// Stay, and end everything at Ctrl-C or SIGTERM.
@@ -143,7 +150,7 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             for node in args.nodes {
                 cluster.start(node)?;
-                cluster.wait_node(node, Duration::from_secs(60)).await?;
+                cluster.wait_node(node, Duration::from_mins(1)).await?;
                 say(format!("{node} started"))?;
             }
             Ok(())
@@ -152,7 +159,7 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             for node in args.nodes {
                 cluster.restart(node, GRACE).await?;
-                cluster.wait_node(node, Duration::from_secs(60)).await?;
+                cluster.wait_node(node, Duration::from_mins(1)).await?;
                 say(format!("{node} restarted"))?;
             }
             Ok(())

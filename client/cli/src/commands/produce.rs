@@ -28,13 +28,13 @@ const WAITING_MAX: usize = 1 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
-  echo 'alice:2 apples' | holdfast produce orders -K:       key and value, separated by a colon
-  holdfast produce logs /var/log/syslog -z zstd             a file, one record a line
-  holdfast produce orders -k alice -H trace=7 < order.json -D ''   all of the input as one record
+  echo 'alice:2 apples' | holdfast produce orders -K:    key and value, at the first colon
+  holdfast produce logs /var/log/syslog -z zstd          a file, one record a line
+  holdfast produce orders -k alice -D '' < order.json    all of the input as one record
   seq 1000000 | holdfast produce numbers -p 0 -o json
 
-Ends when everything is acknowledged: exit code 0 if all records were delivered, 1 if some were refused, 4 if it is not
-known of some (they may be there).";
+Ends when everything is acknowledged. Exit code 0: all records were delivered;
+1: some were refused; 4: some are in doubt, they may be in the log.";
 
 /// Arguments of `holdfast produce`.
 #[derive(Debug, Args)]
@@ -66,8 +66,8 @@ pub struct ProduceArgs {
     /// An empty value is sent as none: a tombstone.
     #[arg(short = 'Z', long)]
     tombstones: bool,
-    /// When a record counts as delivered.
-    #[arg(long, value_enum, default_value_t)]
+    /// When a record counts as delivered: none, leader, all.
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     acks: AcksFlag,
     /// Compression: none, gzip, snappy, lz4, zstd.
     #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]

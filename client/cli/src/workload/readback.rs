@@ -13,7 +13,7 @@ use crate::output::grouped;
 use crate::progress::Progress;
 
 /// How long nothing may come while something must.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 /// How long one batch is awaited before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -51,8 +51,9 @@ pub(super) async fn run(connect: &Connect, args: ConsumeArgs, output: Output) ->
         }
     }
     let Some(fastest) = fastest else { return Ok(()) };
-    Ok(match output {
+    match output {
         Output::Json => print_json(&fastest.json())?,
         Output::Table => say(fastest.text())?,
-    })
+    }
+    Ok(())
 }

@@ -29,9 +29,9 @@ use crate::workload::readback;
 use crate::workload::tracker::Tracker;
 
 /// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(180);
+const DELIVERY_TIMEOUT: Duration = Duration::from_mins(3);
 
 #[derive(Debug, Args)]
 pub(super) struct FailoverArgs {
@@ -53,7 +53,7 @@ pub(super) struct FailoverArgs {
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     settle_ms: u64,
     /// Start a cluster of three brokers and three controllers for this, and end it afterwards.
-    #[arg(long, conflicts_with = "data_dir")]
+    #[arg(long)]
     own: bool,
     /// Folder of the cluster of `holdfast dev` whose nodes are killed.
     #[arg(long, value_name = "DIR", env = "HOLDFAST_DEV_DIR", default_value_os_t = default_dir(), hide_default_value = true)]
@@ -101,6 +101,7 @@ pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
 async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output) -> Result {
     let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
     let topic = BenchTopic::prepare(&client, &args.topic, "failover").await?;
+    topic.check_empty(&client).await?;
     let producer = Producer::builder(client.clone()).delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT);
     let producer = producer.build().await?;
     let watch = Arc::new(Watch::default());

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use holdfast_client::Client;
 use holdfast_client::admin::NewTopic;
+use holdfast_client::offsets::{OffsetQuery, OffsetSpec};
 use holdfast_client::producer::{Acks, Producer, ProducerBuilder};
 use holdfast_proto::batch::Compression;
+use holdfast_proto::ids::PartitionIndex;
 
 use crate::commands::produce::{AcksFlag, parse_compression};
 use crate::dev::Setting;
@@ -39,8 +41,8 @@ pub(super) struct ProducerFlags {
     /// Size of a record's value, bytes.
     #[arg(short, long, value_name = "BYTES", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=900_000))]
     pub(super) size: u32,
-    /// When a record counts as delivered.
-    #[arg(long, value_enum, default_value_t)]
+    /// When a record counts as delivered: none, leader, all.
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) acks: AcksFlag,
     /// Compression: none, gzip, snappy, lz4, zstd. The values are random, so it finds little.
     #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
@@ -93,6 +95,22 @@ impl BenchTopic {
         }
         admin.create_topic(topic).await?;
         Ok(Self { name, partition_count: flags.partitions, delete: !flags.keep })
+    }
+
+    /// Fails if the topic holds records: an audit would take them for phantoms.
+    pub(super) async fn check_empty(&self, client: &Client) -> Result {
+        let query = |partition| OffsetQuery {
+            topic: self.name.clone(),
+            partition: PartitionIndex(partition),
+            spec: OffsetSpec::Latest,
+        };
+        let queries: Vec<_> = (0..self.partition_count).map(query).collect();
+        let ends = client.admin().list_offsets(&queries).await?;
+        if ends.iter().any(|end| end.offset.unwrap_or_default().0 > 0) {
+            let message = format!("{} holds records already; name an empty topic, or none", self.name);
+            return Err(Failure::usage(message));
+        }
+        Ok(())
     }
 
     /// Deletes the topic, if it is the bench's own.

@@ -12,7 +12,7 @@ use crate::dev::{self, ProcessCluster};
 use std::time::Duration;
 
 /// How long a take-over or a recovery may take before the demo gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The demo's faults, in order, with the share of the input at which each is due.
 pub fn schedule(leader_kills: u32, controller_kills: u32, partition_count: u32) -> Vec<(f64, Target)> {

@@ -18,7 +18,7 @@ use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
 use crate::workload::tracker::Tracker;
 
 /// How long a record may be on its way. Far beyond any fail-over.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(180);
+const DELIVERY_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// How many records are sent between two looks at progress and schedule.
 const STRIDE: u64 = 256;

@@ -24,7 +24,7 @@ use crate::workload::readback;
 /// Name of the demo's topic.
 const TOPIC: &str = "demo";
 /// How long the cluster may take to start.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 /// How often a record's bytes may stand on the disks, roughly: three replicas, keys as long as the lines.
 const DISK_FACTOR: u64 = 10;
 
