@@ -22,7 +22,7 @@
 //! slow.
 
 use holdfast_proto::{
-    error::ErrorCode,
+    error::{ErrorCode, Outcome},
     ids::{BrokerId, Millis, PartitionEpoch},
 };
 
@@ -139,9 +139,9 @@ impl Isr {
     }
 
     /// Gives a change up that was certainly not committed.
-    pub(crate) fn revert(&mut self, quiet_until: Millis) {
+    pub(crate) fn revert(&mut self, quiet_until: Option<Millis>) {
         self.state = IsrState::Committed;
-        self.quiet_until = Some(quiet_until);
+        self.quiet_until = quiet_until;
     }
 
     pub(crate) fn proposal_mut(&mut self) -> Option<&mut Proposal> {
@@ -197,7 +197,7 @@ impl Isr {
                     proposal.stage = Stage::RetryAt(again);
                 }
             }
-            Reaction::Revert => self.revert(now.plus(fast_ms)),
+            Reaction::Revert => self.revert(Some(now.plus(fast_ms))),
         }
     }
 
@@ -207,7 +207,6 @@ impl Isr {
 }
 
 fn reaction_to(code: ErrorCode) -> Reaction {
-    use holdfast_proto::error::Outcome;
     match code {
         ErrorCode::FencedLeaderEpoch
         | ErrorCode::UnknownLeaderEpoch
@@ -215,6 +214,8 @@ fn reaction_to(code: ErrorCode) -> Reaction {
         | ErrorCode::NotLeaderOrFollower
         | ErrorCode::NewLeaderElected => Reaction::AwaitMetadata,
         ErrorCode::IneligibleReplica => Reaction::Revert,
+        // A controller that lost its place after it had passed the change on may answer like that, too.
+        ErrorCode::NotController => Reaction::InDoubt,
         _ if code.outcome() == Outcome::Unknown => Reaction::InDoubt,
         _ if code.is_retriable() => Reaction::TryAgain,
         _ => Reaction::Revert,

@@ -62,12 +62,14 @@ fn a_stale_proposal_waits_for_metadata() {
 }
 
 #[test]
-fn a_controller_that_is_not_active_leaves_no_doubt() {
-    let mut isr = expanding();
-    answer(&mut isr, ErrorCode::NotController);
-    assert_eq!(stage(&mut isr), Some(Stage::RetryAt(Millis(15))));
-    answer(&mut isr, ErrorCode::IneligibleReplica);
-    assert_eq!(isr.state(), &IsrState::Committed);
+fn an_overloaded_controller_leaves_no_doubt_and_one_that_lost_its_place_does() {
+    for (code, joiner_stays) in [(ErrorCode::Overloaded, false), (ErrorCode::NotController, true)] {
+        let mut isr = expanding();
+        answer(&mut isr, code);
+        assert_eq!(stage(&mut isr), Some(Stage::RetryAt(Millis(15))));
+        answer(&mut isr, ErrorCode::IneligibleReplica);
+        assert_eq!(maximal(&isr).contains(&3), joiner_stays, "{code}");
+    }
 }
 
 #[test]

@@ -15,21 +15,32 @@ use crate::{
     turn::Turn,
 };
 
+/// Where the pending proposal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    /// There is none.
+    Nothing,
+    /// Its answer or its time has to come first.
+    Waits,
+    /// It has to be sent again.
+    IsDue,
+}
+
 impl Leader {
     /// Proposes what is due: a first proposal, or one more attempt.
     pub(crate) fn propose_isr(&mut self, turn: &mut Turn<'_>) {
         let deadline = turn.now.plus(turn.config.isr_proposal_timeout_ms);
-        if self.isr.proposal_mut().is_some() {
-            if !self.retry_is_due(turn) {
-                return;
+        match self.look_at_pending(turn) {
+            Pending::Waits => return,
+            Pending::IsDue => {}
+            Pending::Nothing => {
+                if !self.isr.may_propose(turn.now) {
+                    return;
+                }
+                let proposal = Proposal { stage: Stage::InFlight { deadline }, in_doubt: false };
+                let Some(change) = self.wanted_change(turn, proposal) else { return };
+                self.isr.begin(change);
             }
-        } else {
-            if !self.isr.may_propose(turn.now) {
-                return;
-            }
-            let proposal = Proposal { stage: Stage::InFlight { deadline }, in_doubt: false };
-            let Some(change) = self.wanted_change(turn, proposal) else { return };
-            self.isr.begin(change);
         }
         if let Some(proposal) = self.isr.proposal_mut() {
             proposal.stage = Stage::InFlight { deadline };
@@ -37,33 +48,30 @@ impl Leader {
         }
     }
 
-    /// True if the pending proposal has to be sent again now. One that has lost its reason is given up if that is safe.
-    fn retry_is_due(&mut self, turn: &Turn<'_>) -> bool {
-        let now = turn.now;
-        let Some(proposal) = self.isr.proposal_mut() else { return false };
+    /// Looks whether the pending proposal has to be sent again. One that has lost its reason is given up if that is safe.
+    fn look_at_pending(&mut self, turn: &Turn<'_>) -> Pending {
+        let Some(proposal) = self.isr.proposal_mut() else { return Pending::Nothing };
         match proposal.stage {
-            Stage::InFlight { deadline } if now >= deadline => proposal.in_doubt = true,
-            Stage::RetryAt(at) if now >= at => {}
-            Stage::InFlight { .. } | Stage::RetryAt(_) => return false,
+            Stage::InFlight { deadline } if turn.now >= deadline => proposal.in_doubt = true,
+            Stage::RetryAt(at) if turn.now >= at => {}
+            Stage::InFlight { .. } | Stage::RetryAt(_) => return Pending::Waits,
         }
         let in_doubt = proposal.in_doubt;
-        let has_reason = match self.isr.state() {
-            IsrState::Committed => false,
-            IsrState::PendingExpand { joiner, .. } => self.may_join(turn, *joiner),
-            IsrState::PendingShrink { leaving, .. } => leaving.iter().all(|member| self.must_leave(turn, *member)),
-        };
-        if has_reason {
-            return true;
-        }
         match self.isr.state() {
-            // The joiner restarted, say. Whatever was sent for its earlier life may still be committed.
+            IsrState::Committed => Pending::Nothing,
+            IsrState::PendingExpand { joiner, .. } if self.may_join(turn, *joiner) => Pending::IsDue,
             IsrState::PendingExpand { .. } if in_doubt => {
+                // The joiner restarted, say. Whatever was sent for its earlier life may still be committed.
                 self.isr.withdraw();
-                true
+                Pending::IsDue
             }
-            _ => {
-                self.isr.revert(now);
-                false
+            IsrState::PendingShrink { leaving, .. } if leaving.iter().all(|member| self.must_leave(turn, *member)) => {
+                Pending::IsDue
+            }
+            IsrState::PendingExpand { .. } | IsrState::PendingShrink { .. } => {
+                // A shrink in doubt may still be committed: the ISR is then smaller than we think, which is safe.
+                self.isr.revert(None);
+                Pending::Nothing
             }
         }
     }

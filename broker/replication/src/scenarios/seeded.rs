@@ -3,7 +3,7 @@
 //! `HOLDFAST_SEED=n` runs one seed and prints every step; `HOLDFAST_SEEDS=n` runs so many.
 
 use holdfast_proto::{
-    error::ErrorCode,
+    error::{ErrorCode, Outcome},
     ids::{BrokerId, Offset, ProducerEpoch, ProducerId, Sequence},
 };
 
@@ -23,8 +23,12 @@ const NODES: u32 = 3;
 const WINDOW: usize = 5;
 
 /// An idempotent producer: up to five batches in flight, sent again until they are acknowledged, in order.
+///
+/// If the partition has forgotten it (a replica that copied everything after retention had taken its batches), it goes on
+/// under a new epoch with what it never sent; what may be in the log is left in doubt.
 struct Client {
     id: ProducerId,
+    epoch: i16,
     next_sequence: i32,
     window: Vec<InFlight>,
     next_value: u64,
@@ -35,22 +39,26 @@ struct InFlight {
     batch: BatchInfo,
     value: u64,
     token: Option<u64>,
+    in_doubt: bool,
 }
 
 impl Client {
     fn new(id: i64) -> Self {
         let next_value = id as u64 * 1_000_000;
-        Self { id: ProducerId(id), next_sequence: 0, window: Vec::new(), next_value, acknowledged: 0 }
+        Self { id: ProducerId(id), epoch: 0, next_sequence: 0, window: Vec::new(), next_value, acknowledged: 0 }
     }
 
     /// Takes answers in; sends again what failed, and something new if there is room.
     fn act(&mut self, cluster: &mut Cluster, node: u32, record_count: u32) {
-        for flight in &mut self.window {
+        let mut is_forgotten = false;
+        for (index, flight) in self.window.iter_mut().enumerate() {
             match flight.token.and_then(|token| cluster.results.get(&token)) {
                 Some(Ok(_)) => flight.value = 0,
                 Some(Err(code)) => {
                     assert_ne!(*code, ErrorCode::InvalidProducerEpoch, "its epoch is the only one");
                     assert_ne!(*code, ErrorCode::DuplicateSequenceNumber, "five are remembered, five are in flight");
+                    is_forgotten |= index == 0 && *code == ErrorCode::UnknownProducerId;
+                    flight.in_doubt |= code.outcome() == Outcome::Unknown;
                     flight.token = None;
                 }
                 None => {}
@@ -59,6 +67,9 @@ impl Client {
         let before = self.window.len();
         self.window.retain(|flight| flight.value != 0);
         self.acknowledged += (before - self.window.len()) as u64;
+        if is_forgotten && self.window.iter().all(|flight| flight.token.is_none()) {
+            self.start_epoch();
+        }
         // Only the oldest five of the sequence may be in flight at once, also when later ones were answered first.
         let first = self.window.first().map_or(self.next_sequence, |flight| flight.batch.base_sequence.0);
         let batches_since = (self.next_value % 1_000_000) as usize - self.first_value_index();
@@ -66,15 +77,26 @@ impl Client {
             self.next_value += 1;
             let batch = BatchInfo {
                 producer_id: self.id,
-                producer_epoch: ProducerEpoch(0),
+                producer_epoch: ProducerEpoch(self.epoch),
                 base_sequence: Sequence(self.next_sequence),
                 ..plain_batch(record_count)
             };
             self.next_sequence += record_count as i32;
-            self.window.push(InFlight { batch, value: self.next_value, token: None });
+            self.window.push(InFlight { batch, value: self.next_value, token: None, in_doubt: false });
         }
         for flight in self.window.iter_mut().filter(|flight| flight.token.is_none()) {
             flight.token = Some(cluster.produce(node, flight.value, Acks::All, flight.batch, None));
+        }
+    }
+
+    fn start_epoch(&mut self) {
+        self.epoch += 1;
+        self.next_sequence = 0;
+        self.window.retain(|flight| !flight.in_doubt);
+        for flight in &mut self.window {
+            flight.batch.producer_epoch = ProducerEpoch(self.epoch);
+            flight.batch.base_sequence = Sequence(self.next_sequence);
+            self.next_sequence += flight.batch.record_count as i32;
         }
     }
 
@@ -211,7 +233,21 @@ impl Run {
         }
         for client in &mut self.clients {
             client.act(&mut self.cluster, leader, 1);
-            assert!(client.acknowledged >= 10, "the producer is acknowledged again: {}", client.acknowledged);
+            let answers: Vec<_> = client
+                .window
+                .iter()
+                .map(|flight| {
+                    (
+                        flight.batch.base_sequence,
+                        flight.token.and_then(|token| self.cluster.results.get(&token).copied()),
+                    )
+                })
+                .collect();
+            assert!(
+                client.acknowledged >= 10,
+                "the producer is acknowledged again: {} {answers:?}",
+                client.acknowledged
+            );
         }
         self.cluster.run(1_000);
         self.cluster.audit();

@@ -40,6 +40,7 @@ pub struct ToyNode {
 
 #[derive(Clone, Copy, Debug)]
 struct Sent {
+    node: u32,
     value: u64,
     acks: Acks,
     info: BatchInfo,
@@ -131,7 +132,7 @@ impl Cluster {
     pub fn produce(&mut self, id: u32, value: u64, acks: Acks, info: BatchInfo, epoch: Option<LeaderEpoch>) -> u64 {
         let token = self.next_token;
         self.next_token += 1;
-        self.sent.insert(token, Sent { value, acks, info });
+        self.sent.insert(token, Sent { node: id, value, acks, info });
         let batch = info;
         let produce =
             Event::Produce { token: ProduceToken(token), acks, leader_epoch: epoch, batch, timeout_ms: 30_000 };
@@ -227,6 +228,10 @@ impl Cluster {
         match crash {
             Crash::Process => node.log.lose_process(),
             Crash::Power { kept } => node.log.lose_power(kept),
+        }
+        // Clients see their connections break.
+        for (token, _) in self.sent.iter().filter(|(_, sent)| sent.node == id) {
+            self.results.entry(*token).or_insert(Err(ErrorCode::OutcomeUnknown));
         }
         for other in self.nodes.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
             self.break_stream(id, other);
@@ -421,7 +426,8 @@ impl Cluster {
         assert_eq!(before, None, "token {token:?} is answered twice");
         let Sent { value, acks, .. } = self.sent[&token.0];
         let Ok(produced) = result else { return };
-        if acks == Acks::All {
+        // Of a duplicate the records may since have gone by retention.
+        if acks == Acks::All && produced.base_offset >= self.nodes[&id].log.start() {
             let logs: Vec<&ToyLog> = self.nodes.values().map(|node| &node.log).collect();
             let batch =
                 *self.nodes[&id].log.written_at(produced.base_offset).expect("the leader has what it acknowledges");

@@ -39,6 +39,8 @@ struct Content {
     start: Offset,
     batches: Vec<ToyBatch>,
     epochs: EpochChain,
+    /// Producers of what retention took: their state outlives it, as in snapshot files.
+    gone: ProducerTable,
 }
 
 impl Content {
@@ -66,7 +68,7 @@ impl Content {
     }
 
     fn producers(&self) -> ProducerTable {
-        let mut producers = ProducerTable::new();
+        let mut producers = self.gone.clone();
         self.batches.iter().for_each(|batch| producers.record(&batch.placed));
         producers
     }
@@ -113,6 +115,11 @@ impl ToyLog {
         let start = self.written.batches.iter().map(|batch| batch.placed.base_offset).filter(|base| *base <= to).max();
         let start = start.unwrap_or(self.written.start).max(self.written.start);
         for content in [&mut self.written, &mut self.durable] {
+            content
+                .batches
+                .iter()
+                .filter(|batch| batch.placed.base_offset < start)
+                .for_each(|batch| content.gone.record(&batch.placed));
             content.batches.retain(|batch| batch.placed.base_offset >= start);
             content.start = start;
             content.epochs.truncate_from_start(start);
