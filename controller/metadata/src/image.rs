@@ -266,3 +266,7 @@ impl Image {
         records
     }
 }
+
+#[cfg(test)]
+#[path = "image_tests.rs"]
+mod tests;

@@ -7,8 +7,17 @@
 //!                                   brokers ◀── records of the index ──┘          (the same Image, the same apply)
 //! ```
 //!
-//! - [`command`]: what can be decided. [`response`]: the answers. [`record`]: what the state is made of. [`image`]: the state.
-//! - [`config`]: settings of topics. [`limits`]: how much of anything. [`status`]: how well the partitions are.
+//! - [`command`]: what can be decided; [`response`]: the answers; [`record`]: what the state is made of; [`image`]: the
+//!   state.
+//! - [`invariant`]: what always holds. The promise hangs on it: only a replica that holds every acknowledged record is
+//!   ever elected.
+//! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are.
+//!
+//! Inside, every command has its handler (`brokers`, `topics`, `partitions`, `election`, `producer_ids`), and every
+//! change of a partition goes through `change`, where the rules of ISR, ELR and epochs stand once.
+//!
+//! On failure: a command that cannot be carried out is a [`Rejection`] and changes nothing. A record that does not fit
+//! is an [`image::Error`]. A broken invariant panics, which ends the process.
 
 pub mod command;
 pub mod config;

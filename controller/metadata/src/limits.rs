@@ -1,4 +1,7 @@
 //! The limits of the metadata, each with its reason. Past one, the answer is POLICY_VIOLATION or INVALID_REQUEST.
+//!
+//! One thing has none: ids of deleted topics are kept for ever, 16 bytes each, because a broker may be away for any time
+//! and must still learn that its data is to be deleted.
 
 /// Registered brokers. Every snapshot and every heartbeat round grows with them.
 pub const MAX_BROKERS: usize = 1_000;

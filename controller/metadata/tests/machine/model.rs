@@ -401,7 +401,8 @@ impl Model {
         }
         match disk {
             Disk::Same => node.boot += 1,
-            Disk::Empty => (node.disk, node.boot, node.log) = (fresh, 1, Vec::new()),
+            // Its boot counter alone would not give it away.
+            Disk::Empty => (node.disk, node.boot, node.log) = (fresh, node.boot + 1, Vec::new()),
             Disk::Copied => {
                 // A copy of the present start cannot be told from a restart; the counter tells older ones.
                 let Some((boot, log)) = node.copy.take().filter(|(boot, _)| *boot < node.boot) else { return };
