@@ -37,7 +37,9 @@ pub enum Fatal {
     #[error("data folder: {0}")]
     DataFolder(String),
     /// The controllers belong to another cluster.
-    #[error("the controllers belong to cluster {theirs}, this data folder to cluster {ours}: correct `controllers` or `data_dir`")]
+    #[error(
+        "the controllers belong to cluster {theirs}, this data folder to cluster {ours}: correct `controllers` or `data_dir`"
+    )]
     OtherCluster {
         /// Cluster of the data folder.
         ours: String,

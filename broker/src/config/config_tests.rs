@@ -59,7 +59,10 @@ fn what_is_no_toml_is_reported_with_its_line() {
 
 #[test]
 fn relations_are_checked() {
-    let all = problems(&GOOD.replace("127.0.0.1:9093", "127.0.0.1:9092"), &["max_in_flight_bytes=33554432", "max_in_flight_bytes_per_stream=67108864"]);
+    let all = problems(
+        &GOOD.replace("127.0.0.1:9093", "127.0.0.1:9092"),
+        &["max_in_flight_bytes=33554432", "max_in_flight_bytes_per_stream=67108864"],
+    );
     assert_eq!(all.len(), 2, "{all:?}");
     assert!(all[0].starts_with("b.toml:5: peer_listen: must differ"), "{all:?}");
     let all = problems(&GOOD.replace("127.0.0.1:9092", "0.0.0.0:9092"), &[]);

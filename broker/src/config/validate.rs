@@ -16,11 +16,7 @@ impl Config {
         say(self.client_listen.is_empty(), "client_listen", "must be given: host:port for clients");
         say(self.peer_listen.is_empty(), "peer_listen", "must be given: host:port for other brokers");
         say(self.controllers.is_empty(), "controllers", "must be given: the host:port of every controller");
-        say(
-            self.controllers.iter().any(|address| address.port == 0),
-            "controllers",
-            "a controller's port cannot be 0",
-        );
+        say(self.controllers.iter().any(|address| address.port == 0), "controllers", "a controller's port cannot be 0");
         let same = !self.client_listen.is_empty() && self.client_listen.port != 0;
         say(
             same && self.client_listen == self.peer_listen,

@@ -168,12 +168,18 @@ impl<T: FromToml> FromToml for Vec<T> {
         match value {
             Value::Array(values) => values.iter().map(T::from_toml).collect(),
             // A flag may give a list as a,b,c without brackets and quotes.
-            Value::String(text) => text.value().split(',').map(|part| T::from_toml(&Value::from(part.trim()))).collect(),
+            Value::String(text) => {
+                text.value().split(',').map(|part| T::from_toml(&Value::from(part.trim()))).collect()
+            }
             _ => Err(format!("expected a list, found {}", shown(value))),
         }
     }
 
     fn to_toml(&self) -> String {
-        if self.is_empty() { String::new() } else { format!("[{}]", self.iter().map(T::to_toml).collect::<Vec<_>>().join(", ")) }
+        if self.is_empty() {
+            String::new()
+        } else {
+            format!("[{}]", self.iter().map(T::to_toml).collect::<Vec<_>>().join(", "))
+        }
     }
 }

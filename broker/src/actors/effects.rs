@@ -1,0 +1,151 @@
+//! Does what the core of a partition says, in order.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use holdfast_log::Op;
+use holdfast_proto::{
+    batch,
+    error::ErrorCode,
+    ids::{BrokerId, LeaderEpoch, Millis, Offset},
+};
+use holdfast_replication::{Effect, FetchReply, LogGeneration, PlacedBatch};
+
+use super::partition::{InHand, PartitionActor};
+use crate::{
+    exit::Fatal,
+    partition::outbox::{Answer, Body, Outbox},
+    replication::Proposal,
+};
+
+/// Where the answers to a follower go.
+pub(super) struct Follower {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) max_bytes: usize,
+}
+
+impl PartitionActor {
+    /// Does everything, and leaves the list empty.
+    pub(super) fn execute(&mut self, now: Millis, effects: &mut Vec<Effect>, mut in_hand: InHand) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::AppendProduced { base_offset, leader_epoch, generation, .. } => {
+                    let InHand::Produced { bytes, room } = std::mem::replace(&mut in_hand, InHand::Nothing) else {
+                        unreachable!("the core appends a batch only in the step that brought it");
+                    };
+                    let records = placed(bytes, base_offset, leader_epoch);
+                    let end_offset = self.core.log_end();
+                    self.partition.tail.push(base_offset, end_offset, records.clone(), now);
+                    self.submit(Op::Append { records, end_offset, generation, room });
+                    self.store_high_watermark();
+                }
+                Effect::AppendFetched { end_offset, generation } => {
+                    let InHand::Fetched { records, batches } = std::mem::replace(&mut in_hand, InHand::Nothing) else {
+                        unreachable!("the core appends fetched batches only in the step that brought them");
+                    };
+                    self.append_fetched(now, records, &batches, end_offset, generation);
+                }
+                Effect::Truncate { to, generation } => {
+                    tracing::info!(partition = %self.partition.id, %to, "cutting the log to where it agrees with the leader's");
+                    self.partition.tail.truncate(to);
+                    self.submit(Op::Truncate { to, generation });
+                }
+                Effect::StartOver { at, generation } => {
+                    tracing::warn!(partition = %self.partition.id, %at, "starting over: the leader holds nothing older");
+                    self.partition.tail.truncate(Offset(0));
+                    self.submit(Op::StartOver { at, generation });
+                }
+                Effect::AdvanceLogStart { to } => self.submit(Op::AdvanceStart { to }),
+                Effect::BeginEpoch { leader_epoch, start_offset } => {
+                    tracing::info!(partition = %self.partition.id, %leader_epoch, %start_offset, "leading");
+                    self.submit(Op::BeginEpoch { leader_epoch, start_offset });
+                }
+                Effect::SendFetch { to, position } => self.context.fetches.send(to, self.partition.id, position),
+                Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, reply),
+                Effect::CompleteProduce { token, result } => {
+                    if let Some(reply) = self.waiting.remove(&token) {
+                        reply.send(result);
+                    }
+                }
+                Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr } => {
+                    tracing::info!(partition = %self.partition.id, isr = ?ids(&new_isr), "proposing an ISR");
+                    self.context.proposals.put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr });
+                }
+                // Both show in the view that is published after the step, which wakes who waits.
+                Effect::HighWatermarkAdvanced { .. } | Effect::RoleChanged => {}
+                Effect::Halt { reason } => {
+                    tracing::error!(partition = %self.partition.id, reason, "the replica serves no more");
+                    self.context.state.fail(Fatal::StorageFailed(format!("{}: {reason}", self.partition.id)));
+                }
+            }
+        }
+    }
+
+    fn append_fetched(
+        &self,
+        now: Millis,
+        records: Bytes,
+        batches: &[PlacedBatch],
+        end_offset: Offset,
+        generation: LogGeneration,
+    ) {
+        let mut rest = records.clone();
+        for batch in batches {
+            let next = batch.base_offset.plus(u64::from(batch.info.record_count));
+            let bytes = rest.split_to(batch.info.size_bytes as usize);
+            self.partition.tail.push(batch.base_offset, next, bytes, now);
+        }
+        let room = self.context.log_writer.reserve_always(records.len());
+        self.submit(Op::Append { records, end_offset, generation, room });
+    }
+
+    /// Answers a follower: from memory at once, from disk a little later.
+    fn reply(&self, to: BrokerId, leader_epoch: LeaderEpoch, reply: FetchReply) {
+        let Some(Follower { outbox, max_bytes }) = self.followers.get(&to) else { return };
+        let partition = self.partition.id;
+        let answer = |body| Answer { partition, leader_epoch, body };
+        let (from_offset, high_watermark, log_start_offset) = match reply {
+            FetchReply::Records { from_offset, high_watermark, log_start_offset } => {
+                (from_offset, high_watermark, log_start_offset)
+            }
+            FetchReply::Diverging { leader_epoch, end_offset } => {
+                return outbox.put(answer(Body::Diverging { leader_epoch, end_offset }));
+            }
+            FetchReply::OutOfRange { log_start_offset } => {
+                return outbox.put(answer(Body::OutOfRange { log_start_offset }));
+            }
+            FetchReply::Failed(code) => return outbox.put(answer(Body::Failed(code))),
+        };
+        let records =
+            move |pieces, permit| Body::Records { from_offset, high_watermark, log_start_offset, pieces, permit };
+        let end = self.core.log_end();
+        if from_offset >= end {
+            return outbox.put(answer(records(Vec::new(), None)));
+        }
+        if let Some(found) = self.partition.tail.read(from_offset, end, *max_bytes) {
+            return outbox.put(answer(records(found.pieces, None)));
+        }
+        let (disk, reader) = (self.context.disk.clone(), self.partition.reader.clone());
+        let (outbox, max_bytes) = (Arc::clone(outbox), *max_bytes);
+        self.context.disk.runtime().spawn(async move {
+            let body = match disk.read(partition, reader, from_offset, end, max_bytes).await {
+                Ok((bytes, permit)) => records(vec![bytes], Some(permit)),
+                Err(ErrorCode::OffsetOutOfRange) => Body::OutOfRange { log_start_offset },
+                Err(code) => Body::Failed(code),
+            };
+            outbox.put(Answer { partition, leader_epoch, body });
+        });
+    }
+}
+
+/// The batch with its place written in. The one copy of a produce's bytes between socket and file, and none at all if
+/// nobody else holds the buffer: other messages usually came in the same one.
+fn placed(bytes: Bytes, base_offset: Offset, leader_epoch: LeaderEpoch) -> Bytes {
+    let mut own = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    batch::set_base_offset_and_epoch(&mut own, base_offset, leader_epoch);
+    own.freeze()
+}
+
+fn ids<T>(members: &[(BrokerId, T)]) -> Vec<u32> {
+    members.iter().map(|(broker_id, _)| broker_id.0).collect()
+}

@@ -1,0 +1,321 @@
+//! The actor of one partition replica: the shell round the pure core.
+//!
+//! Place: services, followers' streams, the fetchers and the session send it messages; the log writer reports to its
+//! completion slot. Each becomes one or more events of the core, given with the time; what the core wants done is done
+//! in `effects`, in order. Invariants: (1) before any event, what the log writer reported is given to the core, and an
+//! ended lease as `SessionLost`; (2) after each step the view that consumers read is published, before anything else can
+//! happen; (3) a produce whose bytes find no room at the log writer is refused before the core sees it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandler};
+use bytes::Bytes;
+use holdfast_log::{Completion, LogConfig, LogHandle, Op, PartitionLog, Recovered, Room};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerId, Millis, Offset, TopicPartition},
+};
+use holdfast_replication::{
+    Assignment, Effect, Event, FetchOutcome, PlacedBatch, ProduceToken, Replica, ReplicaConfig, ReplicaState,
+};
+use tokio::sync::oneshot;
+
+use super::effects::Follower;
+use crate::{
+    context::Context,
+    exit::Fatal,
+    partition::{
+        Partition, View,
+        completion::{CompletionSlot, Filled},
+        message::{Message, ProduceJob, ProduceReply},
+    },
+};
+
+/// How far the high watermark on disk may lag behind, ms. It is a lower bound that shortens a restart, nothing hangs on
+/// it; written with the log's own durable mark.
+const HIGH_WATERMARK_CHECKPOINT_MS: u64 = 1_000;
+
+/// A replica whose log is open: everything that its actor starts from.
+pub struct Opened {
+    pub(super) partition: Arc<Partition>,
+    log: LogHandle,
+    completions: Arc<CompletionSlot>,
+    recovered: ReplicaState,
+    config: LogConfig,
+}
+
+impl Opened {
+    /// Gives the log to the log writer and makes the shared part.
+    pub fn new(
+        context: &Context,
+        id: TopicPartition,
+        log: PartitionLog,
+        recovered: Recovered,
+        config: LogConfig,
+    ) -> Result<Self, holdfast_log::Error> {
+        let completions = Arc::new(CompletionSlot::default());
+        let slot = Arc::clone(&completions);
+        let log = context.log_writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
+        let recovered = ReplicaState {
+            log_start_offset: recovered.log_start_offset,
+            log_end_offset: recovered.log_end_offset,
+            high_watermark: recovered.high_watermark,
+            epochs: recovered.epochs,
+            producers: recovered.producers,
+        };
+        let view = View {
+            leader: None,
+            leader_epoch: None,
+            readable: Err(ErrorCode::NotLeaderOrFollower),
+            log_start: recovered.log_start_offset,
+            log_end: recovered.log_end_offset,
+        };
+        let tail = context.tail.partition(recovered.log_end_offset);
+        let partition = Arc::new(Partition::new(id, tail, log.reader(), view));
+        Ok(Self { partition, log, completions, recovered, config })
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opened({})", self.partition.id)
+    }
+}
+
+/// See the module.
+pub(super) struct PartitionActor {
+    pub(super) context: Arc<Context>,
+    pub(super) partition: Arc<Partition>,
+    pub(super) core: Replica,
+    pub(super) log: LogHandle,
+    completions: Arc<CompletionSlot>,
+    config: LogConfig,
+    effects: Vec<Effect>,
+    pub(super) waiting: HashMap<ProduceToken, ProduceReply>,
+    next_token: u64,
+    pub(super) followers: HashMap<BrokerId, Follower>,
+    /// The timer that is set, and for when.
+    timer: Option<(Millis, SpawnHandle)>,
+    stored_high_watermark: (Millis, Offset),
+    /// True from the end of the lease until it is seen to hold again.
+    session_lost: bool,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+/// The bytes that the event in hand brings along.
+pub(super) enum InHand {
+    /// None.
+    Nothing,
+    /// A producer's batch.
+    Produced { bytes: Bytes, room: Room },
+    /// Batches from the leader.
+    Fetched { records: Bytes, batches: Vec<PlacedBatch> },
+}
+
+impl PartitionActor {
+    pub(super) fn new(context: Arc<Context>, opened: Opened) -> Self {
+        let Opened { partition, log, completions, recovered, config } = opened;
+        let settings = &context.config;
+        let core = ReplicaConfig {
+            replica_lag_time_max_ms: settings.replica_lag_time_max_ms,
+            max_pending_produces: settings.partition_pending_produces as usize,
+            ..ReplicaConfig::new(context.broker_id)
+        };
+        let stored_high_watermark = (Millis(0), recovered.high_watermark);
+        Self {
+            core: Replica::new(core, recovered),
+            context,
+            partition,
+            log,
+            completions,
+            config,
+            effects: Vec::new(),
+            waiting: HashMap::new(),
+            next_token: 0,
+            followers: HashMap::new(),
+            timer: None,
+            stored_high_watermark,
+            session_lost: true,
+            closing: None,
+        }
+    }
+
+    /// Gives one event to the core and does what it says.
+    fn step(&mut self, event: Event, in_hand: InHand) {
+        let now = self.context.clock.now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.core.step(now, event, &mut effects);
+        self.execute(now, &mut effects, in_hand);
+        self.effects = effects;
+        self.partition.publish(View {
+            leader: self.core.leader(),
+            leader_epoch: self.core.leader_epoch(),
+            readable: self.core.readable_end(),
+            log_start: self.core.log_start(),
+            log_end: self.core.log_end(),
+        });
+    }
+
+    /// What comes before any message: reports of the log writer, and the end of the lease.
+    fn catch_up(&mut self, actor: &mut <Self as Actor>::Context) {
+        while let Some(completion) = self.completions.take() {
+            self.completed(completion, actor);
+        }
+        let lost = !self.context.lease.holds(self.context.clock.now());
+        if lost && !self.session_lost {
+            tracing::debug!(partition = %self.partition.id, "the lease ended: waiting producers are sent elsewhere");
+            self.step(Event::SessionLost, InHand::Nothing);
+        }
+        self.session_lost = lost;
+    }
+
+    fn completed(&mut self, completion: Completion, actor: &mut <Self as Actor>::Context) {
+        match completion {
+            Completion::Flushed { generation, offset } => {
+                self.step(Event::LogFlushed { generation, offset }, InHand::Nothing);
+                self.partition.tail.flushed_to(self.core.flushed_end());
+            }
+            Completion::Truncated { generation, producers, .. } => {
+                self.step(Event::Truncated { generation, producers }, InHand::Nothing);
+            }
+            Completion::LogStartAdvanced { offset } => {
+                self.step(Event::LogStartChanged { offset }, InHand::Nothing);
+            }
+            Completion::Failed { error } => {
+                self.step(Event::StorageFailed, InHand::Nothing);
+                self.context.state.fail(Fatal::StorageFailed(error.to_string()));
+            }
+            Completion::Closed => {
+                if let Some(closed) = self.closing.take() {
+                    // Whoever asked may be gone; the log is closed either way.
+                    let _ = closed.send(());
+                }
+                actor.stop();
+            }
+        }
+    }
+
+    fn produce(&mut self, job: ProduceJob) {
+        if self.context.state.is_disk_low() {
+            return job.reply.send(Err(ErrorCode::DiskFull));
+        }
+        let Ok(room) = self.context.log_writer.reserve(job.bytes.len()) else {
+            return job.reply.send(Err(ErrorCode::Overloaded));
+        };
+        let token = ProduceToken(self.next_token);
+        self.next_token += 1;
+        let ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply } = job;
+        self.waiting.insert(token, reply);
+        let event = Event::Produce { token, acks, leader_epoch, batch, timeout_ms };
+        self.step(event, InHand::Produced { bytes, room });
+    }
+
+    fn assigned(&mut self, assignment: Assignment, log: LogConfig) {
+        if self.config != log {
+            self.config = log;
+            self.submit(Op::Configure(log));
+        }
+        self.step(Event::AssignmentChanged(assignment), InHand::Nothing);
+    }
+
+    /// Gives the log writer something to do. A failure comes as a completion too, and ends the process there.
+    pub(super) fn submit(&self, op: Op) {
+        if let Err(error) = self.log.submit(op) {
+            tracing::debug!(partition = %self.partition.id, %error, "the log takes nothing any more");
+        }
+    }
+
+    /// Sets the timer for the next deadline of the core, if it is earlier than the one that is set.
+    fn set_timer(&mut self, actor: &mut <Self as Actor>::Context) {
+        let checkpoint = self.checkpoint_due();
+        let Some(deadline) = self.core.next_deadline().into_iter().chain(checkpoint).min() else { return };
+        if let Some((set, handle)) = self.timer {
+            if set <= deadline {
+                return;
+            }
+            actor.cancel_future(handle);
+        }
+        let handle = actor.run_later(self.context.clock.until(deadline), |this, actor| {
+            this.timer = None;
+            this.catch_up(actor);
+            this.store_high_watermark();
+            this.step(Event::Tick, InHand::Nothing);
+            this.set_timer(actor);
+        });
+        self.timer = Some((deadline, handle));
+    }
+
+    fn checkpoint_due(&self) -> Option<Millis> {
+        let (at, stored) = self.stored_high_watermark;
+        (stored != self.core.high_watermark()).then(|| at.plus(HIGH_WATERMARK_CHECKPOINT_MS))
+    }
+
+    /// Lets the log remember the high watermark, at most once a second.
+    pub(super) fn store_high_watermark(&mut self) {
+        let now = self.context.clock.now();
+        if self.checkpoint_due().is_some_and(|due| due <= now) {
+            let offset = self.core.high_watermark();
+            self.stored_high_watermark = (now, offset);
+            self.submit(Op::StoreHighWatermark { offset });
+        }
+    }
+
+    fn close(&mut self, closed: oneshot::Sender<()>) {
+        self.submit(Op::StoreHighWatermark { offset: self.core.high_watermark() });
+        self.closing = Some(closed);
+        self.submit(Op::Close);
+    }
+}
+
+impl Actor for PartitionActor {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, actor: &mut Self::Context) {
+        actor.add_stream(Filled(Arc::clone(&self.completions)));
+    }
+}
+
+impl StreamHandler<()> for PartitionActor {
+    fn handle(&mut self, (): (), actor: &mut Self::Context) {
+        self.catch_up(actor);
+        self.set_timer(actor);
+    }
+}
+
+impl Handler<Message> for PartitionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Message, actor: &mut Self::Context) {
+        self.catch_up(actor);
+        match message {
+            Message::Produce(job) => self.produce(job),
+            Message::ReplicaFetch { from, broker_epoch, position, max_bytes, outbox } => {
+                self.followers.insert(from, Follower { outbox, max_bytes: max_bytes as usize });
+                self.step(Event::ReplicaFetch { from, broker_epoch, position }, InHand::Nothing);
+            }
+            Message::ReplicaDisconnected { from, outbox } => {
+                if self.followers.get(&from).is_some_and(|follower| Arc::ptr_eq(&follower.outbox, &outbox)) {
+                    self.followers.remove(&from);
+                    self.step(Event::ReplicaDisconnected { from }, InHand::Nothing);
+                }
+            }
+            Message::FetchResponse { from, leader_epoch, outcome, records } => {
+                let in_hand = match &outcome {
+                    FetchOutcome::Records { batches, .. } if !batches.is_empty() => {
+                        InHand::Fetched { records, batches: batches.clone() }
+                    }
+                    _ => InHand::Nothing,
+                };
+                self.step(Event::FetchResponse { from, leader_epoch, outcome }, in_hand);
+            }
+            Message::Assigned { assignment, log } => self.assigned(assignment, log),
+            Message::Proposed { leader_epoch, partition_epoch, result } => {
+                self.step(Event::IsrProposalResult { leader_epoch, partition_epoch, result }, InHand::Nothing);
+            }
+            Message::LeaseEnded => {}
+            Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
+            Message::Close(closed) => self.close(closed),
+        }
+        self.set_timer(actor);
+    }
+}

@@ -1,0 +1,256 @@
+//! One broker: how it starts and how it stops.
+//!
+//! Start: bind the ports (so that one in use is found at once) · open the data folder · recover the logs · serve (health
+//! first; the rest answers "not yet") · join the controllers' cluster. It is ready once the controller has committed so.
+//!
+//! Stop: ask the controller to move the leaders away · wait until it leads nothing, or nobody else can lead what is left,
+//! or the deadline · end the streams · flush and close the logs · say that it has stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_log::{DataDir, LogWriter, WriterConfig};
+use holdfast_proto::ids::{BrokerId, IncarnationId};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+
+use crate::{
+    actors::{Actors, SessionAddress, SessionEvent},
+    clock::Clock,
+    config::{Address, Config},
+    context::{Addresses, Context, Identity, Metadata, Partitions, State},
+    exit::Fatal,
+    grpc::{self, Controllers, Listeners, Peers, Servers},
+    lease::Lease,
+    maintenance,
+    partition::{read::DiskReads, tail::TailCache},
+    recovery,
+    replication::{FetchQueues, Proposals},
+};
+
+/// How long streams may take to end by themselves when the broker stops.
+const STREAM_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a leader that nobody else can take over is waited for: another replica may be about to join the ISR.
+const LAST_LEADERS_GRACE: Duration = Duration::from_secs(2);
+
+/// A running broker. Dropped without [`Broker::stop`] it ends as if it had been killed.
+pub struct Broker {
+    context: Arc<Context>,
+    actors: Arc<Actors>,
+    session: SessionAddress,
+    servers: Servers,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Broker {
+    /// Starts a broker on the current tokio runtime. Returns once its ports are served and its logs are recovered; it
+    /// joins the cluster by itself.
+    pub async fn start(config: Config) -> Result<Self, Fatal> {
+        let problems = config.validate();
+        if let Some((key, message)) = problems.first() {
+            return Err(Fatal::Failure(format!("{key}: {message}")));
+        }
+        let broker_id = BrokerId(config.broker_id.unwrap_or_default());
+        let listeners = Listeners::bind(&config).await?;
+        let addresses = advertised(&config, &listeners)?;
+        let (context, created) = {
+            let config = config.clone();
+            let runtime = tokio::runtime::Handle::current();
+            let opening = move || open(config, broker_id, addresses, runtime);
+            blocking(opening).await??
+        };
+        let context = Arc::new(context);
+        tracing::info!(
+            broker = %broker_id,
+            client = context.addresses.client,
+            peer = context.addresses.peer,
+            directory = %context.identity.directory_id,
+            boot = context.identity.boot_counter,
+            "starting"
+        );
+        let servers = Servers::start(&context, listeners)?;
+        let recovered = {
+            let context = Arc::clone(&context);
+            blocking(move || recovery::recover(&context)).await??
+        };
+        let actors = Actors::start(partition_threads(&config))
+            .map_err(|error| Fatal::Failure(format!("the actors' threads: {error}")))?;
+        let actors = Arc::new(actors);
+        let session = actors.start_session(&context);
+        if session.tell(SessionEvent::Recovered(recovered)).await.is_none() {
+            return Err(Fatal::Failure("the session actor ended at its start".to_owned()));
+        }
+        context.state.set_recovered();
+        let tasks = vec![
+            tokio::spawn(grpc::run_fetchers(Arc::clone(&context), created)),
+            tokio::spawn(grpc::run_proposer(Arc::clone(&context))),
+            tokio::spawn(grpc::run_session(Arc::clone(&context), session.clone())),
+            tokio::spawn(maintenance::run(Arc::clone(&context))),
+        ];
+        Ok(Self { context, actors, session, servers, tasks })
+    }
+
+    /// What its parts share: for status and tests.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Returns once the broker cannot go on.
+    pub async fn failed(&self) -> Fatal {
+        self.context.state.failed().await
+    }
+
+    /// Hands over, flushes and ends.
+    pub async fn stop(self) {
+        let context = Arc::clone(&self.context);
+        let deadline = Instant::now() + Duration::from_millis(context.config.shutdown_timeout_ms);
+        context.state.set_stopping();
+        let registered = context.identity.broker_epoch().0 != 0;
+        if registered {
+            hand_over(&context, deadline).await;
+        }
+        context.state.end_streams();
+        self.servers.stop(STREAM_GRACE).await;
+        let (closed, all_closed) = oneshot::channel();
+        if self.session.tell(SessionEvent::CloseAll(closed)).await.is_some() {
+            let grace = deadline.max(Instant::now() + STREAM_GRACE);
+            if tokio::time::timeout_at(grace, all_closed).await.is_err() {
+                tracing::warn!("not every log was closed in time: the next start recovers them");
+            }
+        }
+        if registered {
+            let left = deadline.saturating_duration_since(Instant::now()).clamp(STREAM_GRACE / 4, STREAM_GRACE);
+            if let Err(error) = context.controllers.controlled_shutdown(&context, true, left).await {
+                tracing::warn!(%error, "the controller was not told of the stop: it will notice");
+            }
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.actors.stop();
+        let writer = context.log_writer.clone();
+        if let Err(fatal) = blocking(move || writer.shutdown()).await {
+            tracing::warn!(%fatal, "the log writer did not end cleanly");
+        }
+        tracing::info!("stopped");
+    }
+
+    /// Ends at once, without handing over or closing anything: what kill -9 does, as far as a process can do it to
+    /// itself. For tests.
+    pub async fn kill(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.context.state.end_streams();
+        self.servers.stop(Duration::ZERO).await;
+        self.actors.stop();
+    }
+}
+
+/// Moves the leaders away, as far as others can take them.
+async fn hand_over(context: &Context, deadline: Instant) {
+    let started = Instant::now();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            tracing::warn!("the deadline of the stop passed before every leader had moved");
+            return;
+        }
+        let progress = match context.controllers.controlled_shutdown(context, false, left).await {
+            Ok(progress) => progress,
+            Err(error) => {
+                tracing::warn!(%error, "leaders cannot be moved away in order");
+                return;
+            }
+        };
+        let mut indexes = context.metadata.watch();
+        let applied = indexes.wait_for(|index| *index >= progress.index);
+        if !matches!(tokio::time::timeout_at(deadline, applied).await, Ok(Ok(_))) {
+            return;
+        }
+        let led = context.metadata.look().partitions_led_by(context.broker_id).count();
+        if led == 0 {
+            return tracing::info!(elapsed_ms = started.elapsed().as_millis() as u64, "every leader has moved");
+        }
+        if started.elapsed() > LAST_LEADERS_GRACE {
+            return tracing::warn!(partitions = led, "nobody else can lead some partitions: they go offline");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Opens the folder and makes what the parts share. Blocks.
+fn open(
+    config: Config,
+    broker_id: BrokerId,
+    addresses: Addresses,
+    runtime: tokio::runtime::Handle,
+) -> Result<(Context, tokio::sync::mpsc::Receiver<Arc<crate::replication::FetchQueue>>), Fatal> {
+    let folder = |error: holdfast_log::Error| Fatal::DataFolder(error.to_string());
+    let data_dir = Arc::new(DataDir::open(&config.data_dir, broker_id, None).map_err(folder)?);
+    let writer = WriterConfig {
+        threads: config.log_writer_threads as usize,
+        max_in_flight_bytes: config.log_writer_queue_bytes as usize,
+        ..WriterConfig::default()
+    };
+    let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
+    let (fetches, created) = FetchQueues::new();
+    let context = Context {
+        broker_id,
+        addresses,
+        clock: Clock::start(),
+        identity: Identity::new(IncarnationId(uuid::Uuid::new_v4()), &data_dir),
+        lease: Lease::default(),
+        metadata: Metadata::default(),
+        partitions: Partitions::default(),
+        tail: TailCache::new(config.tail_cache_bytes as usize),
+        disk: DiskReads::new(config.log_read_threads as usize, runtime),
+        log_writer,
+        data_dir,
+        fetches,
+        proposals: Proposals::default(),
+        controllers: Controllers::new(&config),
+        peers: Peers::new(&config),
+        state: State::default(),
+        config,
+    };
+    Ok((context, created))
+}
+
+/// The addresses that others are told. A port that the system chose is filled in.
+fn advertised(config: &Config, listeners: &Listeners) -> Result<Addresses, Fatal> {
+    let (client, peer) =
+        listeners.ports().map_err(|error| Fatal::Failure(format!("the bound ports cannot be read: {error}")))?;
+    let told = |advertised: &Option<Address>, listen: &Address, port| match advertised {
+        Some(advertised) => advertised.to_string(),
+        None => Address { host: listen.host.clone(), port }.to_string(),
+    };
+    Ok(Addresses {
+        client: told(&config.client_advertised_address, &config.client_listen, client),
+        peer: told(&config.peer_advertised_address, &config.peer_listen, peer),
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn partition_threads(config: &Config) -> usize {
+    match config.partition_threads {
+        0 => cores().div_ceil(2).min(4),
+        threads => threads as usize,
+    }
+}
+
+/// Threads for connections, as the configuration or the machine says.
+pub fn edge_threads(config: &Config) -> usize {
+    match config.edge_threads {
+        0 => cores().min(4),
+        threads => threads as usize,
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fatal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Fatal::Failure(format!("a part of the start broke: {error}")))
+}

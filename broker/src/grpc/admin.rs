@@ -1,0 +1,161 @@
+//! `AdminService` of a broker: reads from its own metadata with the index that they are true at, changes sent on to the
+//! active controller.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_metadata::{BrokerRegistration, Image, Topic};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::MetadataIndex,
+    v1::{self, admin_service_client::AdminServiceClient, admin_service_server::AdminService},
+};
+use tonic::{Request, Response, Status};
+
+use super::controllers::Repeat;
+use crate::{context::Context, services::lookup};
+
+/// How long a read waits for the index that it names, if the call has no deadline of its own; and the most it waits.
+const INDEX_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a change may take.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Serves administration.
+pub(super) struct AdminEdge {
+    context: Arc<Context>,
+}
+
+/// Sends a call on to the active controller.
+macro_rules! forward {
+    ($self:ident, $request:ident, $method:ident, $repeat:expr) => {{
+        let message = $request.into_inner();
+        let call = |channel, timeout: Duration| {
+            let message = message.clone();
+            async move {
+                let mut request = Request::new(message);
+                request.set_timeout(timeout.max(Duration::from_millis(100)));
+                AdminServiceClient::new(channel).$method(request).await
+            }
+        };
+        Ok(Response::new($self.context.controllers.call(CHANGE_DEADLINE, $repeat, call).await?))
+    }};
+}
+
+impl AdminEdge {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The image, once it holds `index`.
+    async fn image_at(&self, index: u64) -> Result<Arc<Image>, ErrorDetail> {
+        let mut indexes = self.context.metadata.watch();
+        let reached = indexes.wait_for(|known| *known >= MetadataIndex(index));
+        if tokio::time::timeout(INDEX_WAIT, reached).await.is_err() {
+            let message = format!("this broker's metadata has not reached index {index} in time; ask another node");
+            return Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message));
+        }
+        Ok(self.context.metadata.image())
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for AdminEdge {
+    async fn get_metadata(
+        &self,
+        request: Request<v1::GetMetadataRequest>,
+    ) -> Result<Response<v1::GetMetadataResponse>, Status> {
+        let request = request.into_inner();
+        // Index 1 at least: an empty answer of a broker that knows nothing would look like an empty cluster.
+        let image = self.image_at(request.min_index.max(1)).await?;
+        let (mut topics, mut unknown_topics) = (Vec::new(), Vec::new());
+        if request.all_topics {
+            topics.extend(image.topics_by_name().map(topic_info));
+        } else {
+            for name in request.topics {
+                match image.topic_by_name(&name) {
+                    Some(topic) => topics.push(topic_info(topic)),
+                    None => unknown_topics.push(name),
+                }
+            }
+        }
+        let cluster_id = self.context.identity.cluster_id().map(|id| id.to_bytes()).unwrap_or_default();
+        let brokers = image.brokers().values().map(broker_info).collect();
+        let index = image.index().0;
+        Ok(Response::new(v1::GetMetadataResponse { cluster_id, index, brokers, topics, unknown_topics }))
+    }
+
+    async fn create_topic(
+        &self,
+        request: Request<v1::CreateTopicRequest>,
+    ) -> Result<Response<v1::CreateTopicResponse>, Status> {
+        forward!(self, request, create_topic, Repeat::OnlyIfNotDone)
+    }
+
+    async fn delete_topic(
+        &self,
+        request: Request<v1::DeleteTopicRequest>,
+    ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
+        forward!(self, request, delete_topic, Repeat::OnlyIfNotDone)
+    }
+
+    async fn alter_topic(
+        &self,
+        request: Request<v1::AlterTopicRequest>,
+    ) -> Result<Response<v1::AlterTopicResponse>, Status> {
+        forward!(self, request, alter_topic, Repeat::OnlyIfNotDone)
+    }
+
+    async fn describe_topic_config(
+        &self,
+        request: Request<v1::DescribeTopicConfigRequest>,
+    ) -> Result<Response<v1::DescribeTopicConfigResponse>, Status> {
+        let image = self.image_at(1).await?;
+        let topic = lookup::topic(&image, &request.into_inner().name, None)?;
+        let own = topic.configs();
+        let configs = topic.config().entries().into_iter().map(|(key, value)| v1::ConfigEntry {
+            key: key.to_owned(),
+            value: Some(value),
+            is_default: !own.contains_key(key),
+        });
+        Ok(Response::new(v1::DescribeTopicConfigResponse { configs: configs.collect(), index: image.index().0 }))
+    }
+
+    async fn describe_cluster(
+        &self,
+        request: Request<v1::DescribeClusterRequest>,
+    ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
+        // Only a controller knows the quorum.
+        forward!(self, request, describe_cluster, Repeat::Harmless)
+    }
+}
+
+fn broker_info(broker: &BrokerRegistration) -> v1::BrokerInfo {
+    v1::BrokerInfo {
+        broker_id: broker.broker_id.0,
+        client_address: broker.client_address.clone(),
+        peer_address: broker.peer_address.clone(),
+        rack: broker.rack.clone().unwrap_or_default(),
+        fenced: broker.fenced,
+        shutting_down: broker.shutting_down,
+        broker_epoch: broker.broker_epoch.0,
+    }
+}
+
+fn topic_info(topic: &Topic) -> v1::TopicInfo {
+    let ids = |ids: &[holdfast_proto::ids::BrokerId]| ids.iter().map(|id| id.0).collect();
+    let partitions = topic.partitions().map(|(index, state)| v1::PartitionInfo {
+        partition: index.0,
+        leader: state.leader.map(|leader| leader.0),
+        leader_epoch: state.leader_epoch.0,
+        partition_epoch: state.partition_epoch.0,
+        replicas: ids(&state.replicas),
+        isr: ids(&state.isr),
+        elr: ids(&state.elr),
+    });
+    v1::TopicInfo {
+        name: topic.name().to_owned(),
+        topic_id: topic.topic_id().to_bytes(),
+        partitions: partitions.collect(),
+    }
+}

@@ -1,0 +1,96 @@
+//! Connections to other nodes. Names are resolved at each connect, never stored: pods come back elsewhere.
+
+use std::{collections::HashMap, time::Duration};
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{Offset, PartitionIndex},
+    status::classify,
+    v1::{self, producer_service_client::ProducerServiceClient},
+};
+use parking_lot::Mutex;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES};
+use crate::{
+    config::Config,
+    services::plain::{PlainProduce, PlainResult},
+};
+
+/// Marks a call that another broker sent on, so that it goes no further.
+pub(super) const FORWARDED: &str = "holdfast-forwarded";
+
+/// Addresses that connections are kept for. Past it all are dropped and made anew: it bounds what stale addresses leave.
+const MAX_CHANNELS: usize = 1024;
+
+/// How to connect to `address`.
+pub(super) fn endpoint(config: &Config, address: &str) -> Result<Endpoint, ErrorDetail> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| {
+        ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("`{address}` is no address: {error}"))
+    })?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_millis(config.peer_rpc_timeout_ms))
+        .tcp_nodelay(true)
+        .initial_stream_window_size(config.http2_stream_window_bytes)
+        .initial_connection_window_size(config.http2_connection_window_bytes)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .http2_keep_alive_interval(Duration::from_millis(config.http2_keep_alive_interval_ms))
+        .keep_alive_timeout(Duration::from_millis(config.http2_keep_alive_timeout_ms))
+        .keep_alive_while_idle(true))
+}
+
+/// Connections by address, made when first used and re-made by themselves.
+pub struct Peers {
+    config: Config,
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl Peers {
+    /// No connections yet.
+    pub fn new(config: &Config) -> Self {
+        Self { config: config.clone(), channels: Mutex::default() }
+    }
+
+    /// The connection to `address`. Made lazily: fails only if that is no address.
+    pub(super) fn channel(&self, address: &str) -> Result<Channel, ErrorDetail> {
+        let mut channels = self.channels.lock();
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        if channels.len() >= MAX_CHANNELS {
+            channels.clear();
+        }
+        let channel = endpoint(&self.config, address)?.connect_lazy();
+        channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    /// Forgets the connection to `address`: the next use makes a new one.
+    pub(super) fn forget(&self, address: &str) {
+        self.channels.lock().remove(address);
+    }
+
+    /// Sends plain records on to the broker that leads their partition.
+    pub async fn produce_plain(&self, address: &str, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
+        let channel = self.channel(address)?;
+        let mut client = ProducerServiceClient::new(channel)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let wait = if call.timeout_ms == 0 { self.config.produce_timeout_ms } else { call.timeout_ms.into() };
+        let mut request = tonic::Request::new(super::producer::plain_request(call));
+        request.set_timeout(Duration::from_millis(wait + self.config.peer_rpc_timeout_ms));
+        request.metadata_mut().insert(FORWARDED, tonic::metadata::MetadataValue::from_static("1"));
+        let response = client.produce_once(request).await.map_err(|status| classify(&status).1)?;
+        Ok(response.into_inner().results.into_iter().map(plain_result).collect())
+    }
+}
+
+fn plain_result(result: v1::PlainRecordResult) -> PlainResult {
+    let partition = PartitionIndex(result.partition);
+    match result.error {
+        Some(error) => (partition, Err(error.into())),
+        None => (partition, Ok(Offset(result.offset))),
+    }
+}

@@ -1,0 +1,210 @@
+//! `ConsumerService`: batches on a stream, plain records, offsets.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use holdfast_proto::{
+    batch::{self, DecodeLimits},
+    convert::{self, optional_id, partition_error},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{Offset, TimestampMs},
+    v1::{self, consumer_service_server::ConsumerService, offset_query::Position as WirePosition},
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    context::Context,
+    services::{
+        fetch::{FetchCommand, FetchService, FetchTarget, Fetched},
+        lookup::Named,
+        offsets::{self, Position},
+    },
+};
+
+/// Partitions in one request.
+const MAX_PARTITIONS: usize = 10_000;
+
+/// Records of a plain fetch that names no number, and the most it may name.
+const PLAIN_RECORDS: (u32, u32) = (500, 10_000);
+
+/// Serves consumers.
+pub(super) struct ConsumerEdge {
+    context: Arc<Context>,
+    fetch: FetchService,
+}
+
+impl ConsumerEdge {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { fetch: FetchService::new(Arc::clone(&context)), context }
+    }
+
+    fn wait(&self, max_wait_ms: u32) -> Duration {
+        Duration::from_millis(u64::from(max_wait_ms).min(self.context.config.fetch_max_wait_ms))
+    }
+}
+
+#[tonic::async_trait]
+impl ConsumerService for ConsumerEdge {
+    type FetchStream = futures::stream::BoxStream<'static, Result<v1::FetchResponse, Status>>;
+
+    async fn fetch(
+        &self,
+        request: Request<Streaming<v1::FetchRequest>>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        let (service, most) = (self.fetch.clone(), self.context.config.fetches_per_stream as usize);
+        let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
+        let context = Arc::clone(&self.context);
+        let ended = Box::pin(async move { context.state.streams_ended().await });
+        // The stream of answers pulls the requests: a client that does not read is not read from.
+        let answers = request
+            .into_inner()
+            .map(move |request| {
+                let service = service.clone();
+                async move { answer(&service, request?, longest).await }
+            })
+            .buffer_unordered(most)
+            .take_until(ended);
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn fetch_once(
+        &self,
+        request: Request<v1::FetchOnceRequest>,
+    ) -> Result<Response<v1::FetchOnceResponse>, Status> {
+        let request = request.into_inner();
+        let from = convert::offset(request.fetch_offset, "fetch_offset")?;
+        let target = FetchTarget {
+            topic: request.topic,
+            topic_id: None,
+            partition: convert::partition(request.partition, "partition")?,
+            fetch_offset: from,
+            leader_epoch: None,
+            max_bytes: 0,
+        };
+        let max_wait = self.wait(request.max_wait_ms);
+        let most = if request.max_records == 0 { PLAIN_RECORDS.0 } else { request.max_records.min(PLAIN_RECORDS.1) };
+        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0 };
+        let Some(fetched) = self.fetch.fetch(&command).await.pop() else {
+            return Ok(Response::new(self.nothing(&command.targets[0])?));
+        };
+        let found = fetched.result?;
+        let mut response = v1::FetchOnceResponse {
+            records: Vec::new(),
+            high_watermark: found.high_watermark.0,
+            log_start_offset: found.log_start_offset.0,
+        };
+        for piece in batch::split(found.joined()) {
+            let decoded = batch::decode(piece.map_err(ErrorDetail::from)?, &DecodeLimits::default());
+            for record in decoded.map_err(ErrorDetail::from)? {
+                if record.offset >= from && response.records.len() < most as usize {
+                    response.records.push(record.into());
+                }
+            }
+            if response.records.len() >= most as usize {
+                break;
+            }
+        }
+        Ok(Response::new(response))
+    }
+
+    async fn list_offsets(
+        &self,
+        request: Request<v1::ListOffsetsRequest>,
+    ) -> Result<Response<v1::ListOffsetsResponse>, Status> {
+        let queries = request.into_inner().queries;
+        if queries.len() > MAX_PARTITIONS {
+            return Err(too_many(queries.len()).into());
+        }
+        let mut results = Vec::with_capacity(queries.len());
+        for query in queries {
+            results.push(self.list_offset(query).await);
+        }
+        Ok(Response::new(v1::ListOffsetsResponse { results }))
+    }
+}
+
+impl ConsumerEdge {
+    async fn list_offset(&self, query: v1::OffsetQuery) -> v1::OffsetResult {
+        let mut result = v1::OffsetResult { partition: query.partition, ..Default::default() };
+        let found = async {
+            let position = match convert::required(query.position, "position")? {
+                WirePosition::Earliest(_) => Position::Earliest,
+                WirePosition::Latest(_) => Position::Latest,
+                WirePosition::TimestampMs(time) => Position::Time(TimestampMs(time)),
+            };
+            let partition = convert::partition(query.partition, "partition")?;
+            let named = Named { topic: &query.topic, topic_id: None, partition };
+            offsets::find(&self.context, named, position).await
+        };
+        match found.await {
+            Ok(found) => {
+                result.offset = found.offset.map(|offset| offset.0);
+                result.timestamp_ms = found.timestamp.map(|timestamp| timestamp.0);
+                result.leader_epoch = found.leader_epoch.0;
+            }
+            Err(detail) => result.error = Some(partition_error(detail)),
+        }
+        result.topic = query.topic;
+        result
+    }
+
+    /// The answer when nothing came in time: the ends alone.
+    fn nothing(&self, target: &FetchTarget) -> Result<v1::FetchOnceResponse, ErrorDetail> {
+        let named = Named { topic: &target.topic, topic_id: None, partition: target.partition };
+        let (replica, _) = crate::services::lookup::replica(&self.context, &named)?;
+        let view = replica.view();
+        let Offset(high_watermark) = view.readable.unwrap_or_default();
+        Ok(v1::FetchOnceResponse { records: Vec::new(), high_watermark, log_start_offset: view.log_start.0 })
+    }
+}
+
+fn too_many(count: usize) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::InvalidRequest, format!("{count} partitions in one request; at most {MAX_PARTITIONS}"))
+}
+
+async fn answer(
+    service: &FetchService,
+    request: v1::FetchRequest,
+    longest: Duration,
+) -> Result<v1::FetchResponse, Status> {
+    if request.partitions.len() > MAX_PARTITIONS {
+        return Err(too_many(request.partitions.len()).into());
+    }
+    let command = FetchCommand {
+        targets: request.partitions.into_iter().map(target).collect::<Result<_, convert::Error>>()?,
+        max_wait: Duration::from_millis(request.max_wait_ms.into()).min(longest),
+        min_bytes: request.min_bytes as usize,
+        max_bytes: request.max_bytes,
+    };
+    let fetched = service.fetch(&command).await;
+    let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();
+    Ok(v1::FetchResponse { correlation_id: request.correlation_id, partitions })
+}
+
+fn target(message: v1::FetchPartition) -> Result<FetchTarget, convert::Error> {
+    Ok(FetchTarget {
+        topic_id: optional_id(&message.topic_id, "topic_id")?,
+        partition: convert::partition(message.partition, "partition")?,
+        fetch_offset: convert::offset(message.fetch_offset, "fetch_offset")?,
+        leader_epoch: message.leader_epoch.map(|epoch| convert::leader_epoch(epoch, "leader_epoch")).transpose()?,
+        max_bytes: message.max_bytes,
+        topic: message.topic,
+    })
+}
+
+fn message(command: &FetchCommand, fetched: Fetched) -> v1::FetchedPartition {
+    let target = &command.targets[fetched.target];
+    let mut message =
+        v1::FetchedPartition { topic: target.topic.clone(), partition: target.partition.0, ..Default::default() };
+    match fetched.result {
+        Ok(records) => {
+            message.high_watermark = records.high_watermark.0;
+            message.log_start_offset = records.log_start_offset.0;
+            message.leader_epoch = records.leader_epoch.0;
+            message.batches = records.joined();
+        }
+        Err(detail) => message.error = Some(partition_error(detail)),
+    }
+    message
+}

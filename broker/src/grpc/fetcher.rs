@@ -1,0 +1,169 @@
+//! As a follower's broker: one stream to each source broker, over all partitions between the two.
+//!
+//! A stream is made when a position waits, and re-made with growing, jittered pauses; the address is looked up in the
+//! metadata and resolved each time. When it breaks, every unanswered wish is answered with a failure, so that the cores
+//! ask again. It is also given up when the source registers anew: the old connection may hang for long.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use holdfast_proto::{
+    convert::{self, peer_header, required_id},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicPartition},
+    v1::{self, replica_service_client::ReplicaServiceClient},
+};
+use holdfast_replication::{FetchOutcome, FetchPosition};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{MAX_MESSAGE_BYTES, channels::endpoint, controllers::jittered};
+use crate::{
+    context::Context,
+    replication::{FetchQueue, Incoming, deliver},
+};
+
+/// First pause after a stream broke; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// Starts a fetcher for each source broker that is first named.
+pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<FetchQueue>>) {
+    while let Some(queue) = created.recv().await {
+        tokio::spawn(fetch_from(Arc::clone(&context), queue));
+    }
+}
+
+async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        queue.filled().await;
+        let started = Instant::now();
+        let reason = stream(&context, &queue).await;
+        tracing::debug!(source = %queue.source(), %reason, "the stream from a leader's broker ended");
+        for (partition, leader_epoch) in queue.fail() {
+            let failed = Incoming::Other(FetchOutcome::Failed(ErrorCode::BrokerNotAvailable));
+            deliver(&context, queue.source(), partition, leader_epoch, failed).await;
+        }
+        if started.elapsed() > Duration::from_secs(1) {
+            pause = FIRST_PAUSE;
+        }
+        tokio::time::sleep(jittered(pause)).await;
+        pause = (pause * 2).min(Duration::from_millis(context.config.reconnect_max_ms));
+    }
+}
+
+/// One stream until it breaks; tells why.
+async fn stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> ErrorDetail {
+    match try_stream(context, queue).await {
+        Ok(()) => ErrorDetail::new(ErrorCode::BrokerNotAvailable, "the leader's broker ended the stream"),
+        Err(detail) => detail,
+    }
+}
+
+async fn try_stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> Result<(), ErrorDetail> {
+    let status = |status: tonic::Status| holdfast_proto::status::classify(&status).1;
+    let (address, source_epoch) = source(context, queue.source())?;
+    let patience = Duration::from_millis(context.config.peer_rpc_timeout_ms);
+    let endpoint = endpoint(&context.config, &address)?;
+    let connecting = endpoint.connect();
+    let unreachable =
+        |why: String| ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("{address} cannot be reached: {why}"));
+    let channel = match tokio::time::timeout(patience, connecting).await {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(error)) => return Err(unreachable(error.to_string())),
+        Err(_) => return Err(unreachable("no answer in time".to_owned())),
+    };
+    let mut client = ReplicaServiceClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let opened = tokio::time::timeout(patience, client.fetch_replica(requests(context, queue)?)).await;
+    let mut answers = opened.map_err(|_| unreachable("no stream in time".to_owned()))?.map_err(status)?.into_inner();
+    let mut metadata = context.metadata.watch();
+    loop {
+        tokio::select! {
+            answer = answers.message() => match answer.map_err(status)? {
+                Some(answer) => take(context, queue, answer).await?,
+                None => return Ok(()),
+            },
+            _ = metadata.changed() => {
+                if source(context, queue.source())? != (address.clone(), source_epoch) {
+                    return Err(unreachable("it has registered anew".to_owned()));
+                }
+            }
+        }
+    }
+}
+
+/// Where the source broker is, and its registration.
+fn source(context: &Context, source: BrokerId) -> Result<(String, BrokerEpoch), ErrorDetail> {
+    let image = context.metadata.look();
+    let broker = image
+        .broker(source)
+        .ok_or_else(|| ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("broker {source} is not registered")))?;
+    Ok((broker.peer_address.clone(), broker.broker_epoch))
+}
+
+/// What this side sends: who it is, then positions as they change.
+fn requests(
+    context: &Arc<Context>,
+    queue: &Arc<FetchQueue>,
+) -> Result<impl futures::Stream<Item = v1::FetchReplicaRequest> + use<>, ErrorDetail> {
+    let cluster_id = context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
+    let hello = v1::FetchReplicaRequest {
+        header: Some(peer_header(cluster_id, queue.source().0.into(), context.broker_id.0.into())),
+        broker_epoch: context.identity.broker_epoch().0,
+        positions: Vec::new(),
+    };
+    let max_bytes = context.config.replica_fetch_max_bytes;
+    let positions = queue.open().map(move |changed| v1::FetchReplicaRequest {
+        header: None,
+        broker_epoch: 0,
+        positions: changed.into_iter().map(|(partition, position)| message(partition, position, max_bytes)).collect(),
+    });
+    Ok(futures::stream::once(std::future::ready(hello)).chain(positions))
+}
+
+fn message(partition: TopicPartition, position: FetchPosition, max_bytes: u32) -> v1::ReplicaPosition {
+    v1::ReplicaPosition {
+        topic_id: partition.topic_id.to_bytes(),
+        partition: partition.partition.0,
+        leader_epoch: position.leader_epoch.0,
+        fetch_offset: position.fetch_offset.0,
+        flushed_offset: position.flushed_offset.0,
+        last_fetched_epoch: position.last_fetched_epoch.map(|epoch| epoch.0),
+        max_bytes,
+        want_records: position.wants_records,
+    }
+}
+
+/// Gives each partition of an answer to its actor.
+async fn take(context: &Arc<Context>, queue: &FetchQueue, answer: v1::FetchReplicaResponse) -> Result<(), ErrorDetail> {
+    for records in answer.partitions {
+        let topic_id = required_id(&records.topic_id, "topic_id")?;
+        let partition = convert::partition(records.partition, "partition")?;
+        let partition = TopicPartition { topic_id, partition };
+        let leader_epoch = convert::leader_epoch(records.leader_epoch, "leader_epoch")?;
+        let incoming = incoming(records)?;
+        queue.answered(partition);
+        deliver(context, queue.source(), partition, leader_epoch, incoming).await;
+    }
+    Ok(())
+}
+
+fn incoming(records: v1::ReplicaRecords) -> Result<Incoming, ErrorDetail> {
+    let log_start_offset = convert::offset(records.log_start_offset, "log_start_offset")?;
+    if let Some(error) = records.error {
+        let code = ErrorDetail::from(error).code;
+        return Ok(Incoming::Other(match code {
+            ErrorCode::OffsetOutOfRange => FetchOutcome::OutOfRange { log_start_offset },
+            code => FetchOutcome::Failed(code),
+        }));
+    }
+    if let Some(diverging) = records.diverging {
+        let leader_epoch: LeaderEpoch = convert::leader_epoch(diverging.leader_epoch, "diverging.leader_epoch")?;
+        let end_offset: Offset = convert::offset(diverging.end_offset, "diverging.end_offset")?;
+        return Ok(Incoming::Other(FetchOutcome::Diverging { leader_epoch, end_offset }));
+    }
+    let high_watermark = convert::offset(records.high_watermark, "high_watermark")?;
+    Ok(Incoming::Records { records: records.batches, high_watermark, log_start_offset })
+}

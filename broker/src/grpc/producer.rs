@@ -1,0 +1,242 @@
+//! `ProducerService`: batches on a stream, plain records, producer ids.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use futures::StreamExt;
+use holdfast_proto::{
+    convert::{self, optional_id, produce_error},
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+    ids::{PartitionIndex, TimestampMs},
+    v1::{self, producer_service_server::ProducerService},
+};
+use holdfast_replication::Acks;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::channels::FORWARDED;
+use crate::{
+    context::Context,
+    services::{
+        lookup::Named,
+        ordered::{Answers, Ordered, Ticket},
+        plain::{PlainProduce, PlainRecord, PlainService},
+        produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, ProduceService, permits},
+        producer_ids::ProducerIds,
+    },
+};
+
+/// Serves producers.
+pub(super) struct ProducerEdge {
+    context: Arc<Context>,
+    produce: ProduceService,
+    plain: PlainService,
+    ids: ProducerIds,
+}
+
+/// Answers of one stream, by hash of topic and index of partition. A collision only orders what need not be.
+type Replies = Ordered<(u64, u32), v1::ProduceResponse>;
+
+impl ProducerEdge {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        let produce = ProduceService::new(Arc::clone(&context));
+        Self {
+            plain: PlainService::new(Arc::clone(&context), produce.clone()),
+            produce,
+            ids: ProducerIds::new(Arc::clone(&context)),
+            context,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ProducerService for ProducerEdge {
+    type ProduceStream = futures::stream::BoxStream<'static, Result<v1::ProduceResponse, Status>>;
+
+    async fn produce(
+        &self,
+        request: Request<Streaming<v1::ProduceRequest>>,
+    ) -> Result<Response<Self::ProduceStream>, Status> {
+        let replies = Replies::new();
+        let budget = self.context.config.max_in_flight_bytes_per_stream as usize / PERMIT_BYTES;
+        let stream = ProduceStream {
+            produce: self.produce.clone(),
+            replies: Arc::clone(&replies),
+            budget: Arc::new(Semaphore::new(budget)),
+            hasher: RandomState::new(),
+        };
+        tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner()));
+        Ok(Response::new(Answers(replies).map(Ok).boxed()))
+    }
+
+    async fn produce_once(
+        &self,
+        request: Request<v1::ProduceOnceRequest>,
+    ) -> Result<Response<v1::ProduceOnceResponse>, Status> {
+        let forwarded = request.metadata().contains_key(FORWARDED);
+        let call = plain_call(request.into_inner(), forwarded)?;
+        let results = self.plain.produce(call).await?;
+        let results = results.into_iter().map(|(PartitionIndex(partition), result)| match result {
+            Ok(offset) => v1::PlainRecordResult { partition, offset: offset.0, error: None },
+            Err(detail) => v1::PlainRecordResult { partition, offset: 0, error: Some(produce_error(detail)) },
+        });
+        Ok(Response::new(v1::ProduceOnceResponse { results: results.collect() }))
+    }
+
+    async fn init_producer_id(
+        &self,
+        request: Request<v1::InitProducerIdRequest>,
+    ) -> Result<Response<v1::InitProducerIdResponse>, Status> {
+        let request = request.into_inner();
+        let held = match (request.producer_id, request.producer_epoch) {
+            (None, None) => None,
+            (id, epoch) => Some((
+                convert::producer_id(convert::required(id, "producer_id")?, "producer_id")?,
+                convert::producer_epoch(convert::required(epoch, "producer_epoch")?, "producer_epoch")?,
+            )),
+        };
+        let (id, epoch) = self.ids.init(held).await?;
+        Ok(Response::new(v1::InitProducerIdResponse { producer_id: id.0, producer_epoch: epoch.0 as u32 }))
+    }
+}
+
+/// The incoming half of one produce stream.
+struct ProduceStream {
+    produce: ProduceService,
+    replies: Arc<Replies>,
+    /// Bytes of this stream that may be in work. Past it nothing more is read: the client's window fills.
+    budget: Arc<Semaphore>,
+    hasher: RandomState,
+}
+
+impl ProduceStream {
+    async fn run(self, context: Arc<Context>, mut requests: Streaming<v1::ProduceRequest>) {
+        let mut ended = std::pin::pin!(context.state.streams_ended());
+        loop {
+            let request = tokio::select! {
+                request = requests.message() => request,
+                () = &mut ended => break,
+            };
+            match request {
+                Ok(Some(request)) => self.take(request).await,
+                Ok(None) => break,
+                Err(status) => {
+                    tracing::debug!(%status, "a producer's stream broke");
+                    break;
+                }
+            }
+        }
+        self.replies.finish();
+    }
+
+    async fn take(&self, request: v1::ProduceRequest) {
+        let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(permits(request.batch.len())).await else {
+            return;
+        };
+        let lane = (self.hasher.hash_one(&request.topic), request.partition);
+        let correlation_id = request.correlation_id;
+        let acks = convert::acks(request.acks);
+        // acks=0 is never answered, not even with a refusal.
+        let ticket = (acks != Ok(v1::Acks::None)).then(|| self.replies.ask(lane));
+        let replies = Arc::clone(&self.replies);
+        let answer = move |answer: ProduceAnswer| {
+            drop(permit);
+            if let Some(ticket) = ticket {
+                reply(&replies, &ticket, correlation_id, answer);
+            }
+        };
+        match command(&request) {
+            Ok(command) => self.produce.produce(command, answer).await,
+            Err(detail) => answer(Err(detail)),
+        }
+    }
+}
+
+fn reply(replies: &Replies, ticket: &Ticket<(u64, u32)>, correlation_id: u64, answer: ProduceAnswer) {
+    let response = match answer {
+        Ok(produced) => v1::ProduceResponse {
+            correlation_id,
+            base_offset: produced.base_offset.0,
+            log_start_offset: produced.log_start_offset.0,
+            leader_epoch: produced.leader_epoch.0,
+            error: None,
+        },
+        Err(detail) => v1::ProduceResponse { correlation_id, error: Some(produce_error(detail)), ..Default::default() },
+    };
+    replies.answer(ticket, response);
+}
+
+fn command(request: &v1::ProduceRequest) -> Result<ProduceCommand<'_>, ErrorDetail> {
+    let not_appended = |error: convert::Error| ErrorDetail::from(error).with_outcome(Outcome::NotAppended);
+    let leader_epoch = request.leader_epoch.map(|epoch| convert::leader_epoch(epoch, "leader_epoch")).transpose();
+    Ok(ProduceCommand {
+        named: Named {
+            topic: &request.topic,
+            topic_id: optional_id(&request.topic_id, "topic_id").map_err(not_appended)?,
+            partition: convert::partition(request.partition, "partition").map_err(not_appended)?,
+        },
+        leader_epoch: leader_epoch.map_err(not_appended)?,
+        acks: acks(request.acks).map_err(not_appended)?,
+        timeout_ms: request.timeout_ms,
+        batch: request.batch.clone(),
+    })
+}
+
+fn acks(value: i32) -> Result<Acks, convert::Error> {
+    convert::acks(value).map(|acks| match acks {
+        v1::Acks::None => Acks::None,
+        v1::Acks::Leader => Acks::Leader,
+        v1::Acks::All | v1::Acks::Unspecified => Acks::All,
+    })
+}
+
+fn plain_call(request: v1::ProduceOnceRequest, forwarded: bool) -> Result<PlainProduce, ErrorDetail> {
+    let acks = acks(request.acks)?;
+    if acks == Acks::None {
+        return Err(ErrorDetail::new(
+            ErrorCode::InvalidRequiredAcks,
+            "acks=0 has no answer, so it makes no sense in a call with one; use the stream",
+        ));
+    }
+    let records = request.records.into_iter().map(|record| PlainRecord {
+        key: record.key,
+        value: record.value,
+        headers: record.headers.into_iter().map(Into::into).collect(),
+        timestamp: record.timestamp_ms.map(TimestampMs),
+    });
+    Ok(PlainProduce {
+        topic: request.topic,
+        partition: request.partition.map(|index| convert::partition(index, "partition")).transpose()?,
+        records: records.collect(),
+        acks,
+        timeout_ms: request.timeout_ms,
+        forwarded,
+    })
+}
+
+/// The message of a call that is sent on.
+pub(super) fn plain_request(call: PlainProduce) -> v1::ProduceOnceRequest {
+    let acks = match call.acks {
+        Acks::Leader => v1::Acks::Leader,
+        Acks::None | Acks::All => v1::Acks::All,
+    };
+    v1::ProduceOnceRequest {
+        topic: call.topic,
+        partition: call.partition.map(|partition| partition.0),
+        records: call
+            .records
+            .into_iter()
+            .map(|record| v1::PlainRecord {
+                key: record.key,
+                value: record.value,
+                headers: record.headers.into_iter().map(Into::into).collect(),
+                timestamp_ms: record.timestamp.map(|timestamp| timestamp.0),
+            })
+            .collect(),
+        acks: acks.into(),
+        timeout_ms: call.timeout_ms,
+    }
+}

@@ -1,0 +1,185 @@
+//! As a leader's broker: takes followers' positions, gives records. Served on the inter-node port only.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::StreamExt;
+use holdfast_proto::{
+    convert::{self, check_peer, partition_error, required_id},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, Offset, TopicPartition},
+    v1::{self, replica_service_server::ReplicaService},
+};
+use holdfast_replication::FetchPosition;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    context::Context,
+    partition::{
+        message::Message,
+        outbox::{Answer, Answers, Body, Outbox},
+        read,
+    },
+};
+
+/// Where one message to a follower ends, bytes; a single larger answer goes alone.
+const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Serves followers.
+pub(super) struct ReplicaEdge {
+    context: Arc<Context>,
+}
+
+impl ReplicaEdge {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Who follows: of this cluster, meaning this broker, not older than the registration that is known.
+    fn check(&self, hello: v1::FetchReplicaRequest) -> Result<(BrokerId, BrokerEpoch), ErrorDetail> {
+        let cluster_id = self.context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
+        let peer = check_peer(hello.header, cluster_id, self.context.broker_id.0.into(), false)?;
+        let follower = u32::try_from(peer.node_id)
+            .map(BrokerId)
+            .map_err(|_| ErrorDetail::new(ErrorCode::InvalidRequest, format!("{} is no broker's id", peer.node_id)))?;
+        let epoch = BrokerEpoch(hello.broker_epoch);
+        let known = self.context.metadata.look().broker(follower).map(|broker| broker.broker_epoch);
+        if known.is_some_and(|known| epoch < known) {
+            return Err(ErrorCode::StaleBrokerEpoch.into());
+        }
+        Ok((follower, epoch))
+    }
+}
+
+#[tonic::async_trait]
+impl ReplicaService for ReplicaEdge {
+    type FetchReplicaStream = futures::stream::BoxStream<'static, Result<v1::FetchReplicaResponse, Status>>;
+
+    async fn fetch_replica(
+        &self,
+        request: Request<Streaming<v1::FetchReplicaRequest>>,
+    ) -> Result<Response<Self::FetchReplicaStream>, Status> {
+        let mut positions = request.into_inner();
+        let Some(hello) = positions.message().await? else {
+            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "the stream ended before its first message").into());
+        };
+        let first = hello.positions.clone();
+        let (follower, broker_epoch) = self.check(hello)?;
+        tracing::info!(%follower, %broker_epoch, "a follower's broker has connected");
+        let outbox = Arc::new(Outbox::default());
+        let feed = Feed { context: Arc::clone(&self.context), follower, broker_epoch, outbox: Arc::clone(&outbox) };
+        tokio::spawn(feed.run(first, positions));
+        let answers = Answers { outbox, max_bytes: MESSAGE_BYTES };
+        let answers =
+            answers.map(|group| Ok(v1::FetchReplicaResponse { partitions: group.into_iter().map(message).collect() }));
+        Ok(Response::new(answers.boxed()))
+    }
+}
+
+/// The incoming half of one stream.
+struct Feed {
+    context: Arc<Context>,
+    follower: BrokerId,
+    broker_epoch: BrokerEpoch,
+    outbox: Arc<Outbox>,
+}
+
+impl Feed {
+    async fn run(self, first: Vec<v1::ReplicaPosition>, mut stream: Streaming<v1::FetchReplicaRequest>) {
+        let mut touched = BTreeSet::new();
+        let mut batch = first;
+        let context = Arc::clone(&self.context);
+        let mut ended = std::pin::pin!(context.state.streams_ended());
+        let reason = loop {
+            for position in batch {
+                match self.take(position).await {
+                    Ok(partition) => touched.insert(partition),
+                    Err(error) => {
+                        tracing::warn!(follower = %self.follower, %error, "a follower sends what makes no sense");
+                        false
+                    }
+                };
+            }
+            let message = tokio::select! {
+                message = stream.message() => message,
+                () = &mut ended => break "this broker stops".to_owned(),
+            };
+            batch = match message {
+                Ok(Some(message)) => message.positions,
+                Ok(None) => break "the stream ended".to_owned(),
+                Err(status) => break status.to_string(),
+            };
+        };
+        tracing::info!(follower = %self.follower, reason, "a follower's broker has left");
+        self.outbox.close();
+        for partition in touched {
+            if let Some(replica) = self.context.partitions.get(partition) {
+                let (from, outbox) = (self.follower, Arc::clone(&self.outbox));
+                let _closed_already = replica.actor().send(Message::ReplicaDisconnected { from, outbox }).await;
+            }
+        }
+    }
+
+    /// Gives one position to its partition. An error says that the message is malformed.
+    async fn take(&self, message: v1::ReplicaPosition) -> Result<TopicPartition, ErrorDetail> {
+        let topic_id = required_id(&message.topic_id, "topic_id")?;
+        let partition = TopicPartition { topic_id, partition: convert::partition(message.partition, "partition")? };
+        let last_fetched_epoch =
+            message.last_fetched_epoch.map(|epoch| convert::leader_epoch(epoch, "last_fetched_epoch")).transpose()?;
+        let position = FetchPosition {
+            leader_epoch: convert::leader_epoch(message.leader_epoch, "leader_epoch")?,
+            fetch_offset: convert::offset(message.fetch_offset, "fetch_offset")?,
+            flushed_offset: convert::offset(message.flushed_offset, "flushed_offset")?,
+            last_fetched_epoch,
+            wants_records: message.want_records,
+        };
+        if position.flushed_offset > position.fetch_offset {
+            let what = "flushed_offset is above fetch_offset: a follower cannot be durable past its end";
+            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, what));
+        }
+        let refused = match self.context.partitions.get(partition) {
+            None => true,
+            Some(replica) => {
+                let fetch = Message::ReplicaFetch {
+                    from: self.follower,
+                    broker_epoch: self.broker_epoch,
+                    position,
+                    max_bytes: message.max_bytes.clamp(1, self.context.config.replica_fetch_max_bytes),
+                    outbox: Arc::clone(&self.outbox),
+                };
+                replica.actor().send(fetch).await.is_some()
+            }
+        };
+        if refused && position.wants_records {
+            let body = Body::Failed(ErrorCode::UnknownTopicOrPartition);
+            self.outbox.put(Answer { partition, leader_epoch: position.leader_epoch, body });
+        }
+        Ok(partition)
+    }
+}
+
+fn message(answer: Answer) -> v1::ReplicaRecords {
+    let mut records = v1::ReplicaRecords {
+        topic_id: answer.partition.topic_id.to_bytes(),
+        partition: answer.partition.partition.0,
+        leader_epoch: answer.leader_epoch.0,
+        ..v1::ReplicaRecords::default()
+    };
+    match answer.body {
+        Body::Records { from_offset, high_watermark, log_start_offset, pieces, permit: _ } => {
+            records.base_offset = from_offset.0;
+            records.high_watermark = high_watermark.0;
+            records.log_start_offset = log_start_offset.0;
+            records.batches = read::join(pieces);
+        }
+        Body::Diverging { leader_epoch, end_offset: Offset(end_offset) } => {
+            records.diverging = Some(v1::DivergingEpoch { leader_epoch: leader_epoch.0, end_offset });
+        }
+        Body::OutOfRange { log_start_offset } => {
+            records.log_start_offset = log_start_offset.0;
+            records.error = Some(partition_error(ErrorCode::OffsetOutOfRange.into()));
+        }
+        Body::Failed(code) => records.error = Some(partition_error(code.into())),
+    }
+    records
+}

@@ -1,0 +1,126 @@
+//! Both ports of a broker: clients on one, brokers on the other, so that no client can pose as a replica.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_proto::v1::{
+    FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, consumer_service_server::ConsumerServiceServer,
+    producer_service_server::ProducerServiceServer, replica_service_server::ReplicaServiceServer,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tonic::transport::Server;
+
+use super::{
+    MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, admin::AdminEdge, consumer::ConsumerEdge, health,
+    incoming::accept, producer::ProducerEdge, replica::ReplicaEdge,
+};
+use crate::{
+    config::{Address, Config},
+    context::Context,
+    exit::Fatal,
+};
+
+/// The bound ports, not served yet.
+pub(crate) struct Listeners {
+    client: TcpListener,
+    peer: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both ports. A port in use is named with the option that gave it.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, Fatal> {
+        let client = bind(&config.client_listen, "client_listen").await?;
+        let peer = bind(&config.peer_listen, "peer_listen").await?;
+        Ok(Self { client, peer })
+    }
+
+    /// The ports that were bound, for clients and for peers.
+    pub(crate) fn ports(&self) -> std::io::Result<(u16, u16)> {
+        Ok((self.client.local_addr()?.port(), self.peer.local_addr()?.port()))
+    }
+}
+
+async fn bind(address: &Address, option: &'static str) -> Result<TcpListener, Fatal> {
+    TcpListener::bind((address.host.trim_matches(['[', ']']), address.port))
+        .await
+        .map_err(|error| Fatal::AddressInUse { address: address.to_string(), option, reason: error.to_string() })
+}
+
+/// The running servers of both ports.
+pub(crate) struct Servers {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Servers {
+    /// Serves both ports.
+    pub(crate) fn start(context: &Arc<Context>, listeners: Listeners) -> Result<Self, Fatal> {
+        let (stop, stopped) = watch::channel(false);
+        let (reporter, health) = health::service();
+        let reporting = tokio::spawn(health::report(Arc::clone(context), reporter));
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|error| Fatal::Failure(format!("server reflection: {error}")))?;
+        let config = &context.config;
+        let clients = builder(config)
+            .add_service(health.clone())
+            .add_service(reflection)
+            .add_service(
+                ProducerServiceServer::new(ProducerEdge::new(Arc::clone(context)))
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                ConsumerServiceServer::new(ConsumerEdge::new(Arc::clone(context)))
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(AdminServiceServer::new(AdminEdge::new(Arc::clone(context))));
+        let peers = builder(config).add_service(health).add_service(
+            ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        );
+        let limit = config.max_connections as usize;
+        let mut tasks = vec![reporting];
+        for (name, router, listener) in [("clients", clients, listeners.client), ("peers", peers, listeners.peer)] {
+            let mut stopped = stopped.clone();
+            let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+            let serving = router.serve_with_incoming_shutdown(accept(listener, limit), ended);
+            let context = Arc::clone(context);
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    context.state.fail(Fatal::Failure(format!("serving {name}: {error}")));
+                }
+            }));
+        }
+        Ok(Self { stop, tasks })
+    }
+
+    /// Accepts nothing any more, and ends every connection after `grace`.
+    pub(crate) async fn stop(self, grace: Duration) {
+        self.stop.send_replace(true);
+        let mut tasks = self.tasks.into_iter();
+        if let Some(reporting) = tasks.next() {
+            reporting.abort();
+        }
+        let deadline = tokio::time::Instant::now() + grace;
+        for mut task in tasks {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+fn builder(config: &Config) -> Server {
+    Server::builder()
+        .initial_stream_window_size(config.http2_stream_window_bytes)
+        .initial_connection_window_size(config.http2_connection_window_bytes)
+        .max_concurrent_streams(config.max_streams_per_connection)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .http2_keepalive_interval(Some(Duration::from_millis(config.http2_keep_alive_interval_ms)))
+        .http2_keepalive_timeout(Some(Duration::from_millis(config.http2_keep_alive_timeout_ms)))
+}

@@ -1,0 +1,297 @@
+//! The broker's session with the active controller: registration, heartbeats up, metadata down.
+//!
+//! ```text
+//!   find the cluster ──▶ register ──▶ session ──┬─ connection broke, or controller changed ──▶ session again
+//!                           ▲                   │
+//!                           └── stale epoch ────┘
+//! ```
+//!
+//! Invariants: (1) the lease counts from the sending of the oldest heartbeat that is not answered yet, so it never
+//! outlasts the controller's own count; (2) "ready" is said only once the registration's own index was applied.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use holdfast_proto::{
+    convert::Error as ConvertError,
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, MetadataIndex, Millis},
+    status::classify,
+    v1::{self, controller_service_client::ControllerServiceClient},
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{
+    MAX_MESSAGE_BYTES,
+    controllers::{header, jittered},
+    records,
+};
+use crate::{
+    actors::{Changes, SessionAddress, SessionEvent, SessionReply},
+    context::{Context, Phase},
+    exit::Fatal,
+};
+
+/// Heartbeats that may wait for the connection. More say nothing new.
+const HEARTBEAT_QUEUE: usize = 4;
+
+/// Why a session ended.
+enum End {
+    /// The registration counts no more.
+    Unregistered,
+    /// Try again, with the next controller.
+    Broken,
+    /// The active controller is another, and was named.
+    Moved,
+}
+
+/// Keeps the session until the broker ends.
+pub(crate) async fn run(context: Arc<Context>, actor: SessionAddress) {
+    if let Err(fatal) = find_cluster(&context).await {
+        return context.state.fail(fatal);
+    }
+    let watch = watch_lease(Arc::clone(&context), actor.clone());
+    let sessions = keep(&context, &actor);
+    tokio::join!(watch, sessions);
+}
+
+async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
+    let mut registered: Option<MetadataIndex> = None;
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let index = match registered {
+            Some(index) => index,
+            None => match register(context).await {
+                Ok(index) => *registered.insert(index),
+                Err(Some(fatal)) => return context.state.fail(fatal),
+                Err(None) => {
+                    pause = rest(context, pause).await;
+                    continue;
+                }
+            },
+        };
+        let started = Instant::now();
+        let end = session(context, actor, index).await;
+        context.state.set_phase(Phase::Joining);
+        if started.elapsed() > Duration::from_secs(1) {
+            pause = Duration::from_millis(10);
+        }
+        match end {
+            End::Unregistered => registered = None,
+            End::Moved => {}
+            End::Broken => pause = rest(context, pause).await,
+        }
+    }
+}
+
+async fn rest(context: &Context, pause: Duration) -> Duration {
+    tokio::time::sleep(jittered(pause)).await;
+    (pause * 2).min(Duration::from_millis(context.config.reconnect_max_ms))
+}
+
+/// Learns which cluster the controllers form, and refuses another than before.
+async fn find_cluster(context: &Context) -> Result<(), Fatal> {
+    let mut pause = Duration::from_millis(20);
+    loop {
+        match context.controllers.cluster_id().await {
+            Ok(Some(theirs)) => {
+                if let Some(ours) = context.identity.cluster_id().filter(|ours| *ours != theirs) {
+                    return Err(Fatal::OtherCluster { ours: ours.to_string(), theirs: theirs.to_string() });
+                }
+                let data_dir = Arc::clone(&context.data_dir);
+                let stored = tokio::task::spawn_blocking(move || data_dir.set_cluster_id(theirs)).await;
+                if let Ok(Err(error)) = stored {
+                    return Err(Fatal::DataFolder(error.to_string()));
+                }
+                context.identity.learn_cluster_id(theirs);
+                return Ok(());
+            }
+            Ok(None) => tracing::info!("the controllers have formed no cluster yet: waiting"),
+            Err(error) => tracing::warn!(%error, "no controller answers: waiting"),
+        }
+        pause = rest(context, pause).await;
+    }
+}
+
+/// Registers. `Err(None)` asks to try again.
+async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
+    let identity = &context.identity;
+    let request = v1::RegisterBrokerRequest {
+        header: Some(header(context).map_err(|_| None)?),
+        broker_id: context.broker_id.0,
+        incarnation_id: identity.incarnation_id.to_bytes(),
+        directory_id: identity.directory_id.to_bytes(),
+        boot_counter: identity.boot_counter,
+        client_address: context.addresses.client.clone(),
+        peer_address: context.addresses.peer.clone(),
+        rack: context.config.rack.clone(),
+    };
+    match context.controllers.register(request).await {
+        Ok(answer) => {
+            identity.registered(BrokerEpoch(answer.broker_epoch));
+            tracing::info!(broker_epoch = answer.broker_epoch, index = answer.index, "registered");
+            Ok(MetadataIndex(answer.index))
+        }
+        Err(detail) if detail.code == ErrorCode::InconsistentClusterId => {
+            let ours = identity.cluster_id().map(|id| id.to_string()).unwrap_or_default();
+            Err(Some(Fatal::OtherCluster { ours, theirs: detail.message }))
+        }
+        Err(detail) if is_final(&detail) => Err(Some(Fatal::RegistrationRefused(detail.to_string()))),
+        Err(detail) => {
+            tracing::warn!(error = %detail, "not registered yet");
+            Err(None)
+        }
+    }
+}
+
+/// A refusal that no patience changes.
+fn is_final(detail: &ErrorDetail) -> bool {
+    matches!(
+        detail.code,
+        ErrorCode::StaleBrokerEpoch | ErrorCode::InvalidRequest | ErrorCode::PolicyViolation | ErrorCode::InvalidConfig
+    )
+}
+
+/// One session on one connection.
+async fn session(context: &Context, actor: &SessionAddress, registered_at: MetadataIndex) -> End {
+    let address = context.controllers.candidate();
+    let fail = |status: &tonic::Status| {
+        let (origin, detail) = classify(status);
+        let named = context.controllers.failed(&address, origin, &detail);
+        tracing::info!(controller = %address, error = %detail, "the session with the controller ended");
+        match detail.code {
+            ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered => End::Unregistered,
+            _ if named => End::Moved,
+            _ => End::Broken,
+        }
+    };
+    let Ok(channel) = context.controllers.channel(&address) else { return End::Broken };
+    let (heartbeats, outgoing) = mpsc::channel(HEARTBEAT_QUEUE);
+    let mut beat = Beat { context, heartbeats, in_flight: VecDeque::new(), applied: MetadataIndex(0), registered_at };
+    beat.send(true);
+    let mut client = ControllerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let patience = Duration::from_millis(context.config.peer_rpc_timeout_ms);
+    let opened = tokio::time::timeout(patience, client.broker_session(ReceiverStream::new(outgoing))).await;
+    let mut incoming = match opened {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => return fail(&status),
+        Err(_) => return fail(&tonic::Status::from_error("no session in time".into())),
+    };
+    let mut interval = tokio::time::interval(Duration::from_millis(context.config.heartbeat_interval_ms));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {
+                if heard.elapsed() > patience {
+                    return fail(&tonic::Status::from_error("the controller is silent".into()));
+                }
+                beat.send(false);
+            }
+            message = incoming.message() => {
+                let message = match message {
+                    Ok(Some(message)) => message,
+                    Ok(None) => return fail(&tonic::Status::from_error("the controller ended the session".into())),
+                    Err(status) => return fail(&status),
+                };
+                heard = Instant::now();
+                beat.answered(&message);
+                if message.snapshot.is_none() && message.deltas.is_empty() {
+                    continue;
+                }
+                let event = match metadata(message) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        tracing::error!(%error, "the controller sent metadata that makes no sense");
+                        return End::Broken;
+                    }
+                };
+                match actor.tell(event).await {
+                    Some(SessionReply::Applied(index)) => beat.applied(index),
+                    Some(SessionReply::Misfit) | None => return End::Broken,
+                }
+            }
+        }
+    }
+}
+
+/// The heartbeats of one session.
+struct Beat<'a> {
+    context: &'a Context,
+    heartbeats: mpsc::Sender<v1::BrokerSessionRequest>,
+    /// When those that are not answered were sent.
+    in_flight: VecDeque<Millis>,
+    applied: MetadataIndex,
+    registered_at: MetadataIndex,
+}
+
+impl Beat<'_> {
+    fn is_ready(&self) -> bool {
+        self.context.state.is_recovered() && self.applied >= self.registered_at
+    }
+
+    fn send(&mut self, first: bool) {
+        let heartbeat = v1::BrokerSessionRequest {
+            header: if first { header(self.context).ok() } else { None },
+            broker_id: self.context.broker_id.0,
+            broker_epoch: self.context.identity.broker_epoch().0,
+            applied_index: self.applied.0,
+            ready: self.is_ready(),
+        };
+        let now = self.context.clock.now();
+        // A full queue: the connection takes nothing, and its silence will be noticed.
+        if self.heartbeats.try_send(heartbeat).is_ok() {
+            self.in_flight.push_back(now);
+        }
+    }
+
+    /// A message of the controller answers the oldest heartbeat, unless it only brings changes.
+    fn answered(&mut self, message: &v1::BrokerSessionResponse) {
+        let brings_changes_only = message.snapshot.is_none() && !message.deltas.is_empty();
+        if brings_changes_only {
+            return;
+        }
+        if let Some(sent) = self.in_flight.pop_front() {
+            self.context.lease.renew(sent, message.lease_ms.into());
+        }
+    }
+
+    fn applied(&mut self, index: MetadataIndex) {
+        let was_ready = self.is_ready();
+        self.applied = index;
+        // The controller waits for this word before it lets the broker serve.
+        if self.is_ready() && !was_ready {
+            self.send(false);
+        }
+    }
+}
+
+fn metadata(message: v1::BrokerSessionResponse) -> Result<SessionEvent, ConvertError> {
+    let changes = |index, messages: Vec<v1::MetadataRecord>| {
+        let records = messages.into_iter().filter_map(|message| records::record(message).transpose());
+        Ok(Changes { index: MetadataIndex(index), records: records.collect::<Result<_, ConvertError>>()? })
+    };
+    let snapshot = message.snapshot.map(|snapshot| changes(snapshot.index, snapshot.records)).transpose()?;
+    let deltas = message.deltas.into_iter().map(|delta| changes(delta.index, delta.records));
+    Ok(SessionEvent::Metadata { snapshot, deltas: deltas.collect::<Result<_, ConvertError>>()? })
+}
+
+/// Tells the partitions when the lease runs out, for those in which nothing happens by itself.
+async fn watch_lease(context: Arc<Context>, actor: SessionAddress) {
+    let mut held = false;
+    loop {
+        let now = context.clock.now();
+        let holds = context.lease.holds(now);
+        if held && !holds {
+            tracing::warn!("the lease ended: the controller may have fenced this broker");
+            if actor.tell(SessionEvent::LeaseEnded).await.is_none() {
+                return;
+            }
+        }
+        held = holds;
+        let rest = Duration::from_millis(context.config.heartbeat_interval_ms);
+        let until = if holds { context.clock.until(context.lease.until()) } else { rest };
+        tokio::time::sleep(until.max(Duration::from_millis(1))).await;
+    }
+}

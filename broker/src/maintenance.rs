@@ -1,0 +1,69 @@
+//! What has to be looked at now and then: free space, old segments, old batches in memory. One task, one tick a second.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_proto::ids::{Millis, Offset};
+
+use crate::{
+    assignment,
+    clock::wall_clock,
+    context::Context,
+    partition::{Replica, message::Message},
+};
+
+/// The tick. Free space is looked at each time: at full speed the reserve lasts a few seconds.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs until the broker ends.
+pub(crate) async fn run(context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(TICK.min(Duration::from_millis(context.config.retention_check_interval_ms)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next_retention = context.clock.now();
+    let mut next_expiry = context.clock.now();
+    loop {
+        ticks.tick().await;
+        let now = context.clock.now();
+        look_at_space(&context).await;
+        if now >= next_expiry {
+            next_expiry = now.plus(context.config.tail_cache_age_ms / 2);
+            context.tail.expire(Millis(now.0.saturating_sub(context.config.tail_cache_age_ms)));
+        }
+        if now >= next_retention || context.state.is_disk_low() {
+            next_retention = now.plus(context.config.retention_check_interval_ms);
+            retain(&context).await;
+        }
+    }
+}
+
+async fn look_at_space(context: &Arc<Context>) {
+    let data_dir = Arc::clone(&context.data_dir);
+    match tokio::task::spawn_blocking(move || data_dir.space()).await {
+        Ok(Ok(space)) => context.state.set_disk_low(space.free < context.config.disk_reserve_bytes),
+        Ok(Err(error)) => tracing::warn!(%error, "the free space cannot be read"),
+        Err(_) => {}
+    }
+}
+
+/// Moves the log start of partitions that this broker leads; followers follow their leader's.
+async fn retain(context: &Arc<Context>) {
+    let image = context.metadata.image();
+    for replica in context.partitions.all() {
+        let Some(topic) = image.topic(replica.id.topic_id) else { continue };
+        let Ok(high_watermark) = replica.view().readable else { continue };
+        let retention = assignment::retention(topic.config());
+        if let Some(to) = retention_start(&replica, retention, high_watermark).await {
+            tracing::info!(partition = %replica.id, %to, "old segments go");
+            let _closed_already = replica.actor().send(Message::AdvanceStart { to }).await;
+        }
+    }
+}
+
+async fn retention_start(
+    replica: &Replica,
+    retention: holdfast_log::Retention,
+    high_watermark: Offset,
+) -> Option<Offset> {
+    let reader = replica.reader.clone();
+    let work = move || reader.retention_start(retention, wall_clock(), high_watermark);
+    tokio::task::spawn_blocking(work).await.ok().flatten()
+}

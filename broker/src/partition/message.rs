@@ -1,0 +1,134 @@
+//! What a partition's actor can be told.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use holdfast_log::LogConfig;
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
+};
+use holdfast_replication::{Acks, Assignment, BatchInfo, FetchOutcome, FetchPosition, Produced};
+use tokio::sync::oneshot;
+
+use super::outbox::Outbox;
+
+/// What became of a produce.
+pub type ProduceResult = Result<Produced, ErrorCode>;
+
+/// A message to a partition's actor.
+#[derive(Debug)]
+pub enum Message {
+    /// A producer's batch, checked.
+    Produce(ProduceJob),
+    /// A follower's position.
+    ReplicaFetch {
+        /// The follower.
+        from: BrokerId,
+        /// Its broker's epoch.
+        broker_epoch: BrokerEpoch,
+        /// Where it stands.
+        position: FetchPosition,
+        /// Most bytes in one answer.
+        max_bytes: u32,
+        /// Where answers go.
+        outbox: Arc<Outbox>,
+    },
+    /// A follower's stream ended.
+    ReplicaDisconnected {
+        /// The follower.
+        from: BrokerId,
+        /// Its stream's outbox: a newer stream may have replaced it.
+        outbox: Arc<Outbox>,
+    },
+    /// The leader answered our fetch.
+    FetchResponse {
+        /// The leader.
+        from: BrokerId,
+        /// Epoch of its leadership.
+        leader_epoch: LeaderEpoch,
+        /// The answer.
+        outcome: FetchOutcome,
+        /// Its batches, checked, in one piece.
+        records: Bytes,
+    },
+    /// The controller committed a state or settings of the partition.
+    Assigned {
+        /// The state.
+        assignment: Assignment,
+        /// The topic's settings for its log.
+        log: LogConfig,
+    },
+    /// The controller answered a proposal.
+    Proposed {
+        /// Leader epoch of the proposal.
+        leader_epoch: LeaderEpoch,
+        /// Partition epoch that it started from.
+        partition_epoch: PartitionEpoch,
+        /// The committed state, or why not.
+        result: Result<Assignment, ErrorCode>,
+    },
+    /// The lease on the session ran out: look at it now.
+    LeaseEnded,
+    /// Retention found that everything below may go.
+    AdvanceStart {
+        /// The new log start offset.
+        to: Offset,
+    },
+    /// Flush, close the log and stop. Answered when it is closed.
+    Close(oneshot::Sender<()>),
+}
+
+/// A producer's batch on its way to the core.
+#[derive(Debug)]
+pub struct ProduceJob {
+    /// When to answer.
+    pub acks: Acks,
+    /// Leader epoch that the client believes current.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// What the core needs to know of the batch.
+    pub batch: BatchInfo,
+    /// The batch, offset and epoch not set yet.
+    pub bytes: Bytes,
+    /// How long the answer may wait, ms.
+    pub timeout_ms: u64,
+    /// How to answer.
+    pub reply: ProduceReply,
+}
+
+/// Answers one produce, exactly once. Dropped unanswered, as when its partition's actor is gone, it answers
+/// OUTCOME_UNKNOWN by itself.
+pub struct ProduceReply(Option<Box<dyn FnOnce(ProduceResult) + Send>>);
+
+impl ProduceReply {
+    /// A reply that calls `answer`, on the partition's thread: it must not block.
+    pub fn new(answer: impl FnOnce(ProduceResult) + Send + 'static) -> Self {
+        Self(Some(Box::new(answer)))
+    }
+
+    /// The reply of acks=0: there is none.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Answers.
+    pub fn send(mut self, result: ProduceResult) {
+        if let Some(answer) = self.0.take() {
+            answer(result);
+        }
+    }
+}
+
+impl Drop for ProduceReply {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take() {
+            answer(Err(ErrorCode::OutcomeUnknown));
+        }
+    }
+}
+
+impl std::fmt::Debug for ProduceReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProduceReply")
+    }
+}

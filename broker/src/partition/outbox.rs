@@ -1,0 +1,189 @@
+//! Answers that wait for one follower's stream: one slot a partition, a newer answer replaces an older one.
+//!
+//! Bounded without a queue: a follower has at most one fetch in flight a partition, so there are at most as many
+//! answers as partitions between two brokers, and old records read from disk hold a permit until they are sent. The
+//! bytes are references into the tail cache until the stream takes them.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::{Stream, task::AtomicWaker};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{LeaderEpoch, Offset, TopicPartition},
+};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// An answer to one follower, about one partition.
+#[derive(Debug)]
+pub struct Answer {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Epoch of the answering leadership.
+    pub leader_epoch: LeaderEpoch,
+    /// The answer itself.
+    pub body: Body,
+}
+
+/// What an answer says.
+#[derive(Debug)]
+pub enum Body {
+    /// Records from `from_offset` on, maybe none.
+    Records {
+        /// The fetch offset that is answered.
+        from_offset: Offset,
+        /// High watermark of the leader.
+        high_watermark: Offset,
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+        /// Whole batches, contiguous.
+        pieces: Vec<Bytes>,
+        /// Held by records from disk until they are sent.
+        permit: Option<OwnedSemaphorePermit>,
+    },
+    /// The follower has to truncate.
+    Diverging {
+        /// Largest epoch of the leader at or below the follower's.
+        leader_epoch: LeaderEpoch,
+        /// Its end.
+        end_offset: Offset,
+    },
+    /// The follower asked for what the leader's log no longer holds.
+    OutOfRange {
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+    },
+    /// The fetch is refused.
+    Failed(ErrorCode),
+}
+
+/// The answers to one follower's stream.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    state: Mutex<State>,
+    waker: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    answers: VecDeque<Answer>,
+    closed: bool,
+}
+
+impl Outbox {
+    /// Puts an answer in; an older one about the same partition is replaced. Dropped if the stream has ended.
+    pub fn put(&self, answer: Answer) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        match state.answers.iter_mut().find(|waiting| waiting.partition == answer.partition) {
+            Some(waiting) => *waiting = answer,
+            None => state.answers.push_back(answer),
+        }
+        drop(state);
+        self.waker.wake();
+    }
+
+    /// Takes no answer any more, and ends the stream.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.answers.clear();
+        drop(state);
+        self.waker.wake();
+    }
+}
+
+impl Body {
+    /// Bytes of its records.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Records { pieces, .. } => pieces.iter().map(Bytes::len).sum(),
+            Self::Diverging { .. } | Self::OutOfRange { .. } | Self::Failed(_) => 0,
+        }
+    }
+}
+
+/// Everything that waits in an outbox, together, up to about `max_bytes` at a time.
+pub struct Answers {
+    /// The outbox.
+    pub outbox: Arc<Outbox>,
+    /// Where one group of answers ends; a single larger one is given alone.
+    pub max_bytes: usize,
+}
+
+impl Stream for Answers {
+    type Item = Vec<Answer>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<Answer>>> {
+        self.outbox.waker.register(context.waker());
+        let mut state = self.outbox.state.lock();
+        let mut size = 0;
+        let fit = state.answers.iter().take_while(|answer| {
+            let first = size == 0;
+            size += answer.body.size();
+            first || size <= self.max_bytes
+        });
+        let count = fit.count();
+        match (count, state.closed) {
+            (0, true) => Poll::Ready(None),
+            (0, false) => Poll::Pending,
+            _ => Poll::Ready(Some(state.answers.drain(..count).collect())),
+        }
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt};
+    use holdfast_proto::ids::{PartitionIndex, TopicId};
+
+    use super::*;
+
+    fn answer(partition: u32, size: usize) -> Answer {
+        Answer {
+            partition: TopicPartition { topic_id: TopicId(uuid::Uuid::nil()), partition: PartitionIndex(partition) },
+            leader_epoch: LeaderEpoch(1),
+            body: Body::Records {
+                from_offset: Offset(0),
+                high_watermark: Offset(0),
+                log_start_offset: Offset(0),
+                pieces: vec![Bytes::from(vec![0; size])],
+                permit: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_newer_answer_replaces_an_older_one_and_groups_are_bounded() {
+        let outbox = Arc::new(Outbox::default());
+        let mut answers = Answers { outbox: Arc::clone(&outbox), max_bytes: 100 };
+        assert!(answers.next().now_or_never().is_none());
+        for (partition, size) in [(0, 10), (1, 60), (0, 50), (2, 300)] {
+            outbox.put(answer(partition, size));
+        }
+        let mut sizes = || {
+            let group = answers.next().now_or_never().flatten().unwrap_or_default();
+            group.iter().map(|answer| (answer.partition.partition.0, answer.body.size())).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(), [(0, 50)]);
+        assert_eq!(sizes(), [(1, 60)]);
+        assert_eq!(sizes(), [(2, 300)]);
+        drop(answers);
+        outbox.put(answer(0, 1));
+        assert!(outbox.state.lock().answers.is_empty(), "nothing is kept for a stream that ended");
+    }
+}

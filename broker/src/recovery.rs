@@ -1,0 +1,101 @@
+//! Opens the logs that are on disk when the broker starts, several at a time, and decides what a damaged one means.
+//!
+//! A log that is damaged at or below its durable mark has lost records that this broker once counted as held. If it
+//! registered as before, the controller would still take it for a holder and might elect it with a shorter log. So the
+//! broker does not register at all: it ends with exit code 13, and the partition stays with its other replicas. When
+//! these exist, the operator starts it once with `set_aside_damaged_logs`: damaged logs are moved aside as they are, and
+//! the folder is given a new identity, by which the controller removes this broker from every ISR and every list of
+//! eligible leaders *before* it registers (KIP-903). It then copies what it lacks and joins again.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use holdfast_log::{DataDir, LogConfig, PartitionLog, Recovered};
+use holdfast_proto::ids::TopicPartition;
+
+use crate::{context::Context, exit::Fatal};
+
+/// Threads that recover logs at the same time. Recovery reads the last segment of each log: it waits for the disk.
+const RECOVERY_THREADS: usize = 8;
+
+/// Logs that were opened at start.
+#[derive(Debug, Default)]
+pub struct RecoveredLogs(pub Vec<(TopicPartition, PartitionLog, Recovered)>);
+
+/// Opens all logs of the folder, or says why the broker must not go on. Blocks.
+pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
+    recover_all(&context.data_dir).map_err(|failed| refusal(&failed))
+}
+
+/// Opens all logs of the folder. Blocks; tells its progress in the log.
+fn recover_all(data_dir: &Arc<DataDir>) -> Result<RecoveredLogs, Vec<(TopicPartition, holdfast_log::Error)>> {
+    let started = Instant::now();
+    let partitions = match data_dir.partitions() {
+        Ok(partitions) => partitions,
+        Err(error) => {
+            tracing::error!(%error, "the partitions of the data folder cannot be listed");
+            return Err(vec![]);
+        }
+    };
+    let total = partitions.len();
+    let next = AtomicUsize::new(0);
+    let opened = Mutex::new(RecoveredLogs::default());
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..RECOVERY_THREADS.min(total) {
+            scope.spawn(|| {
+                while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match data_dir.open_partition(*partition, LogConfig::default()) {
+                        Ok((log, recovered)) => {
+                            tell(*partition, &recovered);
+                            let mut opened = opened.lock().expect("no thread panics here");
+                            opened.0.push((*partition, log, recovered));
+                            if opened.0.len() % 100 == 0 {
+                                tracing::info!(recovered = opened.0.len(), total, "recovering logs");
+                            }
+                        }
+                        Err(error) => failed.lock().expect("no thread panics here").push((*partition, error)),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no thread panics here");
+    if !failed.is_empty() {
+        return Err(failed);
+    }
+    let elapsed_ms = started.elapsed().as_millis() as u64;
+    tracing::info!(logs = total, elapsed_ms, "logs recovered");
+    Ok(opened.into_inner().expect("no thread panics here"))
+}
+
+fn tell(partition: TopicPartition, recovered: &Recovered) {
+    if recovered.truncated_bytes > 0 {
+        tracing::warn!(
+            %partition,
+            bytes = recovered.truncated_bytes,
+            log_end = %recovered.log_end_offset,
+            "cut a torn tail: bytes that were never durable"
+        );
+    } else {
+        tracing::debug!(%partition, log_end = %recovered.log_end_offset, "log recovered");
+    }
+}
+
+/// Why the broker ends: each failed log with its error, and what to do.
+fn refusal(failed: &[(TopicPartition, holdfast_log::Error)]) -> Fatal {
+    let list: Vec<String> = failed.iter().map(|(partition, error)| format!("{partition}: {error}")).collect();
+    let list = list.join("; ");
+    if failed.iter().any(|(_, error)| error.is_damage()) {
+        let cure = "the logs are left as they are. If other replicas hold these partitions, start once with \
+                    `--set set_aside_damaged_logs=true`: the broker then counts as empty until it has copied them";
+        Fatal::LogDamaged(format!("{list}; {cure}"))
+    } else {
+        Fatal::StorageFailed(list)
+    }
+}

@@ -1,0 +1,77 @@
+//! What a leader answered, checked byte by byte before it reaches the follower's actor.
+
+use bytes::Bytes;
+use holdfast_proto::{
+    batch,
+    batch::BatchHeader,
+    error::ErrorCode,
+    ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
+};
+use holdfast_replication::{BatchInfo, FetchOutcome, PlacedBatch};
+
+use crate::{context::Context, partition::message::Message};
+
+/// An answer of a leader about one partition, as it came.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Whole batches, maybe none.
+    Records {
+        /// The batches in one piece.
+        records: Bytes,
+        /// High watermark of the leader.
+        high_watermark: Offset,
+        /// Log start offset of the leader.
+        log_start_offset: Offset,
+    },
+    /// Anything without records.
+    Other(FetchOutcome),
+}
+
+/// Gives an answer to the follower's actor; waits if its mailbox is full. Nothing happens if the replica is not here.
+pub async fn deliver(
+    context: &Context,
+    from: BrokerId,
+    partition: TopicPartition,
+    leader_epoch: LeaderEpoch,
+    incoming: Incoming,
+) {
+    let Some(handle) = context.partitions.get(partition) else { return };
+    let (outcome, records) = match incoming {
+        Incoming::Other(outcome) => (outcome, Bytes::new()),
+        Incoming::Records { records, high_watermark, log_start_offset } => match placed(&records) {
+            Ok(batches) => (FetchOutcome::Records { batches, high_watermark, log_start_offset }, records),
+            Err(error) => {
+                tracing::error!(%partition, %from, %error, "a leader sent batches that are damaged; they are not taken");
+                (FetchOutcome::Failed(ErrorCode::CorruptMessage), Bytes::new())
+            }
+        },
+    };
+    handle.actor().send(Message::FetchResponse { from, leader_epoch, outcome, records }).await;
+}
+
+/// Where the batches lie, each checked against its CRC.
+fn placed(records: &Bytes) -> Result<Vec<PlacedBatch>, batch::Error> {
+    let mut batches = Vec::new();
+    for one in batch::split(records.clone()) {
+        let one = one?;
+        batch::verify_crc(&one)?;
+        batches.push(place(&BatchHeader::parse(&one)?));
+    }
+    Ok(batches)
+}
+
+/// What the core needs to know of a batch that has its place.
+pub(crate) fn place(header: &BatchHeader) -> PlacedBatch {
+    PlacedBatch { base_offset: header.base_offset, leader_epoch: header.leader_epoch, info: info(header) }
+}
+
+/// What the core needs to know of any batch.
+pub(crate) fn info(header: &BatchHeader) -> BatchInfo {
+    BatchInfo {
+        record_count: header.record_count,
+        size_bytes: u32::try_from(header.size_bytes).unwrap_or(u32::MAX),
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+    }
+}

@@ -1,0 +1,16 @@
+//! What flows between brokers, and from leaders to the controller: queues that hold the latest word of each partition.
+//!
+//! - [`FetchQueues`]: as a follower, positions that wait to be told to the leaders' brokers.
+//! - [`Proposals`]: as a leader, ISR changes that wait to be proposed to the active controller.
+//!
+//! Both are maps, not queues: a newer word about a partition replaces the older one, so their size is bounded by the
+//! number of partitions and a slow peer delays words but never piles them up.
+
+mod fetch_queue;
+mod incoming;
+mod proposals;
+
+pub use fetch_queue::{FetchQueue, FetchQueues, Positions};
+pub(crate) use incoming::info;
+pub use incoming::{Incoming, deliver};
+pub use proposals::{Proposal, Proposals};

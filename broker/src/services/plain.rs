@@ -1,0 +1,204 @@
+//! Records without a batch, for any client: the broker makes the batches, and finds the leaders.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use holdfast_proto::{
+    batch::{BatchBuilder, Compression, Header, RecordRef},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{Offset, PartitionIndex, TimestampMs},
+    partitioner,
+};
+use holdfast_replication::Acks;
+
+use super::{
+    lookup::{self, Named},
+    produce::{ProduceCommand, ProduceService},
+};
+use crate::{clock::wall_clock, context::Context};
+
+/// Records in one call, at most.
+pub const MAX_RECORDS: usize = 10_000;
+
+/// A record as key, value and headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainRecord {
+    /// Key.
+    pub key: Option<Bytes>,
+    /// Value; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// Headers, in order.
+    pub headers: Vec<Header>,
+    /// Its time; `None`: the broker's clock.
+    pub timestamp: Option<TimestampMs>,
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct PlainProduce {
+    /// Name of the topic.
+    pub topic: String,
+    /// The partition; `None`: by each record's key, or any for records without.
+    pub partition: Option<PartitionIndex>,
+    /// The records, in order.
+    pub records: Vec<PlainRecord>,
+    /// When to answer; not `None`.
+    pub acks: Acks,
+    /// How long the answer may wait, ms; 0: the broker's default.
+    pub timeout_ms: u32,
+    /// True if another broker sent it on: it goes no further.
+    pub forwarded: bool,
+}
+
+/// Where one record went, or why it did not.
+pub type PlainResult = (PartitionIndex, Result<Offset, ErrorDetail>);
+
+/// Takes plain records.
+#[derive(Clone)]
+pub struct PlainService {
+    context: Arc<Context>,
+    produce: ProduceService,
+}
+
+impl PlainService {
+    /// The service of this broker.
+    pub fn new(context: Arc<Context>, produce: ProduceService) -> Self {
+        Self { context, produce }
+    }
+
+    /// One result a record, in their order. The records of one partition stay in order and are appended in as few
+    /// batches as fit; records of different partitions fail apart from each other.
+    pub async fn produce(&self, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
+        if call.records.is_empty() || call.records.len() > MAX_RECORDS {
+            let message = format!("{} records in one call; 1 to {MAX_RECORDS} are allowed", call.records.len());
+            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message));
+        }
+        let groups = self.groups(&call)?;
+        let parts = groups.iter().map(|(partition, members)| self.produce_group(&call, *partition, members));
+        let results = futures::future::join_all(parts).await;
+        let mut ordered: Vec<Option<PlainResult>> = vec![None; call.records.len()];
+        for ((partition, members), results) in groups.iter().zip(results) {
+            for (member, result) in members.iter().zip(results) {
+                ordered[*member] = Some((*partition, result));
+            }
+        }
+        Ok(ordered.into_iter().flatten().collect())
+    }
+
+    /// Indices of the records of each partition.
+    fn groups(&self, call: &PlainProduce) -> Result<BTreeMap<PartitionIndex, Vec<usize>>, ErrorDetail> {
+        let image = self.context.metadata.look();
+        let topic = lookup::topic(&image, &call.topic, None)?;
+        let count = topic.partitions().len() as u32;
+        let any = PartitionIndex(rand::random_range(0..count.max(1)));
+        let mut groups: BTreeMap<PartitionIndex, Vec<usize>> = BTreeMap::new();
+        for (index, record) in call.records.iter().enumerate() {
+            let partition = match (call.partition, &record.key) {
+                (Some(partition), _) => partition,
+                (None, Some(key)) => partitioner::partition_for_key(key, count),
+                (None, None) => any,
+            };
+            lookup::state(topic, partition)?;
+            groups.entry(partition).or_default().push(index);
+        }
+        Ok(groups)
+    }
+
+    async fn produce_group(
+        &self,
+        call: &PlainProduce,
+        partition: PartitionIndex,
+        members: &[usize],
+    ) -> Vec<Result<Offset, ErrorDetail>> {
+        match self.leader_elsewhere(call, partition) {
+            Some(address) if !call.forwarded => {
+                let records = members.iter().map(|member| call.records[*member].clone()).collect();
+                let part = PlainProduce { partition: Some(partition), records, forwarded: true, ..call.clone() };
+                match self.context.peers.produce_plain(&address, part).await {
+                    Ok(results) if results.len() == members.len() => results.into_iter().map(|(_, one)| one).collect(),
+                    Ok(_) => vec![Err(ErrorCode::UnknownServerError.into()); members.len()],
+                    Err(detail) => vec![Err(detail); members.len()],
+                }
+            }
+            _ => self.produce_here(call, partition, members).await,
+        }
+    }
+
+    fn leader_elsewhere(&self, call: &PlainProduce, partition: PartitionIndex) -> Option<String> {
+        let image = self.context.metadata.look();
+        let state = image.topic_by_name(&call.topic)?.partition(partition)?;
+        lookup::hint(&image, state)
+            .filter(|leader| leader.broker_id != self.context.broker_id)
+            .map(|leader| leader.address)
+    }
+
+    async fn produce_here(
+        &self,
+        call: &PlainProduce,
+        partition: PartitionIndex,
+        members: &[usize],
+    ) -> Vec<Result<Offset, ErrorDetail>> {
+        let named = Named { topic: &call.topic, topic_id: None, partition };
+        let max_bytes = match lookup::replica(&self.context, &named) {
+            Ok((_, max_bytes)) => max_bytes,
+            Err(detail) => return vec![Err(detail); members.len()],
+        };
+        let mut results = Vec::with_capacity(members.len());
+        let mut rest = members;
+        while !rest.is_empty() {
+            let (batch, count) = match build(&call.records, rest, max_bytes) {
+                Ok(built) => built,
+                Err(detail) => {
+                    // What comes after a record that cannot be taken is not appended either: order is kept.
+                    results.extend(vec![Err(detail); rest.len()]);
+                    break;
+                }
+            };
+            let command = ProduceCommand {
+                named: named.clone(),
+                leader_epoch: None,
+                acks: call.acks,
+                timeout_ms: call.timeout_ms,
+                batch,
+            };
+            let (taken, later) = rest.split_at(count);
+            match self.produce.produce_and_wait(command).await {
+                Ok(produced) => {
+                    results.extend((0..taken.len() as u64).map(|delta| Ok(produced.base_offset.plus(delta))))
+                }
+                Err(detail) => {
+                    results.extend(vec![Err(detail.clone()); taken.len()]);
+                    let stopped = ErrorDetail::new(detail.code, "not tried: an earlier record of the partition failed")
+                        .with_outcome(holdfast_proto::error::Outcome::NotAppended);
+                    results.extend(vec![Err(stopped); later.len()]);
+                    break;
+                }
+            }
+            rest = later;
+        }
+        results
+    }
+}
+
+/// A batch of as many of the records as fit, at least one.
+fn build(records: &[PlainRecord], members: &[usize], max_bytes: usize) -> Result<(Bytes, usize), ErrorDetail> {
+    let now = wall_clock();
+    let mut builder = BatchBuilder::new(Compression::None);
+    let mut count = 0;
+    for member in members {
+        let record = &records[*member];
+        let record = RecordRef {
+            timestamp: record.timestamp.unwrap_or(now),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+        };
+        if count > 0 && !builder.would_fit(&record, max_bytes) {
+            break;
+        }
+        builder.append(&record)?;
+        count += 1;
+    }
+    Ok((builder.build(None)?, count))
+}

@@ -1,0 +1,110 @@
+//! One record batch for one partition: checked here, decided by the partition's core.
+//!
+//! Every request is answered exactly once, whatever becomes of it. What is refused here was certainly not appended.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use holdfast_proto::{
+    batch,
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+    ids::{LeaderEpoch, TopicPartition},
+};
+use holdfast_replication::{Acks, Produced};
+use tokio::sync::Semaphore;
+
+use super::lookup::{self, Named};
+use crate::{
+    context::Context,
+    partition::message::{Message, ProduceJob, ProduceReply},
+    replication::info,
+};
+
+/// One request.
+#[derive(Debug)]
+pub struct ProduceCommand<'a> {
+    /// Where to.
+    pub named: Named<'a>,
+    /// Leader epoch that the client believes current.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// When to answer.
+    pub acks: Acks,
+    /// How long the answer may wait, ms; 0: the broker's default.
+    pub timeout_ms: u32,
+    /// One record batch.
+    pub batch: Bytes,
+}
+
+/// What becomes of it.
+pub type ProduceAnswer = Result<Produced, ErrorDetail>;
+
+/// Takes batches. Bounds the bytes in work over the whole broker.
+#[derive(Clone)]
+pub struct ProduceService {
+    context: Arc<Context>,
+    budget: Arc<Semaphore>,
+}
+
+/// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
+pub const PERMIT_BYTES: usize = 1024;
+
+/// Permits of a request of this size.
+pub fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
+}
+
+impl ProduceService {
+    /// The service of this broker.
+    pub fn new(context: Arc<Context>) -> Self {
+        let budget = Arc::new(Semaphore::new(context.config.max_in_flight_bytes as usize / PERMIT_BYTES));
+        Self { context, budget }
+    }
+
+    /// Takes a batch. `answer` is called once: here if it is refused, else later on the partition's thread; it must not
+    /// block. For acks=0 it is called at once, and its word means nothing. Waits if the partition has too much to do.
+    pub async fn produce(&self, command: ProduceCommand<'_>, answer: impl FnOnce(ProduceAnswer) + Send + 'static) {
+        let (replica, job) = match self.check(command) {
+            Ok(checked) => checked,
+            Err(detail) => return answer(Err(detail)),
+        };
+        let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(permits(job.bytes.len())) else {
+            return answer(Err(ErrorCode::Overloaded.into()));
+        };
+        let (context, id) = (Arc::clone(&self.context), replica.id);
+        let reply = ProduceReply::new(move |result| {
+            drop(permit);
+            answer(result.map_err(|code| explained(&context, id, code)));
+        });
+        if let Some(closed) = replica.actor().send(Message::Produce(ProduceJob { reply, ..job })).await
+            && let Some(Message::Produce(job)) = closed.0
+        {
+            job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
+        }
+    }
+
+    /// As [`ProduceService::produce`], waiting for the answer.
+    pub async fn produce_and_wait(&self, command: ProduceCommand<'_>) -> ProduceAnswer {
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // Nobody waits any more: the answer is not needed.
+        self.produce(command, move |result| drop(sender.send(result))).await;
+        answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
+    }
+
+    fn check(&self, command: ProduceCommand<'_>) -> Result<(crate::partition::Replica, ProduceJob), ErrorDetail> {
+        let ProduceCommand { named, leader_epoch, acks, timeout_ms, batch } = command;
+        let (replica, max_bytes) = lookup::replica(&self.context, &named)?;
+        let header = batch::validate_produce(&batch, max_bytes).map_err(not_appended)?;
+        let timeout_ms = if timeout_ms == 0 { self.context.config.produce_timeout_ms } else { timeout_ms.into() };
+        let (batch, bytes, reply) = (info(&header), batch, ProduceReply::none());
+        Ok((replica, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
+    }
+}
+
+fn not_appended(error: batch::Error) -> ErrorDetail {
+    ErrorDetail::from(error).with_outcome(Outcome::NotAppended)
+}
+
+fn explained(context: &Context, id: TopicPartition, code: ErrorCode) -> ErrorDetail {
+    lookup::explain(context, id, code)
+}
