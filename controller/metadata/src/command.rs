@@ -112,7 +112,8 @@ pub struct CreateTopic {
     pub partition_count: u32,
     /// Number of replicas, at least 1. The cluster's default is filled in by the proposer.
     pub replication_factor: u32,
-    /// Settings that differ from the defaults.
+    /// Settings that differ from the defaults. If the cluster's default of min.insync.replicas is another than
+    /// [`crate::TopicConfig`]'s, the proposer puts it here, at most the replication factor.
     #[serde(default)]
     pub configs: BTreeMap<String, String>,
 }

@@ -51,6 +51,11 @@ pub(crate) enum Event {
         broker: u32,
         disk: Disk,
     },
+    /// The broker stops, starts again and is unfenced before anyone does anything else.
+    Bounce {
+        broker: u32,
+        disk: Disk,
+    },
     /// A copy of the broker's disk is taken.
     Copy(u32),
     Fence(u32),
@@ -184,10 +189,11 @@ impl Model {
             Event::Arrive(n) => self.arrive(n),
             Event::Answer { n, lost } => self.answer(n, lost),
             Event::Learn { broker, changes } => self.learn(broker, changes),
-            Event::Stop(n) => {
-                let node = self.node(n);
-                node.running = false;
-                node.leading = None;
+            Event::Stop(n) => self.stop(n),
+            Event::Bounce { broker, disk } => {
+                self.stop(broker);
+                self.start(broker, disk);
+                self.step(&Event::Unfence(broker));
             }
             Event::Start { broker, disk } => self.start(broker, disk),
             Event::Copy(n) => {
@@ -390,6 +396,12 @@ impl Model {
                 });
             }
         }
+    }
+
+    fn stop(&mut self, n: u32) {
+        let node = self.node(n);
+        node.running = false;
+        node.leading = None;
     }
 
     fn start(&mut self, n: u32, disk: Disk) {
