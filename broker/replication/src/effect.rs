@@ -27,7 +27,8 @@ pub enum FetchReply {
         /// Its end.
         end_offset: Offset,
     },
-    /// The fetch offset lies below the log start: the follower has to start over there.
+    /// The fetch offset lies below the log start, or the follower's last epoch is older than all that is left here: the
+    /// follower has to start over at the log start.
     OutOfRange {
         /// Log start offset of the leader.
         log_start_offset: Offset,
@@ -77,7 +78,7 @@ pub enum Effect {
     },
     /// Drop the whole log and start again empty at `at`: the leader holds nothing older.
     StartOver {
-        /// The new log start and log end offset.
+        /// The new log start and log end offset; may lie below the old log end, never below the high watermark.
         at: Offset,
         /// The new generation.
         generation: LogGeneration,

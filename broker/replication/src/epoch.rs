@@ -91,8 +91,9 @@ impl EpochChain {
 
     /// The largest known epoch at or below `leader_epoch`, and where it ends (KIP-279). `log_end` is the LEO.
     ///
-    /// Below everything that is known (retention took it), the answer is `leader_epoch` itself with the start of the
-    /// oldest entry: nothing of that epoch can still be shared. For an empty chain it is `log_end`.
+    /// Below everything that is known the answer is `leader_epoch` itself with the start of the oldest entry, for an empty
+    /// chain with `log_end`: nothing of that epoch stands here. Where it ended below the log start is forgotten, so this is
+    /// no proof that two logs agree up to there: ask [`Self::reaches_back_to`] first.
     pub fn end_offset_for(&self, leader_epoch: LeaderEpoch, log_end: Offset) -> (LeaderEpoch, Offset) {
         let above = self.entries.partition_point(|entry| entry.leader_epoch <= leader_epoch);
         let end = self.entries.get(above).map_or(log_end, |next| next.start_offset);
@@ -100,6 +101,11 @@ impl EpochChain {
             Some(floor) => (self.entries[floor].leader_epoch, end),
             None => (leader_epoch, end),
         }
+    }
+
+    /// True if the oldest known epoch is `leader_epoch` or an older one.
+    pub fn reaches_back_to(&self, leader_epoch: LeaderEpoch) -> bool {
+        self.entries.first().is_some_and(|oldest| oldest.leader_epoch <= leader_epoch)
     }
 
     /// Epoch of the record at `offset`; `None` below everything that is known.

@@ -110,7 +110,8 @@ pub enum FetchOutcome {
         /// Its end in the leader's log.
         end_offset: Offset,
     },
-    /// The fetch offset lies below the leader's log start: everything has to be copied from there.
+    /// The leader's log start lies past our fetch offset, or past where the two logs part: everything has to be copied
+    /// from there.
     OutOfRange {
         /// Log start offset of the leader.
         log_start_offset: Offset,

@@ -129,7 +129,7 @@ impl Follower {
             FetchOutcome::Diverging { leader_epoch, end_offset } => {
                 return self.truncate(turn, leader_epoch, end_offset);
             }
-            FetchOutcome::OutOfRange { log_start_offset } => self.start_over(turn, log_start_offset),
+            FetchOutcome::OutOfRange { log_start_offset } => return self.start_over(turn, log_start_offset),
             FetchOutcome::Failed(_) => self.back_off(turn),
         }
         Verdict::Continue
@@ -194,14 +194,23 @@ impl Follower {
         Verdict::Continue
     }
 
-    fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) {
-        if at <= turn.log.end() {
-            return self.back_off(turn);
+    fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) -> Verdict {
+        if at <= turn.log.end() && self.matched {
+            // Stale: our log is a prefix of the leader's, and reaches its start.
+            self.back_off(turn);
+            return Verdict::Continue;
         }
+        if at < turn.log.high_watermark() {
+            return Verdict::Halt("the leader's log begins below our high watermark and holds nothing of ours");
+        }
+        let advanced = at > turn.log.high_watermark();
         let generation = turn.log.start_over(at);
         self.fetch = FetchState::Truncating;
         turn.emit(Effect::StartOver { at, generation });
-        turn.emit(Effect::HighWatermarkAdvanced { high_watermark: at });
+        if advanced {
+            turn.emit(Effect::HighWatermarkAdvanced { high_watermark: at });
+        }
+        Verdict::Continue
     }
 
     fn follow_high_watermark(&self, turn: &mut Turn<'_>) {

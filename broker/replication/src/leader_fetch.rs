@@ -107,6 +107,11 @@ fn misplaced(turn: &Turn<'_>, position: &FetchPosition) -> Option<FetchReply> {
         return Some(FetchReply::OutOfRange { log_start_offset: log.start() });
     }
     let (leader_epoch, end_offset) = match position.last_fetched_epoch {
+        // All that we hold is of later epochs. Where its epoch ended here was forgotten with the records below the log
+        // start, so not even what the follower holds below that can be trusted to be ours.
+        Some(last_epoch) if !log.epochs.reaches_back_to(last_epoch) => {
+            return Some(FetchReply::OutOfRange { log_start_offset: log.start() });
+        }
         Some(last_epoch) => {
             let (floor, end) = log.epochs.end_offset_for(last_epoch, log.end());
             if floor == last_epoch && end >= position.fetch_offset {

@@ -115,10 +115,14 @@ impl LocalLog {
         self.begin_truncation()
     }
 
-    /// Drops everything; the log is empty at `at`. Nothing below `at` exists any more anywhere, so the high watermark
-    /// is at least there.
+    /// Drops everything; the log is empty at `at`, the leader's log start. What lay below was acknowledged and then taken
+    /// by retention, so the high watermark is at least there.
     pub(crate) fn start_over(&mut self, at: Offset) -> LogGeneration {
-        assert!(at > self.end, "start over at {at} of a log that ends at {}", self.end);
+        assert!(
+            at >= self.high_watermark,
+            "start over at {at} below the high watermark {}: did the leader lose acknowledged records?",
+            self.high_watermark
+        );
         self.start = at;
         self.end = at;
         self.flushed = at;

@@ -32,4 +32,5 @@ scenarios! {
     idempotence
     retention_and_laggard
     restarted_leader
+    divergence_below_log_start
 }
