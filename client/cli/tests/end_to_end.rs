@@ -1,0 +1,156 @@
+//! The commands against a real cluster, as a newcomer and a script use them.
+//!
+//! Needs the programs: `make test` builds them and sets HOLDFAST_BIN_DIR. Without that variable there is nothing to run
+//! against, and each test says so.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+/// The command line, with the cluster of this folder.
+fn holdfast(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command
+        .args(arguments)
+        .env("HOLDFAST_DEV_DIR", dir)
+        .env_remove("HOLDFAST_BOOTSTRAP")
+        .env("TMPDIR", dir.parent().unwrap());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run_with(dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = holdfast(dir, arguments).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Runs a command that must succeed; gives its standard output.
+fn ok(dir: &Path, arguments: &[&str]) -> String {
+    ok_with(dir, arguments, "")
+}
+
+fn ok_with(dir: &Path, arguments: &[&str], input: &str) -> String {
+    let output = run_with(dir, arguments, input);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "holdfast {}: {:?}\n{out}\n{err}", arguments.join(" "), output.status);
+    out.into_owned()
+}
+
+fn programs_are_there() -> bool {
+    let there = std::env::var_os("HOLDFAST_BIN_DIR").is_some();
+    if !there {
+        eprintln!("not run: HOLDFAST_BIN_DIR is not set; `make test` sets it");
+    }
+    there
+}
+
+/// Ends the cluster even if the test fails.
+struct Down<'a>(&'a Path);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        let ended = run_with(self.0, &["dev", "down", "--wipe", "--yes"], "");
+        eprintln!("{}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
+
+#[test]
+fn a_newcomers_first_steps() {
+    if !programs_are_there() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let dir = &root.path().join("cluster");
+    let down = Down(dir);
+    let up = ok(dir, &["dev", "up", "-n", "3", "--base-port", "0"]);
+    assert!(up.contains("export HOLDFAST_BOOTSTRAP=127.0.0.1:"), "{up}");
+    ok(dir, &["topic", "create", "orders", "--partitions", "6"]);
+    let again = run_with(dir, &["topic", "create", "orders"], "");
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--if-not-exists"));
+
+    ok_with(dir, &["produce", "orders", "-K:"], "alice:2 apples\nbob:1 pear\n");
+    let mut lines: Vec<_> =
+        ok(dir, &["consume", "orders", "-e", "--format", "%k %s\\n"]).lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines, ["alice 2 apples", "bob 1 pear"]);
+
+    // A broker dies; what was written is there, and writing goes on.
+    ok(dir, &["dev", "kill", "broker-1"]);
+    ok_with(dir, &["produce", "orders", "-K:"], "carol:3 plums\n");
+    ok(dir, &["dev", "restart", "broker-1"]);
+    let json = ok(dir, &["consume", "orders", "-e", "-o", "json"]);
+    let records: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 3, "{json}");
+
+    let topics: serde_json::Value = serde_json::from_str(&ok(dir, &["topic", "ls", "-o", "json"])).unwrap();
+    assert_eq!(topics[0]["name"], "orders");
+    let status: serde_json::Value = serde_json::from_str(&ok(dir, &["cluster", "status", "-o", "json"])).unwrap();
+    assert_eq!(status["brokers"].as_array().unwrap().len(), 3);
+    let described = ok(dir, &["topic", "describe", "orders"]);
+    assert!(described.contains("min.insync.replicas"), "{described}");
+
+    // Scripts are refused what a person would be asked.
+    assert_eq!(run_with(dir, &["topic", "delete", "orders"], "").status.code(), Some(2));
+    ok(dir, &["topic", "delete", "orders", "--yes"]);
+    drop(down);
+    assert!(!dir.exists(), "nothing is left");
+}
+
+#[test]
+fn the_demo_ends_with_its_verdict_and_leaves_nothing() {
+    if !programs_are_there() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let input = root.path().join("input");
+    std::fs::create_dir(&input).unwrap();
+    for file in 0..40 {
+        let lines: String = (0..2_000).map(|line| format!("line {line} of file {file}\n")).collect();
+        std::fs::write(input.join(format!("{file}.txt")), lines).unwrap();
+    }
+    let dir = root.path().join("none");
+    let out = ok(&dir, &["demo", "--kills", "1", "--controller-kills", "1", "--input", input.to_str().unwrap()]);
+    let last = out.lines().last().unwrap();
+    let expected = "acked=80000 read=80000 lost=0 duplicated=0 reordered=0 failovers=2 longest_pause_ms=";
+    assert!(last.starts_with(expected), "{last}");
+    let left: Vec<_> = root.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["input"]);
+}
+
+#[test]
+fn an_interrupted_demo_leaves_no_process_and_no_folder() {
+    if !programs_are_there() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let input = root.path().join("input");
+    std::fs::write(&input, "a line\n".repeat(100_000)).unwrap();
+    let folder = root.path().join("demo");
+    let arguments = ["demo", "--input", input.to_str().unwrap(), "--data-dir", folder.to_str().unwrap()];
+    let mut child = holdfast(&root.path().join("none"), &arguments).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready = said.by_ref().map_while(Result::ok).find(|line| line.starts_with("cluster:"));
+    assert!(ready.is_some(), "the cluster came up");
+    let pids: Vec<i32> = node_pids(&folder);
+    assert_eq!(pids.len(), 6);
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!folder.exists(), "the folder is removed");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while pids.iter().any(|pid| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok()) {
+        assert!(Instant::now() < deadline, "a node outlives the demo");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The process ids in the folder's state.
+fn node_pids(folder: &Path) -> Vec<i32> {
+    let state = std::fs::read(folder.join("cluster.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    state["nodes"].as_array().unwrap().iter().filter_map(|node| Some(node["process"]["pid"].as_i64()? as i32)).collect()
+}
