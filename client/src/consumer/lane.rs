@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::{debug, warn};
 
-use super::buffers::Shared;
+use super::{buffers::Shared, partition::PartitionFetch};
 use crate::{
     connection::{self, from_status},
     error::Error,
@@ -68,7 +68,7 @@ impl FetchLane {
                 if let Some(request) = shared.next_request(self.broker, Instant::now()) {
                     break request;
                 }
-                self.work.notified().await;
+                self.wait_for_work(shared).await;
             };
             let mut out = HashSet::from([first.correlation_id]);
             let mut opened = false;
@@ -82,6 +82,18 @@ impl FetchLane {
                 backoff.reset();
             }
             tokio::time::sleep(backoff.next_pause()).await;
+        }
+    }
+
+    /// Waits until a partition of this broker may want records, at the latest when one may be asked for again.
+    async fn wait_for_work(&self, shared: &Shared) {
+        let retry_at = shared.update(|buffers| {
+            let of_broker = buffers.partitions.iter().filter(|p| p.leader.is_some_and(|(id, _)| id == self.broker));
+            of_broker.filter_map(PartitionFetch::retry_at).min()
+        });
+        match retry_at {
+            None => self.work.notified().await,
+            Some(at) => tokio::time::timeout_at(at.into(), self.work.notified()).await.unwrap_or(()),
         }
     }
 
@@ -123,16 +135,6 @@ impl FetchLane {
                     return Ok(()); // the connection has let go of the stream
                 }
             }
-            let retry_at = shared.update(|buffers| {
-                let of_broker = buffers.partitions.iter().filter(|p| p.leader.is_some_and(|(id, _)| id == self.broker));
-                of_broker.filter_map(super::partition::PartitionFetch::retry_at).min()
-            });
-            let retry = async {
-                match retry_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 answer = answers.message() => match answer {
                     Ok(Some(answer)) => {
@@ -144,8 +146,7 @@ impl FetchLane {
                     Ok(None) => return Ok(()),
                     Err(status) => return Err(from_status(address, &status)),
                 },
-                () = self.work.notified() => {}
-                () = retry => {}
+                () = self.wait_for_work(shared) => {}
                 () = self.reset.notified() => {
                     connections.discard(address, lane);
                     let (what, after) = (format!("an answer of {address}"), shared.rules.request_timeout);

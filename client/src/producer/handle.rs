@@ -124,19 +124,7 @@ impl Producer {
     /// Sends what is waiting for company, and waits until everything accepted before this call has its fate. False if
     /// the deadline passed first.
     pub async fn flush(&self, deadline: Duration) -> bool {
-        let shared = &self.inner.shared;
-        let mut last = Vec::new();
-        for partition in shared.partitions() {
-            last.extend(partition.update(shared, |queue| {
-                queue.seal();
-                queue.last_completion()
-            }));
-        }
-        let all = async {
-            for completion in last {
-                completion.done().await;
-            }
-        };
+        let all = wait_for_all(self.seal_all());
         tokio::time::timeout(deadline, all).await.is_ok()
     }
 
@@ -145,11 +133,28 @@ impl Producer {
     pub async fn close(self, deadline: Duration) -> CloseReport {
         let shared = &self.inner.shared;
         shared.memory.close();
-        self.flush(deadline).await;
+        let last = self.seal_all();
+        if tokio::time::timeout(deadline, wait_for_all(last.clone())).await.is_err() {
+            warn!(?deadline, "a producer is closed before all of its records have their fate; the rest is given up");
+        }
         shared.closed.store(true, Ordering::Release);
         shared.fail_all(ErrorCode::DeadlineExceeded);
+        // Another task may be telling the last outcomes at this moment.
+        wait_for_all(last).await;
         shared.ended.cancel();
         self.report()
+    }
+
+    /// Closes all open batches; gives the completion of the last one of each partition.
+    fn seal_all(&self) -> Vec<Arc<BatchCompletion>> {
+        let shared = &self.inner.shared;
+        let seal = |partition: &Arc<PartitionQueue>| {
+            partition.update(shared, |queue| {
+                queue.seal();
+                queue.last_completion()
+            })
+        };
+        shared.partitions().iter().filter_map(seal).collect()
     }
 
     /// Counts so far.
@@ -232,6 +237,13 @@ impl Drop for Inner {
             shared.fail_all(ErrorCode::ShuttingDown);
             shared.ended.cancel();
         }
+    }
+}
+
+/// Each is the last of its partition, so that those before it are complete too.
+async fn wait_for_all(last: Vec<Arc<BatchCompletion>>) {
+    for completion in last {
+        completion.done().await;
     }
 }
 

@@ -97,10 +97,11 @@ impl Shared {
             BatchOutcome::InDoubt { .. } => &self.counts.in_doubt,
         };
         count.fetch_add(record_count.into(), Ordering::Relaxed);
-        completion.complete(outcome);
         for (index, callback) in callbacks {
             callback(outcome.of_record(completion.partition(), index));
         }
+        // After the callbacks, so that who has waited for the last batch finds them all called.
+        completion.complete(outcome);
         // Last: who waits for room finds the counts right.
         self.memory.release(reserved_bytes);
     }

@@ -1,0 +1,67 @@
+//! Administration, and the client's start.
+
+use std::time::Duration;
+
+use holdfast_client::{
+    Client, ClientConfig, Error, ErrorCode, NewTopic, OffsetQuery, OffsetSpec, TopicChange, ids::PartitionIndex,
+};
+
+use super::within;
+use crate::fake::FakeCluster;
+
+#[tokio::test]
+async fn topics_are_created_listed_and_deleted() {
+    let cluster = FakeCluster::start(2).await;
+    let admin = cluster.client().await.admin();
+    let created = admin.create_topic(NewTopic::new("orders").partitions(3)).await.unwrap();
+    assert_eq!(created.topic.unwrap().partitions.len(), 3);
+    let again = admin.create_topic(NewTopic::new("orders").partitions(3)).await.unwrap_err();
+    assert_eq!(again.code(), Some(ErrorCode::TopicAlreadyExists));
+    assert!(!again.is_in_doubt() && !again.is_retriable());
+    assert_eq!(admin.list_topics().await.unwrap()[0].name.as_ref(), "orders");
+    assert_eq!(admin.describe_topic("orders").await.unwrap().partitions.len(), 3);
+    admin.delete_topic("orders").await.unwrap();
+    assert!(matches!(admin.describe_topic("orders").await, Err(Error::UnknownTopic(_))));
+}
+
+#[tokio::test]
+async fn a_change_that_may_have_happened_is_not_repeated() {
+    let cluster = FakeCluster::start(1).await;
+    let admin = cluster.client().await.admin();
+    // NO_QUORUM leaves the outcome of a change open.
+    let error = within("the answer", admin.alter_topic(TopicChange::new("t").partitions(9))).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::NoQuorum));
+    assert!(error.is_in_doubt());
+}
+
+#[tokio::test]
+async fn calls_pass_by_a_dead_broker() {
+    let cluster = FakeCluster::start(3).await;
+    let client = cluster.client().await;
+    cluster.kill(1);
+    cluster.kill(3);
+    for _ in 0..5 {
+        within("the answer", client.admin().describe_cluster()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn offsets_are_looked_up_at_their_leaders() {
+    let cluster = FakeCluster::start(3).await;
+    cluster.add_topic("t", 3);
+    let admin = cluster.client().await.admin();
+    let query = |partition, spec| OffsetQuery { topic: "t".to_owned(), partition: PartitionIndex(partition), spec };
+    let queries = [query(2, OffsetSpec::Earliest), query(0, OffsetSpec::Latest), query(1, OffsetSpec::Latest)];
+    let found = within("the answer", admin.list_offsets(&queries)).await.unwrap();
+    assert!(found.iter().all(|found| found.offset.unwrap().0 == 0));
+    let wrong = within("the answer", admin.list_offsets(&[query(3, OffsetSpec::Latest)])).await.unwrap_err();
+    assert!(matches!(wrong, Error::UnknownPartition { partition: 3, count: 3, .. }), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_there_is_named() {
+    let config = ClientConfig { connect_timeout: Duration::from_millis(500), ..ClientConfig::new(["127.0.0.1:1"]) };
+    let error = within("the answer", Client::connect(config)).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { tried: 1, .. }), "{error}");
+    assert!(error.is_retriable() && !error.is_in_doubt());
+}

@@ -1,0 +1,219 @@
+//! Every record once and in order, or a named error.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use holdfast_client::{
+    Client, ConsumeError, Consumer, ErrorCode, Producer, Record, StartAt,
+    ids::{Offset, PartitionIndex, TimestampMs},
+};
+
+use super::{builder, numbers, within};
+use crate::fake::{FakeCluster, FetchFault};
+
+const P0: PartitionIndex = PartitionIndex(0);
+
+/// A topic `t` with so many records in partition 0, ten a batch, each at its number as time.
+async fn filled(cluster: &FakeCluster, records: usize) -> Client {
+    cluster.add_topic("t", 1);
+    let client = cluster.client().await;
+    let producer = builder(&client).build().await.unwrap();
+    append(&producer, 0..records).await;
+    producer.close(Duration::from_secs(5)).await;
+    client
+}
+
+async fn append(producer: &Producer, numbers: std::ops::Range<usize>) {
+    let topic = producer.topic("t").await.unwrap();
+    for first in numbers.clone().step_by(10) {
+        let mut futures = Vec::new();
+        for number in first..(first + 10).min(numbers.end) {
+            let value = number.to_string();
+            let record = Record::new(&topic).partition(P0).timestamp(TimestampMs(number as i64)).value(&value);
+            futures.push(producer.enqueue(record).await.unwrap());
+        }
+        within("all", futures::future::try_join_all(futures)).await.unwrap();
+    }
+}
+
+async fn consumer(client: &Client, start: StartAt) -> Consumer {
+    Consumer::builder(client.clone()).assign([("t", P0, start)]).build().await.unwrap()
+}
+
+/// The next so many values.
+async fn read(consumer: &mut Consumer, count: usize) -> Vec<String> {
+    let mut values = Vec::new();
+    while values.len() < count {
+        let message = within("a message", consumer.next()).await.unwrap().unwrap();
+        values.push(String::from_utf8(message.value.unwrap().to_vec()).unwrap());
+    }
+    values
+}
+
+async fn read_error(consumer: &mut Consumer) -> ConsumeError {
+    loop {
+        if let Err(error) = within("an error", consumer.next()).await.unwrap() {
+            return error;
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_is_read_once_in_order_and_then_what_comes() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 95).await;
+    let mut consumer = consumer(&client, StartAt::Earliest).await;
+    assert!(!consumer.is_at_end("t", P0).unwrap());
+    assert_eq!(read(&mut consumer, 95).await, numbers(95));
+    assert!(consumer.is_at_end("t", P0).unwrap());
+    assert_eq!(consumer.position("t", P0).unwrap(), Offset(95));
+    assert_eq!(consumer.end_offsets(Duration::from_secs(5)).await.unwrap(), [Offset(95)]);
+
+    let producer = builder(&client).build().await.unwrap();
+    append(&producer, 95..120).await;
+    assert_eq!(read(&mut consumer, 25).await, numbers(120)[95..]);
+    assert_eq!(consumer.lag("t", P0).unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn batches_and_messages_can_be_mixed() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 40).await;
+    let mut consumer = consumer(&client, StartAt::Offset(Offset(3))).await;
+    assert_eq!(read(&mut consumer, 1).await, ["3"]);
+    let mut next = 4;
+    while next < 40 {
+        let batch = within("a batch", consumer.next_batch()).await.unwrap().unwrap();
+        for record in batch.records {
+            assert_eq!(record.offset, Offset(next));
+            next += 1;
+        }
+        assert_eq!(consumer.position("t", P0).unwrap(), Offset(next));
+    }
+}
+
+#[tokio::test]
+async fn a_gap_is_an_error_and_seeking_goes_on() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 30).await;
+    cluster.script_fetch([FetchFault::SkipFirstBatch]);
+    let mut consumer = consumer(&client, StartAt::Earliest).await;
+    let error = read_error(&mut consumer).await;
+    assert!(matches!(error, ConsumeError::DataLoss { expected: Offset(0), .. }), "{error}");
+    assert!(within("the end", consumer.next()).await.is_none(), "a partition that failed gives nothing more");
+    consumer.seek("t", P0, StartAt::Earliest).await.unwrap();
+    assert_eq!(read(&mut consumer, 30).await, numbers(30));
+}
+
+#[tokio::test]
+async fn damage_is_fetched_again_once_and_then_named() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 20).await;
+    cluster.script_fetch([FetchFault::FlipByte]);
+    let mut once = consumer(&client, StartAt::Earliest).await;
+    assert_eq!(read(&mut once, 20).await, numbers(20));
+
+    cluster.script_fetch([FetchFault::FlipByte, FetchFault::FlipByte]);
+    let mut twice = consumer(&client, StartAt::Earliest).await;
+    let error = read_error(&mut twice).await;
+    assert!(matches!(error, ConsumeError::Corrupt { offset: Offset(0), .. }), "{error}");
+    assert_eq!(error.code(), Some(ErrorCode::CorruptMessage));
+}
+
+#[tokio::test]
+async fn an_offset_out_of_range_is_an_error_and_no_reset() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 20).await;
+    let mut consumer = consumer(&client, StartAt::Offset(Offset(21))).await;
+    let error = read_error(&mut consumer).await;
+    assert!(
+        matches!(error, ConsumeError::OffsetOutOfRange { offset: Offset(21), high_watermark: Offset(20), .. }),
+        "{error}"
+    );
+    assert_eq!(consumer.position("t", P0).unwrap(), Offset(21));
+    consumer.seek("t", P0, StartAt::Latest).await.unwrap();
+    append(&builder(&client).build().await.unwrap(), 20..21).await;
+    assert_eq!(read(&mut consumer, 1).await, ["20"]);
+}
+
+#[tokio::test]
+async fn seeking_goes_to_offsets_times_and_ends() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 50).await;
+    let mut consumer = consumer(&client, StartAt::Timestamp(TimestampMs(17))).await;
+    assert_eq!(read(&mut consumer, 2).await, ["17", "18"]);
+    consumer.seek("t", P0, StartAt::Offset(Offset(42))).await.unwrap();
+    assert_eq!(read(&mut consumer, 2).await, ["42", "43"]);
+    consumer.seek("t", P0, StartAt::Earliest).await.unwrap();
+    assert_eq!(read(&mut consumer, 50).await, numbers(50));
+    let late = consumer.seek("t", P0, StartAt::Timestamp(TimestampMs(1_000))).await.unwrap();
+    assert_eq!(late, Offset(50));
+    let wrong = consumer.seek("t", PartitionIndex(9), StartAt::Earliest).await.unwrap_err();
+    assert!(matches!(wrong, ConsumeError::NotAssigned { .. }), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_streams_refusals_and_new_leaders_are_followed_without_a_gap() {
+    let cluster = FakeCluster::start(3).await;
+    let client = filled(&cluster, 300).await;
+    cluster.script_fetch([
+        FetchFault::Break,
+        FetchFault::Refuse(ErrorCode::OffsetNotAvailable),
+        FetchFault::Serve,
+        FetchFault::Break,
+        FetchFault::Refuse(ErrorCode::UnknownLeaderEpoch),
+    ]);
+    let builder = Consumer::builder(client.clone()).assign_topic("t", StartAt::Earliest);
+    let mut consumer = builder.partition_max_bytes(1 << 10).fetch_max_bytes(1 << 10).build().await.unwrap();
+    let mut values = read(&mut consumer, 100).await;
+    cluster.elect("t", 0, Some(2));
+    values.extend(read(&mut consumer, 100).await);
+    cluster.elect("t", 0, Some(3));
+    cluster.kill(2);
+    values.extend(read(&mut consumer, 100).await);
+    assert_eq!(values, numbers(300));
+}
+
+#[tokio::test]
+async fn a_paused_partition_waits_and_loses_nothing() {
+    let cluster = FakeCluster::start(2).await;
+    cluster.add_topic("u", 1);
+    let client = filled(&cluster, 30).await;
+    let producer = builder(&client).build().await.unwrap();
+    let other = producer.topic("u").await.unwrap();
+    within("a delivery", producer.send(Record::new(&other).value("u"))).await.unwrap();
+    let assignment = [("t", P0, StartAt::Earliest), ("u", P0, StartAt::Latest)];
+    let mut consumer = Consumer::builder(client).assign(assignment).build().await.unwrap();
+    assert_eq!(read(&mut consumer, 5).await, numbers(5));
+    consumer.pause("t", P0).unwrap();
+    within("a delivery", producer.send(Record::new(&other).value("v"))).await.unwrap();
+    assert_eq!(read(&mut consumer, 1).await, ["v"]);
+    consumer.resume("t", P0).unwrap();
+    assert_eq!(read(&mut consumer, 25).await, numbers(30)[5..]);
+}
+
+#[tokio::test]
+async fn a_slow_caller_is_not_fetched_for_beyond_the_bound() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 2_000).await;
+    let builder = Consumer::builder(client).assign([("t", P0, StartAt::Earliest)]);
+    let small = 1 << 10;
+    let mut consumer =
+        builder.partition_max_bytes(small).fetch_max_bytes(small).prefetch_bytes(small).build().await.unwrap();
+    assert_eq!(read(&mut consumer, 1).await, ["0"]);
+    let whole = within("the rest", read(&mut consumer, 1_999)).await;
+    assert_eq!(whole, numbers(2_000)[1..]);
+    let requests = cluster.state().fetch_requests;
+    assert!(requests >= 10, "{requests} requests for what needs many answers of {small} bytes");
+}
+
+#[tokio::test]
+async fn a_deleted_topic_is_named() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 10).await;
+    let mut consumer = consumer(&client, StartAt::Latest).await;
+    client.admin().delete_topic("t").await.unwrap();
+    cluster.look_again();
+    let error = read_error(&mut consumer).await;
+    assert!(matches!(error, ConsumeError::TopicGone(_)), "{error}");
+}
