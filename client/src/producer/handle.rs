@@ -9,8 +9,13 @@ use holdfast_proto::{error::ErrorCode, ids::TimestampMs};
 use tracing::warn;
 
 use super::{
-    Delivery, DeliveryFuture, Error, ProducerBuilder, Record, TopicHandle, batch_queue::Appended, completion::Callback,
-    router, shared::Shared, topic::TopicQueues,
+    Delivery, DeliveryFuture, Error, ProducerBuilder, Record, TopicHandle,
+    batch_queue::Appended,
+    completion::{BatchCompletion, Callback},
+    partition::PartitionQueue,
+    router,
+    shared::Shared,
+    topic::TopicQueues,
 };
 use crate::{Client, retry::Deadline};
 
