@@ -11,7 +11,7 @@ use holdfast_replication::BatchInfo;
 
 use super::{batch::BatchId, message::Message};
 
-const MAX_IN_FLIGHT: usize = 5;
+const MAX_IN_FLIGHT: u32 = 5;
 
 #[derive(Clone, Debug)]
 struct Pending {
@@ -84,13 +84,14 @@ impl Producer {
         self.pending.push_back(Pending { id, info, sent: false });
     }
 
-    /// What may be sent now, in order.
+    /// What may be sent now, in order. Nothing goes further ahead of the oldest open batch than a leader remembers,
+    /// whatever was answered in between.
     pub fn to_send(&mut self) -> Vec<Message> {
         let (tp, attempt) = (self.tp, self.attempt);
+        let end = self.pending.front().map_or(0, |oldest| oldest.id.counter + MAX_IN_FLIGHT);
         self.pending
             .iter_mut()
-            .take(MAX_IN_FLIGHT)
-            .filter(|pending| !pending.sent)
+            .filter(|pending| !pending.sent && pending.id.counter < end)
             .map(|pending| {
                 pending.sent = true;
                 Message::Produce { tp, id: pending.id, attempt, batch: pending.info }

@@ -1,0 +1,101 @@
+//! A cluster of processes for one test.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use holdfast_cli::{
+    account::{Account, Verdict},
+    dev::{ClusterSpec, NodeName, ProcessCluster},
+    progress::Progress,
+    workload::readback,
+};
+use holdfast_client::{Client, ClientConfig, NewTopic};
+use tempfile::TempDir;
+
+use super::proxy::Proxy;
+
+/// How long anything may take that has to happen.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// The topic of the tests.
+pub const TOPIC: &str = "orders";
+/// Its partitions.
+pub const PARTITIONS: u32 = 8;
+
+/// Three controllers, three brokers, one topic of 8 partitions, replication factor 3, min.insync.replicas 2.
+pub struct Fixture {
+    /// The processes.
+    pub cluster: ProcessCluster,
+    /// A client of the cluster.
+    pub client: Client,
+    /// The links between clients and brokers, if there are any, by broker id less 1.
+    pub proxies: Vec<Proxy>,
+    // Removed last: the processes end with `cluster`.
+    _folder: TempDir,
+}
+
+impl Fixture {
+    /// Starts the cluster and creates the topic.
+    pub async fn start() -> Self {
+        let (folder, cluster) = lay_out();
+        Self::run(folder, cluster, Vec::new()).await
+    }
+
+    /// As [`Self::start`]; clients reach each broker through a [`Proxy`] alone.
+    pub async fn start_behind_proxies() -> Self {
+        let (folder, cluster) = lay_out();
+        let mut proxies = Vec::new();
+        for number in 1..=3 {
+            let broker = NodeName::broker(number);
+            let address = cluster.address(broker).expect("a broker has an address");
+            let proxy = Proxy::start(address.clone()).await;
+            // The config names the client address twice: where to listen, and what to tell clients.
+            let path = cluster.dir().join("config").join(format!("{broker}.toml"));
+            let text = fs::read_to_string(&path).expect("the config was written");
+            let told = text
+                .lines()
+                .filter(|line| !line.starts_with("client_advertised_address"))
+                .chain([format!("client_advertised_address = \"{}\"", proxy.address()).as_str()])
+                .collect::<Vec<_>>()
+                .join("\n");
+            fs::write(&path, told + "\n").expect("the config can be written");
+            proxies.push(proxy);
+        }
+        Self::run(folder, cluster, proxies).await
+    }
+
+    async fn run(folder: TempDir, mut cluster: ProcessCluster, proxies: Vec<Proxy>) -> Self {
+        cluster.start_all().expect("the programs start");
+        cluster.wait_ready(PATIENCE).await.expect("the cluster becomes ready");
+        let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await.expect("the cluster answers");
+        let topic = NewTopic::new(TOPIC).partitions(PARTITIONS).replication_factor(3).config("min.insync.replicas", "2");
+        client.admin().create_topic(topic).await.expect("the topic is created");
+        cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the replicas come in sync");
+        Self { cluster, client, proxies, _folder: folder }
+    }
+
+    /// Waits until every replica is in sync, reads everything back, and holds it against the account.
+    pub async fn audit(&self, account: Account) -> Verdict {
+        self.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the replicas come in sync again");
+        let progress = Progress::start("audit", 0);
+        readback::audit(&self.client, TOPIC, account.audit(), &progress).await.expect("everything can be read back")
+    }
+}
+
+fn lay_out() -> (TempDir, ProcessCluster) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let spec = ClusterSpec::tied(folder.path()).expect("the programs were built: run `make test`");
+    let cluster = ProcessCluster::create(&spec).expect("the cluster can be laid out");
+    (folder, cluster)
+}
+
+/// Asks until the answer is yes. Panics, naming what was awaited, when the patience is over.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not within {} s: {what}", PATIENCE.as_secs());
+        interval.tick().await;
+    }
+}
