@@ -13,7 +13,79 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::model::{BROKERS, Coverage, Disk, Event, Model};
+use crate::model::Model;
+
+/// Brokers, each with a replica of the one partition.
+pub(crate) const BROKERS: u32 = 3;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A leader appends a record. Leaders are those who believe that they lead, and are counted from 0.
+    Produce(usize),
+    /// A follower fetches from a leader, which is told what the follower then holds.
+    Fetch {
+        leader: usize,
+        follower: u32,
+        records: usize,
+    },
+    /// A leader acknowledges what it may.
+    Acknowledge(usize),
+    /// A leader proposes an ISR of some of its replicas, of those that have caught up and that are in it.
+    Propose {
+        leader: usize,
+        members: u8,
+    },
+    /// A proposal arrives at the controller.
+    Arrive(usize),
+    /// An answer arrives, or is lost.
+    Answer {
+        n: usize,
+        lost: bool,
+    },
+    /// The broker learns some changes of the metadata.
+    Learn {
+        broker: u32,
+        changes: usize,
+    },
+    Stop(u32),
+    Start {
+        broker: u32,
+        disk: Disk,
+    },
+    /// The broker stops, starts again and is unfenced before anyone does anything else.
+    Bounce {
+        broker: u32,
+        disk: Disk,
+    },
+    /// A copy of the broker's disk is taken.
+    Copy(u32),
+    Fence(u32),
+    Unfence(u32),
+    Leave(u32),
+    MinIsr(u32),
+    Elect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Disk {
+    Same,
+    Empty,
+    /// The copy, if it is from an earlier start.
+    Copied,
+}
+
+/// What the runs have met, so that a test that tests nothing is found out.
+#[derive(Default, Debug)]
+pub(crate) struct Coverage {
+    pub(crate) acknowledged: usize,
+    pub(crate) elections: usize,
+    pub(crate) elections_from_elr: usize,
+    pub(crate) refused_proposals: usize,
+    pub(crate) accepted_proposals: usize,
+    pub(crate) untrusted_disks: usize,
+    pub(crate) truncated: usize,
+}
 
 fn event() -> impl Strategy<Value = Event> {
     let (leader, broker) = (0..6_usize, 1..=BROKERS);
