@@ -110,8 +110,8 @@ fn the_demo_ends_with_its_verdict_and_leaves_nothing() {
     let input = root.path().join("input");
     std::fs::create_dir(&input).unwrap();
     for file in 0..40 {
-        let lines: String = (0..2_000).map(|line| format!("line {line} of file {file}\n")).collect();
-        std::fs::write(input.join(format!("{file}.txt")), lines).unwrap();
+        let lines: Vec<_> = (0..2_000).map(|line| format!("line {line} of file {file}")).collect();
+        std::fs::write(input.join(format!("{file}.txt")), lines.join("\n")).unwrap();
     }
     let dir = root.path().join("none");
     let out = ok(&dir, &["demo", "--kills", "1", "--controller-kills", "1", "--input", input.to_str().unwrap()]);
@@ -144,7 +144,7 @@ fn an_interrupted_demo_leaves_no_process_and_no_folder() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while pids.iter().any(|pid| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok()) {
         assert!(Instant::now() < deadline, "a node outlives the demo");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

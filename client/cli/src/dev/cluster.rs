@@ -1,19 +1,16 @@
 //! The handle on a cluster of processes.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use holdfast_proto::v1::DescribeClusterResponse;
 use rustix::process::Signal;
-use serde::Serialize;
 
 use super::ports::{self, Ports, address};
 use super::process::{Launch, ProcessIdentity, ProcessState, spawn};
 use super::state::{Lock, NodeState, State};
-use super::{ClusterSpec, Error, Lifetime, NodeName, Programs, Role, config, probe};
+use super::{ClusterSpec, Error, Lifetime, NodeName, Programs, Role, config};
 
 /// How long the folder's lock is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -21,39 +18,17 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a condition is looked at while it is awaited.
 const POLL: Duration = Duration::from_millis(20);
-/// How much of a log's end an error shows.
-const TAIL_LINES: usize = 12;
-const TAIL_BYTES: u64 = 16 << 10;
 
 /// A cluster of processes in a folder. Dropping the handle ends the processes of a tied cluster, and leaves those of a
 /// detached one.
 #[derive(Debug)]
 pub struct ProcessCluster {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     programs: Programs,
     lifetime: Lifetime,
-    state: State,
+    pub(super) state: State,
     /// Children of this process, kept to be reaped.
     children: Vec<Child>,
-}
-
-/// One node, as `holdfast dev status` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct NodeStatus {
-    /// Its name.
-    pub name: NodeName,
-    /// What its process does.
-    pub state: ProcessState,
-    /// Id of its process; absent if it has ended.
-    pub pid: Option<i32>,
-    /// Where clients (of a broker) or everyone (of a controller) find it.
-    pub address: String,
-    /// Where other nodes find a broker.
-    pub peer_address: Option<String>,
-    /// Resident memory, bytes.
-    pub resident_bytes: Option<u64>,
-    /// Its log.
-    pub log: PathBuf,
 }
 
 impl ProcessCluster {
@@ -221,7 +196,7 @@ impl ProcessCluster {
             if Instant::now() >= deadline {
                 return Err(will_not_end(name, &process));
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         Ok(())
     }
@@ -280,7 +255,7 @@ impl ProcessCluster {
         }
         let deadline = Instant::now() + KILL_PATIENCE;
         while alive.iter().any(|(_, process)| process.is_alive()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::park_timeout(Duration::from_millis(2));
         }
         self.reap();
     }
@@ -305,128 +280,16 @@ impl ProcessCluster {
         Ok(())
     }
 
-    /// Waits until every broker is registered and unfenced and a controller is active, as every broker sees it.
-    ///
-    /// Fails at once if a node has ended.
-    pub async fn wait_ready(&mut self, patience: Duration) -> Result<(), Error> {
-        let brokers: BTreeSet<u32> =
-            self.nodes().iter().filter(|node| node.role == Role::Broker).map(|node| node.number).collect();
-        let controllers = self.state.count(Role::Controller) as usize;
-        let deadline = Instant::now() + patience;
-        loop {
-            for name in self.nodes() {
-                self.check_alive(name)?;
-            }
-            let addresses = self.bootstrap();
-            let views = futures::future::join_all(addresses.iter().map(|address| probe::describe(address))).await;
-            let missing: BTreeSet<String> = views
-                .into_iter()
-                .flat_map(|view| match view {
-                    Ok(view) => probe::missing(&view, &brokers, controllers),
-                    Err(reason) => vec![reason],
-                })
-                .collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            self.check_deadline(deadline, patience, &missing)?;
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    /// Waits until one node answers, and, if it is a broker, is unfenced.
-    ///
-    /// Fails at once if it has ended.
-    pub async fn wait_node(&mut self, name: NodeName, patience: Duration) -> Result<(), Error> {
-        let address = self.address(name)?;
-        let deadline = Instant::now() + patience;
-        loop {
-            self.check_alive(name)?;
-            let missing = match probe::describe(&address).await {
-                Err(reason) => vec![reason],
-                Ok(view) if name.role == Role::Broker => probe::missing(&view, &BTreeSet::from([name.number]), 0),
-                Ok(_) => return Ok(()),
-            };
-            if missing.is_empty() {
-                return Ok(());
-            }
-            self.check_deadline(deadline, patience, &missing.into_iter().collect())?;
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    /// What the first node that answers knows of the cluster; brokers are asked first.
-    pub async fn describe(&self) -> Result<DescribeClusterResponse, Error> {
-        let mut reasons = Vec::new();
-        for address in self.bootstrap().into_iter().chain(self.state.addresses(Role::Controller)) {
-            match probe::describe(&address).await {
-                Ok(view) => return Ok(view),
-                Err(reason) => reasons.push(reason),
-            }
-        }
-        Err(Error::NoAnswer(reasons.join("; ")))
-    }
-
-    /// Every node with what its process does.
-    pub fn status(&mut self) -> Vec<NodeStatus> {
-        self.reap();
-        let status = |node: &NodeState| {
-            let process = node.process.as_ref().filter(|process| process.is_alive());
-            NodeStatus {
-                name: node.name,
-                state: process.map_or(ProcessState::Ended, ProcessIdentity::state),
-                pid: process.map(|process| process.pid),
-                address: address(node.ports.main),
-                peer_address: node.ports.peer.map(address),
-                resident_bytes: process.and_then(ProcessIdentity::resident_bytes),
-                log: self.log_path(node.name),
-            }
-        };
-        self.state.nodes.iter().map(status).collect()
-    }
-
-    /// The last lines that the node wrote since it was last started.
-    pub fn tail(&self, name: NodeName) -> Result<String, Error> {
-        let path = self.log_path(name);
-        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let start = self.state.node(name)?.log_start.max((bytes.len() as u64).saturating_sub(TAIL_BYTES));
-        let text = String::from_utf8_lossy(bytes.get(start as usize..).unwrap_or_default());
-        let lines: Vec<_> = text.lines().collect();
-        let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-        Ok(if last.is_empty() { "(it wrote nothing)".to_owned() } else { last.join("\n") })
-    }
-
     /// The processes that run, as the state names them.
     fn processes(&self) -> impl Iterator<Item = (NodeName, ProcessIdentity)> + '_ {
         let alive = |node: &NodeState| Some((node.name, node.process.clone().filter(ProcessIdentity::is_alive)?));
         self.state.nodes.iter().filter_map(alive)
     }
 
-    fn alive(&mut self, name: NodeName) -> Result<ProcessIdentity, Error> {
+    pub(super) fn alive(&mut self, name: NodeName) -> Result<ProcessIdentity, Error> {
         drop(self.reload()?);
         let process = self.state.node(name)?.process.clone().filter(ProcessIdentity::is_alive);
         process.ok_or_else(|| Error::NotRunning { node: name.to_string() })
-    }
-
-    fn check_alive(&mut self, name: NodeName) -> Result<(), Error> {
-        match self.alive(name) {
-            Ok(_) => Ok(()),
-            Err(Error::NotRunning { .. }) => {
-                self.reap();
-                let (log, tail) = (self.log_path(name), self.tail(name)?);
-                Err(Error::NodeEnded { node: name.to_string(), log, tail })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn check_deadline(&self, deadline: Instant, patience: Duration, missing: &BTreeSet<String>) -> Result<(), Error> {
-        if Instant::now() < deadline {
-            return Ok(());
-        }
-        let missing: Vec<_> = missing.iter().cloned().collect();
-        let logs = self.dir.join("logs");
-        Err(Error::NotReady { seconds: patience.as_secs(), missing: missing.join("; "), logs })
     }
 
     /// Takes the lock and reads the state again, for another command may have changed it.
@@ -437,7 +300,7 @@ impl ProcessCluster {
     }
 
     /// Takes note of the children that have ended, so that no zombies stay.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         self.children.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
     }
 }

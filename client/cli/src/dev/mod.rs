@@ -1,9 +1,9 @@
 //! Clusters of real processes on loopback: what `holdfast dev`, the demo, the fail-over bench and the process tests
 //! start, kill and restart.
 //!
-//! Place: [`ProcessCluster`] is the handle. [`ClusterSpec`] says what is wanted; [`Ports`] and [`render`](config) turn it
-//! into configuration files; [`state`] keeps what was started; [`process`] starts and signals processes; [`probe`] asks
-//! the cluster how it is.
+//! Place: [`ProcessCluster`] is the handle. [`ClusterSpec`] says what is wanted; [`Ports`] and `config` turn it into
+//! configuration files; [`state`] keeps what was started; [`process`] starts and signals processes; [`probe`] asks the
+//! cluster how it is; [`faults`] kills leaders and times what follows.
 //!
 //! The folder of a cluster:
 //!
@@ -29,11 +29,14 @@ pub mod ports;
 pub mod probe;
 pub mod process;
 mod programs;
+mod ready;
 mod spec;
 pub mod state;
+mod status;
 
-pub use cluster::{NodeStatus, ProcessCluster};
+pub use cluster::ProcessCluster;
 pub use error::Error;
 pub use ports::Ports;
 pub use programs::Programs;
 pub use spec::{ClusterSpec, Lifetime, NodeName, Role, Setting};
+pub use status::NodeStatus;

@@ -128,7 +128,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                     return Err(Error::Locked { dir: dir.to_path_buf() });
                 }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
             }
         }
     }

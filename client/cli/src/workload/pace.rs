@@ -29,11 +29,13 @@ impl Pace {
     /// Blocks the thread: the timers of an async runtime are a millisecond coarse.
     pub fn wait(&self, index: u64) -> Instant {
         let due = self.due(index);
-        let early = due.saturating_duration_since(Instant::now());
-        if !early.is_zero() {
-            std::thread::sleep(early);
+        loop {
+            let early = due.saturating_duration_since(Instant::now());
+            if early.is_zero() {
+                return due;
+            }
+            std::thread::park_timeout(early);
         }
-        due
     }
 }
 

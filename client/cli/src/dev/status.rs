@@ -1,0 +1,64 @@
+//! What the nodes of a cluster do, and what they wrote last.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::ports::address;
+use super::process::{ProcessIdentity, ProcessState};
+use super::state::NodeState;
+use super::{Error, NodeName, ProcessCluster};
+
+/// How much of a log's end an error shows.
+const TAIL_LINES: usize = 12;
+const TAIL_BYTES: u64 = 16 << 10;
+
+/// One node, as `holdfast dev status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: NodeName,
+    /// What its process does.
+    pub state: ProcessState,
+    /// Id of its process; absent if it has ended.
+    pub pid: Option<i32>,
+    /// Where clients (of a broker) or everyone (of a controller) find it.
+    pub address: String,
+    /// Where other nodes find a broker.
+    pub peer_address: Option<String>,
+    /// Resident memory, bytes.
+    pub resident_bytes: Option<u64>,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+impl ProcessCluster {
+    /// Every node with what its process does.
+    pub fn status(&mut self) -> Vec<NodeStatus> {
+        self.reap();
+        let status = |node: &NodeState| {
+            let process = node.process.as_ref().filter(|process| process.is_alive());
+            NodeStatus {
+                name: node.name,
+                state: process.map_or(ProcessState::Ended, ProcessIdentity::state),
+                pid: process.map(|process| process.pid),
+                address: address(node.ports.main),
+                peer_address: node.ports.peer.map(address),
+                resident_bytes: process.and_then(ProcessIdentity::resident_bytes),
+                log: self.log_path(node.name),
+            }
+        };
+        self.state.nodes.iter().map(status).collect()
+    }
+
+    /// The last lines that the node wrote since it was last started.
+    pub fn tail(&self, name: NodeName) -> Result<String, Error> {
+        let path = self.log_path(name);
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let start = self.state.node(name)?.log_start.max((bytes.len() as u64).saturating_sub(TAIL_BYTES));
+        let text = String::from_utf8_lossy(bytes.get(start as usize..).unwrap_or_default());
+        let lines: Vec<_> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        Ok(if last.is_empty() { "(it wrote nothing)".to_owned() } else { last.join("\n") })
+    }
+}
