@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_metadata_file_names_the_topic() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::test_support::tempdir().unwrap();
         let path = folder.path().join("partition.metadata");
         let of = |id| TopicPartition { topic_id: TopicId(Uuid::from_u128(id)), partition: PartitionIndex(0) };
         assert!(matches!(check_metadata(&path, of(1)), Err(Error::BadFolder { .. })));

@@ -1,12 +1,14 @@
-use tempfile::tempdir;
+use crate::test_support::tempdir;
 
 use super::*;
 
-/// A failure to play: the next change of this kind, on a path that ends so, fails.
+/// A failure to play, once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
-    pub(crate) doing: &'static str,
-    pub(crate) path_ends_with: &'static str,
+pub(crate) enum Fault {
+    /// The next change of this kind, on a path that ends so.
+    At { doing: &'static str, path_ends_with: &'static str },
+    /// The change after so many others: as if the process ended there.
+    After(u32),
 }
 
 impl Disk {
@@ -15,10 +17,19 @@ impl Disk {
         *self.fault.lock() = Some(fault);
     }
 
-    pub(super) fn injected(&self, doing: &str, path: &Path) -> Option<io::Error> {
+    pub(super) fn injected(&self, change: &str, path: &Path) -> Option<io::Error> {
         let mut fault = self.fault.lock();
-        let hits =
-            fault.is_some_and(|fault| doing == fault.doing && path.to_string_lossy().ends_with(fault.path_ends_with));
+        let hits = match &mut *fault {
+            None => false,
+            Some(Fault::At { doing, path_ends_with }) => {
+                change == *doing && path.to_string_lossy().ends_with(*path_ends_with)
+            }
+            Some(Fault::After(0)) => true,
+            Some(Fault::After(left)) => {
+                *left -= 1;
+                false
+            }
+        };
         hits.then(|| {
             *fault = None;
             io::Error::from_raw_os_error(5)
@@ -43,7 +54,7 @@ fn the_first_error_answers_everything_after_it() {
     let disk = Disk::new();
     let path = folder.path().join("a.log");
     let file = disk.create(&path).unwrap();
-    disk.inject(Fault { doing: "cannot fsync", path_ends_with: "a.log" });
+    disk.inject(Fault::At { doing: "cannot fsync", path_ends_with: "a.log" });
     let first = disk.sync_batches(&file, &path).unwrap_err().to_string();
     assert!(first.contains("a.log"), "{first}");
     assert_eq!(disk.sync_batches(&file, &path).unwrap_err().to_string(), first, "an fsync is never retried");

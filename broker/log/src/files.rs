@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn only_names_of_our_own_are_listed() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::test_support::tempdir().unwrap();
         let write = |name: &str| fs::write(folder.path().join(name), b"").unwrap();
         let at = |offset, ending| file(folder.path(), Offset(offset), ending);
         assert!(at(368_769, LOG).ends_with("00000000000000368769.log"));

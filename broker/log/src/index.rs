@@ -246,7 +246,7 @@ impl<E: Entry> Index<E> {
 
 #[cfg(test)]
 mod tests {
-    use tempfile::tempdir;
+    use crate::test_support::tempdir;
 
     use super::*;
 

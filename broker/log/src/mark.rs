@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_newest_whole_slot_counts() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::test_support::tempdir().unwrap();
         let path = folder.path().join("durable-mark");
         let disk = Disk::new();
         let read = || MarkFile::load(&disk, &path).unwrap().map(|(_, marks)| marks);

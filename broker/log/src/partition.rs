@@ -251,3 +251,6 @@ fn to_ms(time: SystemTime) -> TimestampMs {
 #[cfg(test)]
 #[path = "partition_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod model_tests;

@@ -1,13 +1,12 @@
 use std::{fs, sync::Arc};
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs};
-use tempfile::tempdir;
 
 use crate::{
     Disk, Error, LogConfig, Retention,
     disk::tests::Fault,
     files,
-    test_support::{Sample, bases, fill, open, open_on, read_all, small, try_open},
+    test_support::{Sample, bases, fill, open, open_on, read_all, small, tempdir, try_open},
 };
 
 #[test]
@@ -248,7 +247,7 @@ fn a_failed_fsync_is_final() {
     let mut log = open_on(&disk, folder.path(), small());
     fill(&mut log, 5);
     log.append(&[Sample::at(5).build()]).unwrap();
-    disk.inject(Fault { doing: "cannot fsync", path_ends_with: ".log" });
+    disk.inject(Fault::At { doing: "cannot fsync", path_ends_with: ".log" });
     let first = log.flush().unwrap_err().to_string();
     assert_eq!(log.flush().unwrap_err().to_string(), first);
     assert_eq!(log.append(&[Sample::at(6).build()]).unwrap_err().to_string(), first);

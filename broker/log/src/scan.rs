@@ -10,7 +10,7 @@ use std::{fs::File, path::Path};
 
 use holdfast_proto::{
     batch::{self, BatchHeader},
-    ids::Offset,
+    ids::{LeaderEpoch, Offset},
 };
 use rustix::buffer::spare_capacity;
 
@@ -48,6 +48,8 @@ pub(crate) struct Scan<'a> {
     end: u64,
     /// Offset that the next batch must have; unknown at first if the walk began in the middle.
     expected: Option<Offset>,
+    /// Epochs never fall from batch to batch.
+    epoch: LeaderEpoch,
     check: Check,
     buffer: Vec<u8>,
     buffer_at: u64,
@@ -62,7 +64,8 @@ impl<'a> Scan<'a> {
         expected: Option<Offset>,
         check: Check,
     ) -> Self {
-        Self { file, path, position, end, expected, check, buffer: Vec::new(), buffer_at: position }
+        let epoch = LeaderEpoch(0);
+        Self { file, path, position, end, expected, epoch, check, buffer: Vec::new(), buffer_at: position }
     }
 
     /// The next batch.
@@ -84,6 +87,9 @@ impl<'a> Scan<'a> {
             let expected = self.expected.unwrap_or_default();
             return bad(format!("a batch begins at offset {}, where {expected} was expected", header.base_offset));
         }
+        if header.leader_epoch < self.epoch {
+            return bad(format!("a batch of leader epoch {} follows one of epoch {}", header.leader_epoch, self.epoch));
+        }
         if header.size_bytes as u64 > left {
             return bad(format!("the batch has {} bytes, only {left} are there", header.size_bytes));
         }
@@ -94,6 +100,7 @@ impl<'a> Scan<'a> {
         }
         self.position += header.size_bytes as u64;
         self.expected = Some(header.next_offset());
+        self.epoch = header.leader_epoch;
         Ok(Step::Batch { position, header })
     }
 
@@ -127,16 +134,16 @@ pub(crate) fn read_at(file: &File, path: &Path, position: u64, want: usize, buff
     Ok(())
 }
 
-/// True if a whole, sound batch with an offset past `after` stands anywhere in `bytes`: after a bad one it proves damage,
-/// for a torn write leaves nothing behind it.
-pub(crate) fn holds_sound_batch(bytes: &[u8], after: Offset) -> bool {
+/// True if a whole, sound batch with an offset that `fits` stands anywhere in `bytes`.
+///
+/// Behind a bad batch it proves damage, for an unfinished write leaves nothing behind it.
+pub(crate) fn holds_sound_batch(bytes: &[u8], fits: impl Fn(Offset) -> bool) -> bool {
     const MAGIC_AT: usize = 16;
     (0..bytes.len().saturating_sub(BatchHeader::SIZE - 1)).any(|at| {
         let rest = &bytes[at..];
         rest[MAGIC_AT] == 2
             && BatchHeader::parse(rest).is_ok_and(|header| {
-                let ahead = header.base_offset.0.checked_sub(after.0);
-                ahead.is_some_and(|ahead| ahead > 0 && ahead <= i32::MAX as u64)
+                fits(header.base_offset)
                     && rest.get(..header.size_bytes).is_some_and(|whole| batch::verify_crc(whole).is_ok())
             })
     })

@@ -1,6 +1,6 @@
 //! What the tests of this crate share.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use holdfast_proto::{
@@ -9,6 +9,7 @@ use holdfast_proto::{
         LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
     },
 };
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{Disk, Error, LogConfig, PartitionLog, Recovered};
@@ -50,6 +51,12 @@ impl Sample {
         set_base_offset_and_epoch(&mut batch, Offset(self.base), LeaderEpoch(self.epoch));
         batch.freeze()
     }
+}
+
+/// A folder that vanishes with its value; in memory where the system has such a place, for fsyncs cost nothing there.
+pub(crate) fn tempdir() -> io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }
 }
 
 pub(crate) fn partition() -> TopicPartition {

@@ -161,8 +161,12 @@ impl DataDir {
     /// Sets a damaged partition's folder aside, as it is, and tells where. The partition can then be opened anew, empty.
     pub fn quarantine_partition(&self, partition: TopicPartition) -> Result<PathBuf, Error> {
         let folder = self.folder(partition);
-        let free = (1..).map(|n: u32| with_suffix(&folder, &format!("{DAMAGED}{n}"))).find(|path| !path.exists());
-        let Some(aside) = free else { unreachable!("the numbers do not end") };
+        let mut number = 1;
+        let mut aside = with_suffix(&folder, &format!("{DAMAGED}{number}"));
+        while aside.exists() {
+            number += 1;
+            aside = with_suffix(&folder, &format!("{DAMAGED}{number}"));
+        }
         self.disk.rename(&folder, &aside)?;
         self.disk.sync_folder(&self.path.join(PARTITIONS))?;
         Ok(aside)

@@ -1,9 +1,10 @@
 use holdfast_proto::ids::Offset;
-use tempfile::{TempDir, tempdir};
+use tempfile::TempDir;
+
 use uuid::Uuid;
 
 use super::*;
-use crate::test_support::fill;
+use crate::test_support::{fill, tempdir};
 
 fn cluster(id: u128) -> ClusterId {
     ClusterId(Uuid::from_u128(id))

@@ -3,7 +3,10 @@
 use std::{io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
-use holdfast_proto::batch::{self, BatchHeader};
+use holdfast_proto::{
+    batch::{self, BatchHeader},
+    ids::Offset,
+};
 use holdfast_replication::{BatchInfo, PlacedBatch};
 
 use super::{PartitionLog, now};
@@ -61,11 +64,10 @@ impl PartitionLog {
     fn count_that_fit(&self, placed: &[Placed]) -> usize {
         let mut size = self.active.tally.size;
         let base = self.active.segment.base();
-        // Every batch may take an index entry; that many are free at least, for each is larger than the interval or shares one.
         let fit = placed.iter().take_while(|Placed { header, .. }| {
             let is_first = size == 0;
             size += header.size_bytes as u64;
-            is_first || (size <= self.config.segment_bytes.into() && header.last_offset().0 - base.0 <= i32::MAX as u64)
+            is_first || (size <= self.config.segment_bytes.into() && fits_relative(base, header))
         });
         fit.count().max(1)
     }
@@ -77,7 +79,7 @@ impl PartitionLog {
         let size = active.tally.size + header.size_bytes as u64;
         let age_ms = now().0.saturating_sub(first_append.0);
         size > self.config.segment_bytes.into()
-            || header.last_offset().0 - active.segment.base().0 > i32::MAX as u64
+            || !fits_relative(active.segment.base(), header)
             || u64::try_from(age_ms).is_ok_and(|age_ms| age_ms > self.config.segment_ms)
             || indexes_are_full(&active.segment, self.config.index_max_bytes)
     }
@@ -112,6 +114,11 @@ impl PartitionLog {
         }
         Ok(())
     }
+}
+
+/// True if the batch's offsets can be written relative to the segment's base, in Kafka's signed 32 bits.
+fn fits_relative(base: Offset, header: &BatchHeader) -> bool {
+    i32::try_from(header.last_offset().0 - base.0).is_ok()
 }
 
 /// What the producers' table wants to know of a batch.

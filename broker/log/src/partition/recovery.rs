@@ -67,14 +67,10 @@ pub(super) fn recover(
     let recovery = Recovery { disk, folder, config: &config, listing: &listing, marks };
     let (mut segments, mut recovered_segments) = recovery.closed_segments()?;
     let base = listing.segments[listing.segments.len() - 1];
-    let (active, found, was_clean) = match recovery.clean_active(base)? {
-        Some((active, found)) => (active, found, true),
-        None => {
-            let (active, found) = recovery.torn_active(base, &segments)?;
-            recovered_segments += 1;
-            (active, found, false)
-        }
-    };
+    let clean = recovery.clean_active(base)?;
+    let was_clean = clean.is_some();
+    recovered_segments += usize::from(!was_clean);
+    let (active, found) = clean.map_or_else(|| recovery.torn_active(base, &segments), Ok)?;
     segments.push(Arc::clone(&active));
     let end = found.tally.next;
     let log_start = marks.map_or(segments[0].base(), |marks| marks.log_start.max(segments[0].base())).min(end);
@@ -176,13 +172,8 @@ impl Recovery<'_> {
                 Some(segment) => tail(&segment, size)?.filter(|tally| tally.next == next).map(|_| segment),
                 None => None,
             };
-            let segment = match indexed {
-                Some(segment) => segment,
-                None => {
-                    read += 1;
-                    self.reindex_closed(base, next, size)?
-                }
-            };
+            read += usize::from(indexed.is_none());
+            let segment = indexed.map_or_else(|| self.reindex_closed(base, next, size), Ok)?;
             segment.set_last_append(modified(segment.path()));
             segments.push(Arc::new(segment));
         }
@@ -284,12 +275,17 @@ impl Recovery<'_> {
         let mut rest = Vec::new();
         let file = segment.file()?;
         read_at(&file, segment.path(), tally.size, (size - tally.size) as usize, &mut rest)?;
-        // A header that is right tells how much the unfinished write covers; what its records hold is none of our business.
-        let covered = match BatchHeader::parse(&rest) {
-            Ok(header) if header.base_offset == tally.next => header.size_bytes,
-            _ => 1,
+        let is_later = |offset: Offset| offset > tally.next && i32::try_from(offset.0 - tally.next.0).is_ok();
+        let is_followed = match BatchHeader::parse(&rest) {
+            // A header that is right tells how much the unfinished write covers. What its records hold is none of our
+            // business, they may even be batches; but the very next offset is not among them.
+            Ok(header) if header.base_offset == tally.next => {
+                holds_sound_batch(&rest, |offset| offset == header.next_offset())
+                    || rest.get(header.size_bytes..).is_some_and(|behind| holds_sound_batch(behind, is_later))
+            }
+            _ => holds_sound_batch(&rest, is_later),
         };
-        if rest.get(covered..).is_some_and(|behind| holds_sound_batch(behind, tally.next)) {
+        if is_followed {
             return Err(damaged(segment, tally, format!("{bad}; sound batches follow it")));
         }
         Ok(())
@@ -357,3 +353,7 @@ fn modified(path: &Path) -> TimestampMs {
 fn born(path: &Path) -> TimestampMs {
     fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| modified(path), super::to_ms)
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

@@ -123,6 +123,8 @@ impl Pool {
         };
         tracing::error!(error = %first, "the data folder failed; no log of it is written any more");
         let slots: Vec<_> = self.slots.lock().iter().filter_map(Weak::upgrade).collect();
-        slots.iter().for_each(|slot| slot.fail(&first));
+        for slot in slots {
+            slot.fail(&first);
+        }
     }
 }

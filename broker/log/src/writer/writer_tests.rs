@@ -4,13 +4,13 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, unbounded};
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::LogGeneration;
-use tempfile::{TempDir, tempdir};
+use tempfile::TempDir;
 
 use super::*;
 use crate::{
     FlushPolicy, LogConfig,
     disk::tests::Fault,
-    test_support::{Sample, open, open_on, partition, read_all},
+    test_support::{Sample, open, open_on, partition, read_all, tempdir},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -214,7 +214,7 @@ fn a_failed_fsync_is_told_once_to_every_partition() {
     let idle = idle.unwrap();
     rig.append(0, 0);
     rig.wait_flushed(1);
-    rig.disk.inject(Fault { doing: "cannot fsync", path_ends_with: ".log" });
+    rig.disk.inject(Fault::At { doing: "cannot fsync", path_ends_with: ".log" });
     rig.append(1, 0);
     let Completion::Failed { error } = rig.next() else { panic!("not failed") };
     let Completion::Failed { error: other } = others.recv_timeout(PATIENCE).unwrap() else { panic!("not failed") };
