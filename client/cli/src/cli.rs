@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands;
-use crate::dev::process::LaunchArgs;
-use crate::exit::{self, Result};
+use crate::dev::process::{LaunchArgs, launch};
+use crate::exit::{self, Failure, Result};
 use crate::output::Output;
 
 /// A partitioned, replicated message log that keeps what it acknowledged.
@@ -64,6 +64,19 @@ First steps:
   holdfast dev kill broker-1 && holdfast cluster status
   holdfast dev down --wipe";
 
+impl Cli {
+    /// Becomes a node's program, if the flags say so. Returns if they do not, or if that fails.
+    ///
+    /// To be called before any thread is started: the kernel may drop a stop signal that meets a process of several
+    /// threads while it becomes another program.
+    pub fn launch(&self) -> Result {
+        match &self.command {
+            Command::Launch(args) => Err(Failure::error(launch(args).to_string())),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Runs the command that the flags name.
 pub async fn run(cli: Cli) -> Result {
     let output = cli.output;
@@ -76,7 +89,7 @@ pub async fn run(cli: Cli) -> Result {
         Command::Bench(args) => commands::bench::run(args, output).await,
         Command::Demo(args) => commands::demo::run(args, output).await,
         Command::Completion(args) => commands::completion::run(&args),
-        Command::Launch(args) => commands::dev::launch(&args),
+        Command::Launch(args) => Err(Failure::error(launch(&args).to_string())),
     }
 }
 

@@ -4,11 +4,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use holdfast_cli::cli::{Cli, run};
+use holdfast_cli::exit::Failure;
 use holdfast_cli::output::note;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(failure) = cli.launch() {
+        return end(&failure);
+    }
     // For those who look for the cause of something: the client's own log.
     let filter = EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -24,11 +28,13 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if !failure.message.is_empty() {
-                note(format!("error: {failure}"));
-            }
-            ExitCode::from(failure.code as u8)
-        }
+        Err(failure) => end(&failure),
     }
+}
+
+fn end(failure: &Failure) -> ExitCode {
+    if !failure.message.is_empty() {
+        note(format!("error: {failure}"));
+    }
+    ExitCode::from(failure.code as u8)
 }

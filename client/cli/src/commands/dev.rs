@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::dev::process::{LaunchArgs, ProcessState};
+use crate::dev::process::ProcessState;
 use crate::dev::state::State;
 use crate::dev::{self, ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting};
 use crate::exit::{Failure, Result};
@@ -166,11 +166,6 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
         }
         DevCommand::Logs { node } => Ok(say(open()?.tail(node)?)?),
     }
-}
-
-/// Becomes a node's program; hidden, see [`dev::process::launch`].
-pub fn launch(args: &LaunchArgs) -> Result {
-    Err(Failure::error(dev::process::launch(args).to_string()))
 }
 
 fn each(args: &NodesArgs, mut act: impl FnMut(NodeName) -> std::result::Result<(), dev::Error>, done: &str) -> Result {

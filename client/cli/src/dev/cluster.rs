@@ -190,15 +190,18 @@ impl ProcessCluster {
     /// Sends a signal, and waits until it has worked.
     fn signal_until(&mut self, name: NodeName, which: Signal, worked: fn(ProcessState) -> bool) -> Result<(), Error> {
         let process = self.alive(name)?;
-        signal(name, &process, which)?;
         let deadline = Instant::now() + KILL_PATIENCE;
-        while !worked(process.state()) {
+        loop {
+            // Again each time: a stop signal can be lost on a process that is just becoming another program.
+            signal(name, &process, which)?;
+            if worked(process.state()) {
+                return Ok(());
+            }
             if Instant::now() >= deadline {
                 return Err(will_not_end(name, &process));
             }
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        Ok(())
     }
 
     /// Asks a node to end (SIGTERM), and kills it if it has not after `grace`. True if it ended by itself.
