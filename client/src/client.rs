@@ -21,7 +21,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects: succeeds once one broker has answered, within `connect_timeout` + `request_timeout`.
+    /// Connects: fails if no broker of the bootstrap list answers now, after `connect_timeout` + `request_timeout` at the
+    /// latest.
     ///
     /// Must be called within a tokio runtime.
     pub async fn connect(config: ClientConfig) -> Result<Self, Error> {

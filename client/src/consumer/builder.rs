@@ -146,14 +146,19 @@ impl ConsumerBuilder {
         let wanted: Vec<_> =
             assigned.iter().map(|(topic, partition, start)| (topic.as_str(), *partition, *start)).collect();
         let starts = resolve(&self.client, &wanted, deadline).await?;
+        // The ends too: an empty answer to a fetch does not tell them, and the caller may ask whether it is at the end.
+        let ends: Vec<_> = wanted.iter().map(|(topic, partition, _)| (*topic, *partition, StartAt::Latest)).collect();
+        let ends = resolve(&self.client, &ends, deadline).await?;
         let mut partitions = Vec::with_capacity(assigned.len());
-        for ((name, partition, _), start) in assigned.iter().zip(&starts) {
+        for (((name, partition, _), start), end) in assigned.iter().zip(&starts).zip(&ends) {
             let topic = metadata.topic(name, deadline).await?;
             if topic.partition(*partition).is_none() {
                 let (topic, count) = (name.clone(), topic.partitions.len());
                 return Err(ClientError::UnknownPartition { topic, partition: partition.0, count }.into());
             }
-            partitions.push(PartitionFetch::new(Arc::clone(&topic.name), topic.id.to_bytes(), *partition, *start));
+            let mut fetch = PartitionFetch::new(Arc::clone(&topic.name), topic.id.to_bytes(), *partition, *start);
+            fetch.high_watermark = Some(*end);
+            partitions.push(fetch);
         }
         let names = partitions.iter().map(|fetch| (Arc::clone(&fetch.topic), fetch.partition)).collect();
         let shared = Arc::new(Shared::new(self.client, self.rules, partitions));

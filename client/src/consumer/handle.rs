@@ -108,7 +108,7 @@ impl Consumer {
         Ok(self.partitions[self.index_of(topic, partition)?].leader_epoch)
     }
 
-    /// End of what consumers may read, as the last answer said it; `None` before the first.
+    /// End of what consumers may read, as last known; it is known from the start.
     pub fn high_watermark(&self, topic: &str, partition: PartitionIndex) -> Result<Option<Offset>, Error> {
         let index = self.index_of(topic, partition)?;
         Ok(self.shared.update(|buffers| buffers.partitions[index].high_watermark))
@@ -121,7 +121,7 @@ impl Consumer {
         Ok(high_watermark.map(|end| end.0.saturating_sub(position.0)))
     }
 
-    /// True if the caller has read up to the high watermark of the last answer. False before the first answer.
+    /// True if the caller has read up to the high watermark as last known.
     ///
     /// To read what is there now and then stop, take [`Self::end_offsets`] first and compare positions with them: the
     /// high watermark moves on while others produce.

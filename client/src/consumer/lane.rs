@@ -62,6 +62,7 @@ impl FetchLane {
     async fn run(&self, shared: &Shared) {
         let config = shared.client.config();
         let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
+        let mut is_first = true;
         loop {
             // Not before something is wanted of this broker.
             let first = loop {
@@ -74,13 +75,15 @@ impl FetchLane {
             let mut opened = false;
             match self.stream(shared, first, &mut out, &mut opened).await {
                 Ok(()) => debug!(broker = %self.broker, "fetch stream was closed"),
-                Err(error) => warn!(broker = %self.broker, %error, "fetch stream failed"),
+                Err(error) if opened || is_first => warn!(broker = %self.broker, %error, "fetch stream failed"),
+                Err(error) => debug!(broker = %self.broker, %error, "fetch stream failed again"),
             }
             shared.forget(self.broker, out);
             shared.client.metadata().request_refresh();
             if opened {
                 backoff.reset();
             }
+            is_first = opened;
             tokio::time::sleep(backoff.next_pause()).await;
         }
     }

@@ -29,7 +29,7 @@ use crate::{
 /// How long one broker may be silent before the next is asked as well.
 const HEDGE_AFTER: Duration = Duration::from_millis(300);
 /// Longest pause between refreshes that somebody waits for and that bring no news.
-const MAX_URGENT_PAUSE: Duration = Duration::from_millis(250);
+const MAX_URGENT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
 const UNKNOWN_AFTER: u32 = 3;
 
@@ -278,6 +278,7 @@ async fn run(metadata: Weak<Metadata>) {
     let min_interval = config.metadata_min_interval;
     let mut without_news = Backoff::new(min_interval, MAX_URGENT_PAUSE.max(min_interval));
     let mut failed = Backoff::new(config.retry_backoff, config.retry_backoff_max);
+    let mut is_news = true; // that a refresh fails is said once
     loop {
         let idle_since = Instant::now();
         tokio::select! {
@@ -292,16 +293,21 @@ async fn run(metadata: Weak<Metadata>) {
         let result = strong.refresh_once().await;
         let pause = match &result {
             Ok(true) => {
+                is_news = true;
                 without_news.reset();
                 failed.reset();
                 jitter(min_interval)
             }
             Ok(false) => {
+                is_news = true;
                 failed.reset();
                 without_news.next_pause()
             }
             Err(error) => {
-                warn!(%error, "metadata refresh failed");
+                if is_news {
+                    warn!(%error, "metadata refresh failed");
+                }
+                is_news = false;
                 failed.next_pause()
             }
         };

@@ -140,12 +140,13 @@ impl Lane {
         let config = shared.client.config();
         let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
         loop {
-            while self.ready.lock().is_empty() {
+            while !self.has_work() {
                 self.work.notified().await;
             }
             match self.stream(shared).await {
                 Ok(()) => debug!(broker = %self.broker, "produce stream was closed"),
-                Err(error) => warn!(broker = %self.broker, %error, "produce stream failed"),
+                Err(error) if self.is_usable() => warn!(broker = %self.broker, %error, "produce stream failed"),
+                Err(error) => debug!(broker = %self.broker, %error, "produce stream failed again"),
             }
             let was_open = self.open.swap(false, Ordering::AcqRel);
             self.give_up_all(shared);
@@ -160,6 +161,13 @@ impl Lane {
             }
             tokio::time::sleep(backoff.next_pause()).await;
         }
+    }
+
+    /// True if a partition that this broker leads waits to be sent. Those that moved on are served elsewhere.
+    fn has_work(self: &Arc<Self>) -> bool {
+        let mut ready = self.ready.lock();
+        ready.retain(|partition| partition.lane().is_some_and(|lane| Arc::ptr_eq(&lane, self)));
+        !ready.is_empty()
     }
 
     /// Ends the generation, and with it every attempt that is out.

@@ -76,6 +76,14 @@ async fn everything_is_read_once_in_order_and_then_what_comes() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_empty_partition_is_known() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 0).await;
+    let consumer = consumer(&client, StartAt::Earliest).await;
+    assert!(consumer.is_at_end("t", P0).unwrap());
+}
+
+#[tokio::test]
 async fn batches_and_messages_can_be_mixed() {
     let cluster = FakeCluster::start(1).await;
     let client = filled(&cluster, 40).await;

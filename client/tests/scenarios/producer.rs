@@ -14,7 +14,7 @@ async fn a_lone_record_goes_at_once_and_more_gather_meanwhile() {
     cluster.add_topic("t", 1);
     cluster.set_gate(false);
     // The linger is longer than the test: only "nothing in flight" or "full" may send.
-    let linger = Duration::from_secs(60);
+    let linger = Duration::from_mins(1);
     let client = cluster.client().await;
     let producer = builder(&client).linger(linger).delivery_timeout(linger * 2).build().await.unwrap();
     let topic = producer.topic("t").await.unwrap();
