@@ -23,11 +23,15 @@ struct Plain {
 }
 
 impl Progress {
-    /// A phase of this name and this much to do, in any unit.
+    /// A phase of this name and this much to do, in any unit; 0 if that is not known.
     pub fn start(phase: &str, total: u64) -> Self {
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(Some(total.max(1)), ProgressDrawTarget::stderr_with_hz(10));
-            let style = ProgressStyle::with_template("{prefix:10} {wide_bar:.green} {percent:>3} %  {msg}");
+            let template = match total {
+                0 => "{prefix:10} {spinner:.green} {msg}",
+                _ => "{prefix:10} {wide_bar:.green} {percent:>3} %  {msg}",
+            };
+            let style = ProgressStyle::with_template(template);
             if let Ok(style) = style {
                 bar.set_style(style.progress_chars("━╸ "));
             }
