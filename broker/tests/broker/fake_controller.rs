@@ -1,0 +1,307 @@
+//! A controller of one node: the real metadata machine, without a log and without Raft.
+//!
+//! It fences a broker as soon as its session's connection ends, so that tests wait for no timeout.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use futures::{StreamExt, stream::BoxStream};
+use holdfast_metadata::{
+    AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
+    apply_command,
+};
+use holdfast_proto::{
+    convert::{partition_error, required_id},
+    detail::ErrorDetail,
+    ids::{BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, TopicId},
+    v1::{
+        self,
+        admin_service_server::{AdminService, AdminServiceServer},
+        controller_service_server::{ControllerService, ControllerServiceServer},
+    },
+};
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+use crate::records;
+
+const LEASE_MS: u32 = 2_000;
+
+/// The controller; stops when dropped.
+pub(crate) struct FakeController {
+    pub(crate) address: SocketAddr,
+    pub(crate) cluster_id: ClusterId,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for FakeController {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[derive(Default)]
+struct State {
+    machine: Mutex<Machine>,
+}
+
+#[derive(Default)]
+struct Machine {
+    image: Image,
+    sessions: HashMap<BrokerId, (BrokerEpoch, mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>)>,
+}
+
+impl FakeController {
+    /// Forms a cluster and serves on a free port.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State::default());
+        let cluster_id = ClusterId(uuid::Uuid::new_v4());
+        state.run(&Command::FormCluster { cluster_id }).unwrap();
+        let router = Server::builder()
+            .add_service(ControllerServiceServer::new(Edge(Arc::clone(&state))))
+            .add_service(AdminServiceServer::new(Edge(Arc::clone(&state))));
+        let server = tokio::spawn(async move {
+            router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+        });
+        Self { address, cluster_id, state, server }
+    }
+
+    /// A copy of the state.
+    pub(crate) fn image(&self) -> Image {
+        self.state.machine.lock().image.clone()
+    }
+
+    /// Carries out a command.
+    pub(crate) fn run(&self, command: &Command) -> Result<Decided, Rejection> {
+        self.state.run(command)
+    }
+
+    /// Creates a topic.
+    pub(crate) fn create_topic(&self, name: &str, partitions: u32, replicas: u32, configs: &[(&str, &str)]) -> TopicId {
+        let topic_id = TopicId(uuid::Uuid::new_v4());
+        let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.run(&Command::CreateTopic(CreateTopic {
+            name: name.to_owned(),
+            topic_id,
+            partition_count: partitions,
+            replication_factor: replicas,
+            configs,
+        }))
+        .unwrap();
+        topic_id
+    }
+}
+
+impl State {
+    fn run(&self, command: &Command) -> Result<Decided, Rejection> {
+        let mut machine = self.machine.lock();
+        let index = MetadataIndex(machine.image.index().0 + 1);
+        let outcome = apply_command(&mut machine.image, index, command);
+        let records: Vec<_> = outcome.records.iter().filter_map(records::message).collect();
+        let delta = v1::MetadataDelta { index: index.0, records };
+        let message = v1::BrokerSessionResponse { snapshot: None, deltas: vec![delta], lease_ms: LEASE_MS };
+        for (_, session) in machine.sessions.values() {
+            // A session that is gone, or does not read, is fenced elsewhere.
+            let _ = session.try_send(Ok(message.clone()));
+        }
+        outcome.result
+    }
+
+    fn index(&self) -> u64 {
+        self.machine.lock().image.index().0
+    }
+}
+
+struct Edge(Arc<State>);
+
+fn refused(rejection: Rejection) -> Status {
+    ErrorDetail::new(rejection.code, rejection.message).into()
+}
+
+#[tonic::async_trait]
+impl ControllerService for Edge {
+    type BrokerSessionStream = BoxStream<'static, Result<v1::BrokerSessionResponse, Status>>;
+
+    async fn register_broker(
+        &self,
+        request: Request<v1::RegisterBrokerRequest>,
+    ) -> Result<Response<v1::RegisterBrokerResponse>, Status> {
+        let request = request.into_inner();
+        let command = Command::RegisterBroker(RegisterBroker {
+            broker_id: BrokerId(request.broker_id),
+            incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
+            directory_id: required_id(&request.directory_id, "directory_id")?,
+            boot_counter: request.boot_counter,
+            client_address: request.client_address,
+            peer_address: request.peer_address,
+            rack: Some(request.rack).filter(|rack| !rack.is_empty()),
+            old_session_alive: false,
+        });
+        match self.0.run(&command).map_err(refused)? {
+            Decided::BrokerRegistered { broker_epoch } => {
+                Ok(Response::new(v1::RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: self.0.index() }))
+            }
+            other => panic!("{other:?} to a registration"),
+        }
+    }
+
+    async fn broker_session(
+        &self,
+        request: Request<Streaming<v1::BrokerSessionRequest>>,
+    ) -> Result<Response<Self::BrokerSessionStream>, Status> {
+        let mut heartbeats = request.into_inner();
+        let first = heartbeats.message().await?.expect("a session begins with a heartbeat");
+        let (broker_id, broker_epoch) = (BrokerId(first.broker_id), BrokerEpoch(first.broker_epoch));
+        let (session, messages) = mpsc::channel(10_000);
+        {
+            let mut machine = self.0.machine.lock();
+            let snapshot = v1::MetadataSnapshot {
+                index: machine.image.index().0,
+                records: machine.image.records().iter().filter_map(records::message).collect(),
+            };
+            let message = v1::BrokerSessionResponse { snapshot: Some(snapshot), deltas: vec![], lease_ms: LEASE_MS };
+            session.try_send(Ok(message)).unwrap();
+            machine.sessions.insert(broker_id, (broker_epoch, session.clone()));
+        }
+        let state = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            while let Ok(Some(heartbeat)) = heartbeats.message().await {
+                if heartbeat.ready {
+                    let fenced = state.machine.lock().image.broker(broker_id).is_some_and(|broker| broker.fenced);
+                    if fenced {
+                        let _ = state.run(&Command::UnfenceBroker { broker_id, broker_epoch });
+                    }
+                }
+                let answer = v1::BrokerSessionResponse { snapshot: None, deltas: vec![], lease_ms: LEASE_MS };
+                let _ = session.try_send(Ok(answer));
+            }
+            state.machine.lock().sessions.retain(|id, (epoch, _)| (*id, *epoch) != (broker_id, broker_epoch));
+            let _ = state.run(&Command::FenceBroker { broker_id, broker_epoch });
+        });
+        Ok(Response::new(ReceiverStream::new(messages).boxed()))
+    }
+
+    async fn alter_partitions(
+        &self,
+        request: Request<v1::AlterPartitionsRequest>,
+    ) -> Result<Response<v1::AlterPartitionsResponse>, Status> {
+        let request = request.into_inner();
+        let member = |member: v1::IsrMember| IsrMember {
+            broker_id: BrokerId(member.broker_id),
+            broker_epoch: BrokerEpoch(member.broker_epoch),
+        };
+        let changes = request.changes.into_iter().map(|change| {
+            Ok(IsrChange {
+                topic_id: required_id(&change.topic_id, "topic_id")?,
+                partition: PartitionIndex(change.partition),
+                leader_epoch: LeaderEpoch(change.leader_epoch),
+                partition_epoch: PartitionEpoch(change.partition_epoch),
+                new_isr: change.new_isr.into_iter().map(member).collect(),
+            })
+        });
+        let command = Command::AlterPartition(AlterPartition {
+            broker_id: BrokerId(request.broker_id),
+            broker_epoch: BrokerEpoch(request.broker_epoch),
+            changes: changes.collect::<Result<_, Status>>()?,
+        });
+        let Decided::PartitionsAltered { results } = self.0.run(&command).map_err(refused)? else {
+            panic!("another answer to AlterPartition");
+        };
+        let results = results.into_iter().map(|result| match result {
+            Ok(state) => v1::IsrChangeResult { state: Some(records::state(&state)), error: None },
+            Err(rejection) => v1::IsrChangeResult {
+                state: None,
+                error: Some(partition_error(ErrorDetail::new(rejection.code, rejection.message))),
+            },
+        });
+        Ok(Response::new(v1::AlterPartitionsResponse { results: results.collect() }))
+    }
+
+    async fn allocate_producer_ids(
+        &self,
+        request: Request<v1::AllocateProducerIdsRequest>,
+    ) -> Result<Response<v1::AllocateProducerIdsResponse>, Status> {
+        let request = request.into_inner();
+        let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
+        match self.0.run(&Command::AllocateProducerIds { broker_id, broker_epoch }).map_err(refused)? {
+            Decided::ProducerIds { first_producer_id, count } => {
+                Ok(Response::new(v1::AllocateProducerIdsResponse { first_producer_id: first_producer_id.0, count }))
+            }
+            other => panic!("{other:?} to an allocation"),
+        }
+    }
+
+    async fn controlled_shutdown(
+        &self,
+        request: Request<v1::ControlledShutdownRequest>,
+    ) -> Result<Response<v1::ControlledShutdownResponse>, Status> {
+        let request = request.into_inner();
+        let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
+        let command = if request.stopped {
+            Command::FenceBroker { broker_id, broker_epoch }
+        } else {
+            Command::BeginControlledShutdown { broker_id, broker_epoch }
+        };
+        let remaining_leaders = match self.0.run(&command).map_err(refused)? {
+            Decided::ControlledShutdown { remaining_leaders } => remaining_leaders,
+            _ => 0,
+        };
+        Ok(Response::new(v1::ControlledShutdownResponse { remaining_leaders, index: self.0.index() }))
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Edge {
+    async fn get_metadata(
+        &self,
+        _: Request<v1::GetMetadataRequest>,
+    ) -> Result<Response<v1::GetMetadataResponse>, Status> {
+        unreachable!("brokers answer this themselves")
+    }
+
+    async fn create_topic(
+        &self,
+        request: Request<v1::CreateTopicRequest>,
+    ) -> Result<Response<v1::CreateTopicResponse>, Status> {
+        let request = request.into_inner();
+        let command = Command::CreateTopic(CreateTopic {
+            name: request.name,
+            topic_id: TopicId(uuid::Uuid::new_v4()),
+            partition_count: request.partition_count,
+            replication_factor: request.replication_factor,
+            configs: request.configs.into_iter().filter_map(|entry| Some((entry.key, entry.value?))).collect(),
+        });
+        self.0.run(&command).map_err(refused)?;
+        Ok(Response::new(v1::CreateTopicResponse { topic: None, index: self.0.index(), warnings: vec![] }))
+    }
+
+    async fn delete_topic(
+        &self,
+        _: Request<v1::DeleteTopicRequest>,
+    ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn alter_topic(&self, _: Request<v1::AlterTopicRequest>) -> Result<Response<v1::AlterTopicResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn describe_topic_config(
+        &self,
+        _: Request<v1::DescribeTopicConfigRequest>,
+    ) -> Result<Response<v1::DescribeTopicConfigResponse>, Status> {
+        unreachable!("brokers answer this themselves")
+    }
+
+    async fn describe_cluster(
+        &self,
+        _: Request<v1::DescribeClusterRequest>,
+    ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
+        let cluster_id = self.0.machine.lock().image.cluster_id().unwrap().to_bytes();
+        Ok(Response::new(v1::DescribeClusterResponse { cluster_id, index: self.0.index(), ..Default::default() }))
+    }
+}

@@ -1,0 +1,63 @@
+//! Starting and refusing to start.
+
+use holdfast_broker::{broker::Broker, exit::Fatal};
+
+use crate::rig::{Rig, soon};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_in_use_is_named_with_its_option() {
+    let rig = Rig::start().await;
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = rig.config(1);
+    config.peer_listen = taken.local_addr().unwrap().to_string().parse().unwrap();
+    let fatal = Broker::start(config).await.err().unwrap();
+    assert_eq!(fatal.number(), 10);
+    assert!(fatal.to_string().contains("peer_listen"), "{fatal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_belongs_to_one_process_and_one_broker() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let fatal = rig.try_broker(1).await.err().unwrap();
+    assert_eq!(fatal.number(), 11, "{fatal}");
+    soon("it stops", broker.stop()).await;
+    let mut other = rig.config(1);
+    other.broker_id = Some(2);
+    let fatal = Broker::start(other).await.err().unwrap();
+    assert_eq!(fatal.number(), 11, "{fatal}");
+    assert!(fatal.to_string().contains('1') && fatal.to_string().contains('2'), "{fatal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_clusters_controller_is_refused() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    soon("it stops", broker.stop()).await;
+    let other = Rig::start().await;
+    let mut config = other.config(1);
+    config.data_dir = rig.data_dir(1);
+    let broker = Broker::start(config).await.unwrap();
+    let fatal = soon("it ends", broker.failed()).await;
+    assert!(matches!(fatal, Fatal::OtherCluster { .. }), "{fatal}");
+    assert_eq!(fatal.number(), 12);
+    broker.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_and_reflection_are_served() {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let client = crate::rig::Client::connect(&broker).await;
+    let mut health = HealthClient::new(client.channel());
+    for service in ["", "started", "live", "ready"] {
+        crate::rig::until("it is serving", async || {
+            let request = HealthCheckRequest { service: service.to_owned() };
+            let status = health.check(request).await.ok()?.into_inner().status;
+            (status == i32::from(ServingStatus::Serving)).then_some(())
+        })
+        .await;
+    }
+    soon("it stops", broker.stop()).await;
+}

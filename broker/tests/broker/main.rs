@@ -1,0 +1,9 @@
+//! Brokers in this process, on loopback, with a controller that decides by the real metadata machine but keeps no log.
+
+mod fake_controller;
+mod hostile;
+mod life;
+mod records;
+mod replicated;
+mod rig;
+mod single;
