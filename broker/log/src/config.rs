@@ -72,10 +72,11 @@ impl LogConfig {
 /// Settings of the log writer of one data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriterConfig {
-    /// Threads that write and fsync. Default 8. Range 1 to 256.
+    /// Threads that write and fsync. Default 24. Range 1 to 256.
     ///
-    /// They mostly wait for the disk. Few: partitions wait for each other's fsync. Many: the file system commits more
-    /// fsyncs at once, and there are more threads to switch between.
+    /// They mostly wait for the disk. Few: partitions wait for each other's fsync (18 busy partitions on 2 cores and one
+    /// ext4 disk: 8 threads 544 MB/s, 16 threads 756, 24 threads 893). Many: the file system commits more fsyncs at
+    /// once, and each thread that was ever needed keeps some 20 KiB.
     pub threads: usize,
     /// Bytes of batches that may wait for the disk, over all partitions. Default 64 MiB; at least one batch.
     ///
@@ -93,7 +94,7 @@ pub struct WriterConfig {
 
 impl Default for WriterConfig {
     fn default() -> Self {
-        Self { threads: 8, max_in_flight_bytes: 64 << 20, max_round_bytes: 8 << 20, mark_interval_ms: 1000 }
+        Self { threads: 24, max_in_flight_bytes: 64 << 20, max_round_bytes: 8 << 20, mark_interval_ms: 1000 }
     }
 }
 

@@ -1,4 +1,29 @@
 //! The log of a broker: segments, indexes, recovery, group commit, and the data folder that holds them.
+//!
+//! Place: the broker's shell opens a [`DataDir`], opens its partitions ([`PartitionLog`], [`Recovered`]), gives each log to
+//! the [`LogWriter`] and submits what the replication core decides as [`Op`]s; durability comes back as [`Completion`]s.
+//! Reads go past all that, through a [`LogReader`], on any thread. There is no async and no network here.
+//!
+//! ```text
+//!  <data>/partitions/<topic id>-<partition>/
+//!      00000000000000000000.log         batches, byte for byte as they travelled      |
+//!      00000000000000000000.index       last offset -> position                       | Kafka's layout
+//!      00000000000000000000.timeindex   largest time so far -> offset                 |
+//!      leader-epoch-checkpoint          leader epochs and where they start            |
+//!      00000000000000004711.snapshot    producers of everything before offset 4711
+//!      durable-mark                     how far it is durable; log start; high watermark
+//!      partition.metadata               whose log it is
+//! ```
+//!
+//! Invariants of the crate:
+//! 1. [`Completion::Flushed`] is told after the fsync that covers it, of the data and of every name on the way to it.
+//! 2. Bytes that were durable are never cut by recovery: if they are bad, the log is [`Error::Damaged`] and left alone.
+//! 3. A failed write or fsync is final for the data folder; nothing is retried.
+//! 4. Memory is small: of indexes at most 512 entries each are held, and only segments that are written are open.
+//!
+//! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
+//! `scan` (one segment) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
+//! `disk` (the door to the disk) · `shared` (what writer and readers share).
 
 mod checkpoint;
 mod config;

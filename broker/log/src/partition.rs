@@ -25,6 +25,7 @@ mod layout;
 mod recovery;
 mod replay;
 mod roll;
+mod torn;
 
 use std::{
     fs::File,

@@ -26,7 +26,10 @@ use std::{
 
 use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::{
+    fs::{FlockOperation, flock, statvfs},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use self::identity::Identity;
 use crate::{
@@ -60,10 +63,13 @@ pub struct Space {
 impl DataDir {
     /// Opens the data folder, or formats a new one. Counts the boot, durably, and finishes deletions.
     ///
+    /// Also raises the process's limit of open files as far as the system allows: each partition keeps two open.
+    ///
     /// [`Error::Locked`]: another process holds it. [`Error::OtherBroker`], [`Error::OtherCluster`]: not this broker's, or,
     /// where both are known, not this cluster's.
     pub fn open(path: &Path, broker_id: BrokerId, cluster_id: Option<ClusterId>) -> Result<Self, Error> {
         let disk = Disk::new();
+        raise_file_limit();
         disk.create_folder(path)?;
         let lock = lock(&disk, path)?;
         let partitions = path.join(PARTITIONS);
@@ -198,6 +204,14 @@ impl DataDir {
 
     fn names(&self) -> Result<Vec<String>, Error> {
         names(&self.path.join(PARTITIONS))
+    }
+}
+
+/// A failure shows when a file cannot be opened, with its reason.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, current = limit.current, "cannot raise the limit of open files");
     }
 }
 

@@ -12,36 +12,31 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use holdfast_proto::{
-    batch::BatchHeader,
-    ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition},
-};
+use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use holdfast_replication::{EpochChain, ProducerTable};
-use rustix::fs::{Advice, fadvise};
 
 use super::{
     Active, PartitionLog, Recovered,
-    append::place,
-    replay::{Walked, epochs_of, load_indexed, producers_before, reindex, tail},
+    replay::{epochs_of, load_indexed, reindex, tail},
     roll::begin_segment,
 };
 use crate::{
     Disk, Error, LogConfig, checkpoint,
     files::{self, Listing},
     mark::{MarkFile, Marks},
-    scan::{Check, holds_sound_batch, read_at},
+    scan::Check,
     segment::{Segment, Tally},
     shared::Shared,
     snapshot,
 };
 
 /// What of the active segment was found.
-struct Found {
-    tally: Tally,
+pub(super) struct Found {
+    pub(super) tally: Tally,
     /// Epochs of its batches and where each begins; `None` if it was not read, for the checkpoint is up to date.
-    epochs: Option<Vec<(LeaderEpoch, Offset)>>,
-    producers: ProducerTable,
-    cut_bytes: u64,
+    pub(super) epochs: Option<Vec<(LeaderEpoch, Offset)>>,
+    pub(super) producers: ProducerTable,
+    pub(super) cut_bytes: u64,
 }
 
 /// Opens the log in an existing folder.
@@ -151,12 +146,12 @@ fn check_first(folder: &Path, first: Offset, marks: Option<Marks>) -> Result<(),
 }
 
 /// What the steps of a recovery share.
-struct Recovery<'a> {
-    disk: &'a Disk,
-    folder: &'a Path,
-    config: &'a LogConfig,
-    listing: &'a Listing,
-    marks: Option<Marks>,
+pub(super) struct Recovery<'a> {
+    pub(super) disk: &'a Disk,
+    pub(super) folder: &'a Path,
+    pub(super) config: &'a LogConfig,
+    pub(super) listing: &'a Listing,
+    pub(super) marks: Option<Marks>,
 }
 
 impl Recovery<'_> {
@@ -218,79 +213,6 @@ impl Recovery<'_> {
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
     }
 
-    /// The last segment, read through: its torn tail is cut.
-    fn torn_active(&self, base: Offset, before: &[Arc<Segment>]) -> Result<(Arc<Segment>, Found), Error> {
-        let segment = Segment::new(self.folder, base);
-        let size = size_of(segment.path())?;
-        let known = self.marks.filter(|marks| marks.segment == base).map_or(0, |marks| marks.position);
-        let file = self.disk.open(segment.path())?;
-        self.disk.sync_batches(&file, segment.path())?;
-        fadvise(&file, known, None, Advice::DontNeed)
-            .map_err(|error| Error::io("cannot drop the page cache of", segment.path(), error))?;
-
-        let mut producers = producers_before(self.folder, &self.listing.snapshots, before, base)?;
-        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
-        let whole = (size, Offset(u64::MAX));
-        let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |header| {
-            if epochs.last().is_none_or(|(epoch, _)| *epoch != header.leader_epoch) {
-                epochs.push((header.leader_epoch, header.base_offset));
-            }
-            if header.has_producer() {
-                producers.record(&place(header));
-            }
-        })?;
-        self.check_end(&segment, &walked, size)?;
-        let tally = walked.tally;
-        let cut_bytes = size - tally.size;
-        if cut_bytes > 0 {
-            let reason = walked.bad.unwrap_or_default();
-            tracing::warn!(segment = %segment.path().display(), offset = %tally.next, cut_bytes, reason, "cut a torn tail");
-            self.disk.set_len(&file, segment.path(), tally.size)?;
-            self.disk.sync_batches(&file, segment.path())?;
-        }
-        segment.offsets.store_anew(self.disk)?;
-        segment.times.store_anew(self.disk)?;
-        segment.set_last_append(modified(segment.path()));
-        Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
-    }
-
-    /// Tells a torn tail from damage.
-    fn check_end(&self, segment: &Segment, walked: &Walked, size: u64) -> Result<(), Error> {
-        let tally = &walked.tally;
-        let flushed = self.marks.map(|marks| marks.flushed);
-        if let Some(flushed) = flushed
-            && tally.next < flushed
-        {
-            let bad = walked.bad.as_deref().unwrap_or("the file ends");
-            return Err(damaged(segment, tally, format!("{bad}; it was durable up to offset {flushed}")));
-        }
-        let Some(bad) = &walked.bad else { return Ok(()) };
-        if flushed.is_none() {
-            return Err(damaged(
-                segment,
-                tally,
-                format!("{bad}; the durable mark is lost, so it may have been durable"),
-            ));
-        }
-        let mut rest = Vec::new();
-        let file = segment.file()?;
-        read_at(&file, segment.path(), tally.size, (size - tally.size) as usize, &mut rest)?;
-        let is_later = |offset: Offset| offset > tally.next && i32::try_from(offset.0 - tally.next.0).is_ok();
-        let is_followed = match BatchHeader::parse(&rest) {
-            // A header that is right tells how much the unfinished write covers. What its records hold is none of our
-            // business, they may even be batches; but the very next offset is not among them.
-            Ok(header) if header.base_offset == tally.next => {
-                holds_sound_batch(&rest, |offset| offset == header.next_offset())
-                    || rest.get(header.size_bytes..).is_some_and(|behind| holds_sound_batch(behind, is_later))
-            }
-            _ => holds_sound_batch(&rest, is_later),
-        };
-        if is_followed {
-            return Err(damaged(segment, tally, format!("{bad}; sound batches follow it")));
-        }
-        Ok(())
-    }
-
     /// The epochs, and whether the checkpoint says something else.
     fn epochs(
         &self,
@@ -336,16 +258,16 @@ impl Recovery<'_> {
     }
 }
 
-fn damaged(segment: &Segment, tally: &Tally, reason: String) -> Error {
+pub(super) fn damaged(segment: &Segment, tally: &Tally, reason: String) -> Error {
     Error::Damaged { path: segment.path().to_owned(), at: tally.next, position: tally.size, reason }
 }
 
-fn size_of(path: &Path) -> Result<u64, Error> {
+pub(super) fn size_of(path: &Path) -> Result<u64, Error> {
     fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| Error::io("cannot read", path, error))
 }
 
 /// When a file was last written; now if the system does not tell.
-fn modified(path: &Path) -> TimestampMs {
+pub(super) fn modified(path: &Path) -> TimestampMs {
     fs::metadata(path).and_then(|metadata| metadata.modified()).map_or_else(|_| super::now(), super::to_ms)
 }
 

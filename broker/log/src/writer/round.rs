@@ -78,10 +78,14 @@ impl Worked {
                     must_flush = true;
                     continue;
                 }
+                Op::StoreHighWatermark { offset } => {
+                    self.log.store_high_watermark(offset);
+                    continue;
+                }
                 _ => self.write(&mut collected)?,
             }
             match op {
-                Op::Append { .. } | Op::Flush => {}
+                Op::Append { .. } | Op::Flush | Op::StoreHighWatermark { .. } => {} // done above
                 Op::Truncate { to, generation } => {
                     self.log.truncate_to(to)?;
                     self.tell_truncated(generation, &tell);
@@ -95,7 +99,6 @@ impl Worked {
                     self.log.advance_log_start(to)?;
                     tell(Completion::LogStartAdvanced { offset: self.log.log_start_offset() });
                 }
-                Op::StoreHighWatermark { offset } => self.log.store_high_watermark(offset),
                 Op::Configure(config) => {
                     self.log.configure(config)?;
                     self.flush_due = None; // by the new policy, below

@@ -100,6 +100,7 @@ fn all_waiting_appends_of_a_partition_cost_one_write_and_one_fsync() {
     let (release, _other) = block_thread(&rig);
     for base in 0..100 {
         rig.append(base, 0);
+        rig.handle.submit(Op::StoreHighWatermark { offset: Offset(base) }).unwrap();
     }
     let before = rig.disk.stats();
     drop(release);
