@@ -120,7 +120,7 @@ impl Follower {
                 }
                 self.failures = 0;
                 self.matched = true;
-                self.append(turn, &batches);
+                append(turn, &batches);
                 self.leader_high_watermark = self.leader_high_watermark.max(high_watermark);
                 self.follow_high_watermark(turn);
                 self.follow_log_start(turn, log_start_offset);
@@ -162,16 +162,6 @@ impl Follower {
             FetchState::Backoff { until } => Some(until),
             FetchState::Outstanding | FetchState::Truncating => None,
         }
-    }
-
-    fn append(&mut self, turn: &mut Turn<'_>, batches: &[PlacedBatch]) {
-        if batches.is_empty() {
-            return;
-        }
-        for batch in batches {
-            turn.log.append(batch);
-        }
-        turn.emit(Effect::AppendFetched { end_offset: turn.log.end(), generation: turn.log.generation() });
     }
 
     /// Finds where the two logs part. If we know the leader's epoch, its records here are the leader's up to the shorter
@@ -255,6 +245,17 @@ impl Follower {
     }
 }
 
+/// Takes batches that were found to fit.
+fn append(turn: &mut Turn<'_>, batches: &[PlacedBatch]) {
+    if batches.is_empty() {
+        return;
+    }
+    for batch in batches {
+        turn.log.append(batch);
+    }
+    turn.emit(Effect::AppendFetched { end_offset: turn.log.end(), generation: turn.log.generation() });
+}
+
 /// True if these batches can follow our log: contiguous from its end, none empty, epochs not going back and not beyond
 /// the leader's. The bytes came over a network.
 fn fits(batches: &[PlacedBatch], log_end: Offset, last_epoch: Option<LeaderEpoch>, leader_epoch: LeaderEpoch) -> bool {
@@ -268,3 +269,7 @@ fn fits(batches: &[PlacedBatch], log_end: Offset, last_epoch: Option<LeaderEpoch
         fits
     })
 }
+
+#[cfg(test)]
+#[path = "follower_tests.rs"]
+mod tests;

@@ -66,9 +66,12 @@ impl FollowerProgress {
             Some(known) if broker_epoch < known => return false,
             Some(known) if broker_epoch == known => {}
             _ => {
-                self.broker_epoch = Some(broker_epoch);
                 self.ends = None;
                 self.lag_sample = None;
+                if self.broker_epoch.replace(broker_epoch).is_some() {
+                    // What an earlier start had reached says nothing of this one.
+                    self.last_caught_up = None;
+                }
                 self.disconnected();
             }
         }

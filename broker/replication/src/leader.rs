@@ -23,6 +23,7 @@ use crate::{
 
 /// State of a leadership.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "a bare `epoch` could be any of five")]
 pub(crate) struct Leader {
     pub(crate) leader_epoch: LeaderEpoch,
     /// Log end at the start of the epoch: consumers wait until the high watermark is there (KIP-207), and a replica
@@ -173,3 +174,7 @@ impl Leader {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "leader_tests.rs"]
+mod tests;

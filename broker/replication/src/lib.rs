@@ -1,4 +1,31 @@
-//! Pure core of one partition replica.
+//! Holdfast's replication core: one replica of one partition, leader or follower, as a function of state, time and event.
+//!
+//! Place: the broker's partition actor owns a [`Replica`], feeds it [`Event`]s with the time, and executes the
+//! [`Effect`]s in order. No IO, clock, lock, chance or task is in here, and none can come in: the crate depends on the
+//! vocabulary alone.
+//!
+//! ```text
+//!   produce, fetch, flush, metadata, time ── Event ──▶ Replica::step ── Effect ──▶ log, peers, producers, controller
+//! ```
+//!
+//! The promise that is kept here: **an acknowledged record is on the disks of min.insync.replicas replicas, and on those
+//! of everyone who may be elected**. It rests on these rules; `invariant` states what is checked after each step.
+//! - The high watermark is the lowest *durable* end over the maximal ISR, and stands still below the minimum
+//!   (`high_watermark`, `isr`).
+//! - An end counts only after the log was found to lie on the leader's, in this epoch (`leader_fetch`,
+//!   `follower_progress`).
+//! - Logs are cut by leader epochs, never by high watermarks, and never below one (`epoch`, `follower`).
+//! - No epoch is led twice (`replica`).
+//! - An answer to a producer is an effect of the step in which its condition came true (`leader_produce`, `pending`).
+//!
+//! # Layout
+//! - `event`, `effect`, `config`, `view`: what goes in, what comes out, settings, queries.
+//! - `replica`: fences and routes. `leader` with `leader_produce`, `leader_fetch`, `leader_isr`; `follower`.
+//! - `epoch`, `producer`: leader epochs and producer state; plain data that the log keeps on disk as well.
+//! - `local_log`: the cursors of the own log. `turn`: what a role works with in one step.
+//! - `invariant`: what must hold. `testing` (feature `testing`): a toy cluster around real replicas.
+//!
+//! What it does not do: it holds no record's bytes, and it never decides who leads.
 
 pub mod config;
 pub mod effect;
@@ -24,6 +51,8 @@ mod turn;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod scenarios;
 

@@ -198,19 +198,16 @@ impl ProducerTable {
         }
         let remembered = RememberedBatch::of(batch);
         let epoch = batch.info.producer_epoch;
-        match self.producers.get_mut(&batch.info.producer_id) {
-            Some(entry) => {
-                self.by_last_offset.remove(&entry.last().base_offset);
-                if entry.epoch == epoch {
-                    entry.push(remembered);
-                } else {
-                    *entry = ProducerEntry::new(epoch, remembered);
-                }
+        if let Some(entry) = self.producers.get_mut(&batch.info.producer_id) {
+            self.by_last_offset.remove(&entry.last().base_offset);
+            if entry.epoch == epoch {
+                entry.push(remembered);
+            } else {
+                *entry = ProducerEntry::new(epoch, remembered);
             }
-            None => {
-                self.make_room();
-                self.producers.insert(batch.info.producer_id, ProducerEntry::new(epoch, remembered));
-            }
+        } else {
+            self.make_room();
+            self.producers.insert(batch.info.producer_id, ProducerEntry::new(epoch, remembered));
         }
         self.by_last_offset.insert(batch.base_offset, batch.info.producer_id);
     }
@@ -231,7 +228,9 @@ impl ProducerTable {
         }
         self.make_room();
         let mut entry = ProducerEntry::new(epoch, *first);
-        rest.iter().for_each(|batch| entry.push(*batch));
+        for batch in rest {
+            entry.push(*batch);
+        }
         self.producers.insert(producer_id, entry);
         self.by_last_offset.insert(last_offset, producer_id);
         true

@@ -10,8 +10,9 @@ use holdfast_proto::{
 use crate::{
     Acks, BatchInfo, FlushPolicy,
     testing::{
-        cluster::{Cluster, Crash, plain_batch},
+        cluster::{Cluster, plain_batch},
         dice::Dice,
+        faults::Crash,
         network::CONTROLLER,
     },
 };

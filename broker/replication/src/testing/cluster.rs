@@ -39,23 +39,11 @@ pub struct ToyNode {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sent {
-    node: u32,
+pub(super) struct Sent {
+    pub(super) node: u32,
     value: u64,
     acks: Acks,
     info: BatchInfo,
-}
-
-/// How a node goes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
-    /// The process: what was written stays.
-    Process,
-    /// The power: what was not flushed is gone, but for so many of the waiting appends.
-    Power {
-        /// Appends that reach the disk all the same.
-        kept: usize,
-    },
 }
 
 /// The toy cluster.
@@ -75,10 +63,10 @@ pub struct Cluster {
     pub trace: bool,
     /// Answers that producers got, by token.
     pub results: BTreeMap<u64, ProduceResult>,
-    sent: BTreeMap<u64, Sent>,
+    pub(super) sent: BTreeMap<u64, Sent>,
     next_token: u64,
     told: PartitionEpoch,
-    config: ReplicaConfig,
+    pub(super) config: ReplicaConfig,
     effects: Vec<Effect>,
 }
 
@@ -221,81 +209,6 @@ impl Cluster {
         true
     }
 
-    /// Takes a node down. The controller does not know yet.
-    pub fn crash(&mut self, id: u32, crash: Crash) {
-        let node = self.node_mut(id);
-        node.replica = None;
-        match crash {
-            Crash::Process => node.log.lose_process(),
-            Crash::Power { kept } => node.log.lose_power(kept),
-        }
-        // Clients see their connections break.
-        for (token, _) in self.sent.iter().filter(|(_, sent)| sent.node == id) {
-            self.results.entry(*token).or_insert(Err(ErrorCode::OutcomeUnknown));
-        }
-        for other in self.nodes.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
-            self.break_stream(id, other);
-            self.break_stream(other, id);
-        }
-        self.network.orphan_proposals(id);
-        self.network.drop_all((CONTROLLER, id));
-    }
-
-    /// Starts a node that is down: it registers, gets the state and serves. `is_blank`: with an empty disk.
-    pub fn start(&mut self, id: u32, is_blank: bool) {
-        let config = self.config.clone();
-        let node = self.node_mut(id);
-        assert!(node.replica.is_none(), "node {id} runs");
-        if is_blank {
-            node.log = ToyLog::default();
-        }
-        node.boot(id, &config);
-        self.controller.register(BrokerId(id), is_blank);
-        self.publish();
-        self.controller.unfence(BrokerId(id));
-        self.publish();
-        self.network.drop_all((CONTROLLER, id));
-        self.network.send(CONTROLLER, id, Message::Metadata(self.controller.assignment().clone()));
-    }
-
-    /// The stream from a follower to a leader breaks: what is on it is gone, and both ends learn of it.
-    pub fn break_stream(&mut self, follower: u32, leader: u32) {
-        self.drop_of_stream((follower, leader), |message| matches!(message, Message::Fetch { .. }));
-        self.drop_of_stream((leader, follower), |message| matches!(message, Message::Answer { .. }));
-        if self.nodes[&leader].replica.is_some() {
-            self.step(leader, Event::ReplicaDisconnected { from: BrokerId(follower) });
-        }
-        if self.nodes[&follower].replica.is_some() {
-            let outcome = FetchOutcome::Failed(ErrorCode::BrokerNotAvailable);
-            let from = BrokerId(leader);
-            self.step(follower, Event::FetchResponse { from, leader_epoch: LeaderEpoch(0), outcome });
-        }
-    }
-
-    fn drop_of_stream(&mut self, link: Link, is_on_it: impl Fn(&Message) -> bool) {
-        for message in self.network.drop_all(link).into_iter().filter(|message| !is_on_it(message)) {
-            self.network.send(link.0, link.1, message);
-        }
-    }
-
-    /// A node's calls to the controller pass their deadline; they may still arrive there.
-    pub fn time_out_proposals(&mut self, id: u32) {
-        let Some(replica) = &self.nodes[&id].replica else { return };
-        let (Some(leader_epoch), Some(partition_epoch)) = (replica.leader_epoch(), replica.partition_epoch()) else {
-            return;
-        };
-        self.network.orphan_proposals(id);
-        let result = Err(ErrorCode::RequestTimedOut);
-        self.step(id, Event::IsrProposalResult { leader_epoch, partition_epoch, result });
-    }
-
-    /// Retention at one node: removes whole batches below `to`, never past the high watermark.
-    pub fn retain_from(&mut self, id: u32, to: Offset) {
-        let to = to.min(self.replica(id).high_watermark());
-        let offset = self.node_mut(id).log.retain_from(to);
-        self.step(id, Event::LogStartChanged { offset });
-    }
-
     /// Delivers and flushes until nothing moves any more; no time passes.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
@@ -369,7 +282,9 @@ impl Cluster {
         replica.step(now, event, &mut effects);
         node.monitor.observe(replica);
         if self.trace {
-            effects.iter().for_each(|effect| println!("    {effect:?}"));
+            for effect in &effects {
+                println!("    {effect:?}");
+            }
         }
         for effect in effects.drain(..) {
             self.execute(id, effect);
@@ -453,13 +368,13 @@ impl Cluster {
         self.nodes.iter().filter(|(_, node)| leads(node)).map(|(id, _)| *id).collect()
     }
 
-    fn node_mut(&mut self, id: u32) -> &mut ToyNode {
+    pub(super) fn node_mut(&mut self, id: u32) -> &mut ToyNode {
         self.nodes.get_mut(&id).expect("known node")
     }
 }
 
 impl ToyNode {
-    fn boot(&mut self, id: u32, config: &ReplicaConfig) {
+    pub(super) fn boot(&mut self, id: u32, config: &ReplicaConfig) {
         let config = ReplicaConfig { broker_id: BrokerId(id), ..config.clone() };
         self.replica = Some(Replica::new(config, self.log.recover()));
         self.monitor = Monitor::default();

@@ -5,12 +5,14 @@
 //! - `toy_controller`: elects from the ISR, then from the eligible replicas, and commits ISR changes;
 //! - `network`: messages that wait until they are delivered; links that hold or break;
 //! - `cluster`: the shell of each replica, and the clock;
+//! - `faults`: what befalls it;
 //! - `oracle`: what clients were promised, compared with every log;
 //! - `script`: scenarios as text;
 //! - `dice`: numbers from a seed.
 
 pub mod cluster;
 pub mod dice;
+pub mod faults;
 pub mod network;
 pub mod oracle;
 pub mod script;

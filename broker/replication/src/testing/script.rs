@@ -5,7 +5,7 @@
 //! | `cluster N min M` | N brokers, min.insync.replicas M; 1 leads, all are in sync |
 //! | `produce NODE NAME [acks=0\|1\|all] [count=N] [producer=ID] [epoch=N] [seq=N] [leader-epoch=N]` | sends a batch |
 //! | `settle` · `run MS` | everything is delivered and flushed; time passes |
-//! | `deliver A>B` · `drop A>B` | the oldest message of a link arrives; all of them vanish (0 is the controller) |
+//! | `deliver A>B [last]` · `drop A>B` | the oldest (newest) message of a link arrives; all vanish (0 is the controller) |
 //! | `hold A>B ...` · `release A>B ...` · `release-all` | links keep their messages; let them go |
 //! | `break A B` | the fetch stream from follower A to leader B breaks |
 //! | `flush NODE` | the next round of a disk |
@@ -32,7 +32,8 @@ use holdfast_proto::{
 };
 
 use super::{
-    cluster::{Cluster, Crash, plain_batch},
+    cluster::{Cluster, plain_batch},
+    faults::Crash,
     network::Link,
 };
 use crate::{Acks, Event, RoleView};
@@ -71,7 +72,7 @@ impl Runner {
         (self.number(from), self.number(to))
     }
 
-    fn equal<T: PartialEq + Debug>(&self, found: &T, expected: &T) {
+    fn equal<T: PartialEq + Debug + ?Sized>(&self, found: &T, expected: &T) {
         assert!(found == expected, "{}: found {found:?}", self.place);
     }
 
@@ -88,6 +89,13 @@ impl Runner {
             ["deliver", link] => {
                 let link = self.link(link);
                 if !self.cluster.deliver(link) {
+                    self.fail("nothing to deliver");
+                }
+            }
+            ["deliver", link, "last"] => {
+                let link = self.link(link);
+                let last = self.cluster.network.len(link).saturating_sub(1);
+                if !self.cluster.deliver_at(link, last) {
                     self.fail("nothing to deliver");
                 }
             }
@@ -176,7 +184,7 @@ impl Runner {
             |result: Result<Offset, ErrorCode>| result.map_or_else(|code| code.name().to_owned(), |ok| ok.to_string());
         match words {
             ["ok", name] => {
-                assert!(matches!(self.answer(name), Some(Ok(_))), "{}: found {:?}", self.place, self.answer(name))
+                assert!(matches!(self.answer(name), Some(Ok(_))), "{}: found {:?}", self.place, self.answer(name));
             }
             ["ok", name, at] => {
                 let at = Offset(self.number(at.trim_start_matches("at=")));
@@ -191,13 +199,13 @@ impl Runner {
                     self.names.iter().map(|(name, value)| (*value, name.as_str())).collect();
                 let batches = self.cluster.nodes[&self.number(node)].log.batches();
                 let found: Vec<&str> = batches.iter().map(|batch| by_value[&batch.value]).collect();
-                self.equal(&found.as_slice(), &names.as_ref());
+                self.equal(found.as_slice(), names);
             }
             ["hw", node, offset] => {
                 self.equal(&self.cluster.replica(self.number(node)).high_watermark().0, &self.number(offset));
             }
             ["end", node, offset] => {
-                self.equal(&self.cluster.replica(self.number(node)).log_end().0, &self.number(offset))
+                self.equal(&self.cluster.replica(self.number(node)).log_end().0, &self.number(offset));
             }
             ["start", node, offset] => {
                 self.equal(&self.cluster.replica(self.number(node)).log_start().0, &self.number(offset));

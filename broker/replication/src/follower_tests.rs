@@ -1,0 +1,201 @@
+//! Rules of the follower: state and exact effects.
+
+use holdfast_proto::error::ErrorCode;
+
+use super::*;
+use crate::{
+    Event, LogGeneration, ProducerTable,
+    bench::{Bench, assignment, high_watermark, placed, position, records, send_fetch},
+};
+
+fn diverging(leader_epoch: u32, end_offset: u64) -> FetchOutcome {
+    FetchOutcome::Diverging { leader_epoch: LeaderEpoch(leader_epoch), end_offset: Offset(end_offset) }
+}
+
+fn truncated(bench: &mut Bench, generation: u64) -> Vec<Effect> {
+    bench.step(Event::Truncated { generation: LogGeneration(generation), producers: ProducerTable::new() })
+}
+
+fn appended(end_offset: u64) -> Effect {
+    Effect::AppendFetched { end_offset: Offset(end_offset), generation: LogGeneration(0) }
+}
+
+fn cut(to: u64, generation: u64) -> Effect {
+    Effect::Truncate { to: Offset(to), generation: LogGeneration(generation) }
+}
+
+#[test]
+fn it_fetches_at_once_and_again_as_soon_as_it_has_appended() {
+    let mut bench = Bench::with_log(&[(4, 2)], 0);
+    let effects = bench.step(Event::AssignmentChanged(assignment(2, 5, 10, &[1, 2, 3])));
+    assert_eq!(effects, [Effect::RoleChanged, send_fetch(position(5, 2, 2, 4, true))]);
+    let effects = bench.answer(records(&[placed(2, 4, 1), placed(3, 5, 2)], 1, 0));
+    assert_eq!(effects, [appended(5), high_watermark(1), send_fetch(position(5, 5, 2, 5, true))]);
+}
+
+#[test]
+fn it_tells_its_durable_end_while_a_fetch_is_out() {
+    let mut bench = Bench::following(&[], 0);
+    bench.answer(records(&[placed(0, 5, 2)], 0, 0));
+    assert_eq!(bench.flushed(0, 2), [send_fetch(position(5, 2, 2, 5, false))]);
+    assert_eq!(bench.flushed(0, 2), [], "once");
+    bench.answer(FetchOutcome::Failed(ErrorCode::RequestTimedOut));
+    let effects = bench.answer(records(&[], 2, 0));
+    assert_eq!(effects, [], "nothing is asked");
+}
+
+#[test]
+fn the_high_watermark_waits_for_the_own_durable_end() {
+    let mut bench = Bench::following(&[], 0);
+    let effects = bench.answer(records(&[placed(0, 5, 4)], 3, 0));
+    assert_eq!(effects, [appended(4), send_fetch(position(5, 4, 0, 5, true))]);
+    let effects = bench.flushed(0, 2);
+    assert_eq!(effects, [high_watermark(2), send_fetch(position(5, 4, 2, 5, false))]);
+    let effects = bench.flushed(0, 4);
+    assert_eq!(effects, [high_watermark(3), send_fetch(position(5, 4, 4, 5, false))]);
+    assert_eq!(bench.answer(records(&[], 4, 0)), [high_watermark(4), send_fetch(position(5, 4, 4, 5, true))]);
+}
+
+#[test]
+fn a_common_epoch_is_cut_where_the_leader_ends_it() {
+    let mut bench = Bench::following(&[(1, 2), (3, 4)], 1);
+    assert_eq!(bench.answer(diverging(3, 4)), [cut(4, 1)]);
+    assert_eq!((bench.replica.log_end(), bench.replica.flushed_end()), (Offset(4), Offset(4)));
+    assert_eq!(bench.at(5_000), [], "nothing is told while the disk cuts");
+    assert_eq!(truncated(&mut bench, 0), [], "another truncation's end");
+    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 4, 4, 3, true))]);
+}
+
+#[test]
+fn an_epoch_that_only_the_leader_knows_is_cut_at_our_next_older_one() {
+    let mut bench = Bench::following(&[(1, 2), (3, 4)], 1);
+    assert_eq!(bench.answer(diverging(2, 9)), [cut(2, 1)], "our epoch 1 ends there; the leader is asked again");
+    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 2, 2, 1, true))]);
+    assert_eq!(bench.answer(diverging(1, 1)), [cut(1, 2)]);
+    assert_eq!(truncated(&mut bench, 2), [send_fetch(position(5, 1, 1, 1, true))]);
+}
+
+#[test]
+fn a_flush_of_what_was_cut_says_nothing() {
+    let mut bench = Bench::following(&[(1, 1)], 0);
+    bench.answer(records(&[placed(1, 1, 3)], 0, 0));
+    bench.step(Event::AssignmentChanged(assignment(2, 6, 11, &[1, 2])));
+    let outcome = diverging(1, 2);
+    let effects = bench.step(Event::FetchResponse { from: BrokerId(2), leader_epoch: LeaderEpoch(6), outcome });
+    assert_eq!(effects, [cut(2, 1)]);
+    assert_eq!(bench.flushed(0, 4), []);
+    assert_eq!(bench.replica.flushed_end(), Offset(1));
+    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(6, 2, 2, 1, true))], "what is left is durable");
+}
+
+#[test]
+fn no_high_watermark_is_taken_before_the_logs_agree() {
+    let mut bench = Bench::following(&[(1, 2), (3, 4)], 1);
+    bench.answer(diverging(3, 4));
+    truncated(&mut bench, 1);
+    assert_eq!(bench.replica.high_watermark(), Offset(1));
+    let effects = bench.answer(records(&[], 4, 0));
+    assert_eq!(effects, [high_watermark(4), send_fetch(position(5, 4, 4, 3, true))]);
+}
+
+#[test]
+fn a_leader_that_lost_acknowledged_records_is_not_followed() {
+    let mut bench = Bench::following(&[(1, 2), (3, 4)], 5);
+    let effects = bench.answer(diverging(3, 4));
+    assert!(matches!(effects.as_slice(), [Effect::RoleChanged, Effect::Halt { .. }]), "{effects:?}");
+    assert_eq!(bench.replica.log_end(), Offset(6), "the copy survives");
+}
+
+#[test]
+fn once_the_logs_agree_a_request_to_cut_is_stale() {
+    let mut bench = Bench::following(&[(1, 2)], 0);
+    bench.answer(records(&[placed(2, 5, 2)], 0, 0));
+    assert_eq!(bench.answer(diverging(1, 1)), []);
+    assert_eq!(bench.replica.log_end(), Offset(4));
+    assert_eq!(bench.deadline(), Some(109), "asked again after a pause");
+}
+
+#[test]
+fn a_senseless_request_to_cut_is_asked_again() {
+    let mut bench = Bench::following(&[(1, 2)], 0);
+    assert_eq!(bench.answer(diverging(1, 2)), []);
+    assert_eq!(bench.at(109), [send_fetch(position(5, 2, 2, 1, true))]);
+}
+
+#[test]
+fn below_the_leaders_log_start_everything_is_copied() {
+    let mut bench = Bench::following(&[(1, 2)], 1);
+    let at = Offset(7);
+    let effects = bench.answer(FetchOutcome::OutOfRange { log_start_offset: at });
+    assert_eq!(effects, [Effect::StartOver { at, generation: LogGeneration(1) }, high_watermark(7)]);
+    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 7, 7, 0, true))]);
+    assert_eq!((bench.replica.log_start(), bench.replica.log_end()), (at, at));
+    // A second, late answer of that kind does no harm.
+    bench.answer(records(&[], 7, 7));
+    assert_eq!(bench.answer(FetchOutcome::OutOfRange { log_start_offset: at }), []);
+}
+
+#[test]
+fn a_log_that_holds_nothing_of_the_leaders_is_dropped_unless_it_was_acknowledged() {
+    let out_of_range = || FetchOutcome::OutOfRange { log_start_offset: Offset(3) };
+    let mut bench = Bench::following(&[(1, 5)], 2);
+    let effects = bench.answer(out_of_range());
+    let started_over = Effect::StartOver { at: Offset(3), generation: LogGeneration(1) };
+    assert_eq!(effects, [started_over, high_watermark(3)]);
+    let mut bench = Bench::following(&[(1, 5)], 4);
+    let effects = bench.answer(out_of_range());
+    assert!(matches!(effects.as_slice(), [Effect::RoleChanged, Effect::Halt { .. }]), "{effects:?}");
+}
+
+#[test]
+fn the_log_start_follows_the_leaders_as_far_as_records_are_acknowledged() {
+    let mut bench = Bench::following(&[(1, 6)], 0);
+    let effects = bench.answer(records(&[], 4, 5));
+    let advance = |to| Effect::AdvanceLogStart { to: Offset(to) };
+    assert_eq!(effects, [high_watermark(4), advance(4), send_fetch(position(5, 6, 6, 1, true))]);
+    assert_eq!(bench.answer(records(&[], 4, 5)), [send_fetch(position(5, 6, 6, 1, true))], "asked once");
+    bench.step(Event::LogStartChanged { offset: Offset(4) });
+    assert_eq!(bench.replica.log_start(), Offset(4));
+}
+
+#[test]
+fn a_failed_fetch_is_tried_again_with_growing_pauses() {
+    let mut bench = Bench::following(&[], 0);
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(bench.answer(FetchOutcome::Failed(ErrorCode::BrokerNotAvailable)), []);
+        let next = bench.deadline().unwrap_or_default();
+        pauses.push(next - bench.now);
+        assert_eq!(bench.at(next), [send_fetch(position(5, 0, 0, 0, true))]);
+    }
+    assert_eq!(pauses, [9, 17, 33, 65, 101, 101]);
+}
+
+#[test]
+fn answers_of_others_and_of_other_epochs_are_ignored() {
+    let mut bench = Bench::following(&[], 0);
+    let good = || records(&[placed(0, 5, 1)], 0, 0);
+    let (other, epoch) = (BrokerId(3), LeaderEpoch(5));
+    assert_eq!(bench.step(Event::FetchResponse { from: other, leader_epoch: epoch, outcome: good() }), []);
+    let (from, leader_epoch) = (BrokerId(2), LeaderEpoch(4));
+    assert_eq!(bench.step(Event::FetchResponse { from, leader_epoch, outcome: good() }), []);
+    assert_eq!(bench.replica.log_end(), Offset(0));
+    assert_eq!(bench.answer(good()).len(), 2);
+}
+
+#[test]
+fn records_that_do_not_fit_are_refused() {
+    let misfits = [
+        [placed(1, 1, 1), placed(2, 1, 1)],
+        [placed(2, 1, 1), placed(4, 1, 1)],
+        [placed(2, 6, 1), placed(3, 6, 1)],
+        [placed(2, 4, 1), placed(3, 3, 1)],
+        [placed(2, 1, 0), placed(2, 1, 1)],
+    ];
+    for batches in misfits {
+        let mut bench = Bench::following(&[(1, 2)], 0);
+        assert_eq!(bench.answer(records(&batches, 2, 0)), [], "{batches:?}");
+        assert_eq!((bench.replica.log_end(), bench.replica.high_watermark()), (Offset(2), Offset(0)));
+        assert_eq!(bench.deadline(), Some(109));
+    }
+}
