@@ -126,11 +126,7 @@ impl Broker {
         for task in &self.tasks {
             task.abort();
         }
-        self.actors.stop();
-        let writer = context.log_writer.clone();
-        if let Err(fatal) = blocking(move || writer.shutdown()).await {
-            tracing::warn!(%fatal, "the log writer did not end cleanly");
-        }
+        end_threads(self.actors, context.log_writer.clone()).await;
         tracing::info!("stopped");
     }
 
@@ -142,7 +138,17 @@ impl Broker {
         }
         self.context.state.end_streams();
         self.servers.stop(Duration::ZERO).await;
-        self.actors.stop();
+        end_threads(self.actors, self.context.log_writer.clone()).await;
+    }
+}
+
+async fn end_threads(actors: Arc<Actors>, log_writer: LogWriter) {
+    let work = move || {
+        actors.stop();
+        log_writer.shutdown();
+    };
+    if let Err(fatal) = blocking(work).await {
+        tracing::warn!(%fatal, "threads did not end cleanly");
     }
 }
 

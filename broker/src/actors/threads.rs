@@ -10,6 +10,7 @@ use std::{
 };
 
 use actix::{Actor, Arbiter, ArbiterHandle, System};
+use parking_lot::Mutex;
 
 use super::{
     address::{PartitionAddress, SessionAddress},
@@ -20,30 +21,38 @@ use crate::{context::Context, partition::Replica};
 
 /// The running threads of all actors of one broker.
 pub struct Actors {
-    system: System,
-    system_thread: Option<JoinHandle<()>>,
     session: ArbiterHandle,
     partitions: Vec<ArbiterHandle>,
     next: AtomicUsize,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    system: System,
+    main: JoinHandle<()>,
+    arbiters: Vec<Arbiter>,
 }
 
 impl Actors {
     /// Starts the threads: one for the session, `partition_threads` for partitions.
     pub fn start(partition_threads: usize) -> io::Result<Self> {
         let (started, ready) = std::sync::mpsc::sync_channel(1);
-        let thread = std::thread::Builder::new().name("hf-system".to_owned()).spawn(move || {
+        let main = std::thread::Builder::new().name("hf-actors".to_owned()).spawn(move || {
             let runner = System::new();
-            let session = Arbiter::new().handle();
-            let partitions: Vec<_> = (0..partition_threads.max(1)).map(|_| Arbiter::new().handle()).collect();
-            if started.send((System::current(), session, partitions)).is_ok() {
-                if let Err(error) = runner.run() {
-                    tracing::error!(%error, "the actors' system ended with an error");
-                }
+            let arbiters: Vec<_> = (0..=partition_threads.max(1)).map(|_| Arbiter::new()).collect();
+            if started.send((System::current(), arbiters)).is_ok()
+                && let Err(error) = runner.run()
+            {
+                tracing::error!(%error, "the actors' system ended with an error");
             }
         })?;
-        let (system, session, partitions) =
+        let (system, arbiters): (System, Vec<Arbiter>) =
             ready.recv().map_err(|_| io::Error::other("the actors' threads did not start"))?;
-        Ok(Self { system, system_thread: Some(thread), session, partitions, next: AtomicUsize::new(0) })
+        let mut handles = arbiters.iter().map(Arbiter::handle);
+        let session = handles.next().ok_or_else(|| io::Error::other("no thread for the session"))?;
+        let partitions = handles.collect();
+        let threads = Mutex::new(Some(Threads { system, main, arbiters }));
+        Ok(Self { session, partitions, next: AtomicUsize::new(0), threads })
     }
 
     /// Starts the actor of a replica that was opened. Replicas are spread over the threads in turn.
@@ -67,19 +76,33 @@ impl Actors {
 }
 
 impl Actors {
-    /// Ends all threads, whatever their actors are doing. Close partitions before.
+    /// Ends all threads, whatever their actors are doing, and waits for them. Close partitions before. Blocks: not to be
+    /// called on one of the threads.
     pub fn stop(&self) {
-        self.system.stop();
+        let Some(Threads { system, main, arbiters }) = self.threads.lock().take() else { return };
+        for arbiter in &arbiters {
+            arbiter.stop();
+        }
+        for arbiter in arbiters {
+            if arbiter.join().is_err() {
+                tracing::error!("a thread of the actors ended with a panic");
+            }
+        }
+        system.stop();
+        if main.join().is_err() {
+            tracing::error!("the thread of the actors' system ended with a panic");
+        }
     }
 }
 
 impl Drop for Actors {
     fn drop(&mut self) {
-        self.stop();
-        // An actor may hold the last reference: a thread cannot wait for itself.
-        let own = std::thread::current().id();
-        if let Some(thread) = self.system_thread.take().filter(|thread| thread.thread().id() != own) {
-            drop(thread);
+        // Only told to end: this may be one of the threads.
+        if let Some(Threads { system, arbiters, .. }) = self.threads.get_mut().take() {
+            for arbiter in &arbiters {
+                arbiter.stop();
+            }
+            system.stop();
         }
     }
 }

@@ -15,7 +15,7 @@ use holdfast_proto::{
     v1::{self, replica_service_client::ReplicaServiceClient},
 };
 use holdfast_replication::{FetchOutcome, FetchPosition};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{MAX_MESSAGE_BYTES, channels::endpoint, controllers::jittered};
 use crate::{
@@ -28,8 +28,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Starts a fetcher for each source broker that is first named.
 pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<FetchQueue>>) {
+    // They end with this task.
+    let mut fetchers = JoinSet::new();
     while let Some(queue) = created.recv().await {
-        tokio::spawn(fetch_from(Arc::clone(&context), queue));
+        fetchers.spawn(fetch_from(Arc::clone(&context), queue));
     }
 }
 

@@ -50,7 +50,8 @@ impl Rig {
 
     /// Starts a broker and waits until it serves.
     pub(crate) async fn broker(&self, id: u32) -> Broker {
-        let broker = self.try_broker(id).await.unwrap();
+        // One that stopped just now may hold its folder for a moment yet: connections end by themselves.
+        let broker = until(&format!("broker {id} starts"), async || self.try_broker(id).await.ok()).await;
         let joined =
             || self.controller.image().broker(holdfast_proto::ids::BrokerId(id)).is_some_and(|b| b.is_active());
         until(&format!("broker {id} serves"), async || joined().then_some(())).await;

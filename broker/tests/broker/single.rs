@@ -1,6 +1,7 @@
 //! One broker, one replica: produce, consume, offsets, plain records, restart.
 
 use futures::StreamExt;
+use holdfast_log::{DataDir, LogConfig};
 use holdfast_proto::{
     batch::ProducerStamp,
     ids::{ProducerEpoch, ProducerId, Sequence},
@@ -168,11 +169,19 @@ async fn a_deleted_topic_takes_its_folder_and_a_stray_one_stays() {
     assert!(again.message().contains("there is no topic `gone`"), "{again:?}");
     soon("the broker stops", broker.stop()).await;
     // A folder that no metadata knows: kept.
-    let stray = rig.data_dir(1).join("partitions").join(format!("{}-0", uuid::Uuid::new_v4()));
-    std::fs::create_dir(&stray).unwrap();
+    let stray = holdfast_proto::ids::TopicPartition {
+        topic_id: holdfast_proto::ids::TopicId(uuid::Uuid::new_v4()),
+        partition: holdfast_proto::ids::PartitionIndex(0),
+    };
+    {
+        let id = holdfast_proto::ids::BrokerId(1);
+        let data_dir = until("the folder is free", async || DataDir::open(&rig.data_dir(1), id, None).ok()).await;
+        let (log, _) = data_dir.open_partition(stray, LogConfig::default()).unwrap();
+        log.close().unwrap();
+    }
     let broker = rig.broker(1).await;
     soon("the broker stops", broker.stop()).await;
-    assert!(stray.exists());
+    assert_eq!(folders(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
