@@ -4,6 +4,9 @@
 //! leadership, the state it started from, and the registrations under which the members caught up (KIP-841, KIP-903).
 //! A proposal that equals the present state is fine if it starts from it; one from an older state is refused, for its
 //! proposer may not know a min.insync.replicas that came since.
+//!
+//! Every accepted proposal ends the partition epoch that it started from, also one that changes nothing: with it a
+//! leader takes back an earlier proposal whose answer it missed, which must not be committed any more when it arrives.
 
 use std::collections::BTreeSet;
 
@@ -44,8 +47,7 @@ pub(crate) fn alter(image: &Image, command: &AlterPartition) -> Decision {
         } else {
             alter_one(image, &standings, command.broker_id, change)
         };
-        results.push(result.and_then(|decided| {
-            let Some(state) = decided.changed else { return Ok(decided.old) };
+        results.push(result.and_then(|state| {
             changed.insert(tp);
             records.push(Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state: state.clone() });
             if state.leader == Some(command.broker_id) {
@@ -58,18 +60,12 @@ pub(crate) fn alter(image: &Image, command: &AlterPartition) -> Decision {
     Ok((records, Response::PartitionsAltered { results }))
 }
 
-/// A change that was accepted.
-struct Decided {
-    old: PartitionState,
-    changed: Option<PartitionState>,
-}
-
 fn alter_one(
     image: &Image,
     standings: &Standings<'_>,
     proposer: BrokerId,
     proposal: &IsrChange,
-) -> Result<Decided, Rejection> {
+) -> Result<PartitionState, Rejection> {
     let (topic, state) = find(image, proposal)?;
     check_epochs(state, proposer, proposal)?;
     check_members(image, standings, state, proposer, proposal)?;
@@ -80,7 +76,8 @@ fn alter_one(
         // A leaving leader has only waited for someone to catch up.
         change.move_away(proposer);
     }
-    Ok(Decided { old: state.clone(), changed: change.finish() })
+    let unchanged = || PartitionState { partition_epoch: state.partition_epoch.next(), ..state.clone() };
+    Ok(change.finish().unwrap_or_else(unchanged))
 }
 
 fn find<'a>(image: &'a Image, proposal: &IsrChange) -> Result<(&'a Topic, &'a PartitionState), Rejection> {

@@ -38,12 +38,12 @@ fn many_leave_at_once_and_stay_eligible() {
 }
 
 #[test]
-fn the_present_state_may_be_proposed() {
+fn proposing_the_present_state_takes_back_what_is_still_on_its_way() {
     let (mut c, t) = one_behind();
-    let proposal = c.proposal(t, &[2, 1]);
-    let (records, _) = c.ok(&Command::AlterPartition(proposal.clone()));
-    assert_eq!(records, []);
-    assert_eq!(c.propose(proposal).as_deref(), Ok("1 @0/1 isr 1,2 elr -"));
+    let delayed = c.proposal(t, &[1, 2, 3]);
+    let withdrawal = c.proposal(t, &[2, 1]);
+    assert_eq!(c.propose(withdrawal).as_deref(), Ok("1 @0/2 isr 1,2 elr -"));
+    assert_eq!(c.decided(&delayed), Err(ErrorCode::InvalidUpdateVersion));
 }
 
 #[test]
