@@ -2,23 +2,23 @@
 
 use crate::Error;
 
-/// Settings of one partition's log. Names in brackets are the topic's keys.
+/// Settings of one partition's log. Names in parentheses are the topic's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// Size at which a segment is closed and the next begins, bytes [`segment.bytes`]. A single larger batch gets a
+    /// Size at which a segment is closed and the next begins, bytes (`segment.bytes`). A single larger batch gets a
     /// segment of its own. Range 1 KiB to 2 GiB - 1 (positions are Kafka's signed 32 bits). Default 1 GiB.
     ///
     /// Small: many files, and a few fsyncs for each. Large: retention frees in large steps, recovery reads more.
     pub segment_bytes: u32,
-    /// Age at which a segment is closed at the next append, ms since its first append [`segment.ms`]. Default 7 days.
+    /// Age at which a segment is closed at the next append, ms since its first append (`segment.ms`). Default 7 days.
     pub segment_ms: u64,
-    /// Bytes of batches between two entries of the offset index [`index.interval.bytes`]. Default 4096.
+    /// Bytes of batches between two entries of the offset index (`index.interval.bytes`). Default 4096.
     ///
     /// Small: larger indexes. Large: a read has to skip more bytes.
     pub index_interval_bytes: u32,
-    /// Size at which an index is full and the segment is closed, bytes [`segment.index.bytes`]. Default 10 MiB.
+    /// Size at which an index is full and the segment is closed, bytes (`segment.index.bytes`). Default 10 MiB.
     pub index_max_bytes: u32,
-    /// When appended batches are made durable [`flush.policy`, `flush.messages`, `flush.ms`].
+    /// When appended batches are made durable (`flush.policy`, `flush.messages`, `flush.ms`).
     pub flush: FlushPolicy,
     /// True to check the CRC of every batch that is read from disk. Default true.
     ///
@@ -34,9 +34,9 @@ pub enum FlushPolicy {
     EachRound,
     /// Only now and then: a power loss on all replicas can lose what was appended since.
     Interval {
-        /// Flush when so many records wait [`flush.messages`]; at least 1.
+        /// Flush when so many records wait (`flush.messages`); at least 1.
         messages: u64,
-        /// Flush when the oldest waits so long, ms [`flush.ms`]; at least 1.
+        /// Flush when the oldest waits so long, ms (`flush.ms`); at least 1.
         ms: u64,
     },
 }

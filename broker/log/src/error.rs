@@ -26,7 +26,7 @@ pub enum Error {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// The file system is full. Final, like every failed write; keep a reserve with [`crate::DataDir::free_bytes`].
+    /// The file system is full. Final, like every failed write; keep a reserve with [`crate::DataDir::space`].
     #[error("the disk is full: cannot write {path}; free space, or lower the retention")]
     DiskFull {
         /// The file that could not grow.

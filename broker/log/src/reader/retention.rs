@@ -7,9 +7,9 @@ use crate::shared::Shared;
 /// What retention has to keep to. Without either, everything stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Delete segments whose last append, by the clock of this broker, is older, ms [`retention.ms`].
+    /// Delete segments whose last append, by the clock of this broker, is older, ms (`retention.ms`).
     pub ms: Option<u64>,
-    /// Delete the oldest segments as long as the log has this size without them, bytes [`retention.bytes`].
+    /// Delete the oldest segments as long as the log has this size without them, bytes (`retention.bytes`).
     pub bytes: Option<u64>,
 }
 
