@@ -154,7 +154,7 @@ impl SessionActor {
                 self.context.partitions.insert(replica.clone());
                 self.slots.slots.insert(partition, Slot::Open(replica));
                 let image = self.context.metadata.image();
-                let only = Changed::Some { partitions: [partition].into(), topics: Default::default() };
+                let only = Changed::only(partition);
                 self.reconcile(&image, &only, actor);
             }
             Err(error) if error.is_damage() => {
@@ -200,7 +200,7 @@ impl SessionActor {
     pub(super) fn deleted(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.slots.slots.remove(&partition);
         let image = self.context.metadata.image();
-        let only = Changed::Some { partitions: [partition].into(), topics: Default::default() };
+        let only = Changed::only(partition);
         self.reconcile(&image, &only, actor);
     }
 

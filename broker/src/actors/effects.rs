@@ -61,7 +61,7 @@ impl PartitionActor {
                     self.submit(Op::BeginEpoch { leader_epoch, start_offset });
                 }
                 Effect::SendFetch { to, position } => self.context.fetches.send(to, self.partition.id, position),
-                Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, reply),
+                Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, &reply),
                 Effect::CompleteProduce { token, result } => {
                     if let Some(reply) = self.waiting.remove(&token) {
                         reply.send(result);
@@ -100,11 +100,11 @@ impl PartitionActor {
     }
 
     /// Answers a follower: from memory at once, from disk a little later.
-    fn reply(&self, to: BrokerId, leader_epoch: LeaderEpoch, reply: FetchReply) {
+    fn reply(&self, to: BrokerId, leader_epoch: LeaderEpoch, reply: &FetchReply) {
         let Some(Follower { outbox, max_bytes }) = self.followers.get(&to) else { return };
         let partition = self.partition.id;
         let answer = |body| Answer { partition, leader_epoch, body };
-        let (from_offset, high_watermark, log_start_offset) = match reply {
+        let (from_offset, high_watermark, log_start_offset) = match *reply {
             FetchReply::Records { from_offset, high_watermark, log_start_offset } => {
                 (from_offset, high_watermark, log_start_offset)
             }

@@ -140,6 +140,11 @@ impl SessionActor {
 }
 
 impl Changed {
+    /// One partition.
+    pub(super) fn only(partition: TopicPartition) -> Self {
+        Self::Some { partitions: [partition].into(), topics: BTreeSet::new() }
+    }
+
     fn note(&mut self, records: &[Record]) {
         let Self::Some { partitions, topics } = self else { return };
         for record in records {

@@ -44,7 +44,7 @@ macro_rules! options {
                 match key {
                     $(stringify!($key) => {
                         let parsed = <$kind as FromToml>::from_toml(value)?;
-                        $(super::value::in_range(parsed as u64, $low, $high)?;)?
+                        $(super::value::in_range(u64::from(parsed), $low, $high)?;)?
                         self.$key = parsed;
                     })*
                     _ => return Ok(false),

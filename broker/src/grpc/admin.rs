@@ -79,7 +79,8 @@ impl AdminService for AdminEdge {
                 }
             }
         }
-        let cluster_id = self.context.identity.cluster_id().map(|id| id.to_bytes()).unwrap_or_default();
+        let cluster_id =
+            self.context.identity.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default();
         let brokers = image.brokers().values().map(broker_info).collect();
         let index = image.index().0;
         Ok(Response::new(v1::GetMetadataResponse { cluster_id, index, brokers, topics, unknown_topics }))

@@ -165,7 +165,7 @@ impl PlainService {
             let (taken, later) = rest.split_at(count);
             match self.produce.produce_and_wait(command).await {
                 Ok(produced) => {
-                    results.extend((0..taken.len() as u64).map(|delta| Ok(produced.base_offset.plus(delta))))
+                    results.extend((0..taken.len() as u64).map(|delta| Ok(produced.base_offset.plus(delta))));
                 }
                 Err(detail) => {
                     results.extend(vec![Err(detail.clone()); taken.len()]);

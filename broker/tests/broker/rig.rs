@@ -39,21 +39,29 @@ impl Rig {
 
     pub(crate) fn config(&self, id: u32) -> config::Config {
         let text = format!(
-            "broker_id = {id}\ndata_dir = {:?}\nclient_listen = \"127.0.0.1:0\"\npeer_listen = \"127.0.0.1:0\"\n\
+            "broker_id = {id}\ndata_dir = \"{}\"\nclient_listen = \"127.0.0.1:0\"\npeer_listen = \"127.0.0.1:0\"\n\
              controllers = [\"{}\"]\nheartbeat_interval_ms = 100\npartition_threads = 1\nlog_writer_threads = 4\n\
              disk_reserve_bytes = 0\nshutdown_timeout_ms = 5000\n",
-            self.data_dir(id),
+            self.data_dir(id).display(),
             self.controller.address,
         );
-        config::parse("test.toml", &text, &[]).unwrap()
+        let mut config = config::parse("test.toml", &text, &[]).unwrap();
+        // RUST_LOG=info shows what the brokers of a test say.
+        config.log_level = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
+        holdfast_broker::telemetry::start(&config);
+        config
     }
 
     /// Starts a broker and waits until it serves.
     pub(crate) async fn broker(&self, id: u32) -> Broker {
         // One that stopped just now may hold its folder for a moment yet: connections end by themselves.
         let broker = until(&format!("broker {id} starts"), async || self.try_broker(id).await.ok()).await;
-        let joined =
-            || self.controller.image().broker(holdfast_proto::ids::BrokerId(id)).is_some_and(|b| b.is_active());
+        let joined = || {
+            self.controller
+                .image()
+                .broker(holdfast_proto::ids::BrokerId(id))
+                .is_some_and(holdfast_metadata::BrokerRegistration::is_active)
+        };
         until(&format!("broker {id} serves"), async || joined().then_some(())).await;
         broker
     }
@@ -170,7 +178,7 @@ impl ProduceStream {
             topic: topic.to_owned(),
             partition,
             acks: v1::Acks::All.into(),
-            timeout_ms: 10_000,
+            timeout_ms: 1_500,
             batch,
             ..Default::default()
         };
