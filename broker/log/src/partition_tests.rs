@@ -310,7 +310,13 @@ fn readers_and_a_truncating_writer_do_not_disturb_each_other() {
     });
     for round in 0..200u64 {
         log.truncate_to(Offset(round * 7 % 30 + 1)).unwrap();
-        fill(&mut log, 20);
+        // Other sizes, so that the batch borders move.
+        for n in 0..20 {
+            let value_bytes = (round * 31 + n * 13) as usize % 90;
+            let base = log.log_end_offset().0;
+            log.append(&[Sample { value_bytes, timestamp: base as i64 * 10, ..Sample::at(base) }.build()]).unwrap();
+        }
+        log.flush().unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(reading.join().unwrap() > 0);
