@@ -238,3 +238,7 @@ pub(crate) enum Gaps {
     /// The topic is compacted: they are normal.
     AreNormal,
 }
+
+#[cfg(test)]
+#[path = "partition_tests.rs"]
+mod tests;
