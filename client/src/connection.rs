@@ -33,6 +33,9 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle TCP connections are probed too, for what sits between the ends.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// Largest HTTP/2 frame that brokers may send: large ones cost fewer steps for the same bytes.
+const MAX_FRAME_BYTES: u32 = 1 << 20;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
@@ -120,6 +123,7 @@ impl Connections {
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .http2_adaptive_window(false)
+            .max_frame_size(MAX_FRAME_BYTES)
             .initial_stream_window_size(self.config.stream_window_bytes)
             .initial_connection_window_size(self.config.stream_window_bytes.saturating_mul(2)))
     }

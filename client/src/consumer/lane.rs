@@ -26,8 +26,13 @@ use crate::{
 
 /// Longest time that a broker may take to open a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most requests out on one stream.
-const MAX_OUT: usize = 64;
+/// Most requests out on one stream; below what a broker works on at the same time. Partitions that find no place wait,
+/// and go together in the next request.
+const MAX_OUT: usize = 24;
+/// Requests on one stream from which on the next ones come back soon, so that their partitions find together again.
+const MANY_OUT: usize = 8;
+/// How long such a request waits for records.
+const SHORT_WAIT_MS: u32 = 50;
 
 /// The way to one broker.
 #[derive(Debug)]
@@ -131,8 +136,11 @@ impl FetchLane {
         debug!(broker = %self.broker, address, "fetch stream is open");
         loop {
             while out.len() < MAX_OUT
-                && let Some(request) = shared.next_request(self.broker, Instant::now())
+                && let Some(mut request) = shared.next_request(self.broker, Instant::now())
             {
+                if out.len() >= MANY_OUT {
+                    request.max_wait_ms = request.max_wait_ms.min(SHORT_WAIT_MS);
+                }
                 out.insert(request.correlation_id);
                 if requests.try_send(request).is_err() {
                     return Ok(()); // the connection has let go of the stream
