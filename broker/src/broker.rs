@@ -63,14 +63,21 @@ impl Broker {
             broker = %broker_id,
             client = context.addresses.client,
             peer = context.addresses.peer,
-            directory = %context.identity.directory_id,
+            directory = %context.data_dir.directory_id(),
             boot = context.identity.boot_counter,
             "starting"
         );
         let servers = Servers::start(&context, listeners)?;
         let recovered = {
             let context = Arc::clone(&context);
-            blocking(move || recovery::recover(&context)).await??
+            blocking(move || recovery::recover(&context)).await.and_then(|recovered| recovered)
+        };
+        let recovered = match recovered {
+            Ok(recovered) => recovered,
+            Err(fatal) => {
+                servers.stop(Duration::ZERO).await;
+                return Err(fatal);
+            }
         };
         let actors = Actors::start(partition_threads(&config))
             .map_err(|error| Fatal::Failure(format!("the actors' threads: {error}")))?;

@@ -11,9 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use holdfast_log::{DataDir, LogWriter};
 use holdfast_metadata::Image;
-use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, MetadataIndex, TopicPartition,
-};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, IncarnationId, MetadataIndex, TopicPartition};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -79,8 +77,6 @@ pub struct Addresses {
 pub struct Identity {
     /// Names this start of the process.
     pub incarnation_id: IncarnationId,
-    /// Names the data folder.
-    pub directory_id: DirectoryId,
     /// Starts on this data folder.
     pub boot_counter: u64,
     cluster_id: OnceLock<ClusterId>,
@@ -91,8 +87,8 @@ impl Identity {
     /// The identity of a start that is not registered yet.
     pub fn new(incarnation_id: IncarnationId, data_dir: &DataDir) -> Self {
         let cluster_id = data_dir.cluster_id().map_or_else(OnceLock::new, OnceLock::from);
-        let (directory_id, boot_counter) = (data_dir.directory_id(), data_dir.boot_counter());
-        Self { incarnation_id, directory_id, boot_counter, cluster_id, broker_epoch: AtomicU64::new(0) }
+        let boot_counter = data_dir.boot_counter();
+        Self { incarnation_id, boot_counter, cluster_id, broker_epoch: AtomicU64::new(0) }
     }
 
     /// The cluster that it belongs to; `None` before the first registration ever.

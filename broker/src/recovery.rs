@@ -9,7 +9,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
@@ -27,21 +27,41 @@ const RECOVERY_THREADS: usize = 8;
 #[derive(Debug, Default)]
 pub struct RecoveredLogs(pub Vec<(TopicPartition, PartitionLog, Recovered)>);
 
+/// A log that cannot be opened.
+type Failed = (TopicPartition, holdfast_log::Error);
+
 /// Opens all logs of the folder, or says why the broker must not go on. Blocks.
 pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
-    recover_all(&context.data_dir).map_err(|failed| refusal(&failed))
+    let failed = match recover_all(&context.data_dir)? {
+        (logs, failed) if failed.is_empty() => return Ok(logs),
+        (_, failed) => failed,
+    };
+    let damaged = failed.iter().all(|(_, error)| error.is_damage());
+    if !damaged || !context.config.set_aside_damaged_logs {
+        return Err(refusal(&failed));
+    }
+    set_aside(&context.data_dir, &failed).map_err(|error| Fatal::DataFolder(error.to_string()))?;
+    match recover_all(&context.data_dir)? {
+        (logs, failed) if failed.is_empty() => Ok(logs),
+        (_, failed) => Err(refusal(&failed)),
+    }
+}
+
+/// First the new identity, then the moves: a crash between the two leaves a folder that counts as empty.
+fn set_aside(data_dir: &DataDir, failed: &[Failed]) -> Result<(), holdfast_log::Error> {
+    let directory = data_dir.renew_directory_id()?;
+    tracing::warn!(%directory, "the data folder has a new identity: no record on it counts until it was copied again");
+    for (partition, error) in failed {
+        let path = data_dir.quarantine_partition(*partition)?;
+        tracing::warn!(%partition, %error, path = %path.display(), "a damaged log was set aside");
+    }
+    Ok(())
 }
 
 /// Opens all logs of the folder. Blocks; tells its progress in the log.
-fn recover_all(data_dir: &Arc<DataDir>) -> Result<RecoveredLogs, Vec<(TopicPartition, holdfast_log::Error)>> {
+fn recover_all(data_dir: &DataDir) -> Result<(RecoveredLogs, Vec<Failed>), Fatal> {
     let started = Instant::now();
-    let partitions = match data_dir.partitions() {
-        Ok(partitions) => partitions,
-        Err(error) => {
-            tracing::error!(%error, "the partitions of the data folder cannot be listed");
-            return Err(vec![]);
-        }
-    };
+    let partitions = data_dir.partitions().map_err(|error| Fatal::DataFolder(error.to_string()))?;
     let total = partitions.len();
     let next = AtomicUsize::new(0);
     let opened = Mutex::new(RecoveredLogs::default());
@@ -66,12 +86,9 @@ fn recover_all(data_dir: &Arc<DataDir>) -> Result<RecoveredLogs, Vec<(TopicParti
         }
     });
     let failed = failed.into_inner().expect("no thread panics here");
-    if !failed.is_empty() {
-        return Err(failed);
-    }
     let elapsed_ms = started.elapsed().as_millis() as u64;
-    tracing::info!(logs = total, elapsed_ms, "logs recovered");
-    Ok(opened.into_inner().expect("no thread panics here"))
+    tracing::info!(logs = total - failed.len(), elapsed_ms, "logs recovered");
+    Ok((opened.into_inner().expect("no thread panics here"), failed))
 }
 
 fn tell(partition: TopicPartition, recovered: &Recovered) {
@@ -88,7 +105,7 @@ fn tell(partition: TopicPartition, recovered: &Recovered) {
 }
 
 /// Why the broker ends: each failed log with its error, and what to do.
-fn refusal(failed: &[(TopicPartition, holdfast_log::Error)]) -> Fatal {
+fn refusal(failed: &[Failed]) -> Fatal {
     let list: Vec<String> = failed.iter().map(|(partition, error)| format!("{partition}: {error}")).collect();
     let list = list.join("; ");
     if failed.iter().any(|(_, error)| error.is_damage()) {

@@ -146,7 +146,7 @@ async fn take(context: &Arc<Context>, queue: &FetchQueue, answer: v1::FetchRepli
         let partition = TopicPartition { topic_id, partition };
         let leader_epoch = convert::leader_epoch(records.leader_epoch, "leader_epoch")?;
         let incoming = incoming(records)?;
-        queue.answered(partition);
+        queue.answered(partition, leader_epoch);
         deliver(context, queue.source(), partition, leader_epoch, incoming).await;
     }
     Ok(())

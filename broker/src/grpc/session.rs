@@ -121,7 +121,7 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
         header: Some(header(context).map_err(|_| None)?),
         broker_id: context.broker_id.0,
         incarnation_id: identity.incarnation_id.to_bytes(),
-        directory_id: identity.directory_id.to_bytes(),
+        directory_id: context.data_dir.directory_id().to_bytes(),
         boot_counter: identity.boot_counter,
         client_address: context.addresses.client.clone(),
         peer_address: context.addresses.peer.clone(),
@@ -258,10 +258,9 @@ impl Beat<'_> {
     }
 
     fn applied(&mut self, index: MetadataIndex) {
-        let was_ready = self.is_ready();
         self.applied = index;
-        // The controller waits for this word before it lets the broker serve.
-        if self.is_ready() && !was_ready {
+        // A broker that is fenced is let in once it has applied what fenced it: the controller waits for this word.
+        if self.is_ready() && *self.context.state.phase().borrow() == Phase::Joining {
             self.send(false);
         }
     }

@@ -80,9 +80,12 @@ impl FetchQueue {
         self.waker.wake();
     }
 
-    /// A wish was answered.
-    pub fn answered(&self, partition: TopicPartition) {
-        self.state.lock().unanswered.remove(&partition);
+    /// A wish of this leader epoch was answered. A late answer to an older epoch's wish answers no newer one.
+    pub fn answered(&self, partition: TopicPartition, leader_epoch: LeaderEpoch) {
+        let mut state = self.state.lock();
+        if state.unanswered.get(&partition) == Some(&leader_epoch) {
+            state.unanswered.remove(&partition);
+        }
     }
 
     /// The connection broke, or could not be made: every wish, sent or not, with the leader epoch it followed. Whoever
@@ -175,6 +178,7 @@ mod tests {
         assert_eq!(taken, [(tp(0), position(2, true)), (tp(1), position(5, false))]);
         assert!(positions.next().now_or_never().is_none());
         queues.send(BrokerId(2), tp(1), position(6, true));
+        queue.answered(tp(0), LeaderEpoch(0));
         assert_eq!(queue.fail(), BTreeSet::from([(tp(0), LeaderEpoch(1)), (tp(1), LeaderEpoch(1))]));
         assert!(queue.fail().is_empty());
         assert_eq!(positions.next().now_or_never(), Some(None), "the stream that broke takes nothing any more");

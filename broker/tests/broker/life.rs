@@ -1,8 +1,9 @@
 //! Starting and refusing to start.
 
 use holdfast_broker::{broker::Broker, exit::Fatal};
+use holdfast_proto::ids::BrokerId;
 
-use crate::rig::{Rig, soon};
+use crate::rig::{Client, Rig, produce_until, soon, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named_with_its_option() {
@@ -59,5 +60,44 @@ async fn health_and_reflection_are_served() {
         })
         .await;
     }
+    soon("it stops", broker.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_log_refuses_the_start_until_it_is_set_aside() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
+    let client = Client::connect(&broker).await;
+    for value in ["a", "b", "c"] {
+        produce_until(&client, "t", 0, &[value]).await;
+    }
+    let directory = rig.controller.image().broker(BrokerId(1)).unwrap().directory_id;
+    soon("it stops", broker.stop()).await;
+    let partitions = rig.data_dir(1).join("partitions");
+    let folder = std::fs::read_dir(&partitions).unwrap().next().unwrap().unwrap().path();
+    let segment = folder.join("00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[70] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let refused = until("the folder is free", async || match rig.try_broker(1).await {
+        Err(Fatal::DataFolder(_)) => None,
+        other => Some(other.err().unwrap()),
+    })
+    .await;
+    assert_eq!(refused.number(), 13, "{refused}");
+    assert!(refused.to_string().contains("set_aside_damaged_logs"), "{refused}");
+    let mut config = rig.config(1);
+    config.set_aside_damaged_logs = true;
+    let broker = until("it starts", async || Broker::start(config.clone()).await.ok()).await;
+    until("it registers under another identity", async || {
+        let own = rig.controller.image().broker(BrokerId(1)).cloned()?;
+        (own.directory_id != directory).then_some(())
+    })
+    .await;
+    // The only replica is gone: the partition is offline rather than shorter.
+    assert_eq!(rig.controller.image().partitions_led_by(BrokerId(1)).count(), 0);
+    let set_aside = std::fs::read_dir(&partitions).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(set_aside.into_iter().any(|name| name.to_string_lossy().contains(".damaged-")));
     soon("it stops", broker.stop()).await;
 }
