@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The controller of Holdfast: one node of the metadata quorum.
+//!
+//! ```text
+//!   grpc ──▶ node (propose, read, role) ──▶ raft ──▶ store (RocksDB)
+//!    ▲           ▲                           │
+//!    │        actors (sessions, fencing)     ▼
+//!    └── metadata stream ◀── view ◀── state machine ◀── holdfast-metadata (pure)
+//! ```
+//!
+//! - [`config`], [`exit`], [`telemetry`]: options, exit codes, the log.
+//! - [`identity`], [`formation`]: who this controller is, and how the first cluster forms.
+//! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
+//! - [`node`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
+//! - [`controller`]: all of it, running.
+
+mod actors;
+pub mod config;
+pub mod controller;
+mod duties;
+pub mod exit;
+pub mod formation;
+mod grpc;
+pub mod identity;
+pub mod node;
+pub mod raft;
+pub mod sessions;
+pub mod store;
+pub mod telemetry;
+pub mod view;
+
+pub use controller::{Controller, run};

@@ -1,0 +1,308 @@
+//! The session actor: the shell around [`crate::sessions`]. It brings the time, the changes of the cluster and what the
+//! brokers' streams say, and proposes what follows.
+//!
+//! It runs on a thread of its own. Its mailbox is bounded; a full one answers OVERLOADED. No wait of its handlers is
+//! longer than a step: proposals are made in futures beside it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use actix::{
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, StreamHandler, System,
+    WrapFuture as _,
+};
+use futures::StreamExt as _;
+use holdfast_metadata::{Command, Record};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerId, DirectoryId, MetadataIndex, Millis},
+};
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::WatchStream;
+
+use crate::{
+    node::{Node, Role},
+    sessions::{ConnectionId, Effect, Event, Sessions, Timeouts},
+    view::Change,
+};
+
+/// Messages that may wait.
+const MAILBOX: usize = 4_096;
+/// How often deadlines are looked at when nothing else happens.
+const TICK: Duration = Duration::from_millis(50);
+
+struct SessionActor {
+    node: Node,
+    sessions: Sessions,
+    started: Instant,
+    changes: Option<broadcast::Receiver<Change>>,
+}
+
+/// Talks to the session actor. Clones talk to the same.
+#[derive(Clone)]
+pub(crate) struct SessionsHandle {
+    actor: Addr<SessionActor>,
+    connections: Arc<AtomicU64>,
+}
+
+/// Stops the actor's thread when it is dropped.
+pub(crate) struct Stopper {
+    system: System,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.system.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the session actor's thread panicked");
+        }
+    }
+}
+
+/// Starts the actor on a thread of its own.
+pub(crate) fn start(node: Node) -> Result<(SessionsHandle, Stopper), std::io::Error> {
+    let (tx, rx) = std::sync::mpsc::channel();
+    let thread = thread::Builder::new().name("sessions".to_owned()).spawn(move || {
+        let runner = System::new();
+        let actor = runner.block_on(async {
+            let timeouts = Timeouts {
+                session_ms: node.config().broker_session_timeout_ms,
+                disconnect_grace_ms: node.config().broker_disconnect_grace_ms,
+            };
+            let sessions = Sessions::new(timeouts);
+            SessionActor { node, sessions, started: Instant::now(), changes: None }.start()
+        });
+        // The starter waits for it below.
+        let _ = tx.send((actor, System::current()));
+        if let Err(error) = runner.run() {
+            tracing::error!(%error, "the session actor's thread ended");
+        }
+    })?;
+    let (actor, system) = rx.recv().map_err(std::io::Error::other)?;
+    let handle = SessionsHandle { actor, connections: Arc::default() };
+    Ok((handle, Stopper { system, thread: Some(thread) }))
+}
+
+impl SessionsHandle {
+    /// Opens a session. The broker must be registered with this controller's image.
+    pub(crate) async fn connect(&self, broker_id: BrokerId) -> Result<ConnectionId, ErrorDetail> {
+        let connection = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
+        self.actor.send(Connect { broker_id, connection }).await.map_err(|_| stopping())??;
+        Ok(connection)
+    }
+
+    /// Passes on a heartbeat. Answered after the actor has seen it.
+    pub(crate) async fn heartbeat(
+        &self,
+        broker_id: BrokerId,
+        connection: ConnectionId,
+        applied_index: MetadataIndex,
+        ready: bool,
+    ) -> Result<(), ErrorDetail> {
+        let event = Event::Heartbeat { broker_id, connection, applied_index, ready };
+        self.actor.send(Happened(event)).await.map_err(|_| stopping())
+    }
+
+    /// Ends a session. For use in `drop`: does not wait.
+    pub(crate) fn disconnect(&self, broker_id: BrokerId, connection: ConnectionId) {
+        if self.actor.try_send(Happened(Event::Disconnected { broker_id, connection })).is_err() {
+            // The broker is then fenced by its silence.
+            tracing::warn!(%broker_id, "the session actor is too busy to hear of a broken connection");
+        }
+    }
+
+    /// See [`Sessions::is_alive`].
+    pub(crate) async fn is_alive(&self, broker_id: BrokerId, directory_id: DirectoryId) -> Result<bool, ErrorDetail> {
+        self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())
+    }
+}
+
+fn stopping() -> ErrorDetail {
+    ErrorDetail::from(ErrorCode::ShuttingDown)
+}
+
+struct Happened(Event);
+
+impl Message for Happened {
+    type Result = ();
+}
+
+struct Connect {
+    broker_id: BrokerId,
+    connection: ConnectionId,
+}
+
+impl Message for Connect {
+    type Result = Result<(), ErrorDetail>;
+}
+
+struct IsAlive {
+    broker_id: BrokerId,
+    directory_id: DirectoryId,
+}
+
+impl Message for IsAlive {
+    type Result = bool;
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+        context.add_stream(WatchStream::new(self.node.role()));
+        // Woken by each applied entry: the changes themselves are read in order from the broadcast.
+        context.add_stream(WatchStream::new(self.node.view().applied()).map(|_| Applied));
+        context.run_interval(TICK, |actor, context| {
+            if actor.sessions.is_active() {
+                actor.step(Event::Tick, context);
+            }
+        });
+    }
+}
+
+impl SessionActor {
+    fn now(&self) -> Millis {
+        Millis(self.started.elapsed().as_millis() as u64)
+    }
+
+    fn step(&mut self, event: Event, context: &mut Context<Self>) {
+        let mut effects = Vec::new();
+        self.sessions.step(self.now(), event, &mut effects);
+        for effect in effects {
+            self.propose(effect, context);
+        }
+    }
+
+    fn propose(&self, effect: Effect, context: &mut Context<Self>) {
+        let (broker_id, command) = match effect {
+            Effect::Fence(broker_id, broker_epoch) => {
+                tracing::info!(%broker_id, %broker_epoch, "the broker's session ended: fencing it");
+                (broker_id, Command::FenceBroker { broker_id, broker_epoch })
+            }
+            Effect::Unfence(broker_id, broker_epoch) => {
+                tracing::info!(%broker_id, %broker_epoch, "the broker is ready: unfencing it");
+                (broker_id, Command::UnfenceBroker { broker_id, broker_epoch })
+            }
+        };
+        let node = self.node.clone();
+        let proposal = async move {
+            if let Err(error) = node.propose(command).await {
+                tracing::warn!(%broker_id, %error, "the proposal failed");
+            }
+        };
+        context.spawn(proposal.into_actor(self).map(move |(), actor, context| {
+            // The registration's own record first, so that the same is not proposed again.
+            actor.read_changes(context);
+            actor.step(Event::Proposed(broker_id), context);
+        }));
+    }
+
+    /// Takes over the registrations as they are, and the changes from there on.
+    fn activate(&mut self, context: &mut Context<Self>) {
+        let (image, changes) = self.node.view().subscribe();
+        self.changes = Some(changes);
+        let brokers = image.brokers().values().cloned().collect();
+        self.step(Event::Activated { brokers, index: image.index() }, context);
+    }
+
+    fn read_changes(&mut self, context: &mut Context<Self>) {
+        loop {
+            let Some(changes) = &mut self.changes else { return };
+            match changes.try_recv() {
+                Ok(Change::Delta(delta)) => {
+                    for record in delta.records.iter() {
+                        let event = match record {
+                            Record::Broker(broker) => Event::Registered { broker: broker.clone(), index: delta.index },
+                            Record::RemoveBroker { broker_id } => Event::Unregistered(*broker_id),
+                            _ => continue,
+                        };
+                        self.step(event, context);
+                    }
+                }
+                Err(broadcast::error::TryRecvError::Empty) => return,
+                // Too far behind, or a new image: start over, with fresh timeouts for all.
+                Ok(Change::Reset) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
+                    tracing::warn!("the session actor fell behind the metadata: it starts over");
+                    return self.activate(context);
+                }
+                Err(broadcast::error::TryRecvError::Closed) => {
+                    self.changes = None;
+                }
+            }
+        }
+    }
+}
+
+impl StreamHandler<Role> for SessionActor {
+    fn handle(&mut self, role: Role, context: &mut Self::Context) {
+        if role.active && !self.sessions.is_active() {
+            self.activate(context);
+        } else if !role.active && self.sessions.is_active() {
+            self.changes = None;
+            self.step(Event::Deposed, context);
+        }
+    }
+
+    /// The watch ends with the controller; the actor then waits to be stopped.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+/// An entry was applied.
+struct Applied;
+
+impl StreamHandler<Applied> for SessionActor {
+    fn handle(&mut self, _: Applied, context: &mut Self::Context) {
+        self.read_changes(context);
+    }
+
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Happened> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Happened(event): Happened, context: &mut Self::Context) {
+        self.read_changes(context);
+        self.step(event, context);
+    }
+}
+
+impl Handler<Connect> for SessionActor {
+    type Result = Result<(), ErrorDetail>;
+
+    fn handle(&mut self, message: Connect, context: &mut Self::Context) -> Self::Result {
+        self.read_changes(context);
+        if !self.sessions.is_active() {
+            // The role may have changed a moment ago; the broker asks again.
+            return Err(self.node.check_active().err().unwrap_or_else(|| ErrorDetail::from(ErrorCode::NotController)));
+        }
+        let limit = self.node.config().max_broker_sessions as usize;
+        if self.sessions.connected() >= limit {
+            let message = format!("{limit} brokers have a session, which is max_broker_sessions");
+            return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
+        }
+        let Connect { broker_id, connection } = message;
+        self.step(Event::Connected { broker_id, connection }, context);
+        Ok(())
+    }
+}
+
+impl Handler<IsAlive> for SessionActor {
+    type Result = bool;
+
+    fn handle(&mut self, message: IsAlive, context: &mut Self::Context) -> Self::Result {
+        self.read_changes(context);
+        self.sessions.is_alive(self.now(), message.broker_id, message.directory_id)
+    }
+}

@@ -1,0 +1,228 @@
+//! One running controller: puts the parts together, and takes them apart.
+//!
+//! It owns its runtime, so that a program and a test start and stop it alike; [`Controller::kill`] leaves it as a killed
+//! process would, but for the bytes that the system holds.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
+
+use crate::{
+    actors::{self, SessionsHandle, Stopper},
+    config::Config,
+    duties,
+    exit::Fatal,
+    formation::Formation,
+    grpc::server::{self, Edge},
+    identity::{self, DataDir},
+    node::{Node, Role, watch_role},
+    raft::{Channels, Inbound, LogStore, Network, Raft, StateMachine, settings},
+    store::{Marker, Store},
+    view::MetadataView,
+};
+
+/// Threads for the network and the consensus. The store and the sessions have threads of their own.
+const THREADS: usize = 2;
+/// Time for another controller to take the leadership when this one stops.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// Time for calls in progress to end when this controller stops.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// A running controller. Dropped, it ends as if killed.
+pub struct Controller {
+    runtime: Option<Runtime>,
+    node: Node,
+    data: Arc<DataDir>,
+    sessions: Option<Stopper>,
+    stop: watch::Sender<bool>,
+    server: Mutex<Option<JoinHandle<()>>>,
+    fatal: watch::Receiver<Option<Fatal>>,
+}
+
+/// Starts a controller. Must not be called from async code: it makes a runtime and blocks on the disk.
+pub fn run(config: Config) -> Result<Controller, Fatal> {
+    let failure = |error: &dyn std::fmt::Display| Fatal::Failure(error.to_string());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("controller")
+        .enable_all()
+        .build()
+        .map_err(|error| failure(&error))?;
+    let config = Arc::new(config);
+    // The port first: a second start by mistake must not touch the folder.
+    let listener = runtime
+        .block_on(TcpListener::bind(&config.listen))
+        .map_err(|error| Fatal::AddressInUse { address: config.listen.clone(), reason: error.to_string() })?;
+    let data = Arc::new(DataDir::open(&config.data_dir)?);
+    let identity = data.identity();
+    if let (Some(found), Some(wanted)) = (identity.cluster_id, config.cluster_id.map(holdfast_proto::ids::ClusterId))
+        && found != wanted
+    {
+        return Err(identity::Error::OtherCluster { found, wanted }.into());
+    }
+    tracing::info!(
+        node_id = identity.node_id,
+        directory_id = %identity.directory_id,
+        boot = identity.boot_counter,
+        listen = config.listen,
+        "controller starts"
+    );
+    let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
+    let store = Store::open(&data.store_path(), &marker)?;
+    let view = MetadataView::default();
+    let damaged = |error: std::io::Error| Fatal::StoreDamaged(error.to_string());
+    let log = LogStore::open(store.clone()).map_err(damaged)?;
+    let machine = StateMachine::open(store, view.clone()).map_err(damaged)?;
+    let raft_config = Arc::new(settings(&config).map_err(|error| failure(&error))?);
+    let channels = Channels::default();
+    let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
+    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
+    let started = runtime.block_on(Raft::new(identity.node_id, raft_config, network, log, machine));
+    let raft = started.map_err(|error| Fatal::StoreDamaged(format!("the log cannot be used: {error}")))?;
+
+    let (role_sender, role) = watch::channel(Role::default());
+    let node = Node::new(Arc::clone(&config), Arc::clone(&data), raft.clone(), view.clone(), role);
+    let (sessions, stopper) = actors::start(node.clone()).map_err(|error| failure(&error))?;
+    let (fatal_sender, fatal) = watch::channel(None);
+    let (stop, stopped) = watch::channel(false);
+    let parts = Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view };
+    let server = runtime.block_on(async { parts.spawn(listener, sessions, role_sender, fatal_sender, stopped) });
+    Ok(Controller {
+        runtime: Some(runtime),
+        node,
+        data,
+        sessions: Some(stopper),
+        stop,
+        server: Mutex::new(Some(server)),
+        fatal,
+    })
+}
+
+struct Parts {
+    config: Arc<Config>,
+    data: Arc<DataDir>,
+    node: Node,
+    raft: Raft,
+    channels: Channels,
+    view: MetadataView,
+}
+
+impl Parts {
+    /// Starts every task; returns the server's.
+    fn spawn(
+        self,
+        listener: TcpListener,
+        sessions: SessionsHandle,
+        role: watch::Sender<Role>,
+        fatal: watch::Sender<Option<Fatal>>,
+        mut stopped: watch::Receiver<bool>,
+    ) -> JoinHandle<()> {
+        let Self { config, data, node, raft, channels, view } = self;
+        let fail = move |reason: Fatal| {
+            fatal.send_if_modified(|first| {
+                let is_first = first.is_none();
+                if is_first {
+                    *first = Some(reason);
+                }
+                is_first
+            });
+        };
+        let role_ended = fail.clone();
+        let roles = watch_role(raft.clone(), view, role);
+        tokio::spawn(async move { role_ended(consensus_ended(roles.await)) });
+        let formation_ended = fail.clone();
+        let formation = Formation {
+            config: Arc::clone(&config),
+            data: Arc::clone(&data),
+            raft: raft.clone(),
+            channels: channels.clone(),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = formation.run().await {
+                formation_ended(Fatal::DataFolder(error.to_string()));
+            }
+        });
+        let naming_ended = fail.clone();
+        let naming = duties::name_cluster(node.clone(), Arc::clone(&data));
+        tokio::spawn(async move { naming_ended(naming.await) });
+        tokio::spawn(duties::rebalance_leaders(node.clone()));
+        let inbound = Inbound::new(Arc::clone(&data), raft);
+        let edge = Edge { config, data, node, sessions, channels, inbound };
+        tokio::spawn(async move {
+            let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+            if let Err(error) = server::serve(edge, listener, ended).await {
+                fail(Fatal::Failure(format!("the port is not served any more: {error}")));
+            }
+        })
+    }
+}
+
+/// Tells a failed disk from other ends of the consensus.
+fn consensus_ended(why: String) -> Fatal {
+    if why.to_lowercase().contains("storage") { Fatal::StorageFailed(why) } else { Fatal::ConsensusStopped(why) }
+}
+
+impl Controller {
+    /// This controller for callers in the same process.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Resolves when the controller cannot go on.
+    pub async fn failed(&self) -> Fatal {
+        let mut fatal = self.fatal.clone();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_else(|| Fatal::Failure("no reason was given".to_owned())),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Runs a future on the controller's runtime. Must not be called from async code.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().expect("the runtime is there until the end").block_on(future)
+    }
+
+    /// Hands the leadership over, lets calls in progress end, and stops. Must not be called from async code.
+    pub fn stop(mut self) {
+        let server = self.server.lock().take();
+        self.block_on(async {
+            self.node.step_down(HAND_OVER).await;
+            self.stop.send_replace(true);
+            if let Some(mut server) = server
+                && tokio::time::timeout(DRAIN, &mut server).await.is_err()
+            {
+                server.abort();
+            }
+            if let Err(error) = self.node.raft().shutdown().await {
+                tracing::warn!(%error, "the consensus did not stop in order");
+            }
+        });
+        self.end();
+        tracing::info!("controller stopped");
+    }
+
+    /// Ends at once, without a word to anyone. Must not be called from async code.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.sessions = None;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+
+    /// The folder, for tests that wait until nobody holds it any more.
+    #[doc(hidden)]
+    pub fn folder(&self) -> std::sync::Weak<DataDir> {
+        Arc::downgrade(&self.data)
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

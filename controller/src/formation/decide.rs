@@ -1,0 +1,109 @@
+//! The decision, as a function of what the peers answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_proto::ids::ClusterId;
+
+/// What a controller says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    /// Its node id.
+    pub node_id: u64,
+    /// True once its log holds a membership.
+    pub formed: bool,
+    /// The cluster that its folder is bound to.
+    pub cluster_id: Option<ClusterId>,
+    /// The initiator that it gave its promise to; 0 if none.
+    pub promised_to: u64,
+}
+
+/// A peer's answer, or why there is none.
+pub type Answer = Result<PeerState, String>;
+
+/// What the deciding controller knows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Its address among the peers.
+    pub address: String,
+    /// Its state.
+    pub state: PeerState,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Ask again later. The sentence says what is waited for.
+    Wait(String),
+    /// A cluster is formed, and this folder is no member that it could reach yet: bind to it and wait for its leader.
+    Join(ClusterId),
+    /// Every peer is there and unformed: ask for promises.
+    AskPromises,
+    /// Every peer gave its promise: write the first membership, node ids by address.
+    Initialize(BTreeMap<String, u64>),
+}
+
+/// Decides. `answers` holds one entry for each configured peer but this one, by address. The `wanted` cluster is the
+/// one that the answers are promises for; `None` before promises were asked for.
+pub fn decide(own: &Own, answers: &BTreeMap<String, Answer>, wanted: Option<ClusterId>) -> Decision {
+    let states: BTreeMap<&String, PeerState> =
+        answers.iter().filter_map(|(address, answer)| answer.as_ref().ok().map(|state| (address, *state))).collect();
+
+    if let Some((address, formed)) = states.iter().find(|(_, state)| state.formed) {
+        return match (formed.cluster_id, own.state.cluster_id) {
+            (Some(theirs), None) => Decision::Join(theirs),
+            (Some(theirs), Some(ours)) if theirs == ours => Decision::Wait(format!(
+                "cluster {ours} is formed; waiting for its active controller to add or to reach this node, id {}",
+                own.state.node_id
+            )),
+            (Some(theirs), Some(ours)) => Decision::Wait(format!(
+                "{address} belongs to cluster {theirs}, but this folder is bound to cluster {ours}: check data_dir \
+                 and peers; a folder that was never formed may be emptied to join as a new node"
+            )),
+            (None, _) => Decision::Wait(format!("{address} is formed, but does not tell its cluster")),
+        };
+    }
+
+    let initiator = answers.keys().chain([&own.address]).min().unwrap_or(&own.address);
+    if *initiator != own.address {
+        return Decision::Wait(format!("no cluster is formed yet; waiting for {initiator} to form it"));
+    }
+
+    let silent: Vec<String> = answers
+        .iter()
+        .filter_map(|(address, answer)| answer.as_ref().err().map(|e| format!("{address} ({e})")))
+        .collect();
+    if !silent.is_empty() {
+        return Decision::Wait(format!(
+            "forming needs an answer of every controller; waiting for {}",
+            silent.join(", ")
+        ));
+    }
+
+    let node_ids: BTreeSet<u64> = states.values().map(|state| state.node_id).chain([own.state.node_id]).collect();
+    if node_ids.len() != states.len() + 1 {
+        return Decision::Wait("two addresses of `peers` lead to one controller; check the list".to_owned());
+    }
+
+    let bound_elsewhere = states.iter().find(|(_, state)| {
+        state.cluster_id.is_some()
+            && (state.cluster_id != own.state.cluster_id || state.promised_to != own.state.node_id)
+    });
+    if let Some((address, state)) = bound_elsewhere {
+        return Decision::Wait(format!(
+            "{address} has promised to join cluster {} with controller {}, which nobody has formed: if the disk of \
+             that controller is lost, empty the data folders of the unformed controllers",
+            state.cluster_id.map_or_else(String::new, |id| id.to_string()),
+            state.promised_to
+        ));
+    }
+
+    match wanted {
+        Some(wanted)
+            if own.state.cluster_id == Some(wanted) && states.values().all(|s| s.cluster_id == Some(wanted)) =>
+        {
+            let others = states.into_iter().map(|(address, state)| (address.clone(), state.node_id));
+            Decision::Initialize(others.chain([(own.address.clone(), own.state.node_id)]).collect())
+        }
+        _ => Decision::AskPromises,
+    }
+}

@@ -1,0 +1,220 @@
+//! The task that asks the peers until this controller is formed, and the answer to those who ask.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use holdfast_proto::{
+    convert::{optional_id, required_id},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{ClusterId, DirectoryId},
+    v1::{GetFormationRequest, GetFormationResponse, raft_service_client::RaftServiceClient},
+};
+use openraft::BasicNode;
+use uuid::Uuid;
+
+use super::decide::{Answer, Decision, Own, PeerState, decide};
+use crate::{
+    config::Config,
+    identity::{self, DataDir, Identity},
+    raft::{Channels, Purpose, Raft},
+};
+
+/// Deadline of one question to one peer.
+const ASK_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// The same reason to wait is logged again after so many rounds.
+const REPEAT_LOG_ROUNDS: u32 = 40;
+
+/// Forms or joins the cluster. See [`crate::formation`].
+pub struct Formation {
+    /// This controller's configuration.
+    pub config: Arc<Config>,
+    /// Its folder.
+    pub data: Arc<DataDir>,
+    /// Its consensus.
+    pub raft: Raft,
+    /// Its connections.
+    pub channels: Channels,
+}
+
+/// Why a formation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder cannot be bound.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The consensus stopped or refuses the first membership.
+    #[error("the consensus: {0}")]
+    Raft(String),
+}
+
+impl Formation {
+    /// Runs until the log holds a membership.
+    pub async fn run(self) -> Result<(), Error> {
+        let mut said: Option<(String, u32)> = None;
+        while !is_formed(&self.raft).await? {
+            if let Some(why) = self.round().await? {
+                let rounds = said.as_ref().filter(|(last, _)| *last == why).map_or(0, |(_, rounds)| rounds + 1);
+                if rounds % REPEAT_LOG_ROUNDS == 0 {
+                    tracing::info!(node_id = self.data.node_id(), "not formed: {why}");
+                }
+                said = Some((why, rounds));
+            }
+            self.pause().await;
+        }
+        let cluster_id = self.data.cluster_id().map(|id| id.to_string());
+        tracing::info!(node_id = self.data.node_id(), cluster_id, "this controller belongs to a formed cluster");
+        Ok(())
+    }
+
+    /// Waits for the next round, or until the leader's first entry makes another one needless.
+    async fn pause(&self) {
+        let interval = Duration::from_millis(self.config.formation_interval_ms);
+        let wait = self.raft.wait(Some(interval));
+        // A timeout is the usual case.
+        let _ = wait.metrics(|metrics| metrics.last_log_index.is_some(), "a membership").await;
+    }
+
+    /// Asks everyone once and does what follows. Returns what is waited for.
+    async fn round(&self) -> Result<Option<String>, Error> {
+        let answers = self.ask(None).await;
+        match decide(&self.own(), &answers, None) {
+            Decision::Wait(why) => Ok(Some(why)),
+            Decision::Join(cluster_id) => {
+                self.bind(cluster_id, 0).await?;
+                Ok(None)
+            }
+            Decision::Initialize(_) | Decision::AskPromises => self.ask_promises().await,
+        }
+    }
+
+    async fn ask_promises(&self) -> Result<Option<String>, Error> {
+        let own = self.data.identity();
+        let proposed = own.cluster_id.or(self.config.cluster_id.map(ClusterId)).unwrap_or(ClusterId(Uuid::new_v4()));
+        // The own promise first: from here on this folder initiates no other cluster.
+        let bound = self.bind(proposed, own.node_id).await?;
+        let (Some(cluster_id), promised_to) = (bound.cluster_id, bound.promised_to) else { return Ok(None) };
+        if promised_to != own.node_id {
+            return Ok(Some(format!("this folder has promised to join cluster {cluster_id} of another initiator")));
+        }
+        let answers = self.ask(Some(cluster_id)).await;
+        match decide(&self.own(), &answers, Some(cluster_id)) {
+            Decision::Initialize(members) => self.initialize(cluster_id, members).await.map(|()| None),
+            Decision::Wait(why) => Ok(Some(why)),
+            Decision::AskPromises | Decision::Join(_) => Ok(Some("waiting for the promises of all".to_owned())),
+        }
+    }
+
+    async fn initialize(&self, cluster_id: ClusterId, members: BTreeMap<String, u64>) -> Result<(), Error> {
+        tracing::info!(%cluster_id, ?members, "every configured controller promised: forming the cluster");
+        let nodes: BTreeMap<u64, BasicNode> =
+            members.into_iter().map(|(address, id)| (id, BasicNode::new(address))).collect();
+        match self.raft.initialize(nodes).await {
+            Ok(()) => Ok(()),
+            // Another node's entry came first; the loop sees it.
+            Err(_) if is_formed(&self.raft).await? => Ok(()),
+            Err(error) => Err(Error::Raft(error.to_string())),
+        }
+    }
+
+    async fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
+        let data = Arc::clone(&self.data);
+        let bound = tokio::task::spawn_blocking(move || data.bind(cluster_id, promised_to)).await;
+        Ok(bound.map_err(|error| Error::Raft(error.to_string()))??)
+    }
+
+    fn own(&self) -> Own {
+        let identity = self.data.identity();
+        Own {
+            address: self.config.own_address().to_owned(),
+            state: PeerState {
+                node_id: identity.node_id,
+                formed: false,
+                cluster_id: identity.cluster_id,
+                promised_to: identity.promised_to,
+            },
+        }
+    }
+
+    /// Asks every other peer at once; with a cluster id for its promise.
+    async fn ask(&self, promise: Option<ClusterId>) -> BTreeMap<String, Answer> {
+        let own = self.config.own_address();
+        let questions = self.config.peers.iter().filter(|peer| *peer != own).map(|peer| async move {
+            let answer = match tokio::time::timeout(ASK_TIMEOUT, self.ask_one(peer, promise)).await {
+                Ok(answer) => answer,
+                Err(_) => Err("no answer in time".to_owned()),
+            };
+            (peer.clone(), answer)
+        });
+        join_all(questions).await.into_iter().collect()
+    }
+
+    async fn ask_one(&self, peer: &str, promise: Option<ClusterId>) -> Answer {
+        let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
+        let request = GetFormationRequest {
+            cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
+            source_node_id: self.data.node_id(),
+            peers: self.config.peers.clone(),
+        };
+        let response = RaftServiceClient::new(channel).get_formation(request).await;
+        let response = response.map_err(|status| status.message().to_owned())?.into_inner();
+        Ok(PeerState {
+            node_id: response.node_id,
+            formed: response.formed,
+            cluster_id: optional_id(&response.cluster_id, "cluster_id").map_err(|error| error.to_string())?,
+            promised_to: response.promised_to,
+        })
+    }
+}
+
+/// Answers a peer's question, and gives the promise that it asks for.
+pub async fn answer_formation(
+    config: &Config,
+    data: &Arc<DataDir>,
+    raft: &Raft,
+    request: GetFormationRequest,
+) -> Result<GetFormationResponse, ErrorDetail> {
+    let formed = is_formed(raft).await.map_err(|error| ErrorDetail::new(ErrorCode::ShuttingDown, error.to_string()))?;
+    if !request.cluster_id.is_empty() && !formed {
+        let wanted: ClusterId = required_id(&request.cluster_id, "cluster_id")?;
+        check_promise(config, wanted, &request)?;
+        let (data, initiator) = (Arc::clone(data), request.source_node_id);
+        tokio::task::spawn_blocking(move || data.bind(wanted, initiator))
+            .await
+            .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, error.to_string()))?
+            .map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))?;
+    }
+    let identity = data.identity();
+    Ok(GetFormationResponse {
+        formed,
+        node_id: identity.node_id,
+        directory_id: DirectoryId::to_bytes(identity.directory_id),
+        cluster_id: identity.cluster_id.map(ClusterId::to_bytes).unwrap_or_default(),
+        promised_to: identity.promised_to,
+    })
+}
+
+/// Refuses a promise that the configuration speaks against.
+fn check_promise(config: &Config, wanted: ClusterId, request: &GetFormationRequest) -> Result<(), ErrorDetail> {
+    let sorted = |list: &[String]| {
+        let mut list = list.to_vec();
+        list.sort();
+        list
+    };
+    let (ours, theirs) = (sorted(&config.peers), sorted(&request.peers));
+    if ours != theirs {
+        let message = format!("`peers` differ: {theirs:?} at the initiator, {ours:?} here; make them the same");
+        return Err(ErrorDetail::new(ErrorCode::InvalidConfig, message));
+    }
+    if let Some(ours) = config.cluster_id
+        && ClusterId(ours) != wanted
+    {
+        let message = format!("`cluster_id` is {ours} here; the initiator wants to form {wanted}");
+        return Err(ErrorDetail::new(ErrorCode::InconsistentClusterId, message));
+    }
+    Ok(())
+}
+
+async fn is_formed(raft: &Raft) -> Result<bool, Error> {
+    raft.is_initialized().await.map_err(|fatal| Error::Raft(fatal.to_string()))
+}

@@ -1,0 +1,174 @@
+//! `ControllerService`: what brokers ask of the active controller.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use holdfast_metadata::{
+    AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, limits::MAX_ISR_CHANGES,
+};
+use holdfast_proto::{
+    convert::{check_peer, leader_epoch, partition, partition_error, required_id},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, PartitionEpoch},
+    v1::{
+        self, AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionsRequest, AlterPartitionsResponse,
+        BrokerSessionRequest, BrokerSessionResponse, ControlledShutdownRequest, ControlledShutdownResponse,
+        IsrChangeResult, PeerHeader, RegisterBrokerRequest, RegisterBrokerResponse,
+        controller_service_server::ControllerService,
+    },
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{records::partition_state, session};
+use crate::{actors::SessionsHandle, node::Node};
+
+/// Serves brokers.
+pub(super) struct ControllerEdge {
+    pub(super) node: Node,
+    pub(super) sessions: SessionsHandle,
+}
+
+impl ControllerEdge {
+    /// Refuses unless this controller is active and the call is meant for this cluster.
+    fn check(&self, header: Option<PeerHeader>) -> Result<(), ErrorDetail> {
+        let cluster_id = self.node.cluster_id().ok_or_else(|| {
+            ErrorDetail::new(ErrorCode::NotController, "no cluster is formed yet, so there is no active controller")
+        })?;
+        check_peer(header, cluster_id, self.node.id(), true)?;
+        self.node.check_active()
+    }
+}
+
+/// The machine answered with another command's answer: a fault of this program.
+fn mismatch(answer: &Done) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::UnknownServerError, format!("unexpected answer {answer:?}"))
+}
+
+#[tonic::async_trait]
+impl ControllerService for ControllerEdge {
+    type BrokerSessionStream = Pin<Box<dyn Stream<Item = Result<BrokerSessionResponse, Status>> + Send>>;
+
+    async fn register_broker(
+        &self,
+        request: Request<RegisterBrokerRequest>,
+    ) -> Result<Response<RegisterBrokerResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.header)?;
+        let broker_id = BrokerId(request.broker_id);
+        let directory_id = required_id(&request.directory_id, "directory_id")?;
+        let command = Command::RegisterBroker(RegisterBroker {
+            broker_id,
+            incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
+            directory_id,
+            boot_counter: request.boot_counter,
+            client_address: request.client_address,
+            peer_address: request.peer_address,
+            rack: Some(request.rack).filter(|rack| !rack.is_empty()),
+            old_session_alive: self.sessions.is_alive(broker_id, directory_id).await?,
+        });
+        match self.node.propose(command).await? {
+            (index, Done::BrokerRegistered { broker_epoch }) => {
+                tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");
+                Ok(Response::new(RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: index.0 }))
+            }
+            (_, answer) => Err(mismatch(&answer).into()),
+        }
+    }
+
+    async fn broker_session(
+        &self,
+        request: Request<Streaming<BrokerSessionRequest>>,
+    ) -> Result<Response<Self::BrokerSessionStream>, Status> {
+        let mut heartbeats = request.into_inner();
+        let first = session::first(&mut heartbeats).await?;
+        self.check(first.header.clone())?;
+        let stream = session::open(self.node.clone(), self.sessions.clone(), first, heartbeats).await?;
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn alter_partitions(
+        &self,
+        request: Request<AlterPartitionsRequest>,
+    ) -> Result<Response<AlterPartitionsResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.header)?;
+        if request.changes.len() > MAX_ISR_CHANGES {
+            let message = format!("{} changes in one request; at most {MAX_ISR_CHANGES}", request.changes.len());
+            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message).into());
+        }
+        let changes = request.changes.into_iter().map(isr_change).collect::<Result<_, _>>()?;
+        let command = Command::AlterPartition(AlterPartition {
+            broker_id: BrokerId(request.broker_id),
+            broker_epoch: BrokerEpoch(request.broker_epoch),
+            changes,
+        });
+        match self.node.propose(command).await? {
+            (_, Done::PartitionsAltered { results }) => {
+                let results = results.into_iter().map(|result| match result {
+                    Ok(state) => IsrChangeResult { state: Some(partition_state(&state)), error: None },
+                    Err(refusal) => IsrChangeResult {
+                        state: None,
+                        error: Some(partition_error(ErrorDetail::new(refusal.code, refusal.message))),
+                    },
+                });
+                Ok(Response::new(AlterPartitionsResponse { results: results.collect() }))
+            }
+            (_, answer) => Err(mismatch(&answer).into()),
+        }
+    }
+
+    async fn allocate_producer_ids(
+        &self,
+        request: Request<AllocateProducerIdsRequest>,
+    ) -> Result<Response<AllocateProducerIdsResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.header)?;
+        let command = Command::AllocateProducerIds {
+            broker_id: BrokerId(request.broker_id),
+            broker_epoch: BrokerEpoch(request.broker_epoch),
+        };
+        match self.node.propose(command).await? {
+            (_, Done::ProducerIds { first_producer_id, count }) => {
+                Ok(Response::new(AllocateProducerIdsResponse { first_producer_id: first_producer_id.0, count }))
+            }
+            (_, answer) => Err(mismatch(&answer).into()),
+        }
+    }
+
+    async fn controlled_shutdown(
+        &self,
+        request: Request<ControlledShutdownRequest>,
+    ) -> Result<Response<ControlledShutdownResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.header)?;
+        let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
+        let command = if request.stopped {
+            Command::FenceBroker { broker_id, broker_epoch }
+        } else {
+            Command::BeginControlledShutdown { broker_id, broker_epoch }
+        };
+        let (index, answer) = self.node.propose(command).await?;
+        let remaining_leaders = match answer {
+            Done::ControlledShutdown { remaining_leaders } => remaining_leaders,
+            Done::BrokerFenced => 0,
+            answer => return Err(mismatch(&answer).into()),
+        };
+        tracing::info!(%broker_id, stopped = request.stopped, remaining_leaders, "a broker leaves");
+        Ok(Response::new(ControlledShutdownResponse { remaining_leaders, index: index.0 }))
+    }
+}
+
+fn isr_change(change: v1::IsrChange) -> Result<IsrChange, ErrorDetail> {
+    let member = |member: v1::IsrMember| IsrMember {
+        broker_id: BrokerId(member.broker_id),
+        broker_epoch: BrokerEpoch(member.broker_epoch),
+    };
+    Ok(IsrChange {
+        topic_id: required_id(&change.topic_id, "topic_id")?,
+        partition: partition(change.partition, "partition")?,
+        leader_epoch: leader_epoch(change.leader_epoch, "leader_epoch")?,
+        partition_epoch: PartitionEpoch(change.partition_epoch),
+        new_isr: change.new_isr.into_iter().map(member).collect(),
+    })
+}

@@ -1,0 +1,78 @@
+//! `RaftService`: what other controllers send.
+
+use std::sync::Arc;
+
+use holdfast_proto::{
+    convert::required,
+    v1::{
+        AppendEntriesRequest, AppendEntriesResponse, GetFormationRequest, GetFormationResponse, InstallSnapshotRequest,
+        InstallSnapshotResponse, RequestVoteRequest, RequestVoteResponse, TransferLeaderRequest,
+        TransferLeaderResponse, raft_service_server::RaftService,
+    },
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{config::Config, formation::answer_formation, identity::DataDir, node::Node, raft::Inbound};
+
+/// Serves the other controllers.
+pub(super) struct RaftEdge {
+    pub(super) config: Arc<Config>,
+    pub(super) data: Arc<DataDir>,
+    pub(super) node: Node,
+    pub(super) inbound: Inbound,
+}
+
+#[tonic::async_trait]
+impl RaftService for RaftEdge {
+    async fn append_entries(
+        &self,
+        request: Request<AppendEntriesRequest>,
+    ) -> Result<Response<AppendEntriesResponse>, Status> {
+        let envelope = self.inbound.append_entries(request.into_inner().envelope).await?;
+        Ok(Response::new(AppendEntriesResponse { envelope: Some(envelope) }))
+    }
+
+    async fn request_vote(
+        &self,
+        request: Request<RequestVoteRequest>,
+    ) -> Result<Response<RequestVoteResponse>, Status> {
+        let envelope = self.inbound.vote(request.into_inner().envelope).await?;
+        Ok(Response::new(RequestVoteResponse { envelope: Some(envelope) }))
+    }
+
+    async fn pre_vote(&self, request: Request<RequestVoteRequest>) -> Result<Response<RequestVoteResponse>, Status> {
+        let envelope = self.inbound.pre_vote(request.into_inner().envelope).await?;
+        Ok(Response::new(RequestVoteResponse { envelope: Some(envelope) }))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<InstallSnapshotRequest>>,
+    ) -> Result<Response<InstallSnapshotResponse>, Status> {
+        let mut messages = request.into_inner();
+        let first = required(messages.message().await?, "envelope")?;
+        let mut incoming = self.inbound.begin_snapshot(first.envelope)?;
+        incoming.push(&first.chunk)?;
+        while let Some(next) = messages.message().await? {
+            incoming.push(&next.chunk)?;
+        }
+        let envelope = self.inbound.install(incoming).await?;
+        Ok(Response::new(InstallSnapshotResponse { envelope: Some(envelope) }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<TransferLeaderRequest>,
+    ) -> Result<Response<TransferLeaderResponse>, Status> {
+        self.inbound.transfer_leader(request.into_inner().envelope).await?;
+        Ok(Response::new(TransferLeaderResponse {}))
+    }
+
+    async fn get_formation(
+        &self,
+        request: Request<GetFormationRequest>,
+    ) -> Result<Response<GetFormationResponse>, Status> {
+        let answer = answer_formation(&self.config, &self.data, self.node.raft(), request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+}

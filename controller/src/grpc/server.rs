@@ -1,0 +1,82 @@
+//! The controller's one port.
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use holdfast_proto::v1::{
+    FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, controller_service_server::ControllerServiceServer,
+    raft_service_server::RaftServiceServer,
+};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+use super::{
+    admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, health, incoming::accept,
+    raft_service::RaftEdge,
+};
+use crate::{
+    actors::SessionsHandle,
+    config::Config,
+    identity::DataDir,
+    node::Node,
+    raft::{Channels, Inbound, MAX_MESSAGE_BYTES},
+};
+
+/// Streams of one connection at once. Past it the client waits.
+const MAX_STREAMS: u32 = 1_000;
+/// Bytes of the headers of one call.
+const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
+/// Bytes of a request of brokers and operators: the largest holds 10,000 ISR changes.
+const MAX_REQUEST_BYTES: usize = 8 << 20;
+/// A ping after this long on an idle connection, and its deadline.
+const KEEP_ALIVE: Duration = Duration::from_millis(1_000);
+
+/// What the port serves.
+pub(crate) struct Edge {
+    pub(crate) config: Arc<Config>,
+    pub(crate) data: Arc<DataDir>,
+    pub(crate) node: Node,
+    pub(crate) sessions: SessionsHandle,
+    pub(crate) channels: Channels,
+    pub(crate) inbound: Inbound,
+}
+
+/// Serves until `stop` resolves.
+pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let Edge { config, data, node, sessions, channels, inbound } = edge;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reporting = tokio::spawn(health::report(node.clone(), reporter));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(io::Error::other)?;
+    let limit = config.max_connections as usize;
+    let raft = RaftEdge { config, data, node: node.clone(), inbound };
+    let admin = AdminEdge { node: node.clone(), forwarder: Forwarder { node: node.clone(), channels } };
+    let served = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(
+            RaftServiceServer::new(raft)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            ControllerServiceServer::new(ControllerEdge { node, sessions })
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            AdminServiceServer::new(admin)
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .serve_with_incoming_shutdown(accept(listener, limit), stop)
+        .await;
+    reporting.abort();
+    served.map_err(io::Error::other)
+}

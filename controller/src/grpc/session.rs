@@ -1,0 +1,201 @@
+//! A broker's session as a stream: heartbeats up, metadata down.
+//!
+//! 1. Every heartbeat is answered by exactly one message, in order, which carries a snapshot or nothing. Changes come
+//!    in messages of their own, with deltas. So a broker knows which heartbeat its lease counts from.
+//! 2. The first answer carries the snapshot. If the deltas no longer connect, because the broker reads too slowly, they
+//!    stop, and the answer to the next heartbeat carries a fresh snapshot.
+//! 3. The stream ends with NOT_CONTROLLER once this controller is active no more, and with STALE_BROKER_EPOCH once the
+//!    broker has registered again. However it ends, the session actor hears of it.
+//! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
+
+use std::time::Duration;
+
+use holdfast_proto::{
+    convert::required,
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, MetadataIndex},
+    v1::{BrokerSessionRequest, BrokerSessionResponse},
+};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::records::{delta, snapshot};
+use crate::{
+    actors::SessionsHandle,
+    node::Node,
+    sessions::ConnectionId,
+    view::{Change, Delta},
+};
+
+/// Messages that may wait for the broker.
+const QUEUE: usize = 8;
+/// Deltas in one message.
+const DELTAS: usize = 256;
+/// Time for the first heartbeat to come.
+const FIRST_HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// The first message of a session.
+pub(super) async fn first(heartbeats: &mut Streaming<BrokerSessionRequest>) -> Result<BrokerSessionRequest, Status> {
+    match tokio::time::timeout(FIRST_HEARTBEAT, heartbeats.message()).await {
+        Ok(message) => Ok(required(message?, "the first heartbeat")?),
+        Err(_) => Err(ErrorDetail::new(ErrorCode::InvalidRequest, "no heartbeat came on a new session").into()),
+    }
+}
+
+/// Opens the session that `first` asks for.
+pub(super) async fn open(
+    node: Node,
+    sessions: SessionsHandle,
+    first: BrokerSessionRequest,
+    heartbeats: Streaming<BrokerSessionRequest>,
+) -> Result<ReceiverStream<Result<BrokerSessionResponse, Status>>, ErrorDetail> {
+    let broker_id = BrokerId(first.broker_id);
+    let broker_epoch = BrokerEpoch(first.broker_epoch);
+    check_epoch(&node, broker_id, broker_epoch)?;
+    let connection = sessions.connect(broker_id).await?;
+    tracing::info!(%broker_id, %broker_epoch, connection = connection.0, "a broker's session begins");
+    let (messages, outgoing) = mpsc::channel(QUEUE);
+    let (_, changes) = node.view().subscribe();
+    let guard = Connection { sessions, broker_id, connection };
+    let session = Session { node, guard, broker_epoch, messages, changes, sent: None };
+    tokio::spawn(session.run(first, heartbeats));
+    Ok(ReceiverStream::new(outgoing))
+}
+
+/// Refuses a broker whose registration is not the current one.
+fn check_epoch(node: &Node, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Result<(), ErrorDetail> {
+    match node.view().image().broker(broker_id) {
+        None => {
+            let message = format!("broker {broker_id} is not registered");
+            Err(ErrorDetail::new(ErrorCode::BrokerIdNotRegistered, message))
+        }
+        Some(broker) if broker.broker_epoch != broker_epoch => {
+            let message = format!(
+                "broker {broker_id} is registered with broker epoch {}, not {broker_epoch}",
+                broker.broker_epoch
+            );
+            Err(ErrorDetail::new(ErrorCode::StaleBrokerEpoch, message))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Tells the session actor of the end, however it comes.
+struct Connection {
+    sessions: SessionsHandle,
+    broker_id: BrokerId,
+    connection: ConnectionId,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        tracing::info!(broker_id = %self.broker_id, connection = self.connection.0, "a broker's session ends");
+        self.sessions.disconnect(self.broker_id, self.connection);
+    }
+}
+
+struct Session {
+    node: Node,
+    guard: Connection,
+    broker_epoch: BrokerEpoch,
+    messages: mpsc::Sender<Result<BrokerSessionResponse, Status>>,
+    changes: broadcast::Receiver<Change>,
+    /// The last index that was sent; `None` while a snapshot is due.
+    sent: Option<MetadataIndex>,
+}
+
+impl Session {
+    async fn run(mut self, first: BrokerSessionRequest, heartbeats: Streaming<BrokerSessionRequest>) {
+        if let Err(detail) = self.serve(first, heartbeats).await {
+            // The broker may be gone already, or too slow to hear it.
+            let _ = self.messages.try_send(Err(detail.into()));
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        first: BrokerSessionRequest,
+        mut heartbeats: Streaming<BrokerSessionRequest>,
+    ) -> Result<(), ErrorDetail> {
+        self.heartbeat(&first).await?;
+        let mut role = self.node.role();
+        loop {
+            tokio::select! {
+                heartbeat = heartbeats.message() => match heartbeat {
+                    Ok(Some(heartbeat)) => self.heartbeat(&heartbeat).await?,
+                    // The broker closed, or the connection broke.
+                    Ok(None) | Err(_) => return Ok(()),
+                },
+                change = self.changes.recv() => self.change(change).await?,
+                _ = role.changed() => self.node.check_active()?,
+                () = self.messages.closed() => return Ok(()),
+            }
+        }
+    }
+
+    async fn heartbeat(&mut self, heartbeat: &BrokerSessionRequest) -> Result<(), ErrorDetail> {
+        if BrokerId(heartbeat.broker_id) != self.guard.broker_id
+            || BrokerEpoch(heartbeat.broker_epoch) != self.broker_epoch
+        {
+            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "the broker changed within a session"));
+        }
+        // A controller that heard no majority must not extend a lease: another may be active.
+        self.node.check_active()?;
+        check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
+        let Connection { sessions, broker_id, connection } = &self.guard;
+        sessions.heartbeat(*broker_id, *connection, MetadataIndex(heartbeat.applied_index), heartbeat.ready).await?;
+        let snapshot = match self.sent {
+            Some(_) => None,
+            None => {
+                let (image, changes) = self.node.view().subscribe();
+                self.changes = changes;
+                self.sent = Some(image.index());
+                Some(snapshot(&image))
+            }
+        };
+        self.send(BrokerSessionResponse { snapshot, deltas: Vec::new(), lease_ms: 0 }).await
+    }
+
+    async fn change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), ErrorDetail> {
+        let mut next = Some(change);
+        let mut deltas: Vec<Delta> = Vec::new();
+        while let Some(change) = next.take() {
+            match change {
+                Ok(Change::Delta(delta)) => deltas.push(delta),
+                Ok(Change::Reset) | Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.sent = None;
+                    return Ok(());
+                }
+                Err(broadcast::error::RecvError::Closed) => return Err(ErrorDetail::from(ErrorCode::ShuttingDown)),
+            }
+            if deltas.len() < DELTAS {
+                next = match self.changes.try_recv() {
+                    Ok(change) => Some(Ok(change)),
+                    Err(broadcast::error::TryRecvError::Lagged(by)) => {
+                        Some(Err(broadcast::error::RecvError::Lagged(by)))
+                    }
+                    Err(_) => None,
+                };
+            }
+        }
+        let Some(sent) = self.sent else { return Ok(()) };
+        deltas.retain(|delta| delta.index > sent);
+        let Some(last) = deltas.last().map(|delta| delta.index) else { return Ok(()) };
+        self.sent = Some(last);
+        let deltas = deltas.iter().map(delta).collect();
+        self.send(BrokerSessionResponse { snapshot: None, deltas, lease_ms: 0 }).await
+    }
+
+    async fn send(&mut self, message: BrokerSessionResponse) -> Result<(), ErrorDetail> {
+        let lease_ms = u32::try_from(self.node.config().broker_session_timeout_ms).unwrap_or(u32::MAX);
+        let message = BrokerSessionResponse { lease_ms, ..message };
+        let timeout = Duration::from_millis(self.node.config().broker_session_timeout_ms);
+        match tokio::time::timeout(timeout, self.messages.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ErrorDetail::from(ErrorCode::ShuttingDown)),
+            Err(_) => Err(ErrorDetail::new(ErrorCode::Overloaded, "the broker reads its metadata too slowly")),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Who this controller is: the identity of its data folder, and the lock on it.
+//!
+//! `<data_dir>/meta.properties` (lines of `key=value`) is written once and then changed in two ways only: the boot
+//! counter grows at each start, and the cluster id is set once. `<data_dir>/lock` is held by the running process.
+//!
+//! 1. The node id is random and belongs to the disk: a blank folder is a new node, whatever its name or address. An
+//!    empty log under an old id would let Raft elect a leader without committed entries.
+//! 2. A folder belongs to one cluster for ever: [`DataDir::bind`] refuses a second one.
+//! 3. Every change is durable before it is acted on: temporary file, fsync, rename, fsync of the folder.
+//! 4. Two processes never share a folder: the second finds it locked.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use holdfast_proto::ids::{ClusterId, DirectoryId};
+use parking_lot::Mutex;
+use rand::RngExt as _;
+use rustix::fs::{FlockOperation, flock};
+use uuid::Uuid;
+
+/// Version of the file. A newer one is refused.
+const FORMAT_VERSION: u32 = 1;
+const FILE: &str = "meta.properties";
+/// Node ids fit the 53 bits that JSON tools read exactly.
+const NODE_ID_MAX: u64 = (1 << 53) - 1;
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refuses.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or folder.
+        path: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Another process uses the folder.
+    #[error("{0} is in use by another process; each controller needs a folder of its own")]
+    Locked(String),
+    /// The file was written by a later version of Holdfast.
+    #[error("{path} has version {found}; this version reads up to {FORMAT_VERSION}: install the newer version again")]
+    NewerFormat {
+        /// The file.
+        path: String,
+        /// The version found.
+        found: u32,
+    },
+    /// The file is not what this program writes.
+    #[error("{path} is damaged: {problem}; restore the folder, or empty it to start as a new node")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The folder belongs to another cluster.
+    #[error("the data folder belongs to cluster {found}, not {wanted}; check data_dir and cluster_id")]
+    OtherCluster {
+        /// The cluster that the folder belongs to.
+        found: ClusterId,
+        /// The cluster that was asked for.
+        wanted: ClusterId,
+    },
+}
+
+/// The identity as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Raft id: random, not 0, below 2^53.
+    pub node_id: u64,
+    /// Random id of the folder.
+    pub directory_id: DirectoryId,
+    /// Starts on this folder, this one included, from 1.
+    pub boot_counter: u64,
+    /// The only cluster that this folder may ever belong to, once there is one.
+    pub cluster_id: Option<ClusterId>,
+    /// The node that the folder promised to form that cluster with; 0 if it learned of a formed one.
+    pub promised_to: u64,
+}
+
+/// A locked data folder with its identity.
+pub struct DataDir {
+    path: PathBuf,
+    identity: Mutex<Identity>,
+    /// Holds the lock until it is dropped.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Locks the folder (made if it is not there), reads or makes its identity and counts this start. Blocks.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(|source| at(path, source))?;
+        let lock = lock(&path.join("lock"))?;
+        let file = path.join(FILE);
+        let mut identity = match fs::read_to_string(&file) {
+            Ok(text) => parse(&text, &file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fresh(path)?,
+            Err(source) => return Err(at(&file, source)),
+        };
+        identity.boot_counter += 1;
+        write(path, &identity)?;
+        Ok(Self { path: path.to_owned(), identity: Mutex::new(identity), _lock: lock })
+    }
+
+    /// The identity as it is now.
+    pub fn identity(&self) -> Identity {
+        *self.identity.lock()
+    }
+
+    /// Raft id of this node.
+    pub fn node_id(&self) -> u64 {
+        self.identity.lock().node_id
+    }
+
+    /// The cluster that the folder is bound to.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.identity.lock().cluster_id
+    }
+
+    /// Folder of the store.
+    pub fn store_path(&self) -> PathBuf {
+        self.path.join("raft")
+    }
+
+    /// Binds the folder to a cluster, durably, and says what it is bound to now. A folder that is bound already stays
+    /// so: compare the answer. Blocks on the disk.
+    pub fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
+        let mut identity = self.identity.lock();
+        if identity.cluster_id.is_none() {
+            let next = Identity { cluster_id: Some(cluster_id), promised_to, ..*identity };
+            write(&self.path, &next)?;
+            *identity = next;
+        }
+        Ok(*identity)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|source| at(path, source))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked(path.parent().unwrap_or(path).display().to_string())),
+        Err(errno) => Err(at(path, errno.into())),
+    }
+}
+
+/// A new identity, for a folder that holds nothing yet.
+fn fresh(path: &Path) -> Result<Identity, Error> {
+    // A store without an identity is what a restored half of a folder looks like: a new id on an old log is a lie.
+    if path.join("raft").exists() {
+        let problem = format!("it is missing, but {} exists", path.join("raft").display());
+        return Err(Error::Damaged { path: path.join(FILE).display().to_string(), problem });
+    }
+    Ok(Identity {
+        node_id: rand::rng().random_range(1..=NODE_ID_MAX),
+        directory_id: DirectoryId(Uuid::new_v4()),
+        boot_counter: 0,
+        cluster_id: None,
+        promised_to: 0,
+    })
+}
+
+fn write(dir: &Path, identity: &Identity) -> Result<(), Error> {
+    let mut text = format!(
+        "version={FORMAT_VERSION}\nnode.id={}\ndirectory.id={}\nboot.counter={}\n",
+        identity.node_id, identity.directory_id, identity.boot_counter
+    );
+    if let Some(cluster_id) = identity.cluster_id {
+        text.push_str(&format!("cluster.id={cluster_id}\npromised.to={}\n", identity.promised_to));
+    }
+    let temporary = dir.join("meta.properties.new");
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|source| at(&temporary, source))?;
+    let path = dir.join(FILE);
+    fs::rename(&temporary, &path).map_err(|source| at(&path, source))?;
+    File::open(dir).and_then(|folder| folder.sync_all()).map_err(|source| at(dir, source))
+}
+
+fn parse(text: &str, path: &Path) -> Result<Identity, Error> {
+    let damaged = |problem: String| Error::Damaged { path: path.display().to_string(), problem };
+    let mut values = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (key, value) = line.split_once('=').ok_or_else(|| damaged(format!("the line `{line}`")))?;
+        values.insert(key, value);
+    }
+    let number = |key: &str| -> Result<u64, Error> {
+        let value = values.get(key).ok_or_else(|| damaged(format!("`{key}` is missing")))?;
+        value.parse().map_err(|_| damaged(format!("`{key}={value}`")))
+    };
+    let uuid = |key: &str| -> Result<Option<Uuid>, Error> {
+        let Some(value) = values.get(key) else { return Ok(None) };
+        Uuid::parse_str(value).map(Some).map_err(|_| damaged(format!("`{key}={value}`")))
+    };
+    let version = u32::try_from(number("version")?).unwrap_or(u32::MAX);
+    if version > FORMAT_VERSION {
+        return Err(Error::NewerFormat { path: path.display().to_string(), found: version });
+    }
+    let node_id = number("node.id")?;
+    if !(1..=NODE_ID_MAX).contains(&node_id) {
+        return Err(damaged(format!("`node.id={node_id}`")));
+    }
+    let cluster_id = uuid("cluster.id")?.map(ClusterId);
+    Ok(Identity {
+        node_id,
+        directory_id: DirectoryId(
+            uuid("directory.id")?.ok_or_else(|| damaged("`directory.id` is missing".to_owned()))?,
+        ),
+        boot_counter: number("boot.counter")?,
+        promised_to: if cluster_id.is_some() { number("promised.to")? } else { 0 },
+        cluster_id,
+    })
+}
+
+fn at(path: &Path, source: io::Error) -> Error {
+    Error::Io { path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_survives_restarts_and_counts_them() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let first = DataDir::open(dir.path()).expect("open").identity();
+        assert!((1..=NODE_ID_MAX).contains(&first.node_id));
+        assert_eq!((first.boot_counter, first.cluster_id), (1, None));
+        let second = DataDir::open(dir.path()).expect("open").identity();
+        assert_eq!(second, Identity { boot_counter: 2, ..first });
+    }
+
+    #[test]
+    fn a_folder_is_bound_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (one, other) = (ClusterId(Uuid::from_u128(1)), ClusterId(Uuid::from_u128(2)));
+        let data = DataDir::open(dir.path()).expect("open");
+        assert_eq!(data.bind(one, 7).expect("bind").cluster_id, Some(one));
+        let again = data.bind(other, 8).expect("bind");
+        assert_eq!((again.cluster_id, again.promised_to), (Some(one), 7));
+        drop(data);
+        assert_eq!(DataDir::open(dir.path()).expect("open").cluster_id(), Some(one));
+    }
+
+    #[test]
+    fn a_locked_folder_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let _held = DataDir::open(dir.path()).expect("open");
+        assert!(matches!(DataDir::open(dir.path()), Err(Error::Locked(_))));
+    }
+
+    #[test]
+    fn damage_and_newer_versions_are_named() {
+        let path = Path::new("meta.properties");
+        let good = "version=1\nnode.id=5\ndirectory.id=00000000-0000-0000-0000-000000000001\nboot.counter=3\n";
+        assert!(parse(good, path).is_ok());
+        assert!(matches!(
+            parse(&good.replace("version=1", "version=2"), path),
+            Err(Error::NewerFormat { found: 2, .. })
+        ));
+        for bad in [
+            "",
+            "node.id=5",
+            &good.replace("=5", "=0"),
+            &good.replace("boot", "b"),
+            &good.replace("-", "+"),
+            &format!("{good}x\n"),
+            &format!("{good}cluster.id=1\n"),
+        ] {
+            assert!(matches!(parse(bad, path), Err(Error::Damaged { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_without_identity_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir(dir.path().join("raft")).expect("mkdir");
+        assert!(matches!(DataDir::open(dir.path()), Err(Error::Damaged { .. })));
+    }
+}

@@ -1,0 +1,61 @@
+//! The envelope around openraft's messages: who speaks to whom, in which format.
+
+use std::io;
+
+use bytes::Bytes;
+use holdfast_proto::{
+    convert::{check_peer, peer_header, required},
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::ClusterId,
+    v1::RaftEnvelope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// JSON of openraft 0.10's types.
+const FORMAT_JSON: u32 = 1;
+
+/// Largest message between controllers, in bytes. Bounds what a stranger can make this node hold.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Wraps a message.
+pub(super) fn wrap<T: Serialize>(
+    cluster_id: ClusterId,
+    target: u64,
+    source: u64,
+    body: &T,
+) -> io::Result<RaftEnvelope> {
+    Ok(RaftEnvelope {
+        header: Some(peer_header(cluster_id, target, source)),
+        format: FORMAT_JSON,
+        body: Bytes::from(serde_json::to_vec(body)?),
+    })
+}
+
+/// Checks whom a message is for and reads it. Returns the sender's node id with it.
+pub(super) fn unwrap<T: DeserializeOwned>(
+    envelope: Option<RaftEnvelope>,
+    cluster_id: Option<ClusterId>,
+    node_id: u64,
+) -> Result<(u64, T), ErrorDetail> {
+    let envelope = required(envelope, "envelope")?;
+    let cluster_id = cluster_id.ok_or_else(|| {
+        ErrorDetail::new(ErrorCode::InconsistentClusterId, "this controller does not belong to a cluster yet")
+    })?;
+    let peer = check_peer(envelope.header, cluster_id, node_id, false)?;
+    Ok((peer.node_id, read(envelope.format, &envelope.body)?))
+}
+
+/// Reads the answer to a message of ours.
+pub(super) fn answer<T: DeserializeOwned>(envelope: Option<RaftEnvelope>) -> Result<T, ErrorDetail> {
+    let envelope = required(envelope, "envelope")?;
+    read(envelope.format, &envelope.body)
+}
+
+fn read<T: DeserializeOwned>(format: u32, body: &[u8]) -> Result<T, ErrorDetail> {
+    let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidRequest, message);
+    if format != FORMAT_JSON {
+        return Err(invalid(format!("envelope format {format}; this version reads {FORMAT_JSON}")));
+    }
+    serde_json::from_slice(body).map_err(|error| invalid(format!("envelope body: {error}")))
+}

@@ -1,0 +1,115 @@
+//! openraft's network over `RaftService`: the answering side, free of tonic.
+//!
+//! Nothing reaches the consensus that was meant for another cluster or node, or that this controller may not take part
+//! in because it is bound to no cluster.
+
+use bytes::{Bytes, BytesMut};
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
+use openraft::errors::{Fatal, RaftError};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    TypeConfig,
+    envelope::{unwrap, wrap},
+    network::SnapshotHead,
+    types::{Raft, Snapshot},
+};
+use crate::identity::DataDir;
+
+/// Largest snapshot that is taken, in bytes. Past it the sender is told MESSAGE_TOO_LARGE.
+const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
+
+/// Answers the other controllers' messages.
+#[derive(Clone)]
+pub struct Inbound {
+    data: std::sync::Arc<DataDir>,
+    raft: Raft,
+}
+
+impl Inbound {
+    /// For the node in `data`.
+    pub fn new(data: std::sync::Arc<DataDir>, raft: Raft) -> Self {
+        Self { data, raft }
+    }
+
+    /// Log entries and heartbeats.
+    pub async fn append_entries(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
+        let (source, request) = self.open(envelope)?;
+        self.reply(source, &self.raft.append_entries(request).await.map_err(|error| refused(&error))?)
+    }
+
+    /// A call for votes.
+    pub async fn vote(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
+        let (source, request) = self.open(envelope)?;
+        self.reply(source, &self.raft.vote(request).await.map_err(|error| refused(&error))?)
+    }
+
+    /// The question whether a vote would be granted.
+    pub async fn pre_vote(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
+        let (source, request) = self.open(envelope)?;
+        self.reply(source, &self.raft.pre_vote(request).await.map_err(|error| refused(&error))?)
+    }
+
+    /// A call to campaign at once.
+    pub async fn transfer_leader(&self, envelope: Option<RaftEnvelope>) -> Result<(), ErrorDetail> {
+        let (_, request) = self.open(envelope)?;
+        match self.raft.handle_transfer_leader(request).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(refusal)) => Err(ErrorDetail::new(ErrorCode::NotController, refusal.to_string())),
+            Err(fatal) => Err(stopped(&fatal)),
+        }
+    }
+
+    /// Begins to receive a snapshot.
+    pub fn begin_snapshot(&self, envelope: Option<RaftEnvelope>) -> Result<IncomingSnapshot, ErrorDetail> {
+        let (source, head) = self.open(envelope)?;
+        Ok(IncomingSnapshot { source, head, data: BytesMut::new() })
+    }
+
+    /// Installs a received snapshot.
+    pub async fn install(&self, incoming: IncomingSnapshot) -> Result<RaftEnvelope, ErrorDetail> {
+        let IncomingSnapshot { source, head, data } = incoming;
+        let snapshot = Snapshot { meta: head.meta, snapshot: data.freeze() };
+        let response = self.raft.install_full_snapshot(head.vote, snapshot).await;
+        self.reply(source, &response.map_err(|fatal| stopped(&fatal))?)
+    }
+
+    fn open<T: DeserializeOwned>(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, T), ErrorDetail> {
+        let identity = self.data.identity();
+        unwrap(envelope, identity.cluster_id, identity.node_id)
+    }
+
+    fn reply<T: Serialize>(&self, target: u64, body: &T) -> Result<RaftEnvelope, ErrorDetail> {
+        let identity = self.data.identity();
+        let cluster_id = identity.cluster_id.ok_or(ErrorCode::InconsistentClusterId)?;
+        wrap(cluster_id, target, identity.node_id, body)
+            .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, error.to_string()))
+    }
+}
+
+/// A snapshot on its way in.
+pub struct IncomingSnapshot {
+    source: u64,
+    head: SnapshotHead,
+    data: BytesMut,
+}
+
+impl IncomingSnapshot {
+    /// Adds a chunk.
+    pub fn push(&mut self, chunk: &Bytes) -> Result<(), ErrorDetail> {
+        if self.data.len() + chunk.len() > MAX_SNAPSHOT_BYTES {
+            let message = format!("the snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes");
+            return Err(ErrorDetail::new(ErrorCode::MessageTooLarge, message));
+        }
+        self.data.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+fn refused(error: &RaftError<TypeConfig>) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::ShuttingDown, format!("the consensus takes no messages: {error}"))
+}
+
+fn stopped(error: &Fatal<TypeConfig>) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::ShuttingDown, format!("the consensus has stopped: {error}"))
+}

@@ -1,0 +1,31 @@
+//! The consensus of the controllers: openraft with its log on disk, its state in memory, its network over gRPC.
+//!
+//! Place: `node` starts it and proposes commands; `grpc` hands in what other controllers send. openraft's types stay
+//! in here and in `node`.
+//!
+//! - [`types`]: what openraft is told. `log_store`, `log_cache`: the log. `state_machine`, `snapshot`: the image.
+//! - `network`, `channels`: calls to others. `inbound`, `envelope`: calls from others.
+
+mod channels;
+mod codec;
+mod envelope;
+mod inbound;
+mod log_cache;
+mod log_store;
+mod network;
+mod settings;
+mod snapshot;
+mod state_machine;
+pub mod types;
+
+#[cfg(test)]
+mod suite_tests;
+
+pub use channels::{Channels, Purpose};
+pub use envelope::MAX_MESSAGE_BYTES;
+pub use inbound::{Inbound, IncomingSnapshot};
+pub use log_store::LogStore;
+pub use network::Network;
+pub use settings::settings;
+pub use state_machine::StateMachine;
+pub use types::{Raft, TypeConfig};

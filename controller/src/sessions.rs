@@ -1,0 +1,267 @@
+//! Broker sessions: who is alive, as a function of events and time. Pure.
+//!
+//! Place: the session actor feeds it and carries out its effects. It lives on the active controller only and is not
+//! replicated: what it decides becomes a command, and only the command changes the cluster.
+//!
+//! ```text
+//!            heartbeat within the timeout, ready, caught up
+//!   fenced ────────────────────────────────────────────────▶ alive
+//!      ▲                                                       │
+//!      └── silent for the session timeout, or ─────────────────┘
+//!          disconnected and not back within the grace
+//! ```
+//!
+//! 1. Deadlines are compared at every event, with the time that came with it.
+//! 2. A controller that becomes active gives every broker a full session timeout: it knows nothing of the time before.
+//! 3. Connections have numbers: what an old one still says, its end included, changes nothing.
+//! 4. A broker is unfenced only after it applied everything up to its last registration or fencing, so that it knows
+//!    what it lost before it serves.
+//! 5. At most one proposal a broker is in flight; a failed one is made again at the next event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_metadata::BrokerRegistration;
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex, Millis};
+
+/// Names a connection of a broker, never given twice by one controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// This controller became active, with these registrations at this index.
+    Activated {
+        /// The registered brokers.
+        brokers: Vec<BrokerRegistration>,
+        /// Index that they are true at.
+        index: MetadataIndex,
+    },
+    /// It is active no more.
+    Deposed,
+    /// A registration was applied at this index.
+    Registered {
+        /// The registration.
+        broker: BrokerRegistration,
+        /// Its index.
+        index: MetadataIndex,
+    },
+    /// A registration was removed.
+    Unregistered(BrokerId),
+    /// A session was opened.
+    Connected {
+        /// The broker.
+        broker_id: BrokerId,
+        /// The new connection.
+        connection: ConnectionId,
+    },
+    /// A heartbeat came.
+    Heartbeat {
+        /// The broker.
+        broker_id: BrokerId,
+        /// The connection that it came by.
+        connection: ConnectionId,
+        /// What the broker has applied.
+        applied_index: MetadataIndex,
+        /// True if it wants to serve.
+        ready: bool,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// The broker.
+        broker_id: BrokerId,
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A proposal of this module came to an end, well or not.
+    Proposed(BrokerId),
+    /// Time passes.
+    Tick,
+}
+
+/// What to propose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Fence the broker.
+    Fence(BrokerId, BrokerEpoch),
+    /// Unfence the broker.
+    Unfence(BrokerId, BrokerEpoch),
+}
+
+/// Deadlines.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Without a heartbeat for this long a broker is fenced, ms.
+    pub session_ms: u64,
+    /// Without a connection for this long it is fenced, ms.
+    pub disconnect_grace_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Session {
+    epoch: BrokerEpoch,
+    directory_id: DirectoryId,
+    fenced: bool,
+    leaving: bool,
+    /// It must have applied this before it is unfenced.
+    must_apply: MetadataIndex,
+    heard: Millis,
+    connection: Option<ConnectionId>,
+    disconnected: Option<Millis>,
+    ready: bool,
+    applied: MetadataIndex,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sessions {
+    timeouts: Timeouts,
+    active: bool,
+    sessions: BTreeMap<BrokerId, Session>,
+    in_flight: BTreeSet<BrokerId>,
+}
+
+impl Sessions {
+    /// Those of a controller that is not active.
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self { timeouts, active: false, sessions: BTreeMap::new(), in_flight: BTreeSet::new() }
+    }
+
+    /// True while this controller is active.
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Number of open sessions.
+    pub fn connected(&self) -> usize {
+        self.sessions.values().filter(|session| session.connection.is_some()).count()
+    }
+
+    /// True if a registration under this id by another start may displace a broker that lives: it has a connection that
+    /// speaks, or it is another folder's and may only not have found this controller yet.
+    pub fn is_alive(&self, now: Millis, broker_id: BrokerId, directory_id: DirectoryId) -> bool {
+        self.sessions.get(&broker_id).is_some_and(|session| {
+            let may_live = session.connection.is_some()
+                || (!session.fenced && session.disconnected.is_none() && session.directory_id != directory_id);
+            may_live && now < session.heard.plus(self.timeouts.session_ms)
+        })
+    }
+
+    /// Takes one event and appends what follows from it.
+    pub fn step(&mut self, now: Millis, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Activated { brokers, index } => self.activate(now, brokers, index),
+            Event::Deposed => {
+                self.active = false;
+                self.sessions.clear();
+                self.in_flight.clear();
+            }
+            Event::Registered { broker, index } => self.registered(now, &broker, index),
+            Event::Unregistered(broker_id) => {
+                self.sessions.remove(&broker_id);
+            }
+            Event::Connected { broker_id, connection } => {
+                if let Some(session) = self.sessions.get_mut(&broker_id) {
+                    session.connection = Some(connection);
+                    session.disconnected = None;
+                    session.heard = now;
+                    session.ready = false;
+                    session.applied = MetadataIndex(0);
+                }
+            }
+            Event::Heartbeat { broker_id, connection, applied_index, ready } => {
+                if let Some(session) = self.of_connection(broker_id, connection) {
+                    session.heard = now;
+                    session.ready = ready;
+                    session.applied = applied_index;
+                }
+            }
+            Event::Disconnected { broker_id, connection } => {
+                if let Some(session) = self.of_connection(broker_id, connection) {
+                    session.connection = None;
+                    session.disconnected = Some(now);
+                    session.ready = false;
+                }
+            }
+            Event::Proposed(broker_id) => {
+                self.in_flight.remove(&broker_id);
+            }
+            Event::Tick => {}
+        }
+        if self.active {
+            self.decide(now, effects);
+        }
+    }
+
+    fn activate(&mut self, now: Millis, brokers: Vec<BrokerRegistration>, index: MetadataIndex) {
+        self.active = true;
+        self.sessions.clear();
+        self.in_flight.clear();
+        for broker in brokers {
+            self.registered(now, &broker, index);
+        }
+    }
+
+    fn registered(&mut self, now: Millis, broker: &BrokerRegistration, index: MetadataIndex) {
+        if !self.active {
+            return;
+        }
+        let known = self.sessions.get_mut(&broker.broker_id).filter(|session| session.epoch == broker.broker_epoch);
+        if let Some(session) = known {
+            if broker.fenced && !session.fenced {
+                session.must_apply = index;
+            }
+            session.fenced = broker.fenced;
+            session.leaving = broker.shutting_down;
+            return;
+        }
+        self.sessions.insert(
+            broker.broker_id,
+            Session {
+                epoch: broker.broker_epoch,
+                directory_id: broker.directory_id,
+                fenced: broker.fenced,
+                leaving: broker.shutting_down,
+                must_apply: index,
+                heard: now,
+                connection: None,
+                disconnected: None,
+                ready: false,
+                applied: MetadataIndex(0),
+            },
+        );
+    }
+
+    fn of_connection(&mut self, broker_id: BrokerId, connection: ConnectionId) -> Option<&mut Session> {
+        self.sessions.get_mut(&broker_id).filter(|session| session.connection == Some(connection))
+    }
+
+    fn decide(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        for (broker_id, session) in &self.sessions {
+            if self.in_flight.contains(broker_id) {
+                continue;
+            }
+            let silent = now >= session.heard.plus(self.timeouts.session_ms);
+            let gone = session.disconnected.is_some_and(|at| now >= at.plus(self.timeouts.disconnect_grace_ms));
+            let effect = if !session.fenced && (silent || gone) {
+                Effect::Fence(*broker_id, session.epoch)
+            } else if session.fenced
+                && !session.leaving
+                && !silent
+                && session.connection.is_some()
+                && session.ready
+                && session.applied >= session.must_apply
+            {
+                Effect::Unfence(*broker_id, session.epoch)
+            } else {
+                continue;
+            };
+            self.in_flight.insert(*broker_id);
+            effects.push(effect);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;

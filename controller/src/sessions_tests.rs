@@ -1,0 +1,159 @@
+use holdfast_proto::ids::IncarnationId;
+use uuid::Uuid;
+
+use super::*;
+
+const TIMEOUTS: Timeouts = Timeouts { session_ms: 3_000, disconnect_grace_ms: 500 };
+const B1: BrokerId = BrokerId(1);
+
+fn directory(number: u128) -> DirectoryId {
+    DirectoryId(Uuid::from_u128(number))
+}
+
+fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
+    BrokerRegistration {
+        broker_id: B1,
+        broker_epoch: BrokerEpoch(epoch),
+        incarnation_id: IncarnationId(Uuid::from_u128(epoch.into())),
+        directory_id: directory(1),
+        boot_counter: epoch,
+        client_address: "c:1".to_owned(),
+        peer_address: "p:1".to_owned(),
+        rack: None,
+        fenced,
+        shutting_down: false,
+    }
+}
+
+struct Check {
+    sessions: Sessions,
+}
+
+impl Check {
+    fn active(brokers: Vec<BrokerRegistration>) -> Self {
+        let mut check = Self { sessions: Sessions::new(TIMEOUTS) };
+        check.step(0, Event::Activated { brokers, index: MetadataIndex(10) }, &[]);
+        check
+    }
+
+    #[track_caller]
+    fn step(&mut self, now: u64, event: Event, expected: &[Effect]) {
+        let mut effects = Vec::new();
+        self.sessions.step(Millis(now), event, &mut effects);
+        assert_eq!(effects, expected, "at {now}");
+    }
+
+    fn connect(&mut self, now: u64, connection: u64) {
+        self.step(now, Event::Connected { broker_id: B1, connection: ConnectionId(connection) }, &[]);
+    }
+
+    #[track_caller]
+    fn beat(&mut self, now: u64, connection: u64, applied: u64, ready: bool, expected: &[Effect]) {
+        let event = Event::Heartbeat {
+            broker_id: B1,
+            connection: ConnectionId(connection),
+            applied_index: MetadataIndex(applied),
+            ready,
+        };
+        self.step(now, event, expected);
+    }
+}
+
+fn fence(epoch: u64) -> Effect {
+    Effect::Fence(B1, BrokerEpoch(epoch))
+}
+
+fn unfence(epoch: u64) -> Effect {
+    Effect::Unfence(B1, BrokerEpoch(epoch))
+}
+
+#[test]
+fn a_ready_broker_that_caught_up_is_unfenced_once() {
+    let mut check = Check::active(vec![]);
+    check.step(5, Event::Registered { broker: broker(1, true), index: MetadataIndex(20) }, &[]);
+    check.connect(10, 1);
+    check.beat(20, 1, 19, true, &[]);
+    check.beat(30, 1, 20, false, &[]);
+    check.beat(40, 1, 20, true, &[unfence(1)]);
+    check.beat(50, 1, 20, true, &[]);
+    check.step(60, Event::Registered { broker: broker(1, false), index: MetadataIndex(21) }, &[]);
+    check.step(61, Event::Proposed(B1), &[]);
+    check.beat(70, 1, 21, true, &[]);
+}
+
+#[test]
+fn silence_fences_after_the_session_timeout_and_life_unfences() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.beat(1_000, 1, 10, true, &[]);
+    check.step(3_999, Event::Tick, &[]);
+    check.step(4_000, Event::Tick, &[fence(1)]);
+    check.step(4_100, Event::Tick, &[]);
+    check.step(4_200, Event::Registered { broker: broker(1, true), index: MetadataIndex(30) }, &[]);
+    check.step(4_201, Event::Proposed(B1), &[]);
+    // It wakes up: it must first have seen its own fencing.
+    check.beat(9_000, 1, 29, true, &[]);
+    check.beat(9_010, 1, 30, true, &[unfence(1)]);
+}
+
+#[test]
+fn a_broken_connection_fences_after_the_grace_unless_it_is_made_again() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_499, Event::Tick, &[]);
+    check.connect(1_499, 2);
+    check.step(1_600, Event::Tick, &[]);
+    // The end of the old connection says nothing about the new one.
+    check.step(1_700, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(2_400, Event::Tick, &[]);
+    check.step(2_500, Event::Disconnected { broker_id: B1, connection: ConnectionId(2) }, &[]);
+    check.step(3_000, Event::Tick, &[fence(1)]);
+    // The proposal failed: it is made again.
+    check.step(3_100, Event::Proposed(B1), &[fence(1)]);
+}
+
+#[test]
+fn a_new_active_controller_gives_a_full_timeout_first() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.step(2_999, Event::Tick, &[]);
+    check.step(3_000, Event::Tick, &[fence(1)]);
+    check.step(3_001, Event::Deposed, &[]);
+    check.step(9_000, Event::Tick, &[]);
+    check.step(9_001, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40) }, &[]);
+    check.step(12_000, Event::Tick, &[]);
+    check.step(12_001, Event::Tick, &[fence(1)]);
+}
+
+#[test]
+fn a_new_registration_takes_the_place_of_the_old_one() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(200, Event::Registered { broker: broker(2, true), index: MetadataIndex(50) }, &[]);
+    check.beat(210, 1, 50, true, &[]);
+    check.connect(220, 2);
+    check.beat(230, 2, 50, true, &[unfence(2)]);
+}
+
+#[test]
+fn a_broker_that_leaves_is_not_unfenced() {
+    let leaving = BrokerRegistration { shutting_down: true, ..broker(1, true) };
+    let mut check = Check::active(vec![leaving]);
+    check.connect(1, 1);
+    check.beat(2, 1, 10, true, &[]);
+}
+
+#[test]
+fn who_is_alive_for_a_second_registration() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    let alive = |check: &Check, now, folder| check.sessions.is_alive(Millis(now), B1, directory(folder));
+    // Just active: the broker may not have found this controller yet. Its own folder is let in, another is not.
+    assert!(!alive(&check, 10, 1));
+    assert!(alive(&check, 10, 2));
+    assert!(!alive(&check, 3_000, 2));
+    check.connect(100, 1);
+    assert!(alive(&check, 110, 1) && alive(&check, 110, 2));
+    check.step(200, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    assert!(!alive(&check, 201, 1) && !alive(&check, 201, 2), "a killed broker comes back at once");
+    assert!(!check.sessions.is_alive(Millis(0), BrokerId(9), directory(1)));
+}

@@ -1,0 +1,223 @@
+//! Opening, the marker, and reads. Reads may block on the disk: call them off the async threads.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, Options, ReadOptions,
+};
+
+use super::{
+    Error, FORMAT_VERSION,
+    writer::{Op, Writer},
+};
+
+/// Column family of the log: entries by big-endian index.
+pub(super) const LOG: &str = "log";
+/// Column family of single values: marker, vote, commit mark, purge mark.
+pub(super) const STATE: &str = "state";
+/// Column family of the snapshot: its meta data and its chunks.
+pub(super) const SNAPSHOT: &str = "snapshot";
+
+const MARKER: &[u8] = b"marker";
+pub(super) const SNAPSHOT_META: &[u8] = b"meta";
+
+/// Whose database this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Raft id of the node.
+    pub node_id: u64,
+    /// Random id of its folder.
+    pub directory_id: uuid::Uuid,
+}
+
+/// A stored snapshot, as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Encoded meta data.
+    pub meta: Vec<u8>,
+    /// The state.
+    pub data: Vec<u8>,
+}
+
+/// The store. Cheap to clone; the last clone to go stops the writer.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<DB>,
+    path: Arc<PathBuf>,
+    writer: Arc<Writer>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.path.display())
+    }
+}
+
+impl Store {
+    /// Opens the database in `path`, making it if it is not there, and starts the writer. Blocks.
+    pub fn open(path: &Path, marker: &Marker) -> Result<Self, Error> {
+        let cache = Cache::new_lru_cache(2 << 20);
+        let families = [LOG, STATE, SNAPSHOT].map(|name| ColumnFamilyDescriptor::new(name, family_options(&cache)));
+        let db = DB::open_cf_descriptors(&db_options(), path, families)
+            .map_err(|source| Error::RocksDb { path: path.display().to_string(), source })?;
+        let db = Arc::new(db);
+        let store = Self { writer: Arc::new(Writer::start(Arc::clone(&db))), db, path: Arc::new(path.to_owned()) };
+        store.check_marker(marker)?;
+        Ok(store)
+    }
+
+    /// Queues a write. Waits while the queue is full.
+    pub async fn submit(&self, op: Op) -> Result<(), Error> {
+        self.writer.submit(op).await
+    }
+
+    /// Queues a write that carries a [`super::Done`] made here, and waits until it is durable.
+    pub async fn write(&self, op: impl FnOnce(super::Done) -> Op) -> Result<(), Error> {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let done: super::Done = Box::new(move |result| {
+            // The waiter may have given up; nobody else needs the answer.
+            let _ = tx.send(result);
+        });
+        self.submit(op(done)).await?;
+        rx.await.unwrap_or_else(|_| Err(Error::Latched("the writer stopped".to_owned())))
+    }
+
+    /// Entries with `from <= index < to`, in order, until `max_bytes` are exceeded (one entry at least).
+    pub fn read_log(&self, from: u64, to: u64, max_bytes: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from.to_be_bytes().to_vec());
+        options.set_iterate_upper_bound(to.to_be_bytes().to_vec());
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for item in self.db.iterator_cf_opt(&family(&self.db, LOG), options, IteratorMode::Start) {
+            let (key, value) = item.map_err(|source| self.failed(source))?;
+            bytes += value.len();
+            if bytes > max_bytes && !entries.is_empty() {
+                break;
+            }
+            entries.push((index_of(&key)?, value.into_vec()));
+        }
+        Ok(entries)
+    }
+
+    /// The last entry.
+    pub fn last_log(&self) -> Result<Option<(u64, Vec<u8>)>, Error> {
+        let mut items = self.db.iterator_cf(&family(&self.db, LOG), IteratorMode::End);
+        let Some(item) = items.next() else { return Ok(None) };
+        let (key, value) = item.map_err(|source| self.failed(source))?;
+        Ok(Some((index_of(&key)?, value.into_vec())))
+    }
+
+    /// One value of the state.
+    pub fn read_state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.db.get_cf(&family(&self.db, STATE), key).map_err(|source| self.failed(source))
+    }
+
+    /// The snapshot, if one was stored.
+    pub fn read_snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let family = family(&self.db, SNAPSHOT);
+        let Some(meta) = self.db.get_cf(&family, SNAPSHOT_META).map_err(|source| self.failed(source))? else {
+            return Ok(None);
+        };
+        let mut data = Vec::new();
+        for item in self.db.prefix_iterator_cf(&family, b"c") {
+            let (key, chunk) = item.map_err(|source| self.failed(source))?;
+            if key.first() != Some(&b'c') {
+                break;
+            }
+            data.extend_from_slice(&chunk);
+        }
+        Ok(Some(Snapshot { meta, data }))
+    }
+
+    fn check_marker(&self, marker: &Marker) -> Result<(), Error> {
+        match self.read_state(MARKER)? {
+            None => {
+                let (tx, rx) = std::sync::mpsc::channel();
+                self.writer.submit_blocking(Op::PutState {
+                    key: MARKER,
+                    value: encode(marker),
+                    done: Some(Box::new(move |result| {
+                        let _ = tx.send(result);
+                    })),
+                })?;
+                rx.recv().map_err(|_| Error::Latched("the writer stopped".to_owned()))?
+            }
+            Some(bytes) => {
+                let found = decode(&bytes)?;
+                if found == *marker {
+                    Ok(())
+                } else {
+                    Err(Error::OtherNode { found: format!("{found:?}"), expected: format!("{marker:?}") })
+                }
+            }
+        }
+    }
+
+    fn failed(&self, source: rocksdb::Error) -> Error {
+        Error::RocksDb { path: self.path.display().to_string(), source }
+    }
+}
+
+/// Handle of a column family; all are made at open.
+pub(super) fn family<'a>(db: &'a DB, name: &str) -> &'a rocksdb::ColumnFamily {
+    db.cf_handle(name).expect("column families are made when the database is opened")
+}
+
+fn index_of(key: &[u8]) -> Result<u64, Error> {
+    let bytes = key.try_into().map_err(|_| Error::Damaged(format!("log key of {} bytes", key.len())))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// Marker: format version, node id, directory id.
+fn encode(marker: &Marker) -> Vec<u8> {
+    let mut bytes = vec![FORMAT_VERSION];
+    bytes.extend_from_slice(&marker.node_id.to_be_bytes());
+    bytes.extend_from_slice(marker.directory_id.as_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Marker, Error> {
+    let damaged = || Error::Damaged(format!("marker of {} bytes", bytes.len()));
+    let (version, rest) = bytes.split_first().ok_or_else(damaged)?;
+    if *version > FORMAT_VERSION {
+        return Err(Error::NewerFormat { found: *version });
+    }
+    let (node_id, directory_id) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+    Ok(Marker {
+        node_id: u64::from_be_bytes(*node_id),
+        directory_id: uuid::Uuid::from_slice(directory_id).map_err(|_| damaged())?,
+    })
+}
+
+/// Small everywhere: the metadata is some megabytes, and an idle controller has to stay below 40 MB.
+fn db_options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+    // The default mode would silently drop what follows a damaged record: acknowledged log entries, or a vote.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_max_background_jobs(2);
+    options.set_db_write_buffer_size(4 << 20);
+    options.set_max_total_wal_size(16 << 20);
+    options.set_max_open_files(64);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+fn family_options(cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(2 << 20);
+    options.set_max_write_buffer_number(2);
+    options
+}

@@ -1,0 +1,198 @@
+//! The writer thread: gathers what waits into one batch, makes it durable, reports it.
+
+use std::{
+    sync::{Arc, OnceLock},
+    thread::{self, JoinHandle},
+};
+
+use rocksdb::{DB, WriteBatch, WriteOptions};
+use tokio::sync::mpsc;
+
+use super::{
+    Error,
+    db::{LOG, SNAPSHOT, SNAPSHOT_META, STATE, family},
+};
+
+/// Operations that may wait. Beyond it [`super::Store::submit`] waits.
+const QUEUE_OPS: usize = 1_024;
+/// Operations in one batch: bounds the memory of the batch and the wait of its first member.
+const BATCH_OPS: usize = 256;
+/// Bytes of one chunk of a snapshot.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Called once when the write is durable or has failed.
+pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// A write. With `done` it is fsynced; without, it is durable with the next one that is.
+pub enum Op {
+    /// Appends entries. Their indexes follow each other and the log's end.
+    Append {
+        /// Index and bytes.
+        entries: Vec<(u64, Vec<u8>)>,
+        /// Called when durable.
+        done: Done,
+    },
+    /// Removes every entry at or above `from`.
+    Truncate {
+        /// First index to go.
+        from: u64,
+        /// Called when durable.
+        done: Done,
+    },
+    /// Removes every entry at or below `up_to` and stores a value with it, atomically.
+    Purge {
+        /// Last index to go.
+        up_to: u64,
+        /// Key of the purge mark.
+        key: &'static [u8],
+        /// Its value.
+        value: Vec<u8>,
+        /// Called when durable.
+        done: Done,
+    },
+    /// Sets one value of the state.
+    PutState {
+        /// Its key.
+        key: &'static [u8],
+        /// Its value.
+        value: Vec<u8>,
+        /// Called when durable; without it the value may be lost in a crash.
+        done: Option<Done>,
+    },
+    /// Replaces the snapshot, atomically.
+    PutSnapshot {
+        /// Encoded meta data.
+        meta: Vec<u8>,
+        /// The state.
+        data: bytes::Bytes,
+        /// Called when durable.
+        done: Done,
+    },
+}
+
+/// Handle of the thread. Dropping it lets the thread finish what waits and joins it.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Op>>,
+    thread: Option<JoinHandle<()>>,
+    /// The first failure; set once and for all.
+    failure: Arc<OnceLock<String>>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Arc<DB>) -> Self {
+        let (queue, ops) = mpsc::channel(QUEUE_OPS);
+        let failure = Arc::new(OnceLock::new());
+        let latch = Arc::clone(&failure);
+        let thread = thread::Builder::new()
+            .name("raft-store".to_owned())
+            .spawn(move || run(&db, ops, &latch))
+            .expect("the system refuses to start a thread");
+        Self { queue: Some(queue), thread: Some(thread), failure }
+    }
+
+    pub(super) async fn submit(&self, op: Op) -> Result<(), Error> {
+        self.queue().send(op).await.map_err(|_| self.stopped())
+    }
+
+    /// For use before the async runtime matters; must not be called on its threads.
+    pub(super) fn submit_blocking(&self, mut op: Op) -> Result<(), Error> {
+        loop {
+            match self.queue().try_send(op) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(back)) => {
+                    op = back;
+                    thread::yield_now();
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.stopped()),
+            }
+        }
+    }
+
+    fn queue(&self) -> &mpsc::Sender<Op> {
+        self.queue.as_ref().expect("the queue is there until drop")
+    }
+
+    fn stopped(&self) -> Error {
+        Error::Latched(self.failure.get().cloned().unwrap_or_else(|| "the writer stopped".to_owned()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
+}
+
+fn run(db: &DB, mut queue: mpsc::Receiver<Op>, failure: &OnceLock<String>) {
+    let mut ops = Vec::with_capacity(BATCH_OPS);
+    while let Some(first) = queue.blocking_recv() {
+        ops.push(first);
+        while ops.len() < BATCH_OPS
+            && let Ok(op) = queue.try_recv()
+        {
+            ops.push(op);
+        }
+        let mut batch = WriteBatch::default();
+        let mut dones = Vec::new();
+        for op in ops.drain(..) {
+            add(db, &mut batch, op, &mut dones);
+        }
+        let result = write(db, batch, !dones.is_empty(), failure);
+        for done in dones {
+            done(result.as_ref().map(|&()| ()).map_err(|message| Error::Latched(message.clone())));
+        }
+    }
+}
+
+fn write(db: &DB, batch: WriteBatch, sync: bool, failure: &OnceLock<String>) -> Result<(), String> {
+    if let Some(message) = failure.get() {
+        return Err(message.clone());
+    }
+    let mut options = WriteOptions::default();
+    options.set_sync(sync);
+    db.write_opt(batch, &options).map_err(|error| {
+        tracing::error!(%error, "writing to the controller's store failed; it takes no more writes");
+        failure.get_or_init(|| error.to_string()).clone()
+    })
+}
+
+fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
+    let log = family(db, LOG);
+    match op {
+        Op::Append { entries, done } => {
+            for (index, bytes) in entries {
+                batch.put_cf(&log, index.to_be_bytes(), bytes);
+            }
+            dones.push(done);
+        }
+        Op::Truncate { from, done } => {
+            batch.delete_range_cf(&log, from.to_be_bytes(), u64::MAX.to_be_bytes());
+            dones.push(done);
+        }
+        Op::Purge { up_to, key, value, done } => {
+            batch.delete_range_cf(&log, 0_u64.to_be_bytes(), up_to.saturating_add(1).to_be_bytes());
+            batch.put_cf(&family(db, STATE), key, value);
+            dones.push(done);
+        }
+        Op::PutState { key, value, done } => {
+            batch.put_cf(&family(db, STATE), key, value);
+            dones.extend(done);
+        }
+        Op::PutSnapshot { meta, data, done } => {
+            let snapshot = family(db, SNAPSHOT);
+            batch.delete_range_cf(&snapshot, b"c".as_slice(), b"d".as_slice());
+            for (number, chunk) in (0_u32..).zip(data.chunks(CHUNK_BYTES)) {
+                let mut key = b"c".to_vec();
+                key.extend_from_slice(&number.to_be_bytes());
+                batch.put_cf(&snapshot, key, chunk);
+            }
+            batch.put_cf(&snapshot, SNAPSHOT_META, meta);
+            dones.push(done);
+        }
+    }
+}

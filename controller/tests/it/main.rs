@@ -1,0 +1,9 @@
+//! Real controllers on loopback ports in one process, each with a runtime and a folder of its own.
+
+mod admin;
+mod broker;
+mod formation;
+mod program;
+mod quorum;
+mod sessions;
+mod support;

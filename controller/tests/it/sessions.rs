@@ -1,0 +1,186 @@
+use std::{collections::BTreeMap, time::Instant};
+
+use holdfast_controller::config::Config;
+use holdfast_proto::{
+    error::ErrorCode,
+    status::from_status,
+    v1::{CreateTopicRequest, GetMetadataRequest, PartitionInfo, controller_service_client::ControllerServiceClient},
+};
+
+use crate::{
+    broker::{Broker, Disk, registration},
+    support::{Quorum, eventually},
+};
+
+fn same(_: &mut Config) {}
+
+fn fenced(quorum: &Quorum) -> BTreeMap<u32, bool> {
+    let image = quorum.node(quorum.active()).node().view().image();
+    image.brokers().values().map(|broker| (broker.broker_id.0, broker.fenced)).collect()
+}
+
+#[track_caller]
+fn wait_fenced(quorum: &Quorum, id: u32, wanted: bool) {
+    eventually("the broker's state", || (fenced(quorum).get(&id) == Some(&wanted)).then_some(()));
+}
+
+fn create(quorum: &Quorum, name: &str, replicas: u32) {
+    let request = CreateTopicRequest {
+        name: name.to_owned(),
+        partition_count: 3,
+        replication_factor: replicas,
+        ..CreateTopicRequest::default()
+    };
+    let mut admin = quorum.admin(quorum.active());
+    quorum.block_on(admin.create_topic(request)).expect("a topic");
+}
+
+fn partitions(quorum: &Quorum, name: &str) -> Vec<PartitionInfo> {
+    let request = GetMetadataRequest { topics: vec![name.to_owned()], ..GetMetadataRequest::default() };
+    let mut admin = quorum.admin(quorum.active());
+    let answer = quorum.block_on(admin.get_metadata(request)).expect("metadata").into_inner();
+    answer.topics.into_iter().flat_map(|topic| topic.partitions).collect()
+}
+
+#[test]
+fn a_broker_registers_serves_dies_and_is_replaced() {
+    let quorum = Quorum::formed(3, same);
+    let disks: Vec<Disk> = (1..=3).map(Disk::new).collect();
+    let brokers: Vec<Broker> = disks.iter().map(|disk| Broker::start(&quorum, *disk)).collect();
+    for broker in &brokers {
+        wait_fenced(&quorum, broker.id, false);
+    }
+    create(&quorum, "t", 3);
+    assert!(partitions(&quorum, "t").iter().any(|partition| partition.leader == Some(1)));
+
+    let at = Instant::now();
+    brokers[0].kill();
+    wait_fenced(&quorum, 1, true);
+    println!("a killed broker was fenced after {} ms", at.elapsed().as_millis());
+    for partition in partitions(&quorum, "t") {
+        assert!(partition.leader.is_some_and(|leader| leader != 1), "{partition:?}");
+        assert_eq!(partition.isr.len(), 2, "{partition:?}");
+    }
+
+    // It comes back with the same disk: registered again, and unfenced once it has caught up.
+    let again = Broker::start(&quorum, Disk { boot: 2, ..disks[0] });
+    assert!(again.epoch > brokers[0].epoch);
+    wait_fenced(&quorum, 1, false);
+}
+
+#[test]
+fn a_silent_broker_is_fenced_and_comes_back_by_itself() {
+    let quorum = Quorum::formed(1, |config| config.broker_session_timeout_ms = 600);
+    let broker = Broker::start(&quorum, Disk::new(5));
+    wait_fenced(&quorum, 5, false);
+    broker.silence(true);
+    wait_fenced(&quorum, 5, true);
+    broker.silence(false);
+    wait_fenced(&quorum, 5, false);
+}
+
+#[test]
+fn metadata_comes_as_a_snapshot_and_then_as_deltas_without_a_gap() {
+    let quorum = Quorum::formed(3, same);
+    let broker = Broker::start(&quorum, Disk::new(1));
+    wait_fenced(&quorum, 1, false);
+    for number in 0..20 {
+        create(&quorum, &format!("t{number}"), 1);
+    }
+    let last = quorum.node(quorum.active()).node().view().image().index().0;
+    let reached = || broker.messages.lock().iter().flat_map(|m| m.deltas.iter().map(|d| d.index)).last() >= Some(last);
+    eventually("the last change", || reached().then_some(()));
+    let messages = broker.messages.lock();
+    let first = messages.first().expect("a message");
+    let mut index = first.snapshot.as_ref().expect("a snapshot first").index;
+    assert_eq!(messages.iter().filter(|message| message.snapshot.is_some()).count(), 1);
+    for delta in messages.iter().flat_map(|message| &message.deltas) {
+        assert_eq!(delta.index, index + 1, "a gap");
+        index = delta.index;
+    }
+    assert!(messages.iter().all(|message| message.lease_ms == 3_000));
+}
+
+#[test]
+fn brokers_stay_unfenced_when_the_active_controller_is_killed() {
+    let mut quorum = Quorum::formed(3, same);
+    let brokers: Vec<Broker> = (1..=2).map(|id| Broker::start(&quorum, Disk::new(id))).collect();
+    for broker in &brokers {
+        wait_fenced(&quorum, broker.id, false);
+    }
+    create(&quorum, "t", 2);
+    let before = partitions(&quorum, "t");
+    let killed = quorum.active();
+    quorum.kill(killed);
+    quorum.active();
+    // A new session with the new active controller, and then a change that both of them hear of.
+    let seen: Vec<usize> = brokers.iter().map(|broker| broker.messages.lock().len()).collect();
+    for (broker, seen) in brokers.iter().zip(seen) {
+        eventually("a new session", || {
+            broker.messages.lock()[seen..].iter().any(|message| message.snapshot.is_some()).then_some(())
+        });
+    }
+    assert_eq!(fenced(&quorum), BTreeMap::from([(1, false), (2, false)]));
+    let leaders = |list: &[PartitionInfo]| list.iter().map(|p| (p.leader, p.leader_epoch)).collect::<Vec<_>>();
+    assert_eq!(leaders(&partitions(&quorum, "t")), leaders(&before), "no election was needed");
+}
+
+#[test]
+fn a_second_broker_with_a_live_id_is_refused() {
+    let quorum = Quorum::formed(1, same);
+    let _broker = Broker::start(&quorum, Disk::new(1));
+    wait_fenced(&quorum, 1, false);
+    let request = registration(quorum.cluster_id(), Disk::new(1));
+    let mut client = ControllerServiceClient::new(quorum.channel(0));
+    let refused = quorum.block_on(client.register_broker(request)).expect_err("a duplicate");
+    assert_eq!(from_status(&refused).expect("our error").code, ErrorCode::DuplicateBrokerRegistration);
+}
+
+#[test]
+fn leaders_return_to_their_preferred_replicas() {
+    let quorum = Quorum::formed(1, |config| config.leader_rebalance_interval_ms = 100);
+    let disks: Vec<Disk> = (1..=2).map(Disk::new).collect();
+    let brokers: Vec<Broker> = disks.iter().map(|disk| Broker::start(&quorum, *disk)).collect();
+    for broker in &brokers {
+        wait_fenced(&quorum, broker.id, false);
+    }
+    create(&quorum, "t", 2);
+    brokers[0].kill();
+    wait_fenced(&quorum, 1, true);
+    let again = Broker::start(&quorum, Disk { boot: 2, ..disks[0] });
+    wait_fenced(&quorum, 1, false);
+    // The leader takes it back into the ISR, as a real one does when it has caught up.
+    let changes = partitions_to_rejoin(&quorum, &brokers[1], &again);
+    let mut client = quorum.controller(0);
+    let answer = quorum.block_on(client.alter_partitions(changes)).expect("an answer").into_inner();
+    assert!(answer.results.iter().all(|result| result.error.is_none()), "{answer:?}");
+    eventually("the preferred leaders", || {
+        partitions(&quorum, "t")
+            .iter()
+            .all(|partition| partition.leader == partition.replicas.first().copied())
+            .then_some(())
+    });
+}
+
+fn partitions_to_rejoin(
+    quorum: &Quorum,
+    leader: &Broker,
+    joiner: &Broker,
+) -> holdfast_proto::v1::AlterPartitionsRequest {
+    use holdfast_proto::v1::{AlterPartitionsRequest, IsrChange, IsrMember};
+    let image = quorum.node(0).node().view().image();
+    let member = |broker: &Broker| IsrMember { broker_id: broker.id, broker_epoch: broker.epoch };
+    let changes = image.partitions().map(|(partition, _, state)| IsrChange {
+        topic_id: partition.topic_id.to_bytes(),
+        partition: partition.partition.0,
+        leader_epoch: state.leader_epoch.0,
+        partition_epoch: state.partition_epoch.0,
+        new_isr: vec![member(leader), member(joiner)],
+    });
+    AlterPartitionsRequest {
+        header: Some(holdfast_proto::convert::peer_header(quorum.cluster_id(), 0, leader.id.into())),
+        broker_id: leader.id,
+        broker_epoch: leader.epoch,
+        changes: changes.collect(),
+    }
+}

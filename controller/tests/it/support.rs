@@ -1,0 +1,207 @@
+//! A quorum to play with.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use holdfast_controller::{Controller, config::Config, run};
+use holdfast_proto::{
+    ids::ClusterId,
+    v1::{
+        GetFormationRequest, GetFormationResponse, admin_service_client::AdminServiceClient,
+        controller_service_client::ControllerServiceClient, raft_service_client::RaftServiceClient,
+    },
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tonic::transport::{Channel, Endpoint};
+
+/// Generous: the machine may be busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for a condition, or fails with what was waited for.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Ports that were free a moment ago.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+}
+
+pub(crate) struct Quorum {
+    folder: TempDir,
+    pub(crate) addresses: Vec<String>,
+    nodes: Vec<Option<Controller>>,
+    runtime: Runtime,
+    change: fn(&mut Config),
+}
+
+impl Quorum {
+    /// `count` controllers that are not started yet. `change` alters every configuration.
+    pub(crate) fn new(count: usize, change: fn(&mut Config)) -> Self {
+        // RUST_LOG=debug shows what happens.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
+        let mut addresses: Vec<String> =
+            free_ports(count).into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        // The first is the initiator.
+        addresses.sort();
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            addresses,
+            nodes: (0..count).map(|_| None).collect(),
+            runtime: Runtime::new().expect("a runtime"),
+            change,
+        }
+    }
+
+    /// `count` started controllers, one of them active.
+    pub(crate) fn formed(count: usize, change: fn(&mut Config)) -> Self {
+        let mut quorum = Self::new(count, change);
+        for at in 0..count {
+            quorum.start(at);
+        }
+        quorum.active();
+        quorum
+    }
+
+    pub(crate) fn data_dir(&self, at: usize) -> PathBuf {
+        self.folder.path().join(format!("c{at}"))
+    }
+
+    pub(crate) fn config(&self, at: usize) -> Config {
+        let mut config = Config {
+            data_dir: self.data_dir(at),
+            listen: self.addresses[at].clone(),
+            peers: self.addresses.clone(),
+            heartbeat_interval_ms: 100,
+            election_timeout_min_ms: 300,
+            election_timeout_max_ms: 450,
+            formation_interval_ms: 50,
+            ..Config::default()
+        };
+        (self.change)(&mut config);
+        assert_eq!(config.validate(), []);
+        config
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        assert!(self.nodes[at].is_none(), "controller {at} is running");
+        self.nodes[at] = Some(run(self.config(at)).expect("a controller"));
+    }
+
+    /// Ends a controller without a word, and waits until its folder is free.
+    pub(crate) fn kill(&mut self, at: usize) {
+        let node = self.nodes[at].take().expect("a running controller");
+        let folder = node.folder();
+        node.kill();
+        eventually("the folder to be free", || folder.upgrade().is_none().then_some(()));
+    }
+
+    /// Stops a controller in order.
+    pub(crate) fn stop(&mut self, at: usize) {
+        let node = self.nodes[at].take().expect("a running controller");
+        let folder = node.folder();
+        node.stop();
+        eventually("the folder to be free", || folder.upgrade().is_none().then_some(()));
+    }
+
+    pub(crate) fn node(&self, at: usize) -> &Controller {
+        self.nodes[at].as_ref().expect("a running controller")
+    }
+
+    pub(crate) fn running(&self) -> impl Iterator<Item = (usize, &Controller)> {
+        self.nodes.iter().enumerate().filter_map(|(at, node)| Some((at, node.as_ref()?)))
+    }
+
+    /// The active controller, once there is one and the cluster has its name.
+    #[track_caller]
+    pub(crate) fn active(&self) -> usize {
+        eventually("an active controller", || {
+            self.running()
+                .find(|(_, node)| node.node().is_active() && node.node().cluster_id().is_some())
+                .map(|(at, _)| at)
+        })
+    }
+
+    /// A running controller that is not active, and knows who is.
+    #[track_caller]
+    pub(crate) fn passive(&self) -> usize {
+        let active = self.active();
+        eventually("a controller that follows", || {
+            let id = self.node(active).node().id();
+            self.running()
+                .find(|(at, node)| *at != active && node.node().leader().is_some_and(|leader| leader.id.0 == id))
+                .map(|(at, _)| at)
+        })
+    }
+
+    pub(crate) fn cluster_id(&self) -> ClusterId {
+        self.node(self.active()).node().cluster_id().expect("a formed cluster")
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(crate) fn channel(&self, at: usize) -> Channel {
+        let _guard = self.runtime.enter();
+        channel(&self.addresses[at])
+    }
+
+    pub(crate) fn admin(&self, at: usize) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel(at))
+    }
+
+    pub(crate) fn controller(&self, at: usize) -> ControllerServiceClient<Channel> {
+        ControllerServiceClient::new(self.channel(at))
+    }
+
+    pub(crate) fn formation(&self, at: usize, promise: Option<ClusterId>) -> GetFormationResponse {
+        let request = GetFormationRequest {
+            cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
+            source_node_id: 99,
+            peers: self.addresses.clone(),
+        };
+        let mut client = RaftServiceClient::new(self.channel(at));
+        self.block_on(client.get_formation(request)).expect("an answer").into_inner()
+    }
+
+    /// Waits until every running controller has applied what the active one has.
+    #[track_caller]
+    pub(crate) fn converge(&self) {
+        let active = self.active();
+        let index = self.node(active).node().view().image().index();
+        eventually("all to have applied the same", || {
+            self.running().all(|(_, node)| node.node().view().image().index() >= index).then_some(())
+        });
+    }
+}
+
+pub(crate) fn channel(address: &str) -> Channel {
+    Endpoint::from_shared(format!("http://{address}"))
+        .expect("an address")
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(20))
+        .connect_lazy()
+}
