@@ -16,7 +16,7 @@ use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
     clock::Clock,
     config::{Address, Config},
-    context::{Addresses, Context, Identity, Metadata, Partitions, State},
+    context::{Addresses, Context, Identity, Metadata, Partitions},
     exit::Fatal,
     grpc::{self, Controllers, Listeners, Peers, Servers},
     lease::Lease,
@@ -24,6 +24,7 @@ use crate::{
     partition::{read::DiskReads, tail::TailCache},
     recovery,
     replication::{FetchQueues, Proposals},
+    state::State,
 };
 
 /// How long streams may take to end by themselves when the broker stops.

@@ -30,4 +30,5 @@ pub mod partition;
 pub mod recovery;
 pub mod replication;
 pub mod services;
+pub mod state;
 pub mod telemetry;

@@ -34,7 +34,7 @@ struct Flags {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     if flags.print_options {
-        print_options();
+        print!("{}", config::reference_toml());
         return ExitCode::SUCCESS;
     }
     let path = flags.config.unwrap_or_default();
@@ -112,20 +112,4 @@ fn end_on_panic() {
         tracing::error!(panic = %info, "a broken invariant: the process ends rather than serve on");
         std::process::abort();
     }));
-}
-
-fn print_options() {
-    for option in Config::reference() {
-        for line in option.doc {
-            println!("#{line}");
-        }
-        if let Some((low, high)) = option.range {
-            println!("# Range: {low} to {high}.");
-        }
-        if option.default.is_empty() {
-            println!("# {} =\n", option.key);
-        } else {
-            println!("{} = {}\n", option.key, option.default);
-        }
-    }
 }

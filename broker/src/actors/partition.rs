@@ -177,6 +177,7 @@ impl PartitionActor {
             }
             Completion::Truncated { generation, producers, .. } => {
                 self.step(Event::Truncated { generation, producers }, InHand::Nothing);
+                self.partition.tail.flushed_to(self.core.flushed_end());
             }
             Completion::LogStartAdvanced { offset } => {
                 self.step(Event::LogStartChanged { offset }, InHand::Nothing);

@@ -14,10 +14,7 @@ use holdfast_proto::ids::{MetadataIndex, TopicId, TopicPartition};
 use tokio::sync::oneshot;
 
 use super::{assignments::Slots, threads::Actors};
-use crate::{
-    context::{Context, Phase},
-    recovery::RecoveredLogs,
-};
+use crate::{context::Context, recovery::RecoveredLogs, state::Phase};
 
 /// Records of one index, or of a snapshot.
 #[derive(Debug)]

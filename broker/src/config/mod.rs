@@ -5,9 +5,11 @@
 
 mod file;
 mod options;
+mod reference;
 mod validate;
 mod value;
 
 pub use file::{Place, Problem, Problems, load, parse};
 pub use options::{Config, OptionDoc};
+pub use reference::reference_toml;
 pub use value::{Address, LogFormat};

@@ -6,7 +6,7 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 
-use crate::context::{Context, Phase};
+use crate::{context::Context, state::Phase};
 
 /// The names that are served.
 const STARTED: &str = "started";

@@ -26,8 +26,12 @@ pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use proposer::run as run_proposer;
 pub(crate) use session::run as run_session;
 
-/// Largest message that is taken or sent: the largest batch, 16 MiB, and room for what is round it.
+/// Largest message between nodes, and to clients: several batches, or the metadata of a large cluster.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Largest message of a client: the largest batch and room for what is round it. What a stream may have in work is at
+/// least this, so that one request alone always fits.
+const MAX_REQUEST_BYTES: usize = 17 * 1024 * 1024 - 64 * 1024;
 
 /// Largest HTTP/2 frame: large ones cost fewer steps for the same bytes.
 const MAX_FRAME_BYTES: u32 = 1024 * 1024;

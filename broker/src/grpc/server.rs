@@ -10,8 +10,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::Server;
 
 use super::{
-    MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, admin::AdminEdge, consumer::ConsumerEdge, health,
-    incoming::accept, producer::ProducerEdge, replica::ReplicaEdge,
+    MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, admin::AdminEdge,
+    consumer::ConsumerEdge, health, incoming::accept, producer::ProducerEdge, replica::ReplicaEdge,
 };
 use crate::{
     config::{Address, Config},
@@ -68,12 +68,12 @@ impl Servers {
             .add_service(reflection)
             .add_service(
                 ProducerServiceServer::new(ProducerEdge::new(Arc::clone(context)))
-                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_decoding_message_size(MAX_REQUEST_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
             .add_service(
                 ConsumerServiceServer::new(ConsumerEdge::new(Arc::clone(context)))
-                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_decoding_message_size(MAX_REQUEST_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
             .add_service(AdminServiceServer::new(AdminEdge::new(Arc::clone(context))));

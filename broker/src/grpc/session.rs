@@ -29,8 +29,9 @@ use super::{
 };
 use crate::{
     actors::{Changes, SessionAddress, SessionEvent, SessionReply},
-    context::{Context, Phase},
+    context::Context,
     exit::Fatal,
+    state::Phase,
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -73,7 +74,6 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         };
         let started = Instant::now();
         let end = session(context, actor, index).await;
-        context.state.set_phase(Phase::Joining);
         if started.elapsed() > Duration::from_secs(1) {
             pause = Duration::from_millis(10);
         }

@@ -1,0 +1,149 @@
+//! Three brokers in this process, replication factor 3, fsync before every acknowledgement: throughput of 64-KiB
+//! batches, and latency at a fixed rate. The producer is as thin as can be, so that the brokers are what is measured.
+//!
+//! `cargo bench -p holdfast-broker --bench replicated [-- SECONDS]`
+
+#[path = "../tests/broker/fake_controller.rs"]
+mod fake_controller;
+#[path = "../tests/broker/records.rs"]
+mod records;
+#[path = "../tests/broker/rig.rs"]
+mod rig;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use holdfast_broker::broker::Broker;
+use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
+use tokio::time::Instant;
+
+use rig::{Client, Rig, produce_until, until};
+
+const PARTITIONS: u32 = 6;
+
+/// Batches in flight a partition: what an idempotent producer has.
+const IN_FLIGHT: usize = 5;
+
+fn main() {
+    let seconds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(run(Duration::from_secs(seconds)));
+}
+
+async fn run(length: Duration) {
+    let rig = Rig::start().await;
+    let brokers = rig.brokers(3).await;
+    let topic_id = rig.controller.create_topic("t", PARTITIONS, 3, &[]);
+    until("every replica is in sync", async || {
+        let image = rig.controller.image();
+        image.topic(topic_id)?.partitions().all(|(_, state)| state.isr.len() == 3).then_some(())
+    })
+    .await;
+    for partition in 0..PARTITIONS {
+        produce_until(&at_leader(&rig, &brokers, topic_id, partition).await, "t", partition, &["first"]).await;
+    }
+    for (name, record_bytes) in [("1 KiB", 1024), ("100 B", 100)] {
+        throughput(&rig, &brokers, topic_id, name, record_bytes, length).await;
+    }
+    latency(&rig, &brokers, topic_id, length).await;
+    for broker in brokers {
+        broker.kill().await;
+    }
+}
+
+async fn at_leader(rig: &Rig, brokers: &[Broker], topic_id: TopicId, partition: u32) -> Client {
+    let id = TopicPartition { topic_id, partition: PartitionIndex(partition) };
+    let leader: BrokerId = rig.controller.image().partition(id).unwrap().leader.unwrap();
+    Client::connect(brokers.iter().find(|broker| broker.context().broker_id == leader).unwrap()).await
+}
+
+fn batch(record_bytes: usize, records: usize) -> Bytes {
+    let value = "x".repeat(record_bytes - 10);
+    rig::batch(&vec![value.as_str(); records])
+}
+
+async fn throughput(
+    rig: &Rig,
+    brokers: &[Broker],
+    topic_id: TopicId,
+    name: &str,
+    record_bytes: usize,
+    length: Duration,
+) {
+    let records = 65_000 / record_bytes;
+    let bytes = batch(record_bytes, records);
+    let started = Instant::now();
+    let mut producers = Vec::new();
+    for partition in 0..PARTITIONS {
+        let client = at_leader(rig, brokers, topic_id, partition).await;
+        let bytes = bytes.clone();
+        producers.push(tokio::spawn(async move {
+            let mut stream = client.stream().await;
+            let mut answered = 0_usize;
+            for _ in 0..IN_FLIGHT {
+                stream.send("t", partition, bytes.clone()).await;
+            }
+            while started.elapsed() < length {
+                let answer = stream.answer().await;
+                assert_eq!(answer.error, None);
+                answered += 1;
+                stream.send("t", partition, bytes.clone()).await;
+            }
+            for _ in 0..IN_FLIGHT {
+                stream.answer().await;
+            }
+            answered
+        }));
+    }
+    let mut answered = 0;
+    for producer in producers {
+        answered += producer.await.unwrap();
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{name}: {:.0} records/s, {:.1} MB/s, {answered} batches of {} bytes",
+        (answered * records) as f64 / seconds,
+        (answered * bytes.len()) as f64 / seconds / 1e6,
+        bytes.len()
+    );
+}
+
+async fn latency(rig: &Rig, brokers: &[Broker], topic_id: TopicId, length: Duration) {
+    let bytes = batch(1024, 1);
+    let mut clients = Vec::new();
+    for partition in 0..PARTITIONS {
+        clients.push(at_leader(rig, brokers, topic_id, partition).await.stream().await);
+    }
+    let mut producers = Vec::new();
+    for (partition, mut stream) in clients.into_iter().enumerate() {
+        let bytes = bytes.clone();
+        producers.push(tokio::spawn(async move {
+            let mut taken = Vec::new();
+            let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(PARTITIONS)));
+            let started = Instant::now();
+            while started.elapsed() < length {
+                let intended = ticks.tick().await;
+                stream.send("t", partition as u32, bytes.clone()).await;
+                let answer = stream.answer().await;
+                assert_eq!(answer.error, None);
+                taken.push(intended.elapsed());
+            }
+            taken
+        }));
+    }
+    let mut taken = Vec::new();
+    for producer in producers {
+        taken.extend(producer.await.unwrap());
+    }
+    taken.sort_unstable();
+    let at = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "1 KiB at 1,000 records/s: {} sent, p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms",
+        taken.len(),
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
+}
