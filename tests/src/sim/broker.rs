@@ -123,7 +123,7 @@ impl Broker {
 
     /// What this replica's core and log look like, for a failure's report.
     pub fn describe(&self, tp: TopicPartition) -> String {
-        self.replicas.get(&tp).map_or_else(|| "no replica".to_owned(), |running| format!("{:#?}", running.replica))
+        self.replicas.get(&tp).map_or_else(|| "no replica".to_owned(), |running| format!("{:?}", running.replica))
     }
 
     /// A message came.
