@@ -53,8 +53,6 @@ pub(crate) struct Follower {
     matched: bool,
     /// What the leader said last; ours follows as far as our own counted end allows.
     leader_high_watermark: Offset,
-    /// The durable end that the leader was told last.
-    told_flushed: Offset,
     /// The log start that the shell was asked to move to.
     asked_log_start: Offset,
     failures: u32,
@@ -83,7 +81,6 @@ impl Follower {
             flush_policy,
             matched: false,
             leader_high_watermark: Offset(0),
-            told_flushed: Offset(0),
             asked_log_start: Offset(0),
             failures: 0,
         };
@@ -144,7 +141,7 @@ impl Follower {
     pub(crate) fn own_flush_advanced(&mut self, turn: &mut Turn<'_>) {
         self.follow_high_watermark(turn);
         let counts = self.flush_policy == FlushPolicy::Ack;
-        if counts && self.fetch == FetchState::Outstanding && turn.log.flushed() > self.told_flushed {
+        if counts && self.fetch == FetchState::Outstanding {
             self.tell_position(turn, false);
         }
     }
@@ -223,8 +220,7 @@ impl Follower {
         self.tell_position(turn, true);
     }
 
-    fn tell_position(&mut self, turn: &mut Turn<'_>, wants_records: bool) {
-        self.told_flushed = turn.log.flushed();
+    fn tell_position(&self, turn: &mut Turn<'_>, wants_records: bool) {
         let position = FetchPosition {
             leader_epoch: self.leader_epoch,
             fetch_offset: turn.log.end(),

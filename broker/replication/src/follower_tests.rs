@@ -73,6 +73,9 @@ fn an_epoch_that_only_the_leader_knows_is_cut_at_our_next_older_one() {
     assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 2, 2, 1, true))]);
     assert_eq!(bench.answer(diverging(1, 1)), [cut(1, 2)]);
     assert_eq!(truncated(&mut bench, 2), [send_fetch(position(5, 1, 1, 1, true))]);
+    // The leader's end of an epoch that we do not have may lie inside one of our batches.
+    let mut bench = Bench::following(&[(1, 2), (3, 4)], 1);
+    assert_eq!(bench.answer(diverging(2, 1)), [cut(2, 1)]);
 }
 
 #[test]

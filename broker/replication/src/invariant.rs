@@ -6,16 +6,17 @@
 //!  2. The epochs in the log increase, start within the log, and are not newer than the assignment's.
 //!  3. A leader's epoch is the newest one of its log, and starts at or below the log end.
 //!  4. A leader is in its maximal ISR, has progress of every other member, and nobody joins who is in already.
-//!  5. Under `flush.policy=ack` the high watermark of a leader is not above what any heard member of the maximal ISR,
-//!     itself included, has made durable: what consumers see and producers were told survives a power loss everywhere.
-//!  6. A waiting produce lies within the log, its condition is not met, and there are not more than the limit.
-//!  7. A parked fetch stands at the log end: no follower waits while there is something for it.
-//!  8. A remembered producer batch lies within the log.
-//!  9. Nothing that the time has made due was left undone.
+//!  5. A waiting produce lies within the log, its condition is not met, and there are not more than the limit.
+//!  6. A parked fetch stands at the log end: no follower waits while there is something for it.
+//!  7. A remembered producer batch lies within the log.
+//!  8. Nothing that the time has made due was left undone.
 //!
 //! From one step to the next:
-//! 10. The high watermark, the log start, leader epoch, partition epoch and log generation never go back.
-//! 11. The log gets shorter, and the flushed end goes back, only with a new log generation.
+//!  9. The high watermark, the log start, leader epoch, partition epoch and log generation never go back.
+//! 10. The log gets shorter, and the flushed end goes back, only with a new log generation.
+//! 11. Under `flush.policy=ack` a leader moves its high watermark only to where every member of the maximal ISR, itself
+//!     included, is durable: what consumers see and producers were told survives a power loss everywhere. (Later a member
+//!     may be found with less, if it lost its disk; then the high watermark stands still.)
 //! 12. A halted replica stays halted.
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionEpoch};
@@ -51,10 +52,10 @@ pub fn check(replica: &Replica) {
     }
     if !log.is_truncating() {
         let producers_end = log.producers.end_offset();
-        assert!(producers_end <= end, "8: producers up to {producers_end}, log end {end}");
+        assert!(producers_end <= end, "7: producers up to {producers_end}, log end {end}");
     }
     if let Some(deadline) = replica.next_deadline() {
-        assert!(deadline > replica.now, "9: due at {deadline}, now is {}", replica.now);
+        assert!(deadline > replica.now, "8: due at {deadline}, now is {}", replica.now);
     }
     if let Role::Leader(leader) = &replica.role {
         check_leader(replica, leader);
@@ -72,30 +73,36 @@ fn check_leader(replica: &Replica, leader: &Leader) {
     assert!(committed.contains(&me), "4: the leader {me} is not in its ISR {committed:?}");
     assert!(leader.isr.joiner().is_none_or(|joiner| !committed.contains(&joiner)), "4: a member joins again");
     for member in leader.isr.maximal().filter(|member| *member != me) {
-        let progress = leader.progress(member);
-        assert!(progress.is_some(), "4: no progress of member {member}");
-        let counted = progress.and_then(|progress| progress.counted_end(FlushPolicy::Ack));
-        if let Some(counted) = counted.filter(|_| leader.flush_policy == FlushPolicy::Ack) {
-            let high_watermark = log.high_watermark();
-            assert!(high_watermark <= counted, "5: high watermark {high_watermark}, {member} is durable to {counted}");
-        }
-    }
-    if leader.flush_policy == FlushPolicy::Ack {
-        let (high_watermark, flushed) = (log.high_watermark(), log.flushed());
-        assert!(high_watermark <= flushed, "5: high watermark {high_watermark}, the leader is durable to {flushed}");
+        assert!(leader.progress(member).is_some(), "4: no progress of member {member}");
     }
 
     let limit = replica.config.max_pending_produces;
-    assert!(leader.pending.len() <= limit, "6: {} produces wait, the limit is {limit}", leader.pending.len());
+    assert!(leader.pending.len() <= limit, "5: {} produces wait, the limit is {limit}", leader.pending.len());
     for (acks, waiting) in leader.pending.iter() {
         let reached = if acks == Acks::All { log.high_watermark() } else { log.counted_end(leader.flush_policy) };
-        assert!(waiting.end_offset > reached, "6: {waiting:?} waits although {reached} is reached");
-        assert!(waiting.end_offset <= log.end(), "6: {waiting:?} waits past the log end {}", log.end());
+        assert!(waiting.end_offset > reached, "5: {waiting:?} waits although {reached} is reached");
+        assert!(waiting.end_offset <= log.end(), "5: {waiting:?} waits past the log end {}", log.end());
     }
     for follower in &leader.followers {
         if let Some(parked) = follower.parked {
-            assert_eq!(parked.fetch_offset, log.end(), "7: parked fetch of {}", follower.broker_id);
+            assert_eq!(parked.fetch_offset, log.end(), "6: parked fetch of {}", follower.broker_id);
         }
+    }
+}
+
+fn check_advance(replica: &Replica) {
+    let Role::Leader(leader) = &replica.role else { return };
+    if leader.flush_policy != FlushPolicy::Ack {
+        return;
+    }
+    let (high_watermark, flushed) = (replica.log.high_watermark(), replica.log.flushed());
+    assert!(high_watermark <= flushed, "11: high watermark {high_watermark}, the leader is durable to {flushed}");
+    for member in leader.isr.maximal().filter(|member| *member != replica.config.broker_id) {
+        let durable = leader.progress(member).and_then(|progress| progress.counted_end(FlushPolicy::Ack));
+        assert!(
+            durable >= Some(high_watermark),
+            "11: high watermark {high_watermark}, {member} is durable to {durable:?}"
+        );
     }
 }
 
@@ -132,13 +139,16 @@ impl Monitor {
             role: replica.role(),
         };
         if let Some(last) = self.last.replace(now) {
-            assert!(now.start >= last.start, "10: log start went back: {last:?} to {now:?}");
-            assert!(now.high_watermark >= last.high_watermark, "10: high watermark went back: {last:?} to {now:?}");
-            assert!(now.leader_epoch >= last.leader_epoch, "10: leader epoch went back: {last:?} to {now:?}");
-            assert!(now.partition_epoch >= last.partition_epoch, "10: partition epoch went back: {last:?} to {now:?}");
-            assert!(now.generation >= last.generation, "10: generation went back: {last:?} to {now:?}");
+            assert!(now.start >= last.start, "9: log start went back: {last:?} to {now:?}");
+            assert!(now.high_watermark >= last.high_watermark, "9: high watermark went back: {last:?} to {now:?}");
+            assert!(now.leader_epoch >= last.leader_epoch, "9: leader epoch went back: {last:?} to {now:?}");
+            assert!(now.partition_epoch >= last.partition_epoch, "9: partition epoch went back: {last:?} to {now:?}");
+            assert!(now.generation >= last.generation, "9: generation went back: {last:?} to {now:?}");
             if now.generation == last.generation {
-                assert!(now.end >= last.end && now.flushed >= last.flushed, "11: the log shrank: {last:?} to {now:?}");
+                assert!(now.end >= last.end && now.flushed >= last.flushed, "10: the log shrank: {last:?} to {now:?}");
+            }
+            if now.high_watermark > last.high_watermark {
+                check_advance(replica);
             }
             assert!(last.role != RoleView::Halted || now.role == RoleView::Halted, "12: it came back: {now:?}");
         }

@@ -22,7 +22,7 @@
 //! slow.
 
 use holdfast_proto::{
-    error::{ErrorCode, Outcome},
+    error::ErrorCode,
     ids::{BrokerId, Millis, PartitionEpoch},
 };
 
@@ -67,7 +67,7 @@ enum Reaction {
     AwaitMetadata,
     /// Perhaps committed.
     InDoubt,
-    /// Certainly not committed, and the same may succeed later.
+    /// Accepted, and yet the partition epoch is the old one: metadata will tell, or it is tried again.
     TryAgain,
     /// Certainly not committed; not to be repeated as it is.
     Revert,
@@ -182,7 +182,6 @@ impl Isr {
             return;
         }
         let Some(proposal) = self.proposal_mut() else { return };
-        // Accepted without a newer partition epoch: it was what the controller held already, or the epoch is on its way.
         match refusal.map_or(Reaction::TryAgain, reaction_to) {
             Reaction::AwaitMetadata => proposal.stage = Stage::RetryAt(now.plus(slow_ms)),
             Reaction::TryAgain => proposal.stage = Stage::RetryAt(now.plus(fast_ms)),
@@ -213,12 +212,15 @@ fn reaction_to(code: ErrorCode) -> Reaction {
         | ErrorCode::InvalidUpdateVersion
         | ErrorCode::NotLeaderOrFollower
         | ErrorCode::NewLeaderElected => Reaction::AwaitMetadata,
-        ErrorCode::IneligibleReplica => Reaction::Revert,
-        // A controller that lost its place after it had passed the change on may answer like that, too.
-        ErrorCode::NotController => Reaction::InDoubt,
-        _ if code.outcome() == Outcome::Unknown => Reaction::InDoubt,
-        _ if code.is_retriable() => Reaction::TryAgain,
-        _ => Reaction::Revert,
+        ErrorCode::IneligibleReplica
+        | ErrorCode::InvalidRequest
+        | ErrorCode::StaleBrokerEpoch
+        | ErrorCode::BrokerIdNotRegistered
+        | ErrorCode::UnknownTopicOrPartition
+        | ErrorCode::UnknownTopicId => Reaction::Revert,
+        // Only a decision about this very change leaves no doubt. A controller that lost its place after it had passed
+        // the change on says NOT_CONTROLLER; a connection that broke says nothing.
+        _ => Reaction::InDoubt,
     }
 }
 

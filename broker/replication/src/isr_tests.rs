@@ -62,14 +62,23 @@ fn a_stale_proposal_waits_for_metadata() {
 }
 
 #[test]
-fn an_overloaded_controller_leaves_no_doubt_and_one_that_lost_its_place_does() {
-    for (code, joiner_stays) in [(ErrorCode::Overloaded, false), (ErrorCode::NotController, true)] {
+fn only_a_decision_about_the_change_leaves_no_doubt() {
+    for code in [ErrorCode::NotController, ErrorCode::BrokerNotAvailable, ErrorCode::NoQuorum, ErrorCode::Overloaded] {
         let mut isr = expanding();
         answer(&mut isr, code);
         assert_eq!(stage(&mut isr), Some(Stage::RetryAt(Millis(15))));
         answer(&mut isr, ErrorCode::IneligibleReplica);
-        assert_eq!(maximal(&isr).contains(&3), joiner_stays, "{code}");
+        assert_eq!(maximal(&isr), [1, 2, 3], "{code}");
     }
+}
+
+#[test]
+fn accepted_without_a_new_epoch_is_tried_again() {
+    let mut isr = expanding();
+    isr.answered(EPOCH, None, Millis(10), 5, 100);
+    assert_eq!(stage(&mut isr), Some(Stage::RetryAt(Millis(15))));
+    answer(&mut isr, ErrorCode::IneligibleReplica);
+    assert_eq!(maximal(&isr), [1, 2]);
 }
 
 #[test]

@@ -180,6 +180,19 @@ fn a_fetch_is_checked_for_divergence_before_it_counts() {
     assert_eq!(bench.fetch(2, position(5, 2, 2, 1, true)), [high_watermark(2), reply_records(2, 2, 2)]);
     assert_eq!(view(&bench), Some(Offset(2)));
     assert_eq!(bench.fetch(2, position(5, 4, 4, 3, false)), [high_watermark(4)]);
+    // A position that is not on our log takes back what was known, whoever sends it.
+    bench.fetch(2, position(5, 4, 4, 2, true));
+    assert_eq!(view(&bench), None);
+}
+
+#[test]
+fn a_replica_whose_records_are_behind_the_epochs_start_does_not_join() {
+    // The leader's own high watermark is a lower bound; a replica that has only that may lack acknowledged records.
+    let mut bench = Bench::with_log(&[(4, 4)], 0);
+    bench.step(Event::AssignmentChanged(assignment(1, 5, 10, &[1, 2, 3])));
+    bench.step(Event::AssignmentChanged(assignment(1, 5, 11, &[1, 2])));
+    let effects = bench.fetch(3, position(5, 3, 3, 4, true));
+    assert_eq!(effects, [reply_records(3, 3, 0)], "it was in sync a moment ago, and still does not join");
 }
 
 #[test]

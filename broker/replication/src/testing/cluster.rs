@@ -61,6 +61,8 @@ pub struct Cluster {
     pub oracle: Oracle,
     /// Prints every step, to see why a scenario fails.
     pub trace: bool,
+    /// How often each kind of effect was executed, to see what a run was made of.
+    pub counts: BTreeMap<&'static str, u64>,
     /// Answers that producers got, by token.
     pub results: BTreeMap<u64, ProduceResult>,
     pub(super) sent: BTreeMap<u64, Sent>,
@@ -80,6 +82,7 @@ impl Cluster {
             network: Network::default(),
             oracle: Oracle::default(),
             trace: false,
+            counts: BTreeMap::new(),
             results: BTreeMap::new(),
             sent: BTreeMap::new(),
             next_token: 1,
@@ -294,6 +297,7 @@ impl Cluster {
     }
 
     fn execute(&mut self, id: u32, effect: Effect) {
+        *self.counts.entry(kind(&effect)).or_default() += 1;
         let broker_epoch = self.controller.broker_epoch(BrokerId(id));
         let sent = &self.sent;
         let node = self.nodes.get_mut(&id).expect("known node");
@@ -381,6 +385,30 @@ impl ToyNode {
         self.in_hand = Vec::new();
         self.shown_to = Offset(0);
         self.halted = None;
+    }
+}
+
+/// Names what a run should have met.
+const fn kind(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::AppendProduced { .. } => "append",
+        Effect::AppendFetched { .. } => "copy",
+        Effect::Truncate { .. } => "truncate",
+        Effect::StartOver { .. } => "start over",
+        Effect::AdvanceLogStart { .. } => "advance log start",
+        Effect::BeginEpoch { .. } => "lead",
+        Effect::SendFetch { .. } => "fetch",
+        Effect::ReplyFetch { reply: FetchReply::Diverging { .. }, .. } => "diverging",
+        Effect::ReplyFetch { .. } => "reply",
+        Effect::CompleteProduce { result: Ok(_), .. } => "acknowledge",
+        Effect::CompleteProduce { result: Err(ErrorCode::OutcomeUnknown | ErrorCode::RequestTimedOut), .. } => {
+            "in doubt"
+        }
+        Effect::CompleteProduce { .. } => "refuse",
+        Effect::ProposeIsr { .. } => "propose",
+        Effect::HighWatermarkAdvanced { .. } => "high watermark",
+        Effect::RoleChanged => "role",
+        Effect::Halt { .. } => "halt",
     }
 }
 

@@ -52,7 +52,9 @@ impl Cluster {
         assert!(node.replica.is_none(), "node {id} runs");
         if is_blank {
             node.log = ToyLog::default();
+            self.oracle.lose_disk();
         }
+        let node = self.node_mut(id);
         node.boot(id, &config);
         self.controller.register(BrokerId(id), is_blank);
         self.publish();

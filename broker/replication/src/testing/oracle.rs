@@ -28,9 +28,21 @@ pub struct Oracle {
     places: BTreeMap<u64, Offset>,
     acknowledged: u64,
     acker: BTreeMap<LeaderEpoch, u32>,
+    lost_disks: usize,
+    written_counts: bool,
 }
 
 impl Oracle {
+    /// The flush policy is `interval`: what is written counts, and no power may fail.
+    pub const fn count_written(&mut self) {
+        self.written_counts = true;
+    }
+
+    /// A disk was lost: what it had confirmed may be acknowledged after it is gone.
+    pub const fn lose_disk(&mut self) {
+        self.lost_disks += 1;
+    }
+
     /// Number of acknowledged batches.
     pub const fn acknowledged(&self) -> u64 {
         self.acknowledged
@@ -53,10 +65,17 @@ impl Oracle {
     ) {
         let base_offset = batch.placed.base_offset;
         assert_eq!(batch.value, value, "node {node} acknowledged another batch at {base_offset}");
-        let holds = |log: &&&ToyLog| log.start() > base_offset || log.durable_at(base_offset) == Some(batch);
+        let found = |log: &&&ToyLog| {
+            if self.written_counts {
+                log.written_at(base_offset).copied()
+            } else {
+                log.durable_at(base_offset).copied()
+            }
+        };
+        let holds = |log: &&&ToyLog| log.start() > base_offset || found(log) == Some(*batch);
         let copies = logs.iter().filter(holds).count();
         assert!(
-            copies >= min_insync_replicas as usize,
+            copies + self.lost_disks >= min_insync_replicas as usize,
             "node {node} acknowledged {value} at {base_offset} with {copies} durable copies"
         );
         let acker = *self.acker.entry(epoch).or_insert(node);
