@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast_broker::broker::Broker;
-use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
+use holdfast_proto::v1;
 use tokio::time::Instant;
 
 use rig::{Client, Rig, produce_until, until};
@@ -25,7 +25,7 @@ const PARTITIONS: u32 = 6;
 const IN_FLIGHT: usize = 5;
 
 fn main() {
-    let seconds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5);
+    let seconds = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(5);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(run(Duration::from_secs(seconds)));
 }
@@ -40,21 +40,25 @@ async fn run(length: Duration) {
     })
     .await;
     for partition in 0..PARTITIONS {
-        produce_until(&at_leader(&rig, &brokers, topic_id, partition).await, "t", partition, &["first"]).await;
+        produce_until(&at_leader(&brokers, partition).await, "t", partition, &["first"]).await;
     }
     for (name, record_bytes) in [("1 KiB", 1024), ("100 B", 100)] {
-        throughput(&rig, &brokers, topic_id, name, record_bytes, length).await;
+        throughput(&brokers, name, record_bytes, length).await;
     }
-    latency(&rig, &brokers, topic_id, length).await;
+    latency(&brokers, length).await;
+    read_back(&brokers).await;
+    println!("cluster {}", rig.controller.cluster_id);
     for broker in brokers {
         broker.kill().await;
     }
 }
 
-async fn at_leader(rig: &Rig, brokers: &[Broker], topic_id: TopicId, partition: u32) -> Client {
-    let id = TopicPartition { topic_id, partition: PartitionIndex(partition) };
-    let leader: BrokerId = rig.controller.image().partition(id).unwrap().leader.unwrap();
-    Client::connect(brokers.iter().find(|broker| broker.context().broker_id == leader).unwrap()).await
+async fn at_leader(brokers: &[Broker], partition: u32) -> Client {
+    let any = Client::connect(&brokers[0]).await;
+    let request = v1::GetMetadataRequest { topics: vec!["t".to_owned()], ..Default::default() };
+    let topic = any.admin().get_metadata(request).await.unwrap().into_inner().topics.remove(0);
+    let leader = topic.partitions[partition as usize].leader.unwrap();
+    Client::connect(brokers.iter().find(|broker| broker.context().broker_id.0 == leader).unwrap()).await
 }
 
 fn batch(record_bytes: usize, records: usize) -> Bytes {
@@ -62,20 +66,13 @@ fn batch(record_bytes: usize, records: usize) -> Bytes {
     rig::batch(&vec![value.as_str(); records])
 }
 
-async fn throughput(
-    rig: &Rig,
-    brokers: &[Broker],
-    topic_id: TopicId,
-    name: &str,
-    record_bytes: usize,
-    length: Duration,
-) {
+async fn throughput(brokers: &[Broker], name: &str, record_bytes: usize, length: Duration) {
     let records = 65_000 / record_bytes;
     let bytes = batch(record_bytes, records);
     let started = Instant::now();
     let mut producers = Vec::new();
     for partition in 0..PARTITIONS {
-        let client = at_leader(rig, brokers, topic_id, partition).await;
+        let client = at_leader(brokers, partition).await;
         let bytes = bytes.clone();
         producers.push(tokio::spawn(async move {
             let mut stream = client.stream().await;
@@ -108,11 +105,11 @@ async fn throughput(
     );
 }
 
-async fn latency(rig: &Rig, brokers: &[Broker], topic_id: TopicId, length: Duration) {
+async fn latency(brokers: &[Broker], length: Duration) {
     let bytes = batch(1024, 1);
     let mut clients = Vec::new();
     for partition in 0..PARTITIONS {
-        clients.push(at_leader(rig, brokers, topic_id, partition).await.stream().await);
+        clients.push(at_leader(brokers, partition).await.stream().await);
     }
     let mut producers = Vec::new();
     for (partition, mut stream) in clients.into_iter().enumerate() {
@@ -146,4 +143,32 @@ async fn latency(rig: &Rig, brokers: &[Broker], topic_id: TopicId, length: Durat
         at(0.999),
         at(1.0)
     );
+}
+
+/// Everything of every partition, as a consumer that starts at the beginning reads it.
+async fn read_back(brokers: &[Broker]) {
+    let started = Instant::now();
+    let mut bytes = 0;
+    for partition in 0..PARTITIONS {
+        let client = at_leader(brokers, partition).await;
+        assert_eq!(client.read("t", partition, 0).await.unwrap()[0], "first");
+        let (requests, outgoing) = tokio::sync::mpsc::channel(1);
+        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+        let mut answers = client.consumer().fetch(outgoing).await.unwrap().into_inner();
+        let mut fetch_offset = 0;
+        loop {
+            let target =
+                v1::FetchPartition { topic: "t".to_owned(), partition, fetch_offset, ..v1::FetchPartition::default() };
+            let request = v1::FetchRequest { partitions: vec![target], ..v1::FetchRequest::default() };
+            requests.send(request).await.unwrap();
+            let answer = answers.message().await.unwrap().unwrap();
+            let Some(found) = answer.partitions.into_iter().next() else { break };
+            assert_eq!(found.error, None);
+            bytes += found.batches.len();
+            for batch in holdfast_proto::batch::split(found.batches) {
+                fetch_offset = holdfast_proto::batch::BatchHeader::parse(&batch.unwrap()).unwrap().next_offset().0;
+            }
+        }
+    }
+    println!("read back: {:.1} MB/s, {} MB", bytes as f64 / started.elapsed().as_secs_f64() / 1e6, bytes / 1_000_000);
 }

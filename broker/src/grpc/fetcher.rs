@@ -49,9 +49,18 @@ async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
         if started.elapsed() > Duration::from_secs(1) {
             pause = FIRST_PAUSE;
         }
-        tokio::time::sleep(jittered(pause)).await;
+        rest(&context, queue.source(), jittered(pause)).await;
         pause = (pause * 2).min(Duration::from_millis(context.config.reconnect_max_ms));
     }
+}
+
+/// Waits, but not when the source has registered anew: then it is back, perhaps elsewhere.
+async fn rest(context: &Context, broker: BrokerId, pause: Duration) {
+    let before = source(context, broker).ok();
+    let mut metadata = context.metadata.watch();
+    let returned = async { while metadata.changed().await.is_ok() && source(context, broker).ok() == before {} };
+    // Either is a reason to go on.
+    let _ = tokio::time::timeout(pause, returned).await;
 }
 
 /// One stream until it breaks; tells why.

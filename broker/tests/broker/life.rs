@@ -50,10 +50,10 @@ async fn health_and_reflection_are_served() {
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
-    let client = crate::rig::Client::connect(&broker).await;
+    let client = Client::connect(&broker).await;
     let mut health = HealthClient::new(client.channel());
     for service in ["", "started", "live", "ready"] {
-        crate::rig::until("it is serving", async || {
+        until("it is serving", async || {
             let request = HealthCheckRequest { service: service.to_owned() };
             let status = health.check(request).await.ok()?.into_inner().status;
             (status == i32::from(ServingStatus::Serving)).then_some(())
