@@ -68,6 +68,16 @@ pub fn decide(own: &Own, answers: &BTreeMap<String, Answer>, wanted: Option<Clus
         return Decision::Wait(format!("no cluster is formed yet; waiting for {initiator} to form it"));
     }
 
+    // It learned of a formed cluster, or promised another: it initiates nothing, least of all under that cluster's id.
+    if let Some(bound) = own.state.cluster_id
+        && own.state.promised_to != own.state.node_id
+    {
+        return Decision::Wait(format!(
+            "this folder is bound to cluster {bound}, which another controller formed and nobody here is part of: \
+             start its controllers, or empty the data folders of all controllers if that cluster is lost"
+        ));
+    }
+
     let silent: Vec<String> = answers
         .iter()
         .filter_map(|(address, answer)| answer.as_ref().err().map(|e| format!("{address} ({e})")))

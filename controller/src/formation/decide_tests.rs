@@ -138,6 +138,8 @@ fn two_clusters_never_share_a_folder() {
                         next_cluster += 1;
                         cluster(next_cluster)
                     });
+                    let bound = me.state.cluster_id.is_some();
+                    assert!(!bound || me.state.promised_to == me.state.node_id, "seed {seed}: took over a promise");
                     let mine = PeerState { cluster_id: Some(wanted), promised_to: me.state.node_id, ..me.state };
                     nodes.get_mut(address).expect("a node").state = mine;
                     let promises = ask(&mut nodes, Some(wanted), &mut random);

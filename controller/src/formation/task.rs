@@ -93,10 +93,10 @@ impl Formation {
         let proposed = own.cluster_id.or(self.config.cluster_id.map(ClusterId)).unwrap_or(ClusterId(Uuid::new_v4()));
         // The own promise first: from here on this folder initiates no other cluster.
         let bound = self.bind(proposed, own.node_id).await?;
-        let (Some(cluster_id), promised_to) = (bound.cluster_id, bound.promised_to) else { return Ok(None) };
-        if promised_to != own.node_id {
-            return Ok(Some(format!("this folder has promised to join cluster {cluster_id} of another initiator")));
-        }
+        let Some(cluster_id) = bound.cluster_id.filter(|_| bound.promised_to == own.node_id) else {
+            // Somebody else's promise was given in between; the next round sees it.
+            return Ok(None);
+        };
         let answers = self.ask(Some(cluster_id)).await;
         match decide(&self.own(), &answers, Some(cluster_id)) {
             Decision::Initialize(members) => self.initialize(cluster_id, members).await.map(|()| None),
