@@ -9,7 +9,7 @@
 //!  5. A waiting produce lies within the log, its condition is not met, and there are not more than the limit.
 //!  6. A parked fetch stands at the log end: no follower waits while there is something for it.
 //!  7. A remembered producer batch lies within the log.
-//!  8. Nothing that the time has made due was left undone.
+//!  8. Nothing that the time has made due was left undone, and a leader's high watermark stands as high as it may.
 //!
 //! From one step to the next:
 //!  9. The high watermark, the log start, leader epoch, partition epoch and log generation never go back.
@@ -74,6 +74,11 @@ fn check_leader(replica: &Replica, leader: &Leader) {
     assert!(leader.isr.joiner().is_none_or(|joiner| !committed.contains(&joiner)), "4: a member joins again");
     for member in leader.isr.maximal().filter(|member| *member != me) {
         assert!(leader.progress(member).is_some(), "4: no progress of member {member}");
+    }
+
+    if let Some(candidate) = leader.high_watermark_candidate(me, log.counted_end(leader.flush_policy)) {
+        let high_watermark = log.high_watermark();
+        assert!(candidate <= high_watermark, "8: the high watermark {high_watermark} may be {candidate}");
     }
 
     let limit = replica.config.max_pending_produces;

@@ -138,9 +138,7 @@ impl Leader {
             let produced = self.produced(turn, &waiting);
             turn.complete_produce(waiting.token, produced);
         }
-        let leader = turn.config.broker_id;
-        let ends = Ends { leader, leader_counted, followers: &self.followers, policy: self.flush_policy };
-        let candidate = high_watermark::candidate(&self.isr, self.min_insync_replicas, &ends);
+        let candidate = self.high_watermark_candidate(turn.config.broker_id, leader_counted);
         if !candidate.is_some_and(|to| turn.log.advance_high_watermark(to)) {
             return;
         }
@@ -154,6 +152,12 @@ impl Leader {
         for follower in self.followers.iter_mut().filter(|follower| follower.parked.is_some()) {
             follower.notify_at.get_or_insert(notify_at);
         }
+    }
+
+    /// Where the high watermark may stand; `None` while nothing can be said.
+    pub(crate) fn high_watermark_candidate(&self, leader: BrokerId, leader_counted: Offset) -> Option<Offset> {
+        let ends = Ends { leader, leader_counted, followers: &self.followers, policy: self.flush_policy };
+        high_watermark::candidate(&self.isr, self.min_insync_replicas, &ends)
     }
 
     fn produced(&self, turn: &Turn<'_>, waiting: &Waiting) -> Produced {

@@ -6,7 +6,10 @@
 //! member that has. A join goes before a leave, so that the ISR does not fall below the minimum when one replaces the
 //! other.
 
-use holdfast_proto::ids::{BrokerId, Millis, Offset};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerId, Millis, Offset, PartitionEpoch},
+};
 
 use crate::{
     effect::Effect,
@@ -48,8 +51,21 @@ impl Leader {
         }
     }
 
+    /// The controller answered, or did not in time.
+    pub(crate) fn proposal_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partition_epoch: PartitionEpoch,
+        refusal: Option<ErrorCode>,
+    ) {
+        let (fast_ms, slow_ms) = (turn.config.isr_backoff_ms, turn.config.replica_lag_time_max_ms);
+        self.isr.answered(partition_epoch, refusal, turn.now, fast_ms, slow_ms);
+        // A joiner that was given up holds the high watermark no longer.
+        self.settle(turn);
+    }
+
     /// Looks whether the pending proposal has to be sent again. One that has lost its reason is given up if that is safe.
-    fn look_at_pending(&mut self, turn: &Turn<'_>) -> Pending {
+    fn look_at_pending(&mut self, turn: &mut Turn<'_>) -> Pending {
         let Some(proposal) = self.isr.proposal_mut() else { return Pending::Nothing };
         match proposal.stage {
             Stage::InFlight { deadline } if turn.now >= deadline => proposal.in_doubt = true,
@@ -71,6 +87,7 @@ impl Leader {
             IsrState::PendingExpand { .. } | IsrState::PendingShrink { .. } => {
                 // A shrink in doubt may still be committed: the ISR is then smaller than we think, which is safe.
                 self.isr.revert(None);
+                self.settle(turn);
                 Pending::Nothing
             }
         }

@@ -122,8 +122,7 @@ impl Replica {
                 if let Role::Leader(leader) = &mut self.role
                     && leader.leader_epoch == leader_epoch
                 {
-                    let (fast_ms, slow_ms) = (self.config.isr_backoff_ms, self.config.replica_lag_time_max_ms);
-                    leader.isr.answered(partition_epoch, refusal, self.now, fast_ms, slow_ms);
+                    leader.proposal_answered(&mut turn!(self, effects), partition_epoch, refusal);
                 }
             }
             Event::SessionLost => {
