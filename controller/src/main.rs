@@ -7,7 +7,10 @@ use holdfast_controller::{
     config::{self, Config},
     exit, run, telemetry,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// The controller of Holdfast: holds the cluster's metadata, together with the other controllers.
 ///
@@ -50,6 +53,14 @@ fn main() -> ExitCode {
     }
     telemetry::start(&config);
     end_on_panic();
+    // Before the start: a signal that comes early must find somebody.
+    let mut signals = match catch_signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be caught");
+            return ExitCode::FAILURE;
+        }
+    };
     let controller = match run(config) {
         Ok(controller) => controller,
         Err(fatal) => {
@@ -58,24 +69,10 @@ fn main() -> ExitCode {
         }
     };
     let failed = controller.block_on(async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return Some(exit::Fatal::Failure("signals cannot be caught".to_owned()));
-        };
-        let failed = tokio::select! {
-            fatal = controller.failed() => return Some(fatal),
-            _ = terminate.recv() => None,
-            _ = interrupt.recv() => None,
-        };
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::warn!("a second signal: ending at once");
-            std::process::exit(1);
-        });
-        failed
+        tokio::select! {
+            fatal = controller.failed() => Some(fatal),
+            _ = signals.wait_for(|stop| *stop) => None,
+        }
     });
     match failed {
         Some(fatal) => {
@@ -88,6 +85,30 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// True once SIGTERM or SIGINT came; a second one ends the process at once.
+fn catch_signals() -> std::io::Result<watch::Receiver<bool>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let guard = runtime.enter();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    drop(guard);
+    let (stop, stopped) = watch::channel(false);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if stop.send_replace(true) {
+                    tracing::warn!("a second signal: ending at once");
+                    std::process::exit(1);
+                }
+            }
+        });
+    })?;
+    Ok(stopped)
 }
 
 /// A panic of any thread ends the process, also where the profile would unwind: a dead part in a live controller is the
