@@ -27,6 +27,7 @@ pub(super) struct Follower {
 impl PartitionActor {
     /// Does everything, and leaves the list empty.
     pub(super) fn execute(&mut self, now: Millis, effects: &mut Vec<Effect>, mut in_hand: InHand) {
+        let mut published = false;
         for effect in effects.drain(..) {
             match effect {
                 Effect::AppendProduced { base_offset, leader_epoch, generation, .. } => {
@@ -63,6 +64,10 @@ impl PartitionActor {
                 Effect::SendFetch { to, position } => self.context.fetches.send(to, self.partition.id, position),
                 Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, &reply),
                 Effect::CompleteProduce { token, result } => {
+                    if !published {
+                        self.publish();
+                        published = true;
+                    }
                     if let Some(reply) = self.waiting.remove(&token) {
                         reply.send(result);
                     }

@@ -3,8 +3,9 @@
 //! Place: services, followers' streams, the fetchers and the session send it messages; the log writer reports to its
 //! completion slot. Each becomes one or more events of the core, given with the time; what the core wants done is done
 //! in `effects`, in order. Invariants: (1) before any event, what the log writer reported is given to the core, and an
-//! ended lease as `SessionLost`; (2) after each step the view that consumers read is published, before anything else can
-//! happen; (3) a produce whose bytes find no room at the log writer is refused before the core sees it.
+//! ended lease as `SessionLost`; (2) the view that consumers read is published after the step's appends and before any
+//! producer hears of it, so that what was acknowledged can be read at once; (3) a produce whose bytes find no room at
+//! the log writer is refused before the core sees it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -147,6 +148,11 @@ impl PartitionActor {
         self.core.step(now, event, &mut effects);
         self.execute(now, &mut effects, in_hand);
         self.effects = effects;
+        self.publish();
+    }
+
+    /// Shows consumers where the replica stands.
+    pub(super) fn publish(&self) {
         self.partition.publish(View {
             leader: self.core.leader(),
             leader_epoch: self.core.leader_epoch(),
