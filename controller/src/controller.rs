@@ -87,7 +87,10 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let (fatal_sender, fatal) = watch::channel(None);
     let (stop, stopped) = watch::channel(false);
     let parts = Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view };
-    let server = runtime.block_on(async { parts.spawn(listener, sessions, role_sender, fatal_sender, stopped) });
+    let server = {
+        let _context = runtime.enter();
+        parts.spawn(listener, sessions, role_sender, fatal_sender, stopped)
+    };
     Ok(Controller {
         runtime: Some(runtime),
         node,

@@ -11,6 +11,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -177,7 +178,8 @@ fn write(dir: &Path, identity: &Identity) -> Result<(), Error> {
         identity.node_id, identity.directory_id, identity.boot_counter
     );
     if let Some(cluster_id) = identity.cluster_id {
-        text.push_str(&format!("cluster.id={cluster_id}\npromised.to={}\n", identity.promised_to));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "cluster.id={cluster_id}\npromised.to={}", identity.promised_to);
     }
     let temporary = dir.join("meta.properties.new");
     let written = File::create(&temporary).and_then(|mut file| {
@@ -276,7 +278,7 @@ mod tests {
             "node.id=5",
             &good.replace("=5", "=0"),
             &good.replace("boot", "b"),
-            &good.replace("-", "+"),
+            &good.replace('-', "+"),
             &format!("{good}x\n"),
             &format!("{good}cluster.id=1\n"),
         ] {

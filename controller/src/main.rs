@@ -74,16 +74,13 @@ fn main() -> ExitCode {
             _ = signals.wait_for(|stop| *stop) => None,
         }
     });
-    match failed {
-        Some(fatal) => {
-            tracing::error!(code = fatal.number(), reason = %fatal, "the controller cannot go on");
-            fatal.code()
-        }
-        None => {
-            tracing::info!("stopping: handing over; a second signal ends at once");
-            controller.stop();
-            ExitCode::SUCCESS
-        }
+    if let Some(fatal) = failed {
+        tracing::error!(code = fatal.number(), reason = %fatal, "the controller cannot go on");
+        fatal.code()
+    } else {
+        tracing::info!("stopping: handing over; a second signal ends at once");
+        controller.stop();
+        ExitCode::SUCCESS
     }
 }
 

@@ -117,14 +117,14 @@ struct Session {
 pub struct Sessions {
     timeouts: Timeouts,
     active: bool,
-    sessions: BTreeMap<BrokerId, Session>,
+    brokers: BTreeMap<BrokerId, Session>,
     in_flight: BTreeSet<BrokerId>,
 }
 
 impl Sessions {
     /// Those of a controller that is not active.
     pub fn new(timeouts: Timeouts) -> Self {
-        Self { timeouts, active: false, sessions: BTreeMap::new(), in_flight: BTreeSet::new() }
+        Self { timeouts, active: false, brokers: BTreeMap::new(), in_flight: BTreeSet::new() }
     }
 
     /// True while this controller is active.
@@ -134,13 +134,13 @@ impl Sessions {
 
     /// Number of open sessions.
     pub fn connected(&self) -> usize {
-        self.sessions.values().filter(|session| session.connection.is_some()).count()
+        self.brokers.values().filter(|session| session.connection.is_some()).count()
     }
 
     /// True if a registration under this id by another start may displace a broker that lives: it has a connection that
     /// speaks, or it is another folder's and may only not have found this controller yet.
     pub fn is_alive(&self, now: Millis, broker_id: BrokerId, directory_id: DirectoryId) -> bool {
-        self.sessions.get(&broker_id).is_some_and(|session| {
+        self.brokers.get(&broker_id).is_some_and(|session| {
             let may_live = session.connection.is_some()
                 || (!session.fenced && session.disconnected.is_none() && session.directory_id != directory_id);
             may_live && now < session.heard.plus(self.timeouts.session_ms)
@@ -153,15 +153,15 @@ impl Sessions {
             Event::Activated { brokers, index } => self.activate(now, brokers, index),
             Event::Deposed => {
                 self.active = false;
-                self.sessions.clear();
+                self.brokers.clear();
                 self.in_flight.clear();
             }
             Event::Registered { broker, index } => self.registered(now, &broker, index),
             Event::Unregistered(broker_id) => {
-                self.sessions.remove(&broker_id);
+                self.brokers.remove(&broker_id);
             }
             Event::Connected { broker_id, connection } => {
-                if let Some(session) = self.sessions.get_mut(&broker_id) {
+                if let Some(session) = self.brokers.get_mut(&broker_id) {
                     session.connection = Some(connection);
                     session.disconnected = None;
                     session.heard = now;
@@ -195,7 +195,7 @@ impl Sessions {
 
     fn activate(&mut self, now: Millis, brokers: Vec<BrokerRegistration>, index: MetadataIndex) {
         self.active = true;
-        self.sessions.clear();
+        self.brokers.clear();
         self.in_flight.clear();
         for broker in brokers {
             self.registered(now, &broker, index);
@@ -206,7 +206,7 @@ impl Sessions {
         if !self.active {
             return;
         }
-        let known = self.sessions.get_mut(&broker.broker_id).filter(|session| session.epoch == broker.broker_epoch);
+        let known = self.brokers.get_mut(&broker.broker_id).filter(|session| session.epoch == broker.broker_epoch);
         if let Some(session) = known {
             if broker.fenced && !session.fenced {
                 session.must_apply = index;
@@ -215,7 +215,7 @@ impl Sessions {
             session.leaving = broker.shutting_down;
             return;
         }
-        self.sessions.insert(
+        self.brokers.insert(
             broker.broker_id,
             Session {
                 epoch: broker.broker_epoch,
@@ -233,11 +233,11 @@ impl Sessions {
     }
 
     fn of_connection(&mut self, broker_id: BrokerId, connection: ConnectionId) -> Option<&mut Session> {
-        self.sessions.get_mut(&broker_id).filter(|session| session.connection == Some(connection))
+        self.brokers.get_mut(&broker_id).filter(|session| session.connection == Some(connection))
     }
 
     fn decide(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        for (broker_id, session) in &self.sessions {
+        for (broker_id, session) in &self.brokers {
             if self.in_flight.contains(broker_id) {
                 continue;
             }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Deadline of one question to one peer.
-const ASK_TIMEOUT: Duration = Duration::from_millis(1_000);
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same reason to wait is logged again after so many rounds.
 const REPEAT_LOG_ROUNDS: u32 = 40;
 
@@ -55,7 +55,7 @@ impl Formation {
         while !is_formed(&self.raft).await? {
             if let Some(why) = self.round().await? {
                 let rounds = said.as_ref().filter(|(last, _)| *last == why).map_or(0, |(_, rounds)| rounds + 1);
-                if rounds % REPEAT_LOG_ROUNDS == 0 {
+                if rounds.is_multiple_of(REPEAT_LOG_ROUNDS) {
                     tracing::info!(node_id = self.data.node_id(), "not formed: {why}");
                 }
                 said = Some((why, rounds));

@@ -26,7 +26,7 @@ pub(super) fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetada
         }
     }
     GetMetadataResponse {
-        cluster_id: image.cluster_id().map(|id| id.to_bytes()).unwrap_or_default(),
+        cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
         index: image.index().0,
         brokers: image.brokers().values().map(broker).collect(),
         topics,
@@ -44,7 +44,7 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         voter: member.voter,
     });
     DescribeClusterResponse {
-        cluster_id: image.cluster_id().map(|id| id.to_bytes()).unwrap_or_default(),
+        cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
         index: image.index().0,
         controllers: controllers.collect(),
         active_controller: role.leader.map(|leader| leader.id.0),

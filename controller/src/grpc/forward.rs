@@ -22,7 +22,7 @@ use crate::{
 /// Marks a call that another controller sent on.
 const FORWARDED: &str = "holdfast-forwarded";
 /// How long a write waits for somebody to become active.
-const WAIT_FOR_LEADER: Duration = Duration::from_millis(3_000);
+const WAIT_FOR_LEADER: Duration = Duration::from_secs(3);
 /// Deadline of a forwarded call beyond the proposal's own.
 const HOP: Duration = Duration::from_millis(500);
 

@@ -28,7 +28,7 @@ const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
 /// Bytes of a request of brokers and operators: the largest holds 10,000 ISR changes.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
 /// A ping after this long on an idle connection, and its deadline.
-const KEEP_ALIVE: Duration = Duration::from_millis(1_000);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// What the port serves.
 pub(crate) struct Edge {

@@ -58,7 +58,7 @@ pub(super) async fn open(
     tracing::info!(%broker_id, %broker_epoch, connection = connection.0, "a broker's session begins");
     let (messages, outgoing) = mpsc::channel(QUEUE);
     let (_, changes) = node.view().subscribe();
-    let guard = Connection { sessions, broker_id, connection };
+    let guard = Connection { sessions, broker_id, id: connection };
     let session = Session { node, guard, broker_epoch, messages, changes, sent: None };
     tokio::spawn(session.run(first, heartbeats));
     Ok(ReceiverStream::new(outgoing))
@@ -86,13 +86,13 @@ fn check_epoch(node: &Node, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> R
 struct Connection {
     sessions: SessionsHandle,
     broker_id: BrokerId,
-    connection: ConnectionId,
+    id: ConnectionId,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        tracing::info!(broker_id = %self.broker_id, connection = self.connection.0, "a broker's session ends");
-        self.sessions.disconnect(self.broker_id, self.connection);
+        tracing::info!(broker_id = %self.broker_id, connection = self.id.0, "a broker's session ends");
+        self.sessions.disconnect(self.broker_id, self.id);
     }
 }
 
@@ -144,16 +144,15 @@ impl Session {
         // A controller that heard no majority must not extend a lease: another may be active.
         self.node.check_active()?;
         check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
-        let Connection { sessions, broker_id, connection } = &self.guard;
-        sessions.heartbeat(*broker_id, *connection, MetadataIndex(heartbeat.applied_index), heartbeat.ready).await?;
-        let snapshot = match self.sent {
-            Some(_) => None,
-            None => {
-                let (image, changes) = self.node.view().subscribe();
-                self.changes = changes;
-                self.sent = Some(image.index());
-                Some(snapshot(&image))
-            }
+        let Connection { sessions, broker_id, id } = &self.guard;
+        sessions.heartbeat(*broker_id, *id, MetadataIndex(heartbeat.applied_index), heartbeat.ready).await?;
+        let snapshot = if self.sent.is_some() {
+            None
+        } else {
+            let (image, changes) = self.node.view().subscribe();
+            self.changes = changes;
+            self.sent = Some(image.index());
+            Some(snapshot(&image))
         };
         self.send(BrokerSessionResponse { snapshot, deltas: Vec::new(), lease_ms: 0 }).await
     }

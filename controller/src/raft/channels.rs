@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint};
 
 /// Time for a connection to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A ping after this long, and its deadline.
-const KEEP_ALIVE: Duration = Duration::from_millis(2_000);
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// What a connection is for: a snapshot must not delay heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -114,13 +114,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
         let (purged, cached) = {
             let shared = self.shared.lock();
-            (shared.purged.clone(), shared.cache.last().map(RaftEntry::log_id))
+            (shared.purged, shared.cache.last().map(RaftEntry::log_id))
         };
         let last = match cached {
             Some(last) => Some(last),
             None => match self.blocking(|store| Ok(store.last_log()?)).await? {
                 Some((_, bytes)) => Some(decode::<Entry>("log entry", &bytes)?.log_id()),
-                None => purged.clone(),
+                None => purged,
             },
         };
         Ok(LogState { last_purged_log_id: purged, last_log_id: last })

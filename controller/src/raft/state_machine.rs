@@ -86,7 +86,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.last_applied.clone(), self.membership.clone()))
+        Ok((self.last_applied, self.membership.clone()))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
@@ -98,7 +98,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 EntryPayload::Blank => None,
                 EntryPayload::Normal(command) => Some(command),
                 EntryPayload::Membership(membership) => {
-                    self.membership = StoredMembership::new(Some(entry.log_id.clone()), membership);
+                    self.membership = StoredMembership::new(Some(entry.log_id), membership);
                     None
                 }
             };
@@ -113,7 +113,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
         SnapshotBuilder {
             image: self.view.image(),
-            meta: SnapshotMeta { last_log_id: self.last_applied.clone(), last_membership: self.membership.clone() },
+            meta: SnapshotMeta { last_log_id: self.last_applied, last_membership: self.membership.clone() },
             store: self.store.clone(),
             stored: Arc::clone(&self.stored),
         }
@@ -125,7 +125,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         // Durable first: what the image then serves must not vanish with a crash.
         put(&self.store, &self.stored, meta, snapshot).await?;
         self.view.replace(applied(meta.last_log_id.as_ref()), image);
-        self.last_applied = meta.last_log_id.clone();
+        self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         Ok(())
     }

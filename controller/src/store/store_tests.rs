@@ -75,7 +75,7 @@ async fn a_damaged_write_ahead_log_is_refused() {
         .expect("list")
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .max_by_key(|path| path.metadata().map(|meta| meta.len()).unwrap_or(0))
+        .max_by_key(|path| path.metadata().map_or(0, |meta| meta.len()))
         .expect("a write-ahead log");
     let mut bytes = std::fs::read(&wal).expect("read");
     let middle = bytes.len() / 2;

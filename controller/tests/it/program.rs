@@ -26,7 +26,8 @@ impl Setup {
         let file = self.folder.path().join("controller.toml");
         let address = format!("127.0.0.1:{}", self.port);
         let data = self.folder.path().join("data");
-        let text = format!("data_dir = {data:?}\nlisten = \"{address}\"\npeers = [\"{address}\"]\n");
+        let data = data.display();
+        let text = format!("data_dir = \"{data}\"\nlisten = \"{address}\"\npeers = [\"{address}\"]\n");
         fs::write(&file, text).expect("write");
         let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(file).args(extra).stderr(Stdio::piped()).stdout(Stdio::piped());
@@ -77,7 +78,7 @@ fn sigterm_ends_in_order_and_a_locked_folder_is_named() {
     let child = setup.command(&[]).spawn().expect("the program");
     eventually("the port to be served", || setup.serves().then_some(()));
     let second = Setup { folder: tempfile::tempdir().expect("a folder"), port: free_ports(1)[0] };
-    let data = format!("data_dir={:?}", setup.folder.path().join("data"));
+    let data = format!("data_dir={}", setup.folder.path().join("data").display());
     let (code, text) = second.run(&["--set", &data]);
     assert_eq!(code, Some(11), "{text}");
     assert!(text.contains("is in use by another process"), "{text}");
