@@ -55,9 +55,12 @@ async fn run(length: Duration) {
 
 async fn at_leader(brokers: &[Broker], partition: u32) -> Client {
     let any = Client::connect(&brokers[0]).await;
-    let request = v1::GetMetadataRequest { topics: vec!["t".to_owned()], ..Default::default() };
-    let topic = any.admin().get_metadata(request).await.unwrap().into_inner().topics.remove(0);
-    let leader = topic.partitions[partition as usize].leader.unwrap();
+    let leader = until("the broker knows the leader", async || {
+        let request = v1::GetMetadataRequest { topics: vec!["t".to_owned()], ..Default::default() };
+        let topic = any.admin().get_metadata(request).await.unwrap().into_inner().topics.pop()?;
+        topic.partitions.get(partition as usize)?.leader
+    })
+    .await;
     Client::connect(brokers.iter().find(|broker| broker.context().broker_id.0 == leader).unwrap()).await
 }
 
