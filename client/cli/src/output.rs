@@ -77,6 +77,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A count with its noun, as 1 topic, 2 topics.
+pub fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", grouped(number))
+}
+
 /// Bytes in the unit that fits, as 1.5 MB (powers of ten).
 pub fn bytes(number: u64) -> String {
     let mut value = number as f64;

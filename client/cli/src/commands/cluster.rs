@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::connect::Connect;
 use crate::exit::Result;
-use crate::output::{Output, grouped, print_json, render_table, say};
+use crate::output::{Output, counted, grouped, print_json, render_table, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,10 +49,10 @@ pub fn summary(view: &DescribeClusterResponse) -> String {
     let problems = problems(view);
     let verdict = if problems.is_empty() { "healthy".to_owned() } else { problems.join(", ") };
     format!(
-        "cluster: {verdict}\n{} brokers, {} topics, {} partitions; metadata index {}, term {}",
-        view.brokers.len(),
-        grouped(view.topic_count),
-        grouped(view.partition_count),
+        "cluster: {verdict}\n{}, {}, {}; metadata index {}, term {}",
+        counted(view.brokers.len() as u64, "broker"),
+        counted(view.topic_count, "topic"),
+        counted(view.partition_count, "partition"),
         view.index,
         view.term
     )

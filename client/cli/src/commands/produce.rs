@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::connect::Connect;
 use crate::exit::{Code, Failure, Result};
 use crate::format::unescape;
-use crate::output::{Output, grouped, note, print_json};
+use crate::output::{Output, counted, grouped, note, print_json};
 use crate::progress::Progress;
 use crate::signals::Signals;
 
@@ -170,7 +170,7 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
             "seconds": start.elapsed().as_secs_f64(),
         }))?;
     } else if io::stderr().is_terminal() {
-        note(format!("{} records delivered to {}", grouped(report.delivered), args.topic));
+        note(format!("{} delivered to {}", counted(report.delivered, "record"), args.topic));
     }
     result?;
     let because = first_problem.map_or_else(String::new, |error| format!("; the first: {error}"));

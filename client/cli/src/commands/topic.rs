@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::connect::Connect;
 use crate::dev::Setting;
 use crate::exit::{Failure, Result};
-use crate::output::{Output, confirm, grouped, note, print_json, print_table, render_table, say};
+use crate::output::{Output, confirm, counted, note, print_json, print_table, render_table, say};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -144,7 +144,8 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
         (Some(topic), Output::Json) => print_json(&topic_json(&topic))?,
         (Some(topic), Output::Table) => {
             let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
-            say(format!("created {}: {} partitions, {replicas} replicas each", topic.name, topic.partitions.len()))?;
+            let partitions = counted(topic.partitions.len() as u64, "partition");
+            say(format!("created {}: {partitions}, {} each", topic.name, counted(replicas as u64, "replica")))?;
         }
     }
     Ok(())
@@ -217,7 +218,7 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         ]
     });
     let records: u64 = (0..topic.partitions.len()).filter_map(|at| end(at, 1)?.checked_sub(end(at, 0)?)).sum();
-    say(format!("{} ({}): {}, {} records\n", topic.name, topic.id, health(&topic), grouped(records)))?;
+    say(format!("{} ({}): {}, {}\n", topic.name, topic.id, health(&topic), counted(records, "record")))?;
     print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows)?;
     let settings = configs.into_iter().map(|entry| {
         let origin = if entry.is_default { "default" } else { "topic" };

@@ -61,8 +61,9 @@ impl Ports {
     fn free(spec: &ClusterSpec) -> Result<Self, Error> {
         let mut ports = BTreeMap::new();
         for node in spec.nodes() {
+            let main = free_port()?;
             let peer = if node.role == Role::Broker { Some(free_port()?) } else { None };
-            ports.insert(node, NodePorts { main: free_port()?, peer });
+            ports.insert(node, NodePorts { main, peer });
         }
         Ok(Self(ports))
     }
