@@ -9,6 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
+use holdfast_metadata::{BrokerRegistration, Image};
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
@@ -30,7 +31,7 @@ use crate::{
 /// How long streams may take to end by themselves when the broker stops.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
 
-/// How long a leader that nobody else can take over is waited for: another replica may be about to join the ISR.
+/// How long partitions are waited for that nobody can take over yet: another replica may be about to join the ISR.
 const LAST_LEADERS_GRACE: Duration = Duration::from_secs(2);
 
 /// A running broker. Dropped without [`Broker::stop`] it ends as if it had been killed.
@@ -181,15 +182,22 @@ async fn hand_over(context: &Context, deadline: Instant) {
         if !matches!(tokio::time::timeout_at(deadline, applied).await, Ok(Ok(_))) {
             return;
         }
-        let led = context.metadata.look().partitions_led_by(context.broker_id).count();
+        let (led, takeable) = left_to_lead(&context.metadata.look(), context.broker_id);
         if led == 0 {
             return tracing::info!(elapsed_ms = started.elapsed().as_millis() as u64, "every leader has moved");
         }
-        if started.elapsed() > LAST_LEADERS_GRACE {
+        if !takeable || started.elapsed() > LAST_LEADERS_GRACE {
             return tracing::warn!(partitions = led, "nobody else can lead some partitions: they go offline");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Partitions that the broker leads, and whether another broker could still take one over.
+fn left_to_lead(image: &Image, broker_id: BrokerId) -> (usize, bool) {
+    let active = |id: &BrokerId| *id != broker_id && image.broker(*id).is_some_and(BrokerRegistration::is_active);
+    let led = image.partitions_led_by(broker_id);
+    led.fold((0, false), |(led, takeable), (_, _, state)| (led + 1, takeable || state.replicas.iter().any(active)))
 }
 
 /// Opens the folder and makes what the parts share. Blocks.
