@@ -233,6 +233,7 @@ async fn start(spec: &ClusterSpec, patience: Duration) -> std::result::Result<Pr
     if let Some(cluster) = &mut guard.0 {
         cluster.start_all()?;
         cluster.wait_ready(patience).await?;
+        cluster.keep_settings(spec)?;
     }
     guard.0.take().ok_or_else(|| dev::Error::Spec("the cluster is gone".to_owned()))
 }

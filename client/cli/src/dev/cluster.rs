@@ -60,7 +60,7 @@ impl ProcessCluster {
                 return Err(Error::OtherSize { dir, found: say(found), wanted: say((spec.controllers, spec.brokers)) });
             }
         }
-        let ports = match stored {
+        let ports = match &stored {
             Some(stored) if spec.base_port.is_none() => stored.ports(),
             _ => Ports::choose(spec)?,
         };
@@ -71,7 +71,10 @@ impl ProcessCluster {
             let path = config_path(&dir, node);
             std::fs::write(&path, config::render(spec, &ports, node)).map_err(Error::io("write", path))?;
         }
-        let state = State::new(&ports, spec.broker_settings.clone(), spec.controller_settings.clone());
+        // New settings are kept once the cluster ran with them, see `keep_settings`.
+        let (broker_settings, controller_settings) =
+            stored.map_or_else(Default::default, |state| (state.broker_settings, state.controller_settings));
+        let state = State::new(&ports, broker_settings, controller_settings);
         state.save(&dir)?;
         Ok(Self { dir, programs: spec.programs.clone(), lifetime: spec.lifetime, state, children: Vec::new() })
     }
@@ -94,7 +97,17 @@ impl ProcessCluster {
             cluster.kill_all();
             return Err(error);
         }
+        cluster.keep_settings(spec)?;
         Ok(cluster)
+    }
+
+    /// Keeps the settings for the next start of this folder. To be called once the cluster is ready with them: a setting
+    /// that keeps it from starting must not be there the next time.
+    pub fn keep_settings(&mut self, spec: &ClusterSpec) -> Result<(), Error> {
+        let _lock = self.reload()?;
+        self.state.broker_settings.clone_from(&spec.broker_settings);
+        self.state.controller_settings.clone_from(&spec.controller_settings);
+        self.state.save(&self.dir)
     }
 
     /// Folder of the cluster.
