@@ -101,7 +101,7 @@ options! {
     /// A preferred replica must have been eligible at two checks in a row.
     leader_rebalance_interval_ms: u64 = 5_000, "5000", Some(0..=3_600_000);
     /// Interval at which an unformed controller asks its peers whether a cluster is formed, in ms.
-    formation_interval_ms: u64 = 250, "250", Some(10..=60_000);
+    formation_interval_ms: u64 = 100, "100", Some(10..=60_000);
     /// Most changes of the metadata in flight. Past it: OVERLOADED.
     max_proposals: u64 = 1_024, "1024", Some(1..=65_536);
     /// Form of the log: `text` or `json`.

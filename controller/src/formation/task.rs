@@ -23,7 +23,7 @@ use crate::{
 /// Deadline of one question to one peer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same reason to wait is logged again after so many rounds.
-const REPEAT_LOG_ROUNDS: u32 = 40;
+const REPEAT_LOG_ROUNDS: u32 = 100;
 
 /// Forms or joins the cluster. See [`crate::formation`].
 pub struct Formation {
