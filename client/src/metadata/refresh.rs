@@ -30,6 +30,8 @@ use crate::{
 const HEDGE_AFTER: Duration = Duration::from_millis(300);
 /// Longest pause between refreshes that somebody waits for and that bring no news.
 const MAX_URGENT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a broker is asked to hold back an answer until there is news.
+const WAIT_FOR_NEWS: Duration = Duration::from_millis(500);
 /// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
 const UNKNOWN_AFTER: u32 = 3;
 
@@ -40,6 +42,8 @@ pub(crate) struct Metadata {
     view: ArcSwap<ClusterView>,
     wanted: Mutex<BTreeSet<Arc<str>>>,
     requested: Arc<Notify>,
+    /// Something was asked for that cannot wait for news.
+    asked_anew: Notify,
     /// Number of the refresh that began last.
     started: AtomicU64,
     /// Counts changes of the view.
@@ -56,6 +60,7 @@ impl Metadata {
             view: ArcSwap::default(),
             wanted: Mutex::default(),
             requested: Arc::default(),
+            asked_anew: Notify::new(),
             started: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             refreshed: watch::Sender::new((0, None)),
@@ -101,6 +106,7 @@ impl Metadata {
         // One that is under way began before and does not count.
         let target = self.started.load(Ordering::SeqCst) + 1;
         self.request_refresh();
+        self.asked_anew.notify_one();
         let done = async {
             loop {
                 let (count, error) = refreshed.borrow_and_update().clone();
@@ -162,8 +168,20 @@ impl Metadata {
         addresses
     }
 
+    /// Asks a broker to answer as soon as it has news, so that a new leader is known at once. `None` if somebody asked
+    /// for what cannot wait for news.
+    async fn wait_for_news(&self) -> Option<Result<bool, Error>> {
+        let min_index = self.view.load().index.0 + 1;
+        tokio::select! {
+            () = self.asked_anew.notified() => None,
+            result = tokio::time::timeout(WAIT_FOR_NEWS, self.refresh_once(min_index)) => {
+                Some(result.unwrap_or(Ok(false)))
+            }
+        }
+    }
+
     /// One refresh: asks brokers until one answers with something new enough.
-    async fn refresh_once(&self) -> Result<bool, Error> {
+    async fn refresh_once(&self, min_index: u64) -> Result<bool, Error> {
         let addresses = self.addresses();
         let topics: Vec<String> = self.wanted.lock().iter().map(ToString::to_string).collect();
         let mut waiting = addresses.iter();
@@ -173,7 +191,7 @@ impl Metadata {
             let next = waiting.next();
             let exhausted = next.is_none();
             if let Some(address) = next {
-                let request = v1::GetMetadataRequest { topics: topics.clone(), all_topics: false, min_index: 0 };
+                let request = v1::GetMetadataRequest { topics: topics.clone(), all_topics: false, min_index };
                 asked.push(self.ask(address, request));
             } else if asked.is_empty() {
                 let last = last.map_or_else(|| "no address is known".to_owned(), |error: Error| error.to_string());
@@ -278,6 +296,7 @@ async fn run(metadata: Weak<Metadata>) {
     let min_interval = config.metadata_min_interval;
     let mut without_news = Backoff::new(min_interval, MAX_URGENT_PAUSE.max(min_interval));
     let mut failed = Backoff::new(config.retry_backoff, config.retry_backoff_max);
+    let mut no_news = false;
     let mut is_news = true; // that a refresh fails is said once
     loop {
         let idle_since = Instant::now();
@@ -287,10 +306,21 @@ async fn run(metadata: Weak<Metadata>) {
         }
         if idle_since.elapsed() > MAX_URGENT_PAUSE {
             without_news.reset();
+            no_news = false; // nobody waited meanwhile
         }
         let Some(strong) = metadata.upgrade() else { return };
-        let number = strong.started.fetch_add(1, Ordering::SeqCst) + 1;
-        let result = strong.refresh_once().await;
+        // Counted before it begins: who asks from here on waits for the next one.
+        let mut number = strong.started.fetch_add(1, Ordering::SeqCst) + 1;
+        let waited = if no_news { strong.wait_for_news().await } else { None };
+        let result = if let Some(result) = waited {
+            result
+        } else {
+            if no_news {
+                number = strong.started.fetch_add(1, Ordering::SeqCst) + 1; // the wait was cut short for this one
+            }
+            strong.refresh_once(0).await
+        };
+        no_news = matches!(result, Ok(false));
         let pause = match &result {
             Ok(true) => {
                 is_news = true;

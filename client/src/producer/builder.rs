@@ -138,7 +138,8 @@ impl ProducerBuilder {
         self
     }
 
-    /// Longest time from acceptance to the end, retries included. Default: 120 s. It should outlast a fail-over.
+    /// Longest time from acceptance to the end, retries included. Default: 120 s. It should outlast a fail-over. The
+    /// answer to an attempt that is out at that moment is waited for up to 1 s more.
     pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.delivery_timeout = timeout;
         self

@@ -174,6 +174,7 @@ impl FakeCluster {
             partition.leader = leader;
             partition.leader_epoch += 1;
         }
+        self.shared.changed.send_modify(|count| *count += 1);
         self.shared.appended.notify_waiters();
     }
 

@@ -307,6 +307,10 @@ impl admin_service_server::AdminService for Node {
     ) -> Result<Response<v1::GetMetadataResponse>, Status> {
         self.check_alive()?;
         let request = request.into_inner();
+        let mut changed = self.shared.changed.subscribe();
+        while self.shared.state.lock().index < request.min_index {
+            drop(changed.changed().await);
+        }
         let answer = self.shared.change(|state| {
             state.metadata_calls += 1;
             let brokers = state.brokers.iter().map(|(id, address)| v1::BrokerInfo {

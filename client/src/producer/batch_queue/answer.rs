@@ -1,6 +1,6 @@
 //! What the queue makes of answers, lost connections, new leaders, and time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use holdfast_proto::{
     detail::ErrorDetail,
@@ -13,6 +13,9 @@ use crate::{
     producer::completion::BatchOutcome,
     retry::{jitter, pause_after},
 };
+
+/// How long the answer to an attempt is waited for past the delivery timeout.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
 /// A good answer.
 #[derive(Clone, Copy, Debug)]
@@ -111,12 +114,20 @@ impl BatchQueue {
         self.last_error = Some(code);
     }
 
-    /// Ends what has reached its delivery timeout.
+    /// Ends what has reached its delivery timeout. An attempt that is out is waited for a little longer: its answer
+    /// would tell what only a guess can tell otherwise.
     pub(crate) fn expire(&mut self, now: Instant) {
         let limit = self.rules.delivery_timeout;
-        let expired = |created_at: Instant| now.saturating_duration_since(created_at) >= limit;
-        while let Some(flight) = self.flights.front().filter(|flight| expired(flight.batch.created_at)) {
-            let code = flight.last_error.or(self.last_error).unwrap_or(ErrorCode::DeadlineExceeded);
+        let grace = ANSWER_GRACE.min(limit / 4);
+        let age = |created_at: Instant| now.saturating_duration_since(created_at);
+        let expired = |created_at: Instant| age(created_at) >= limit;
+        while let Some(flight) = self.flights.front() {
+            let is_out = matches!(flight.state, State::Sent { .. });
+            if age(flight.batch.created_at) < limit + if is_out { grace } else { Duration::ZERO } {
+                break;
+            }
+            let without = if is_out { ErrorCode::OutcomeUnknown } else { ErrorCode::DeadlineExceeded };
+            let code = flight.last_error.or(self.last_error.filter(|_| !is_out)).unwrap_or(without);
             self.give_up_flight(0, code);
             self.pop_finished();
         }
@@ -176,12 +187,7 @@ impl BatchQueue {
     fn give_up_flight(&mut self, index: usize, code: ErrorCode) {
         let flight = &mut self.flights[index];
         flight.doubt |= matches!(flight.state, State::Sent { .. }) && self.rules.answered;
-        if matches!(flight.state, State::Sent { .. }) && flight.last_error.is_none() {
-            // It was out and nothing came back: the code should say so.
-            self.fail_flight(index, if code == ErrorCode::DeadlineExceeded { ErrorCode::OutcomeUnknown } else { code });
-        } else {
-            self.fail_flight(index, code);
-        }
+        self.fail_flight(index, code);
     }
 
     /// Ends the flight with this error, as its doubt says.

@@ -262,6 +262,24 @@ fn what_was_never_sent_expires_as_not_appended_and_says_why() {
 }
 
 #[test]
+fn the_answer_to_an_attempt_that_is_out_is_waited_for_a_little_past_the_timeout() {
+    let mut rig = Rig::new();
+    for _ in 0..2 {
+        rig.batch();
+    }
+    let sent = rig.sends(2);
+    rig.pass(DELIVERY_TIMEOUT);
+    rig.queue.expire(rig.now);
+    assert!(rig.finished().is_empty());
+    rig.refuse(sent[0], ErrorCode::NotEnoughReplicas);
+    rig.queue.expire(rig.now);
+    assert_eq!(rig.finished(), ["-NOT_ENOUGH_REPLICAS"]);
+    rig.pass(Duration::from_secs(1));
+    rig.queue.expire(rig.now);
+    assert_eq!(rig.finished(), ["?OUTCOME_UNKNOWN"]);
+}
+
+#[test]
 fn an_attempt_with_unknown_outcome_is_never_called_not_appended() {
     let mut rig = Rig::new();
     rig.batch();
