@@ -47,6 +47,7 @@ async fn run(length: Duration) {
     }
     latency(&brokers, length).await;
     read_back(&brokers).await;
+    idle(length).await;
     println!("cluster {}", rig.controller.cluster_id);
     for broker in brokers {
         broker.kill().await;
@@ -122,11 +123,13 @@ async fn latency(brokers: &[Broker], length: Duration) {
             let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(PARTITIONS)));
             let started = Instant::now();
             while started.elapsed() < length {
-                let intended = ticks.tick().await;
+                ticks.tick().await;
+                // From the sending: the timer's own resolution of a millisecond would be most of what is seen.
+                let sent = Instant::now();
                 stream.send("t", partition as u32, bytes.clone()).await;
                 let answer = stream.answer().await;
                 assert_eq!(answer.error, None);
-                taken.push(intended.elapsed());
+                taken.push(sent.elapsed());
             }
             taken
         }));
@@ -174,4 +177,22 @@ async fn read_back(brokers: &[Broker]) {
         }
     }
     println!("read back: {:.1} MB/s, {} MB", bytes as f64 / started.elapsed().as_secs_f64() / 1e6, bytes / 1_000_000);
+}
+
+/// What three brokers, the controller and the clients of one process use when nothing happens.
+async fn idle(length: Duration) {
+    let status = |name: &str| {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    // Fields 14 and 15 count hundredths of a second.
+    let ticks = || {
+        let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+        text.split_whitespace().skip(13).take(2).map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let before = ticks();
+    tokio::time::sleep(length * 2).await;
+    let percent = (ticks() - before) as f64 / (2.0 * length.as_secs_f64());
+    println!("idle: {percent:.2} % of a core, {} threads, {} MB resident", status("Threads"), status("VmRSS") / 1024);
 }
