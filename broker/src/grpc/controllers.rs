@@ -193,12 +193,13 @@ impl Controllers {
         Ok(ShutdownProgress { remaining_leaders: answer.remaining_leaders, index })
     }
 
-    /// Proposes ISR changes.
+    /// Proposes ISR changes. One that may have been carried out is not made again here: the leader's core has to know
+    /// that an older attempt may still be committed, and proposes again by itself.
     pub(super) async fn alter_partitions(
         &self,
         request: v1::AlterPartitionsRequest,
     ) -> Result<v1::AlterPartitionsResponse, ErrorDetail> {
-        self.call(self.timeout, Repeat::Harmless, |channel, _| {
+        self.call(self.timeout, Repeat::OnlyIfNotDone, |channel, _| {
             let request = request.clone();
             async move { Self::controller(channel).alter_partitions(request).await }
         })
