@@ -130,10 +130,15 @@ impl PartitionActor {
         if let Some(found) = self.partition.tail.read(from_offset, end, *max_bytes) {
             return outbox.put(answer(records(found.pieces, None)));
         }
-        let (disk, reader) = (self.context.disk.clone(), self.partition.reader.clone());
+        let (disk, replica) = (self.context.disk.clone(), Arc::clone(&self.partition));
         let (outbox, max_bytes) = (Arc::clone(outbox), *max_bytes);
         self.context.disk.runtime().spawn(async move {
-            let body = match disk.read(partition, reader, from_offset, end, max_bytes).await {
+            let body = match disk.read(partition, replica.reader.clone(), from_offset, end, max_bytes).await {
+                // The log may have been cut and written anew while it was read: only the leadership that was asked
+                // vouches for what stands there.
+                Ok(_) if replica.view().leader_epoch != Some(leader_epoch) => {
+                    Body::Failed(ErrorCode::NotLeaderOrFollower)
+                }
                 Ok((bytes, permit)) => records(vec![bytes], Some(permit)),
                 Err(ErrorCode::OffsetOutOfRange) => Body::OutOfRange { log_start_offset },
                 Err(code) => Body::Failed(code),
