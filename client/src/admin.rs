@@ -293,6 +293,14 @@ impl Admin {
         let config = self.client.config();
         let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
         loop {
+            if repeat == Repeat::IfNotDone {
+                // Finds a broker that answers: a change that a silent one swallows would be in doubt.
+                self.client
+                    .metadata()
+                    .refresh(deadline)
+                    .await
+                    .unwrap_or_else(|error| debug!(%error, "no broker answers"));
+            }
             let mut last = None;
             for address in self.client.metadata().addresses() {
                 let client = self.client.connections().admin(&address)?;

@@ -1,6 +1,6 @@
 //! Looks offsets up at the leaders of partitions: the ends, and by time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use holdfast_proto::{
@@ -17,6 +17,9 @@ use crate::{
     error::Error,
     retry::{Backoff, Deadline},
 };
+
+/// How long one leader may take before fresh metadata is asked for: it may lead no longer.
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// Where in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +159,6 @@ async fn ask(
     });
     let request = v1::ListOffsetsRequest { queries: queries.collect() };
     let mut stub = client.connections().consumer(address, Lane::Control)?;
-    let limit = client.config().request_timeout.min(deadline.left());
+    let limit = client.config().request_timeout.min(ATTEMPT).min(deadline.left());
     call(address, "ListOffsets", limit, request, |request| async move { stub.list_offsets(request).await }).await
 }

@@ -44,6 +44,8 @@ pub(crate) struct Metadata {
     requested: Arc<Notify>,
     /// Something was asked for that cannot wait for news.
     asked_anew: Notify,
+    /// Address of the broker that answered last.
+    answered: Mutex<Option<String>>,
     /// Number of the refresh that began last.
     started: AtomicU64,
     /// Counts changes of the view.
@@ -61,6 +63,7 @@ impl Metadata {
             wanted: Mutex::default(),
             requested: Arc::default(),
             asked_anew: Notify::new(),
+            answered: Mutex::default(),
             started: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             refreshed: watch::Sender::new((0, None)),
@@ -148,8 +151,19 @@ impl Metadata {
         }
     }
 
-    /// Addresses to ask, best first: live brokers in random order, then the bootstrap list, then fenced brokers.
+    /// Addresses to ask, best first: the broker that answered last, then as [`Self::rotation`]. One that is silent but
+    /// not known to be dead is thus asked late.
     pub(crate) fn addresses(&self) -> Vec<String> {
+        let mut addresses = self.rotation();
+        let place = self.answered.lock().as_ref().and_then(|last| addresses.iter().position(|address| address == last));
+        if let Some(place) = place {
+            addresses[..=place].rotate_right(1);
+        }
+        addresses
+    }
+
+    /// Live brokers beginning anywhere, then the bootstrap list, then fenced brokers.
+    fn rotation(&self) -> Vec<String> {
         let view = self.view.load();
         let (fenced, mut live): (Vec<_>, Vec<_>) = view.brokers.values().partition(|broker| broker.fenced);
         if !live.is_empty() {
@@ -182,7 +196,7 @@ impl Metadata {
 
     /// One refresh: asks brokers until one answers with something new enough.
     async fn refresh_once(&self, min_index: u64) -> Result<bool, Error> {
-        let addresses = self.addresses();
+        let addresses = self.rotation();
         let topics: Vec<String> = self.wanted.lock().iter().map(ToString::to_string).collect();
         let mut waiting = addresses.iter();
         let mut asked = FuturesUnordered::new();
@@ -208,7 +222,10 @@ impl Metadata {
                 };
                 match answer {
                     Some((address, Ok(response))) => match self.take_in(address, response) {
-                        Ok(Some(changed)) => return Ok(changed),
+                        Ok(Some(changed)) => {
+                            *self.answered.lock() = Some(address.clone());
+                            return Ok(changed);
+                        }
                         Ok(None) => last = Some(Error::Malformed { address: address.clone(), reason: "it is behind" }),
                         Err(error @ Error::OtherCluster { .. }) => return Err(error),
                         Err(error) => last = Some(error),
