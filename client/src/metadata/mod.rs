@@ -13,8 +13,9 @@
 //! Failure: a refresh asks one broker after another, then the bootstrap list; a silent one holds it up only briefly,
 //! the next is asked meanwhile. While nobody answers, the old view stands and the task tries again with pauses.
 
+mod handle;
 mod refresh;
 mod view;
 
-pub(crate) use refresh::Metadata;
+pub(crate) use handle::Metadata;
 pub use view::{Broker, ClusterView, Leader, PartitionView, TopicView};

@@ -1,29 +1,22 @@
-//! The task that keeps the view up to date, and the handle that others hold.
+//! The task that asks the brokers.
 
 use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use futures::{StreamExt, stream::FuturesUnordered};
 use holdfast_proto::{
-    ids::{BrokerId, ClusterId, MetadataIndex, PartitionIndex},
+    ids::{ClusterId, MetadataIndex},
     v1,
 };
-use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::{Broker, ClusterView, Leader, TopicView};
+use super::{Broker, ClusterView, Metadata, TopicView};
 use crate::{
-    connection::{Connections, call},
+    connection::call,
     error::Error,
-    retry::{Backoff, Deadline, jitter},
+    retry::{Backoff, jitter},
 };
 
 /// How long one broker may be silent before the next is asked as well.
@@ -32,156 +25,69 @@ const HEDGE_AFTER: Duration = Duration::from_millis(300);
 const MAX_URGENT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a broker is asked to hold back an answer until there is news.
 const WAIT_FOR_NEWS: Duration = Duration::from_millis(500);
-/// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
-const UNKNOWN_AFTER: u32 = 3;
 
-/// The client's knowledge of the cluster, shared by all of its parts.
-#[derive(Debug)]
-pub(crate) struct Metadata {
-    connections: Arc<Connections>,
-    view: ArcSwap<ClusterView>,
-    wanted: Mutex<BTreeSet<Arc<str>>>,
-    requested: Arc<Notify>,
-    /// Something was asked for that cannot wait for news.
-    asked_anew: Notify,
-    /// Address of the broker that answered last.
-    answered: Mutex<Option<String>>,
-    /// Number of the refresh that began last.
-    started: AtomicU64,
-    /// Counts changes of the view.
-    changed: watch::Sender<u64>,
-    /// Number of the refresh that finished last, and what it gave.
-    refreshed: watch::Sender<(u64, Option<Error>)>,
+/// Refreshes whenever somebody asks, and once in `metadata_max_age`.
+pub(super) async fn run(metadata: Weak<Metadata>) {
+    let Some((requested, config)) =
+        metadata.upgrade().map(|strong| (Arc::clone(&strong.requested), strong.connections.config().clone()))
+    else {
+        return;
+    };
+    let min_interval = config.metadata_min_interval;
+    let mut without_news = Backoff::new(min_interval, MAX_URGENT_PAUSE.max(min_interval));
+    let mut failed = Backoff::new(config.retry_backoff, config.retry_backoff_max);
+    let mut no_news = false;
+    let mut is_news = true; // that a refresh fails is said once
+    loop {
+        let idle_since = Instant::now();
+        tokio::select! {
+            () = requested.notified() => {}
+            () = tokio::time::sleep(jitter(config.metadata_max_age)) => {}
+        }
+        if idle_since.elapsed() > MAX_URGENT_PAUSE {
+            without_news.reset();
+            no_news = false; // nobody waited meanwhile
+        }
+        let Some(strong) = metadata.upgrade() else { return };
+        // Counted before it begins: who asks from here on waits for the next one.
+        let mut number = strong.started.fetch_add(1, Ordering::SeqCst) + 1;
+        let waited = if no_news { strong.wait_for_news().await } else { None };
+        let result = if let Some(result) = waited {
+            result
+        } else {
+            if no_news {
+                number = strong.started.fetch_add(1, Ordering::SeqCst) + 1; // the wait was cut short for this one
+            }
+            strong.refresh_once(0).await
+        };
+        no_news = matches!(result, Ok(false));
+        let pause = match &result {
+            Ok(true) => {
+                is_news = true;
+                without_news.reset();
+                failed.reset();
+                jitter(min_interval)
+            }
+            Ok(false) => {
+                is_news = true;
+                failed.reset();
+                without_news.next_pause()
+            }
+            Err(error) => {
+                if is_news {
+                    warn!(%error, "metadata refresh failed");
+                }
+                is_news = false;
+                failed.next_pause()
+            }
+        };
+        strong.refreshed.send_replace((number, result.err()));
+        drop(strong);
+        tokio::time::sleep(pause).await;
+    }
 }
 
 impl Metadata {
-    /// Starts with an empty view; the task ends when the last handle is dropped.
-    pub(crate) fn start(connections: Arc<Connections>) -> Arc<Self> {
-        let metadata = Arc::new(Self {
-            connections,
-            view: ArcSwap::default(),
-            wanted: Mutex::default(),
-            requested: Arc::default(),
-            asked_anew: Notify::new(),
-            answered: Mutex::default(),
-            started: AtomicU64::new(0),
-            changed: watch::Sender::new(0),
-            refreshed: watch::Sender::new((0, None)),
-        });
-        tokio::spawn(run(Arc::downgrade(&metadata)));
-        metadata
-    }
-
-    /// What is known now.
-    pub(crate) fn view(&self) -> Arc<ClusterView> {
-        self.view.load_full()
-    }
-
-    /// Marks a change whenever the view has changed.
-    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
-    }
-
-    /// Has the view refreshed soon. Cheap; many requests make one refresh.
-    pub(crate) fn request_refresh(&self) {
-        self.requested.notify_one();
-    }
-
-    /// Takes in a leader that a broker named, at once.
-    pub(crate) fn apply_hint(&self, topic: &str, partition: PartitionIndex, hint: &v1::LeaderHint) -> bool {
-        let leader =
-            Leader { broker: BrokerId(hint.broker_id), epoch: holdfast_proto::ids::LeaderEpoch(hint.leader_epoch) };
-        let mut news = false;
-        self.view.rcu(|view| {
-            let mut view = ClusterView::clone(view);
-            news = view.apply_hint(topic, partition, leader, &hint.address);
-            view
-        });
-        if news {
-            self.changed.send_modify(|count| *count += 1);
-        }
-        news
-    }
-
-    /// Waits for a refresh that began after this call, however it ends.
-    pub(crate) async fn refresh(&self, deadline: Deadline) -> Result<(), Error> {
-        let mut refreshed = self.refreshed.subscribe();
-        // One that is under way began before and does not count.
-        let target = self.started.load(Ordering::SeqCst) + 1;
-        self.request_refresh();
-        self.asked_anew.notify_one();
-        let done = async {
-            loop {
-                let (count, error) = refreshed.borrow_and_update().clone();
-                if count >= target {
-                    return error.map_or(Ok(()), Err);
-                }
-                if refreshed.changed().await.is_err() {
-                    return Err(Error::Closed);
-                }
-            }
-        };
-        tokio::time::timeout(deadline.left(), done).await.unwrap_or_else(|_| {
-            Err(Error::DeadlineExceeded {
-                what: "a metadata refresh".to_owned(),
-                after: deadline.whole(),
-                in_doubt: false,
-            })
-        })
-    }
-
-    /// The topic, asked for if it is not known yet, and kept up to date from now on.
-    pub(crate) async fn topic(&self, name: &str, deadline: Deadline) -> Result<Arc<TopicView>, Error> {
-        let mut missing = 0;
-        loop {
-            if let Some(topic) = self.view.load().topics.get(name) {
-                return Ok(Arc::clone(topic));
-            }
-            self.wanted.lock().insert(name.into());
-            match self.refresh(deadline).await {
-                Ok(()) if self.view.load().topics.contains_key(name) => {}
-                Ok(()) => missing += 1,
-                Err(error) if !error.is_retriable() || deadline.is_over() => return Err(error),
-                Err(error) => debug!(%error, "metadata refresh failed"),
-            }
-            if missing >= UNKNOWN_AFTER {
-                self.wanted.lock().remove(name);
-                return Err(Error::UnknownTopic(name.to_owned()));
-            }
-        }
-    }
-
-    /// Addresses to ask, best first: the broker that answered last, then as [`Self::rotation`]. One that is silent but
-    /// not known to be dead is thus asked late.
-    pub(crate) fn addresses(&self) -> Vec<String> {
-        let mut addresses = self.rotation();
-        let place = self.answered.lock().as_ref().and_then(|last| addresses.iter().position(|address| address == last));
-        if let Some(place) = place {
-            addresses[..=place].rotate_right(1);
-        }
-        addresses
-    }
-
-    /// Live brokers beginning anywhere, then the bootstrap list, then fenced brokers.
-    fn rotation(&self) -> Vec<String> {
-        let view = self.view.load();
-        let (fenced, mut live): (Vec<_>, Vec<_>) = view.brokers.values().partition(|broker| broker.fenced);
-        if !live.is_empty() {
-            let start = rand::random_range(0..live.len());
-            live.rotate_left(start);
-        }
-        let mut addresses: Vec<String> = Vec::new();
-        let known = live.iter().map(|broker| &broker.address);
-        for address in
-            known.chain(&self.connections.config().bootstrap).chain(fenced.iter().map(|broker| &broker.address))
-        {
-            if !address.is_empty() && !addresses.contains(address) {
-                addresses.push(address.clone());
-            }
-        }
-        addresses
-    }
-
     /// Asks a broker to answer as soon as it has news, so that a new leader is known at once. `None` if somebody asked
     /// for what cannot wait for news.
     async fn wait_for_news(&self) -> Option<Result<bool, Error>> {
@@ -294,72 +200,5 @@ impl Metadata {
             self.changed.send_modify(|count| *count += 1);
         }
         Ok(Some(changed))
-    }
-}
-
-impl Drop for Metadata {
-    fn drop(&mut self) {
-        self.requested.notify_one(); // the task notices that nobody holds the view any more
-    }
-}
-
-/// Refreshes whenever somebody asks, and once in `metadata_max_age`.
-async fn run(metadata: Weak<Metadata>) {
-    let Some((requested, config)) =
-        metadata.upgrade().map(|strong| (Arc::clone(&strong.requested), strong.connections.config().clone()))
-    else {
-        return;
-    };
-    let min_interval = config.metadata_min_interval;
-    let mut without_news = Backoff::new(min_interval, MAX_URGENT_PAUSE.max(min_interval));
-    let mut failed = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    let mut no_news = false;
-    let mut is_news = true; // that a refresh fails is said once
-    loop {
-        let idle_since = Instant::now();
-        tokio::select! {
-            () = requested.notified() => {}
-            () = tokio::time::sleep(jitter(config.metadata_max_age)) => {}
-        }
-        if idle_since.elapsed() > MAX_URGENT_PAUSE {
-            without_news.reset();
-            no_news = false; // nobody waited meanwhile
-        }
-        let Some(strong) = metadata.upgrade() else { return };
-        // Counted before it begins: who asks from here on waits for the next one.
-        let mut number = strong.started.fetch_add(1, Ordering::SeqCst) + 1;
-        let waited = if no_news { strong.wait_for_news().await } else { None };
-        let result = if let Some(result) = waited {
-            result
-        } else {
-            if no_news {
-                number = strong.started.fetch_add(1, Ordering::SeqCst) + 1; // the wait was cut short for this one
-            }
-            strong.refresh_once(0).await
-        };
-        no_news = matches!(result, Ok(false));
-        let pause = match &result {
-            Ok(true) => {
-                is_news = true;
-                without_news.reset();
-                failed.reset();
-                jitter(min_interval)
-            }
-            Ok(false) => {
-                is_news = true;
-                failed.reset();
-                without_news.next_pause()
-            }
-            Err(error) => {
-                if is_news {
-                    warn!(%error, "metadata refresh failed");
-                }
-                is_news = false;
-                failed.next_pause()
-            }
-        };
-        strong.refreshed.send_replace((number, result.err()));
-        drop(strong);
-        tokio::time::sleep(pause).await;
     }
 }

@@ -1,0 +1,177 @@
+//! The handle to what is known of the cluster.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use holdfast_proto::{
+    ids::{BrokerId, LeaderEpoch, PartitionIndex},
+    v1,
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tracing::debug;
+
+use super::{ClusterView, Leader, TopicView, refresh};
+use crate::{connection::Connections, error::Error, retry::Deadline};
+
+/// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
+const UNKNOWN_AFTER: u32 = 3;
+
+/// The client's knowledge of the cluster, shared by all of its parts.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub(super) connections: Arc<Connections>,
+    pub(super) view: ArcSwap<ClusterView>,
+    pub(super) wanted: Mutex<BTreeSet<Arc<str>>>,
+    pub(super) requested: Arc<Notify>,
+    /// Something was asked for that cannot wait for news.
+    pub(super) asked_anew: Notify,
+    /// Address of the broker that answered last.
+    pub(super) answered: Mutex<Option<String>>,
+    /// Number of the refresh that began last.
+    pub(super) started: AtomicU64,
+    /// Counts changes of the view.
+    pub(super) changed: watch::Sender<u64>,
+    /// Number of the refresh that finished last, and what it gave.
+    pub(super) refreshed: watch::Sender<(u64, Option<Error>)>,
+}
+
+impl Metadata {
+    /// Starts with an empty view; the task ends when the last handle is dropped.
+    pub(crate) fn start(connections: Arc<Connections>) -> Arc<Self> {
+        let metadata = Arc::new(Self {
+            connections,
+            view: ArcSwap::default(),
+            wanted: Mutex::default(),
+            requested: Arc::default(),
+            asked_anew: Notify::new(),
+            answered: Mutex::default(),
+            started: AtomicU64::new(0),
+            changed: watch::Sender::new(0),
+            refreshed: watch::Sender::new((0, None)),
+        });
+        tokio::spawn(refresh::run(Arc::downgrade(&metadata)));
+        metadata
+    }
+
+    /// What is known now.
+    pub(crate) fn view(&self) -> Arc<ClusterView> {
+        self.view.load_full()
+    }
+
+    /// Marks a change whenever the view has changed.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Has the view refreshed soon. Cheap; many requests make one refresh.
+    pub(crate) fn request_refresh(&self) {
+        self.requested.notify_one();
+    }
+
+    /// Takes in a leader that a broker named, at once.
+    pub(crate) fn apply_hint(&self, topic: &str, partition: PartitionIndex, hint: &v1::LeaderHint) -> bool {
+        let leader = Leader { broker: BrokerId(hint.broker_id), epoch: LeaderEpoch(hint.leader_epoch) };
+        let mut news = false;
+        self.view.rcu(|view| {
+            let mut view = ClusterView::clone(view);
+            news = view.apply_hint(topic, partition, leader, &hint.address);
+            view
+        });
+        if news {
+            self.changed.send_modify(|count| *count += 1);
+        }
+        news
+    }
+
+    /// Waits for a refresh that began after this call, however it ends.
+    pub(crate) async fn refresh(&self, deadline: Deadline) -> Result<(), Error> {
+        let mut refreshed = self.refreshed.subscribe();
+        // One that is under way began before and does not count.
+        let target = self.started.load(Ordering::SeqCst) + 1;
+        self.request_refresh();
+        self.asked_anew.notify_one();
+        let done = async {
+            loop {
+                let (count, error) = refreshed.borrow_and_update().clone();
+                if count >= target {
+                    return error.map_or(Ok(()), Err);
+                }
+                if refreshed.changed().await.is_err() {
+                    return Err(Error::Closed);
+                }
+            }
+        };
+        tokio::time::timeout(deadline.left(), done).await.unwrap_or_else(|_| {
+            Err(Error::DeadlineExceeded {
+                what: "a metadata refresh".to_owned(),
+                after: deadline.whole(),
+                in_doubt: false,
+            })
+        })
+    }
+
+    /// The topic, asked for if it is not known yet, and kept up to date from now on.
+    pub(crate) async fn topic(&self, name: &str, deadline: Deadline) -> Result<Arc<TopicView>, Error> {
+        let mut missing = 0;
+        loop {
+            if let Some(topic) = self.view.load().topics.get(name) {
+                return Ok(Arc::clone(topic));
+            }
+            self.wanted.lock().insert(name.into());
+            match self.refresh(deadline).await {
+                Ok(()) if self.view.load().topics.contains_key(name) => {}
+                Ok(()) => missing += 1,
+                Err(error) if !error.is_retriable() || deadline.is_over() => return Err(error),
+                Err(error) => debug!(%error, "metadata refresh failed"),
+            }
+            if missing >= UNKNOWN_AFTER {
+                self.wanted.lock().remove(name);
+                return Err(Error::UnknownTopic(name.to_owned()));
+            }
+        }
+    }
+
+    /// Addresses to ask, best first: the broker that answered last, then as [`Self::rotation`]. One that is silent but
+    /// not known to be dead is thus asked late.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let mut addresses = self.rotation();
+        let place = self.answered.lock().as_ref().and_then(|last| addresses.iter().position(|address| address == last));
+        if let Some(place) = place {
+            addresses[..=place].rotate_right(1);
+        }
+        addresses
+    }
+
+    /// Live brokers beginning anywhere, then the bootstrap list, then fenced brokers.
+    pub(super) fn rotation(&self) -> Vec<String> {
+        let view = self.view.load();
+        let (fenced, mut live): (Vec<_>, Vec<_>) = view.brokers.values().partition(|broker| broker.fenced);
+        if !live.is_empty() {
+            let start = rand::random_range(0..live.len());
+            live.rotate_left(start);
+        }
+        let mut addresses: Vec<String> = Vec::new();
+        let known = live.iter().map(|broker| &broker.address);
+        for address in
+            known.chain(&self.connections.config().bootstrap).chain(fenced.iter().map(|broker| &broker.address))
+        {
+            if !address.is_empty() && !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        addresses
+    }
+}
+
+impl Drop for Metadata {
+    fn drop(&mut self) {
+        self.requested.notify_one(); // the task notices that nobody holds the view any more
+    }
+}
