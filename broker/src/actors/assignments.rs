@@ -6,6 +6,10 @@
 //!   Recovered ─────────────────────────────▲ ▲
 //!   (log opened at start) ── assigned ───────┘          not in the metadata: a stray, closed and kept
 //! ```
+//!
+//! A folder is deleted for a committed deletion of its topic id, and for nothing else. Snapshots keep the ids of deleted
+//! topics for ever, so a broker that was away when a topic was deleted still learns of it. Should a controller ever send
+//! a snapshot without them, folders stay as strays, with a warning at each start: the operator may remove them by hand.
 
 use std::{collections::HashMap, sync::Arc};
 
