@@ -133,7 +133,7 @@ impl Parts {
         };
         let role_ended = fail.clone();
         let roles = watch_role(raft.clone(), view, role);
-        tokio::spawn(async move { role_ended(consensus_ended(roles.await)) });
+        tokio::spawn(async move { role_ended(roles.await) });
         let formation_ended = fail.clone();
         let formation = Formation {
             config: Arc::clone(&config),
@@ -159,11 +159,6 @@ impl Parts {
             }
         })
     }
-}
-
-/// Tells a failed disk from other ends of the consensus.
-fn consensus_ended(why: String) -> Fatal {
-    if why.to_lowercase().contains("storage") { Fatal::StorageFailed(why) } else { Fatal::ConsensusStopped(why) }
 }
 
 impl Controller {

@@ -18,12 +18,13 @@ use holdfast_proto::{
 use openraft::{
     BasicNode, Instant as _, RaftMetrics, ServerState,
     async_runtime::watch::WatchReceiver as _,
-    errors::{ClientWriteError, ForwardToLeader, RaftError},
+    errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError},
 };
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
     config::Config,
+    exit,
     identity::DataDir,
     raft::{Raft, TypeConfig},
     view::MetadataView,
@@ -199,14 +200,17 @@ impl Node {
 }
 
 /// Keeps `role` until the consensus stops; returns why it did.
-pub(crate) async fn watch_role(raft: Raft, view: MetadataView, role: watch::Sender<Role>) -> String {
+pub(crate) async fn watch_role(raft: Raft, view: MetadataView, role: watch::Sender<Role>) -> exit::Fatal {
     let mut metrics = raft.metrics();
     let mut applied = view.applied();
     loop {
         let now = metrics.borrow_watched().clone();
         if let Err(fatal) = &now.running_state {
             role.send_replace(Role::default());
-            return fatal.to_string();
+            return match fatal {
+                Fatal::StorageError(error) => exit::Fatal::StorageFailed(error.to_string()),
+                fatal => exit::Fatal::ConsensusStopped(fatal.to_string()),
+            };
         }
         let next = current_role(&now, &view);
         let changed = role.send_if_modified(|role| {
@@ -226,7 +230,7 @@ pub(crate) async fn watch_role(raft: Raft, view: MetadataView, role: watch::Send
         };
         if closed {
             role.send_replace(Role::default());
-            return "the consensus has stopped".to_owned();
+            return exit::Fatal::ConsensusStopped("it ended without a word".to_owned());
         }
     }
 }

@@ -148,3 +148,69 @@ fn a_controller_without_a_majority_refuses_writes_and_answers_reads() {
     let read = quorum.block_on(admin.get_metadata(request)).expect("a read").into_inner();
     assert_eq!(read.brokers.len(), 1);
 }
+
+#[test]
+fn health_and_reflection_are_served() {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let quorum = Quorum::formed(3, same);
+    for at in 0..3 {
+        let mut health = HealthClient::new(quorum.channel(at));
+        for service in ["started", "live", "ready", ""] {
+            eventually(service, || {
+                let request = HealthCheckRequest { service: service.to_owned() };
+                let answer = quorum.block_on(health.check(request)).ok()?.into_inner();
+                (answer.status == ServingStatus::Serving as i32).then_some(())
+            });
+        }
+    }
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(quorum.channel(0));
+    let services = quorum.block_on(async {
+        let answers = reflection.server_reflection_info(tokio_stream::iter([request])).await.expect("reflection");
+        answers.into_inner().message().await.expect("a message").expect("an answer")
+    });
+    let Some(MessageResponse::ListServicesResponse(list)) = services.message_response else {
+        panic!("{services:?}");
+    };
+    let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for wanted in ["holdfast.v1.AdminService", "holdfast.v1.ControllerService", "grpc.health.v1.Health"] {
+        assert!(names.contains(&wanted), "{names:?}");
+    }
+}
+
+#[test]
+fn garbage_is_a_named_error_and_harms_nothing() {
+    use holdfast_proto::v1::{AppendEntriesRequest, RaftEnvelope, raft_service_client::RaftServiceClient};
+    use std::io::Write as _;
+    let quorum = Quorum::formed(1, same);
+    let mut raft = RaftServiceClient::new(quorum.channel(0));
+    let id = quorum.node(0).node().id();
+    let envelope = |format, body: &'static [u8]| AppendEntriesRequest {
+        envelope: Some(RaftEnvelope {
+            header: Some(peer_header(quorum.cluster_id(), id, 1)),
+            format,
+            body: bytes::Bytes::from_static(body),
+        }),
+    };
+    for request in [AppendEntriesRequest { envelope: None }, envelope(1, b"{\"vote\":"), envelope(9, b"{}")] {
+        assert_eq!(code(quorum.block_on(raft.append_entries(request))), ErrorCode::InvalidRequest);
+    }
+    let mut raw = std::net::TcpStream::connect(&quorum.addresses[0]).expect("a connection");
+    raw.write_all(&[0x5a; 4_096]).expect("garbage sent");
+    let mut client = quorum.controller(0);
+    let short = RegisterBrokerRequest {
+        header: Some(peer_header(quorum.cluster_id(), 0, 1)),
+        broker_id: 1,
+        directory_id: bytes::Bytes::from_static(b"short"),
+        ..RegisterBrokerRequest::default()
+    };
+    assert_eq!(code(quorum.block_on(client.register_broker(short))), ErrorCode::InvalidRequest);
+    assert!(quorum.node(0).node().is_active());
+}
