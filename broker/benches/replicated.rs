@@ -5,8 +5,6 @@
 
 #[path = "../tests/broker/fake_controller.rs"]
 mod fake_controller;
-#[path = "../tests/broker/records.rs"]
-mod records;
 #[path = "../tests/broker/rig.rs"]
 mod rig;
 

@@ -10,13 +10,14 @@ use std::{sync::Arc, time::Duration};
 
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
 use holdfast_metadata::{BrokerRegistration, Image};
+use holdfast_node::settings::Address;
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
     clock::Clock,
-    config::{Address, Config},
+    config::Config,
     context::{Addresses, Context, Identity, Metadata, Partitions},
     exit::Fatal,
     grpc::{self, Controllers, Listeners, Peers, Servers},

@@ -76,6 +76,3 @@ impl Fatal {
         ExitCode::from(self.number())
     }
 }
-
-/// Exit code for wrong flags or a wrong configuration.
-pub const USAGE: u8 = 2;

@@ -7,7 +7,7 @@
 //!  controllers ◀─▶ grpc/session ──▶ actors/session └──▶ holdfast-log (threads that write and sync)
 //! ```
 //!
-//! - [`broker`]: start and stop. [`context`]: what the parts share. [`config`], [`exit`], [`telemetry`]: the program.
+//! - [`broker`]: start and stop. [`context`]: what the parts share. [`config`], [`exit`]: the program.
 //! - [`partition`]: what an actor shares of its replica: view, tail cache, answers to followers.
 //! - [`services`]: what clients may ask, free of any protocol. `grpc`: the edge, the only folder that knows tonic.
 //! - [`actors`]: the only folder that knows actix. [`replication`]: what flows between brokers.
@@ -31,4 +31,3 @@ pub mod recovery;
 pub mod replication;
 pub mod services;
 pub mod state;
-pub mod telemetry;

@@ -1,14 +1,16 @@
 //! The program `holdfast-broker`: flags, signals and exit codes. Everything else is in the library.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use holdfast_broker::{
     broker::{Broker, edge_threads},
     config::{self, Config},
-    exit, telemetry,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use holdfast_node::{
+    program::{self, Flags, Stop},
+    telemetry,
+};
 
 /// The broker of Holdfast: holds replicas of partitions and serves producers and consumers.
 ///
@@ -16,41 +18,26 @@ use tokio::signal::unix::{SignalKind, signal};
 /// usable, 12 controllers of another cluster, 13 a log is damaged, 14 storage failed, 15 registration refused.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast-broker", version)]
-struct Flags {
-    /// The configuration, a TOML file.
-    #[arg(long, value_name = "FILE", required_unless_present = "print_options")]
-    config: Option<PathBuf>,
-    /// Overrides an option of the file; may be given more than once.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Checks the configuration, reports every problem, and ends.
-    #[arg(long)]
-    check_config: bool,
-    /// Prints every option with its meaning, default and range, and ends.
-    #[arg(long)]
-    print_options: bool,
+struct Command {
+    #[command(flatten)]
+    flags: Flags,
 }
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
-    if flags.print_options {
-        print!("{}", config::reference_toml());
-        return ExitCode::SUCCESS;
-    }
-    let path = flags.config.unwrap_or_default();
-    let config = match config::load(&path, &flags.overrides) {
+    let Command { flags } = Command::parse();
+    let config = match program::settings(&flags, config::reference_toml, config::load) {
         Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::from(exit::USAGE);
+        Err(code) => return code,
+    };
+    telemetry::start(&config.log_level, config.log_format, &[]);
+    program::end_on_panic();
+    let stop = match Stop::on_signals() {
+        Ok(stop) => stop,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be caught");
+            return ExitCode::FAILURE;
         }
     };
-    if flags.check_config {
-        println!("{}: no problem found", path.display());
-        return ExitCode::SUCCESS;
-    }
-    telemetry::start(&config);
-    end_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(edge_threads(&config))
         .thread_name("hf-edge")
@@ -58,7 +45,7 @@ fn main() -> ExitCode {
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(run(config));
+            let code = runtime.block_on(run(config, stop));
             // Streams of clients may still stand: nothing is waited for any more.
             runtime.shutdown_background();
             code
@@ -70,18 +57,10 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> ExitCode {
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be caught");
-            return ExitCode::FAILURE;
-        }
-    };
+async fn run(config: Config, mut stop: Stop) -> ExitCode {
     let started = tokio::select! {
         started = Broker::start(config) => started,
-        _ = terminate.recv() => return ExitCode::SUCCESS,
-        _ = interrupt.recv() => return ExitCode::SUCCESS,
+        () = stop.asked() => return ExitCode::SUCCESS,
     };
     let broker = match started {
         Ok(broker) => broker,
@@ -92,24 +71,9 @@ async fn run(config: Config) -> ExitCode {
     };
     tokio::select! {
         fatal = broker.failed() => return fatal.code(),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = stop.asked() => {}
     }
     tracing::info!("stopping: handing over the partitions; a second signal ends at once");
-    tokio::select! {
-        () = broker.stop() => ExitCode::SUCCESS,
-        _ = terminate.recv() => ExitCode::FAILURE,
-        _ = interrupt.recv() => ExitCode::FAILURE,
-    }
-}
-
-/// A panic of any thread ends the process, also where the profile would unwind: a dead actor in a live broker is the
-/// worst state.
-fn end_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        report(info);
-        tracing::error!(panic = %info, "a broken invariant: the process ends rather than serve on");
-        std::process::abort();
-    }));
+    broker.stop().await;
+    ExitCode::SUCCESS
 }

@@ -42,6 +42,7 @@ const PLACES: [(&str, &[&str]); 5] = [
             "proto/src/convert.rs",
             "proto/src/v1.rs",
             "proto/build.rs",
+            "node/src/incoming.rs",
             "broker/src/grpc/",
             "controller/src/grpc/",
             // The consensus' own calls.

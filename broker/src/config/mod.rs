@@ -1,15 +1,31 @@
 //! The broker's configuration: a TOML file, overridden by `--set key=value`.
 //!
-//! Place: read once by the program at start and passed on. Invariants: (1) an unknown key is an error; (2) all problems
-//! are reported at once, each with its place; (3) a [`Config`] that came from [`load`] satisfies [`Config::validate`].
+//! Place: read once by the program at start and passed on. Here stand the table of options and their relations;
+//! `holdfast_node::settings` reads them. Invariant: a [`Config`] that came from [`load`] satisfies [`Config::validate`].
 
-mod file;
 mod options;
-mod reference;
 mod validate;
-mod value;
 
-pub use file::{Place, Problem, Problems, load, parse};
-pub use options::{Config, OptionDoc};
-pub use reference::reference_toml;
-pub use value::{Address, LogFormat};
+use std::path::Path;
+
+use holdfast_node::settings::{self, Problems, Relations};
+
+pub use options::Config;
+
+/// Reads the file at `path`, then the `key=value` overrides in order, and checks the whole.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
+    settings::load(path, overrides, Relations::Always)
+}
+
+/// As [`load`], from text; `name` stands for the file in problems.
+pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, Problems> {
+    settings::parse(name, text, overrides, Relations::Always)
+}
+
+/// Every option with its meaning, range and default, as a TOML file.
+pub fn reference_toml() -> String {
+    settings::toml::<Config>("holdfast-broker")
+}
+
+#[cfg(test)]
+mod config_tests;

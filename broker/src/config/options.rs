@@ -1,96 +1,34 @@
 //! Every option of the broker, one block each: meaning, unit, default, range, and what goes wrong at the extremes.
 //!
-//! This is the only place that names an option. The macro makes the struct, its one `Default`, and the table that the
-//! file, the `--set` flags and the printed reference are read by.
+//! This is the only place that names an option: the file, the `--set` flags and the printed reference are read by it.
 
 use std::path::PathBuf;
 
-use super::value::{Address, FromToml, LogFormat};
-
-/// One option, for the printed reference.
-#[derive(Clone, Debug)]
-pub struct OptionDoc {
-    /// Name of the key.
-    pub key: &'static str,
-    /// What it means.
-    pub doc: &'static [&'static str],
-    /// Its default as TOML; empty if it must be given.
-    pub default: String,
-    /// Smallest and largest value of a number.
-    pub range: Option<(u64, u64)>,
-}
-
-/// Declares the options: doc, key, type, default, and for numbers the range.
-macro_rules! options {
-    ($($(#[doc = $doc:literal])* $key:ident: $kind:ty = $default:expr $(, in $low:expr, $high:expr)?;)*) => {
-        /// All settings of one broker, checked. Passed on explicitly: there is no global.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Config {
-            $($(#[doc = $doc])* pub $key: $kind,)*
-        }
-
-        impl Default for Config {
-            fn default() -> Self {
-                Self { $($key: $default,)* }
-            }
-        }
-
-        impl Config {
-            /// The names of all options, in order of declaration.
-            pub const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
-
-            /// Sets the option of this name. `Ok(false)` if there is none; `Err` says what is wrong with the value.
-            pub(super) fn set(&mut self, key: &str, value: &toml_edit::Value) -> Result<bool, String> {
-                match key {
-                    $(stringify!($key) => {
-                        let parsed = <$kind as FromToml>::from_toml(value)?;
-                        $(super::value::in_range(u64::from(parsed), $low, $high)?;)?
-                        self.$key = parsed;
-                    })*
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-
-            /// Every option with its meaning and default.
-            pub fn reference() -> Vec<OptionDoc> {
-                let default = Self::default();
-                vec![$({
-                    #[allow(unused_mut, unused_assignments)]
-                    let mut range = None;
-                    $(range = Some(($low as u64, $high as u64));)?
-                    OptionDoc {
-                        key: stringify!($key),
-                        doc: &[$($doc),*],
-                        default: default.$key.to_toml(),
-                        range,
-                    }
-                }),*]
-            }
-        }
-    };
-}
+use holdfast_node::settings::{Address, LogFormat};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
-options! {
+holdfast_node::options! {
+    /// All settings of one broker, checked. Passed on explicitly: there is no global.
+    pub struct Config;
+
     /// Id of this broker, unique in the cluster, given by the operator. Must be given.
-    broker_id: Option<u32> = None;
+    broker_id: Option<u32> = None => required;
     /// Folder of the logs; belongs to this broker alone. Must be given.
-    data_dir: PathBuf = PathBuf::new();
+    data_dir: PathBuf = PathBuf::new() => required;
     /// Where clients are served, `host:port`; port 0 takes a free one. Must be given.
-    client_listen: Address = Address::default();
+    client_listen: Address = Address::default() => required;
     /// The address that clients are told, `host:port`. Default: client_listen.
     client_advertised_address: Option<Address> = None;
     /// Where brokers are served, `host:port`; port 0 takes a free one. Must be given, and differ from client_listen:
     /// whoever reaches it can pose as a replica, so keep it away from clients.
-    peer_listen: Address = Address::default();
+    peer_listen: Address = Address::default() => required;
     /// The address that other nodes are told, `host:port`. Default: peer_listen.
     peer_advertised_address: Option<Address> = None;
     /// Addresses of all controllers, a list of `host:port`. Must be given.
-    controllers: Vec<Address> = Vec::new();
+    controllers: Vec<Address> = Vec::new() => required;
     /// Rack or zone of this broker; replicas of a partition are spread over racks. Empty: none.
     rack: String = String::new();
     /// `text` for people, `json` for collectors.

@@ -1,14 +1,16 @@
 //! Relations between options.
 
-use super::{Address, Config};
+use holdfast_node::{settings::Address, telemetry};
+
+use super::Config;
 
 impl Config {
     /// Everything that is wrong, as option and message. Empty if nothing is.
     pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        let mut say = |bad: bool, key, message: &str| {
+        let mut say = |bad: bool, key: &'static str, message: &str| {
             if bad {
-                wrong.push((key, message.to_owned()));
+                wrong.push((key, format!("{key}: {message}")));
             }
         };
         say(self.broker_id.is_none(), "broker_id", "must be given: a number that no other broker has");
@@ -60,8 +62,8 @@ impl Config {
             "heartbeat_interval_ms",
             "must be at most half of peer_rpc_timeout_ms",
         );
-        let directives = self.log_level.parse::<tracing_subscriber::EnvFilter>();
-        say(directives.is_err(), "log_level", "expected error, warn, info, debug, trace, or directives of these");
+        let understood = telemetry::is_level(&self.log_level);
+        say(!understood, "log_level", "expected error, warn, info, debug, trace, or directives of these");
         wrong
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use holdfast_metadata::Image;
+use holdfast_node::records;
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::TopicPartition, v1};
 use holdfast_replication::Assignment;
 
-use super::{controllers::header, records};
+use super::controllers::header;
 use crate::{assignment, context::Context, partition::message::Message, replication::Proposal};
 
 /// Changes in one call: the controller's own limit is 10,000.
@@ -81,7 +82,7 @@ fn outcome(image: &Image, partition: TopicPartition, result: v1::IsrChangeResult
         return Err(ErrorDetail::from(error).code);
     }
     let state = result.state.ok_or(ErrorCode::UnknownServerError)?;
-    let state = records::partition_state(state).map_err(|_| ErrorCode::UnknownServerError)?;
+    let state = records::state_from_message(state).map_err(|_| ErrorCode::UnknownServerError)?;
     let topic = image.topic(partition.topic_id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     Ok(assignment::of(topic, &state))
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use holdfast_node::{incoming::accept, settings::Address};
 use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, consumer_service_server::ConsumerServiceServer,
     producer_service_server::ProducerServiceServer, replica_service_server::ReplicaServiceServer,
@@ -11,13 +12,9 @@ use tonic::transport::Server;
 
 use super::{
     MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, admin::AdminEdge,
-    consumer::ConsumerEdge, health, incoming::accept, producer::ProducerEdge, replica::ReplicaEdge,
+    consumer::ConsumerEdge, health, producer::ProducerEdge, replica::ReplicaEdge,
 };
-use crate::{
-    config::{Address, Config},
-    context::Context,
-    exit::Fatal,
-};
+use crate::{config::Config, context::Context, exit::Fatal};
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {

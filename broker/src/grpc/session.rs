@@ -11,6 +11,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use holdfast_node::records;
 use holdfast_proto::{
     convert::Error as ConvertError,
     detail::ErrorDetail,
@@ -25,7 +26,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{
     MAX_MESSAGE_BYTES,
     controllers::{header, jittered},
-    records,
 };
 use crate::{
     actors::{Changes, SessionAddress, SessionEvent, SessionReply},
@@ -268,7 +268,7 @@ impl Beat<'_> {
 
 fn metadata(message: v1::BrokerSessionResponse) -> Result<SessionEvent, ConvertError> {
     let changes = |index, messages: Vec<v1::MetadataRecord>| {
-        let records = messages.into_iter().filter_map(|message| records::record(message).transpose());
+        let records = messages.into_iter().filter_map(|message| records::from_message(message).transpose());
         Ok(Changes { index: MetadataIndex(index), records: records.collect::<Result<_, ConvertError>>()? })
     };
     let snapshot = message.snapshot.map(|snapshot| changes(snapshot.index, snapshot.records)).transpose()?;

@@ -9,6 +9,7 @@ use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
     apply_command,
 };
+use holdfast_node::records;
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
@@ -23,8 +24,6 @@ use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
-
-use crate::records;
 
 const LEASE_MS: u32 = 2_000;
 
@@ -101,7 +100,7 @@ impl State {
         let mut machine = self.machine.lock();
         let index = MetadataIndex(machine.image.index().0 + 1);
         let outcome = apply_command(&mut machine.image, index, command);
-        let records: Vec<_> = outcome.records.iter().filter_map(records::message).collect();
+        let records: Vec<_> = outcome.records.iter().filter_map(records::to_message).collect();
         let delta = v1::MetadataDelta { index: index.0, records };
         let message = v1::BrokerSessionResponse { snapshot: None, deltas: vec![delta], lease_ms: LEASE_MS };
         for (_, session) in machine.sessions.values() {
@@ -161,7 +160,7 @@ impl ControllerService for Edge {
             let mut machine = self.0.machine.lock();
             let snapshot = v1::MetadataSnapshot {
                 index: machine.image.index().0,
-                records: machine.image.records().iter().filter_map(records::message).collect(),
+                records: machine.image.records().iter().filter_map(records::to_message).collect(),
             };
             let message = v1::BrokerSessionResponse { snapshot: Some(snapshot), deltas: vec![], lease_ms: LEASE_MS };
             session.try_send(Ok(message)).unwrap();
@@ -212,7 +211,7 @@ impl ControllerService for Edge {
             panic!("another answer to AlterPartition");
         };
         let results = results.into_iter().map(|result| match result {
-            Ok(state) => v1::IsrChangeResult { state: Some(records::state(&state)), error: None },
+            Ok(state) => v1::IsrChangeResult { state: Some(records::state_to_message(&state)), error: None },
             Err(rejection) => v1::IsrChangeResult {
                 state: None,
                 error: Some(partition_error(ErrorDetail::new(rejection.code, rejection.message))),

@@ -3,7 +3,6 @@
 mod fake_controller;
 mod hostile;
 mod life;
-mod records;
 mod replicated;
 mod rig;
 mod single;

@@ -48,7 +48,7 @@ impl Rig {
         let mut config = config::parse("test.toml", &text, &[]).unwrap();
         // RUST_LOG=info shows what the brokers of a test say.
         config.log_level = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-        holdfast_broker::telemetry::start(&config);
+        holdfast_node::telemetry::start(&config.log_level, config.log_format, &[]);
         config
     }
 

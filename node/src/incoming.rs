@@ -16,13 +16,13 @@ use tokio::{
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A connection that holds its place until it is closed.
-pub(super) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
 }
 
 /// The connections of `listener`, at most `limit` at the same time; more wait in the system's queue.
-pub(super) fn accept(listener: TcpListener, limit: usize) -> impl Stream<Item = io::Result<Connection>> {
+pub fn accept(listener: TcpListener, limit: usize) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(limit));
     stream::unfold((listener, places), |(listener, places)| async move {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;

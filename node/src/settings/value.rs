@@ -3,9 +3,10 @@
 use std::{fmt, path::PathBuf};
 
 use toml_edit::Value;
+use uuid::Uuid;
 
 /// A type that an option can have.
-pub(super) trait FromToml: Sized {
+pub trait FromToml: Sized {
     /// Reads it; the error says what was expected.
     fn from_toml(value: &Value) -> Result<Self, String>;
     /// Writes it as TOML, for the reference.
@@ -13,7 +14,7 @@ pub(super) trait FromToml: Sized {
 }
 
 /// Fails unless `low <= number <= high`.
-pub(super) fn in_range(number: u64, low: u64, high: u64) -> Result<(), String> {
+pub fn in_range(number: u64, low: u64, high: u64) -> Result<(), String> {
     if (low..=high).contains(&number) { Ok(()) } else { Err(format!("{number} is out of range: {low} to {high}")) }
 }
 
@@ -125,11 +126,22 @@ impl FromToml for bool {
 
 impl FromToml for String {
     fn from_toml(value: &Value) -> Result<Self, String> {
-        value.as_str().map(str::to_owned).ok_or_else(|| format!("expected a text in quotes, found {}", shown(value)))
+        value.as_str().map(str::to_owned).ok_or_else(|| format!("expected a string, found {}", shown(value)))
     }
 
     fn to_toml(&self) -> String {
         Value::from(self.as_str()).to_string()
+    }
+}
+
+impl FromToml for Uuid {
+    fn from_toml(value: &Value) -> Result<Self, String> {
+        let text = String::from_toml(value)?;
+        Self::parse_str(&text).map_err(|_| format!("\"{text}\" is not a UUID"))
+    }
+
+    fn to_toml(&self) -> String {
+        format!("\"{self}\"")
     }
 }
 

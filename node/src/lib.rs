@@ -1,0 +1,16 @@
+//! What every node's program shares: `holdfast-broker` and `holdfast-controller` are built on it alike.
+//!
+//! - [`program`]: the command line, signals, the end on a broken invariant.
+//! - [`settings`]: the table of options, read from a TOML file and from `--set`.
+//! - [`telemetry`]: the program's own log.
+//! - [`incoming`]: accepted connections, for tonic.
+//! - [`records`]: metadata records as they travel between controllers and brokers, both ways.
+//!
+//! Place: below both programs, above `holdfast-proto` and `holdfast-metadata`. Invariant: nothing here knows which
+//! program it serves; what differs is passed in.
+
+pub mod incoming;
+pub mod program;
+pub mod records;
+pub mod settings;
+pub mod telemetry;

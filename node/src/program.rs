@@ -1,0 +1,111 @@
+//! The command line that both programs have, and how they end.
+//!
+//! Place: `main` flattens [`Flags`] into its own command, asks [`settings`] for the configuration, then runs.
+//!
+//! 1. Exit code 2 is for wrong flags and a wrong configuration, and for nothing else.
+//! 2. The first SIGTERM or SIGINT asks for a stop in order; a second one ends the process at once, with 1.
+//! 3. A panic of any thread aborts the process.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::settings::Problems;
+
+/// Exit code for wrong flags or a wrong configuration.
+pub const USAGE: u8 = 2;
+
+/// The flags of both programs.
+#[derive(Debug, clap::Args)]
+pub struct Flags {
+    /// The configuration, a TOML file.
+    #[arg(long, value_name = "FILE", required_unless_present = "print_options")]
+    pub config: Option<PathBuf>,
+    /// Overrides an option of the file; may be given more than once.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Checks the configuration, reports every problem, and ends.
+    #[arg(long)]
+    pub check_config: bool,
+    /// Prints every option with its meaning, default and range, and ends.
+    #[arg(long)]
+    pub print_options: bool,
+}
+
+/// The configuration that the flags lead to; an exit code where they only ask for a look, or where it is wrong.
+///
+/// `reference` is what `--print-options` prints, `load` reads the file and the overrides.
+pub fn settings<C>(
+    flags: &Flags,
+    reference: impl FnOnce() -> String,
+    load: impl FnOnce(&Path, &[String]) -> Result<C, Problems>,
+) -> Result<C, ExitCode> {
+    if flags.print_options {
+        print!("{}", reference());
+        return Err(ExitCode::SUCCESS);
+    }
+    let path = flags.config.as_deref().unwrap_or(Path::new(""));
+    let config = load(path, &flags.overrides).map_err(|problems| {
+        eprintln!("{problems}");
+        ExitCode::from(USAGE)
+    })?;
+    if flags.check_config {
+        println!("{}: no problem found", path.display());
+        return Err(ExitCode::SUCCESS);
+    }
+    Ok(config)
+}
+
+/// Tells when the program is asked to stop.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Catches SIGTERM and SIGINT from now on. To be called before the start: a signal that comes early must find
+    /// somebody. A thread of its own waits for them, so that a second signal ends even a program that hangs.
+    pub fn on_signals() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let guard = runtime.enter();
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        drop(guard);
+        let (stop, stopped) = watch::channel(false);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                loop {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                    if stop.send_replace(true) {
+                        tracing::warn!("a second signal: ending at once");
+                        std::process::exit(1);
+                    }
+                }
+            });
+        })?;
+        Ok(Self(stopped))
+    }
+
+    /// Waits until the first signal came.
+    pub async fn asked(&mut self) {
+        drop(self.0.wait_for(|stop| *stop).await);
+    }
+}
+
+/// A panic of any thread ends the process, also where the profile would unwind: a dead part in a live node is the
+/// worst state.
+pub fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        tracing::error!(panic = %info, "a broken invariant: the process ends rather than serve on");
+        std::process::abort();
+    }));
+}

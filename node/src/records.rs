@@ -1,0 +1,197 @@
+//! Metadata records as they travel from controllers to brokers, both ways in one place.
+//!
+//! Place: the controllers' edge writes messages, the brokers' edge reads them.
+//!
+//! 1. A record has a message exactly if [`Record::travels`].
+//! 2. Hostile bytes give a named error, never a panic. A record that this version does not know is skipped.
+//! 3. What travels comes back as it was: no field is lost on the way.
+
+use std::collections::BTreeMap;
+
+use holdfast_metadata::{BrokerRegistration, PartitionState, Record};
+use holdfast_proto::{
+    convert::{Error, leader_epoch, partition, required, required_id},
+    ids::{BrokerEpoch, BrokerId, PartitionEpoch},
+    v1::{self, metadata_record::Record as Wire},
+};
+
+/// The message of a record; `None` if it does not travel.
+pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
+    let wire = match record {
+        Record::Broker(broker) => Wire::Broker(v1::BrokerRecord {
+            broker_id: broker.broker_id.0,
+            broker_epoch: broker.broker_epoch.0,
+            incarnation_id: broker.incarnation_id.to_bytes(),
+            directory_id: broker.directory_id.to_bytes(),
+            boot_counter: broker.boot_counter,
+            client_address: broker.client_address.clone(),
+            peer_address: broker.peer_address.clone(),
+            rack: broker.rack.clone().unwrap_or_default(),
+            fenced: broker.fenced,
+            shutting_down: broker.shutting_down,
+        }),
+        Record::RemoveBroker { broker_id } => Wire::RemoveBroker(v1::RemoveBrokerRecord { broker_id: broker_id.0 }),
+        Record::Topic { topic_id, name } => {
+            Wire::Topic(v1::TopicRecord { name: name.clone(), topic_id: topic_id.to_bytes() })
+        }
+        Record::RemoveTopic { topic_id } => Wire::RemoveTopic(v1::RemoveTopicRecord { topic_id: topic_id.to_bytes() }),
+        Record::TopicConfig { topic_id, configs } => {
+            let entry = |(key, value): (&String, &String)| v1::ConfigEntry {
+                key: key.clone(),
+                value: Some(value.clone()),
+                is_default: false,
+            };
+            Wire::TopicConfig(v1::TopicConfigRecord {
+                topic_id: topic_id.to_bytes(),
+                configs: configs.iter().map(entry).collect(),
+            })
+        }
+        Record::Partition { topic_id, partition, state } => Wire::Partition(v1::PartitionRecord {
+            topic_id: topic_id.to_bytes(),
+            state: Some(state_to_message(state)),
+            partition: partition.0,
+        }),
+        Record::Cluster { .. } | Record::NextProducerId { .. } | Record::NextBrokerEpoch { .. } => return None,
+    };
+    Some(v1::MetadataRecord { record: Some(wire) })
+}
+
+/// The record that a message holds; `None` for one that this version does not know, which is skipped.
+pub fn from_message(message: v1::MetadataRecord) -> Result<Option<Record>, Error> {
+    let Some(record) = message.record else { return Ok(None) };
+    Ok(Some(match record {
+        Wire::Broker(broker) => Record::Broker(registration(broker)?),
+        Wire::RemoveBroker(removed) => Record::RemoveBroker { broker_id: BrokerId(removed.broker_id) },
+        Wire::Topic(topic) => Record::Topic { topic_id: required_id(&topic.topic_id, "topic_id")?, name: topic.name },
+        Wire::RemoveTopic(removed) => Record::RemoveTopic { topic_id: required_id(&removed.topic_id, "topic_id")? },
+        Wire::TopicConfig(config) => Record::TopicConfig {
+            topic_id: required_id(&config.topic_id, "topic_id")?,
+            configs: config
+                .configs
+                .into_iter()
+                .map(|entry| Ok((entry.key, required(entry.value, "configs.value")?)))
+                .collect::<Result<BTreeMap<_, _>, Error>>()?,
+        },
+        Wire::Partition(changed) => Record::Partition {
+            topic_id: required_id(&changed.topic_id, "topic_id")?,
+            partition: partition(changed.partition, "partition")?,
+            state: state_from_message(required(changed.state, "state")?)?,
+        },
+    }))
+}
+
+fn registration(broker: v1::BrokerRecord) -> Result<BrokerRegistration, Error> {
+    Ok(BrokerRegistration {
+        broker_id: BrokerId(broker.broker_id),
+        broker_epoch: BrokerEpoch(broker.broker_epoch),
+        incarnation_id: required_id(&broker.incarnation_id, "incarnation_id")?,
+        directory_id: required_id(&broker.directory_id, "directory_id")?,
+        boot_counter: broker.boot_counter,
+        client_address: broker.client_address,
+        peer_address: broker.peer_address,
+        rack: Some(broker.rack).filter(|rack| !rack.is_empty()),
+        fenced: broker.fenced,
+        shutting_down: broker.shutting_down,
+    })
+}
+
+/// The state that a message holds.
+pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionState, Error> {
+    let ids = |ids: Vec<u32>| ids.into_iter().map(BrokerId).collect();
+    Ok(PartitionState {
+        leader: state.leader.map(BrokerId),
+        leader_epoch: leader_epoch(state.leader_epoch, "leader_epoch")?,
+        partition_epoch: PartitionEpoch(state.partition_epoch),
+        replicas: ids(state.replicas),
+        isr: ids(state.isr),
+        elr: ids(state.elr),
+    })
+}
+
+/// The message of a partition's state.
+pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
+    v1::PartitionStateMessage {
+        leader: state.leader.map(|leader| leader.0),
+        leader_epoch: state.leader_epoch.0,
+        partition_epoch: state.partition_epoch.0,
+        replicas: ids(&state.replicas),
+        isr: ids(&state.isr),
+        elr: ids(&state.elr),
+    }
+}
+
+/// Broker ids as they travel.
+pub fn ids(brokers: &[BrokerId]) -> Vec<u32> {
+    brokers.iter().map(|broker| broker.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::ids::{
+        ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// One record of each kind, no two fields alike.
+    fn one_of_each() -> Vec<Record> {
+        let topic_id = TopicId(Uuid::from_u128(1));
+        let brokers = |ids: &[u32]| ids.iter().copied().map(BrokerId).collect();
+        vec![
+            Record::Broker(BrokerRegistration {
+                broker_id: BrokerId(2),
+                broker_epoch: BrokerEpoch(3),
+                incarnation_id: IncarnationId(Uuid::from_u128(4)),
+                directory_id: DirectoryId(Uuid::from_u128(5)),
+                boot_counter: 6,
+                client_address: "client:7".to_owned(),
+                peer_address: "peer:8".to_owned(),
+                rack: Some("nine".to_owned()),
+                fenced: true,
+                shutting_down: false,
+            }),
+            Record::RemoveBroker { broker_id: BrokerId(10) },
+            Record::Topic { topic_id, name: "eleven".to_owned() },
+            Record::RemoveTopic { topic_id },
+            Record::TopicConfig { topic_id, configs: BTreeMap::from([("retention.ms".to_owned(), "12".to_owned())]) },
+            Record::Partition {
+                topic_id,
+                partition: PartitionIndex(13),
+                state: PartitionState {
+                    leader: Some(BrokerId(14)),
+                    leader_epoch: LeaderEpoch(15),
+                    partition_epoch: PartitionEpoch(16),
+                    replicas: brokers(&[14, 17, 18]),
+                    isr: brokers(&[14, 17]),
+                    elr: brokers(&[18]),
+                },
+            },
+            Record::Cluster { cluster_id: ClusterId(Uuid::from_u128(19)) },
+            Record::NextProducerId { next_producer_id: ProducerId(20) },
+            Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(21) },
+        ]
+    }
+
+    #[test]
+    fn what_travels_comes_back_as_it_was() {
+        for record in one_of_each() {
+            let message = to_message(&record);
+            assert_eq!(record.travels(), message.is_some(), "{record:?}");
+            if let Some(message) = message {
+                assert_eq!(from_message(message).unwrap(), Some(record));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_what_is_unknown_is_skipped() {
+        assert_eq!(from_message(v1::MetadataRecord { record: None }).unwrap(), None);
+        let removed = v1::RemoveTopicRecord { topic_id: vec![0; 3].into() };
+        let message = v1::MetadataRecord { record: Some(Wire::RemoveTopic(removed)) };
+        assert_eq!(from_message(message), Err(Error::IdLength { field: "topic_id", length: 3 }));
+        let changed = v1::PartitionRecord { topic_id: vec![1; 16].into(), partition: 0, state: None };
+        let message = v1::MetadataRecord { record: Some(Wire::Partition(changed)) };
+        assert_eq!(from_message(message), Err(Error::Missing { field: "state" }));
+    }
+}

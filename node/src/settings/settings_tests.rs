@@ -1,0 +1,156 @@
+//! What the reader of settings accepts, and how it reports what it does not.
+
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::settings::{Address, LogFormat, markdown, toml};
+
+crate::options! {
+    /// A program's options, one of each type.
+    struct Config;
+
+    /// Who it is. Must be given.
+    node_id: Option<u32> = None => required;
+    /// Where it
+    /// keeps things.
+    data_dir: PathBuf = PathBuf::new();
+    /// Where it listens.
+    listen: Address = Address::default();
+    /// The others.
+    peers: Vec<Address> = Vec::new();
+    /// Whose it is.
+    cluster_id: Option<Uuid> = None;
+    /// How many.
+    threads: u32 = 8, in 1, 256;
+    /// More than `threads`.
+    connections: u64 = 4096, in 1, 65_536;
+    /// Where it stands.
+    rack: String = String::new();
+    /// What it logs.
+    log_level: String = "info".to_owned();
+    /// How it logs.
+    log_format: LogFormat = LogFormat::Text;
+    /// Whether.
+    eager: bool = false;
+}
+
+impl Config {
+    fn validate(&self) -> Vec<(&'static str, String)> {
+        let few = self.connections < u64::from(self.threads);
+        let unnamed = self.node_id.is_none().then(|| ("node_id", "node_id is required".to_owned()));
+        unnamed.into_iter().chain(few.then(|| ("connections", "connections is below threads".to_owned()))).collect()
+    }
+}
+
+fn read(text: &str, flags: &[&str], relations: Relations) -> Result<Config, Vec<String>> {
+    let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    parse("n.toml", text, &flags, relations).map_err(|all| all.0.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn every_type_is_read() {
+    let text = r#"
+node_id = 7
+data_dir = "/var/lib/n"
+listen = "[::1]:1"
+peers = ["a:1", "b.example:2"]
+cluster_id = "00000000-0000-0000-0000-00000000002a"
+threads = 2
+log_format = "json"
+eager = true
+"#;
+    let config = read(text, &[], Relations::Always).unwrap();
+    let expected = Config {
+        node_id: Some(7),
+        data_dir: PathBuf::from("/var/lib/n"),
+        listen: Address { host: "[::1]".to_owned(), port: 1 },
+        peers: vec!["a:1".parse().unwrap(), "b.example:2".parse().unwrap()],
+        cluster_id: Some(Uuid::from_u128(42)),
+        threads: 2,
+        log_format: LogFormat::Json,
+        eager: true,
+        ..Config::default()
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn flags_win_over_the_file_and_need_no_quotes() {
+    let flags = ["node_id=7", "rack=a", "peers=c:1,d:2", "log_level=\"debug\"", "node_id = 8"];
+    let config = read("node_id = 1\nrack = \"b\"\n", &flags, Relations::Always).unwrap();
+    assert_eq!((config.node_id, config.rack.as_str(), config.peers.len()), (Some(8), "a", 2));
+    assert_eq!(config.log_level, "debug");
+}
+
+#[test]
+fn every_problem_is_reported_with_its_line() {
+    let text = "node_id = -1\nthread = 1\n\nthreads = 0\nlisten = \"nowhere\"\npeers = 5\neager = 1\nrack = 5\n\
+                connections = \"many\"\ncluster_id = \"x\"\n[table]\na = 1\n";
+    let flags = ["log_format=xml", "nonsense", "threads=4294967296"];
+    let expected = [
+        "n.toml:1: node_id: expected a whole number from 0 on, found -1",
+        "n.toml:2: unknown key `thread`: did you mean `threads`?",
+        "n.toml:4: threads: 0 is out of range: 1 to 256",
+        "n.toml:5: listen: `nowhere` is no address: expected host:port, as broker-1.example:9092",
+        "n.toml:6: peers: expected a list, found 5",
+        "n.toml:7: eager: expected true or false, found 1",
+        "n.toml:8: rack: expected a string, found 5",
+        "n.toml:9: connections: expected a whole number from 0 on, found \"many\"",
+        "n.toml:10: cluster_id: \"x\" is not a UUID",
+        "n.toml:11: unknown key `table`",
+        "--set log_format=xml: log_format: expected \"text\" or \"json\", found \"xml\"",
+        "--set nonsense: expected key=value",
+        "--set threads=4294967296: threads: 4294967296 is out of range: 0 to 4294967295",
+    ];
+    assert_eq!(read(text, &flags, Relations::OnceAllIsRead).unwrap_err(), expected);
+}
+
+#[test]
+fn relations_are_checked_and_placed() {
+    let text = "connections = 4\nrack = 5\n";
+    let unread = "n.toml:2: rack: expected a string, found 5".to_owned();
+    let related = ["n.toml: node_id is required".to_owned(), "n.toml:1: connections is below threads".to_owned()];
+    let all = [&[unread.clone()][..], &related].concat();
+    assert_eq!(read(text, &[], Relations::Always).unwrap_err(), all);
+    assert_eq!(read(text, &[], Relations::OnceAllIsRead).unwrap_err(), [unread]);
+    assert_eq!(read("connections = 4\n", &[], Relations::OnceAllIsRead).unwrap_err(), related);
+    // A place has one problem: what could not be read is not compared as well.
+    let all = read("node_id = 1\n", &["connections=0"], Relations::Always).unwrap_err();
+    assert_eq!(all, ["--set connections=0: connections: 0 is out of range: 1 to 65536"]);
+    let all = read("node_id = 1\n", &["connections=2"], Relations::Always).unwrap_err();
+    assert_eq!(all, ["--set connections=2: connections is below threads"]);
+}
+
+#[test]
+fn what_is_no_toml_is_reported_with_its_line() {
+    for text in ["node_id = 1\ndata_dir = \n", "data_dir = \"x\"\nlisten = = 1\n"] {
+        let all = read(text, &[], Relations::OnceAllIsRead).unwrap_err();
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].starts_with("n.toml:2: "), "{all:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let problems = load::<Config>(Path::new("/nowhere/n.toml"), &[], Relations::Always).unwrap_err();
+    let text = problems.to_string();
+    assert!(text.starts_with("/nowhere/n.toml: cannot be read: "), "{text}");
+    assert!(text.ends_with("\n1 problem in the configuration"), "{text}");
+}
+
+#[test]
+fn the_reference_names_every_option() {
+    assert_eq!(Config::reference().len(), Config::KEYS.len());
+    let text = toml::<Config>("n");
+    assert!(text.starts_with("# Every option of n with its default. Made by `n --print-options`.\n\n# Who it is."));
+    assert!(text.contains("\n# Who it is. Must be given.\n# node_id =\n"), "{text}");
+    assert!(text.contains("\n# How many.\n# Range: 1 to 256.\nthreads = 8\n"), "{text}");
+    assert!(text.contains("\nrack = \"\"\n") && text.contains("\n# listen =\n"), "{text}");
+    let text = markdown::<Config>("n");
+    assert!(text.contains("\n### `node_id`\n\nDefault: none, required.\n\nWho it is. Must be given.\n"), "{text}");
+    assert!(text.contains("\n### `data_dir`\n\nDefault: none.\n\nWhere it keeps things.\n"), "{text}");
+    assert!(text.contains("Default: 8, 1 to 256.\n") && text.contains("Default: empty.\n"), "{text}");
+    assert!(text.contains("Default: `info`.\n") && text.contains("Default: false.\n"), "{text}");
+}

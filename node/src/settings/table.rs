@@ -1,0 +1,96 @@
+//! The table of options, from which everything else about them is made.
+
+use toml_edit::Value;
+
+/// One option, for the printed reference.
+#[derive(Clone, Debug)]
+pub struct OptionDoc {
+    /// Name of the key.
+    pub key: &'static str,
+    /// What it means.
+    pub doc: &'static [&'static str],
+    /// Its default as TOML; empty if there is none.
+    pub default: String,
+    /// True if it must be given.
+    pub required: bool,
+    /// Smallest and largest value of a number.
+    pub range: Option<(u64, u64)>,
+}
+
+/// A set of options, as [`options!`](crate::options) makes it.
+pub trait Settings: Default {
+    /// The names of all options, in the table's order.
+    const KEYS: &'static [&'static str];
+
+    /// Sets the option of this name. `Ok(false)` if there is none; `Err` says what is wrong with the value.
+    fn set(&mut self, key: &str, value: &Value) -> Result<bool, String>;
+
+    /// Everything that is wrong between options, as the key to look at and the message.
+    fn relations(&self) -> Vec<(&'static str, String)>;
+
+    /// Every option with its meaning and default.
+    fn reference() -> Vec<OptionDoc>;
+}
+
+/// Declares a program's options: doc, key, type, default, `=> required` for one that must be given, and for numbers the
+/// range. Makes the struct, its one `Default`, and its [`Settings`](crate::settings::Settings). The struct needs a
+/// method `validate(&self) -> Vec<(&'static str, String)>` for the relations between options.
+#[macro_export]
+macro_rules! options {
+    (
+        $(#[$about:meta])*
+        $vis:vis struct $name:ident;
+        $(
+            $(#[doc = $doc:literal])+
+            $key:ident: $kind:ty = $default:expr $(=> $required:ident)? $(, in $low:expr, $high:expr)?;
+        )*
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        $vis struct $name {
+            $($(#[doc = $doc])+ $vis $key: $kind,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        impl $crate::settings::Settings for $name {
+            const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+
+            fn set(&mut self, key: &str, value: &$crate::settings::Value) -> Result<bool, String> {
+                match key {
+                    $(stringify!($key) => {
+                        let parsed = <$kind as $crate::settings::FromToml>::from_toml(value)?;
+                        $($crate::settings::in_range(u64::from(parsed), $low, $high)?;)?
+                        self.$key = parsed;
+                    })*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            fn relations(&self) -> Vec<(&'static str, String)> {
+                self.validate()
+            }
+
+            fn reference() -> Vec<$crate::settings::OptionDoc> {
+                let default = Self::default();
+                vec![$({
+                    #[allow(unused_mut, unused_assignments)]
+                    let mut range = None;
+                    $(range = Some(($low as u64, $high as u64));)?
+                    $crate::settings::OptionDoc {
+                        key: stringify!($key),
+                        doc: &[$($doc),+],
+                        default: $crate::settings::FromToml::to_toml(&default.$key),
+                        required: stringify!($($required)?) == "required",
+                        range,
+                    }
+                }),*]
+            }
+        }
+    };
+}
