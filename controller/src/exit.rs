@@ -90,6 +90,3 @@ impl From<store::Error> for Fatal {
         }
     }
 }
-
-/// Exit code for wrong flags or a wrong configuration.
-pub const USAGE: u8 = 2;

@@ -7,7 +7,7 @@
 //!    └── metadata stream ◀── view ◀── state machine ◀── holdfast-metadata (pure)
 //! ```
 //!
-//! - [`config`], [`exit`], [`telemetry`]: options, exit codes, the log.
+//! - [`config`], [`exit`]: options, exit codes.
 //! - [`identity`], [`formation`]: who this controller is, and how the first cluster forms.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
@@ -25,7 +25,6 @@ pub mod node;
 pub mod raft;
 pub mod sessions;
 pub mod store;
-pub mod telemetry;
 pub mod view;
 
 pub use controller::{Controller, run};

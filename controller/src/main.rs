@@ -1,15 +1,12 @@
 //! The program `holdfast-controller`: flags, signals and exit codes. Everything else is in the library.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
-use holdfast_controller::{
-    config::{self, Config},
-    exit, run, telemetry,
-};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
+use holdfast_controller::{config, run};
+use holdfast_node::{
+    program::{self, Flags, Stop},
+    telemetry,
 };
 
 /// The controller of Holdfast: holds the cluster's metadata, together with the other controllers.
@@ -18,44 +15,22 @@ use tokio::{
 /// folder not usable, 12 folder of another cluster, 13 store damaged, 14 storage failed, 15 consensus stopped.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast-controller", version)]
-struct Flags {
-    /// The configuration, a TOML file.
-    #[arg(long, value_name = "FILE", required_unless_present = "print_options")]
-    config: Option<PathBuf>,
-    /// Overrides an option of the file; may be given more than once.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Checks the configuration, reports every problem, and ends.
-    #[arg(long)]
-    check_config: bool,
-    /// Prints every option with its meaning, default and range, and ends.
-    #[arg(long)]
-    print_options: bool,
+struct Command {
+    #[command(flatten)]
+    flags: Flags,
 }
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
-    if flags.print_options {
-        print!("{}", Config::markdown());
-        return ExitCode::SUCCESS;
-    }
-    let path = flags.config.unwrap_or_default();
-    let config = match config::load(Some(&path), &flags.overrides) {
+    let Command { flags } = Command::parse();
+    let config = match program::settings(&flags, config::reference_markdown, config::load) {
         Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::from(exit::USAGE);
-        }
+        Err(code) => return code,
     };
-    if flags.check_config {
-        println!("{}: no problem found", path.display());
-        return ExitCode::SUCCESS;
-    }
-    telemetry::start(&config);
-    end_on_panic();
+    telemetry::start(&config.log_level, config.log_format, &["openraft"]);
+    program::end_on_panic();
     // Before the start: a signal that comes early must find somebody.
-    let mut signals = match catch_signals() {
-        Ok(signals) => signals,
+    let mut stop = match Stop::on_signals() {
+        Ok(stop) => stop,
         Err(error) => {
             tracing::error!(%error, "signals cannot be caught");
             return ExitCode::FAILURE;
@@ -71,7 +46,7 @@ fn main() -> ExitCode {
     let failed = controller.block_on(async {
         tokio::select! {
             fatal = controller.failed() => Some(fatal),
-            _ = signals.wait_for(|stop| *stop) => None,
+            () = stop.asked() => None,
         }
     });
     if let Some(fatal) = failed {
@@ -82,39 +57,4 @@ fn main() -> ExitCode {
         controller.stop();
         ExitCode::SUCCESS
     }
-}
-
-/// True once SIGTERM or SIGINT came; a second one ends the process at once.
-fn catch_signals() -> std::io::Result<watch::Receiver<bool>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let guard = runtime.enter();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    drop(guard);
-    let (stop, stopped) = watch::channel(false);
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async move {
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                if stop.send_replace(true) {
-                    tracing::warn!("a second signal: ending at once");
-                    std::process::exit(1);
-                }
-            }
-        });
-    })?;
-    Ok(stopped)
-}
-
-/// A panic of any thread ends the process, also where the profile would unwind: a dead part in a live controller is the
-/// worst state.
-fn end_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        report(info);
-        tracing::error!(panic = %info, "a broken invariant: the process ends rather than serve on");
-        std::process::abort();
-    }));
 }

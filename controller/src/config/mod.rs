@@ -1,20 +1,27 @@
 //! The controller's configuration: one table of options, read from TOML and from `--set`.
 //!
-//! Place: `main` loads it, [`crate::run`] takes it. Nothing else reads files or the environment.
-//!
-//! 1. Every option stands once, in [`options`], with meaning, unit, default and range.
-//! 2. Loading reports every problem at once, each with file and line (or with the `--set` it came from).
-//! 3. An unknown key is a problem, never ignored.
-//! 4. [`Config::validate`] checks how the options relate to each other; a loaded configuration has passed it.
+//! Place: `main` loads it, [`crate::run`] takes it. Nothing else reads files or the environment. Here stand the table of
+//! options and their relations; `holdfast_node::settings` reads them. Invariant: a loaded configuration has passed
+//! [`Config::validate`].
 
-mod load;
 pub mod options;
 mod validate;
-mod value;
 
-pub use load::{Error, Problem, load};
+use std::path::Path;
+
+use holdfast_node::settings::{self, Problems, Relations};
+
 pub use options::Config;
-pub use value::LogFormat;
+
+/// Reads the file at `path`, then the `key=value` overrides in order, and checks the whole.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
+    settings::load(path, overrides, Relations::OnceAllIsRead)
+}
+
+/// Every option with its meaning, range and default, as a Markdown document.
+pub fn reference_markdown() -> String {
+    settings::markdown::<Config>("holdfast-controller")
+}
 
 #[cfg(test)]
 mod config_tests;

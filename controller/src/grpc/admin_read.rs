@@ -1,6 +1,7 @@
 //! The image as administration shows it.
 
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic};
+use holdfast_node::records::ids;
 use holdfast_proto::{
     ids::{PartitionIndex, TopicId},
     v1::{
@@ -9,7 +10,6 @@ use holdfast_proto::{
     },
 };
 
-use super::records::ids;
 use crate::node::Node;
 
 /// Brokers, and the topics that were asked for.

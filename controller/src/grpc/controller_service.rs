@@ -6,6 +6,7 @@ use futures::Stream;
 use holdfast_metadata::{
     AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, limits::MAX_ISR_CHANGES,
 };
+use holdfast_node::records::state_to_message;
 use holdfast_proto::{
     convert::{check_peer, leader_epoch, partition, partition_error, required_id},
     detail::ErrorDetail,
@@ -20,7 +21,7 @@ use holdfast_proto::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{records::partition_state, session};
+use super::session;
 use crate::{actors::SessionsHandle, node::Node};
 
 /// Serves brokers.
@@ -106,7 +107,7 @@ impl ControllerService for ControllerEdge {
         match self.node.propose(command).await? {
             (_, Done::PartitionsAltered { results }) => {
                 let results = results.into_iter().map(|result| match result {
-                    Ok(state) => IsrChangeResult { state: Some(partition_state(&state)), error: None },
+                    Ok(state) => IsrChangeResult { state: Some(state_to_message(&state)), error: None },
                     Err(refusal) => IsrChangeResult {
                         state: None,
                         error: Some(partition_error(ErrorDetail::new(refusal.code, refusal.message))),

@@ -1,15 +1,14 @@
 //! The gRPC edge: the only place of tonic but for the consensus' own calls. Translates, checks, and answers.
 //!
-//! - [`server`]: the port and its limits. `incoming`: connections. `health`: probes.
+//! - [`server`]: the port and its limits. `health`: probes.
 //! - `controller_service`, `session`: for brokers. `admin_service`, `admin_read`, `forward`: for operators.
-//! - `raft_service`: for other controllers. `records`: metadata as it travels.
+//! - `raft_service`: for other controllers. `records`: the view as it travels.
 
 mod admin_read;
 mod admin_service;
 mod controller_service;
 mod forward;
 mod health;
-mod incoming;
 mod raft_service;
 mod records;
 pub(crate) mod server;

@@ -1,14 +1,8 @@
-//! Metadata as it travels to brokers.
+//! The view as it travels to brokers.
 
-use holdfast_metadata::{Image, PartitionState, Record};
-use holdfast_proto::{
-    ids::BrokerId,
-    v1::{
-        BrokerRecord, ConfigEntry, MetadataDelta, MetadataRecord, MetadataSnapshot, PartitionRecord,
-        PartitionStateMessage, RemoveBrokerRecord, RemoveTopicRecord, TopicConfigRecord, TopicRecord,
-        metadata_record::Record as Wire,
-    },
-};
+use holdfast_metadata::{Image, Record};
+use holdfast_node::records::to_message;
+use holdfast_proto::v1::{MetadataDelta, MetadataRecord, MetadataSnapshot};
 
 use crate::view::Delta;
 
@@ -23,64 +17,7 @@ pub(super) fn delta(delta: &Delta) -> MetadataDelta {
 }
 
 fn travelling(records: &[Record]) -> Vec<MetadataRecord> {
-    records.iter().filter_map(|record| wire(record).map(|record| MetadataRecord { record: Some(record) })).collect()
-}
-
-/// The record as it travels; `None` if it does not.
-fn wire(record: &Record) -> Option<Wire> {
-    Some(match record {
-        Record::Broker(broker) => Wire::Broker(BrokerRecord {
-            broker_id: broker.broker_id.0,
-            broker_epoch: broker.broker_epoch.0,
-            incarnation_id: broker.incarnation_id.to_bytes(),
-            directory_id: broker.directory_id.to_bytes(),
-            boot_counter: broker.boot_counter,
-            client_address: broker.client_address.clone(),
-            peer_address: broker.peer_address.clone(),
-            rack: broker.rack.clone().unwrap_or_default(),
-            fenced: broker.fenced,
-            shutting_down: broker.shutting_down,
-        }),
-        Record::RemoveBroker { broker_id } => Wire::RemoveBroker(RemoveBrokerRecord { broker_id: broker_id.0 }),
-        Record::Topic { topic_id, name } => {
-            Wire::Topic(TopicRecord { name: name.clone(), topic_id: topic_id.to_bytes() })
-        }
-        Record::RemoveTopic { topic_id } => Wire::RemoveTopic(RemoveTopicRecord { topic_id: topic_id.to_bytes() }),
-        Record::TopicConfig { topic_id, configs } => {
-            let entry = |(key, value): (&String, &String)| ConfigEntry {
-                key: key.clone(),
-                value: Some(value.clone()),
-                is_default: false,
-            };
-            Wire::TopicConfig(TopicConfigRecord {
-                topic_id: topic_id.to_bytes(),
-                configs: configs.iter().map(entry).collect(),
-            })
-        }
-        Record::Partition { topic_id, partition, state } => Wire::Partition(PartitionRecord {
-            topic_id: topic_id.to_bytes(),
-            state: Some(partition_state(state)),
-            partition: partition.0,
-        }),
-        Record::Cluster { .. } | Record::NextProducerId { .. } | Record::NextBrokerEpoch { .. } => return None,
-    })
-}
-
-/// A partition's state.
-pub(super) fn partition_state(state: &PartitionState) -> PartitionStateMessage {
-    PartitionStateMessage {
-        leader: state.leader.map(|leader| leader.0),
-        leader_epoch: state.leader_epoch.0,
-        partition_epoch: state.partition_epoch.0,
-        replicas: ids(&state.replicas),
-        isr: ids(&state.isr),
-        elr: ids(&state.elr),
-    }
-}
-
-/// Broker ids.
-pub(super) fn ids(brokers: &[BrokerId]) -> Vec<u32> {
-    brokers.iter().map(|broker| broker.0).collect()
+    records.iter().filter_map(to_message).collect()
 }
 
 #[cfg(test)]
@@ -105,7 +42,7 @@ mod tests {
         let sent = delta(&Delta { index: MetadataIndex(1), records: outcome.records.into() });
         assert_eq!((sent.index, sent.records.len()), (1, 0));
         for record in image.records() {
-            assert_eq!(record.travels(), wire(&record).is_some(), "{record:?}");
+            assert_eq!(record.travels(), to_message(&record).is_some(), "{record:?}");
         }
     }
 }

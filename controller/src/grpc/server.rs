@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
+use holdfast_node::incoming::accept;
 use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, controller_service_server::ControllerServiceServer,
     raft_service_server::RaftServiceServer,
@@ -10,8 +11,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 
 use super::{
-    admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, health, incoming::accept,
-    raft_service::RaftEdge,
+    admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, health, raft_service::RaftEdge,
 };
 use crate::{
     actors::SessionsHandle,

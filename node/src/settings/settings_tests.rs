@@ -88,7 +88,7 @@ fn flags_win_over_the_file_and_need_no_quotes() {
 fn every_problem_is_reported_with_its_line() {
     let text = "node_id = -1\nthread = 1\n\nthreads = 0\nlisten = \"nowhere\"\npeers = 5\neager = 1\nrack = 5\n\
                 connections = \"many\"\ncluster_id = \"x\"\n[table]\na = 1\n";
-    let flags = ["log_format=xml", "nonsense", "threads=4294967296"];
+    let flags = ["log_format=xml", "nonsense", "threads=4294967296", "node_id=4294967296"];
     let expected = [
         "n.toml:1: node_id: expected a whole number from 0 on, found -1",
         "n.toml:2: unknown key `thread`: did you mean `threads`?",
@@ -102,7 +102,8 @@ fn every_problem_is_reported_with_its_line() {
         "n.toml:11: unknown key `table`",
         "--set log_format=xml: log_format: expected \"text\" or \"json\", found \"xml\"",
         "--set nonsense: expected key=value",
-        "--set threads=4294967296: threads: 4294967296 is out of range: 0 to 4294967295",
+        "--set threads=4294967296: threads: 4294967296 is out of range: 1 to 256",
+        "--set node_id=4294967296: node_id: 4294967296 is out of range: 0 to 4294967295",
     ];
     assert_eq!(read(text, &flags, Relations::OnceAllIsRead).unwrap_err(), expected);
 }

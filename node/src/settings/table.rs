@@ -63,9 +63,8 @@ macro_rules! options {
             fn set(&mut self, key: &str, value: &$crate::settings::Value) -> Result<bool, String> {
                 match key {
                     $(stringify!($key) => {
-                        let parsed = <$kind as $crate::settings::FromToml>::from_toml(value)?;
-                        $($crate::settings::in_range(u64::from(parsed), $low, $high)?;)?
-                        self.$key = parsed;
+                        $($crate::settings::in_range(value, $low, $high)?;)?
+                        self.$key = <$kind as $crate::settings::FromToml>::from_toml(value)?;
                     })*
                     _ => return Ok(false),
                 }

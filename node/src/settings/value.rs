@@ -13,9 +13,14 @@ pub trait FromToml: Sized {
     fn to_toml(&self) -> String;
 }
 
-/// Fails unless `low <= number <= high`.
-pub fn in_range(number: u64, low: u64, high: u64) -> Result<(), String> {
-    if (low..=high).contains(&number) { Ok(()) } else { Err(format!("{number} is out of range: {low} to {high}")) }
+/// Fails on a number that is not within `low <= number <= high`. What is no number at all passes: its type refuses it.
+pub fn in_range(value: &Value, low: u64, high: u64) -> Result<(), String> {
+    match value.as_integer().map(u64::try_from) {
+        Some(Ok(number)) if !(low..=high).contains(&number) => {
+            Err(format!("{number} is out of range: {low} to {high}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An address as `host:port`. The host is resolved at each connect, never stored.
