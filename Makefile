@@ -64,4 +64,4 @@ bench-peers: build ## the same beside a real Kafka, in one run, as ratios (needs
 
 .PHONY: clean-run
 clean-run: ## stop a local cluster and remove its data; the build stays
-	@if [ -x $(BIN)/holdfast ]; then $(BIN)/holdfast dev down --wipe; fi
+	@if [ -x $(BIN)/holdfast ]; then $(BIN)/holdfast dev down --wipe --yes; fi

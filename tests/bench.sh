@@ -20,7 +20,7 @@ say() { printf '%-34s %s\n' "$1" "$2"; }
 ticks() { for pid in $(pids); do awk '{print $14+$15}' "/proc/$pid/stat"; done | paste -sd+ | bc; }
 pids() { "$holdfast" dev status -o json | python3 -c 'import json,sys
 for n in json.load(sys.stdin)["nodes"]:
-  if n["node"].startswith("broker") and n.get("pid"): print(n["pid"])'; }
+  if n["name"].startswith("broker") and n.get("pid"): print(n["pid"])'; }
 rss() { for pid in $(pids); do awk '/VmRSS/ {print $2/1024}' "/proc/$pid/status"; done | sort -n | tail -1; }
 
 "$holdfast" dev up -n 3 --base-port 0 >/dev/null
