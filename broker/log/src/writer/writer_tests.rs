@@ -134,7 +134,7 @@ fn a_round_is_bounded_in_bytes() {
 
 #[test]
 fn operations_keep_their_order() {
-    let rig = Rig::new(LogConfig::default(), WriterConfig::default());
+    let rig = Rig::new(LogConfig::default(), one_thread());
     let (release, _other) = block_thread(&rig);
     let submit = |op| rig.handle.submit(op).unwrap();
     submit(Op::BeginEpoch { leader_epoch: LeaderEpoch(0), start_offset: Offset(0) });
