@@ -13,6 +13,7 @@ use holdfast_cli::{
 };
 use holdfast_client::{Client, ClientConfig, NewTopic};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::proxy::Proxy;
 
@@ -22,6 +23,9 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const TOPIC: &str = "orders";
 /// Its partitions.
 pub const PARTITIONS: u32 = 8;
+
+/// One cluster at a time: while a node of one is down, another would take its ports, and the machine's cores.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Three controllers, three brokers, one topic of 8 partitions, replication factor 3, min.insync.replicas 2.
 pub struct Fixture {
@@ -33,17 +37,20 @@ pub struct Fixture {
     pub proxies: Vec<Proxy>,
     // Removed last: the processes end with `cluster`.
     _folder: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Fixture {
     /// Starts the cluster and creates the topic.
     pub async fn start() -> Self {
+        let turn = TURN.lock().await;
         let (folder, cluster) = lay_out();
-        Self::run(folder, cluster, Vec::new()).await
+        Self::run(turn, folder, cluster, Vec::new()).await
     }
 
     /// As [`Self::start`]; clients reach each broker through a [`Proxy`] alone.
     pub async fn start_behind_proxies() -> Self {
+        let turn = TURN.lock().await;
         let (folder, cluster) = lay_out();
         let mut proxies = Vec::new();
         for number in 1..=3 {
@@ -62,17 +69,23 @@ impl Fixture {
             fs::write(&path, told + "\n").expect("the config can be written");
             proxies.push(proxy);
         }
-        Self::run(folder, cluster, proxies).await
+        Self::run(turn, folder, cluster, proxies).await
     }
 
-    async fn run(folder: TempDir, mut cluster: ProcessCluster, proxies: Vec<Proxy>) -> Self {
+    async fn run(
+        turn: MutexGuard<'static, ()>,
+        folder: TempDir,
+        mut cluster: ProcessCluster,
+        proxies: Vec<Proxy>,
+    ) -> Self {
         cluster.start_all().expect("the programs start");
         cluster.wait_ready(PATIENCE).await.expect("the cluster becomes ready");
         let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await.expect("the cluster answers");
-        let topic = NewTopic::new(TOPIC).partitions(PARTITIONS).replication_factor(3).config("min.insync.replicas", "2");
+        let topic =
+            NewTopic::new(TOPIC).partitions(PARTITIONS).replication_factor(3).config("min.insync.replicas", "2");
         client.admin().create_topic(topic).await.expect("the topic is created");
         cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the replicas come in sync");
-        Self { cluster, client, proxies, _folder: folder }
+        Self { cluster, client, proxies, _folder: folder, _turn: turn }
     }
 
     /// Waits until every replica is in sync, reads everything back, and holds it against the account.

@@ -62,7 +62,13 @@ impl Load {
     }
 }
 
-async fn produce(client: Client, number: u32, per_second: u32, watch: Arc<Watch>, stop: Arc<AtomicBool>) -> Vec<Ledger> {
+async fn produce(
+    client: Client,
+    number: u32,
+    per_second: u32,
+    watch: Arc<Watch>,
+    stop: Arc<AtomicBool>,
+) -> Vec<Ledger> {
     let producer = Producer::builder(client)
         // Small batches: many are in flight when a leader dies.
         .batch_size_bytes(2 * 1024)
@@ -83,9 +89,13 @@ async fn produce(client: Client, number: u32, per_second: u32, watch: Arc<Watch>
                 let value = format!("record {sequence} of {key}: {}", "x".repeat((sequence % 200) as usize));
                 let headers = [sequence_header(sequence)];
                 let identity = Record::new(key.as_bytes(), sequence, value.as_bytes());
-                let record =
-                    Outgoing::new(&topic).partition(PartitionIndex(partition)).key(&key).value(&value).headers(&headers);
-                let delivery = producer.enqueue(record).await.expect("the producer's buffer has room within its patience");
+                let record = Outgoing::new(&topic)
+                    .partition(PartitionIndex(partition))
+                    .key(&key)
+                    .value(&value)
+                    .headers(&headers);
+                let delivery =
+                    producer.enqueue(record).await.expect("the producer's buffer has room within its patience");
                 tracker.track(partition, identity, Instant::now(), delivery).await;
             }
             sequence += 1;
