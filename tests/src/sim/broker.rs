@@ -64,7 +64,7 @@ pub struct Broker {
     id: BrokerId,
     incarnation: IncarnationId,
     boot_counter: u64,
-    broker_epoch: Option<BrokerEpoch>,
+    epoch: Option<BrokerEpoch>,
     image: Image,
     has_snapshot: bool,
     replicas: BTreeMap<TopicPartition, Running>,
@@ -79,7 +79,7 @@ impl Broker {
             id,
             incarnation: IncarnationId(Uuid::from_u128(incarnation)),
             boot_counter: disk.boot_counter,
-            broker_epoch: None,
+            epoch: None,
             image: Image::default(),
             has_snapshot: false,
             replicas: BTreeMap::new(),
@@ -89,7 +89,7 @@ impl Broker {
 
     /// What it asks or tells the controller now and then.
     pub fn call_controller(&self, disk: &Disk) -> Message {
-        match self.broker_epoch {
+        match self.epoch {
             None => Message::Register(RegisterBroker {
                 broker_id: self.id,
                 incarnation_id: self.incarnation,
@@ -131,13 +131,13 @@ impl Broker {
         match message {
             Message::Registered { result } => {
                 if let Ok((broker_epoch, _)) = result {
-                    self.broker_epoch = Some(broker_epoch);
+                    self.epoch = Some(broker_epoch);
                     self.has_snapshot = false;
                 }
             }
             Message::Metadata { snapshot, index, records } => self.metadata(now, snapshot, index, &records, disk, out),
             Message::Altered { change, result } => {
-                self.altered(now, &change, result.map_err(|rejection| rejection.code), disk, out)
+                self.altered(now, &change, result.map_err(|rejection| rejection.code), disk, out);
             }
             Message::Position { tp, broker_epoch, position } => {
                 let Node::Broker(from) = from else { panic!("{from:?} sends a follower's position") };
@@ -264,7 +264,7 @@ impl Broker {
         invariant::check(&running.replica);
         let log = disk.logs.get_mut(&tp).expect("a replica has a log");
         for effect in effects {
-            execute(running, self.broker_epoch, self.id, tp, log, effect, out);
+            execute(running, self.epoch, self.id, tp, log, effect, out);
         }
     }
 }
@@ -298,8 +298,6 @@ fn execute(
             log.start_over(at.0, generation);
             out.push(Outgoing::Truncated(tp, generation));
         }
-        // Nothing is ever retained away here.
-        Effect::AdvanceLogStart { .. } => {}
         Effect::BeginEpoch { leader_epoch, start_offset } => log.note_epoch(leader_epoch, start_offset),
         Effect::SendFetch { to, position } => {
             if let Some(broker_epoch) = broker_epoch {
@@ -307,7 +305,7 @@ fn execute(
             }
         }
         Effect::ReplyFetch { to, leader_epoch, reply } => {
-            let (outcome, batches) = answer(log, reply);
+            let (outcome, batches) = answer(log, &reply);
             out.push(Outgoing::Send(Node::Broker(to), Message::Fetched { tp, leader_epoch, outcome, batches }));
         }
         Effect::CompleteProduce { token, result } => {
@@ -333,13 +331,14 @@ fn execute(
             out.push(Outgoing::Send(Node::Controller, Message::Alter(alter)));
         }
         Effect::HighWatermarkAdvanced { .. } => out.push(Outgoing::Readable(tp)),
-        Effect::RoleChanged => {}
+        // Nothing is ever retained away here.
+        Effect::RoleChanged | Effect::AdvanceLogStart { .. } => {}
         Effect::Halt { reason } => panic!("the replica of {tp} on {id} halted: {reason}"),
     }
 }
 
-fn answer(log: &SimLog, reply: FetchReply) -> (FetchOutcome, Vec<SimBatch>) {
-    match reply {
+fn answer(log: &SimLog, reply: &FetchReply) -> (FetchOutcome, Vec<SimBatch>) {
+    match *reply {
         FetchReply::Records { from_offset, high_watermark, log_start_offset } => {
             let batches = log.read(from_offset.0, FETCH_BATCHES);
             let placed = batches.iter().map(|batch| batch.placed).collect();

@@ -38,10 +38,10 @@ impl Controller {
     }
 
     /// Carries a command out and tells every session what it changed.
-    pub fn execute(&mut self, command: Command, out: &mut Outbox) -> Outcome {
+    pub fn execute(&mut self, command: &Command, out: &mut Outbox) -> Outcome {
         let index = MetadataIndex(self.image.index().0 + 1);
         let before = self.image.clone();
-        let outcome = apply_command(&mut self.image, index, &command);
+        let outcome = apply_command(&mut self.image, index, command);
         if let Err(violations) = invariant::check_step(&before, &self.image) {
             panic!("{command} broke the metadata's invariants: {violations:?}");
         }
@@ -58,7 +58,7 @@ impl Controller {
             Message::Register(command) => {
                 // A new start of the process: the connection of the old one is gone with it.
                 self.sessions.remove(&from);
-                let outcome = self.execute(Command::RegisterBroker(command), out);
+                let outcome = self.execute(&Command::RegisterBroker(command), out);
                 let index = self.image.index();
                 let result = outcome.result.map(|response| match response {
                     Response::BrokerRegistered { broker_epoch } => (broker_epoch, index),
@@ -71,7 +71,7 @@ impl Controller {
             }
             Message::Alter(alter) => {
                 let changes = alter.changes.clone();
-                let outcome = self.execute(Command::AlterPartition(alter), out);
+                let outcome = self.execute(&Command::AlterPartition(alter), out);
                 let results = match outcome.result {
                     Ok(Response::PartitionsAltered { results }) => results,
                     Ok(other) => panic!("an ISR change was answered with {other:?}"),
@@ -107,7 +107,7 @@ impl Controller {
             let records = self.image.records().into_iter().filter(Record::travels).collect();
             out.push((Node::Broker(from), Message::Metadata { snapshot: true, index: self.image.index(), records }));
         } else if fenced && applied == self.image.index() {
-            self.execute(Command::UnfenceBroker { broker_id: from, broker_epoch }, out);
+            self.execute(&Command::UnfenceBroker { broker_id: from, broker_epoch }, out);
         }
     }
 
@@ -128,7 +128,7 @@ impl Controller {
             .collect();
         for (broker_id, broker_epoch) in silent {
             self.sessions.remove(&broker_id);
-            self.execute(Command::FenceBroker { broker_id, broker_epoch }, out);
+            self.execute(&Command::FenceBroker { broker_id, broker_epoch }, out);
         }
     }
 }

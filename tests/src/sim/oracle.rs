@@ -60,7 +60,7 @@ impl Oracle {
             let now = (batch.placed.base_offset.0, batch.id);
             match seen.get(index) {
                 Some(before) => {
-                    assert!(*before == now, "a consumer read {before:?} of {tp}, and now {now:?} stands there")
+                    assert!(*before == now, "a consumer read {before:?} of {tp}, and now {now:?} stands there");
                 }
                 None => seen.push(now),
             }

@@ -6,6 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
+    fmt::Write as _,
 };
 
 use fastrand::Rng;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::{
     broker::{Broker, Outgoing},
     controller::Controller,
-    disk::{Crash, Disk},
+    disk::{Crash, Disk, SimLog},
     message::{Message, Node},
     network::{Delivery, Network},
     oracle::Oracle,
@@ -119,7 +120,7 @@ impl World {
             configs: BTreeMap::from([("min.insync.replicas".to_owned(), MIN_INSYNC_REPLICAS.to_string())]),
         };
         let mut out = Vec::new();
-        let outcome = self.controller.execute(Command::CreateTopic(command), &mut out);
+        let outcome = self.controller.execute(&Command::CreateTopic(command), &mut out);
         assert!(outcome.result.is_ok(), "the topic was refused: {:?}", outcome.result);
         self.controller_says(out);
         for number in 0..PARTITIONS * 2 {
@@ -202,7 +203,7 @@ impl World {
                 self.broker(id, start, |broker, now, disk, out| broker.disconnected(now, peer, disk, out));
             }
             Upcoming::Tick(id, start) => {
-                if self.broker(id, start, |broker, now, disk, out| broker.tick(now, disk, out)) {
+                if self.broker(id, start, Broker::tick) {
                     let delay_ms = TICK_MS + self.rng.u64(..TICK_MS);
                     self.later(delay_ms, Upcoming::Tick(id, start));
                 }
@@ -453,7 +454,7 @@ impl World {
         let image = self.controller.image();
         let whole = image.partitions().all(|(tp, _, state)| {
             let ends: Vec<u64> =
-                state.replicas.iter().filter_map(|id| self.disks[id].logs.get(&tp)).map(|log| log.flushed()).collect();
+                state.replicas.iter().filter_map(|id| self.disks[id].logs.get(&tp)).map(SimLog::flushed).collect();
             state.isr.len() == state.replicas.len()
                 && ends.len() == state.replicas.len()
                 && ends.iter().all(|end| *end == ends[0])
@@ -464,13 +465,13 @@ impl World {
     fn describe(&self) -> String {
         let mut text = String::new();
         for (tp, _, state) in self.controller.image().partitions() {
-            text += &format!("{tp}: {state:?}\n");
+            let _ = writeln!(text, "{tp}: {state:?}");
             for (id, (_, broker)) in &self.running {
-                text += &format!("  broker {id}: {}\n", broker.describe(tp));
+                let _ = writeln!(text, "  broker {id}: {}", broker.describe(tp));
             }
         }
         for (number, producer) in &self.producers {
-            text += &format!("producer {number}: {} pending, leader {:?}\n", producer.pending(), producer.leader);
+            let _ = writeln!(text, "producer {number}: {} pending, leader {:?}", producer.pending(), producer.leader);
         }
         text
     }

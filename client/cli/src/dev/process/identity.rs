@@ -36,7 +36,7 @@ impl ProcessIdentity {
     /// The process that has this id now; `None` if there is none, or if it is a zombie.
     pub fn of(pid: i32) -> io::Result<Option<Self>> {
         let Some(stat) = read_stat(pid)? else { return Ok(None) };
-        if stat.state == 'Z' || stat.state == 'X' {
+        if stat.has_ended() {
             return Ok(None);
         }
         Ok(Some(Self { pid, start_ticks: stat.start_ticks, boot_id: boot_id()? }))
@@ -50,7 +50,7 @@ impl ProcessIdentity {
         };
         match stat.state {
             _ if boot_id().is_ok_and(|boot_id| boot_id != self.boot_id) => ProcessState::Ended,
-            'Z' | 'X' => ProcessState::Ended,
+            _ if stat.has_ended() => ProcessState::Ended,
             'T' => ProcessState::Stopped,
             _ => ProcessState::Running,
         }
@@ -92,7 +92,16 @@ impl ProcessIdentity {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
+    threads: u32,
     start_ticks: u64,
+}
+
+impl Stat {
+    /// True once nothing of the process is left. A first thread that has ended before the others shows as a zombie
+    /// while they still hold its sockets and files.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X') && self.threads <= 1
+    }
 }
 
 fn read_stat(pid: i32) -> io::Result<Option<Stat>> {
@@ -111,9 +120,10 @@ fn read_stat(pid: i32) -> io::Result<Option<Stat>> {
 fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
-    // The state is field 3, the start field 22.
-    let start_ticks = fields.nth(18)?.parse().ok()?;
-    Some(Stat { state, start_ticks })
+    // The state is field 3, the number of threads field 20, the start field 22.
+    let threads = fields.nth(16)?.parse().ok()?;
+    let start_ticks = fields.nth(1)?.parse().ok()?;
+    Some(Stat { state, threads, start_ticks })
 }
 
 fn boot_id() -> io::Result<String> {
@@ -133,7 +143,9 @@ mod tests {
     #[test]
     fn a_name_with_brackets_does_not_confuse() {
         let text = "7 (a ) S (b) R 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 2 3";
-        assert_eq!(parse_stat(text), Some(Stat { state: 'R', start_ticks: 4711 }));
+        assert_eq!(parse_stat(text), Some(Stat { state: 'R', threads: 1, start_ticks: 4711 }));
+        let dying = "7 (a) Z 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 4711 1 2 3";
+        assert!(parse_stat(dying).is_some_and(|stat| !stat.has_ended()), "two threads still hold its sockets");
         assert_eq!(parse_stat("7 (x) R 1"), None);
     }
 
