@@ -88,7 +88,7 @@ fn sources() -> Vec<(String, String)> {
                 if name != "target" && !name.starts_with('.') {
                     folders.push(path);
                 }
-            } else if name.ends_with(".rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let relative =
                     path.strip_prefix(&root).expect("it was found below the root").to_string_lossy().into_owned();
                 found.push((relative, fs::read_to_string(&path).expect("a source file is UTF-8")));
