@@ -26,6 +26,8 @@ struct Queue {
     ops: VecDeque<Op>,
     /// True while it stands among the ready partitions, or a thread works on it.
     is_scheduled: bool,
+    /// The timer came while a round was under way: one more has to follow, for this one may have looked before.
+    is_woken: bool,
     /// Why nothing is taken any more.
     closed: Option<Error>,
 }
@@ -68,12 +70,15 @@ impl Slot {
 
     /// True if it was not scheduled, and has to be now.
     pub(super) fn wake(&self) -> bool {
-        !std::mem::replace(&mut self.queue.lock().is_scheduled, true)
+        let mut queue = self.queue.lock();
+        queue.is_woken = true;
+        !std::mem::replace(&mut queue.is_scheduled, true)
     }
 
     /// Takes the operations of one round: appends up to about `max_bytes`, at least one operation.
     pub(super) fn take_round(&self, max_bytes: usize, round: &mut Vec<Op>) {
         let mut queue = self.queue.lock();
+        queue.is_woken = false;
         let mut bytes = 0;
         while let Some(op) = queue.ops.front() {
             if let Op::Append { records, .. } = op {
@@ -89,7 +94,7 @@ impl Slot {
     /// The round is over. True if more waits: then it stays scheduled.
     pub(super) fn end_round(&self) -> bool {
         let mut queue = self.queue.lock();
-        queue.is_scheduled = !queue.ops.is_empty();
+        queue.is_scheduled = std::mem::take(&mut queue.is_woken) || !queue.ops.is_empty();
         queue.is_scheduled
     }
 
