@@ -5,6 +5,7 @@
 //! - [`telemetry`]: the program's own log.
 //! - [`incoming`]: accepted connections, for tonic.
 //! - [`records`]: metadata records as they travel between controllers and brokers, both ways.
+//! - [`view`]: the image as administration shows it.
 //!
 //! Place: below both programs, above `holdfast-proto` and `holdfast-metadata`. Invariant: nothing here knows which
 //! program it serves; what differs is passed in.
@@ -14,3 +15,4 @@ pub mod program;
 pub mod records;
 pub mod settings;
 pub mod telemetry;
+pub mod view;

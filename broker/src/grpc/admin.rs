@@ -3,7 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_metadata::{BrokerRegistration, Image, Topic};
+use holdfast_metadata::Image;
+use holdfast_node::view;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -68,22 +69,10 @@ impl AdminService for AdminEdge {
         let request = request.into_inner();
         // Index 1 at least: an empty answer of a broker that knows nothing would look like an empty cluster.
         let image = self.image_at(request.min_index.max(1)).await?;
-        let (mut topics, mut unknown_topics) = (Vec::new(), Vec::new());
-        if request.all_topics {
-            topics.extend(image.topics_by_name().map(topic_info));
-        } else {
-            for name in request.topics {
-                match image.topic_by_name(&name) {
-                    Some(topic) => topics.push(topic_info(topic)),
-                    None => unknown_topics.push(name),
-                }
-            }
-        }
+        // A broker's image does not hold the cluster's id: its data folder does.
         let cluster_id =
             self.context.identity.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default();
-        let brokers = image.brokers().values().map(broker_info).collect();
-        let index = image.index().0;
-        Ok(Response::new(v1::GetMetadataResponse { cluster_id, index, brokers, topics, unknown_topics }))
+        Ok(Response::new(v1::GetMetadataResponse { cluster_id, ..view::metadata(&image, &request) }))
     }
 
     async fn create_topic(
@@ -113,13 +102,7 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<v1::DescribeTopicConfigResponse>, Status> {
         let image = self.image_at(1).await?;
         let topic = lookup::topic(&image, &request.into_inner().name, None)?;
-        let own = topic.configs();
-        let configs = topic.config().entries().into_iter().map(|(key, value)| v1::ConfigEntry {
-            key: key.to_owned(),
-            value: Some(value),
-            is_default: !own.contains_key(key),
-        });
-        Ok(Response::new(v1::DescribeTopicConfigResponse { configs: configs.collect(), index: image.index().0 }))
+        Ok(Response::new(v1::DescribeTopicConfigResponse { configs: view::configs(topic), index: image.index().0 }))
     }
 
     async fn describe_cluster(
@@ -128,35 +111,5 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
         // Only a controller knows the quorum.
         forward!(self, request, describe_cluster, Repeat::Harmless)
-    }
-}
-
-fn broker_info(broker: &BrokerRegistration) -> v1::BrokerInfo {
-    v1::BrokerInfo {
-        broker_id: broker.broker_id.0,
-        client_address: broker.client_address.clone(),
-        peer_address: broker.peer_address.clone(),
-        rack: broker.rack.clone().unwrap_or_default(),
-        fenced: broker.fenced,
-        shutting_down: broker.shutting_down,
-        broker_epoch: broker.broker_epoch.0,
-    }
-}
-
-fn topic_info(topic: &Topic) -> v1::TopicInfo {
-    let ids = |ids: &[holdfast_proto::ids::BrokerId]| ids.iter().map(|id| id.0).collect();
-    let partitions = topic.partitions().map(|(index, state)| v1::PartitionInfo {
-        partition: index.0,
-        leader: state.leader.map(|leader| leader.0),
-        leader_epoch: state.leader_epoch.0,
-        partition_epoch: state.partition_epoch.0,
-        replicas: ids(&state.replicas),
-        isr: ids(&state.isr),
-        elr: ids(&state.elr),
-    });
-    v1::TopicInfo {
-        name: topic.name().to_owned(),
-        topic_id: topic.topic_id().to_bytes(),
-        partitions: partitions.collect(),
     }
 }

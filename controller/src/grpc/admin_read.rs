@@ -1,38 +1,10 @@
-//! The image as administration shows it.
+//! The cluster as a controller describes it.
 
-use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic};
-use holdfast_node::records::ids;
-use holdfast_proto::{
-    ids::{PartitionIndex, TopicId},
-    v1::{
-        BrokerInfo, ConfigEntry, ControllerInfo, DescribeClusterResponse, GetMetadataRequest, GetMetadataResponse,
-        PartitionInfo, TopicInfo,
-    },
-};
+use holdfast_metadata::Image;
+use holdfast_node::view::broker;
+use holdfast_proto::v1::{ControllerInfo, DescribeClusterResponse};
 
 use crate::node::Node;
-
-/// Brokers, and the topics that were asked for.
-pub(super) fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataResponse {
-    let (mut topics, mut unknown_topics) = (Vec::new(), Vec::new());
-    if request.all_topics {
-        topics.extend(image.topics_by_name().map(topic));
-    } else {
-        for name in &request.topics {
-            match image.topic_by_name(name) {
-                Some(found) => topics.push(topic(found)),
-                None => unknown_topics.push(name.clone()),
-            }
-        }
-    }
-    GetMetadataResponse {
-        cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
-        index: image.index().0,
-        brokers: image.brokers().values().map(broker).collect(),
-        topics,
-        unknown_topics,
-    }
-}
 
 /// The quorum, the brokers and how well the partitions are.
 pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
@@ -55,55 +27,5 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         offline_partition_count: counts.offline as u64,
         under_replicated_partition_count: counts.under_replicated as u64,
         under_min_isr_partition_count: counts.under_min_isr as u64,
-    }
-}
-
-/// Every setting of a topic.
-pub(super) fn configs(topic: &Topic) -> Vec<ConfigEntry> {
-    let own = topic.configs();
-    let entries = topic.config().entries().into_iter();
-    entries
-        .map(|(key, value)| ConfigEntry { key: key.to_owned(), value: Some(value), is_default: !own.contains_key(key) })
-        .collect()
-}
-
-/// A topic that was created, or would be (then without an id).
-pub(super) fn created(name: String, topic_id: Option<TopicId>, partitions: &[PartitionState]) -> TopicInfo {
-    TopicInfo {
-        name,
-        topic_id: topic_id.map(TopicId::to_bytes).unwrap_or_default(),
-        partitions: (0..).zip(partitions).map(|(index, state)| partition(PartitionIndex(index), state)).collect(),
-    }
-}
-
-fn topic(topic: &Topic) -> TopicInfo {
-    TopicInfo {
-        name: topic.name().to_owned(),
-        topic_id: topic.topic_id().to_bytes(),
-        partitions: topic.partitions().map(|(index, state)| partition(index, state)).collect(),
-    }
-}
-
-fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo {
-    PartitionInfo {
-        partition: index.0,
-        leader: state.leader.map(|leader| leader.0),
-        leader_epoch: state.leader_epoch.0,
-        partition_epoch: state.partition_epoch.0,
-        replicas: ids(&state.replicas),
-        isr: ids(&state.isr),
-        elr: ids(&state.elr),
-    }
-}
-
-fn broker(broker: &BrokerRegistration) -> BrokerInfo {
-    BrokerInfo {
-        broker_id: broker.broker_id.0,
-        client_address: broker.client_address.clone(),
-        peer_address: broker.peer_address.clone(),
-        rack: broker.rack.clone().unwrap_or_default(),
-        fenced: broker.fenced,
-        shutting_down: broker.shutting_down,
-        broker_epoch: broker.broker_epoch.0,
     }
 }

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use holdfast_metadata::{AlterTopic, Command, CreateTopic, Image, Response as Done, Topic, TopicConfig, decide};
+use holdfast_node::view;
 use holdfast_proto::{
     convert::{optional_id, required},
     detail::ErrorDetail,
@@ -55,7 +56,7 @@ impl AdminService for AdminEdge {
             let message = format!("this controller has not reached index {} in time; ask another", request.min_index);
             return Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message).into());
         };
-        Ok(Response::new(admin_read::metadata(&image, &request)))
+        Ok(Response::new(view::metadata(&image, &request)))
     }
 
     async fn create_topic(
@@ -70,7 +71,7 @@ impl AdminService for AdminEdge {
         match self.carry_out(command, validate_only).await? {
             (index, Done::TopicCreated { topic_id, partitions, warnings }) => {
                 let topic_id = Some(topic_id).filter(|_| !validate_only);
-                let topic = Some(admin_read::created(name, topic_id, &partitions));
+                let topic = Some(view::created(name, topic_id, &partitions));
                 Ok(Response::new(CreateTopicResponse { topic, index: index.0, warnings }))
             }
             (_, answer) => Err(mismatch(&answer).into()),
@@ -116,7 +117,7 @@ impl AdminService for AdminEdge {
         request: Request<DescribeTopicConfigRequest>,
     ) -> Result<Response<DescribeTopicConfigResponse>, Status> {
         let image = self.node.view().image();
-        let configs = admin_read::configs(find(&image, &request.into_inner().name)?);
+        let configs = view::configs(find(&image, &request.into_inner().name)?);
         Ok(Response::new(DescribeTopicConfigResponse { configs, index: image.index().0 }))
     }
 
