@@ -222,4 +222,29 @@ impl admin_service_server::AdminService for Sink {
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
         not_here()
     }
+
+    async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
+        not_here()
+    }
+
+    async fn alter_replicas(
+        &self,
+        _: Request<v1::AlterReplicasRequest>,
+    ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
+        not_here()
+    }
+
+    async fn set_broker_drain(
+        &self,
+        _: Request<v1::SetBrokerDrainRequest>,
+    ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
+        not_here()
+    }
+
+    async fn remove_broker(
+        &self,
+        _: Request<v1::RemoveBrokerRequest>,
+    ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        not_here()
+    }
 }

@@ -51,6 +51,12 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
             state: Some(state_to_message(state)),
             partition: partition.0,
         }),
+        Record::BrokerDrain { broker_id, draining } => {
+            Wire::BrokerDrain(v1::BrokerDrainRecord { broker_id: broker_id.0, draining: *draining })
+        }
+        Record::MoveLimit { bytes_per_second } => {
+            Wire::MoveLimit(v1::MoveLimitRecord { bytes_per_second: *bytes_per_second })
+        }
         Record::Cluster { .. } | Record::NextProducerId { .. } | Record::NextBrokerEpoch { .. } => return None,
     };
     Some(v1::MetadataRecord { record: Some(wire) })
@@ -72,6 +78,10 @@ pub fn from_message(message: v1::MetadataRecord) -> Result<Option<Record>, Error
                 .map(|entry| Ok((entry.key, required(entry.value, "configs.value")?)))
                 .collect::<Result<BTreeMap<_, _>, Error>>()?,
         },
+        Wire::BrokerDrain(drain) => {
+            Record::BrokerDrain { broker_id: BrokerId(drain.broker_id), draining: drain.draining }
+        }
+        Wire::MoveLimit(limit) => Record::MoveLimit { bytes_per_second: limit.bytes_per_second },
         Wire::Partition(changed) => Record::Partition {
             topic_id: required_id(&changed.topic_id, "topic_id")?,
             partition: partition(changed.partition, "partition")?,
@@ -105,6 +115,8 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
         replicas: ids(state.replicas),
         isr: ids(state.isr),
         elr: ids(state.elr),
+        adding: ids(state.adding_replicas),
+        removing: ids(state.removing_replicas),
     })
 }
 
@@ -117,6 +129,8 @@ pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
         replicas: ids(&state.replicas),
         isr: ids(&state.isr),
         elr: ids(&state.elr),
+        adding_replicas: ids(&state.adding),
+        removing_replicas: ids(&state.removing),
     }
 }
 
@@ -165,8 +179,13 @@ mod tests {
                     replicas: brokers(&[14, 17, 18]),
                     isr: brokers(&[14, 17]),
                     elr: brokers(&[18]),
+                    adding: brokers(&[17]),
+                    removing: brokers(&[18]),
                 },
             },
+            Record::BrokerDrain { broker_id: BrokerId(22), draining: true },
+            Record::BrokerDrain { broker_id: BrokerId(23), draining: false },
+            Record::MoveLimit { bytes_per_second: 24 },
             Record::Cluster { cluster_id: ClusterId(Uuid::from_u128(19)) },
             Record::NextProducerId { next_producer_id: ProducerId(20) },
             Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(21) },

@@ -24,7 +24,7 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
     GetMetadataResponse {
         cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
         index: image.index().0,
-        brokers: image.brokers().values().map(broker).collect(),
+        brokers: image.brokers().values().map(|registration| broker(image, registration)).collect(),
         topics,
         unknown_topics,
     }
@@ -65,11 +65,13 @@ fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo {
         replicas: ids(&state.replicas),
         isr: ids(&state.isr),
         elr: ids(&state.elr),
+        adding_replicas: ids(&state.adding),
+        removing_replicas: ids(&state.removing),
     }
 }
 
-/// A registered broker.
-pub fn broker(broker: &BrokerRegistration) -> BrokerInfo {
+/// A registered broker, with what it carries.
+pub fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
     BrokerInfo {
         broker_id: broker.broker_id.0,
         client_address: broker.client_address.clone(),
@@ -78,5 +80,8 @@ pub fn broker(broker: &BrokerRegistration) -> BrokerInfo {
         fenced: broker.fenced,
         shutting_down: broker.shutting_down,
         broker_epoch: broker.broker_epoch.0,
+        draining: image.is_draining(broker.broker_id),
+        replica_count: image.partitions_of(broker.broker_id).count() as u64,
+        leader_count: image.partitions_led_by(broker.broker_id).count() as u64,
     }
 }

@@ -156,6 +156,8 @@ impl Changed {
                 | Record::Broker(_)
                 | Record::RemoveBroker { .. }
                 | Record::Topic { .. }
+                | Record::BrokerDrain { .. }
+                | Record::MoveLimit { .. }
                 | Record::NextProducerId { .. }
                 | Record::NextBrokerEpoch { .. } => {}
             }

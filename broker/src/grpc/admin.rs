@@ -112,4 +112,32 @@ impl AdminService for AdminEdge {
         // Only a controller knows the quorum.
         forward!(self, request, describe_cluster, Repeat::Harmless)
     }
+
+    async fn plan_moves(
+        &self,
+        request: Request<v1::PlanMovesRequest>,
+    ) -> Result<Response<v1::PlanMovesResponse>, Status> {
+        forward!(self, request, plan_moves, Repeat::Harmless)
+    }
+
+    async fn alter_replicas(
+        &self,
+        request: Request<v1::AlterReplicasRequest>,
+    ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
+        forward!(self, request, alter_replicas, Repeat::OnlyIfNotDone)
+    }
+
+    async fn set_broker_drain(
+        &self,
+        request: Request<v1::SetBrokerDrainRequest>,
+    ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
+        forward!(self, request, set_broker_drain, Repeat::Harmless)
+    }
+
+    async fn remove_broker(
+        &self,
+        request: Request<v1::RemoveBrokerRequest>,
+    ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        forward!(self, request, remove_broker, Repeat::OnlyIfNotDone)
+    }
 }

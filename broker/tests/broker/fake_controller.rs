@@ -303,4 +303,29 @@ impl AdminService for Edge {
         let cluster_id = self.0.machine.lock().image.cluster_id().unwrap().to_bytes();
         Ok(Response::new(v1::DescribeClusterResponse { cluster_id, index: self.0.index(), ..Default::default() }))
     }
+
+    async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn alter_replicas(
+        &self,
+        _: Request<v1::AlterReplicasRequest>,
+    ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn set_broker_drain(
+        &self,
+        _: Request<v1::SetBrokerDrainRequest>,
+    ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn remove_broker(
+        &self,
+        _: Request<v1::RemoveBrokerRequest>,
+    ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
 }

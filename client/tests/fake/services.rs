@@ -387,6 +387,31 @@ impl admin_service_server::AdminService for Node {
         self.check_alive()?;
         Ok(Response::new(v1::DescribeClusterResponse::default()))
     }
+
+    async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
+    async fn alter_replicas(
+        &self,
+        _: Request<v1::AlterReplicasRequest>,
+    ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
+    async fn set_broker_drain(
+        &self,
+        _: Request<v1::SetBrokerDrainRequest>,
+    ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
+    async fn remove_broker(
+        &self,
+        _: Request<v1::RemoveBrokerRequest>,
+    ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
 }
 
 fn topic_info(name: &str, topic: &super::FakeTopic) -> v1::TopicInfo {

@@ -28,6 +28,8 @@ pub struct Image {
     cluster_id: Option<ClusterId>,
     index: MetadataIndex,
     brokers: BTreeMap<BrokerId, BrokerRegistration>,
+    draining: BTreeSet<BrokerId>,
+    move_bytes_per_second: u64,
     topics: BTreeMap<TopicId, Arc<Topic>>,
     topic_ids: BTreeMap<Arc<str>, TopicId>,
     deleted_topics: Arc<BTreeSet<TopicId>>,
@@ -90,6 +92,8 @@ impl Default for Image {
             cluster_id: None,
             index: MetadataIndex(0),
             brokers: BTreeMap::new(),
+            draining: BTreeSet::new(),
+            move_bytes_per_second: 0,
             topics: BTreeMap::new(),
             topic_ids: BTreeMap::new(),
             deleted_topics: Arc::default(),
@@ -148,7 +152,15 @@ impl Image {
             Record::Broker(registration) => self.apply_broker(registration)?,
             Record::RemoveBroker { broker_id } => {
                 self.brokers.remove(broker_id).ok_or(Error::UnknownBroker(*broker_id))?;
+                self.draining.remove(broker_id);
             }
+            Record::BrokerDrain { broker_id, draining: true } => {
+                self.draining.insert(*broker_id);
+            }
+            Record::BrokerDrain { broker_id, draining: false } => {
+                self.draining.remove(broker_id);
+            }
+            Record::MoveLimit { bytes_per_second } => self.move_bytes_per_second = *bytes_per_second,
             Record::Topic { topic_id, name } => self.apply_topic(*topic_id, name)?,
             Record::RemoveTopic { topic_id } => {
                 // Snapshots hold the removal alone, without the topic.
@@ -250,6 +262,11 @@ impl Image {
         records.push(Record::NextBrokerEpoch { next_broker_epoch: self.next_broker_epoch });
         records.push(Record::NextProducerId { next_producer_id: self.next_producer_id });
         records.extend(self.brokers.values().cloned().map(Record::Broker));
+        let draining = self.draining.iter();
+        records.extend(draining.map(|broker_id| Record::BrokerDrain { broker_id: *broker_id, draining: true }));
+        if self.move_bytes_per_second > 0 {
+            records.push(Record::MoveLimit { bytes_per_second: self.move_bytes_per_second });
+        }
         records.extend(self.deleted_topics.iter().map(|topic_id| Record::RemoveTopic { topic_id: *topic_id }));
         for topic in self.topics.values() {
             let topic_id = topic.id;

@@ -17,7 +17,7 @@ fn state(leader: Option<u32>, epochs: (u32, u32), isr: &[u32]) -> PartitionState
         partition_epoch: PartitionEpoch(epochs.1),
         replicas: vec![BrokerId(1), BrokerId(2), BrokerId(3)],
         isr: isr.iter().copied().map(BrokerId).collect(),
-        elr: Vec::new(),
+        ..PartitionState::default()
     }
 }
 

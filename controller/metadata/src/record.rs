@@ -64,6 +64,12 @@ pub struct PartitionState {
     /// Eligible leader replicas outside the ISR (KIP-966): they hold every acknowledged record. Empty while the ISR
     /// has at least min.insync.replicas members.
     pub elr: Vec<BrokerId>,
+    /// Those of `replicas` that a move brings in (KIP-455). Empty, like `removing`, while no move is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adding: Vec<BrokerId>,
+    /// Those of `replicas` that leave once all others are in sync.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removing: Vec<BrokerId>,
 }
 
 /// One change of the cluster's state.
@@ -111,6 +117,18 @@ pub enum Record {
         /// Its state.
         state: PartitionState,
     },
+    /// A broker is to be emptied, or no longer. Outlives its registration's changes; gone with [`Record::RemoveBroker`].
+    BrokerDrain {
+        /// The broker.
+        broker_id: BrokerId,
+        /// True while it is to be emptied: it is given no replica.
+        draining: bool,
+    },
+    /// How fast each broker may copy for moves.
+    MoveLimit {
+        /// Bytes a second; 0: no limit.
+        bytes_per_second: u64,
+    },
     /// The first producer id that nobody was given yet.
     NextProducerId {
         /// That id.
@@ -133,7 +151,9 @@ impl Record {
             | Self::Topic { .. }
             | Self::RemoveTopic { .. }
             | Self::TopicConfig { .. }
-            | Self::Partition { .. } => true,
+            | Self::Partition { .. }
+            | Self::BrokerDrain { .. }
+            | Self::MoveLimit { .. } => true,
             Self::Cluster { .. } | Self::NextProducerId { .. } | Self::NextBrokerEpoch { .. } => false,
         }
     }

@@ -250,7 +250,7 @@ fn place(
                 partition_epoch: PartitionEpoch(0),
                 isr: replicas.clone(),
                 replicas,
-                elr: Vec::new(),
+                ..PartitionState::default()
             })
             .collect(),
         Err(live) => {

@@ -21,11 +21,14 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         controllers: controllers.collect(),
         active_controller: role.leader.map(|leader| leader.id.0),
         term: role.term,
-        brokers: image.brokers().values().map(broker).collect(),
+        brokers: image.brokers().values().map(|registration| broker(image, registration)).collect(),
         topic_count: counts.topics as u64,
         partition_count: counts.partitions as u64,
         offline_partition_count: counts.offline as u64,
         under_replicated_partition_count: counts.under_replicated as u64,
         under_min_isr_partition_count: counts.under_min_isr as u64,
+        moving_partition_count: 0,
+        troubled_partitions: Vec::new(),
+        move_bytes_per_second: image.move_bytes_per_second(),
     }
 }

@@ -128,6 +128,34 @@ impl AdminService for AdminEdge {
         let image: Arc<Image> = self.node.view().image();
         Ok(Response::new(admin_read::cluster(&image, &self.node)))
     }
+
+    async fn plan_moves(
+        &self,
+        _: Request<holdfast_proto::v1::PlanMovesRequest>,
+    ) -> Result<Response<holdfast_proto::v1::PlanMovesResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn alter_replicas(
+        &self,
+        _: Request<holdfast_proto::v1::AlterReplicasRequest>,
+    ) -> Result<Response<holdfast_proto::v1::AlterReplicasResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn set_broker_drain(
+        &self,
+        _: Request<holdfast_proto::v1::SetBrokerDrainRequest>,
+    ) -> Result<Response<holdfast_proto::v1::SetBrokerDrainResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn remove_broker(
+        &self,
+        _: Request<holdfast_proto::v1::RemoveBrokerRequest>,
+    ) -> Result<Response<holdfast_proto::v1::RemoveBrokerResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
 }
 
 impl AdminEdge {

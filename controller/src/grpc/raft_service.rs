@@ -75,4 +75,11 @@ impl RaftService for RaftEdge {
         let answer = answer_formation(&self.config, &self.data, self.node.raft(), request.into_inner()).await?;
         Ok(Response::new(answer))
     }
+
+    async fn join_quorum(
+        &self,
+        _: Request<holdfast_proto::v1::JoinQuorumRequest>,
+    ) -> Result<Response<holdfast_proto::v1::JoinQuorumResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
 }

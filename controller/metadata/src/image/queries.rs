@@ -35,6 +35,16 @@ impl Image {
         self.brokers.get(&broker_id)
     }
 
+    /// True while the broker is to be emptied.
+    pub fn is_draining(&self, broker_id: BrokerId) -> bool {
+        self.draining.contains(&broker_id)
+    }
+
+    /// Most bytes a second that each broker copies for moves; 0: no limit.
+    pub fn move_bytes_per_second(&self) -> u64 {
+        self.move_bytes_per_second
+    }
+
     /// The topics by id.
     pub fn topics(&self) -> impl ExactSizeIterator<Item = &Topic> {
         self.topics.values().map(AsRef::as_ref)
