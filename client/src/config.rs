@@ -15,6 +15,10 @@ pub struct ClientConfig {
     /// Brokers to ask first, as `host:port`. One that answers is enough; the others are learnt from it. Names are
     /// resolved anew at every connect. Name several, or the client cannot start while that one is down.
     pub bootstrap: Vec<String>,
+    /// True: speak to the first bootstrap address alone, which passes on what is meant for other brokers. For a client
+    /// that reaches no other address, as through `kubectl port-forward`. Default false: every hop costs time, and that
+    /// one broker's bandwidth.
+    pub one_address: bool,
     /// Name of this client in logs of the brokers. Default `holdfast-client`.
     pub client_id: String,
     /// Longest wait for a TCP connection. Default 2 s. Too short: slow networks never connect. Too long: a dead
@@ -47,6 +51,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             bootstrap: Vec::new(),
+            one_address: false,
             client_id: "holdfast-client".to_owned(),
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(10),

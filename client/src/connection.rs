@@ -112,8 +112,13 @@ impl Connections {
 
     fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
         let wrong = |reason: tonic::transport::Error| Error::InvalidConfig(format!("address `{address}`: {reason}"));
-        Ok(Endpoint::from_shared(format!("http://{address}"))
-            .map_err(wrong)?
+        let uri = |address: &str| Endpoint::from_shared(format!("http://{address}")).map_err(wrong);
+        let endpoint = match self.config.bootstrap.first().filter(|_| self.config.one_address) {
+            // The address stands in `:authority`; the broker that is connected to passes the call on to it.
+            Some(only) => uri(only)?.origin(uri(address)?.uri().clone()),
+            None => uri(address)?,
+        };
+        Ok(endpoint
             .user_agent(self.config.client_id.clone())
             .map_err(wrong)?
             .connect_timeout(self.config.connect_timeout)

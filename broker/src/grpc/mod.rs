@@ -12,6 +12,7 @@ mod fetcher;
 mod health;
 mod producer;
 mod proposer;
+mod relay;
 mod replica;
 mod server;
 mod session;

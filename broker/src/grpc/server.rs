@@ -12,7 +12,7 @@ use tonic::transport::Server;
 
 use super::{
     MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, admin::AdminEdge,
-    consumer::ConsumerEdge, health, producer::ProducerEdge, replica::ReplicaEdge,
+    consumer::ConsumerEdge, health, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
 };
 use crate::{config::Config, context::Context, exit::Fatal};
 
@@ -61,6 +61,7 @@ impl Servers {
             .map_err(|error| Fatal::Failure(format!("server reflection: {error}")))?;
         let config = &context.config;
         let clients = builder(config)
+            .layer(RelayLayer(Arc::clone(context)))
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(
@@ -80,18 +81,13 @@ impl Servers {
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         );
         let limit = config.max_connections as usize;
-        let mut tasks = vec![reporting];
-        for (name, router, listener) in [("clients", clients, listeners.client), ("peers", peers, listeners.peer)] {
+        let ended = || {
             let mut stopped = stopped.clone();
-            let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-            let serving = router.serve_with_incoming_shutdown(accept(listener, limit), ended);
-            let context = Arc::clone(context);
-            tasks.push(tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    context.state.fail(Fatal::Failure(format!("serving {name}: {error}")));
-                }
-            }));
-        }
+            async move { drop(stopped.wait_for(|stopped| *stopped).await) }
+        };
+        let clients = clients.serve_with_incoming_shutdown(accept(listeners.client, limit), ended());
+        let peers = peers.serve_with_incoming_shutdown(accept(listeners.peer, limit), ended());
+        let tasks = vec![reporting, serve(context, "clients", clients), serve(context, "peers", peers)];
         Ok(Self { stop, tasks })
     }
 
@@ -109,6 +105,20 @@ impl Servers {
             }
         }
     }
+}
+
+/// Serves one port until it is stopped.
+fn serve(
+    context: &Arc<Context>,
+    name: &'static str,
+    serving: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+) -> JoinHandle<()> {
+    let context = Arc::clone(context);
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            context.state.fail(Fatal::Failure(format!("serving {name}: {error}")));
+        }
+    })
 }
 
 fn builder(config: &Config) -> Server {

@@ -22,6 +22,9 @@ pub struct Connect {
         help_heading = "Common options"
     )]
     bootstrap: Vec<String>,
+    /// Speak to the first of these addresses alone; that broker passes on what is for others (for port-forward).
+    #[arg(long, global = true, env = "HOLDFAST_ONE_ADDRESS", help_heading = "Common options")]
+    one_address: bool,
 }
 
 impl Connect {
@@ -43,6 +46,7 @@ impl Connect {
     pub async fn client(&self) -> Result<Client> {
         let mut config = ClientConfig::new(self.bootstrap()?);
         "holdfast-cli".clone_into(&mut config.client_id);
+        config.one_address = self.one_address;
         Ok(Client::connect(config).await?)
     }
 }

@@ -1,0 +1,102 @@
+//! One address is enough: a call for another broker is passed on to it.
+//!
+//! Whoever reaches a single broker alone, as through a port that is forwarded to a pod, sends every call there, and names
+//! in `:authority` the broker that it means: the address that this broker tells clients. Such a call travels on
+//! unread and unchanged, streams too. A call for this broker, or under any other name (a bootstrap address, an
+//! address that no broker has), is served here.
+//!
+//! A relayed call is marked and never relayed again, so there is no loop. The target fences as ever: nothing about
+//! acknowledgements changes.
+
+use std::{sync::Arc, task::Poll};
+
+use futures::future::{BoxFuture, Either};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::http::{HeaderValue, Request, Response},
+};
+use tower::{Layer, Service};
+
+use crate::context::Context;
+
+/// Marks a call that another broker relayed.
+const RELAYED: &str = "holdfast-relayed";
+
+/// Puts the relay before the services of the client port.
+#[derive(Clone)]
+pub(super) struct RelayLayer(pub(super) Arc<Context>);
+
+impl<S> Layer<S> for RelayLayer {
+    type Service = Relay<S>;
+
+    fn layer(&self, next: S) -> Relay<S> {
+        Relay { context: Arc::clone(&self.0), next }
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Relay<S> {
+    context: Arc<Context>,
+    next: S,
+}
+
+impl<S> Relay<S> {
+    /// The address of the broker that the call is for, if it is another.
+    fn target(&self, request: &Request<Body>) -> Option<String> {
+        let named = request.uri().authority()?.as_str();
+        if named == self.context.addresses.client || request.headers().contains_key(RELAYED) {
+            return None;
+        }
+        let image = self.context.metadata.look();
+        let others = image.brokers().values().filter(|broker| broker.broker_id != self.context.broker_id);
+        others.map(|broker| &broker.client_address).find(|address| *address == named).cloned()
+    }
+}
+
+impl<S> Service<Request<Body>> for Relay<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response<Body>, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.next.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match self.target(&request) {
+            None => Either::Left(self.next.call(request)),
+            Some(address) => {
+                let context = Arc::clone(&self.context);
+                Either::Right(Box::pin(async move {
+                    Ok(relay(&context, &address, request).await.unwrap_or_else(Status::into_http))
+                }))
+            }
+        }
+    }
+}
+
+/// Passes the call on. If that fails, nobody knows how much of it the target got to see.
+async fn relay(context: &Context, address: &str, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+    request.headers_mut().insert(RELAYED, HeaderValue::from_static("1"));
+    let mut channel = context.peers.channel(address)?;
+    let called = async {
+        std::future::poll_fn(|waiting| channel.poll_ready(waiting)).await?;
+        channel.call(request).await
+    };
+    called.await.map_err(|error| {
+        context.peers.forget(address);
+        let message = format!("{address} cannot be reached from here: {error}");
+        ErrorDetail::new(ErrorCode::BrokerNotAvailable, message).with_outcome(Outcome::Unknown).into()
+    })
+}
