@@ -28,6 +28,12 @@ deps: ## install what the build needs (Debian; as root), or say what is missing
 build: deps ## build the three programs
 	$(CARGO) build $(PROFILE) --bins
 
+# The container image is made without a registry or a daemon; the archive is for `docker load` and `ctr images import`.
+IMAGE_NAME ?= holdfast
+.PHONY: image
+image: build ## the container image as an archive, and its size (IMAGE_NAME=registry/holdfast)
+	@deploy/image/build.py --bin $(BIN) --out $(CARGO_TARGET_DIR)/image --name $(IMAGE_NAME)
+
 .PHONY: demo
 demo: build ## a cluster, real input, four kills, and a report of what was lost (INPUT=path)
 	@$(BIN)/holdfast demo $(if $(INPUT),--input "$(INPUT)")
