@@ -3,6 +3,7 @@
 //! - [`program`]: the command line, signals, the end on a broken invariant.
 //! - [`settings`]: the table of options, read from a TOML file and from `--set`.
 //! - [`telemetry`]: the program's own log.
+//! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
 //! - [`incoming`]: accepted connections, for tonic.
 //! - [`records`]: metadata records as they travel between controllers and brokers, both ways.
 //! - [`view`]: the image as administration shows it.
@@ -10,9 +11,11 @@
 //! Place: below both programs, above `holdfast-proto` and `holdfast-metadata`. Invariant: nothing here knows which
 //! program it serves; what differs is passed in.
 
+pub mod health;
 pub mod incoming;
 pub mod program;
 pub mod records;
 pub mod settings;
 pub mod telemetry;
 pub mod view;
+pub mod watchdog;
