@@ -1,0 +1,50 @@
+{{/* Combinations that the schema cannot see. Every problem is named, not the first alone. */}}
+{{- define "holdfast.validate" -}}
+{{- $wrong := list -}}
+{{- $factor := int .Values.topicDefaults.replicationFactor -}}
+{{- $least := int .Values.topicDefaults.minInsyncReplicas -}}
+{{- $brokers := int .Values.broker.replicas -}}
+{{- if and (eq (int .Values.controller.replicas) 1) (not .Values.controller.allowSingle) -}}
+{{- $wrong = append $wrong "controller.replicas is 1: while that one is away no leader is elected, and with its volume the cluster is lost. Take 3 or 5, or set controller.allowSingle=true for a trial." -}}
+{{- end -}}
+{{- if gt $factor $brokers -}}
+{{- $wrong = append $wrong (printf "topicDefaults.replicationFactor (%d) is more than broker.replicas (%d): no topic could be created. Lower it, or run more brokers." $factor $brokers) -}}
+{{- end -}}
+{{- if gt $least $factor -}}
+{{- $wrong = append $wrong (printf "topicDefaults.minInsyncReplicas (%d) is more than topicDefaults.replicationFactor (%d): no record could be acknowledged." $least $factor) -}}
+{{- end -}}
+{{- if and (eq $least $factor) (not .Values.topicDefaults.allowNoSpareReplica) -}}
+{{- $wrong = append $wrong (printf "topicDefaults.minInsyncReplicas equals topicDefaults.replicationFactor (%d): one broker that is away, as in every roll, stops writes. Lower it, or set topicDefaults.allowNoSpareReplica=true." $factor) -}}
+{{- end -}}
+{{- range $key := list "broker_id" "data_dir" "controllers" "client_advertised_address" "peer_advertised_address" "rack" "log_format" "log_level" -}}
+{{- if hasKey $.Values.broker.config $key -}}
+{{- $wrong = append $wrong (printf "broker.config.%s is set by the chart: see broker.rack, broker.external and logging." $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "data_dir" "peers" "advertised_address" "log_format" "log_level" "default_replication_factor" "default_min_insync_replicas" "default_partition_count" -}}
+{{- if hasKey $.Values.controller.config $key -}}
+{{- $wrong = append $wrong (printf "controller.config.%s is set by the chart: see topicDefaults and logging." $key) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.broker.config.shutdown_timeout_ms -}}
+{{- if gt (int64 .) (mul 1000 (sub (int64 $.Values.broker.terminationGracePeriodSeconds) 10)) -}}
+{{- $wrong = append $wrong (printf "broker.config.shutdown_timeout_ms (%d) leaves less than 10 seconds of broker.terminationGracePeriodSeconds (%d): Kubernetes would kill a broker that is still handing over." (int64 .) (int64 $.Values.broker.terminationGracePeriodSeconds)) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.broker.external.enabled -}}
+{{- $told := len .Values.broker.external.brokers -}}
+{{- if lt $told $brokers -}}
+{{- $wrong = append $wrong (printf "broker.external.brokers has %d entries for %d brokers: each broker needs the address that clients reach it under." $told $brokers) -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range .Values.broker.external.brokers -}}
+{{- if hasKey $seen .address -}}
+{{- $wrong = append $wrong (printf "broker.external.brokers names %s twice: clients could not tell the brokers apart." .address) -}}
+{{- end -}}
+{{- $_ := set $seen .address true -}}
+{{- end -}}
+{{- end -}}
+{{- if $wrong -}}
+{{- fail (printf "\n\n%d problem(s) in the values:\n- %s\n" (len $wrong) (join "\n- " $wrong)) -}}
+{{- end -}}
+{{- end -}}
