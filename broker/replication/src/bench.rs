@@ -64,11 +64,17 @@ pub(crate) fn placed(base_offset: u64, leader_epoch: u32, record_count: u32) -> 
 pub(crate) fn position(leader_epoch: u32, fetch: u64, flushed: u64, last_epoch: u32, wants: bool) -> FetchPosition {
     FetchPosition {
         leader_epoch: LeaderEpoch(leader_epoch),
+        partition_epoch: PartitionEpoch(10),
         fetch_offset: Offset(fetch),
         flushed_offset: Offset(flushed),
         last_fetched_epoch: (last_epoch > 0).then_some(LeaderEpoch(last_epoch)),
         wants_records: wants,
     }
+}
+
+/// The same, told under another state than the one with partition epoch 10.
+pub(crate) fn under(partition_epoch: u32, position: FetchPosition) -> FetchPosition {
+    FetchPosition { partition_epoch: PartitionEpoch(partition_epoch), ..position }
 }
 
 impl Bench {

@@ -81,6 +81,9 @@ pub enum FlushPolicy {
 pub struct FetchPosition {
     /// Leader epoch that the follower follows.
     pub leader_epoch: LeaderEpoch,
+    /// Partition epoch of the state that the follower had when it told this: a replica that was taken away and given
+    /// back within one leader epoch begins anew, and what its former log held says nothing of the new one.
+    pub partition_epoch: PartitionEpoch,
     /// Its log end offset.
     pub fetch_offset: Offset,
     /// Its durable end.

@@ -20,11 +20,11 @@
 //! 4. Nothing below the high watermark is cut: a leader that asks for it has lost acknowledged records, and this replica
 //!    stops, so that its copy survives.
 
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, Offset};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
 
 use crate::{
     effect::Effect,
-    event::{FetchOutcome, FetchPosition, FlushPolicy, PlacedBatch},
+    event::{Assignment, FetchOutcome, FetchPosition, FlushPolicy, PlacedBatch},
     turn::Turn,
 };
 
@@ -47,6 +47,7 @@ pub(crate) enum FetchState {
 pub(crate) struct Follower {
     pub(crate) leader: BrokerId,
     pub(crate) leader_epoch: LeaderEpoch,
+    partition_epoch: PartitionEpoch,
     pub(crate) fetch: FetchState,
     flush_policy: FlushPolicy,
     /// True once the leader has answered with records: our log is a prefix of its log (invariant 3).
@@ -68,17 +69,13 @@ pub(crate) enum Verdict {
 
 impl Follower {
     /// Begins to follow; fetches at once unless the disk is still cutting the log.
-    pub(crate) fn begin(
-        turn: &mut Turn<'_>,
-        leader: BrokerId,
-        leader_epoch: LeaderEpoch,
-        flush_policy: FlushPolicy,
-    ) -> Self {
+    pub(crate) fn begin(turn: &mut Turn<'_>, leader: BrokerId, assignment: &Assignment) -> Self {
         let mut follower = Self {
             leader,
-            leader_epoch,
+            leader_epoch: assignment.leader_epoch,
+            partition_epoch: assignment.partition_epoch,
             fetch: FetchState::Truncating,
-            flush_policy,
+            flush_policy: assignment.flush_policy,
             matched: false,
             leader_high_watermark: Offset(0),
             asked_log_start: Offset(0),
@@ -88,6 +85,16 @@ impl Follower {
             follower.send_fetch(turn);
         }
         follower
+    }
+
+    /// The controller committed another state under the same leadership. A leader counts what we told before no more
+    /// while we are outside the ISR, so we tell it again, unless the next fetch will do it.
+    pub(crate) fn reassigned(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
+        self.partition_epoch = assignment.partition_epoch;
+        self.settings_changed(turn, assignment.flush_policy);
+        if self.fetch == FetchState::Outstanding && !assignment.isr.contains(&turn.config.broker_id) {
+            self.tell_position(turn, false);
+        }
     }
 
     /// The flush policy may have changed.
@@ -223,6 +230,7 @@ impl Follower {
     fn tell_position(&self, turn: &mut Turn<'_>, wants_records: bool) {
         let position = FetchPosition {
             leader_epoch: self.leader_epoch,
+            partition_epoch: self.partition_epoch,
             fetch_offset: turn.log.end(),
             flushed_offset: turn.log.flushed(),
             last_fetched_epoch: turn.log.last_epoch(),

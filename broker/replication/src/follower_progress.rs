@@ -7,8 +7,12 @@
 //! 2. Within one leader epoch and one start of the follower's broker the ends do not go back: such a position, once on
 //!    the leader's log, stays there. Reports that arrive out of order cannot hurt.
 //! 3. A newer start of the follower's broker begins from nothing; an older one is refused (KIP-903).
+//! 4. While it is outside the ISR, only what it tells under the partition's latest state counts. A replica that a move
+//!    takes away is deleted, and one that a later move brings back on the same broker starts empty: with the same broker
+//!    epoch and, maybe, the same leader epoch. Between the two lies a state without it in the ISR, and only this leader
+//!    takes it in again, so a position under a later state is one of the replica that is there now.
 
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, Millis, Offset};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, Millis, Offset, PartitionEpoch};
 
 use crate::event::{FetchPosition, FlushPolicy};
 
@@ -30,6 +34,8 @@ pub(crate) struct ParkedFetch {
 pub(crate) struct FollowerProgress {
     pub(crate) broker_id: BrokerId,
     pub(crate) broker_epoch: Option<BrokerEpoch>,
+    /// Positions of an older state do not count (invariant 4).
+    counts_from: PartitionEpoch,
     ends: Option<FollowerEnds>,
     /// The leader's log end at an earlier moment, which the follower has not reached yet.
     lag_sample: Option<(Offset, Millis)>,
@@ -50,6 +56,7 @@ impl FollowerProgress {
         Self {
             broker_id,
             broker_epoch: None,
+            counts_from: PartitionEpoch(0),
             ends: None,
             lag_sample: None,
             last_caught_up: in_isr.then_some(now),
@@ -78,9 +85,18 @@ impl FollowerProgress {
         true
     }
 
+    /// The controller committed a state in which it is not in the ISR: it has to tell its position anew.
+    pub(crate) fn outside_isr(&mut self, partition_epoch: PartitionEpoch) {
+        self.counts_from = partition_epoch;
+        self.ends = None;
+    }
+
     /// Notes a position that lies on the leader's log.
     pub(crate) fn observe(&mut self, position: &FetchPosition) {
         self.is_connected = true;
+        if position.partition_epoch < self.counts_from {
+            return;
+        }
         let flushed = position.flushed_offset.min(position.fetch_offset);
         let known = self.ends.unwrap_or(FollowerEnds { appended: Offset(0), flushed: Offset(0) });
         self.ends = Some(FollowerEnds {

@@ -10,6 +10,7 @@ const ACK: FlushPolicy = FlushPolicy::Ack;
 fn position(fetch_offset: u64, flushed_offset: u64) -> FetchPosition {
     FetchPosition {
         leader_epoch: LeaderEpoch(1),
+        partition_epoch: PartitionEpoch(3),
         fetch_offset: Offset(fetch_offset),
         flushed_offset: Offset(flushed_offset),
         last_fetched_epoch: Some(LeaderEpoch(1)),

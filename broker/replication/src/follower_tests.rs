@@ -5,7 +5,7 @@ use holdfast_proto::error::ErrorCode;
 use super::*;
 use crate::{
     Event, LogGeneration, ProducerTable,
-    bench::{Bench, assignment, high_watermark, placed, position, records, send_fetch},
+    bench::{Bench, assignment, high_watermark, placed, position, records, send_fetch, under},
 };
 
 fn diverging(leader_epoch: u32, end_offset: u64) -> FetchOutcome {
@@ -79,6 +79,14 @@ fn an_epoch_that_only_the_leader_knows_is_cut_at_our_next_older_one() {
 }
 
 #[test]
+fn another_state_of_the_leadership_is_answered_with_the_position_while_outside_the_isr() {
+    let mut bench = Bench::following(&[(1, 2)], 0);
+    let told = send_fetch(under(11, position(5, 2, 2, 1, false)));
+    assert_eq!(bench.step(Event::AssignmentChanged(assignment(2, 5, 11, &[2, 3]))), [told]);
+    assert_eq!(bench.step(Event::AssignmentChanged(assignment(2, 5, 12, &[1, 2, 3]))), [], "a member is counted on");
+}
+
+#[test]
 fn a_flush_of_what_was_cut_says_nothing() {
     let mut bench = Bench::following(&[(1, 1)], 0);
     bench.answer(records(&[placed(1, 1, 3)], 0, 0));
@@ -88,7 +96,11 @@ fn a_flush_of_what_was_cut_says_nothing() {
     assert_eq!(effects, [cut(2, 1)]);
     assert_eq!(bench.flushed(0, 4), []);
     assert_eq!(bench.replica.flushed_end(), Offset(1));
-    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(6, 2, 2, 1, true))], "what is left is durable");
+    assert_eq!(
+        truncated(&mut bench, 1),
+        [send_fetch(under(11, position(6, 2, 2, 1, true)))],
+        "what is left is durable"
+    );
 }
 
 #[test]

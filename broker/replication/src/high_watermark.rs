@@ -44,6 +44,7 @@ mod tests {
         let mut progress = FollowerProgress::new(BrokerId(id), true, Millis(0));
         progress.observe(&FetchPosition {
             leader_epoch: LeaderEpoch(1),
+            partition_epoch: PartitionEpoch(1),
             fetch_offset: Offset(appended),
             flushed_offset: Offset(flushed),
             last_fetched_epoch: None,

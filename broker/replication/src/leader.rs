@@ -72,7 +72,7 @@ impl Leader {
         self.settle(turn);
     }
 
-    /// Keeps progress for exactly the other replicas and ISR members.
+    /// Keeps progress for exactly the other replicas and ISR members. Those outside the ISR tell their position anew.
     fn follow_membership(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
         let me = turn.config.broker_id;
         let leader_epoch = self.leader_epoch;
@@ -89,6 +89,9 @@ impl Leader {
             if id != me && self.progress(id).is_none() {
                 self.followers.push(FollowerProgress::new(id, assignment.isr.contains(&id), turn.now));
             }
+        }
+        for follower in self.followers.iter_mut().filter(|follower| !assignment.isr.contains(&follower.broker_id)) {
+            follower.outside_isr(assignment.partition_epoch);
         }
     }
 

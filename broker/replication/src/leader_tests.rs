@@ -7,7 +7,7 @@ use crate::{
     Acks, BatchInfo, Event,
     bench::{
         BROKER_EPOCH, Bench, append_produced, assignment, batch, failed, high_watermark, ok, position, propose, reply,
-        reply_records,
+        reply_records, under,
     },
 };
 
@@ -293,6 +293,66 @@ fn a_restarted_joiner_in_doubt_is_withdrawn_and_counts_until_then() {
     assert_eq!(bench.fetch(2, position(5, 1, 1, 5, false)), []);
     assert_eq!(bench.at(200), [propose(10, &[(1, false), (2, true)])]);
     assert_eq!(bench.step(Event::AssignmentChanged(assignment(1, 5, 11, &[1, 2]))), [high_watermark(1), ok(1, 0)]);
+}
+
+/// What the state with `partition_epoch` is with these replicas and this ISR, broker 1 leading on in epoch 5.
+fn moving(partition_epoch: u32, replicas: &[u32], isr: &[u32]) -> Event {
+    let replicas = replicas.iter().map(|id| BrokerId(*id)).collect();
+    Event::AssignmentChanged(Assignment { replicas, ..assignment(1, 5, partition_epoch, isr) })
+}
+
+#[test]
+fn an_adding_replica_counts_only_once_it_may_have_joined() {
+    let mut bench = Bench::leading();
+    assert_eq!(bench.step(moving(11, &[1, 2, 4, 3], &[1, 2, 3])), []);
+    bench.produce(1, Acks::All, batch(2));
+    bench.flushed(0, 2);
+    bench.fetch(2, position(5, 2, 2, 5, false));
+    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, false)), [high_watermark(2), ok(1, 0)], "4 has nothing yet");
+    assert_eq!(bench.fetch(4, under(11, position(5, 0, 0, 0, true))), [reply_records(4, 0, 2)]);
+    let joining = propose(11, &[(1, false), (2, true), (3, true), (4, true)]);
+    assert_eq!(bench.fetch(4, under(11, position(5, 2, 2, 5, false))), [joining]);
+    // From now on it may be in the ISR, and is waited for.
+    bench.produce(2, Acks::All, batch(1));
+    bench.flushed(0, 3);
+    bench.fetch(2, position(5, 3, 3, 5, false));
+    assert_eq!(bench.fetch(3, position(5, 3, 3, 5, false)), []);
+    // It joins, which ends the move: 3 goes in the same change, and no longer counts.
+    assert_eq!(bench.step(moving(12, &[1, 2, 4], &[1, 2, 4])), []);
+    assert_eq!(bench.fetch(4, under(11, position(5, 3, 3, 5, false))), [high_watermark(3), ok(2, 2)]);
+    let refused = [reply(3, 5, FetchReply::Failed(ErrorCode::NotLeaderOrFollower))];
+    assert_eq!(bench.fetch(3, position(5, 3, 3, 5, true)), refused);
+}
+
+#[test]
+fn outside_the_isr_only_a_position_under_the_latest_state_counts() {
+    let mut bench = Bench::leading();
+    bench.produce(1, Acks::Leader, batch(2));
+    bench.flushed(0, 2);
+    bench.fetch(2, position(5, 2, 2, 5, false));
+    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, false)), [high_watermark(2)]);
+    // 3 is taken away, its broker deletes it, it is given back and begins anew.
+    bench.step(moving(11, &[1, 2], &[1, 2]));
+    assert_eq!(bench.step(moving(12, &[1, 2, 3], &[1, 2])), []);
+    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, false)), [], "the former replica's words");
+    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, true)), [], "and its wish waits for records, as any");
+    assert_eq!(bench.fetch(3, under(12, position(5, 0, 0, 0, true))), [reply_records(3, 0, 2)]);
+    let joining = propose(12, &[(1, false), (2, true), (3, true)]);
+    assert_eq!(bench.fetch(3, under(12, position(5, 2, 2, 5, false))), [joining]);
+}
+
+#[test]
+fn a_leader_that_sees_only_the_end_of_two_moves_forgets_as_well() {
+    let mut bench = Bench::leading();
+    bench.produce(1, Acks::Leader, batch(2));
+    bench.flushed(0, 2);
+    bench.fetch(2, position(5, 2, 2, 5, false));
+    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, false)), [high_watermark(2)]);
+    // The states in between, without 3, were never seen here: a snapshot brought the last one.
+    bench.step(moving(13, &[1, 2, 3], &[1, 2]));
+    assert_eq!(bench.fetch(3, under(13, position(5, 0, 0, 0, true))), [reply_records(3, 0, 2)]);
+    let ends = |id| bench.replica.followers(Millis(100)).find(|view| view.broker_id == BrokerId(id)).unwrap();
+    assert_eq!((ends(3).flushed_offset, ends(3).is_joining), (Some(Offset(0)), false));
 }
 
 #[test]

@@ -227,7 +227,7 @@ impl Replica {
                 return;
             }
             (Role::Follower(role), Some(leader)) if is_same_epoch && leader == role.leader => {
-                role.settings_changed(&mut turn!(self, effects), assignment.flush_policy);
+                role.reassigned(&mut turn!(self, effects), assignment);
                 return;
             }
             (Role::Waiting, None) => return,
@@ -239,9 +239,7 @@ impl Replica {
         self.role = match leader {
             None => Role::Waiting,
             Some(leader) if leader == me => Role::Leader(Box::new(Leader::begin(&mut turn, assignment))),
-            Some(leader) => {
-                Role::Follower(Follower::begin(&mut turn, leader, assignment.leader_epoch, assignment.flush_policy))
-            }
+            Some(leader) => Role::Follower(Follower::begin(&mut turn, leader, assignment)),
         };
     }
 

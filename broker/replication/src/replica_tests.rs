@@ -5,7 +5,9 @@ use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionEpoch};
 use super::*;
 use crate::{
     Acks, FetchOutcome, FlushPolicy, LogGeneration, ProduceToken, ProducerTable, RoleView,
-    bench::{Bench, append_produced, assignment, batch, failed, high_watermark, ok, position, reply, send_fetch},
+    bench::{
+        Bench, append_produced, assignment, batch, failed, high_watermark, ok, position, reply, send_fetch, under,
+    },
 };
 
 fn begin_epoch(leader_epoch: u32, start_offset: u64) -> Effect {
@@ -120,7 +122,7 @@ fn a_leader_that_is_replaced_leaves_nobody_waiting_and_follows() {
             failed(1, ErrorCode::OutcomeUnknown),
             reply(3, 5, FetchReply::Failed(ErrorCode::NotLeaderOrFollower)),
             Effect::RoleChanged,
-            send_fetch(position(6, 2, 0, 5, true)),
+            send_fetch(under(11, position(6, 2, 0, 5, true))),
         ]
     );
 }

@@ -139,6 +139,7 @@ fn message(partition: TopicPartition, position: FetchPosition, max_bytes: u32) -
         topic_id: partition.topic_id.to_bytes(),
         partition: partition.partition.0,
         leader_epoch: position.leader_epoch.0,
+        partition_epoch: position.partition_epoch.0,
         fetch_offset: position.fetch_offset.0,
         flushed_offset: position.flushed_offset.0,
         last_fetched_epoch: position.last_fetched_epoch.map(|epoch| epoch.0),

@@ -7,7 +7,7 @@ use holdfast_proto::{
     convert::{self, check_peer, partition_error, required_id},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, Offset, TopicPartition},
+    ids::{BrokerEpoch, BrokerId, Offset, PartitionEpoch, TopicPartition},
     v1::{self, replica_service_server::ReplicaService},
 };
 use holdfast_replication::FetchPosition;
@@ -128,6 +128,7 @@ impl Feed {
             message.last_fetched_epoch.map(|epoch| convert::leader_epoch(epoch, "last_fetched_epoch")).transpose()?;
         let position = FetchPosition {
             leader_epoch: convert::leader_epoch(message.leader_epoch, "leader_epoch")?,
+            partition_epoch: PartitionEpoch(message.partition_epoch),
             fetch_offset: convert::offset(message.fetch_offset, "fetch_offset")?,
             flushed_offset: convert::offset(message.flushed_offset, "flushed_offset")?,
             last_fetched_epoch,

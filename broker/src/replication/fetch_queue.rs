@@ -147,7 +147,7 @@ impl FetchQueue {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, StreamExt};
-    use holdfast_proto::ids::{Offset, PartitionIndex, TopicId};
+    use holdfast_proto::ids::{Offset, PartitionEpoch, PartitionIndex, TopicId};
 
     use super::*;
 
@@ -158,6 +158,7 @@ mod tests {
     fn position(end: u64, wants_records: bool) -> FetchPosition {
         FetchPosition {
             leader_epoch: LeaderEpoch(1),
+            partition_epoch: PartitionEpoch(1),
             fetch_offset: Offset(end),
             flushed_offset: Offset(end),
             last_fetched_epoch: None,

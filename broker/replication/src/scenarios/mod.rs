@@ -33,4 +33,5 @@ scenarios! {
     retention_and_laggard
     restarted_leader
     divergence_below_log_start
+    kip455_replica_given_back_empty
 }

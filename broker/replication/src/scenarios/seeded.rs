@@ -119,6 +119,8 @@ struct Run {
     reorders: bool,
     /// The flush policy is `interval`: processes end, power does not fail, disks are not lost.
     is_interval: bool,
+    /// Replicas that were taken away or given back.
+    moves: u64,
 }
 
 impl Run {
@@ -134,7 +136,15 @@ impl Run {
             cluster.oracle.count_written();
             cluster.publish();
         }
-        Self { cluster, dice, clients: [Client::new(1), Client::new(2)], plain_value: 9_000_000, reorders, is_interval }
+        Self {
+            cluster,
+            dice,
+            clients: [Client::new(1), Client::new(2)],
+            plain_value: 9_000_000,
+            reorders,
+            is_interval,
+            moves: 0,
+        }
     }
 
     fn node(&mut self) -> u32 {
@@ -148,7 +158,9 @@ impl Run {
     fn step(&mut self) {
         let node = self.node();
         match self.dice.below(1_000) {
-            0..450 => self.deliver(),
+            0..430 => self.deliver(),
+            430..441 => self.moves += u64::from(self.cluster.take_away(node)),
+            441..450 => self.moves += u64::from(self.cluster.give_back(node)),
             450..650 => drop(self.cluster.flush(node)),
             650..800 => {
                 // Clients mostly know the leader; sometimes they ask somebody who was it, or never was.
@@ -235,6 +247,7 @@ impl Run {
             }
             self.cluster.controller.unfence(BrokerId(node));
             self.cluster.publish();
+            self.moves += u64::from(self.cluster.give_back(node));
             for other in (1..=NODES).filter(|other| *other != node) {
                 self.cluster.break_stream(node, other);
             }
@@ -288,6 +301,7 @@ fn run(seed: u64) -> BTreeMap<&'static str, u64> {
         run.step();
     }
     run.heal();
+    run.cluster.counts.insert("move", run.moves);
     run.cluster.counts
 }
 
@@ -309,7 +323,8 @@ fn seeded_faults_lose_nothing() {
     }
     println!("{met:?}");
     // A run without faults proves nothing: what it should have met, a hundred seeds meet.
-    let expected = ["acknowledge", "in doubt", "refuse", "lead", "propose", "diverging", "truncate", "start over"];
+    let expected =
+        ["acknowledge", "in doubt", "refuse", "lead", "propose", "diverging", "truncate", "start over", "move"];
     for kind in expected.into_iter().filter(|_| seeds >= 100) {
         assert!(met.get(kind).is_some_and(|count| *count > seeds / 10), "too few of {kind}: {met:?}");
     }

@@ -147,7 +147,11 @@ impl Cluster {
             self.controller_hears(from, message);
         } else if self.nodes[&to].replica.is_some() {
             let event = self.event_of(from, to, message);
+            let state = if let Event::AssignmentChanged(state) = &event { Some(state.clone()) } else { None };
             self.step(to, event);
+            if let Some(state) = state {
+                self.after_metadata(to, &state);
+            }
         }
         true
     }

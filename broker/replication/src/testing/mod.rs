@@ -6,6 +6,7 @@
 //! - `network`: messages that wait until they are delivered; links that hold or break;
 //! - `cluster`: the shell of each replica, and the clock;
 //! - `faults`: what befalls it;
+//! - `moves`: replicas that are taken away, deleted and given back;
 //! - `oracle`: what clients were promised, compared with every log;
 //! - `script`: scenarios as text;
 //! - `dice`: numbers from a seed.
@@ -13,6 +14,7 @@
 pub mod cluster;
 pub mod dice;
 pub mod faults;
+pub mod moves;
 pub mod network;
 pub mod oracle;
 pub mod script;

@@ -12,6 +12,7 @@
 //! | `kill NODE` · `power NODE [keep=N]` · `start NODE [blank]` | a process ends; the power fails; it comes back |
 //! | `checkpoint NODE` | the high watermark reaches the disk |
 //! | `fence NODE` · `unfence NODE` · `elect NODE` | what the controller does |
+//! | `take-away NODE` · `give-back NODE` | a move ends without the node, which deletes its replica; one begins with it |
 //! | `time-out-proposals NODE` | its calls to the controller pass their deadline; they may still arrive |
 //! | `retain NODE OFFSET` | retention removes what lies below |
 //! | `session-lost NODE` · `storage-failed NODE` | events |
@@ -136,6 +137,16 @@ impl Runner {
                     self.fail("not eligible");
                 }
                 self.cluster.publish();
+            }
+            ["take-away", _] => {
+                if !self.cluster.take_away(node()) {
+                    self.fail("too few would be left");
+                }
+            }
+            ["give-back", _] => {
+                if !self.cluster.give_back(node()) {
+                    self.fail("it is a replica");
+                }
             }
             ["time-out-proposals", _] => self.cluster.time_out_proposals(node()),
             ["retain", _, offset] => {

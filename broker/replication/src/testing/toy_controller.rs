@@ -122,6 +122,34 @@ impl ToyController {
         allowed
     }
 
+    /// Takes a replica away, as the end of a move does; false if fewer in-sync replicas than the minimum would be left.
+    pub fn take_away(&mut self, id: BrokerId) -> bool {
+        let rest: Vec<_> = self.assignment.isr.iter().copied().filter(|member| *member != id).collect();
+        let minimum = (self.assignment.min_insync_replicas as usize).max(1);
+        if !self.assignment.replicas.contains(&id) || rest.len() < minimum {
+            return false;
+        }
+        self.assignment.replicas.retain(|replica| *replica != id);
+        self.set_isr(rest);
+        self.elr.retain(|member| *member != id);
+        let leads = self.assignment.leader == Some(id);
+        if leads {
+            self.assignment.leader = self.assignment.isr.iter().copied().find(|member| self.is_live(*member));
+        }
+        self.commit(leads);
+        true
+    }
+
+    /// Makes a broker a replica again, outside the ISR; false if it is one.
+    pub fn give_back(&mut self, id: BrokerId) -> bool {
+        if self.assignment.replicas.contains(&id) {
+            return false;
+        }
+        self.assignment.replicas.push(id);
+        self.commit(false);
+        true
+    }
+
     /// Decides an ISR change. An accepted one is committed with a new partition epoch even if it changes nothing: that
     /// makes every proposal stale that started from the same state.
     pub fn alter(
@@ -143,7 +171,8 @@ impl ToyController {
         let is_eligible = |(id, epoch): &(BrokerId, Option<BrokerEpoch>)| {
             self.is_live(*id) && epoch.is_none_or(|epoch| epoch == self.broker_epoch(*id))
         };
-        if !new_isr.iter().all(is_eligible) {
+        let is_replica = |(id, _): &(BrokerId, Option<BrokerEpoch>)| self.assignment.replicas.contains(id);
+        if !new_isr.iter().all(|member| is_replica(member) && is_eligible(member)) {
             return Err(ErrorCode::IneligibleReplica);
         }
         self.set_isr(new_isr.iter().map(|(id, _)| *id).collect());
