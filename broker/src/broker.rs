@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
 use holdfast_metadata::{BrokerRegistration, Image};
-use holdfast_node::settings::Address;
+use holdfast_node::{settings::Address, watchdog::Watchdog};
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
@@ -24,7 +24,7 @@ use crate::{
     lease::Lease,
     maintenance,
     partition::{read::DiskReads, tail::TailCache},
-    recovery,
+    probes, recovery,
     replication::{FetchQueues, Proposals},
     state::State,
 };
@@ -42,6 +42,8 @@ pub struct Broker {
     session: SessionAddress,
     servers: Servers,
     tasks: Vec<JoinHandle<()>>,
+    // Answers the probe `live` until the end.
+    _watchdog: Watchdog,
 }
 
 impl Broker {
@@ -70,7 +72,11 @@ impl Broker {
             boot = context.identity.boot_counter,
             "starting"
         );
+        let watchdog = Watchdog::start(&context.state.probes, context.data_dir.path())
+            .map_err(|error| Fatal::Failure(format!("the watchdog's threads: {error}")))?;
         let servers = Servers::start(&context, listeners)?;
+        let mut tasks =
+            vec![tokio::spawn(probes::run(Arc::clone(&context))), tokio::spawn(watchdog.watch("the runtime").keep())];
         let recovered = {
             let context = Arc::clone(&context);
             blocking(move || recovery::recover(&context)).await.and_then(|recovered| recovered)
@@ -79,10 +85,11 @@ impl Broker {
             Ok(recovered) => recovered,
             Err(fatal) => {
                 servers.stop(Duration::ZERO).await;
+                tasks.iter().for_each(JoinHandle::abort);
                 return Err(fatal);
             }
         };
-        let actors = Actors::start(partition_threads(&config))
+        let actors = Actors::start(partition_threads(&config), &watchdog)
             .map_err(|error| Fatal::Failure(format!("the actors' threads: {error}")))?;
         let actors = Arc::new(actors);
         let session = actors.start_session(&context);
@@ -90,13 +97,13 @@ impl Broker {
             return Err(Fatal::Failure("the session actor ended at its start".to_owned()));
         }
         context.state.set_recovered();
-        let tasks = vec![
+        tasks.extend([
             tokio::spawn(grpc::run_fetchers(Arc::clone(&context), created)),
             tokio::spawn(grpc::run_proposer(Arc::clone(&context))),
             tokio::spawn(grpc::run_session(Arc::clone(&context), session.clone())),
             tokio::spawn(maintenance::run(Arc::clone(&context))),
-        ];
-        Ok(Self { context, actors, session, servers, tasks })
+        ]);
+        Ok(Self { context, actors, session, servers, tasks, _watchdog: watchdog })
     }
 
     /// What its parts share: for status and tests.

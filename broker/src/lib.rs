@@ -7,7 +7,7 @@
 //!  controllers ◀─▶ grpc/session ──▶ actors/session └──▶ holdfast-log (threads that write and sync)
 //! ```
 //!
-//! - [`broker`]: start and stop. [`context`]: what the parts share. [`config`], [`exit`]: the program.
+//! - [`broker`]: start and stop. [`safe_to_stop`]: what a rolling update waits for; `probes` answers with it. [`context`]: what the parts share. [`config`], [`exit`]: the program.
 //! - [`partition`]: what an actor shares of its replica: view, tail cache, answers to followers.
 //! - [`services`]: what clients may ask, free of any protocol. `grpc`: the edge, the only folder that knows tonic.
 //! - [`actors`]: the only folder that knows actix. [`replication`]: what flows between brokers.
@@ -27,7 +27,9 @@ mod grpc;
 pub mod lease;
 mod maintenance;
 pub mod partition;
+mod probes;
 pub mod recovery;
 pub mod replication;
+pub mod safe_to_stop;
 pub mod services;
 pub mod state;

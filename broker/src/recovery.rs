@@ -10,9 +10,10 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{RecvTimeoutError, sync_channel},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use holdfast_log::{DataDir, LogConfig, PartitionLog, Recovered};
@@ -22,6 +23,9 @@ use crate::{context::Context, exit::Fatal};
 
 /// Threads that recover logs at the same time. Recovery reads the last segment of each log: it waits for the disk.
 const RECOVERY_THREADS: usize = 8;
+
+/// How often the log tells how far recovery is: a long start is seen to move.
+const PROGRESS: Duration = Duration::from_secs(3);
 
 /// Logs that were opened at start.
 #[derive(Debug, Default)]
@@ -66,29 +70,52 @@ fn recover_all(data_dir: &DataDir) -> Result<(RecoveredLogs, Vec<Failed>), Fatal
     let next = AtomicUsize::new(0);
     let opened = Mutex::new(RecoveredLogs::default());
     let failed = Mutex::new(Vec::new());
+    let progress = Progress { started, total, logs: AtomicUsize::new(0), bytes: AtomicU64::new(0) };
     std::thread::scope(|scope| {
+        // Nothing is sent: the last worker's end closes it.
+        let (working, ended) = sync_channel::<()>(0);
         for _ in 0..RECOVERY_THREADS.min(total) {
-            scope.spawn(|| {
+            let working = working.clone();
+            let (partitions, next, opened, failed, progress) = (&partitions, &next, &opened, &failed, &progress);
+            scope.spawn(move || {
+                let _working = working;
                 while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match data_dir.open_partition(*partition, LogConfig::default()) {
                         Ok((log, recovered)) => {
                             tell(*partition, &recovered);
-                            let mut opened = opened.lock().expect("no thread panics here");
-                            opened.0.push((*partition, log, recovered));
-                            if opened.0.len() % 100 == 0 {
-                                tracing::info!(recovered = opened.0.len(), total, "recovering logs");
-                            }
+                            progress.logs.fetch_add(1, Ordering::Relaxed);
+                            progress.bytes.fetch_add(log.reader().size_bytes(), Ordering::Relaxed);
+                            opened.lock().expect("no thread panics here").0.push((*partition, log, recovered));
                         }
                         Err(error) => failed.lock().expect("no thread panics here").push((*partition, error)),
                     }
                 }
             });
         }
+        drop(working);
+        while matches!(ended.recv_timeout(PROGRESS), Err(RecvTimeoutError::Timeout)) {
+            progress.tell("recovering logs");
+        }
     });
     let failed = failed.into_inner().expect("no thread panics here");
-    let elapsed_ms = started.elapsed().as_millis() as u64;
-    tracing::info!(logs = total - failed.len(), elapsed_ms, "logs recovered");
+    progress.tell("logs recovered");
     Ok((opened.into_inner().expect("no thread panics here"), failed))
+}
+
+/// How far recovery is.
+struct Progress {
+    started: Instant,
+    total: usize,
+    logs: AtomicUsize,
+    bytes: AtomicU64,
+}
+
+impl Progress {
+    fn tell(&self, what: &str) {
+        let elapsed_ms = self.started.elapsed().as_millis() as u64;
+        let (logs, bytes) = (self.logs.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        tracing::info!(logs, of = self.total, bytes, elapsed_ms, "{what}");
+    }
 }
 
 fn tell(partition: TopicPartition, recovered: &Recovered) {

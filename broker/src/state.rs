@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use holdfast_node::health::Probes;
 use tokio::sync::watch;
 
 use crate::exit::Fatal;
@@ -14,6 +15,8 @@ pub struct State {
     fatal: watch::Sender<Option<Fatal>>,
     phase: watch::Sender<Phase>,
     streams_end: watch::Sender<bool>,
+    /// What its probes are answered.
+    pub probes: Probes,
 }
 
 /// How far a broker is, for health checks.
@@ -38,6 +41,7 @@ impl Default for State {
             fatal: watch::Sender::new(None),
             phase: watch::Sender::new(Phase::Recovering),
             streams_end: watch::Sender::new(false),
+            probes: Probes::new(),
         }
     }
 }

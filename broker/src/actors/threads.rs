@@ -10,6 +10,7 @@ use std::{
 };
 
 use actix::{Actor, Arbiter, ArbiterHandle, System};
+use holdfast_node::watchdog::Watchdog;
 use parking_lot::Mutex;
 
 use super::{
@@ -34,8 +35,8 @@ struct Threads {
 }
 
 impl Actors {
-    /// Starts the threads: one for the session, `partition_threads` for partitions.
-    pub fn start(partition_threads: usize) -> io::Result<Self> {
+    /// Starts the threads: one for the session, `partition_threads` for partitions. All of them are watched.
+    pub fn start(partition_threads: usize, watchdog: &Watchdog) -> io::Result<Self> {
         let (started, ready) = std::sync::mpsc::sync_channel(1);
         let main = std::thread::Builder::new().name("hf-actors".to_owned()).spawn(move || {
             let runner = System::new();
@@ -48,6 +49,15 @@ impl Actors {
         })?;
         let (system, arbiters): (System, Vec<Arbiter>) =
             ready.recv().map_err(|_| io::Error::other("the actors' threads did not start"))?;
+        for (index, arbiter) in arbiters.iter().enumerate() {
+            let name = if index == 0 {
+                "the session's thread".to_owned()
+            } else {
+                format!("thread {index} of the partitions")
+            };
+            // A thread that is gone stands still, which the watchdog then says.
+            arbiter.spawn(watchdog.watch(name).keep());
+        }
         let mut handles = arbiters.iter().map(Arbiter::handle);
         let session = handles.next().ok_or_else(|| io::Error::other("no thread for the session"))?;
         let partitions = handles.collect();

@@ -2,14 +2,13 @@
 //!
 //! Towards clients: `producer`, `consumer`, `admin`. Towards brokers: `replica` (as leader), `fetcher` (as follower).
 //! Towards controllers: `controllers` (calls), `session` (the stream), `proposer` (ISR changes). `server` serves both
-//! ports, `health` tells how the broker is.
+//! ports.
 
 mod admin;
 mod channels;
 mod consumer;
 mod controllers;
 mod fetcher;
-mod health;
 mod producer;
 mod proposer;
 mod relay;

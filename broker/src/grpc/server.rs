@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_node::{incoming::accept, settings::Address};
+use holdfast_node::{health, incoming::accept, settings::Address};
 use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, consumer_service_server::ConsumerServiceServer,
     producer_service_server::ProducerServiceServer, replica_service_server::ReplicaServiceServer,
@@ -12,7 +12,7 @@ use tonic::transport::Server;
 
 use super::{
     MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, admin::AdminEdge,
-    consumer::ConsumerEdge, health, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
+    consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
 };
 use crate::{config::Config, context::Context, exit::Fatal};
 
@@ -52,11 +52,11 @@ impl Servers {
     /// Serves both ports.
     pub(crate) fn start(context: &Arc<Context>, listeners: Listeners) -> Result<Self, Fatal> {
         let (stop, stopped) = watch::channel(false);
-        let (reporter, health) = health::service();
-        let reporting = tokio::spawn(health::report(Arc::clone(context), reporter));
+        let (health, reporting) = health::service(&context.state.probes);
+        let reporting = tokio::spawn(reporting);
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(health::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(|error| Fatal::Failure(format!("server reflection: {error}")))?;
         let config = &context.config;

@@ -52,7 +52,7 @@ async fn health_and_reflection_are_served() {
     let broker = rig.broker(1).await;
     let client = Client::connect(&broker).await;
     let mut health = HealthClient::new(client.channel());
-    for service in ["", "started", "live", "ready"] {
+    for service in ["", "started", "live", "ready", "safe-to-stop-next"] {
         until("it is serving", async || {
             let request = HealthCheckRequest { service: service.to_owned() };
             let status = health.check(request).await.ok()?.into_inner().status;
