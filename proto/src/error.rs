@@ -113,6 +113,7 @@ errors! {
     TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", Exists, false, NotAppended, "A topic of this name exists.";
     InvalidPartitions = 37, "INVALID_PARTITIONS", Invalid, false, NotAppended, "The number of partitions is out of range, or not more than now.";
     InvalidReplicationFactor = 38, "INVALID_REPLICATION_FACTOR", Invalid, false, NotAppended, "The replication factor is out of range, or more than the brokers that are there.";
+    InvalidReplicaAssignment = 39, "INVALID_REPLICA_ASSIGNMENT", Invalid, false, NotAppended, "The replicas named for a partition are unknown, named twice, too few, or on a broker that takes none.";
     InvalidConfig = 40, "INVALID_CONFIG", Invalid, false, NotAppended, "A setting is unknown or its value is out of range.";
     NotController = 41, "NOT_CONTROLLER", Precondition, true, NotAppended, "This controller is not the active one.";
     InvalidRequest = 42, "INVALID_REQUEST", Invalid, false, NotAppended, "The request is malformed.";
@@ -127,6 +128,7 @@ errors! {
     UnsupportedCompressionType = 76, "UNSUPPORTED_COMPRESSION_TYPE", Invalid, false, NotAppended, "The compression is not one of none, gzip, snappy, lz4 and zstd.";
     StaleBrokerEpoch = 77, "STALE_BROKER_EPOCH", Precondition, false, NotAppended, "A newer start of this broker has registered; this one is fenced.";
     OffsetNotAvailable = 78, "OFFSET_NOT_AVAILABLE", Unavailable, true, NotAppended, "The new leader does not know its high watermark yet (KIP-207); retry.";
+    NoReassignmentInProgress = 85, "NO_REASSIGNMENT_IN_PROGRESS", Precondition, false, NotAppended, "No move of the partition's replicas is under way.";
     InvalidRecord = 87, "INVALID_RECORD", Invalid, false, NotAppended, "A record or batch breaks the format's rules.";
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", NotFound, true, NotAppended, "The topic has another id: it was deleted, or created again.";
     DuplicateBrokerRegistration = 101, "DUPLICATE_BROKER_REGISTRATION", Exists, true, NotAppended, "Another live broker has this id.";

@@ -162,10 +162,23 @@ pub(crate) fn unregister(image: &Image, broker_id: BrokerId) -> Decision {
         let state = if old.fenced { "fenced" } else { "alive" };
         return Err(Rejection::new(
             ErrorCode::InvalidRequest,
-            format!("broker {broker_id} is {state} and has {replicas} replicas; only a fenced one without any can go"),
+            format!(
+                "broker {broker_id} is {state} and has {replicas} replicas; only a fenced one without any can go: \
+                 drain it, wait until its replicas have moved, and stop it"
+            ),
         ));
     }
     Ok((vec![Record::RemoveBroker { broker_id }], Response::BrokerUnregistered))
+}
+
+/// Marks a broker as one to be emptied, or no longer. It outlives registrations.
+pub(crate) fn set_drain(image: &Image, broker_id: BrokerId, draining: bool) -> Decision {
+    if image.broker(broker_id).is_none() {
+        return Err(not_registered(broker_id));
+    }
+    let changes = image.is_draining(broker_id) != draining;
+    let records = changes.then_some(Record::BrokerDrain { broker_id, draining });
+    Ok((records.into_iter().collect(), Response::BrokerDrainSet))
 }
 
 /// The registration that is meant, or why it is not the current one.

@@ -61,6 +61,15 @@ pub enum Command {
     AlterTopic(AlterTopic),
     /// ISR changes that a leader proposes (KIP-497).
     AlterPartition(AlterPartition),
+    /// Starts, changes or cancels moves of replicas (KIP-455).
+    AlterReplicas(AlterReplicas),
+    /// Marks a broker as one to be emptied, or takes the mark away. Idempotent.
+    SetBrokerDrain {
+        /// The broker.
+        broker_id: BrokerId,
+        /// True: it is given no replica from now on.
+        draining: bool,
+    },
     /// Gives leadership back to the preferred replicas, where they are in sync.
     ElectLeaders {
         /// Which partitions; empty: all.
@@ -166,6 +175,28 @@ pub struct IsrMember {
     pub broker_epoch: BrokerEpoch,
 }
 
+/// See [`Command::AlterReplicas`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterReplicas {
+    /// The moves, each decided alone; at most [`crate::limits::MAX_MOVES`].
+    pub moves: Vec<ReplicaMove>,
+    /// Most bytes a second that each broker may copy for moves from now on, 0: no limit; `None`: as it is. Takes effect
+    /// whatever becomes of the moves.
+    #[serde(default)]
+    pub move_bytes_per_second: Option<u64>,
+}
+
+/// One move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaMove {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// The replicas that it shall have, the preferred leader first. Empty: those that it had before the move under way.
+    pub new_replicas: Vec<BrokerId>,
+}
+
 impl fmt::Display for Command {
     /// One line for logs: what, and for whom.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,6 +219,15 @@ impl fmt::Display for Command {
             Self::DeleteTopic { topic_id } => write!(f, "delete topic {topic_id}"),
             Self::AlterTopic(c) => write!(f, "alter topic {}", c.topic_id),
             Self::AlterPartition(c) => write!(f, "alter {} partitions of leader {}", c.changes.len(), c.broker_id),
+            Self::AlterReplicas(c) => {
+                write!(f, "alter the replicas of {} partitions", c.moves.len())?;
+                match c.move_bytes_per_second {
+                    Some(limit) => write!(f, ", {limit} bytes a second"),
+                    None => Ok(()),
+                }
+            }
+            Self::SetBrokerDrain { broker_id, draining: true } => write!(f, "drain broker {broker_id}"),
+            Self::SetBrokerDrain { broker_id, draining: false } => write!(f, "drain broker {broker_id} no longer"),
             Self::ElectLeaders { partitions } if partitions.is_empty() => f.write_str("elect all preferred leaders"),
             Self::ElectLeaders { partitions } => write!(f, "elect {} preferred leaders", partitions.len()),
             Self::AllocateProducerIds { broker_id, .. } => write!(f, "allocate producer ids for broker {broker_id}"),

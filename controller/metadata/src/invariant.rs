@@ -1,4 +1,4 @@
-//! What always holds. Checked after every command in tests and simulation; the rules of one partition (1 to 5) also in
+//! What always holds. Checked after every command in tests and simulation; the rules of one partition (1 to 5, 15, 16) also in
 //! [`crate::apply_command`] for every partition that it touched, in every build.
 //!
 //! | no. | of | rule | why |
@@ -12,19 +12,24 @@
 //! | 7 | a state | broker epochs are distinct and below the next one | KIP-903 |
 //! | 8 | a step | leader and partition epochs never go back; a changed state has a greater partition epoch, a changed leader a greater leader epoch | P2 |
 //! | 9 | a step | a leadership does not outlive the leader's registration: another broker epoch, another leader epoch | P2 |
-//! | 10 | a step | a new leader was in the ISR, or in the ELR while no live ISR member was left; then it is the ISR alone | P1, P5: clean election (a leaving leader hands over as its successor joins) |
+//! | 10 | a step | a new leader was in the ISR, or in the ELR while no live ISR member was left; then it is the ISR alone | P1, P5: clean election (a leader that leaves, or that a move leaves out, hands over as its successor joins) |
 //! | 11 | a step | whoever joins the ELR was in the ISR | P1 |
 //! | 12 | a step | a broker that registered with another disk, or not with a later boot of it, is in no ISR and no ELR | P1 |
-//! | 13 | a step | replicas stay as assigned; a higher min ISR changes the partition epoch of every partition | |
+//! | 13 | a step | moves begin and change by [`Command::AlterReplicas`] alone; any step may end one; a higher min ISR changes the partition epoch of every partition | |
 //! | 14 | a step | counters and broker epochs never go back; deleted ids stay deleted, and only they are missing | P3 |
+//! | 15 | a state | adding and removing are disjoint parts of the replicas; removing stands last, and somebody stays | KIP-455 |
+//! | 16 | a state | no move is under way while all replicas that shall stay are in sync and one of them leads or is active | liveness |
+//! | 17 | a step | who comes to the replicas is adding; a replica that was there before its move leaves only when all that stay are in sync | P1 |
+//! | 18 | a step | when an in-sync or eligible replica leaves the replicas, at least min ISR stay in sync | P1 |
 
 use std::{collections::BTreeSet, fmt};
 
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 
 use crate::{
+    command::Command,
     image::{Image, Topic},
-    record::PartitionState,
+    record::{BrokerRegistration, PartitionState},
 };
 
 /// An invariant that does not hold.
@@ -58,7 +63,7 @@ impl Checker {
     }
 }
 
-/// Checks invariants 1 to 5 for some partitions; those that are gone are passed over.
+/// Checks invariants 1 to 5, 15 and 16 for some partitions; those that are gone are passed over.
 pub fn check_partitions(
     image: &Image,
     partitions: impl IntoIterator<Item = (TopicId, PartitionIndex)>,
@@ -72,7 +77,7 @@ pub fn check_partitions(
     checker.result()
 }
 
-/// Checks invariants 1 to 7.
+/// Checks invariants 1 to 7, 15 and 16.
 pub fn check(image: &Image) -> Result<(), Vec<Violation>> {
     let mut checker = Checker::default();
     for (tp, topic, state) in image.partitions() {
@@ -117,11 +122,26 @@ fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, top
         .ensure(4, state.elr.is_empty() || state.isr.len() < min_isr, || format!("{tp}: min ISR {min_isr}, {state:?}"));
     let leaderless = state.leader.is_none() && state.isr.iter().chain(&state.elr).any(live);
     checker.ensure(5, !leaderless, || format!("{tp}: somebody could lead: {state:?}"));
+    let adding: BTreeSet<_> = state.adding.iter().collect();
+    let removing: BTreeSet<_> = state.removing.iter().collect();
+    let told = || format!("{tp}: {state:?}");
+    let parts = adding.len() == state.adding.len()
+        && adding.is_subset(&distinct)
+        && adding.is_disjoint(&removing)
+        && state.replicas.ends_with(&state.removing)
+        && removing.len() < distinct.len();
+    checker.ensure(15, parts, told);
+    let target = state.target();
+    let active = |broker: &BrokerId| image.broker(*broker).is_some_and(BrokerRegistration::is_active);
+    let may_lead = |replica: &BrokerId| state.leader == Some(*replica) || active(replica);
+    let done = target.iter().all(|replica| state.isr.contains(replica)) && target.iter().any(may_lead);
+    checker.ensure(16, !state.is_moving() || !done, told);
 }
 
-/// Checks invariants 8 to 14: what one command may make of `before`.
-pub fn check_step(before: &Image, after: &Image) -> Result<(), Vec<Violation>> {
+/// Checks invariants 8 to 14, 17 and 18: what the command may make of `before`.
+pub fn check_step(command: &Command, before: &Image, after: &Image) -> Result<(), Vec<Violation>> {
     let mut checker = Checker::default();
+    let moves = matches!(command, Command::AlterReplicas(_));
     for (tp, topic, old) in before.partitions() {
         let Some(new_topic) = after.topic(tp.topic_id) else {
             checker.ensure(14, after.deleted_topics().contains(&tp.topic_id), || format!("{tp} is gone, not deleted"));
@@ -130,6 +150,7 @@ pub fn check_step(before: &Image, after: &Image) -> Result<(), Vec<Violation>> {
         match new_topic.partition(tp.partition) {
             Some(new) => {
                 check_partition_step(&mut checker, before, after, tp, old, new);
+                check_move_step(&mut checker, moves, tp, new_topic, old, new);
                 let raised = new_topic.effective_min_isr(new) > topic.effective_min_isr(old);
                 checker.ensure(13, !raised || new.partition_epoch > old.partition_epoch, || {
                     format!("{tp}: min ISR grew, the partition epoch stays {}", new.partition_epoch)
@@ -176,12 +197,36 @@ fn check_partition_step(
         let live = |broker: &BrokerId| after.broker(*broker).is_some_and(|registration| !registration.fenced);
         // A leaving leader hands over in the step in which its successor joins.
         let leaves = |broker| after.broker(broker).is_some_and(|registration| registration.shutting_down);
-        let from_isr = old.isr.contains(&leader) || old.leader.is_some_and(leaves);
+        // So does one that a move leaves out.
+        let left_out = |broker| !new.replicas.contains(&broker);
+        let hands_over = old.leader.is_some_and(|broker| leaves(broker) || left_out(broker));
+        let from_isr = old.isr.contains(&leader) || hands_over;
         let from_elr = old.elr.contains(&leader) && new.isr == [leader];
         let isr_lives = old.isr.iter().any(|member| live(member) && new.isr.contains(member));
         checker.ensure(10, (from_isr && new.isr.contains(&leader)) || (from_elr && !isr_lives), told);
     }
     let joined = new.elr.iter().filter(|member| !old.elr.contains(member));
     checker.ensure(11, joined.into_iter().all(|member| old.isr.contains(member)), told);
-    checker.ensure(13, new.replicas == old.replicas, told);
+}
+
+fn check_move_step(
+    checker: &mut Checker,
+    moves: bool,
+    tp: TopicPartition,
+    topic: &Topic,
+    old: &PartitionState,
+    new: &PartitionState,
+) {
+    let told = || format!("{tp}: {old:?} becomes {new:?}");
+    let stays = (&new.replicas, &new.adding, &new.removing) == (&old.replicas, &old.adding, &old.removing);
+    let ended = !new.is_moving() && new.replicas == old.target();
+    checker.ensure(13, moves || stays || ended, told);
+    let whole = !new.is_moving() && new.replicas.iter().all(|replica| new.isr.contains(replica));
+    let comes = |replica: &&BrokerId| !old.replicas.contains(replica);
+    let leaves = |replica: &&BrokerId| !new.replicas.contains(replica);
+    let fits = new.replicas.iter().filter(comes).all(|replica| new.adding.contains(replica))
+        && old.replicas.iter().filter(leaves).all(|replica| whole || old.adding.contains(replica));
+    checker.ensure(17, fits, told);
+    let drops = old.isr.iter().chain(&old.elr).filter(leaves).count();
+    checker.ensure(18, drops == 0 || new.isr.len() >= topic.effective_min_isr(new), told);
 }

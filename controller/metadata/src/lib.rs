@@ -13,7 +13,7 @@
 //!   ever elected.
 //! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are.
 //!
-//! Inside, every command has its handler (`brokers`, `topics`, `partitions`, `election`, `producer_ids`), and every
+//! Inside, every command has its handler (`brokers`, `topics`, `partitions`, `moves`, `election`, `producer_ids`), and every
 //! change of a partition goes through `change`, where the rules of ISR, ELR and epochs stand once.
 //!
 //! On failure: a command that cannot be carried out is a [`Rejection`] and changes nothing. A record that does not fit
@@ -34,12 +34,15 @@ mod change;
 mod config_key;
 mod election;
 mod machine;
+mod moves;
 mod partitions;
 mod placement;
 mod topic_warnings;
 mod topics;
 
-pub use command::{AlterPartition, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, RegisterBroker};
+pub use command::{
+    AlterPartition, AlterReplicas, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, RegisterBroker, ReplicaMove,
+};
 pub use config::TopicConfig;
 pub use image::{Image, Topic};
 pub use machine::{apply_command, decide};

@@ -18,6 +18,9 @@ pub const MAX_REPLICATION_FACTOR: u32 = 15;
 /// ISR changes in one command: bounds the step and the answer.
 pub const MAX_ISR_CHANGES: usize = 10_000;
 
+/// Moves in one command: bounds the step and the answer.
+pub const MAX_MOVES: usize = 1_000;
+
 /// Length of a topic's name, in bytes (Kafka's limit: the name was once a folder's).
 pub const MAX_TOPIC_NAME_BYTES: usize = 249;
 

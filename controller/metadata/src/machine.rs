@@ -16,7 +16,7 @@ use crate::{
     command::Command,
     election,
     image::Image,
-    invariant, partitions, producer_ids,
+    invariant, moves, partitions, producer_ids,
     record::Record,
     response::{Outcome, Rejection, Response},
     topics,
@@ -40,6 +40,8 @@ pub fn decide(image: &Image, command: &Command) -> Outcome {
         Command::DeleteTopic { topic_id } => topics::delete(image, *topic_id),
         Command::AlterTopic(command) => topics::alter(image, command),
         Command::AlterPartition(command) => partitions::alter(image, command),
+        Command::AlterReplicas(command) => moves::alter_replicas(image, command),
+        Command::SetBrokerDrain { broker_id, draining } => brokers::set_drain(image, *broker_id, *draining),
         Command::ElectLeaders { partitions } => election::elect_leaders(image, partitions),
         Command::AllocateProducerIds { broker_id, broker_epoch } => {
             producer_ids::allocate(image, *broker_id, *broker_epoch)

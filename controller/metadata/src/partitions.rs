@@ -1,4 +1,4 @@
-//! ISR changes that leaders propose (KIP-497).
+//! ISR changes that leaders propose (KIP-497). One that brings the last replica of a move in sync also ends the move.
 //!
 //! A proposal is checked against everything that may have passed it on its way: the proposer's registration, its
 //! leadership, the state it started from, and the registrations under which the members caught up (KIP-841, KIP-903).
@@ -53,7 +53,8 @@ pub(crate) fn alter(image: &Image, command: &AlterPartition) -> Decision {
             if state.leader == Some(command.broker_id) {
                 Ok(state)
             } else {
-                Err(Rejection::new(ErrorCode::NewLeaderElected, format!("{tp} has moved away from its leaving leader")))
+                // It is about to stop, or a move ended and left it out.
+                Err(Rejection::new(ErrorCode::NewLeaderElected, format!("{tp} has another leader with this change")))
             }
         }));
     }

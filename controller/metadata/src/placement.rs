@@ -1,4 +1,4 @@
-//! Which brokers get the replicas of new partitions.
+//! Which brokers get the replicas of new partitions: the live ones that are not being drained.
 //!
 //! Leaders go round the live brokers, beginning with the one that has fewest; followers go round too, shifted by one
 //! more each time the leaders have gone round, so that no two brokers share all their partitions (the classic
@@ -40,7 +40,7 @@ impl<'a> Ring<'a> {
         let live: Vec<(BrokerId, Option<&str>)> = image
             .brokers()
             .values()
-            .filter(|broker| broker.is_active())
+            .filter(|broker| broker.is_active() && !image.is_draining(broker.broker_id))
             .map(|broker| (broker.broker_id, broker.rack.as_deref()))
             .collect();
         if live.iter().any(|(_, rack)| rack.is_none()) {

@@ -57,7 +57,7 @@ pub struct PartitionState {
     pub leader_epoch: LeaderEpoch,
     /// Grows with every change of this state.
     pub partition_epoch: PartitionEpoch,
-    /// Assigned replicas, the preferred leader first.
+    /// Assigned replicas, the preferred leader first. During a move: those that it shall have, then those that leave.
     pub replicas: Vec<BrokerId>,
     /// In-sync replicas, none of them fenced. Empty only while there is no leader.
     pub isr: Vec<BrokerId>,
@@ -70,6 +70,30 @@ pub struct PartitionState {
     /// Those of `replicas` that leave once all others are in sync.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removing: Vec<BrokerId>,
+}
+
+impl PartitionState {
+    /// True while a move of replicas is under way (KIP-455).
+    pub fn is_moving(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// The replicas that it shall have, the preferred leader first: those that leave stand last.
+    pub fn target(&self) -> &[BrokerId] {
+        &self.replicas[..self.replicas.len().saturating_sub(self.removing.len())]
+    }
+
+    /// The replicas that it had before the move under way; all of them while there is none. Their order before the
+    /// move is not known: those that stay come first.
+    pub fn original(&self) -> Vec<BrokerId> {
+        self.replicas.iter().copied().filter(|replica| !self.adding.contains(replica)).collect()
+    }
+
+    /// Number of replicas; during a move the smaller of before and after, so that a move never asks for more replicas
+    /// in sync than either has.
+    pub fn replication_factor(&self) -> usize {
+        self.replicas.len().saturating_sub(self.adding.len().max(self.removing.len()))
+    }
 }
 
 /// One change of the cluster's state.

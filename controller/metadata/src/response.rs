@@ -55,6 +55,13 @@ pub enum Response {
         /// (an earlier copy of the proposal may have been accepted).
         results: Vec<Result<PartitionState, Rejection>>,
     },
+    /// To [`crate::Command::AlterReplicas`].
+    ReplicasAltered {
+        /// One result a move, in their order. A move that was started takes its time.
+        results: Vec<Result<(), Rejection>>,
+    },
+    /// To [`crate::Command::SetBrokerDrain`].
+    BrokerDrainSet,
     /// To [`crate::Command::ElectLeaders`].
     LeadersElected {
         /// Number of partitions whose leader changed.

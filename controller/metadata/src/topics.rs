@@ -154,8 +154,8 @@ fn change_min_isr(image: &Image, topic: &Topic, config: &TopicConfig) -> Vec<Rec
     topic
         .partitions()
         .filter_map(|(partition, state)| {
-            let min_isr = config.effective_min_isr(state.replicas.len());
-            let mut change = PartitionChange::with_min_isr(&standings, min_isr, state);
+            let min_isr = config.effective_min_isr(state.replication_factor());
+            let mut change = PartitionChange::with_config(&standings, config, state);
             if min_isr > topic.effective_min_isr(state) {
                 change.force();
             }
@@ -171,11 +171,11 @@ fn find(image: &Image, topic_id: TopicId) -> Result<&Topic, Rejection> {
     })
 }
 
-/// Number of partitions and replication factor of a topic.
+/// Number of partitions and replication factor of a topic. Moves can make partitions differ: the smallest counts.
 fn size(topic: &Topic) -> (u32, u32) {
     let partitions = topic.partitions().len() as u32;
-    let replicas = topic.partition(PartitionIndex(0)).map_or(1, |state| state.replicas.len() as u32);
-    (partitions, replicas)
+    let replicas = topic.partitions().map(|(_, state)| state.replication_factor() as u32).min();
+    (partitions, replicas.unwrap_or(1))
 }
 
 /// What is wrong with a topic's name (Kafka's rules).
@@ -254,10 +254,13 @@ fn place(
             })
             .collect(),
         Err(live) => {
-            problems.add(
-                ErrorCode::InvalidReplicationFactor,
-                format!("replication factor {replication_factor} is more than the {live} live brokers"),
-            );
+            let mut message = format!("replication factor {replication_factor} is more than the {live} live brokers");
+            let drained = image.brokers().keys().filter(|id| image.is_draining(**id)).map(ToString::to_string);
+            let drained: Vec<String> = drained.collect();
+            if !drained.is_empty() {
+                message.push_str(&format!(" that are not being drained; drained: {}", drained.join(", ")));
+            }
+            problems.add(ErrorCode::InvalidReplicationFactor, message);
             Vec::new()
         }
     }

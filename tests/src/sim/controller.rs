@@ -42,7 +42,7 @@ impl Controller {
         let index = MetadataIndex(self.image.index().0 + 1);
         let before = self.image.clone();
         let outcome = apply_command(&mut self.image, index, command);
-        if let Err(violations) = invariant::check_step(&before, &self.image) {
+        if let Err(violations) = invariant::check_step(command, &before, &self.image) {
             panic!("{command} broke the metadata's invariants: {violations:?}");
         }
         let records: Vec<Record> = outcome.records.iter().filter(|record| record.travels()).cloned().collect();

@@ -151,8 +151,9 @@ impl Topic {
         self.partitions.iter().map(|(partition, state)| (*partition, state.as_ref()))
     }
 
-    /// What counts as min.insync.replicas for a partition: never more than it has replicas.
+    /// What counts as min.insync.replicas for a partition: never more than it has replicas, and during a move never
+    /// more than it had before or has after it.
     pub fn effective_min_isr(&self, state: &PartitionState) -> usize {
-        self.config.effective_min_isr(state.replicas.len())
+        self.config.effective_min_isr(state.replication_factor())
     }
 }

@@ -66,7 +66,7 @@ impl Cluster {
         let index = MetadataIndex(before.index().0 + 1);
         let outcome = apply_command(&mut self.image, index, command);
         invariant::check(&self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
-        invariant::check_step(&before, &self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
+        invariant::check_step(command, &before, &self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
         self.replayed.apply_all(index, &outcome.records).expect("records fit");
         assert_eq!(self.replayed, self.image, "replay differs after {command}");
         let snapshot = Image::from_records(index, &self.image.records()).expect("a snapshot fits");

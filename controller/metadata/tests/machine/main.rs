@@ -5,6 +5,7 @@ mod brokers;
 mod cluster;
 mod kips;
 mod model;
+mod moves;
 mod partitions;
 mod random_commands;
 mod shutdown;

@@ -1,6 +1,6 @@
 //! Any sequence of commands, sensible or not: [`Cluster::run`] checks invariants, snapshot, replay and stored forms.
 
-use holdfast_metadata::{AlterTopic, Command, CreateTopic, IsrMember};
+use holdfast_metadata::{AlterReplicas, AlterTopic, Command, CreateTopic, IsrMember, ReplicaMove};
 use holdfast_proto::ids::{BrokerEpoch, LeaderEpoch, PartitionEpoch, TopicId, TopicPartition};
 use proptest::prelude::*;
 
@@ -19,6 +19,8 @@ enum Step {
     MinIsr { topic: usize, min_isr: Option<u32> },
     AddPartitions { topic: usize, count: u32 },
     Alter { partition: usize, members: u8, twist: u8 },
+    Move { partition: usize, replicas: Vec<u32>, limit: Option<u64> },
+    Drain { broker: u32, draining: bool },
     Elect { all: bool, partition: usize },
     ProducerIds { broker: u32 },
 }
@@ -55,6 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), 0..9_u32).prop_map(|(topic, count)| Step::AddPartitions { topic, count }),
         16 => (any::<usize>(), any::<u8>(), 0..24_u8)
             .prop_map(|(partition, members, twist)| Step::Alter { partition, members, twist }),
+        6 => (any::<usize>(), prop::collection::vec(1..=5_u32, 0..5), prop::option::weighted(0.1, 0..9_u64))
+            .prop_map(|(partition, replicas, limit)| Step::Move { partition, replicas, limit }),
+        1 => (broker.clone(), any::<bool>()).prop_map(|(broker, draining)| Step::Drain { broker, draining }),
         2 => (any::<bool>(), any::<usize>()).prop_map(|(all, partition)| Step::Elect { all, partition }),
         1 => broker.prop_map(|broker| Step::ProducerIds { broker }),
     ]
@@ -112,6 +117,13 @@ fn command(c: &mut Cluster, step: &Step) -> Option<Command> {
             let tp = partition(c, n)?;
             return proposal(c, tp, members, twist);
         }
+        Step::Move { partition: n, ref replicas, limit } => {
+            let TopicPartition { topic_id, partition } = partition(c, n)?;
+            let new_replicas = replicas.iter().copied().map(b).collect();
+            let moves = vec![ReplicaMove { topic_id, partition, new_replicas }];
+            Command::AlterReplicas(AlterReplicas { moves, move_bytes_per_second: limit })
+        }
+        Step::Drain { broker, draining } => Command::SetBrokerDrain { broker_id: b(broker), draining },
         Step::Elect { all: true, .. } => Command::ElectLeaders { partitions: Vec::new() },
         Step::Elect { all: false, partition: n } => Command::ElectLeaders { partitions: vec![partition(c, n)?] },
         Step::ProducerIds { broker } => {
@@ -160,7 +172,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_command_breaks_an_invariant(steps in prop::collection::vec(step(), 1..120)) {
-        let mut c = Cluster::new(4);
+        let mut c = Cluster::new(5);
         c.topic("topic0", 2, 3, &[]);
         for step in &steps {
             if let Some(command) = command(&mut c, step) {
