@@ -3,13 +3,11 @@
 //! Start: bind the ports (so that one in use is found at once) · open the data folder · recover the logs · serve (health
 //! first; the rest answers "not yet") · join the controllers' cluster. It is ready once the controller has committed so.
 //!
-//! Stop: ask the controller to move the leaders away · wait until it leads nothing, or nobody else can lead what is left,
-//! or the deadline · end the streams · flush and close the logs · say that it has stopped.
+//! Stop: hand over ([`leaving`]) · end the streams · flush and close the logs · say that it has stopped.
 
 use std::{sync::Arc, time::Duration};
 
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
-use holdfast_metadata::{BrokerRegistration, Image};
 use holdfast_node::{settings::Address, watchdog::Watchdog};
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
@@ -22,7 +20,7 @@ use crate::{
     exit::Fatal,
     grpc::{self, Controllers, Listeners, Peers, Servers},
     lease::Lease,
-    maintenance,
+    leaving, maintenance,
     partition::{read::DiskReads, tail::TailCache},
     probes, recovery,
     replication::{FetchQueues, Proposals},
@@ -32,8 +30,8 @@ use crate::{
 /// How long streams may take to end by themselves when the broker stops.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
 
-/// How long partitions are waited for that nobody can take over yet: another replica may be about to join the ISR.
-const LAST_LEADERS_GRACE: Duration = Duration::from_secs(2);
+/// What a stop keeps of its time for the end of streams, the flush and the last word to the controller; at most half.
+const STOP_RESERVE: Duration = Duration::from_secs(5);
 
 /// A running broker. Dropped without [`Broker::stop`] it ends as if it had been killed.
 pub struct Broker {
@@ -116,17 +114,22 @@ impl Broker {
         self.context.state.failed().await
     }
 
-    /// Hands over, flushes and ends.
-    pub async fn stop(self) {
+    /// Hands over, flushes and ends. Tells why in the end, if something broke meanwhile.
+    pub async fn stop(self) -> Option<Fatal> {
         let context = Arc::clone(&self.context);
-        let deadline = Instant::now() + Duration::from_millis(context.config.shutdown_timeout_ms);
+        let started = Instant::now();
+        let elapsed_ms = || started.elapsed().as_millis() as u64;
+        let grace = Duration::from_millis(context.config.shutdown_timeout_ms);
+        let deadline = started + grace;
         context.state.set_stopping();
         let registered = context.identity.broker_epoch().0 != 0;
         if registered {
-            hand_over(&context, deadline).await;
+            leaving::hand_over(&context, deadline - STOP_RESERVE.min(grace / 2)).await;
         }
         context.state.end_streams();
         self.servers.stop(STREAM_GRACE).await;
+        tracing::info!(elapsed_ms = elapsed_ms(), "connections are closed");
+        let logs = context.partitions.all().len();
         let (closed, all_closed) = oneshot::channel();
         if self.session.tell(SessionEvent::CloseAll(closed)).await.is_some() {
             let grace = deadline.max(Instant::now() + STREAM_GRACE);
@@ -134,6 +137,7 @@ impl Broker {
                 tracing::warn!("not every log was closed in time: the next start recovers them");
             }
         }
+        tracing::info!(logs, elapsed_ms = elapsed_ms(), "logs are flushed and closed");
         if registered {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(STREAM_GRACE / 4, STREAM_GRACE);
             if let Err(error) = context.controllers.controlled_shutdown(&context, true, left).await {
@@ -144,7 +148,8 @@ impl Broker {
             task.abort();
         }
         end_threads(self.actors, context.log_writer.clone()).await;
-        tracing::info!("stopped");
+        tracing::info!(elapsed_ms = elapsed_ms(), "stopped");
+        context.state.reason()
     }
 
     /// Ends at once, without handing over or closing anything: what kill -9 does, as far as a process can do it to
@@ -167,45 +172,6 @@ async fn end_threads(actors: Arc<Actors>, log_writer: LogWriter) {
     if let Err(fatal) = blocking(work).await {
         tracing::warn!(%fatal, "threads did not end cleanly");
     }
-}
-
-/// Moves the leaders away, as far as others can take them.
-async fn hand_over(context: &Context, deadline: Instant) {
-    let started = Instant::now();
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            tracing::warn!("the deadline of the stop passed before every leader had moved");
-            return;
-        }
-        let progress = match context.controllers.controlled_shutdown(context, false, left).await {
-            Ok(progress) => progress,
-            Err(error) => {
-                tracing::warn!(%error, "leaders cannot be moved away in order");
-                return;
-            }
-        };
-        let mut indexes = context.metadata.watch();
-        let applied = indexes.wait_for(|index| *index >= progress.index);
-        if !matches!(tokio::time::timeout_at(deadline, applied).await, Ok(Ok(_))) {
-            return;
-        }
-        let (led, takeable) = left_to_lead(&context.metadata.look(), context.broker_id);
-        if led == 0 {
-            return tracing::info!(elapsed_ms = started.elapsed().as_millis() as u64, "every leader has moved");
-        }
-        if !takeable || started.elapsed() > LAST_LEADERS_GRACE {
-            return tracing::warn!(partitions = led, "nobody else can lead some partitions: they go offline");
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Partitions that the broker leads, and whether another broker could still take one over.
-fn left_to_lead(image: &Image, broker_id: BrokerId) -> (usize, bool) {
-    let active = |id: &BrokerId| *id != broker_id && image.broker(*id).is_some_and(BrokerRegistration::is_active);
-    let led = image.partitions_led_by(broker_id);
-    led.fold((0, false), |(led, takeable), (_, _, state)| (led + 1, takeable || state.replicas.iter().any(active)))
 }
 
 /// Opens the folder and makes what the parts share. Blocks.

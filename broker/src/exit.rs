@@ -5,12 +5,14 @@
 //! | 0 | stopped | nothing: it was asked to stop and handed its partitions over |
 //! | 1 | failure | see the message |
 //! | 2 | usage | correct the flags or the configuration; every problem is listed |
+//! | 3 | interrupted | a second signal came while it stopped: partitions fail over as after a kill; nothing acknowledged is lost |
 //! | 10 | address in use | another program listens there: stop it, or change `client_listen` or `peer_listen` |
 //! | 11 | data folder | it is locked by another process, or belongs to another broker: see the message |
 //! | 12 | other cluster | the controllers belong to another cluster than the data folder: correct `controllers` |
 //! | 13 | log damaged | a log is damaged below its durable mark; it was left as it is. See the message |
 //! | 14 | storage failed | a write or fsync failed; replace the disk. Other replicas lead on |
-//! | 15 | registration refused | another live broker has this id, or this start of it was replaced by a newer one |
+//! | 15 | registration refused | the controllers do not accept what it says of itself: see the message |
+//! | 16 | replaced | another process with the same broker id took its place: stop one of the two, or give them different ids |
 //! | 134 | broken invariant | a bug: the process aborted rather than serve on. Report the message |
 //!
 //! A running broker ends with a code of 10 or more rather than serve with a part of itself missing.
@@ -55,6 +57,24 @@ pub enum Fatal {
     /// The controllers do not take this broker.
     #[error("registration refused: {0}")]
     RegistrationRefused(String),
+    /// Another process registered under the same broker id while this one had no session.
+    #[error(
+        "this broker was replaced by another process with the same broker id {broker_id} (broker epoch {theirs}, for \
+         nodes at {address}); this one (incarnation {incarnation}, broker epoch {ours}) acknowledges nothing more and \
+         ends. Stop one of the two, or give them different ids"
+    )]
+    Replaced {
+        /// The id of both.
+        broker_id: u32,
+        /// Names this start.
+        incarnation: String,
+        /// Epoch of this start's registration.
+        ours: u64,
+        /// Epoch of the other's.
+        theirs: u64,
+        /// Where the other is reached by nodes.
+        address: String,
+    },
 }
 
 impl Fatal {
@@ -68,6 +88,7 @@ impl Fatal {
             Self::LogDamaged(_) => 13,
             Self::StorageFailed(_) => 14,
             Self::RegistrationRefused(_) => 15,
+            Self::Replaced { .. } => 16,
         }
     }
 

@@ -25,6 +25,7 @@ pub mod context;
 pub mod exit;
 mod grpc;
 pub mod lease;
+mod leaving;
 mod maintenance;
 pub mod partition;
 mod probes;

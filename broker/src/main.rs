@@ -14,8 +14,9 @@ use holdfast_node::{
 
 /// The broker of Holdfast: holds replicas of partitions and serves producers and consumers.
 ///
-/// Exit codes: 0 stopped in order, 1 failure, 2 wrong flags or configuration, 10 address in use, 11 data folder not
-/// usable, 12 controllers of another cluster, 13 a log is damaged, 14 storage failed, 15 registration refused.
+/// Exit codes: 0 stopped in order, 1 failure, 2 wrong flags or configuration, 3 ended at once by a second signal, 10
+/// address in use, 11 data folder not usable, 12 controllers of another cluster, 13 a log is damaged, 14 storage failed,
+/// 15 registration refused, 16 replaced by another process with the same id, 134 a broken invariant (abort).
 #[derive(Debug, Parser)]
 #[command(name = "holdfast-broker", version)]
 struct Command {
@@ -74,6 +75,8 @@ async fn run(config: Config, mut stop: Stop) -> ExitCode {
         () = stop.asked() => {}
     }
     tracing::info!("stopping: handing over the partitions; a second signal ends at once");
-    broker.stop().await;
-    ExitCode::SUCCESS
+    match broker.stop().await {
+        None => ExitCode::SUCCESS,
+        Some(fatal) => fatal.code(),
+    }
 }

@@ -68,6 +68,11 @@ impl State {
         }
     }
 
+    /// Why the process has to end, if it has to.
+    pub fn reason(&self) -> Option<Fatal> {
+        self.fatal.borrow().clone()
+    }
+
     /// Logs are recovered: from now on the broker may ask to serve.
     pub fn set_recovered(&self) {
         self.recovered.store(true, Ordering::Release);

@@ -3,8 +3,11 @@
 //! Place: `main` flattens [`Flags`] into its own command, asks [`settings`] for the configuration, then runs.
 //!
 //! 1. Exit code 2 is for wrong flags and a wrong configuration, and for nothing else.
-//! 2. The first SIGTERM or SIGINT asks for a stop in order; a second one ends the process at once, with 1.
-//! 3. A panic of any thread aborts the process.
+//! 2. The first SIGTERM or SIGINT asks for a stop in order; a second one ends the process at once, with 3. Nothing that
+//!    was acknowledged is lost by it: it was on disk before.
+//! 3. The program may be process 1 of a container, which gets no signal that it does not catch: both are caught before
+//!    anything else is done. It starts no other process, so it has none to reap.
+//! 4. A panic of any thread aborts the process.
 
 use std::{
     io,
@@ -21,6 +24,9 @@ use crate::settings::Problems;
 
 /// Exit code for wrong flags or a wrong configuration.
 pub const USAGE: u8 = 2;
+
+/// Exit code after a second signal, which does not wait for the stop in order.
+pub const INTERRUPTED: u8 = 3;
 
 /// The flags of both programs.
 #[derive(Debug, clap::Args)]
@@ -85,7 +91,7 @@ impl Stop {
                     }
                     if stop.send_replace(true) {
                         tracing::warn!("a second signal: ending at once");
-                        std::process::exit(1);
+                        std::process::exit(INTERRUPTED.into());
                     }
                 }
             });

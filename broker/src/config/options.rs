@@ -96,7 +96,9 @@ holdfast_node::options! {
     peer_rpc_timeout_ms: u64 = 3_000, in 100, 60_000;
     /// Longest pause between attempts to reach a controller or a broker, ms; the pauses grow and are jittered.
     reconnect_max_ms: u64 = 1_000, in 20, 60_000;
-    /// Longest time that a stop waits for other replicas to take over, ms. Kubernetes gives 30 s by default.
+    /// How long a stop may take, ms: handing over, waiting for replicas that other partitions need, and the flush; the
+    /// last 5 s, at most half, are kept for the flush. What kills a process that stops too slowly must wait some 5 s
+    /// longer: Kubernetes gives 30 s by default.
     shutdown_timeout_ms: u64 = 20_000, in 0, 3_600_000;
     /// How often old segments are looked for, ms.
     retention_check_interval_ms: u64 = 60_000, in 100, 86_400_000;

@@ -10,7 +10,7 @@ use holdfast_proto::{
     convert::peer_header,
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
-    ids::{ClusterId, MetadataIndex, ProducerId},
+    ids::{BrokerId, ClusterId, MetadataIndex, ProducerId},
     status::{Origin, classify},
     v1::{self, admin_service_client::AdminServiceClient, controller_service_client::ControllerServiceClient},
 };
@@ -138,16 +138,25 @@ impl Controllers {
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
 
+    async fn describe(&self) -> Result<v1::DescribeClusterResponse, ErrorDetail> {
+        self.call(self.timeout, Repeat::Harmless, |channel, timeout| async move {
+            let mut request = tonic::Request::new(v1::DescribeClusterRequest {});
+            request.set_timeout(timeout);
+            AdminServiceClient::new(channel).describe_cluster(request).await
+        })
+        .await
+    }
+
     /// Which cluster the controllers form; `None` while they form none yet.
     pub async fn cluster_id(&self) -> Result<Option<ClusterId>, ErrorDetail> {
-        let answer: v1::DescribeClusterResponse = self
-            .call(self.timeout, Repeat::Harmless, |channel, timeout| async move {
-                let mut request = tonic::Request::new(v1::DescribeClusterRequest {});
-                request.set_timeout(timeout);
-                AdminServiceClient::new(channel).describe_cluster(request).await
-            })
-            .await?;
+        let answer = self.describe().await?;
         Ok(holdfast_proto::convert::optional_id(&answer.cluster_id, "cluster_id")?)
+    }
+
+    /// The registration under a broker's id, as far as the controller that answers has applied.
+    pub(super) async fn registration(&self, broker_id: BrokerId) -> Result<Option<v1::BrokerInfo>, ErrorDetail> {
+        let answer = self.describe().await?;
+        Ok(answer.brokers.into_iter().find(|broker| broker.broker_id == broker_id.0))
     }
 
     /// A block of producer ids, as its first id and their number.

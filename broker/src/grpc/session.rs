@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   find the cluster ──▶ register ──▶ session ──┬─ connection broke, or controller changed ──▶ session again
-//!                           ▲                   │
-//!                           └── stale epoch ────┘
+//!                           ▲                   ├─ stale epoch ──▶ replaced? ─┬─ yes ──▶ the process ends
+//!                           └── not registered ─┘                            └─ no ───▶ session again
 //! ```
 //!
 //! Invariants: (1) the lease counts from the sending of the oldest heartbeat that is not answered yet, so it never
-//! outlasts the controller's own count; (2) "ready" is said only once the registration's own index was applied.
+//! outlasts the controller's own count; (2) "ready" is said only once the registration's own index was applied; (3) a
+//! start of a broker registers once. A newer epoch under its id can only be another process's, for its own never changes:
+//! it then ends for good rather than displace that one, so that two processes with one id never take turns.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -39,8 +41,10 @@ const HEARTBEAT_QUEUE: usize = 4;
 
 /// Why a session ended.
 enum End {
-    /// The registration counts no more.
+    /// The controllers know no registration.
     Unregistered,
+    /// The controller knows another registration under this id.
+    Stale,
     /// Try again, with the next controller.
     Broken,
     /// The active controller is another, and was named.
@@ -79,6 +83,16 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         }
         match end {
             End::Unregistered => registered = None,
+            End::Stale => match replaced_by(context).await {
+                Some(fatal) => {
+                    // Nothing is acknowledged from here on, whatever still runs.
+                    context.lease.end();
+                    actor.tell(SessionEvent::LeaseEnded).await;
+                    return context.state.fail(fatal);
+                }
+                // A controller that is behind.
+                None => pause = rest(context, pause).await,
+            },
             End::Moved => {}
             End::Broken => pause = rest(context, pause).await,
         }
@@ -145,6 +159,27 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
     }
 }
 
+/// The process that registered under this id after this one, if there is one.
+///
+/// An answer of a controller that is behind names an older epoch, never a newer one.
+async fn replaced_by(context: &Context) -> Option<Fatal> {
+    let known = match context.controllers.registration(context.broker_id).await {
+        Ok(known) => known?,
+        Err(error) => {
+            tracing::warn!(%error, "the controllers do not say who is registered under this broker's id");
+            return None;
+        }
+    };
+    let ours = context.identity.broker_epoch();
+    (known.broker_epoch > ours.0).then(|| Fatal::Replaced {
+        broker_id: context.broker_id.0,
+        incarnation: context.identity.incarnation_id.to_string(),
+        ours: ours.0,
+        theirs: known.broker_epoch,
+        address: known.peer_address,
+    })
+}
+
 /// A refusal that no patience changes.
 fn is_final(detail: &ErrorDetail) -> bool {
     matches!(
@@ -161,7 +196,8 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
         let named = context.controllers.failed(&address, origin, &detail);
         tracing::info!(controller = %address, error = %detail, "the session with the controller ended");
         match detail.code {
-            ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered => End::Unregistered,
+            ErrorCode::StaleBrokerEpoch => End::Stale,
+            ErrorCode::BrokerIdNotRegistered => End::Unregistered,
             _ if named => End::Moved,
             _ => End::Broken,
         }

@@ -13,6 +13,7 @@ use holdfast_node::records;
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
+    error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, TopicId},
     v1::{
         self,
@@ -110,6 +111,16 @@ impl State {
         outcome.result
     }
 
+    /// A newer start registered under this id: the session of the older one ends.
+    fn end_older_session(&self, broker_id: BrokerId, broker_epoch: BrokerEpoch) {
+        let mut machine = self.machine.lock();
+        if machine.sessions.get(&broker_id).is_some_and(|(older, _)| *older != broker_epoch)
+            && let Some((_, session)) = machine.sessions.remove(&broker_id)
+        {
+            let _ = session.try_send(Err(ErrorDetail::from(ErrorCode::StaleBrokerEpoch).into()));
+        }
+    }
+
     fn index(&self) -> u64 {
         self.machine.lock().image.index().0
     }
@@ -142,6 +153,7 @@ impl ControllerService for Edge {
         });
         match self.0.run(&command).map_err(refused)? {
             Decided::BrokerRegistered { broker_epoch } => {
+                self.0.end_older_session(BrokerId(request.broker_id), broker_epoch);
                 Ok(Response::new(v1::RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: self.0.index() }))
             }
             other => panic!("{other:?} to a registration"),
@@ -158,6 +170,9 @@ impl ControllerService for Edge {
         let (session, messages) = mpsc::channel(10_000);
         {
             let mut machine = self.0.machine.lock();
+            if machine.image.broker(broker_id).is_none_or(|known| known.broker_epoch != broker_epoch) {
+                return Err(ErrorDetail::from(ErrorCode::StaleBrokerEpoch).into());
+            }
             let snapshot = v1::MetadataSnapshot {
                 index: machine.image.index().0,
                 records: machine.image.records().iter().filter_map(records::to_message).collect(),
@@ -300,8 +315,15 @@ impl AdminService for Edge {
         &self,
         _: Request<v1::DescribeClusterRequest>,
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
-        let cluster_id = self.0.machine.lock().image.cluster_id().unwrap().to_bytes();
-        Ok(Response::new(v1::DescribeClusterResponse { cluster_id, index: self.0.index(), ..Default::default() }))
+        let image = self.0.machine.lock().image.clone();
+        let request = v1::GetMetadataRequest::default();
+        let seen = holdfast_node::view::metadata(&image, &request);
+        Ok(Response::new(v1::DescribeClusterResponse {
+            cluster_id: seen.cluster_id,
+            index: seen.index,
+            brokers: seen.brokers,
+            ..Default::default()
+        }))
     }
 
     async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {

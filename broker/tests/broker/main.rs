@@ -2,6 +2,7 @@
 
 mod fake_controller;
 mod hostile;
+mod identity;
 mod life;
 mod replicated;
 mod rig;

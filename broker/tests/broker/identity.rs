@@ -1,0 +1,57 @@
+//! Two processes with one broker id.
+
+use holdfast_broker::{broker::Broker, exit::Fatal};
+use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
+
+use crate::rig::{Client, Rig, batch, produce_until, soon, until};
+
+/// The one that was registered first loses its session (here: the controller lets the newer one in at once), finds
+/// itself replaced, acknowledges nothing more, says who took its place and ends. It does not register again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_older_process_of_one_id_is_fenced_and_ends_with_a_code_of_its_own() {
+    let rig = Rig::start().await;
+    let older = rig.broker(1).await;
+    let partner = rig.broker(2).await;
+    let topic_id = rig.controller.create_topic("t", 1, 2, &[("min.insync.replicas", "1")]);
+    let partition = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    let leader = || rig.controller.image().partition(partition).and_then(|state| state.leader);
+    let at_older = Client::connect(&older).await;
+    until("somebody leads", async || leader()).await;
+    if leader() == Some(BrokerId(1)) {
+        produce_until(&at_older, "t", 0, &["before"]).await;
+    } else {
+        produce_until(&Client::connect(&partner).await, "t", 0, &["before"]).await;
+    }
+    let first_epoch = rig.controller.image().broker(BrokerId(1)).unwrap().broker_epoch;
+
+    // The same id, an empty folder: a pod that returned elsewhere.
+    let mut config = rig.config(1);
+    config.data_dir = rig.folder.path().join("another");
+    let newer = Broker::start(config).await.unwrap();
+    let fatal = soon("the older one ends", older.failed()).await;
+    assert!(matches!(fatal, Fatal::Replaced { .. }), "{fatal}");
+    assert_eq!(fatal.number(), 16);
+    let newer_address = newer.context().addresses.peer.clone();
+    assert!(fatal.to_string().contains("replaced by another process") && fatal.to_string().contains(&newer_address));
+    // Its process still runs here, and acknowledges nothing.
+    let mut stream = at_older.stream().await;
+    let refused = stream.produce("t", 0, batch(&["after"])).await;
+    assert!(refused.is_err(), "the replaced broker acknowledged offset {refused:?}");
+
+    // The newer one is alone with the id, and stays so.
+    let own = || rig.controller.image().broker(BrokerId(1)).cloned();
+    until("the newer one serves", async || own().filter(|own| own.is_active())).await;
+    let second_epoch = own().unwrap().broker_epoch;
+    assert!(second_epoch > first_epoch);
+    assert_eq!(own().unwrap().directory_id, newer.context().data_dir.directory_id());
+    older.kill().await;
+    until("it is in sync again", async || {
+        let image = rig.controller.image();
+        (image.partition(partition)?.isr.len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(own().unwrap().broker_epoch, second_epoch, "somebody registered again");
+    assert!(newer.context().state.reason().is_none());
+    soon("it stops", newer.stop()).await;
+    soon("it stops", partner.stop()).await;
+}
