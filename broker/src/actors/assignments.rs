@@ -1,17 +1,17 @@
 //! Which replicas this broker has to hold, and the life of each: opened, told its state, closed, deleted.
 //!
 //! ```text
-//!            assigned            log open              topic deleted          folder gone
+//!            assigned            log open       deleted, or moved away         folder gone
 //!   (none) ───────────▶ Opening ──────────▶ Open ─────────────────▶ Deleting ────────────▶ (none)
 //!   Recovered ─────────────────────────────▲ ▲
 //!   (log opened at start) ── assigned ───────┘          not in the metadata: a stray, closed and kept
 //! ```
 //!
-//! A folder is deleted for a committed deletion of its topic id, and for nothing else. Snapshots keep the ids of deleted
-//! topics for ever, so a broker that was away when a topic was deleted still learns of it. Should a controller ever send
-//! a snapshot without them, folders stay as strays, with a warning at each start: the operator may remove them by hand.
+//! A folder is deleted for a committed reason alone, see `removal`. Snapshots keep the ids of deleted topics for ever, so
+//! a broker that was away when a topic was deleted still learns of it. Should a controller ever send a snapshot without
+//! them, folders stay as strays, with a warning at each start: the operator may remove them by hand.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use holdfast_log::{LogConfig, PartitionLog, Recovered};
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::{
     partition::Opened,
+    removal::Reason,
     session::{Changed, SessionActor, SessionEvent},
 };
 use crate::{
@@ -33,11 +34,11 @@ use crate::{
 /// The replicas of this broker, by their partitions.
 #[derive(Default)]
 pub(super) struct Slots {
-    slots: HashMap<TopicPartition, Slot>,
+    pub(super) slots: HashMap<TopicPartition, Slot>,
     closing: bool,
 }
 
-enum Slot {
+pub(super) enum Slot {
     /// Opened at start, not yet known to be wanted.
     Recovered(Box<(PartitionLog, Recovered)>),
     /// Being opened.
@@ -66,9 +67,11 @@ impl SessionActor {
         let own = self.context.broker_id;
         let mut partitions: Vec<TopicPartition> = match changed {
             Changed::All => image.partitions_of(own).map(|(partition, ..)| partition).collect(),
-            Changed::Some { partitions, topics } => {
+            Changed::Some { partitions, topics, move_limit } => {
                 let held = self.slots.slots.keys().filter(|partition| topics.contains(&partition.topic_id));
-                partitions.iter().chain(held).copied().collect()
+                let arriving = image.partitions_of(own).filter(|(_, _, state)| state.adding.contains(&own));
+                let arriving = arriving.filter(|_| *move_limit).map(|(partition, ..)| partition);
+                partitions.iter().chain(held).copied().chain(arriving).collect()
             }
         };
         if matches!(changed, Changed::All) {
@@ -78,14 +81,17 @@ impl SessionActor {
         partitions.dedup();
         let mut late = Vec::new();
         for partition in partitions {
-            let deleted = image.deleted_topics().contains(&partition.topic_id);
-            let assigned = image.partition(partition).is_some_and(|state| state.replicas.contains(&own));
-            if deleted {
-                self.delete(partition, actor);
-            } else if assigned {
-                late.extend(self.keep(image, partition, actor));
-            } else {
-                self.set_aside_stray(partition, matches!(changed, Changed::All));
+            if image.deleted_topics().contains(&partition.topic_id) {
+                self.delete(partition, Reason::TopicDeleted, actor);
+                continue;
+            }
+            match image.topic(partition.topic_id).and_then(|topic| Some((topic, topic.partition(partition.partition)?)))
+            {
+                Some((_, state)) if state.replicas.contains(&own) => late.extend(self.keep(image, partition, actor)),
+                Some((topic, state)) if self.slots.may_leave(partition, state) => {
+                    self.delete(partition, Reason::MovedAway(assignment::of(topic, state)), actor);
+                }
+                _ => self.set_aside_stray(partition, matches!(changed, Changed::All)),
             }
         }
         self.send_late(late, actor);
@@ -103,7 +109,10 @@ impl SessionActor {
         match self.slots.slots.remove(&partition) {
             Some(Slot::Open(replica)) => {
                 let state = topic.partition(partition.partition)?;
-                let message = Message::Assigned { assignment: assignment::of(topic, state), log: config };
+                // The limit is for replicas that a move brings here, and only until they have arrived.
+                let arrives = state.adding.contains(&self.context.broker_id);
+                let move_limit = NonZeroU64::new(image.move_bytes_per_second()).filter(|_| arrives);
+                let message = Message::Assigned { assignment: assignment::of(topic, state), log: config, move_limit };
                 let late = replica.actor().try_send(message).err().map(|message| (replica.clone(), message));
                 self.slots.slots.insert(partition, Slot::Open(replica));
                 return late;
@@ -166,46 +175,6 @@ impl SessionActor {
             }
             Err(error) => self.context.state.fail(Fatal::StorageFailed(format!("{partition}: {error}"))),
         }
-    }
-
-    /// The topic's deletion was committed: the replica is closed and its folder deleted.
-    fn delete(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
-        let (closed, wait) = oneshot::channel();
-        let mut unsent = None;
-        match self.slots.slots.get(&partition) {
-            // Looked at again when it is open.
-            Some(Slot::Opening | Slot::Deleting) | None => return,
-            Some(Slot::Open(replica)) => {
-                self.context.partitions.remove(partition);
-                unsent =
-                    replica.actor().try_send(Message::Close(closed)).err().map(|message| (replica.clone(), message));
-            }
-            // Dropping the log closes its files.
-            Some(Slot::Recovered(_)) => drop(closed),
-        }
-        tracing::info!(%partition, "its topic was deleted: deleting the replica");
-        self.slots.slots.insert(partition, Slot::Deleting);
-        let (context, address) = (Arc::clone(&self.context), actor.address());
-        self.context.disk.runtime().spawn(async move {
-            if let Some((replica, message)) = unsent {
-                let _closed_already = replica.actor().send(message).await;
-            }
-            // An error says that the actor is gone, and its log with it.
-            let _ = wait.await;
-            let data_dir = Arc::clone(&context.data_dir);
-            let gone = context.disk.runtime().spawn_blocking(move || data_dir.delete_partition(partition)).await;
-            if let Ok(Err(error)) = gone {
-                tracing::error!(%partition, %error, "the folder of a deleted topic's partition stays");
-            }
-            let _gone_with_the_broker = address.send(SessionEvent::Deleted(partition)).await;
-        });
-    }
-
-    pub(super) fn deleted(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
-        self.slots.slots.remove(&partition);
-        let image = self.context.metadata.image();
-        let only = Changed::only(partition);
-        self.reconcile(&image, &only, actor);
     }
 
     /// The metadata does not assign it to this broker, and no deletion of its topic was committed: its records are kept,

@@ -61,7 +61,7 @@ impl PartitionActor {
                     tracing::info!(partition = %self.partition.id, %leader_epoch, %start_offset, "leading");
                     self.submit(Op::BeginEpoch { leader_epoch, start_offset });
                 }
-                Effect::SendFetch { to, position } => self.context.fetches.send(to, self.partition.id, position),
+                Effect::SendFetch { to, position } => self.tell_leader(now, to, position),
                 Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, &reply),
                 Effect::CompleteProduce { token, result } => {
                     if !published {
@@ -76,8 +76,9 @@ impl PartitionActor {
                     tracing::info!(partition = %self.partition.id, isr = ?ids(&new_isr), "proposing an ISR");
                     self.context.proposals.put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr });
                 }
-                // Both show in the view that is published after the step, which wakes who waits.
-                Effect::HighWatermarkAdvanced { .. } | Effect::RoleChanged => {}
+                // This and the role show in the view that is published after the step, which wakes who waits.
+                Effect::HighWatermarkAdvanced { .. } => {}
+                Effect::RoleChanged => self.copying.forget(),
                 Effect::Halt { reason } => {
                     tracing::error!(partition = %self.partition.id, reason, "the replica serves no more");
                     self.context.state.fail(Fatal::StorageFailed(format!("{}: {reason}", self.partition.id)));

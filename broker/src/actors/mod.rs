@@ -13,7 +13,9 @@
 mod address;
 mod assignments;
 mod effects;
+mod moves;
 mod partition;
+mod removal;
 mod session;
 mod threads;
 

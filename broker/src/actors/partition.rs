@@ -21,7 +21,7 @@ use holdfast_replication::{
 };
 use tokio::sync::oneshot;
 
-use super::effects::Follower;
+use super::{effects::Follower, moves::Copying};
 use crate::{
     context::Context,
     exit::Fatal,
@@ -67,6 +67,7 @@ impl Opened {
         let view = View {
             leader: None,
             leader_epoch: None,
+            partition_epoch: None,
             readable: Err(ErrorCode::NotLeaderOrFollower),
             log_start: recovered.log_start_offset,
             log_end: recovered.log_end_offset,
@@ -101,6 +102,7 @@ pub(super) struct PartitionActor {
     /// True from the end of the lease until it is seen to hold again.
     session_lost: bool,
     closing: Option<oneshot::Sender<()>>,
+    pub(super) copying: Copying,
 }
 
 /// The bytes that the event in hand brings along.
@@ -123,6 +125,7 @@ impl PartitionActor {
             ..ReplicaConfig::new(context.broker_id)
         };
         let stored_high_watermark = (Millis(0), recovered.high_watermark);
+        let copying = Copying::new(u64::from(settings.replica_fetch_max_bytes));
         Self {
             core: Replica::new(core, recovered),
             context,
@@ -138,6 +141,7 @@ impl PartitionActor {
             stored_high_watermark,
             session_lost: true,
             closing: None,
+            copying,
         }
     }
 
@@ -156,6 +160,7 @@ impl PartitionActor {
         self.partition.publish(View {
             leader: self.core.leader(),
             leader_epoch: self.core.leader_epoch(),
+            partition_epoch: self.core.partition_epoch(),
             readable: self.core.readable_end(),
             log_start: self.core.log_start(),
             log_end: self.core.log_end(),
@@ -235,7 +240,8 @@ impl PartitionActor {
     /// Sets the timer for the next deadline of the core, if it is earlier than the one that is set.
     fn set_timer(&mut self, actor: &mut <Self as Actor>::Context) {
         let checkpoint = self.checkpoint_due();
-        let Some(deadline) = self.core.next_deadline().into_iter().chain(checkpoint).min() else { return };
+        let due = [self.core.next_deadline(), checkpoint, self.copying.due()];
+        let Some(deadline) = due.into_iter().flatten().min() else { return };
         if let Some((set, handle)) = self.timer {
             if set <= deadline {
                 return;
@@ -247,6 +253,7 @@ impl PartitionActor {
             this.catch_up(actor);
             this.store_high_watermark();
             this.step(Event::Tick, InHand::Nothing);
+            this.wish_again();
             this.set_timer(actor);
         });
         self.timer = Some((deadline, handle));
@@ -307,15 +314,23 @@ impl Handler<Message> for PartitionActor {
                 }
             }
             Message::FetchResponse { from, leader_epoch, outcome, records } => {
+                let records_bytes = records.len() as u64;
                 let in_hand = match &outcome {
                     FetchOutcome::Records { batches, .. } if !batches.is_empty() => {
                         InHand::Fetched { records, batches: batches.clone() }
                     }
                     _ => InHand::Nothing,
                 };
+                self.copied(records_bytes);
                 self.step(Event::FetchResponse { from, leader_epoch, outcome }, in_hand);
             }
-            Message::Assigned { assignment, log } => self.assigned(assignment, log),
+            Message::Assigned { assignment, log, move_limit } => {
+                self.copying.limit(move_limit);
+                self.assigned(assignment, log);
+            }
+            Message::LastAssigned(assignment) => self.step(Event::AssignmentChanged(assignment), InHand::Nothing),
+            // One that a former replica of this partition proposed: this one knows no state yet.
+            Message::Proposed { .. } if self.core.partition_epoch().is_none() => {}
             Message::Proposed { leader_epoch, partition_epoch, result } => {
                 self.step(Event::IsrProposalResult { leader_epoch, partition_epoch, result }, InHand::Nothing);
             }
@@ -323,6 +338,7 @@ impl Handler<Message> for PartitionActor {
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
             Message::Close(closed) => self.close(closed),
         }
+        self.wish_again();
         self.set_timer(actor);
     }
 }

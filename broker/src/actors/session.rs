@@ -3,7 +3,7 @@
 //! Place: the connection (`grpc/session`) tells it what came; it applies metadata, publishes the image, and tells each
 //! partition its state (`assignments`). Invariants: (1) records are applied in order of their index, all of an index or
 //! none; what does not fit ends the connection, and the next one begins with a snapshot; (2) a partition's folder is
-//! deleted only when the deletion of its topic id was committed; absence from a snapshot leaves it as a stray;
+//! deleted only for a committed reason (`removal`); absence from a snapshot leaves it as a stray;
 //! (3) an image is published before partitions are told of it.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -43,7 +43,7 @@ pub enum SessionEvent {
     CloseAll(oneshot::Sender<()>),
     /// A log was opened, or could not be.
     Opened(TopicPartition, Result<super::Opened, holdfast_log::Error>),
-    /// The folder of a deleted topic's partition is gone.
+    /// The folder of a replica that has left is gone.
     Deleted(TopicPartition),
 }
 
@@ -73,7 +73,7 @@ pub(super) struct SessionActor {
 /// What changed: partitions to look at again.
 pub(super) enum Changed {
     All,
-    Some { partitions: BTreeSet<TopicPartition>, topics: BTreeSet<TopicId> },
+    Some { partitions: BTreeSet<TopicPartition>, topics: BTreeSet<TopicId>, move_limit: bool },
 }
 
 impl SessionActor {
@@ -82,7 +82,7 @@ impl SessionActor {
     }
 
     fn apply(&mut self, snapshot: Option<Changes>, deltas: Vec<Changes>) -> Result<Changed, String> {
-        let mut changed = Changed::Some { partitions: BTreeSet::new(), topics: BTreeSet::new() };
+        let mut changed = Changed::nothing();
         let mut image = self.image.clone();
         if let Some(Changes { index, records }) = snapshot {
             if index < self.image.index() {
@@ -139,11 +139,15 @@ impl SessionActor {
 impl Changed {
     /// One partition.
     pub(super) fn only(partition: TopicPartition) -> Self {
-        Self::Some { partitions: [partition].into(), topics: BTreeSet::new() }
+        Self::Some { partitions: [partition].into(), topics: BTreeSet::new(), move_limit: false }
+    }
+
+    fn nothing() -> Self {
+        Self::Some { partitions: BTreeSet::new(), topics: BTreeSet::new(), move_limit: false }
     }
 
     fn note(&mut self, records: &[Record]) {
-        let Self::Some { partitions, topics } = self else { return };
+        let Self::Some { partitions, topics, move_limit } = self else { return };
         for record in records {
             match record {
                 Record::Partition { topic_id, partition, .. } => {
@@ -152,12 +156,12 @@ impl Changed {
                 Record::RemoveTopic { topic_id } | Record::TopicConfig { topic_id, .. } => {
                     topics.insert(*topic_id);
                 }
+                Record::MoveLimit { .. } => *move_limit = true,
                 Record::Cluster { .. }
                 | Record::Broker(_)
                 | Record::RemoveBroker { .. }
                 | Record::Topic { .. }
                 | Record::BrokerDrain { .. }
-                | Record::MoveLimit { .. }
                 | Record::NextProducerId { .. }
                 | Record::NextBrokerEpoch { .. } => {}
             }

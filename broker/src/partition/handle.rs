@@ -7,7 +7,7 @@ use std::sync::Arc;
 use holdfast_log::LogReader;
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
+    ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition},
 };
 use parking_lot::Mutex;
 
@@ -21,6 +21,8 @@ pub struct View {
     pub leader: Option<BrokerId>,
     /// Epoch of the last assignment; `None` before the first.
     pub leader_epoch: Option<LeaderEpoch>,
+    /// Partition epoch of the last assignment; `None` before the first.
+    pub partition_epoch: Option<PartitionEpoch>,
     /// End of what consumers may read here, or why they may not. Never above what the whole ISR has.
     pub readable: Result<Offset, ErrorCode>,
     /// First offset.

@@ -1,6 +1,6 @@
 //! What a partition's actor can be told.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 use bytes::Bytes;
 use holdfast_log::LogConfig;
@@ -58,7 +58,11 @@ pub enum Message {
         assignment: Assignment,
         /// The topic's settings for its log.
         log: LogConfig,
+        /// Most bytes a second that this broker copies into replicas that moves bring here, if this is one of them.
+        move_limit: Option<NonZeroU64>,
     },
+    /// The controller committed a state without this replica: its role ends, and `Close` follows.
+    LastAssigned(Assignment),
     /// The controller answered a proposal.
     Proposed {
         /// Leader epoch of the proposal.

@@ -6,20 +6,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZeroU64,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use futures::{Stream, task::AtomicWaker};
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, TopicPartition};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, TopicPartition};
 use holdfast_replication::FetchPosition;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::MoveBudget;
+
 /// The queues of all source brokers, by their ids.
 pub struct FetchQueues {
     queues: Mutex<HashMap<BrokerId, Arc<FetchQueue>>>,
+    /// What may be copied for moves, from all of them.
+    budget: Mutex<MoveBudget>,
     /// Where a new queue is given to whoever connects it.
     created: mpsc::Sender<Arc<FetchQueue>>,
 }
@@ -31,7 +36,7 @@ impl FetchQueues {
     /// No queues yet; the receiver gets each new one.
     pub fn new() -> (Self, mpsc::Receiver<Arc<FetchQueue>>) {
         let (created, receiver) = mpsc::channel(MAX_SOURCES);
-        (Self { queues: Mutex::default(), created }, receiver)
+        (Self { queues: Mutex::default(), budget: Mutex::default(), created }, receiver)
     }
 
     /// Tells `to` where a follower stands, as soon as its stream takes it.
@@ -44,6 +49,16 @@ impl FetchQueues {
             queue
         }));
         queue.put(partition, position);
+    }
+
+    /// See [`MoveBudget::take`].
+    pub fn take_turn(&self, now: Millis, limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
+        self.budget.lock().take(now, limit, expected)
+    }
+
+    /// See [`MoveBudget::settle`].
+    pub fn copied(&self, expected: u64, bytes: u64) {
+        self.budget.lock().settle(expected, bytes);
     }
 }
 
