@@ -1,9 +1,13 @@
 //! The image as administration shows it, on brokers and on controllers.
 
-use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic};
+use std::cmp::Reverse;
+
+use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, status::PartitionHealth};
 use holdfast_proto::{
-    ids::{PartitionIndex, TopicId},
-    v1::{BrokerInfo, ConfigEntry, GetMetadataRequest, GetMetadataResponse, PartitionInfo, TopicInfo},
+    ids::{BrokerId, PartitionIndex, TopicId},
+    v1::{
+        BrokerInfo, ConfigEntry, GetMetadataRequest, GetMetadataResponse, PartitionInfo, TopicInfo, TroubledPartition,
+    },
 };
 
 use crate::records::ids;
@@ -68,6 +72,25 @@ fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo {
         adding_replicas: ids(&state.adding),
         removing_replicas: ids(&state.removing),
     }
+}
+
+/// The partitions that are not as they should be, worst first, then by name; at most `limit`.
+pub fn troubled(image: &Image, limit: usize) -> Vec<TroubledPartition> {
+    let partitions = image.topics_by_name().flat_map(|topic| {
+        topic.partitions().map(move |(index, state)| (Reverse(topic.health(state)), topic, index, state))
+    });
+    let mut found: Vec<_> = partitions.filter(|(health, ..)| health.0 != PartitionHealth::Healthy).collect();
+    // Stable: those of equal health stay by name and index.
+    found.sort_by_key(|(health, ..)| *health);
+    found.truncate(limit);
+    let gone = |replica: &&BrokerId| image.broker(**replica).is_none_or(|broker| broker.fenced);
+    let troubled = found.into_iter().map(|(_, topic, index, state)| TroubledPartition {
+        topic: topic.name().to_owned(),
+        partition: Some(partition(index, state)),
+        min_insync_replicas: topic.config().min_insync_replicas,
+        missing_replicas: state.replicas.iter().filter(gone).map(|replica| replica.0).collect(),
+    });
+    troubled.collect()
 }
 
 /// A registered broker, with what it carries.

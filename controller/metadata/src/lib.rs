@@ -11,7 +11,8 @@
 //!   state.
 //! - [`invariant`]: what always holds. The promise hangs on it: only a replica that holds every acknowledged record is
 //!   ever elected.
-//! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are.
+//! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are;
+//!   [`plan`]: which replicas should move.
 //!
 //! Inside, every command has its handler (`brokers`, `topics`, `partitions`, `moves`, `election`, `producer_ids`), and every
 //! change of a partition goes through `change`, where the rules of ISR, ELR and epochs stand once.
@@ -24,6 +25,7 @@ pub mod config;
 pub mod image;
 pub mod invariant;
 pub mod limits;
+pub mod plan;
 pub mod producer_ids;
 pub mod record;
 pub mod response;

@@ -89,6 +89,11 @@ impl PartitionState {
         self.replicas.iter().copied().filter(|replica| !self.adding.contains(replica)).collect()
     }
 
+    /// True if a replica is not in sync that was there before any move under way.
+    pub fn is_under_replicated(&self) -> bool {
+        self.replicas.iter().any(|replica| !self.isr.contains(replica) && !self.adding.contains(replica))
+    }
+
     /// Number of replicas; during a move the smaller of before and after, so that a move never asks for more replicas
     /// in sync than either has.
     pub fn replication_factor(&self) -> usize {

@@ -10,7 +10,7 @@ use crate::{
 pub enum PartitionHealth {
     /// All replicas are in sync.
     Healthy,
-    /// A replica is missing from the ISR; reads and writes go on.
+    /// A replica is missing from the ISR, and not because a move is still bringing it in; reads and writes go on.
     UnderReplicated,
     /// The ISR is smaller than min.insync.replicas: writes with acks=all are refused.
     UnderMinIsr,
@@ -27,10 +27,12 @@ pub struct Counts {
     pub partitions: usize,
     /// Partitions without a leader.
     pub offline: usize,
-    /// Partitions whose ISR is smaller than their replicas.
+    /// Partitions with a replica that should be in the ISR and is not. One that a move is bringing in does not count.
     pub under_replicated: usize,
     /// Partitions whose ISR is smaller than min.insync.replicas.
     pub under_min_isr: usize,
+    /// Partitions with a move of replicas under way.
+    pub moving: usize,
     /// Registered brokers.
     pub brokers: usize,
     /// Registered brokers that are fenced.
@@ -44,7 +46,7 @@ impl Topic {
             PartitionHealth::Offline
         } else if state.isr.len() < self.effective_min_isr(state) {
             PartitionHealth::UnderMinIsr
-        } else if state.isr.len() < state.replicas.len() {
+        } else if state.is_under_replicated() {
             PartitionHealth::UnderReplicated
         } else {
             PartitionHealth::Healthy
@@ -64,8 +66,9 @@ impl Image {
         };
         for (_, topic, state) in self.partitions() {
             counts.offline += usize::from(state.leader.is_none());
-            counts.under_replicated += usize::from(state.isr.len() < state.replicas.len());
+            counts.under_replicated += usize::from(state.is_under_replicated());
             counts.under_min_isr += usize::from(state.isr.len() < topic.effective_min_isr(state));
+            counts.moving += usize::from(state.is_moving());
         }
         counts
     }

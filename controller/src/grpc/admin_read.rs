@@ -1,10 +1,13 @@
 //! The cluster as a controller describes it.
 
 use holdfast_metadata::Image;
-use holdfast_node::view::broker;
+use holdfast_node::view::{broker, troubled};
 use holdfast_proto::v1::{ControllerInfo, DescribeClusterResponse};
 
 use crate::node::Node;
+
+/// Partitions in trouble that one answer names.
+const MAX_TROUBLED: usize = 100;
 
 /// The quorum, the brokers and how well the partitions are.
 pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
@@ -27,8 +30,8 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         offline_partition_count: counts.offline as u64,
         under_replicated_partition_count: counts.under_replicated as u64,
         under_min_isr_partition_count: counts.under_min_isr as u64,
-        moving_partition_count: 0,
-        troubled_partitions: Vec::new(),
+        moving_partition_count: counts.moving as u64,
+        troubled_partitions: troubled(image, MAX_TROUBLED),
         move_bytes_per_second: image.move_bytes_per_second(),
     }
 }

@@ -11,10 +11,11 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{MetadataIndex, TopicId},
     v1::{
-        AlterTopicRequest, AlterTopicResponse, ConfigEntry, CreateTopicRequest, CreateTopicResponse,
-        DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
-        DescribeTopicConfigRequest, DescribeTopicConfigResponse, GetMetadataRequest, GetMetadataResponse,
-        admin_service_server::AdminService,
+        AlterReplicasRequest, AlterReplicasResponse, AlterTopicRequest, AlterTopicResponse, ConfigEntry,
+        CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest,
+        DescribeClusterResponse, DescribeTopicConfigRequest, DescribeTopicConfigResponse, GetMetadataRequest,
+        GetMetadataResponse, PlanMovesRequest, PlanMovesResponse, RemoveBrokerRequest, RemoveBrokerResponse,
+        SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
 use tonic::{Request, Response, Status};
@@ -129,38 +130,43 @@ impl AdminService for AdminEdge {
         Ok(Response::new(admin_read::cluster(&image, &self.node)))
     }
 
-    async fn plan_moves(
-        &self,
-        _: Request<holdfast_proto::v1::PlanMovesRequest>,
-    ) -> Result<Response<holdfast_proto::v1::PlanMovesResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn plan_moves(&self, request: Request<PlanMovesRequest>) -> Result<Response<PlanMovesResponse>, Status> {
+        forward_unless_active!(self, request, plan_moves);
+        Ok(Response::new(self.plan(request.into_inner()).await?))
     }
 
     async fn alter_replicas(
         &self,
-        _: Request<holdfast_proto::v1::AlterReplicasRequest>,
-    ) -> Result<Response<holdfast_proto::v1::AlterReplicasResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        request: Request<AlterReplicasRequest>,
+    ) -> Result<Response<AlterReplicasResponse>, Status> {
+        forward_unless_active!(self, request, alter_replicas);
+        Ok(Response::new(self.alter(request.into_inner()).await?))
     }
 
     async fn set_broker_drain(
         &self,
-        _: Request<holdfast_proto::v1::SetBrokerDrainRequest>,
-    ) -> Result<Response<holdfast_proto::v1::SetBrokerDrainResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        request: Request<SetBrokerDrainRequest>,
+    ) -> Result<Response<SetBrokerDrainResponse>, Status> {
+        forward_unless_active!(self, request, set_broker_drain);
+        Ok(Response::new(self.set_drain(request.into_inner()).await?))
     }
 
     async fn remove_broker(
         &self,
-        _: Request<holdfast_proto::v1::RemoveBrokerRequest>,
-    ) -> Result<Response<holdfast_proto::v1::RemoveBrokerResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        request: Request<RemoveBrokerRequest>,
+    ) -> Result<Response<RemoveBrokerResponse>, Status> {
+        forward_unless_active!(self, request, remove_broker);
+        Ok(Response::new(self.remove(request.into_inner()).await?))
     }
 }
 
 impl AdminEdge {
     /// Proposes the command, or only says what it would come to (then at index 0).
-    async fn carry_out(&self, command: Command, validate_only: bool) -> Result<(MetadataIndex, Done), ErrorDetail> {
+    pub(super) async fn carry_out(
+        &self,
+        command: Command,
+        validate_only: bool,
+    ) -> Result<(MetadataIndex, Done), ErrorDetail> {
         if !validate_only {
             tracing::info!(%command, "administration");
             return self.node.propose(command).await;
@@ -205,13 +211,13 @@ fn unique(entries: Vec<ConfigEntry>) -> Result<BTreeMap<String, Option<String>>,
     Ok(configs)
 }
 
-fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, ErrorDetail> {
+pub(super) fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, ErrorDetail> {
     image
         .topic_by_name(name)
         .ok_or_else(|| ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, format!("there is no topic \"{name}\"")))
 }
 
 /// The machine answered with another command's answer: a fault of this program.
-fn mismatch(answer: &Done) -> ErrorDetail {
+pub(super) fn mismatch(answer: &Done) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::UnknownServerError, format!("unexpected answer {answer:?}"))
 }

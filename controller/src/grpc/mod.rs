@@ -1,9 +1,11 @@
 //! The gRPC edge: the only place of tonic but for the consensus' own calls. Translates, checks, and answers.
 //!
 //! - [`server`]: the port and its limits. `health`: probes.
-//! - `controller_service`, `session`: for brokers. `admin_service`, `admin_read`, `forward`: for operators.
+//! - `controller_service`, `session`: for brokers. `admin_service`, `admin_read`, `admin_moves`,
+//!   `forward`: for operators.
 //! - `raft_service`: for other controllers. `records`: the view as it travels.
 
+mod admin_moves;
 mod admin_read;
 mod admin_service;
 mod controller_service;
