@@ -13,6 +13,8 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # Debian packages that a bare Debian 12 with Rust lacks: a C++ compiler and libclang for RocksDB.
 PACKAGES := build-essential libclang-dev clang ca-certificates
+# And for the image alone.
+IMAGE_PACKAGES := python3 binutils
 # And for the peers' benchmarks alone.
 PEER_PACKAGES := default-jre-headless maven golang-go
 
@@ -32,7 +34,12 @@ build: deps ## build the three programs
 IMAGE_NAME ?= holdfast
 .PHONY: image
 image: build ## the container image as an archive, and its size (IMAGE_NAME=registry/holdfast)
+	@scripts/deps.sh $(IMAGE_PACKAGES)
 	@deploy/image/build.py --bin $(BIN) --out $(CARGO_TARGET_DIR)/image --name $(IMAGE_NAME)
+
+.PHONY: chart-check
+chart-check: build ## the image and the chart alone: contents, lint, schemas, what is refused (part of make test)
+	HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test chart --test image -- --nocapture
 
 .PHONY: demo
 demo: build ## a cluster, real input, four kills, and a report of what was lost (INPUT=path)

@@ -63,7 +63,7 @@ def main():
     # Written beside and renamed: a reader never meets half an archive.
     partial = archive.with_suffix(".partial")
     with open(partial, "wb") as file:
-        write_archive(file, layer, reference, labels(version))
+        write_archive(file, layer, reference, labels(version, args.revision or revision()))
     os.replace(partial, archive)
     for path, (_, _, data) in sorted(tree.items()):
         if data is not None and len(data) > 100_000:
@@ -79,6 +79,7 @@ def arguments():
     goal.add_argument("--out", type=Path, help="folder that the archive is written to")
     goal.add_argument("--root", type=Path, help="write the image's files into this folder instead")
     parser.add_argument("--name", default="holdfast", help="name of the image, without a tag")
+    parser.add_argument("--revision", help="commit in the labels; default: that of the source tree")
     parser.add_argument("--version", help="tag of the image; default: what `holdfast --version` says")
     return parser.parse_args()
 
@@ -141,13 +142,13 @@ def write_tree(tree, root):
         target.chmod(mode)
 
 
-def labels(version):
+def labels(version, commit):
     package = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
     return {
         "org.opencontainers.image.title": TITLE,
         "org.opencontainers.image.description": "A partitioned, replicated message log",
         "org.opencontainers.image.licenses": package["license"],
-        "org.opencontainers.image.revision": revision(),
+        "org.opencontainers.image.revision": commit,
         "org.opencontainers.image.version": version,
     }
 
@@ -166,7 +167,7 @@ def revision():
 
 def write_archive(file, layer, reference, image_labels):
     """The archive: blobs, the OCI index and Docker's manifest, in a tar."""
-    packed = gzip.compress(layer, compresslevel=9, mtime=0)
+    packed = gzip.compress(layer, compresslevel=6, mtime=0)
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     config = as_json({
         "architecture": architecture,
