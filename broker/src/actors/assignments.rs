@@ -89,7 +89,7 @@ impl SessionActor {
             {
                 Some((_, state)) if state.replicas.contains(&own) => late.extend(self.keep(image, partition, actor)),
                 Some((topic, state)) if self.slots.may_leave(partition, state) => {
-                    self.delete(partition, Reason::MovedAway(assignment::of(topic, state)), actor);
+                    self.delete(partition, Reason::MovedAway(Box::new(assignment::of(topic, state))), actor);
                 }
                 _ => self.set_aside_stray(partition, matches!(changed, Changed::All)),
             }
@@ -112,7 +112,8 @@ impl SessionActor {
                 // The limit is for replicas that a move brings here, and only until they have arrived.
                 let arrives = state.adding.contains(&self.context.broker_id);
                 let move_limit = NonZeroU64::new(image.move_bytes_per_second()).filter(|_| arrives);
-                let message = Message::Assigned { assignment: assignment::of(topic, state), log: config, move_limit };
+                let message =
+                    Message::Assigned { assignment: Box::new(assignment::of(topic, state)), log: config, move_limit };
                 let late = replica.actor().try_send(message).err().map(|message| (replica.clone(), message));
                 self.slots.slots.insert(partition, Slot::Open(replica));
                 return late;

@@ -326,9 +326,9 @@ impl Handler<Message> for PartitionActor {
             }
             Message::Assigned { assignment, log, move_limit } => {
                 self.copying.limit(move_limit);
-                self.assigned(assignment, log);
+                self.assigned(*assignment, log);
             }
-            Message::LastAssigned(assignment) => self.step(Event::AssignmentChanged(assignment), InHand::Nothing),
+            Message::LastAssigned(assignment) => self.step(Event::AssignmentChanged(*assignment), InHand::Nothing),
             // One that a former replica of this partition proposed: this one knows no state yet.
             Message::Proposed { .. } if self.core.partition_epoch().is_none() => {}
             Message::Proposed { leader_epoch, partition_epoch, result } => {

@@ -29,7 +29,7 @@ pub(super) enum Reason {
     /// The deletion of its topic was committed.
     TopicDeleted,
     /// This state was committed, which names other replicas.
-    MovedAway(Assignment),
+    MovedAway(Box<Assignment>),
 }
 
 impl Slots {

@@ -55,14 +55,14 @@ pub enum Message {
     /// The controller committed a state or settings of the partition.
     Assigned {
         /// The state.
-        assignment: Assignment,
+        assignment: Box<Assignment>,
         /// The topic's settings for its log.
         log: LogConfig,
         /// Most bytes a second that this broker copies into replicas that moves bring here, if this is one of them.
         move_limit: Option<NonZeroU64>,
     },
     /// The controller committed a state without this replica: its role ends, and `Close` follows.
-    LastAssigned(Assignment),
+    LastAssigned(Box<Assignment>),
     /// The controller answered a proposal.
     Proposed {
         /// Leader epoch of the proposal.

@@ -6,8 +6,8 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use futures::{StreamExt, stream::BoxStream};
 use holdfast_metadata::{
-    AlterPartition, AlterReplicas, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection,
-    ReplicaMove, Response as Decided, apply_command,
+    AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
+    apply_command,
 };
 use holdfast_node::records;
 use holdfast_proto::{
@@ -78,23 +78,6 @@ impl FakeController {
     /// Carries out a command.
     pub(crate) fn run(&self, command: &Command) -> Result<Decided, Rejection> {
         self.state.run(command)
-    }
-
-    /// Begins a move of one partition, or cancels it if no replicas are named.
-    pub(crate) fn move_replicas(&self, topic_id: TopicId, partition: u32, replicas: &[u32]) {
-        let new_replicas = replicas.iter().map(|id| BrokerId(*id)).collect();
-        let one = ReplicaMove { topic_id, partition: PartitionIndex(partition), new_replicas };
-        let command = AlterReplicas { moves: vec![one], move_bytes_per_second: None };
-        let Ok(Decided::ReplicasAltered { results }) = self.run(&Command::AlterReplicas(command)) else {
-            panic!("another answer to AlterReplicas");
-        };
-        assert!(results.iter().all(Result::is_ok), "{results:?}");
-    }
-
-    /// Limits what each broker may copy for moves, bytes a second; 0: no limit.
-    pub(crate) fn limit_moves(&self, bytes_per_second: u64) {
-        let command = AlterReplicas { moves: vec![], move_bytes_per_second: Some(bytes_per_second) };
-        self.run(&Command::AlterReplicas(command)).unwrap();
     }
 
     /// Creates a topic.

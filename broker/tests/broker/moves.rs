@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use holdfast_broker::broker::Broker;
-use holdfast_metadata::{Command, PartitionState};
+use holdfast_metadata::{AlterReplicas, Command, PartitionState, ReplicaMove, Response};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 use tokio::time::Instant;
 
@@ -16,6 +16,22 @@ fn tp(topic_id: TopicId) -> TopicPartition {
 
 fn state(rig: &Rig, topic_id: TopicId) -> PartitionState {
     rig.controller.image().partition(tp(topic_id)).unwrap().clone()
+}
+
+/// Begins a move of the partition.
+fn move_replicas(rig: &Rig, topic_id: TopicId, replicas: &[u32]) {
+    let one = ReplicaMove { topic_id, partition: PartitionIndex(0), new_replicas: ids(replicas) };
+    let command = Command::AlterReplicas(AlterReplicas { moves: vec![one], move_bytes_per_second: None });
+    let Ok(Response::ReplicasAltered { results }) = rig.controller.run(&command) else {
+        panic!("another answer to AlterReplicas");
+    };
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+/// Limits what each broker may copy for moves, bytes a second; 0: no limit.
+fn limit_moves(rig: &Rig, bytes_per_second: u64) {
+    let command = AlterReplicas { moves: vec![], move_bytes_per_second: Some(bytes_per_second) };
+    rig.controller.run(&Command::AlterReplicas(command)).unwrap();
 }
 
 fn ids(replicas: &[u32]) -> Vec<BrokerId> {
@@ -78,7 +94,7 @@ async fn stop(brokers: Vec<Broker>) {
 fn create(rig: &Rig) -> TopicId {
     let topic_id = rig.controller.create_topic("t", 1, 2, &[("min.insync.replicas", "1")]);
     let state = state(rig, topic_id);
-    rig.controller.move_replicas(topic_id, 0, &[1, 2]);
+    move_replicas(rig, topic_id, &[1, 2]);
     assert!(state.replicas.len() == 2);
     topic_id
 }
@@ -96,7 +112,7 @@ async fn a_replica_that_moved_stands_at_its_target_and_its_folder_is_gone() {
         produce(&rig, &brokers, topic_id, &values[round]).await;
     }
     // From its leader to another: the former leader says where to go, and to go on is possible at once.
-    rig.controller.move_replicas(topic_id, 0, &[3, 2]);
+    move_replicas(&rig, topic_id, &[3, 2]);
     arrived(&rig, topic_id, &[3, 2]).await;
     deleted(&rig, 1).await;
     assert!(brokers[0].context().partitions.get(tp(topic_id)).is_none());
@@ -121,7 +137,7 @@ async fn a_replica_that_comes_back_while_it_is_deleted_begins_empty_and_catches_
         values.push(format!("{round}"));
         produce(&rig, &brokers, topic_id, &values[round]).await;
         let target: &[u32] = if round % 2 == 0 { &[3, 2] } else { &[1, 2] };
-        rig.controller.move_replicas(topic_id, 0, target);
+        move_replicas(&rig, topic_id, target);
         // Back as soon as it is gone by the metadata: the folder may still be there.
         until("the move is over", async || (state(&rig, topic_id).replicas == ids(target)).then_some(())).await;
     }
@@ -143,7 +159,7 @@ async fn a_broker_that_was_away_deletes_what_moved_meanwhile_and_keeps_what_did_
     produce(&rig, &brokers, topic_id, "a").await;
     until("both replicas are there", async || (folders(&rig, 1).len() == 2).then_some(())).await;
     soon("it is killed", brokers.remove(0).kill()).await;
-    rig.controller.move_replicas(topic_id, 0, &[3, 2]);
+    move_replicas(&rig, topic_id, &[3, 2]);
     arrived(&rig, topic_id, &[3, 2]).await;
     brokers.push(rig.broker(1).await);
     until("one is gone", async || (folders(&rig, 1).len() == 1).then_some(())).await;
@@ -160,7 +176,7 @@ async fn a_topic_that_is_deleted_in_the_middle_of_a_move_leaves_nothing() {
     let topic_id = create(&rig);
     arrived(&rig, topic_id, &[1, 2]).await;
     produce(&rig, &brokers, topic_id, "a").await;
-    rig.controller.move_replicas(topic_id, 0, &[3, 2]);
+    move_replicas(&rig, topic_id, &[3, 2]);
     rig.controller.run(&Command::DeleteTopic { topic_id }).unwrap();
     for id in 1..=3 {
         deleted(&rig, id).await;
@@ -183,9 +199,9 @@ async fn copies_for_a_move_keep_to_the_limit_and_others_do_not_wait() {
     for _ in 0..150 {
         produce(&rig, &brokers, topic_id, &value).await;
     }
-    rig.controller.limit_moves(RATE);
+    limit_moves(&rig, RATE);
     let started = Instant::now();
-    rig.controller.move_replicas(topic_id, 0, &[1, 2, 3]);
+    move_replicas(&rig, topic_id, &[1, 2, 3]);
     let replica = until("the replica comes to be", async || brokers[2].context().partitions.get(tp(topic_id))).await;
     let copied = || replica.view().log_end.0 * 20_000;
     until("a part is copied", async || {
@@ -198,7 +214,7 @@ async fn copies_for_a_move_keep_to_the_limit_and_others_do_not_wait() {
     // Members of the ISR are not held up: the others acknowledge as ever.
     produce(&rig, &brokers, topic_id, "prompt").await;
     let freed = Instant::now();
-    rig.controller.limit_moves(0);
+    limit_moves(&rig, 0);
     arrived(&rig, topic_id, &[1, 2, 3]).await;
     assert!(freed.elapsed().as_secs() < 8, "with the limit the rest takes 13 s, this took {:?}", freed.elapsed());
     let client = Client::connect(by_id(&brokers, state(&rig, topic_id).leader.unwrap())).await;
