@@ -44,6 +44,9 @@ enum Command {
     Cluster(commands::cluster::ClusterArgs),
     /// How fast the cluster is, and how long it pauses when a leader is killed.
     Bench(commands::bench::BenchArgs),
+    /// A load whose every record is followed, and its account: lost, duplicated, reordered, pauses.
+    #[command(after_help = commands::audit::EXAMPLES)]
+    Audit(commands::audit::AuditArgs),
     /// Real input through a cluster whose nodes are killed, and an account of every record.
     #[command(after_help = commands::demo::EXAMPLES)]
     Demo(commands::demo::DemoArgs),
@@ -87,6 +90,7 @@ pub async fn run(cli: Cli) -> Result {
         Command::Consume(args) => commands::consume::run(args, output).await,
         Command::Cluster(args) => commands::cluster::run(args, output).await,
         Command::Bench(args) => commands::bench::run(args, output).await,
+        Command::Audit(args) => commands::audit::run(args, output).await,
         Command::Demo(args) => commands::demo::run(args, output).await,
         Command::Completion(args) => commands::completion::run(&args),
         Command::Launch(args) => Err(Failure::error(launch(&args).to_string())),

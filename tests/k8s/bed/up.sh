@@ -22,8 +22,11 @@ fi
 
 START=$SECONDS
 say() { echo "bed: $* ($((SECONDS - START)) s)" >&2; }
+# A signal may come while output is thrown away.
+exec 3>&2
 undo() {
   local code=$?
+  exec 2>&3
   trap - EXIT INT TERM HUP
   [ "$code" -eq 0 ] && return
   echo "bed: not up; taking it down again" >&2

@@ -1,5 +1,6 @@
 //! One file per command: its flags, and what it does.
 
+pub mod audit;
 pub mod bench;
 pub mod cluster;
 pub mod completion;

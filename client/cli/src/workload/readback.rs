@@ -19,26 +19,26 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Reads all partitions of a topic up to where they end now. Gives the batches to `each`, and the gaps that it met, as
 /// errors, to `gap`; those are stepped over.
-pub async fn read_all(
-    client: &Client,
+pub async fn read_all(client: &Client, topic: &str, each: impl FnMut(MessageBatch), gap: impl FnMut(Error)) -> Result {
+    let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
+    read_to_end(&mut consumer, topic, each, gap).await
+}
+
+/// As [`read_all`], from where the consumer is.
+pub async fn read_to_end(
+    consumer: &mut Consumer,
     topic: &str,
     mut each: impl FnMut(MessageBatch),
     mut gap: impl FnMut(Error),
 ) -> Result {
-    let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
     let ends = consumer.end_offsets(STALL).await?;
     let partitions: Vec<_> = consumer.assignment().map(|(_, partition)| partition).collect();
     let ends: Vec<(PartitionIndex, Offset)> = partitions.into_iter().zip(ends).collect();
     let mut last_progress = Instant::now();
-    while !at_end(&consumer, topic, &ends)? {
+    while !at_end(consumer, topic, &ends)? {
         match tokio::time::timeout(LOOK, consumer.next_batch()).await {
             Ok(Some(Ok(batch))) => each(batch),
-            Ok(Some(Err(error))) => {
-                let Error::DataLoss { partition, found, .. } = &error else { return Err(error.into()) };
-                let (partition, found) = (*partition, *found);
-                gap(error);
-                consumer.seek(topic, partition, StartAt::Offset(found)).await?;
-            }
+            Ok(Some(Err(error))) => gap(step_over(consumer, topic, error).await?),
             Ok(None) => return Err(Failure::error(format!("no partition of {topic} can be read any more"))),
             Err(_nothing_came) if last_progress.elapsed() < STALL => continue,
             Err(_nothing_came) => {
@@ -51,6 +51,13 @@ pub async fn read_all(
     Ok(())
 }
 
+/// Goes on behind a gap, and gives it back. Any other error ends the reading.
+pub async fn step_over(consumer: &mut Consumer, topic: &str, error: Error) -> Result<Error> {
+    let Error::DataLoss { partition, found, .. } = &error else { return Err(error.into()) };
+    consumer.seek(topic, *partition, StartAt::Offset(*found)).await?;
+    Ok(error)
+}
+
 fn at_end(consumer: &Consumer, topic: &str, ends: &[(PartitionIndex, Offset)]) -> Result<bool> {
     for (partition, end) in ends {
         if consumer.position(topic, *partition)? < *end {
@@ -61,10 +68,24 @@ fn at_end(consumer: &Consumer, topic: &str, ends: &[(PartitionIndex, Offset)]) -
 }
 
 /// Reads the topic and judges it against the account.
-pub async fn audit(client: &Client, topic: &str, mut audit: Audit, progress: &Progress) -> Result<Verdict> {
+pub async fn audit(client: &Client, topic: &str, audit: Audit, progress: &Progress) -> Result<Verdict> {
+    audit_keys(client, topic, audit, |_| true, progress).await
+}
+
+/// As [`audit`], of a topic that others write to as well: of the records whose keys `is_ours`.
+pub async fn audit_keys(
+    client: &Client,
+    topic: &str,
+    mut audit: Audit,
+    is_ours: impl Fn(&[u8]) -> bool,
+    progress: &Progress,
+) -> Result<Verdict> {
     let (mut read, mut unmarked) = (0_u64, 0_u64);
     let each = |batch: MessageBatch| {
         for record in &batch.records {
+            if !is_ours(record.key.as_deref().unwrap_or_default()) {
+                continue;
+            }
             // A record without a sequence is none of ours: it gets an identity that nobody sent.
             let sequence = sequence_of(&record.headers).unwrap_or_else(|| {
                 unmarked += 1;

@@ -12,7 +12,7 @@ use holdfast_client::producer::{Error, Producer, Record as Outgoing, TopicHandle
 use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 
-use super::setup::{BenchTopic, TopicFlags, Values};
+use super::setup::{BenchTopic, TopicFlags};
 use super::stats::median;
 use crate::account::Record;
 use crate::commands::demo::sandbox::Sandbox;
@@ -27,6 +27,7 @@ use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
 use crate::workload::pace::Pace;
 use crate::workload::readback;
 use crate::workload::tracker::Tracker;
+use crate::workload::values::Values;
 
 /// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
 const PATIENCE: Duration = Duration::from_mins(2);

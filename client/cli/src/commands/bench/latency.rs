@@ -8,12 +8,13 @@ use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 
 use super::produce::{Sampled, sampling, sum};
-use super::setup::{BenchTopic, ProducerFlags, TopicFlags, Values, check_delivered};
+use super::setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered};
 use crate::connect::Connect;
 use crate::exit::{Failure, Result};
 use crate::output::{Output, grouped, note, print_json, say};
 use crate::workload::pace::Pace;
 use crate::workload::tracker::Tracker;
+use crate::workload::values::Values;
 
 #[derive(Debug, Args)]
 pub(super) struct LatencyArgs {

@@ -8,13 +8,14 @@ use holdfast_client::producer::{CloseReport, Delivery, Error, Record};
 use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 
-use super::setup::{BenchTopic, ProducerFlags, TopicFlags, Values, check_delivered};
+use super::setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered};
 use super::stats::{Latencies, Throughput};
 use crate::connect::Connect;
 use crate::exit::{Failure, Result};
 use crate::output::{Output, grouped, print_json, say};
 use crate::progress::Progress;
 use crate::workload::tracker::{Handler, Tracker};
+use crate::workload::values::Values;
 
 /// One record in so many has its latency taken: taking it for all would cost the load generator more than sending.
 const SAMPLE: u64 = 64;

@@ -1,0 +1,208 @@
+//! Produces numbered records at a rate, and keeps the account.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use holdfast_client::Client;
+use holdfast_client::producer::{Delivery, Error, Producer, Record as Outgoing, TopicHandle};
+use holdfast_proto::batch::Header;
+use holdfast_proto::ids::PartitionIndex;
+use tokio::runtime::Handle;
+
+use crate::account::Record;
+use crate::exit::Result;
+use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
+use crate::workload::pace::Pace;
+use crate::workload::sequences::{Holes, LAST_HEADER};
+use crate::workload::totals::Totals;
+use crate::workload::tracker::{Handler, Tracker};
+use crate::workload::values::Values;
+
+/// Excuses that fit into one last word. More than this many holes apart only a cluster that is down for long makes; the
+/// later check then calls the rest lost, which the account of the run itself does not.
+const HOLES_MAX: usize = 10_000;
+
+/// Names one run among all that ever wrote to a topic.
+pub(super) fn random_run_id() -> String {
+    // The standard library's hasher is seeded by the system's randomness.
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// What all keys of a run begin with.
+pub(super) fn key_prefix(run_id: &str) -> String {
+    format!("audit/{run_id}/")
+}
+
+/// What the load tells while it runs.
+#[derive(Debug, Default)]
+pub(super) struct Gauges {
+    /// Acknowledgements and pauses by partition.
+    pub(super) watch: Arc<Watch>,
+    /// Pauses of all partitions together.
+    pub(super) totals: Totals,
+}
+
+/// Follows the records of one key: one producer and partition.
+struct Follower {
+    ledger: Ledger,
+    /// Numbers that may be absent.
+    holes: Holes,
+    gauges: Arc<Gauges>,
+}
+
+/// What is followed: the record's identity and its number.
+type Item = (Record, u64);
+
+impl Handler<Item> for Follower {
+    fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: Fate) {
+        self.gauges.totals.done(sent, now, result.is_ok());
+        if result.is_err() && self.holes.ranges() < HOLES_MAX {
+            self.holes.push(number);
+        }
+        self.ledger.done(record, sent, now, result);
+    }
+}
+
+type Fate = std::result::Result<Delivery, Error>;
+
+/// One producer and its keys.
+struct Lane {
+    producer: Producer,
+    topic: TopicHandle,
+    tracker: Tracker<Item, Follower>,
+    /// By partition.
+    keys: Vec<Bytes>,
+    /// The next number of each key.
+    next: Vec<u64>,
+    /// Records that found no room in the buffer for a whole delivery timeout.
+    unaccepted: u64,
+}
+
+impl Lane {
+    async fn open(client: Client, topic: &str, prefix: &str, timeout: Duration, gauges: &Arc<Gauges>) -> Result<Self> {
+        let producer = Producer::builder(client).delivery_timeout(timeout).max_block(timeout).build().await?;
+        let topic = producer.topic(topic).await?;
+        let count = topic.partition_count() as u32;
+        let keys = (0..count).map(|partition| Bytes::from(format!("{prefix}{partition}"))).collect();
+        let tracker = Tracker::start(count, |partition| Follower {
+            ledger: Ledger::new(partition, Arc::clone(&gauges.watch)),
+            holes: Holes::default(),
+            gauges: Arc::clone(gauges),
+        });
+        Ok(Self { producer, topic, tracker, keys, next: vec![0; count as usize], unaccepted: 0 })
+    }
+
+    /// Sends the next record of the partition. Fails only where no later record would fare better.
+    fn send(&mut self, partition: u32, value: &[u8], due: Instant, gauges: &Gauges, runtime: &Handle) -> Result {
+        let at = partition as usize;
+        let (key, number) = (&self.keys[at], self.next[at]);
+        let headers = [sequence_header(number)];
+        let record = outgoing(&self.topic, partition, key, value, &headers);
+        let accepted = match self.producer.try_enqueue(record) {
+            Err(Error::BufferFull { .. }) => runtime.block_on(self.producer.enqueue(record)),
+            accepted => accepted,
+        };
+        match accepted {
+            Ok(future) => {
+                gauges.totals.sent();
+                self.next[at] += 1;
+                self.tracker.track_blocking(partition, (Record::new(key, number, value), number), due, future);
+                Ok(())
+            }
+            Err(Error::BufferFull { .. }) => {
+                self.unaccepted += 1;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for the fate of all records, sends each key's last word, and gives the ledgers.
+    async fn close(self, gauges: &Gauges, timeout: Duration) -> (Vec<Ledger>, u64) {
+        let Self { producer, topic, tracker, keys, next, unaccepted } = self;
+        let mut followers = tracker.finish().await;
+        let words = followers.iter().zip(&keys).zip(&next).zip(0..).map(|(((follower, key), number), partition)| {
+            let last = Header { key: LAST_HEADER.to_owned(), value: Some(Bytes::from(follower.holes.to_text())) };
+            let headers = [sequence_header(*number), last];
+            let (producer, topic) = (&producer, &topic);
+            gauges.totals.sent();
+            async move {
+                let sent = Instant::now();
+                let fate = producer.send(outgoing(topic, partition, key, b"", &headers)).await;
+                ((Record::new(key, *number, b""), *number), sent, Instant::now(), fate)
+            }
+        });
+        let fates = join_all(words).await;
+        for (follower, (item, sent, now, fate)) in followers.iter_mut().zip(fates) {
+            follower.done(item, sent, now, fate);
+        }
+        let _report = producer.close(timeout).await;
+        (followers.into_iter().map(|follower| follower.ledger).collect(), unaccepted)
+    }
+}
+
+fn outgoing<'a>(
+    topic: &'a TopicHandle,
+    partition: u32,
+    key: &'a [u8],
+    value: &'a [u8],
+    headers: &'a [Header],
+) -> Outgoing<'a> {
+    Outgoing::new(topic).partition(PartitionIndex(partition)).key(key).value(value).headers(headers)
+}
+
+/// A load that goes on until it is told to stop.
+pub(super) struct Load {
+    lanes: Vec<Lane>,
+    gauges: Arc<Gauges>,
+    delivery_timeout: Duration,
+}
+
+impl Load {
+    /// Makes the producers: one for each client.
+    pub(super) async fn open(
+        clients: Vec<Client>,
+        topic: &str,
+        run_id: &str,
+        delivery_timeout: Duration,
+        gauges: &Arc<Gauges>,
+    ) -> Result<Self> {
+        let mut lanes = Vec::new();
+        for (number, client) in clients.into_iter().enumerate() {
+            let prefix = format!("{}{number}/", key_prefix(run_id));
+            lanes.push(Lane::open(client, topic, &prefix, delivery_timeout, gauges).await?);
+        }
+        Ok(Self { lanes, gauges: Arc::clone(gauges), delivery_timeout })
+    }
+
+    /// Sends until `stop` is set. Blocks the thread; the answers come on the runtime.
+    pub(super) fn send(&mut self, rate: u32, size: u32, stop: &AtomicBool, runtime: &Handle) -> Result {
+        let values = Values::new(size);
+        let pace = Pace::new(Instant::now(), f64::from(rate));
+        let lane_count = self.lanes.len() as u64;
+        for index in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let lane = &mut self.lanes[(index % lane_count) as usize];
+            let partition = ((index / lane_count) % lane.keys.len() as u64) as u32;
+            let due = pace.wait(index);
+            lane.send(partition, values.get(index), due, &self.gauges, runtime)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the fate of every record, ends every key with its last word, and closes the books.
+    pub(super) async fn close(self) -> Books {
+        let timeout = self.delivery_timeout;
+        let closed = join_all(self.lanes.into_iter().map(|lane| lane.close(&self.gauges, timeout))).await;
+        let unaccepted: u64 = closed.iter().map(|(_, unaccepted)| unaccepted).sum();
+        let mut books = Books::close(closed.into_iter().flat_map(|(ledgers, _)| ledgers).collect());
+        books.refused += unaccepted;
+        books
+    }
+}

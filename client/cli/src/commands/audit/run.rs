@@ -1,0 +1,149 @@
+//! A run from its start to its account.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use holdfast_client::Client;
+use holdfast_client::admin::NewTopic;
+use holdfast_proto::error::ErrorCode;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::LoadFlags;
+use super::live::Live;
+use super::load::{Gauges, Load, key_prefix, random_run_id};
+use super::report::{Report, progress_line};
+use crate::connect::Connect;
+use crate::dev::Setting;
+use crate::exit::{Code, Failure, Result};
+use crate::output::{Output, note};
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::workload::readback;
+
+/// How often the progress is told.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// How often a cluster that is awaited is tried.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// A client, once the cluster answers.
+pub(super) async fn connect_within(connect: &Connect, patience: Duration) -> Result<Client> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match connect.client().await {
+            Err(failure) if failure.code != Code::Usage && Instant::now() < deadline => sleep(RETRY).await,
+            result => return result,
+        }
+    }
+}
+
+pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, output: Output) -> Result {
+    let mut signals = Signals::listen()?;
+    let client = tokio::select! {
+        client = connect_within(connect, flags.patience) => client?,
+        code = signals.wait() => return Err(Failure::new(code, "interrupted before the cluster answered")),
+    };
+    if flags.create {
+        create(&client, topic, flags).await?;
+    }
+    let run_id = random_run_id();
+    let prefix = key_prefix(&run_id);
+    let gauges = Arc::new(Gauges::default());
+    let mut clients = Vec::new();
+    for _ in 0..flags.producers {
+        clients.push(connect.client().await?);
+    }
+    let load = Load::open(clients, topic, &run_id, flags.delivery_timeout, &gauges).await?;
+    let live = Live::open(connect.client().await?, topic, &prefix).await?;
+    let (ended, told) = oneshot::channel();
+    let live = tokio::spawn(live.follow(told));
+
+    let start = Instant::now();
+    let (load, result) = produce(load, flags, &gauges, &mut signals, start).await?;
+    let producing = start.elapsed();
+    let closing = async {
+        let books = load.close().await;
+        // The consumer may have failed before; its result says so.
+        let _gone = ended.send(());
+        let live = live.await.map_err(|_| Failure::error("the consumer ended unexpectedly"))?;
+        let longest_partition_pause = books.longest_pause;
+        let (refused, first_problem) = (books.refused, books.first_problem.map(|error| error.to_string()));
+        let progress = Progress::start("reading", books.account.acked());
+        let is_ours = |key: &[u8]| key.starts_with(prefix.as_bytes());
+        let verdict = readback::audit_keys(&client, topic, books.account.audit(), is_ours, &progress).await?;
+        progress.end();
+        Ok::<_, Failure>(Report {
+            topic: topic.to_owned(),
+            run_id,
+            verdict,
+            live: live?,
+            refused,
+            first_problem,
+            longest_pause: gauges.totals.longest(),
+            longest_partition_pause,
+            producing,
+        })
+    };
+    let report = tokio::select! {
+        report = closing => report?,
+        code = signals.wait() => {
+            let message = format!("interrupted again ({}), before the account was done", code as u8);
+            return Err(Failure::new(Code::InDoubt, message));
+        }
+    };
+    report.tell(output)?;
+    result
+}
+
+/// Produces until the time is over, a signal comes, or nothing more can be sent. Tells progress every second.
+async fn produce(
+    mut load: Load,
+    flags: &LoadFlags,
+    gauges: &Gauges,
+    signals: &mut Signals,
+    start: Instant,
+) -> Result<(Load, Result)> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (told, mut load_ended) = oneshot::channel();
+    let (rate, size, runtime) = (flags.rate, flags.size, tokio::runtime::Handle::current());
+    let stopped = Arc::clone(&stop);
+    std::thread::Builder::new().name("load".to_owned()).spawn(move || {
+        let result = load.send(rate, size, &stopped, &runtime);
+        // Whoever waited may be gone, when the program was interrupted.
+        let _gone = told.send((load, result));
+    })?;
+    let mut ticks = interval(PROGRESS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut over = std::pin::pin!(sleep(flags.duration.unwrap_or(Duration::MAX)));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let now = Instant::now();
+                note(progress_line(gauges, start.elapsed(), now));
+            }
+            () = &mut over, if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
+            code = signals.wait() => {
+                if stop.swap(true, Ordering::Relaxed) {
+                    return Err(Failure::new(Code::InDoubt, format!("interrupted again ({})", code as u8)));
+                }
+            }
+            ended = &mut load_ended => {
+                return ended.map_err(|_| Failure::error("the load's thread ended unexpectedly"));
+            }
+        }
+    }
+}
+
+async fn create(client: &Client, name: &str, flags: &LoadFlags) -> Result {
+    let mut topic = NewTopic::new(name)
+        .partitions(flags.partitions.unwrap_or(0))
+        .replication_factor(flags.replication_factor.unwrap_or(0));
+    for Setting { key, value } in &flags.configs {
+        topic = topic.config(key, value);
+    }
+    match client.admin().create_topic(topic).await {
+        Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),
+        result => Ok(result.map(drop)?),
+    }
+}

@@ -1,0 +1,44 @@
+//! `holdfast audit verify`: is all that audits wrote before still there?
+
+use serde_json::json;
+
+use super::VerifyArgs;
+use super::live::Checker;
+use super::run::connect_within;
+use crate::connect::Connect;
+use crate::exit::{Code, Failure, Result};
+use crate::output::{Output, note, print_json, say};
+use crate::workload::readback;
+
+pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
+    let client = connect_within(connect, args.patience).await?;
+    let mut checker = Checker::new(&super::load::key_prefix(""));
+    let each = |batch| checker.take(&batch);
+    readback::read_all(&client, &args.topic, each, |gap| note(format!("gap: {gap}"))).await?;
+    let foreign = checker.foreign;
+    let tally = checker.finish();
+    let absent = args.expect.unwrap_or(0).saturating_sub(tally.read);
+    if output == Output::Json {
+        print_json(&json!({ "topic": args.topic, "tally": tally, "foreign": foreign, "fewer_than_expected": absent }))?;
+    } else {
+        tally.examples.iter().for_each(note);
+        say(format!(
+            "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} foreign={foreign}",
+            tally.keys, tally.read, tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused
+        ))?;
+    }
+    if absent > 0 {
+        return Err(Failure::new(Code::Loss, format!("{absent} records fewer than expected")));
+    }
+    if !tally.is_clean() {
+        return Err(Failure::new(Code::Loss, "records are missing or wrong"));
+    }
+    if tally.unfinished > 0 && !args.allow_unfinished {
+        let message = format!(
+            "{} keys have no last word: their runs were killed or still go on, or their ends are lost",
+            tally.unfinished
+        );
+        return Err(Failure::new(Code::Loss, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! Checks records by themselves, without an account of what was acknowledged.
+//!
+//! Each run of a load numbers the records of each of its keys from 0 on, and ends every key with a last word: a record
+//! that has the next number and says which numbers may be absent, because they were refused or are in doubt. So whoever
+//! reads the topic later, perhaps on another machine, knows what must be there. Pure: no IO, no clock.
+//!
+//! 1. **lost**: a number below the last word that is nowhere and not excused.
+//! 2. **duplicated**: a number read again. 3. **reordered**: a number read after a later one.
+//! 4. **unfinished**: a key without a last word. Its run was killed, or its end is lost: nobody can tell.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Name of the header that makes a record its key's last word. Its value names the numbers that may be absent.
+pub const LAST_HEADER: &str = "last";
+
+/// How many findings are told in words.
+const EXAMPLES_MAX: usize = 10;
+
+/// Numbers, as text and back: `3,7-9`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holes(Vec<Range<u64>>);
+
+impl Holes {
+    /// Notes a number. Numbers come in growing order; one that does not is kept apart, at no loss but of space.
+    pub fn push(&mut self, number: u64) {
+        match self.0.last_mut() {
+            Some(range) if range.end == number => range.end += 1,
+            _ => self.0.push(number..number + 1),
+        }
+    }
+
+    /// How many ranges.
+    pub fn ranges(&self) -> usize {
+        self.0.len()
+    }
+
+    /// As the value of a last word.
+    pub fn to_text(&self) -> String {
+        let text = |range: &Range<u64>| match range.end - range.start {
+            1 => range.start.to_string(),
+            _ => format!("{}-{}", range.start, range.end - 1),
+        };
+        self.0.iter().map(text).collect::<Vec<_>>().join(",")
+    }
+
+    /// From the value of a last word; `None` if it is none of ours.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let range = |part: &str| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some(first.parse::<u64>().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
+        };
+        text.split(',').filter(|part| !part.is_empty()).map(range).collect::<Option<_>>().map(Self)
+    }
+
+    fn contains(&self, number: u64) -> bool {
+        self.0.iter().any(|range| range.contains(&number))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Key {
+    /// The number that comes next.
+    next: u64,
+    /// Numbers that were passed over, by their first.
+    missing: BTreeMap<u64, u64>,
+    last: Option<Holes>,
+}
+
+impl Key {
+    /// True if the number was passed over; it no longer is then.
+    fn fill(&mut self, number: u64) -> bool {
+        let Some((&first, &end)) = self.missing.range(..=number).next_back() else { return false };
+        if number >= end {
+            return false;
+        }
+        self.missing.remove(&first);
+        if first < number {
+            self.missing.insert(first, number);
+        }
+        if number + 1 < end {
+            self.missing.insert(number + 1, end);
+        }
+        true
+    }
+}
+
+/// Takes records in the order in which they are read.
+#[derive(Debug, Default)]
+pub struct Sequences {
+    keys: BTreeMap<Vec<u8>, Key>,
+    tally: Tally,
+}
+
+/// What was found, in records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// Keys read.
+    pub keys: u64,
+    /// Records read.
+    pub read: u64,
+    /// Numbers that are nowhere and must be somewhere.
+    pub lost: u64,
+    /// Read once too often.
+    pub duplicated: u64,
+    /// Read after a later one of their key.
+    pub reordered: u64,
+    /// Keys without a last word.
+    pub unfinished: u64,
+    /// Numbers that were refused or in doubt, and are absent.
+    pub excused: u64,
+    /// The first findings, in words.
+    pub examples: Vec<String>,
+}
+
+impl Tally {
+    /// True if all that must be there is there, once and in order. Says nothing of unfinished keys.
+    pub fn is_clean(&self) -> bool {
+        self.lost + self.duplicated + self.reordered == 0
+    }
+
+    fn example(&mut self, text: String) {
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(text);
+        }
+    }
+}
+
+impl Sequences {
+    /// Notes a record: its key, its number, and the excuses if it is a last word.
+    pub fn read(&mut self, key: &[u8], number: u64, last: Option<Holes>) {
+        self.tally.read += 1;
+        // Looked up first: a key is copied once and not with every record.
+        if !self.keys.contains_key(key) {
+            self.keys.insert(key.to_vec(), Key::default());
+        }
+        let Some(state) = self.keys.get_mut(key) else { return };
+        if number >= state.next {
+            if number > state.next {
+                state.missing.insert(state.next, number);
+            }
+            state.next = number.saturating_add(1);
+        } else {
+            let name = String::from_utf8_lossy(key);
+            if state.fill(number) {
+                self.tally.reordered += 1;
+                self.tally.example(format!("reordered: {name} number {number} comes after a later one"));
+            } else {
+                self.tally.duplicated += 1;
+                self.tally.example(format!("duplicated: {name} number {number} was read before"));
+            }
+        }
+        if last.is_some() {
+            state.last = last;
+        }
+    }
+
+    /// Judges what was read.
+    pub fn finish(self) -> Tally {
+        let mut tally = self.tally;
+        tally.keys = self.keys.len() as u64;
+        for (name, key) in self.keys {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            if key.last.is_none() {
+                tally.unfinished += 1;
+                tally.example(format!("unfinished: {name} ends at number {} without a last word", key.next - 1));
+            }
+            let excuses = key.last.unwrap_or_default();
+            for (first, end) in key.missing {
+                for number in first..end {
+                    if excuses.contains(number) {
+                        tally.excused += 1;
+                    } else {
+                        tally.lost += 1;
+                        tally.example(format!("lost: {name} number {number} is nowhere"));
+                    }
+                }
+            }
+        }
+        tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(numbers: &[u64], last: Option<(u64, &str)>) -> Tally {
+        let mut sequences = Sequences::default();
+        for number in numbers {
+            sequences.read(b"k", *number, None);
+        }
+        if let Some((number, text)) = last {
+            sequences.read(b"k", number, Holes::from_text(text.as_bytes()));
+        }
+        sequences.finish()
+    }
+
+    #[track_caller]
+    fn check(numbers: &[u64], last: Option<(u64, &str)>, counts: [u64; 5]) {
+        let tally = tally(numbers, last);
+        let found = [tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused];
+        assert_eq!(found, counts, "{tally:?}");
+    }
+
+    #[test]
+    fn dense_sequences_with_a_last_word_are_clean() {
+        check(&[0, 1, 2], Some((3, "")), [0; 5]);
+        check(&[], Some((0, "")), [0; 5]);
+        assert!(tally(&[0], Some((1, ""))).is_clean());
+    }
+
+    #[test]
+    fn holes_are_losses_unless_excused() {
+        check(&[0, 3], Some((4, "")), [2, 0, 0, 0, 0]);
+        check(&[0, 3], Some((4, "1-2")), [0, 0, 0, 0, 2]);
+        check(&[0, 1], Some((5, "2,3")), [1, 0, 0, 0, 2]);
+        check(&[1], Some((2, "")), [1, 0, 0, 0, 0]);
+        check(&[0, 1], Some((2, "1")), [0; 5]);
+    }
+
+    #[test]
+    fn a_lost_tail_takes_the_last_word_with_it() {
+        check(&[0, 1], None, [0, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_second_time_is_a_duplicate_and_a_late_one_is_out_of_order() {
+        check(&[0, 1, 1], Some((2, "")), [0, 1, 0, 0, 0]);
+        check(&[0, 2, 1], Some((3, "")), [0, 0, 1, 0, 0]);
+        check(&[0, 4, 2, 2], Some((5, "")), [2, 1, 1, 0, 0]);
+        check(&[0, 1], Some((1, "")), [0, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn holes_survive_their_text() {
+        let mut holes = Holes::default();
+        for number in [3, 7, 8, 9] {
+            holes.push(number);
+        }
+        assert_eq!((holes.to_text().as_str(), holes.ranges()), ("3,7-9", 2));
+        assert_eq!(Holes::from_text(b"3,7-9"), Some(holes));
+        assert_eq!(Holes::from_text(b""), Some(Holes::default()));
+        assert_eq!(Holes::from_text(b"x"), None);
+        assert_eq!(Holes::from_text(b"1-18446744073709551615"), None);
+    }
+}
