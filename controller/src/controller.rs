@@ -17,6 +17,11 @@ use crate::{
     grpc::server::{self, Edge},
     identity::{self, DataDir},
     node::{Node, Role, watch_role},
+    peers::Peers,
+    quorum::{
+        keeper::Keeper,
+        standing::{Keeping, Standing},
+    },
     raft::{Channels, Inbound, LogStore, Network, Raft, StateMachine, settings},
     store::{Marker, Store},
     view::MetadataView,
@@ -38,6 +43,7 @@ pub struct Controller {
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
     fatal: watch::Receiver<Option<Fatal>>,
+    standing: watch::Receiver<Standing>,
 }
 
 /// Starts a controller. Must not be called from async code: it makes a runtime and blocks on the disk.
@@ -86,7 +92,8 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let (sessions, stopper) = actors::start(node.clone()).map_err(|error| failure(&error))?;
     let (fatal_sender, fatal) = watch::channel(None);
     let (stop, stopped) = watch::channel(false);
-    let parts = Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view };
+    let (standing, own_standing) = watch::channel(Standing::default());
+    let parts = Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view, standing };
     let server = {
         let _context = runtime.enter();
         parts.spawn(listener, sessions, role_sender, fatal_sender, stopped)
@@ -99,6 +106,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         stop,
         server: Mutex::new(Some(server)),
         fatal,
+        standing: own_standing,
     })
 }
 
@@ -109,6 +117,7 @@ struct Parts {
     raft: Raft,
     channels: Channels,
     view: MetadataView,
+    standing: watch::Sender<Standing>,
 }
 
 impl Parts {
@@ -121,7 +130,7 @@ impl Parts {
         fatal: watch::Sender<Option<Fatal>>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, raft, channels, view } = self;
+        let Self { config, data, node, raft, channels, view, standing } = self;
         let fail = move |reason: Fatal| {
             fatal.send_if_modified(|first| {
                 let is_first = first.is_none();
@@ -135,12 +144,8 @@ impl Parts {
         let roles = watch_role(raft.clone(), view, role);
         tokio::spawn(async move { role_ended(roles.await) });
         let formation_ended = fail.clone();
-        let formation = Formation {
-            config: Arc::clone(&config),
-            data: Arc::clone(&data),
-            raft: raft.clone(),
-            channels: channels.clone(),
-        };
+        let peers = Peers { config: Arc::clone(&config), data: Arc::clone(&data), channels: channels.clone() };
+        let formation = Formation { peers: peers.clone(), raft: raft.clone() };
         tokio::spawn(async move {
             if let Err(error) = formation.run().await {
                 formation_ended(Fatal::DataFolder(error.to_string()));
@@ -150,8 +155,13 @@ impl Parts {
         let naming = duties::name_cluster(node.clone(), Arc::clone(&data));
         tokio::spawn(async move { naming_ended(naming.await) });
         tokio::spawn(duties::rebalance_leaders(node.clone()));
+        let keeper = Keeper::new(node.clone(), Arc::clone(&data));
+        tokio::spawn(keeper.clone().run());
+        let replaced = fail.clone();
+        let keeping = Keeping { node: node.clone(), peers, standing };
+        tokio::spawn(async move { replaced(keeping.run().await) });
         let inbound = Inbound::new(Arc::clone(&data), raft);
-        let edge = Edge { config, data, node, sessions, channels, inbound };
+        let edge = Edge { config, data, node, sessions, channels, inbound, keeper };
         tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
             if let Err(error) = server::serve(edge, listener, ended).await {
@@ -165,6 +175,11 @@ impl Controller {
     /// This controller for callers in the same process.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// What this controller is in the quorum, and what it waits for.
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
     }
 
     /// Resolves when the controller cannot go on.

@@ -10,6 +10,7 @@
 //! | 13 | store damaged | the store of log and snapshots cannot be read; restore it, or empty the folder to join as a new node |
 //! | 14 | storage failed | a write or fsync failed; replace the disk. The other controllers go on |
 //! | 15 | consensus stopped | the Raft core ended; see the message |
+//! | 16 | replaced | another controller took its place in the quorum while it was away: empty `data_dir` to take part anew |
 //! | 134 | broken invariant | a bug: the process aborted rather than serve on. Report the message |
 //!
 //! A running controller ends with a code of 10 or more rather than serve with a part of itself missing.
@@ -47,6 +48,18 @@ pub enum Fatal {
     /// The consensus ended.
     #[error("the consensus stopped: {0}")]
     ConsensusStopped(String),
+    /// Another controller has its place.
+    #[error(
+        "this controller, id {id}, was replaced in the quorum{by} while it was away: its data folder counts for \
+         nothing any more. Make sure that no other controller uses its address, empty the folder, and start it again: \
+         it then joins under a new id"
+    )]
+    Replaced {
+        /// Its node id.
+        id: u64,
+        /// By whom, in words; empty if nobody has the address now.
+        by: String,
+    },
 }
 
 impl Fatal {
@@ -59,6 +72,7 @@ impl Fatal {
             Self::StoreDamaged(_) => 13,
             Self::StorageFailed(_) => 14,
             Self::ConsensusStopped(_) => 15,
+            Self::Replaced { .. } => 16,
         }
     }
 

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - [`config`], [`exit`]: options, exit codes.
-//! - [`identity`], [`formation`]: who this controller is, and how the first cluster forms.
+//! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes.
+//! - [`peers`]: questions to the other configured controllers.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
 //! - [`controller`]: all of it, running.
@@ -22,6 +23,8 @@ pub mod formation;
 mod grpc;
 pub mod identity;
 pub mod node;
+pub mod peers;
+pub mod quorum;
 pub mod raft;
 pub mod sessions;
 pub mod store;

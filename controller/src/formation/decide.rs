@@ -15,6 +15,8 @@ pub struct PeerState {
     pub cluster_id: Option<ClusterId>,
     /// The initiator that it gave its promise to; 0 if none.
     pub promised_to: u64,
+    /// The active controller as it knows it; 0 if it knows none.
+    pub leader: u64,
 }
 
 /// A peer's answer, or why there is none.
@@ -52,7 +54,7 @@ pub fn decide(own: &Own, answers: &BTreeMap<String, Answer>, wanted: Option<Clus
         return match (formed.cluster_id, own.state.cluster_id) {
             (Some(theirs), None) => Decision::Join(theirs),
             (Some(theirs), Some(ours)) if theirs == ours => Decision::Wait(format!(
-                "cluster {ours} is formed; waiting for its active controller to add or to reach this node, id {}",
+                "cluster {ours} is formed; waiting for its active controller to take in or to reach this node, id {}",
                 own.state.node_id
             )),
             (Some(theirs), Some(ours)) => Decision::Wait(format!(

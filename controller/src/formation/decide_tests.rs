@@ -12,7 +12,7 @@ fn cluster(number: u128) -> ClusterId {
 }
 
 fn blank(node_id: u64) -> PeerState {
-    PeerState { node_id, formed: false, cluster_id: None, promised_to: 0 }
+    PeerState { node_id, formed: false, cluster_id: None, promised_to: 0, leader: 0 }
 }
 
 fn own(address: &str, state: PeerState) -> Own {

@@ -2,39 +2,33 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::join_all;
 use holdfast_proto::{
-    convert::{optional_id, required_id},
+    convert::required_id,
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{ClusterId, DirectoryId},
-    v1::{GetFormationRequest, GetFormationResponse, raft_service_client::RaftServiceClient},
+    v1::{GetFormationRequest, GetFormationResponse},
 };
 use openraft::BasicNode;
 use uuid::Uuid;
 
-use super::decide::{Answer, Decision, Own, PeerState, decide};
+use super::decide::{Decision, Own, PeerState, decide};
 use crate::{
     config::Config,
     identity::{self, DataDir, Identity},
-    raft::{Channels, Purpose, Raft},
+    peers::Peers,
+    raft::Raft,
 };
 
-/// Deadline of one question to one peer.
-const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same reason to wait is logged again after so many rounds.
 const REPEAT_LOG_ROUNDS: u32 = 100;
 
 /// Forms or joins the cluster. See [`crate::formation`].
 pub struct Formation {
-    /// This controller's configuration.
-    pub config: Arc<Config>,
-    /// Its folder.
-    pub data: Arc<DataDir>,
+    /// The others.
+    pub peers: Peers,
     /// Its consensus.
     pub raft: Raft,
-    /// Its connections.
-    pub channels: Channels,
 }
 
 /// Why a formation cannot go on.
@@ -56,20 +50,20 @@ impl Formation {
             if let Some(why) = self.round().await? {
                 let rounds = said.as_ref().filter(|(last, _)| *last == why).map_or(0, |(_, rounds)| rounds + 1);
                 if rounds.is_multiple_of(REPEAT_LOG_ROUNDS) {
-                    tracing::info!(node_id = self.data.node_id(), "not formed: {why}");
+                    tracing::info!(node_id = self.peers.data.node_id(), "not formed: {why}");
                 }
                 said = Some((why, rounds));
             }
             self.pause().await;
         }
-        let cluster_id = self.data.cluster_id().map(|id| id.to_string());
-        tracing::info!(node_id = self.data.node_id(), cluster_id, "this controller belongs to a formed cluster");
+        let cluster_id = self.peers.data.cluster_id().map(|id| id.to_string());
+        tracing::info!(node_id = self.peers.data.node_id(), cluster_id, "this controller belongs to a formed cluster");
         Ok(())
     }
 
     /// Waits for the next round, or until the leader's first entry makes another one needless.
     async fn pause(&self) {
-        let interval = Duration::from_millis(self.config.formation_interval_ms);
+        let interval = Duration::from_millis(self.peers.config.formation_interval_ms);
         let wait = self.raft.wait(Some(interval));
         // A timeout is the usual case.
         let _ = wait.metrics(|metrics| metrics.last_log_index.is_some(), "a membership").await;
@@ -77,7 +71,7 @@ impl Formation {
 
     /// Asks everyone once and does what follows. Returns what is waited for.
     async fn round(&self) -> Result<Option<String>, Error> {
-        let answers = self.ask(None).await;
+        let answers = self.peers.formation(None).await;
         match decide(&self.own(), &answers, None) {
             Decision::Wait(why) => Ok(Some(why)),
             Decision::Join(cluster_id) => {
@@ -89,15 +83,16 @@ impl Formation {
     }
 
     async fn ask_promises(&self) -> Result<Option<String>, Error> {
-        let own = self.data.identity();
-        let proposed = own.cluster_id.or(self.config.cluster_id.map(ClusterId)).unwrap_or(ClusterId(Uuid::new_v4()));
+        let own = self.peers.data.identity();
+        let proposed =
+            own.cluster_id.or(self.peers.config.cluster_id.map(ClusterId)).unwrap_or(ClusterId(Uuid::new_v4()));
         // The own promise first: from here on this folder initiates no other cluster.
         let bound = self.bind(proposed, own.node_id).await?;
         let Some(cluster_id) = bound.cluster_id.filter(|_| bound.promised_to == own.node_id) else {
             // Somebody else's promise was given in between; the next round sees it.
             return Ok(None);
         };
-        let answers = self.ask(Some(cluster_id)).await;
+        let answers = self.peers.formation(Some(cluster_id)).await;
         match decide(&self.own(), &answers, Some(cluster_id)) {
             Decision::Initialize(members) => self.initialize(cluster_id, members).await.map(|()| None),
             Decision::Wait(why) => Ok(Some(why)),
@@ -118,52 +113,23 @@ impl Formation {
     }
 
     async fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
-        let data = Arc::clone(&self.data);
+        let data = Arc::clone(&self.peers.data);
         let bound = tokio::task::spawn_blocking(move || data.bind(cluster_id, promised_to)).await;
         Ok(bound.map_err(|error| Error::Raft(error.to_string()))??)
     }
 
     fn own(&self) -> Own {
-        let identity = self.data.identity();
+        let identity = self.peers.data.identity();
         Own {
-            address: self.config.own_address().to_owned(),
+            address: self.peers.config.own_address().to_owned(),
             state: PeerState {
                 node_id: identity.node_id,
                 formed: false,
                 cluster_id: identity.cluster_id,
                 promised_to: identity.promised_to,
+                leader: 0,
             },
         }
-    }
-
-    /// Asks every other peer at once; with a cluster id for its promise.
-    async fn ask(&self, promise: Option<ClusterId>) -> BTreeMap<String, Answer> {
-        let own = self.config.own_address();
-        let questions = self.config.peers.iter().filter(|peer| *peer != own).map(|peer| async move {
-            let answer = match tokio::time::timeout(ASK_TIMEOUT, self.ask_one(peer, promise)).await {
-                Ok(answer) => answer,
-                Err(_) => Err("no answer in time".to_owned()),
-            };
-            (peer.clone(), answer)
-        });
-        join_all(questions).await.into_iter().collect()
-    }
-
-    async fn ask_one(&self, peer: &str, promise: Option<ClusterId>) -> Answer {
-        let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
-        let request = GetFormationRequest {
-            cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
-            source_node_id: self.data.node_id(),
-            peers: self.config.peers.clone(),
-        };
-        let response = RaftServiceClient::new(channel).get_formation(request).await;
-        let response = response.map_err(|status| status.message().to_owned())?.into_inner();
-        Ok(PeerState {
-            node_id: response.node_id,
-            formed: response.formed,
-            cluster_id: optional_id(&response.cluster_id, "cluster_id").map_err(|error| error.to_string())?,
-            promised_to: response.promised_to,
-        })
     }
 }
 
@@ -172,6 +138,7 @@ pub async fn answer_formation(
     config: &Config,
     data: &Arc<DataDir>,
     raft: &Raft,
+    leader: Option<u64>,
     request: GetFormationRequest,
 ) -> Result<GetFormationResponse, ErrorDetail> {
     let formed = is_formed(raft).await.map_err(|error| ErrorDetail::new(ErrorCode::ShuttingDown, error.to_string()))?;
@@ -191,6 +158,7 @@ pub async fn answer_formation(
         directory_id: DirectoryId::to_bytes(identity.directory_id),
         cluster_id: identity.cluster_id.map(ClusterId::to_bytes).unwrap_or_default(),
         promised_to: identity.promised_to,
+        leader_node_id: leader.unwrap_or(0),
     })
 }
 

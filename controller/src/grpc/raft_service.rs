@@ -6,13 +6,15 @@ use holdfast_proto::{
     convert::required,
     v1::{
         AppendEntriesRequest, AppendEntriesResponse, GetFormationRequest, GetFormationResponse, InstallSnapshotRequest,
-        InstallSnapshotResponse, RequestVoteRequest, RequestVoteResponse, TransferLeaderRequest,
-        TransferLeaderResponse, raft_service_server::RaftService,
+        InstallSnapshotResponse, JoinQuorumRequest, JoinQuorumResponse, RequestVoteRequest, RequestVoteResponse,
+        TransferLeaderRequest, TransferLeaderResponse, raft_service_server::RaftService,
     },
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{config::Config, formation::answer_formation, identity::DataDir, node::Node, raft::Inbound};
+use crate::{
+    config::Config, formation::answer_formation, identity::DataDir, node::Node, quorum::keeper::Keeper, raft::Inbound,
+};
 
 /// Serves the other controllers.
 pub(super) struct RaftEdge {
@@ -20,6 +22,7 @@ pub(super) struct RaftEdge {
     pub(super) data: Arc<DataDir>,
     pub(super) node: Node,
     pub(super) inbound: Inbound,
+    pub(super) keeper: Keeper,
 }
 
 #[tonic::async_trait]
@@ -72,14 +75,12 @@ impl RaftService for RaftEdge {
         &self,
         request: Request<GetFormationRequest>,
     ) -> Result<Response<GetFormationResponse>, Status> {
-        let answer = answer_formation(&self.config, &self.data, self.node.raft(), request.into_inner()).await?;
+        let leader = self.node.leader().map(|leader| leader.id.0);
+        let answer = answer_formation(&self.config, &self.data, self.node.raft(), leader, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
-    async fn join_quorum(
-        &self,
-        _: Request<holdfast_proto::v1::JoinQuorumRequest>,
-    ) -> Result<Response<holdfast_proto::v1::JoinQuorumResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn join_quorum(&self, request: Request<JoinQuorumRequest>) -> Result<Response<JoinQuorumResponse>, Status> {
+        Ok(Response::new(self.keeper.join(request.into_inner()).await?))
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     identity::DataDir,
     node::Node,
+    quorum::keeper::Keeper,
     raft::{Channels, Inbound, MAX_MESSAGE_BYTES},
 };
 
@@ -38,11 +39,12 @@ pub(crate) struct Edge {
     pub(crate) sessions: SessionsHandle,
     pub(crate) channels: Channels,
     pub(crate) inbound: Inbound,
+    pub(crate) keeper: Keeper,
 }
 
 /// Serves until `stop` resolves.
 pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let Edge { config, data, node, sessions, channels, inbound } = edge;
+    let Edge { config, data, node, sessions, channels, inbound, keeper } = edge;
     let (reporter, health) = tonic_health::server::health_reporter();
     let reporting = tokio::spawn(health::report(node.clone(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
@@ -51,7 +53,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
         .build_v1()
         .map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
-    let raft = RaftEdge { config, data, node: node.clone(), inbound };
+    let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper };
     let admin = AdminEdge { node: node.clone(), forwarder: Forwarder { node: node.clone(), channels } };
     let served = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)

@@ -4,6 +4,7 @@
 //! in here and in `node`.
 //!
 //! - [`types`]: what openraft is told. `log_store`, `log_cache`: the log. `state_machine`, `snapshot`: the image.
+//! - `members`: who takes part, read and changed.
 //! - `network`, `channels`: calls to others. `inbound`, `envelope`: calls from others.
 
 mod channels;
@@ -12,6 +13,7 @@ mod envelope;
 mod inbound;
 mod log_cache;
 mod log_store;
+mod members;
 mod network;
 mod settings;
 mod snapshot;
@@ -25,6 +27,7 @@ pub use channels::{Channels, Purpose};
 pub use envelope::MAX_MESSAGE_BYTES;
 pub use inbound::{Inbound, IncomingSnapshot};
 pub use log_store::LogStore;
+pub use members::{Change, Members};
 pub use network::Network;
 pub use settings::settings;
 pub use state_machine::StateMachine;

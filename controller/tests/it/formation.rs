@@ -55,33 +55,6 @@ fn a_majority_of_blank_controllers_waits_for_the_last() {
 }
 
 #[test]
-fn a_blank_disk_under_a_formed_cluster_waits_and_forms_nothing() {
-    let mut quorum = Quorum::formed(3, same);
-    quorum.converge();
-    let cluster = quorum.cluster_id();
-    let members = quorum.node(0).node().members();
-    // The initiator's own disk is the worst one to lose.
-    quorum.kill(0);
-    std::fs::remove_dir_all(quorum.data_dir(0)).expect("an empty folder");
-    quorum.start(0);
-    let blank = eventually("the blank controller to learn of the cluster", || {
-        Some(quorum.formation(0, None)).filter(|answer| answer.cluster_id == cluster.to_bytes())
-    });
-    assert!(!blank.formed);
-    assert_eq!(blank.promised_to, 0);
-    assert!(members.iter().all(|member| member.id != blank.node_id), "a blank disk is a new node");
-    // The other two go on, even if all three start again.
-    quorum.kill(1);
-    quorum.kill(2);
-    assert!(!soon(|| quorum.formation(0, None).formed), "it formed a cluster of its own");
-    quorum.start(1);
-    quorum.start(2);
-    let active = quorum.active();
-    assert!(active != 0 && quorum.cluster_id() == cluster);
-    assert_eq!(quorum.node(active).node().members(), members);
-}
-
-#[test]
 fn a_promise_is_given_once() {
     let mut quorum = Quorum::new(3, same);
     quorum.start(2);

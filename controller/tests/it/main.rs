@@ -5,5 +5,6 @@ mod broker;
 mod formation;
 mod program;
 mod quorum;
+mod rejoin;
 mod sessions;
 mod support;

@@ -1,0 +1,113 @@
+//! Questions to the other configured controllers, by address: they may be of no cluster yet, or unknown to the consensus.
+//!
+//! Place: `formation`, `quorum` and `health` ask. Each question has a deadline, and all peers are asked at once: one that
+//! does not answer delays nobody.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use holdfast_proto::{
+    convert::{optional_id, peer_header},
+    ids::{ClusterId, DirectoryId},
+    status::classify,
+    v1::{GetFormationRequest, JoinQuorumRequest, JoinQuorumResponse, raft_service_client::RaftServiceClient},
+};
+use tokio::net::TcpStream;
+
+use crate::{
+    config::Config,
+    formation::{Answer, PeerState},
+    identity::DataDir,
+    raft::{Channels, Purpose},
+};
+
+/// Deadline of one question to one peer.
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Deadline of a request to join: it may wait for a change of the membership.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Asks. Clones share the connections.
+#[derive(Clone)]
+pub struct Peers {
+    /// This controller's configuration.
+    pub config: Arc<Config>,
+    /// Its folder.
+    pub data: Arc<DataDir>,
+    /// Its connections.
+    pub channels: Channels,
+}
+
+impl Peers {
+    /// Addresses of the others.
+    pub fn others(&self) -> impl Iterator<Item = &String> {
+        let own = self.config.own_address();
+        self.config.peers.iter().filter(move |peer| *peer != own)
+    }
+
+    /// Asks every other peer at once for the state of its formation; with a cluster id for its promise.
+    pub async fn formation(&self, promise: Option<ClusterId>) -> BTreeMap<String, Answer> {
+        let questions = self.others().map(|peer| async move {
+            let answer = match tokio::time::timeout(ASK_TIMEOUT, self.formation_of(peer, promise)).await {
+                Ok(answer) => answer,
+                Err(_) => Err("no answer in time".to_owned()),
+            };
+            (peer.clone(), answer)
+        });
+        join_all(questions).await.into_iter().collect()
+    }
+
+    async fn formation_of(&self, peer: &str, promise: Option<ClusterId>) -> Answer {
+        let request = GetFormationRequest {
+            cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
+            source_node_id: self.data.node_id(),
+            peers: self.config.peers.clone(),
+        };
+        let response = self.client(peer)?.get_formation(request).await;
+        let response = response.map_err(|status| classify(&status).1.message)?.into_inner();
+        Ok(PeerState {
+            node_id: response.node_id,
+            formed: response.formed,
+            cluster_id: optional_id(&response.cluster_id, "cluster_id").map_err(|error| error.to_string())?,
+            promised_to: response.promised_to,
+            leader: response.leader_node_id,
+        })
+    }
+
+    /// Asks one peer to take this controller into the quorum of `cluster_id`, or whether it still votes.
+    pub async fn join(
+        &self,
+        peer: &str,
+        cluster_id: ClusterId,
+        target: u64,
+        voted: bool,
+    ) -> Result<JoinQuorumResponse, String> {
+        let identity = self.data.identity();
+        let request = JoinQuorumRequest {
+            header: Some(peer_header(cluster_id, target, identity.node_id)),
+            node_id: identity.node_id,
+            directory_id: DirectoryId::to_bytes(identity.directory_id),
+            address: self.config.own_address().to_owned(),
+            voted,
+        };
+        let mut client = self.client(peer)?;
+        match tokio::time::timeout(JOIN_TIMEOUT, client.join_quorum(request)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(classify(&status).1.message),
+            Err(_) => Err("no answer in time".to_owned()),
+        }
+    }
+
+    /// Peers whose system says that nobody listens there. Silence is no such word.
+    pub async fn refusing(&self, peers: impl Iterator<Item = &String>) -> usize {
+        let attempts = peers.map(|peer| async move {
+            let attempt = tokio::time::timeout(ASK_TIMEOUT, TcpStream::connect(peer)).await;
+            matches!(attempt, Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused)
+        });
+        join_all(attempts).await.into_iter().filter(|refuses| *refuses).count()
+    }
+
+    fn client(&self, peer: &str) -> Result<RaftServiceClient<tonic::transport::Channel>, String> {
+        let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
+        Ok(RaftServiceClient::new(channel))
+    }
+}

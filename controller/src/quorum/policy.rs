@@ -1,0 +1,137 @@
+//! What the active controller does about one request to join, as a function of what it sees. Pure.
+
+/// Entries that a learner may lack when it becomes a voter. It lacks them for some milliseconds: the entry that makes it
+/// a voter is replicated behind them.
+pub(crate) const MAX_LAG_ENTRIES: u64 = 64;
+
+/// One controller of the membership, as the active one sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its node id.
+    pub id: u64,
+    /// Its address.
+    pub address: String,
+    /// True for a voter, of either half while a change is under way.
+    pub voter: bool,
+    /// Milliseconds since it acknowledged something under its own id; `None` if it never did in this leadership.
+    pub heard_ms_ago: Option<u64>,
+    /// Last entry that it is known to have.
+    pub matched: Option<u64>,
+}
+
+/// The membership, as the active controller sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Node id of the active controller.
+    pub own_id: u64,
+    /// Milliseconds that it has been active for, at least.
+    pub active_ms: u64,
+    /// Last entry of its log.
+    pub last_log: u64,
+    /// True while a change of voters is half done.
+    pub joint: bool,
+    /// Everyone, learners included.
+    pub places: Vec<Place>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asks {
+    /// Its node id.
+    pub id: u64,
+    /// Its address.
+    pub address: String,
+    /// True if its own log says that it votes.
+    pub voted: bool,
+}
+
+/// What is asked of the parties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// Configured addresses of all controllers.
+    pub peers: Vec<String>,
+    /// A controller that acknowledged nothing for this long is not there, ms.
+    pub silent_ms: u64,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing: it votes.
+    Votes,
+    /// Nothing, for good: another voter has its place.
+    Removed {
+        /// The voter at its address, if there is one.
+        replaced_by: u64,
+    },
+    /// Refuse: asking again does not help.
+    Refuse(String),
+    /// Nothing yet.
+    Wait {
+        /// Entries that it lacks.
+        lag: u64,
+        /// The voter that holds the place; 0 if that is not the reason.
+        held_by: u64,
+        /// Why.
+        why: String,
+    },
+    /// Finish the change of voters that is half done.
+    Finish,
+    /// Add it as a learner.
+    AddLearner,
+    /// Make it a voter.
+    Promote {
+        /// The silent voter that leaves in the same step, if the place had one.
+        instead_of: Option<u64>,
+        /// Learners that earlier attempts at this address left over.
+        forget: Vec<u64>,
+    },
+}
+
+/// Decides.
+pub(crate) fn decide(seen: &Seen, asks: &Asks, policy: &Policy) -> Step {
+    let own_place = seen.places.iter().find(|place| place.id == asks.id);
+    let holder = seen.places.iter().find(|place| place.voter && place.address == asks.address && place.id != asks.id);
+    match own_place {
+        Some(place) if place.voter => return if seen.joint { Step::Finish } else { Step::Votes },
+        None if asks.voted => return Step::Removed { replaced_by: holder.map_or(0, |holder| holder.id) },
+        _ => {}
+    }
+    if !policy.peers.contains(&asks.address) {
+        return Step::Refuse(format!(
+            "{} is not in `peers` of the active controller ({}): make `peers` the same on all controllers, and \
+             `advertised_address` one of them",
+            asks.address,
+            policy.peers.join(", ")
+        ));
+    }
+    if seen.joint {
+        return Step::Finish;
+    }
+    if let Some(holder) = holder {
+        let alive = holder.id == seen.own_id || holder.heard_ms_ago.is_some_and(|ms| ms < policy.silent_ms);
+        if alive {
+            let why = format!(
+                "controller {} votes at the same address {} and is alive: two controllers must not share an address",
+                holder.id, asks.address
+            );
+            return Step::Wait { lag: 0, held_by: holder.id, why };
+        }
+        if seen.active_ms < policy.silent_ms {
+            let why = format!("the active controller is too new to know that controller {} is gone", holder.id);
+            return Step::Wait { lag: 0, held_by: 0, why };
+        }
+    }
+    let Some(place) = own_place else { return Step::AddLearner };
+    let lag = seen.last_log.saturating_sub(place.matched.unwrap_or(0));
+    let answers = place.heard_ms_ago.is_some_and(|ms| ms < policy.silent_ms);
+    if place.matched.is_none() || lag > MAX_LAG_ENTRIES || !answers {
+        let why = if answers { "it has not caught up yet" } else { "it does not answer the active controller yet" };
+        return Step::Wait { lag, held_by: 0, why: why.to_owned() };
+    }
+    let left_over = |place: &&Place| !place.voter && place.address == asks.address && place.id != asks.id;
+    Step::Promote {
+        instead_of: holder.map(|holder| holder.id),
+        forget: seen.places.iter().filter(left_over).map(|place| place.id).collect(),
+    }
+}

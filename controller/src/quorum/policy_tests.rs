@@ -1,0 +1,110 @@
+//! One request after another, with what the active controller sees.
+
+use super::policy::{Asks, MAX_LAG_ENTRIES, Place, Policy, Seen, Step, decide};
+
+const SILENT: u64 = 1_000;
+
+fn place(id: u64, address: &str, voter: bool, heard_ms_ago: Option<u64>, matched: Option<u64>) -> Place {
+    Place { id, address: address.to_owned(), voter, heard_ms_ago, matched }
+}
+
+/// Three voters; 1 is active, 3 has been silent since this leadership began.
+fn seen() -> Seen {
+    Seen {
+        own_id: 1,
+        active_ms: 5_000,
+        last_log: 1_000,
+        joint: false,
+        places: vec![
+            place(1, "a", true, Some(0), Some(1_000)),
+            place(2, "b", true, Some(10), Some(1_000)),
+            place(3, "c", true, None, Some(500)),
+        ],
+    }
+}
+
+fn with(mut seen: Seen, more: Place) -> Seen {
+    seen.places.push(more);
+    seen
+}
+
+fn ask(id: u64, address: &str) -> Asks {
+    Asks { id, address: address.to_owned(), voted: false }
+}
+
+#[track_caller]
+fn check(seen: &Seen, asks: &Asks, expected: &Step) {
+    let peers = ["a", "b", "c"].map(str::to_owned).to_vec();
+    assert_eq!(decide(seen, asks, &Policy { peers, silent_ms: SILENT }), *expected);
+}
+
+fn wait(seen: &Seen, asks: &Asks, part: &str) {
+    let peers = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let step = decide(seen, asks, &Policy { peers, silent_ms: SILENT });
+    assert!(matches!(&step, Step::Wait { why, .. } if why.contains(part)), "{step:?}");
+}
+
+#[test]
+fn a_newcomer_at_a_silent_voters_address_becomes_a_learner_and_then_takes_its_place() {
+    check(&seen(), &ask(9, "c"), &Step::AddLearner);
+    let behind = 1_000 - MAX_LAG_ENTRIES - 1;
+    wait(&with(seen(), place(9, "c", false, None, None)), &ask(9, "c"), "does not answer");
+    wait(&with(seen(), place(9, "c", false, Some(5), Some(behind))), &ask(9, "c"), "not caught up");
+    wait(&with(seen(), place(9, "c", false, Some(SILENT), Some(1_000))), &ask(9, "c"), "does not answer");
+    let caught_up = with(seen(), place(9, "c", false, Some(5), Some(behind + 1)));
+    check(&caught_up, &ask(9, "c"), &Step::Promote { instead_of: Some(3), forget: vec![] });
+}
+
+#[test]
+fn a_voter_that_lives_or_may_live_is_not_replaced() {
+    let mut alive = seen();
+    alive.places[2].heard_ms_ago = Some(SILENT - 1);
+    wait(&alive, &ask(9, "c"), "is alive");
+    wait(&with(alive, place(9, "c", false, Some(5), Some(1_000))), &ask(9, "c"), "is alive");
+    wait(&Seen { active_ms: SILENT - 1, ..seen() }, &ask(9, "c"), "too new");
+    let mut quiet_self = seen();
+    quiet_self.places[0].heard_ms_ago = None;
+    wait(&quiet_self, &ask(9, "a"), "is alive");
+}
+
+#[test]
+fn only_configured_addresses_are_places() {
+    let peers = vec!["a".to_owned()];
+    let step = decide(&seen(), &ask(9, "d"), &Policy { peers, silent_ms: SILENT });
+    assert!(matches!(&step, Step::Refuse(why) if why.contains("d is not in `peers`")), "{step:?}");
+}
+
+#[test]
+fn learners_of_earlier_attempts_at_the_address_are_forgotten() {
+    let seen = with(seen(), place(7, "c", false, None, Some(3)));
+    let seen = with(seen, place(8, "b", false, None, Some(3)));
+    let seen = with(seen, place(9, "c", false, Some(5), Some(1_000)));
+    check(&seen, &ask(9, "c"), &Step::Promote { instead_of: Some(3), forget: vec![7] });
+}
+
+#[test]
+fn half_a_change_is_finished_first() {
+    let half = Seen { joint: true, ..with(seen(), place(9, "c", true, Some(5), Some(1_000))) };
+    check(&half, &ask(9, "c"), &Step::Finish);
+    check(&half, &ask(10, "b"), &Step::Finish);
+}
+
+#[test]
+fn one_that_votes_votes_and_one_that_was_replaced_is_told() {
+    check(&seen(), &Asks { voted: true, ..ask(3, "c") }, &Step::Votes);
+    let mut after = seen();
+    after.places[2] = place(9, "c", true, Some(5), Some(1_000));
+    check(&after, &ask(9, "c"), &Step::Votes);
+    check(&after, &Asks { voted: true, ..ask(3, "c") }, &Step::Removed { replaced_by: 9 });
+    let half = Seen { joint: true, ..with(seen(), place(9, "c", true, Some(5), Some(1_000))) };
+    check(&half, &Asks { voted: true, ..ask(3, "c") }, &Step::Finish);
+}
+
+#[test]
+fn an_empty_place_of_a_longer_list_is_filled() {
+    let peers = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+    let policy = Policy { peers, silent_ms: SILENT };
+    assert_eq!(decide(&seen(), &ask(9, "d"), &policy), Step::AddLearner);
+    let seen = with(seen(), place(9, "d", false, Some(5), Some(1_000)));
+    assert_eq!(decide(&seen, &ask(9, "d"), &policy), Step::Promote { instead_of: None, forget: vec![] });
+}

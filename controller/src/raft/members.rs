@@ -1,0 +1,117 @@
+//! The membership of the consensus, read and changed.
+//!
+//! Every change is proposed under the condition that the membership is still the one that was read: of two changes that
+//! were decided at the same time one is refused. A change of voters is two entries, the joint and the uniform one; if
+//! only the first is written, [`Members::joint`] says so and [`Change::Finish`] writes the second.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openraft::{BasicNode, ChangeMembers, Instant as _, async_runtime::watch::WatchReceiver as _, raft::Precondition};
+
+use super::types::{LogId, Raft, TypeConfig};
+
+/// One controller of the membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its node id.
+    pub id: u64,
+    /// Its address.
+    pub address: String,
+    /// True for a voter, of either half while a change is under way.
+    pub voter: bool,
+    /// On the leader: milliseconds since it acknowledged something, if it did in this leadership.
+    pub heard_ms_ago: Option<u64>,
+    /// On the leader: the last entry that it is known to have.
+    pub matched: Option<u64>,
+}
+
+/// The membership as this node's log has it.
+#[derive(Clone, Debug)]
+pub struct Members {
+    /// The entry that set it; `None` before the first.
+    version: Option<LogId>,
+    /// True while a change of voters is half done.
+    pub joint: bool,
+    /// Everyone, learners included.
+    pub list: Vec<Member>,
+    /// Last entry of this node's log.
+    pub last_log: u64,
+}
+
+/// A change of the membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Adds a learner.
+    AddLearner {
+        /// Its node id.
+        id: u64,
+        /// Its address.
+        address: String,
+    },
+    /// Makes a learner a voter, in the same step removes a voter, and forgets learners.
+    Promote {
+        /// The learner.
+        id: u64,
+        /// The voter that leaves.
+        instead_of: Option<u64>,
+        /// Learners to forget.
+        forget: Vec<u64>,
+    },
+    /// Writes the second half of a change of voters.
+    Finish,
+}
+
+impl Members {
+    /// What `raft` knows now.
+    pub fn of(raft: &Raft) -> Self {
+        let metrics = raft.metrics().borrow_watched().clone();
+        let membership = &metrics.membership_config;
+        let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let heard = |id: &u64| {
+            let at = metrics.heartbeat.as_ref()?.get(id)?.as_ref()?;
+            Some(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+        };
+        let matched = |id: &u64| Some(metrics.replication.as_ref()?.get(id)?.as_ref()?.index);
+        let list = membership.nodes().map(|(id, node)| Member {
+            id: *id,
+            address: node.addr.clone(),
+            voter: voters.contains(id),
+            heard_ms_ago: heard(id),
+            matched: matched(id),
+        });
+        Self {
+            version: *membership.log_id(),
+            joint: membership.get_joint_config().len() > 1,
+            list: list.collect(),
+            last_log: metrics.last_log_index.unwrap_or(0),
+        }
+    }
+
+    /// True once the log holds a membership.
+    pub const fn is_formed(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// Proposes a change of exactly this membership and waits until it is committed. Must run to its end: a caller that
+    /// may be cancelled spawns it. The error is for the log.
+    pub async fn change(self, raft: &Raft, change: Change) -> Result<(), String> {
+        // A removed voter is kept as a learner only by accident: never.
+        let (members, retain) = match change {
+            Change::AddLearner { id, address } => {
+                (ChangeMembers::AddNodes(BTreeMap::from([(id, BasicNode::new(address))])), true)
+            }
+            Change::Promote { id, instead_of, forget } => {
+                let steps = vec![
+                    ChangeMembers::AddVoterIds(BTreeSet::from([id])),
+                    ChangeMembers::RemoveVoters(instead_of.into_iter().collect()),
+                    ChangeMembers::RemoveNodes(forget.into_iter().collect()),
+                ];
+                (ChangeMembers::Batch(steps), false)
+            }
+            Change::Finish => (ChangeMembers::AddVoterIds(BTreeSet::new()), false),
+        };
+        let unchanged = Precondition::<TypeConfig>::LastMembershipLogId { last_membership_log_id: self.version };
+        let changed = raft.change_membership_if(members, retain, [unchanged]).await;
+        changed.map(|_| ()).map_err(|error| error.to_string())
+    }
+}
