@@ -56,7 +56,7 @@
 //!
 //! - [`producer`]: batches, retries, order, exactly one copy.
 //! - [`consumer`]: positions, prefetch, checks.
-//! - [`admin`]: topics, settings, the state of the cluster.
+//! - [`admin`]: topics, settings, moves of replicas, the state of the cluster.
 //! - [`metadata`]: who leads what; `connection`: channels; `retry`: pauses.
 //! - [`config`], [`error`]: shared by all.
 

@@ -49,6 +49,10 @@ pub struct PartitionView {
     pub isr: Vec<BrokerId>,
     /// Eligible leader replicas outside the ISR (KIP-966).
     pub elr: Vec<BrokerId>,
+    /// Those of `replicas` that a move brings in; empty while no move is under way.
+    pub adding: Vec<BrokerId>,
+    /// Those of `replicas` that leave once all others are in sync.
+    pub removing: Vec<BrokerId>,
 }
 
 /// One topic.
@@ -94,6 +98,11 @@ impl TopicView {
 }
 
 impl PartitionView {
+    /// True while a move of its replicas is under way.
+    pub fn is_moving(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
     fn from_message(info: v1::PartitionInfo) -> Self {
         let ids = |ids: Vec<u32>| ids.into_iter().map(BrokerId).collect();
         Self {
@@ -104,6 +113,8 @@ impl PartitionView {
             replicas: ids(info.replicas),
             isr: ids(info.isr),
             elr: ids(info.elr),
+            adding: ids(info.adding_replicas),
+            removing: ids(info.removing_replicas),
         }
     }
 }
@@ -195,6 +206,8 @@ mod tests {
                 replicas: vec![],
                 isr: vec![],
                 elr: vec![],
+                adding: vec![],
+                removing: vec![],
             }],
         }
     }

@@ -1,36 +1,13 @@
-//! Administration: topics, their settings, the cluster.
-//!
-//! Place: talks to any broker, which forwards what only the active controller may decide.
-//!
-//! Invariants:
-//! 1. A call is tried again only while it surely did not happen, or is safe to repeat: reads always; a change only after
-//!    an answer that says *not appended*, or when nobody was reached.
-//! 2. A topic that was created is known to the broker that this client asks next, within the deadline.
-//!
-//! Failure: after `admin_timeout` the last error; [`Error::is_in_doubt`] tells whether a change may have happened.
-
-use std::{future::Future, time::Duration};
+//! Topics and their settings.
 
 use holdfast_proto::v1;
-use tonic::{Request, Response, Status, transport::Channel};
-use tracing::debug;
 
+use super::{Admin, handle::Repeat};
 use crate::{
-    Client,
-    connection::call,
     error::Error,
     metadata::TopicView,
     offsets::{self, OffsetAt, OffsetQuery},
-    retry::{Backoff, Deadline},
 };
-
-type AdminClient = v1::admin_service_client::AdminServiceClient<Channel>;
-
-/// How long a broker may take to learn of a change before another is asked.
-const CATCH_UP: Duration = Duration::from_secs(2);
-
-/// How long one broker may take to answer a read before another is asked.
-const READ_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// What a new topic shall be.
 #[derive(Clone, Debug, Default)]
@@ -130,17 +107,7 @@ pub struct CreatedTopic {
     pub warnings: Vec<String>,
 }
 
-/// Administration of the cluster that the client is connected to.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    client: Client,
-}
-
 impl Admin {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// Creates a topic, and waits until a broker knows it.
     pub async fn create_topic(&self, topic: NewTopic) -> Result<CreatedTopic, Error> {
         let request = v1::CreateTopicRequest {
@@ -211,17 +178,6 @@ impl Admin {
         Ok(response.configs)
     }
 
-    /// The controllers, the brokers, and counts of partitions in trouble.
-    pub async fn describe_cluster(&self) -> Result<v1::DescribeClusterResponse, Error> {
-        let request = v1::DescribeClusterRequest {};
-        let (_, response) = self
-            .retry("DescribeCluster", self.deadline(), Repeat::Always, &request, |mut client, request| async move {
-                client.describe_cluster(request).await
-            })
-            .await?;
-        Ok(response)
-    }
-
     /// All topics, by name.
     pub async fn list_topics(&self) -> Result<Vec<TopicView>, Error> {
         let request = v1::GetMetadataRequest { all_topics: true, ..Default::default() };
@@ -250,88 +206,10 @@ impl Admin {
         offsets::list(&self.client, queries, self.deadline()).await
     }
 
-    fn deadline(&self) -> Deadline {
-        Deadline::after(self.client.config().admin_timeout)
-    }
-
     async fn metadata(&self, request: &v1::GetMetadataRequest) -> Result<(String, v1::GetMetadataResponse), Error> {
         self.retry("GetMetadata", self.deadline(), Repeat::Always, request, |mut client, request| async move {
             client.get_metadata(request).await
         })
         .await
     }
-
-    /// Waits until the brokers that the client knows have applied the change. One that does not is waited for briefly
-    /// only: the change is committed, that a broker lags is no failure of it.
-    async fn wait_for_index(&self, index: u64, deadline: Deadline) {
-        let addresses = self.client.metadata().addresses();
-        let asked = addresses.iter().map(|address| {
-            let request = v1::GetMetadataRequest { min_index: index, ..Default::default() };
-            async move {
-                let mut client = self.client.connections().admin(address)?;
-                let limit = CATCH_UP.min(deadline.left());
-                let rpc = |request| async move { client.get_metadata(request).await };
-                call(address, "GetMetadata", limit, request, rpc).await.map(|_| ())
-            }
-        });
-        for error in futures::future::join_all(asked).await.into_iter().filter_map(Result::err) {
-            debug!(%error, index, "a broker was not seen to apply the change");
-        }
-    }
-
-    async fn retry<Q: Clone, R, F>(
-        &self,
-        what: &str,
-        deadline: Deadline,
-        repeat: Repeat,
-        request: &Q,
-        rpc: impl Fn(AdminClient, Request<Q>) -> F,
-    ) -> Result<(String, R), Error>
-    where
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let config = self.client.config();
-        let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-        loop {
-            if repeat == Repeat::IfNotDone {
-                // Finds a broker that answers: a change that a silent one swallows would be in doubt.
-                self.client
-                    .metadata()
-                    .refresh(deadline)
-                    .await
-                    .unwrap_or_else(|error| debug!(%error, "no broker answers"));
-            }
-            let mut last = None;
-            for address in self.client.metadata().addresses() {
-                let client = self.client.connections().admin(&address)?;
-                let whole = config.request_timeout.min(deadline.left());
-                let limit = if repeat == Repeat::Always { whole.min(READ_ATTEMPT) } else { whole };
-                let error = match call(&address, what, limit, request.clone(), |request| rpc(client, request)).await {
-                    Ok(response) => return Ok((address, response)),
-                    Err(error) => error,
-                };
-                debug!(%error, address, what, "administrative call failed");
-                let may_repeat = repeat == Repeat::Always || !error.is_in_doubt();
-                if !error.is_retriable() || !may_repeat || deadline.is_over() {
-                    return Err(error);
-                }
-                last = Some(error);
-            }
-            let last = last.map_or_else(|| "no address is known".to_owned(), |error| error.to_string());
-            if deadline.is_over() {
-                return Err(Error::Unreachable { tried: self.client.metadata().addresses().len(), last });
-            }
-            self.client.metadata().request_refresh();
-            deadline.pause(backoff.next_pause()).await;
-        }
-    }
-}
-
-/// When a call may be made again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Repeat {
-    /// It reads only.
-    Always,
-    /// It changes something: only if it surely has not.
-    IfNotDone,
 }
