@@ -94,8 +94,8 @@ pub async fn audit_keys(
             let key = record.key.as_deref().unwrap_or_default();
             let value = record.value.as_deref().unwrap_or_default();
             audit.read(batch.partition.0, record.offset.0, Record::new(key, sequence, value));
+            read += 1;
         }
-        read += batch.records.len() as u64;
         progress.set(read, || format!("{} read", grouped(read)));
     };
     read_all(client, topic, each, |gap| progress.tell(&format!("gap: {gap}"))).await?;

@@ -32,9 +32,12 @@ pub(super) fn random_run_id() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
+/// What the keys of all runs begin with.
+pub(super) const KEY_PREFIX: &str = "audit/";
+
 /// What all keys of a run begin with.
 pub(super) fn key_prefix(run_id: &str) -> String {
-    format!("audit/{run_id}/")
+    format!("{KEY_PREFIX}{run_id}/")
 }
 
 /// What the load tells while it runs.

@@ -12,7 +12,7 @@ use crate::workload::readback;
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
     let client = connect_within(connect, args.patience).await?;
-    let mut checker = Checker::new(&super::load::key_prefix(""));
+    let mut checker = Checker::new(super::load::KEY_PREFIX);
     let each = |batch| checker.take(&batch);
     readback::read_all(&client, &args.topic, each, |gap| note(format!("gap: {gap}"))).await?;
     let foreign = checker.foreign;
@@ -26,6 +26,9 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
             "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} foreign={foreign}",
             tally.keys, tally.read, tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused
         ))?;
+    }
+    if tally.keys == 0 {
+        return Err(Failure::new(Code::Loss, format!("no audit's records are in {}", args.topic)));
     }
     if absent > 0 {
         return Err(Failure::new(Code::Loss, format!("{absent} records fewer than expected")));
