@@ -62,10 +62,17 @@ holdfast_node::options! {
     http2_stream_window_bytes: u32 = 8 * 1024 * 1024, in 65_535, 1_073_741_824;
     /// HTTP/2 window of one connection, bytes.
     http2_connection_window_bytes: u32 = 16 * 1024 * 1024, in 65_535, 1_073_741_824;
-    /// How often an idle connection is pinged, ms. A dead one is found after this and http2_keep_alive_timeout_ms.
-    http2_keep_alive_interval_ms: u64 = 10_000, in 100, 3_600_000;
-    /// How long an answer to a ping may take, ms.
-    http2_keep_alive_timeout_ms: u64 = 5_000, in 100, 3_600_000;
+    /// How often an idle connection is pinged, ms. A dead one is found after this and http2_keep_alive_timeout_ms: at
+    /// once where the other end says so, and not at all before where a node was unplugged.
+    http2_keep_alive_interval_ms: u64 = 1_000, in 100, 3_600_000;
+    /// How long an answer to a ping may take, ms. Short: a busy or paused peer is taken for a dead one.
+    http2_keep_alive_timeout_ms: u64 = 2_000, in 100, 3_600_000;
+    /// Age at which a client's connection takes no new call, ms; its streams end in good order within a tenth of it
+    /// more, and the client connects anew, perhaps to another broker. 0: never. Short: connections are made all the time.
+    max_connection_age_ms: u64 = 600_000, in 0, 86_400_000;
+    /// How long calls and streams may still run on a connection that has come of age before it is closed, ms. Below
+    /// produce_timeout_ms answers to batches that were taken may be lost; the client then asks again.
+    max_connection_age_grace_ms: u64 = 60_000, in 0, 86_400_000;
 
     /// Memory for recent batches, bytes, over all partitions. Followers and tailing consumers read from it; below what
     /// is written in some ten milliseconds they fall back to the disk.
@@ -92,6 +99,9 @@ holdfast_node::options! {
     /// How often the broker tells the active controller that it lives, ms. Must be well below the controllers'
     /// broker_session_timeout_ms (3000).
     heartbeat_interval_ms: u64 = 500, in 50, 60_000;
+    /// How long connecting to a controller or a broker may take, ms, the name's resolution included. An unplugged node
+    /// answers nothing at all: this long is lost each time.
+    connect_timeout_ms: u64 = 1_000, in 50, 60_000;
     /// Deadline of one call to a controller or a broker, ms.
     peer_rpc_timeout_ms: u64 = 3_000, in 100, 60_000;
     /// Longest pause between attempts to reach a controller or a broker, ms; the pauses grow and are jittered.

@@ -1,4 +1,11 @@
 //! Connections to other nodes. Names are resolved at each connect, never stored: pods come back elsewhere.
+//!
+//! What guarantees it: an [`Endpoint`] holds the name alone. Each connect, the first and those by which a channel mends
+//! itself, asks the system's resolver anew (hyper's connector calls getaddrinfo each time and keeps no answer), within
+//! `connect_timeout_ms` in all. A peer that vanished without a word leaves a connection that looks fine; HTTP/2 pings end
+//! it after `http2_keep_alive_interval_ms` and `http2_keep_alive_timeout_ms`, and calls on it fail then. A stream to a
+//! leader's broker connects with an endpoint of its own each time (`fetcher`), a controller that did not answer is
+//! forgotten and connected to anew ([`Peers::forget`]).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -30,7 +37,7 @@ pub(super) fn endpoint(config: &Config, address: &str) -> Result<Endpoint, Error
         ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("`{address}` is no address: {error}"))
     })?;
     Ok(endpoint
-        .connect_timeout(Duration::from_millis(config.peer_rpc_timeout_ms))
+        .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
         .tcp_nodelay(true)
         .initial_stream_window_size(config.http2_stream_window_bytes)
         .initial_connection_window_size(config.http2_connection_window_bytes)

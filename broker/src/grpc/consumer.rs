@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
+use holdfast_node::incoming::{self, ConnectionInfo};
 use holdfast_proto::{
     batch::{self, DecodeLimits},
     convert::{self, optional_id, partition_error},
@@ -11,6 +12,7 @@ use holdfast_proto::{
     ids::{Offset, TimestampMs},
     v1::{self, consumer_service_server::ConsumerService, offset_query::Position as WirePosition},
 };
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
@@ -56,12 +58,17 @@ impl ConsumerService for ConsumerEdge {
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
         let context = Arc::clone(&self.context);
         let ended = Box::pin(async move { context.state.streams_ended().await });
+        let end = ConnectionInfo::streams_end(&request);
+        // At the connection's age no request is taken any more, and none waits longer: what was taken is answered.
+        let aged = Box::pin(incoming::until(end));
+        let left = move || end.map_or(longest, |end| end.saturating_duration_since(Instant::now()).min(longest));
         // The stream of answers pulls the requests: a client that does not read is not read from.
         let answers = request
             .into_inner()
+            .take_until(aged)
             .map(move |request| {
                 let service = service.clone();
-                async move { answer(&service, request?, longest).await }
+                async move { answer(&service, request?, left()).await }
             })
             .buffer_unordered(most)
             .take_until(ended);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use holdfast_node::incoming::{self, ConnectionInfo};
 use holdfast_proto::{
     convert::{self, optional_id, produce_error},
     detail::ErrorDetail,
@@ -68,7 +69,8 @@ impl ProducerService for ProducerEdge {
             budget: Arc::new(Semaphore::new(budget)),
             hasher: RandomState::new(),
         };
-        tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner()));
+        let end = ConnectionInfo::streams_end(&request);
+        tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner(), end));
         Ok(Response::new(Answers(replies).map(Ok).boxed()))
     }
 
@@ -113,12 +115,21 @@ struct ProduceStream {
 }
 
 impl ProduceStream {
-    async fn run(self, context: Arc<Context>, mut requests: Streaming<v1::ProduceRequest>) {
+    /// Takes requests until the client, the broker or the connection's age ends the stream. What was taken is answered
+    /// before the answers end; what was not read was not appended, and the client sends it again.
+    async fn run(
+        self,
+        context: Arc<Context>,
+        mut requests: Streaming<v1::ProduceRequest>,
+        end: Option<tokio::time::Instant>,
+    ) {
         let mut ended = std::pin::pin!(context.state.streams_ended());
+        let mut aged = std::pin::pin!(incoming::until(end));
         loop {
             let request = tokio::select! {
                 request = requests.message() => request,
                 () = &mut ended => break,
+                () = &mut aged => break,
             };
             match request {
                 Ok(Some(request)) => self.take(request).await,

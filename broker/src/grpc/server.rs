@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_node::{health, incoming::accept, settings::Address};
+use holdfast_node::{
+    health,
+    incoming::{Lifetime, accept, accept_for},
+    settings::Address,
+};
 use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, consumer_service_server::ConsumerServiceServer,
     producer_service_server::ProducerServiceServer, replica_service_server::ReplicaServiceServer,
@@ -60,7 +64,13 @@ impl Servers {
             .build_v1()
             .map_err(|error| Fatal::Failure(format!("server reflection: {error}")))?;
         let config = &context.config;
-        let clients = builder(config)
+        let lifetime = lifetime(config);
+        let mut clients = builder(config);
+        if let Some(Lifetime { age, .. }) = lifetime {
+            // Without tonic's own grace: with it no GOAWAY would be sent. The connection itself keeps to the grace.
+            clients = clients.max_connection_age(age);
+        }
+        let clients = clients
             .layer(RelayLayer(Arc::clone(context)))
             .add_service(health.clone())
             .add_service(reflection)
@@ -85,7 +95,7 @@ impl Servers {
             let mut stopped = stopped.clone();
             async move { drop(stopped.wait_for(|stopped| *stopped).await) }
         };
-        let clients = clients.serve_with_incoming_shutdown(accept(listeners.client, limit), ended());
+        let clients = clients.serve_with_incoming_shutdown(accept_for(listeners.client, limit, lifetime), ended());
         let peers = peers.serve_with_incoming_shutdown(accept(listeners.peer, limit), ended());
         let tasks = vec![reporting, serve(context, "clients", clients), serve(context, "peers", peers)];
         Ok(Self { stop, tasks })
@@ -119,6 +129,15 @@ fn serve(
             context.state.fail(Fatal::Failure(format!("serving {name}: {error}")));
         }
     })
+}
+
+/// How long a client's connection may last. Brokers keep theirs.
+fn lifetime(config: &Config) -> Option<Lifetime> {
+    let lifetime = Lifetime {
+        age: Duration::from_millis(config.max_connection_age_ms),
+        grace: Duration::from_millis(config.max_connection_age_grace_ms),
+    };
+    (!lifetime.age.is_zero()).then_some(lifetime)
 }
 
 fn builder(config: &Config) -> Server {

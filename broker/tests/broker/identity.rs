@@ -40,7 +40,7 @@ async fn the_older_process_of_one_id_is_fenced_and_ends_with_a_code_of_its_own()
 
     // The newer one is alone with the id, and stays so.
     let own = || rig.controller.image().broker(BrokerId(1)).cloned();
-    until("the newer one serves", async || own().filter(|own| own.is_active())).await;
+    until("the newer one serves", async || own().filter(holdfast_metadata::BrokerRegistration::is_active)).await;
     let second_epoch = own().unwrap().broker_epoch;
     assert!(second_epoch > first_epoch);
     assert_eq!(own().unwrap().directory_id, newer.context().data_dir.directory_id());

@@ -142,9 +142,14 @@ impl Client {
     }
 
     pub(crate) async fn stream(&self) -> ProduceStream {
+        self.try_stream().await.unwrap()
+    }
+
+    /// As [`Client::stream`]; fails where the channel's connection closes at that moment.
+    pub(crate) async fn try_stream(&self) -> Result<ProduceStream, tonic::Status> {
         let (requests, outgoing) = mpsc::channel(1000);
-        let answers = self.producer().produce(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
-        ProduceStream { requests, answers, next: 0 }
+        let answers = self.producer().produce(ReceiverStream::new(outgoing)).await?.into_inner();
+        Ok(ProduceStream { requests, answers, next: 0 })
     }
 
     /// The values from an offset on, as far as consumers may read, waiting for a first one.
