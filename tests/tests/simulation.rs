@@ -27,11 +27,17 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
         sum.elections += coverage.elections;
         sum.records_forgotten += coverage.records_forgotten;
         sum.truncations += coverage.truncations;
+        sum.moves_accepted += coverage.moves_accepted;
+        sum.moves_refused += coverage.moves_refused;
+        sum.moves_ended += coverage.moves_ended;
+        sum.deleted_logs += coverage.deleted_logs;
     }
     println!("{runs} seeds: {sum:?}");
     if runs >= SEEDS {
         // Faults that did not bite prove nothing.
         assert!(sum.elections > runs && sum.resent > runs, "too few fail-overs or retries: {sum:?}");
         assert!(sum.records_forgotten > runs && sum.truncations > runs / 10, "too little was lost and cut: {sum:?}");
+        assert!(sum.moves_ended > runs && sum.deleted_logs > runs, "too few replicas moved: {sum:?}");
+        assert!(sum.moves_refused > runs / 10, "no move was refused: {sum:?}");
     }
 }

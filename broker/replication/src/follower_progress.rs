@@ -10,7 +10,8 @@
 //! 4. While it is outside the ISR, only what it tells under the partition's latest state counts. A replica that a move
 //!    takes away is deleted, and one that a later move brings back on the same broker starts empty: with the same broker
 //!    epoch and, maybe, the same leader epoch. Between the two lies a state without it in the ISR, and only this leader
-//!    takes it in again, so a position under a later state is one of the replica that is there now.
+//!    takes it in again, so a position under a later state is one of the replica that is there now. A follower may know
+//!    a state before its leader does and tells its position once: what it told then counts as soon as the leader knows.
 
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, Millis, Offset, PartitionEpoch};
 
@@ -21,6 +22,13 @@ use crate::event::{FetchPosition, FlushPolicy};
 pub(crate) struct FollowerEnds {
     pub(crate) appended: Offset,
     pub(crate) flushed: Offset,
+}
+
+impl FollowerEnds {
+    /// The later of each.
+    fn max(self, other: Self) -> Self {
+        Self { appended: self.appended.max(other.appended), flushed: self.flushed.max(other.flushed) }
+    }
 }
 
 /// A fetch at the log end that waits for records or for a new high watermark.
@@ -37,6 +45,8 @@ pub(crate) struct FollowerProgress {
     /// Positions of an older state do not count (invariant 4).
     counts_from: PartitionEpoch,
     ends: Option<FollowerEnds>,
+    /// The latest state that it named, and the ends that it told under that state alone.
+    latest: Option<(PartitionEpoch, FollowerEnds)>,
     /// The leader's log end at an earlier moment, which the follower has not reached yet.
     lag_sample: Option<(Offset, Millis)>,
     /// The latest moment of which it is known that the follower has since reached the log end that the leader had then.
@@ -58,6 +68,7 @@ impl FollowerProgress {
             broker_epoch: None,
             counts_from: PartitionEpoch(0),
             ends: None,
+            latest: None,
             lag_sample: None,
             last_caught_up: in_isr.then_some(now),
             is_connected: false,
@@ -74,6 +85,7 @@ impl FollowerProgress {
             Some(known) if broker_epoch == known => {}
             _ => {
                 self.ends = None;
+                self.latest = None;
                 self.lag_sample = None;
                 if self.broker_epoch.replace(broker_epoch).is_some() {
                     // What an earlier start had reached says nothing of this one.
@@ -85,24 +97,27 @@ impl FollowerProgress {
         true
     }
 
-    /// The controller committed a state in which it is not in the ISR: it has to tell its position anew.
+    /// The controller committed a state in which it is not in the ISR: it has to tell its position anew, unless it has
+    /// told it under that state or a later one already.
     pub(crate) fn outside_isr(&mut self, partition_epoch: PartitionEpoch) {
         self.counts_from = partition_epoch;
-        self.ends = None;
+        self.ends = self.latest.filter(|(told_under, _)| *told_under >= partition_epoch).map(|(_, ends)| ends);
     }
 
     /// Notes a position that lies on the leader's log.
     pub(crate) fn observe(&mut self, position: &FetchPosition) {
         self.is_connected = true;
-        if position.partition_epoch < self.counts_from {
-            return;
-        }
+        let told_under = position.partition_epoch;
         let flushed = position.flushed_offset.min(position.fetch_offset);
-        let known = self.ends.unwrap_or(FollowerEnds { appended: Offset(0), flushed: Offset(0) });
-        self.ends = Some(FollowerEnds {
-            appended: known.appended.max(position.fetch_offset),
-            flushed: known.flushed.max(flushed),
-        });
+        let told = FollowerEnds { appended: position.fetch_offset, flushed };
+        match self.latest {
+            Some((latest, _)) if told_under < latest => {}
+            Some((latest, ends)) if told_under == latest => self.latest = Some((latest, ends.max(told))),
+            _ => self.latest = Some((told_under, told)),
+        }
+        if told_under >= self.counts_from {
+            self.ends = Some(self.ends.map_or(told, |ends| ends.max(told)));
+        }
     }
 
     /// Looks whether the follower has caught up; called after each of its positions.

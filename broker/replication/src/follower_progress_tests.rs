@@ -85,3 +85,27 @@ fn a_durable_end_past_the_log_end_counts_only_to_the_log_end() {
     progress.observe(&position(10, 50));
     assert_eq!(progress.counted_end(ACK), Some(Offset(10)));
 }
+
+fn position_under(state: u32, fetch: u64) -> FetchPosition {
+    FetchPosition { partition_epoch: PartitionEpoch(state), ..position(fetch, fetch) }
+}
+
+#[test]
+fn what_it_told_under_a_state_before_its_leader_knew_that_state_counts() {
+    let mut progress = FollowerProgress::new(BrokerId(2), false, Millis(0));
+    progress.outside_isr(PartitionEpoch(4));
+    progress.observe(&position_under(4, 10));
+    // It was taken away and given back, empty; its leader has not heard of either.
+    progress.observe(&position_under(6, 3));
+    assert_eq!(progress.counted_end(ACK), Some(Offset(10)), "a state that has ended: no proposal from it is accepted");
+    progress.outside_isr(PartitionEpoch(5));
+    assert_eq!(progress.counted_end(ACK), Some(Offset(3)));
+    // What was on its way all that time says nothing.
+    progress.observe(&position_under(4, 10));
+    progress.outside_isr(PartitionEpoch(6));
+    assert_eq!(progress.counted_end(ACK), Some(Offset(3)));
+    progress.observe(&position_under(6, 5));
+    assert_eq!(progress.counted_end(ACK), Some(Offset(5)));
+    progress.outside_isr(PartitionEpoch(7));
+    assert_eq!(progress.counted_end(ACK), None, "it has to tell its position anew");
+}

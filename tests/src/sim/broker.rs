@@ -38,6 +38,8 @@ pub enum Outgoing {
     Acked(TopicPartition, u64, BatchId),
     /// Consumers may read further.
     Readable(TopicPartition),
+    /// A log was deleted, because its partition moved away.
+    Deleted,
     /// This broker leads in this epoch.
     Leads(TopicPartition, LeaderEpoch),
 }
@@ -194,6 +196,7 @@ impl Broker {
         } else {
             return;
         }
+        self.give_up_replicas(now, disk, out);
         let mine: Vec<(TopicPartition, Assignment)> = self
             .image
             .partitions()
@@ -201,7 +204,7 @@ impl Broker {
             .map(|(tp, topic, state)| (tp, assignment(topic, state)))
             .collect();
         for (tp, assignment) in mine {
-            let running = self.replicas.entry(tp).or_insert_with(|| open(self.id, disk.logs.entry(tp).or_default()));
+            let running = self.replicas.entry(tp).or_insert_with(|| open(self.id, disk.log(tp)));
             if running.assignment.as_ref() != Some(&assignment) {
                 running.assignment = Some(assignment.clone());
                 if assignment.leader == Some(self.id) {
@@ -209,6 +212,23 @@ impl Broker {
                 }
                 self.step(now, tp, Event::AssignmentChanged(assignment), disk, out);
             }
+        }
+    }
+
+    /// Closes and deletes the replicas of partitions that are there and name other brokers: a move ended or was
+    /// cancelled. A replica that was closed before, as by a crash, is deleted too.
+    fn give_up_replicas(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        let elsewhere = |tp: &TopicPartition| {
+            let state = self.image.partition(*tp).filter(|state| !state.replicas.contains(&self.id));
+            Some((*tp, assignment(self.image.topic(tp.topic_id)?, state?)))
+        };
+        let moved: Vec<(TopicPartition, Assignment)> = disk.logs.keys().filter_map(elsewhere).collect();
+        for (tp, assignment) in moved {
+            self.step(now, tp, Event::AssignmentChanged(assignment), disk, out);
+            let waiting = self.replicas.remove(&tp).map_or(0, |running| running.waiting.len());
+            assert!(waiting == 0, "{waiting} produces wait for a replica of {tp} that {} gives up", self.id);
+            disk.logs.remove(&tp);
+            out.push(Outgoing::Deleted);
         }
     }
 

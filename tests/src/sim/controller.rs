@@ -29,12 +29,18 @@ struct Session {
 pub struct Controller {
     image: Image,
     sessions: BTreeMap<BrokerId, Session>,
+    moves_ended: u64,
 }
 
 impl Controller {
     /// The committed state.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// Moves of replicas that ended with all of them in sync.
+    pub fn moves_ended(&self) -> u64 {
+        self.moves_ended
     }
 
     /// Carries a command out and tells every session what it changed.
@@ -44,6 +50,10 @@ impl Controller {
         let outcome = apply_command(&mut self.image, index, command);
         if let Err(violations) = invariant::check_step(command, &before, &self.image) {
             panic!("{command} broke the metadata's invariants: {violations:?}");
+        }
+        if !matches!(command, Command::AlterReplicas(_)) {
+            let moving = |image: &Image| image.partitions().filter(|(_, _, state)| state.is_moving()).count() as u64;
+            self.moves_ended += moving(&before).saturating_sub(moving(&self.image));
         }
         let records: Vec<Record> = outcome.records.iter().filter(|record| record.travels()).cloned().collect();
         for (broker, _) in self.sessions.iter().filter(|(_, session)| session.streaming) {

@@ -23,6 +23,8 @@ pub enum Crash {
 /// One partition's log on one disk.
 #[derive(Clone, Debug, Default)]
 pub struct SimLog {
+    /// Tells it from another one that stood in the same folder before.
+    number: u64,
     log_start: u64,
     batches: Vec<SimBatch>,
     epochs: EpochChain,
@@ -31,6 +33,11 @@ pub struct SimLog {
 }
 
 impl SimLog {
+    /// Tells it from another one that stood in the same folder before.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The next offset.
     pub fn end(&self) -> u64 {
         self.batches.last().map_or(self.log_start, |batch| batch.next_offset().0)
@@ -86,7 +93,7 @@ impl SimLog {
 
     /// Drops everything and starts empty at `at`.
     pub fn start_over(&mut self, at: u64, generation: LogGeneration) {
-        *self = Self { log_start: at, flushed: at, generation, ..Self::default() };
+        *self = Self { number: self.number, log_start: at, flushed: at, generation, ..Self::default() };
     }
 
     /// Batches from the one that holds `from`, up to `max` of them.
@@ -126,9 +133,25 @@ pub struct Disk {
     pub boot_counter: u64,
     /// The logs.
     pub logs: BTreeMap<TopicPartition, SimLog>,
+    /// Logs that were ever made here.
+    made: u64,
 }
 
 impl Disk {
+    /// A disk without a log.
+    pub fn new(directory_id: DirectoryId) -> Self {
+        Self { directory_id, boot_counter: 0, logs: BTreeMap::new(), made: 0 }
+    }
+
+    /// The partition's log; an empty one if there was none.
+    pub fn log(&mut self, tp: TopicPartition) -> &mut SimLog {
+        let made = &mut self.made;
+        self.logs.entry(tp).or_insert_with(|| {
+            *made += 1;
+            SimLog { number: *made, ..SimLog::default() }
+        })
+    }
+
     /// What a crash leaves. Returns how many un-fsynced records it took.
     pub fn crash(&mut self, crash: Crash) -> u64 {
         if crash == Crash::Kill {

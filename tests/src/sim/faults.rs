@@ -1,5 +1,6 @@
 //! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, broken connections,
-//! cut links, a broker cut off from the controllers alone, and one cut off from its peers alone.
+//! cut links, a broker cut off from the controllers alone, and one cut off from its peers alone; all that while replicas
+//! move from broker to broker.
 
 use holdfast_proto::ids::BrokerId;
 
@@ -20,6 +21,9 @@ pub fn run(seed: u64) -> Coverage {
         let pause_ms = world.rng().u64(20..900);
         let now_ms = world.now_ms();
         world.run_until(now_ms + pause_ms);
+        if world.rng().u8(..3) == 0 {
+            world.begin_some_move();
+        }
         inject(&mut world, &mut cut);
     }
     world.heal_and_audit()

@@ -19,7 +19,6 @@ pub struct Oracle {
     acked: BTreeMap<TopicPartition, BTreeMap<u64, BatchId>>,
     seen: BTreeMap<TopicPartition, Vec<(u64, BatchId)>>,
     leaders: BTreeMap<(TopicPartition, LeaderEpoch), BrokerId>,
-    refused: BTreeSet<BatchId>,
 }
 
 impl Oracle {
@@ -39,11 +38,6 @@ impl Oracle {
             before.is_none_or(|before| before == id),
             "{id:?} was acknowledged at {offset}, where {before:?} was before"
         );
-    }
-
-    /// A producer was told that this batch is not in the log and never will be.
-    pub fn refused(&mut self, id: BatchId) {
-        self.refused.insert(id);
     }
 
     /// A broker acts as leader in this epoch.
@@ -88,10 +82,6 @@ impl Oracle {
         let mut last: BTreeMap<u32, u32> = BTreeMap::new();
         for (offset, id) in &log {
             assert!(once.insert(id), "DUPLICATED: {id:?} stands at {offset} of {tp} and before");
-            assert!(
-                !self.refused.contains(id),
-                "{id:?} stands at {offset} of {tp}, but its producer was told that it does not"
-            );
             if let Some(before) = last.insert(id.producer, id.counter) {
                 assert!(before < id.counter, "REORDERED: {id:?} stands at {offset} of {tp} after #{before}");
             }
