@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use holdfast_node::{health::Probes, watchdog::Watchdog};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
 
@@ -15,6 +16,7 @@ use crate::{
     exit::Fatal,
     formation::Formation,
     grpc::server::{self, Edge},
+    health,
     identity::{self, DataDir},
     node::{Node, Role, watch_role},
     peers::Peers,
@@ -22,7 +24,7 @@ use crate::{
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Channels, Inbound, LogStore, Network, Raft, StateMachine, settings},
+    raft::{Channels, Contact, Inbound, LogStore, Network, Raft, StateMachine, settings},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -44,6 +46,8 @@ pub struct Controller {
     server: Mutex<Option<JoinHandle<()>>>,
     fatal: watch::Receiver<Option<Fatal>>,
     standing: watch::Receiver<Standing>,
+    /// Answers `live` until the end.
+    watchdog: Option<Watchdog>,
 }
 
 /// Starts a controller. Must not be called from async code: it makes a runtime and blocks on the disk.
@@ -87,13 +91,19 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let started = runtime.block_on(Raft::new(identity.node_id, raft_config, network, log, machine));
     let raft = started.map_err(|error| Fatal::StoreDamaged(format!("the log cannot be used: {error}")))?;
 
+    let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());
-    let node = Node::new(Arc::clone(&config), Arc::clone(&data), raft.clone(), view.clone(), role);
-    let (sessions, stopper) = actors::start(node.clone()).map_err(|error| failure(&error))?;
+    let node = Node::new(Arc::clone(&config), Arc::clone(&data), raft.clone(), view.clone(), role, contact.clone());
+    let probes = Probes::new();
+    let watchdog = Watchdog::start(&probes, &config.data_dir).map_err(|error| failure(&error))?;
+    runtime.spawn(watchdog.watch("the runtime").keep());
+    let turns = watchdog.watch("the sessions' thread");
+    let (sessions, stopper) = actors::start(node.clone(), turns).map_err(|error| failure(&error))?;
     let (fatal_sender, fatal) = watch::channel(None);
     let (stop, stopped) = watch::channel(false);
     let (standing, own_standing) = watch::channel(Standing::default());
-    let parts = Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view, standing };
+    let parts =
+        Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view, standing, contact, probes };
     let server = {
         let _context = runtime.enter();
         parts.spawn(listener, sessions, role_sender, fatal_sender, stopped)
@@ -107,6 +117,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         server: Mutex::new(Some(server)),
         fatal,
         standing: own_standing,
+        watchdog: Some(watchdog),
     })
 }
 
@@ -118,6 +129,8 @@ struct Parts {
     channels: Channels,
     view: MetadataView,
     standing: watch::Sender<Standing>,
+    contact: Contact,
+    probes: Probes,
 }
 
 impl Parts {
@@ -130,7 +143,7 @@ impl Parts {
         fatal: watch::Sender<Option<Fatal>>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, raft, channels, view, standing } = self;
+        let Self { config, data, node, raft, channels, view, standing, contact, probes } = self;
         let fail = move |reason: Fatal| {
             fatal.send_if_modified(|first| {
                 let is_first = first.is_none();
@@ -158,10 +171,11 @@ impl Parts {
         let keeper = Keeper::new(node.clone(), Arc::clone(&data));
         tokio::spawn(keeper.clone().run());
         let replaced = fail.clone();
-        let keeping = Keeping { node: node.clone(), peers, standing };
+        let keeping = Keeping { node: node.clone(), peers: peers.clone(), standing };
         tokio::spawn(async move { replaced(keeping.run().await) });
-        let inbound = Inbound::new(Arc::clone(&data), raft);
-        let edge = Edge { config, data, node, sessions, channels, inbound, keeper };
+        tokio::spawn(health::report(node.clone(), peers, probes.clone()));
+        let inbound = Inbound::new(Arc::clone(&data), raft, contact);
+        let edge = Edge { config, data, node, sessions, channels, inbound, keeper, probes };
         tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
             if let Err(error) = server::serve(edge, listener, ended).await {
@@ -221,6 +235,7 @@ impl Controller {
     }
 
     fn end(&mut self) {
+        self.watchdog = None;
         self.sessions = None;
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(5));

@@ -7,7 +7,7 @@
 //!    └── metadata stream ◀── view ◀── state machine ◀── holdfast-metadata (pure)
 //! ```
 //!
-//! - [`config`], [`exit`]: options, exit codes.
+//! - [`config`], [`exit`], [`health`]: options, exit codes, what probes are told.
 //! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes.
 //! - [`peers`]: questions to the other configured controllers.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
@@ -21,6 +21,7 @@ mod duties;
 pub mod exit;
 pub mod formation;
 mod grpc;
+pub mod health;
 pub mod identity;
 pub mod node;
 pub mod peers;

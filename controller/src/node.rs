@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     exit,
     identity::DataDir,
-    raft::{Raft, TypeConfig},
+    raft::{Contact, Raft, TypeConfig},
     view::MetadataView,
 };
 
@@ -64,6 +64,7 @@ struct Inner {
     raft: Raft,
     view: MetadataView,
     role: watch::Receiver<Role>,
+    contact: Contact,
     proposals: Semaphore,
 }
 
@@ -75,9 +76,10 @@ impl Node {
         raft: Raft,
         view: MetadataView,
         role: watch::Receiver<Role>,
+        contact: Contact,
     ) -> Self {
         let proposals = Semaphore::new(config.max_proposals as usize);
-        Self { inner: Arc::new(Inner { config, data, raft, view, role, proposals }) }
+        Self { inner: Arc::new(Inner { config, data, raft, view, role, contact, proposals }) }
     }
 
     /// The configuration.
@@ -108,6 +110,18 @@ impl Node {
     /// The leader, if one is known.
     pub fn leader(&self) -> Option<ControllerHint> {
         self.inner.role.borrow().leader.clone()
+    }
+
+    /// Time since the leader was heard, zero on an active controller; `None` if it was not since this process started.
+    /// Unlike [`Node::leader`] it does not come from the stored vote.
+    pub fn leader_heard(&self) -> Option<Duration> {
+        if self.is_active() { Some(Duration::ZERO) } else { self.inner.contact.age() }
+    }
+
+    /// The leader, if it was heard a moment ago.
+    pub fn present_leader(&self) -> Option<ControllerHint> {
+        let lease = Duration::from_millis(2 * self.inner.config.election_timeout_max_ms);
+        self.leader_heard().filter(|age| *age < lease).and_then(|_| self.leader())
     }
 
     /// True while this controller is active.

@@ -19,6 +19,7 @@ use actix::{
 };
 use futures::StreamExt as _;
 use holdfast_metadata::{Command, Record};
+use holdfast_node::watchdog::Turns;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -69,12 +70,13 @@ impl Drop for Stopper {
     }
 }
 
-/// Starts the actor on a thread of its own.
-pub(crate) fn start(node: Node) -> Result<(SessionsHandle, Stopper), std::io::Error> {
+/// Starts the actor on a thread of its own, which counts its turns.
+pub(crate) fn start(node: Node, turns: Turns) -> Result<(SessionsHandle, Stopper), std::io::Error> {
     let (tx, rx) = std::sync::mpsc::channel();
     let thread = thread::Builder::new().name("sessions".to_owned()).spawn(move || {
         let runner = System::new();
         let actor = runner.block_on(async {
+            actix::spawn(turns.keep());
             let timeouts = Timeouts {
                 session_ms: node.config().broker_session_timeout_ms,
                 disconnect_grace_ms: node.config().broker_disconnect_grace_ms,

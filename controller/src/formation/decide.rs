@@ -15,7 +15,7 @@ pub struct PeerState {
     pub cluster_id: Option<ClusterId>,
     /// The initiator that it gave its promise to; 0 if none.
     pub promised_to: u64,
-    /// The active controller as it knows it; 0 if it knows none.
+    /// The active controller, if it heard it a moment ago; else 0.
     pub leader: u64,
 }
 

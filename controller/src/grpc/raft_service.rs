@@ -75,7 +75,7 @@ impl RaftService for RaftEdge {
         &self,
         request: Request<GetFormationRequest>,
     ) -> Result<Response<GetFormationResponse>, Status> {
-        let leader = self.node.leader().map(|leader| leader.id.0);
+        let leader = self.node.present_leader().map(|leader| leader.id.0);
         let answer = answer_formation(&self.config, &self.data, self.node.raft(), leader, request.into_inner()).await?;
         Ok(Response::new(answer))
     }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
-use holdfast_node::incoming::accept;
+use holdfast_node::{health, health::Probes, incoming::accept};
 use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, controller_service_server::ControllerServiceServer,
     raft_service_server::RaftServiceServer,
@@ -10,9 +10,7 @@ use holdfast_proto::v1::{
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 
-use super::{
-    admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, health, raft_service::RaftEdge,
-};
+use super::{admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, raft_service::RaftEdge};
 use crate::{
     actors::SessionsHandle,
     config::Config,
@@ -40,16 +38,17 @@ pub(crate) struct Edge {
     pub(crate) channels: Channels,
     pub(crate) inbound: Inbound,
     pub(crate) keeper: Keeper,
+    pub(crate) probes: Probes,
 }
 
 /// Serves until `stop` resolves.
 pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let Edge { config, data, node, sessions, channels, inbound, keeper } = edge;
-    let (reporter, health) = tonic_health::server::health_reporter();
-    let reporting = tokio::spawn(health::report(node.clone(), reporter));
+    let Edge { config, data, node, sessions, channels, inbound, keeper, probes } = edge;
+    let (health, reporting) = health::service(&probes);
+    let reporting = tokio::spawn(reporting);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(health::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(io::Error::other)?;
     let limit = config.max_connections as usize;

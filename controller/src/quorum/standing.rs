@@ -60,7 +60,7 @@ impl Keeping {
         loop {
             let votes = self.votes();
             voted |= votes;
-            let led = self.node.leader().is_some();
+            let led = self.node.present_leader().is_some();
             leaderless = if led { None } else { leaderless.or_else(|| Some(Instant::now())) };
             let missed = leaderless.is_some_and(|since| since.elapsed() >= LEADERLESS);
             let Some(cluster_id) = self.peers.data.cluster_id().filter(|_| self.has_place(votes)) else {
@@ -110,7 +110,7 @@ impl Keeping {
     /// Asks the active controller, if one is known; else everyone in turn.
     async fn ask(&self, cluster_id: ClusterId, voted: bool) -> Asked {
         let own = self.peers.config.own_address();
-        let known = self.node.leader().filter(|leader| leader.address != own);
+        let known = self.node.present_leader().filter(|leader| leader.address != own);
         if let Some(leader) = known
             && let Ok(answer) = self.peers.join(&leader.address, cluster_id, leader.id.0, voted).await
         {

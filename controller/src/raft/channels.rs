@@ -10,8 +10,9 @@ use tonic::transport::{Channel, Endpoint};
 
 /// Time for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A ping after this long, and its deadline.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// A ping after this long without a word, and its deadline. So a connection to a controller that vanished without a word
+/// is given up after two seconds, and the next use resolves the name again. Calls in between end by their own deadlines.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// What a connection is for: a snapshot must not delay heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

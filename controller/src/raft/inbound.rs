@@ -5,11 +5,15 @@
 
 use bytes::{Bytes, BytesMut};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
-use openraft::errors::{Fatal, RaftError};
+use openraft::{
+    errors::{Fatal, RaftError},
+    raft::AppendEntriesResponse,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     TypeConfig,
+    contact::Contact,
     envelope::{unwrap, wrap},
     network::SnapshotHead,
     types::{Raft, Snapshot},
@@ -24,18 +28,24 @@ const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
 pub struct Inbound {
     data: std::sync::Arc<DataDir>,
     raft: Raft,
+    contact: Contact,
 }
 
 impl Inbound {
-    /// For the node in `data`.
-    pub fn new(data: std::sync::Arc<DataDir>, raft: Raft) -> Self {
-        Self { data, raft }
+    /// For the node in `data`. `contact` is told of each message of the leader.
+    pub fn new(data: std::sync::Arc<DataDir>, raft: Raft, contact: Contact) -> Self {
+        Self { data, raft, contact }
     }
 
     /// Log entries and heartbeats.
     pub async fn append_entries(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
         let (source, request) = self.open(envelope)?;
-        self.reply(source, &self.raft.append_entries(request).await.map_err(|error| refused(&error))?)
+        let response = self.raft.append_entries(request).await.map_err(|error| refused(&error))?;
+        // A sender of an older term leads nobody.
+        if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+            self.contact.heard();
+        }
+        self.reply(source, &response)
     }
 
     /// A call for votes.
@@ -70,8 +80,13 @@ impl Inbound {
     pub async fn install(&self, incoming: IncomingSnapshot) -> Result<RaftEnvelope, ErrorDetail> {
         let IncomingSnapshot { source, head, data } = incoming;
         let snapshot = Snapshot { meta: head.meta, snapshot: data.freeze() };
+        let sent_under = head.vote;
         let response = self.raft.install_full_snapshot(head.vote, snapshot).await;
-        self.reply(source, &response.map_err(|fatal| stopped(&fatal))?)
+        let response = response.map_err(|fatal| stopped(&fatal))?;
+        if response.vote == sent_under {
+            self.contact.heard();
+        }
+        self.reply(source, &response)
     }
 
     fn open<T: DeserializeOwned>(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, T), ErrorDetail> {

@@ -36,6 +36,8 @@ pub struct Members {
     pub list: Vec<Member>,
     /// Last entry of this node's log.
     pub last_log: u64,
+    /// Last entry that a majority has, as the leader told it last; `None` before it did.
+    pub committed: Option<u64>,
 }
 
 /// A change of the membership.
@@ -84,6 +86,7 @@ impl Members {
             joint: membership.get_joint_config().len() > 1,
             list: list.collect(),
             last_log: metrics.last_log_index.unwrap_or(0),
+            committed: metrics.cluster_committed.map(|committed| committed.index),
         }
     }
 

@@ -4,11 +4,12 @@
 //! in here and in `node`.
 //!
 //! - [`types`]: what openraft is told. `log_store`, `log_cache`: the log. `state_machine`, `snapshot`: the image.
-//! - `members`: who takes part, read and changed.
+//! - `members`: who takes part, read and changed. `contact`: when the leader was heard.
 //! - `network`, `channels`: calls to others. `inbound`, `envelope`: calls from others.
 
 mod channels;
 mod codec;
+mod contact;
 mod envelope;
 mod inbound;
 mod log_cache;
@@ -24,6 +25,7 @@ pub mod types;
 mod suite_tests;
 
 pub use channels::{Channels, Purpose};
+pub use contact::Contact;
 pub use envelope::MAX_MESSAGE_BYTES;
 pub use inbound::{Inbound, IncomingSnapshot};
 pub use log_store::LogStore;

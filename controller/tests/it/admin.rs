@@ -159,7 +159,7 @@ fn health_and_reflection_are_served() {
     let quorum = Quorum::formed(3, same);
     for at in 0..3 {
         let mut health = HealthClient::new(quorum.channel(at));
-        for service in ["started", "live", "ready", ""] {
+        for service in ["started", "live", "ready", "safe-to-stop-next", ""] {
             eventually(service, || {
                 let request = HealthCheckRequest { service: service.to_owned() };
                 let answer = quorum.block_on(health.check(request)).ok()?.into_inner();
