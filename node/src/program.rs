@@ -10,7 +10,7 @@
 //! 4. A panic of any thread aborts the process.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -40,6 +40,10 @@ pub struct Flags {
     /// Checks the configuration, reports every problem, and ends.
     #[arg(long)]
     pub check_config: bool,
+    /// With --check-config: keeps a copy of a file that is right, for a node that is to start again with what was
+    /// checked, whatever becomes of the file.
+    #[arg(long, value_name = "COPY", requires = "check_config")]
+    pub keep_checked: Option<PathBuf>,
     /// Prints every option with its meaning, default and range, and ends.
     #[arg(long)]
     pub print_options: bool,
@@ -63,6 +67,13 @@ pub fn settings<C>(
         ExitCode::from(USAGE)
     })?;
     if flags.check_config {
+        if let Some(copy) = &flags.keep_checked {
+            // Without the permissions of the file: the copy is written again when the check is.
+            fs::read(path).and_then(|content| fs::write(copy, content)).map_err(|error| {
+                eprintln!("cannot keep a copy of {} at {}: {error}", path.display(), copy.display());
+                ExitCode::FAILURE
+            })?;
+        }
         println!("{}: no problem found", path.display());
         return Err(ExitCode::SUCCESS);
     }
@@ -114,4 +125,40 @@ pub fn end_on_panic() {
         tracing::error!(panic = %info, "a broken invariant: the process ends rather than serve on");
         std::process::abort();
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Problem, Problems};
+
+    fn check(flags: &Flags, right: bool) -> String {
+        let load = |_: &Path, _: &[String]| {
+            if right { Ok(()) } else { Err(Problems(Vec::<Problem>::new())) }
+        };
+        format!("{:?}", settings(flags, String::new, load).expect_err("it only looks"))
+    }
+
+    #[test]
+    fn a_checked_file_is_kept_and_a_wrong_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, copy) = (folder.path().join("file.toml"), folder.path().join("copy.toml"));
+        fs::write(&file, "a = 1").unwrap();
+        let flags = Flags {
+            config: Some(file.clone()),
+            overrides: Vec::new(),
+            check_config: true,
+            keep_checked: Some(copy.clone()),
+            print_options: false,
+        };
+        assert_eq!(check(&flags, false), format!("{:?}", ExitCode::from(USAGE)));
+        assert!(!copy.exists());
+        assert_eq!(check(&flags, true), format!("{:?}", ExitCode::SUCCESS));
+        fs::write(&file, "a = 2").unwrap();
+        assert_eq!(fs::read_to_string(&copy).unwrap(), "a = 1");
+        assert_eq!(check(&flags, true), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(fs::read_to_string(&copy).unwrap(), "a = 2");
+        let nowhere = Flags { keep_checked: Some(folder.path().join("no/copy.toml")), ..flags };
+        assert_eq!(check(&nowhere, true), format!("{:?}", ExitCode::FAILURE));
+    }
 }

@@ -1,11 +1,13 @@
-{{/* The StatefulSet of a role. Called as in _pod.tpl, with "program", "toml", "config" (file), "args" and "ports" more. */}}
+{{/* The StatefulSet of a role. Called as in _pod.tpl, with "program", "toml", "config" (the file to check), "args", "env" and "ports" more. */}}
 {{- define "holdfast.statefulset" -}}
 {{- $name := printf "%s-%s" (include "holdfast.fullname" .root) .role -}}
+{{- /* HOLDFAST_BOOTSTRAP is for `kubectl exec POD -- holdfast ...`. */}}
 {{- $env := list
   (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
-  (dict "name" "HOLDFAST_ORDINAL" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.labels['apps.kubernetes.io/pod-index']"))) -}}
+  (dict "name" "HOLDFAST_ORDINAL" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.labels['apps.kubernetes.io/pod-index']")))
+  (dict "name" "HOLDFAST_BOOTSTRAP" "value" (include "holdfast.bootstrap" .root)) -}}
 {{- $env = concat $env .env .values.extraEnv -}}
-{{- $args := concat (list "--config" .config) .args .values.extraArgs -}}
+{{- $args := concat .args .values.extraArgs -}}
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
@@ -40,19 +42,22 @@ spec:
       annotations:
         # A changed setting rolls the pods.
         checksum/config: {{ sha256sum .toml }}
+        kubectl.kubernetes.io/default-container: {{ .role }}
         {{- with .values.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
       {{- include "holdfast.pod.head" . | nindent 6 }}
       initContainers:
-        # A wrong setting ends here, with every problem named, before a volume is touched.
+        # A wrong setting ends here, with every problem named, before a volume is touched. What was checked is kept for
+        # the life of the pod: a process that starts again after a crash, while a roll to settings that are wrong is
+        # stuck, runs with those that it ran with.
         - name: check-config
           image: {{ include "holdfast.image" .root }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           command: [/usr/bin/{{ .program }}]
           args:
-            {{- toYaml (append $args "--check-config") | nindent 12 }}
+            {{- toYaml (concat (list "--config" .config) $args (list "--check-config" "--keep-checked" (printf "/run/checked/%s.toml" .role))) | nindent 12 }}
           env:
             {{- toYaml $env | nindent 12 }}
           securityContext:
@@ -61,6 +66,7 @@ spec:
             {{- toYaml .values.resources | nindent 12 }}
           volumeMounts:
             - {name: config, mountPath: /etc/holdfast, readOnly: true}
+            - {name: checked, mountPath: /run/checked}
             {{- with .values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -70,7 +76,7 @@ spec:
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           command: [/usr/bin/{{ .program }}]
           args:
-            {{- toYaml $args | nindent 12 }}
+            {{- toYaml (concat (list "--config" (printf "/etc/holdfast/%s.toml" .role)) $args) | nindent 12 }}
           env:
             {{- toYaml $env | nindent 12 }}
           ports:
@@ -83,7 +89,7 @@ spec:
           resources:
             {{- toYaml .values.resources | nindent 12 }}
           volumeMounts:
-            - {name: config, mountPath: /etc/holdfast, readOnly: true}
+            - {name: checked, mountPath: /etc/holdfast, readOnly: true}
             - {name: data, mountPath: /var/lib/holdfast}
             {{- with .values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
@@ -92,6 +98,8 @@ spec:
         - name: config
           configMap:
             name: {{ $name }}
+        - name: checked
+          emptyDir: {sizeLimit: 8Mi}
         {{- with .values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
