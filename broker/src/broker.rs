@@ -181,7 +181,13 @@ fn open(
     addresses: Addresses,
     runtime: tokio::runtime::Handle,
 ) -> Result<(Context, tokio::sync::mpsc::Receiver<Arc<crate::replication::FetchQueue>>), Fatal> {
-    let folder = |error: holdfast_log::Error| Fatal::DataFolder(error.to_string());
+    let folder = |error: holdfast_log::Error| {
+        let cure = match &error {
+            holdfast_log::Error::Locked { .. } => "; end that process first, or give this one a data_dir of its own",
+            _ => "",
+        };
+        Fatal::DataFolder(format!("{error}{cure}"))
+    };
     let data_dir = Arc::new(DataDir::open(&config.data_dir, broker_id, None).map_err(folder)?);
     let writer = WriterConfig {
         threads: config.log_writer_threads as usize,

@@ -4,6 +4,7 @@ mod age;
 mod fake_controller;
 mod hostile;
 mod identity;
+mod leaving;
 mod life;
 mod moves;
 mod replicated;
