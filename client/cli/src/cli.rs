@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::connect::Connect;
 use crate::dev::process::{LaunchArgs, launch};
 use crate::exit::{self, Failure, Result};
 use crate::output::Output;
@@ -23,6 +24,9 @@ pub struct Cli {
         help_heading = "Common options"
     )]
     output: Output,
+    /// Before the command as well as after it: commands that need a cluster have the same flag.
+    #[command(flatten)]
+    connect: Connect,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,6 +44,10 @@ enum Command {
     /// Print records.
     #[command(visible_alias = "c")]
     Consume(commands::consume::ConsumeArgs),
+    /// Partitions: where their replicas are, and moving them.
+    Partition(commands::partition::PartitionArgs),
+    /// Brokers: what each carries, and emptying one before it goes.
+    Broker(commands::broker::BrokerArgs),
     /// The cluster as a whole: controllers, brokers, partitions in trouble.
     Cluster(commands::cluster::ClusterArgs),
     /// How fast the cluster is, and how long it pauses when a leader is killed.
@@ -88,6 +96,8 @@ pub async fn run(cli: Cli) -> Result {
         Command::Topic(args) => commands::topic::run(args, output).await,
         Command::Produce(args) => commands::produce::run(args, output).await,
         Command::Consume(args) => commands::consume::run(args, output).await,
+        Command::Partition(args) => commands::partition::run(args, output).await,
+        Command::Broker(args) => commands::broker::run(args, output).await,
         Command::Cluster(args) => commands::cluster::run(args, output).await,
         Command::Bench(args) => commands::bench::run(args, output).await,
         Command::Audit(args) => commands::audit::run(args, output).await,

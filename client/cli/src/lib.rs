@@ -8,7 +8,7 @@
 //! - [`account`]: the account of acknowledged records.
 //! - [`workload`]: loads whose every record is followed to its acknowledgement and read back.
 //! - [`connect`]: which cluster. [`format`]: how `consume` prints. [`output`]: tables and JSON. [`progress`]: bars.
-//!   [`exit`]: exit codes. [`signals`]: Ctrl-C.
+//!   [`moves`]: moves of replicas. [`exit`]: exit codes. [`signals`]: Ctrl-C.
 //!
 //! Conventions: results go to standard output, all else to standard error. Nothing asks without a terminal. `-o json`
 //! works with every command that prints a result.
@@ -20,6 +20,7 @@ pub mod connect;
 pub mod dev;
 pub mod exit;
 pub mod format;
+pub mod moves;
 pub mod output;
 pub mod progress;
 pub mod signals;

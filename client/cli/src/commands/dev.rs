@@ -63,6 +63,8 @@ enum DevCommand {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Add a broker and start it; `holdfast partition rebalance` then gives it its share.
+    Add,
     /// Show each node: process, addresses, memory, log.
     Status,
     /// Kill a node with SIGKILL, as a crash would.
@@ -133,6 +135,13 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
     match args.command {
         DevCommand::Up(up) => self::up(dir, up, output).await,
         DevCommand::Down { wipe, yes } => down(open()?, wipe, yes).await,
+        DevCommand::Add => {
+            let mut cluster = open()?;
+            let node = cluster.add_broker()?;
+            cluster.start(node)?;
+            cluster.wait_node(node, Duration::from_mins(1)).await?;
+            Ok(say(format!("{node} added; it has no replica yet: holdfast partition rebalance"))?)
+        }
         DevCommand::Status => status(open()?, output).await,
         DevCommand::Kill(args) => {
             let mut cluster = open()?;

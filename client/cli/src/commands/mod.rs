@@ -2,10 +2,12 @@
 
 pub mod audit;
 pub mod bench;
+pub mod broker;
 pub mod cluster;
 pub mod completion;
 pub mod consume;
 pub mod demo;
 pub mod dev;
+pub mod partition;
 pub mod produce;
 pub mod topic;

@@ -24,8 +24,8 @@ const POLL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct ProcessCluster {
     pub(super) dir: PathBuf,
-    programs: Programs,
-    lifetime: Lifetime,
+    pub(super) programs: Programs,
+    pub(super) lifetime: Lifetime,
     pub(super) state: State,
     /// Children of this process, kept to be reaped.
     children: Vec<Child>,
@@ -138,6 +138,11 @@ impl ProcessCluster {
     /// Where the node's output goes.
     pub fn log_path(&self, name: NodeName) -> PathBuf {
         self.dir.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Where the node's configuration stands.
+    pub(super) fn config_path(&self, name: NodeName) -> PathBuf {
+        config_path(&self.dir, name)
     }
 
     /// Where the node keeps its data.
@@ -309,7 +314,7 @@ impl ProcessCluster {
     }
 
     /// Takes the lock and reads the state again, for another command may have changed it.
-    fn reload(&mut self) -> Result<Lock, Error> {
+    pub(super) fn reload(&mut self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.dir, LOCK_PATIENCE)?;
         self.state = State::load(&self.dir)?;
         Ok(lock)

@@ -25,6 +25,7 @@ mod cluster;
 mod config;
 mod error;
 pub mod faults;
+mod grow;
 pub mod ports;
 pub mod probe;
 pub mod process;

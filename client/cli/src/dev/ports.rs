@@ -58,6 +58,24 @@ impl Ports {
         Ok(Self(ports))
     }
 
+    /// These ports, and those of one more broker: counted from the base port that the others have, or free ones.
+    pub(super) fn with_broker(mut self, number: u32) -> Result<Self, Error> {
+        let counted = self.0.get(&NodeName::broker(1)).map(|ports| {
+            let next = |port: u16| u16::try_from(u32::from(port) + number - 1).ok();
+            (
+                next(ports.main),
+                ports.peer.and_then(next),
+                ports.peer.map(|peer| u32::from(peer) - u32::from(ports.main)),
+            )
+        });
+        let ports = match counted {
+            Some((Some(main), Some(peer), Some(PEER_STEP))) => NodePorts { main, peer: Some(peer) },
+            _ => NodePorts { main: free_port()?, peer: Some(free_port()?) },
+        };
+        self.0.insert(NodeName::broker(number), ports);
+        Ok(self)
+    }
+
     fn free(spec: &ClusterSpec) -> Result<Self, Error> {
         let mut ports = BTreeMap::new();
         for node in spec.nodes() {
@@ -137,6 +155,14 @@ mod tests {
         assert_eq!(ports.of(NodeName::broker(3)), NodePorts { main: 9203, peer: Some(9303) });
         assert_eq!(ports.of(NodeName::controller(2)), NodePorts { main: 9402, peer: None });
         assert!(Ports::choose(&spec(65_400)).is_err());
+    }
+
+    #[test]
+    fn one_more_broker_has_ports_like_the_others() {
+        let fixed = Ports::choose(&spec(9200)).unwrap().with_broker(4).unwrap();
+        assert_eq!(fixed.of(NodeName::broker(4)), NodePorts { main: 9204, peer: Some(9304) });
+        let free = Ports::choose(&spec(0)).unwrap().with_broker(4).unwrap();
+        assert_eq!(free.iter().count(), 7);
     }
 
     #[test]

@@ -1,47 +1,29 @@
-//! `holdfast cluster`: the cluster as a whole.
+//! `holdfast cluster status`.
 
-use clap::{Args, Subcommand};
+use holdfast_client::admin::Admin;
 use holdfast_proto::ids::ClusterId;
 use holdfast_proto::v1::DescribeClusterResponse;
 use serde_json::json;
 
-use crate::connect::Connect;
+use super::trouble;
+use crate::commands::broker;
 use crate::exit::Result;
+use crate::moves::Throttle;
 use crate::output::{Output, counted, grouped, print_json, render_table, say};
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   holdfast cluster status
-  holdfast cluster status -o json | jq .offline_partition_count";
+  holdfast cluster status -o json | jq .offline_partition_count
+  holdfast cluster status -o json | jq '.troubled_partitions[].remedy'";
 
-/// Arguments of `holdfast cluster`.
-#[derive(Debug, Args)]
-pub struct ClusterArgs {
-    #[command(flatten)]
-    connect: Connect,
-    #[command(subcommand)]
-    command: ClusterCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum ClusterCommand {
-    /// Show controllers, brokers, and partitions in trouble.
-    #[command(after_help = EXAMPLES)]
-    Status,
-}
-
-/// Runs `holdfast cluster`.
-pub async fn run(args: ClusterArgs, output: Output) -> Result {
-    match args.command {
-        ClusterCommand::Status => {
-            let view = args.connect.client().await?.admin().describe_cluster().await?;
-            match output {
-                Output::Json => print_json(&as_json(&view))?,
-                Output::Table => say(as_text(&view))?,
-            }
-            Ok(())
-        }
+pub(super) async fn run(admin: &Admin, output: Output) -> Result {
+    let view = admin.describe_cluster().await?;
+    match output {
+        Output::Json => print_json(&as_json(&view))?,
+        Output::Table => say(as_text(&view))?,
     }
+    Ok(())
 }
 
 /// A verdict and the counts behind it, in two lines.
@@ -94,21 +76,7 @@ fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
             })
         })
         .collect();
-    let brokers: Vec<_> = view
-        .brokers
-        .iter()
-        .map(|broker| {
-            json!({
-                "broker_id": broker.broker_id,
-                "client_address": broker.client_address,
-                "peer_address": broker.peer_address,
-                "rack": broker.rack,
-                "fenced": broker.fenced,
-                "shutting_down": broker.shutting_down,
-                "broker_epoch": broker.broker_epoch,
-            })
-        })
-        .collect();
+    let brokers: Vec<_> = view.brokers.iter().map(broker::as_json).collect();
     json!({
         "cluster_id": ClusterId::from_bytes(&view.cluster_id).map(|id| id.to_string()),
         "index": view.index,
@@ -121,7 +89,11 @@ fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
         "offline_partition_count": view.offline_partition_count,
         "under_replicated_partition_count": view.under_replicated_partition_count,
         "under_min_isr_partition_count": view.under_min_isr_partition_count,
+        "moving_partition_count": view.moving_partition_count,
+        "move_bytes_per_second": view.move_bytes_per_second,
+        "troubled_partitions": trouble::as_json(view),
         "problems": problems(view),
+        "notices": notices(view),
     })
 }
 
@@ -138,27 +110,44 @@ fn as_text(view: &DescribeClusterResponse) -> String {
         };
         [controller.node_id.to_string(), controller.address.clone(), role.to_owned()]
     });
-    let brokers = view.brokers.iter().map(|broker| {
-        let state = match (broker.fenced, broker.shutting_down) {
-            (true, _) => "fenced",
-            (false, true) => "leaving",
-            (false, false) => "alive",
-        };
-        let rack = if broker.rack.is_empty() { "-" } else { &broker.rack };
-        [
-            broker.broker_id.to_string(),
-            broker.client_address.clone(),
-            broker.peer_address.clone(),
-            rack.to_owned(),
-            state.to_owned(),
-        ]
-    });
-    format!(
-        "{}\ncluster id {id}\n\n{}\n\n{}",
-        summary(view),
-        render_table(["CONTROLLER", "ADDRESS", "STATE"], controllers),
-        render_table(["BROKER", "CLIENTS", "PEERS", "RACK", "STATE"], brokers)
-    )
+    let mut parts = vec![format!("{}\ncluster id {id}", summary(view))];
+    parts.extend(Some(notices(view).join("\n")).filter(|text| !text.is_empty()));
+    parts.push(render_table(["CONTROLLER", "ADDRESS", "STATE"], controllers));
+    parts.push(broker::table(&view.brokers));
+    parts.extend(Some(trouble::table(view)).filter(|text| !text.is_empty()));
+    let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
+    if troubled > view.troubled_partitions.len() as u64 {
+        parts.push("there are more: holdfast partition list --troubled".to_owned());
+    }
+    parts.join("\n\n")
+}
+
+/// What is going on and no problem.
+fn notices(view: &DescribeClusterResponse) -> Vec<String> {
+    let mut notices = Vec::new();
+    if view.moving_partition_count > 0 {
+        let noun = if view.moving_partition_count == 1 { "partition is" } else { "partitions are" };
+        notices
+            .push(format!("{} {noun} moving: holdfast partition list --moving", grouped(view.moving_partition_count)));
+    }
+    if view.move_bytes_per_second > 0 {
+        let limit = Throttle { bytes_per_second: view.move_bytes_per_second };
+        notices.push(format!("each broker copies at most {limit} for moves"));
+    }
+    for broker in view.brokers.iter().filter(|broker| broker.draining) {
+        let id = broker.broker_id;
+        notices.push(match broker.replica_count {
+            0 => format!("broker {id} is drained: it is safe to remove"),
+            left => format!("broker {id} is being drained, {} left", counted(left, "replica")),
+        });
+    }
+    for controller in view.controllers.iter().filter(|controller| !controller.voter) {
+        notices.push(format!(
+            "controller {} ({}) is a learner: it is catching up",
+            controller.node_id, controller.address
+        ));
+    }
+    notices
 }
 
 #[cfg(test)]
@@ -184,6 +173,25 @@ mod tests {
         assert!(summary(&view()).starts_with("cluster: healthy\n"), "{}", summary(&view()));
         let text = as_text(&view());
         assert!(text.contains("active") && text.contains("alive"), "{text}");
+    }
+
+    #[test]
+    fn what_is_under_way_is_told_and_is_no_problem() {
+        let mut view = view();
+        view.moving_partition_count = 2;
+        view.move_bytes_per_second = 50_000_000;
+        view.brokers[0].draining = true;
+        view.brokers[0].replica_count = 7;
+        view.controllers.push(ControllerInfo { node_id: 9, address: "127.0.0.1:9402".into(), voter: false });
+        let expected = [
+            "2 partitions are moving: holdfast partition list --moving",
+            "each broker copies at most 50.0 MB/s for moves",
+            "broker 1 is being drained, 7 replicas left",
+            "controller 9 (127.0.0.1:9402) is a learner: it is catching up",
+        ];
+        assert_eq!(notices(&view), expected);
+        let text = as_text(&view);
+        assert!(text.starts_with("cluster: healthy\n") && text.contains(expected[2]), "{text}");
     }
 
     #[test]

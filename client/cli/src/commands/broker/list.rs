@@ -1,0 +1,77 @@
+//! `holdfast broker list`, and how `holdfast cluster status` shows brokers.
+
+use holdfast_client::admin::Admin;
+use holdfast_proto::v1::BrokerInfo;
+use serde_json::json;
+
+use crate::exit::Result;
+use crate::output::{Output, print_json, render_table, say};
+
+pub(super) async fn run(admin: &Admin, output: Output) -> Result {
+    let view = admin.describe_cluster().await?;
+    match output {
+        Output::Json => print_json(&view.brokers.iter().map(as_json).collect::<Vec<_>>())?,
+        Output::Table => say(table(&view.brokers))?,
+    }
+    Ok(())
+}
+
+/// The brokers as a table.
+pub fn table(brokers: &[BrokerInfo]) -> String {
+    let rows = brokers.iter().map(|broker| {
+        let rack = if broker.rack.is_empty() { "-" } else { &broker.rack };
+        [
+            broker.broker_id.to_string(),
+            broker.client_address.clone(),
+            broker.peer_address.clone(),
+            rack.to_owned(),
+            state(broker),
+            broker.replica_count.to_string(),
+            broker.leader_count.to_string(),
+        ]
+    });
+    render_table(["BROKER", "CLIENTS", "PEERS", "RACK", "STATE", "REPLICAS", "LEADS"], rows)
+}
+
+/// A broker for scripts.
+pub fn as_json(broker: &BrokerInfo) -> serde_json::Value {
+    json!({
+        "broker_id": broker.broker_id,
+        "client_address": broker.client_address,
+        "peer_address": broker.peer_address,
+        "rack": broker.rack,
+        "fenced": broker.fenced,
+        "shutting_down": broker.shutting_down,
+        "draining": broker.draining,
+        "replica_count": broker.replica_count,
+        "leader_count": broker.leader_count,
+        "broker_epoch": broker.broker_epoch,
+    })
+}
+
+fn state(broker: &BrokerInfo) -> String {
+    let life = match (broker.fenced, broker.shutting_down) {
+        (true, _) => "fenced",
+        (false, true) => "leaving",
+        (false, false) => "alive",
+    };
+    let drain = match (broker.draining, broker.replica_count) {
+        (false, _) => "",
+        (true, 0) => ", drained",
+        (true, _) => ", draining",
+    };
+    format!("{life}{drain}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_is_emptied_is_told_from_one_that_is_empty() {
+        let broker = BrokerInfo { draining: true, replica_count: 3, ..BrokerInfo::default() };
+        assert_eq!(state(&broker), "alive, draining");
+        assert_eq!(state(&BrokerInfo { fenced: true, replica_count: 0, ..broker.clone() }), "fenced, drained");
+        assert_eq!(state(&BrokerInfo { draining: false, shutting_down: true, ..broker }), "leaving");
+    }
+}

@@ -1,0 +1,36 @@
+//! `holdfast cluster`: the cluster as a whole.
+
+mod status;
+mod trouble;
+
+use clap::{Args, Subcommand};
+
+pub use status::summary;
+
+use crate::connect::Connect;
+use crate::exit::Result;
+use crate::output::Output;
+
+/// Arguments of `holdfast cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(subcommand)]
+    command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterCommand {
+    /// Show controllers, brokers, moves, and partitions in trouble with what to do.
+    #[command(after_help = status::EXAMPLES)]
+    Status,
+}
+
+/// Runs `holdfast cluster`.
+pub async fn run(args: ClusterArgs, output: Output) -> Result {
+    let admin = args.connect.client().await?.admin();
+    match args.command {
+        ClusterCommand::Status => status::run(&admin, output).await,
+    }
+}

@@ -1,0 +1,134 @@
+//! Partitions in trouble: what is wrong with each, who is missing, what to do.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
+use serde_json::json;
+
+use crate::output::render_table;
+
+/// The partitions as a table; empty if there are none.
+pub(super) fn table(view: &DescribeClusterResponse) -> String {
+    if view.troubled_partitions.is_empty() {
+        return String::new();
+    }
+    let rows = view.troubled_partitions.iter().filter_map(|troubled| {
+        let partition = troubled.partition.as_ref()?;
+        Some([
+            format!("{}-{}", troubled.topic, partition.partition),
+            what(troubled, partition),
+            numbers(&partition.isr),
+            numbers(&troubled.missing_replicas),
+            remedy(troubled, partition, &view.brokers),
+        ])
+    });
+    render_table(["PARTITION", "TROUBLE", "ISR", "MISSING", "WHAT TO DO"], rows)
+}
+
+/// The partitions for scripts.
+pub(super) fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
+    let one = |troubled: &TroubledPartition| {
+        let partition = troubled.partition.as_ref()?;
+        Some(json!({
+            "topic": troubled.topic,
+            "partition": partition.partition,
+            "trouble": what(troubled, partition),
+            "leader": partition.leader,
+            "replicas": partition.replicas,
+            "isr": partition.isr,
+            "elr": partition.elr,
+            "min_insync_replicas": troubled.min_insync_replicas,
+            "missing": troubled.missing_replicas,
+            "remedy": remedy(troubled, partition, &view.brokers),
+        }))
+    };
+    view.troubled_partitions.iter().filter_map(one).collect()
+}
+
+fn what(troubled: &TroubledPartition, partition: &PartitionInfo) -> String {
+    let (isr, minimum) = (partition.isr.len(), troubled.min_insync_replicas);
+    // A replica that a move brings in has never been in sync.
+    let settled = partition.replicas.len() - partition.adding_replicas.len().min(partition.replicas.len());
+    if partition.leader.is_none() {
+        "offline: no leader".to_owned()
+    } else if isr < minimum as usize {
+        format!("{isr} in sync, {minimum} needed: writes are refused")
+    } else {
+        format!("{isr} of {settled} in sync")
+    }
+}
+
+fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> String {
+    let known: BTreeMap<u32, &BrokerInfo> = brokers.iter().map(|broker| (broker.broker_id, broker)).collect();
+    let down = |id: &&u32| known.get(id).is_none_or(|broker| broker.fenced);
+    let down_of = |ids: &[u32]| ids.iter().filter(down).copied().collect::<Vec<_>>();
+    if partition.leader.is_none() {
+        // Only these hold every acknowledged record.
+        let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
+        let wanted = if holders.is_empty() { &partition.replicas } else { &holders };
+        return match down_of(wanted)[..] {
+            [] => "wait: a leader is being elected".to_owned(),
+            [one] => format!("start broker {one}: it holds every acknowledged record"),
+            ref some => format!("start one of brokers {}: they hold every acknowledged record", numbers(some)),
+        };
+    }
+    let gone: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| !known.contains_key(id)).collect();
+    let stopped: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| known.contains_key(id)).collect();
+    match (&stopped[..], &gone[..]) {
+        ([], []) => "wait: it is catching up".to_owned(),
+        ([], gone) => format!("broker {} is no longer registered: holdfast partition rebalance", numbers(gone)),
+        ([one], _) => format!("start broker {one}; if it is gone for good: holdfast broker drain {one}"),
+        (some, _) => format!("start brokers {}; drain those that are gone for good", numbers(some)),
+    }
+}
+
+fn numbers(ids: &[u32]) -> String {
+    if ids.is_empty() {
+        return "-".to_owned();
+    }
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(leader: Option<u32>, isr: &[u32], elr: &[u32], missing: &[u32]) -> DescribeClusterResponse {
+        let partition = PartitionInfo {
+            partition: 4,
+            leader,
+            replicas: vec![1, 2, 3],
+            isr: isr.to_vec(),
+            elr: elr.to_vec(),
+            ..PartitionInfo::default()
+        };
+        let broker = |broker_id, fenced| BrokerInfo { broker_id, fenced, ..BrokerInfo::default() };
+        DescribeClusterResponse {
+            brokers: vec![broker(1, false), broker(2, missing.contains(&2))],
+            troubled_partitions: vec![TroubledPartition {
+                topic: "orders".to_owned(),
+                partition: Some(partition),
+                min_insync_replicas: 2,
+                missing_replicas: missing.to_vec(),
+            }],
+            ..DescribeClusterResponse::default()
+        }
+    }
+
+    fn check(view: &DescribeClusterResponse, trouble: &str, remedy: &str) {
+        let json = as_json(view);
+        assert_eq!(json[0]["trouble"], trouble);
+        assert!(json[0]["remedy"].as_str().unwrap().starts_with(remedy), "{json}");
+        assert!(table(view).contains("orders-4") && table(view).contains(trouble), "{}", table(view));
+    }
+
+    #[test]
+    fn each_trouble_is_named_with_its_remedy() {
+        check(&view(None, &[], &[2], &[2, 3]), "offline: no leader", "start broker 2: it holds every");
+        check(&view(None, &[], &[2, 3], &[2, 3]), "offline: no leader", "start one of brokers 2,3");
+        check(&view(Some(1), &[1], &[2], &[2]), "1 in sync, 2 needed: writes are refused", "start broker 2; if");
+        check(&view(Some(1), &[1, 2], &[], &[3]), "2 of 3 in sync", "broker 3 is no longer registered");
+        check(&view(Some(1), &[1, 2], &[], &[]), "2 of 3 in sync", "wait");
+        assert_eq!(table(&DescribeClusterResponse::default()), "");
+    }
+}

@@ -1,0 +1,142 @@
+//! `holdfast partition move` and `cancel`.
+
+use clap::Args;
+use holdfast_client::admin::{Admin, Move};
+use holdfast_client::metadata::TopicView;
+use holdfast_proto::ids::{BrokerId, PartitionIndex};
+use serde_json::json;
+
+use crate::exit::{Failure, Result};
+use crate::moves::{self, Throttle, ids};
+use crate::output::{Output, confirm, counted, note, print_json, say};
+
+pub(super) const MOVE_EXAMPLES: &str = "\
+Examples:
+  holdfast partition move orders 3 --to 4,2,3      the first one leads if it can
+  holdfast partition move orders 3 --to 1,2,3,4    one replica more";
+
+pub(super) const CANCEL_EXAMPLES: &str = "\
+Examples:
+  holdfast partition cancel --yes       every move under way
+  holdfast partition cancel orders      those of one topic
+  holdfast partition cancel orders 3    one";
+
+#[derive(Debug, Args)]
+pub(super) struct MoveArgs {
+    /// Name of the topic.
+    #[arg(value_name = "TOPIC")]
+    topic: String,
+    /// Index of the partition.
+    #[arg(value_name = "PARTITION")]
+    partition: u32,
+    /// Brokers that shall hold it, the preferred leader first.
+    #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
+    to: Vec<u32>,
+    /// Most that each broker copies for moves until this is done, as 50MB/s, or none [default: as it is].
+    #[arg(long, value_name = "RATE")]
+    throttle: Option<Throttle>,
+    /// Wait until it has moved, or start it and end.
+    #[arg(
+        long,
+        value_name = "YES",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
+    wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// Name of the topic [default: all].
+    #[arg(value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Index of the partition [default: all].
+    #[arg(value_name = "PARTITION")]
+    partition: Option<u32>,
+    /// Do not ask.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) async fn run_move(admin: &Admin, args: MoveArgs, output: Output) -> Result {
+    let topic = admin.describe_topic(&args.topic).await?;
+    let index = PartitionIndex(args.partition);
+    let partition = topic.partition(index).ok_or_else(|| {
+        Failure::error(format!("{} has no partition {index}; it has {}, from 0", args.topic, topic.partitions.len()))
+    })?;
+    let one = Move {
+        old_replicas: partition.replicas.clone(),
+        ..Move::to(args.topic, index, args.to.into_iter().map(BrokerId))
+    };
+    if args.wait {
+        let outcome = moves::run(admin, std::slice::from_ref(&one), args.throttle).await?;
+        if !outcome.problems.is_empty() {
+            return Err(Failure::error(outcome.problems.join("\n")));
+        }
+    } else {
+        let limit = args.throttle.map(|throttle| throttle.bytes_per_second);
+        check(admin.alter_replicas(std::slice::from_ref(&one), limit).await?)?;
+    }
+    match output {
+        Output::Json => print_json(&moves::as_json(&[one])[0])?,
+        Output::Table => {
+            let (from, to) = (ids(&one.old_replicas), ids(&one.new_replicas));
+            let done = if args.wait { "moved" } else { "moves" };
+            say(format!("{}-{} {done} from {from} to {to}", one.topic, one.partition))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn run_cancel(admin: &Admin, args: &CancelArgs, output: Output) -> Result {
+    let topics = match &args.topic {
+        Some(name) => vec![admin.describe_topic(name).await?],
+        None => admin.list_topics().await?,
+    };
+    let cancelled = moving(&topics, args.partition);
+    if cancelled.is_empty() {
+        match output {
+            Output::Json => print_json(&json!([]))?,
+            Output::Table => note("no such move is under way"),
+        }
+        return Ok(());
+    }
+    // One that is named needs no question.
+    confirm(
+        &format!("This ends {} under way", counted(cancelled.len() as u64, "move")),
+        args.yes || args.partition.is_some(),
+    )?;
+    let results = admin.alter_replicas(&cancelled, None).await?;
+    let names = cancelled.iter().map(|one| format!("{}-{}", one.topic, one.partition));
+    let (mut done, mut problems) = (Vec::new(), Vec::new());
+    for (name, result) in names.zip(results) {
+        match result {
+            Ok(()) => done.push(name),
+            Err(error) => problems.push(format!("{name}: {error}")),
+        }
+    }
+    match output {
+        Output::Json => print_json(&done)?,
+        Output::Table => done.iter().try_for_each(|name| say(format!("{name}: cancelled")))?,
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::error(problems.join("\n"))) }
+}
+
+/// The ends of all moves under way, or of one partition's.
+fn moving(topics: &[TopicView], partition: Option<u32>) -> Vec<Move> {
+    let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, partition)));
+    all.filter(|(_, one)| one.is_moving() && partition.is_none_or(|partition| one.partition.0 == partition))
+        .map(|(topic, one)| Move::cancel(topic.name.as_ref(), one.partition))
+        .collect()
+}
+
+/// The error of a single move.
+fn check(results: Vec<std::result::Result<(), holdfast_proto::detail::ErrorDetail>>) -> Result {
+    match results.into_iter().find_map(std::result::Result::err) {
+        Some(error) => Err(Failure::error(error.to_string())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,120 @@
+//! `holdfast partition list`.
+
+use clap::Args;
+use holdfast_client::admin::Admin;
+use holdfast_client::metadata::{PartitionView, TopicView};
+use serde_json::json;
+
+use crate::exit::Result;
+use crate::moves::ids;
+use crate::output::{Output, note, print_json, print_table};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  holdfast partition list --topic orders
+  holdfast partition list --moving              what a rebalance or a drain is doing
+  holdfast partition list --troubled -o json    without a leader, or with replicas out of sync";
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only those of this topic.
+    #[arg(short, long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Only those whose replicas are moving.
+    #[arg(long)]
+    moving: bool,
+    /// Only those without a leader, or with replicas out of sync; a replica that a move brings in does not count.
+    #[arg(long)]
+    troubled: bool,
+}
+
+pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Result {
+    let topics = match &args.topic {
+        Some(name) => vec![admin.describe_topic(name).await?],
+        None => admin.list_topics().await?,
+    };
+    let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
+    if output == Output::Json {
+        return Ok(print_json(&chosen.iter().map(|(topic, partition)| as_json(topic, partition)).collect::<Vec<_>>())?);
+    }
+    if chosen.is_empty() {
+        note("no such partition");
+        return Ok(());
+    }
+    let rows = chosen.iter().map(|(topic, partition)| {
+        [
+            topic.name.to_string(),
+            partition.partition.to_string(),
+            partition.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
+            ids(&partition.replicas),
+            ids(&partition.isr),
+            ids(&partition.adding),
+            ids(&partition.removing),
+        ]
+    });
+    Ok(print_table(["TOPIC", "PARTITION", "LEADER", "REPLICAS", "ISR", "ADDING", "REMOVING"], rows)?)
+}
+
+fn chosen(
+    topics: &[TopicView],
+    moving: bool,
+    troubled: bool,
+) -> impl Iterator<Item = (&TopicView, &PartitionView)> + '_ {
+    let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, partition)));
+    all.filter(move |(_, partition)| !moving || partition.is_moving())
+        .filter(move |(_, partition)| !troubled || is_troubled(partition))
+}
+
+fn is_troubled(partition: &PartitionView) -> bool {
+    let is_missing = |id| !partition.isr.contains(id) && !partition.adding.contains(id);
+    partition.leader.is_none() || partition.replicas.iter().any(is_missing)
+}
+
+fn as_json(topic: &TopicView, partition: &PartitionView) -> serde_json::Value {
+    json!({
+        "topic": topic.name.as_ref(),
+        "partition": partition.partition,
+        "leader": partition.leader,
+        "leader_epoch": partition.leader_epoch,
+        "replicas": partition.replicas,
+        "isr": partition.isr,
+        "elr": partition.elr,
+        "adding": partition.adding,
+        "removing": partition.removing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+
+    use super::*;
+
+    #[test]
+    fn a_replica_that_is_being_added_is_no_trouble() {
+        let ids = |ids: &[u32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
+        let partition = |index, leader: Option<u32>, isr: &[u32], adding: &[u32]| PartitionView {
+            partition: PartitionIndex(index),
+            leader: leader.map(BrokerId),
+            leader_epoch: LeaderEpoch(1),
+            partition_epoch: PartitionEpoch(1),
+            replicas: ids(&[1, 2, 3]),
+            isr: ids(isr),
+            elr: vec![],
+            adding: ids(adding),
+            removing: vec![],
+        };
+        let partitions = vec![
+            partition(0, Some(1), &[1, 2, 3], &[]),
+            partition(1, Some(1), &[1, 2], &[3]),
+            partition(2, Some(1), &[1, 2], &[]),
+            partition(3, None, &[], &[]),
+        ];
+        let topics = [TopicView { name: "t".into(), id: TopicId::from_bytes(&[1; 16]).unwrap(), partitions }];
+        let found =
+            |moving, troubled| chosen(&topics, moving, troubled).map(|(_, one)| one.partition.0).collect::<Vec<_>>();
+        assert_eq!(found(false, false), [0, 1, 2, 3]);
+        assert_eq!(found(true, false), [1]);
+        assert_eq!(found(false, true), [2, 3]);
+    }
+}
