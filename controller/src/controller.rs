@@ -221,8 +221,11 @@ impl Controller {
             {
                 server.abort();
             }
-            if let Err(error) = self.node.raft().shutdown().await {
-                tracing::warn!(%error, "the consensus did not stop in order");
+            match tokio::time::timeout(DRAIN, self.node.raft().shutdown()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the consensus did not stop in order"),
+                // What it has acknowledged is durable, so nothing is lost.
+                Err(_) => tracing::warn!("the consensus did not stop in time"),
             }
         });
         self.end();

@@ -5,6 +5,7 @@
 //! | 0 | stopped | nothing: it was asked to stop and handed the leadership over |
 //! | 1 | failure | see the message; also: the address is in use, another program listens there or `listen` is wrong |
 //! | 2 | usage | correct the flags or the configuration; every problem is listed |
+//! | 3 | interrupted | nothing: a second signal ended it before it had handed over; what it acknowledged is on disk |
 //! | 11 | data folder | it is locked by another process, damaged, or of a newer version: see the message |
 //! | 12 | other cluster | the data folder belongs to another cluster or node: correct `data_dir`, `cluster_id` or `peers` |
 //! | 13 | store damaged | the store of log and snapshots cannot be read; restore it, or empty the folder to join as a new node |

@@ -183,6 +183,10 @@ impl Node {
         if metrics.state != ServerState::Leader {
             return;
         }
+        if !self.holds_lease() {
+            tracing::warn!("no majority of the controllers answers: there is nobody to hand the leadership to");
+            return;
+        }
         // The voter that is furthest is ready soonest.
         let furthest = metrics.replication.iter().flatten().max_by_key(|(_, matched)| *matched);
         let voters: std::collections::BTreeSet<u64> = metrics.membership_config.voter_ids().collect();

@@ -62,7 +62,8 @@ impl Peers {
             source_node_id: self.data.node_id(),
             peers: self.config.peers.clone(),
         };
-        let response = self.client(peer)?.get_formation(request).await;
+        let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
+        let response = RaftServiceClient::new(channel).get_formation(request).await;
         let response = response.map_err(|status| classify(&status).1.message)?.into_inner();
         Ok(PeerState {
             node_id: response.node_id,
@@ -89,7 +90,8 @@ impl Peers {
             address: self.config.own_address().to_owned(),
             voted,
         };
-        let mut client = self.client(peer)?;
+        let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
+        let mut client = RaftServiceClient::new(channel);
         match tokio::time::timeout(JOIN_TIMEOUT, client.join_quorum(request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(classify(&status).1.message),
@@ -104,10 +106,5 @@ impl Peers {
             matches!(attempt, Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused)
         });
         join_all(attempts).await.into_iter().filter(|refuses| *refuses).count()
-    }
-
-    fn client(&self, peer: &str) -> Result<RaftServiceClient<tonic::transport::Channel>, String> {
-        let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
-        Ok(RaftServiceClient::new(channel))
     }
 }

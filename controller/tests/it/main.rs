@@ -3,8 +3,11 @@
 mod admin;
 mod broker;
 mod formation;
+mod load;
 mod program;
 mod quorum;
 mod rejoin;
 mod sessions;
+mod silence;
+mod stopping;
 mod support;

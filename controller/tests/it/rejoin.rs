@@ -2,77 +2,21 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use holdfast_controller::{config::Config, exit::Fatal};
-use holdfast_proto::{
-    convert::peer_header,
-    v1::{AllocateProducerIdsRequest, controller_service_client::ControllerServiceClient},
-};
 
 use crate::{
     broker::{Broker, Disk},
-    support::{Quorum, channel, eventually},
+    load::Load,
+    support::{Quorum, eventually},
 };
 
 fn same(_: &mut Config) {}
 
-/// Committed changes, made one after another until it is stopped. None may be lost: each gives a greater id.
-struct Load {
-    stop: Arc<AtomicBool>,
-    done: Arc<AtomicU64>,
-    task: tokio::task::JoinHandle<Duration>,
-}
-
-impl Load {
-    fn start(quorum: &Quorum, broker: &Broker) -> Self {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (addresses, stopped, count) = (quorum.addresses.clone(), Arc::clone(&stop), Arc::clone(&done));
-        let request = AllocateProducerIdsRequest {
-            header: Some(peer_header(quorum.cluster_id(), 0, broker.id.into())),
-            broker_id: broker.id,
-            broker_epoch: broker.epoch,
-        };
-        let task = quorum.runtime().spawn(async move {
-            let (mut last, mut longest, mut at) = (-1, Duration::ZERO, Instant::now());
-            let mut clients: Vec<_> =
-                addresses.iter().map(|address| ControllerServiceClient::new(channel(address))).collect();
-            while !stopped.load(Ordering::SeqCst) {
-                for client in &mut clients {
-                    if let Ok(response) = client.allocate_producer_ids(request.clone()).await {
-                        let id = response.into_inner().first_producer_id;
-                        assert!(id > last, "an id was given twice: {id} after {last}");
-                        last = id;
-                        longest = longest.max(at.elapsed());
-                        at = Instant::now();
-                        count.fetch_add(1, Ordering::SeqCst);
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-            longest
-        });
-        Self { stop, done, task }
-    }
-
-    /// Waits for a change that is committed from now on.
-    #[track_caller]
-    fn goes_on(&self) {
-        let before = self.done.load(Ordering::SeqCst);
-        eventually("another committed change", || (self.done.load(Ordering::SeqCst) > before + 1).then_some(()));
-    }
-
-    fn stop(self, quorum: &Quorum) -> (u64, Duration) {
-        self.stop.store(true, Ordering::SeqCst);
-        let longest = quorum.block_on(self.task).expect("no id was given twice");
-        (self.done.load(Ordering::SeqCst), longest)
-    }
-}
+/// The load asks everybody.
+const NOBODY: usize = usize::MAX;
 
 fn wipe(quorum: &mut Quorum, at: usize) {
     quorum.kill(at);
@@ -97,7 +41,7 @@ fn three_disks_are_lost_one_after_another_while_changes_go_on() {
     let broker = Broker::start(&quorum, Disk::new(1));
     quorum.converge();
     let cluster = quorum.cluster_id();
-    let load = Load::start(&quorum, &broker);
+    let load = Load::start(&quorum, &broker, NOBODY);
     for at in 0..3 {
         load.goes_on();
         let old = quorum.node(at).node().id();
@@ -119,7 +63,7 @@ fn three_disks_are_lost_one_after_another_while_changes_go_on() {
 fn the_active_controllers_disk_is_lost() {
     let mut quorum = Quorum::formed(3, same);
     let broker = Broker::start(&quorum, Disk::new(1));
-    let load = Load::start(&quorum, &broker);
+    let load = Load::start(&quorum, &broker, NOBODY);
     for _ in 0..2 {
         load.goes_on();
         let active = quorum.active();
@@ -139,8 +83,8 @@ fn five_controllers_are_replaced_one_at_a_time_with_snapshots() {
     });
     let broker = Broker::start(&quorum, Disk::new(1));
     quorum.converge();
-    let load = Load::start(&quorum, &broker);
-    eventually("a log that was cut", || (load.done.load(Ordering::SeqCst) > 200).then_some(()));
+    let load = Load::start(&quorum, &broker, NOBODY);
+    eventually("a log that was cut", || (load.done() > 200).then_some(()));
     for at in 0..5 {
         wipe(&mut quorum, at);
         quorum.start(at);
@@ -161,7 +105,7 @@ fn the_active_controller_is_killed_in_the_middle_of_a_join() {
     let mut quorum = Quorum::formed(3, same);
     let broker = Broker::start(&quorum, Disk::new(1));
     quorum.converge();
-    let load = Load::start(&quorum, &broker);
+    let load = Load::start(&quorum, &broker, NOBODY);
     // At different moments: before the learner is there, as it catches up, in the change of voters, after it.
     for delay_ms in [0, 300, 900, 1_050, 1_100, 1_200, 1_400] {
         let lost = quorum.passive();
@@ -243,7 +187,7 @@ fn a_lost_disk_that_comes_back_after_it_was_replaced_is_told_and_disturbs_nobody
     // The old disk takes the newer one's place.
     wipe(&mut quorum, lost);
     copy(kept.path(), &quorum.data_dir(lost));
-    let load = Load::start(&quorum, &broker);
+    let load = Load::start(&quorum, &broker, NOBODY);
     quorum.start(lost);
     let fatal = quorum.block_on(quorum.node(lost).failed());
     assert_eq!(fatal.number(), 16);

@@ -1,6 +1,7 @@
 //! A quorum to play with.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     path::PathBuf,
     thread,
@@ -48,6 +49,8 @@ pub(crate) struct Quorum {
     nodes: Vec<Option<Controller>>,
     runtime: Runtime,
     change: fn(&mut Config),
+    /// Where controllers listen that are reached through something else.
+    listens: BTreeMap<usize, String>,
 }
 
 impl Quorum {
@@ -68,7 +71,15 @@ impl Quorum {
             nodes: (0..count).map(|_| None).collect(),
             runtime: Runtime::new().expect("a runtime"),
             change,
+            listens: BTreeMap::new(),
         }
+    }
+
+    /// Lets a controller that is not started yet listen elsewhere; its address stays. Returns where.
+    pub(crate) fn listen_elsewhere(&mut self, at: usize) -> String {
+        let listen = format!("127.0.0.1:{}", free_ports(1)[0]);
+        self.listens.insert(at, listen.clone());
+        listen
     }
 
     /// `count` started controllers, one of them active.
@@ -96,6 +107,10 @@ impl Quorum {
             formation_interval_ms: 50,
             ..Config::default()
         };
+        if let Some(listen) = self.listens.get(&at) {
+            config.listen.clone_from(listen);
+            config.advertised_address.clone_from(&self.addresses[at]);
+        }
         (self.change)(&mut config);
         assert_eq!(config.validate(), []);
         config
