@@ -16,6 +16,7 @@
 #
 # Settings (environment): HOLDFAST_K8S_DIR  what is built, kept [~/.cache/holdfast/k8s]
 #                         HOLDFAST_K8S_OWNER  a process id: the bed goes down when that process ends
+#                         HOLDFAST_K8S_BED  a name, for a second bed beside the first
 #                         TMPDIR  where the bed runs, removed by `down` [/tmp]
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -10,12 +10,11 @@ COREDNS_VERSION=1.12.4
 # What is built, kept from run to run.
 CACHE=${HOLDFAST_K8S_DIR:-$HOME/.cache/holdfast/k8s}
 BIN=$CACHE/bin
-# What runs, removed by `down`; the logs stay until the next `up`.
-RUN=${TMPDIR:-/tmp}/holdfast-k8s-run
-LOGS=${TMPDIR:-/tmp}/holdfast-k8s-logs
-
 # The network namespace of the control plane, which is also the switch between the nodes.
-SWITCH=holdfast-k8s
+SWITCH=holdfast-k8s${HOLDFAST_K8S_BED:+-$HOLDFAST_K8S_BED}
+# What runs, removed by `down`; the logs stay until the next `up`.
+RUN=${TMPDIR:-/tmp}/$SWITCH-run
+LOGS=${TMPDIR:-/tmp}/$SWITCH-logs
 CONTROL_IP=10.250.0.100
 SERVICE_CIDR=10.96.0.0/16
 SERVICE_IP=10.96.0.1
@@ -27,7 +26,7 @@ VOLUME_USER=65532
 export KUBECONFIG=$RUN/admin.kubeconfig
 export PATH=$BIN/hyper:$BIN:/usr/sbin:/sbin:$PATH
 
-node_ns() { echo "holdfast-k8s-$1"; }
+node_ns() { echo "$SWITCH-$1"; }
 node_dir() { echo "$RUN/node$1"; }
 node_ip() { echo "10.250.0.$1"; }
 all_nodes() { seq "$(cat "$RUN/node-count")"; }
