@@ -2,7 +2,8 @@
 //!
 //! It outlives the simulated process, as a real disk does. Invariants:
 //! 1. Batches are contiguous from the log start to the log end.
-//! 2. The flushed end lies between the log start and the log end, and only a flush moves it forward.
+//! 2. The flushed end lies between the log start and the log end, and only a flush or the end of a truncation moves it
+//!    forward.
 
 use std::collections::BTreeMap;
 
@@ -82,13 +83,21 @@ impl SimLog {
         self.batches.get(at).is_some_and(|batch| batch.id == id && batch.next_offset().0 <= self.flushed)
     }
 
-    /// Cuts everything at and above `to`, durably. What is appended next belongs to `generation`.
+    /// Cuts everything at and above `to`. What is appended next belongs to `generation`.
     pub fn truncate(&mut self, to: u64, generation: LogGeneration) {
         self.generation = generation;
         self.batches.retain(|batch| batch.next_offset().0 <= to);
         assert!(self.end() == to, "truncation to {to} cut a batch in two: the log ends at {}", self.end());
         self.epochs.truncate_to(Offset(to));
         self.flushed = self.flushed.min(to);
+    }
+
+    /// The truncation that began a generation is done, and with it everything that is left is durable. A later one says
+    /// so itself.
+    pub fn truncated(&mut self, generation: LogGeneration) {
+        if generation == self.generation {
+            self.flushed = self.end();
+        }
     }
 
     /// Drops everything and starts empty at `at`.

@@ -25,7 +25,8 @@ impl World {
             }
             Upcoming::Truncated(id, start, (tp, number), generation) => {
                 self.broker(id, start, |broker, now, disk, out| {
-                    let Some(log) = disk.logs.get(&tp).filter(|log| log.number() == number) else { return };
+                    let Some(log) = disk.logs.get_mut(&tp).filter(|log| log.number() == number) else { return };
+                    log.truncated(generation);
                     let producers = log.producers();
                     broker.step(now, tp, Event::Truncated { generation, producers }, disk, out);
                 });
