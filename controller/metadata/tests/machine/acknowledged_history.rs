@@ -1,7 +1,8 @@
 //! No replica that could have missed an acknowledged record is ever elected.
 //!
-//! A small model of the brokers of one partition stands beside the real machine. Brokers hold logs on disks, learn the
-//! committed metadata late, lead by what they know, and their proposals and the answers are delayed and lost. A leader
+//! A small model of the brokers of one partition stands beside the real machine, and its replicas move between them.
+//! Brokers hold logs on disks, delete them once they learn that their replica has moved away, learn the committed
+//! metadata late, lead by what they know, and their proposals and the answers are delayed and lost. A leader
 //! acknowledges a record once every member of its maximal ISR holds it and the ISR is at least min ISR, as it knows
 //! them. After every event, everyone whom the controller might elect now or later (ISR and ELR) has to hold every
 //! acknowledged record at its place.
@@ -15,8 +16,8 @@ use proptest::{
 
 use crate::model::Model;
 
-/// Brokers, each with a replica of the one partition.
-pub(crate) const BROKERS: u32 = 3;
+/// Brokers; the first three have a replica of the one partition as it begins.
+pub(crate) const BROKERS: u32 = 4;
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -64,6 +65,15 @@ pub(crate) enum Event {
     Unfence(u32),
     Leave(u32),
     MinIsr(u32),
+    /// Replicas move to the brokers of the mask, `first` leading if it is among them.
+    Move {
+        members: u8,
+        first: u32,
+    },
+    /// The move under way is cancelled.
+    Cancel,
+    /// For a moment all goes well: everybody learns everything and fetches everything, and the ISR is proposed whole.
+    CatchUp,
     Elect,
 }
 
@@ -85,6 +95,9 @@ pub(crate) struct Coverage {
     pub(crate) accepted_proposals: usize,
     pub(crate) untrusted_disks: usize,
     pub(crate) truncated: usize,
+    pub(crate) moves_ended: usize,
+    pub(crate) moves_refused: usize,
+    pub(crate) deleted: usize,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -105,7 +118,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => broker.clone().prop_map(Event::Copy),
         3 => broker.clone().prop_map(Event::Fence),
         6 => broker.clone().prop_map(Event::Unfence),
-        1 => broker.prop_map(Event::Leave),
+        1 => broker.clone().prop_map(Event::Leave),
+        3 => (0..16_u8, broker).prop_map(|(members, first)| Event::Move { members, first }),
+        1 => Just(Event::Cancel),
+        3 => Just(Event::CatchUp),
         2 => (1..=3_u32).prop_map(Event::MinIsr),
         1 => Just(Event::Elect),
     ]
@@ -128,6 +144,9 @@ fn whoever_may_be_elected_holds_every_acknowledged_record() {
         total.accepted_proposals += seen.accepted_proposals;
         total.untrusted_disks += seen.untrusted_disks;
         total.truncated += seen.truncated;
+        total.moves_ended += seen.moves_ended;
+        total.moves_refused += seen.moves_refused;
+        total.deleted += seen.deleted;
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
@@ -141,6 +160,9 @@ fn whoever_may_be_elected_holds_every_acknowledged_record() {
         seen.accepted_proposals,
         seen.untrusted_disks,
         seen.truncated,
+        seen.moves_ended,
+        seen.moves_refused,
+        seen.deleted,
     ];
     assert!(least.iter().all(|count| *count > 20), "the runs met too little: {seen:?}");
 }

@@ -1,11 +1,14 @@
-//! The model of [`crate::acknowledged_history`]: three brokers with a replica each of one partition, beside the machine.
+//! The model of [`crate::acknowledged_history`]: brokers with replicas of one partition, beside the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_metadata::{AlterPartition, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, Response};
+use holdfast_metadata::{
+    AlterPartition, AlterReplicas, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, ReplicaMove,
+    Response,
+};
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition},
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition},
 };
 
 use crate::{
@@ -36,10 +39,29 @@ struct Leading {
     min_isr: usize,
     /// The ISR it proposed, until it knows what became of it.
     proposed: Vec<BrokerId>,
-    /// What each follower was seen to hold in this epoch, and under which registration.
-    held: BTreeMap<BrokerId, (BrokerEpoch, usize)>,
+    /// What each follower was seen to hold in this epoch.
+    held: BTreeMap<BrokerId, Held>,
     high_watermark: usize,
     start: usize,
+}
+
+/// What a follower told.
+#[derive(Clone, Copy)]
+struct Held {
+    broker_epoch: BrokerEpoch,
+    /// The state that it knew.
+    partition_epoch: PartitionEpoch,
+    end: usize,
+}
+
+impl Leading {
+    /// The leader learns a newer state. What a replica outside the ISR told under an older one does not count any more: it
+    /// may have been taken away and given back, empty.
+    fn adopt(&mut self, state: PartitionState) {
+        self.held.retain(|id, held| state.isr.contains(id) || held.partition_epoch >= state.partition_epoch);
+        self.state = state;
+        self.proposed.clear();
+    }
 }
 
 pub(crate) struct Model {
@@ -104,6 +126,8 @@ impl Model {
             self.coverage.elections += 1;
             self.coverage.elections_from_elr += usize::from(before.isr.is_empty());
         }
+        let ended = before.is_moving() && !after.is_moving() && !matches!(command, Command::AlterReplicas(_));
+        self.coverage.moves_ended += usize::from(ended);
         outcome.result.ok()
     }
 
@@ -146,11 +170,39 @@ impl Model {
                 let command = AlterTopic { topic_id: self.topic, configs, partition_count: None };
                 self.run(&Command::AlterTopic(command));
             }
+            Event::Move { members, first } => {
+                let mut replicas: Vec<u32> = (1..=BROKERS).filter(|n| members & (1 << (n - 1)) != 0).collect();
+                replicas.sort_by_key(|n| (*n != first, *n));
+                self.alter_replicas(&replicas);
+            }
+            Event::Cancel => self.alter_replicas(&[]),
+            Event::CatchUp => self.catch_up(),
             Event::Elect => {
                 self.run(&Command::ElectLeaders { partitions: Vec::new() });
             }
         }
         self.check();
+    }
+
+    fn catch_up(&mut self) {
+        (1..=BROKERS).for_each(|n| self.learn(n, usize::MAX));
+        let Some(leader) = self.c.state(self.topic).leader.map(|leader| leader.0) else { return };
+        (1..=BROKERS).for_each(|follower| self.fetch(leader, follower, usize::MAX));
+        let before = self.proposals.len();
+        self.propose(leader, u8::MAX);
+        if self.proposals.len() > before {
+            self.arrive(before);
+            self.answer(self.answers.len() - 1, false);
+        }
+    }
+
+    fn alter_replicas(&mut self, replicas: &[u32]) {
+        let TopicPartition { topic_id, partition } = self.partition();
+        let new_replicas = replicas.iter().copied().map(b).collect();
+        let moves = vec![ReplicaMove { topic_id, partition, new_replicas }];
+        let response = self.run(&Command::AlterReplicas(AlterReplicas { moves, move_bytes_per_second: None }));
+        let Some(Response::ReplicasAltered { results }) = response else { panic!("{response:?}") };
+        self.coverage.moves_refused += results.iter().filter(|result| result.is_err()).count();
     }
 
     fn node(&mut self, n: u32) -> &mut Node {
@@ -190,9 +242,12 @@ impl Model {
         let truncated = usize::from(common < node.log.len());
         node.log.truncate(common);
         node.log.extend(log.into_iter().skip(common).take(records));
-        let held = (node.broker_epoch, node.log.len());
+        let partition_epoch = state.partition_epoch;
+        let held = Held { broker_epoch: node.broker_epoch, partition_epoch, end: node.log.len() };
         self.coverage.truncated += truncated;
-        if let Some(leading) = &mut self.node(leader).leading {
+        if let Some(leading) = &mut self.node(leader).leading
+            && (leading.state.isr.contains(&b(follower)) || partition_epoch >= leading.state.partition_epoch)
+        {
             leading.held.insert(b(follower), held);
         }
     }
@@ -202,7 +257,7 @@ impl Model {
         let Some(leading) = &mut node.leading else { return };
         let members: BTreeSet<BrokerId> = leading.state.isr.iter().chain(&leading.proposed).copied().collect();
         let held = |member: &BrokerId| {
-            if *member == b(n) { node.log.len() } else { leading.held.get(member).map_or(0, |(_, end)| *end) }
+            if *member == b(n) { node.log.len() } else { leading.held.get(member).map_or(0, |held| held.end) }
         };
         let end = members.iter().map(held).min().unwrap_or(0);
         // A new leader confirms what was before it only together with its own epoch's start.
@@ -235,7 +290,7 @@ impl Model {
                 if *replica == b(n) {
                     return Some(IsrMember { broker_id: *replica, broker_epoch });
                 }
-                let (broker_epoch, end) = *leading.held.get(replica)?;
+                let Held { broker_epoch, end, .. } = *leading.held.get(replica)?;
                 let joins = end >= leading.high_watermark && end >= leading.start;
                 let wanted = mask & (1 << bit) != 0 && (joins || leading.state.isr.contains(replica));
                 wanted.then_some(IsrMember { broker_id: *replica, broker_epoch })
@@ -282,10 +337,7 @@ impl Model {
             return;
         }
         match result {
-            Ok(state) => {
-                leading.proposed.clear();
-                leading.state = state;
-            }
+            Ok(state) => leading.adopt(state),
             // It was done, by another leader's election: the proposed members count until this is learnt.
             Err(ErrorCode::NewLeaderElected) => (),
             Err(_) => leading.proposed.clear(),
@@ -296,10 +348,15 @@ impl Model {
         let tp = self.partition();
         let newest = self.images.len() - 1;
         let node = self.nodes.get_mut(&n).expect("known");
-        node.known = (node.known + changes).min(newest);
+        node.known = node.known.saturating_add(changes).min(newest);
         let image = &self.images[node.known];
         let topic = image.topic(tp.topic_id).expect("there");
         let state = topic.partition(tp.partition).expect("there");
+        if node.running && !state.replicas.contains(&b(n)) && !node.log.is_empty() {
+            // Its replica has moved away.
+            node.log.clear();
+            self.coverage.deleted += 1;
+        }
         let mine = node.running
             && state.leader == Some(b(n))
             && image.broker(b(n)).is_some_and(|registration| registration.broker_epoch == node.broker_epoch);
@@ -312,8 +369,7 @@ impl Model {
             Some(leading) if leading.state.leader_epoch >= state.leader_epoch => {
                 leading.min_isr = min_isr;
                 if state.partition_epoch > leading.state.partition_epoch {
-                    leading.state = state.clone();
-                    leading.proposed.clear();
+                    leading.adopt(state.clone());
                 }
             }
             _ => {
