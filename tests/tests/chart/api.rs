@@ -46,11 +46,10 @@ impl Api {
             kinds.is_some_and(|kinds| kinds.len() == 1 && is_it(&kinds[0]))
         });
         let mut problems = Vec::new();
-        match schema {
-            Some(schema) => {
-                self.walk(object, schema, &object["kind"].as_str().unwrap_or_default().into(), &mut problems)
-            }
-            None => problems.push(format!("no kind {} in {}", object["kind"], object["apiVersion"])),
+        if let Some(schema) = schema {
+            self.walk(object, schema, &object["kind"].as_str().unwrap_or_default().into(), &mut problems);
+        } else {
+            problems.push(format!("no kind {} in {}", object["kind"], object["apiVersion"]));
         }
         problems
     }

@@ -4,64 +4,23 @@
 //! configuration by the programs themselves where `HOLDFAST_BIN_DIR` names their folder.
 
 mod api;
+mod cases;
 mod helm;
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
 use self::{
     api::Api,
+    cases::{REFUSED, WORKING},
     helm::{Helm, object, root},
 };
-
-/// Values that have to work: the defaults, every example, and every option that adds something.
-const WORKING: [&[&str]; 9] = [
-    &[],
-    &["--values", "trial.yaml"],
-    &["--values", "kind.yaml"],
-    &["--values", "nodeport.yaml"],
-    &["--values", "loadbalancer.yaml"],
-    &["--set", "controller.replicas=5,broker.replicas=7,broker.antiAffinity=none,controller.zoneSpread=false"],
-    &["--set", "fullnameOverride=log,clusterDomain=example.org,broker.rack=a,networkPolicy.enabled=false"],
-    &["--set", "broker.config.retention_check_interval_ms=1000,controller.config.snapshot_interval_entries=500"],
-    &[
-        "--set-json",
-        r#"image={"pullSecrets":[{"name":"registry"}],"tag":"1.2.3","pullPolicy":"Never"}"#,
-        "--set-json",
-        r#"broker={"extraArgs":["--set","log_writer_threads=2"],"extraEnv":[{"name":"A","value":"b"}],
-            "extraVolumes":[{"name":"x","emptyDir":{}}],"extraVolumeMounts":[{"name":"x","mountPath":"/x"}],
-            "podAnnotations":{"a":"b"},"podLabels":{"c":"d"},"nodeSelector":{"e":"f"},
-            "tolerations":[{"key":"g","operator":"Exists"}],"affinity":{"nodeAffinity":{}},
-            "priorityClassName":"high","podSecurityContext":{"fsGroup":1},"storage":{"className":"fast"}}"#,
-        "--set",
-        "service.type=LoadBalancer,service.annotations.h=i,serviceAccountName=holdfast",
-    ],
-];
-
-/// Values that must be refused, and words of the reason.
-const REFUSED: [(&[&str], &str); 17] = [
-    (&["--set", "controller.replicas=4"], "value must be one of 1, 3, 5"),
-    (&["--set", "controller.replicas=2"], "value must be one of 1, 3, 5"),
-    (&["--set", "controller.replicas=1"], "controller.allowSingle=true"),
-    (&["--set", "topicDefaults.replicationFactor=5"], "replicationFactor (5) is more than broker.replicas (3)"),
-    (&["--set", "broker.replicas=2"], "replicationFactor (3) is more than broker.replicas (2)"),
-    (&["--set", "topicDefaults.minInsyncReplicas=3"], "topicDefaults.allowNoSpareReplica=true"),
-    (&["--set", "topicDefaults.minInsyncReplicas=4"], "no record could be acknowledged"),
-    (&["--set", "broker.replicsa=3"], "additional properties 'replicsa' not allowed"),
-    (&["--set", "typo=1"], "additional properties 'typo' not allowed"),
-    (&["--set", "broker.antiAffinity=always"], "value must be one of 'hard', 'soft', 'none'"),
-    (&["--set", "broker.storage.size=twenty"], "does not match pattern"),
-    (&["--set", "broker.config.data_dir=/data"], "broker.config.data_dir is set by the chart"),
-    (&["--set", "controller.config.default_replication_factor=1"], "see topicDefaults"),
-    (&["--set", "broker.config.shutdown_timeout_ms=115000"], "less than 10 seconds"),
-    (&["--values", "nodeport.yaml", "--set", "broker.replicas=4"], "3 entries for 4 brokers"),
-    (&["--set-json", r#"broker.external={"enabled":true,"brokers":[{"address":"a"}]}"#], "does not match pattern"),
-    (
-        &["--set-json", r#"broker.external={"enabled":true,"brokers":[{"address":"a:1"},{"address":"a:1"}]}"#],
-        "names a:1 twice",
-    ),
-];
 
 fn render(helm: &Helm, values: &[&str]) -> Vec<Value> {
     helm.render(values).unwrap_or_else(|error| panic!("{values:?}: {error}"))
@@ -178,6 +137,9 @@ fn a_changed_setting_rolls_its_own_role_and_a_new_chart_rolls_none() {
     assert_eq!(template(&[], "controller"), template(&changed, "controller"));
     assert_eq!(template(&[], "broker"), template(&["--set", "broker.replicas=5"], "broker"));
     assert!(!template(&[], "broker").to_string().contains("helm.sh/chart"));
+    // The process reads the copy that its pod checked, never the ConfigMap: that one may be of a later, stuck roll.
+    let mounts = template(&[], "broker")["spec"]["containers"][0]["volumeMounts"].to_string();
+    assert!(mounts.contains("checked") && !mounts.contains("config\""), "{mounts}");
 }
 
 #[test]
@@ -215,15 +177,42 @@ fn options_arrive_where_they_are_expected() {
     assert_eq!(third["ports"][0]["nodePort"], 30072);
 }
 
-/// The arguments of a pod's container as the kubelet expands them.
-fn arguments(set: &Value, ordinal: usize) -> Vec<String> {
+/// The arguments of a pod's first container of a list, as the kubelet expands them, with a folder for `/etc` and `/run`.
+fn arguments(set: &Value, containers: &str, ordinal: u64, folder: &str) -> Vec<String> {
     let pod = format!("{}-{ordinal}", set["metadata"]["name"].as_str().unwrap_or_default());
-    let list = set["spec"]["template"]["spec"]["containers"][0]["args"].as_array().expect("arguments");
+    let list = set["spec"]["template"]["spec"][containers][0]["args"].as_array().expect("arguments");
     let expand = |text: &str| {
         let text = text.replace("$(POD_NAME)", &pod).replace("$(HOLDFAST_ORDINAL)", &ordinal.to_string());
-        text.replace("$(HOLDFAST_ZONE)", "zone-a")
+        let text = text.replace("$(HOLDFAST_ZONE)", "zone-a");
+        assert!(!text.contains("$("), "{text}");
+        text.replace("/etc/", &format!("{folder}/etc/")).replace("/run/", &format!("{folder}/run/"))
     };
     list.iter().map(|text| expand(text.as_str().expect("an argument is text"))).collect()
+}
+
+/// Runs a pod's check of its settings, then starts its container with the copy that the check kept, up to a second check.
+fn check(programs: &Path, set: &Value, files: &Value, ordinal: u64) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for path in ["etc/holdfast", "run/checked"] {
+        fs::create_dir_all(folder.path().join(path)).expect("it is writable");
+    }
+    for (file, content) in files.as_object().expect("files") {
+        let path = folder.path().join("etc/holdfast").join(file);
+        fs::write(path, content.as_str().unwrap_or_default()).expect("it is writable");
+    }
+    let path = set["spec"]["template"]["spec"]["containers"][0]["command"][0].as_str().unwrap_or_default();
+    let program = programs.join(path.trim_start_matches("/usr/bin/"));
+    let root = folder.path().display().to_string();
+    let run = |arguments: Vec<String>| {
+        let output = Command::new(&program).args(&arguments).output().expect("the program starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(format!("{arguments:?}: {said}")) }
+    };
+    run(arguments(set, "initContainers", ordinal, &root))?;
+    // The volume of the copy is mounted where the configuration is in the container that stays.
+    fs::remove_dir_all(folder.path().join("etc/holdfast")).expect("it is writable");
+    fs::rename(folder.path().join("run/checked"), folder.path().join("etc/holdfast")).expect("it is writable");
+    run([arguments(set, "containers", ordinal, &root), vec!["--check-config".to_owned()]].concat())
 }
 
 #[test]
@@ -237,23 +226,18 @@ fn the_programs_accept_what_the_chart_writes() {
         let objects = render(&helm, values);
         for set in objects.iter().filter(|object| object["kind"] == "StatefulSet") {
             let name = set["metadata"]["name"].as_str().unwrap_or_default();
-            let folder = tempfile::tempdir().expect("a temporary folder");
-            for (file, content) in object(&objects, "ConfigMap", name)["data"].as_object().expect("files") {
-                fs::write(folder.path().join(file), content.as_str().unwrap_or_default()).expect("it is writable");
-            }
-            let program = set["spec"]["template"]["spec"]["containers"][0]["command"][0].as_str().unwrap_or_default();
-            let count = set["spec"]["replicas"].as_u64().unwrap_or_default() as usize;
+            let files = &object(&objects, "ConfigMap", name)["data"];
+            let count = set["spec"]["replicas"].as_u64().unwrap_or_default();
             assert!(count > 0, "{name} has no pods");
             for ordinal in 0..count {
-                let moved = format!("{}/", folder.path().display());
-                let arguments = arguments(set, ordinal).into_iter().map(|text| text.replace("/etc/holdfast/", &moved));
-                let mut command = Command::new(programs.join(program.trim_start_matches("/usr/bin/")));
-                let output = command.args(arguments).arg("--check-config").output().expect("the program starts");
-                let said = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "{values:?}: {name}-{ordinal}: {said}");
+                check(&programs, set, files, ordinal).unwrap_or_else(|error| panic!("{values:?}: {name}: {error}"));
             }
         }
     }
+    let objects = render(&helm, &["--set", "broker.config.fetch_max_byte=1"]);
+    let files = &object(&objects, "ConfigMap", "hf-holdfast-broker")["data"];
+    let wrong = check(&programs, object(&objects, "StatefulSet", "hf-holdfast-broker"), files, 0);
+    assert!(wrong.expect_err("an unknown option").contains("did you mean `fetch_max_bytes`"));
 }
 
 #[test]
