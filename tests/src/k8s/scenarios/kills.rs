@@ -1,0 +1,182 @@
+//! Pods deleted without grace, processes killed, memory run out.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::{AFTER_READY, CONTROLLERS_ONLY, ONE_BROKER};
+use crate::k8s::cluster::{BROKERS, Role};
+use crate::k8s::load::Load;
+use crate::k8s::pods::Pod;
+use crate::k8s::scenario::{Done, Finding, World, spread_of};
+use crate::k8s::wait::until;
+use crate::k8s::{Error, Result};
+
+const LEADER_KILLS: usize = 20;
+const CONTROLLER_KILLS: usize = 10;
+const PARTITIONS: usize = 6;
+
+pub(super) fn leader_pod(world: &World, name: &'static str) -> Result<Finding> {
+    world.under_load(name, |load| {
+        let mut pauses = Vec::new();
+        for kill in 0..LEADER_KILLS {
+            let leader = world.cluster.leader(&load.topic, kill % PARTITIONS)?;
+            pauses.push(kill_and_heal(world, load, Role::Broker, &leader)?);
+        }
+        Done::within(ONE_BROKER, format!("{} kills, {}", pauses.len(), spread_of(&pauses)))
+    })
+}
+
+pub(super) fn controller_pod(world: &World, name: &'static str) -> Result<Finding> {
+    world.under_load(name, |load| {
+        let mut pauses = Vec::new();
+        for _ in 0..CONTROLLER_KILLS {
+            let active = world.cluster.active_controller()?;
+            pauses.push(kill_and_heal(world, load, Role::Controller, &active)?);
+        }
+        Done::within(CONTROLLERS_ONLY, format!("{} kills, {}", pauses.len(), spread_of(&pauses)))
+    })
+}
+
+/// Deletes a pod without grace, waits until all is well again, and gives the longest pause in between, ms.
+fn kill_and_heal(world: &World, load: &Load, role: Role, pod: &Pod) -> Result<u64> {
+    let mark = load.mark();
+    world.cluster.force_delete(&[&pod.name])?;
+    world.cluster.wait_replaced(role, pod)?;
+    world.cluster.settle(BROKERS)?;
+    load.wait_flow()?;
+    Ok(load.pause_since(mark))
+}
+
+pub(super) fn all_brokers(world: &World, name: &'static str) -> Result<Finding> {
+    world.under_load(name, |_| kill_all(world, &[Role::Broker]))
+}
+
+pub(super) fn all_pods(world: &World, name: &'static str) -> Result<Finding> {
+    world.under_load(name, |_| kill_all(world, &[Role::Controller, Role::Broker]))
+}
+
+fn kill_all(world: &World, roles: &[Role]) -> Result<Done> {
+    let mut old = Vec::new();
+    for role in roles {
+        old.extend(world.cluster.pods(*role)?.into_iter().map(|pod| (*role, pod)));
+    }
+    let names: Vec<_> = old.iter().map(|(_, pod)| pod.name.as_str()).collect();
+    let start = Instant::now();
+    world.cluster.force_delete(&names)?;
+    for (role, pod) in &old {
+        world.cluster.wait_replaced(*role, pod)?;
+    }
+    let ready = start.elapsed();
+    Done::within(
+        ready + AFTER_READY,
+        format!("{} pods, all ready again after {:.1} s", names.len(), ready.as_secs_f64()),
+    )
+}
+
+pub(super) fn sigkill(world: &World, name: &'static str) -> Result<Finding> {
+    world.under_load(name, |load| {
+        let leader = world.cluster.leader(&load.topic, 0)?;
+        let mark = load.mark();
+        kill_process(world, Role::Broker, &leader)?;
+        world.cluster.settle(BROKERS)?;
+        load.wait_flow()?;
+        let broker = load.pause_since(mark);
+        let active = world.cluster.active_controller()?;
+        let mark = load.mark();
+        kill_process(world, Role::Controller, &active)?;
+        world.cluster.settle(BROKERS)?;
+        load.wait_flow()?;
+        let controller = load.pause_since(mark);
+        Done::within(ONE_BROKER, format!("pause: broker {broker} ms, controller {controller} ms"))
+    })
+}
+
+/// Kills the process of a pod's container, and waits until Kubernetes has started it again in the same pod.
+fn kill_process(world: &World, role: Role, pod: &Pod) -> Result {
+    let (container, node) = place(pod)?;
+    world.bed.ctr(node, &["tasks", "kill", "-s", "SIGKILL", container])?;
+    wait_restarted(world, role, pod).map(drop)
+}
+
+fn place(pod: &Pod) -> Result<(&str, u32)> {
+    match (&pod.container, pod.node) {
+        (Some(container), Some(node)) => Ok((container, node)),
+        _ => Err(Error::broken(format!("{} runs nowhere", pod.name))),
+    }
+}
+
+fn wait_restarted(world: &World, role: Role, old: &Pod) -> Result<Pod> {
+    until(&format!("a restart of {}", old.name), RESTART, || {
+        let pod = world.cluster.pod(role, &old.name)?;
+        Ok(if pod.uid == old.uid && pod.restarts > old.restarts {
+            Ok(pod)
+        } else {
+            Err(format!("{} restarts, {:?}", pod.restarts, pod.ended))
+        })
+    })
+}
+
+const RESTART: Duration = Duration::from_mins(1);
+
+/// Rate and size of the load that makes a broker need memory.
+const HUNGRY: [&str; 4] = ["--rate", "3000", "--size", "4000"];
+
+pub(super) fn out_of_memory(world: &World, name: &'static str) -> Result<Finding> {
+    world.under_load_with(name, &HUNGRY, |load| {
+        let leader = world.cluster.leader(&load.topic, 0)?;
+        let mark = load.mark();
+        squeeze(world, &leader)?;
+        let pod = wait_restarted(world, Role::Broker, &leader)?;
+        let (reason, code) = pod.ended.unwrap_or_default();
+        if code != 137 {
+            return Err(Error::broken(format!("{} ended with {code} ({reason}), not by the memory limit", pod.name)));
+        }
+        world.cluster.settle(BROKERS)?;
+        load.wait_flow()?;
+        Done::within(ONE_BROKER, format!("{reason} ({code}), pause {} ms", load.pause_since(mark)))
+    })
+}
+
+/// Lowers the limit of a container's memory to what its process holds now, so that it runs out with the next batches.
+fn squeeze(world: &World, pod: &Pod) -> Result {
+    let (container, _) = place(pod)?;
+    let group = memory_group(container)?;
+    until(&format!("{} running out of memory", pod.name), RESTART, || {
+        if world.cluster.pod(Role::Broker, &pod.name)?.restarts > pod.restarts {
+            return Ok(Ok(()));
+        }
+        let Ok(statistics) = std::fs::read_to_string(group.join("memory.stat")) else {
+            return Ok(Ok(())); // The container is gone, and its group with it.
+        };
+        let number = |name: &str| {
+            let line = statistics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|number| number.trim().parse::<u64>().ok())
+        };
+        let anonymous = number("rss").or_else(|| number("anon")).unwrap_or(0);
+        let limit = ["memory.max", "memory.limit_in_bytes"].into_iter().map(|file| group.join(file));
+        let limit = limit.into_iter().find(|file| file.exists()).unwrap_or_default();
+        // Refused while the kernel cannot reclaim enough; then it is tried again with what is needed by then.
+        let set = std::fs::write(limit, anonymous.to_string());
+        Ok(Err(format!("it holds {anonymous} bytes, {set:?}")))
+    })
+}
+
+/// The control group of a container's memory, on this machine.
+fn memory_group(container: &str) -> Result<PathBuf> {
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup/memory")];
+    if !folders[0].exists() {
+        folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    }
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_name().to_string_lossy().contains(container) {
+                return Ok(path);
+            }
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    Err(Error::broken(format!("no control group is named after container {container}")))
+}

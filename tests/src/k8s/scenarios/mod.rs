@@ -1,0 +1,88 @@
+//! All scenarios, in the order in which they run.
+//!
+//! - [`kills`]: pods deleted without grace, processes killed, memory run out. [`volumes`]: pods that lose their disk.
+//! - [`nodes`]: drain, eviction, power and cables. [`rolls`]: upgrades, good and bad. [`scale`]: more and fewer brokers.
+//! - [`reinstall`]: the chart's own test, and the volumes that outlive it.
+//!
+//! Bounds on the pause, each on the longest time in which any single partition acknowledged nothing:
+//!
+//! | what stops | bound | why |
+//! |---|---|---|
+//! | one broker's process | 5 s | fenced 0.5 s after its connection broke; the aim is 2 s |
+//! | the active controller | 3 s | brokers serve on without one; there should be no pause |
+//! | a node without a word | 10 s | a broker's session of 3 s, then the clients' own detection |
+//! | one pod in good order (roll, drain, eviction) | 5 s | leaders are handed over before it ends |
+//! | all brokers | until all are ready again + 10 s | nobody is left to write to |
+
+use std::time::Duration;
+
+use super::scenario::Scenario;
+
+pub mod kills;
+pub mod nodes;
+pub mod reinstall;
+pub mod rolls;
+pub mod scale;
+pub mod volumes;
+
+/// Bound where one broker's process stops at once.
+pub const ONE_BROKER: Duration = Duration::from_secs(5);
+/// Bound where only controllers stop.
+pub const CONTROLLERS_ONLY: Duration = Duration::from_secs(3);
+/// Bound where a node vanishes without a word.
+pub const SILENT_NODE: Duration = Duration::from_secs(10);
+/// Bound where pods stop in good order.
+pub const IN_ORDER: Duration = Duration::from_secs(5);
+/// Added to the time that all pods take to be ready again.
+pub const AFTER_READY: Duration = Duration::from_secs(10);
+
+/// Every scenario.
+pub const ALL: [Scenario; 21] = [
+    Scenario { name: "helm-test", what: "the chart's own test", run: reinstall::helm_test },
+    Scenario { name: "leader-pod", what: "force-delete of the leader's pod, 20 times", run: kills::leader_pod },
+    Scenario {
+        name: "controller-pod",
+        what: "force-delete of the active controller's pod, 10 times",
+        run: kills::controller_pod,
+    },
+    Scenario { name: "all-brokers", what: "force-delete of all broker pods at once", run: kills::all_brokers },
+    Scenario { name: "all-pods", what: "force-delete of every pod at once", run: kills::all_pods },
+    Scenario { name: "sigkill", what: "SIGKILL of a broker's and a controller's process", run: kills::sigkill },
+    Scenario { name: "oom", what: "a broker over its memory limit", run: kills::out_of_memory },
+    Scenario { name: "broker-volumes", what: "each broker's pod and volume deleted in turn", run: volumes::brokers },
+    Scenario {
+        name: "controller-volumes",
+        what: "each controller's pod and volume deleted in turn",
+        run: volumes::controllers,
+    },
+    Scenario { name: "drain", what: "kubectl drain of a node", run: nodes::drain },
+    Scenario { name: "eviction", what: "eviction at min ISR is refused", run: nodes::eviction_refused },
+    Scenario { name: "power-off", what: "a node loses power and comes back", run: nodes::power_off },
+    Scenario { name: "unplug", what: "a node unplugged; its broker acknowledges nothing", run: nodes::unplug },
+    Scenario { name: "replaced", what: "a broker on an unplugged node replaced by an empty one", run: nodes::replaced },
+    Scenario { name: "roll-setting", what: "helm upgrade with a changed setting", run: rolls::setting },
+    Scenario { name: "roll-image", what: "helm upgrade with a new image tag", run: rolls::image },
+    Scenario { name: "roll-no-image", what: "a roll to an image that is not there, then back", run: rolls::no_image },
+    Scenario {
+        name: "roll-bad-setting",
+        what: "a roll to a setting that is refused, then back",
+        run: rolls::bad_setting,
+    },
+    Scenario { name: "scale", what: "3 brokers to 5 with rebalance, drained back to 3", run: scale::up_and_down },
+    Scenario { name: "reinstall", what: "helm uninstall, install on the kept volumes", run: reinstall::reinstall },
+    Scenario { name: "everything", what: "what all scenarios wrote is still there", run: reinstall::everything },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_serve_as_topics_and_labels() {
+        let mut names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && name.len() < 40));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
