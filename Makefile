@@ -15,6 +15,8 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 PACKAGES := build-essential libclang-dev clang ca-certificates
 # And for the image alone.
 IMAGE_PACKAGES := python3 binutils
+# And for the tests on Kubernetes alone.
+K8S_PACKAGES := containerd runc etcd-server nftables iptables iproute2 openssl curl golang-go
 # And for the peers' benchmarks alone.
 PEER_PACKAGES := default-jre-headless maven golang-go
 
@@ -48,6 +50,12 @@ demo: build ## a cluster, real input, four kills, and a report of what was lost 
 .PHONY: test
 test: build ## all tests but the peers' benchmarks; under 30 minutes from a warm build
 	HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) --workspace
+
+.PHONY: test-k8s
+test-k8s: image ## pods, volumes and nodes killed on a real Kubernetes, as root (ONLY=name,... KEEP=1)
+	@scripts/deps.sh $(K8S_PACKAGES)
+	@tests/k8s/bed.sh build
+	@ONLY="$(ONLY)" KEEP="$(KEEP)" $(BIN)/holdfast-k8s-tests
 
 .PHONY: sim
 sim: deps ## the simulation alone: SEED=n repeats one run, SEEDS=n tries new ones

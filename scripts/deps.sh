@@ -12,6 +12,8 @@ for package in "$@"; do
     # A newer JDK, Maven or Go that did not come from Debian serves as well.
     default-jre-headless) command -v java >/dev/null && continue ;;
     maven) command -v mvn >/dev/null && continue ;;
+    containerd | runc) command -v "$package" >/dev/null && continue ;;
+    etcd-server) command -v etcd >/dev/null && continue ;;
     golang-go) command -v go >/dev/null && continue ;;
   esac
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

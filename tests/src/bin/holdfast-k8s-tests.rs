@@ -80,7 +80,7 @@ impl Places {
 fn run() -> Result<bool> {
     let places = Places::find()?;
     let scenarios = chosen(std::env::var("ONLY").ok().as_deref())?;
-    let keep = std::env::var_os("KEEP").is_some_and(|keep| keep != "0");
+    let keep = std::env::var_os("KEEP").is_some_and(|keep| !keep.is_empty() && keep != "0");
     let start = Instant::now();
     let report = Report::new(places.report.clone())?;
     let bed = if keep && Bed::is_up()? { Bed::attach(places.holdfast) } else { Bed::up(places.holdfast, keep)? };
