@@ -37,8 +37,8 @@ pub struct ClientConfig {
     pub metadata_min_interval: Duration,
     /// Longest time without a metadata refresh: finds new partitions without an error. Default 5 min.
     pub metadata_max_age: Duration,
-    /// Silence after which a connection is probed (HTTP/2 ping). Default 10 s; a ping that is unanswered for 5 s closes
-    /// the connection.
+    /// Silence after which a connection is probed (HTTP/2 ping). Default 1 s; a ping that is unanswered for 2 s closes
+    /// the connection: so long a broker on an unplugged node holds its client up.
     pub keep_alive_interval: Duration,
     /// HTTP/2 flow-control window of one stream, bytes; that of a connection is twice as much. Default 8 MiB. Too small:
     /// throughput is bound by window / round trip.
@@ -60,7 +60,7 @@ impl Default for ClientConfig {
             retry_backoff_max: Duration::from_secs(1),
             metadata_min_interval: Duration::from_millis(50),
             metadata_max_age: Duration::from_mins(5),
-            keep_alive_interval: Duration::from_secs(10),
+            keep_alive_interval: Duration::from_secs(1),
             stream_window_bytes: 8 << 20,
             max_message_bytes: 32 << 20,
         }

@@ -29,7 +29,7 @@ use tonic::{
 use crate::{config::ClientConfig, error::Error};
 
 /// Time that an HTTP/2 ping may stay unanswered.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Idle TCP connections are probed too, for what sits between the ends.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(30);
 
