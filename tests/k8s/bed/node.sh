@@ -93,7 +93,7 @@ clusterDNS: [$CONTROL_IP]
 clusterDomain: cluster.local
 resolvConf: ""
 imageGCHighThresholdPercent: 100
-evictionHard: {memory.available: 100Mi, nodefs.available: "1%", imagefs.available: "1%"}
+evictionHard: {memory.available: 100Mi, nodefs.available: 200Mi, imagefs.available: 200Mi}
 nodeStatusUpdateFrequency: 2s
 nodeLeaseDurationSeconds: 8
 podLogsDir: $DIR/pods
