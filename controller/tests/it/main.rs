@@ -3,6 +3,7 @@
 mod admin;
 mod broker;
 mod formation;
+mod moves;
 mod load;
 mod program;
 mod quorum;
