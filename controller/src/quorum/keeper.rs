@@ -1,4 +1,5 @@
-//! The active controller's part: answers those who want to join, and finishes changes that were cut in two.
+//! The active controller's part: answers those who want to join, finishes changes that were cut in two, and forgets
+//! learners that nobody waits for.
 
 use std::{
     sync::Arc,
@@ -14,7 +15,7 @@ use holdfast_proto::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::policy::{Asks, Place, Policy, Seen, Step, decide};
+use super::policy::{Asks, Place, Policy, Seen, Step, decide, left_over};
 use crate::{
     identity::DataDir,
     node::Node,
@@ -60,9 +61,8 @@ impl Keeper {
             return Ok(waiting(0, 0, "another change of the quorum is under way"));
         };
         let (members, seen) = self.look(&mut turn);
-        let policy = Policy { peers: self.node.config().peers.clone(), silent_ms: self.silent_ms() };
         let lag = seen.last_log;
-        let (change, next) = match decide(&seen, &asks, &policy) {
+        let (change, next) = match decide(&seen, &asks, &self.policy()) {
             Step::Votes => return Ok(JoinQuorumResponse { voter: true, ..JoinQuorumResponse::default() }),
             Step::Removed { replaced_by } => {
                 return Ok(JoinQuorumResponse { removed: true, replaced_by, ..JoinQuorumResponse::default() });
@@ -101,13 +101,19 @@ impl Keeper {
                 continue;
             }
             let Ok(mut turn) = Arc::clone(&self.turn).try_lock_owned() else { continue };
-            let (members, _) = self.look(&mut turn);
-            if members.joint {
+            let (members, seen) = self.look(&mut turn);
+            let forget = left_over(&seen, &self.policy());
+            let change = if members.joint {
                 tracing::info!("finishing a change of the quorum that was left half done");
-                if let Err(error) = self.change(turn, members, Change::Finish).await {
-                    tracing::warn!(%error, "it is not finished yet");
-                }
-            }
+                Change::Finish
+            } else if !forget.is_empty() {
+                tracing::info!(?forget, "forgetting learners that are gone, and whose places are held by voters");
+                Change::Forget(forget)
+            } else {
+                continue;
+            };
+            // The reason is logged; the next look tries again.
+            let _ = self.change(turn, members, change).await;
         }
     }
 
@@ -136,9 +142,10 @@ impl Keeper {
         (members, seen)
     }
 
-    /// Twice the longest time without a heartbeat after which a follower gives its leader up.
-    fn silent_ms(&self) -> u64 {
-        2 * self.node.config().election_timeout_max_ms
+    fn policy(&self) -> Policy {
+        let config = self.node.config();
+        // Twice the longest time without a heartbeat after which a follower gives its leader up.
+        Policy { peers: config.peers.clone(), silent_ms: 2 * config.election_timeout_max_ms }
     }
 
     /// Changes the membership. The turn is held to the end of the change, also if the caller goes away or gives up.
@@ -166,4 +173,44 @@ impl Keeper {
 
 fn waiting(lag_entries: u64, replaced_by: u64, why: &str) -> JoinQuorumResponse {
     JoinQuorumResponse { lag_entries, replaced_by, waiting_for: why.to_owned(), ..JoinQuorumResponse::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Instant};
+
+    use super::*;
+    use crate::{Controller, config::Config, run};
+
+    fn alone(folder: &std::path::Path) -> Controller {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        drop(listener);
+        let config =
+            Config { data_dir: folder.to_owned(), listen: address.clone(), peers: vec![address], ..Config::default() };
+        run(config).expect("a controller")
+    }
+
+    fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_change_that_was_cut_in_two_is_finished_by_whoever_is_active() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let controller = alone(folder.path());
+        let node = controller.node();
+        eventually("the cluster", || node.is_active() && node.cluster_id().is_some());
+        let own = node.id();
+        // The first half alone, as a leader leaves it that dies between the two.
+        controller.block_on(Members::write_first_half(node.raft())).expect("the first half");
+        eventually("the second half", || !Members::of(node.raft()).joint);
+        let voters: BTreeSet<u64> = node.raft().voter_ids().collect();
+        assert_eq!(voters, BTreeSet::from([own]));
+        controller.stop();
+    }
 }

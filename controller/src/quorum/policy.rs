@@ -4,6 +4,9 @@
 /// a voter is replicated behind them.
 pub(crate) const MAX_LAG_ENTRIES: u64 = 64;
 
+/// See [`left_over`].
+pub(crate) const FORGET_AFTER: u64 = 30;
+
 /// One controller of the membership, as the active one sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -134,4 +137,18 @@ pub(crate) fn decide(seen: &Seen, asks: &Asks, policy: &Policy) -> Step {
         instead_of: holder.map(|holder| holder.id),
         forget: seen.places.iter().filter(left_over).map(|place| place.id).collect(),
     }
+}
+
+/// Learners whose place is held by a voter that lives, and that were not heard for [`FORGET_AFTER`] times as long as makes
+/// a controller silent: their disk was lost again, or the old one came back. Nobody waits for them.
+pub(crate) fn left_over(seen: &Seen, policy: &Policy) -> Vec<u64> {
+    let patience = FORGET_AFTER * policy.silent_ms;
+    let lives = |place: &Place| place.id == seen.own_id || place.heard_ms_ago.is_some_and(|ms| ms < policy.silent_ms);
+    let is_left_over = |place: &&Place| {
+        !place.voter
+            && seen.active_ms >= patience
+            && place.heard_ms_ago.is_none_or(|ms| ms >= patience)
+            && seen.places.iter().any(|other| other.voter && other.address == place.address && lives(other))
+    };
+    if seen.joint { Vec::new() } else { seen.places.iter().filter(is_left_over).map(|place| place.id).collect() }
 }

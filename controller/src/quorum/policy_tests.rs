@@ -1,6 +1,6 @@
 //! One request after another, with what the active controller sees.
 
-use super::policy::{Asks, MAX_LAG_ENTRIES, Place, Policy, Seen, Step, decide};
+use super::policy::{Asks, FORGET_AFTER, MAX_LAG_ENTRIES, Place, Policy, Seen, Step, decide, left_over};
 
 const SILENT: u64 = 1_000;
 
@@ -107,4 +107,20 @@ fn an_empty_place_of_a_longer_list_is_filled() {
     assert_eq!(decide(&seen(), &ask(9, "d"), &policy), Step::AddLearner);
     let seen = with(seen(), place(9, "d", false, Some(5), Some(1_000)));
     assert_eq!(decide(&seen, &ask(9, "d"), &policy), Step::Promote { instead_of: None, forget: vec![] });
+}
+
+#[test]
+fn a_silent_learner_beside_a_living_voter_is_forgotten_in_time() {
+    let policy = Policy { peers: Vec::new(), silent_ms: SILENT };
+    let patience = FORGET_AFTER * SILENT;
+    let old = Seen { active_ms: patience, ..with(seen(), place(9, "b", false, Some(patience), Some(3))) };
+    assert_eq!(left_over(&old, &policy), [9]);
+    assert!(left_over(&Seen { active_ms: patience - 1, ..old.clone() }, &policy).is_empty());
+    assert!(left_over(&Seen { joint: true, ..old.clone() }, &policy).is_empty());
+    let mut answers = old.clone();
+    answers.places[3].heard_ms_ago = Some(patience - 1);
+    assert!(left_over(&answers, &policy).is_empty());
+    // The place's voter is gone as well: the learner may come back and take it.
+    let beside_a_lost_one = Seen { active_ms: patience, ..with(seen(), place(9, "c", false, None, Some(3))) };
+    assert!(left_over(&beside_a_lost_one, &policy).is_empty());
 }

@@ -59,6 +59,8 @@ pub enum Change {
         /// Learners to forget.
         forget: Vec<u64>,
     },
+    /// Removes learners.
+    Forget(Vec<u64>),
     /// Writes the second half of a change of voters.
     Finish,
 }
@@ -111,10 +113,27 @@ impl Members {
                 ];
                 (ChangeMembers::Batch(steps), false)
             }
+            Change::Forget(learners) => (ChangeMembers::RemoveNodes(learners.into_iter().collect()), true),
             Change::Finish => (ChangeMembers::AddVoterIds(BTreeSet::new()), false),
         };
         let unchanged = Precondition::<TypeConfig>::LastMembershipLogId { last_membership_log_id: self.version };
         let changed = raft.change_membership_if(members, retain, [unchanged]).await;
         changed.map(|_| ()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+impl Members {
+    /// Leaves a change of voters half done, as a leader does that dies between its two entries. Old and new voters are
+    /// the same, so that one controller can test it.
+    pub(crate) async fn write_first_half(raft: &Raft) -> Result<(), String> {
+        let metrics = raft.metrics().borrow_watched().clone();
+        let nodes: BTreeMap<u64, BasicNode> =
+            metrics.membership_config.nodes().map(|(id, node)| (*id, node.clone())).collect();
+        let voters: BTreeSet<u64> = nodes.keys().copied().collect();
+        let joint =
+            openraft::Membership::new(vec![voters.clone(), voters], nodes).map_err(|error| error.to_string())?;
+        let written = raft.append_membership(joint, openraft::EntryPayload::Blank, []).await;
+        written.map(|_| ()).map_err(|error| error.to_string())
     }
 }

@@ -161,6 +161,9 @@ fn a_majority_of_lost_disks_is_waited_for_and_nothing_new_is_formed() {
         assert_eq!(quorum.formation(at, None).cluster_id, cluster.to_bytes(), "it is bound to the old cluster");
     }
     assert!(quorum.running().all(|(_, node)| !node.node().is_active()));
+    for (probe, yes) in [("started", true), ("live", true), ("ready", false), ("safe-to-stop-next", false)] {
+        assert_eq!(quorum.probe(0, probe), yes, "{probe}");
+    }
     // One of the two disks is found again: the quorum is back, and takes the other in.
     quorum.kill(1);
     std::fs::remove_dir_all(quorum.data_dir(1)).expect("an empty folder");
@@ -168,6 +171,7 @@ fn a_majority_of_lost_disks_is_waited_for_and_nothing_new_is_formed() {
     quorum.start(1);
     votes(&quorum, 0);
     assert_eq!(quorum.cluster_id(), cluster);
+    eventually("the answer to a roll", || quorum.probe(0, "safe-to-stop-next").then_some(()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Stopping in order, also where there is nobody to hand over to.
+//! Stopping in order, also where there is nobody to hand over to; and the word that a roll waits for.
 
 use std::time::{Duration, Instant};
 
@@ -42,4 +42,29 @@ fn a_controller_of_a_lost_quorum_and_one_of_no_cluster_stop_within_seconds() {
     let at = Instant::now();
     unformed.stop(1);
     assert!(at.elapsed() < SOON, "{:?}", at.elapsed());
+}
+
+#[test]
+fn a_quorum_that_is_gone_does_not_block_the_roll_that_repairs_it() {
+    let mut quorum = Quorum::formed(3, same);
+    eventually("the answer to a roll", || quorum.probe(0, "safe-to-stop-next").then_some(()));
+    quorum.kill(1);
+    quorum.kill(2);
+    let at = Instant::now();
+    eventually("the leader to be missed", || (!quorum.probe(0, "safe-to-stop-next")).then_some(()));
+    assert!(quorum.probe(0, "live"), "a lost quorum kills nobody");
+    // Where the others ran, connections are refused: nobody can lead, and half a minute later this is found.
+    let patience = Duration::from_secs(60);
+    while !quorum.probe(0, "safe-to-stop-next") {
+        assert!(at.elapsed() < patience, "the roll is blocked");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(at.elapsed() > Duration::from_millis(holdfast_controller::health::LEADERLESS_MS));
+    assert!(quorum.probe(0, "live") && !quorum.probe(0, "ready"));
+    // Repaired, it serves and answers as before.
+    quorum.start(1);
+    quorum.active();
+    eventually("both to be safe", || {
+        (quorum.probe(0, "safe-to-stop-next") && quorum.probe(1, "safe-to-stop-next")).then_some(())
+    });
 }

@@ -19,6 +19,7 @@ use holdfast_proto::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// Generous: the machine may be busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -200,6 +201,13 @@ impl Quorum {
         };
         let mut client = RaftServiceClient::new(self.channel(at));
         self.block_on(client.get_formation(request)).expect("an answer").into_inner()
+    }
+
+    /// What a controller answers to a probe.
+    pub(crate) fn probe(&self, at: usize, service: &str) -> bool {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = self.block_on(HealthClient::new(self.channel(at)).check(request)).expect("an answer");
+        answer.into_inner().status == ServingStatus::Serving as i32
     }
 
     /// Waits until every running controller has applied what the active one has.
