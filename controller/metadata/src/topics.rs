@@ -254,13 +254,15 @@ fn place(
             })
             .collect(),
         Err(live) => {
-            let mut message = format!("replication factor {replication_factor} is more than the {live} live brokers");
             let drained = image.brokers().keys().filter(|id| image.is_draining(**id)).map(ToString::to_string);
-            let drained: Vec<String> = drained.collect();
-            if !drained.is_empty() {
-                message.push_str(&format!(" that are not being drained; drained: {}", drained.join(", ")));
-            }
-            problems.add(ErrorCode::InvalidReplicationFactor, message);
+            let drained = match drained.collect::<Vec<String>>() {
+                none if none.is_empty() => String::new(),
+                some => format!(" that are not being drained; drained: {}", some.join(", ")),
+            };
+            problems.add(
+                ErrorCode::InvalidReplicationFactor,
+                format!("replication factor {replication_factor} is more than the {live} live brokers{drained}"),
+            );
             Vec::new()
         }
     }

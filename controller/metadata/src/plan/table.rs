@@ -55,7 +55,9 @@ impl<'a> Table<'a> {
         for row in 0..table.rows.len() {
             let target = table.rows[row].target.clone();
             *table.preferred.entry(target[0]).or_default() += 1;
-            target.into_iter().for_each(|broker| table.gain(row, broker));
+            for broker in target {
+                table.gain(row, broker);
+            }
         }
         table
     }

@@ -39,13 +39,12 @@ fn cancel(c: &mut Cluster, topic_id: TopicId) -> Result<String, ErrorCode> {
 fn told(c: &Cluster, topic_id: TopicId) -> String {
     let state = c.state(topic_id);
     let list = |members: &[BrokerId]| members.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let mut text = list(&state.replicas);
-    for (sign, members) in [('+', &state.adding), ('-', &state.removing)] {
-        if !members.is_empty() {
-            text.push_str(&format!(" {sign}{}", list(members)));
-        }
-    }
-    format!("{text}: {}", c.shown(topic_id))
+    let part = |sign: &str, members: &[BrokerId]| match members {
+        [] => String::new(),
+        members => format!(" {sign}{}", list(members)),
+    };
+    let (adding, removing) = (part("+", &state.adding), part("-", &state.removing));
+    format!("{}{adding}{removing}: {}", list(&state.replicas), c.shown(topic_id))
 }
 
 /// Five brokers; a topic on 1, 2 and 3, led by 1.
