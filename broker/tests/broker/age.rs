@@ -28,8 +28,10 @@ async fn streams_of_an_aged_connection_end_after_the_answers_and_the_next_ones_f
     let rig = Rig::start().await;
     let age = 3 * AGE;
     let broker = aging(&rig, 1, age).await;
-    until("it serves", async || rig.controller.image().brokers().values().any(|own| own.is_active()).then_some(()))
-        .await;
+    until("it serves", async || {
+        rig.controller.image().brokers().values().any(holdfast_metadata::BrokerRegistration::is_active).then_some(())
+    })
+    .await;
     rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["first"]).await;
