@@ -42,7 +42,7 @@ const ASK: Duration = Duration::from_secs(5);
 pub struct Sight {
     /// True if this controller belongs to a formed cluster.
     pub formed: bool,
-    /// True if it votes, by its own log.
+    /// True if it votes, by its own log, and no change of voters is half done.
     pub voter: bool,
     /// Milliseconds since the leader was heard; `None` if it was not since this process started.
     pub leader_heard_ms: Option<u64>,
@@ -75,7 +75,7 @@ pub fn unsafe_to_stop(sight: &Sight) -> Option<String> {
         let Some(committed) = sight.committed else { return Some("what is committed is not known yet".to_owned()) };
         let lag = committed.saturating_sub(sight.applied);
         return if !sight.voter {
-            Some("this controller does not vote yet".to_owned())
+            Some("this controller does not vote yet, or a change of voters is half done".to_owned())
         } else if lag > MAX_LAG_ENTRIES {
             Some(format!("this controller lacks {lag} entries"))
         } else {

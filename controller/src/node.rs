@@ -112,10 +112,14 @@ impl Node {
         self.inner.role.borrow().leader.clone()
     }
 
-    /// Time since the leader was heard, zero on an active controller; `None` if it was not since this process started.
+    /// Time since the leader was heard, about zero on an active controller; `None` if it was not since this process started.
     /// Unlike [`Node::leader`] it does not come from the stored vote.
     pub fn leader_heard(&self) -> Option<Duration> {
-        if self.is_active() { Some(Duration::ZERO) } else { self.inner.contact.age() }
+        if self.is_active() {
+            // So that one that loses its lease for a moment was heard a moment ago.
+            self.inner.contact.heard();
+        }
+        self.inner.contact.age()
     }
 
     /// The leader, if it was heard a moment ago.

@@ -25,7 +25,8 @@
 //! 4. **Two halves cannot both form.** Neither side of a partition gets the answers of all configured controllers, so
 //!    none forms. Once formed, Raft's majorities rule.
 //! 5. **A blank disk never forms a second cluster.** While any peer answers "formed", or does not answer at all, there
-//!    is no formation. A blank folder has a new node id; it is no member, so its vote counts nowhere.
+//!    is no formation. A blank folder has a new node id; it is no member, so its vote counts nowhere
+//!    until the active controller has taken it in ([`crate::quorum`]).
 //! 6. **No message of another cluster is heard.** Raft messages are refused unless they name the bound cluster and this
 //!    node id. An unbound folder refuses all of them.
 //! 7. **Different lists form nothing.** A promise is refused to a controller with another list of peers.

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 pub struct Contact(Arc<Mutex<Option<Instant>>>);
 
 impl Contact {
-    /// The leader was heard now, and this controller follows it.
-    pub(super) fn heard(&self) {
+    /// The leader was heard now and this controller follows it, or this controller leads and a majority answers.
+    pub(crate) fn heard(&self) {
         *self.0.lock() = Some(Instant::now());
     }
 

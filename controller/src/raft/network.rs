@@ -4,7 +4,7 @@
 //!    does no harm.
 //! 2. Every call has a deadline. A node that cannot be reached is `Unreachable`, so that openraft backs off.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -25,6 +25,7 @@ use openraft::{
         VoteRequest, VoteResponse,
     },
 };
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Response, Status, transport::Channel};
 
@@ -47,6 +48,8 @@ pub struct Network {
     data: Arc<DataDir>,
     channels: Channels,
     append_timeout: Duration,
+    /// Nodes whose last call failed: each change is logged once.
+    unreached: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 /// The client of one peer.
@@ -61,7 +64,7 @@ impl Network {
     /// A network of the node in `data`. `append_timeout` is the least deadline of a call with log entries: the peer's
     /// fsync may take longer than a heartbeat's interval.
     pub fn new(data: Arc<DataDir>, channels: Channels, append_timeout: Duration) -> Self {
-        Self { data, channels, append_timeout }
+        Self { data, channels, append_timeout, unreached: Arc::default() }
     }
 }
 
@@ -102,13 +105,30 @@ impl Peer {
         envelope: impl FnOnce(R) -> Option<holdfast_proto::v1::RaftEnvelope>,
     ) -> Result<T, RPCError<TypeConfig>> {
         match tokio::time::timeout(deadline, call).await {
-            Err(_) => Err(self.timed_out(action, deadline)),
-            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(self.timed_out(action, deadline)),
+            Err(_) => {
+                self.not_reached("no answer in time");
+                Err(self.timed_out(action, deadline))
+            }
+            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
+                self.not_reached("no answer in time");
+                Err(self.timed_out(action, deadline))
+            }
             Ok(Err(status)) => {
-                tracing::debug!(target = self.target, address = self.address, %status, "a call to a controller failed");
+                self.not_reached(status.message());
                 Err(unreachable(&status))
             }
-            Ok(Ok(response)) => answer(envelope(response.into_inner())).map_err(|detail: ErrorDetail| network(&detail)),
+            Ok(Ok(response)) => {
+                if self.network.unreached.lock().remove(&self.target) {
+                    tracing::info!(node_id = self.target, address = self.address, "the controller is reached again");
+                }
+                answer(envelope(response.into_inner())).map_err(|detail: ErrorDetail| network(&detail))
+            }
+        }
+    }
+
+    fn not_reached(&self, why: &str) {
+        if self.network.unreached.lock().insert(self.target) {
+            tracing::warn!(node_id = self.target, address = self.address, why, "a controller is not reached");
         }
     }
 

@@ -3,8 +3,8 @@
 mod admin;
 mod broker;
 mod formation;
-mod moves;
 mod load;
+mod moves;
 mod program;
 mod quorum;
 mod rejoin;
