@@ -169,3 +169,24 @@ impl Admin {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_move_knows_who_comes_and_who_goes() {
+        let ids = |ids: &[u32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
+        let message = v1::ReplicaMove {
+            topic: "orders".to_owned(),
+            partition: 3,
+            old_replicas: vec![1, 2, 3],
+            new_replicas: vec![4, 2, 3],
+        };
+        let one = Move::from_message(message.clone());
+        assert_eq!(one.added().collect::<Vec<_>>(), ids(&[4]));
+        assert_eq!(one.removed().collect::<Vec<_>>(), ids(&[1]));
+        assert_eq!(one.to_message(), message);
+        assert!(Move::cancel("orders", PartitionIndex(3)).to_message().new_replicas.is_empty());
+    }
+}

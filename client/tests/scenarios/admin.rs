@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use holdfast_client::{
-    Client, ClientConfig, Error, ErrorCode, NewTopic, OffsetQuery, OffsetSpec, TopicChange, ids::PartitionIndex,
+    Client, ClientConfig, Error, ErrorCode, NewTopic, OffsetQuery, OffsetSpec, TopicChange,
+    admin::Move,
+    ids::{BrokerId, PartitionIndex},
 };
 
 use super::within;
@@ -32,6 +34,17 @@ async fn a_change_that_may_have_happened_is_not_repeated() {
     let error = within("the answer", admin.alter_topic(TopicChange::new("t").partitions(9))).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NoQuorum));
     assert!(error.is_in_doubt());
+}
+
+#[tokio::test]
+async fn moves_that_may_have_begun_are_not_begun_again() {
+    let cluster = FakeCluster::start(1).await;
+    let admin = cluster.client().await.admin();
+    let moves = [Move::to("t", PartitionIndex(0), [BrokerId(2), BrokerId(1)])];
+    let error = within("the answer", admin.alter_replicas(&moves, None)).await.unwrap_err();
+    assert!(error.is_in_doubt(), "{error}");
+    let error = within("the answer", admin.remove_broker(BrokerId(1))).await.unwrap_err();
+    assert!(error.is_in_doubt(), "{error}");
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> R
     }
     let progress = Progress::start("moving", moves.len() as u64);
     let mut runner =
-        Runner { admin, waiting: moves.iter().collect(), under_way: Vec::new(), outcome: Outcome::default() };
+        Runner { admin, waiting: moves.iter().collect(), asked: 0, under_way: Vec::new(), outcome: Outcome::default() };
     let ended = tokio::select! {
         ended = runner.run(&progress) => ended,
         code = signals.wait() => Err(Failure::new(code, "interrupted")),
@@ -81,16 +81,23 @@ pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> R
 struct Runner<'a> {
     admin: &'a Admin,
     waiting: VecDeque<&'a Move>,
+    /// So many of those that wait were asked for, and not answered yet.
+    asked: usize,
     under_way: Vec<UnderWay<'a>>,
     outcome: Outcome,
 }
 
 impl Runner<'_> {
     async fn run(&mut self, progress: &Progress) -> Result {
+        let partitions = counted(self.waiting.len() as u64, "partition");
+        let mut greeting = Some(format!("moving {partitions}; an interruption leaves moves that are under way going"));
         let mut looks = tokio::time::interval(LOOK);
         let (mut last, mut last_change, mut told) = (String::new(), Instant::now(), false);
         while !self.waiting.is_empty() || !self.under_way.is_empty() {
             self.start_some().await?;
+            if let Some(greeting) = greeting.take() {
+                progress.tell(&greeting);
+            }
             looks.tick().await;
             let state = self.look().await?;
             if state != last {
@@ -117,7 +124,9 @@ impl Runner<'_> {
             return Ok(());
         }
         let batch: Vec<Move> = self.waiting.iter().take(room).map(|one| (*one).clone()).collect();
+        self.asked = room;
         let results = self.admin.alter_replicas(&batch, None).await?;
+        self.asked = 0;
         for (one, result) in self.waiting.drain(..room).zip(results) {
             match result {
                 Ok(()) => self.under_way.push(UnderWay { one, since: Instant::now(), seen: false }),
@@ -178,10 +187,12 @@ impl Runner<'_> {
 
     /// What an interruption leaves.
     fn left(&self, throttle: Option<Throttle>) -> String {
-        let (done, left) = (self.outcome.done, self.waiting.len());
+        let (done, left) = (self.outcome.done, self.waiting.len() - self.asked);
+        // One that was asked for may go on like those that were started.
+        let under_way = self.under_way.len() + self.asked;
         let mut text = format!("{} done, {} not started", counted(done as u64, "move"), left);
-        if !self.under_way.is_empty() {
-            text = format!("{text}, {} under way and going on: {GO_ON}", self.under_way.len());
+        if under_way > 0 {
+            text = format!("{text}, {under_way} under way and going on: {GO_ON}");
         }
         match throttle {
             Some(throttle) if throttle.bytes_per_second > 0 => {
