@@ -9,7 +9,7 @@
 //!
 //! Place: a program makes one [`Probes`], hands clones to whoever knows an answer, and serves [`service`] on its ports:
 //!
-//! ```ignore
+//! ```text
 //! let probes = Probes::new();
 //! let (health, reporting) = health::service(&probes);   // `health`: add to the router; `reporting`: spawn it
 //! let watchdog = Watchdog::start(&probes, &data_dir)?;  // answers `live`; keep it until the end

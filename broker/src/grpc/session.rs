@@ -39,6 +39,11 @@ use crate::{
 /// Heartbeats that may wait for the connection. More say nothing new.
 const HEARTBEAT_QUEUE: usize = 4;
 
+/// How long a controller may leave heartbeats unanswered before another is asked: so many of them, and at least this
+/// long. Less than the lease, so that it need not run out because the active controller's node was unplugged.
+const SILENT_HEARTBEATS: u32 = 4;
+const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
+
 /// Why a session ended.
 enum End {
     /// The controllers know no registration.
@@ -214,13 +219,15 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
         Ok(Err(status)) => return fail(&status),
         Err(_) => return fail(&tonic::Status::from_error("no session in time".into())),
     };
-    let mut interval = tokio::time::interval(Duration::from_millis(context.config.heartbeat_interval_ms));
+    let pause = Duration::from_millis(context.config.heartbeat_interval_ms);
+    let silence = (pause * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(patience);
+    let mut interval = tokio::time::interval(pause);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut heard = Instant::now();
     loop {
         tokio::select! {
             _ = interval.tick() => {
-                if heard.elapsed() > patience {
+                if heard.elapsed() > silence {
                     return fail(&tonic::Status::from_error("the controller is silent".into()));
                 }
                 beat.send(false);
