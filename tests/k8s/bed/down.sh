@@ -41,8 +41,9 @@ for name in coredns kube-scheduler kube-controller-manager kube-apiserver etcd; 
 if [ -e "$RUN/sysctl.saved" ]; then
   sed 's/ = /=/' "$RUN/sysctl.saved" | while read -r setting; do sysctl -qw "$setting"; done
 fi
-# Only when no other bed is up: to remove the folder would take the mounts on it away, in every namespace.
-if [ -e "$RUN/made-host-path" ] && [ -z "$(ip netns list | grep -o '^holdfast-k8s[^ ]*')" ]; then rmdir "$HOST_PATH"; fi
+# The folder goes with the last bed on it.
+rm -f "$HOST_PATH/.$SWITCH"
+rmdir --ignore-fail-on-non-empty "$HOST_PATH" 2>/dev/null
 # Mounts lie in the namespaces of processes that are gone; a mount that is left must not be emptied.
 rm -rf --one-file-system "$RUN"
 mounts=$(grep -c " $RUN/" /proc/mounts)

@@ -49,10 +49,9 @@ start() {
 save_machine() {
   sysctl vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys \
     kernel.keys.root_maxbytes >"$RUN/sysctl.saved"
-  if [ ! -e "$HOST_PATH" ]; then
-    mkdir "$HOST_PATH"
-    touch "$RUN/made-host-path"
-  fi
+  # A file for each bed: whoever removes the folder takes the mounts on it away, in every namespace.
+  mkdir -p "$HOST_PATH"
+  touch "$HOST_PATH/.$SWITCH"
 }
 
 network() {

@@ -27,7 +27,7 @@ fn grow_and_shrink(world: &World, load: &Load) -> Result<Done> {
     world.cluster.apply(&[&format!("broker.replicas={MORE}")])?;
     world.cluster.settle(MORE)?;
     let start = Instant::now();
-    command(world, &["partition", "rebalance", "--yes", "--wait"])?;
+    command(world, &["partition", "rebalance", "--yes"])?;
     let rebalanced = start.elapsed().as_secs_f64();
     let held = replicas_on(world, load, &[3, 4])?;
     if held == 0 {
