@@ -16,12 +16,16 @@
 //! 3. Connections have numbers: what an old one still says, its end included, changes nothing.
 //! 4. A broker is unfenced only after it applied everything up to its last registration or fencing, so that it knows
 //!    what it lost before it serves.
-//! 5. At most one proposal a broker is in flight; a failed one is made again at the next event.
+//! 5. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
+//!    controller that lost its majority refuses each at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use holdfast_metadata::BrokerRegistration;
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex, Millis};
+
+/// Time before a proposal that came to nothing is made again, ms.
+pub const RETRY_MS: u64 = 100;
 
 /// Names a connection of a broker, never given twice by one controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +77,10 @@ pub enum Event {
         /// The connection.
         connection: ConnectionId,
     },
-    /// A proposal of this module came to an end, well or not.
+    /// A proposal of this module was carried out.
     Proposed(BrokerId),
+    /// A proposal of this module came to nothing, or may have.
+    Refused(BrokerId),
     /// Time passes.
     Tick,
 }
@@ -118,13 +124,14 @@ pub struct Sessions {
     timeouts: Timeouts,
     active: bool,
     brokers: BTreeMap<BrokerId, Session>,
-    in_flight: BTreeSet<BrokerId>,
+    /// Brokers for which nothing is proposed now: with a time, until then; without, until the proposal has ended.
+    in_flight: BTreeMap<BrokerId, Option<Millis>>,
 }
 
 impl Sessions {
     /// Those of a controller that is not active.
     pub fn new(timeouts: Timeouts) -> Self {
-        Self { timeouts, active: false, brokers: BTreeMap::new(), in_flight: BTreeSet::new() }
+        Self { timeouts, active: false, brokers: BTreeMap::new(), in_flight: BTreeMap::new() }
     }
 
     /// True while this controller is active.
@@ -186,6 +193,9 @@ impl Sessions {
             Event::Proposed(broker_id) => {
                 self.in_flight.remove(&broker_id);
             }
+            Event::Refused(broker_id) => {
+                self.in_flight.insert(broker_id, Some(now.plus(RETRY_MS)));
+            }
             Event::Tick => {}
         }
         if self.active {
@@ -238,7 +248,7 @@ impl Sessions {
 
     fn decide(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         for (broker_id, session) in &self.brokers {
-            if self.in_flight.contains(broker_id) {
+            if self.in_flight.get(broker_id).is_some_and(|until| until.is_none_or(|until| now < until)) {
                 continue;
             }
             let silent = now >= session.heard.plus(self.timeouts.session_ms);
@@ -256,7 +266,7 @@ impl Sessions {
             } else {
                 continue;
             };
-            self.in_flight.insert(*broker_id);
+            self.in_flight.insert(*broker_id, None);
             effects.push(effect);
         }
     }

@@ -109,8 +109,10 @@ fn a_broken_connection_fences_after_the_grace_unless_it_is_made_again() {
     check.step(2_400, Event::Tick, &[]);
     check.step(2_500, Event::Disconnected { broker_id: B1, connection: ConnectionId(2) }, &[]);
     check.step(3_000, Event::Tick, &[fence(1)]);
-    // The proposal failed: it is made again.
-    check.step(3_100, Event::Proposed(B1), &[fence(1)]);
+    // The proposal came to nothing: it is made again, but not at once.
+    check.step(3_100, Event::Refused(B1), &[]);
+    check.step(3_100 + RETRY_MS - 1, Event::Tick, &[]);
+    check.step(3_100 + RETRY_MS, Event::Tick, &[fence(1)]);
 }
 
 #[test]

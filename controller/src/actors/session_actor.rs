@@ -199,14 +199,18 @@ impl SessionActor {
         };
         let node = self.node.clone();
         let proposal = async move {
-            if let Err(error) = node.propose(command).await {
-                tracing::warn!(%broker_id, %error, "the proposal failed");
+            match node.propose(command).await {
+                Ok(_) => Event::Proposed(broker_id),
+                Err(error) => {
+                    tracing::warn!(%broker_id, %error, "the proposal failed");
+                    Event::Refused(broker_id)
+                }
             }
         };
-        context.spawn(proposal.into_actor(self).map(move |(), actor, context| {
+        context.spawn(proposal.into_actor(self).map(move |ended, actor, context| {
             // The registration's own record first, so that the same is not proposed again.
             actor.read_changes(context);
-            actor.step(Event::Proposed(broker_id), context);
+            actor.step(ended, context);
         }));
     }
 
