@@ -1,6 +1,7 @@
 //! Pods deleted without grace, processes killed, memory run out.
 
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{AFTER_READY, CONTROLLERS_ONLY, ONE_BROKER};
@@ -118,15 +119,13 @@ fn wait_restarted(world: &World, role: Role, old: &Pod) -> Result<Pod> {
 
 const RESTART: Duration = Duration::from_mins(1);
 
-/// Rate and size of the load that makes a broker need memory.
-const HUNGRY: [&str; 4] = ["--rate", "3000", "--size", "4000"];
-
 pub(super) fn out_of_memory(world: &World, name: &'static str) -> Result<Finding> {
-    world.under_load_with(name, &HUNGRY, |load| {
+    world.under_load(name, |load| {
         let leader = world.cluster.leader(&load.topic, 0)?;
         let mark = load.mark();
-        squeeze(world, &leader)?;
+        let eater = Eater::start(place(&leader)?.0)?;
         let pod = wait_restarted(world, Role::Broker, &leader)?;
+        drop(eater);
         let (reason, code) = pod.ended.unwrap_or_default();
         if code != 137 {
             return Err(Error::broken(format!("{} ended with {code} ({reason}), not by the memory limit", pod.name)));
@@ -137,28 +136,25 @@ pub(super) fn out_of_memory(world: &World, name: &'static str) -> Result<Finding
     })
 }
 
-/// Lowers the limit of a container's memory to what its process holds now, so that it runs out with the next batches.
-fn squeeze(world: &World, pod: &Pod) -> Result {
-    let (container, _) = place(pod)?;
-    let group = memory_group(container)?;
-    until(&format!("{} running out of memory", pod.name), RESTART, || {
-        if world.cluster.pod(Role::Broker, &pod.name)?.restarts > pod.restarts {
-            return Ok(Ok(()));
-        }
-        let Ok(statistics) = std::fs::read_to_string(group.join("memory.stat")) else {
-            return Ok(Ok(())); // The container is gone, and its group with it.
-        };
-        let number = |name: &str| {
-            let line = statistics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            line.and_then(|number| number.trim().parse::<u64>().ok())
-        };
-        let anonymous = number("rss").or_else(|| number("anon")).unwrap_or(0);
-        let limit = ["memory.max", "memory.limit_in_bytes"].into_iter().map(|file| group.join(file));
-        let limit = limit.into_iter().find(|file| file.exists()).unwrap_or_default();
-        // Refused while the kernel cannot reclaim enough; then it is tried again with what is needed by then.
-        let set = std::fs::write(limit, anonymous.to_string());
-        Ok(Err(format!("it holds {anonymous} bytes, {set:?}")))
-    })
+/// A process that takes memory on a container's account until the limit is reached. The kernel then kills the
+/// container's own process: Kubernetes marks it as the one to go.
+struct Eater(Child);
+
+impl Eater {
+    fn start(container: &str) -> Result<Self> {
+        let joins = "echo $$ >\"$1/cgroup.procs\" && exec tail /dev/zero";
+        let mut command = Command::new("bash");
+        command.args(["-c", joins, "eater"]).arg(memory_group(container)?).stdout(Stdio::null());
+        let problem = |source| Error::Run { command: "tail /dev/zero".to_owned(), source };
+        command.spawn().map(Self).map_err(problem)
+    }
+}
+
+impl Drop for Eater {
+    fn drop(&mut self) {
+        // The kernel may have chosen it after all.
+        let _reaped = self.0.kill().and_then(|()| self.0.wait());
+    }
 }
 
 /// The control group of a container's memory, on this machine.
