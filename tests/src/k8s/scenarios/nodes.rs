@@ -115,14 +115,14 @@ pub(super) fn power_off(world: &World, name: &'static str) -> Result<Finding> {
     world.under_load(name, |load| {
         let Target { node, .. } = target(world, load)?;
         let mark = load.mark();
-        // The cable first: a machine without power closes no connection.
+        // The cable first, until the power is back: a machine without power closes no connection and refuses none.
         world.bed.node("unplug", node)?;
         world.bed.node("off", node)?;
-        world.bed.node("plug", node)?;
         load.wait_flow()?;
         let pause = load.pause_since(mark);
         wait_node(world, node, false)?;
         let start = Instant::now();
+        world.bed.node("plug", node)?;
         world.bed.node("on", node)?;
         wait_node(world, node, true)?;
         world.cluster.settle(BROKERS)?;
