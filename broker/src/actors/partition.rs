@@ -17,7 +17,7 @@ use holdfast_proto::{
     ids::{BrokerId, Millis, Offset, TopicPartition},
 };
 use holdfast_replication::{
-    Assignment, Effect, Event, FetchOutcome, PlacedBatch, ProduceToken, Replica, ReplicaConfig, ReplicaState,
+    Acks, Assignment, Effect, Event, FetchOutcome, PlacedBatch, ProduceToken, Replica, ReplicaConfig, ReplicaState,
 };
 use tokio::sync::oneshot;
 
@@ -210,6 +210,11 @@ impl PartitionActor {
     fn produce(&mut self, job: ProduceJob) {
         if self.context.state.is_disk_low() {
             return job.reply.send(Err(ErrorCode::DiskFull));
+        }
+        if self.session_lost && job.acks != Acks::All {
+            // Another may lead by now, and then these records are cut off. acks=all needs no such care: the whole ISR
+            // confirms it in this leader epoch, or nobody does.
+            return job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
         let Ok(room) = self.context.log_writer.reserve(job.bytes.len()) else {
             return job.reply.send(Err(ErrorCode::Overloaded));

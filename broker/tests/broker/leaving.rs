@@ -4,14 +4,17 @@ use std::{net::SocketAddr, time::Duration};
 
 use holdfast_broker::{broker::Broker, state::Phase};
 use holdfast_node::health::Probe;
-use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
+use holdfast_proto::{
+    ids::{BrokerId, PartitionIndex, TopicPartition},
+    v1,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::Instant,
 };
 
-use crate::rig::{Client, Rig, produce_until, soon, until};
+use crate::rig::{Client, Rig, batch, produce_until, soon, until};
 
 /// A way to the controller that can be cut: connections on it end, and no new ones are made.
 struct Way {
@@ -64,6 +67,10 @@ async fn without_a_controller_it_keeps_its_answers_and_stops_within_its_time() {
     until("the lease runs out", async || (!holds()).then_some(())).await;
     assert_eq!(answers(), [true; 4], "a lost session took the broker out of service");
     assert_eq!(*broker.context().state.phase().borrow(), Phase::Serving);
+    // Another may lead by now: what the leader alone would acknowledge is not taken.
+    let mut stream = client.stream().await;
+    stream.acks = v1::Acks::Leader;
+    assert_eq!(stream.produce("t", 0, batch(&["b"])).await, Err("NOT_LEADER_OR_FOLLOWER".to_owned()));
 
     let asked = Instant::now();
     let fatal = soon("it stops", broker.stop()).await;

@@ -149,7 +149,7 @@ impl Client {
     pub(crate) async fn try_stream(&self) -> Result<ProduceStream, tonic::Status> {
         let (requests, outgoing) = mpsc::channel(1000);
         let answers = self.producer().produce(ReceiverStream::new(outgoing)).await?.into_inner();
-        Ok(ProduceStream { requests, answers, next: 0 })
+        Ok(ProduceStream { requests, answers, acks: v1::Acks::All, next: 0 })
     }
 
     /// The values from an offset on, as far as consumers may read, waiting for a first one.
@@ -171,18 +171,20 @@ impl Client {
 pub(crate) struct ProduceStream {
     pub(crate) requests: mpsc::Sender<v1::ProduceRequest>,
     pub(crate) answers: Streaming<v1::ProduceResponse>,
+    /// When batches are acknowledged: all unless set.
+    pub(crate) acks: v1::Acks,
     next: u64,
 }
 
 impl ProduceStream {
-    /// Sends a batch with acks=all; tells its correlation id.
+    /// Sends a batch; tells its correlation id.
     pub(crate) async fn send(&mut self, topic: &str, partition: u32, batch: Bytes) -> u64 {
         self.next += 1;
         let request = v1::ProduceRequest {
             correlation_id: self.next,
             topic: topic.to_owned(),
             partition,
-            acks: v1::Acks::All.into(),
+            acks: self.acks.into(),
             timeout_ms: 1_500,
             batch,
             ..Default::default()

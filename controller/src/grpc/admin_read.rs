@@ -22,7 +22,7 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
         index: image.index().0,
         controllers: controllers.collect(),
-        active_controller: role.leader.map(|leader| leader.id.0),
+        active_controller: active(node),
         term: role.term,
         brokers: image.brokers().values().map(|registration| broker(image, registration)).collect(),
         topic_count: counts.topics as u64,
@@ -34,4 +34,13 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         troubled_partitions: troubled(image, MAX_TROUBLED),
         move_bytes_per_second: image.move_bytes_per_second(),
     }
+}
+
+/// The active controller, if it was heard a moment ago: without a quorum there is none, whoever led before.
+fn active(node: &Node) -> Option<u64> {
+    let own = node.id();
+    if node.is_active() {
+        return Some(own);
+    }
+    node.present_leader().map(|leader| leader.id.0).filter(|leader| *leader != own)
 }

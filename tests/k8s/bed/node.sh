@@ -118,7 +118,7 @@ on() {
   cgroups
   settings
   setsid nsenter --net="/run/netns/$NS" unshare --mount --propagation private --uts --pid --fork --kill-child=KILL \
-    --mount-proc "$HERE/node.sh" init "$I" >"$LOGS/node$I.log" 2>&1 </dev/null &
+    --mount-proc "$HERE/node.sh" init "$I" >"$LOGS/node$I.log" 2>&1 3>&- </dev/null &
   note_pid "node$I" $!
 }
 

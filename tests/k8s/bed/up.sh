@@ -22,7 +22,7 @@ fi
 
 START=$SECONDS
 say() { echo "bed: $* ($((SECONDS - START)) s)" >&2; }
-# A signal may come while output is thrown away.
+# A signal may come while output is thrown away. What is left running must not hold it: it may be a pipe.
 exec 3>&2
 undo() {
   local code=$?
@@ -41,7 +41,7 @@ trap 'exit 143' TERM HUP
 start() {
   local name=$1
   shift
-  setsid nsenter --net="/run/netns/$SWITCH" "$@" >"$LOGS/$name.log" 2>&1 </dev/null &
+  setsid nsenter --net="/run/netns/$SWITCH" "$@" >"$LOGS/$name.log" 2>&1 3>&- </dev/null &
   note_pid "$name" $!
 }
 
@@ -180,7 +180,7 @@ wait_for 30 "the default service account" on_switch kubectl get serviceaccount d
 wait_for 30 "the cluster's DNS" on_switch curl -sf http://127.0.0.1:8181/ready
 if [ -n "${HOLDFAST_K8S_OWNER:-}" ]; then
   # Whoever asked for the bed may be killed before it can take it down.
-  setsid "$HERE/watch.sh" "$HOLDFAST_K8S_OWNER" >"$LOGS/watch.log" 2>&1 </dev/null &
+  setsid "$HERE/watch.sh" "$HOLDFAST_K8S_OWNER" >"$LOGS/watch.log" 2>&1 3>&- </dev/null &
   note_pid watch $!
 fi
 say "up, $COUNT nodes"

@@ -86,7 +86,8 @@ readinessProbe:
   grpc: {port: {{ .port }}, service: safe-to-stop-next}
   periodSeconds: 2
   timeoutSeconds: 3
-  failureThreshold: 1
+  # A new active controller is not known for a moment: no reason to be taken for unready.
+  failureThreshold: 2
 {{- end -}}
 
 {{/* The claim's labels can never change, so no version is among them. */}}
