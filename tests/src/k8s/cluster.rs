@@ -80,12 +80,12 @@ impl<'a> Cluster<'a> {
         self.bed.helm(&arguments, HELM).map(drop)
     }
 
-    /// `helm uninstall`; the volumes stay. Waits until no pod is left.
+    /// `helm uninstall`; the volumes stay. Waits until no node is left; the pod of the chart's test is none.
     pub fn uninstall(&self) -> Result {
         self.bed.helm(&["uninstall", RELEASE, "--ignore-not-found"], HELM)?;
         until("the end of all pods", SETTLE, || {
-            let left = pods(self.bed, &format!("app.kubernetes.io/instance={RELEASE}"))?;
-            Ok(if left.is_empty() { Ok(()) } else { Err(format!("{} pods", left.len())) })
+            let left = self.pods(Role::Controller)?.len() + self.pods(Role::Broker)?.len();
+            Ok(if left == 0 { Ok(()) } else { Err(format!("{left} pods")) })
         })
     }
 
