@@ -82,8 +82,9 @@ fn run() -> Result<bool> {
     let scenarios = chosen(std::env::var("ONLY").ok().as_deref())?;
     let keep = std::env::var_os("KEEP").is_some_and(|keep| !keep.is_empty() && keep != "0");
     let start = Instant::now();
-    let report = Report::new(places.report.clone())?;
     let bed = if keep && Bed::is_up()? { Bed::attach(places.holdfast) } else { Bed::up(places.holdfast, keep)? };
+    // Only now: a bed that is up already may be writing to that folder.
+    let report = Report::new(places.report.clone())?;
     let keeper = LogKeeper::start(&bed, &report)?;
     bed.load(&places.image)?;
     let cluster = Cluster::new(&bed, &places.tag);
