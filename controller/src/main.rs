@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use holdfast_controller::{config, run};
+use holdfast_controller::{config, raft, run};
 use holdfast_node::{
     program::{self, Flags, Stop},
     telemetry,
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    telemetry::start(&log_filter(&config.log_level), config.log_format, &[]);
+    telemetry::start(&raft::log_filter(&config.log_level), config.log_format, &[]);
     program::end_on_panic();
     // Before the start: a signal that comes early must find somebody.
     let mut stop = match Stop::on_signals() {
@@ -58,16 +58,4 @@ fn main() -> ExitCode {
         controller.stop();
         ExitCode::SUCCESS
     }
-}
-
-/// The filter of the log. The consensus library tells at `info` what only its authors need, and of a controller that is
-/// not reached several times a second, which `raft::network` tells once.
-fn log_filter(level: &str) -> String {
-    const TELLS_EACH_CALL: [&str; 3] =
-        ["openraft::core::heartbeat", "openraft::replication", "openraft::engine::handler::replication_handler"];
-    if level.contains("openraft") {
-        return level.to_owned();
-    }
-    let quieted = TELLS_EACH_CALL.iter().map(|module| format!(",{module}=error"));
-    format!("{level},openraft=warn{}", quieted.collect::<String>())
 }

@@ -31,6 +31,6 @@ pub use inbound::{Inbound, IncomingSnapshot};
 pub use log_store::LogStore;
 pub use members::{Change, Members};
 pub use network::Network;
-pub use settings::settings;
+pub use settings::{log_filter, settings};
 pub use state_machine::StateMachine;
 pub use types::{Raft, TypeConfig};

@@ -1,4 +1,4 @@
-//! openraft's settings, from ours.
+//! openraft's settings and what of its log is shown, from ours.
 
 use openraft::{Config as RaftConfig, ConfigError, SnapshotPolicy};
 
@@ -30,4 +30,16 @@ pub fn settings(config: &Config) -> Result<RaftConfig, ConfigError> {
         ..RaftConfig::default()
     }
     .validate()
+}
+
+/// The filter of the log. The consensus library tells at `info` what only its authors need, and of a controller that is
+/// not reached several times a second, which `network` tells once.
+pub fn log_filter(level: &str) -> String {
+    const TELLS_EACH_CALL: [&str; 3] =
+        ["openraft::core::heartbeat", "openraft::replication", "openraft::engine::handler::replication_handler"];
+    if level.contains("openraft") {
+        return level.to_owned();
+    }
+    let quieted = TELLS_EACH_CALL.iter().map(|module| format!(",{module}=error"));
+    format!("{level},openraft=warn{}", quieted.collect::<String>())
 }
