@@ -9,11 +9,12 @@ fi
 missing=()
 for package in "$@"; do
   case $package in
-    # A newer JDK, Maven or Go that did not come from Debian serves as well.
+    # A newer JDK, Maven, Go or Python that did not come from Debian serves as well.
     default-jre-headless) command -v java >/dev/null && continue ;;
     maven) command -v mvn >/dev/null && continue ;;
     containerd | runc) command -v "$package" >/dev/null && continue ;;
     etcd-server) command -v etcd >/dev/null && continue ;;
+    python3) command -v python3 >/dev/null && continue ;;
     golang-go) command -v go >/dev/null && continue ;;
   esac
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

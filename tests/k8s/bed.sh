@@ -12,6 +12,7 @@
 #   bed.sh ctr I ...           containerd's client on node I
 #   bed.sh inside I CMD ...    runs a program of this machine in node I's network, with the cluster's DNS
 #                              (HOSTS_FILE=path: with these names instead)
+#   bed.sh outside CMD ...     runs a program of this machine beside the cluster, where its names are not known
 #   bed.sh where               prints the folders in use
 #
 # Settings (environment): HOLDFAST_K8S_DIR  what is built, kept [~/.cache/holdfast/k8s]
@@ -65,6 +66,10 @@ inside)
   exec nsenter --net="/run/netns/$(node_ns "$node")" unshare --mount --propagation private \
     bash -c 'mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"' \
     inside "$RUN/resolv.conf" "$names" "$@"
+  ;;
+outside)
+  needs_bed
+  exec nsenter --net="/run/netns/$SWITCH" "$@"
   ;;
 where) printf 'built %s\nruns  %s\nlogs  %s\n' "$CACHE" "$RUN" "$LOGS" ;;
 *) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" ;;

@@ -109,6 +109,11 @@ impl Bed {
         run(command.args(arguments), "", limit)?.success()
     }
 
+    /// The command line of this build.
+    pub fn program(&self) -> &Path {
+        &self.holdfast
+    }
+
     /// containerd's client on a node.
     pub fn ctr(&self, node: u32, arguments: &[&str]) -> Result<String> {
         self.call(&[&["ctr", &node.to_string()], arguments].concat())

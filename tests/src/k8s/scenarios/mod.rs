@@ -2,7 +2,7 @@
 //!
 //! - [`kills`]: pods deleted without grace, processes killed, memory run out. [`volumes`]: pods that lose their disk.
 //! - [`nodes`]: drain, eviction, power and cables. [`rolls`]: upgrades, good and bad. [`scale`]: more and fewer brokers.
-//! - [`reinstall`]: the chart's own test, and the volumes that outlive it.
+//! - [`reinstall`]: the chart's own test, and the volumes that outlive it. [`clients`]: those that run elsewhere.
 //!
 //! Bounds on the pause, each on the longest time in which any single partition acknowledged nothing:
 //!
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::scenario::Scenario;
 
+pub mod clients;
 pub mod kills;
 pub mod nodes;
 pub mod reinstall;
@@ -37,8 +38,9 @@ pub const IN_ORDER: Duration = Duration::from_secs(5);
 pub const AFTER_READY: Duration = Duration::from_secs(10);
 
 /// Every scenario.
-pub const ALL: [Scenario; 21] = [
+pub const ALL: [Scenario; 22] = [
     Scenario { name: "helm-test", what: "the chart's own test", run: reinstall::helm_test },
+    Scenario { name: "port-forward", what: "a client outside, through one port", run: clients::port_forward },
     Scenario { name: "leader-pod", what: "force-delete of the leader's pod, 20 times", run: kills::leader_pod },
     Scenario {
         name: "controller-pod",
