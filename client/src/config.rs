@@ -21,8 +21,8 @@ pub struct ClientConfig {
     pub one_address: bool,
     /// Name of this client in logs of the brokers. Default `holdfast-client`.
     pub client_id: String,
-    /// Longest wait for a TCP connection. Default 2 s. Too short: slow networks never connect. Too long: a dead
-    /// address holds up what waits for it.
+    /// Longest wait for a TCP connection. Default 1 s. Too short: slow networks never connect. Too long: a dead
+    /// address holds up what waits for it, as that of a pod whose name is not yet known to lead elsewhere.
     pub connect_timeout: Duration,
     /// Deadline of one call that is answered at once, such as metadata. Default 10 s.
     pub request_timeout: Duration,
@@ -53,7 +53,7 @@ impl Default for ClientConfig {
             bootstrap: Vec::new(),
             one_address: false,
             client_id: "holdfast-client".to_owned(),
-            connect_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(10),
             admin_timeout: Duration::from_secs(30),
             retry_backoff: Duration::from_millis(50),
