@@ -10,8 +10,12 @@ use crate::{
     connection::Connections,
     error::Error,
     metadata::{ClusterView, Metadata},
-    retry::Deadline,
+    retry::{Backoff, Deadline},
 };
+
+/// How often the start asks the bootstrap list. One address may stand for several brokers (a Service of Kubernetes), of
+/// which the first that is met is just being replaced; an address that is plainly wrong is told within a second.
+const CONNECT_ATTEMPTS: u32 = 5;
 
 /// A client of one cluster: connections and knowledge of the cluster. Cheap to clone; the clones share both.
 #[derive(Clone, Debug)]
@@ -21,15 +25,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects: fails if no broker of the bootstrap list answers now, after `connect_timeout` + `request_timeout` at the
-    /// latest.
+    /// Connects: fails if no broker of the bootstrap list answers at one of a few attempts, after `connect_timeout` +
+    /// `request_timeout` at the latest.
     ///
     /// Must be called within a tokio runtime.
     pub async fn connect(config: ClientConfig) -> Result<Self, Error> {
         let deadline = Deadline::after(config.connect_timeout + config.request_timeout);
+        let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
         let client = Self::new(config)?;
-        client.metadata.refresh(deadline).await?;
-        Ok(client)
+        for _ in 1..CONNECT_ATTEMPTS {
+            match client.metadata.refresh(deadline).await {
+                Err(error) if error.is_retriable() && !deadline.is_over() => deadline.pause(backoff.next_pause()).await,
+                result => return result.map(|()| client),
+            }
+        }
+        client.metadata.refresh(deadline).await.map(|()| client)
     }
 
     /// The client without a first call: the cluster may still be down. Must be called within a tokio runtime.

@@ -8,6 +8,8 @@ use holdfast_client::{
     ids::{BrokerId, PartitionIndex},
 };
 
+use tokio::net::{TcpListener, TcpStream};
+
 use super::within;
 use crate::fake::FakeCluster;
 
@@ -69,6 +71,27 @@ async fn offsets_are_looked_up_at_their_leaders() {
     assert!(found.iter().all(|found| found.offset.unwrap().0 == 0));
     let wrong = within("the answer", admin.list_offsets(&[query(3, OffsetSpec::Latest)])).await.unwrap_err();
     assert!(matches!(wrong, Error::UnknownPartition { partition: 3, count: 3, .. }), "{wrong}");
+}
+
+/// One address that stands for several brokers, of which the first two that are met are gone.
+#[tokio::test]
+async fn a_bootstrap_address_that_fails_at_first_is_asked_again() {
+    let cluster = FakeCluster::start(1).await;
+    let config = cluster.config();
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bootstrap = vec![service.local_addr().unwrap().to_string()];
+    let broker = config.bootstrap[0].clone();
+    let serving = tokio::spawn(async move {
+        for _ in 0..2 {
+            drop(service.accept().await.unwrap());
+        }
+        let (mut near, _) = service.accept().await.unwrap();
+        let mut far = TcpStream::connect(broker).await.unwrap();
+        let _ended_by_a_side = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    });
+    let client = within("a connection", Client::connect(ClientConfig { bootstrap, ..config })).await.unwrap();
+    assert!(client.cluster_id().is_some());
+    serving.abort();
 }
 
 #[tokio::test]
