@@ -154,9 +154,7 @@ mod tests {
             partition_epoch: PartitionEpoch(1),
             replicas: ids(&[1, 2, 3]),
             isr: ids(isr),
-            elr: Vec::new(),
-            adding: Vec::new(),
-            removing: Vec::new(),
+            ..PartitionState::default()
         };
         let mut remains = Remains::default();
         remains.add(&state, BrokerId(1), min_isr, |id| id != BrokerId(1) && active.contains(&id.0));

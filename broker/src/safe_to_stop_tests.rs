@@ -21,9 +21,7 @@ fn partition(leader: Option<u32>, replicas: &[u32], isr: &[u32]) -> PartitionSta
         partition_epoch: PartitionEpoch(1),
         replicas: ids(replicas),
         isr: ids(isr),
-        elr: Vec::new(),
-        adding: Vec::new(),
-        removing: Vec::new(),
+        ..PartitionState::default()
     }
 }
 

@@ -174,9 +174,7 @@ impl Node {
         };
         match reply.result {
             Some(Ok(response)) => Ok((MetadataIndex(reply.index), response)),
-            Some(Err(rejection)) => {
-                Err(ErrorDetail::new(rejection.code, rejection.message).with_outcome(Outcome::NotAppended))
-            }
+            Some(Err(rejection)) => Err(ErrorDetail::from(rejection).with_outcome(Outcome::NotAppended)),
             None => Err(ErrorDetail::new(ErrorCode::UnknownServerError, "a command was applied as none")),
         }
     }

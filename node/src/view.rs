@@ -1,6 +1,6 @@
 //! The image as administration shows it, on brokers and on controllers.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, status::PartitionHealth};
 use holdfast_proto::{
@@ -28,7 +28,7 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
     GetMetadataResponse {
         cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
         index: image.index().0,
-        brokers: image.brokers().values().map(|registration| broker(image, registration)).collect(),
+        brokers: brokers(image),
         topics,
         unknown_topics,
     }
@@ -93,8 +93,29 @@ pub fn troubled(image: &Image, limit: usize) -> Vec<TroubledPartition> {
     troubled.collect()
 }
 
-/// A registered broker, with what it carries.
-pub fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
+/// The registered brokers, with what they carry. Looks at every partition, once.
+pub fn brokers(image: &Image) -> Vec<BrokerInfo> {
+    let mut loads: BTreeMap<BrokerId, Load> = BTreeMap::new();
+    for (_, _, state) in image.partitions() {
+        for replica in &state.replicas {
+            loads.entry(*replica).or_default().replicas += 1;
+        }
+        if let Some(leader) = state.leader {
+            loads.entry(leader).or_default().leaders += 1;
+        }
+    }
+    let load = |broker: &BrokerId| loads.get(broker).copied().unwrap_or_default();
+    image.brokers().iter().map(|(id, registration)| broker(image, registration, load(id))).collect()
+}
+
+/// What one broker carries.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    replicas: u64,
+    leaders: u64,
+}
+
+fn broker(image: &Image, broker: &BrokerRegistration, load: Load) -> BrokerInfo {
     BrokerInfo {
         broker_id: broker.broker_id.0,
         client_address: broker.client_address.clone(),
@@ -104,7 +125,7 @@ pub fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
         shutting_down: broker.shutting_down,
         broker_epoch: broker.broker_epoch.0,
         draining: image.is_draining(broker.broker_id),
-        replica_count: image.partitions_of(broker.broker_id).count() as u64,
-        leader_count: image.partitions_led_by(broker.broker_id).count() as u64,
+        replica_count: load.replicas,
+        leader_count: load.leaders,
     }
 }

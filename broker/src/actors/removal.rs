@@ -119,14 +119,9 @@ mod tests {
     #[test]
     fn metadata_that_has_gone_back_deletes_nothing() {
         let state = PartitionState {
-            replicas: Vec::new(),
-            leader: None,
             leader_epoch: LeaderEpoch(5),
             partition_epoch: PartitionEpoch(20),
-            isr: Vec::new(),
-            elr: Vec::new(),
-            adding: Vec::new(),
-            removing: Vec::new(),
+            ..PartitionState::default()
         };
         let check = |partition_epoch: Option<u32>, leader_epoch: Option<u32>| {
             is_as_new(&state, partition_epoch.map(PartitionEpoch), leader_epoch.map(LeaderEpoch))

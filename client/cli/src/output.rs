@@ -59,6 +59,17 @@ pub fn note(line: impl AsRef<str>) {
     let _closed = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }
 
+/// Prints what is for people: to standard output, or beside the JSON that stands there.
+pub fn tell(output: Output, text: impl AsRef<str>) -> io::Result<()> {
+    match output {
+        Output::Table => say(text),
+        Output::Json => {
+            note(text);
+            Ok(())
+        }
+    }
+}
+
 /// True if a person can answer questions.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

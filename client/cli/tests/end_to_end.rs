@@ -1,61 +1,28 @@
 //! The commands against a real cluster, as a newcomer and a script use them.
-//!
-//! Needs the programs: `make test` builds them and sets HOLDFAST_BIN_DIR. Without that variable there is nothing to run
-//! against, and each test says so.
+
+mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-
-/// The command line, with the cluster of this folder.
-fn holdfast(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-    command
-        .args(arguments)
-        .env("HOLDFAST_DEV_DIR", dir)
-        .env_remove("HOLDFAST_BOOTSTRAP")
-        .env("TMPDIR", dir.parent().unwrap());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn run_with(dir: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = holdfast(dir, arguments).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
-}
+use support::{Down, ends_with, holdfast, programs_are_there};
 
 /// Runs a command that must succeed; gives its standard output.
+#[track_caller]
 fn ok(dir: &Path, arguments: &[&str]) -> String {
-    ok_with(dir, arguments, "")
+    ends_with(dir, 0, arguments).0
 }
 
-fn ok_with(dir: &Path, arguments: &[&str], input: &str) -> String {
-    let output = run_with(dir, arguments, input);
+/// As [`ok`], with standard input.
+fn ok_with(dir: &Path, arguments: &[&str], input: &str) {
+    let mut child = holdfast(dir, arguments).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "holdfast {}: {:?}\n{out}\n{err}", arguments.join(" "), output.status);
-    out.into_owned()
-}
-
-fn programs_are_there() -> bool {
-    let there = std::env::var_os("HOLDFAST_BIN_DIR").is_some();
-    if !there {
-        eprintln!("not run: HOLDFAST_BIN_DIR is not set; `make test` sets it");
-    }
-    there
-}
-
-/// Ends the cluster even if the test fails.
-struct Down<'a>(&'a Path);
-
-impl Drop for Down<'_> {
-    fn drop(&mut self) {
-        let ended = run_with(self.0, &["dev", "down", "--wipe", "--yes"], "");
-        eprintln!("{}", String::from_utf8_lossy(&ended.stderr));
-    }
 }
 
 #[test]
@@ -69,9 +36,8 @@ fn a_newcomers_first_steps() {
     let up = ok(dir, &["dev", "up", "-n", "3", "--base-port", "0"]);
     assert!(up.contains("export HOLDFAST_BOOTSTRAP=127.0.0.1:"), "{up}");
     ok(dir, &["topic", "create", "orders", "--partitions", "6"]);
-    let again = run_with(dir, &["topic", "create", "orders"], "");
-    assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("--if-not-exists"));
+    let (_, again) = ends_with(dir, 1, &["topic", "create", "orders"]);
+    assert!(again.contains("--if-not-exists"));
 
     ok_with(dir, &["produce", "orders", "-K:"], "alice:2 apples\nbob:1 pear\n");
     let mut lines: Vec<_> =
@@ -95,7 +61,7 @@ fn a_newcomers_first_steps() {
     assert!(described.contains("min.insync.replicas"), "{described}");
 
     // Scripts are refused what a person would be asked.
-    assert_eq!(run_with(dir, &["topic", "delete", "orders"], "").status.code(), Some(2));
+    ends_with(dir, 2, &["topic", "delete", "orders"]);
     ok(dir, &["topic", "delete", "orders", "--yes"]);
     drop(down);
     assert!(!dir.exists(), "nothing is left");

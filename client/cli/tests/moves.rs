@@ -1,49 +1,20 @@
 //! A cluster grows and shrinks under load by the command line, and every acknowledged record stays.
-//!
-//! Needs the programs: `make test` builds them and sets HOLDFAST_BIN_DIR. Without that variable there is nothing to run
-//! against, and the test says so.
+
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
-
-fn holdfast(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-    command.args(arguments).env("HOLDFAST_DEV_DIR", dir).env_remove("HOLDFAST_BOOTSTRAP");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn run(dir: &Path, arguments: &[&str]) -> Output {
-    holdfast(dir, arguments).output().unwrap()
-}
-
-/// Runs a command that ends with this code; gives its standard output and error.
-#[track_caller]
-fn ends_with(dir: &Path, code: i32, arguments: &[&str]) -> (String, String) {
-    let output = run(dir, arguments);
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "holdfast {}\n{out}\n{err}", arguments.join(" "));
-    (out.into_owned(), err.into_owned())
-}
+use support::{Down, ends_with, holdfast, programs_are_there, run};
 
 #[track_caller]
 fn json(dir: &Path, arguments: &[&str]) -> Value {
     let (out, _) = ends_with(dir, 0, &[arguments, &["-o", "json"]].concat());
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
-}
-
-/// Ends the cluster even if the test fails.
-struct Down<'a>(&'a Path);
-
-impl Drop for Down<'_> {
-    fn drop(&mut self) {
-        let _output = run(self.0, &["dev", "down", "--wipe", "--yes"]);
-    }
 }
 
 /// The audit's load, killed if the test fails.
@@ -102,8 +73,7 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn a_cluster_grows_and_shrinks_under_load() {
-    if std::env::var_os("HOLDFAST_BIN_DIR").is_none() {
-        eprintln!("not run: HOLDFAST_BIN_DIR is not set; `make test` sets it");
+    if !programs_are_there() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
@@ -153,8 +123,7 @@ fn a_cluster_grows_and_shrinks_under_load() {
 
 #[test]
 fn a_move_to_a_broker_that_is_down_waits_and_can_be_cancelled() {
-    if std::env::var_os("HOLDFAST_BIN_DIR").is_none() {
-        eprintln!("not run: HOLDFAST_BIN_DIR is not set; `make test` sets it");
+    if !programs_are_there() {
         return;
     }
     let root = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! What a command came to: the answer, or the refusal, and the records.
 
 use holdfast_proto::{
+    detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, ProducerId, TopicId},
 };
@@ -91,6 +92,12 @@ impl Rejection {
     /// A rejection.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+}
+
+impl From<Rejection> for ErrorDetail {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(rejection.code, rejection.message)
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use holdfast_metadata::{
-    AlterReplicas, Command, Image, Rejection, ReplicaMove, Response as Done, limits::MAX_MOVES, plan,
-};
+use holdfast_metadata::{AlterReplicas, Command, Image, ReplicaMove, Response as Done, limits::MAX_MOVES, plan};
+use holdfast_node::records::ids;
 use holdfast_proto::{
     convert::partition_error,
     detail::ErrorDetail,
@@ -35,8 +34,8 @@ impl AdminEdge {
         let moves = plan.moves.into_iter().map(|wanted| MoveMessage {
             topic: wanted.topic,
             partition: wanted.partition.partition.0,
-            old_replicas: numbers(&wanted.old_replicas),
-            new_replicas: numbers(&wanted.new_replicas),
+            old_replicas: ids(&wanted.old_replicas),
+            new_replicas: ids(&wanted.new_replicas),
         });
         Ok(PlanMovesResponse { moves: moves.collect(), index, problems: plan.problems })
     }
@@ -68,7 +67,7 @@ impl AdminEdge {
             (index, Done::ReplicasAltered { results }) => (index, results),
             (_, answer) => return Err(mismatch(&answer)),
         };
-        let mut decided = results.into_iter().map(|result| result.err().map(detail));
+        let mut decided = results.into_iter().map(|result| result.err().map(ErrorDetail::from));
         let error = |place| refused.remove(&place).or_else(|| decided.next().flatten()).map(partition_error);
         let results = (0..request.moves.len()).map(error).map(|error| AlterReplicasResult { error }).collect();
         Ok(AlterReplicasResponse { results, index: index.0 })
@@ -91,12 +90,4 @@ impl AdminEdge {
         let (index, _) = self.carry_out(command, false).await?;
         Ok(RemoveBrokerResponse { index: index.0 })
     }
-}
-
-fn detail(refusal: Rejection) -> ErrorDetail {
-    ErrorDetail::new(refusal.code, refusal.message)
-}
-
-fn numbers(brokers: &[BrokerId]) -> Vec<u32> {
-    brokers.iter().map(|broker| broker.0).collect()
 }

@@ -1,7 +1,7 @@
 //! The cluster as a controller describes it.
 
 use holdfast_metadata::Image;
-use holdfast_node::view::{broker, troubled};
+use holdfast_node::view::{brokers, troubled};
 use holdfast_proto::v1::{ControllerInfo, DescribeClusterResponse};
 
 use crate::node::Node;
@@ -24,7 +24,7 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
         controllers: controllers.collect(),
         active_controller: active(node),
         term: role.term,
-        brokers: image.brokers().values().map(|registration| broker(image, registration)).collect(),
+        brokers: brokers(image),
         topic_count: counts.topics as u64,
         partition_count: counts.partitions as u64,
         offline_partition_count: counts.offline as u64,

@@ -172,8 +172,7 @@ impl AdminEdge {
             return self.node.propose(command).await;
         }
         let outcome = decide(&self.node.view().image(), &command);
-        let done = outcome.result.map_err(|refusal| ErrorDetail::new(refusal.code, refusal.message))?;
-        Ok((MetadataIndex(0), done))
+        Ok((MetadataIndex(0), outcome.result?))
     }
 
     /// The creation with the cluster's defaults filled in.

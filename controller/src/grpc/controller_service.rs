@@ -108,10 +108,7 @@ impl ControllerService for ControllerEdge {
             (_, Done::PartitionsAltered { results }) => {
                 let results = results.into_iter().map(|result| match result {
                     Ok(state) => IsrChangeResult { state: Some(state_to_message(&state)), error: None },
-                    Err(refusal) => IsrChangeResult {
-                        state: None,
-                        error: Some(partition_error(ErrorDetail::new(refusal.code, refusal.message))),
-                    },
+                    Err(refusal) => IsrChangeResult { state: None, error: Some(partition_error(refusal.into())) },
                 });
                 Ok(Response::new(AlterPartitionsResponse { results: results.collect() }))
             }

@@ -169,12 +169,7 @@ impl<'a> Cluster<'a> {
             }
         }
         let nodes = self.bed.kubectl_json(&["get", "nodes"])?;
-        let conditions = nodes["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .flat_map(|node| node["status"]["conditions"].as_array().cloned().unwrap_or_default());
-        let ready = conditions.filter(|it| it["type"] == "Ready" && it["status"] == "True").count();
+        let ready = nodes["items"].as_array().into_iter().flatten().filter(|node| is_ready(node)).count();
         if ready != NODES as usize {
             return Ok(Err(format!("{ready} of {NODES} nodes are ready")));
         }
@@ -246,6 +241,12 @@ impl<'a> Cluster<'a> {
             Ok(if done { Ok(()) } else { Err(progress()) })
         })
     }
+}
+
+/// Whether Kubernetes says of a node that it is ready.
+pub fn is_ready(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
 }
 
 /// The bootstrap Service's address.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::bed::{Bed, NODES, SAFE_NODE};
 use super::cluster::{BROKERS, Cluster};
-use super::load::{Account, Load};
+use super::load::{Account, Load, Mark};
 use super::report::Report;
 use super::{Error, Result};
 
@@ -86,9 +86,14 @@ impl World<'_> {
         self.cluster.spread()?;
         Ok(finding)
     }
-}
 
-impl World<'_> {
+    /// Waits until the release is well and the load flows; gives the longest pause of any partition since the mark, ms.
+    pub fn pause_until_well(&self, load: &Load, mark: Mark) -> Result<u64> {
+        self.cluster.settle(BROKERS)?;
+        load.wait_flow()?;
+        Ok(load.pause_since(mark))
+    }
+
     /// After a failed scenario: plugs in and powers on every node, ends loads that were given up, and waits until the
     /// release is well. If it does not become so, it is installed anew, without the topics of the scenarios before.
     pub fn mend(&self) -> Result {

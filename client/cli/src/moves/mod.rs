@@ -1,13 +1,16 @@
 //! Moves of replicas, as `holdfast partition` and `holdfast broker` make them.
 //!
+//! - `flags`: how they are started.
 //! - `throttle`: how fast brokers may copy, as people write it.
 //! - `plan`: what would move, as a table or JSON.
 //! - `run`: starts moves a few at a time, watches them to their end, and says how far they are.
 
+mod flags;
 mod plan;
 mod run;
 mod throttle;
 
+pub use flags::Start;
 pub use plan::{as_json, as_text, ids};
-pub use run::{Outcome, run};
+pub use run::{Outcome, ask, run};
 pub use throttle::Throttle;

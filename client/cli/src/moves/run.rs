@@ -78,6 +78,19 @@ pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> R
     Ok(runner.outcome)
 }
 
+/// Asks for moves, or for their ends, and watches none: gives the names of those that were taken, and why others were not.
+pub async fn ask(admin: &Admin, moves: &[Move], limit: Option<u64>) -> Result<(Vec<String>, Vec<String>)> {
+    let results = admin.alter_replicas(moves, limit).await?;
+    let (mut taken, mut problems) = (Vec::new(), Vec::new());
+    for (name, result) in moves.iter().map(name).zip(results) {
+        match result {
+            Ok(()) => taken.push(name),
+            Err(error) => problems.push(format!("{name}: {error}")),
+        }
+    }
+    Ok((taken, problems))
+}
+
 struct Runner<'a> {
     admin: &'a Admin,
     waiting: VecDeque<&'a Move>,

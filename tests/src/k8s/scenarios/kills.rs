@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{AFTER_READY, CONTROLLERS_ONLY, ONE_BROKER};
-use crate::k8s::cluster::{BROKERS, Role};
+use crate::k8s::cluster::Role;
 use crate::k8s::load::Load;
 use crate::k8s::pods::Pod;
 use crate::k8s::scenario::{Done, Finding, World, spread_of};
@@ -43,9 +43,7 @@ fn kill_and_heal(world: &World, load: &Load, role: Role, pod: &Pod) -> Result<u6
     let mark = load.mark();
     world.cluster.force_delete(&[&pod.name])?;
     world.cluster.wait_replaced(role, pod)?;
-    world.cluster.settle(BROKERS)?;
-    load.wait_flow()?;
-    Ok(load.pause_since(mark))
+    world.pause_until_well(load, mark)
 }
 
 pub(super) fn all_brokers(world: &World, name: &'static str) -> Result<Finding> {
@@ -79,15 +77,11 @@ pub(super) fn sigkill(world: &World, name: &'static str) -> Result<Finding> {
         let leader = world.cluster.leader(&load.topic, 0)?;
         let mark = load.mark();
         kill_process(world, Role::Broker, &leader)?;
-        world.cluster.settle(BROKERS)?;
-        load.wait_flow()?;
-        let broker = load.pause_since(mark);
+        let broker = world.pause_until_well(load, mark)?;
         let active = world.cluster.active_controller()?;
         let mark = load.mark();
         kill_process(world, Role::Controller, &active)?;
-        world.cluster.settle(BROKERS)?;
-        load.wait_flow()?;
-        let controller = load.pause_since(mark);
+        let controller = world.pause_until_well(load, mark)?;
         Done::within(ONE_BROKER, format!("pause: broker {broker} ms, controller {controller} ms"))
     })
 }
@@ -130,9 +124,8 @@ pub(super) fn out_of_memory(world: &World, name: &'static str) -> Result<Finding
         if code != 137 {
             return Err(Error::broken(format!("{} ended with {code} ({reason}), not by the memory limit", pod.name)));
         }
-        world.cluster.settle(BROKERS)?;
-        load.wait_flow()?;
-        Done::within(ONE_BROKER, format!("{reason} ({code}), pause {} ms", load.pause_since(mark)))
+        let pause = world.pause_until_well(load, mark)?;
+        Done::within(ONE_BROKER, format!("{reason} ({code}), pause {pause} ms"))
     })
 }
 

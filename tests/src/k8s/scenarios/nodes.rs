@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::volumes::delete_with_volume;
 use super::{IN_ORDER, ONE_BROKER, SILENT_NODE};
 use crate::k8s::bed::{NAMESPACE, SAFE_NODE};
-use crate::k8s::cluster::{BROKERS, RELEASE, Role};
+use crate::k8s::cluster::{BROKERS, RELEASE, Role, is_ready};
 use crate::k8s::load::{Load, Mark};
 use crate::k8s::pods::Pod;
 use crate::k8s::scenario::{Done, Finding, World};
@@ -104,9 +104,7 @@ fn evict(world: &World, pod: &str) -> Result<String> {
 fn wait_node(world: &World, node: u32, ready: bool) -> Result {
     let name = format!("node{node}");
     until(&format!("{name} {}", if ready { "ready" } else { "not ready" }), NODE_SEEN, || {
-        let node = world.bed.kubectl_json(&["get", "node", &name])?;
-        let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let is_ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
+        let is_ready = is_ready(&world.bed.kubectl_json(&["get", "node", &name])?);
         Ok(if is_ready == ready { Ok(()) } else { Err(format!("ready: {is_ready}")) })
     })
 }

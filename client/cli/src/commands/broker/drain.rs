@@ -11,7 +11,7 @@ use serde_json::json;
 use super::find;
 use crate::exit::{Failure, Result};
 use crate::moves::{self, Throttle};
-use crate::output::{Output, confirm, counted, note, print_json, say};
+use crate::output::{Output, confirm, counted, note, print_json, say, tell};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -105,11 +105,7 @@ async fn empty(admin: &Admin, broker: BrokerId, throttle: Option<Throttle>) -> R
 
 fn show(planned: &[Move], problems: &[String], output: Output) -> Result {
     if !planned.is_empty() {
-        let text = moves::as_text(planned);
-        match output {
-            Output::Table => say(text)?,
-            Output::Json => note(text),
-        }
+        tell(output, moves::as_text(planned))?;
     }
     for problem in problems {
         note(format!("cannot move: {problem}"));

@@ -7,7 +7,7 @@ use holdfast_proto::ids::{BrokerId, PartitionIndex};
 use serde_json::json;
 
 use crate::exit::{Failure, Result};
-use crate::moves::{self, Throttle, ids};
+use crate::moves::{self, Start, ids};
 use crate::output::{Output, confirm, counted, note, print_json, say};
 
 pub(super) const MOVE_EXAMPLES: &str = "\
@@ -32,20 +32,8 @@ pub(super) struct MoveArgs {
     /// Brokers that shall hold it, the preferred leader first.
     #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
     to: Vec<u32>,
-    /// Most that each broker copies for moves until this is done, as 50MB/s, or none [default: as it is].
-    #[arg(long, value_name = "RATE")]
-    throttle: Option<Throttle>,
-    /// Wait until it has moved, or start it and end.
-    #[arg(
-        long,
-        value_name = "YES",
-        action = clap::ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = true,
-        default_missing_value = "true"
-    )]
-    wait: bool,
+    #[command(flatten)]
+    start: Start,
 }
 
 #[derive(Debug, Args)]
@@ -71,20 +59,15 @@ pub(super) async fn run_move(admin: &Admin, args: MoveArgs, output: Output) -> R
         old_replicas: partition.replicas.clone(),
         ..Move::to(args.topic, index, args.to.into_iter().map(BrokerId))
     };
-    if args.wait {
-        let outcome = moves::run(admin, std::slice::from_ref(&one), args.throttle).await?;
-        if !outcome.problems.is_empty() {
-            return Err(Failure::error(outcome.problems.join("\n")));
-        }
-    } else {
-        let limit = args.throttle.map(|throttle| throttle.bytes_per_second);
-        check(admin.alter_replicas(std::slice::from_ref(&one), limit).await?)?;
+    let outcome = args.start.make(admin, std::slice::from_ref(&one)).await?;
+    if !outcome.problems.is_empty() {
+        return Err(Failure::error(outcome.problems.join("\n")));
     }
     match output {
         Output::Json => print_json(&moves::as_json(&[one])[0])?,
         Output::Table => {
             let (from, to) = (ids(&one.old_replicas), ids(&one.new_replicas));
-            let done = if args.wait { "moved" } else { "moves" };
+            let done = if args.start.wait { "moved" } else { "moves" };
             say(format!("{}-{} {done} from {from} to {to}", one.topic, one.partition))?;
         }
     }
@@ -109,15 +92,7 @@ pub(super) async fn run_cancel(admin: &Admin, args: &CancelArgs, output: Output)
         &format!("This ends {} under way", counted(cancelled.len() as u64, "move")),
         args.yes || args.partition.is_some(),
     )?;
-    let results = admin.alter_replicas(&cancelled, None).await?;
-    let names = cancelled.iter().map(|one| format!("{}-{}", one.topic, one.partition));
-    let (mut done, mut problems) = (Vec::new(), Vec::new());
-    for (name, result) in names.zip(results) {
-        match result {
-            Ok(()) => done.push(name),
-            Err(error) => problems.push(format!("{name}: {error}")),
-        }
-    }
+    let (done, problems) = moves::ask(admin, &cancelled, None).await?;
     match output {
         Output::Json => print_json(&done)?,
         Output::Table => done.iter().try_for_each(|name| say(format!("{name}: cancelled")))?,
@@ -131,12 +106,4 @@ fn moving(topics: &[TopicView], partition: Option<u32>) -> Vec<Move> {
     all.filter(|(_, one)| one.is_moving() && partition.is_none_or(|partition| one.partition.0 == partition))
         .map(|(topic, one)| Move::cancel(topic.name.as_ref(), one.partition))
         .collect()
-}
-
-/// The error of a single move.
-fn check(results: Vec<std::result::Result<(), holdfast_proto::detail::ErrorDetail>>) -> Result {
-    match results.into_iter().find_map(std::result::Result::err) {
-        Some(error) => Err(Failure::error(error.to_string())),
-        None => Ok(()),
-    }
 }

@@ -5,8 +5,8 @@ use holdfast_client::admin::Admin;
 use serde_json::json;
 
 use crate::exit::{Failure, Result};
-use crate::moves::{self, Throttle};
-use crate::output::{Output, confirm, counted, note, print_json, say};
+use crate::moves::{self, Start};
+use crate::output::{Output, confirm, counted, note, print_json, tell};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -25,20 +25,8 @@ pub(super) struct RebalanceArgs {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
-    /// Most that each broker copies for moves until they are done, as 50MB/s, or none [default: as it is].
-    #[arg(long, value_name = "RATE")]
-    throttle: Option<Throttle>,
-    /// Wait until everything has moved, or start it and end.
-    #[arg(
-        long,
-        value_name = "YES",
-        action = clap::ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = true,
-        default_missing_value = "true"
-    )]
-    wait: bool,
+    #[command(flatten)]
+    start: Start,
 }
 
 pub(super) async fn run(admin: &Admin, args: &RebalanceArgs, output: Output) -> Result {
@@ -47,7 +35,7 @@ pub(super) async fn run(admin: &Admin, args: &RebalanceArgs, output: Output) -> 
         print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }))?;
         return Ok(());
     }
-    show(output, if plan.moves.is_empty() { "nothing has to move".to_owned() } else { moves::as_text(&plan.moves) })?;
+    tell(output, if plan.moves.is_empty() { "nothing has to move".to_owned() } else { moves::as_text(&plan.moves) })?;
     for problem in &plan.problems {
         note(format!("cannot move: {problem}"));
     }
@@ -59,34 +47,14 @@ pub(super) async fn run(admin: &Admin, args: &RebalanceArgs, output: Output) -> 
     if !plan.moves.is_empty() {
         confirm(&format!("This moves {}", counted(plan.moves.len() as u64, "partition")), args.yes)?;
         let count = plan.moves.len();
-        if args.wait {
-            let outcome = moves::run(admin, &plan.moves, args.throttle).await?;
-            done = outcome.done;
-            problems.extend(outcome.problems);
-            show(output, format!("{done} of {count} moves done"))?;
-        } else {
-            let limit = args.throttle.map(|throttle| throttle.bytes_per_second);
-            let results = admin.alter_replicas(&plan.moves, limit).await?;
-            for (one, result) in plan.moves.iter().zip(results) {
-                match result {
-                    Ok(()) => done += 1,
-                    Err(error) => problems.push(format!("{}-{}: {error}", one.topic, one.partition)),
-                }
-            }
-            show(output, format!("{done} of {count} moves started; watch: holdfast partition list --moving"))?;
-        }
+        let outcome = args.start.make(admin, &plan.moves).await?;
+        done = outcome.done;
+        problems.extend(outcome.problems);
+        let told = if args.start.wait { "done" } else { "started; watch: holdfast partition list --moving" };
+        tell(output, format!("{done} of {count} moves {told}"))?;
     }
     if output == Output::Json {
         print_json(&json!({ "moves": moves::as_json(&plan.moves), "done": done, "problems": problems }))?;
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::error(problems.join("\n"))) }
-}
-
-/// What is for people goes where JSON does not.
-fn show(output: Output, text: String) -> Result {
-    match output {
-        Output::Table => say(text)?,
-        Output::Json => note(text),
-    }
-    Ok(())
 }
