@@ -7,10 +7,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
 use holdfast_node::{settings::Address, watchdog::Watchdog};
 use holdfast_proto::ids::{BrokerId, IncarnationId};
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},

@@ -9,11 +9,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
 use holdfast_log::{DataDir, LogWriter};
 use holdfast_metadata::Image;
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, IncarnationId, MetadataIndex, TopicPartition};
-use parking_lot::RwLock;
-use tokio::sync::watch;
 
 use crate::{
     clock::Clock,

@@ -17,9 +17,10 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState};
 use holdfast_proto::ids::BrokerId;
-use tokio::time::Instant;
 
 use crate::context::Context;
 

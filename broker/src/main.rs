@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+
 use holdfast_broker::{
     broker::{Broker, edge_threads},
     config::{self, Config},

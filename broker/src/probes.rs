@@ -10,8 +10,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_node::health::Probe;
 use tokio::time::Instant;
+
+use holdfast_node::health::Probe;
 
 use crate::{
     context::Context,

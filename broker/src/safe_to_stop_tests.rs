@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use holdfast_metadata::{PartitionState, Record};
 use holdfast_proto::ids::{LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, TopicId};
-use uuid::Uuid;
 
 use super::*;
 

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use holdfast_node::health::Probes;
 use tokio::sync::watch;
+
+use holdfast_node::health::Probes;
 
 use crate::exit::Fatal;
 

@@ -13,17 +13,18 @@
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
+use parking_lot::Mutex;
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
 use holdfast_proto::{
     status::{self, Origin},
     v1::{
         admin_service_client::AdminServiceClient, consumer_service_client::ConsumerServiceClient,
         producer_service_client::ProducerServiceClient,
     },
-};
-use parking_lot::Mutex;
-use tonic::{
-    Request, Response, Status,
-    transport::{Channel, Endpoint},
 };
 
 use crate::{config::ClientConfig, error::Error};

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
+use tracing::debug;
+
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs},
     v1,
 };
-use tracing::debug;
 
 use crate::{
     Client,

@@ -5,9 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_node::{health::Probes, watchdog::Watchdog};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
+
+use holdfast_node::{health::Probes, watchdog::Watchdog};
 
 use crate::{
     actors::{self, SessionsHandle, Stopper},

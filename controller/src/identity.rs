@@ -17,11 +17,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use holdfast_proto::ids::{ClusterId, DirectoryId};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
+
+use holdfast_proto::ids::{ClusterId, DirectoryId};
 
 /// Version of the file. A newer one is refused.
 const FORMAT_VERSION: u32 = 1;

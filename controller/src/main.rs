@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+
 use holdfast_controller::{config, raft, run};
 use holdfast_node::{
     program::{self, Flags, Stop},

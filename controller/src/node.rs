@@ -9,18 +9,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_metadata::{Command, Response};
-use holdfast_proto::{
-    detail::{ControllerHint, ErrorDetail},
-    error::{ErrorCode, Outcome},
-    ids::{ClusterId, ControllerId, MetadataIndex},
-};
 use openraft::{
     BasicNode, Instant as _, RaftMetrics, ServerState,
     async_runtime::watch::WatchReceiver as _,
     errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError},
 };
 use tokio::sync::{Semaphore, watch};
+
+use holdfast_metadata::{Command, Response};
+use holdfast_proto::{
+    detail::{ControllerHint, ErrorDetail},
+    error::{ErrorCode, Outcome},
+    ids::{ClusterId, ControllerId, MetadataIndex},
+};
 
 use crate::{
     config::Config,

@@ -6,13 +6,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use tokio::net::TcpStream;
+
 use holdfast_proto::{
     convert::{optional_id, peer_header},
     ids::{ClusterId, DirectoryId},
     status::classify,
     v1::{GetFormationRequest, JoinQuorumRequest, JoinQuorumResponse, raft_service_client::RaftServiceClient},
 };
-use tokio::net::TcpStream;
 
 use crate::{
     config::Config,

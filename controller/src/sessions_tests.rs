@@ -1,5 +1,6 @@
-use holdfast_proto::ids::IncarnationId;
 use uuid::Uuid;
+
+use holdfast_proto::ids::IncarnationId;
 
 use super::*;
 

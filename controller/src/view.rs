@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
-use holdfast_metadata::{Image, Record};
-use holdfast_proto::ids::MetadataIndex;
 use parking_lot::RwLock;
 use tokio::sync::{broadcast, watch};
+
+use holdfast_metadata::{Image, Record};
+use holdfast_proto::ids::MetadataIndex;
 
 /// Changes that a subscriber may be behind before it needs a fresh image.
 const DELTAS: usize = 1_024;

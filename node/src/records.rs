@@ -141,10 +141,11 @@ pub fn ids(brokers: &[BrokerId]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use holdfast_proto::ids::{
         ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
     };
-    use uuid::Uuid;
 
     use super::*;
 

@@ -79,8 +79,9 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use holdfast_proto::ids::PartitionIndex;
     use uuid::Uuid;
+
+    use holdfast_proto::ids::PartitionIndex;
 
     use super::*;
 

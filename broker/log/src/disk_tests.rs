@@ -1,6 +1,5 @@
-use crate::test_support::tempdir;
-
 use super::*;
+use crate::test_support::tempdir;
 
 /// A failure to play, once.
 #[derive(Clone, Copy, Debug)]

@@ -246,9 +246,8 @@ impl<E: Entry> Index<E> {
 
 #[cfg(test)]
 mod tests {
-    use crate::test_support::tempdir;
-
     use super::*;
+    use crate::test_support::tempdir;
 
     fn entry(relative_offset: u32) -> OffsetEntry {
         OffsetEntry { relative_offset, position: relative_offset * 10 }

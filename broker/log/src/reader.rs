@@ -13,6 +13,7 @@
 use std::{io, sync::Arc};
 
 use bytes::{Buf, Bytes};
+
 use holdfast_proto::{
     batch::{self, BatchHeader},
     ids::{Offset, TimestampMs},

@@ -8,11 +8,12 @@
 
 use std::{fs::File, path::Path};
 
+use rustix::buffer::spare_capacity;
+
 use holdfast_proto::{
     batch::{self, BatchHeader},
     ids::{LeaderEpoch, Offset},
 };
-use rustix::buffer::spare_capacity;
 
 use crate::Error;
 

@@ -18,11 +18,12 @@ use std::{
     },
 };
 
+use parking_lot::Mutex;
+
 use holdfast_proto::{
     batch::BatchHeader,
     ids::{Offset, TimestampMs},
 };
-use parking_lot::Mutex;
 
 use crate::{
     Disk, Error, files,

@@ -12,8 +12,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use holdfast_proto::ids::Offset;
 use parking_lot::RwLock;
+
+use holdfast_proto::ids::Offset;
 
 use crate::segment::Segment;
 

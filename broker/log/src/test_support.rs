@@ -3,14 +3,15 @@
 use std::{io, path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
+use tempfile::TempDir;
+use uuid::Uuid;
+
 use holdfast_proto::{
     batch::{BatchBuilder, BatchHeader, Compression, ProducerStamp, RecordRef, set_base_offset_and_epoch},
     ids::{
         LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
     },
 };
-use tempfile::TempDir;
-use uuid::Uuid;
 
 use crate::{Disk, Error, LogConfig, PartitionLog, Recovered};
 

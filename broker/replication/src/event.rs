@@ -1,10 +1,11 @@
 //! What happens to a replica: the input of [`crate::Replica::step`].
 
-use crate::producer::ProducerTable;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence},
 };
+
+use crate::producer::ProducerTable;
 
 /// Names one waiting produce of this replica; chosen by the shell, unique while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,10 +14,11 @@
 use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
+use tokio::sync::oneshot;
+
 use holdfast_log::{LogConfig, PartitionLog, Recovered};
 use holdfast_metadata::Image;
 use holdfast_proto::ids::TopicPartition;
-use tokio::sync::oneshot;
 
 use super::{
     partition::Opened,

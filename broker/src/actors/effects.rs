@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+
 use holdfast_log::Op;
 use holdfast_proto::{
     batch,

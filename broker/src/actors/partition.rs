@@ -11,6 +11,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandler};
 use bytes::Bytes;
+use tokio::sync::oneshot;
+
 use holdfast_log::{Completion, LogConfig, LogHandle, Op, PartitionLog, Recovered, Room};
 use holdfast_proto::{
     error::ErrorCode,
@@ -19,7 +21,6 @@ use holdfast_proto::{
 use holdfast_replication::{
     Acks, Assignment, Effect, Event, FetchOutcome, PlacedBatch, ProduceToken, Replica, ReplicaConfig, ReplicaState,
 };
-use tokio::sync::oneshot;
 
 use super::{effects::Follower, moves::Copying};
 use crate::{

@@ -13,10 +13,11 @@
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context as ActorContext};
+use tokio::sync::oneshot;
+
 use holdfast_metadata::PartitionState;
 use holdfast_proto::ids::{LeaderEpoch, PartitionEpoch, TopicPartition};
 use holdfast_replication::Assignment;
-use tokio::sync::oneshot;
 
 use super::{
     assignments::{Slot, Slots},

@@ -9,9 +9,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{Actor, Context as ActorContext, Handler};
+use tokio::sync::oneshot;
+
 use holdfast_metadata::{Image, Record};
 use holdfast_proto::ids::{MetadataIndex, TopicId, TopicPartition};
-use tokio::sync::oneshot;
 
 use super::{assignments::Slots, threads::Actors};
 use crate::{context::Context, recovery::RecoveredLogs, state::Phase};

@@ -10,8 +10,9 @@ use std::{
 };
 
 use actix::{Actor, Arbiter, ArbiterHandle, System};
-use holdfast_node::watchdog::Watchdog;
 use parking_lot::Mutex;
+
+use holdfast_node::watchdog::Watchdog;
 
 use super::{
     address::{PartitionAddress, SessionAddress},

@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tonic::{Request, Response, Status};
+
 use holdfast_metadata::Image;
 use holdfast_node::view;
 use holdfast_proto::{
@@ -11,7 +13,6 @@ use holdfast_proto::{
     ids::MetadataIndex,
     v1::{self, admin_service_client::AdminServiceClient, admin_service_server::AdminService},
 };
-use tonic::{Request, Response, Status};
 
 use super::controllers::Repeat;
 use crate::{context::Context, services::lookup};

@@ -9,6 +9,9 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use parking_lot::Mutex;
+use tonic::transport::{Channel, Endpoint};
+
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -16,8 +19,6 @@ use holdfast_proto::{
     status::classify,
     v1::{self, producer_service_client::ProducerServiceClient},
 };
-use parking_lot::Mutex;
-use tonic::transport::{Channel, Endpoint};
 
 use super::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES};
 use crate::{

@@ -3,6 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_node::incoming::{self, ConnectionInfo};
 use holdfast_proto::{
     batch::{self, DecodeLimits},
@@ -12,8 +15,6 @@ use holdfast_proto::{
     ids::{Offset, TimestampMs},
     v1::{self, consumer_service_server::ConsumerService, offset_query::Position as WirePosition},
 };
-use tokio::time::Instant;
-use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     context::Context,

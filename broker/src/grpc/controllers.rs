@@ -6,6 +6,10 @@
 
 use std::{future::Future, time::Duration};
 
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tonic::{Response, Status, transport::Channel};
+
 use holdfast_proto::{
     convert::peer_header,
     detail::ErrorDetail,
@@ -14,9 +18,6 @@ use holdfast_proto::{
     status::{Origin, classify},
     v1::{self, admin_service_client::AdminServiceClient, controller_service_client::ControllerServiceClient},
 };
-use parking_lot::Mutex;
-use tokio::time::Instant;
-use tonic::{Response, Status, transport::Channel};
 
 use super::{MAX_MESSAGE_BYTES, channels::Peers};
 use crate::{config::Config, context::Context};

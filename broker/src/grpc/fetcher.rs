@@ -7,6 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
 use holdfast_proto::{
     convert::{self, peer_header, required_id},
     detail::ErrorDetail,
@@ -15,7 +17,6 @@ use holdfast_proto::{
     v1::{self, replica_service_client::ReplicaServiceClient},
 };
 use holdfast_replication::{FetchOutcome, FetchPosition};
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{MAX_MESSAGE_BYTES, channels::endpoint, controllers::jittered};
 use crate::{

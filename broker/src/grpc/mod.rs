@@ -18,10 +18,9 @@ mod session;
 
 pub(crate) use channels::Peers;
 pub(crate) use controllers::Controllers;
-pub(crate) use server::{Listeners, Servers};
-
 pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use proposer::run as run_proposer;
+pub(crate) use server::{Listeners, Servers};
 pub(crate) use session::run as run_session;
 
 /// Largest message between nodes, and to clients: several batches, or the metadata of a large cluster.

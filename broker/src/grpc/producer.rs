@@ -6,6 +6,9 @@ use std::{
 };
 
 use futures::StreamExt;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_node::incoming::{self, ConnectionInfo};
 use holdfast_proto::{
     convert::{self, optional_id, produce_error},
@@ -15,8 +18,6 @@ use holdfast_proto::{
     v1::{self, producer_service_server::ProducerService},
 };
 use holdfast_replication::Acks;
-use tokio::sync::Semaphore;
-use tonic::{Request, Response, Status, Streaming};
 
 use super::channels::FORWARDED;
 use crate::{

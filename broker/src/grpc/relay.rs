@@ -11,16 +11,17 @@
 use std::{sync::Arc, task::Poll};
 
 use futures::future::{BoxFuture, Either};
-use holdfast_proto::{
-    detail::ErrorDetail,
-    error::{ErrorCode, Outcome},
-};
 use tonic::{
     Status,
     body::Body,
     codegen::http::{HeaderValue, Request, Response},
 };
 use tower::{Layer, Service};
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+};
 
 use crate::context::Context;
 

@@ -3,6 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt;
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_proto::{
     convert::{self, check_peer, partition_error, required_id},
     detail::ErrorDetail,
@@ -11,7 +13,6 @@ use holdfast_proto::{
     v1::{self, replica_service_server::ReplicaService},
 };
 use holdfast_replication::FetchPosition;
-use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     context::Context,

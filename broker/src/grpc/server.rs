@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tonic::transport::Server;
+
 use holdfast_node::{
     health,
     incoming::{Lifetime, accept, accept_for},
@@ -11,8 +14,6 @@ use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, consumer_service_server::ConsumerServiceServer,
     producer_service_server::ProducerServiceServer, replica_service_server::ReplicaServiceServer,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tonic::transport::Server;
 
 use super::{
     MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, admin::AdminEdge,

@@ -13,6 +13,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::wrappers::ReceiverStream;
+
 use holdfast_node::records;
 use holdfast_proto::{
     convert::Error as ConvertError,
@@ -22,8 +25,6 @@ use holdfast_proto::{
     status::classify,
     v1::{self, controller_service_client::ControllerServiceClient},
 };
-use tokio::{sync::mpsc, time::Instant};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     MAX_MESSAGE_BYTES,

@@ -17,8 +17,9 @@ use std::{
 };
 
 use futures::{Stream, task::AtomicWaker};
-use holdfast_log::Completion;
 use parking_lot::Mutex;
+
+use holdfast_log::Completion;
 
 /// The slot of one partition.
 #[derive(Default)]

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use holdfast_log::LogReader;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition},
 };
-use parking_lot::Mutex;
 
 use super::{Waiters, tail::PartitionTail};
 use crate::actors::PartitionAddress;

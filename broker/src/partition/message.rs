@@ -3,13 +3,14 @@
 use std::{num::NonZeroU64, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
+
 use holdfast_log::LogConfig;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
 };
 use holdfast_replication::{Acks, Assignment, BatchInfo, FetchOutcome, FetchPosition, Produced};
-use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
 

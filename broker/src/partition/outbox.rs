@@ -13,12 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, task::AtomicWaker};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+
 use holdfast_proto::{
     error::ErrorCode,
     ids::{LeaderEpoch, Offset, TopicPartition},
 };
-use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// An answer to one follower, about one partition.
 #[derive(Debug)]
@@ -149,6 +150,7 @@ impl Drop for Answers {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, StreamExt};
+
     use holdfast_proto::ids::{PartitionIndex, TopicId};
 
     use super::*;

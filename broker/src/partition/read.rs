@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use holdfast_log::{Error, LogReader};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{Offset, TopicPartition},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Reads from disk, a bounded number at the same time.
 #[derive(Clone, Debug)]

@@ -22,8 +22,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use holdfast_proto::ids::{Millis, Offset};
 use parking_lot::Mutex;
+
+use holdfast_proto::ids::{Millis, Offset};
 
 /// The bound and the order of eviction over all partitions.
 #[derive(Debug)]

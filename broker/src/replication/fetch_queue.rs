@@ -13,10 +13,11 @@ use std::{
 };
 
 use futures::{Stream, task::AtomicWaker};
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, TopicPartition};
-use holdfast_replication::FetchPosition;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, TopicPartition};
+use holdfast_replication::FetchPosition;
 
 use super::MoveBudget;
 
@@ -162,6 +163,7 @@ impl FetchQueue {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, StreamExt};
+
     use holdfast_proto::ids::{Offset, PartitionEpoch, PartitionIndex, TopicId};
 
     use super::*;

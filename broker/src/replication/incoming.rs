@@ -1,9 +1,9 @@
 //! What a leader answered, checked byte by byte before it reaches the follower's actor.
 
 use bytes::Bytes;
+
 use holdfast_proto::{
-    batch,
-    batch::BatchHeader,
+    batch::{self, BatchHeader},
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
 };

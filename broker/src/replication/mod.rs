@@ -13,7 +13,8 @@ mod move_budget;
 mod proposals;
 
 pub use fetch_queue::{FetchQueue, FetchQueues, Positions};
-pub(crate) use incoming::info;
 pub use incoming::{Incoming, deliver};
 pub use move_budget::MoveBudget;
 pub use proposals::{Proposal, Proposals};
+
+pub(crate) use incoming::info;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
 
 /// One ISR change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{LeaderEpoch, Offset, PartitionIndex, TopicId},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::lookup::{self, Named};
 use crate::{

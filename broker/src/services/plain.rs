@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, Header, RecordRef},
     detail::ErrorDetail,

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
+
 use holdfast_proto::{
     batch,
     detail::ErrorDetail,
@@ -12,7 +14,6 @@ use holdfast_proto::{
     ids::{LeaderEpoch, TopicPartition},
 };
 use holdfast_replication::{Acks, Produced};
-use tokio::sync::Semaphore;
 
 use super::lookup::{self, Named};
 use crate::{

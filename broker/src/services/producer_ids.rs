@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use holdfast_proto::{
     detail::ErrorDetail,
     ids::{ProducerEpoch, ProducerId},
 };
-use tokio::sync::Mutex;
 
 use crate::context::Context;
 

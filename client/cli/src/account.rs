@@ -17,8 +17,10 @@
 //!
 //! Memory: 8 bytes and a bit for each acknowledged record.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hasher};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::{DefaultHasher, Hasher},
+};
 
 /// How far beyond the largest offset so far an acknowledged offset is kept in the dense table. Farther ones, which only
 /// a broken broker gives, go to a map: no answer can make the account take all of the memory.

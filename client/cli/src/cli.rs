@@ -2,11 +2,13 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands;
-use crate::connect::Connect;
-use crate::dev::process::{LaunchArgs, launch};
-use crate::exit::{self, Failure, Result};
-use crate::output::Output;
+use crate::{
+    commands,
+    connect::Connect,
+    dev::process::{LaunchArgs, launch},
+    exit::{self, Failure, Result},
+    output::Output,
+};
 
 /// A partitioned, replicated message log that keeps what it acknowledged.
 #[derive(Debug, Parser)]

@@ -1,12 +1,14 @@
 //! The flags by which a command reaches its cluster.
 
 use clap::Args;
+
 use holdfast_client::{Client, ClientConfig};
 
-use crate::commands::dev::default_dir;
-use crate::dev::Role;
-use crate::dev::state::State;
-use crate::exit::{Code, Failure, Result, code_of};
+use crate::{
+    commands::dev::default_dir,
+    dev::{Role, state::State},
+    exit::{Code, Failure, Result, code_of},
+};
 
 /// Where the cluster is.
 #[derive(Clone, Debug, Args)]

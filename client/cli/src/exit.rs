@@ -1,7 +1,6 @@
 //! How the program ends: exit codes, and errors that say what to do next.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use holdfast_proto::error::{ErrorCode, Outcome};
 

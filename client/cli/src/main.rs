@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use holdfast_cli::cli::{Cli, run};
-use holdfast_cli::exit::Failure;
-use holdfast_cli::output::note;
 use tracing_subscriber::EnvFilter;
+
+use holdfast_cli::{
+    cli::{Cli, run},
+    exit::Failure,
+    output::note,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -1,8 +1,6 @@
 //! How far a long command is: a bar at a terminal, plain lines elsewhere. Always on standard error.
 
-use std::io::IsTerminal;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::{io::IsTerminal, sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

@@ -2,9 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use holdfast_proto::v1;
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::debug;
+
+use holdfast_proto::v1;
 
 use crate::{
     Client,

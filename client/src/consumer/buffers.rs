@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_proto::{batch::DecodeLimits, ids::BrokerId, v1};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+
+use holdfast_proto::{batch::DecodeLimits, ids::BrokerId, v1};
 
 use super::{
     Error,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures::Stream;
+
 use holdfast_proto::{
     batch::{self, Record},
     ids::{LeaderEpoch, Offset, PartitionIndex},

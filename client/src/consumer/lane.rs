@@ -12,10 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_proto::{ids::BrokerId, v1};
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::{debug, warn};
+
+use holdfast_proto::{ids::BrokerId, v1};
 
 use super::{buffers::Shared, partition::PartitionFetch};
 use crate::{

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{Header, Record},
     ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs},

@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{self, BatchHeader},
     detail::ErrorDetail,

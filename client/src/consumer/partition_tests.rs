@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+
 use holdfast_proto::{
     batch::{self, BatchBuilder, Compression, RecordRef},
     convert,

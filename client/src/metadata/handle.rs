@@ -9,13 +9,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tracing::debug;
+
 use holdfast_proto::{
     ids::{BrokerId, LeaderEpoch, PartitionIndex},
     v1,
 };
-use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
-use tracing::debug;
 
 use super::{ClusterView, Leader, TopicView, refresh};
 use crate::{connection::Connections, error::Error, retry::Deadline};

@@ -18,4 +18,5 @@ mod refresh;
 mod view;
 
 pub(crate) use handle::Metadata;
+
 pub use view::{Broker, ClusterView, Leader, PartitionView, TopicView};

@@ -6,11 +6,12 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use tracing::warn;
+
 use holdfast_proto::{
     ids::{ClusterId, MetadataIndex},
     v1,
 };
-use tracing::warn;
 
 use super::{Broker, ClusterView, Metadata, TopicView};
 use crate::{

@@ -38,11 +38,11 @@ use holdfast_proto::{
     ids::{PartitionIndex, ProducerEpoch, ProducerId, Sequence},
 };
 
-pub(crate) use answer::Ack;
-pub(crate) use flight::{Finished, PendingBatch};
+use super::completion::{BatchCompletion, Callback};
 use flight::{Flight, Payload, State};
 
-use super::completion::{BatchCompletion, Callback};
+pub(crate) use answer::Ack;
+pub(crate) use flight::{Finished, PendingBatch};
 
 /// What the queue goes by.
 #[derive(Clone, Copy, Debug)]

@@ -7,11 +7,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use parking_lot::Mutex;
+
 use holdfast_proto::{
     error::ErrorCode,
     ids::{LeaderEpoch, Offset, PartitionIndex},
 };
-use parking_lot::Mutex;
 
 use super::Error;
 

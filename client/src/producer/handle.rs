@@ -5,8 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use holdfast_proto::{error::ErrorCode, ids::TimestampMs};
 use tracing::warn;
+
+use holdfast_proto::{error::ErrorCode, ids::TimestampMs};
 
 use super::{
     Delivery, DeliveryFuture, Error, ProducerBuilder, Record, TopicHandle,

@@ -13,12 +13,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use parking_lot::RwLock;
+use tracing::{debug, info, warn};
+
 use holdfast_proto::{
     convert,
     v1::{InitProducerIdRequest, InitProducerIdResponse},
 };
-use parking_lot::RwLock;
-use tracing::{debug, info, warn};
 
 use super::{batch_queue::ProducerLife, shared::Shared};
 use crate::{

@@ -20,15 +20,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tracing::{debug, warn};
+
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset},
     v1,
 };
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tracing::{debug, warn};
 
 use super::{batch_queue::Ack, outbound::Outbound, partition::PartitionQueue, shared::Shared};
 use crate::{

@@ -14,9 +14,10 @@ use std::{
 };
 
 use futures::{Stream, task::AtomicWaker};
-use holdfast_proto::{batch, v1};
 use tokio::time::Sleep;
 use tracing::error;
+
+use holdfast_proto::{batch, v1};
 
 use super::{
     batch_queue::{Job, JobPayload, Next},

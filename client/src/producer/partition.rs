@@ -8,12 +8,13 @@
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+
 use holdfast_proto::{
     batch::{self, RecordRef},
     error::ErrorCode,
     ids::{LeaderEpoch, PartitionIndex},
 };
-use parking_lot::Mutex;
 
 use super::{
     batch_queue::{Appended, BatchQueue, Finished},

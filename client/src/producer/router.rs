@@ -13,8 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_proto::error::ErrorCode;
 use tracing::{info, warn};
+
+use holdfast_proto::error::ErrorCode;
 
 use super::{lane::Lane, shared::Shared, topic::TopicQueues};
 use crate::metadata::ClusterView;

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-use holdfast_proto::{error::ErrorCode, ids::BrokerId};
 use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
+
+use holdfast_proto::{error::ErrorCode, ids::BrokerId};
 
 use super::{
     batch_queue::{Finished, Rules},

@@ -7,6 +7,7 @@ use std::sync::{
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
+
 use holdfast_proto::{
     ids::{PartitionIndex, TopicId},
     partitioner::partition_for_key,

@@ -6,11 +6,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId,
     TopicPartition,
 };
-use serde::{Deserialize, Serialize};
 
 /// Something to decide. [`crate::apply_command`] says what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

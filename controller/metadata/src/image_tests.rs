@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::ids::{DirectoryId, IncarnationId};
 use uuid::Uuid;
+
+use holdfast_proto::ids::{DirectoryId, IncarnationId};
 
 use super::*;
 use crate::status::PartitionHealth;

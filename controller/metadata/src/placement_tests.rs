@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId, PartitionIndex, TopicId};
 use uuid::Uuid;
+
+use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId, PartitionIndex, TopicId};
 
 use super::*;
 use crate::record::{BrokerRegistration, PartitionState, Record};

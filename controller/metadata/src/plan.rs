@@ -18,8 +18,7 @@ use std::collections::BTreeSet;
 
 use holdfast_proto::ids::{BrokerId, TopicPartition};
 
-use self::table::Table;
-use crate::image::Image;
+use crate::{image::Image, plan::table::Table};
 
 mod leaders;
 mod table;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use uuid::Uuid;
+
 use holdfast_proto::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, TopicId,
 };
-use proptest::prelude::*;
-use uuid::Uuid;
 
 use super::*;
 use crate::{

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex,
     ProducerId, TopicId,
 };
-use serde::{Deserialize, Serialize};
 
 /// One start of one broker, as it registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

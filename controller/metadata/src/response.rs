@@ -1,11 +1,12 @@
 //! What a command came to: the answer, or the refusal, and the records.
 
+use serde::{Deserialize, Serialize};
+
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, ProducerId, TopicId},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::record::{PartitionState, Record};
 
@@ -112,8 +113,9 @@ pub struct Outcome {
 
 /// An error code is stored as its number.
 mod code_as_number {
-    use holdfast_proto::error::ErrorCode;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    use holdfast_proto::error::ErrorCode;
 
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
     pub(super) fn serialize<S: Serializer>(code: &ErrorCode, serializer: S) -> Result<S::Ok, S::Error> {

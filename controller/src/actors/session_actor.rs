@@ -18,6 +18,9 @@ use actix::{
     WrapFuture as _,
 };
 use futures::StreamExt as _;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::WatchStream;
+
 use holdfast_metadata::{Command, Record};
 use holdfast_node::watchdog::Turns;
 use holdfast_proto::{
@@ -25,8 +28,6 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, DirectoryId, MetadataIndex, Millis},
 };
-use tokio::sync::broadcast;
-use tokio_stream::wrappers::WatchStream;
 
 use crate::{
     node::{Node, Role},

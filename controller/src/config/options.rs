@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use holdfast_node::settings::LogFormat;
 use uuid::Uuid;
+
+use holdfast_node::settings::LogFormat;
 
 holdfast_node::options! {
     /// The configuration of one controller.

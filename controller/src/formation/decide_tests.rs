@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_proto::ids::ClusterId;
 use uuid::Uuid;
+
+use holdfast_proto::ids::ClusterId;
 
 use super::{Answer, Decision, Own, PeerState, decide};
 

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use openraft::BasicNode;
+use uuid::Uuid;
+
 use holdfast_proto::{
     convert::required_id,
     detail::ErrorDetail,
@@ -9,8 +12,6 @@ use holdfast_proto::{
     ids::{ClusterId, DirectoryId},
     v1::{GetFormationRequest, GetFormationResponse},
 };
-use openraft::BasicNode;
-use uuid::Uuid;
 
 use super::decide::{Decision, Own, PeerState, decide};
 use crate::{

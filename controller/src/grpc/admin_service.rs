@@ -3,6 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
 use holdfast_metadata::{AlterTopic, Command, CreateTopic, Image, Response as Done, Topic, TopicConfig, decide};
 use holdfast_node::view;
 use holdfast_proto::{
@@ -18,8 +21,6 @@ use holdfast_proto::{
         SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
-use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::{admin_read, forward::Forwarder};
 use crate::node::Node;

@@ -3,6 +3,8 @@
 use std::pin::Pin;
 
 use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_metadata::{
     AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, limits::MAX_ISR_CHANGES,
 };
@@ -19,7 +21,6 @@ use holdfast_proto::{
         controller_service_server::ControllerService,
     },
 };
-use tonic::{Request, Response, Status, Streaming};
 
 use super::session;
 use crate::{actors::SessionsHandle, node::Node};

@@ -2,16 +2,17 @@
 
 use std::{future::Future, time::Duration};
 
+use tonic::{
+    Request, Response, Status,
+    metadata::{MetadataMap, MetadataValue},
+    transport::Channel,
+};
+
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
     status::{Origin, classify},
     v1::admin_service_client::AdminServiceClient,
-};
-use tonic::{
-    Request, Response, Status,
-    metadata::{MetadataMap, MetadataValue},
-    transport::Channel,
 };
 
 use crate::{

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_proto::{
     convert::required,
     v1::{
@@ -10,7 +12,6 @@ use holdfast_proto::{
         TransferLeaderRequest, TransferLeaderResponse, raft_service_server::RaftService,
     },
 };
-use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     config::Config, formation::answer_formation, identity::DataDir, node::Node, quorum::keeper::Keeper, raft::Inbound,

@@ -2,13 +2,17 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
-use holdfast_node::{health, health::Probes, incoming::accept};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+use holdfast_node::{
+    health::{self, Probes},
+    incoming::accept,
+};
 use holdfast_proto::v1::{
     FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, controller_service_server::ControllerServiceServer,
     raft_service_server::RaftServiceServer,
 };
-use tokio::net::TcpListener;
-use tonic::transport::Server;
 
 use super::{admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, raft_service::RaftEdge};
 use crate::{

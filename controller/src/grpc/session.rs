@@ -10,6 +10,10 @@
 
 use std::time::Duration;
 
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
 use holdfast_proto::{
     convert::required,
     detail::ErrorDetail,
@@ -17,9 +21,6 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId, MetadataIndex},
     v1::{BrokerSessionRequest, BrokerSessionResponse},
 };
-use tokio::sync::{broadcast, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
 
 use super::records::{delta, snapshot};
 use crate::{

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
 use holdfast_proto::{
     convert::{check_peer, required_id},
     detail::ErrorDetail,
@@ -13,7 +15,6 @@ use holdfast_proto::{
     ids::DirectoryId,
     v1::{JoinQuorumRequest, JoinQuorumResponse},
 };
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::policy::{Asks, Place, Policy, Seen, Step, decide, left_over};
 use crate::{

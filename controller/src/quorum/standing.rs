@@ -12,8 +12,9 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast_proto::{ids::ClusterId, v1::JoinQuorumResponse};
 use tokio::sync::watch;
+
+use holdfast_proto::{ids::ClusterId, v1::JoinQuorumResponse};
 
 use crate::{exit::Fatal, node::Node, peers::Peers, raft::Members};
 

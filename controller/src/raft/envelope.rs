@@ -3,6 +3,8 @@
 use std::io;
 
 use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
 use holdfast_proto::{
     convert::{check_peer, peer_header, required},
     detail::ErrorDetail,
@@ -10,7 +12,6 @@ use holdfast_proto::{
     ids::ClusterId,
     v1::RaftEnvelope,
 };
-use serde::{Serialize, de::DeserializeOwned};
 
 /// JSON of openraft 0.10's types.
 const FORMAT_JSON: u32 = 1;

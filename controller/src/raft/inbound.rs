@@ -4,12 +4,13 @@
 //! in because it is bound to no cluster.
 
 use bytes::{Bytes, BytesMut};
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
 use openraft::{
     errors::{Fatal, RaftError},
     raft::AppendEntriesResponse,
 };
 use serde::{Serialize, de::DeserializeOwned};
+
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
 
 use super::{
     TypeConfig,

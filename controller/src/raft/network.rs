@@ -8,13 +8,6 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use holdfast_proto::{
-    detail::ErrorDetail,
-    v1::{
-        AppendEntriesRequest as AppendEntriesMessage, InstallSnapshotRequest, RequestVoteRequest,
-        TransferLeaderRequest as TransferLeaderMessage, raft_service_client::RaftServiceClient,
-    },
-};
 use openraft::{
     BasicNode, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
     entry::RaftEntry,
@@ -28,6 +21,14 @@ use openraft::{
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Response, Status, transport::Channel};
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    v1::{
+        AppendEntriesRequest as AppendEntriesMessage, InstallSnapshotRequest, RequestVoteRequest,
+        TransferLeaderRequest as TransferLeaderMessage, raft_service_client::RaftServiceClient,
+    },
+};
 
 use super::{
     TypeConfig,

@@ -7,9 +7,10 @@
 use std::io;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
 use holdfast_metadata::{Image, Record};
 use holdfast_proto::ids::MetadataIndex;
-use serde::{Deserialize, Serialize};
 
 const VERSION: u8 = 1;
 

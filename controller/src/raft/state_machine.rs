@@ -8,13 +8,14 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
-use holdfast_metadata::{Command, apply_command};
-use holdfast_proto::ids::MetadataIndex;
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder,
     storage::{EntryResponder, RaftStateMachine},
 };
 use tokio::sync::Mutex;
+
+use holdfast_metadata::{Command, apply_command};
+use holdfast_proto::ids::MetadataIndex;
 
 use super::{
     TypeConfig,

@@ -3,8 +3,9 @@
 // The macro below names openraft's own alias of its tokio runtime, which is marked as deprecated.
 #![allow(deprecated)]
 
-use holdfast_metadata::{Command, Rejection, Response};
 use serde::{Deserialize, Serialize};
+
+use holdfast_metadata::{Command, Rejection, Response};
 
 /// The answer to a log entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -33,7 +33,7 @@ pub trait Settings: Default {
 }
 
 /// Declares a program's options: doc, key, type, default, `=> required` for one that must be given, and for numbers the
-/// range. Makes the struct, its one `Default`, and its [`Settings`](crate::settings::Settings). The struct needs a
+/// range. Makes the struct, its one `Default`, and its [`Settings`](super::Settings). The struct needs a
 /// method `validate(&self) -> Vec<(&'static str, String)>` for the relations between options.
 #[macro_export]
 macro_rules! options {

@@ -3,17 +3,21 @@
 //! Environment: ONLY=name,... runs some scenarios. KEEP=1 leaves the bed up, and takes one that is up. HOLDFAST_IMAGE is
 //! the image's archive, HOLDFAST_K8S_REPORT the folder of the report.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use holdfast_tests::k8s::bed::Bed;
-use holdfast_tests::k8s::cluster::{BROKERS, Cluster};
-use holdfast_tests::k8s::program::{check_interrupted, interrupt};
-use holdfast_tests::k8s::report::{LogKeeper, Report};
-use holdfast_tests::k8s::scenario::{Finding, Scenario, World};
-use holdfast_tests::k8s::scenarios::ALL;
-use holdfast_tests::k8s::{Error, Result};
+use holdfast_tests::k8s::{
+    Error, Result,
+    bed::Bed,
+    cluster::{BROKERS, Cluster},
+    program::{check_interrupted, interrupt},
+    report::{LogKeeper, Report},
+    scenario::{Finding, Scenario, World},
+    scenarios::ALL,
+};
 
 /// After this no scenario is started any more.
 const TOTAL: Duration = Duration::from_mins(75);

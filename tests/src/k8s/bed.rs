@@ -1,13 +1,17 @@
 //! The machine's Kubernetes: `tests/k8s/bed.sh`, kubectl, helm, and power and cables of nodes.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use serde_json::Value;
 
-use super::program::{Ended, run, run_to_end};
-use super::{Error, Result};
+use super::{
+    Error, Result,
+    program::{Ended, run, run_to_end},
+};
 
 /// The namespace of everything that the tests install.
 pub const NAMESPACE: &str = "holdfast";

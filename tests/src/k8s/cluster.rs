@@ -1,16 +1,16 @@
 //! The release under test: installing, upgrading, and asking it how it is.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
-use super::bed::{Bed, NODES, folder, parse};
-use super::pods::{Pod, pods};
-use super::program::Ended;
-use super::wait::{Look, until};
-use super::{Error, Result};
+use super::{
+    Error, Result,
+    bed::{Bed, NODES, folder, parse},
+    pods::{Pod, pods},
+    program::Ended,
+    wait::{Look, until},
+};
 
 /// The release, and the prefix of the names of all that it makes.
 pub const RELEASE: &str = "holdfast";

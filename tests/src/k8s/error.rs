@@ -1,7 +1,6 @@
 //! Why a scenario failed.
 
-use std::io;
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// The result of a step.
 pub type Result<T = ()> = std::result::Result<T, Error>;

@@ -1,19 +1,23 @@
 //! A Job that produces, consumes and audits, followed by its log.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde_json::json;
 
-use super::bed::{Bed, SAFE_NODE};
-use super::cluster::bootstrap;
-use super::pods::{Pod, pods};
-use super::wait::until;
-use super::{Error, Result};
+use super::{
+    Error, Result,
+    bed::{Bed, SAFE_NODE},
+    cluster::bootstrap,
+    pods::{Pod, pods},
+    wait::until,
+};
 
 /// How long a load may take to start, and to flow again once the cluster is well.
 const FLOW: Duration = Duration::from_mins(1);

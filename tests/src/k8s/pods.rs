@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::Result;
-use super::bed::Bed;
+use super::{Result, bed::Bed};
 
 /// One pod, as far as the scenarios look at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

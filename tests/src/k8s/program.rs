@@ -1,10 +1,12 @@
 //! Running other programs, each with a deadline.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    process::{Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use super::{Error, Result};
 

@@ -1,19 +1,21 @@
 //! The table at the end, and the folder of everything that was logged.
 
-use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use holdfast_cli::output::{grouped, render_table};
 
-use super::bed::Bed;
-use super::scenario::Finding;
-use super::{Error, Result};
+use super::{Error, Result, bed::Bed, scenario::Finding};
 
 /// How often logs of new containers are looked for. A container that lives shorter leaves no log.
 const LOOK: Duration = Duration::from_millis(300);

@@ -1,14 +1,14 @@
 //! What all scenarios have in common: a load, a fault, a cluster that is well again, and the audit.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
-use super::bed::{Bed, NODES, SAFE_NODE};
-use super::cluster::{BROKERS, Cluster};
-use super::load::{Account, Load, Mark};
-use super::report::Report;
-use super::{Error, Result};
+use super::{
+    Error, Result,
+    bed::{Bed, NODES, SAFE_NODE},
+    cluster::{BROKERS, Cluster},
+    load::{Account, Load, Mark},
+    report::Report,
+};
 
 /// One scenario.
 #[derive(Clone, Copy, Debug)]

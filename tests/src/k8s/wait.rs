@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::program::check_interrupted;
-use super::{Error, Result};
+use super::{Error, Result, program::check_interrupted};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(150);

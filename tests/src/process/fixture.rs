@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
 use holdfast_cli::{
     account::{Account, Verdict},
     dev::{ClusterSpec, NodeName, ProcessCluster},
@@ -12,8 +15,6 @@ use holdfast_cli::{
     workload::readback,
 };
 use holdfast_client::{Client, ClientConfig, NewTopic};
-use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard};
 
 use super::proxy::Proxy;
 

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinHandle;
+
 use holdfast_cli::{
     account::Record,
     workload::{
@@ -17,7 +19,6 @@ use holdfast_cli::{
 };
 use holdfast_client::{Client, Producer, Record as Outgoing};
 use holdfast_proto::ids::PartitionIndex;
-use tokio::task::JoinHandle;
 
 use super::fixture::{PARTITIONS, TOPIC};
 

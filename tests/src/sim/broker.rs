@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use holdfast_metadata::{AlterPartition, Image, IsrChange, IsrMember, PartitionState, RegisterBroker, Topic};
 use holdfast_proto::{
     error::ErrorCode,
@@ -12,7 +14,6 @@ use holdfast_replication::{
     Acks, Assignment, BatchInfo, Effect, Event, FetchOutcome, FetchReply, FlushPolicy, LogGeneration, ProduceToken,
     Replica, ReplicaConfig, invariant,
 };
-use uuid::Uuid;
 
 use super::{
     batch::{BatchId, SimBatch},

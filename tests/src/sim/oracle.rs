@@ -91,9 +91,10 @@ impl Oracle {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId};
     use holdfast_replication::{BatchInfo, PlacedBatch};
-    use uuid::Uuid;
 
     use super::*;
 

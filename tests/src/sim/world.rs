@@ -9,10 +9,11 @@ use std::{
 };
 
 use fastrand::Rng;
+use uuid::Uuid;
+
 use holdfast_metadata::{Command, CreateTopic, ReplicaMove};
 use holdfast_proto::ids::{BrokerId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
 use holdfast_replication::LogGeneration;
-use uuid::Uuid;
 
 use super::{
     broker::Broker,

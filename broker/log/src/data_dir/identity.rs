@@ -2,8 +2,9 @@
 
 use std::{fmt::Write, fs, io, path::Path, str::FromStr};
 
-use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId};
 use uuid::Uuid;
+
+use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId};
 
 use crate::{Disk, Error};
 

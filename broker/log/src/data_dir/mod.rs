@@ -24,16 +24,17 @@ use std::{
     sync::Arc,
 };
 
-use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
 use parking_lot::Mutex;
 use rustix::{
     fs::{FlockOperation, flock, statvfs},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use self::identity::Identity;
+use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
+
 use crate::{
     Disk, Error, LogConfig, PartitionLog, Recovered,
+    data_dir::identity::Identity,
     disk::{TEMPORARY, with_suffix},
 };
 

@@ -1,7 +1,7 @@
-use holdfast_proto::ids::Offset;
 use tempfile::TempDir;
-
 use uuid::Uuid;
+
+use holdfast_proto::ids::Offset;
 
 use super::*;
 use crate::test_support::{fill, tempdir};

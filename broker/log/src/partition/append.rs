@@ -3,6 +3,7 @@
 use std::{io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{self, BatchHeader},
     ids::Offset,

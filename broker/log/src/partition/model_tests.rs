@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use holdfast_proto::ids::{LeaderEpoch, Offset};
 use proptest::prelude::*;
+
+use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
     FlushPolicy, LogConfig, PartitionLog,

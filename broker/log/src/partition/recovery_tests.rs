@@ -1,7 +1,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
-use holdfast_proto::ids::{LeaderEpoch, Offset};
 use tempfile::TempDir;
+
+use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
     Disk, Error, LogConfig, PartitionLog,

@@ -8,11 +8,12 @@
 
 use std::sync::Arc;
 
+use rustix::fs::{Advice, fadvise};
+
 use holdfast_proto::{
     batch::BatchHeader,
     ids::{LeaderEpoch, Offset},
 };
-use rustix::fs::{Advice, fadvise};
 
 use super::{
     append::place,

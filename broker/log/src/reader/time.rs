@@ -1,6 +1,7 @@
 //! Finding a record by its time.
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{BatchHeader, DecodeLimits, TimestampType, decode},
     ids::{Offset, TimestampMs},

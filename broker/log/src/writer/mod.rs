@@ -31,11 +31,13 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::{
+    Disk, Error, LogReader, PartitionLog, WriterConfig,
+    writer::{pool::Pool, round::Worked, slot::Slot},
+};
+
 pub use op::{Completion, Op};
 pub use room::Room;
-
-use self::{pool::Pool, round::Worked, slot::Slot};
-use crate::{Disk, Error, LogReader, PartitionLog, WriterConfig};
 
 /// Called with each completion of one partition, on a thread of the writer; must not block.
 pub type Notify = Arc<dyn Fn(Completion) + Send + Sync>;

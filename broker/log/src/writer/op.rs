@@ -1,6 +1,7 @@
 //! What the log writer is told to do, and what it reports back.
 
 use bytes::Bytes;
+
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::{LogGeneration, ProducerTable};
 

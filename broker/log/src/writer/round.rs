@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+
 use holdfast_proto::ids::Offset;
 use holdfast_replication::LogGeneration;
 

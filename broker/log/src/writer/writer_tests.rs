@@ -2,9 +2,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, unbounded};
+use tempfile::TempDir;
+
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::LogGeneration;
-use tempfile::TempDir;
 
 use super::*;
 use crate::{

@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
-use crate::exit::Result;
+use crate::{cli::Cli, exit::Result};
 
 /// How to install them, for the help.
 pub const EXAMPLES: &str = "\

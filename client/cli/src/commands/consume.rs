@@ -1,20 +1,27 @@
 //! `holdfast consume`: prints records.
 
-use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    io::{self, BufWriter, Write},
+    time::Duration,
+};
 
 use clap::Args;
-use holdfast_client::Client;
-use holdfast_client::consumer::{Consumer, Message, StartAt};
-use holdfast_client::offsets::{OffsetQuery, OffsetSpec};
+
+use holdfast_client::{
+    Client,
+    consumer::{Consumer, Message, StartAt},
+    offsets::{OffsetQuery, OffsetSpec},
+};
 use holdfast_proto::ids::{Offset, PartitionIndex, TimestampMs};
 
-use crate::connect::Connect;
-use crate::exit::{Failure, Result};
-use crate::format::{Format, View, write_json};
-use crate::output::Output;
-use crate::signals::Signals;
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    format::{Format, View, write_json},
+    output::Output,
+    signals::Signals,
+};
 
 /// How long ends and offsets are looked for.
 const LOOK_UP: Duration = Duration::from_secs(30);

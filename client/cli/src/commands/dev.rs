@@ -1,16 +1,18 @@
 //! `holdfast dev`: a cluster of processes on this machine.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::dev::process::ProcessState;
-use crate::dev::state::State;
-use crate::dev::{self, ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting};
-use crate::exit::{Failure, Result};
-use crate::output::{self, Output, confirm, note, print_json, print_table, say};
+use crate::{
+    dev::{
+        self, ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting, process::ProcessState,
+        state::State,
+    },
+    exit::{Failure, Result},
+    output::{self, Output, confirm, note, print_json, print_table, say},
+};
 
 /// How long a node may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(15);

@@ -1,24 +1,31 @@
 //! `holdfast produce`: lines of standard input or of files become records.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, IsTerminal, Read},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use holdfast_client::producer::{Acks, DeliveryFuture, Error, Producer, Record, TopicHandle};
-use holdfast_proto::batch::{Compression, Header};
-use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::connect::Connect;
-use crate::exit::{Code, Failure, Result};
-use crate::format::unescape;
-use crate::output::{Output, counted, grouped, note, print_json};
-use crate::progress::Progress;
-use crate::signals::Signals;
+use holdfast_client::producer::{Acks, DeliveryFuture, Error, Producer, Record, TopicHandle};
+use holdfast_proto::{
+    batch::{Compression, Header},
+    ids::PartitionIndex,
+};
+
+use crate::{
+    connect::Connect,
+    exit::{Code, Failure, Result},
+    format::unescape,
+    output::{Output, counted, grouped, note, print_json},
+    progress::Progress,
+    signals::Signals,
+};
 
 /// Lines that are read ahead, in chunks.
 const CHUNKS_MAX: usize = 16;

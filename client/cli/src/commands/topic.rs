@@ -1,18 +1,22 @@
 //! `holdfast topic`: create, list, describe, change, delete.
 
 use clap::{Args, Subcommand};
-use holdfast_client::Client;
-use holdfast_client::admin::{NewTopic, TopicChange};
-use holdfast_client::metadata::{PartitionView, TopicView};
-use holdfast_client::offsets::{OffsetQuery, OffsetSpec};
-use holdfast_proto::ids::BrokerId;
-use holdfast_proto::v1::ConfigEntry;
 use serde_json::json;
 
-use crate::connect::Connect;
-use crate::dev::Setting;
-use crate::exit::{Failure, Result};
-use crate::output::{Output, confirm, counted, note, print_json, print_table, render_table, say};
+use holdfast_client::{
+    Client,
+    admin::{NewTopic, TopicChange},
+    metadata::{PartitionView, TopicView},
+    offsets::{OffsetQuery, OffsetSpec},
+};
+use holdfast_proto::{ids::BrokerId, v1::ConfigEntry};
+
+use crate::{
+    connect::Connect,
+    dev::Setting,
+    exit::{Failure, Result},
+    output::{Output, confirm, counted, note, print_json, print_table, render_table, say},
+};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:

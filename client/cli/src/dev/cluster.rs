@@ -1,16 +1,20 @@
 //! The handle on a cluster of processes.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Child,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 
-use super::ports::{self, Ports, address};
-use super::process::{Launch, ProcessIdentity, ProcessState, spawn};
-use super::state::{Lock, NodeState, State};
-use super::{ClusterSpec, Error, Lifetime, NodeName, Programs, Role, config};
+use super::{
+    ClusterSpec, Error, Lifetime, NodeName, Programs, Role, config,
+    ports::{self, Ports, address},
+    process::{Launch, ProcessIdentity, ProcessState, spawn},
+    state::{Lock, NodeState, State},
+};
 
 /// How long the folder's lock is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);

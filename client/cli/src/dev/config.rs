@@ -4,8 +4,10 @@ use std::path::Path;
 
 use toml_edit::{Array, DocumentMut, Item, Value, value};
 
-use super::ports::{Ports, address};
-use super::{ClusterSpec, NodeName, Role, Setting};
+use super::{
+    ClusterSpec, NodeName, Role, Setting,
+    ports::{Ports, address},
+};
 
 /// The configuration file of a node, as text.
 pub(super) fn render(spec: &ClusterSpec, ports: &Ports, node: NodeName) -> String {

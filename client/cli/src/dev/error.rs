@@ -1,7 +1,6 @@
 //! What can go wrong with a cluster of processes.
 
-use std::io;
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 /// An error of a cluster of processes. Each says what to do.
 #[derive(Debug, thiserror::Error)]

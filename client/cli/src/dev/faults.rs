@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast_proto::v1::TopicInfo;
 use serde::Serialize;
+
+use holdfast_proto::v1::TopicInfo;
 
 use super::{Error, NodeName, ProcessCluster, Role, probe};
 

@@ -1,8 +1,10 @@
 //! One more broker for a cluster that is there.
 
-use super::ports::{Ports, check_free};
-use super::state::NodeState;
-use super::{ClusterSpec, Error, NodeName, ProcessCluster, Role, config};
+use super::{
+    ClusterSpec, Error, NodeName, ProcessCluster, Role, config,
+    ports::{Ports, check_free},
+    state::NodeState,
+};
 
 impl ProcessCluster {
     /// Lays out one more broker, with the settings of the others, and starts nothing. Its number is the next one.

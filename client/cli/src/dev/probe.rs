@@ -1,11 +1,13 @@
 //! Asks a cluster how it is, over gRPC, with nothing but the generated client.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use holdfast_proto::v1::admin_service_client::AdminServiceClient;
-use holdfast_proto::v1::{DescribeClusterRequest, DescribeClusterResponse, GetMetadataRequest, GetMetadataResponse};
 use tonic::transport::{Channel, Endpoint};
+
+use holdfast_proto::v1::{
+    DescribeClusterRequest, DescribeClusterResponse, GetMetadataRequest, GetMetadataResponse,
+    admin_service_client::AdminServiceClient,
+};
 
 /// How long one node is waited for.
 const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);

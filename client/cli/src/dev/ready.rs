@@ -1,7 +1,9 @@
 //! Waiting for a cluster, or for one of its nodes, with a deadline.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use holdfast_proto::v1::DescribeClusterResponse;
 

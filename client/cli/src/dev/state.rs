@@ -1,15 +1,19 @@
 //! What was started, kept in `DIR/cluster.json`.
 
-use std::fs::{File, TryLockError};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::{
+    fs::{File, TryLockError},
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::ports::{NodePorts, Ports, address};
-use super::process::ProcessIdentity;
-use super::{Error, NodeName, Role, Setting};
+use super::{
+    Error, NodeName, Role, Setting,
+    ports::{NodePorts, Ports, address},
+    process::ProcessIdentity,
+};
 
 /// Version of the file's layout.
 const VERSION: u32 = 1;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ports::address;
-use super::process::{ProcessIdentity, ProcessState};
-use super::state::NodeState;
-use super::{Error, NodeName, ProcessCluster};
+use super::{
+    Error, NodeName, ProcessCluster,
+    ports::address,
+    process::{ProcessIdentity, ProcessState},
+    state::NodeState,
+};
 
 /// How much of a log's end an error shows.
 const TAIL_LINES: usize = 12;

@@ -1,6 +1,7 @@
 //! The flags by which moves are started.
 
 use clap::{ArgAction, Args};
+
 use holdfast_client::admin::{Admin, Move};
 
 use super::{Outcome, Throttle, ask, run};

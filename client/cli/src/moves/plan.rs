@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use holdfast_client::admin::Move;
 use holdfast_proto::ids::BrokerId;
-use serde_json::json;
 
 use crate::output::{counted, render_table};
 

@@ -6,17 +6,23 @@
 //!
 //! On failure: moves that were started go on by themselves, as the brokers make them; the message says so.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
-use holdfast_client::admin::{Admin, Move};
-use holdfast_client::metadata::{PartitionView, TopicView};
+use holdfast_client::{
+    admin::{Admin, Move},
+    metadata::{PartitionView, TopicView},
+};
 
 use super::Throttle;
-use crate::exit::{Failure, Result};
-use crate::output::counted;
-use crate::progress::Progress;
-use crate::signals::Signals;
+use crate::{
+    exit::{Failure, Result},
+    output::counted,
+    progress::Progress,
+    signals::Signals,
+};
 
 /// Moves that are under way at the same time.
 const UNDER_WAY_MAX: usize = 50;

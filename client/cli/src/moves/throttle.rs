@@ -1,7 +1,6 @@
 //! How fast brokers may copy for moves, as people write it: `50MB/s`, `none`.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::output::bytes;
 

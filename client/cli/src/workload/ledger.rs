@@ -1,15 +1,19 @@
 //! Keeps the account of what was acknowledged, and the pauses in between.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+
 use holdfast_client::producer::{Delivery, Error};
 use holdfast_proto::batch::Header;
 
-use super::pauses::PauseMeter;
-use super::tracker::Handler;
+use super::{pauses::PauseMeter, tracker::Handler};
 use crate::account::{Account, Record};
 
 /// Name of the header that carries a record's sequence among those of its key, in decimal digits.

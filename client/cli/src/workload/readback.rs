@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast_client::Client;
-use holdfast_client::consumer::{Consumer, Error, MessageBatch, StartAt};
+use holdfast_client::{
+    Client,
+    consumer::{Consumer, Error, MessageBatch, StartAt},
+};
 use holdfast_proto::ids::{Offset, PartitionIndex};
 
 use super::ledger::sequence_of;
-use crate::account::{Audit, Record, Verdict};
-use crate::exit::{Code, Failure, Result};
-use crate::output::grouped;
-use crate::progress::Progress;
+use crate::{
+    account::{Audit, Record, Verdict},
+    exit::{Code, Failure, Result},
+    output::grouped,
+    progress::Progress,
+};
 
 /// How long nothing may come while something must.
 const STALL: Duration = Duration::from_mins(1);

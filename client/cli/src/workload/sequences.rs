@@ -8,8 +8,7 @@
 //! 2. **duplicated**: a number read again. 3. **reordered**: a number read after a later one.
 //! 4. **unfinished**: a key without a last word. Its run was killed, or its end is lost: nobody can tell.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Name of the header that makes a record its key's last word. Its value names the numbers that may be absent.
 pub const LAST_HEADER: &str = "last";

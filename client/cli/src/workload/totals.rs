@@ -3,8 +3,10 @@
 //! The pause of all partitions together is the longest time in which nothing at all was acknowledged although something
 //! waited. It is shorter than that of the partition that waited longest: a broker that fails stops its partitions alone.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
 /// Counts and pauses of a load. Shared by those who send and those who follow.
 #[derive(Debug)]

@@ -6,9 +6,9 @@
 
 use std::time::Instant;
 
+use tokio::{sync::mpsc, task::JoinHandle};
+
 use holdfast_client::producer::{Delivery, DeliveryFuture, Error};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 /// Records of one partition that may wait for their acknowledgement. The producer's own buffer is smaller, so that this
 /// never holds up a load; it bounds memory all the same.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{self, BatchBuilder, Compression, ProducerStamp, RecordRef},
     error::ErrorCode,

@@ -2,7 +2,10 @@
 
 use std::io::{self, Read};
 
-use flate2::{Compression, bufread::GzEncoder, bufread::MultiGzDecoder};
+use flate2::{
+    Compression,
+    bufread::{GzEncoder, MultiGzDecoder},
+};
 
 use super::{Failure, read_bounded};
 

@@ -1,15 +1,19 @@
 //! Clients that do not run in the cluster.
 
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use super::AFTER_READY;
-use crate::k8s::Result;
-use crate::k8s::cluster::{BROKERS, RELEASE};
-use crate::k8s::load::account_of;
-use crate::k8s::program::{Ended, run};
-use crate::k8s::scenario::{Finding, World};
-use crate::k8s::wait::until;
+use crate::k8s::{
+    Result,
+    cluster::{BROKERS, RELEASE},
+    load::account_of,
+    program::{Ended, run},
+    scenario::{Finding, World},
+    wait::until,
+};
 
 /// The forwarded port.
 const ADDRESS: &str = "localhost:17070";

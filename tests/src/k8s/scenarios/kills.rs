@@ -1,16 +1,20 @@
 //! Pods deleted without grace, processes killed, memory run out.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use super::{AFTER_READY, CONTROLLERS_ONLY, ONE_BROKER};
-use crate::k8s::cluster::Role;
-use crate::k8s::load::Load;
-use crate::k8s::pods::Pod;
-use crate::k8s::scenario::{Done, Finding, World, spread_of};
-use crate::k8s::wait::until;
-use crate::k8s::{Error, Result};
+use crate::k8s::{
+    Error, Result,
+    cluster::Role,
+    load::Load,
+    pods::Pod,
+    scenario::{Done, Finding, World, spread_of},
+    wait::until,
+};
 
 const LEADER_KILLS: usize = 20;
 const CONTROLLER_KILLS: usize = 10;

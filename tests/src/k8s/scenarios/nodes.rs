@@ -1,19 +1,22 @@
 //! Whole nodes: drain, eviction, power and cables.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
-use super::volumes::delete_with_volume;
-use super::{IN_ORDER, ONE_BROKER, SILENT_NODE};
-use crate::k8s::bed::{NAMESPACE, SAFE_NODE};
-use crate::k8s::cluster::{BROKERS, RELEASE, Role, is_ready};
-use crate::k8s::load::{Load, Mark};
-use crate::k8s::pods::Pod;
-use crate::k8s::scenario::{Done, Finding, World};
-use crate::k8s::wait::until;
-use crate::k8s::{Error, Result};
+use super::{IN_ORDER, ONE_BROKER, SILENT_NODE, volumes::delete_with_volume};
+use crate::k8s::{
+    Error, Result,
+    bed::{NAMESPACE, SAFE_NODE},
+    cluster::{BROKERS, RELEASE, Role, is_ready},
+    load::{Load, Mark},
+    pods::Pod,
+    scenario::{Done, Finding, World},
+    wait::until,
+};
 
 /// How long Kubernetes may take to see a node go or come.
 const NODE_SEEN: Duration = Duration::from_mins(1);

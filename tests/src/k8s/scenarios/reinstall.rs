@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::AFTER_READY;
-use crate::k8s::Result;
-use crate::k8s::cluster::{BROKERS, RELEASE};
-use crate::k8s::load::Load;
-use crate::k8s::scenario::{Finding, World};
+use crate::k8s::{
+    Result,
+    cluster::{BROKERS, RELEASE},
+    load::Load,
+    scenario::{Finding, World},
+};
 
 const TEST: Duration = Duration::from_mins(3);
 const VERIFY: Duration = Duration::from_mins(5);

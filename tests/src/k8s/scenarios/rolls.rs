@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::IN_ORDER;
-use crate::k8s::cluster::{BROKERS, CONTROLLERS, Role};
-use crate::k8s::load::Load;
-use crate::k8s::pods::Pod;
-use crate::k8s::scenario::{Done, Finding, World};
-use crate::k8s::wait::{stays, until};
-use crate::k8s::{Error, Result};
+use crate::k8s::{
+    Error, Result,
+    cluster::{BROKERS, CONTROLLERS, Role},
+    load::Load,
+    pods::Pod,
+    scenario::{Done, Finding, World},
+    wait::{stays, until},
+};
 
 /// A setting of the broker that changes nothing that the tests look at.
 const SETTING: &str = "broker.config.log_read_threads=3";

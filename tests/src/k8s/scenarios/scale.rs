@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::IN_ORDER;
-use crate::k8s::cluster::{BROKERS, Role};
-use crate::k8s::load::Load;
-use crate::k8s::scenario::{Done, Finding, World};
-use crate::k8s::{Error, Result};
+use crate::k8s::{
+    Error, Result,
+    cluster::{BROKERS, Role},
+    load::Load,
+    scenario::{Done, Finding, World},
+};
 
 const MORE: usize = 5;
 /// How long moves of all replicas may take.

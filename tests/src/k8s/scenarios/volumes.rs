@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{CONTROLLERS_ONLY, ONE_BROKER};
-use crate::k8s::Result;
-use crate::k8s::cluster::{BROKERS, CONTROLLERS, Role};
-use crate::k8s::load::Load;
-use crate::k8s::scenario::{Done, Finding, World, spread_of};
-use crate::k8s::wait::until;
+use crate::k8s::{
+    Result,
+    cluster::{BROKERS, CONTROLLERS, Role},
+    load::Load,
+    scenario::{Done, Finding, World, spread_of},
+    wait::until,
+};
 
 /// How long the new claim may take.
 const CLAIM: Duration = Duration::from_mins(1);

@@ -1,14 +1,21 @@
 //! Consumes a run's records while they are produced.
 
-use holdfast_client::Client;
-use holdfast_client::consumer::{Consumer, MessageBatch, StartAt};
 use tokio::sync::oneshot;
 
-use crate::exit::{Failure, Result};
-use crate::output::note;
-use crate::workload::ledger::sequence_of;
-use crate::workload::readback::{read_to_end, step_over};
-use crate::workload::sequences::{Holes, LAST_HEADER, Sequences, Tally};
+use holdfast_client::{
+    Client,
+    consumer::{Consumer, MessageBatch, StartAt},
+};
+
+use crate::{
+    exit::{Failure, Result},
+    output::note,
+    workload::{
+        ledger::sequence_of,
+        readback::{read_to_end, step_over},
+        sequences::{Holes, LAST_HEADER, Sequences, Tally},
+    },
+};
 
 /// Checks the records of audits as they come by, those with a key that begins with `prefix`.
 #[derive(Debug)]

@@ -1,26 +1,36 @@
 //! Produces numbered records at a rate, and keeps the account.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use holdfast_client::Client;
-use holdfast_client::producer::{Delivery, Error, Producer, Record as Outgoing, TopicHandle};
-use holdfast_proto::batch::Header;
-use holdfast_proto::ids::PartitionIndex;
 use tokio::runtime::Handle;
 
-use crate::account::Record;
-use crate::exit::Result;
-use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
-use crate::workload::pace::Pace;
-use crate::workload::sequences::{Holes, LAST_HEADER};
-use crate::workload::totals::Totals;
-use crate::workload::tracker::{Handler, Tracker};
-use crate::workload::values::Values;
+use holdfast_client::{
+    Client,
+    producer::{Delivery, Error, Producer, Record as Outgoing, TopicHandle},
+};
+use holdfast_proto::{batch::Header, ids::PartitionIndex};
+
+use crate::{
+    account::Record,
+    exit::Result,
+    workload::{
+        ledger::{Books, Ledger, Watch, sequence_header},
+        pace::Pace,
+        sequences::{Holes, LAST_HEADER},
+        totals::Totals,
+        tracker::{Handler, Tracker},
+        values::Values,
+    },
+};
 
 /// Excuses that fit into one last word. More than this many holes apart only a cluster that is down for long makes; the
 /// later check then calls the rest lost, which the account of the run itself does not.

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::connect::Connect;
-use crate::dev::Setting;
-use crate::exit::{Failure, Result};
-use crate::output::Output;
+use crate::{
+    connect::Connect,
+    dev::Setting,
+    exit::{Failure, Result},
+    output::Output,
+};
 
 mod live;
 mod load;

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::load::Gauges;
-use crate::account::Verdict;
-use crate::exit::{Code, Failure, Result};
-use crate::output::{Output, note, print_json, say};
-use crate::workload::sequences::Tally;
+use crate::{
+    account::Verdict,
+    exit::{Code, Failure, Result},
+    output::{Output, note, print_json, say},
+    workload::sequences::Tally,
+};
 
 /// Everything that is told at the end.
 #[derive(Debug)]

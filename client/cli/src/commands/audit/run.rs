@@ -1,26 +1,36 @@
 //! A run from its start to its account.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use holdfast_client::Client;
-use holdfast_client::admin::NewTopic;
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use holdfast_client::{Client, admin::NewTopic};
 use holdfast_proto::error::ErrorCode;
-use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::LoadFlags;
-use super::live::Live;
-use super::load::{Gauges, Load, key_prefix, random_run_id};
-use super::report::{Report, progress_line};
-use crate::connect::Connect;
-use crate::dev::Setting;
-use crate::exit::{Code, Failure, Result};
-use crate::output::{Output, note};
-use crate::progress::Progress;
-use crate::signals::Signals;
-use crate::workload::readback;
+use super::{
+    LoadFlags,
+    live::Live,
+    load::{Gauges, Load, key_prefix, random_run_id},
+    report::{Report, progress_line},
+};
+use crate::{
+    connect::Connect,
+    dev::Setting,
+    exit::{Code, Failure, Result},
+    output::{Output, note},
+    progress::Progress,
+    signals::Signals,
+    workload::readback,
+};
 
 /// How often the progress is told.
 const PROGRESS: Duration = Duration::from_secs(1);

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::VerifyArgs;
-use super::live::Checker;
-use super::run::connect_within;
-use crate::connect::Connect;
-use crate::exit::{Code, Failure, Result};
-use crate::output::{Output, note, print_json, say};
-use crate::workload::readback;
+use super::{VerifyArgs, live::Checker, run::connect_within};
+use crate::{
+    connect::Connect,
+    exit::{Code, Failure, Result},
+    output::{Output, note, print_json, say},
+    workload::readback,
+};
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
     let client = connect_within(connect, args.patience).await?;

@@ -3,14 +3,17 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+
 use holdfast_client::consumer::MessageBatch;
 
 use super::stats::Throughput;
-use crate::connect::Connect;
-use crate::exit::{Failure, Result};
-use crate::output::{Output, grouped, note, print_json, say};
-use crate::progress::Progress;
-use crate::workload::readback::read_all;
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    output::{Output, grouped, note, print_json, say},
+    progress::Progress,
+    workload::readback::read_all,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct ConsumeArgs {

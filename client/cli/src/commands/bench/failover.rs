@@ -1,33 +1,43 @@
 //! `holdfast bench failover`.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use clap::Args;
-use holdfast_client::Client;
-use holdfast_client::ClientConfig;
-use holdfast_client::producer::{Error, Producer, Record as Outgoing, TopicHandle};
-use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 
-use super::setup::{BenchTopic, TopicFlags};
-use super::stats::median;
-use crate::account::Record;
-use crate::commands::demo::sandbox::Sandbox;
-use crate::commands::dev::default_dir;
-use crate::dev::faults::Target;
-use crate::dev::{ClusterSpec, NodeName, ProcessCluster, Programs};
-use crate::exit::{Code, Failure, Result};
-use crate::output::{Output, note, print_json, print_table, say};
-use crate::progress::Progress;
-use crate::signals::Signals;
-use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
-use crate::workload::pace::Pace;
-use crate::workload::readback;
-use crate::workload::tracker::Tracker;
-use crate::workload::values::Values;
+use holdfast_client::{
+    Client, ClientConfig,
+    producer::{Error, Producer, Record as Outgoing, TopicHandle},
+};
+use holdfast_proto::ids::PartitionIndex;
+
+use super::{
+    setup::{BenchTopic, TopicFlags},
+    stats::median,
+};
+use crate::{
+    account::Record,
+    commands::{demo::sandbox::Sandbox, dev::default_dir},
+    dev::{ClusterSpec, NodeName, ProcessCluster, Programs, faults::Target},
+    exit::{Code, Failure, Result},
+    output::{Output, note, print_json, print_table, say},
+    progress::Progress,
+    signals::Signals,
+    workload::{
+        ledger::{Books, Ledger, Watch, sequence_header},
+        pace::Pace,
+        readback,
+        tracker::Tracker,
+        values::Values,
+    },
+};
 
 /// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
 const PATIENCE: Duration = Duration::from_mins(2);

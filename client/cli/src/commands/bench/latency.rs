@@ -3,18 +3,21 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use holdfast_client::producer::{Error, Producer, Record, TopicHandle};
-use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 
-use super::produce::{Sampled, sampling, sum};
-use super::setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered};
-use crate::connect::Connect;
-use crate::exit::{Failure, Result};
-use crate::output::{Output, grouped, note, print_json, say};
-use crate::workload::pace::Pace;
-use crate::workload::tracker::Tracker;
-use crate::workload::values::Values;
+use holdfast_client::producer::{Error, Producer, Record, TopicHandle};
+use holdfast_proto::ids::PartitionIndex;
+
+use super::{
+    produce::{Sampled, sampling, sum},
+    setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered},
+};
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    output::{Output, grouped, note, print_json, say},
+    workload::{pace::Pace, tracker::Tracker, values::Values},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct LatencyArgs {

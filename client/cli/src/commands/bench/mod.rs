@@ -9,9 +9,7 @@ mod stats;
 
 use clap::{Args, Subcommand};
 
-use crate::connect::Connect;
-use crate::exit::Result;
-use crate::output::Output;
+use crate::{connect::Connect, exit::Result, output::Output};
 
 const EXAMPLES: &str = "\
 Examples:

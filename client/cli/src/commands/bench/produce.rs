@@ -3,19 +3,28 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use holdfast_client::Client;
-use holdfast_client::producer::{CloseReport, Delivery, Error, Record};
-use holdfast_proto::ids::PartitionIndex;
 use serde_json::json;
 
-use super::setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered};
-use super::stats::{Latencies, Throughput};
-use crate::connect::Connect;
-use crate::exit::{Failure, Result};
-use crate::output::{Output, grouped, print_json, say};
-use crate::progress::Progress;
-use crate::workload::tracker::{Handler, Tracker};
-use crate::workload::values::Values;
+use holdfast_client::{
+    Client,
+    producer::{CloseReport, Delivery, Error, Record},
+};
+use holdfast_proto::ids::PartitionIndex;
+
+use super::{
+    setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered},
+    stats::{Latencies, Throughput},
+};
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    output::{Output, grouped, print_json, say},
+    progress::Progress,
+    workload::{
+        tracker::{Handler, Tracker},
+        values::Values,
+    },
+};
 
 /// One record in so many has its latency taken: taking it for all would cost the load generator more than sending.
 const SAMPLE: u64 = 64;

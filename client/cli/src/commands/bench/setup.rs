@@ -3,17 +3,21 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use holdfast_client::Client;
-use holdfast_client::admin::NewTopic;
-use holdfast_client::offsets::{OffsetQuery, OffsetSpec};
-use holdfast_client::producer::{Acks, Producer, ProducerBuilder};
-use holdfast_proto::batch::Compression;
-use holdfast_proto::ids::PartitionIndex;
 
-use crate::commands::produce::{AcksFlag, parse_compression};
-use crate::dev::Setting;
-use crate::exit::{Failure, Result};
-use crate::output::note;
+use holdfast_client::{
+    Client,
+    admin::NewTopic,
+    offsets::{OffsetQuery, OffsetSpec},
+    producer::{Acks, Producer, ProducerBuilder},
+};
+use holdfast_proto::{batch::Compression, ids::PartitionIndex};
+
+use crate::{
+    commands::produce::{AcksFlag, parse_compression},
+    dev::Setting,
+    exit::{Failure, Result},
+    output::note,
+};
 
 /// The topic of a bench.
 #[derive(Clone, Debug, Args)]

@@ -4,14 +4,17 @@
 //! until a plan is empty, for topics may have been created or moved meanwhile.
 
 use clap::Args;
-use holdfast_client::admin::{Admin, Move};
-use holdfast_proto::ids::BrokerId;
 use serde_json::json;
 
+use holdfast_client::admin::{Admin, Move};
+use holdfast_proto::ids::BrokerId;
+
 use super::find;
-use crate::exit::{Failure, Result};
-use crate::moves::{self, Throttle};
-use crate::output::{Output, confirm, counted, note, print_json, say, tell};
+use crate::{
+    exit::{Failure, Result},
+    moves::{self, Throttle},
+    output::{Output, confirm, counted, note, print_json, say, tell},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

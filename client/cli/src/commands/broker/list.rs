@@ -1,11 +1,14 @@
 //! `holdfast broker list`, and how `holdfast cluster status` shows brokers.
 
-use holdfast_client::admin::Admin;
-use holdfast_proto::v1::BrokerInfo;
 use serde_json::json;
 
-use crate::exit::Result;
-use crate::output::{Output, print_json, render_table, say};
+use holdfast_client::admin::Admin;
+use holdfast_proto::v1::BrokerInfo;
+
+use crate::{
+    exit::Result,
+    output::{Output, print_json, render_table, say},
+};
 
 pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let view = admin.describe_cluster().await?;

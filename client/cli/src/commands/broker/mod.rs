@@ -3,17 +3,19 @@
 mod drain;
 mod list;
 
-pub use list::{as_json, table};
-
 use clap::{Args, Subcommand};
-use holdfast_client::admin::Admin;
-use holdfast_proto::ids::BrokerId;
-use holdfast_proto::v1::BrokerInfo;
 use serde_json::json;
 
-use crate::connect::Connect;
-use crate::exit::{Failure, Result};
-use crate::output::{Output, counted, print_json, say};
+use holdfast_client::admin::Admin;
+use holdfast_proto::{ids::BrokerId, v1::BrokerInfo};
+
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    output::{Output, counted, print_json, say},
+};
+
+pub use list::{as_json, table};
 
 const LIST_EXAMPLES: &str = "\
 Examples:

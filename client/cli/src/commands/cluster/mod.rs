@@ -5,11 +5,9 @@ mod trouble;
 
 use clap::{Args, Subcommand};
 
-pub use status::summary;
+use crate::{connect::Connect, exit::Result, output::Output};
 
-use crate::connect::Connect;
-use crate::exit::Result;
-use crate::output::Output;
+pub use status::summary;
 
 /// Arguments of `holdfast cluster`.
 #[derive(Debug, Args)]

@@ -1,15 +1,17 @@
 //! `holdfast cluster status`.
 
-use holdfast_client::admin::Admin;
-use holdfast_proto::ids::ClusterId;
-use holdfast_proto::v1::DescribeClusterResponse;
 use serde_json::json;
 
+use holdfast_client::admin::Admin;
+use holdfast_proto::{ids::ClusterId, v1::DescribeClusterResponse};
+
 use super::trouble;
-use crate::commands::broker;
-use crate::exit::Result;
-use crate::moves::Throttle;
-use crate::output::{Output, counted, grouped, print_json, render_table, say};
+use crate::{
+    commands::broker,
+    exit::Result,
+    moves::Throttle,
+    output::{Output, counted, grouped, print_json, render_table, say},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

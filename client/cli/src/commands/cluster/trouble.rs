@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
 use serde_json::json;
+
+use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
 
 use crate::output::render_table;
 

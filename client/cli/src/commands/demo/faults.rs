@@ -4,12 +4,14 @@
 //! sent. The load goes on meanwhile, but waits at the next share until the last fault has healed: two broken nodes at
 //! once would stop writes by design.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
-use crate::dev::faults::{FaultReport, Target};
-use crate::dev::{self, ProcessCluster};
-
-use std::time::Duration;
+use crate::dev::{
+    self, ProcessCluster,
+    faults::{FaultReport, Target},
+};
 
 /// How long a take-over or a recovery may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -1,8 +1,10 @@
 //! The demo's input: every line of every text file below a folder.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
 
 use crate::exit::{Failure, Result};
 

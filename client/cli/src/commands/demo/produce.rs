@@ -1,21 +1,30 @@
 //! Sends every line of the input, at full speed.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use holdfast_client::Client;
-use holdfast_client::producer::{Producer, Record as Outgoing};
-use holdfast_proto::partitioner::partition_for_key;
 use tokio::sync::mpsc;
 
+use holdfast_client::{
+    Client,
+    producer::{Producer, Record as Outgoing},
+};
+use holdfast_proto::partitioner::partition_for_key;
+
 use super::input::{Input, Lines};
-use crate::account::Record;
-use crate::dev::faults::Target;
-use crate::exit::{Failure, Result};
-use crate::output::{bytes, grouped};
-use crate::progress::Progress;
-use crate::workload::ledger::{Books, Ledger, Watch, sequence_header};
-use crate::workload::tracker::Tracker;
+use crate::{
+    account::Record,
+    dev::faults::Target,
+    exit::{Failure, Result},
+    output::{bytes, grouped},
+    progress::Progress,
+    workload::{
+        ledger::{Books, Ledger, Watch, sequence_header},
+        tracker::Tracker,
+    },
+};
 
 /// How long a record may be on its way. Far beyond any fail-over.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(3);

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::account::Verdict;
-use crate::dev::faults::FaultReport;
-use crate::exit::Code;
-use crate::output::grouped;
+use crate::{account::Verdict, dev::faults::FaultReport, exit::Code, output::grouped};
 
 /// Everything that the demo found.
 #[derive(Debug)]

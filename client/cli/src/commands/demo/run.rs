@@ -1,25 +1,31 @@
 //! The demo from its start to its report.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
-use holdfast_client::admin::NewTopic;
-use holdfast_client::{Client, ClientConfig};
 use tokio::sync::mpsc;
 
-use super::input::{self, Input};
-use super::report::{Report, fault_line};
-use super::sandbox::{self, Sandbox};
-use super::{faults, produce};
-use crate::dev::{ClusterSpec, ProcessCluster};
-use crate::exit::{Code, Failure, Result};
-use crate::output::{Output, bytes, grouped, note, print_json, say};
-use crate::progress::Progress;
-use crate::signals::Signals;
-use crate::workload::ledger::Watch;
-use crate::workload::readback;
+use holdfast_client::{Client, ClientConfig, admin::NewTopic};
+
+use super::{
+    faults,
+    input::{self, Input},
+    produce,
+    report::{Report, fault_line},
+    sandbox::{self, Sandbox},
+};
+use crate::{
+    dev::{ClusterSpec, ProcessCluster},
+    exit::{Code, Failure, Result},
+    output::{Output, bytes, grouped, note, print_json, say},
+    progress::Progress,
+    signals::Signals,
+    workload::{ledger::Watch, readback},
+};
 
 /// Name of the demo's topic.
 const TOPIC: &str = "demo";

@@ -7,9 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dev::process::ProcessIdentity;
-use crate::exit::{Failure, Result};
-use crate::output::{bytes, note};
+use crate::{
+    dev::process::ProcessIdentity,
+    exit::{Failure, Result},
+    output::{bytes, note},
+};
 
 /// Folders of demos are called so, then their process id and its start.
 const PREFIX: &str = "holdfast-demo-";

@@ -1,14 +1,19 @@
 //! `holdfast partition move` and `cancel`.
 
 use clap::Args;
-use holdfast_client::admin::{Admin, Move};
-use holdfast_client::metadata::TopicView;
-use holdfast_proto::ids::{BrokerId, PartitionIndex};
 use serde_json::json;
 
-use crate::exit::{Failure, Result};
-use crate::moves::{self, Start, ids};
-use crate::output::{Output, confirm, counted, note, print_json, say};
+use holdfast_client::{
+    admin::{Admin, Move},
+    metadata::TopicView,
+};
+use holdfast_proto::ids::{BrokerId, PartitionIndex};
+
+use crate::{
+    exit::{Failure, Result},
+    moves::{self, Start, ids},
+    output::{Output, confirm, counted, note, print_json, say},
+};
 
 pub(super) const MOVE_EXAMPLES: &str = "\
 Examples:

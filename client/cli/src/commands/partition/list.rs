@@ -1,13 +1,18 @@
 //! `holdfast partition list`.
 
 use clap::Args;
-use holdfast_client::admin::Admin;
-use holdfast_client::metadata::{PartitionView, TopicView};
 use serde_json::json;
 
-use crate::exit::Result;
-use crate::moves::ids;
-use crate::output::{Output, note, print_json, print_table};
+use holdfast_client::{
+    admin::Admin,
+    metadata::{PartitionView, TopicView},
+};
+
+use crate::{
+    exit::Result,
+    moves::ids,
+    output::{Output, note, print_json, print_table},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -6,9 +6,7 @@ mod rebalance;
 
 use clap::{Args, Subcommand};
 
-use crate::connect::Connect;
-use crate::exit::Result;
-use crate::output::Output;
+use crate::{connect::Connect, exit::Result, output::Output};
 
 /// Arguments of `holdfast partition`.
 #[derive(Debug, Args)]

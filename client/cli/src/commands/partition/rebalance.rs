@@ -1,12 +1,15 @@
 //! `holdfast partition rebalance`.
 
 use clap::Args;
-use holdfast_client::admin::Admin;
 use serde_json::json;
 
-use crate::exit::{Failure, Result};
-use crate::moves::{self, Start};
-use crate::output::{Output, confirm, counted, note, print_json, tell};
+use holdfast_client::admin::Admin;
+
+use crate::{
+    exit::{Failure, Result},
+    moves::{self, Start},
+    output::{Output, confirm, counted, note, print_json, tell},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -4,10 +4,7 @@
 //! parent's where that is wanted, and then becomes the program. The process keeps its id and its start time. Doing this
 //! in a program, and not between fork and exec, needs no unsafe code.
 
-use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::{ffi::OsString, io, os::unix::process::CommandExt, process::Command};
 
 use rustix::process::Signal;
 

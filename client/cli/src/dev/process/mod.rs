@@ -10,4 +10,5 @@ mod spawn;
 
 pub use identity::{ProcessIdentity, ProcessState};
 pub use launch::{LaunchArgs, launch};
+
 pub(super) use spawn::{Launch, spawn};

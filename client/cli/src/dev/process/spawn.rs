@@ -3,12 +3,16 @@
 //! All processes are started by one thread that lives as long as this process: the kernel ends a tied child when the
 //! *thread* that started it ends, and a thread of an async runtime may end at any time.
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        mpsc::{SyncSender, sync_channel},
+    },
+};
 
 use crate::dev::Lifetime;
 

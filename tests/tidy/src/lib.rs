@@ -1,0 +1,13 @@
+//! Rules of the source tree that the compiler does not keep; `tests/` checks them, one file a family.
+//!
+//! - [`sources`]: every Rust file of the workspace, and what counts as shipping code.
+//! - [`uses`]: reads `use` declarations and the paths in code.
+//! - [`modules`]: which file is which module, what it defines, and where a path leads.
+//! - [`circles`]: the files that import each other, as a graph, and its shortest circles.
+//!
+//! Depends on nothing, so that `make tidy` answers within seconds.
+
+pub mod circles;
+pub mod modules;
+pub mod sources;
+pub mod uses;
