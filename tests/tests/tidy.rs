@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Crates without IO, clock, async, lock or randomness: a function of state, now and event.
-const PURE: [&str; 2] = ["broker/replication/src", "controller/metadata/src"];
+const PURE: [&str; 2] = ["broker/replication/src", "metadata/src"];
 
 /// Words that have no place in a pure core's code.
 const IMPURE: [&str; 17] = [
@@ -144,7 +144,7 @@ fn pure_cores_have_no_io_clock_or_framework() {
 
 #[test]
 fn pure_cores_depend_on_the_vocabulary_alone() {
-    for manifest in ["broker/replication/Cargo.toml", "controller/metadata/Cargo.toml"] {
+    for manifest in ["broker/replication/Cargo.toml", "metadata/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).expect("the manifest is there");
         let dependencies =
             text.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();

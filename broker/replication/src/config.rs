@@ -2,7 +2,7 @@
 
 use holdfast_proto::ids::{BrokerId, Offset};
 
-use crate::{epoch::EpochChain, producer::ProducerTable};
+use crate::log::{epoch::EpochChain, producer::ProducerTable};
 
 /// Settings that are the same for every replica of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]

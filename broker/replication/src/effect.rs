@@ -5,7 +5,10 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
 };
 
-use crate::event::{FetchPosition, LogGeneration, ProduceToken};
+use crate::{
+    event::{FetchPosition, ProduceToken},
+    log::batch::LogGeneration,
+};
 
 /// What a leader tells a follower.
 #[derive(Clone, Debug, PartialEq, Eq)]

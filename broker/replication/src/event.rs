@@ -2,10 +2,13 @@
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence},
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
 };
 
-use crate::producer::ProducerTable;
+use crate::log::{
+    batch::{BatchInfo, LogGeneration, PlacedBatch},
+    producer::ProducerTable,
+};
 
 /// Names one waiting produce of this replica; chosen by the shell, unique while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,32 +23,6 @@ pub enum Acks {
     Leader,
     /// acks=all: when the high watermark has passed it.
     All,
-}
-
-/// What the core needs to know of a record batch. The bytes stay in the shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchInfo {
-    /// Number of records, at least 1.
-    pub record_count: u32,
-    /// Size of the whole batch in bytes.
-    pub size_bytes: u32,
-    /// Producer, or [`ProducerId::NONE`] without idempotence.
-    pub producer_id: ProducerId,
-    /// Epoch of the producer.
-    pub producer_epoch: ProducerEpoch,
-    /// Sequence of the first record.
-    pub base_sequence: Sequence,
-}
-
-/// A batch that has its place: as a follower receives it, or as it is found in the log at start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlacedBatch {
-    /// Offset of the first record.
-    pub base_offset: Offset,
-    /// Epoch of the leader that gave it this offset.
-    pub leader_epoch: LeaderEpoch,
-    /// The batch.
-    pub info: BatchInfo,
 }
 
 /// State of the partition as the controller committed it.
@@ -203,7 +180,3 @@ pub enum Event {
     /// Time passed.
     Tick,
 }
-
-/// Counts the truncations of a log: a flush reported for an older generation says nothing of what stands there now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LogGeneration(pub u64);

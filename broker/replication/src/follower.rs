@@ -24,7 +24,8 @@ use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch}
 
 use crate::{
     effect::Effect,
-    event::{Assignment, FetchOutcome, FetchPosition, FlushPolicy, PlacedBatch},
+    event::{Assignment, FetchOutcome, FetchPosition, FlushPolicy},
+    log::batch::PlacedBatch,
     turn::Turn,
 };
 

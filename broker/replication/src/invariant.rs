@@ -22,8 +22,9 @@
 use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionEpoch};
 
 use crate::{
-    event::{Acks, FlushPolicy, LogGeneration},
+    event::{Acks, FlushPolicy},
     leader::Leader,
+    log::batch::LogGeneration,
     replica::{Replica, Role},
     view::RoleView,
 };

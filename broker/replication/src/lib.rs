@@ -11,40 +11,30 @@
 //! The promise that is kept here: **an acknowledged record is on the disks of min.insync.replicas replicas, and on those
 //! of everyone who may be elected**. It rests on these rules; `invariant` states what is checked after each step.
 //! - The high watermark is the lowest *durable* end over the maximal ISR, and stands still below the minimum
-//!   (`high_watermark`, `isr`).
-//! - An end counts only after the log was found to lie on the leader's, in this epoch (`leader_fetch`,
-//!   `follower_progress`).
-//! - Logs are cut by leader epochs, never by high watermarks, and never below one (`epoch`, `follower`).
+//!   (`leader::high_watermark`, `leader::isr`).
+//! - An end counts only after the log was found to lie on the leader's, in this epoch (`leader::fetch`,
+//!   `leader::progress`).
+//! - Logs are cut by leader epochs, never by high watermarks, and never below one (`log::epoch`, `follower`).
 //! - No epoch is led twice (`replica`).
-//! - An answer to a producer is an effect of the step in which its condition came true (`leader_produce`, `pending`).
+//! - An answer to a producer is an effect of the step in which its condition came true (`leader::produce`, `leader::pending`).
 //!
 //! # Layout
 //! - `event`, `effect`, `config`, `view`: what goes in, what comes out, settings, queries.
-//! - `replica`: fences and routes. `leader` with `leader_produce`, `leader_fetch`, `leader_isr`; `follower`.
-//! - `epoch`, `producer`: leader epochs and producer state; plain data that the log keeps on disk as well.
-//! - `local_log`: the cursors of the own log. `turn`: what a role works with in one step.
+//! - `replica`: fences and routes; `leader` and `follower` decide. `turn`: what a role works with in one step.
+//! - `log`: batches, epochs, producers and cursors of the own log.
 //! - `invariant`: what must hold. `testing` (feature `testing`): a toy cluster around real replicas.
 //!
 //! What it does not do: it holds no record's bytes, and it never decides who leads.
 
 pub mod config;
 pub mod effect;
-pub mod epoch;
 pub mod event;
 pub mod invariant;
-pub mod producer;
+pub mod log;
 pub mod view;
 
 mod follower;
-mod follower_progress;
-mod high_watermark;
-mod isr;
 mod leader;
-mod leader_fetch;
-mod leader_isr;
-mod leader_produce;
-mod local_log;
-mod pending;
 mod replica;
 mod turn;
 
@@ -58,11 +48,11 @@ mod scenarios;
 
 pub use config::{ReplicaConfig, ReplicaState};
 pub use effect::{Effect, FetchReply, Produced};
-pub use epoch::{EpochChain, EpochEntry};
-pub use event::{
-    Acks, Assignment, BatchInfo, Event, FetchOutcome, FetchPosition, FlushPolicy, LogGeneration, PlacedBatch,
-    ProduceToken,
+pub use event::{Acks, Assignment, Event, FetchOutcome, FetchPosition, FlushPolicy, ProduceToken};
+pub use log::{
+    batch::{BatchInfo, LogGeneration, PlacedBatch},
+    epoch::{EpochChain, EpochEntry},
+    producer::{ProducerEntry, ProducerTable, RememberedBatch, Verdict},
 };
-pub use producer::{ProducerEntry, ProducerTable, RememberedBatch, Verdict};
 pub use replica::Replica;
 pub use view::{FollowerView, RoleView};

@@ -19,10 +19,10 @@ use holdfast_proto::{
 use crate::{
     config::{ReplicaConfig, ReplicaState},
     effect::{Effect, FetchReply},
-    event::{Assignment, Event, FetchPosition, LogGeneration},
+    event::{Assignment, Event, FetchPosition},
     follower::{Follower, Verdict},
     leader::Leader,
-    local_log::LocalLog,
+    log::{batch::LogGeneration, local_log::LocalLog},
     turn::Turn,
 };
 

@@ -6,7 +6,7 @@ use crate::{
     config::ReplicaConfig,
     effect::{Effect, Produced},
     event::ProduceToken,
-    local_log::LocalLog,
+    log::local_log::LocalLog,
 };
 
 /// The surroundings of one step: everything that is not the role's own.

@@ -22,13 +22,13 @@ impl AdminEdge {
     /// The plan for the newest image that this controller has.
     pub(super) async fn plan(&self, request: PlanMovesRequest) -> Result<PlanMovesResponse, ErrorDetail> {
         let image: Arc<Image> = self.node.view().image();
-        let wish = plan::Wish {
+        let goal = plan::PlanGoal {
             drain: request.drain_brokers.into_iter().map(BrokerId).collect(),
             only_drain: request.only_drain,
         };
         let index = image.index().0;
         // It looks at every partition, which may take longer than a runtime's thread should be held.
-        let plan = tokio::task::spawn_blocking(move || plan::plan(&image, &wish)).await.map_err(|error| {
+        let plan = tokio::task::spawn_blocking(move || plan::plan(&image, &goal)).await.map_err(|error| {
             ErrorDetail::new(ErrorCode::UnknownServerError, format!("the planner was ended: {error}"))
         })?;
         let moves = plan.moves.into_iter().map(|wanted| MoveMessage {

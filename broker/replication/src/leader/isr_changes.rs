@@ -1,0 +1,153 @@
+//! When the leader proposes another ISR, and what it sends.
+//!
+//! Joins: a replica that fetched in this epoch and whose stream stands, whose counted end has reached the high watermark
+//! and the epoch's start, and that has not lagged behind the log end for longer than the limit (else it would leave again
+//! at once). Leaves: a
+//! member that has. A join goes before a leave, so that the ISR does not fall below the minimum when one replaces the
+//! other.
+
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerId, Millis, Offset, PartitionEpoch},
+};
+
+use super::{
+    isr::{IsrState, Proposal, Stage},
+    role::Leader,
+};
+use crate::{effect::Effect, turn::Turn};
+
+/// Where the pending proposal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    /// There is none.
+    Nothing,
+    /// Its answer or its time has to come first.
+    Waits,
+    /// It has to be sent again.
+    IsDue,
+}
+
+impl Leader {
+    /// Proposes what is due: a first proposal, or one more attempt.
+    pub(crate) fn propose_isr(&mut self, turn: &mut Turn<'_>) {
+        let deadline = turn.now.plus(turn.config.isr_proposal_timeout_ms);
+        match self.look_at_pending(turn) {
+            Pending::Waits => return,
+            Pending::IsDue => {}
+            Pending::Nothing => {
+                if !self.isr.may_propose(turn.now) {
+                    return;
+                }
+                let proposal = Proposal { stage: Stage::InFlight { deadline }, in_doubt: false };
+                let Some(change) = self.wanted_change(turn, proposal) else { return };
+                self.isr.begin(change);
+            }
+        }
+        if let Some(proposal) = self.isr.proposal_mut() {
+            proposal.stage = Stage::InFlight { deadline };
+            self.send_proposal(turn);
+        }
+    }
+
+    /// The controller answered, or did not in time.
+    pub(crate) fn proposal_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partition_epoch: PartitionEpoch,
+        refusal: Option<ErrorCode>,
+    ) {
+        let (fast_ms, slow_ms) = (turn.config.isr_backoff_ms, turn.config.replica_lag_time_max_ms);
+        self.isr.answered(partition_epoch, refusal, turn.now, fast_ms, slow_ms);
+        // A joiner that was given up holds the high watermark no longer.
+        self.settle(turn);
+    }
+
+    /// Looks whether the pending proposal has to be sent again. One that has lost its reason is given up if that is safe.
+    fn look_at_pending(&mut self, turn: &mut Turn<'_>) -> Pending {
+        let Some(proposal) = self.isr.proposal_mut() else { return Pending::Nothing };
+        match proposal.stage {
+            Stage::InFlight { deadline } if turn.now >= deadline => proposal.in_doubt = true,
+            Stage::RetryAt(at) if turn.now >= at => {}
+            Stage::InFlight { .. } | Stage::RetryAt(_) => return Pending::Waits,
+        }
+        let in_doubt = proposal.in_doubt;
+        match self.isr.state() {
+            IsrState::Committed => Pending::Nothing,
+            IsrState::PendingExpand { joiner, .. } if self.may_join(turn, *joiner) => Pending::IsDue,
+            IsrState::PendingExpand { .. } if in_doubt => {
+                // The joiner restarted, say. Whatever was sent for its earlier life may still be committed.
+                self.isr.withdraw();
+                Pending::IsDue
+            }
+            IsrState::PendingShrink { leaving, .. } if leaving.iter().all(|member| self.must_leave(turn, *member)) => {
+                Pending::IsDue
+            }
+            IsrState::PendingExpand { .. } | IsrState::PendingShrink { .. } => {
+                // A shrink in doubt may still be committed: the ISR is then smaller than we think, which is safe.
+                self.isr.revert(None);
+                self.settle(turn);
+                Pending::Nothing
+            }
+        }
+    }
+
+    fn wanted_change(&self, turn: &Turn<'_>, proposal: Proposal) -> Option<IsrState> {
+        let committed = self.isr.committed();
+        let outside = self.followers.iter().map(|follower| follower.broker_id).filter(|id| !committed.contains(id));
+        if let Some(joiner) = outside.into_iter().find(|id| self.may_join(turn, *id)) {
+            return Some(IsrState::PendingExpand { joiner, proposal, withdraw: false });
+        }
+        let me = turn.config.broker_id;
+        let lags = |member: &&BrokerId| **member != me && self.must_leave(turn, **member);
+        // Nothing is allocated unless somebody has to leave: this runs in every step.
+        committed.iter().any(|member| lags(&member)).then(|| {
+            let leaving = committed.iter().filter(lags).copied().collect();
+            IsrState::PendingShrink { leaving, proposal }
+        })
+    }
+
+    fn may_join(&self, turn: &Turn<'_>, id: BrokerId) -> bool {
+        let reached = turn.log.high_watermark().max(self.epoch_start);
+        let lag_time_max_ms = turn.config.replica_lag_time_max_ms;
+        self.progress(id).is_some_and(|follower| {
+            follower.is_connected
+                && follower.counted_end(self.flush_policy).is_some_and(|counted| counted >= reached)
+                && follower.is_caught_up(self.flush_policy, turn.log.end(), lag_time_max_ms, turn.now)
+        })
+    }
+
+    fn must_leave(&self, turn: &Turn<'_>, member: BrokerId) -> bool {
+        let lag_time_max_ms = turn.config.replica_lag_time_max_ms;
+        self.progress(member)
+            .is_none_or(|follower| !follower.is_caught_up(self.flush_policy, turn.log.end(), lag_time_max_ms, turn.now))
+    }
+
+    fn send_proposal(&self, turn: &mut Turn<'_>) {
+        let with_epoch = |member| (member, self.progress(member).and_then(|follower| follower.broker_epoch));
+        turn.emit(Effect::ProposeIsr {
+            leader_epoch: self.leader_epoch,
+            partition_epoch: self.isr.partition_epoch(),
+            new_isr: self.isr.proposed().map(with_epoch).collect(),
+        });
+    }
+
+    /// When an ISR change may be due, if nothing happens before.
+    pub(crate) fn next_isr_deadline(&self, leader_end: Offset, lag_time_max_ms: u64) -> Option<Millis> {
+        match self.isr.state() {
+            IsrState::PendingExpand { proposal, .. } | IsrState::PendingShrink { proposal, .. } => {
+                let (Stage::InFlight { deadline: at } | Stage::RetryAt(at)) = proposal.stage;
+                Some(at)
+            }
+            IsrState::Committed => {
+                let committed = self.isr.committed();
+                let lag = |member: &BrokerId| {
+                    self.progress(*member)?.lag_deadline(self.flush_policy, leader_end, lag_time_max_ms)
+                };
+                let shrink = committed.iter().filter_map(lag).min();
+                // During a pause nothing is proposed; when it ends, everybody is looked at.
+                self.isr.quiet_until().or(shrink)
+            }
+        }
+    }
+}

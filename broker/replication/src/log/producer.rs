@@ -1,0 +1,274 @@
+//! Producer state: what idempotence remembers of each producer of one partition (KIP-98, KIP-360).
+//!
+//! Place: owned by [`crate::Replica`] on leader and followers alike (a follower must know it when it is elected),
+//! and by the log, which writes it into its snapshot files. It is a function of the log's batches in their order.
+//!
+//! Invariants:
+//! 1. Of each producer only its newest epoch is kept, with its last [`REMEMBERED_BATCHES`] batches, oldest first.
+//! 2. At most `limit` producers are kept; one more evicts the producer whose last batch has the lowest offset. Offsets
+//!    instead of times: every replica evicts the same producer.
+//!
+//! **A producer that is not known** must begin at sequence 0; any other sequence is refused with UNKNOWN_PRODUCER_ID.
+//! Kafka accepts it since KIP-360 (any sequence, so that a producer survives the loss of its state by retention). That
+//! can duplicate (a retry of a batch that stands in the log, after its state was evicted) and lose or reorder (the
+//! second of two pipelined first batches is accepted after the first was refused; the retry of the first then is out
+//! of order). Refusing can do neither: the producer takes a new epoch or id and starts at 0 with what it never sent,
+//! and reports what it sent before as in doubt. Here state outlives retention, so it is rare.
+//!
+//! **Older than what is remembered**: DUPLICATE_SEQUENCE_NUMBER. It was appended once, but where is forgotten, and so
+//! is whether it is durable: the outcome is unknown, never success.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{Offset, ProducerEpoch, ProducerId, Sequence},
+};
+
+use super::batch::{BatchInfo, PlacedBatch};
+
+/// How many batches of a producer are remembered: as many as a client may have in flight (Kafka: 5).
+pub const REMEMBERED_BATCHES: usize = 5;
+
+/// How many producers one partition remembers unless told otherwise; about 2 MiB at the most.
+///
+/// Too low: a producer that pauses while as many others write is refused and has to start a new epoch.
+pub const DEFAULT_MAX_PRODUCERS: usize = 10_000;
+
+/// One remembered batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RememberedBatch {
+    /// Sequence of its first record.
+    pub base_sequence: Sequence,
+    /// Sequence of its last record.
+    pub last_sequence: Sequence,
+    /// Offset of its first record.
+    pub base_offset: Offset,
+    /// Number of records.
+    pub record_count: u32,
+}
+
+impl RememberedBatch {
+    fn of(batch: &PlacedBatch) -> Self {
+        Self {
+            base_sequence: batch.info.base_sequence,
+            last_sequence: last_sequence(&batch.info),
+            base_offset: batch.base_offset,
+            record_count: batch.info.record_count,
+        }
+    }
+}
+
+/// What is remembered of one producer: its epoch and at least one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerEntry {
+    epoch: ProducerEpoch,
+    batches: [RememberedBatch; REMEMBERED_BATCHES],
+    len: usize,
+}
+
+impl ProducerEntry {
+    fn new(epoch: ProducerEpoch, first: RememberedBatch) -> Self {
+        let mut batches = [RememberedBatch::default(); REMEMBERED_BATCHES];
+        batches[0] = first;
+        Self { epoch, batches, len: 1 }
+    }
+
+    /// Newest epoch that has written.
+    pub const fn epoch(&self) -> ProducerEpoch {
+        self.epoch
+    }
+
+    /// Its last batches, oldest first; never empty.
+    pub fn batches(&self) -> &[RememberedBatch] {
+        &self.batches[..self.len]
+    }
+
+    fn last(&self) -> &RememberedBatch {
+        &self.batches[self.len - 1]
+    }
+
+    fn push(&mut self, batch: RememberedBatch) {
+        if self.len == REMEMBERED_BATCHES {
+            self.batches.rotate_left(1);
+            self.batches[REMEMBERED_BATCHES - 1] = batch;
+        } else {
+            self.batches[self.len] = batch;
+            self.len += 1;
+        }
+    }
+}
+
+/// What to do with a produced batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is new and in order.
+    Append,
+    /// It stands in the log already.
+    Duplicate {
+        /// Offset of its first record there.
+        base_offset: Offset,
+    },
+    /// It must not be appended.
+    Refuse(ErrorCode),
+}
+
+/// The producers of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerTable {
+    producers: BTreeMap<ProducerId, ProducerEntry>,
+    /// Base offset of each producer's last batch: the first one is the longest idle.
+    by_last_offset: BTreeMap<Offset, ProducerId>,
+    limit: usize,
+}
+
+impl Default for ProducerTable {
+    fn default() -> Self {
+        Self::with_limit(DEFAULT_MAX_PRODUCERS)
+    }
+}
+
+impl ProducerTable {
+    /// An empty table with the default limit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty table that remembers up to `limit` producers, at least 1.
+    pub fn with_limit(limit: usize) -> Self {
+        Self { producers: BTreeMap::new(), by_last_offset: BTreeMap::new(), limit: limit.max(1) }
+    }
+
+    /// Number of producers.
+    pub fn len(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// True if no producer is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.producers.is_empty()
+    }
+
+    /// The producers in order of their ids, for a snapshot file.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (ProducerId, &ProducerEntry)> {
+        self.producers.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// What is remembered of one producer.
+    pub fn get(&self, producer_id: ProducerId) -> Option<&ProducerEntry> {
+        self.producers.get(&producer_id)
+    }
+
+    /// Decides about a batch that a producer sent to the leader. Changes nothing.
+    pub fn check(&self, batch: &BatchInfo) -> Verdict {
+        if batch.producer_id == ProducerId::NONE {
+            return Verdict::Append;
+        }
+        let starts_anew = batch.base_sequence == Sequence(0);
+        let Some(entry) = self.producers.get(&batch.producer_id) else {
+            return if starts_anew { Verdict::Append } else { Verdict::Refuse(ErrorCode::UnknownProducerId) };
+        };
+        if batch.producer_epoch < entry.epoch {
+            return Verdict::Refuse(ErrorCode::InvalidProducerEpoch);
+        }
+        if batch.producer_epoch > entry.epoch {
+            return if starts_anew { Verdict::Append } else { Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber) };
+        }
+        let last_sequence = last_sequence(batch);
+        let is_same = |known: &&RememberedBatch| {
+            known.base_sequence == batch.base_sequence && known.last_sequence == last_sequence
+        };
+        if let Some(known) = entry.batches().iter().rev().find(is_same) {
+            return Verdict::Duplicate { base_offset: known.base_offset };
+        }
+        let expected = entry.last().last_sequence.plus(1);
+        if batch.base_sequence == expected {
+            Verdict::Append
+        } else if is_before(batch.base_sequence, expected) {
+            Verdict::Refuse(ErrorCode::DuplicateSequenceNumber)
+        } else {
+            Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber)
+        }
+    }
+
+    /// Notes a batch of the log. The log is the truth: what contradicts it here is forgotten.
+    pub fn record(&mut self, batch: &PlacedBatch) {
+        if batch.info.producer_id == ProducerId::NONE {
+            return;
+        }
+        let remembered = RememberedBatch::of(batch);
+        let epoch = batch.info.producer_epoch;
+        if let Some(entry) = self.producers.get_mut(&batch.info.producer_id) {
+            self.by_last_offset.remove(&entry.last().base_offset);
+            if entry.epoch == epoch {
+                entry.push(remembered);
+            } else {
+                *entry = ProducerEntry::new(epoch, remembered);
+            }
+        } else {
+            self.make_room();
+            self.producers.insert(batch.info.producer_id, ProducerEntry::new(epoch, remembered));
+        }
+        self.by_last_offset.insert(batch.base_offset, batch.info.producer_id);
+    }
+
+    /// Puts a producer of a snapshot file back. False, and nothing changed, if it cannot be one: bytes from a disk are
+    /// not trusted.
+    pub fn restore(&mut self, producer_id: ProducerId, epoch: ProducerEpoch, batches: &[RememberedBatch]) -> bool {
+        let increases = |pair: &[RememberedBatch]| pair[0].base_offset < pair[1].base_offset;
+        let Some((first, rest)) = batches.split_first() else { return false };
+        let last_offset = batches[batches.len() - 1].base_offset;
+        if producer_id == ProducerId::NONE
+            || batches.len() > REMEMBERED_BATCHES
+            || !batches.windows(2).all(increases)
+            || self.producers.contains_key(&producer_id)
+            || self.by_last_offset.contains_key(&last_offset)
+        {
+            return false;
+        }
+        self.make_room();
+        let mut entry = ProducerEntry::new(epoch, *first);
+        for batch in rest {
+            entry.push(*batch);
+        }
+        self.producers.insert(producer_id, entry);
+        self.by_last_offset.insert(last_offset, producer_id);
+        true
+    }
+
+    /// Forgets everything, but the limit.
+    pub fn clear(&mut self) {
+        self.producers.clear();
+        self.by_last_offset.clear();
+    }
+
+    /// Exclusive end of the last batch that is remembered.
+    pub fn end_offset(&self) -> Offset {
+        let last = self.by_last_offset.last_key_value().and_then(|(_, id)| self.producers.get(id));
+        last.map_or(Offset(0), |entry| entry.last().base_offset.plus(u64::from(entry.last().record_count)))
+    }
+
+    fn make_room(&mut self) {
+        while self.producers.len() >= self.limit
+            && let Some((_, idle)) = self.by_last_offset.pop_first()
+        {
+            self.producers.remove(&idle);
+        }
+    }
+}
+
+/// Sequence of the last record of a batch.
+fn last_sequence(batch: &BatchInfo) -> Sequence {
+    batch.base_sequence.plus(batch.record_count.saturating_sub(1))
+}
+
+/// True if `sequence` lies before `expected` on the circle of sequences: in the half behind it.
+fn is_before(sequence: Sequence, expected: Sequence) -> bool {
+    const CIRCLE: i64 = i32::MAX as i64 + 1;
+    let ahead = (i64::from(sequence.0) - i64::from(expected.0)).rem_euclid(CIRCLE);
+    ahead > CIRCLE / 2
+}
+
+#[cfg(test)]
+#[path = "producer_tests.rs"]
+mod tests;

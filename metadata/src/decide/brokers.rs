@@ -1,0 +1,241 @@
+//! Brokers come, go, and leave in good order.
+//!
+//! Registrations are counted by the broker epoch; a command about an older registration is refused, so that a late
+//! message hits no newer start (KIP-903). A registration with another disk, or with an older state of the same disk,
+//! takes the broker out of every ISR and ELR in the same step: what it holds cannot be trusted.
+
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, ClusterId},
+};
+
+use super::{
+    change::PartitionChange,
+    election::{Standing, Standings},
+};
+use crate::{
+    command::RegisterBroker,
+    image::Image,
+    limits::{MAX_ADDRESS_BYTES, MAX_BROKERS},
+    record::{BrokerRegistration, Record},
+    response::{Decision, Rejection, Response},
+};
+
+/// Gives the cluster its id.
+pub(crate) fn form_cluster(image: &Image, cluster_id: ClusterId) -> Decision {
+    match image.cluster_id() {
+        None => Ok((vec![Record::Cluster { cluster_id }], Response::ClusterFormed)),
+        Some(known) if known == cluster_id => Ok((Vec::new(), Response::ClusterFormed)),
+        Some(known) => Err(Rejection::new(
+            ErrorCode::InconsistentClusterId,
+            format!("the cluster is formed as {known} and cannot become {cluster_id}"),
+        )),
+    }
+}
+
+/// Registers one start of a broker, fenced.
+pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
+    let broker_id = command.broker_id;
+    check_registration(command)?;
+    let old = image.broker(broker_id);
+    if let Some(old) = old.filter(|old| old.incarnation_id == command.incarnation_id) {
+        return register_again(old, command);
+    }
+    if old.is_some() && command.old_session_alive {
+        return Err(Rejection::new(
+            ErrorCode::DuplicateBrokerRegistration,
+            format!("another broker with id {broker_id} has a live session; is the id given twice?"),
+        ));
+    }
+    if old.is_none() && image.brokers().len() >= MAX_BROKERS {
+        return Err(Rejection::new(
+            ErrorCode::PolicyViolation,
+            format!("{MAX_BROKERS} brokers are registered, which is the limit; unregister those that are gone"),
+        ));
+    }
+    let mut records = old.map_or_else(Vec::new, |old| end_registration(image, old, command));
+    let broker_epoch = image.next_broker_epoch();
+    records.push(Record::Broker(BrokerRegistration {
+        broker_id,
+        broker_epoch,
+        incarnation_id: command.incarnation_id,
+        directory_id: command.directory_id,
+        boot_counter: command.boot_counter,
+        client_address: command.client_address.clone(),
+        peer_address: command.peer_address.clone(),
+        rack: command.rack.clone(),
+        fenced: true,
+        shutting_down: false,
+    }));
+    records.push(Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(broker_epoch.0 + 1) });
+    Ok((records, Response::BrokerRegistered { broker_epoch }))
+}
+
+/// The same start registers again: its first answer was lost, or its address changed.
+fn register_again(old: &BrokerRegistration, command: &RegisterBroker) -> Decision {
+    if old.directory_id != command.directory_id || old.boot_counter != command.boot_counter {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRequest,
+            format!("incarnation {} registered with another data folder or boot before", command.incarnation_id),
+        ));
+    }
+    let new = BrokerRegistration {
+        client_address: command.client_address.clone(),
+        peer_address: command.peer_address.clone(),
+        rack: command.rack.clone(),
+        ..old.clone()
+    };
+    let records = if new == *old { Vec::new() } else { vec![Record::Broker(new)] };
+    Ok((records, Response::BrokerRegistered { broker_epoch: old.broker_epoch }))
+}
+
+/// Ends what the broker's last registration led and was in sync with, before the new one begins.
+fn end_registration(image: &Image, old: &BrokerRegistration, command: &RegisterBroker) -> Vec<Record> {
+    let same_disk = old.directory_id == command.directory_id && command.boot_counter > old.boot_counter;
+    let standings = Standings::with(image, old.broker_id, Standing::Fenced);
+    change_partitions(image, &standings, old.broker_id, |change| {
+        if same_disk { change.leave_isr(old.broker_id) } else { change.forget(old.broker_id) }
+    })
+}
+
+/// The broker's session ended.
+pub(crate) fn fence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Decision {
+    let old = registered(image, broker_id, broker_epoch)?;
+    if old.fenced {
+        return Ok((Vec::new(), Response::BrokerFenced));
+    }
+    let standings = Standings::with(image, broker_id, Standing::Fenced);
+    let mut records = change_partitions(image, &standings, broker_id, |change| change.leave_isr(broker_id));
+    records.push(Record::Broker(BrokerRegistration { fenced: true, ..old.clone() }));
+    Ok((records, Response::BrokerFenced))
+}
+
+/// The broker is ready. Partitions that wait for it get their leader.
+pub(crate) fn unfence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Decision {
+    let old = registered(image, broker_id, broker_epoch)?;
+    if !old.fenced {
+        return Ok((Vec::new(), Response::BrokerUnfenced));
+    }
+    if old.shutting_down {
+        return Err(Rejection::new(
+            ErrorCode::ShuttingDown,
+            format!("broker {broker_id} has left; it comes back with a new registration"),
+        ));
+    }
+    let standings = Standings::with(image, broker_id, Standing::Active);
+    let mut records = vec![Record::Broker(BrokerRegistration { fenced: false, ..old.clone() })];
+    records.extend(change_partitions(image, &standings, broker_id, |_| ()));
+    Ok((records, Response::BrokerUnfenced))
+}
+
+/// The broker wants to leave.
+pub(crate) fn begin_controlled_shutdown(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Decision {
+    let old = registered(image, broker_id, broker_epoch)?;
+    let standing = if old.fenced { Standing::Fenced } else { Standing::Leaving };
+    let standings = Standings::with(image, broker_id, standing);
+    let mut records = Vec::new();
+    if !old.shutting_down {
+        records.push(Record::Broker(BrokerRegistration { shutting_down: true, ..old.clone() }));
+    }
+    let moved = change_partitions(image, &standings, broker_id, |change| change.move_away(broker_id));
+    let led = image.partitions_led_by(broker_id).count();
+    let handed_over = moved
+        .iter()
+        .filter(|record| match record {
+            Record::Partition { topic_id, partition, state } => {
+                let old = image.topic(*topic_id).and_then(|topic| topic.partition(*partition));
+                old.is_some_and(|old| old.leader == Some(broker_id) && state.leader != Some(broker_id))
+            }
+            _ => false,
+        })
+        .count();
+    records.extend(moved);
+    Ok((records, Response::ControlledShutdown { remaining_leaders: (led - handed_over) as u32 }))
+}
+
+/// Forgets a broker that holds nothing.
+pub(crate) fn unregister(image: &Image, broker_id: BrokerId) -> Decision {
+    let Some(old) = image.broker(broker_id) else {
+        return Err(not_registered(broker_id));
+    };
+    let replicas = image.partitions_of(broker_id).count();
+    if !old.fenced || replicas > 0 {
+        let state = if old.fenced { "fenced" } else { "alive" };
+        return Err(Rejection::new(
+            ErrorCode::InvalidRequest,
+            format!(
+                "broker {broker_id} is {state} and has {replicas} replicas; only a fenced one without any can go: \
+                 drain it, wait until its replicas have moved, and stop it"
+            ),
+        ));
+    }
+    Ok((vec![Record::RemoveBroker { broker_id }], Response::BrokerUnregistered))
+}
+
+/// Marks a broker as one to be emptied, or no longer. It outlives registrations.
+pub(crate) fn set_drain(image: &Image, broker_id: BrokerId, draining: bool) -> Decision {
+    if image.broker(broker_id).is_none() {
+        return Err(not_registered(broker_id));
+    }
+    let changes = image.is_draining(broker_id) != draining;
+    let records = changes.then_some(Record::BrokerDrain { broker_id, draining });
+    Ok((records.into_iter().collect(), Response::BrokerDrainSet))
+}
+
+/// The registration that is meant, or why it is not the current one.
+pub(crate) fn registered(
+    image: &Image,
+    broker_id: BrokerId,
+    broker_epoch: BrokerEpoch,
+) -> Result<&BrokerRegistration, Rejection> {
+    let registration = image.broker(broker_id).ok_or_else(|| not_registered(broker_id))?;
+    if registration.broker_epoch != broker_epoch {
+        return Err(Rejection::new(
+            ErrorCode::StaleBrokerEpoch,
+            format!(
+                "broker {broker_id} is registered with broker epoch {}, not {broker_epoch}",
+                registration.broker_epoch
+            ),
+        ));
+    }
+    Ok(registration)
+}
+
+fn not_registered(broker_id: BrokerId) -> Rejection {
+    Rejection::new(ErrorCode::BrokerIdNotRegistered, format!("broker {broker_id} is not registered"))
+}
+
+/// Makes the same change to every partition with a replica on the broker.
+fn change_partitions(
+    image: &Image,
+    standings: &Standings<'_>,
+    broker_id: BrokerId,
+    mut make: impl FnMut(&mut PartitionChange<'_>),
+) -> Vec<Record> {
+    image
+        .partitions_of(broker_id)
+        .filter_map(|(tp, topic, state)| {
+            let mut change = PartitionChange::new(standings, topic, state);
+            make(&mut change);
+            change.finish().map(|state| Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state })
+        })
+        .collect()
+}
+
+/// Everything that is wrong with a registration's own fields.
+fn check_registration(command: &RegisterBroker) -> Result<(), Rejection> {
+    let mut problems = Vec::new();
+    for (name, address) in [("client address", &command.client_address), ("peer address", &command.peer_address)] {
+        let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+        if address.len() > MAX_ADDRESS_BYTES || !matches!(port, Some(Ok(1..))) {
+            problems.push(format!("the {name} is not host:port"));
+        }
+    }
+    if command.rack.as_ref().is_some_and(|rack| rack.is_empty() || rack.len() > MAX_ADDRESS_BYTES) {
+        problems.push(format!("a rack has 1 to {MAX_ADDRESS_BYTES} bytes"));
+    }
+    if command.boot_counter == 0 {
+        problems.push("the boot counter starts at 1".to_owned());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Rejection::new(ErrorCode::InvalidRequest, problems.join("; "))) }
+}

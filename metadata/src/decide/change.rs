@@ -1,0 +1,185 @@
+//! One partition's change, from the old state to the new: who is in the ISR, who stays eligible, who leads, which
+//! epochs grow. Every command that touches a partition goes through here, so that the rules stand in one place.
+//!
+//! 1. Whoever leaves the ISR when fewer than min ISR remain becomes eligible (KIP-966): it was in sync until now, and
+//!    nothing can be acknowledged until the ISR is whole again, so it keeps holding every acknowledged record. Records
+//!    count as held only once flushed, so a restart on the same disk, however unclean, changes nothing of that. (With
+//!    `flush.policy=interval` they count once appended; a power loss then breaks this, as that setting says.)
+//! 2. Once the ISR has min ISR members, records may be acknowledged without the eligible ones: the ELR is emptied.
+//! 3. A replica whose disk cannot be trusted leaves both, whatever remains.
+//! 4. A move (KIP-455) ends in the step in which all replicas that the partition shall have are in sync, provided one
+//!    of them may lead: those that leave are dropped from replicas, ISR and ELR, and if the leader is among them another
+//!    in-sync replica leads. Who is dropped does not become eligible.
+//! 5. The leader epoch grows whenever the leader changes, also to none; the partition epoch with every change.
+
+use holdfast_proto::ids::BrokerId;
+
+use super::election::{self, Standings};
+use crate::{config::TopicConfig, image::Topic, record::PartitionState};
+
+/// A change in the making. Dropped without [`PartitionChange::finish`], it does nothing.
+pub(crate) struct PartitionChange<'a> {
+    standings: &'a Standings<'a>,
+    config: &'a TopicConfig,
+    old: &'a PartitionState,
+    new: PartitionState,
+    forced: bool,
+}
+
+impl<'a> PartitionChange<'a> {
+    /// Starts from a partition's state.
+    pub(crate) fn new(standings: &'a Standings<'a>, topic: &'a Topic, old: &'a PartitionState) -> Self {
+        Self::with_config(standings, topic.config(), old)
+    }
+
+    /// Starts from a partition's state, with other settings than the topic has now.
+    pub(crate) fn with_config(standings: &'a Standings<'a>, config: &'a TopicConfig, old: &'a PartitionState) -> Self {
+        Self { standings, config, old, new: old.clone(), forced: false }
+    }
+
+    fn min_isr(&self) -> usize {
+        self.config.effective_min_isr(self.new.replication_factor())
+    }
+
+    /// Counts as a change even if nothing else is changed: the partition epoch grows.
+    pub(crate) fn force(&mut self) {
+        self.forced = true;
+    }
+
+    /// Replaces the ISR; who leaves it becomes eligible if too few remain.
+    pub(crate) fn set_isr(&mut self, isr: &[BrokerId]) {
+        let left: Vec<BrokerId> = self.new.isr.iter().chain(&self.new.elr).copied().collect();
+        self.new.isr = self.in_assignment_order(isr);
+        self.new.elr = if self.new.isr.len() < self.min_isr() { self.in_assignment_order(&left) } else { Vec::new() };
+        self.new.elr.retain(|member| !self.new.isr.contains(member));
+    }
+
+    /// Takes a broker out of the ISR; it becomes eligible if too few remain.
+    pub(crate) fn leave_isr(&mut self, broker: BrokerId) {
+        if self.new.isr.contains(&broker) {
+            let rest = self.isr_without(broker);
+            self.set_isr(&rest);
+        }
+    }
+
+    /// Takes a broker out of the ISR and the ELR: what it holds cannot be trusted.
+    pub(crate) fn forget(&mut self, broker: BrokerId) {
+        self.leave_isr(broker);
+        self.new.elr.retain(|member| *member != broker);
+    }
+
+    /// Gives the leadership to a member of the ISR.
+    pub(crate) fn lead(&mut self, broker: BrokerId) {
+        assert!(self.new.isr.contains(&broker), "broker {broker} is to lead, but is not in the ISR {:?}", self.new.isr);
+        self.new.leader = Some(broker);
+    }
+
+    /// A broker leaves in good order: another in-sync replica leads, and the ISR does without it if it can.
+    ///
+    /// It stays where it is while nobody else can lead, and in the ISR while the ISR would become too small: it still
+    /// follows until it stops, and writes go on so long.
+    pub(crate) fn move_away(&mut self, broker: BrokerId) {
+        if !self.new.isr.contains(&broker) {
+            return;
+        }
+        let rest = self.isr_without(broker);
+        if self.new.leader == Some(broker) {
+            let Some(next) = rest.iter().copied().find(|member| self.standings.is_active(*member)) else {
+                return;
+            };
+            self.lead(next);
+        }
+        if rest.len() >= self.min_isr() {
+            self.set_isr(&rest);
+        }
+    }
+
+    /// Makes `target` the replicas that the partition shall have, instead of any move under way. Replicas that only
+    /// that move brought in, and that are not wanted any more, leave at once.
+    ///
+    /// False if that is not to be done: in-sync or eligible replicas would leave while fewer than min ISR stay in sync.
+    pub(crate) fn reassign(&mut self, target: &[BrokerId]) -> bool {
+        let original = self.new.original();
+        self.new.adding = without(target, &original);
+        self.new.removing = without(&original, target);
+        self.new.replicas = target.iter().chain(&self.new.removing).copied().collect();
+        let isr = self.in_assignment_order(&self.new.isr);
+        let elr = self.in_assignment_order(&self.new.elr);
+        let drops = isr.len() + elr.len() < self.new.isr.len() + self.new.elr.len();
+        (self.new.isr, self.new.elr) = (isr, elr);
+        !drops || self.new.isr.len() >= self.min_isr()
+    }
+
+    /// Elects where there is no leader, ends a move that is done, counts the epochs, and gives the new state; `None` if
+    /// nothing changed.
+    pub(crate) fn finish(mut self) -> Option<PartitionState> {
+        if self.new.isr.len() >= self.min_isr() {
+            self.new.elr.clear();
+        }
+        if self.new.leader.is_none_or(|leader| !self.new.isr.contains(&leader)) {
+            self.elect();
+        }
+        self.end_move();
+        if self.new == *self.old && !self.forced {
+            return None;
+        }
+        if self.new.leader != self.old.leader {
+            self.new.leader_epoch = self.old.leader_epoch.next();
+        }
+        self.new.partition_epoch = self.old.partition_epoch.next();
+        Some(self.new)
+    }
+
+    fn elect(&mut self) {
+        self.new.leader = election::candidate(self.standings, &self.new);
+        let Some(leader) = self.new.leader else { return };
+        if !self.new.isr.contains(&leader) {
+            assert!(
+                self.new.isr.is_empty(),
+                "eligible replica {leader} is elected while the ISR {:?} has members",
+                self.new.isr
+            );
+            // The other eligible ones stay so until the ISR is whole again.
+            self.set_isr(&[leader]);
+        }
+    }
+
+    /// Drops the replicas that leave, if all others are in sync.
+    fn end_move(&mut self) {
+        let target = self.new.target().to_vec();
+        if !self.new.is_moving() || !target.iter().all(|replica| self.new.isr.contains(replica)) {
+            return;
+        }
+        if self.new.leader.is_none_or(|leader| !target.contains(&leader)) {
+            // Those that leave the cluster lead only what nobody else can: as long as all the others are about to, the
+            // leader stays, and the move ends with the next change.
+            let next = target.iter().copied().find(|replica| self.standings.is_active(*replica));
+            let Some(next) = next else { return };
+            self.new.leader = Some(next);
+        }
+        self.new.isr.clone_from(&target);
+        self.new.replicas = target;
+        self.new.elr.clear();
+        self.new.adding.clear();
+        self.new.removing.clear();
+        let (isr, min_isr) = (self.new.isr.len(), self.min_isr());
+        assert!(
+            isr >= min_isr,
+            "a move ends with {isr} replicas in sync, fewer than min ISR {min_isr}: {:?}",
+            self.new
+        );
+    }
+
+    fn isr_without(&self, broker: BrokerId) -> Vec<BrokerId> {
+        self.new.isr.iter().copied().filter(|member| *member != broker).collect()
+    }
+
+    fn in_assignment_order(&self, members: &[BrokerId]) -> Vec<BrokerId> {
+        self.new.replicas.iter().copied().filter(|replica| members.contains(replica)).collect()
+    }
+}
+
+/// The members of `all` that are not in `others`, in their order.
+fn without(all: &[BrokerId], others: &[BrokerId]) -> Vec<BrokerId> {
+    all.iter().copied().filter(|member| !others.contains(member)).collect()
+}

@@ -1,0 +1,21 @@
+//! What becomes of a command.
+//!
+//! - `machine`: from a command to its handler, and applying what it decides.
+//! - `brokers`, `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`: a handler for each.
+//! - Rules: `change`, which every change of a partition goes through, where ISR, ELR and epochs stand once; `election`, who
+//!   leads; `placement`, where new replicas go.
+
+mod brokers;
+mod change;
+mod election;
+mod leaders;
+mod machine;
+mod moves;
+mod partitions;
+mod placement;
+mod producer_ids;
+mod topic_warnings;
+mod topics;
+
+pub use machine::{apply_command, decide};
+pub use producer_ids::PRODUCER_ID_BLOCK;

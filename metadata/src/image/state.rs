@@ -1,0 +1,282 @@
+//! The state itself, and what records do to it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, ProducerId, TopicId,
+    TopicPartition,
+};
+
+use crate::{
+    config::TopicConfig,
+    record::{BrokerRegistration, PartitionState, Record},
+};
+
+/// The cluster's state. See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub(super) cluster_id: Option<ClusterId>,
+    pub(super) index: MetadataIndex,
+    pub(super) brokers: BTreeMap<BrokerId, BrokerRegistration>,
+    pub(super) draining: BTreeSet<BrokerId>,
+    pub(super) move_bytes_per_second: u64,
+    pub(super) topics: BTreeMap<TopicId, Arc<Topic>>,
+    pub(super) topic_ids: BTreeMap<Arc<str>, TopicId>,
+    pub(super) deleted_topics: Arc<BTreeSet<TopicId>>,
+    pub(super) partition_count: usize,
+    pub(super) next_producer_id: ProducerId,
+    pub(super) next_broker_epoch: BrokerEpoch,
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub(super) id: TopicId,
+    pub(super) name: Arc<str>,
+    pub(super) configs: BTreeMap<String, String>,
+    pub(super) config: TopicConfig,
+    pub(super) partitions: BTreeMap<PartitionIndex, Arc<PartitionState>>,
+}
+
+/// Why a record does not fit the image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A record names a topic that is not there.
+    #[error("a record names topic {0}, which the image does not hold")]
+    UnknownTopic(TopicId),
+    /// A topic is created a second time.
+    #[error("topic {0} is created, but the image has held it already")]
+    TopicIdUsed(TopicId),
+    /// Two topics of one name.
+    #[error("topic {0} is created under the name {1}, which another topic has")]
+    NameTaken(TopicId, String),
+    /// A partition without the one before it.
+    #[error("partition {1} of topic {0} is created before partition {2}")]
+    PartitionGap(TopicId, PartitionIndex, PartitionIndex),
+    /// An epoch of a partition goes back.
+    #[error(
+        "partition {0} goes back from leader epoch {1}, partition epoch {2} to leader epoch {3}, partition epoch {4}"
+    )]
+    PartitionWentBack(TopicPartition, LeaderEpoch, PartitionEpoch, LeaderEpoch, PartitionEpoch),
+    /// A broker epoch goes back.
+    #[error("the broker epoch of {0} goes back from {1} to {2}")]
+    BrokerWentBack(BrokerId, BrokerEpoch, BrokerEpoch),
+    /// A broker is removed that is not there.
+    #[error("broker {0} is removed, but the image does not hold it")]
+    UnknownBroker(BrokerId),
+    /// A counter goes back.
+    #[error("the {0} goes back from {1} to {2}")]
+    CounterWentBack(&'static str, u64, u64),
+    /// The cluster's id changes.
+    #[error("the cluster's id changes from {0} to {1}")]
+    ClusterIdChanged(ClusterId, ClusterId),
+    /// The index does not grow.
+    #[error("records of index {1} come after those of index {0}")]
+    IndexWentBack(MetadataIndex, MetadataIndex),
+}
+
+impl Default for Image {
+    /// The state of nothing, at index 0.
+    fn default() -> Self {
+        Self {
+            cluster_id: None,
+            index: MetadataIndex(0),
+            brokers: BTreeMap::new(),
+            draining: BTreeSet::new(),
+            move_bytes_per_second: 0,
+            topics: BTreeMap::new(),
+            topic_ids: BTreeMap::new(),
+            deleted_topics: Arc::default(),
+            partition_count: 0,
+            next_producer_id: ProducerId(0),
+            // 0 stays free, so that an unset field of a message is no broker epoch.
+            next_broker_epoch: BrokerEpoch(1),
+        }
+    }
+}
+
+impl Image {
+    /// Builds the image that a snapshot's records describe.
+    pub fn from_records<'a>(
+        index: MetadataIndex,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<Self, Error> {
+        let mut image = Self { index, ..Self::default() };
+        for record in records {
+            image.apply(record)?;
+        }
+        Ok(image)
+    }
+
+    /// Applies the records of one index together, or none of them.
+    pub fn apply_all<'a>(
+        &mut self,
+        index: MetadataIndex,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<(), Error> {
+        let mut next = self.clone();
+        next.advance_to(index)?;
+        for record in records {
+            next.apply(record)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// The index moves on without a change, as for a log entry that holds no command.
+    pub fn advance_to(&mut self, index: MetadataIndex) -> Result<(), Error> {
+        if index <= self.index {
+            return Err(Error::IndexWentBack(self.index, index));
+        }
+        self.index = index;
+        Ok(())
+    }
+
+    /// Applies one record. On an error nothing has changed.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Error> {
+        match record {
+            Record::Cluster { cluster_id } => match self.cluster_id {
+                Some(known) if known != *cluster_id => return Err(Error::ClusterIdChanged(known, *cluster_id)),
+                _ => self.cluster_id = Some(*cluster_id),
+            },
+            Record::Broker(registration) => self.apply_broker(registration)?,
+            Record::RemoveBroker { broker_id } => {
+                self.brokers.remove(broker_id).ok_or(Error::UnknownBroker(*broker_id))?;
+                self.draining.remove(broker_id);
+            }
+            Record::BrokerDrain { broker_id, draining: true } => {
+                self.draining.insert(*broker_id);
+            }
+            Record::BrokerDrain { broker_id, draining: false } => {
+                self.draining.remove(broker_id);
+            }
+            Record::MoveLimit { bytes_per_second } => self.move_bytes_per_second = *bytes_per_second,
+            Record::Topic { topic_id, name } => self.apply_topic(*topic_id, name)?,
+            Record::RemoveTopic { topic_id } => {
+                // Snapshots hold the removal alone, without the topic.
+                if let Some(topic) = self.topics.remove(topic_id) {
+                    self.topic_ids.remove(&topic.name);
+                    self.partition_count -= topic.partitions.len();
+                }
+                Arc::make_mut(&mut self.deleted_topics).insert(*topic_id);
+            }
+            Record::TopicConfig { topic_id, configs } => {
+                let topic = self.topics.get_mut(topic_id).ok_or(Error::UnknownTopic(*topic_id))?;
+                let topic = Arc::make_mut(topic);
+                topic.config = TopicConfig::from_stored(configs);
+                topic.configs.clone_from(configs);
+            }
+            Record::Partition { topic_id, partition, state } => self.apply_partition(*topic_id, *partition, state)?,
+            Record::NextProducerId { next_producer_id } => {
+                if *next_producer_id < self.next_producer_id {
+                    let (old, new) = (self.next_producer_id.0 as u64, next_producer_id.0 as u64);
+                    return Err(Error::CounterWentBack("next producer id", old, new));
+                }
+                self.next_producer_id = *next_producer_id;
+            }
+            Record::NextBrokerEpoch { next_broker_epoch } => {
+                if *next_broker_epoch < self.next_broker_epoch {
+                    let (old, new) = (self.next_broker_epoch.0, next_broker_epoch.0);
+                    return Err(Error::CounterWentBack("next broker epoch", old, new));
+                }
+                self.next_broker_epoch = *next_broker_epoch;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_broker(&mut self, registration: &BrokerRegistration) -> Result<(), Error> {
+        let (broker_id, broker_epoch) = (registration.broker_id, registration.broker_epoch);
+        if let Some(known) = self.brokers.get(&broker_id)
+            && known.broker_epoch > broker_epoch
+        {
+            return Err(Error::BrokerWentBack(broker_id, known.broker_epoch, broker_epoch));
+        }
+        self.brokers.insert(broker_id, registration.clone());
+        Ok(())
+    }
+
+    fn apply_topic(&mut self, topic_id: TopicId, name: &str) -> Result<(), Error> {
+        if self.topics.contains_key(&topic_id) || self.deleted_topics.contains(&topic_id) {
+            return Err(Error::TopicIdUsed(topic_id));
+        }
+        if self.topic_ids.contains_key(name) {
+            return Err(Error::NameTaken(topic_id, name.to_owned()));
+        }
+        let topic = Topic {
+            id: topic_id,
+            name: Arc::from(name),
+            configs: BTreeMap::new(),
+            config: TopicConfig::default(),
+            partitions: BTreeMap::new(),
+        };
+        self.topic_ids.insert(Arc::clone(&topic.name), topic_id);
+        self.topics.insert(topic_id, Arc::new(topic));
+        Ok(())
+    }
+
+    fn apply_partition(
+        &mut self,
+        topic_id: TopicId,
+        partition: PartitionIndex,
+        state: &PartitionState,
+    ) -> Result<(), Error> {
+        let topic = self.topics.get_mut(&topic_id).ok_or(Error::UnknownTopic(topic_id))?;
+        if let Some(old) = topic.partitions.get(&partition) {
+            if state.leader_epoch < old.leader_epoch || state.partition_epoch < old.partition_epoch {
+                return Err(Error::PartitionWentBack(
+                    TopicPartition { topic_id, partition },
+                    old.leader_epoch,
+                    old.partition_epoch,
+                    state.leader_epoch,
+                    state.partition_epoch,
+                ));
+            }
+        } else {
+            let next = PartitionIndex(topic.partitions.len() as u32);
+            if partition != next {
+                return Err(Error::PartitionGap(topic_id, partition, next));
+            }
+            self.partition_count += 1;
+        }
+        Arc::make_mut(topic).partitions.insert(partition, Arc::new(state.clone()));
+        Ok(())
+    }
+
+    /// The records of a snapshot: [`Image::from_records`] makes an equal image of them.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        if let Some(cluster_id) = self.cluster_id {
+            records.push(Record::Cluster { cluster_id });
+        }
+        records.push(Record::NextBrokerEpoch { next_broker_epoch: self.next_broker_epoch });
+        records.push(Record::NextProducerId { next_producer_id: self.next_producer_id });
+        records.extend(self.brokers.values().cloned().map(Record::Broker));
+        let draining = self.draining.iter();
+        records.extend(draining.map(|broker_id| Record::BrokerDrain { broker_id: *broker_id, draining: true }));
+        if self.move_bytes_per_second > 0 {
+            records.push(Record::MoveLimit { bytes_per_second: self.move_bytes_per_second });
+        }
+        records.extend(self.deleted_topics.iter().map(|topic_id| Record::RemoveTopic { topic_id: *topic_id }));
+        for topic in self.topics.values() {
+            let topic_id = topic.id;
+            records.push(Record::Topic { topic_id, name: topic.name.to_string() });
+            if !topic.configs.is_empty() {
+                records.push(Record::TopicConfig { topic_id, configs: topic.configs.clone() });
+            }
+            records.extend(topic.partitions.iter().map(|(partition, state)| Record::Partition {
+                topic_id,
+                partition: *partition,
+                state: PartitionState::clone(state),
+            }));
+        }
+        records
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,42 @@
+//! The state machine of the controller quorum. Pure: no IO, no clock, no randomness, no await.
+//!
+//! ```text
+//!  active controller ── Command ──▶ Raft log ──▶ every controller: apply_command(&mut Image, index, command)
+//!                                                     decide: Image + Command ──▶ records + response
+//!                                                     Image::apply(record)
+//!                                   brokers ◀── records of the index ──┘          (the same Image, the same apply)
+//! ```
+//!
+//! - [`command`]: what can be decided; [`response`]: the answers; [`record`]: what the state is made of; [`image`]: the
+//!   state.
+//! - [`invariant`]: what always holds. The promise hangs on it: only a replica that holds every acknowledged record is
+//!   ever elected.
+//! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are;
+//!   [`plan`]: which replicas should move.
+//!
+//! Inside, `decide` has a handler for every command, and the rules of ISR, ELR and epochs once.
+//!
+//! On failure: a command that cannot be carried out is a [`Rejection`] and changes nothing. A record that does not fit
+//! is an [`image::Error`]. A broken invariant panics, which ends the process.
+
+pub mod command;
+pub mod config;
+pub mod image;
+pub mod invariant;
+pub mod limits;
+pub mod plan;
+pub mod record;
+pub mod response;
+pub mod status;
+
+mod config_key;
+mod decide;
+
+pub use command::{
+    AlterPartition, AlterReplicas, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, RegisterBroker, ReplicaMove,
+};
+pub use config::TopicConfig;
+pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide};
+pub use image::{Image, Topic};
+pub use record::{BrokerRegistration, PartitionState, Record};
+pub use response::{Outcome, Rejection, Response};

@@ -1,0 +1,132 @@
+//! What a command came to: the answer, or the refusal, and the records.
+
+use serde::{Deserialize, Serialize};
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, ProducerId, TopicId},
+};
+
+use crate::record::{PartitionState, Record};
+
+/// Answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// To [`crate::Command::FormCluster`].
+    ClusterFormed,
+    /// To [`crate::Command::RegisterBroker`].
+    BrokerRegistered {
+        /// Epoch of the registration.
+        broker_epoch: BrokerEpoch,
+    },
+    /// To [`crate::Command::FenceBroker`].
+    BrokerFenced,
+    /// To [`crate::Command::UnfenceBroker`].
+    BrokerUnfenced,
+    /// To [`crate::Command::BeginControlledShutdown`].
+    ControlledShutdown {
+        /// Partitions that the broker still leads, because no other in-sync replica stays.
+        remaining_leaders: u32,
+    },
+    /// To [`crate::Command::UnregisterBroker`].
+    BrokerUnregistered,
+    /// To [`crate::Command::CreateTopic`].
+    TopicCreated {
+        /// The id.
+        topic_id: TopicId,
+        /// The partitions by index.
+        partitions: Vec<PartitionState>,
+        /// What is allowed but risky, a sentence each.
+        warnings: Vec<String>,
+    },
+    /// To [`crate::Command::DeleteTopic`].
+    TopicDeleted,
+    /// To [`crate::Command::AlterTopic`].
+    TopicAltered {
+        /// What is allowed but risky, a sentence each.
+        warnings: Vec<String>,
+    },
+    /// To [`crate::Command::AlterPartition`].
+    PartitionsAltered {
+        /// One result a change, in their order. A state is told only for a change that was accepted: a leader has to
+        /// learn anything else from the stream of records, together with the settings that belong to it. Two refusals
+        /// do not mean that the proposed ISR is not in force, so that the proposer has to go on counting it until it
+        /// learns more: NEW_LEADER_ELECTED (accepted, and the leadership moved with it) and INVALID_UPDATE_VERSION
+        /// (an earlier copy of the proposal may have been accepted).
+        results: Vec<Result<PartitionState, Rejection>>,
+    },
+    /// To [`crate::Command::AlterReplicas`].
+    ReplicasAltered {
+        /// One result a move, in their order. A move that was started takes its time.
+        results: Vec<Result<(), Rejection>>,
+    },
+    /// To [`crate::Command::SetBrokerDrain`].
+    BrokerDrainSet,
+    /// To [`crate::Command::ElectLeaders`].
+    LeadersElected {
+        /// Number of partitions whose leader changed.
+        elected: u32,
+    },
+    /// To [`crate::Command::AllocateProducerIds`].
+    ProducerIds {
+        /// First id of the block.
+        first_producer_id: ProducerId,
+        /// Number of ids in it.
+        count: u32,
+    },
+}
+
+/// Why a command, or one change in it, was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Rejection {
+    /// The error that travels.
+    #[serde(with = "code_as_number")]
+    pub code: ErrorCode,
+    /// For people: what is wrong, and with which values.
+    pub message: String,
+}
+
+impl Rejection {
+    /// A rejection.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Rejection> for ErrorDetail {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(rejection.code, rejection.message)
+    }
+}
+
+/// What a handler of a command decides: the records and the answer, or why not.
+pub(crate) type Decision = Result<(Vec<Record>, Response), Rejection>;
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The changes, applied together; none if the command was refused or changed nothing.
+    pub records: Vec<Record>,
+    /// The answer.
+    pub result: Result<Response, Rejection>,
+}
+
+/// An error code is stored as its number.
+mod code_as_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    use holdfast_proto::error::ErrorCode;
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
+    pub(super) fn serialize<S: Serializer>(code: &ErrorCode, serializer: S) -> Result<S::Ok, S::Error> {
+        code.number().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ErrorCode, D::Error> {
+        let number = i32::deserialize(deserializer)?;
+        ErrorCode::from_number(number).ok_or_else(|| D::Error::custom(format!("no error has the number {number}")))
+    }
+}
