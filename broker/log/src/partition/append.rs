@@ -4,24 +4,14 @@ use std::{io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
 
-use holdfast_proto::{
-    batch::{self, BatchHeader},
-    ids::Offset,
+use holdfast_proto::{batch::BatchHeader, ids::Offset};
+
+use super::{
+    clock::now,
+    log::PartitionLog,
+    placed::{Placed, parse},
 };
-use holdfast_replication::{BatchInfo, PlacedBatch};
-
-use super::{PartitionLog, now};
 use crate::{Error, segment::indexes_are_full};
-
-/// A batch that is being appended: its header, and which of the given bytes hold it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
-    header: BatchHeader,
-    /// Index of the bytes.
-    part: usize,
-    /// Where in them it begins.
-    at: usize,
-}
 
 impl PartitionLog {
     /// Writes batches at the end; not durable before [`Self::flush`]. Each of `records` holds one or more whole batches,
@@ -101,7 +91,7 @@ impl PartitionLog {
             is_store_due |= self.active.tally.add(&segment, self.config.index_interval_bytes, header);
             self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
             if header.has_producer() {
-                self.producers.record(&place(header));
+                self.producers.record(&header.into());
             }
         }
         let now = now();
@@ -120,35 +110,4 @@ impl PartitionLog {
 /// True if the batch's offsets can be written relative to the segment's base, in Kafka's signed 32 bits.
 fn fits_relative(base: Offset, header: &BatchHeader) -> bool {
     i32::try_from(header.last_offset().0 - base.0).is_ok()
-}
-
-/// What the producers' table wants to know of a batch.
-pub(super) fn place(header: &BatchHeader) -> PlacedBatch {
-    PlacedBatch {
-        base_offset: header.base_offset,
-        leader_epoch: header.leader_epoch,
-        info: BatchInfo {
-            record_count: header.record_count,
-            size_bytes: header.size_bytes as u32,
-            producer_id: header.producer_id,
-            producer_epoch: header.producer_epoch,
-            base_sequence: header.base_sequence,
-        },
-    }
-}
-
-fn parse(records: &[Bytes], placed: &mut Vec<Placed>) -> Result<(), Error> {
-    for (part, bytes) in records.iter().enumerate() {
-        let mut at = 0;
-        while at < bytes.len() {
-            let header = BatchHeader::parse(&bytes[at..])?;
-            let have = bytes.len() - at;
-            if header.size_bytes > have {
-                return Err(batch::Error::Truncated { needed: header.size_bytes, have }.into());
-            }
-            placed.push(Placed { header, part, at });
-            at += header.size_bytes;
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,8 @@ use holdfast_proto::ids::Offset;
 use holdfast_replication::ProducerTable;
 
 use super::{
-    Active, PartitionLog,
+    clock::now,
+    log::{Active, PartitionLog},
     replay::{producers_before, reindex},
     roll::begin_segment,
 };
@@ -68,7 +69,7 @@ impl PartitionLog {
         fresh.times.store_anew(&self.disk)?;
         self.disk.sync_folder(&self.folder)?;
 
-        let first_append = (walked.tally.size > 0).then(super::now);
+        let first_append = (walked.tally.size > 0).then(now);
         self.active = Active { segment: fresh, file, tally: walked.tally, first_append };
         self.mark_flushed();
         self.sync_mark()?;

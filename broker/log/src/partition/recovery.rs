@@ -16,7 +16,9 @@ use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use holdfast_replication::{EpochChain, ProducerTable};
 
 use super::{
-    Active, PartitionLog, Recovered,
+    clock::{now, to_ms},
+    layout,
+    log::{Active, PartitionLog, Recovered},
     replay::{epochs_of, load_indexed, reindex, tail},
     roll::begin_segment,
 };
@@ -30,6 +32,24 @@ use crate::{
     snapshot,
 };
 
+impl PartitionLog {
+    /// Opens the log in `folder`, which is created if absent.
+    ///
+    /// [`Error::Damaged`]: durable bytes are gone or changed; nothing was touched. [`Error::OtherTopic`]: another topic's.
+    pub fn open(
+        disk: &Arc<Disk>,
+        folder: &Path,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(Self, Recovered), Error> {
+        config.validate()?;
+        if !folder.exists() {
+            layout::create(disk, folder, partition)?;
+        }
+        recover(disk, folder, partition, config)
+    }
+}
+
 /// What of the active segment was found.
 pub(super) struct Found {
     pub(super) tally: Tally,
@@ -40,7 +60,7 @@ pub(super) struct Found {
 }
 
 /// Opens the log in an existing folder.
-pub(super) fn recover(
+fn recover(
     disk: &Arc<Disk>,
     folder: &Path,
     partition: TopicPartition,
@@ -268,12 +288,12 @@ pub(super) fn size_of(path: &Path) -> Result<u64, Error> {
 
 /// When a file was last written; now if the system does not tell.
 pub(super) fn modified(path: &Path) -> TimestampMs {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).map_or_else(|_| super::now(), super::to_ms)
+    fs::metadata(path).and_then(|metadata| metadata.modified()).map_or_else(|_| now(), to_ms)
 }
 
 /// When a file was created; else when it was written.
 fn born(path: &Path) -> TimestampMs {
-    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| modified(path), super::to_ms)
+    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| modified(path), to_ms)
 }
 
 #[cfg(test)]

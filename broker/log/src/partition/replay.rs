@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc};
 use holdfast_proto::{batch::BatchHeader, ids::Offset};
 use holdfast_replication::{EpochChain, ProducerTable};
 
-use super::append::place;
 use crate::{
     Error, files,
     index::Index,
@@ -98,7 +97,7 @@ pub(super) fn producers_before(
     for segment in segments.iter().filter(|segment| segment.next() > start && segment.base() < end) {
         each_header(segment, |header| {
             if header.base_offset >= start && header.base_offset < end && header.has_producer() {
-                producers.record(&place(header));
+                producers.record(&header.into());
             }
         })?;
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use holdfast_proto::ids::Offset;
 
-use super::{Active, PartitionLog};
+use super::{
+    clock::now,
+    log::{Active, PartitionLog},
+};
 use crate::{
     Disk, Error, files,
     segment::{Segment, Tally},
@@ -48,6 +51,6 @@ pub(super) fn begin_segment(disk: &Disk, folder: &std::path::Path, base: Offset)
     segment.offsets.store_anew(disk)?;
     segment.times.store_anew(disk)?;
     segment.hold(Some(Arc::clone(&file)));
-    segment.set_last_append(super::now());
+    segment.set_last_append(now());
     Ok(Active { segment, file, tally: Tally::new(base), first_append: None })
 }

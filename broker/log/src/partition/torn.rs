@@ -16,7 +16,6 @@ use holdfast_proto::{
 };
 
 use super::{
-    append::place,
     recovery::{Found, Recovery, damaged, modified, size_of},
     replay::{Walked, producers_before, reindex},
 };
@@ -45,7 +44,7 @@ impl Recovery<'_> {
                 epochs.push((header.leader_epoch, header.base_offset));
             }
             if header.has_producer() {
-                producers.record(&place(header));
+                producers.record(&header.into());
             }
         })?;
         self.check_end(&segment, &walked, size)?;

@@ -7,6 +7,7 @@ use holdfast_proto::{
     ids::{Offset, TimestampMs},
 };
 
+use super::damage::damaged;
 use crate::{
     Error,
     scan::{Check, Scan, Step, read_at},
@@ -43,7 +44,7 @@ pub(super) fn first_at(
                     }
                 }
             }
-            Step::Bad { position, reason } => return Err(super::damaged(segment, at, position, reason)),
+            Step::Bad { position, reason } => return Err(damaged(segment, at, position, reason)),
             Step::End => return Ok(None),
         }
     }

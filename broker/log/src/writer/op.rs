@@ -1,5 +1,7 @@
 //! What the log writer is told to do, and what it reports back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use holdfast_proto::ids::{LeaderEpoch, Offset};
@@ -96,3 +98,6 @@ pub enum Completion {
         error: Error,
     },
 }
+
+/// Called with each completion of one partition, on a thread of the writer; must not block.
+pub type Notify = Arc<dyn Fn(Completion) + Send + Sync>;

@@ -96,12 +96,12 @@ impl Pool {
     }
 
     fn work_on(&self, slot: &Arc<Slot>, round: &mut Vec<Op>) {
-        let mut place = slot.worked.lock();
-        let Some(worked) = place.take() else { return };
+        let mut place = slot.open.lock();
+        let Some(open) = place.take() else { return };
         slot.take_round(self.config.max_round_bytes, round);
-        match worked.run(round, |completion| slot.tell(completion)) {
-            Ok((worked, outcome)) => {
-                *place = worked;
+        match open.run(round, |completion| slot.tell(completion)) {
+            Ok((open, outcome)) => {
+                *place = open;
                 if let Outcome::Open(Some(at)) = outcome {
                     self.timer.wake_at(slot, at);
                 }

@@ -17,7 +17,7 @@ use crate::{Error, FlushPolicy, LogReader, PartitionLog};
 
 /// A log with what the writer has to remember of it between rounds.
 #[derive(Debug)]
-pub(super) struct Worked {
+pub(super) struct OpenLog {
     log: PartitionLog,
     /// Of the last append or truncation.
     generation: LogGeneration,
@@ -47,7 +47,7 @@ pub(super) enum Outcome {
     Closed,
 }
 
-impl Worked {
+impl OpenLog {
     pub(super) fn new(log: PartitionLog, mark_interval: Duration) -> Self {
         let told = log.flushed_end();
         let generation = LogGeneration::default();

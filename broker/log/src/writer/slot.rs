@@ -4,14 +4,14 @@ use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
-use super::{Completion, Notify, Op, round::Worked};
+use super::{Completion, Notify, Op, round::OpenLog};
 use crate::{Error, LogReader};
 
 /// A partition that the writer works on.
 pub(super) struct Slot {
     queue: Mutex<Queue>,
     /// Locked by the one thread that works on the partition; `None` once it is closed.
-    pub(super) worked: Mutex<Option<Worked>>,
+    pub(super) open: Mutex<Option<OpenLog>>,
     notify: Notify,
     /// True once `Failed` or `Closed` was told: nothing is told after it.
     is_silent: Mutex<bool>,
@@ -39,11 +39,11 @@ impl fmt::Debug for Slot {
 }
 
 impl Slot {
-    pub(super) fn new(worked: Worked, notify: Notify) -> Arc<Self> {
-        let reader = worked.reader();
+    pub(super) fn new(open: OpenLog, notify: Notify) -> Arc<Self> {
+        let reader = open.reader();
         Arc::new(Self {
             queue: Mutex::default(),
-            worked: Mutex::new(Some(worked)),
+            open: Mutex::new(Some(open)),
             notify,
             is_silent: Mutex::new(false),
             armed: Mutex::new(None),

@@ -1,42 +1,11 @@
-//! The log of one partition, as its one writer has it.
-//!
-//! Place: the log writer's threads call it, one at a time; tests and tools may do so themselves. Readers come from
-//! [`PartitionLog::reader`].
-//!
-//! ```text
-//!  log start          HW         flushed       written (= LEO)
-//!      |---- segment ----|---- segment ----|---- active ----|
-//!                                   durable mark ≤ flushed
-//! ```
-//!
-//! Invariants:
-//! 1. Offsets follow each other without gaps, over batches and over segments.
-//! 2. log start ≤ flushed ≤ written; the durable mark never passes flushed.
-//! 3. A segment is durable, with its indexes, and so are its name and the producers and epochs before the next one, when
-//!    the first batch of the next one is flushed.
-//! 4. A file's name is durable before anything is reported that stands in it.
-//!
-//! Failure: the first write or fsync that fails latches the disk; every later operation answers with that error. What was
-//! not flushed then is in an unknown state, and is looked at again at the next start.
+//! The log itself: what its parts share, its ends, flush and close.
 
-mod append;
-mod cut;
-mod layout;
-mod recovery;
-mod replay;
-mod roll;
-mod torn;
-
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use holdfast_replication::{EpochChain, ProducerTable};
 
+use super::placed::Placed;
 use crate::{
     Disk, Error, LogConfig, LogReader, checkpoint, files,
     mark::{MarkFile, Marks},
@@ -47,33 +16,33 @@ use crate::{
 /// The log of one partition, as its one writer has it.
 #[derive(Debug)]
 pub struct PartitionLog {
-    disk: Arc<Disk>,
-    folder: PathBuf,
-    partition: TopicPartition,
-    config: LogConfig,
-    shared: Arc<Shared>,
-    active: Active,
-    epochs: EpochChain,
+    pub(super) disk: Arc<Disk>,
+    pub(super) folder: PathBuf,
+    pub(super) partition: TopicPartition,
+    pub(super) config: LogConfig,
+    pub(super) shared: Arc<Shared>,
+    pub(super) active: Active,
+    pub(super) epochs: EpochChain,
     /// True if the epoch file does not say what `epochs` does.
-    epochs_changed: bool,
-    producers: ProducerTable,
-    mark: MarkFile,
+    pub(super) epochs_changed: bool,
+    pub(super) producers: ProducerTable,
+    pub(super) mark: MarkFile,
     /// What the mark should say.
-    marks: Marks,
+    pub(super) marks: Marks,
     /// What it says.
-    written_marks: Marks,
+    pub(super) written_marks: Marks,
     /// Headers of the batches that are being appended; kept for its memory.
-    headers: Vec<append::Placed>,
+    pub(super) headers: Vec<Placed>,
 }
 
 /// The segment that is written.
 #[derive(Debug)]
-struct Active {
-    segment: Arc<Segment>,
-    file: Arc<File>,
-    tally: Tally,
+pub(super) struct Active {
+    pub(super) segment: Arc<Segment>,
+    pub(super) file: Arc<File>,
+    pub(super) tally: Tally,
     /// When its first batch came; `None` while it is empty.
-    first_append: Option<TimestampMs>,
+    pub(super) first_append: Option<TimestampMs>,
 }
 
 /// What a log held when it was opened. All of it is durable.
@@ -98,22 +67,6 @@ pub struct Recovered {
 }
 
 impl PartitionLog {
-    /// Opens the log in `folder`, which is created if absent.
-    ///
-    /// [`Error::Damaged`]: durable bytes are gone or changed; nothing was touched. [`Error::OtherTopic`]: another topic's.
-    pub fn open(
-        disk: &Arc<Disk>,
-        folder: &Path,
-        partition: TopicPartition,
-        config: LogConfig,
-    ) -> Result<(Self, Recovered), Error> {
-        config.validate()?;
-        if !folder.exists() {
-            layout::create(disk, folder, partition)?;
-        }
-        recovery::recover(disk, folder, partition, config)
-    }
-
     /// A reader of this log.
     pub fn reader(&self) -> LogReader {
         LogReader::new(Arc::clone(&self.shared))
@@ -212,7 +165,7 @@ impl PartitionLog {
         self.sync_mark()
     }
 
-    fn write_mark(&mut self) -> Result<(), Error> {
+    pub(super) fn write_mark(&mut self) -> Result<(), Error> {
         if self.marks != self.written_marks {
             self.mark.write(&self.disk, &self.marks)?;
             self.written_marks = self.marks;
@@ -221,7 +174,7 @@ impl PartitionLog {
     }
 
     /// Everything in the active segment is durable.
-    fn mark_flushed(&mut self) {
+    pub(super) fn mark_flushed(&mut self) {
         let tally = &self.active.tally;
         self.shared.set_flushed(tally.next);
         self.marks.flushed = tally.next;
@@ -230,7 +183,7 @@ impl PartitionLog {
         self.marks.clean = false;
     }
 
-    fn store_epochs(&mut self) -> Result<(), Error> {
+    pub(super) fn store_epochs(&mut self) -> Result<(), Error> {
         if self.epochs_changed {
             let bytes = checkpoint::encode_epochs(&self.epochs);
             self.disk.replace(&self.folder.join(files::EPOCHS), &bytes)?;
@@ -240,18 +193,6 @@ impl PartitionLog {
     }
 }
 
-/// This broker's clock. For ages only; safety never hangs on it.
-fn now() -> TimestampMs {
-    to_ms(SystemTime::now())
-}
-
-fn to_ms(time: SystemTime) -> TimestampMs {
-    TimestampMs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64)
-}
-
 #[cfg(test)]
-#[path = "partition_tests.rs"]
+#[path = "log_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-mod model_tests;

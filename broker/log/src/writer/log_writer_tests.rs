@@ -9,7 +9,7 @@ use holdfast_replication::LogGeneration;
 
 use super::*;
 use crate::{
-    FlushPolicy, LogConfig,
+    Completion, FlushPolicy, LogConfig,
     disk::tests::Fault,
     test_support::{Sample, open, open_on, partition, read_all, tempdir},
 };

@@ -6,6 +6,7 @@ use crate::{
     Disk, Error, LogConfig, Retention,
     disk::tests::Fault,
     files,
+    partition::clock,
     test_support::{Sample, bases, fill, open, open_on, read_all, small, tempdir, try_open},
 };
 
@@ -231,8 +232,8 @@ fn an_old_segment_is_closed_at_the_next_append() {
     let folder = tempdir().unwrap();
     let (mut log, _) = open(folder.path(), LogConfig { segment_ms: 1, ..LogConfig::default() });
     fill(&mut log, 1);
-    let before = super::now();
-    while super::now().0 <= before.0 + 2 {
+    let before = clock::now();
+    while clock::now().0 <= before.0 + 2 {
         std::hint::spin_loop();
     }
     fill(&mut log, 1);

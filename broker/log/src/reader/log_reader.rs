@@ -1,14 +1,4 @@
-//! Reading a log while it is written.
-//!
-//! Place: consumers and followers that are behind the tail cache, on any thread. Reads change nothing.
-//!
-//! Invariants:
-//! 1. What is returned is whole batches with offsets without gaps, checked against their CRC unless that is switched off.
-//! 2. No lock is held during IO, and the writer never waits for a reader.
-//! 3. Bytes below the written end that do not make sense are damage, unless a truncation came in between: then the read
-//!    is done again.
-//!
-//! Failure: [`Error::Damaged`] and IO errors of a read do not latch the disk. The caller decides; another replica may answer.
+//! Whole batches by offset, and look-ups by time.
 
 use std::{io, sync::Arc};
 
@@ -19,17 +9,17 @@ use holdfast_proto::{
     ids::{Offset, TimestampMs},
 };
 
+use super::{
+    damage::damaged,
+    retention::{self, Retention},
+    time,
+};
 use crate::{
     Error,
     scan::{Check, Scan, Step, read_at},
     segment::Segment,
     shared::Shared,
 };
-
-mod retention;
-mod time;
-
-pub use retention::Retention;
 
 /// Reads one partition's log. Cheap to clone; no lock is held during IO.
 #[derive(Clone, Debug)]
@@ -259,8 +249,4 @@ impl Walk<'_> {
     fn damaged(&self, at: Option<Offset>, position: u64, reason: String) -> Error {
         damaged(self.segment, at.unwrap_or(self.from), position, reason)
     }
-}
-
-fn damaged(segment: &Segment, at: Offset, position: u64, reason: String) -> Error {
-    Error::Damaged { path: segment.path().to_owned(), at, position, reason }
 }

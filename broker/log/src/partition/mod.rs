@@ -1,0 +1,39 @@
+//! The log of one partition, as its one writer has it.
+//!
+//! Place: the log writer's threads call it, one at a time; tests and tools may do so themselves. Readers come from
+//! [`PartitionLog::reader`].
+//!
+//! ```text
+//!  log start          HW         flushed       written (= LEO)
+//!      |---- segment ----|---- segment ----|---- active ----|
+//!                                   durable mark ≤ flushed
+//! ```
+//!
+//! Invariants:
+//! 1. Offsets follow each other without gaps, over batches and over segments.
+//! 2. log start ≤ flushed ≤ written; the durable mark never passes flushed.
+//! 3. A segment is durable, with its indexes, and so are its name and the producers and epochs before the next one, when
+//!    the first batch of the next one is flushed.
+//! 4. A file's name is durable before anything is reported that stands in it.
+//!
+//! Failure: the first write or fsync that fails latches the disk; every later operation answers with that error. What was
+//! not flushed then is in an unknown state, and is looked at again at the next start.
+//!
+//! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
+//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment) and `replay` (producers).
+//! - `clock`: the times of segments.
+
+mod append;
+mod clock;
+mod cut;
+mod layout;
+mod log;
+#[cfg(test)]
+mod model_tests;
+mod placed;
+mod recovery;
+mod replay;
+mod roll;
+mod torn;
+
+pub use log::{PartitionLog, Recovered};
