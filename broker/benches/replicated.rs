@@ -11,7 +11,7 @@ mod rig;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast_broker::broker::Broker;
+use holdfast_broker::life::start::Broker;
 use holdfast_proto::v1;
 use tokio::time::Instant;
 
@@ -60,7 +60,7 @@ async fn at_leader(brokers: &[Broker], partition: u32) -> Client {
         topic.partitions.get(partition as usize)?.leader
     })
     .await;
-    Client::connect(brokers.iter().find(|broker| broker.context().broker_id.0 == leader).unwrap()).await
+    Client::connect(brokers.iter().find(|broker| broker.context().identity.broker_id.0 == leader).unwrap()).await
 }
 
 fn batch(record_bytes: usize, records: usize) -> Bytes {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use holdfast_broker::{
-    broker::{Broker, edge_threads},
     config::{self, Config},
+    life::start::{Broker, edge_threads},
 };
 use holdfast_node::{
     program::{self, Flags, Stop},

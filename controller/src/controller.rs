@@ -19,13 +19,13 @@ use crate::{
     grpc::server::{self, Edge},
     health,
     identity::{self, DataDir},
-    node::{Node, Role, watch_role},
+    node::Node,
     peers::Peers,
     quorum::{
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Channels, Contact, Inbound, LogStore, Network, Raft, StateMachine, settings},
+    raft::{Channels, Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, watch_role},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -85,16 +85,15 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let damaged = |error: std::io::Error| Fatal::StoreDamaged(error.to_string());
     let log = LogStore::open(store.clone()).map_err(damaged)?;
     let machine = StateMachine::open(store, view.clone()).map_err(damaged)?;
-    let raft_config = Arc::new(settings(&config).map_err(|error| failure(&error))?);
     let channels = Channels::default();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
-    let started = runtime.block_on(Raft::new(identity.node_id, raft_config, network, log, machine));
-    let raft = started.map_err(|error| Fatal::StoreDamaged(format!("the log cannot be used: {error}")))?;
+    let consensus = runtime.block_on(Consensus::start(&config, identity.node_id, network, log, machine))?;
 
     let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());
-    let node = Node::new(Arc::clone(&config), Arc::clone(&data), raft.clone(), view.clone(), role, contact.clone());
+    let node =
+        Node::new(Arc::clone(&config), Arc::clone(&data), consensus.clone(), view.clone(), role, contact.clone());
     let probes = Probes::new();
     let watchdog = Watchdog::start(&probes, &config.data_dir).map_err(|error| failure(&error))?;
     runtime.spawn(watchdog.watch("the runtime").keep());
@@ -103,8 +102,17 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let (fatal_sender, fatal) = watch::channel(None);
     let (stop, stopped) = watch::channel(false);
     let (standing, own_standing) = watch::channel(Standing::default());
-    let parts =
-        Parts { config, data: Arc::clone(&data), node: node.clone(), raft, channels, view, standing, contact, probes };
+    let parts = Parts {
+        config,
+        data: Arc::clone(&data),
+        node: node.clone(),
+        consensus,
+        channels,
+        view,
+        standing,
+        contact,
+        probes,
+    };
     let server = {
         let _context = runtime.enter();
         parts.spawn(listener, sessions, role_sender, fatal_sender, stopped)
@@ -126,7 +134,7 @@ struct Parts {
     config: Arc<Config>,
     data: Arc<DataDir>,
     node: Node,
-    raft: Raft,
+    consensus: Consensus,
     channels: Channels,
     view: MetadataView,
     standing: watch::Sender<Standing>,
@@ -144,7 +152,7 @@ impl Parts {
         fatal: watch::Sender<Option<Fatal>>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, raft, channels, view, standing, contact, probes } = self;
+        let Self { config, data, node, consensus, channels, view, standing, contact, probes } = self;
         let fail = move |reason: Fatal| {
             fatal.send_if_modified(|first| {
                 let is_first = first.is_none();
@@ -155,11 +163,11 @@ impl Parts {
             });
         };
         let role_ended = fail.clone();
-        let roles = watch_role(raft.clone(), view, role);
+        let roles = watch_role(consensus.clone(), view, role);
         tokio::spawn(async move { role_ended(roles.await) });
         let formation_ended = fail.clone();
         let peers = Peers { config: Arc::clone(&config), data: Arc::clone(&data), channels: channels.clone() };
-        let formation = Formation { peers: peers.clone(), raft: raft.clone() };
+        let formation = Formation { peers: peers.clone(), consensus: consensus.clone() };
         tokio::spawn(async move {
             if let Err(error) = formation.run().await {
                 formation_ended(Fatal::DataFolder(error.to_string()));
@@ -175,7 +183,7 @@ impl Parts {
         let keeping = Keeping { node: node.clone(), peers: peers.clone(), standing };
         tokio::spawn(async move { replaced(keeping.run().await) });
         tokio::spawn(health::report(node.clone(), peers, probes.clone()));
-        let inbound = Inbound::new(Arc::clone(&data), raft, contact);
+        let inbound = Inbound::new(Arc::clone(&data), &consensus, contact);
         let edge = Edge { config, data, node, sessions, channels, inbound, keeper, probes };
         tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
@@ -222,7 +230,7 @@ impl Controller {
             {
                 server.abort();
             }
-            match tokio::time::timeout(DRAIN, self.node.raft().shutdown()).await {
+            match tokio::time::timeout(DRAIN, self.node.consensus().shutdown()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "the consensus did not stop in order"),
                 // What it has acknowledged is durable, so nothing is lost.

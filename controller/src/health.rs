@@ -135,7 +135,7 @@ pub(crate) async fn report(node: Node, peers: Peers, probes: Probes) {
 
 fn look(node: &Node, peers: &Peers) -> Sight {
     let own = node.id();
-    let members = Members::of(node.raft());
+    let members = Members::of(node.consensus());
     let heard = node.leader_heard().map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
     Sight {
         formed: node.cluster_id().is_some(),

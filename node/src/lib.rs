@@ -5,17 +5,13 @@
 //! - [`telemetry`]: the program's own log.
 //! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
 //! - [`incoming`]: accepted connections, for tonic.
-//! - [`records`]: metadata records as they travel between controllers and brokers, both ways.
-//! - [`view`]: the image as administration shows it.
 //!
-//! Place: below both programs, above `holdfast-proto` and `holdfast-metadata`. Invariant: nothing here knows which
+//! Place: below both programs, above `holdfast-proto`. Invariant: nothing here knows which
 //! program it serves; what differs is passed in.
 
 pub mod health;
 pub mod incoming;
 pub mod program;
-pub mod records;
 pub mod settings;
 pub mod telemetry;
-pub mod view;
 pub mod watchdog;

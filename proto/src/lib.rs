@@ -4,6 +4,7 @@
 //! - [`error`]: the one table of errors that travel.
 //! - [`detail`]: one such error with its message and hints.
 //! - [`batch`]: Kafka's record batch v2, byte for byte.
+//! - [`forward`]: calls that a node sends on.
 //! - [`partitioner`]: which partition a key belongs to.
 //! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `convert`: ids and
 //!   numbers out of messages.
@@ -13,6 +14,7 @@ pub mod batch;
 pub mod convert;
 pub mod detail;
 pub mod error;
+pub mod forward;
 pub mod ids;
 pub mod partitioner;
 

@@ -1,11 +1,7 @@
-//! How others reach the actors, without naming actix.
+//! How others reach a partition's actor, without naming actix.
 
-use actix::{Addr, prelude::SendError};
+use actix::{Recipient, prelude::SendError};
 
-use super::{
-    partition::PartitionActor,
-    session::{SessionActor, SessionEvent, SessionReply},
-};
 use crate::partition::message::Message;
 
 impl actix::Message for Message {
@@ -14,7 +10,7 @@ impl actix::Message for Message {
 
 /// The address of a partition's actor.
 #[derive(Clone)]
-pub struct PartitionAddress(pub(super) Addr<PartitionActor>);
+pub struct PartitionAddress(pub(super) Recipient<Message>);
 
 /// The actor is gone: the replica was closed. Gives the message back where it is still there.
 #[derive(Debug)]
@@ -42,16 +38,5 @@ impl PartitionAddress {
 impl std::fmt::Debug for PartitionAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PartitionAddress")
-    }
-}
-
-/// The address of the session actor.
-#[derive(Clone)]
-pub struct SessionAddress(pub(super) Addr<SessionActor>);
-
-impl SessionAddress {
-    /// Tells it something and waits until it has dealt with it; `None` if it is gone, as when the broker stops.
-    pub async fn tell(&self, event: SessionEvent) -> Option<SessionReply> {
-        self.0.send(event).await.ok()
     }
 }

@@ -12,18 +12,17 @@ use holdfast_proto::{
 };
 use holdfast_replication::{Effect, FetchReply, LogGeneration, PlacedBatch};
 
-use super::partition::{InHand, PartitionActor};
+use super::{
+    partition::PartitionActor,
+    step::{Follower, InHand},
+};
 use crate::{
     exit::Fatal,
-    partition::outbox::{Answer, Body, Outbox},
-    replication::Proposal,
+    outbox::{
+        Proposal,
+        answers::{Answer, Body},
+    },
 };
-
-/// Where the answers to a follower go.
-pub(super) struct Follower {
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) max_bytes: usize,
-}
 
 impl PartitionActor {
     /// Does everything, and leaves the list empty.
@@ -62,7 +61,10 @@ impl PartitionActor {
                     tracing::info!(partition = %self.partition.id, %leader_epoch, %start_offset, "leading");
                     self.submit(Op::BeginEpoch { leader_epoch, start_offset });
                 }
-                Effect::SendFetch { to, position } => self.tell_leader(now, to, position),
+                Effect::SendFetch { to, position } => {
+                    let position = self.copying.tell(now, to, position, &self.context.fetches);
+                    self.context.fetches.send(to, self.partition.id, position);
+                }
                 Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, &reply),
                 Effect::CompleteProduce { token, result } => {
                     if !published {

@@ -2,7 +2,8 @@
 //!
 //! - `partition`: the shell of one partition replica. It gives events with the time to the pure core and does what the
 //!   core's effects say, in order.
-//! - `session`: the broker's session with the active controller. It applies metadata and tells partitions.
+//! - `session`: the broker's session with the active controller. It applies metadata; `replicas` opens, tells, closes and
+//!   deletes what the roster says.
 //! - `threads`: the few threads that all actors live on.
 //!
 //! Invariants: (1) `do_send` is used nowhere: a mailbox has a bound, and a full one makes the sender wait; (2) what the
@@ -11,15 +12,16 @@
 //! the worst state.
 
 mod address;
-mod assignments;
 mod effects;
-mod moves;
+mod events;
+mod opened;
 mod partition;
-mod removal;
+mod replicas;
 mod session;
+mod step;
 mod threads;
 
-pub use address::{Closed, PartitionAddress, SessionAddress};
-pub use partition::Opened;
-pub use session::{Changes, SessionEvent, SessionReply};
+pub use address::{Closed, PartitionAddress};
+pub use events::{SessionAddress, SessionEvent, SessionReply};
+pub use opened::Opened;
 pub use threads::Actors;

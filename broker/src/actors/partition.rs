@@ -10,25 +10,28 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandler};
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use holdfast_log::{Completion, LogConfig, LogHandle, Op, PartitionLog, Recovered, Room};
+use holdfast_log::{Completion, LogConfig, LogHandle, Op};
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerId, Millis, Offset, TopicPartition},
+    ids::{BrokerId, Millis, Offset},
 };
-use holdfast_replication::{
-    Acks, Assignment, Effect, Event, FetchOutcome, PlacedBatch, ProduceToken, Replica, ReplicaConfig, ReplicaState,
-};
+use holdfast_replication::{Acks, Assignment, Effect, Event, FetchOutcome, ProduceToken, Replica, ReplicaConfig};
 
-use super::{effects::Follower, moves::Copying};
+use super::{
+    address::PartitionAddress,
+    opened::Opened,
+    step::{Follower, InHand},
+    threads::Actors,
+};
 use crate::{
-    context::Context,
     exit::Fatal,
+    here::context::Context,
     partition::{
-        Partition, View,
+        self, Partition, View,
         completion::{CompletionSlot, Filled},
+        copying::Copying,
         message::{Message, ProduceJob, ProduceReply},
     },
 };
@@ -36,54 +39,6 @@ use crate::{
 /// How far the high watermark on disk may lag behind, ms. It is a lower bound that shortens a restart, nothing hangs on
 /// it; written with the log's own durable mark.
 const HIGH_WATERMARK_CHECKPOINT_MS: u64 = 1_000;
-
-/// A replica whose log is open: everything that its actor starts from.
-pub struct Opened {
-    pub(super) partition: Arc<Partition>,
-    log: LogHandle,
-    completions: Arc<CompletionSlot>,
-    recovered: ReplicaState,
-    config: LogConfig,
-}
-
-impl Opened {
-    /// Gives the log to the log writer and makes the shared part.
-    pub fn new(
-        context: &Context,
-        id: TopicPartition,
-        log: PartitionLog,
-        recovered: Recovered,
-        config: LogConfig,
-    ) -> Result<Self, holdfast_log::Error> {
-        let completions = Arc::new(CompletionSlot::default());
-        let slot = Arc::clone(&completions);
-        let log = context.log_writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
-        let recovered = ReplicaState {
-            log_start_offset: recovered.log_start_offset,
-            log_end_offset: recovered.log_end_offset,
-            high_watermark: recovered.high_watermark,
-            epochs: recovered.epochs,
-            producers: recovered.producers,
-        };
-        let view = View {
-            leader: None,
-            leader_epoch: None,
-            partition_epoch: None,
-            readable: Err(ErrorCode::NotLeaderOrFollower),
-            log_start: recovered.log_start_offset,
-            log_end: recovered.log_end_offset,
-        };
-        let tail = context.tail.partition(recovered.log_end_offset);
-        let partition = Arc::new(Partition::new(id, tail, log.reader(), view));
-        Ok(Self { partition, log, completions, recovered, config })
-    }
-}
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Opened({})", self.partition.id)
-    }
-}
 
 /// See the module.
 pub(super) struct PartitionActor {
@@ -106,16 +61,6 @@ pub(super) struct PartitionActor {
     pub(super) copying: Copying,
 }
 
-/// The bytes that the event in hand brings along.
-pub(super) enum InHand {
-    /// None.
-    Nothing,
-    /// A producer's batch.
-    Produced { bytes: Bytes, room: Room },
-    /// Batches from the leader.
-    Fetched { records: Bytes, batches: Vec<PlacedBatch> },
-}
-
 impl PartitionActor {
     pub(super) fn new(context: Arc<Context>, opened: Opened) -> Self {
         let Opened { partition, log, completions, recovered, config } = opened;
@@ -123,7 +68,7 @@ impl PartitionActor {
         let core = ReplicaConfig {
             replica_lag_time_max_ms: settings.replica_lag_time_max_ms,
             max_pending_produces: settings.partition_pending_produces as usize,
-            ..ReplicaConfig::new(context.broker_id)
+            ..ReplicaConfig::new(context.identity.broker_id)
         };
         let stored_high_watermark = (Millis(0), recovered.high_watermark);
         let copying = Copying::new(u64::from(settings.replica_fetch_max_bytes));
@@ -259,7 +204,7 @@ impl PartitionActor {
             this.catch_up(actor);
             this.store_high_watermark();
             this.step(Event::Tick, InHand::Nothing);
-            this.wish_again();
+            this.ask_again();
             this.set_timer(actor);
         });
         self.timer = Some((deadline, handle));
@@ -280,10 +225,31 @@ impl PartitionActor {
         }
     }
 
+    /// Sends the request for records that was held for moves, if its turn has come.
+    fn ask_again(&mut self) {
+        let now = self.context.clock.now();
+        if let Some((to, position)) = self.copying.ask_again(now, &self.context.fetches) {
+            self.context.fetches.send(to, self.partition.id, position);
+        }
+    }
+
     fn close(&mut self, closed: oneshot::Sender<()>) {
         self.submit(Op::StoreHighWatermark { offset: self.core.high_watermark() });
         self.closing = Some(closed);
         self.submit(Op::Close);
+    }
+}
+
+impl Actors {
+    /// Starts the actor of a replica that was opened. Replicas are spread over the threads in turn.
+    pub(super) fn start_partition(&self, context: &Arc<Context>, opened: Opened) -> partition::Replica {
+        let capacity = context.config.partition_mailbox as usize;
+        let (context, partition) = (Arc::clone(context), Arc::clone(&opened.partition));
+        let address = PartitionActor::start_in_arbiter(self.next_partition_thread(), move |actor_context| {
+            actor_context.set_mailbox_capacity(capacity);
+            PartitionActor::new(context, opened)
+        });
+        partition::Replica::new(partition, PartitionAddress(address.recipient()))
     }
 }
 
@@ -327,7 +293,7 @@ impl Handler<Message> for PartitionActor {
                     }
                     _ => InHand::Nothing,
                 };
-                self.copied(records_bytes);
+                self.copying.copied(records_bytes, &self.context.fetches);
                 self.step(Event::FetchResponse { from, leader_epoch, outcome }, in_hand);
             }
             Message::Assigned { assignment, log, move_limit } => {
@@ -344,7 +310,7 @@ impl Handler<Message> for PartitionActor {
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
             Message::Close(closed) => self.close(closed),
         }
-        self.wish_again();
+        self.ask_again();
         self.set_timer(actor);
     }
 }

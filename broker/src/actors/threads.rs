@@ -2,24 +2,14 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread::JoinHandle,
 };
 
-use actix::{Actor, Arbiter, ArbiterHandle, System};
+use actix::{Arbiter, ArbiterHandle, System};
 use parking_lot::Mutex;
 
 use holdfast_node::watchdog::Watchdog;
-
-use super::{
-    address::{PartitionAddress, SessionAddress},
-    partition::{Opened, PartitionActor},
-    session::SessionActor,
-};
-use crate::{context::Context, partition::Replica};
 
 /// The running threads of all actors of one broker.
 pub struct Actors {
@@ -66,27 +56,17 @@ impl Actors {
         Ok(Self { session, partitions, next: AtomicUsize::new(0), threads })
     }
 
-    /// Starts the actor of a replica that was opened. Replicas are spread over the threads in turn.
-    pub fn start_partition(&self, context: &Arc<Context>, opened: Opened) -> Replica {
+    /// The thread for the next partition: they take turns.
+    pub(super) fn next_partition_thread(&self) -> &ArbiterHandle {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let arbiter = &self.partitions[turn % self.partitions.len()];
-        let capacity = context.config.partition_mailbox as usize;
-        let (context, partition) = (Arc::clone(context), Arc::clone(&opened.partition));
-        let address = PartitionActor::start_in_arbiter(arbiter, move |actor_context| {
-            actor_context.set_mailbox_capacity(capacity);
-            PartitionActor::new(context, opened)
-        });
-        Replica::new(partition, PartitionAddress(address))
+        &self.partitions[turn % self.partitions.len()]
     }
 
-    /// Starts the actor of the session.
-    pub fn start_session(self: &Arc<Self>, context: &Arc<Context>) -> SessionAddress {
-        let (context, actors) = (Arc::clone(context), Arc::clone(self));
-        SessionAddress(SessionActor::start_in_arbiter(&self.session, move |_| SessionActor::new(context, actors)))
+    /// The thread of the session.
+    pub(super) fn session_thread(&self) -> &ArbiterHandle {
+        &self.session
     }
-}
 
-impl Actors {
     /// Ends all threads, whatever their actors are doing, and waits for them. Close partitions before. Blocks: not to be
     /// called on one of the threads.
     pub fn stop(&self) {

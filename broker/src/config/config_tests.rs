@@ -3,6 +3,7 @@
 use holdfast_node::settings::Settings;
 
 use super::*;
+use holdfast_node::settings::Problems;
 
 const GOOD: &str = r#"
 broker_id = 1

@@ -1,31 +1,14 @@
 //! The broker's configuration: a TOML file, overridden by `--set key=value`.
 //!
-//! Place: read once by the program at start and passed on. Here stand the table of options and their relations;
-//! `holdfast_node::settings` reads them. Invariant: a [`Config`] that came from [`load`] satisfies [`Config::validate`].
-
-mod options;
-mod validate;
-
-use std::path::Path;
-
-use holdfast_node::settings::{self, Problems, Relations};
-
-pub use options::Config;
-
-/// Reads the file at `path`, then the `key=value` overrides in order, and checks the whole.
-pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
-    settings::load(path, overrides, Relations::Always)
-}
-
-/// As [`load`], from text; `name` stands for the file in problems.
-pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, Problems> {
-    settings::parse(name, text, overrides, Relations::Always)
-}
-
-/// Every option with its meaning, range and default, as a TOML file.
-pub fn reference_toml() -> String {
-    settings::toml::<Config>("holdfast-broker")
-}
+//! Place: read once by the program at start and passed on. `options` is the table, `validate` their relations;
+//! `holdfast_node::settings` reads them. `limits` is what no setting may change. Invariant: a [`Config`] that came from [`load`] satisfies [`Config::validate`].
 
 #[cfg(test)]
 mod config_tests;
+pub(crate) mod limits;
+mod options;
+mod read;
+mod validate;
+
+pub use options::Config;
+pub use read::{load, parse, reference_toml};

@@ -6,19 +6,16 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
 
 use holdfast_metadata::Image;
-use holdfast_node::view;
+use holdfast_metadata_wire::view;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
+    forward,
     ids::MetadataIndex,
     v1::{self, admin_service_client::AdminServiceClient, admin_service_server::AdminService},
 };
 
-use super::controllers::Repeat;
-use crate::{context::Context, services::lookup};
-
-/// How long a read waits for the index that it names, if the call has no deadline of its own; and the most it waits.
-const INDEX_WAIT: Duration = Duration::from_secs(10);
+use crate::{here::context::Context, outward::Repeat, services::lookup};
 
 /// How long a change may take.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(15);
@@ -53,7 +50,7 @@ impl AdminEdge {
     async fn image_at(&self, index: u64) -> Result<Arc<Image>, ErrorDetail> {
         let mut indexes = self.context.metadata.watch();
         let reached = indexes.wait_for(|known| *known >= MetadataIndex(index));
-        if tokio::time::timeout(INDEX_WAIT, reached).await.is_err() {
+        if tokio::time::timeout(forward::INDEX_WAIT, reached).await.is_err() {
             let message = format!("this broker's metadata has not reached index {index} in time; ask another node");
             return Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message));
         }

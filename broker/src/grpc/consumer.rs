@@ -17,7 +17,7 @@ use holdfast_proto::{
 };
 
 use crate::{
-    context::Context,
+    here::context::Context,
     services::{
         fetch::{FetchCommand, FetchService, FetchTarget, Fetched},
         lookup::Named,

@@ -14,18 +14,19 @@ use holdfast_proto::{
     convert::{self, optional_id, produce_error},
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
+    forward,
     ids::{PartitionIndex, TimestampMs},
     v1::{self, producer_service_server::ProducerService},
 };
 use holdfast_replication::Acks;
 
-use super::channels::FORWARDED;
 use crate::{
-    context::Context,
+    here::context::Context,
     services::{
         lookup::Named,
         ordered::{Answers, Ordered, Ticket},
-        plain::{PlainProduce, PlainRecord, PlainService},
+        plain::PlainService,
+        plain_records::{PlainProduce, PlainRecord},
         produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, ProduceService, permits},
         producer_ids::ProducerIds,
     },
@@ -79,7 +80,7 @@ impl ProducerService for ProducerEdge {
         &self,
         request: Request<v1::ProduceOnceRequest>,
     ) -> Result<Response<v1::ProduceOnceResponse>, Status> {
-        let forwarded = request.metadata().contains_key(FORWARDED);
+        let forwarded = request.metadata().contains_key(forward::FORWARDED);
         let call = plain_call(request.into_inner(), forwarded)?;
         let results = self.plain.produce(call).await?;
         let results = results.into_iter().map(|(PartitionIndex(partition), result)| match result {
@@ -227,28 +228,4 @@ fn plain_call(request: v1::ProduceOnceRequest, forwarded: bool) -> Result<PlainP
         timeout_ms: request.timeout_ms,
         forwarded,
     })
-}
-
-/// The message of a call that is sent on.
-pub(super) fn plain_request(call: PlainProduce) -> v1::ProduceOnceRequest {
-    let acks = match call.acks {
-        Acks::Leader => v1::Acks::Leader,
-        Acks::None | Acks::All => v1::Acks::All,
-    };
-    v1::ProduceOnceRequest {
-        topic: call.topic,
-        partition: call.partition.map(|partition| partition.0),
-        records: call
-            .records
-            .into_iter()
-            .map(|record| v1::PlainRecord {
-                key: record.key,
-                value: record.value,
-                headers: record.headers.into_iter().map(Into::into).collect(),
-                timestamp_ms: record.timestamp.map(|timestamp| timestamp.0),
-            })
-            .collect(),
-        acks: acks.into(),
-        timeout_ms: call.timeout_ms,
-    }
 }

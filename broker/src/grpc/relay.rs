@@ -23,7 +23,7 @@ use holdfast_proto::{
     error::{ErrorCode, Outcome},
 };
 
-use crate::context::Context;
+use crate::here::context::Context;
 
 /// Marks a call that another broker relayed.
 const RELAYED: &str = "holdfast-relayed";
@@ -55,7 +55,7 @@ impl<S> Relay<S> {
             return None;
         }
         let image = self.context.metadata.look();
-        let others = image.brokers().values().filter(|broker| broker.broker_id != self.context.broker_id);
+        let others = image.brokers().values().filter(|broker| broker.broker_id != self.context.identity.broker_id);
         others.map(|broker| &broker.client_address).find(|address| *address == named).cloned()
     }
 }

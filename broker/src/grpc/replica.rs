@@ -15,12 +15,9 @@ use holdfast_proto::{
 use holdfast_replication::FetchPosition;
 
 use crate::{
-    context::Context,
-    partition::{
-        message::Message,
-        outbox::{Answer, Answers, Body, Outbox},
-        read,
-    },
+    here::context::Context,
+    outbox::answers::{Answer, Answers, Body, Outbox},
+    partition::{message::Message, read},
 };
 
 /// Where one message to a follower ends, bytes; a single larger answer goes alone.
@@ -39,7 +36,7 @@ impl ReplicaEdge {
     /// Who follows: of this cluster, meaning this broker, not older than the registration that is known.
     fn check(&self, hello: v1::FetchReplicaRequest) -> Result<(BrokerId, BrokerEpoch), ErrorDetail> {
         let cluster_id = self.context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
-        let peer = check_peer(hello.header, cluster_id, self.context.broker_id.0.into(), false)?;
+        let peer = check_peer(hello.header, cluster_id, self.context.identity.broker_id.0.into(), false)?;
         let follower = u32::try_from(peer.node_id)
             .map(BrokerId)
             .map_err(|_| ErrorDetail::new(ErrorCode::InvalidRequest, format!("{} is no broker's id", peer.node_id)))?;

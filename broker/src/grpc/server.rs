@@ -16,10 +16,10 @@ use holdfast_proto::v1::{
 };
 
 use super::{
-    MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, admin::AdminEdge,
-    consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
+    admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
 };
-use crate::{config::Config, context::Context, exit::Fatal};
+use crate::config::limits::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES};
+use crate::{config::Config, exit::Fatal, here::context::Context};
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {

@@ -12,7 +12,7 @@ use holdfast_proto::{
 };
 use holdfast_replication::{Acks, Assignment, BatchInfo, FetchOutcome, FetchPosition, Produced};
 
-use super::outbox::Outbox;
+use crate::outbox::answers::Outbox;
 
 /// What became of a produce.
 pub type ProduceResult = Result<Produced, ErrorCode>;

@@ -3,15 +3,17 @@
 //! - [`Replica`]: the handle; where consumers stand, who waits, how to reach the actor.
 //! - [`tail`]: recent batches in memory, for followers and tailing consumers.
 //! - [`read`]: batches by offset, from the tail cache, else from disk on a blocking thread.
-//! - [`outbox`]: answers to one follower's broker, one slot a partition.
+//! - [`roster`]: which replicas a broker holds, and the life of each. [`copying`]: what a follower that a move brings here
+//!   may ask for. Both pure.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
 
 pub mod completion;
+pub mod copying;
 mod handle;
 pub mod message;
-pub mod outbox;
 pub mod read;
+pub mod roster;
 pub mod tail;
 mod waiters;
 

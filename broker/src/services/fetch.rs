@@ -13,7 +13,7 @@ use holdfast_proto::{
 
 use super::lookup::{self, Named};
 use crate::{
-    context::Context,
+    here::context::Context,
     partition::{Replica, Waiter, read},
 };
 

@@ -7,7 +7,7 @@ use holdfast_proto::{
     ids::{MetadataIndex, PartitionIndex, TopicId, TopicPartition},
 };
 
-use crate::{context::Context, partition::Replica};
+use crate::{here::context::Context, partition::Replica};
 
 /// A partition that a client names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub fn explain(context: &Context, id: TopicPartition, code: ErrorCode) -> ErrorD
     let image = context.metadata.look();
     // Not to itself: if the metadata still names this broker, the client has to look again.
     let leader = image.partition(id).and_then(|state| hint(&image, state));
-    match leader.filter(|leader| leader.broker_id != context.broker_id) {
+    match leader.filter(|leader| leader.broker_id != context.identity.broker_id) {
         Some(leader) => detail.with_leader(leader),
         None => detail,
     }

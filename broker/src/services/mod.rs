@@ -1,7 +1,7 @@
 //! What the broker does for clients, free of any protocol: a second listener beside gRPC can call the same services.
 //!
 //! - `lookup`: from a topic's name to the replica that is open here, or where else to go.
-//! - `produce`: one batch for one partition. `plain`: records without a batch, for any client. `ordered`: answers of one
+//! - `produce`: one batch for one partition. `plain` (with `plain_records`): records without a batch, for any client. `ordered`: answers of one
 //!   stream in order per partition.
 //! - `fetch`: batches below the high watermark, with a wait that polls nothing. `offsets`: offsets by time.
 //! - `producer_ids`: ids for idempotent producers, out of blocks that the controller gives.
@@ -11,5 +11,6 @@ pub mod lookup;
 pub mod offsets;
 pub mod ordered;
 pub mod plain;
+pub mod plain_records;
 pub mod produce;
 pub mod producer_ids;

@@ -8,7 +8,7 @@ use holdfast_proto::{
 };
 
 use super::lookup::{self, Named};
-use crate::{context::Context, partition::read};
+use crate::{here::context::Context, partition::read};
 
 /// What to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

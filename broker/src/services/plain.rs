@@ -5,55 +5,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use holdfast_proto::{
-    batch::{BatchBuilder, Compression, Header, RecordRef},
+    batch::{BatchBuilder, Compression, RecordRef},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{Offset, PartitionIndex, TimestampMs},
+    ids::{Offset, PartitionIndex},
     partitioner,
 };
-use holdfast_replication::Acks;
 
 use super::{
     lookup::{self, Named},
+    plain_records::{PlainProduce, PlainRecord, PlainResult},
     produce::{ProduceCommand, ProduceService},
 };
-use crate::{clock::wall_clock, context::Context};
+use crate::here::{clock::wall_clock, context::Context};
 
 /// Records in one call, at most.
 pub const MAX_RECORDS: usize = 10_000;
-
-/// A record as key, value and headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlainRecord {
-    /// Key.
-    pub key: Option<Bytes>,
-    /// Value; `None` is a tombstone.
-    pub value: Option<Bytes>,
-    /// Headers, in order.
-    pub headers: Vec<Header>,
-    /// Its time; `None`: the broker's clock.
-    pub timestamp: Option<TimestampMs>,
-}
-
-/// One call.
-#[derive(Clone, Debug)]
-pub struct PlainProduce {
-    /// Name of the topic.
-    pub topic: String,
-    /// The partition; `None`: by each record's key, or any for records without.
-    pub partition: Option<PartitionIndex>,
-    /// The records, in order.
-    pub records: Vec<PlainRecord>,
-    /// When to answer; not `None`.
-    pub acks: Acks,
-    /// How long the answer may wait, ms; 0: the broker's default.
-    pub timeout_ms: u32,
-    /// True if another broker sent it on: it goes no further.
-    pub forwarded: bool,
-}
-
-/// Where one record went, or why it did not.
-pub type PlainResult = (PartitionIndex, Result<Offset, ErrorDetail>);
 
 /// Takes plain records.
 #[derive(Clone)]
@@ -130,7 +97,7 @@ impl PlainService {
         let image = self.context.metadata.look();
         let state = image.topic_by_name(&call.topic)?.partition(partition)?;
         lookup::hint(&image, state)
-            .filter(|leader| leader.broker_id != self.context.broker_id)
+            .filter(|leader| leader.broker_id != self.context.identity.broker_id)
             .map(|leader| leader.address)
     }
 

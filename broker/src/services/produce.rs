@@ -13,13 +13,12 @@ use holdfast_proto::{
     error::{ErrorCode, Outcome},
     ids::{LeaderEpoch, TopicPartition},
 };
-use holdfast_replication::{Acks, Produced};
+use holdfast_replication::{Acks, BatchInfo, Produced};
 
 use super::lookup::{self, Named};
 use crate::{
-    context::Context,
+    here::context::Context,
     partition::message::{Message, ProduceJob, ProduceReply},
-    replication::info,
 };
 
 /// One request.
@@ -97,7 +96,7 @@ impl ProduceService {
         let (replica, max_bytes) = lookup::replica(&self.context, &named)?;
         let header = batch::validate_produce(&batch, max_bytes).map_err(not_appended)?;
         let timeout_ms = if timeout_ms == 0 { self.context.config.produce_timeout_ms } else { timeout_ms.into() };
-        let (batch, bytes, reply) = (info(&header), batch, ProduceReply::none());
+        let (batch, bytes, reply) = (BatchInfo::from(&header), batch, ProduceReply::none());
         Ok((replica, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
     }
 }

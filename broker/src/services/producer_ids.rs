@@ -9,7 +9,7 @@ use holdfast_proto::{
     ids::{ProducerEpoch, ProducerId},
 };
 
-use crate::context::Context;
+use crate::here::context::Context;
 
 /// Gives producer ids.
 pub struct ProducerIds {
@@ -37,7 +37,7 @@ impl ProducerIds {
         }
         let mut block = self.block.lock().await;
         if block.is_empty() {
-            let (first, count) = self.context.controllers.allocate_producer_ids(&self.context).await?;
+            let (first, count) = self.context.controllers.allocate_producer_ids(&self.context.identity).await?;
             *block = first.0..first.0.saturating_add(count.into());
         }
         let id = block.start;

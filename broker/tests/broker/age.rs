@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use holdfast_broker::broker::Broker;
+use holdfast_broker::life::start::Broker;
 use holdfast_client::{Client as RealClient, ClientConfig, Consumer, Producer, Record, StartAt};
 use holdfast_proto::{
     ids::PartitionIndex,

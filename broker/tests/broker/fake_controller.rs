@@ -9,7 +9,7 @@ use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
     apply_command,
 };
-use holdfast_node::records;
+use holdfast_metadata_wire::records;
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
@@ -317,7 +317,7 @@ impl AdminService for Edge {
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
         let image = self.0.machine.lock().image.clone();
         let request = v1::GetMetadataRequest::default();
-        let seen = holdfast_node::view::metadata(&image, &request);
+        let seen = holdfast_metadata_wire::view::metadata(&image, &request);
         Ok(Response::new(v1::DescribeClusterResponse {
             cluster_id: seen.cluster_id,
             index: seen.index,

@@ -1,6 +1,6 @@
 //! Two processes with one broker id.
 
-use holdfast_broker::{broker::Broker, exit::Fatal};
+use holdfast_broker::{exit::Fatal, life::start::Broker};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};

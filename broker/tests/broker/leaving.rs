@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use holdfast_broker::{broker::Broker, state::Phase};
+use holdfast_broker::{here::state::Phase, life::start::Broker};
 use holdfast_node::health::Probe;
 use holdfast_proto::{
     ids::{BrokerId, PartitionIndex, TopicPartition},

@@ -1,6 +1,6 @@
 //! Starting and refusing to start.
 
-use holdfast_broker::{broker::Broker, exit::Fatal};
+use holdfast_broker::{exit::Fatal, life::start::Broker};
 use holdfast_proto::ids::BrokerId;
 
 use crate::rig::{Client, Rig, produce_until, soon, until};

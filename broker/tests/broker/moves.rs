@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use holdfast_broker::broker::Broker;
+use holdfast_broker::life::start::Broker;
 use holdfast_metadata::{AlterReplicas, Command, PartitionState, ReplicaMove, Response};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ fn ids(replicas: &[u32]) -> Vec<BrokerId> {
 }
 
 fn by_id(brokers: &[Broker], id: BrokerId) -> &Broker {
-    brokers.iter().find(|broker| broker.context().broker_id == id).unwrap()
+    brokers.iter().find(|broker| broker.context().identity.broker_id == id).unwrap()
 }
 
 /// Waits until the partition has these replicas and no others, all in sync.

@@ -1,6 +1,6 @@
 //! Three brokers: replication, fail-over, catching up, leaving in order.
 
-use holdfast_broker::broker::Broker;
+use holdfast_broker::life::start::Broker;
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};
@@ -27,7 +27,7 @@ async fn full_isr(rig: &Rig, topic_id: TopicId, count: usize) {
 }
 
 fn by_id(brokers: &[Broker], id: BrokerId) -> &Broker {
-    brokers.iter().find(|broker| broker.context().broker_id == id).unwrap()
+    brokers.iter().find(|broker| broker.context().identity.broker_id == id).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,7 +69,7 @@ async fn a_follower_says_where_the_leader_is_and_sends_plain_records_on() {
     let brokers = rig.brokers(2).await;
     let topic_id = rig.controller.create_topic("t", 1, 2, &[]);
     let leading = leader(&rig, tp(topic_id, 0)).unwrap();
-    let follower = brokers.iter().find(|broker| broker.context().broker_id != leading).unwrap();
+    let follower = brokers.iter().find(|broker| broker.context().identity.broker_id != leading).unwrap();
     let at_leader = Client::connect(by_id(&brokers, leading)).await;
     produce_until(&at_leader, "t", 0, &["a"]).await;
     let client = Client::connect(follower).await;
@@ -111,7 +111,7 @@ async fn a_killed_leader_is_replaced_and_loses_nothing() {
         let value = format!("before {round}");
         produce_until(&client, "t", 0, &[&value]).await;
         acknowledged.push(value);
-        let index = brokers.iter().position(|broker| broker.context().broker_id == old).unwrap();
+        let index = brokers.iter().position(|broker| broker.context().identity.broker_id == old).unwrap();
         soon("it is killed", brokers.remove(index).kill()).await;
         let new = leader_is_not(&rig, id, old).await;
         let client = Client::connect(by_id(&brokers, new)).await;
@@ -140,7 +140,7 @@ async fn a_broker_that_leaves_hands_over_and_catches_up_when_it_returns() {
     let topic_id = rig.controller.create_topic("t", 6, 3, &[]);
     full_isr(&rig, topic_id, 3).await;
     let leaving = brokers.remove(0);
-    let old = leaving.context().broker_id;
+    let old = leaving.context().identity.broker_id;
     soon("it hands over and stops", leaving.stop()).await;
     assert!(rig.controller.image().partitions_led_by(old).next().is_none());
     for partition in 0..6 {
@@ -171,9 +171,9 @@ async fn too_few_replicas_refuse_and_then_take() {
     let leading = leader(&rig, tp(topic_id, 0)).unwrap();
     let client = Client::connect(by_id(&brokers, leading)).await;
     produce_until(&client, "t", 0, &["a"]).await;
-    let index = brokers.iter().position(|broker| broker.context().broker_id != leading).unwrap();
+    let index = brokers.iter().position(|broker| broker.context().identity.broker_id != leading).unwrap();
     let other = brokers.remove(index);
-    let other_id = other.context().broker_id;
+    let other_id = other.context().identity.broker_id;
     soon("the other is killed", other.kill()).await;
     let mut stream = client.stream().await;
     until("it is refused", async || {

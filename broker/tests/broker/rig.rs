@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use holdfast_broker::{broker::Broker, config, exit::Fatal};
+use holdfast_broker::{config, exit::Fatal, life::start::Broker};
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, ProducerStamp, RecordRef},
     ids::TimestampMs,

@@ -189,7 +189,7 @@ async fn old_segments_go_by_retention() {
     let rig = Rig::start().await;
     let mut config = rig.config(1);
     config.retention_check_interval_ms = 100;
-    let broker = holdfast_broker::broker::Broker::start(config).await.unwrap();
+    let broker = holdfast_broker::life::start::Broker::start(config).await.unwrap();
     until("the broker serves", async || rig.controller.image().brokers().values().any(|b| !b.fenced).then_some(()))
         .await;
     let small = [("min.insync.replicas", "1"), ("segment.bytes", "65536"), ("retention.bytes", "65536")];

@@ -30,7 +30,8 @@ use holdfast_proto::{
 };
 
 use crate::{
-    node::{Node, Role},
+    node::Node,
+    raft::Role,
     sessions::{ConnectionId, Effect, Event, Sessions, Timeouts},
     view::Change,
 };

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use openraft::BasicNode;
 use uuid::Uuid;
 
 use holdfast_proto::{
@@ -18,7 +17,7 @@ use crate::{
     config::Config,
     identity::{self, DataDir, Identity},
     peers::Peers,
-    raft::Raft,
+    raft::{self, Consensus},
 };
 
 /// The same reason to wait is logged again after so many rounds.
@@ -29,7 +28,7 @@ pub struct Formation {
     /// The others.
     pub peers: Peers,
     /// Its consensus.
-    pub raft: Raft,
+    pub consensus: Consensus,
 }
 
 /// Why a formation cannot go on.
@@ -39,15 +38,18 @@ pub enum Error {
     #[error(transparent)]
     Identity(#[from] identity::Error),
     /// The consensus stopped or refuses the first membership.
-    #[error("the consensus: {0}")]
-    Raft(String),
+    #[error(transparent)]
+    Consensus(#[from] raft::Error),
+    /// A task of the runtime was ended.
+    #[error("a task was ended: {0}")]
+    Ended(String),
 }
 
 impl Formation {
     /// Runs until the log holds a membership.
     pub async fn run(self) -> Result<(), Error> {
         let mut said: Option<(String, u32)> = None;
-        while !is_formed(&self.raft).await? {
+        while !self.consensus.is_formed().await? {
             if let Some(why) = self.round().await? {
                 let rounds = said.as_ref().filter(|(last, _)| *last == why).map_or(0, |(_, rounds)| rounds + 1);
                 if rounds.is_multiple_of(REPEAT_LOG_ROUNDS) {
@@ -65,9 +67,7 @@ impl Formation {
     /// Waits for the next round, or until the leader's first entry makes another one needless.
     async fn pause(&self) {
         let interval = Duration::from_millis(self.peers.config.formation_interval_ms);
-        let wait = self.raft.wait(Some(interval));
-        // A timeout is the usual case.
-        let _ = wait.metrics(|metrics| metrics.last_log_index.is_some(), "a membership").await;
+        self.consensus.wait_for_entry(interval).await;
     }
 
     /// Asks everyone once and does what follows. Returns what is waited for.
@@ -103,20 +103,13 @@ impl Formation {
 
     async fn initialize(&self, cluster_id: ClusterId, members: BTreeMap<String, u64>) -> Result<(), Error> {
         tracing::info!(%cluster_id, ?members, "every configured controller promised: forming the cluster");
-        let nodes: BTreeMap<u64, BasicNode> =
-            members.into_iter().map(|(address, id)| (id, BasicNode::new(address))).collect();
-        match self.raft.initialize(nodes).await {
-            Ok(()) => Ok(()),
-            // Another node's entry came first; the loop sees it.
-            Err(_) if is_formed(&self.raft).await? => Ok(()),
-            Err(error) => Err(Error::Raft(error.to_string())),
-        }
+        Ok(self.consensus.form(members).await?)
     }
 
     async fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
         let data = Arc::clone(&self.peers.data);
         let bound = tokio::task::spawn_blocking(move || data.bind(cluster_id, promised_to)).await;
-        Ok(bound.map_err(|error| Error::Raft(error.to_string()))??)
+        Ok(bound.map_err(|error| Error::Ended(error.to_string()))??)
     }
 
     fn own(&self) -> Own {
@@ -138,11 +131,12 @@ impl Formation {
 pub async fn answer_formation(
     config: &Config,
     data: &Arc<DataDir>,
-    raft: &Raft,
+    consensus: &Consensus,
     leader: Option<u64>,
     request: GetFormationRequest,
 ) -> Result<GetFormationResponse, ErrorDetail> {
-    let formed = is_formed(raft).await.map_err(|error| ErrorDetail::new(ErrorCode::ShuttingDown, error.to_string()))?;
+    let formed =
+        consensus.is_formed().await.map_err(|error| ErrorDetail::new(ErrorCode::ShuttingDown, error.to_string()))?;
     if !request.cluster_id.is_empty() && !formed {
         let wanted: ClusterId = required_id(&request.cluster_id, "cluster_id")?;
         check_promise(config, wanted, &request)?;
@@ -182,8 +176,4 @@ fn check_promise(config: &Config, wanted: ClusterId, request: &GetFormationReque
         return Err(ErrorDetail::new(ErrorCode::InconsistentClusterId, message));
     }
     Ok(())
-}
-
-async fn is_formed(raft: &Raft) -> Result<bool, Error> {
-    raft.is_initialized().await.map_err(|fatal| Error::Raft(fatal.to_string()))
 }

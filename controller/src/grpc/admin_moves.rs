@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use holdfast_metadata::{AlterReplicas, Command, Image, ReplicaMove, Response as Done, limits::MAX_MOVES, plan};
-use holdfast_node::records::ids;
+use holdfast_metadata_wire::records::ids;
 use holdfast_proto::{
     convert::partition_error,
     detail::ErrorDetail,

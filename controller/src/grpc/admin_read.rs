@@ -1,7 +1,7 @@
 //! The cluster as a controller describes it.
 
 use holdfast_metadata::Image;
-use holdfast_node::view::{brokers, troubled};
+use holdfast_metadata_wire::view::{brokers, troubled};
 use holdfast_proto::v1::{ControllerInfo, DescribeClusterResponse};
 
 use crate::node::Node;

@@ -1,17 +1,18 @@
 //! `AdminService` of a controller. Any controller answers reads, with the index that they are true at; a write is
 //! carried out here if this controller is active, else sent on to the one that is.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use holdfast_metadata::{AlterTopic, Command, CreateTopic, Image, Response as Done, Topic, TopicConfig, decide};
-use holdfast_node::view;
+use holdfast_metadata_wire::view;
 use holdfast_proto::{
     convert::{optional_id, required},
     detail::ErrorDetail,
     error::ErrorCode,
+    forward::INDEX_WAIT,
     ids::{MetadataIndex, TopicId},
     v1::{
         AlterReplicasRequest, AlterReplicasResponse, AlterTopicRequest, AlterTopicResponse, ConfigEntry,
@@ -25,8 +26,6 @@ use holdfast_proto::{
 use super::{admin_read, forward::Forwarder};
 use crate::node::Node;
 
-/// The most that a read waits for the index that it names; the call's own deadline may end it sooner.
-const INDEX_WAIT: Duration = Duration::from_secs(10);
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// Serves operators and clients.

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 use holdfast_metadata::{
     AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, limits::MAX_ISR_CHANGES,
 };
-use holdfast_node::records::state_to_message;
+use holdfast_metadata_wire::records::state_to_message;
 use holdfast_proto::{
     convert::{check_peer, leader_epoch, partition, partition_error, required_id},
     detail::ErrorDetail,

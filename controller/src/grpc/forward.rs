@@ -11,6 +11,7 @@ use tonic::{
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
+    forward::FORWARDED,
     status::{Origin, classify},
     v1::admin_service_client::AdminServiceClient,
 };
@@ -20,8 +21,6 @@ use crate::{
     raft::{Channels, Purpose},
 };
 
-/// Marks a call that another controller sent on.
-const FORWARDED: &str = "holdfast-forwarded";
 /// How long a write waits for somebody to become active.
 const WAIT_FOR_LEADER: Duration = Duration::from_secs(3);
 /// Deadline of a forwarded call beyond the proposal's own.

@@ -77,7 +77,8 @@ impl RaftService for RaftEdge {
         request: Request<GetFormationRequest>,
     ) -> Result<Response<GetFormationResponse>, Status> {
         let leader = self.node.present_leader().map(|leader| leader.id.0);
-        let answer = answer_formation(&self.config, &self.data, self.node.raft(), leader, request.into_inner()).await?;
+        let answer =
+            answer_formation(&self.config, &self.data, self.node.consensus(), leader, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 

@@ -1,7 +1,7 @@
 //! The view as it travels to brokers.
 
 use holdfast_metadata::{Image, Record};
-use holdfast_node::records::to_message;
+use holdfast_metadata_wire::records::to_message;
 use holdfast_proto::v1::{MetadataDelta, MetadataRecord, MetadataSnapshot};
 
 use crate::view::Delta;

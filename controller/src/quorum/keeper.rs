@@ -125,7 +125,7 @@ impl Keeper {
             Some((known, since)) if known == term => since,
             _ => turn.since.insert((term, Instant::now())).1,
         };
-        let members = Members::of(self.node.raft());
+        let members = Members::of(self.node.consensus());
         let places = members.list.iter().cloned().map(|member| Place {
             id: member.id,
             address: member.address,
@@ -151,9 +151,9 @@ impl Keeper {
 
     /// Changes the membership. The turn is held to the end of the change, also if the caller goes away or gives up.
     async fn change(&self, turn: OwnedMutexGuard<Turn>, members: Members, change: Change) -> Result<(), ErrorDetail> {
-        let raft = self.node.raft().clone();
+        let consensus = self.node.consensus().clone();
         let running = tokio::spawn(async move {
-            let done = members.change(&raft, change).await;
+            let done = members.change(&consensus, change).await;
             drop(turn);
             done
         });
@@ -208,9 +208,10 @@ mod tests {
         eventually("the cluster", || node.is_active() && node.cluster_id().is_some());
         let own = node.id();
         // The first half alone, as a leader leaves it that dies between the two.
-        controller.block_on(Members::write_first_half(node.raft())).expect("the first half");
-        eventually("the second half", || !Members::of(node.raft()).joint);
-        let voters: BTreeSet<u64> = node.raft().voter_ids().collect();
+        controller.block_on(Members::write_first_half(node.consensus())).expect("the first half");
+        eventually("the second half", || !Members::of(node.consensus()).joint);
+        let voters: BTreeSet<u64> =
+            node.members().into_iter().filter(|member| member.voter).map(|member| member.id).collect();
         assert_eq!(voters, BTreeSet::from([own]));
         controller.stop();
     }

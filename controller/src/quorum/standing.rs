@@ -93,12 +93,12 @@ impl Keeping {
     /// True if it votes by its own log, of both halves while a change is under way.
     fn votes(&self) -> bool {
         let own = self.node.id();
-        Members::of(self.node.raft()).list.iter().any(|member| member.id == own && member.voter)
+        Members::of(self.node.consensus()).list.iter().any(|member| member.id == own && member.voter)
     }
 
     /// False for a controller that takes part in the first formation and waits for the first entry: it has its place.
     fn has_place(&self, votes: bool) -> bool {
-        votes || self.peers.data.identity().promised_to == 0 || Members::of(self.node.raft()).is_formed()
+        votes || self.peers.data.identity().promised_to == 0 || Members::of(self.node.consensus()).is_formed()
     }
 
     async fn wait(&self, pause: Duration) {

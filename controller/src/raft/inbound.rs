@@ -13,11 +13,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
 
 use super::{
-    TypeConfig,
+    consensus::{Consensus, Raft},
     contact::Contact,
     envelope::{unwrap, wrap},
     network::SnapshotHead,
-    types::{Raft, Snapshot},
+    types::{Snapshot, TypeConfig},
 };
 use crate::identity::DataDir;
 
@@ -34,7 +34,8 @@ pub struct Inbound {
 
 impl Inbound {
     /// For the node in `data`. `contact` is told of each message of the leader.
-    pub fn new(data: std::sync::Arc<DataDir>, raft: Raft, contact: Contact) -> Self {
+    pub fn new(data: std::sync::Arc<DataDir>, consensus: &Consensus, contact: Contact) -> Self {
+        let raft = consensus.raft().clone();
         Self { data, raft, contact }
     }
 

@@ -97,7 +97,7 @@ mod tests {
     fn filled(to: u64, bytes: usize) -> LogCache {
         let mut cache = LogCache::default();
         for index in 0..to {
-            let entry = Entry::new_blank(log_id::<super::super::TypeConfig>(1, 1, index));
+            let entry = Entry::new_blank(log_id::<crate::raft::types::TypeConfig>(1, 1, index));
             cache.push(index, entry, bytes);
         }
         cache
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!((on_disk, entries.len()), (0..3, 5));
         assert_eq!(cache.bytes, 5);
         assert_eq!(cache.read(20..30, usize::MAX), (20..20, vec![]), "after a cut nothing lies beyond the cache");
-        cache.push(8, Entry::new_blank(log_id::<super::super::TypeConfig>(2, 1, 8)), 1);
+        cache.push(8, Entry::new_blank(log_id::<crate::raft::types::TypeConfig>(2, 1, 8)), 1);
         assert_eq!(cache.read(3..9, 2).1.len(), 2, "bounded in bytes");
     }
 }

@@ -19,10 +19,9 @@ use openraft::{
 use parking_lot::Mutex;
 
 use super::{
-    TypeConfig,
     codec::{decode, encode},
     log_cache::LogCache,
-    types::{Entry, LogId, Vote},
+    types::{Entry, LogId, TypeConfig, Vote},
 };
 use crate::store::{Op, Store};
 

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use openraft::{BasicNode, ChangeMembers, Instant as _, async_runtime::watch::WatchReceiver as _, raft::Precondition};
 
-use super::types::{LogId, Raft, TypeConfig};
+use super::{
+    consensus::Consensus,
+    types::{LogId, TypeConfig},
+};
 
 /// One controller of the membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +70,8 @@ pub enum Change {
 
 impl Members {
     /// What `raft` knows now.
-    pub fn of(raft: &Raft) -> Self {
-        let metrics = raft.metrics().borrow_watched().clone();
+    pub fn of(consensus: &Consensus) -> Self {
+        let metrics = consensus.raft().metrics().borrow_watched().clone();
         let membership = &metrics.membership_config;
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
         let heard = |id: &u64| {
@@ -99,7 +102,7 @@ impl Members {
 
     /// Proposes a change of exactly this membership and waits until it is committed. Must run to its end: a caller that
     /// may be cancelled spawns it. The error is for the log.
-    pub async fn change(self, raft: &Raft, change: Change) -> Result<(), String> {
+    pub async fn change(self, consensus: &Consensus, change: Change) -> Result<(), String> {
         // A removed voter is kept as a learner only by accident: never.
         let (members, retain) = match change {
             Change::AddLearner { id, address } => {
@@ -117,7 +120,7 @@ impl Members {
             Change::Finish => (ChangeMembers::AddVoterIds(BTreeSet::new()), false),
         };
         let unchanged = Precondition::<TypeConfig>::LastMembershipLogId { last_membership_log_id: self.version };
-        let changed = raft.change_membership_if(members, retain, [unchanged]).await;
+        let changed = consensus.raft().change_membership_if(members, retain, [unchanged]).await;
         changed.map(|_| ()).map_err(|error| error.to_string())
     }
 }
@@ -126,14 +129,14 @@ impl Members {
 impl Members {
     /// Leaves a change of voters half done, as a leader does that dies between its two entries. Old and new voters are
     /// the same, so that one controller can test it.
-    pub(crate) async fn write_first_half(raft: &Raft) -> Result<(), String> {
-        let metrics = raft.metrics().borrow_watched().clone();
+    pub(crate) async fn write_first_half(consensus: &Consensus) -> Result<(), String> {
+        let metrics = consensus.raft().metrics().borrow_watched().clone();
         let nodes: BTreeMap<u64, BasicNode> =
             metrics.membership_config.nodes().map(|(id, node)| (*id, node.clone())).collect();
         let voters: BTreeSet<u64> = nodes.keys().copied().collect();
         let joint =
             openraft::Membership::new(vec![voters.clone(), voters], nodes).map_err(|error| error.to_string())?;
-        let written = raft.append_membership(joint, openraft::EntryPayload::Blank, []).await;
+        let written = consensus.raft().append_membership(joint, openraft::EntryPayload::Blank, []).await;
         written.map(|_| ()).map_err(|error| error.to_string())
     }
 }

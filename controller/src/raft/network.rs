@@ -31,10 +31,9 @@ use holdfast_proto::{
 };
 
 use super::{
-    TypeConfig,
     channels::{Channels, Purpose},
     envelope::{MAX_MESSAGE_BYTES, answer, wrap},
-    types::{Snapshot, SnapshotMeta, Vote},
+    types::{Snapshot, SnapshotMeta, TypeConfig, Vote},
 };
 use crate::identity::DataDir;
 

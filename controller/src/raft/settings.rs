@@ -5,7 +5,7 @@ use openraft::{Config as RaftConfig, ConfigError, SnapshotPolicy};
 use crate::config::Config;
 
 /// openraft's configuration for this controller.
-pub fn settings(config: &Config) -> Result<RaftConfig, ConfigError> {
+pub(super) fn settings(config: &Config) -> Result<RaftConfig, ConfigError> {
     RaftConfig {
         cluster_name: "holdfast".to_owned(),
         heartbeat_interval: config.heartbeat_interval_ms,

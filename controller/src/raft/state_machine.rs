@@ -18,10 +18,9 @@ use holdfast_metadata::{Command, apply_command};
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
-    TypeConfig,
     codec::{decode, encode},
     snapshot::{decode_image, encode_image},
-    types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership},
+    types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use crate::{
     store::{Op, Store},

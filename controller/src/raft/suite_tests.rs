@@ -7,7 +7,7 @@ use openraft::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{LogStore, StateMachine, TypeConfig};
+use super::{LogStore, StateMachine, types::TypeConfig};
 use crate::{
     store::{Marker, Store},
     view::MetadataView,

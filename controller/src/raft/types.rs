@@ -21,17 +21,15 @@ openraft::declare_raft_types!(
     pub TypeConfig: D = Command, R = Reply, NodeId = u64, Node = openraft::BasicNode
 );
 
-/// The consensus, with this crate's state machine.
-pub type Raft = openraft::Raft<TypeConfig, super::StateMachine>;
 /// A log entry.
-pub type Entry = openraft::alias::EntryOf<TypeConfig>;
+pub(super) type Entry = openraft::alias::EntryOf<TypeConfig>;
 /// Term, leader and index of an entry.
-pub type LogId = openraft::alias::LogIdOf<TypeConfig>;
+pub(super) type LogId = openraft::alias::LogIdOf<TypeConfig>;
 /// Term and candidate that a node voted for.
-pub type Vote = openraft::alias::VoteOf<TypeConfig>;
+pub(super) type Vote = openraft::alias::VoteOf<TypeConfig>;
 /// Members and the entry that set them.
-pub type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
+pub(super) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 /// What a snapshot is true at.
-pub type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(super) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 /// A snapshot with its bytes.
-pub type Snapshot = openraft::alias::SnapshotOf<TypeConfig, bytes::Bytes>;
+pub(super) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, bytes::Bytes>;

@@ -10,28 +10,10 @@ use rocksdb::{
 };
 
 use super::{
-    Error, FORMAT_VERSION,
+    error::Error,
+    schema::{LOG, MARKER, Marker, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
     writer::{Op, Writer},
 };
-
-/// Column family of the log: entries by big-endian index.
-pub(super) const LOG: &str = "log";
-/// Column family of single values: marker, vote, commit mark, purge mark.
-pub(super) const STATE: &str = "state";
-/// Column family of the snapshot: its meta data and its chunks.
-pub(super) const SNAPSHOT: &str = "snapshot";
-
-const MARKER: &[u8] = b"marker";
-pub(super) const SNAPSHOT_META: &[u8] = b"meta";
-
-/// Whose database this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
-    /// Raft id of the node.
-    pub node_id: u64,
-    /// Random id of its folder.
-    pub directory_id: uuid::Uuid,
-}
 
 /// A stored snapshot, as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,37 +142,6 @@ impl Store {
     fn failed(&self, source: rocksdb::Error) -> Error {
         Error::RocksDb { path: self.path.display().to_string(), source }
     }
-}
-
-/// Handle of a column family; all are made at open.
-pub(super) fn family<'a>(db: &'a DB, name: &str) -> &'a rocksdb::ColumnFamily {
-    db.cf_handle(name).expect("column families are made when the database is opened")
-}
-
-fn index_of(key: &[u8]) -> Result<u64, Error> {
-    let bytes = key.try_into().map_err(|_| Error::Damaged(format!("log key of {} bytes", key.len())))?;
-    Ok(u64::from_be_bytes(bytes))
-}
-
-/// Marker: format version, node id, directory id.
-fn encode(marker: &Marker) -> Vec<u8> {
-    let mut bytes = vec![FORMAT_VERSION];
-    bytes.extend_from_slice(&marker.node_id.to_be_bytes());
-    bytes.extend_from_slice(marker.directory_id.as_bytes());
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Result<Marker, Error> {
-    let damaged = || Error::Damaged(format!("marker of {} bytes", bytes.len()));
-    let (version, rest) = bytes.split_first().ok_or_else(damaged)?;
-    if *version > FORMAT_VERSION {
-        return Err(Error::NewerFormat { found: *version });
-    }
-    let (node_id, directory_id) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-    Ok(Marker {
-        node_id: u64::from_be_bytes(*node_id),
-        directory_id: uuid::Uuid::from_slice(directory_id).map_err(|_| damaged())?,
-    })
 }
 
 /// Small everywhere: the metadata is some megabytes, and an idle controller has to stay below 40 MB.

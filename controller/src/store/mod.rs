@@ -15,54 +15,18 @@
 //! 4. The log has no hole: it is cut at the end and purged at the beginning, each in one batch.
 //! 5. A damaged write-ahead log is refused at start unless only its last, never acknowledged, record is torn.
 //! 6. The database belongs to one node: a marker with format, node id and folder id is checked at each open.
+//!
+//! `schema`: families, keys, and the marker. `db`: opening and reading. `writer`: the queue and its thread.
 
 mod db;
+mod error;
+mod schema;
 mod writer;
 
 #[cfg(test)]
 mod store_tests;
 
-pub use db::{Marker, Snapshot, Store};
+pub use db::{Snapshot, Store};
+pub use error::Error;
+pub use schema::Marker;
 pub use writer::{Done, Op};
-
-/// Version of everything that is stored here. A newer one is refused, an older one is migrated once there is one.
-pub const FORMAT_VERSION: u8 = 1;
-
-/// What went wrong with the disk.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// RocksDB cannot open or read.
-    #[error("the store in {path} cannot be used: {source}")]
-    RocksDb {
-        /// Folder of the database.
-        path: String,
-        /// RocksDB's own words.
-        source: rocksdb::Error,
-    },
-    /// The database was written by a later version of Holdfast.
-    #[error("the store has format {found}; this version reads up to {FORMAT_VERSION}: install the newer version again")]
-    NewerFormat {
-        /// The format found.
-        found: u8,
-    },
-    /// The database belongs to another node than the folder's identity says.
-    #[error("the store belongs to node {found}, the folder's identity to {expected}: parts of two folders were mixed")]
-    OtherNode {
-        /// Marker of the database.
-        found: String,
-        /// Marker that the identity file asks for.
-        expected: String,
-    },
-    /// A stored value cannot be read.
-    #[error("the store holds a damaged value: {0}")]
-    Damaged(String),
-    /// An earlier write failed, or the writer is gone.
-    #[error("the store is latched by an earlier failure: {0}")]
-    Latched(String),
-}
-
-impl From<Error> for std::io::Error {
-    fn from(error: Error) -> Self {
-        Self::other(error)
-    }
-}

@@ -60,7 +60,7 @@ async fn the_store_of_another_node_or_a_newer_format_is_refused() {
     store.write(|done| Op::PutState { key: b"marker", value: vec![2; 25], done: Some(done) }).await.expect("put");
     drop(store);
     let newer = Store::open(dir.path(), &marker());
-    assert!(matches!(newer, Err(Error::NewerFormat { found: 2 })), "{newer:?}");
+    assert!(matches!(newer, Err(Error::NewerFormat { found: 2, .. })), "{newer:?}");
 }
 
 #[tokio::test]

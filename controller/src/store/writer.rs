@@ -9,8 +9,8 @@ use rocksdb::{DB, WriteBatch, WriteOptions};
 use tokio::sync::mpsc;
 
 use super::{
-    Error,
-    db::{LOG, SNAPSHOT, SNAPSHOT_META, STATE, family},
+    error::Error,
+    schema::{LOG, SNAPSHOT, SNAPSHOT_META, STATE, family},
 };
 
 /// Operations that may wait. Beyond it [`super::Store::submit`] waits.

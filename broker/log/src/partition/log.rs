@@ -3,7 +3,7 @@
 use std::{fs::File, path::PathBuf, sync::Arc};
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
-use holdfast_replication::{EpochChain, ProducerTable};
+use holdfast_replication::{EpochChain, ProducerTable, ReplicaState};
 
 use super::placed::Placed;
 use crate::{
@@ -64,6 +64,13 @@ pub struct Recovered {
     pub recovered_segments: usize,
     /// True if the log had been closed in order.
     pub was_clean: bool,
+}
+
+impl From<Recovered> for ReplicaState {
+    fn from(recovered: Recovered) -> Self {
+        let Recovered { log_start_offset, log_end_offset, high_watermark, epochs, producers, .. } = recovered;
+        Self { log_start_offset, log_end_offset, high_watermark, epochs, producers }
+    }
 }
 
 impl PartitionLog {

@@ -7,13 +7,13 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
 };
-use holdfast_replication::{BatchInfo, FetchOutcome, PlacedBatch};
+use holdfast_replication::{FetchOutcome, PlacedBatch};
 
-use crate::{context::Context, partition::message::Message};
+use crate::{here::context::Context, partition::message::Message};
 
 /// An answer of a leader about one partition, as it came.
 #[derive(Debug)]
-pub enum Incoming {
+pub(super) enum Incoming {
     /// Whole batches, maybe none.
     Records {
         /// The batches in one piece.
@@ -28,7 +28,7 @@ pub enum Incoming {
 }
 
 /// Gives an answer to the follower's actor; waits if its mailbox is full. Nothing happens if the replica is not here.
-pub async fn deliver(
+pub(super) async fn deliver(
     context: &Context,
     from: BrokerId,
     partition: TopicPartition,
@@ -55,23 +55,7 @@ fn placed(records: &Bytes) -> Result<Vec<PlacedBatch>, batch::Error> {
     for one in batch::split(records.clone()) {
         let one = one?;
         batch::verify_crc(&one)?;
-        batches.push(place(&BatchHeader::parse(&one)?));
+        batches.push(PlacedBatch::from(&BatchHeader::parse(&one)?));
     }
     Ok(batches)
-}
-
-/// What the core needs to know of a batch that has its place.
-pub(crate) fn place(header: &BatchHeader) -> PlacedBatch {
-    PlacedBatch { base_offset: header.base_offset, leader_epoch: header.leader_epoch, info: info(header) }
-}
-
-/// What the core needs to know of any batch.
-pub(crate) fn info(header: &BatchHeader) -> BatchInfo {
-    BatchInfo {
-        record_count: header.record_count,
-        size_bytes: u32::try_from(header.size_bytes).unwrap_or(u32::MAX),
-        producer_id: header.producer_id,
-        producer_epoch: header.producer_epoch,
-        base_sequence: header.base_sequence,
-    }
 }

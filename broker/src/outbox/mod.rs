@@ -1,20 +1,18 @@
-//! What flows between brokers, and from leaders to the controller: queues that hold the latest word of each partition.
+//! What waits to be told to other nodes: queues that hold the latest word of each partition.
 //!
 //! - [`FetchQueues`]: as a follower, positions that wait to be told to the leaders' brokers.
+//! - [`answers`]: as a leader, answers to one follower's broker.
 //! - [`MoveBudget`]: what may be copied for moves at the moment.
 //! - [`Proposals`]: as a leader, ISR changes that wait to be proposed to the active controller.
 //!
 //! The queues are maps, not queues: a newer word about a partition replaces the older one, so their size is bounded by the
 //! number of partitions and a slow peer delays words but never piles them up.
 
-mod fetch_queue;
-mod incoming;
+pub mod answers;
 mod move_budget;
+mod positions;
 mod proposals;
 
-pub use fetch_queue::{FetchQueue, FetchQueues, Positions};
-pub use incoming::{Incoming, deliver};
 pub use move_budget::MoveBudget;
+pub use positions::{FetchQueue, FetchQueues, Positions};
 pub use proposals::{Proposal, Proposals};
-
-pub(crate) use incoming::info;

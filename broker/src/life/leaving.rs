@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState};
 use holdfast_proto::ids::BrokerId;
 
-use crate::context::Context;
+use crate::here::context::Context;
 
 /// How long no controller may answer before the broker leaves without: a fail-over of the controllers takes less.
 const CONTROLLER_PATIENCE: Duration = Duration::from_secs(5);
@@ -60,10 +60,10 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
     loop {
         let patience = until.saturating_duration_since(Instant::now()).min(CONTROLLER_PATIENCE);
         let asked = Instant::now();
-        let progress = match context.controllers.controlled_shutdown(context, false, patience).await {
+        let progress = match context.controllers.controlled_shutdown(&context.identity, false, patience).await {
             Ok(progress) => progress,
             Err(error) => {
-                let Remains { led, below_min, .. } = remains(&context.metadata.look(), context.broker_id);
+                let Remains { led, below_min, .. } = remains(&context.metadata.look(), context.identity.broker_id);
                 let elapsed_ms = elapsed_ms();
                 return tracing::warn!(%error, led, below_min, elapsed_ms, "leaving without a controller's help");
             }
@@ -74,7 +74,7 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
             return tracing::warn!(elapsed_ms = elapsed_ms(), "leaving: the metadata of the hand-over does not come");
         }
         loop {
-            let remains = remains(&context.metadata.look(), context.broker_id);
+            let remains = remains(&context.metadata.look(), context.identity.broker_id);
             let Remains { led, below_min, movable, hopeful } = remains;
             if remains.is_nothing() {
                 return tracing::info!(

@@ -19,7 +19,7 @@ use std::{
 use holdfast_log::{DataDir, LogConfig, PartitionLog, Recovered};
 use holdfast_proto::ids::TopicPartition;
 
-use crate::{context::Context, exit::Fatal};
+use crate::{exit::Fatal, here::context::Context};
 
 /// Threads that recover logs at the same time. Recovery reads the last segment of each log: it waits for the disk.
 const RECOVERY_THREADS: usize = 8;

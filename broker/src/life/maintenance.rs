@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Duration};
 use holdfast_proto::ids::{Millis, Offset};
 
 use crate::{
-    assignment,
-    clock::wall_clock,
-    context::Context,
+    here::{assignment, clock::wall_clock, context::Context},
     partition::{Replica, message::Message},
 };
 

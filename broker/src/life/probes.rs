@@ -14,11 +14,8 @@ use tokio::time::Instant;
 
 use holdfast_node::health::Probe;
 
-use crate::{
-    context::Context,
-    safe_to_stop::{self, Blockers},
-    state::Phase,
-};
+use super::safe_to_stop::{self, Blockers};
+use crate::here::{context::Context, state::Phase};
 
 /// Shortest time between two looks at the partitions.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -61,7 +58,7 @@ fn answer(context: &Context, phase: Phase, waiting: &mut Waiting) {
     let serves = phase == Phase::Serving;
     probes.set(Probe::Started, phase != Phase::Recovering);
     probes.set(Probe::Ready, serves);
-    let blockers = serves.then(|| safe_to_stop::blockers(&context.metadata.look(), context.broker_id));
+    let blockers = serves.then(|| safe_to_stop::blockers(&context.metadata.look(), context.identity.broker_id));
     let is_safe = blockers.as_ref().is_some_and(|blockers| blockers.count == 0);
     if probes.set(Probe::SafeToStopNext, is_safe) && is_safe {
         tracing::info!("every replica of this broker is back where it is needed: another broker may stop");

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use holdfast_metadata::Image;
-use holdfast_node::records;
+use holdfast_metadata_wire::records;
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::TopicPartition, v1};
 use holdfast_replication::Assignment;
 
-use super::controllers::header;
-use crate::{assignment, context::Context, partition::message::Message, replication::Proposal};
+use super::header::header;
+use crate::{
+    here::{assignment, context::Context},
+    outbox::Proposal,
+    partition::message::Message,
+};
 
 /// Changes in one call: the controller's own limit is 10,000.
 const MAX_CHANGES: usize = 1_000;
@@ -51,7 +55,7 @@ fn request(
     proposals: &[(TopicPartition, Proposal)],
 ) -> Result<v1::AlterPartitionsRequest, ErrorDetail> {
     let image = context.metadata.look();
-    let own = (context.broker_id, context.identity.broker_epoch());
+    let own = (context.identity.broker_id, context.identity.broker_epoch());
     let changes = proposals.iter().map(|(partition, proposal)| v1::IsrChange {
         topic_id: partition.topic_id.to_bytes(),
         partition: partition.partition.0,
@@ -70,7 +74,7 @@ fn request(
             .collect(),
     });
     Ok(v1::AlterPartitionsRequest {
-        header: Some(header(context)?),
+        header: Some(header(&context.identity)?),
         broker_id: own.0.0,
         broker_epoch: own.1.0,
         changes: changes.collect(),

@@ -1,8 +1,6 @@
 //! Calls to the active controller, whichever of the configured ones it is.
 //!
-//! The one that answered last is tried first. One that is not active names the active one, which is tried next; one that
-//! is not reached is followed by the next in the list. Every call has a deadline. What may be done twice is tried again
-//! until then; what may not (a change that an operator asked for) is tried again only if it certainly was not done.
+//! Every call has a deadline. Which controller is called, and whether again after a failure, [`retry`](super::retry) says.
 
 use std::{future::Future, time::Duration};
 
@@ -11,40 +9,35 @@ use tokio::time::Instant;
 use tonic::{Response, Status, transport::Channel};
 
 use holdfast_proto::{
-    convert::peer_header,
     detail::ErrorDetail,
-    error::{ErrorCode, Outcome},
+    error::ErrorCode,
     ids::{BrokerId, ClusterId, MetadataIndex, ProducerId},
     status::{Origin, classify},
     v1::{self, admin_service_client::AdminServiceClient, controller_service_client::ControllerServiceClient},
 };
 
-use super::{MAX_MESSAGE_BYTES, channels::Peers};
-use crate::{config::Config, context::Context};
+use super::{
+    channels::Peers,
+    header::header,
+    retry::{Attempts, Candidates, Next, Repeat},
+};
+use crate::{
+    config::{Config, limits::MAX_MESSAGE_BYTES},
+    here::identity::Identity,
+};
 
 /// Longest wait for one controller before the next is tried.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 
-/// First pause after every controller was tried in vain; doubles up to `reconnect_max_ms`.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// First pause after every controller was tried in vain, ms; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE_MS: u64 = 20;
 
 /// The controllers.
 pub struct Controllers {
-    addresses: Vec<String>,
     peers: Peers,
     timeout: Duration,
-    pause_max: Duration,
-    /// The one to try next: the active one as far as known.
-    next: Mutex<String>,
-}
-
-/// What a repeated call does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// The same again: repeat after any failure.
-    Harmless,
-    /// Perhaps a second change: repeat only if nothing was done.
-    OnlyIfNotDone,
+    pause_max_ms: u64,
+    candidates: Mutex<Candidates>,
 }
 
 /// How far a controlled shutdown is.
@@ -59,20 +52,17 @@ pub struct ShutdownProgress {
 impl Controllers {
     /// The controllers of the configuration.
     pub fn new(config: &Config) -> Self {
-        let addresses: Vec<String> = config.controllers.iter().map(ToString::to_string).collect();
-        let next = addresses.first().cloned().unwrap_or_default();
         Self {
-            addresses,
             peers: Peers::new(config),
             timeout: Duration::from_millis(config.peer_rpc_timeout_ms),
-            pause_max: Duration::from_millis(config.reconnect_max_ms),
-            next: Mutex::new(next),
+            pause_max_ms: config.reconnect_max_ms,
+            candidates: Mutex::new(Candidates::new(config.controllers.iter().map(ToString::to_string).collect())),
         }
     }
 
     /// The controller to try now.
     pub(super) fn candidate(&self) -> String {
-        self.next.lock().clone()
+        self.candidates.lock().candidate().to_owned()
     }
 
     pub(super) fn channel(&self, address: &str) -> Result<Channel, ErrorDetail> {
@@ -85,16 +75,11 @@ impl Controllers {
             // The process may be hung behind a connection that stands.
             self.peers.forget(address);
         }
-        let named = detail.controller.as_ref().map(|hint| hint.address.clone()).filter(|named| named != address);
-        let is_named = named.is_some();
-        let after = self.addresses.iter().position(|known| known == address).map_or(0, |index| index + 1);
-        let following = || self.addresses[after % self.addresses.len()].clone();
-        *self.next.lock() = named.unwrap_or_else(following);
-        is_named
+        self.candidates.lock().failed(address, detail)
     }
 
     /// Makes a call until it is answered or `deadline` is over.
-    pub(super) async fn call<T, F>(
+    pub(crate) async fn call<T, F>(
         &self,
         deadline: Duration,
         repeat: Repeat,
@@ -104,8 +89,8 @@ impl Controllers {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let end = Instant::now() + deadline;
-        let mut pause = FIRST_PAUSE;
-        let mut tried = 0;
+        let mut attempts = Attempts::new(repeat, FIRST_PAUSE_MS, self.pause_max_ms);
+        let candidates = self.candidates.lock().count();
         loop {
             let address = self.candidate();
             let attempt = ATTEMPT.min(end.saturating_duration_since(Instant::now()));
@@ -116,19 +101,16 @@ impl Controllers {
                 Err(_) => Status::from_error(Box::new(TimedOut)),
             };
             let (origin, detail) = classify(&status);
-            let moved = matches!(detail.code, ErrorCode::NotController | ErrorCode::NoQuorum);
-            if origin == Origin::Node && !moved {
-                return Err(detail);
-            }
-            let done_perhaps = detail.outcome == Outcome::Unknown && !(origin == Origin::Node && moved);
-            let named = self.failed(&address, origin, &detail);
-            if Instant::now() >= end || (done_perhaps && repeat == Repeat::OnlyIfNotDone) {
-                return Err(unreachable(&detail));
-            }
-            tried += 1;
-            if !named && tried % self.addresses.len() == 0 {
-                tokio::time::sleep(jittered(pause).min(end.saturating_duration_since(Instant::now()))).await;
-                pause = (pause * 2).min(self.pause_max);
+            let from_node = origin == Origin::Node;
+            let is_named = !Attempts::is_answer(&detail, from_node) && self.failed(&address, origin, &detail);
+            match attempts.failed(&detail, (from_node, is_named), Instant::now() >= end, candidates) {
+                Next::Answered => return Err(detail),
+                Next::GiveUp => return Err(unreachable(&detail)),
+                Next::Again => {}
+                Next::AgainAfter(pause_ms) => {
+                    let pause = jittered(Duration::from_millis(pause_ms));
+                    tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
+                }
             }
         }
     }
@@ -161,11 +143,11 @@ impl Controllers {
     }
 
     /// A block of producer ids, as its first id and their number.
-    pub async fn allocate_producer_ids(&self, context: &Context) -> Result<(ProducerId, u32), ErrorDetail> {
+    pub async fn allocate_producer_ids(&self, identity: &Identity) -> Result<(ProducerId, u32), ErrorDetail> {
         let request = v1::AllocateProducerIdsRequest {
-            header: Some(header(context)?),
-            broker_id: context.broker_id.0,
-            broker_epoch: context.identity.broker_epoch().0,
+            header: Some(header(identity)?),
+            broker_id: identity.broker_id.0,
+            broker_epoch: identity.broker_epoch().0,
         };
         // A block that got lost on the way is lost for good, which harms nobody.
         let answer = self
@@ -183,14 +165,14 @@ impl Controllers {
     /// Starts a leave (`stopped` false), or says that it is done.
     pub async fn controlled_shutdown(
         &self,
-        context: &Context,
+        identity: &Identity,
         stopped: bool,
         deadline: Duration,
     ) -> Result<ShutdownProgress, ErrorDetail> {
         let request = v1::ControlledShutdownRequest {
-            header: Some(header(context)?),
-            broker_id: context.broker_id.0,
-            broker_epoch: context.identity.broker_epoch().0,
+            header: Some(header(identity)?),
+            broker_id: identity.broker_id.0,
+            broker_epoch: identity.broker_epoch().0,
             stopped,
         };
         let answer = self
@@ -243,10 +225,4 @@ fn unreachable(detail: &ErrorDetail) -> ErrorDetail {
 /// Half to all of `pause`.
 pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.5..=1.0))
-}
-
-/// The header of a call to any controller.
-pub(super) fn header(context: &Context) -> Result<v1::PeerHeader, ErrorDetail> {
-    let cluster_id = context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
-    Ok(peer_header(cluster_id, 0, context.broker_id.0.into()))
 }

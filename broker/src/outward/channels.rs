@@ -1,35 +1,25 @@
 //! Connections to other nodes. Names are resolved at each connect, never stored: pods come back elsewhere.
 //!
 //! What guarantees it: an [`Endpoint`] holds the name alone. Each connect, the first and those by which a channel mends
-//! itself, asks the system's resolver anew (hyper's connector calls getaddrinfo each time and keeps no answer), within
+//! itself, asks the system's resolver again (hyper's connector calls getaddrinfo each time and keeps no answer), within
 //! `connect_timeout_ms` in all. A peer that vanished without a word leaves a connection that looks fine; HTTP/2 pings end
 //! it after `http2_keep_alive_interval_ms` and `http2_keep_alive_timeout_ms`, and calls on it fail then. A stream to a
 //! leader's broker connects with an endpoint of its own each time (`fetcher`), a controller that did not answer is
-//! forgotten and connected to anew ([`Peers::forget`]).
+//! forgotten and connected to again ([`Peers::forget`]).
 
 use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint};
 
-use holdfast_proto::{
-    detail::ErrorDetail,
-    error::ErrorCode,
-    ids::{Offset, PartitionIndex},
-    status::classify,
-    v1::{self, producer_service_client::ProducerServiceClient},
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode};
+
+use crate::config::{
+    Config,
+    limits::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES},
 };
 
-use super::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES};
-use crate::{
-    config::Config,
-    services::plain::{PlainProduce, PlainResult},
-};
-
-/// Marks a call that another broker sent on, so that it goes no further.
-pub(super) const FORWARDED: &str = "holdfast-forwarded";
-
-/// Addresses that connections are kept for. Past it all are dropped and made anew: it bounds what stale addresses leave.
+/// Addresses that connections are kept for. Past it all are dropped and made again: it bounds what stale addresses leave.
 const MAX_CHANNELS: usize = 1024;
 
 /// How to connect to `address`.
@@ -51,7 +41,7 @@ pub(super) fn endpoint(config: &Config, address: &str) -> Result<Endpoint, Error
 
 /// Connections by address, made when first used and re-made by themselves.
 pub struct Peers {
-    config: Config,
+    pub(super) config: Config,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
@@ -62,7 +52,7 @@ impl Peers {
     }
 
     /// The connection to `address`. Made lazily: fails only if that is no address.
-    pub(super) fn channel(&self, address: &str) -> Result<Channel, ErrorDetail> {
+    pub(crate) fn channel(&self, address: &str) -> Result<Channel, ErrorDetail> {
         let mut channels = self.channels.lock();
         if let Some(channel) = channels.get(address) {
             return Ok(channel.clone());
@@ -76,29 +66,7 @@ impl Peers {
     }
 
     /// Forgets the connection to `address`: the next use makes a new one.
-    pub(super) fn forget(&self, address: &str) {
+    pub(crate) fn forget(&self, address: &str) {
         self.channels.lock().remove(address);
-    }
-
-    /// Sends plain records on to the broker that leads their partition.
-    pub async fn produce_plain(&self, address: &str, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
-        let channel = self.channel(address)?;
-        let mut client = ProducerServiceClient::new(channel)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let wait = if call.timeout_ms == 0 { self.config.produce_timeout_ms } else { call.timeout_ms.into() };
-        let mut request = tonic::Request::new(super::producer::plain_request(call));
-        request.set_timeout(Duration::from_millis(wait + self.config.peer_rpc_timeout_ms));
-        request.metadata_mut().insert(FORWARDED, tonic::metadata::MetadataValue::from_static("1"));
-        let response = client.produce_once(request).await.map_err(|status| classify(&status).1)?;
-        Ok(response.into_inner().results.into_iter().map(plain_result).collect())
-    }
-}
-
-fn plain_result(result: v1::PlainRecordResult) -> PlainResult {
-    let partition = PartitionIndex(result.partition);
-    match result.error {
-        Some(error) => (partition, Err(error.into())),
-        None => (partition, Ok(Offset(result.offset))),
     }
 }

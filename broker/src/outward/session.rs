@@ -6,35 +6,35 @@
 //!                           └── not registered ─┘                            └─ no ───▶ session again
 //! ```
 //!
-//! Invariants: (1) the lease counts from the sending of the oldest heartbeat that is not answered yet, so it never
-//! outlasts the controller's own count; (2) "ready" is said only once the registration's own index was applied; (3) a
-//! start of a broker registers once. A newer epoch under its id can only be another process's, for its own never changes:
+//! When heartbeats are sent, what they say and how long the lease holds, [`Heartbeats`] decides. Invariant: a start of a
+//! broker registers once. A newer epoch under its id can only be another process's, for its own never changes:
 //! it then ends for good rather than displace that one, so that two processes with one id never take turns.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 
-use holdfast_node::records;
+use holdfast_metadata_wire::records;
 use holdfast_proto::{
     convert::Error as ConvertError,
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, MetadataIndex, Millis},
+    ids::{BrokerEpoch, MetadataIndex},
     status::classify,
     v1::{self, controller_service_client::ControllerServiceClient},
 };
 
 use super::{
-    MAX_MESSAGE_BYTES,
-    controllers::{header, jittered},
+    controllers::jittered,
+    header::header,
+    heartbeats::{Effect, Event, Heartbeats, Local},
 };
 use crate::{
-    actors::{Changes, SessionAddress, SessionEvent, SessionReply},
-    context::Context,
+    actors::{SessionAddress, SessionEvent, SessionReply},
+    config::limits::MAX_MESSAGE_BYTES,
     exit::Fatal,
-    state::Phase,
+    here::{context::Context, image_follower::Changes, state::Phase},
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -138,8 +138,8 @@ async fn find_cluster(context: &Context) -> Result<(), Fatal> {
 async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
     let identity = &context.identity;
     let request = v1::RegisterBrokerRequest {
-        header: Some(header(context).map_err(|_| None)?),
-        broker_id: context.broker_id.0,
+        header: Some(header(&context.identity).map_err(|_| None)?),
+        broker_id: context.identity.broker_id.0,
         incarnation_id: identity.incarnation_id.to_bytes(),
         directory_id: context.data_dir.directory_id().to_bytes(),
         boot_counter: identity.boot_counter,
@@ -169,7 +169,7 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
 ///
 /// An answer of a controller that is behind names an older epoch, never a newer one.
 async fn replaced_by(context: &Context) -> Option<Fatal> {
-    let known = match context.controllers.registration(context.broker_id).await {
+    let known = match context.controllers.registration(context.identity.broker_id).await {
         Ok(known) => known?,
         Err(error) => {
             tracing::warn!(%error, "the controllers do not say who is registered under this broker's id");
@@ -178,7 +178,7 @@ async fn replaced_by(context: &Context) -> Option<Fatal> {
     };
     let ours = context.identity.broker_epoch();
     (known.broker_epoch > ours.0).then(|| Fatal::Replaced {
-        broker_id: context.broker_id.0,
+        broker_id: context.identity.broker_id.0,
         incarnation: context.identity.incarnation_id.to_string(),
         ours: ours.0,
         theirs: known.broker_epoch,
@@ -209,29 +209,34 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
         }
     };
     let Ok(channel) = context.controllers.channel(&address) else { return End::Broken };
-    let (heartbeats, outgoing) = mpsc::channel(HEARTBEAT_QUEUE);
-    let mut beat = Beat { context, heartbeats, in_flight: VecDeque::new(), applied: MetadataIndex(0), registered_at };
-    beat.send(true);
-    let mut client = ControllerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let pause = Duration::from_millis(context.config.heartbeat_interval_ms);
     let patience = Duration::from_millis(context.config.peer_rpc_timeout_ms);
+    let silence = (pause * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(patience);
+    let (queue, outgoing) = mpsc::channel(HEARTBEAT_QUEUE);
+    let mut beats = Beats {
+        context,
+        queue,
+        is_first: true,
+        rule: Heartbeats::new(context.clock.now(), silence.as_millis() as u64, registered_at),
+    };
+    // The first opens the session.
+    beats.step(Event::Tick);
+    let mut client = ControllerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let opened = tokio::time::timeout(patience, client.broker_session(ReceiverStream::new(outgoing))).await;
     let mut incoming = match opened {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => return fail(&status),
         Err(_) => return fail(&tonic::Status::from_error("no session in time".into())),
     };
-    let pause = Duration::from_millis(context.config.heartbeat_interval_ms);
-    let silence = (pause * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(patience);
+    beats.step(Event::Heard { lease_ms: 0, brings_changes_only: true });
     let mut interval = tokio::time::interval(pause);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut heard = Instant::now();
     loop {
         tokio::select! {
             _ = interval.tick() => {
-                if heard.elapsed() > silence {
+                if beats.step(Event::Tick) == Go::Leave {
                     return fail(&tonic::Status::from_error("the controller is silent".into()));
                 }
-                beat.send(false);
             }
             message = incoming.message() => {
                 let message = match message {
@@ -239,8 +244,8 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     Ok(None) => return fail(&tonic::Status::from_error("the controller ended the session".into())),
                     Err(status) => return fail(&status),
                 };
-                heard = Instant::now();
-                beat.answered(&message);
+                let brings_changes_only = message.snapshot.is_none() && !message.deltas.is_empty();
+                beats.step(Event::Heard { lease_ms: message.lease_ms.into(), brings_changes_only });
                 if message.snapshot.is_none() && message.deltas.is_empty() {
                     continue;
                 }
@@ -252,60 +257,61 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     }
                 };
                 match actor.tell(event).await {
-                    Some(SessionReply::Applied(index)) => beat.applied(index),
-                    Some(SessionReply::Misfit) | None => return End::Broken,
-                }
+                    Some(SessionReply::Applied(index)) => beats.step(Event::Applied(index)),
+                    Some(SessionReply::SnapshotNeeded) | None => return End::Broken,
+                };
             }
         }
     }
 }
 
-/// The heartbeats of one session.
-struct Beat<'a> {
-    context: &'a Context,
-    heartbeats: mpsc::Sender<v1::BrokerSessionRequest>,
-    /// When those that are not answered were sent.
-    in_flight: VecDeque<Millis>,
-    applied: MetadataIndex,
-    registered_at: MetadataIndex,
+/// Whether a session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Go {
+    On,
+    Leave,
 }
 
-impl Beat<'_> {
-    fn is_ready(&self) -> bool {
-        self.context.state.is_recovered() && self.applied >= self.registered_at
-    }
+/// Carries out what [`Heartbeats`] decides, for one session.
+struct Beats<'a> {
+    context: &'a Context,
+    queue: mpsc::Sender<v1::BrokerSessionRequest>,
+    /// True until the first was sent: it says who calls.
+    is_first: bool,
+    rule: Heartbeats,
+}
 
-    fn send(&mut self, first: bool) {
-        let heartbeat = v1::BrokerSessionRequest {
-            header: if first { header(self.context).ok() } else { None },
-            broker_id: self.context.broker_id.0,
-            broker_epoch: self.context.identity.broker_epoch().0,
-            applied_index: self.applied.0,
-            ready: self.is_ready(),
-        };
+impl Beats<'_> {
+    fn step(&mut self, event: Event) -> Go {
         let now = self.context.clock.now();
-        // A full queue: the connection takes nothing, and its silence will be noticed.
-        if self.heartbeats.try_send(heartbeat).is_ok() {
-            self.in_flight.push_back(now);
+        let state = &self.context.state;
+        let local = Local { is_recovered: state.is_recovered(), is_joining: *state.phase().borrow() == Phase::Joining };
+        let mut effects = Vec::new();
+        self.rule.step(now, local, event, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Send { applied, is_ready } => {
+                    // A full queue: the connection takes nothing, and its silence will be noticed.
+                    if self.queue.try_send(self.message(applied, is_ready)).is_ok() {
+                        self.is_first = false;
+                        self.rule.step(now, local, Event::Sent, &mut Vec::new());
+                    }
+                }
+                Effect::RenewLease { sent, lease_ms } => self.context.lease.renew(sent, lease_ms),
+                Effect::Leave => return Go::Leave,
+            }
         }
+        Go::On
     }
 
-    /// A message of the controller answers the oldest heartbeat, unless it only brings changes.
-    fn answered(&mut self, message: &v1::BrokerSessionResponse) {
-        let brings_changes_only = message.snapshot.is_none() && !message.deltas.is_empty();
-        if brings_changes_only {
-            return;
-        }
-        if let Some(sent) = self.in_flight.pop_front() {
-            self.context.lease.renew(sent, message.lease_ms.into());
-        }
-    }
-
-    fn applied(&mut self, index: MetadataIndex) {
-        self.applied = index;
-        // A broker that is fenced is let in once it has applied what fenced it: the controller waits for this word.
-        if self.is_ready() && *self.context.state.phase().borrow() == Phase::Joining {
-            self.send(false);
+    fn message(&self, applied: MetadataIndex, is_ready: bool) -> v1::BrokerSessionRequest {
+        let identity = &self.context.identity;
+        v1::BrokerSessionRequest {
+            header: if self.is_first { header(identity).ok() } else { None },
+            broker_id: identity.broker_id.0,
+            broker_epoch: identity.broker_epoch().0,
+            applied_index: applied.0,
+            ready: is_ready,
         }
     }
 }

@@ -20,6 +20,7 @@ use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, TopicPartition};
 use holdfast_replication::FetchPosition;
 
 use super::MoveBudget;
+use crate::partition::copying::Turns;
 
 /// The queues of all source brokers, by their ids.
 pub struct FetchQueues {
@@ -51,14 +52,14 @@ impl FetchQueues {
         }));
         queue.put(partition, position);
     }
+}
 
-    /// See [`MoveBudget::take`].
-    pub fn take_turn(&self, now: Millis, limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
+impl Turns for FetchQueues {
+    fn take(&self, now: Millis, limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
         self.budget.lock().take(now, limit, expected)
     }
 
-    /// See [`MoveBudget::settle`].
-    pub fn copied(&self, expected: u64, bytes: u64) {
+    fn settle(&self, expected: u64, bytes: u64) {
         self.budget.lock().settle(expected, bytes);
     }
 }

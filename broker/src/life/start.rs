@@ -13,19 +13,24 @@ use holdfast_log::{DataDir, LogWriter, WriterConfig};
 use holdfast_node::{settings::Address, watchdog::Watchdog};
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 
+use super::{leaving, maintenance, probes, recovery};
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
-    clock::Clock,
     config::Config,
-    context::{Addresses, Context, Identity, Metadata, Partitions},
     exit::Fatal,
-    grpc::{self, Controllers, Listeners, Peers, Servers},
-    lease::Lease,
-    leaving, maintenance,
+    grpc::{Listeners, Servers},
+    here::{
+        clock::Clock,
+        context::Context,
+        identity::{Addresses, Identity},
+        lease::Lease,
+        metadata::Metadata,
+        partitions::Partitions,
+        state::State,
+    },
+    outbox::{FetchQueues, Proposals},
+    outward::{self, Controllers, Peers},
     partition::{read::DiskReads, tail::TailCache},
-    probes, recovery,
-    replication::{FetchQueues, Proposals},
-    state::State,
 };
 
 /// How long streams may take to end by themselves when the broker stops.
@@ -97,9 +102,9 @@ impl Broker {
         }
         context.state.set_recovered();
         tasks.extend([
-            tokio::spawn(grpc::run_fetchers(Arc::clone(&context), created)),
-            tokio::spawn(grpc::run_proposer(Arc::clone(&context))),
-            tokio::spawn(grpc::run_session(Arc::clone(&context), session.clone())),
+            tokio::spawn(outward::run_fetchers(Arc::clone(&context), created)),
+            tokio::spawn(outward::run_proposer(Arc::clone(&context))),
+            tokio::spawn(outward::run_session(Arc::clone(&context), session.clone())),
             tokio::spawn(maintenance::run(Arc::clone(&context))),
         ]);
         Ok(Self { context, actors, session, servers, tasks, _watchdog: watchdog })
@@ -141,7 +146,7 @@ impl Broker {
         tracing::info!(logs, elapsed_ms = elapsed_ms(), "logs are flushed and closed");
         if registered {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(STREAM_GRACE / 4, STREAM_GRACE);
-            if let Err(error) = context.controllers.controlled_shutdown(&context, true, left).await {
+            if let Err(error) = context.controllers.controlled_shutdown(&context.identity, true, left).await {
                 tracing::warn!(%error, "the controller was not told of the stop: it will notice");
             }
         }
@@ -181,7 +186,7 @@ fn open(
     broker_id: BrokerId,
     addresses: Addresses,
     runtime: tokio::runtime::Handle,
-) -> Result<(Context, tokio::sync::mpsc::Receiver<Arc<crate::replication::FetchQueue>>), Fatal> {
+) -> Result<(Context, tokio::sync::mpsc::Receiver<Arc<crate::outbox::FetchQueue>>), Fatal> {
     let folder = |error: holdfast_log::Error| {
         let cure = match &error {
             holdfast_log::Error::Locked { .. } => "; end that process first, or give this one a data_dir of its own",
@@ -198,10 +203,9 @@ fn open(
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
     let (fetches, created) = FetchQueues::new();
     let context = Context {
-        broker_id,
         addresses,
         clock: Clock::start(),
-        identity: Identity::new(IncarnationId(uuid::Uuid::new_v4()), &data_dir),
+        identity: Identity::new(broker_id, IncarnationId(uuid::Uuid::new_v4()), &data_dir),
         lease: Lease::default(),
         metadata: Metadata::default(),
         partitions: Partitions::default(),

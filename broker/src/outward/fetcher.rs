@@ -18,11 +18,12 @@ use holdfast_proto::{
 };
 use holdfast_replication::{FetchOutcome, FetchPosition};
 
-use super::{MAX_MESSAGE_BYTES, channels::endpoint, controllers::jittered};
-use crate::{
-    context::Context,
-    replication::{FetchQueue, Incoming, deliver},
+use super::{
+    channels::endpoint,
+    controllers::jittered,
+    incoming::{Incoming, deliver},
 };
+use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::FetchQueue};
 
 /// First pause after a stream broke; doubles up to `reconnect_max_ms`.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -122,7 +123,7 @@ fn requests(
 ) -> Result<impl futures::Stream<Item = v1::FetchReplicaRequest> + use<>, ErrorDetail> {
     let cluster_id = context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
     let hello = v1::FetchReplicaRequest {
-        header: Some(peer_header(cluster_id, queue.source().0.into(), context.broker_id.0.into())),
+        header: Some(peer_header(cluster_id, queue.source().0.into(), context.identity.broker_id.0.into())),
         broker_epoch: context.identity.broker_epoch().0,
         positions: Vec::new(),
     };

@@ -1,0 +1,55 @@
+//! What the session's actor can be told, and how others reach it, without naming actix.
+
+use actix::Recipient;
+use tokio::sync::oneshot;
+
+use holdfast_proto::ids::{MetadataIndex, TopicPartition};
+
+use super::opened::Opened;
+use crate::{here::image_follower::Changes, life::recovery::RecoveredLogs};
+
+/// What the session actor can be told.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// Logs that were recovered at start; comes first, once.
+    Recovered(RecoveredLogs),
+    /// Metadata came.
+    Metadata {
+        /// The whole state, replacing everything before.
+        snapshot: Option<Changes>,
+        /// Changes, in order.
+        deltas: Vec<Changes>,
+    },
+    /// The lease ran out.
+    LeaseEnded,
+    /// The broker stops: every log is flushed and closed. Answered when all are.
+    CloseAll(oneshot::Sender<()>),
+    /// A log was opened, or could not be.
+    Opened(TopicPartition, Result<Opened, holdfast_log::Error>),
+    /// The folder of a replica that has left is gone.
+    Deleted(TopicPartition),
+}
+
+/// How it took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionReply {
+    /// Done; metadata is applied up to this index.
+    Applied(MetadataIndex),
+    /// The records do not fit what was applied before.
+    SnapshotNeeded,
+}
+
+impl actix::Message for SessionEvent {
+    type Result = SessionReply;
+}
+
+/// The address of the session actor.
+#[derive(Clone)]
+pub struct SessionAddress(pub(super) Recipient<SessionEvent>);
+
+impl SessionAddress {
+    /// Tells it something and waits until it has dealt with it; `None` if it is gone, as when the broker stops.
+    pub async fn tell(&self, event: SessionEvent) -> Option<SessionReply> {
+        self.0.send(event).await.ok()
+    }
+}

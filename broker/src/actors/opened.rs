@@ -1,0 +1,54 @@
+//! A replica whose log is open: everything that its actor starts from.
+
+use std::sync::Arc;
+
+use holdfast_log::{LogConfig, LogHandle, PartitionLog, Recovered};
+use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
+use holdfast_replication::ReplicaState;
+
+use crate::{
+    here::context::Context,
+    partition::{Partition, View, completion::CompletionSlot},
+};
+
+/// A replica whose log is open: everything that its actor starts from.
+pub struct Opened {
+    pub(super) partition: Arc<Partition>,
+    pub(super) log: LogHandle,
+    pub(super) completions: Arc<CompletionSlot>,
+    pub(super) recovered: ReplicaState,
+    pub(super) config: LogConfig,
+}
+
+impl Opened {
+    /// Gives the log to the log writer and makes the shared part.
+    pub fn new(
+        context: &Context,
+        id: TopicPartition,
+        log: PartitionLog,
+        recovered: Recovered,
+        config: LogConfig,
+    ) -> Result<Self, holdfast_log::Error> {
+        let completions = Arc::new(CompletionSlot::default());
+        let slot = Arc::clone(&completions);
+        let log = context.log_writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
+        let recovered = ReplicaState::from(recovered);
+        let view = View {
+            leader: None,
+            leader_epoch: None,
+            partition_epoch: None,
+            readable: Err(ErrorCode::NotLeaderOrFollower),
+            log_start: recovered.log_start_offset,
+            log_end: recovered.log_end_offset,
+        };
+        let tail = context.tail.partition(recovered.log_end_offset);
+        let partition = Arc::new(Partition::new(id, tail, log.reader(), view));
+        Ok(Self { partition, log, completions, recovered, config })
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opened({})", self.partition.id)
+    }
+}

@@ -1,0 +1,226 @@
+//! Does what the roster says with the replicas of this broker: opens logs, starts actors, tells them their state, closes
+//! them and deletes folders.
+//!
+//! On failure: a log that cannot be opened ends the broker. A folder that cannot be deleted stays, and is looked at again
+//! at the next start.
+
+use std::{num::NonZeroU64, sync::Arc};
+
+use actix::{AsyncContext, Context as ActorContext, WrapFuture};
+use tokio::sync::oneshot;
+
+use holdfast_log::{LogConfig, PartitionLog, Recovered};
+use holdfast_proto::ids::TopicPartition;
+use holdfast_replication::Assignment;
+
+use super::{events::SessionEvent, opened::Opened, session::SessionActor};
+use crate::{
+    exit::Fatal,
+    here::assignment,
+    life::recovery::RecoveredLogs,
+    partition::{
+        Replica,
+        message::Message,
+        roster::{Effect, Event, KnownEpochs, Reason},
+    },
+};
+
+impl SessionActor {
+    /// Logs that were opened at start.
+    pub(super) fn recovered(&mut self, logs: RecoveredLogs) {
+        for (partition, log, recovered) in logs.0 {
+            self.roster.recovered(partition, recovered.epochs.latest());
+            self.recovered.insert(partition, (log, recovered));
+        }
+    }
+
+    /// Gives one event to the roster and does what it says.
+    pub(super) fn step(&mut self, event: &Event<'_>, actor: &mut ActorContext<Self>) {
+        let image = self.context.metadata.image();
+        let mut effects = Vec::new();
+        let known = |partition| match self.replicas.get(&partition).map(|replica| replica.view()) {
+            Some(view) => KnownEpochs { partition_epoch: view.partition_epoch, leader_epoch: view.leader_epoch },
+            None => KnownEpochs::default(),
+        };
+        self.roster.step(&image, event, known, &mut effects);
+        let mut late = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Open(partition) => self.open(partition, actor),
+                Effect::Adopt(partition) => self.adopt(partition, actor),
+                Effect::Assign { partition, assignment, is_arriving } => {
+                    late.extend(self.assign(partition, assignment, is_arriving));
+                }
+                Effect::SetAside(partition) => self.set_aside(partition),
+                Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
+            }
+        }
+        self.send_late(late, actor);
+    }
+
+    /// Tells the replica its state. Gives the message back if its mailbox is full.
+    fn assign(
+        &self,
+        partition: TopicPartition,
+        assignment: Box<Assignment>,
+        is_arriving: bool,
+    ) -> Option<(Replica, Message)> {
+        let replica = self.replicas.get(&partition)?;
+        let log = self.log_config(partition);
+        let limit = self.image().move_bytes_per_second();
+        let move_limit = NonZeroU64::new(limit).filter(|_| is_arriving);
+        let message = Message::Assigned { assignment, log, move_limit };
+        replica.actor().try_send(message).err().map(|message| (replica.clone(), message))
+    }
+
+    fn log_config(&self, partition: TopicPartition) -> LogConfig {
+        let topic = self.image().topic(partition.topic_id);
+        topic.map_or_else(LogConfig::default, |topic| assignment::log_config(topic.config()))
+    }
+
+    /// Starts the replica on a log that was opened at start.
+    fn adopt(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        if let Some((log, recovered)) = self.recovered.remove(&partition) {
+            let opened = Opened::new(&self.context, partition, log, recovered, LogConfig::default());
+            self.opened(partition, opened, actor);
+        }
+    }
+
+    /// Opens a log on a blocking thread.
+    fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        let (context, address) = (Arc::clone(&self.context), actor.address());
+        let config = self.log_config(partition);
+        self.context.disk.runtime().spawn(async move {
+            let working = Arc::clone(&context);
+            let work = move || {
+                let (log, recovered) = working.data_dir.open_partition(partition, config)?;
+                Opened::new(&working, partition, log, recovered, config)
+            };
+            match context.disk.runtime().spawn_blocking(work).await {
+                // The actor is gone only when the broker stops.
+                Ok(opened) => {
+                    let _gone_with_the_broker = address.send(SessionEvent::Opened(partition, opened)).await;
+                }
+                Err(error) => context.state.fail(Fatal::Failure(format!("{partition}: opening the log: {error}"))),
+            }
+        });
+    }
+
+    /// A log was opened: its actor is started and told its state as of now.
+    pub(super) fn opened(
+        &mut self,
+        partition: TopicPartition,
+        opened: Result<Opened, holdfast_log::Error>,
+        actor: &mut ActorContext<Self>,
+    ) {
+        match opened {
+            Ok(opened) => {
+                let replica = self.actors.start_partition(&self.context, opened);
+                self.context.partitions.insert(replica.clone());
+                self.replicas.insert(partition, replica);
+                self.step(&Event::Opened(partition), actor);
+            }
+            Err(error) if error.is_damage() => {
+                self.context.state.fail(Fatal::LogDamaged(format!("{partition}: {error}")));
+            }
+            Err(error) => self.context.state.fail(Fatal::StorageFailed(format!("{partition}: {error}"))),
+        }
+    }
+
+    /// Closes what the metadata does not place here. Its records are kept, for what is absent may be so by an error.
+    fn set_aside(&mut self, partition: TopicPartition) {
+        tracing::warn!(%partition, "a stray: the metadata does not place this replica here; it is kept and not served");
+        if let Some((log, _)) = self.recovered.remove(&partition) {
+            self.context.disk.runtime().spawn_blocking(move || log.close());
+        }
+        if let Some(replica) = self.replicas.remove(&partition) {
+            self.context.partitions.remove(partition);
+            let (closed, _) = oneshot::channel();
+            self.context.disk.runtime().spawn(async move {
+                let _closed_already = replica.actor().send(Message::Close(closed)).await;
+            });
+        }
+    }
+
+    /// Closes the replica and deletes its folder.
+    fn delete(&mut self, partition: TopicPartition, reason: Reason, actor: &mut ActorContext<Self>) {
+        let (closed, wait) = oneshot::channel();
+        let mut messages = Vec::new();
+        match reason {
+            Reason::TopicDeleted => tracing::info!(%partition, "its topic was deleted: deleting the replica"),
+            Reason::MovedAway(state) => {
+                tracing::info!(%partition, replicas = ?state.replicas, "it was moved to other brokers: deleting the replica");
+                messages.push(Message::LastAssigned(state));
+            }
+        }
+        messages.push(Message::Close(closed));
+        self.context.partitions.remove(partition);
+        let replica = self.replicas.remove(&partition);
+        // Dropping a log closes its files.
+        drop(self.recovered.remove(&partition));
+        let (context, address) = (Arc::clone(&self.context), actor.address());
+        self.context.disk.runtime().spawn(async move {
+            if let Some(replica) = replica {
+                for message in messages {
+                    let _closed_already = replica.actor().send(message).await;
+                }
+                // An error says that the actor is gone, and its log with it.
+                let _ = wait.await;
+            }
+            let data_dir = Arc::clone(&context.data_dir);
+            let gone = context.disk.runtime().spawn_blocking(move || data_dir.delete_partition(partition)).await;
+            if let Ok(Err(error)) = gone {
+                tracing::error!(%partition, %error, "the folder of a replica that has left stays");
+            }
+            let _gone_with_the_broker = address.send(SessionEvent::Deleted(partition)).await;
+        });
+    }
+
+    /// The lease ran out: every partition looks at it now.
+    pub(super) fn lease_ended(&self, actor: &mut ActorContext<Self>) {
+        let late = self.replicas.values().filter_map(|replica| {
+            replica.actor().try_send(Message::LeaseEnded).err().map(|message| (replica.clone(), message))
+        });
+        self.send_late(late.collect(), actor);
+    }
+
+    /// Waits for place in full mailboxes before anything else is handled, so that no older message overtakes a newer one.
+    fn send_late(&self, late: Vec<(Replica, Message)>, actor: &mut ActorContext<Self>) {
+        if late.is_empty() {
+            return;
+        }
+        let sending = async move {
+            for (replica, message) in late {
+                let _closed_already = replica.actor().send(message).await;
+            }
+        };
+        actor.wait(sending.into_actor(self));
+    }
+
+    /// Closes every log; tells when all are closed.
+    pub(super) fn close_all(&mut self, closed: oneshot::Sender<()>, actor: &mut ActorContext<Self>) {
+        self.step(&Event::Closing, actor);
+        let replicas = std::mem::take(&mut self.replicas);
+        let recovered: Vec<(TopicPartition, (PartitionLog, Recovered))> = self.recovered.drain().collect();
+        let context = Arc::clone(&self.context);
+        self.context.disk.runtime().spawn(async move {
+            let mut waits = Vec::new();
+            for (partition, replica) in replicas {
+                context.partitions.remove(partition);
+                let (done, wait) = oneshot::channel();
+                let _closed_already = replica.actor().send(Message::Close(done)).await;
+                waits.push(wait);
+            }
+            for (partition, (log, _)) in recovered {
+                if let Ok(Err(error)) = context.disk.runtime().spawn_blocking(move || log.close()).await {
+                    tracing::warn!(%partition, %error, "a log was not closed cleanly");
+                }
+            }
+            for wait in waits {
+                // An error says that the actor is gone, and its log with it.
+                let _ = wait.await;
+            }
+            let _ = closed.send(());
+        });
+    }
+}

@@ -1,0 +1,26 @@
+//! What a step of a partition's actor works with, beside the core.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use holdfast_log::Room;
+use holdfast_replication::PlacedBatch;
+
+use crate::outbox::answers::Outbox;
+
+/// The bytes that the event in hand brings along.
+pub(super) enum InHand {
+    /// None.
+    Nothing,
+    /// A producer's batch.
+    Produced { bytes: Bytes, room: Room },
+    /// Batches from the leader.
+    Fetched { records: Bytes, batches: Vec<PlacedBatch> },
+}
+
+/// Where the answers to a follower go.
+pub(super) struct Follower {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) max_bytes: usize,
+}

@@ -1,0 +1,17 @@
+//! What a broker knows of itself, shared by its parts.
+//!
+//! - [`context`]: all of it together, made once at start and passed on explicitly; there is no global.
+//! - [`identity`], [`clock`], [`lease`], [`state`]: who it is, what time it is, how long it may believe that it is not
+//!   fenced, how it is doing.
+//! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
+//! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
+
+pub(crate) mod assignment;
+pub mod clock;
+pub mod context;
+pub mod identity;
+pub mod image_follower;
+pub mod lease;
+pub mod metadata;
+pub mod partitions;
+pub mod state;

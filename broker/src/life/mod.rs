@@ -1,0 +1,12 @@
+//! The life of a broker, from its start to its end.
+//!
+//! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start.
+//! - `maintenance`: what is done now and then. `probes` answers with [`safe_to_stop`], what a rolling update waits for.
+//! - `leaving`: leadership is given away before the process ends.
+
+mod leaving;
+mod maintenance;
+mod probes;
+pub mod recovery;
+pub mod safe_to_stop;
+pub mod start;

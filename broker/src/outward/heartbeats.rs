@@ -1,0 +1,162 @@
+//! How long a broker may believe itself alive: the heartbeats of one session with the active controller. Pure; the mirror
+//! of the controller's `sessions`.
+//!
+//! Place: `session` feeds it with time and with what the stream brings, and carries the effects out. Made anew for each
+//! session.
+//!
+//! Invariants:
+//! 1. The lease counts from the *sending* of the oldest heartbeat that is not answered yet, so it never outlasts the
+//!    controller's own count. An answer belongs to the oldest heartbeat; a message that only brings changes answers none.
+//! 2. "Ready" is said only once every log is recovered and the registration's own index was applied: a broker knows what
+//!    it lost before it serves.
+//! 3. A controller that says nothing for the silence is left while the lease still holds.
+
+use std::collections::VecDeque;
+
+use holdfast_proto::ids::{MetadataIndex, Millis};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A heartbeat is due.
+    Tick,
+    /// The last [`Effect::Send`] was taken by the connection. One that was not is as good as none.
+    Sent,
+    /// The controller said something.
+    Heard {
+        /// The lease that it gives, ms.
+        lease_ms: u64,
+        /// True for changes without a snapshot: they come by themselves and answer no heartbeat.
+        brings_changes_only: bool,
+    },
+    /// Metadata was applied up to this index.
+    Applied(MetadataIndex),
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a heartbeat.
+    Send {
+        /// Metadata is applied up to this index.
+        applied: MetadataIndex,
+        /// True if this broker can serve.
+        is_ready: bool,
+    },
+    /// The heartbeat that was sent at this time was answered: the lease holds for so long from then.
+    RenewLease {
+        /// When it was sent.
+        sent: Millis,
+        /// The lease, ms.
+        lease_ms: u64,
+    },
+    /// The controller is silent: end the session and ask another.
+    Leave,
+}
+
+/// What the broker is like at the moment of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// True once every log is recovered.
+    pub is_recovered: bool,
+    /// True while the controllers count it as fenced.
+    pub is_joining: bool,
+}
+
+/// The heartbeats of one session. See the module.
+#[derive(Debug)]
+pub struct Heartbeats {
+    silence_ms: u64,
+    heard: Millis,
+    /// When those that are not answered were sent, oldest first.
+    unanswered: VecDeque<Millis>,
+    applied: MetadataIndex,
+    registered_at: MetadataIndex,
+}
+
+impl Heartbeats {
+    /// Those of a session that begins now. `silence_ms` must be less than the lease.
+    pub fn new(now: Millis, silence_ms: u64, registered_at: MetadataIndex) -> Self {
+        Self { silence_ms, heard: now, unanswered: VecDeque::new(), applied: MetadataIndex(0), registered_at }
+    }
+
+    /// Takes one event and appends what follows.
+    pub fn step(&mut self, now: Millis, local: Local, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Tick if now.since(self.heard) > self.silence_ms => effects.push(Effect::Leave),
+            Event::Tick => effects.push(self.heartbeat(local)),
+            Event::Sent => self.unanswered.push_back(now),
+            Event::Heard { lease_ms, brings_changes_only } => {
+                self.heard = now;
+                if !brings_changes_only && let Some(sent) = self.unanswered.pop_front() {
+                    effects.push(Effect::RenewLease { sent, lease_ms });
+                }
+            }
+            Event::Applied(index) => {
+                self.applied = index;
+                // A broker that is fenced is let in once it has applied what fenced it: the controller waits for this.
+                if self.is_ready(local) && local.is_joining {
+                    effects.push(self.heartbeat(local));
+                }
+            }
+        }
+    }
+
+    fn is_ready(&self, local: Local) -> bool {
+        local.is_recovered && self.applied >= self.registered_at
+    }
+
+    fn heartbeat(&self, local: Local) -> Effect {
+        Effect::Send { applied: self.applied, is_ready: self.is_ready(local) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVING: Local = Local { is_recovered: true, is_joining: false };
+    const JOINING: Local = Local { is_recovered: true, is_joining: true };
+
+    fn step(heartbeats: &mut Heartbeats, now: u64, local: Local, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        heartbeats.step(Millis(now), local, event, &mut effects);
+        effects
+    }
+
+    #[test]
+    fn the_lease_counts_from_the_oldest_heartbeat_that_is_not_answered() {
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        for now in [100, 200] {
+            step(&mut heartbeats, now, SERVING, Event::Sent);
+        }
+        let changes = Event::Heard { lease_ms: 3_000, brings_changes_only: true };
+        assert_eq!(step(&mut heartbeats, 250, SERVING, changes), [], "changes answer no heartbeat");
+        let answer = Event::Heard { lease_ms: 3_000, brings_changes_only: false };
+        let renewed = |sent| [Effect::RenewLease { sent: Millis(sent), lease_ms: 3_000 }];
+        assert_eq!(step(&mut heartbeats, 300, SERVING, answer), renewed(100));
+        assert_eq!(step(&mut heartbeats, 310, SERVING, answer), renewed(200));
+        assert_eq!(step(&mut heartbeats, 320, SERVING, answer), [], "an answer to nothing gives no lease");
+    }
+
+    #[test]
+    fn ready_is_said_only_with_the_own_registration_applied_and_all_logs_recovered() {
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(7));
+        let send = |applied, is_ready| [Effect::Send { applied: MetadataIndex(applied), is_ready }];
+        assert_eq!(step(&mut heartbeats, 1, JOINING, Event::Tick), send(0, false));
+        assert_eq!(step(&mut heartbeats, 2, JOINING, Event::Applied(MetadataIndex(6))), []);
+        let recovering = Local { is_recovered: false, is_joining: true };
+        assert_eq!(step(&mut heartbeats, 3, recovering, Event::Applied(MetadataIndex(7))), []);
+        assert_eq!(step(&mut heartbeats, 4, JOINING, Event::Applied(MetadataIndex(8))), send(8, true));
+        assert_eq!(step(&mut heartbeats, 5, SERVING, Event::Applied(MetadataIndex(9))), [], "it is served already");
+    }
+
+    #[test]
+    fn a_silent_controller_is_left() {
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        let answer = Event::Heard { lease_ms: 3_000, brings_changes_only: true };
+        step(&mut heartbeats, 500, SERVING, answer);
+        assert_ne!(step(&mut heartbeats, 2_500, SERVING, Event::Tick), [Effect::Leave]);
+        assert_eq!(step(&mut heartbeats, 2_501, SERVING, Event::Tick), [Effect::Leave]);
+    }
+}

@@ -1,0 +1,24 @@
+//! Calls to other nodes: tonic as caller.
+//!
+//! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
+//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `header`: who calls.
+//! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
+//! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes.
+
+mod channels;
+mod controllers;
+mod fetcher;
+mod header;
+pub mod heartbeats;
+mod incoming;
+mod plain;
+mod proposer;
+pub mod retry;
+mod session;
+
+pub use channels::Peers;
+pub use controllers::{Controllers, ShutdownProgress};
+pub(crate) use fetcher::run as run_fetchers;
+pub(crate) use proposer::run as run_proposer;
+pub use retry::Repeat;
+pub(crate) use session::run as run_session;

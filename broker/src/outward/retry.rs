@@ -1,0 +1,159 @@
+//! Which controller to call, and whether to call again after a failure. Pure: the pause's jitter is added by the caller.
+//!
+//! The one that answered last is tried first. One that is not active names the active one, which is tried next; one that
+//! is not reached is followed by the next in the list. What may be done twice is tried again; what may not (a change that
+//! an operator asked for) is tried again only if it certainly was not done.
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+};
+
+/// What a repeated call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// The same again: repeat after any failure.
+    Harmless,
+    /// Perhaps a second change: repeat only if nothing was done.
+    OnlyIfNotDone,
+}
+
+/// What to do after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The controller decided: its error is the answer.
+    Answered,
+    /// Not to be repeated, or too late.
+    GiveUp,
+    /// Call the next candidate at once.
+    Again,
+    /// Every controller was tried in vain: call again after so long, ms.
+    AgainAfter(u64),
+}
+
+/// The controllers, and the one to call next.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    addresses: Vec<String>,
+    /// The active one, as far as known.
+    next: String,
+}
+
+impl Candidates {
+    /// The configured addresses, in order.
+    pub fn new(addresses: Vec<String>) -> Self {
+        let next = addresses.first().cloned().unwrap_or_default();
+        Self { addresses, next }
+    }
+
+    /// Whom to call now.
+    pub fn candidate(&self) -> &str {
+        &self.next
+    }
+
+    /// Number of configured controllers, at least 1.
+    pub fn count(&self) -> usize {
+        self.addresses.len().max(1)
+    }
+
+    /// A call to `address` failed: decides whom to try next. True if that one was named as the active controller.
+    pub fn failed(&mut self, address: &str, detail: &ErrorDetail) -> bool {
+        let named = detail.controller.as_ref().map(|hint| hint.address.clone()).filter(|named| named != address);
+        let is_named = named.is_some();
+        let after = self.addresses.iter().position(|known| known == address).map_or(0, |index| index + 1);
+        let following = || self.addresses.get(after % self.count()).cloned().unwrap_or_default();
+        self.next = named.unwrap_or_else(following);
+        is_named
+    }
+}
+
+/// The attempts of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempts {
+    repeat: Repeat,
+    pause_ms: u64,
+    pause_max_ms: u64,
+    tried: usize,
+}
+
+impl Attempts {
+    /// No attempt yet. The pause begins with `pause_ms` and doubles up to `pause_max_ms`.
+    pub fn new(repeat: Repeat, pause_ms: u64, pause_max_ms: u64) -> Self {
+        Self { repeat, pause_ms, pause_max_ms, tried: 0 }
+    }
+
+    /// An attempt failed with `detail`. `from_node`: the controller itself said it, and not the connection.
+    pub fn is_answer(detail: &ErrorDetail, from_node: bool) -> bool {
+        from_node && !is_elsewhere(detail)
+    }
+
+    /// What to do after a failure that [is no answer](Self::is_answer). `is_named`: the next candidate was named as active;
+    /// `is_over`: the deadline has passed; `candidates`: how many there are.
+    pub fn failed(
+        &mut self,
+        detail: &ErrorDetail,
+        (from_node, is_named): (bool, bool),
+        is_over: bool,
+        candidates: usize,
+    ) -> Next {
+        if Self::is_answer(detail, from_node) {
+            return Next::Answered;
+        }
+        let may_be_done = detail.outcome == Outcome::Unknown && !from_node;
+        if is_over || (may_be_done && self.repeat == Repeat::OnlyIfNotDone) {
+            return Next::GiveUp;
+        }
+        self.tried += 1;
+        if is_named || !self.tried.is_multiple_of(candidates) {
+            return Next::Again;
+        }
+        let pause_ms = self.pause_ms;
+        self.pause_ms = (pause_ms * 2).min(self.pause_max_ms);
+        Next::AgainAfter(pause_ms)
+    }
+}
+
+/// True if the controller that answered is not the active one: nothing was done.
+fn is_elsewhere(detail: &ErrorDetail) -> bool {
+    matches!(detail.code, ErrorCode::NotController | ErrorCode::NoQuorum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: ErrorCode) -> ErrorDetail {
+        ErrorDetail::new(code, "test")
+    }
+
+    #[test]
+    fn what_may_be_done_twice_alone_is_repeated_when_the_outcome_is_unknown() {
+        let lost = error(ErrorCode::BrokerNotAvailable).with_outcome(Outcome::Unknown);
+        let mut once = Attempts::new(Repeat::OnlyIfNotDone, 20, 100);
+        assert_eq!(once.failed(&lost, (false, false), false, 3), Next::GiveUp);
+        let mut harmless = Attempts::new(Repeat::Harmless, 20, 100);
+        assert_eq!(harmless.failed(&lost, (false, false), false, 3), Next::Again);
+        assert_eq!(harmless.failed(&lost, (false, false), true, 3), Next::GiveUp, "the deadline is over");
+        let elsewhere = error(ErrorCode::NotController).with_outcome(Outcome::Unknown);
+        assert_eq!(once.failed(&elsewhere, (true, true), false, 3), Next::Again, "certainly not done");
+        assert_eq!(once.failed(&error(ErrorCode::InvalidTopic), (true, false), false, 3), Next::Answered);
+    }
+
+    #[test]
+    fn a_round_of_all_in_vain_is_followed_by_a_longer_and_longer_pause() {
+        let mut attempts = Attempts::new(Repeat::Harmless, 20, 50);
+        let gone = error(ErrorCode::NoQuorum);
+        let next: Vec<Next> = (0..6).map(|_| attempts.failed(&gone, (true, false), false, 2)).collect();
+        let after = Next::AgainAfter;
+        assert_eq!(next, [Next::Again, after(20), Next::Again, after(40), Next::Again, after(50)]);
+    }
+
+    #[test]
+    fn the_one_that_is_named_comes_next_else_the_following() {
+        let mut candidates = Candidates::new(["a", "b", "c"].map(str::to_owned).into());
+        assert!(!candidates.failed("a", &error(ErrorCode::BrokerNotAvailable)));
+        assert_eq!(candidates.candidate(), "b");
+        assert!(!candidates.failed("c", &error(ErrorCode::BrokerNotAvailable)));
+        assert_eq!(candidates.candidate(), "a");
+    }
+}

@@ -1,0 +1,254 @@
+//! Which replicas this broker holds, and the life of each: opened, told its state, closed, deleted. Pure.
+//!
+//! Place: the session's actor feeds it with metadata and with what became of its effects, and carries the effects out, in
+//! order. The simulation drives it the same way.
+//!
+//! ```text
+//!            assigned            log open       deleted, or moved away         folder gone
+//!   (none) ───────────▶ Opening ──────────▶ Open ─────────────────▶ Deleting ────────────▶ (none)
+//!   Recovered ─────────────────────────────▲ ▲
+//!   (log opened at start) ── assigned ───────┘          not in the metadata: a stray, closed and kept
+//! ```
+//!
+//! Invariants:
+//! 1. A folder is deleted for a committed reason alone: the deletion of the partition's topic id, or a state of the
+//!    partition that names other replicas (a move is over, and its records stand on all of these). Absence is no reason.
+//! 2. A state counts as the second reason only if it is at least as new as the replica itself: its partition epoch is not
+//!    below the one that the replica was told last, nor its leader epoch below any in the replica's log. Otherwise the
+//!    metadata has gone back, and the folder is kept as a stray.
+//! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
+//!
+//! Snapshots keep the ids of deleted topics for ever, so a broker that was away when a topic was deleted still learns of it.
+
+use std::collections::BTreeMap;
+
+use holdfast_metadata::{Image, PartitionState};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
+use holdfast_replication::Assignment;
+
+use crate::here::{assignment, image_follower::Changed};
+
+/// What a replica knows of its partition's past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownEpochs {
+    /// Partition epoch of the last assignment that it was told; `None` before the first.
+    pub partition_epoch: Option<PartitionEpoch>,
+    /// Latest leader epoch in its log, or that it was told.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Newer metadata, and what of it changed.
+    Metadata(&'a Changed),
+    /// A log was opened, and its replica runs.
+    Opened(TopicPartition),
+    /// The folder of a replica that has left is gone. The partition may have come back meanwhile: it then begins empty.
+    Deleted(TopicPartition),
+    /// The broker stops: nothing is opened or deleted any more.
+    Closing,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Open the log, or create it; then [`Event::Opened`].
+    Open(TopicPartition),
+    /// Start the replica on the log that was opened at start; then [`Event::Opened`].
+    Adopt(TopicPartition),
+    /// Tell the open replica its state.
+    Assign {
+        /// The replica.
+        partition: TopicPartition,
+        /// Its state.
+        assignment: Box<Assignment>,
+        /// True while a move brings it here: the limit for moves counts for it.
+        is_arriving: bool,
+    },
+    /// Close the replica or the log, and keep the folder: the metadata does not place it here, and no deletion of it was
+    /// committed.
+    SetAside(TopicPartition),
+    /// Close the replica, if it is open, and delete its folder; then [`Event::Deleted`].
+    Delete(TopicPartition, Reason),
+}
+
+/// Why a replica leaves for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The deletion of its topic was committed.
+    TopicDeleted,
+    /// This state was committed, which names other replicas. An open replica is told before it is closed: a leader answers
+    /// the producers that wait, and sends followers away.
+    MovedAway(Box<Assignment>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Slot {
+    /// Opened at start, not yet known to be assigned. With the latest leader epoch in its log.
+    Recovered(Option<LeaderEpoch>),
+    Opening,
+    Open,
+    Deleting,
+}
+
+/// The replicas of one broker. See the module.
+#[derive(Debug)]
+pub struct Roster {
+    own: BrokerId,
+    slots: BTreeMap<TopicPartition, Slot>,
+    is_closing: bool,
+}
+
+impl Roster {
+    /// No replicas yet.
+    pub fn new(own: BrokerId) -> Self {
+        Self { own, slots: BTreeMap::new(), is_closing: false }
+    }
+
+    /// A log that was opened at start, with the latest leader epoch in it. Comes before any event.
+    pub fn recovered(&mut self, partition: TopicPartition, latest_epoch: Option<LeaderEpoch>) {
+        self.slots.insert(partition, Slot::Recovered(latest_epoch));
+    }
+
+    /// Takes one event and appends what follows. `known` tells what an open replica knows at this moment.
+    pub fn step(
+        &mut self,
+        image: &Image,
+        event: &Event<'_>,
+        known: impl Fn(TopicPartition) -> KnownEpochs,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.is_closing {
+            return;
+        }
+        match event {
+            Event::Metadata(changed) => {
+                let is_whole = matches!(changed, Changed::All);
+                for partition in self.touched(image, changed) {
+                    self.look_at(image, partition, is_whole, &known, effects);
+                }
+            }
+            Event::Opened(partition) => {
+                self.slots.insert(*partition, Slot::Open);
+                self.look_at(image, *partition, false, &known, effects);
+            }
+            Event::Deleted(partition) => {
+                self.slots.remove(partition);
+                self.look_at(image, *partition, false, &known, effects);
+            }
+            Event::Closing => {
+                self.is_closing = true;
+                self.slots.clear();
+            }
+        }
+    }
+
+    /// The partitions that a change may concern, in order, each once.
+    fn touched(&self, image: &Image, changed: &Changed) -> Vec<TopicPartition> {
+        let own = self.own;
+        let mut partitions: Vec<TopicPartition> = match changed {
+            Changed::All => {
+                let assigned = image.partitions_of(own).map(|(partition, ..)| partition);
+                assigned.chain(self.slots.keys().copied()).collect()
+            }
+            Changed::Some { partitions, topics, move_limit } => {
+                let held = self.slots.keys().filter(|partition| topics.contains(&partition.topic_id));
+                let arriving = image.partitions_of(own).filter(|(_, _, state)| state.adding.contains(&own));
+                let arriving = arriving.filter(|_| *move_limit).map(|(partition, ..)| partition);
+                partitions.iter().chain(held).copied().chain(arriving).collect()
+            }
+        };
+        partitions.sort_unstable();
+        partitions.dedup();
+        partitions
+    }
+
+    fn look_at(
+        &mut self,
+        image: &Image,
+        partition: TopicPartition,
+        is_whole: bool,
+        known: &impl Fn(TopicPartition) -> KnownEpochs,
+        effects: &mut Vec<Effect>,
+    ) {
+        if image.deleted_topics().contains(&partition.topic_id) {
+            return self.delete(partition, Reason::TopicDeleted, effects);
+        }
+        let topic = image.topic(partition.topic_id);
+        match topic.and_then(|topic| Some((topic, topic.partition(partition.partition)?))) {
+            Some((topic, state)) if state.replicas.contains(&self.own) => {
+                let is_arriving = state.adding.contains(&self.own);
+                self.keep(partition, || Box::new(assignment::of(topic, state)), is_arriving, effects);
+            }
+            Some((topic, state)) if self.may_leave(partition, state, known) => {
+                self.delete(partition, Reason::MovedAway(Box::new(assignment::of(topic, state))), effects);
+            }
+            _ => self.set_aside(partition, is_whole, effects),
+        }
+    }
+
+    fn keep(
+        &mut self,
+        partition: TopicPartition,
+        assignment: impl FnOnce() -> Box<Assignment>,
+        is_arriving: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let effect = match self.slots.get(&partition) {
+            Some(Slot::Open) => {
+                return effects.push(Effect::Assign { partition, assignment: assignment(), is_arriving });
+            }
+            Some(Slot::Opening | Slot::Deleting) => return,
+            Some(Slot::Recovered(_)) => Effect::Adopt(partition),
+            None => Effect::Open(partition),
+        };
+        self.slots.insert(partition, Slot::Opening);
+        effects.push(effect);
+    }
+
+    fn delete(&mut self, partition: TopicPartition, reason: Reason, effects: &mut Vec<Effect>) {
+        if matches!(self.slots.get(&partition), Some(Slot::Open | Slot::Recovered(_))) {
+            self.slots.insert(partition, Slot::Deleting);
+            effects.push(Effect::Delete(partition, reason));
+        }
+    }
+
+    /// A log that was recovered is a stray only once a whole image does not know it: changes alone tell too little.
+    fn set_aside(&mut self, partition: TopicPartition, is_whole: bool, effects: &mut Vec<Effect>) {
+        match self.slots.get(&partition) {
+            Some(Slot::Open) => {}
+            Some(Slot::Recovered(_)) if is_whole => {}
+            _ => return,
+        }
+        self.slots.remove(&partition);
+        effects.push(Effect::SetAside(partition));
+    }
+
+    /// True if `state`, which does not name this broker, is at least as new as what stands here.
+    fn may_leave(
+        &self,
+        partition: TopicPartition,
+        state: &PartitionState,
+        known: &impl Fn(TopicPartition) -> KnownEpochs,
+    ) -> bool {
+        match self.slots.get(&partition) {
+            Some(Slot::Open) => is_as_new(state, known(partition)),
+            Some(Slot::Recovered(latest)) => {
+                is_as_new(state, KnownEpochs { partition_epoch: None, leader_epoch: *latest })
+            }
+            // Nothing to delete yet, or any more.
+            Some(Slot::Opening | Slot::Deleting) | None => true,
+        }
+    }
+}
+
+/// True if a committed state is not older than what a replica knows.
+fn is_as_new(state: &PartitionState, known: KnownEpochs) -> bool {
+    known.partition_epoch.is_none_or(|known| known <= state.partition_epoch)
+        && known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)
+}
+
+#[cfg(test)]
+#[path = "roster_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+//! The life of a broker's replicas, without a clock or a disk.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use holdfast_metadata::Record;
+use holdfast_proto::ids::{MetadataIndex, PartitionIndex, TopicId};
+
+use super::*;
+
+const OWN: BrokerId = BrokerId(1);
+
+fn topic() -> TopicId {
+    TopicId(Uuid::from_u128(1))
+}
+
+fn tp() -> TopicPartition {
+    TopicPartition { topic_id: topic(), partition: PartitionIndex(0) }
+}
+
+fn state(replicas: &[u32], leader_epoch: u32, partition_epoch: u32) -> PartitionState {
+    let replicas: Vec<BrokerId> = replicas.iter().copied().map(BrokerId).collect();
+    PartitionState {
+        leader: replicas.first().copied(),
+        leader_epoch: LeaderEpoch(leader_epoch),
+        partition_epoch: PartitionEpoch(partition_epoch),
+        isr: replicas.clone(),
+        replicas,
+        ..PartitionState::default()
+    }
+}
+
+fn image(records: &[Record]) -> Image {
+    let named = Record::Topic { topic_id: topic(), name: "orders".to_owned() };
+    let config = Record::TopicConfig { topic_id: topic(), configs: BTreeMap::new() };
+    let all: Vec<Record> = [named, config].into_iter().chain(records.iter().cloned()).collect();
+    Image::from_records(MetadataIndex(1), &all).unwrap()
+}
+
+fn placed(state: PartitionState) -> Image {
+    image(&[Record::Partition { topic_id: topic(), partition: PartitionIndex(0), state }])
+}
+
+fn deleted() -> Image {
+    image(&[Record::RemoveTopic { topic_id: topic() }])
+}
+
+fn step(roster: &mut Roster, image: &Image, event: &Event<'_>, known: KnownEpochs) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    roster.step(image, event, |_| known, &mut effects);
+    effects
+}
+
+fn told(partition_epoch: u32, leader_epoch: u32) -> KnownEpochs {
+    KnownEpochs {
+        partition_epoch: Some(PartitionEpoch(partition_epoch)),
+        leader_epoch: Some(LeaderEpoch(leader_epoch)),
+    }
+}
+
+/// A roster with one open replica.
+fn open() -> Roster {
+    let mut roster = Roster::new(OWN);
+    let image = placed(state(&[1, 2], 1, 1));
+    let all = Event::Metadata(&Changed::All);
+    assert_eq!(step(&mut roster, &image, &all, KnownEpochs::default()), [Effect::Open(tp())]);
+    assert_eq!(step(&mut roster, &image, &all, KnownEpochs::default()), [], "it is being opened");
+    let effects = step(&mut roster, &image, &Event::Opened(tp()), KnownEpochs::default());
+    assert!(matches!(effects[..], [Effect::Assign { .. }]), "{effects:?}");
+    roster
+}
+
+#[test]
+fn metadata_that_has_gone_back_deletes_nothing() {
+    let newest = state(&[], 5, 20);
+    let check = |partition_epoch: Option<u32>, leader_epoch: Option<u32>| {
+        let known = KnownEpochs {
+            partition_epoch: partition_epoch.map(PartitionEpoch),
+            leader_epoch: leader_epoch.map(LeaderEpoch),
+        };
+        is_as_new(&newest, known)
+    };
+    assert!(check(None, None) && check(Some(20), Some(5)) && check(Some(7), Some(1)) && check(None, Some(5)));
+    assert!(!check(Some(21), Some(5)), "the replica was told a newer state");
+    assert!(!check(None, Some(6)), "its log holds records of a newer leadership");
+
+    let all = Event::Metadata(&Changed::All);
+    let older = placed(state(&[2, 3], 1, 4));
+    assert_eq!(step(&mut open(), &older, &all, told(5, 1)), [Effect::SetAside(tp())]);
+    let mut recovered = Roster::new(OWN);
+    recovered.recovered(tp(), Some(LeaderEpoch(2)));
+    assert_eq!(step(&mut recovered, &older, &all, KnownEpochs::default()), [Effect::SetAside(tp())]);
+}
+
+#[test]
+fn a_replica_that_was_moved_away_is_deleted_and_begins_empty_if_it_comes_back() {
+    let mut roster = open();
+    let all = Event::Metadata(&Changed::All);
+    let away = placed(state(&[2, 3], 1, 4));
+    let effects = step(&mut roster, &away, &all, told(4, 1));
+    let [Effect::Delete(partition, Reason::MovedAway(assignment))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((*partition, assignment.partition_epoch), (tp(), PartitionEpoch(4)));
+    let back = placed(state(&[2, 3, 1], 1, 5));
+    assert_eq!(step(&mut roster, &back, &all, KnownEpochs::default()), [], "not before its folder is gone");
+    assert_eq!(step(&mut roster, &back, &Event::Deleted(tp()), KnownEpochs::default()), [Effect::Open(tp())]);
+}
+
+#[test]
+fn absence_deletes_nothing_and_the_deletion_of_the_topic_does() {
+    let all = Event::Metadata(&Changed::All);
+    assert_eq!(step(&mut open(), &image(&[]), &all, told(1, 1)), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut open(), &deleted(), &all, told(9, 9)), [Effect::Delete(tp(), Reason::TopicDeleted)]);
+
+    let mut recovered = Roster::new(OWN);
+    recovered.recovered(tp(), None);
+    let some = Changed::Some { partitions: [tp()].into(), topics: [].into(), move_limit: false };
+    assert_eq!(step(&mut recovered, &image(&[]), &Event::Metadata(&some), KnownEpochs::default()), []);
+    assert_eq!(step(&mut recovered, &deleted(), &all, KnownEpochs::default()).len(), 1);
+}
+
+#[test]
+fn a_log_of_the_start_is_adopted_and_nothing_is_opened_while_closing() {
+    let mut roster = Roster::new(OWN);
+    roster.recovered(tp(), Some(LeaderEpoch(9)));
+    let image = placed(state(&[1, 2], 1, 1));
+    let all = Event::Metadata(&Changed::All);
+    assert_eq!(step(&mut roster, &image, &all, KnownEpochs::default()), [Effect::Adopt(tp())]);
+    step(&mut roster, &image, &Event::Closing, KnownEpochs::default());
+    assert_eq!(step(&mut roster, &image, &Event::Opened(tp()), KnownEpochs::default()), []);
+    assert_eq!(step(&mut roster, &image, &all, KnownEpochs::default()), []);
+}

@@ -1,0 +1,155 @@
+//! The consensus as the rest of the controller sees it: no type of openraft leaves this folder.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use openraft::{BasicNode, Instant as _, ServerState, async_runtime::watch::WatchReceiver as _};
+
+use holdfast_metadata::Command;
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+};
+
+use super::{
+    log_store::LogStore,
+    network::Network,
+    refusal::refused,
+    settings::settings,
+    state_machine::StateMachine,
+    types::{Reply, TypeConfig},
+};
+use crate::{config::Config, exit::Fatal};
+
+/// openraft, with this crate's state machine.
+pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+
+/// A controller of the quorum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its node id.
+    pub id: u64,
+    /// Its address.
+    pub address: String,
+    /// True for a voter.
+    pub voter: bool,
+}
+
+/// A failure of the consensus, in its own words.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the consensus: {0}")]
+pub struct Error(String);
+
+/// See the module. Clones share it.
+#[derive(Clone)]
+pub struct Consensus {
+    raft: Raft,
+}
+
+impl Consensus {
+    /// Starts it on what the store holds.
+    pub async fn start(
+        config: &Config,
+        node_id: u64,
+        network: Network,
+        log: LogStore,
+        machine: StateMachine,
+    ) -> Result<Self, Fatal> {
+        let settings = settings(config).map_err(|error| Fatal::Failure(error.to_string()))?;
+        let started = Raft::new(node_id, Arc::new(settings), network, log, machine).await;
+        Ok(Self { raft: started.map_err(|error| Fatal::StoreDamaged(format!("the log cannot be used: {error}")))? })
+    }
+
+    pub(super) fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    /// The members of the quorum.
+    pub fn members(&self) -> Vec<Member> {
+        let metrics = self.raft.server_metrics().borrow_watched().clone();
+        let voters: BTreeSet<u64> = metrics.membership_config.voter_ids().collect();
+        metrics
+            .membership_config
+            .nodes()
+            .map(|(id, node)| Member { id: *id, address: node.addr.clone(), voter: voters.contains(id) })
+            .collect()
+    }
+
+    /// Proposes a command and waits until it is committed and applied here, at most `deadline`.
+    pub async fn propose(&self, command: Command, deadline: Duration) -> Result<Reply, ErrorDetail> {
+        match tokio::time::timeout(deadline, self.raft.client_write(command)).await {
+            Ok(Ok(written)) => Ok(written.data),
+            Ok(Err(error)) => Err(refused(error)),
+            Err(_) => {
+                let message =
+                    format!("the change was not committed within {} ms; it may be later", deadline.as_millis());
+                Err(ErrorDetail::new(ErrorCode::RequestTimedOut, message).with_outcome(Outcome::Unknown))
+            }
+        }
+    }
+
+    /// Hands the leadership to another voter and waits until it has one, at most `deadline`. Nothing happens on one that
+    /// does not lead.
+    pub async fn step_down(&self, deadline: Duration, holds_lease: bool) {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        if metrics.state != ServerState::Leader {
+            return;
+        }
+        if !holds_lease {
+            tracing::warn!("no majority of the controllers answers: there is nobody to hand the leadership to");
+            return;
+        }
+        // The voter that is furthest is ready soonest.
+        let furthest = metrics.replication.iter().flatten().max_by_key(|(_, matched)| *matched);
+        let voters: BTreeSet<u64> = metrics.membership_config.voter_ids().collect();
+        let Some((target, _)) = furthest.filter(|(id, _)| **id != metrics.id && voters.contains(id)) else { return };
+        tracing::info!(target, "handing over the leadership of the controllers");
+        if let Err(fatal) = self.raft.trigger().transfer_leader(*target).await {
+            tracing::warn!(%fatal, "the leadership could not be handed over");
+            return;
+        }
+        let own = metrics.id;
+        let wait = self.raft.wait(Some(deadline));
+        let moved = wait.metrics(|m| m.current_leader.is_some_and(|leader| leader != own), "another leader").await;
+        if moved.is_err() {
+            tracing::warn!("no other controller took the leadership in time");
+        }
+    }
+
+    /// True if a majority answered within `lease`, or none but this node votes.
+    pub fn holds_lease(&self, lease: Duration) -> bool {
+        let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
+        acked.is_some_and(|acked| acked.elapsed() < lease) || self.raft.voter_ids().count() == 1
+    }
+
+    /// True once the log holds a membership, or a vote was given.
+    pub async fn is_formed(&self) -> Result<bool, Error> {
+        self.raft.is_initialized().await.map_err(|fatal| Error(fatal.to_string()))
+    }
+
+    /// Writes the first membership: node ids by address. Another node's may have come first, which is no failure.
+    pub async fn form(&self, members: BTreeMap<String, u64>) -> Result<(), Error> {
+        let nodes: BTreeMap<u64, BasicNode> =
+            members.into_iter().map(|(address, id)| (id, BasicNode::new(address))).collect();
+        match self.raft.initialize(nodes).await {
+            Ok(()) => Ok(()),
+            Err(_) if self.is_formed().await? => Ok(()),
+            Err(error) => Err(Error(error.to_string())),
+        }
+    }
+
+    /// Waits until the log has an entry, at most so long.
+    pub async fn wait_for_entry(&self, at_most: Duration) {
+        let wait = self.raft.wait(Some(at_most));
+        // A timeout is the usual case.
+        let _ = wait.metrics(|metrics| metrics.last_log_index.is_some(), "a membership").await;
+    }
+
+    /// Stops it; what is in flight is answered first.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.raft.shutdown().await.map_err(|error| Error(error.to_string()))
+    }
+}

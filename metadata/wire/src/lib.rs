@@ -1,0 +1,7 @@
+//! The cluster's metadata as it travels.
+//!
+//! - [`records`]: metadata records between controllers and brokers, both ways. Bytes from outside are hostile.
+//! - [`view`]: the image as administration shows it, on brokers and on controllers.
+
+pub mod records;
+pub mod view;
