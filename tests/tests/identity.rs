@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use holdfast_cli::dev::{NodeName, Programs, Role};
+use holdfast_local::{NodeName, Programs, Role};
 use holdfast_tests::process::{
     fixture::{Fixture, PATIENCE, TOPIC, eventually},
     load::Load,

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use holdfast_cli::{
-    account::Verdict,
-    dev::{NodeName, faults::Target},
-};
+use holdfast_checker::account::Verdict;
 use holdfast_client::{Producer, Record};
+use holdfast_local::{NodeName, faults::Target};
 use holdfast_proto::{error::ErrorCode, ids::PartitionIndex};
 use holdfast_tests::process::{
     fixture::{Fixture, PATIENCE, TOPIC, eventually},

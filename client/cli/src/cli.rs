@@ -2,10 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
+use holdfast_local::process::{LaunchArgs, launch};
+
 use crate::{
     commands,
     connect::Connect,
-    dev::process::{LaunchArgs, launch},
     exit::{self, Failure, Result},
     output::Output,
 };

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use holdfast_client::{Client, ClientConfig};
+use holdfast_local::{Role, state::State};
 
 use crate::{
     commands::dev::default_dir,
-    dev::{Role, state::State},
     exit::{Code, Failure, Result, code_of},
 };
 

@@ -1,10 +1,9 @@
 //! How the program ends: exit codes, and errors that say what to do next.
 
-use std::{fmt, io};
-
+use holdfast_checker::readback;
+use holdfast_client::consumer;
 use holdfast_proto::error::{ErrorCode, Outcome};
-
-use crate::dev;
+use std::{fmt, io};
 
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,11 +83,11 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl From<dev::Error> for Failure {
-    fn from(error: dev::Error) -> Self {
+impl From<holdfast_local::Error> for Failure {
+    fn from(error: holdfast_local::Error) -> Self {
         let code = match &error {
-            dev::Error::Spec(_) | dev::Error::NoSuchNode { .. } => Code::Usage,
-            dev::Error::NotReady { .. } | dev::Error::WillNotEnd { .. } => Code::InDoubt,
+            holdfast_local::Error::Spec(_) | holdfast_local::Error::NoSuchNode { .. } => Code::Usage,
+            holdfast_local::Error::NotReady { .. } | holdfast_local::Error::WillNotEnd { .. } => Code::InDoubt,
             _ => Code::Error,
         };
         Self::new(code, error.to_string())
@@ -119,5 +118,29 @@ mod tests {
         assert_eq!(code_of(ErrorCode::RequestTimedOut, Outcome::Unknown), Code::InDoubt);
         assert_eq!(code_of(ErrorCode::LogDamaged, Outcome::NotAppended), Code::Loss);
         assert_eq!(code_of(ErrorCode::TopicAlreadyExists, Outcome::NotAppended), Code::Error);
+    }
+}
+
+impl From<consumer::Error> for Failure {
+    fn from(error: consumer::Error) -> Self {
+        let code = match &error {
+            consumer::Error::DataLoss { .. } | consumer::Error::Corrupt { .. } | consumer::Error::Diverged { .. } => {
+                Code::Loss
+            }
+            consumer::Error::Client(error) => return Self::from(error.clone()),
+            consumer::Error::Rejected { detail, .. } if detail.code == ErrorCode::LogDamaged => Code::Loss,
+            _ => Code::Error,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<readback::Error> for Failure {
+    fn from(error: readback::Error) -> Self {
+        match error {
+            readback::Error::Consume(error) => error.into(),
+            readback::Error::Ended { .. } => Self::error(error.to_string()),
+            readback::Error::Stalled { .. } => Self::new(Code::InDoubt, error.to_string()),
+        }
     }
 }

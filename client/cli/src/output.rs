@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+
+use holdfast_checker::text::render_table;
 
 /// How a command prints its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,27 +26,6 @@ pub fn print_json(value: &impl Serialize) -> io::Result<()> {
 /// Prints a table. Columns that hold numbers alone stand to the right.
 pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", render_table(header, rows))
-}
-
-/// A table as text.
-pub fn render_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let rows: Vec<_> = rows.into_iter().collect();
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    for row in &rows {
-        table.add_row(row.iter());
-    }
-    for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        let number = |text: &String| text == "-" || text.chars().all(|c| c.is_ascii_digit() || ",.".contains(c));
-        if !rows.is_empty() && rows.iter().all(|row| number(&row[at])) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Right);
-        }
-    }
-    let text = table.to_string();
-    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-    lines.join("\n")
 }
 
 /// Prints a line to standard output, without the panic of `println!` when nobody reads it.
@@ -75,37 +55,6 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// A number with separators, as 1,234,567.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A count with its noun, as 1 topic, 2 topics.
-pub fn counted(number: u64, noun: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{s}", grouped(number))
-}
-
-/// Bytes in the unit that fits, as 1.5 MB (powers of ten).
-pub fn bytes(number: u64) -> String {
-    let mut value = number as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if value < 1_000.0 {
-            return if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1_000.0;
-    }
-    format!("{value:.1} TB")
-}
-
 /// Asks before something is destroyed. Without a terminal it is refused; `yes` skips the question.
 pub fn confirm(what: &str, yes: bool) -> crate::exit::Result {
     use crate::exit::Failure;
@@ -122,22 +71,5 @@ pub fn confirm(what: &str, yes: bool) -> crate::exit::Result {
         Ok(())
     } else {
         Err(Failure::error("nothing was changed"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_and_bytes_scaled() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 999, 1_500, 2_000_000_000].map(bytes), ["0 B", "999 B", "1.5 kB", "2.0 GB"]);
-    }
-
-    #[test]
-    fn a_table_has_no_blanks_at_the_ends_of_lines() {
-        let text = render_table(["NAME", "COUNT"], [["a".into(), "1".into()], ["bb".into(), "20".into()]]);
-        assert_eq!(text, "NAME  COUNT\na         1\nbb       20");
     }
 }

@@ -4,6 +4,8 @@ use std::{io::IsTerminal, sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use holdfast_checker::{readback::Told, text::grouped};
+
 use crate::output::note;
 
 /// Progress of one phase. Cheap to clone; the clones share it.
@@ -66,6 +68,14 @@ impl Progress {
             note(line);
         } else {
             self.bar.suspend(|| note(line));
+        }
+    }
+
+    /// How far an audit's reading is.
+    pub fn reading(&self, told: &Told<'_>) {
+        match told {
+            Told::Read(count) => self.set(*count, || format!("{} read", grouped(*count))),
+            Told::Gap(gap) => self.tell(&format!("gap: {gap}")),
         }
     }
 

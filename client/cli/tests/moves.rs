@@ -2,10 +2,12 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Child,
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use holdfast_cli::output::{grouped, render_table};
+use holdfast_checker::text::{grouped, render_table};
 
 use super::{Error, Result, bed::Bed, scenario::Finding};
 

@@ -8,13 +8,12 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use holdfast_cli::{
+use holdfast_checker::{
     account::{Account, Verdict},
-    dev::{ClusterSpec, NodeName, ProcessCluster},
-    progress::Progress,
-    workload::readback,
+    readback,
 };
 use holdfast_client::{Client, ClientConfig, NewTopic};
+use holdfast_local::{ClusterSpec, NodeName, ProcessCluster};
 
 use super::proxy::Proxy;
 
@@ -92,8 +91,7 @@ impl Fixture {
     /// Waits until every replica is in sync, reads everything back, and holds it against the account.
     pub async fn audit(&self, account: Account) -> Verdict {
         self.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the replicas come in sync again");
-        let progress = Progress::start("audit", 0);
-        readback::audit(&self.client, TOPIC, account.audit(), &progress).await.expect("everything can be read back")
+        readback::audit(&self.client, TOPIC, account.audit(), |_| ()).await.expect("everything can be read back")
     }
 }
 

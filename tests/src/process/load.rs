@@ -10,12 +10,10 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use holdfast_cli::{
+use holdfast_checker::{
     account::Record,
-    workload::{
-        ledger::{Books, Ledger, Watch, sequence_header},
-        tracker::Tracker,
-    },
+    ledger::{Books, Ledger, Watch, sequence_header},
+    tracker::Tracker,
 };
 use holdfast_client::{Client, Producer, Record as Outgoing};
 use holdfast_proto::ids::PartitionIndex;

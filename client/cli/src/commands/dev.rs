@@ -5,13 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use holdfast_checker::text::bytes;
+use holdfast_local::{
+    ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting, process::ProcessState, state::State,
+};
+
 use crate::{
-    dev::{
-        self, ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting, process::ProcessState,
-        state::State,
-    },
     exit::{Failure, Result},
-    output::{self, Output, confirm, note, print_json, print_table, say},
+    output::{Output, confirm, note, print_json, print_table, say},
 };
 
 /// How long a node may take to end after SIGTERM before it is killed.
@@ -179,7 +180,11 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
     }
 }
 
-fn each(args: &NodesArgs, mut act: impl FnMut(NodeName) -> std::result::Result<(), dev::Error>, done: &str) -> Result {
+fn each(
+    args: &NodesArgs,
+    mut act: impl FnMut(NodeName) -> std::result::Result<(), holdfast_local::Error>,
+    done: &str,
+) -> Result {
     for node in &args.nodes {
         act(*node)?;
         say(format!("{node} {done}"))?;
@@ -190,7 +195,7 @@ fn each(args: &NodesArgs, mut act: impl FnMut(NodeName) -> std::result::Result<(
 async fn up(dir: PathBuf, args: UpArgs, output: Output) -> Result {
     let stored = match State::load(&dir) {
         Ok(state) => Some(state),
-        Err(dev::Error::NoCluster { .. }) => None,
+        Err(holdfast_local::Error::NoCluster { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     let count = |role| stored.as_ref().map_or(3, |state| state.count(role));
@@ -231,7 +236,7 @@ async fn up(dir: PathBuf, args: UpArgs, output: Output) -> Result {
 }
 
 /// Starts the cluster; when this future is dropped, what has started by then ends.
-async fn start(spec: &ClusterSpec, patience: Duration) -> std::result::Result<ProcessCluster, dev::Error> {
+async fn start(spec: &ClusterSpec, patience: Duration) -> std::result::Result<ProcessCluster, holdfast_local::Error> {
     struct Guard(Option<ProcessCluster>);
     impl Drop for Guard {
         fn drop(&mut self) {
@@ -246,7 +251,7 @@ async fn start(spec: &ClusterSpec, patience: Duration) -> std::result::Result<Pr
         cluster.wait_ready(patience).await?;
         cluster.keep_settings(spec)?;
     }
-    guard.0.take().ok_or_else(|| dev::Error::Spec("the cluster is gone".to_owned()))
+    guard.0.take().ok_or_else(|| holdfast_local::Error::Spec("the cluster is gone".to_owned()))
 }
 
 async fn down(mut cluster: ProcessCluster, wipe: bool, yes: bool) -> Result {
@@ -304,7 +309,7 @@ fn print_status(cluster: &mut ProcessCluster, output: Output) -> Result {
             node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             node.address,
             node.peer_address.unwrap_or_else(|| "-".to_owned()),
-            node.resident_bytes.map_or_else(|| "-".to_owned(), output::bytes),
+            node.resident_bytes.map_or_else(|| "-".to_owned(), bytes),
             node.log.display().to_string(),
         ]
     });

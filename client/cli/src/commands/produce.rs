@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use holdfast_checker::text::{counted, grouped};
 use holdfast_client::producer::{Acks, DeliveryFuture, Error, Producer, Record, TopicHandle};
 use holdfast_proto::{
     batch::{Compression, Header},
@@ -22,7 +23,7 @@ use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
     format::unescape,
-    output::{Output, counted, grouped, note, print_json},
+    output::{Output, note, print_json},
     progress::Progress,
     signals::Signals,
 };

@@ -3,19 +3,20 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use holdfast_checker::text::{counted, render_table};
 use holdfast_client::{
     Client,
     admin::{NewTopic, TopicChange},
     metadata::{PartitionView, TopicView},
     offsets::{OffsetQuery, OffsetSpec},
 };
+use holdfast_local::Setting;
 use holdfast_proto::{ids::BrokerId, v1::ConfigEntry};
 
 use crate::{
     connect::Connect,
-    dev::Setting,
     exit::{Failure, Result},
-    output::{Output, confirm, counted, note, print_json, print_table, render_table, say},
+    output::{Output, confirm, note, print_json, print_table, say},
 };
 
 const CREATE_EXAMPLES: &str = "\

@@ -11,6 +11,9 @@ mod run;
 mod throttle;
 
 pub use flags::Start;
+
 pub use plan::{as_json, as_text, ids};
+
 pub use run::{Outcome, ask, run};
+
 pub use throttle::Throttle;

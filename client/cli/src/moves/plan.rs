@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use holdfast_checker::text::{counted, render_table};
 use holdfast_client::admin::Move;
 use holdfast_proto::ids::BrokerId;
-
-use crate::output::{counted, render_table};
 
 /// The moves, with what they come to for each broker.
 pub fn as_text(moves: &[Move]) -> String {

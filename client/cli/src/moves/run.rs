@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use holdfast_checker::text::counted;
 use holdfast_client::{
     admin::{Admin, Move},
     metadata::{PartitionView, TopicView},
@@ -19,7 +20,6 @@ use holdfast_client::{
 use super::Throttle;
 use crate::{
     exit::{Failure, Result},
-    output::counted,
     progress::Progress,
     signals::Signals,
 };

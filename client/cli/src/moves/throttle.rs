@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::output::bytes;
+use holdfast_checker::text::bytes;
 
 /// Most bytes a second that each broker copies for moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

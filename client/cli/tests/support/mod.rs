@@ -3,8 +3,10 @@
 //! Needs the programs: `make test` builds them and sets HOLDFAST_BIN_DIR. Without that variable there is nothing to run
 //! against, and each test says so.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
 
 /// True if there are programs to run against.
 pub(crate) fn programs_are_there() -> bool {

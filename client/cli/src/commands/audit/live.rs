@@ -2,6 +2,11 @@
 
 use tokio::sync::oneshot;
 
+use holdfast_checker::{
+    ledger::sequence_of,
+    readback::{read_to_end, step_over},
+    sequences::{Holes, LAST_HEADER, Sequences, Tally},
+};
 use holdfast_client::{
     Client,
     consumer::{Consumer, MessageBatch, StartAt},
@@ -10,11 +15,6 @@ use holdfast_client::{
 use crate::{
     exit::{Failure, Result},
     output::note,
-    workload::{
-        ledger::sequence_of,
-        readback::{read_to_end, step_over},
-        sequences::{Holes, LAST_HEADER, Sequences, Tally},
-    },
 };
 
 /// Checks the records of audits as they come by, those with a key that begins with `prefix`.

@@ -13,24 +13,22 @@ use bytes::Bytes;
 use futures::future::join_all;
 use tokio::runtime::Handle;
 
+use holdfast_checker::{
+    account::Record,
+    ledger::{Books, Ledger, Watch, sequence_header},
+    pace::Pace,
+    sequences::{Holes, LAST_HEADER},
+    totals::Totals,
+    tracker::{Handler, Tracker},
+    values::Values,
+};
 use holdfast_client::{
     Client,
     producer::{Delivery, Error, Producer, Record as Outgoing, TopicHandle},
 };
 use holdfast_proto::{batch::Header, ids::PartitionIndex};
 
-use crate::{
-    account::Record,
-    exit::Result,
-    workload::{
-        ledger::{Books, Ledger, Watch, sequence_header},
-        pace::Pace,
-        sequences::{Holes, LAST_HEADER},
-        totals::Totals,
-        tracker::{Handler, Tracker},
-        values::Values,
-    },
-};
+use crate::exit::Result;
 
 /// Excuses that fit into one last word. More than this many holes apart only a cluster that is down for long makes; the
 /// later check then calls the rest lost, which the account of the run itself does not.

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use holdfast_local::Setting;
+
 use crate::{
     connect::Connect,
-    dev::Setting,
     exit::{Failure, Result},
     output::Output,
 };

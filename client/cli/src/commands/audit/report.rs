@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use holdfast_checker::{account::Verdict, sequences::Tally};
+
 use super::load::Gauges;
 use crate::{
-    account::Verdict,
     exit::{Code, Failure, Result},
     output::{Output, note, print_json, say},
-    workload::sequences::Tally,
 };
 
 /// Everything that is told at the end.

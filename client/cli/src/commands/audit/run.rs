@@ -13,7 +13,9 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+use holdfast_checker::readback;
 use holdfast_client::{Client, admin::NewTopic};
+use holdfast_local::Setting;
 use holdfast_proto::error::ErrorCode;
 
 use super::{
@@ -24,12 +26,10 @@ use super::{
 };
 use crate::{
     connect::Connect,
-    dev::Setting,
     exit::{Code, Failure, Result},
     output::{Output, note},
     progress::Progress,
     signals::Signals,
-    workload::readback,
 };
 
 /// How often the progress is told.
@@ -81,7 +81,9 @@ pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, outpu
         let (refused, first_problem) = (books.refused, books.first_problem.map(|error| error.to_string()));
         let progress = Progress::start("reading", books.account.acked());
         let is_ours = |key: &[u8]| key.starts_with(prefix.as_bytes());
-        let verdict = readback::audit_keys(&client, topic, books.account.audit(), is_ours, &progress).await?;
+        let verdict =
+            readback::audit_keys(&client, topic, books.account.audit(), is_ours, |told| progress.reading(&told))
+                .await?;
         progress.end();
         Ok::<_, Failure>(Report {
             topic: topic.to_owned(),

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
+use holdfast_checker::readback;
+
 use super::{VerifyArgs, live::Checker, run::connect_within};
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
     output::{Output, note, print_json, say},
-    workload::readback,
 };
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {

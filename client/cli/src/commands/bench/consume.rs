@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use holdfast_checker::{readback::read_all, text::grouped};
 use holdfast_client::consumer::MessageBatch;
 
 use super::stats::Throughput;
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
-    output::{Output, grouped, note, print_json, say},
+    output::{Output, note, print_json, say},
     progress::Progress,
-    workload::readback::read_all,
 };
 
 #[derive(Debug, Args)]

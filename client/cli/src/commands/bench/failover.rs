@@ -12,10 +12,19 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
+use holdfast_checker::{
+    account::Record,
+    ledger::{Books, Ledger, Watch, sequence_header},
+    pace::Pace,
+    readback,
+    tracker::Tracker,
+    values::Values,
+};
 use holdfast_client::{
     Client, ClientConfig,
     producer::{Error, Producer, Record as Outgoing, TopicHandle},
 };
+use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs, faults::Target};
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
@@ -23,20 +32,11 @@ use super::{
     stats::median,
 };
 use crate::{
-    account::Record,
     commands::{demo::sandbox::Sandbox, dev::default_dir},
-    dev::{ClusterSpec, NodeName, ProcessCluster, Programs, faults::Target},
     exit::{Code, Failure, Result},
     output::{Output, note, print_json, print_table, say},
     progress::Progress,
     signals::Signals,
-    workload::{
-        ledger::{Books, Ledger, Watch, sequence_header},
-        pace::Pace,
-        readback,
-        tracker::Tracker,
-        values::Values,
-    },
 };
 
 /// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
@@ -163,7 +163,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
     let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
     let books = Books::close(tracker.finish().await);
     let progress = Progress::start("reading", books.account.acked());
-    let verdict = readback::audit(&client, &topic.name, books.account.audit(), &progress).await?;
+    let verdict = readback::audit(&client, &topic.name, books.account.audit(), |told| progress.reading(&told)).await?;
     progress.end();
 
     let pauses: Vec<_> = kills.iter().map(|kill| Duration::from_secs_f64(kill.pause_ms / 1_000.0)).collect();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
+use holdfast_checker::{pace::Pace, text::grouped, tracker::Tracker, values::Values};
 use holdfast_client::producer::{Error, Producer, Record, TopicHandle};
 use holdfast_proto::ids::PartitionIndex;
 
@@ -15,8 +16,7 @@ use super::{
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
-    output::{Output, grouped, note, print_json, say},
-    workload::{pace::Pace, tracker::Tracker, values::Values},
+    output::{Output, note, print_json, say},
 };
 
 #[derive(Debug, Args)]

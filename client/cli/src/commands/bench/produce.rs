@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
+use holdfast_checker::{
+    text::grouped,
+    tracker::{Handler, Tracker},
+    values::Values,
+};
 use holdfast_client::{
     Client,
     producer::{CloseReport, Delivery, Error, Record},
@@ -18,12 +23,8 @@ use super::{
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
-    output::{Output, grouped, print_json, say},
+    output::{Output, print_json, say},
     progress::Progress,
-    workload::{
-        tracker::{Handler, Tracker},
-        values::Values,
-    },
 };
 
 /// One record in so many has its latency taken: taking it for all would cost the load generator more than sending.

@@ -10,11 +10,11 @@ use holdfast_client::{
     offsets::{OffsetQuery, OffsetSpec},
     producer::{Acks, Producer, ProducerBuilder},
 };
+use holdfast_local::Setting;
 use holdfast_proto::{batch::Compression, ids::PartitionIndex};
 
 use crate::{
     commands::produce::{AcksFlag, parse_compression},
-    dev::Setting,
     exit::{Failure, Result},
     output::note,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::output::grouped;
+use holdfast_checker::text::grouped;
 
 /// Latencies in microseconds, up to ten minutes, to three digits.
 #[derive(Clone, Debug)]

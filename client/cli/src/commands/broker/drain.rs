@@ -6,6 +6,7 @@
 use clap::Args;
 use serde_json::json;
 
+use holdfast_checker::text::counted;
 use holdfast_client::admin::{Admin, Move};
 use holdfast_proto::ids::BrokerId;
 
@@ -13,7 +14,7 @@ use super::find;
 use crate::{
     exit::{Failure, Result},
     moves::{self, Throttle},
-    output::{Output, confirm, counted, note, print_json, say, tell},
+    output::{Output, confirm, note, print_json, say, tell},
 };
 
 pub(super) const EXAMPLES: &str = "\

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
+use holdfast_checker::text::render_table;
 use holdfast_client::admin::Admin;
 use holdfast_proto::v1::BrokerInfo;
 
 use crate::{
     exit::Result,
-    output::{Output, print_json, render_table, say},
+    output::{Output, print_json, say},
 };
 
 pub(super) async fn run(admin: &Admin, output: Output) -> Result {

@@ -6,13 +6,14 @@ mod list;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use holdfast_checker::text::counted;
 use holdfast_client::admin::Admin;
 use holdfast_proto::{ids::BrokerId, v1::BrokerInfo};
 
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
-    output::{Output, counted, print_json, say},
+    output::{Output, print_json, say},
 };
 
 pub use list::{as_json, table};

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use holdfast_checker::text::{counted, grouped, render_table};
 use holdfast_client::admin::Admin;
 use holdfast_proto::{ids::ClusterId, v1::DescribeClusterResponse};
 
@@ -10,7 +11,7 @@ use crate::{
     commands::broker,
     exit::Result,
     moves::Throttle,
-    output::{Output, counted, grouped, print_json, render_table, say},
+    output::{Output, print_json, say},
 };
 
 pub(super) const EXAMPLES: &str = "\

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use holdfast_checker::text::render_table;
 use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
-
-use crate::output::render_table;
 
 /// The partitions as a table; empty if there are none.
 pub(super) fn table(view: &DescribeClusterResponse) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::dev::{
+use holdfast_local::{
     self, ProcessCluster,
     faults::{FaultReport, Target},
 };
@@ -44,7 +44,7 @@ pub async fn run(
     topic: &str,
     mut due: mpsc::Receiver<(Target, mpsc::Sender<()>)>,
     mut told: impl FnMut(&FaultReport),
-) -> Result<Vec<FaultReport>, dev::Error> {
+) -> Result<Vec<FaultReport>, holdfast_local::Error> {
     let mut reports = Vec::new();
     while let Some((target, healed)) = due.recv().await {
         let report = cluster.fault(topic, target, PATIENCE).await?;

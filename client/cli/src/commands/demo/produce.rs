@@ -7,23 +7,23 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use holdfast_checker::{
+    account::Record,
+    ledger::{Books, Ledger, Watch, sequence_header},
+    text::{bytes, grouped},
+    tracker::Tracker,
+};
 use holdfast_client::{
     Client,
     producer::{Producer, Record as Outgoing},
 };
+use holdfast_local::faults::Target;
 use holdfast_proto::partitioner::partition_for_key;
 
 use super::input::{Input, Lines};
 use crate::{
-    account::Record,
-    dev::faults::Target,
     exit::{Failure, Result},
-    output::{bytes, grouped},
     progress::Progress,
-    workload::{
-        ledger::{Books, Ledger, Watch, sequence_header},
-        tracker::Tracker,
-    },
 };
 
 /// How long a record may be on its way. Far beyond any fail-over.

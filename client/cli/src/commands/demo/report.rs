@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::{account::Verdict, dev::faults::FaultReport, exit::Code, output::grouped};
+use holdfast_checker::{account::Verdict, text::grouped};
+use holdfast_local::faults::FaultReport;
+
+use crate::exit::Code;
 
 /// Everything that the demo found.
 #[derive(Debug)]
@@ -116,8 +119,9 @@ pub fn fault_line(fault: &FaultReport) -> String {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_local::NodeName;
+
     use super::*;
-    use crate::dev::NodeName;
 
     fn report(verdict: Verdict) -> Report {
         let takeover = Duration::from_millis(612);

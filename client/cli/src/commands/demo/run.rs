@@ -9,7 +9,13 @@ use std::{
 use clap::Args;
 use tokio::sync::mpsc;
 
+use holdfast_checker::{
+    ledger::Watch,
+    readback,
+    text::{bytes, grouped},
+};
 use holdfast_client::{Client, ClientConfig, admin::NewTopic};
+use holdfast_local::{ClusterSpec, ProcessCluster};
 
 use super::{
     faults,
@@ -19,12 +25,10 @@ use super::{
     sandbox::{self, Sandbox},
 };
 use crate::{
-    dev::{ClusterSpec, ProcessCluster},
     exit::{Code, Failure, Result},
-    output::{Output, bytes, grouped, note, print_json, say},
+    output::{Output, note, print_json, say},
     progress::Progress,
     signals::Signals,
-    workload::{ledger::Watch, readback},
 };
 
 /// Name of the demo's topic.
@@ -143,7 +147,8 @@ async fn demo(args: &DemoArgs, input: Input, sandbox: &Sandbox) -> Result<Report
     let acked = produced.books.account.acked();
     let progress = Progress::start("reading", acked);
     let reading = Instant::now();
-    let verdict = readback::audit(&client, TOPIC, produced.books.account.audit(), &progress).await?;
+    let verdict =
+        readback::audit(&client, TOPIC, produced.books.account.audit(), |told| progress.reading(&told)).await?;
     let read_in = reading.elapsed();
     progress.end();
     progress.tell(&format!(

@@ -7,10 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
+use holdfast_checker::text::bytes;
+use holdfast_local::process::ProcessIdentity;
+
 use crate::{
-    dev::process::ProcessIdentity,
     exit::{Failure, Result},
-    output::{bytes, note},
+    output::note,
 };
 
 /// Folders of demos are called so, then their process id and its start.

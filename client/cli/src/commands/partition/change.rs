@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use holdfast_checker::text::counted;
 use holdfast_client::{
     admin::{Admin, Move},
     metadata::TopicView,
@@ -12,7 +13,7 @@ use holdfast_proto::ids::{BrokerId, PartitionIndex};
 use crate::{
     exit::{Failure, Result},
     moves::{self, Start, ids},
-    output::{Output, confirm, counted, note, print_json, say},
+    output::{Output, confirm, note, print_json, say},
 };
 
 pub(super) const MOVE_EXAMPLES: &str = "\

@@ -3,12 +3,13 @@
 use clap::Args;
 use serde_json::json;
 
+use holdfast_checker::text::counted;
 use holdfast_client::admin::Admin;
 
 use crate::{
     exit::{Failure, Result},
     moves::{self, Start},
-    output::{Output, confirm, counted, note, print_json, tell},
+    output::{Output, confirm, note, print_json, tell},
 };
 
 pub(super) const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use std::{
 
 use holdfast_proto::v1::DescribeClusterResponse;
 
-use super::{Error, NodeName, ProcessCluster, Role, probe};
+use crate::{Error, NodeName, ProcessCluster, Role, probe};
 
 /// How often the cluster is asked.
 const POLL: Duration = Duration::from_millis(20);

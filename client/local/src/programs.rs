@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Role};
+use crate::{Error, Role};
 
 /// Environment variable that names the folder of the programs.
 const BIN_DIR_VARIABLE: &str = "HOLDFAST_BIN_DIR";
@@ -54,7 +54,7 @@ impl Programs {
         }
     }
 
-    /// This command line itself, which starts the others (see [`super::process`]).
+    /// This command line itself, which starts the others (see [`crate::process`]).
     pub fn holdfast(&self) -> &Path {
         &self.holdfast
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml_edit::{Array, DocumentMut, Item, Value, value};
 
-use super::{
+use crate::{
     ClusterSpec, NodeName, Role, Setting,
     ports::{Ports, address},
 };
@@ -57,7 +57,7 @@ fn text(text: &str) -> Item {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::dev::{Lifetime, Programs};
+    use crate::{Lifetime, Programs};
 
     /// Three and three in a folder whose name needs quoting.
     pub(crate) fn spec(base_port: u16) -> ClusterSpec {

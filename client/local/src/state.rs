@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     Error, NodeName, Role, Setting,
     ports::{NodePorts, Ports, address},
     process::ProcessIdentity,
@@ -146,7 +146,7 @@ pub fn path(dir: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dev::config::tests::spec;
+    use crate::config::tests::spec;
 
     #[test]
     fn the_state_survives_the_disk() {

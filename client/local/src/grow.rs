@@ -1,6 +1,6 @@
 //! One more broker for a cluster that is there.
 
-use super::{
+use crate::{
     ClusterSpec, Error, NodeName, ProcessCluster, Role, config,
     ports::{Ports, check_free},
     state::NodeState,

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Programs};
+use crate::{Error, Programs};
 
 /// Most brokers of a cluster on one machine.
 pub(super) const BROKERS_MAX: u32 = 50;
@@ -129,7 +129,7 @@ pub struct ClusterSpec {
     /// Number of controllers, 1 to 9; an odd number is wise.
     pub controllers: u32,
     /// Clients find broker n at this port plus n; 0 picks free ports. Absent: the ports that the folder's cluster had
-    /// before, or else [`super::ports::DEFAULT_BASE_PORT`].
+    /// before, or else [`crate::ports::DEFAULT_BASE_PORT`].
     pub base_port: Option<u16>,
     /// Further settings of every broker.
     pub broker_settings: Vec<Setting>,

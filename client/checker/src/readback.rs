@@ -1,19 +1,19 @@
 //! Reads a topic from its beginning to its end, for an audit.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 use holdfast_client::{
     Client,
-    consumer::{Consumer, Error, MessageBatch, StartAt},
+    consumer::{Consumer, Error as ConsumeError, MessageBatch, StartAt},
 };
 use holdfast_proto::ids::{Offset, PartitionIndex};
 
-use super::ledger::sequence_of;
 use crate::{
     account::{Audit, Record, Verdict},
-    exit::{Code, Failure, Result},
-    output::grouped,
-    progress::Progress,
+    ledger::sequence_of,
 };
 
 /// How long nothing may come while something must.
@@ -21,9 +21,36 @@ const STALL: Duration = Duration::from_mins(1);
 /// How long one batch is awaited before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Why a topic could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The consumer's error, other than a gap.
+    #[error(transparent)]
+    Consume(#[from] ConsumeError),
+    /// The consumer gives no partition any more.
+    #[error("no partition of {topic} can be read any more")]
+    Ended {
+        /// The topic.
+        topic: String,
+    },
+    /// Nothing came for long, although more must be there: whether it is lost is not known.
+    #[error("nothing was read from {topic} for {seconds} s before its end")]
+    Stalled {
+        /// The topic.
+        topic: String,
+        /// How long nothing came, s.
+        seconds: u64,
+    },
+}
+
 /// Reads all partitions of a topic up to where they end now. Gives the batches to `each`, and the gaps that it met, as
 /// errors, to `gap`; those are stepped over.
-pub async fn read_all(client: &Client, topic: &str, each: impl FnMut(MessageBatch), gap: impl FnMut(Error)) -> Result {
+pub async fn read_all(
+    client: &Client,
+    topic: &str,
+    each: impl FnMut(MessageBatch),
+    gap: impl FnMut(ConsumeError),
+) -> Result<(), Error> {
     let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
     read_to_end(&mut consumer, topic, each, gap).await
 }
@@ -33,8 +60,8 @@ pub async fn read_to_end(
     consumer: &mut Consumer,
     topic: &str,
     mut each: impl FnMut(MessageBatch),
-    mut gap: impl FnMut(Error),
-) -> Result {
+    mut gap: impl FnMut(ConsumeError),
+) -> Result<(), Error> {
     let ends = consumer.end_offsets(STALL).await?;
     let partitions: Vec<_> = consumer.assignment().map(|(_, partition)| partition).collect();
     let ends: Vec<(PartitionIndex, Offset)> = partitions.into_iter().zip(ends).collect();
@@ -43,11 +70,10 @@ pub async fn read_to_end(
         match tokio::time::timeout(LOOK, consumer.next_batch()).await {
             Ok(Some(Ok(batch))) => each(batch),
             Ok(Some(Err(error))) => gap(step_over(consumer, topic, error).await?),
-            Ok(None) => return Err(Failure::error(format!("no partition of {topic} can be read any more"))),
+            Ok(None) => return Err(Error::Ended { topic: topic.to_owned() }),
             Err(_nothing_came) if last_progress.elapsed() < STALL => continue,
             Err(_nothing_came) => {
-                let message = format!("nothing was read from {topic} for {} s before its end", STALL.as_secs());
-                return Err(Failure::new(Code::InDoubt, message));
+                return Err(Error::Stalled { topic: topic.to_owned(), seconds: STALL.as_secs() });
             }
         }
         last_progress = Instant::now();
@@ -56,13 +82,13 @@ pub async fn read_to_end(
 }
 
 /// Goes on behind a gap, and gives it back. Any other error ends the reading.
-pub async fn step_over(consumer: &mut Consumer, topic: &str, error: Error) -> Result<Error> {
-    let Error::DataLoss { partition, found, .. } = &error else { return Err(error.into()) };
+pub async fn step_over(consumer: &mut Consumer, topic: &str, error: ConsumeError) -> Result<ConsumeError, Error> {
+    let ConsumeError::DataLoss { partition, found, .. } = &error else { return Err(error.into()) };
     consumer.seek(topic, *partition, StartAt::Offset(*found)).await?;
     Ok(error)
 }
 
-fn at_end(consumer: &Consumer, topic: &str, ends: &[(PartitionIndex, Offset)]) -> Result<bool> {
+fn at_end(consumer: &Consumer, topic: &str, ends: &[(PartitionIndex, Offset)]) -> Result<bool, Error> {
     for (partition, end) in ends {
         if consumer.position(topic, *partition)? < *end {
             return Ok(false);
@@ -71,9 +97,18 @@ fn at_end(consumer: &Consumer, topic: &str, ends: &[(PartitionIndex, Offset)]) -
     Ok(true)
 }
 
+/// What an audit tells while it reads.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// So many records were read so far.
+    Read(u64),
+    /// A gap was met and stepped over.
+    Gap(&'a ConsumeError),
+}
+
 /// Reads the topic and judges it against the account.
-pub async fn audit(client: &Client, topic: &str, audit: Audit, progress: &Progress) -> Result<Verdict> {
-    audit_keys(client, topic, audit, |_| true, progress).await
+pub async fn audit(client: &Client, topic: &str, audit: Audit, told: impl FnMut(Told<'_>)) -> Result<Verdict, Error> {
+    audit_keys(client, topic, audit, |_| true, told).await
 }
 
 /// As [`audit`], of a topic that others write to as well: of the records whose keys `is_ours`.
@@ -82,8 +117,9 @@ pub async fn audit_keys(
     topic: &str,
     mut audit: Audit,
     is_ours: impl Fn(&[u8]) -> bool,
-    progress: &Progress,
-) -> Result<Verdict> {
+    told: impl FnMut(Told<'_>),
+) -> Result<Verdict, Error> {
+    let told = RefCell::new(told);
     let (mut read, mut unmarked) = (0_u64, 0_u64);
     let each = |batch: MessageBatch| {
         for record in &batch.records {
@@ -100,20 +136,8 @@ pub async fn audit_keys(
             audit.read(batch.partition.0, record.offset.0, Record::new(key, sequence, value));
             read += 1;
         }
-        progress.set(read, || format!("{} read", grouped(read)));
+        told.borrow_mut()(Told::Read(read));
     };
-    read_all(client, topic, each, |gap| progress.tell(&format!("gap: {gap}"))).await?;
+    read_all(client, topic, each, |gap| told.borrow_mut()(Told::Gap(&gap))).await?;
     Ok(audit.finish())
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let code = match &error {
-            Error::DataLoss { .. } | Error::Corrupt { .. } | Error::Diverged { .. } => Code::Loss,
-            Error::Client(error) => return Self::from(error.clone()),
-            Error::Rejected { detail, .. } if detail.code == holdfast_proto::error::ErrorCode::LogDamaged => Code::Loss,
-            _ => Code::Error,
-        };
-        Self::new(code, error.to_string())
-    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSpec, Error, NodeName, Role};
+use crate::{ClusterSpec, Error, NodeName, Role};
 
 /// Base port unless told otherwise: clients find broker 1 at 9201.
 pub const DEFAULT_BASE_PORT: u16 = 9200;
@@ -148,7 +148,7 @@ fn free_port() -> Result<u16, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dev::config::tests::spec;
+    use crate::config::tests::spec;
 
     #[test]
     fn fixed_ports_count_from_the_base() {

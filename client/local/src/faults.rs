@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use holdfast_proto::v1::TopicInfo;
 
-use super::{Error, NodeName, ProcessCluster, Role, probe};
+use crate::{Error, NodeName, ProcessCluster, Role, probe};
 
 /// How often the cluster is asked while something is awaited.
 const POLL: Duration = Duration::from_millis(10);

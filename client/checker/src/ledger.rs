@@ -13,8 +13,8 @@ use bytes::Bytes;
 use holdfast_client::producer::{Delivery, Error};
 use holdfast_proto::batch::Header;
 
-use super::{pauses::PauseMeter, tracker::Handler};
 use crate::account::{Account, Record};
+use crate::{pauses::PauseMeter, tracker::Handler};
 
 /// Name of the header that carries a record's sequence among those of its key, in decimal digits.
 pub const SEQUENCE_HEADER: &str = "n";

@@ -1,12 +1,16 @@
 //! Clusters of processes with stand-ins for the programs: what `dev` does with processes, without a broker.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use holdfast_cli::dev::process::ProcessState::{self, Ended, Running, Stopped};
-use holdfast_cli::dev::{ClusterSpec, Error, Lifetime, NodeName, ProcessCluster, Programs};
+use holdfast_local::{
+    ClusterSpec, Error, Lifetime, NodeName, ProcessCluster, Programs,
+    process::ProcessState::{self, Ended, Running, Stopped},
+};
 
 /// Lives until it is told to end.
 const SLEEPER: &str = "#!/bin/sh\necho started $*\nexec sleep 600\n";

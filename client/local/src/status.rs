@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{
+use crate::{
     Error, NodeName, ProcessCluster,
     ports::address,
     process::{ProcessIdentity, ProcessState},

@@ -1,5 +1,6 @@
-//! Loads whose every record is followed: what the demo and the benches produce and read back.
+//! What was acknowledged against what is read: loads whose every record is followed, and the verdict.
 //!
+//! - [`account`]: acknowledged records against those that were read, and the [`account::Verdict`].
 //! - [`tracker`]: follows each record to its acknowledgement, partition by partition.
 //! - [`pauses`]: the longest pause between acknowledgements.
 //! - [`ledger`]: keeps the account of what was acknowledged.
@@ -8,12 +9,15 @@
 //! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have a last word.
 //! - [`values`]: what the records hold.
 //! - [`totals`]: pauses of all partitions together, to be watched while the load runs.
+//! - [`text`]: numbers and tables for people.
 
+pub mod account;
 pub mod ledger;
 pub mod pace;
 pub mod pauses;
 pub mod readback;
 pub mod sequences;
+pub mod text;
 pub mod totals;
 pub mod tracker;
 pub mod values;

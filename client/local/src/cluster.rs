@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use super::{
+use crate::{
     ClusterSpec, Error, Lifetime, NodeName, Programs, Role, config,
     ports::{self, Ports, address},
     process::{Launch, ProcessIdentity, ProcessState, spawn},

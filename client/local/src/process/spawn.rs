@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use crate::dev::Lifetime;
+use crate::Lifetime;
 
 /// What to start.
 pub(crate) struct Launch<'a> {
