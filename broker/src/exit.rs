@@ -28,7 +28,7 @@ pub enum Fatal {
     /// An address is taken.
     #[error("cannot listen on {address}: {reason}. Stop the program that listens there, or change {option}")]
     AddressInUse {
-        /// The address.
+        /// The address that could not be bound.
         address: String,
         /// The option that gave it.
         option: &'static str,
@@ -66,7 +66,7 @@ pub enum Fatal {
     Replaced {
         /// The id of both.
         broker_id: u32,
-        /// Names this start.
+        /// The id that names this start of the process.
         incarnation: String,
         /// Epoch of this start's registration.
         ours: u64,

@@ -22,6 +22,7 @@ use crate::{
         Proposal,
         answers::{Answer, Body},
     },
+    partition::Read,
 };
 
 impl PartitionActor {
@@ -127,18 +128,14 @@ impl PartitionActor {
         };
         let records =
             move |pieces, permit| Body::Records { from_offset, high_watermark, log_start_offset, pieces, permit };
-        let end = self.core.log_end();
-        if from_offset >= end {
-            return outbox.put(answer(records(Vec::new(), None)));
-        }
-        if let Some(found) = self.partition.tail.read(from_offset, end, *max_bytes) {
-            return outbox.put(answer(records(found.pieces, None)));
-        }
-        let (disk, replica) = (self.context.disk.clone(), Arc::clone(&self.partition));
-        let (outbox, max_bytes) = (Arc::clone(outbox), *max_bytes);
+        let read = match self.partition.read(&self.context.disk, from_offset, self.core.log_end(), *max_bytes) {
+            Read::InMemory(pieces) => return outbox.put(answer(records(pieces, None))),
+            Read::OnDisk(read) => read,
+        };
+        let (outbox, replica) = (Arc::clone(outbox), Arc::clone(&self.partition));
         self.context.disk.runtime().spawn(async move {
-            let body = match disk.read(partition, replica.reader.clone(), from_offset, end, max_bytes).await {
-                // The log may have been cut and written anew while it was read: only the leadership that was asked
+            let body = match read.await {
+                // The log may have been cut and written again while it was read: only the leadership that was asked
                 // vouches for what stands there.
                 Ok(_) if replica.view().leader_epoch != Some(leader_epoch) => {
                     Body::Failed(ErrorCode::NotLeaderOrFollower)

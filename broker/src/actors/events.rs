@@ -13,11 +13,11 @@ use crate::{here::image_follower::Changes, life::recovery::RecoveredLogs};
 pub enum SessionEvent {
     /// Logs that were recovered at start; comes first, once.
     Recovered(RecoveredLogs),
-    /// Metadata came.
+    /// Metadata came from the controller.
     Metadata {
         /// The whole state, replacing everything before.
         snapshot: Option<Changes>,
-        /// Changes, in order.
+        /// Changes, in the order of their indexes.
         deltas: Vec<Changes>,
     },
     /// The lease ran out.
@@ -30,7 +30,7 @@ pub enum SessionEvent {
     Deleted(TopicPartition),
 }
 
-/// How it took it.
+/// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionReply {
     /// Done; metadata is applied up to this index.

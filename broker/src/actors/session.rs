@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// See the module.
+/// Owns what the broker knows of the cluster. See the module.
 pub(super) struct SessionActor {
     pub(super) context: Arc<Context>,
     pub(super) actors: Arc<Actors>,
@@ -67,7 +67,7 @@ impl SessionActor {
                 SessionReply::Applied(self.metadata.image().index())
             }
             Err(error) => {
-                tracing::warn!(%error, "metadata does not fit: asking for a snapshot");
+                tracing::warn!(%error, "metadata does not follow what was applied: asking for a snapshot");
                 SessionReply::SnapshotNeeded
             }
         }

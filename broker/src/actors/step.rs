@@ -11,9 +11,9 @@ use crate::outbox::answers::Outbox;
 
 /// The bytes that the event in hand brings along.
 pub(super) enum InHand {
-    /// None.
+    /// The event brings no bytes.
     Nothing,
-    /// A producer's batch.
+    /// A producer's batch, with its room at the log writer.
     Produced { bytes: Bytes, room: Room },
     /// Batches from the leader.
     Fetched { records: Bytes, batches: Vec<PlacedBatch> },

@@ -23,7 +23,7 @@ holdfast_node::options! {
     /// The address that clients are told, `host:port`. Default: client_listen.
     client_advertised_address: Option<Address> = None;
     /// Where brokers are served, `host:port`; port 0 takes a free one. Must be given, and differ from client_listen:
-    /// whoever reaches it can pose as a replica, so keep it away from clients.
+    /// any process that reaches it can pose as a replica, so keep it away from clients.
     peer_listen: Address = Address::default() => required;
     /// The address that other nodes are told, `host:port`. Default: peer_listen.
     peer_advertised_address: Option<Address> = None;
@@ -68,7 +68,7 @@ holdfast_node::options! {
     /// How long an answer to a ping may take, ms. Short: a busy or paused peer is taken for a dead one.
     http2_keep_alive_timeout_ms: u64 = 2_000, in 100, 3_600_000;
     /// Age at which a client's connection takes no new call, ms; its streams end in good order within a tenth of it
-    /// more, and the client connects anew, perhaps to another broker. 0: never. Short: connections are made all the time.
+    /// more, and the client connects again, perhaps to another broker. 0: never. Short: connections are made all the time.
     max_connection_age_ms: u64 = 600_000, in 0, 86_400_000;
     /// How long calls and streams may still run on a connection that has come of age before it is closed, ms. Below
     /// produce_timeout_ms answers to batches that were taken may be lost; the client then asks again.

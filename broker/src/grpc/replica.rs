@@ -16,7 +16,7 @@ use holdfast_replication::FetchPosition;
 
 use crate::{
     here::context::Context,
-    outbox::answers::{Answer, Answers, Body, Outbox},
+    outbox::answers::{Answer, AnswerStream, Body, Outbox},
     partition::{message::Message, read},
 };
 
@@ -67,7 +67,7 @@ impl ReplicaService for ReplicaEdge {
         let outbox = Arc::new(Outbox::default());
         let feed = Feed { context: Arc::clone(&self.context), follower, broker_epoch, outbox: Arc::clone(&outbox) };
         tokio::spawn(feed.run(first, positions));
-        let answers = Answers { outbox, max_bytes: MESSAGE_BYTES };
+        let answers = AnswerStream { outbox, max_bytes: MESSAGE_BYTES };
         let answers =
             answers.map(|group| Ok(v1::FetchReplicaResponse { partitions: group.into_iter().map(message).collect() }));
         Ok(Response::new(answers.boxed()))

@@ -17,7 +17,7 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
-    /// The time now.
+    /// Milliseconds since the process began, never back.
     pub fn now(&self) -> Millis {
         Millis(self.start.elapsed().as_millis() as u64 + 1)
     }

@@ -11,9 +11,9 @@ use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, IncarnationId};
 /// Where others reach a broker, `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// For clients.
+    /// Where clients reach it.
     pub client: String,
-    /// For other nodes.
+    /// Where brokers and controllers reach it.
     pub peer: String,
 }
 
@@ -53,7 +53,7 @@ impl Identity {
         BrokerEpoch(self.broker_epoch.load(Ordering::Acquire))
     }
 
-    /// A registration succeeded.
+    /// The controllers gave this start a broker epoch.
     pub fn registered(&self, broker_epoch: BrokerEpoch) {
         self.broker_epoch.store(broker_epoch.0, Ordering::Release);
     }

@@ -23,7 +23,7 @@ pub struct Changes {
 pub enum Changed {
     /// Anything: a snapshot came.
     All,
-    /// These alone.
+    /// These partitions, topics and settings alone.
     Some {
         /// Partitions with a new state.
         partitions: BTreeSet<TopicPartition>,
@@ -34,7 +34,7 @@ pub enum Changed {
     },
 }
 
-/// See the module.
+/// The image of one broker and what it was made of. See the module.
 #[derive(Debug, Default)]
 pub struct ImageFollower {
     image: Image,
@@ -43,7 +43,7 @@ pub struct ImageFollower {
 }
 
 impl ImageFollower {
-    /// The image now.
+    /// The image as of the last change that was applied.
     pub fn image(&self) -> &Image {
         &self.image
     }
@@ -101,5 +101,69 @@ impl Changed {
                 | Record::NextBrokerEpoch { .. } => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::ids::BrokerId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn topic() -> TopicId {
+        TopicId(Uuid::from_u128(1))
+    }
+
+    fn changes(index: u64, records: Vec<Record>) -> Changes {
+        Changes { index: MetadataIndex(index), records }
+    }
+
+    fn removed() -> Record {
+        Record::RemoveTopic { topic_id: topic() }
+    }
+
+    fn informed(index: u64) -> ImageFollower {
+        let mut follower = ImageFollower::default();
+        assert_eq!(follower.apply(Some(changes(index, Vec::new())), Vec::new()), Ok(Changed::All));
+        follower
+    }
+
+    #[test]
+    fn nothing_is_applied_before_a_snapshot_nor_an_older_one() {
+        let mut follower = ImageFollower::default();
+        assert!(follower.apply(None, vec![changes(1, Vec::new())]).is_err());
+        assert_eq!(follower.image().index(), MetadataIndex(0));
+        let mut follower = informed(7);
+        assert!(follower.apply(Some(changes(6, Vec::new())), Vec::new()).is_err());
+        assert_eq!(follower.image().index(), MetadataIndex(7));
+        assert_eq!(
+            follower.apply(Some(changes(7, Vec::new())), Vec::new()),
+            Ok(Changed::All),
+            "the same again is none older"
+        );
+    }
+
+    #[test]
+    fn changes_that_a_snapshot_already_holds_are_not_applied_again() {
+        let mut follower = informed(7);
+        let changed = follower.apply(None, vec![changes(7, vec![removed()]), changes(8, Vec::new())]);
+        assert_eq!(changed, Ok(Changed::nothing()));
+        assert_eq!(follower.image().index(), MetadataIndex(8));
+        assert!(follower.image().deleted_topics().is_empty());
+        let changed = follower.apply(None, vec![changes(9, vec![removed()])]);
+        let topics = [topic()].into();
+        assert_eq!(changed, Ok(Changed::Some { partitions: BTreeSet::new(), topics, move_limit: false }));
+        assert!(follower.image().deleted_topics().contains(&topic()));
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing_at_all() {
+        let mut follower = informed(7);
+        let of_no_broker = Record::RemoveBroker { broker_id: BrokerId(9) };
+        let result = follower.apply(None, vec![changes(8, vec![removed()]), changes(9, vec![of_no_broker])]);
+        assert!(result.is_err(), "{result:?}");
+        assert_eq!(follower.image().index(), MetadataIndex(7));
+        assert!(follower.image().deleted_topics().is_empty());
     }
 }

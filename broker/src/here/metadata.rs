@@ -33,7 +33,7 @@ impl Metadata {
         self.image.load()
     }
 
-    /// A newer image.
+    /// Replaces the image by a newer one, and wakes those that watch.
     pub fn publish(&self, image: Image) {
         let index = image.index();
         self.image.store(Arc::new(image));

@@ -15,12 +15,12 @@ pub struct Partitions {
 }
 
 impl Partitions {
-    /// One of them.
+    /// The open replica of a partition, if there is one.
     pub fn get(&self, id: TopicPartition) -> Option<Replica> {
         self.open.read().get(&id).cloned()
     }
 
-    /// All of them.
+    /// All open replicas, in no order.
     pub fn all(&self) -> Vec<Replica> {
         self.open.read().values().cloned().collect()
     }

@@ -27,7 +27,7 @@ pub enum Phase {
     Recovering,
     /// Logs are open; the metadata is not there yet, or the controller has fenced this broker.
     Joining,
-    /// It serves.
+    /// The controllers count it as alive: it leads and follows.
     Serving,
     /// It was asked to stop.
     Stopping,

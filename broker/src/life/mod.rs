@@ -2,11 +2,12 @@
 //!
 //! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start.
 //! - `maintenance`: what is done now and then. `probes` answers with [`safe_to_stop`], what a rolling update waits for.
-//! - `leaving`: leadership is given away before the process ends.
+//! - `leaving`: leadership is given away before the process ends; `remains`, pure, counts what that would still harm.
 
 mod leaving;
 mod maintenance;
 mod probes;
 pub mod recovery;
+mod remains;
 pub mod safe_to_stop;
 pub mod start;

@@ -23,7 +23,7 @@ const NAMED: usize = 5;
 /// The partitions that hold the next stop up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blockers {
-    /// How many.
+    /// Number of partitions.
     pub count: usize,
     /// Some of them by name, with what they lack.
     pub named: Vec<String>,

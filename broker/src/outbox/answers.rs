@@ -5,7 +5,6 @@
 //! bytes are references into the tail cache until the stream takes them.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -21,14 +20,16 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, TopicPartition},
 };
 
+use super::latest::Latest;
+
 /// An answer to one follower, about one partition.
 #[derive(Debug)]
 pub struct Answer {
-    /// The partition.
+    /// The partition that the follower asked about.
     pub partition: TopicPartition,
     /// Epoch of the answering leadership.
     pub leader_epoch: LeaderEpoch,
-    /// The answer itself.
+    /// Records, or what the follower has to do instead.
     pub body: Body,
 }
 
@@ -43,7 +44,7 @@ pub enum Body {
         high_watermark: Offset,
         /// Log start offset of the leader.
         log_start_offset: Offset,
-        /// Whole batches, contiguous.
+        /// Whole batches, contiguous, the first of which holds `from_offset`.
         pieces: Vec<Bytes>,
         /// Held by records from disk until they are sent.
         permit: Option<OwnedSemaphorePermit>,
@@ -52,7 +53,7 @@ pub enum Body {
     Diverging {
         /// Largest epoch of the leader at or below the follower's.
         leader_epoch: LeaderEpoch,
-        /// Its end.
+        /// Offset after the last record of that epoch in the leader's log.
         end_offset: Offset,
     },
     /// The follower asked for what the leader's log no longer holds.
@@ -67,13 +68,13 @@ pub enum Body {
 /// The answers to one follower's stream.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    state: Mutex<State>,
+    state: Mutex<OutboxState>,
     waker: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    answers: VecDeque<Answer>,
+struct OutboxState {
+    answers: Latest<TopicPartition, Answer>,
     closed: bool,
 }
 
@@ -84,10 +85,7 @@ impl Outbox {
         if state.closed {
             return;
         }
-        match state.answers.iter_mut().find(|waiting| waiting.partition == answer.partition) {
-            Some(waiting) => *waiting = answer,
-            None => state.answers.push_back(answer),
-        }
+        state.answers.put(answer.partition, answer);
         drop(state);
         self.waker.wake();
     }
@@ -96,8 +94,10 @@ impl Outbox {
     pub fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.answers.clear();
+        let unsent = state.answers.take_all();
         drop(state);
+        // Their records, which may be many, go without the lock.
+        drop(unsent);
         self.waker.wake();
     }
 }
@@ -113,35 +113,34 @@ impl Body {
 }
 
 /// Everything that waits in an outbox, together, up to about `max_bytes` at a time.
-pub struct Answers {
-    /// The outbox.
+pub struct AnswerStream {
+    /// Where the partitions put their answers.
     pub outbox: Arc<Outbox>,
     /// Where one group of answers ends; a single larger one is given alone.
     pub max_bytes: usize,
 }
 
-impl Stream for Answers {
+impl Stream for AnswerStream {
     type Item = Vec<Answer>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<Answer>>> {
         self.outbox.waker.register(context.waker());
         let mut state = self.outbox.state.lock();
         let mut size = 0;
-        let fit = state.answers.iter().take_while(|answer| {
+        let group = state.answers.take_while(|answer| {
             let first = size == 0;
             size += answer.body.size();
             first || size <= self.max_bytes
         });
-        let count = fit.count();
-        match (count, state.closed) {
-            (0, true) => Poll::Ready(None),
-            (0, false) => Poll::Pending,
-            _ => Poll::Ready(Some(state.answers.drain(..count).collect())),
+        match (group.is_empty(), state.closed) {
+            (true, true) => Poll::Ready(None),
+            (true, false) => Poll::Pending,
+            _ => Poll::Ready(Some(group.into_iter().map(|(_, answer)| answer).collect())),
         }
     }
 }
 
-impl Drop for Answers {
+impl Drop for AnswerStream {
     fn drop(&mut self) {
         self.outbox.close();
     }
@@ -172,7 +171,7 @@ mod tests {
     #[test]
     fn a_newer_answer_replaces_an_older_one_and_groups_are_bounded() {
         let outbox = Arc::new(Outbox::default());
-        let mut answers = Answers { outbox: Arc::clone(&outbox), max_bytes: 100 };
+        let mut answers = AnswerStream { outbox: Arc::clone(&outbox), max_bytes: 100 };
         assert!(answers.next().now_or_never().is_none());
         for (partition, size) in [(0, 10), (1, 60), (0, 50), (2, 300)] {
             outbox.put(answer(partition, size));

@@ -1,5 +1,7 @@
 //! What waits to be told to other nodes: queues that hold the latest word of each partition.
 //!
+//! - [`latest`]: what all of them stand on: one value a key. Pure.
+//! - [`requests`]: what a source broker is told, and which requests for records have no answer yet. Pure.
 //! - [`FetchQueues`]: as a follower, positions that wait to be told to the leaders' brokers.
 //! - [`answers`]: as a leader, answers to one follower's broker.
 //! - [`MoveBudget`]: what may be copied for moves at the moment.
@@ -9,10 +11,12 @@
 //! number of partitions and a slow peer delays words but never piles them up.
 
 pub mod answers;
+pub mod latest;
 mod move_budget;
 mod positions;
 mod proposals;
+pub mod requests;
 
 pub use move_budget::MoveBudget;
-pub use positions::{FetchQueue, FetchQueues, Positions};
+pub use positions::{FetchQueue, FetchQueues, PositionStream};
 pub use proposals::{Proposal, Proposals};

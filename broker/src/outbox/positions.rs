@@ -1,11 +1,10 @@
-//! Positions of this broker's followers that wait to be told to one source broker.
+//! Positions of this broker's followers that wait to be told to the brokers that lead them: one queue a source broker.
 //!
-//! Invariants: (1) one entry a partition: a newer position replaces an older one, and an unanswered wish for records
-//! stays a wish; (2) the queue knows which wishes were sent and not answered, so that each of them is answered with a
-//! failure when the connection breaks: a follower never waits for an answer that cannot come.
+//! What is told and what has to be answered, [`Requests`] decides. A queue wakes its stream; the stream of a connection
+//! that broke takes nothing any more.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     num::NonZeroU64,
     pin::Pin,
     sync::Arc,
@@ -19,7 +18,7 @@ use tokio::sync::mpsc;
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, TopicPartition};
 use holdfast_replication::FetchPosition;
 
-use super::MoveBudget;
+use super::{move_budget::MoveBudget, requests::Requests};
 use crate::partition::copying::Turns;
 
 /// The queues of all source brokers, by their ids.
@@ -27,11 +26,11 @@ pub struct FetchQueues {
     queues: Mutex<HashMap<BrokerId, Arc<FetchQueue>>>,
     /// What may be copied for moves, from all of them.
     budget: Mutex<MoveBudget>,
-    /// Where a new queue is given to whoever connects it.
+    /// Where a new queue is given to the task that connects it.
     created: mpsc::Sender<Arc<FetchQueue>>,
 }
 
-/// Source brokers that may be created before anyone connects them; there are never more brokers than this.
+/// Source brokers that may be created before any task connects them; there are never more brokers than this.
 const MAX_SOURCES: usize = 4096;
 
 impl FetchQueues {
@@ -67,16 +66,14 @@ impl Turns for FetchQueues {
 /// What waits for one source broker.
 pub struct FetchQueue {
     source: BrokerId,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     waker: AtomicWaker,
 }
 
 #[derive(Default)]
-struct State {
-    changed: BTreeMap<TopicPartition, FetchPosition>,
-    /// Wishes for records that were sent and not answered.
-    unanswered: BTreeMap<TopicPartition, LeaderEpoch>,
-    /// Counts the streams: one that was given up may still be polled for a moment, and must take nothing any more.
+struct QueueState {
+    requests: Requests,
+    /// Counts the streams: one that has ended may still be polled for a moment, and must take nothing any more.
     stream: u64,
 }
 
@@ -87,50 +84,46 @@ impl FetchQueue {
     }
 
     fn put(&self, partition: TopicPartition, position: FetchPosition) {
-        {
-            let mut state = self.state.lock();
-            let entry = state.changed.entry(partition).or_insert(position);
-            let wished = entry.wants_records && entry.leader_epoch == position.leader_epoch;
-            *entry = position;
-            entry.wants_records |= wished;
-        }
+        self.state.lock().requests.put(partition, position);
         self.waker.wake();
     }
 
-    /// A wish of this leader epoch was answered. A late answer to an older epoch's wish answers no newer one.
+    /// See [`Requests::answered`].
     pub fn answered(&self, partition: TopicPartition, leader_epoch: LeaderEpoch) {
-        let mut state = self.state.lock();
-        if state.unanswered.get(&partition) == Some(&leader_epoch) {
-            state.unanswered.remove(&partition);
-        }
+        self.state.lock().requests.answered(partition, leader_epoch);
     }
 
-    /// The connection broke, or could not be made: every wish, sent or not, with the leader epoch it followed. Whoever
-    /// takes them answers them with a failure.
+    /// Ends the stream, and gives the requests that have to be answered with a failure: see [`Requests::fail`].
     pub fn fail(&self) -> BTreeSet<(TopicPartition, LeaderEpoch)> {
         let mut state = self.state.lock();
         state.stream += 1;
-        let sent = std::mem::take(&mut state.unanswered);
-        let waiting = std::mem::take(&mut state.changed);
-        let waiting = waiting.into_iter().filter(|(_, position)| position.wants_records);
-        waiting.map(|(partition, position)| (partition, position.leader_epoch)).chain(sent).collect()
+        state.requests.fail()
     }
 
     /// A new stream: the one before takes nothing any more.
-    pub fn open(self: &Arc<Self>) -> Positions {
+    pub fn open(self: &Arc<Self>) -> PositionStream {
         let mut state = self.state.lock();
         state.stream += 1;
-        Positions { queue: Arc::clone(self), stream: state.stream }
+        PositionStream { queue: Arc::clone(self), stream: state.stream }
+    }
+
+    /// Returns once something waits, and leaves it there.
+    pub async fn filled(&self) {
+        std::future::poll_fn(|context| {
+            self.waker.register(context.waker());
+            if self.state.lock().requests.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 }
 
 /// Gives what waits, all together, whenever there is something. Ends when the queue was given a newer stream.
-pub struct Positions {
+pub struct PositionStream {
     queue: Arc<FetchQueue>,
     stream: u64,
 }
 
-impl Stream for Positions {
+impl Stream for PositionStream {
     type Item = Vec<(TopicPartition, FetchPosition)>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -140,24 +133,8 @@ impl Stream for Positions {
         }
         // Under the lock: what is put after the look wakes this one, and no older stream takes the waker's place.
         self.queue.waker.register(context.waker());
-        let changed: Vec<_> = std::mem::take(&mut state.changed).into_iter().collect();
-        if changed.is_empty() {
-            return Poll::Pending;
-        }
-        let wishes = changed.iter().filter(|(_, position)| position.wants_records);
-        state.unanswered.extend(wishes.map(|(partition, position)| (*partition, position.leader_epoch)));
-        Poll::Ready(Some(changed))
-    }
-}
-
-impl FetchQueue {
-    /// Returns once something waits, and leaves it there.
-    pub async fn filled(&self) {
-        std::future::poll_fn(|context| {
-            self.waker.register(context.waker());
-            if self.state.lock().changed.is_empty() { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
+        let positions = state.requests.take();
+        if positions.is_empty() { Poll::Pending } else { Poll::Ready(Some(positions)) }
     }
 }
 
@@ -185,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_melt_and_broken_connections_fail_every_wish_once() {
+    fn positions_coalesce_and_broken_connections_fail_every_request_once() {
         let (queues, mut created) = FetchQueues::new();
         queues.send(BrokerId(2), tp(0), position(1, true));
         queues.send(BrokerId(2), tp(0), position(2, false));

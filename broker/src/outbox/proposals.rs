@@ -1,13 +1,13 @@
 //! ISR changes that wait to be proposed to the active controller, one a partition (KIP-497).
 
-use std::collections::BTreeMap;
-
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
 
-/// One ISR change.
+use super::latest::Latest;
+
+/// An ISR that a leader wants for its partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// Leader epoch of the proposing leadership.
@@ -21,27 +21,27 @@ pub struct Proposal {
 /// What waits. A newer proposal of a partition replaces the older one.
 #[derive(Default)]
 pub struct Proposals {
-    waiting: Mutex<BTreeMap<TopicPartition, Proposal>>,
+    waiting: Mutex<Latest<TopicPartition, Proposal>>,
     filled: Notify,
 }
 
 impl Proposals {
-    /// Adds a proposal.
+    /// Adds a proposal, in place of an older one of the partition.
     pub fn put(&self, partition: TopicPartition, proposal: Proposal) {
-        self.waiting.lock().insert(partition, proposal);
+        self.waiting.lock().put(partition, proposal);
         self.filled.notify_one();
     }
 
     /// Waits for proposals and takes up to `max` of them.
     pub async fn take(&self, max: usize) -> Vec<(TopicPartition, Proposal)> {
         loop {
-            {
-                let mut waiting = self.waiting.lock();
-                if !waiting.is_empty() {
-                    let rest = waiting.keys().nth(max).copied().map(|first| waiting.split_off(&first));
-                    let taken = std::mem::replace(&mut *waiting, rest.unwrap_or_default());
-                    return taken.into_iter().collect();
-                }
+            let mut count = 0;
+            let taken = self.waiting.lock().take_while(|_| {
+                count += 1;
+                count <= max
+            });
+            if !taken.is_empty() {
+                return taken;
             }
             self.filled.notified().await;
         }

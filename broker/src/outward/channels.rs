@@ -46,7 +46,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// No connections yet.
+    /// Connects as these settings say, once something is asked for.
     pub fn new(config: &Config) -> Self {
         Self { config: config.clone(), channels: Mutex::default() }
     }

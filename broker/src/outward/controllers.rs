@@ -19,7 +19,8 @@ use holdfast_proto::{
 use super::{
     channels::Peers,
     header::header,
-    retry::{Attempts, Candidates, Next, Repeat},
+    pause,
+    retry::{Attempts, Backoff, Candidates, Next, Repeat},
 };
 use crate::{
     config::{Config, limits::MAX_MESSAGE_BYTES},
@@ -29,10 +30,10 @@ use crate::{
 /// Longest wait for one controller before the next is tried.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 
-/// First pause after every controller was tried in vain, ms; doubles up to `reconnect_max_ms`.
+/// First pause after every controller was tried and none answered, ms; doubles up to `reconnect_max_ms`.
 const FIRST_PAUSE_MS: u64 = 20;
 
-/// The controllers.
+/// The configured controllers, and connections to them. Finds the active one.
 pub struct Controllers {
     peers: Peers,
     timeout: Duration,
@@ -89,7 +90,7 @@ impl Controllers {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let end = Instant::now() + deadline;
-        let mut attempts = Attempts::new(repeat, FIRST_PAUSE_MS, self.pause_max_ms);
+        let mut attempts = Attempts::new(repeat, Backoff::new(FIRST_PAUSE_MS, self.pause_max_ms));
         let candidates = self.candidates.lock().count();
         loop {
             let address = self.candidate();
@@ -108,8 +109,7 @@ impl Controllers {
                 Next::GiveUp => return Err(unreachable(&detail)),
                 Next::Again => {}
                 Next::AgainAfter(pause_ms) => {
-                    let pause = jittered(Duration::from_millis(pause_ms));
-                    tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
+                    tokio::time::sleep(pause::cut(pause_ms).min(end.saturating_duration_since(Instant::now()))).await;
                 }
             }
         }
@@ -220,9 +220,4 @@ struct TimedOut;
 fn unreachable(detail: &ErrorDetail) -> ErrorDetail {
     let message = format!("no active controller answered in time; the last failure was {detail}");
     ErrorDetail::new(ErrorCode::NoQuorum, message).with_outcome(detail.outcome)
-}
-
-/// Half to all of `pause`.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::random_range(0.5..=1.0))
 }

@@ -1,8 +1,8 @@
 //! As a follower's broker: one stream to each source broker, over all partitions between the two.
 //!
 //! A stream is made when a position waits, and re-made with growing, jittered pauses; the address is looked up in the
-//! metadata and resolved each time. When it breaks, every unanswered wish is answered with a failure, so that the cores
-//! ask again. It is also given up when the source registers anew: the old connection may hang for long.
+//! metadata and resolved each time. When it breaks, every unanswered request is answered with a failure, so that the cores
+//! ask again. It is also ended when the source registers again: the old connection may hang for long.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,13 +20,14 @@ use holdfast_replication::{FetchOutcome, FetchPosition};
 
 use super::{
     channels::endpoint,
-    controllers::jittered,
     incoming::{Incoming, deliver},
+    pause,
+    retry::Backoff,
 };
 use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::FetchQueue};
 
-/// First pause after a stream broke; doubles up to `reconnect_max_ms`.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// First pause after a stream broke, ms; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE_MS: u64 = 10;
 
 /// Starts a fetcher for each source broker that is first named.
 pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<FetchQueue>>) {
@@ -38,7 +39,7 @@ pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<F
 }
 
 async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
     loop {
         queue.filled().await;
         let started = Instant::now();
@@ -48,15 +49,12 @@ async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
             let failed = Incoming::Other(FetchOutcome::Failed(ErrorCode::BrokerNotAvailable));
             deliver(&context, queue.source(), partition, leader_epoch, failed).await;
         }
-        if started.elapsed() > Duration::from_secs(1) {
-            pause = FIRST_PAUSE;
-        }
-        rest(&context, queue.source(), jittered(pause)).await;
-        pause = (pause * 2).min(Duration::from_millis(context.config.reconnect_max_ms));
+        backoff.stood(started.elapsed().as_millis() as u64);
+        rest(&context, queue.source(), pause::cut(backoff.pause_ms())).await;
     }
 }
 
-/// Waits, but not when the source has registered anew: then it is back, perhaps elsewhere.
+/// Waits, but not when the source has registered again: then it is back, perhaps elsewhere.
 async fn rest(context: &Context, broker: BrokerId, pause: Duration) {
     let before = source(context, broker).ok();
     let mut metadata = context.metadata.watch();
@@ -76,12 +74,12 @@ async fn stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> ErrorDetail 
 async fn try_stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> Result<(), ErrorDetail> {
     let status = |status: tonic::Status| holdfast_proto::status::classify(&status).1;
     let (address, source_epoch) = source(context, queue.source())?;
-    let patience = Duration::from_millis(context.config.peer_rpc_timeout_ms);
+    let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
     let endpoint = endpoint(&context.config, &address)?;
     let connecting = endpoint.connect();
     let unreachable =
         |why: String| ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("{address} cannot be reached: {why}"));
-    let channel = match tokio::time::timeout(patience, connecting).await {
+    let channel = match tokio::time::timeout(timeout, connecting).await {
         Ok(Ok(channel)) => channel,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Err(_) => return Err(unreachable("no answer in time".to_owned())),
@@ -89,7 +87,7 @@ async fn try_stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> Result<(
     let mut client = ReplicaServiceClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let opened = tokio::time::timeout(patience, client.fetch_replica(requests(context, queue)?)).await;
+    let opened = tokio::time::timeout(timeout, client.fetch_replica(requests(context, queue)?)).await;
     let mut answers = opened.map_err(|_| unreachable("no stream in time".to_owned()))?.map_err(status)?.into_inner();
     let mut metadata = context.metadata.watch();
     loop {
@@ -100,7 +98,7 @@ async fn try_stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> Result<(
             },
             _ = metadata.changed() => {
                 if source(context, queue.source())? != (address.clone(), source_epoch) {
-                    return Err(unreachable("it has registered anew".to_owned()));
+                    return Err(unreachable("it has registered again".to_owned()));
                 }
             }
         }

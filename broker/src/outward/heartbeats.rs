@@ -1,8 +1,8 @@
 //! How long a broker may believe itself alive: the heartbeats of one session with the active controller. Pure; the mirror
 //! of the controller's `sessions`.
 //!
-//! Place: `session` feeds it with time and with what the stream brings, and carries the effects out. Made anew for each
-//! session.
+//! Place: `session` feeds it with time and with what the stream brings, and carries the effects out. A new one
+//! is made for each session.
 //!
 //! Invariants:
 //! 1. The lease counts from the *sending* of the oldest heartbeat that is not answered yet, so it never outlasts the
@@ -15,13 +15,15 @@ use std::collections::VecDeque;
 
 use holdfast_proto::ids::{MetadataIndex, Millis};
 
-/// What happened.
+/// What happened to one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A heartbeat is due.
     Tick,
     /// The last [`Effect::Send`] was taken by the connection. One that was not is as good as none.
     Sent,
+    /// The controller took the stream. This answers no heartbeat yet.
+    Accepted,
     /// The controller said something.
     Heard {
         /// The lease that it gives, ms.
@@ -33,10 +35,10 @@ pub enum Event {
     Applied(MetadataIndex),
 }
 
-/// What to do.
+/// What the session must do, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Send a heartbeat.
+    /// Send a heartbeat; then [`Event::Sent`] if the connection took it.
     Send {
         /// Metadata is applied up to this index.
         applied: MetadataIndex,
@@ -47,7 +49,7 @@ pub enum Effect {
     RenewLease {
         /// When it was sent.
         sent: Millis,
-        /// The lease, ms.
+        /// How long it holds, ms, from `sent` on.
         lease_ms: u64,
     },
     /// The controller is silent: end the session and ask another.
@@ -85,6 +87,7 @@ impl Heartbeats {
         match event {
             Event::Tick if now.since(self.heard) > self.silence_ms => effects.push(Effect::Leave),
             Event::Tick => effects.push(self.heartbeat(local)),
+            Event::Accepted => self.heard = now,
             Event::Sent => self.unanswered.push_back(now),
             Event::Heard { lease_ms, brings_changes_only } => {
                 self.heard = now;
@@ -149,6 +152,15 @@ mod tests {
         assert_eq!(step(&mut heartbeats, 3, recovering, Event::Applied(MetadataIndex(7))), []);
         assert_eq!(step(&mut heartbeats, 4, JOINING, Event::Applied(MetadataIndex(8))), send(8, true));
         assert_eq!(step(&mut heartbeats, 5, SERVING, Event::Applied(MetadataIndex(9))), [], "it is served already");
+    }
+
+    #[test]
+    fn an_accepted_stream_breaks_the_silence_and_gives_no_lease() {
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        step(&mut heartbeats, 0, SERVING, Event::Sent);
+        assert_eq!(step(&mut heartbeats, 1_000, SERVING, Event::Accepted), []);
+        assert_ne!(step(&mut heartbeats, 3_000, SERVING, Event::Tick), [Effect::Leave]);
+        assert_eq!(step(&mut heartbeats, 3_001, SERVING, Event::Tick), [Effect::Leave]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) enum Incoming {
         /// Log start offset of the leader.
         log_start_offset: Offset,
     },
-    /// Anything without records.
+    /// An answer that brings no records.
     Other(FetchOutcome),
 }
 

@@ -1,7 +1,8 @@
 //! Calls to other nodes: tonic as caller.
 //!
 //! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
-//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `header`: who calls.
+//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `header`: who calls; `pause`: the wait
+//!   between attempts.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes.
 
@@ -11,6 +12,7 @@ mod fetcher;
 mod header;
 pub mod heartbeats;
 mod incoming;
+mod pause;
 mod plain;
 mod proposer;
 pub mod retry;

@@ -1,8 +1,10 @@
-//! Which controller to call, and whether to call again after a failure. Pure: the pause's jitter is added by the caller.
+//! Which controller to call, whether to call again after a failure, and how long to pause before. Pure: chance comes as
+//! data.
 //!
 //! The one that answered last is tried first. One that is not active names the active one, which is tried next; one that
 //! is not reached is followed by the next in the list. What may be done twice is tried again; what may not (a change that
-//! an operator asked for) is tried again only if it certainly was not done.
+//! an operator asked for) is tried again only if it certainly was not done. Pauses double up to a bound, and each is cut by
+//! chance to between half and all of it, so that many callers of one that came back do not call it at the same moment.
 
 use holdfast_proto::{
     detail::ErrorDetail,
@@ -27,8 +29,45 @@ pub enum Next {
     GiveUp,
     /// Call the next candidate at once.
     Again,
-    /// Every controller was tried in vain: call again after so long, ms.
+    /// Every controller was tried, and none answered: call again after so long, ms, to be [`jittered`].
     AgainAfter(u64),
+}
+
+/// A connection that stood for so long counts as good: after it the pauses begin again with the first, ms.
+const STOOD_MS: u64 = 1_000;
+
+/// The pauses between attempts, ms.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    first: u64,
+    next: u64,
+    longest: u64,
+}
+
+impl Backoff {
+    /// Pauses that begin with `first_ms` and double up to `max_ms`.
+    pub fn new(first_ms: u64, max_ms: u64) -> Self {
+        Self { first: first_ms, next: first_ms, longest: max_ms }
+    }
+
+    /// The next pause in full, ms; the one after it is longer.
+    pub fn pause_ms(&mut self) -> u64 {
+        let pause_ms = self.next;
+        self.next = (pause_ms * 2).min(self.longest);
+        pause_ms
+    }
+
+    /// An attempt connected, and the connection stood for so long, ms.
+    pub fn stood(&mut self, for_ms: u64) {
+        if for_ms > STOOD_MS {
+            self.next = self.first;
+        }
+    }
+}
+
+/// Half to all of a pause, ms; `chance` is drawn from 0 to 1.
+pub fn jittered(pause_ms: u64, chance: f64) -> f64 {
+    pause_ms as f64 * (0.5 + 0.5 * chance.clamp(0.0, 1.0))
 }
 
 /// The controllers, and the one to call next.
@@ -71,15 +110,14 @@ impl Candidates {
 #[derive(Clone, Copy, Debug)]
 pub struct Attempts {
     repeat: Repeat,
-    pause_ms: u64,
-    pause_max_ms: u64,
+    backoff: Backoff,
     tried: usize,
 }
 
 impl Attempts {
-    /// No attempt yet. The pause begins with `pause_ms` and doubles up to `pause_max_ms`.
-    pub fn new(repeat: Repeat, pause_ms: u64, pause_max_ms: u64) -> Self {
-        Self { repeat, pause_ms, pause_max_ms, tried: 0 }
+    /// No attempt yet. `backoff` gives the pause after every round of all controllers.
+    pub fn new(repeat: Repeat, backoff: Backoff) -> Self {
+        Self { repeat, backoff, tried: 0 }
     }
 
     /// An attempt failed with `detail`. `from_node`: the controller itself said it, and not the connection.
@@ -107,9 +145,7 @@ impl Attempts {
         if is_named || !self.tried.is_multiple_of(candidates) {
             return Next::Again;
         }
-        let pause_ms = self.pause_ms;
-        self.pause_ms = (pause_ms * 2).min(self.pause_max_ms);
-        Next::AgainAfter(pause_ms)
+        Next::AgainAfter(self.backoff.pause_ms())
     }
 }
 
@@ -129,9 +165,9 @@ mod tests {
     #[test]
     fn what_may_be_done_twice_alone_is_repeated_when_the_outcome_is_unknown() {
         let lost = error(ErrorCode::BrokerNotAvailable).with_outcome(Outcome::Unknown);
-        let mut once = Attempts::new(Repeat::OnlyIfNotDone, 20, 100);
+        let mut once = Attempts::new(Repeat::OnlyIfNotDone, Backoff::new(20, 100));
         assert_eq!(once.failed(&lost, (false, false), false, 3), Next::GiveUp);
-        let mut harmless = Attempts::new(Repeat::Harmless, 20, 100);
+        let mut harmless = Attempts::new(Repeat::Harmless, Backoff::new(20, 100));
         assert_eq!(harmless.failed(&lost, (false, false), false, 3), Next::Again);
         assert_eq!(harmless.failed(&lost, (false, false), true, 3), Next::GiveUp, "the deadline is over");
         let elsewhere = error(ErrorCode::NotController).with_outcome(Outcome::Unknown);
@@ -140,12 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn a_round_of_all_in_vain_is_followed_by_a_longer_and_longer_pause() {
-        let mut attempts = Attempts::new(Repeat::Harmless, 20, 50);
+    fn a_round_that_nobody_answers_is_followed_by_a_longer_and_longer_pause() {
+        let mut attempts = Attempts::new(Repeat::Harmless, Backoff::new(20, 50));
         let gone = error(ErrorCode::NoQuorum);
         let next: Vec<Next> = (0..6).map(|_| attempts.failed(&gone, (true, false), false, 2)).collect();
         let after = Next::AgainAfter;
         assert_eq!(next, [Next::Again, after(20), Next::Again, after(40), Next::Again, after(50)]);
+    }
+
+    #[test]
+    fn pauses_grow_begin_again_after_a_good_connection_and_are_cut_by_at_most_half() {
+        let mut backoff = Backoff::new(10, 30);
+        assert_eq!([(); 4].map(|()| backoff.pause_ms()), [10, 20, 30, 30]);
+        backoff.stood(STOOD_MS);
+        assert_eq!(backoff.pause_ms(), 30, "it broke too soon");
+        backoff.stood(STOOD_MS + 1);
+        assert_eq!(backoff.pause_ms(), 10);
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| jittered(100, chance) as u64), [50, 75, 100]);
     }
 
     #[test]

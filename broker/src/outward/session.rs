@@ -26,9 +26,10 @@ use holdfast_proto::{
 };
 
 use super::{
-    controllers::jittered,
     header::header,
     heartbeats::{Effect, Event, Heartbeats, Local},
+    pause,
+    retry::Backoff,
 };
 use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
@@ -44,6 +45,9 @@ const HEARTBEAT_QUEUE: usize = 4;
 /// long. Less than the lease, so that it need not run out because the active controller's node was unplugged.
 const SILENT_HEARTBEATS: u32 = 4;
 const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
+
+/// First pause before another attempt, ms; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE_MS: u64 = 10;
 
 /// Why a session ended.
 enum End {
@@ -69,7 +73,7 @@ pub(crate) async fn run(context: Arc<Context>, actor: SessionAddress) {
 
 async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
     let mut registered: Option<MetadataIndex> = None;
-    let mut pause = Duration::from_millis(10);
+    let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
     loop {
         let index = match registered {
             Some(index) => index,
@@ -77,16 +81,14 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
                 Ok(index) => *registered.insert(index),
                 Err(Some(fatal)) => return context.state.fail(fatal),
                 Err(None) => {
-                    pause = rest(context, pause).await;
+                    rest(&mut backoff).await;
                     continue;
                 }
             },
         };
         let started = Instant::now();
         let end = session(context, actor, index).await;
-        if started.elapsed() > Duration::from_secs(1) {
-            pause = Duration::from_millis(10);
-        }
+        backoff.stood(started.elapsed().as_millis() as u64);
         match end {
             End::Unregistered => registered = None,
             End::Stale => match replaced_by(context).await {
@@ -97,22 +99,21 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
                     return context.state.fail(fatal);
                 }
                 // A controller that is behind.
-                None => pause = rest(context, pause).await,
+                None => rest(&mut backoff).await,
             },
             End::Moved => {}
-            End::Broken => pause = rest(context, pause).await,
+            End::Broken => rest(&mut backoff).await,
         }
     }
 }
 
-async fn rest(context: &Context, pause: Duration) -> Duration {
-    tokio::time::sleep(jittered(pause)).await;
-    (pause * 2).min(Duration::from_millis(context.config.reconnect_max_ms))
+async fn rest(backoff: &mut Backoff) {
+    tokio::time::sleep(pause::cut(backoff.pause_ms())).await;
 }
 
 /// Learns which cluster the controllers form, and refuses another than before.
 async fn find_cluster(context: &Context) -> Result<(), Fatal> {
-    let mut pause = Duration::from_millis(20);
+    let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
     loop {
         match context.controllers.cluster_id().await {
             Ok(Some(theirs)) => {
@@ -130,7 +131,7 @@ async fn find_cluster(context: &Context) -> Result<(), Fatal> {
             Ok(None) => tracing::info!("the controllers have formed no cluster yet: waiting"),
             Err(error) => tracing::warn!(%error, "no controller answers: waiting"),
         }
-        pause = rest(context, pause).await;
+        rest(&mut backoff).await;
     }
 }
 
@@ -186,7 +187,7 @@ async fn replaced_by(context: &Context) -> Option<Fatal> {
     })
 }
 
-/// A refusal that no patience changes.
+/// A refusal that stays the same however often it is asked for.
 fn is_final(detail: &ErrorDetail) -> bool {
     matches!(
         detail.code,
@@ -209,32 +210,32 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
         }
     };
     let Ok(channel) = context.controllers.channel(&address) else { return End::Broken };
-    let pause = Duration::from_millis(context.config.heartbeat_interval_ms);
-    let patience = Duration::from_millis(context.config.peer_rpc_timeout_ms);
-    let silence = (pause * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(patience);
+    let interval = Duration::from_millis(context.config.heartbeat_interval_ms);
+    let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
+    let silence = (interval * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(timeout);
     let (queue, outgoing) = mpsc::channel(HEARTBEAT_QUEUE);
-    let mut beats = Beats {
+    let mut heartbeats = SessionHeartbeats {
         context,
         queue,
         is_first: true,
         rule: Heartbeats::new(context.clock.now(), silence.as_millis() as u64, registered_at),
     };
     // The first opens the session.
-    beats.step(Event::Tick);
+    heartbeats.step(Event::Tick);
     let mut client = ControllerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let opened = tokio::time::timeout(patience, client.broker_session(ReceiverStream::new(outgoing))).await;
+    let opened = tokio::time::timeout(timeout, client.broker_session(ReceiverStream::new(outgoing))).await;
     let mut incoming = match opened {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => return fail(&status),
         Err(_) => return fail(&tonic::Status::from_error("no session in time".into())),
     };
-    beats.step(Event::Heard { lease_ms: 0, brings_changes_only: true });
-    let mut interval = tokio::time::interval(pause);
+    heartbeats.step(Event::Accepted);
+    let mut interval = tokio::time::interval(interval);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = interval.tick() => {
-                if beats.step(Event::Tick) == Go::Leave {
+                if heartbeats.step(Event::Tick) == Verdict::Leave {
                     return fail(&tonic::Status::from_error("the controller is silent".into()));
                 }
             }
@@ -245,19 +246,19 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     Err(status) => return fail(&status),
                 };
                 let brings_changes_only = message.snapshot.is_none() && !message.deltas.is_empty();
-                beats.step(Event::Heard { lease_ms: message.lease_ms.into(), brings_changes_only });
+                heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), brings_changes_only });
                 if message.snapshot.is_none() && message.deltas.is_empty() {
                     continue;
                 }
                 let event = match metadata(message) {
                     Ok(event) => event,
                     Err(error) => {
-                        tracing::error!(%error, "the controller sent metadata that makes no sense");
+                        tracing::error!(%error, "the controller sent metadata that cannot be understood");
                         return End::Broken;
                     }
                 };
                 match actor.tell(event).await {
-                    Some(SessionReply::Applied(index)) => beats.step(Event::Applied(index)),
+                    Some(SessionReply::Applied(index)) => heartbeats.step(Event::Applied(index)),
                     Some(SessionReply::SnapshotNeeded) | None => return End::Broken,
                 };
             }
@@ -267,13 +268,13 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
 
 /// Whether a session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Go {
-    On,
+enum Verdict {
+    Stay,
     Leave,
 }
 
 /// Carries out what [`Heartbeats`] decides, for one session.
-struct Beats<'a> {
+struct SessionHeartbeats<'a> {
     context: &'a Context,
     queue: mpsc::Sender<v1::BrokerSessionRequest>,
     /// True until the first was sent: it says who calls.
@@ -281,8 +282,8 @@ struct Beats<'a> {
     rule: Heartbeats,
 }
 
-impl Beats<'_> {
-    fn step(&mut self, event: Event) -> Go {
+impl SessionHeartbeats<'_> {
+    fn step(&mut self, event: Event) -> Verdict {
         let now = self.context.clock.now();
         let state = &self.context.state;
         let local = Local { is_recovered: state.is_recovered(), is_joining: *state.phase().borrow() == Phase::Joining };
@@ -298,10 +299,10 @@ impl Beats<'_> {
                     }
                 }
                 Effect::RenewLease { sent, lease_ms } => self.context.lease.renew(sent, lease_ms),
-                Effect::Leave => return Go::Leave,
+                Effect::Leave => return Verdict::Leave,
             }
         }
-        Go::On
+        Verdict::Stay
     }
 
     fn message(&self, applied: MetadataIndex, is_ready: bool) -> v1::BrokerSessionRequest {

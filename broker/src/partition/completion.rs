@@ -1,7 +1,7 @@
 //! What the log writer's threads report to a partition's actor: a slot, not a queue.
 //!
 //! A report must never be lost, a writer thread must never wait for an actor, and a mailbox may be full. So reports do
-//! not go through the mailbox: each partition has one slot, in which flushes of one generation melt into the latest,
+//! not go through the mailbox: each partition has one slot, in which flushes of one generation coalesce into the latest,
 //! and a waker that wakes the actor once for all of them. The actor empties the slot when it is woken and also before
 //! each message, so a busy mailbox delays no report. The slot is bounded: between two truncations there is at most one
 //! flush, and the core has at most one truncation outstanding.
@@ -47,7 +47,7 @@ impl CompletionSlot {
         self.waker.wake();
     }
 
-    /// The oldest report.
+    /// Takes the oldest report out.
     pub fn take(&self) -> Option<Completion> {
         if !self.filled.load(Ordering::Acquire) {
             return None;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn flushes_of_one_generation_melt_and_order_is_kept() {
+    fn flushes_of_one_generation_coalesce_and_order_is_kept() {
         let slot = CompletionSlot::default();
         for report in [flushed(1, 5), flushed(1, 9), flushed(2, 3), Completion::Closed] {
             slot.put(report);

@@ -114,3 +114,102 @@ impl Copying {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionEpoch};
+
+    use super::*;
+
+    const LEADER: BrokerId = BrokerId(2);
+
+    /// A turn comes from this time on; keeps what was taken and what was settled.
+    #[derive(Default)]
+    struct Budget {
+        from: Cell<u64>,
+        taken: RefCell<Vec<u64>>,
+        settled: RefCell<Vec<(u64, u64)>>,
+    }
+
+    impl Turns for Budget {
+        fn take(&self, now: Millis, _limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
+            if now.0 < self.from.get() {
+                return Err(Millis(self.from.get()));
+            }
+            self.taken.borrow_mut().push(expected);
+            Ok(())
+        }
+
+        fn settle(&self, expected: u64, bytes: u64) {
+            self.settled.borrow_mut().push((expected, bytes));
+        }
+    }
+
+    fn position(end: u64, wants_records: bool) -> FetchPosition {
+        FetchPosition {
+            leader_epoch: LeaderEpoch(1),
+            partition_epoch: PartitionEpoch(1),
+            fetch_offset: Offset(end),
+            flushed_offset: Offset(end),
+            last_fetched_epoch: None,
+            wants_records,
+        }
+    }
+
+    fn limited() -> Copying {
+        let mut copying = Copying::new(1_000);
+        copying.limit(NonZeroU64::new(100));
+        copying
+    }
+
+    #[test]
+    fn a_replica_without_limit_asks_at_once() {
+        let (mut copying, budget) = (Copying::new(1_000), Budget::default());
+        budget.from.set(u64::MAX);
+        assert_eq!(copying.tell(Millis(1), LEADER, position(5, true), &budget), position(5, true));
+        assert_eq!(copying.due(), None);
+    }
+
+    #[test]
+    fn a_request_waits_for_its_turn_while_the_position_is_told() {
+        let (mut copying, budget) = (limited(), Budget::default());
+        budget.from.set(50);
+        assert_eq!(copying.tell(Millis(1), LEADER, position(5, true), &budget), position(5, false));
+        assert_eq!(copying.due(), Some(Millis(50)));
+        assert_eq!(copying.tell(Millis(2), LEADER, position(8, false), &budget), position(8, false));
+        assert_eq!(copying.ask_again(Millis(49), &budget), None);
+        assert_eq!(
+            copying.ask_again(Millis(50), &budget),
+            Some((LEADER, position(8, true))),
+            "with the latest position"
+        );
+        assert_eq!((copying.due(), &budget.taken.borrow()[..]), (None, &[1_000][..]));
+    }
+
+    #[test]
+    fn what_is_held_ends_with_the_role_and_is_looked_at_again_when_the_limit_changes() {
+        let (mut copying, budget) = (limited(), Budget::default());
+        budget.from.set(50);
+        copying.tell(Millis(1), LEADER, position(5, true), &budget);
+        copying.limit(None);
+        assert_eq!(copying.ask_again(Millis(2), &budget), Some((LEADER, position(5, true))));
+        let mut copying = limited();
+        copying.tell(Millis(1), LEADER, position(5, true), &budget);
+        copying.forget();
+        assert_eq!((copying.due(), copying.ask_again(Millis(99), &budget)), (None, None));
+    }
+
+    #[test]
+    fn an_answer_settles_what_was_taken_and_one_that_never_came_gives_all_back() {
+        let (mut copying, budget) = (limited(), Budget::default());
+        copying.tell(Millis(1), LEADER, position(5, true), &budget);
+        copying.copied(300, &budget);
+        copying.copied(0, &budget);
+        copying.tell(Millis(2), LEADER, position(9, true), &budget);
+        copying.tell(Millis(3), LEADER, position(9, true), &budget);
+        assert_eq!(*budget.taken.borrow(), [1_000, 300, 300], "the next answer is expected to be like the last");
+        assert_eq!(*budget.settled.borrow(), [(1_000, 300), (300, 0)]);
+    }
+}

@@ -2,9 +2,11 @@
 //!
 //! The actor writes the view after each step; services read it. Nothing else is changed from both sides.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use holdfast_log::LogReader;
 use holdfast_proto::{
@@ -12,7 +14,7 @@ use holdfast_proto::{
     ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition},
 };
 
-use super::{Waiters, tail::PartitionTail};
+use super::{read::DiskReads, tail::PartitionTail, waiters::Waiters};
 use crate::actors::PartitionAddress;
 
 /// Where the replica stood after its actor's last step, as consumers need it.
@@ -26,9 +28,9 @@ pub struct View {
     pub partition_epoch: Option<PartitionEpoch>,
     /// End of what consumers may read here, or why they may not. Never above what the whole ISR has.
     pub readable: Result<Offset, ErrorCode>,
-    /// First offset.
+    /// First offset that the log holds.
     pub log_start: Offset,
-    /// Log end offset.
+    /// Log end offset: the offset of the next record, readable or not.
     pub log_end: Offset,
 }
 
@@ -44,12 +46,21 @@ impl View {
     }
 }
 
+/// Where the batches of one read are.
+#[derive(Debug)]
+pub enum Read<F> {
+    /// These, contiguous; none if there is nothing to read.
+    InMemory(Vec<Bytes>),
+    /// What reads them, in one piece, with the permit that bounds the memory: hold it as long as the bytes.
+    OnDisk(F),
+}
+
 /// What its actor shares of one open partition replica.
 #[derive(Debug)]
 pub struct Partition {
-    /// Which one.
+    /// The partition that this is a replica of.
     pub id: TopicPartition,
-    /// Its recent batches.
+    /// Its recent batches, in memory.
     pub tail: Arc<PartitionTail>,
     /// Its batches on disk.
     pub reader: LogReader,
@@ -64,9 +75,28 @@ impl Partition {
         Self { id, tail, reader, waiters: Arc::default(), view: Mutex::new(view) }
     }
 
-    /// Where it stands.
+    /// Where it stood after its actor's last step.
     pub fn view(&self) -> View {
         *self.view.lock()
+    }
+
+    /// Whole batches from the one that holds `from` on, none that reaches past `up_to`; the first whole even if larger than
+    /// `max_bytes`. From memory at once, else from disk once the caller awaits it.
+    pub fn read(
+        &self,
+        disk: &DiskReads,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+    ) -> Read<impl Future<Output = Result<(Bytes, OwnedSemaphorePermit), ErrorCode>> + Send + use<>> {
+        if from >= up_to {
+            return Read::InMemory(Vec::new());
+        }
+        if let Some(found) = self.tail.read(from, up_to, max_bytes) {
+            return Read::InMemory(found.pieces);
+        }
+        let (disk, partition, reader) = (disk.clone(), self.id, self.reader.clone());
+        Read::OnDisk(async move { disk.read(partition, reader, from, up_to, max_bytes).await })
     }
 
     /// Says where it stands, and wakes consumers if that changes what they may read.
@@ -91,7 +121,7 @@ impl Replica {
         Self { partition, actor }
     }
 
-    /// Its actor.
+    /// The actor that runs it: the way to give it events.
     pub fn actor(&self) -> &PartitionAddress {
         &self.actor
     }

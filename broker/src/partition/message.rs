@@ -22,40 +22,40 @@ pub type ProduceResult = Result<Produced, ErrorCode>;
 pub enum Message {
     /// A producer's batch, checked.
     Produce(ProduceJob),
-    /// A follower's position.
+    /// A follower tells where it stands.
     ReplicaFetch {
-        /// The follower.
+        /// The follower's broker.
         from: BrokerId,
-        /// Its broker's epoch.
+        /// Epoch of that broker's registration.
         broker_epoch: BrokerEpoch,
-        /// Where it stands.
+        /// Its log end, flushed end and epochs.
         position: FetchPosition,
         /// Most bytes in one answer.
         max_bytes: u32,
-        /// Where answers go.
+        /// Where the answers to it go.
         outbox: Arc<Outbox>,
     },
     /// A follower's stream ended.
     ReplicaDisconnected {
-        /// The follower.
+        /// The follower's broker.
         from: BrokerId,
         /// Its stream's outbox: a newer stream may have replaced it.
         outbox: Arc<Outbox>,
     },
     /// The leader answered our fetch.
     FetchResponse {
-        /// The leader.
+        /// The broker that answered as leader.
         from: BrokerId,
         /// Epoch of its leadership.
         leader_epoch: LeaderEpoch,
-        /// The answer.
+        /// What it answered, without the bytes.
         outcome: FetchOutcome,
         /// Its batches, checked, in one piece.
         records: Bytes,
     },
     /// The controller committed a state or settings of the partition.
     Assigned {
-        /// The state.
+        /// The state as it was committed.
         assignment: Box<Assignment>,
         /// The topic's settings for its log.
         log: LogConfig,
@@ -87,7 +87,7 @@ pub enum Message {
 /// A producer's batch on its way to the core.
 #[derive(Debug)]
 pub struct ProduceJob {
-    /// When to answer.
+    /// How many replicas must have the batch before the answer.
     pub acks: Acks,
     /// Leader epoch that the client believes current.
     pub leader_epoch: Option<LeaderEpoch>,
@@ -97,7 +97,7 @@ pub struct ProduceJob {
     pub bytes: Bytes,
     /// How long the answer may wait, ms.
     pub timeout_ms: u64,
-    /// How to answer.
+    /// Takes the answer; see [`ProduceReply`].
     pub reply: ProduceReply,
 }
 
@@ -116,7 +116,7 @@ impl ProduceReply {
         Self(None)
     }
 
-    /// Answers.
+    /// Gives the answer to the producer.
     pub fn send(mut self, result: ProduceResult) {
         if let Some(answer) = self.0.take() {
             answer(result);

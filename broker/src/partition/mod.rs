@@ -17,5 +17,5 @@ pub mod roster;
 pub mod tail;
 mod waiters;
 
-pub use handle::{Partition, Replica, View};
+pub use handle::{Partition, Read, Replica, View};
 pub use waiters::{Waiter, Waiters};

@@ -18,7 +18,7 @@
 //!    metadata has gone back, and the folder is kept as a stray.
 //! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
 //!
-//! Snapshots keep the ids of deleted topics for ever, so a broker that was away when a topic was deleted still learns of it.
+//! Snapshots keep the ids of deleted topics forever, so a broker that was away when a topic was deleted still learns of it.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub struct KnownEpochs {
     pub leader_epoch: Option<LeaderEpoch>,
 }
 
-/// What happened.
+/// What happened, as the roster has to know.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// Newer metadata, and what of it changed.
@@ -50,7 +50,7 @@ pub enum Event<'a> {
     Closing,
 }
 
-/// What to do.
+/// What to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Open the log, or create it; then [`Event::Opened`].
@@ -59,9 +59,9 @@ pub enum Effect {
     Adopt(TopicPartition),
     /// Tell the open replica its state.
     Assign {
-        /// The replica.
+        /// Which replica; it is open.
         partition: TopicPartition,
-        /// Its state.
+        /// Its state and settings, as committed.
         assignment: Box<Assignment>,
         /// True while a move brings it here: the limit for moves counts for it.
         is_arriving: bool,
@@ -101,7 +101,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// No replicas yet.
+    /// The roster of broker `own`, with no replicas yet.
     pub fn new(own: BrokerId) -> Self {
         Self { own, slots: BTreeMap::new(), is_closing: false }
     }

@@ -130,3 +130,38 @@ fn a_log_of_the_start_is_adopted_and_nothing_is_opened_while_closing() {
     assert_eq!(step(&mut roster, &image, &Event::Opened(tp()), KnownEpochs::default()), []);
     assert_eq!(step(&mut roster, &image, &all, KnownEpochs::default()), []);
 }
+
+#[test]
+fn what_changed_while_a_log_was_opened_counts_once_it_is_open() {
+    let mut roster = Roster::new(OWN);
+    let all = Event::Metadata(&Changed::All);
+    let here = placed(state(&[1, 2], 1, 1));
+    assert_eq!(step(&mut roster, &here, &all, KnownEpochs::default()), [Effect::Open(tp())]);
+    assert_eq!(step(&mut roster, &deleted(), &all, KnownEpochs::default()), [], "not before it is open");
+    let effects = step(&mut roster, &deleted(), &Event::Opened(tp()), KnownEpochs::default());
+    assert_eq!(effects, [Effect::Delete(tp(), Reason::TopicDeleted)]);
+    assert_eq!(step(&mut roster, &deleted(), &all, KnownEpochs::default()), [], "once");
+    assert_eq!(step(&mut roster, &deleted(), &Event::Deleted(tp()), KnownEpochs::default()), []);
+}
+
+#[test]
+fn only_what_a_change_concerns_is_told() {
+    let mut arriving = state(&[2, 1], 1, 2);
+    let arrived = placed(arriving.clone());
+    arriving.adding = vec![OWN];
+    let arriving = placed(arriving);
+    let tells = |image: &Image, topics: &[TopicId], move_limit: bool| {
+        let changed = Changed::Some { partitions: [].into(), topics: topics.iter().copied().collect(), move_limit };
+        step(&mut open(), image, &Event::Metadata(&changed), told(1, 1)).iter().any(|effect| match effect {
+            Effect::Assign { is_arriving, .. } => {
+                assert_eq!(*is_arriving, *image == arriving);
+                true
+            }
+            other => panic!("{other:?}"),
+        })
+    };
+    assert!(tells(&arrived, &[topic()], false), "other settings of its topic");
+    assert!(!tells(&arrived, &[TopicId(Uuid::from_u128(2))], false), "those of another topic");
+    assert!(tells(&arriving, &[], true) && !tells(&arrived, &[], true), "the limit for moves concerns who arrives");
+    assert!(!tells(&arriving, &[], false));
+}

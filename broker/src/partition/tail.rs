@@ -77,7 +77,7 @@ impl TailCache {
         Arc::new(PartitionTail { cache, flushed, batches: Mutex::default() })
     }
 
-    /// Bytes held now.
+    /// Bytes of all batches that are held at the moment.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }
@@ -200,7 +200,7 @@ pub struct Found {
     pub base: Offset,
     /// Offset after the last; equal to `base` if there is none.
     pub next: Offset,
-    /// The batches, contiguous.
+    /// The batches, contiguous, in the order of their offsets.
     pub pieces: Vec<Bytes>,
     /// Their size in bytes.
     pub size: usize,

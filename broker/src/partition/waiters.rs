@@ -78,7 +78,7 @@ mod tests {
         partition.wake_all();
         partition.wake_all();
         assert!(waiter.woken().now_or_never().is_some());
-        assert!(waiter.woken().now_or_never().is_none(), "wakes melt into one");
+        assert!(waiter.woken().now_or_never().is_none(), "wakes coalesce into one");
         drop(waiter);
         assert!(partition.waiting.lock().is_empty());
     }

@@ -14,7 +14,7 @@ use holdfast_proto::{
 use super::lookup::{self, Named};
 use crate::{
     here::context::Context,
-    partition::{Replica, Waiter, read},
+    partition::{Read, Replica, View, Waiter, read},
 };
 
 /// From where to read one partition.
@@ -75,16 +75,6 @@ pub struct FetchedRecords {
 #[derive(Clone)]
 pub struct FetchService {
     context: Arc<Context>,
-}
-
-/// A partition as one look found it.
-enum Look {
-    /// Nothing to read yet.
-    Empty,
-    /// In memory.
-    Found(FetchedRecords),
-    /// On disk: `Found` without its pieces, and where to read to.
-    OnDisk(FetchedRecords, Offset),
 }
 
 impl FetchService {
@@ -161,19 +151,22 @@ impl FetchService {
         replica: &Replica,
         max_bytes: usize,
     ) -> Result<Option<FetchedRecords>, ErrorDetail> {
-        let explain = |code| lookup::explain(&self.context, replica.id, code);
-        match look(target, replica, max_bytes).map_err(|code| self.out_of_range(target, replica, code))? {
-            Look::Empty => Ok(None),
-            Look::Found(records) => Ok(Some(records)),
-            Look::OnDisk(records, up_to) => {
-                let read =
-                    self.context.disk.read(replica.id, replica.reader.clone(), target.fetch_offset, up_to, max_bytes);
-                let (bytes, permit) = read.await.map_err(explain)?;
-                let empty = bytes.is_empty();
-                let records = FetchedRecords { pieces: vec![bytes], permit: Some(permit), ..records };
-                Ok((!empty).then_some(records))
+        let readable = readable(target, replica).map_err(|code| self.out_of_range(target, replica, code))?;
+        let Some((view, high_watermark)) = readable else { return Ok(None) };
+        let (pieces, permit) = match replica.read(&self.context.disk, target.fetch_offset, high_watermark, max_bytes) {
+            Read::InMemory(pieces) => (pieces, None),
+            Read::OnDisk(read) => {
+                let read = read.await;
+                let (bytes, permit) = read.map_err(|code| lookup::explain(&self.context, replica.id, code))?;
+                (vec![bytes], Some(permit))
             }
+        };
+        if pieces.iter().all(Bytes::is_empty) {
+            return Ok(None);
         }
+        let log_start_offset = view.log_start;
+        let leader_epoch = view.leader_epoch.unwrap_or_default();
+        Ok(Some(FetchedRecords { high_watermark, log_start_offset, leader_epoch, pieces, permit }))
     }
 
     fn out_of_range(&self, target: &FetchTarget, replica: &Replica, code: ErrorCode) -> ErrorDetail {
@@ -189,32 +182,17 @@ impl FetchService {
     }
 }
 
-/// One look at one partition, without any wait.
-fn look(target: &FetchTarget, replica: &Replica, max_bytes: usize) -> Result<Look, ErrorCode> {
+/// Where a partition stands and up to where it may be read, if there is anything to read from the target's offset on.
+fn readable(target: &FetchTarget, replica: &Replica) -> Result<Option<(View, Offset)>, ErrorCode> {
     let view = replica.view();
     view.check_epoch(target.leader_epoch)?;
     let end = view.readable?;
-    let from = target.fetch_offset;
     // Above the log end nothing can ever have been read; between the high watermark and the log end it may have been,
     // from an earlier leader that had heard more.
-    if from < view.log_start || from > view.log_end {
+    if target.fetch_offset < view.log_start || target.fetch_offset > view.log_end {
         return Err(ErrorCode::OffsetOutOfRange);
     }
-    if from >= end {
-        return Ok(Look::Empty);
-    }
-    let records = |pieces| FetchedRecords {
-        high_watermark: end,
-        log_start_offset: view.log_start,
-        leader_epoch: view.leader_epoch.unwrap_or_default(),
-        pieces,
-        permit: None,
-    };
-    Ok(match replica.tail.read(from, end, max_bytes) {
-        Some(found) if found.pieces.is_empty() => Look::Empty,
-        Some(found) => Look::Found(records(found.pieces)),
-        None => Look::OnDisk(records(Vec::new()), end),
-    })
+    Ok((target.fetch_offset < end).then_some((view, end)))
 }
 
 impl FetchedRecords {
