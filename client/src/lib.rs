@@ -70,6 +70,8 @@ pub mod metadata;
 pub mod offsets;
 pub mod producer;
 mod retry;
+#[doc(hidden)]
+pub mod simulation;
 
 pub use admin::{Admin, NewTopic, TopicChange};
 pub use client::Client;

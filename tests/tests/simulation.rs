@@ -1,6 +1,14 @@
 //! Some hundred seeds of the simulation. `SEED=n` runs one, `SEEDS=n` that many from a place that the clock chooses.
 
-use std::{env, panic, time::SystemTime};
+use std::{
+    env, panic,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::SystemTime,
+};
 
 use holdfast_tests::sim::{faults, world::Coverage};
 
@@ -9,35 +17,45 @@ const SEEDS: u64 = 300;
 #[test]
 fn every_promise_holds_under_crashes_loss_and_partitions() {
     let number = |name| env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a seed is a number"));
-    let seeds = match (number("SEED"), number("SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => {
+    let seeds = match (number("SEED"), number("SEEDS"), number("FIRST_SEED")) {
+        (Some(seed), ..) => seed..seed + 1,
+        (None, Some(count), Some(first)) => first..first + count,
+        (None, Some(count), None) => {
             let first = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970").as_secs() * 100_000;
             first..first + count
         }
-        (None, None) => 0..SEEDS,
+        (None, None, _) => 0..SEEDS,
     };
-    let mut sum = Coverage::default();
     let runs = seeds.end - seeds.start;
-    for seed in seeds {
-        let run = panic::catch_unwind(|| faults::run(seed));
-        let Ok(coverage) = run else { panic!("seed {seed} failed: repeat it with `make sim SEED={seed}`") };
-        sum.acked += coverage.acked;
-        sum.resent += coverage.resent;
-        sum.elections += coverage.elections;
-        sum.records_forgotten += coverage.records_forgotten;
-        sum.truncations += coverage.truncations;
-        sum.moves_accepted += coverage.moves_accepted;
-        sum.moves_refused += coverage.moves_refused;
-        sum.moves_ended += coverage.moves_ended;
-        sum.deleted_logs += coverage.deleted_logs;
-    }
-    println!("{runs} seeds: {sum:?}");
+    let (next, end) = (AtomicU64::new(seeds.start), seeds.end);
+    let sum = Mutex::new(Coverage::default());
+    let failed = AtomicU64::new(u64::MAX);
+    let work = || {
+        while failed.load(Ordering::Relaxed) == u64::MAX {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            match panic::catch_unwind(|| faults::run(seed)) {
+                Ok(coverage) => sum.lock().expect("no run panics with it").add(&coverage),
+                Err(_told_already) => {
+                    failed.fetch_min(seed, Ordering::Relaxed);
+                }
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let failed = failed.into_inner();
+    assert!(failed == u64::MAX, "seed {failed} failed: repeat it with `make sim SEED={failed}`");
+    let sum = sum.into_inner().expect("no run panics with it");
+    println!("{runs} seeds: {sum:#?}");
     if runs >= SEEDS {
         // Faults that did not bite prove nothing.
+        assert!(sum.missing().is_empty(), "these never happened: {:?}", sum.missing());
         assert!(sum.elections > runs && sum.resent > runs, "too few fail-overs or retries: {sum:?}");
         assert!(sum.records_forgotten > runs && sum.truncations > runs / 10, "too little was lost and cut: {sum:?}");
-        assert!(sum.moves_ended > runs && sum.deleted_logs > runs, "too few replicas moved: {sum:?}");
-        assert!(sum.moves_refused > runs / 10, "no move was refused: {sum:?}");
+        assert!(sum.moves_ended > runs / 4 && sum.deleted_logs > runs / 2, "too few replicas moved: {sum:?}");
+        assert!(sum.leases_ended > runs && sum.brokers_fenced > runs, "too few sessions were lost: {sum:?}");
     }
 }

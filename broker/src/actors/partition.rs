@@ -17,7 +17,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, Millis, Offset},
 };
-use holdfast_replication::{Acks, Assignment, Effect, Event, FetchOutcome, ProduceToken, Replica, ReplicaConfig};
+use holdfast_replication::{Assignment, Effect, Event, FetchOutcome, ProduceToken, Replica, ReplicaConfig};
 
 use super::{
     address::PartitionAddress,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     exit::Fatal,
-    here::context::Context,
+    here::{context::Context, lease::LeaseGuard},
     partition::{
         self, Partition, View,
         completion::{CompletionSlot, Filled},
@@ -55,8 +55,7 @@ pub(super) struct PartitionActor {
     /// The timer that is set, and for when.
     timer: Option<(Millis, SpawnHandle)>,
     stored_high_watermark: (Millis, Offset),
-    /// True from the end of the lease until it is seen to hold again.
-    session_lost: bool,
+    lease: LeaseGuard,
     closing: Option<oneshot::Sender<()>>,
     pub(super) copying: Copying,
 }
@@ -85,7 +84,7 @@ impl PartitionActor {
             followers: HashMap::new(),
             timer: None,
             stored_high_watermark,
-            session_lost: true,
+            lease: LeaseGuard::default(),
             closing: None,
             copying,
         }
@@ -118,12 +117,10 @@ impl PartitionActor {
         while let Some(completion) = self.completions.take() {
             self.completed(completion, actor);
         }
-        let lost = !self.context.lease.holds(self.context.clock.now());
-        if lost && !self.session_lost {
+        if self.lease.look(self.context.lease.holds(self.context.clock.now())) {
             tracing::debug!(partition = %self.partition.id, "the lease ended: waiting producers are sent elsewhere");
             self.step(Event::SessionLost, InHand::Nothing);
         }
-        self.session_lost = lost;
     }
 
     fn completed(&mut self, completion: Completion, actor: &mut <Self as Actor>::Context) {
@@ -157,9 +154,7 @@ impl PartitionActor {
         if self.context.state.is_disk_low() {
             return job.reply.send(Err(ErrorCode::DiskFull));
         }
-        if self.session_lost && job.acks != Acks::All {
-            // Another may lead by now, and then these records are cut off. acks=all needs no such care: the whole ISR
-            // confirms it in this leader epoch, or nobody does.
+        if !self.lease.admits(job.acks) {
             return job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
         let Ok(room) = self.context.log_writer.reserve(job.bytes.len()) else {

@@ -4,7 +4,7 @@ use holdfast_metadata::{PartitionState, Topic, TopicConfig, config::FlushPolicy 
 use holdfast_replication::{Assignment, FlushPolicy};
 
 /// State and settings of a partition, for the core of a replica.
-pub(crate) fn of(topic: &Topic, state: &PartitionState) -> Assignment {
+pub fn of(topic: &Topic, state: &PartitionState) -> Assignment {
     Assignment {
         leader: state.leader,
         leader_epoch: state.leader_epoch,
@@ -20,7 +20,7 @@ pub(crate) fn of(topic: &Topic, state: &PartitionState) -> Assignment {
 }
 
 /// Settings of a topic, for the log of a replica.
-pub(crate) fn log_config(config: &TopicConfig) -> holdfast_log::LogConfig {
+pub fn log_config(config: &TopicConfig) -> holdfast_log::LogConfig {
     holdfast_log::LogConfig {
         segment_bytes: config.segment_bytes,
         segment_ms: config.segment_ms,
@@ -35,6 +35,6 @@ pub(crate) fn log_config(config: &TopicConfig) -> holdfast_log::LogConfig {
 }
 
 /// What retention of a topic keeps to.
-pub(crate) fn retention(config: &TopicConfig) -> holdfast_log::Retention {
+pub fn retention(config: &TopicConfig) -> holdfast_log::Retention {
     holdfast_log::Retention { ms: config.retention_ms, bytes: config.retention_bytes }
 }

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast_proto::ids::Millis;
+use holdfast_replication::Acks;
 
 /// The lease; starts over.
 #[derive(Debug, Default)]
@@ -33,6 +34,36 @@ impl Lease {
     /// True while it lasts.
     pub fn holds(&self, now: Millis) -> bool {
         now < self.until()
+    }
+}
+
+/// What one partition makes of the lease. Looked at before each step of its core.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseGuard {
+    /// True from the end of the lease until it is seen to hold again.
+    is_lost: bool,
+}
+
+impl Default for LeaseGuard {
+    /// Without a lease, until one is seen.
+    fn default() -> Self {
+        Self { is_lost: true }
+    }
+}
+
+impl LeaseGuard {
+    /// Looks at the lease now. True if it has just ended: the core has to be told.
+    pub fn look(&mut self, holds: bool) -> bool {
+        let has_ended = !holds && !self.is_lost;
+        self.is_lost = !holds;
+        has_ended
+    }
+
+    /// True if a produce with these acks may be given to the core. Without a lease another may lead by now, and then the
+    /// records of this leader alone are cut off. acks=all needs no such care: the whole ISR confirms it in this leader
+    /// epoch, or nobody does.
+    pub fn admits(self, acks: Acks) -> bool {
+        !self.is_lost || acks == Acks::All
     }
 }
 

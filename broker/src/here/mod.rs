@@ -6,7 +6,7 @@
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
 //! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
 
-pub(crate) mod assignment;
+pub mod assignment;
 pub mod clock;
 pub mod context;
 pub mod identity;

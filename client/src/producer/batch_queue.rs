@@ -1,6 +1,6 @@
 //! The batches of one partition: from the open one to those that wait for their answer.
 //!
-//! Place: pure but for the jitter of its pauses; [`super::partition`] keeps it under a lock, [`super::outbound`] takes
+//! Place: pure: time and the jitter of its pauses come from outside; [`super::partition`] keeps it under a lock, [`super::outbound`] takes
 //! batches out, [`super::lane`] brings answers in, [`super::router`] brings time and leaders.
 //!
 //! ```text
@@ -56,6 +56,8 @@ pub(crate) struct Rules {
     pub(crate) compression: Compression,
     /// False for acks=none: a batch is done once it is handed to the stream.
     pub(crate) answered: bool,
+    /// Spreads a pause, so that many producers do not come back at the same moment.
+    pub(crate) jitter: fn(Duration) -> Duration,
 }
 
 /// One life of a producer id.

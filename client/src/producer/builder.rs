@@ -12,7 +12,11 @@ use super::{
     router,
     shared::Shared,
 };
-use crate::{Client, error::Error as ClientError, retry::Deadline};
+use crate::{
+    Client,
+    error::Error as ClientError,
+    retry::{Deadline, jitter},
+};
 
 /// Most batches in flight per partition that leaders detect duplicates for.
 const MAX_IN_FLIGHT: usize = 5;
@@ -164,6 +168,7 @@ impl ProducerBuilder {
             retry_backoff_max: config.retry_backoff_max,
             compression: self.compression,
             answered: self.acks != Acks::None,
+            jitter,
         };
         let memory = Memory::new(self.buffer_memory_bytes);
         let max_record_bytes = self.max_record_bytes.min(self.buffer_memory_bytes);

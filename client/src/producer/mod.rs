@@ -21,9 +21,9 @@
 //! Failure: retriable errors are retried until `delivery_timeout`; see [`batch_queue`] for what follows a batch that
 //! finally failed.
 
-mod batch_queue;
+pub(crate) mod batch_queue;
 mod builder;
-mod completion;
+pub(crate) mod completion;
 mod error;
 mod handle;
 mod identity;

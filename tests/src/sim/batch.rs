@@ -1,9 +1,14 @@
-//! A record batch of the simulation: what the cores see of it, and which one it is.
+//! A record batch of the simulation: real bytes as the client built them, what the cores see of it, and which one it is.
 
 use std::fmt;
 
-use holdfast_proto::ids::Offset;
-use holdfast_replication::PlacedBatch;
+use bytes::Bytes;
+
+use holdfast_proto::{
+    batch::{BatchHeader, DecodeLimits, decode},
+    ids::Offset,
+};
+use holdfast_replication::{BatchInfo, PlacedBatch};
 
 /// Names a batch among all that simulated producers ever made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +23,28 @@ impl fmt::Debug for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "p{}#{}", self.producer, self.counter)
     }
+}
+
+impl BatchId {
+    /// The value of each record of the batch.
+    pub fn value(self) -> Vec<u8> {
+        [self.producer.to_be_bytes(), self.counter.to_be_bytes()].concat()
+    }
+
+    fn of_value(value: &[u8]) -> Self {
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("a value of eight bytes"));
+        Self { producer: number(&value[..4]), counter: number(&value[4..]) }
+    }
+}
+
+/// What a batch holds: its identity, and what the cores see of it.
+pub fn read(bytes: &Bytes) -> (BatchId, BatchInfo) {
+    let header = BatchHeader::parse(bytes).expect("the client built it");
+    let records = decode(bytes.clone(), &DecodeLimits::default()).expect("the client built it");
+    let ids: Vec<BatchId> =
+        records.iter().map(|record| BatchId::of_value(record.value.as_deref().unwrap_or_default())).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "one batch holds records of several: {ids:?}");
+    (ids[0], BatchInfo::from(&header))
 }
 
 /// A batch in a log.

@@ -1,35 +1,62 @@
-//! The controller quorum as one node around the real metadata machine: sessions, fencing, and the stream of records.
+//! The controller quorum as one node: the metadata machine and the sessions as they ship, and the stream of records.
 //!
 //! That a committed command survives is openraft's part, tested elsewhere. Here its answers get lost, sessions break,
-//! and brokers learn late.
+//! another controller becomes active, and brokers learn late, or of an older state first.
 
 use std::collections::BTreeMap;
 
-use holdfast_metadata::{Command, Image, Outcome, Record, Response, apply_command, invariant};
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex};
+use holdfast_controller::sessions::{ConnectionId, Effect, Event, Sessions, Timeouts};
+use holdfast_metadata::{Command, Image, Outcome, Record, RegisterBroker, Response, apply_command, invariant};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex, Millis};
 
 use super::message::{Message, Node};
 
-/// Silence after which a broker is fenced, ms.
-const SESSION_TIMEOUT_MS: u64 = 600;
+/// Deadlines of sessions. The lease is as long as the session.
+pub const TIMEOUTS: Timeouts = Timeouts { session_ms: 600, disconnect_grace_ms: 150 };
+
+/// Older states that are kept, to be told to brokers that begin a session.
+const HISTORY: usize = 40;
 
 /// What the controller says, and to whom.
 pub type Outbox = Vec<(Node, Message)>;
 
 #[derive(Debug)]
-struct Session {
+struct Connection {
+    id: ConnectionId,
+    session: u64,
     broker_epoch: BrokerEpoch,
-    last_heard_ms: u64,
-    /// True once the snapshot was sent: deltas follow.
-    streaming: bool,
 }
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Controller {
     image: Image,
-    sessions: BTreeMap<BrokerId, Session>,
+    sessions: Sessions,
+    connections: BTreeMap<BrokerId, Connection>,
+    /// When each broker was heard last, under its current registration.
+    heard: BTreeMap<BrokerId, Millis>,
+    next_connection: u64,
+    /// The last states and the records that led on from each.
+    history: Vec<(Image, Vec<(MetadataIndex, Vec<Record>)>)>,
     moves_ended: u64,
+    fenced: u64,
+}
+
+impl Default for Controller {
+    fn default() -> Self {
+        let mut controller = Self {
+            image: Image::default(),
+            sessions: Sessions::new(TIMEOUTS),
+            connections: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            next_connection: 0,
+            history: Vec::new(),
+            moves_ended: 0,
+            fenced: 0,
+        };
+        controller.become_active(Millis(0), &mut Vec::new());
+        controller
+    }
 }
 
 impl Controller {
@@ -43,8 +70,24 @@ impl Controller {
         self.moves_ended
     }
 
+    /// Brokers that were fenced because their session ended.
+    pub fn fenced(&self) -> u64 {
+        self.fenced
+    }
+
+    /// The states from the one so many changes ago to the newest; none if that is not kept.
+    pub fn since(&self, back: usize) -> Vec<&Image> {
+        let Some(from) = self.history.len().checked_sub(back).filter(|_| back > 0) else { return Vec::new() };
+        self.history[from..].iter().map(|(image, _)| image).chain([&self.image]).collect()
+    }
+
+    /// When this broker was heard last.
+    pub fn last_heard(&self, broker: BrokerId) -> Option<Millis> {
+        self.heard.get(&broker).copied()
+    }
+
     /// Carries a command out and tells every session what it changed.
-    pub fn execute(&mut self, command: &Command, out: &mut Outbox) -> Outcome {
+    pub fn execute(&mut self, now: Millis, command: &Command, out: &mut Outbox) -> Outcome {
         let index = MetadataIndex(self.image.index().0 + 1);
         let before = self.image.clone();
         let outcome = apply_command(&mut self.image, index, command);
@@ -56,32 +99,73 @@ impl Controller {
             self.moves_ended += moving(&before).saturating_sub(moving(&self.image));
         }
         let records: Vec<Record> = outcome.records.iter().filter(|record| record.travels()).cloned().collect();
-        for (broker, _) in self.sessions.iter().filter(|(_, session)| session.streaming) {
-            out.push((Node::Broker(*broker), Message::Metadata { snapshot: false, index, records: records.clone() }));
+        self.remember(before, index, &records);
+        for (broker, connection) in &self.connections {
+            let deltas = vec![(index, records.clone())];
+            let message =
+                Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: TIMEOUTS.session_ms };
+            out.push((Node::Broker(*broker), message));
+        }
+        for record in &outcome.records {
+            let event = match record {
+                Record::Broker(broker) => Event::Registered { broker: broker.clone(), index },
+                Record::RemoveBroker { broker_id } => Event::Unregistered(*broker_id),
+                _ => continue,
+            };
+            self.step(now, event, out);
         }
         outcome
     }
 
-    /// A broker speaks.
-    pub fn receive(&mut self, now_ms: u64, from: BrokerId, message: Message, out: &mut Outbox) {
+    fn remember(&mut self, before: Image, index: MetadataIndex, records: &[Record]) {
+        for (_, since) in &mut self.history {
+            since.push((index, records.to_vec()));
+        }
+        self.history.push((before, vec![(index, records.to_vec())]));
+        if self.history.len() > HISTORY {
+            self.history.remove(0);
+        }
+    }
+
+    fn step(&mut self, now: Millis, event: Event, out: &mut Outbox) {
+        let mut effects = Vec::new();
+        self.sessions.step(now, event, &mut effects);
+        for effect in effects {
+            let (broker_id, command) = match effect {
+                Effect::Fence(broker_id, broker_epoch) => {
+                    self.fenced += 1;
+                    (broker_id, Command::FenceBroker { broker_id, broker_epoch })
+                }
+                Effect::Unfence(broker_id, broker_epoch) => {
+                    (broker_id, Command::UnfenceBroker { broker_id, broker_epoch })
+                }
+            };
+            let event = match self.execute(now, &command, out).result {
+                Ok(_) => Event::Proposed(broker_id),
+                Err(_) => Event::Refused(broker_id),
+            };
+            self.step(now, event, out);
+        }
+    }
+
+    /// Another controller becomes active: every session breaks, and it knows nothing of the time before.
+    pub fn become_active(&mut self, now: Millis, out: &mut Outbox) {
+        self.connections.clear();
+        self.step(now, Event::Deposed, out);
+        let brokers = self.image.brokers().values().cloned().collect();
+        self.step(now, Event::Activated { brokers, index: self.image.index() }, out);
+    }
+
+    /// A broker speaks. `old_state`: tell it an older state first, if the session begins.
+    pub fn receive(&mut self, now: Millis, from: BrokerId, message: Message, old_state: usize, out: &mut Outbox) {
         match message {
-            Message::Register(command) => {
-                // A new start of the process: the connection of the old one is gone with it.
-                self.sessions.remove(&from);
-                let outcome = self.execute(&Command::RegisterBroker(command), out);
-                let index = self.image.index();
-                let result = outcome.result.map(|response| match response {
-                    Response::BrokerRegistered { broker_epoch } => (broker_epoch, index),
-                    other => panic!("registration was answered with {other:?}"),
-                });
-                out.push((Node::Broker(from), Message::Registered { result }));
-            }
-            Message::Heartbeat { broker_epoch, applied, wants_snapshot } => {
-                self.heartbeat(now_ms, from, broker_epoch, applied, wants_snapshot, out);
+            Message::Register(command) => self.register(now, from, command, out),
+            Message::Heartbeat { session, broker_epoch, applied, is_ready } => {
+                self.heartbeat(now, from, (session, broker_epoch), (applied, is_ready), old_state, out);
             }
             Message::Alter(alter) => {
                 let changes = alter.changes.clone();
-                let outcome = self.execute(&Command::AlterPartition(alter), out);
+                let outcome = self.execute(now, &Command::AlterPartition(alter), out);
                 let results = match outcome.result {
                     Ok(Response::PartitionsAltered { results }) => results,
                     Ok(other) => panic!("an ISR change was answered with {other:?}"),
@@ -95,50 +179,74 @@ impl Controller {
         }
     }
 
+    fn register(&mut self, now: Millis, from: BrokerId, command: RegisterBroker, out: &mut Outbox) {
+        let old_session_alive = self.sessions.is_alive(now, from, command.directory_id);
+        let command = RegisterBroker { old_session_alive, ..command };
+        let outcome = self.execute(now, &Command::RegisterBroker(command), out);
+        let index = self.image.index();
+        let result = outcome.result.map(|response| match response {
+            Response::BrokerRegistered { broker_epoch } => (broker_epoch, index),
+            other => panic!("registration was answered with {other:?}"),
+        });
+        out.push((Node::Broker(from), Message::Registered { result }));
+    }
+
     fn heartbeat(
         &mut self,
-        now_ms: u64,
+        now: Millis,
         from: BrokerId,
-        broker_epoch: BrokerEpoch,
-        applied: MetadataIndex,
-        wants_snapshot: bool,
+        (session, broker_epoch): (u64, BrokerEpoch),
+        (applied_index, ready): (MetadataIndex, bool),
+        old_state: usize,
         out: &mut Outbox,
     ) {
-        let Some(registration) = self.image.broker(from).filter(|known| known.broker_epoch == broker_epoch) else {
-            return;
+        if self.image.broker(from).is_none_or(|known| known.broker_epoch != broker_epoch) {
+            return out.push((Node::Broker(from), Message::SessionEnded { session }));
+        }
+        self.heard.insert(from, now);
+        let known = self.connections.get(&from);
+        let is_new = known.as_ref().is_none_or(|known| known.session != session || known.broker_epoch != broker_epoch);
+        let id = match known {
+            Some(known) if !is_new => known.id,
+            _ => {
+                self.next_connection += 1;
+                let id = ConnectionId(self.next_connection);
+                self.connections.insert(from, Connection { id, session, broker_epoch });
+                self.step(now, Event::Connected { broker_id: from, connection: id }, out);
+                id
+            }
         };
-        let fenced = registration.fenced;
-        let session =
-            self.sessions.entry(from).or_insert(Session { broker_epoch, last_heard_ms: now_ms, streaming: false });
-        session.broker_epoch = broker_epoch;
-        session.last_heard_ms = now_ms;
-        if wants_snapshot {
-            session.streaming = true;
-            let records = self.image.records().into_iter().filter(Record::travels).collect();
-            out.push((Node::Broker(from), Message::Metadata { snapshot: true, index: self.image.index(), records }));
-        } else if fenced && applied == self.image.index() {
-            self.execute(&Command::UnfenceBroker { broker_id: from, broker_epoch }, out);
+        self.step(now, Event::Heartbeat { broker_id: from, connection: id, applied_index, ready }, out);
+        let (snapshot, since) = if is_new { self.whole_state(old_state) } else { (None, Vec::new()) };
+        let lease_ms = TIMEOUTS.session_ms;
+        let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms };
+        out.push((Node::Broker(from), answer));
+        for delta in since {
+            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms };
+            out.push((Node::Broker(from), message));
         }
     }
 
-    /// The connection of a broker broke: it has to begin with a snapshot again.
-    pub fn disconnected(&mut self, broker: BrokerId) {
-        if let Some(session) = self.sessions.get_mut(&broker) {
-            session.streaming = false;
+    /// The state as a session begins with it: now, or an older one and all that followed.
+    #[expect(clippy::type_complexity, reason = "as the message has it")]
+    fn whole_state(&self, back: usize) -> (Option<(MetadataIndex, Vec<Record>)>, Vec<(MetadataIndex, Vec<Record>)>) {
+        let records = |image: &Image| image.records().into_iter().filter(Record::travels).collect();
+        let older = back.checked_sub(1).and_then(|back| self.history.iter().rev().nth(back));
+        match older {
+            Some((image, since)) => (Some((image.index(), records(image))), since.clone()),
+            None => (Some((self.image.index(), records(&self.image))), Vec::new()),
         }
     }
 
-    /// Fences brokers that were silent for too long.
-    pub fn tick(&mut self, now_ms: u64, out: &mut Outbox) {
-        let silent: Vec<(BrokerId, BrokerEpoch)> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| now_ms.saturating_sub(session.last_heard_ms) > SESSION_TIMEOUT_MS)
-            .map(|(broker, session)| (*broker, session.broker_epoch))
-            .collect();
-        for (broker_id, broker_epoch) in silent {
-            self.sessions.remove(&broker_id);
-            self.execute(&Command::FenceBroker { broker_id, broker_epoch }, out);
+    /// The connection of a broker broke.
+    pub fn disconnected(&mut self, now: Millis, broker_id: BrokerId, out: &mut Outbox) {
+        if let Some(Connection { id, .. }) = self.connections.remove(&broker_id) {
+            self.step(now, Event::Disconnected { broker_id, connection: id }, out);
         }
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, now: Millis, out: &mut Outbox) {
+        self.step(now, Event::Tick, out);
     }
 }

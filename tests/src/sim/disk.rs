@@ -49,6 +49,11 @@ impl SimLog {
         self.flushed
     }
 
+    /// The leaderships in it.
+    pub fn epochs(&self) -> &EpochChain {
+        &self.epochs
+    }
+
     /// The batches, by offset.
     pub fn batches(&self) -> &[SimBatch] {
         &self.batches
@@ -159,6 +164,21 @@ impl Disk {
             *made += 1;
             SimLog { number: *made, ..SimLog::default() }
         })
+    }
+
+    /// What stood on a copy that was made earlier comes back.
+    pub fn restore(&mut self, copy: &Self) {
+        let made = self.made;
+        *self = Self { made, ..copy.clone() };
+        for log in self.logs.values_mut() {
+            self.made += 1;
+            log.number = self.made;
+        }
+    }
+
+    /// The disk is lost, and a blank one takes its place.
+    pub fn replace(&mut self, directory_id: DirectoryId) {
+        *self = Self { made: self.made, ..Self::new(directory_id) };
     }
 
     /// What a crash leaves. Returns how many un-fsynced records it took.

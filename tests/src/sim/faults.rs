@@ -1,28 +1,28 @@
-//! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, broken connections,
-//! cut links, a broker cut off from the controllers alone, and one cut off from its peers alone; all that while replicas
-//! move from broker to broker.
+//! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, pauses, lost and
+//! restored disks, broken connections, cut links, a broker cut off from the controllers alone and one cut off from its
+//! peers alone, another active controller; all that while replicas move and topics come, change and go.
 
 use holdfast_proto::ids::BrokerId;
 
 use super::{
     disk::Crash,
     message::Node,
-    world::{BROKERS, Coverage, World},
+    world::{Coverage, World},
 };
-
-/// How many faults a run has.
-const FAULTS: u32 = 25;
 
 /// One run: faults at random times, then healing and the audit. Panics with the anomaly if there is one.
 pub fn run(seed: u64) -> Coverage {
     let mut world = World::new(seed);
     let mut cut: Vec<(Node, Node)> = Vec::new();
-    for _ in 0..FAULTS {
+    for _ in 0..world.shape().faults {
         let pause_ms = world.rng().u64(20..900);
         let now_ms = world.now_ms();
         world.run_until(now_ms + pause_ms);
         if world.rng().u8(..3) == 0 {
             world.begin_some_move();
+        }
+        if world.rng().u8(..5) == 0 {
+            world.change_some_topic();
         }
         inject(&mut world, &mut cut);
     }
@@ -33,7 +33,7 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     let crash = if world.rng().bool() { Crash::Kill } else { Crash::PowerLoss };
     let restart_after_ms = world.rng().u64(1..2_500);
     let (one, other) = two_brokers(world);
-    match world.rng().u8(..12) {
+    match world.rng().u8(..16) {
         // The leader, because that is where a loss would begin.
         0..=3 => {
             if let Some(leader) = world.some_leader() {
@@ -56,10 +56,17 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
         8 => cut_off(world, cut, Node::Broker(one), Node::Broker(other)),
         9 => cut_off(world, cut, Node::Broker(one), Node::Controller),
         10 => {
-            for peer in (1..=BROKERS).map(BrokerId).filter(|peer| *peer != one) {
+            for peer in world.shape().brokers().map(BrokerId).filter(|peer| *peer != one).collect::<Vec<_>>() {
                 cut_off(world, cut, Node::Broker(one), Node::Broker(peer));
             }
         }
+        11 => {
+            let for_ms = world.rng().u64(100..2_000);
+            let paused = world.some_leader().unwrap_or(one);
+            world.pause(paused, for_ms);
+        }
+        12 => world.break_disk(one, restart_after_ms),
+        13 => world.change_controller(),
         _ => {
             for (a, b) in cut.drain(..) {
                 world.mend(a, b);
@@ -69,12 +76,16 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
 }
 
 fn cut_off(world: &mut World, cut: &mut Vec<(Node, Node)>, a: Node, b: Node) {
-    world.disconnect(a, b, true);
-    cut.push((a, b));
+    if a != b {
+        world.disconnect(a, b, true);
+        cut.push((a, b));
+    }
 }
 
+/// Two brokers; the same one twice if there is no other.
 fn two_brokers(world: &mut World) -> (BrokerId, BrokerId) {
-    let one = 1 + world.rng().u32(..BROKERS);
-    let other = 1 + (one - 1 + 1 + world.rng().u32(..BROKERS - 1)) % BROKERS;
+    let brokers = world.shape().brokers;
+    let one = 1 + world.rng().u32(..brokers);
+    let other = if brokers == 1 { one } else { 1 + (one + world.rng().u32(..brokers - 1)) % brokers };
     (BrokerId(one), BrokerId(other))
 }

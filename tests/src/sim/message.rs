@@ -1,13 +1,15 @@
 //! What simulated nodes say to each other: the gRPC surface in short, with the same fields that decide anything.
 
+use bytes::Bytes;
+
 use holdfast_metadata::{AlterPartition, IsrChange, PartitionState, Record, RegisterBroker, Rejection};
 use holdfast_proto::{
-    error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, TopicPartition},
+    detail::ErrorDetail,
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, Offset, TopicPartition},
 };
-use holdfast_replication::{BatchInfo, FetchOutcome, FetchPosition};
+use holdfast_replication::{Acks, FetchOutcome, FetchPosition};
 
-use super::batch::{BatchId, SimBatch};
+use super::batch::SimBatch;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +23,7 @@ pub enum Node {
 }
 
 /// What is said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Message {
     /// Follower to leader.
     Position {
@@ -47,21 +49,23 @@ pub enum Message {
     Produce {
         /// The partition.
         tp: TopicPartition,
-        /// Which batch.
-        id: BatchId,
-        /// Counts the producer's connections: an answer of an older one says nothing of what is in flight now.
-        attempt: u64,
+        /// Counts the producer's connections: an answer of an older one goes nowhere.
+        connection: u64,
+        /// Of this attempt.
+        correlation: u64,
+        /// When to answer.
+        acks: Acks,
         /// The batch.
-        batch: BatchInfo,
+        bytes: Bytes,
     },
     /// Leader to producer.
     Produced {
-        /// Which batch.
-        id: BatchId,
         /// Of the request.
-        attempt: u64,
+        connection: u64,
+        /// Of the request.
+        correlation: u64,
         /// Offset, or why not.
-        result: Result<u64, ErrorCode>,
+        result: Result<Offset, ErrorDetail>,
     },
     /// Broker to controller.
     Register(RegisterBroker),
@@ -70,23 +74,32 @@ pub enum Message {
         /// Epoch of the registration and the index of it.
         result: Result<(BrokerEpoch, MetadataIndex), Rejection>,
     },
-    /// Broker to controller.
+    /// Broker to controller, on a session.
     Heartbeat {
+        /// Counts the sessions of this start: the first heartbeat of each opens it.
+        session: u64,
         /// Its registration.
         broker_epoch: BrokerEpoch,
         /// What it has applied.
         applied: MetadataIndex,
-        /// True if it needs a snapshot: the session is new.
-        wants_snapshot: bool,
+        /// True if it can serve.
+        is_ready: bool,
     },
-    /// Controller to broker.
-    Metadata {
-        /// True for a snapshot.
-        snapshot: bool,
-        /// Its index.
-        index: MetadataIndex,
-        /// The records.
-        records: Vec<Record>,
+    /// Controller to broker: the answer to a heartbeat, or changes that come by themselves.
+    Session {
+        /// The session that it belongs to.
+        session: u64,
+        /// The whole state.
+        snapshot: Option<(MetadataIndex, Vec<Record>)>,
+        /// Changes.
+        deltas: Vec<(MetadataIndex, Vec<Record>)>,
+        /// The lease, ms.
+        lease_ms: u64,
+    },
+    /// Controller to broker: the session is over.
+    SessionEnded {
+        /// The session.
+        session: u64,
     },
     /// Leader to controller.
     Alter(AlterPartition),

@@ -1,12 +1,41 @@
-//! A seeded simulation of the whole: the real metadata machine and the real replica cores, over a network that delays,
-//! breaks and partitions, and disks that forget what was not fsynced.
+//! A seeded simulation of the whole: what ships, over a network that delays, breaks and partitions, and disks that forget
+//! what was not fsynced, are lost or come back as they were. Nothing that decides is played by an understudy.
 //!
 //! ```text
-//!  faults ─▶ world (one queue, one seed) ─▶ controller: holdfast-metadata   ┐ invariants after every event
-//!                 │                      ─▶ brokers: holdfast-replication   ┘
+//!  faults ─▶ world (one queue, one seed) ─▶ controller: metadata machine, sessions
+//!                 │                      ─▶ brokers: roster, heartbeats, lease, image follower, replica cores
 //!                 ├─ network: ordered links that break     disk: power loss takes what was not flushed
-//!                 └─ producers: idempotent, five in flight  oracle: what was promised
+//!                 └─ producers: the client's batch queue    oracle: what was promised
 //! ```
+//!
+//! | driven as it ships | where it stands |
+//! |---|---|
+//! | the replica core | `holdfast-replication` |
+//! | which replicas are opened, closed, deleted | `holdfast_broker::partition::roster` |
+//! | heartbeats, and how long a broker believes itself alive | `holdfast_broker::outward::heartbeats`, `here::lease` |
+//! | how metadata is applied | `holdfast_broker::here::image_follower`, `here::assignment` |
+//! | who is alive, fenced and unfenced | `holdfast_controller::sessions` |
+//! | commands and elections | `holdfast-metadata` |
+//! | batches, sequences, retries, outcomes | `holdfast_client`'s batch queue |
+//!
+//! | promise, invariant | what guards it |
+//! |---|---|
+//! | P1 nothing acknowledged is lost | [`oracle::Oracle::final_log`], [`oracle::Oracle::final_outcomes`] |
+//! | no ack before its condition; flushed ends over the maximal ISR; min ISR | [`oracle::Oracle::acked`] at each ack |
+//! | P2 what could be read never changes | [`oracle::Oracle::readable`] at each high watermark, `final_log` |
+//! | P3 no duplicate, no other order; what a producer is told is true | `final_log`, `final_outcomes` |
+//! | one leader an epoch | [`oracle::Oracle::leads`] |
+//! | no ack of a leader alone past its lease | [`oracle::Oracle::acked_by_leader`] |
+//! | order of cursors, no truncation below the high watermark | `holdfast_replication::invariant` after each step; a halt fails the run |
+//! | clean elections, epochs, ISR and ELR | `holdfast_metadata::invariant::check_step` after each command |
+//! | absence never deletes, nothing that counts is deleted | `check_deletion` in `world/outgoing` |
+//! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
+//!
+//! An older state of the metadata is told to a broker only where the leader epochs in its logs tell it apart: the partition
+//! epochs that it was told are not kept over a restart.
+//!
+//! A disk that comes back as it was within one count of starts is not told from the true one yet, so no run has one: a
+//! copy is made while its broker is down, and put back after a later start registered.
 
 pub mod batch;
 pub mod broker;
@@ -17,4 +46,5 @@ pub mod message;
 pub mod network;
 pub mod oracle;
 pub mod producer;
+pub mod shape;
 pub mod world;

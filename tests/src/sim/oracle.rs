@@ -4,11 +4,14 @@
 //! |---|---|---|
 //! | [`Oracle::acked`] | P1, P2 | two acknowledged batches at one offset; an ack that too few disks hold |
 //! | [`Oracle::readable`] | P2 | a record that changed after a consumer could read it |
+//! | [`Oracle::acked_by_leader`] | no ack of a leader alone past its lease | an ack of one that may have been replaced |
 //! | [`Oracle::final_log`] | P1, P3 | lost, duplicated or reordered records at the end |
+//! | [`Oracle::final_outcomes`] | what the producer was told | a batch that was told to be there and is not, or the reverse |
 //! | [`Oracle::leads`] | one leader per epoch | split brain |
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use holdfast_client::simulation::Ended;
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, TopicPartition};
 
 use super::batch::{BatchId, SimBatch};
@@ -40,6 +43,15 @@ impl Oracle {
         );
     }
 
+    /// A produce with acks=1 was answered at `now_ms`: before `lease_end_ms`, when another may lead as far as the
+    /// controllers know.
+    pub fn acked_by_leader(&mut self, tp: TopicPartition, id: BatchId, now_ms: u64, lease_end_ms: u64) {
+        assert!(
+            now_ms < lease_end_ms,
+            "{id:?} of {tp} was acknowledged by its leader alone at {now_ms}, past its lease at {lease_end_ms}"
+        );
+    }
+
     /// A broker acts as leader in this epoch.
     pub fn leads(&mut self, tp: TopicPartition, epoch: LeaderEpoch, broker: BrokerId) {
         let first = *self.leaders.entry((tp, epoch)).or_insert(broker);
@@ -57,6 +69,26 @@ impl Oracle {
                     assert!(*before == now, "a consumer read {before:?} of {tp}, and now {now:?} stands there");
                 }
                 None => seen.push(now),
+            }
+        }
+    }
+
+    /// What a producer was told of its batches, against the log. Without `is_all` delivered batches may be lost with their
+    /// leader.
+    pub fn final_outcomes(
+        &self,
+        tp: TopicPartition,
+        batches: &[SimBatch],
+        is_all: bool,
+        ended: impl Iterator<Item = (BatchId, Ended)>,
+    ) {
+        let stands: BTreeSet<BatchId> = batches.iter().map(|batch| batch.id).collect();
+        for (id, ended) in ended {
+            let is_there = stands.contains(&id);
+            match ended {
+                Ended::Delivered if is_all => assert!(is_there, "LOST: {id:?} of {tp} was told to be delivered"),
+                Ended::NotAppended => assert!(!is_there, "{id:?} was told not to be appended, and stands in {tp}"),
+                Ended::Delivered | Ended::InDoubt => {}
             }
         }
     }

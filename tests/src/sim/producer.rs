@@ -1,52 +1,57 @@
-//! An idempotent producer of one partition: up to five batches in flight, all of them sent again, in order, whenever
-//! one of them fails or the connection breaks.
+//! An idempotent producer of one partition: the client's batch queue as it ships, and the little round it that finds the
+//! leader and holds one connection.
 
-use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
+use holdfast_client::simulation::{Ended, PartitionBatches, Step};
 use holdfast_proto::{
-    error::ErrorCode,
-    ids::{BrokerId, ProducerEpoch, ProducerId, Sequence, TopicPartition},
+    detail::ErrorDetail,
+    ids::{BrokerId, Offset, ProducerId, TopicPartition},
 };
-use holdfast_replication::BatchInfo;
+use holdfast_replication::Acks;
 
 use super::{batch::BatchId, message::Message};
 
-const MAX_IN_FLIGHT: u32 = 5;
-
-#[derive(Clone, Debug)]
-struct Pending {
-    id: BatchId,
-    info: BatchInfo,
-    sent: bool,
-}
+/// How long a producer tries to deliver, ms.
+const DELIVERY_TIMEOUT_MS: u64 = 8_000;
 
 /// A producer.
 #[derive(Debug)]
 pub struct Producer {
     number: u32,
     tp: TopicPartition,
-    pending: VecDeque<Pending>,
-    next_counter: u32,
-    next_sequence: Sequence,
-    attempt: u64,
-    resent: u64,
+    acks: Acks,
+    /// The moment that the simulated time counts from: the queue wants a clock's times.
+    start: Instant,
+    batches: PartitionBatches,
+    made: u32,
+    ended: Vec<Ended>,
+    connection: u64,
+    sent: u64,
     /// The broker it sends to, as far as it knows.
-    pub leader: Option<BrokerId>,
+    leader: Option<BrokerId>,
 }
 
 impl Producer {
     /// A producer that has sent nothing yet.
-    pub fn new(number: u32, tp: TopicPartition) -> Self {
+    pub fn new(number: u32, tp: TopicPartition, acks: Acks) -> Self {
+        let timeout = Duration::from_millis(DELIVERY_TIMEOUT_MS);
         Self {
             number,
             tp,
-            pending: VecDeque::new(),
-            next_counter: 0,
-            next_sequence: Sequence(0),
-            attempt: 0,
-            resent: 0,
+            acks,
+            start: Instant::now(),
+            batches: PartitionBatches::new(tp.partition, ProducerId(i64::from(number)), timeout),
+            made: 0,
+            ended: Vec::new(),
+            connection: 0,
+            sent: 0,
             leader: None,
         }
+    }
+
+    fn at(&self, now_ms: u64) -> Instant {
+        self.start + Duration::from_millis(now_ms)
     }
 
     /// The partition that it writes to.
@@ -54,77 +59,91 @@ impl Producer {
         self.tp
     }
 
-    /// Batches whose fate it does not know.
+    /// When its batches are acknowledged.
+    pub fn acks(&self) -> Acks {
+        self.acks
+    }
+
+    /// Batches whose outcome it does not know.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.made as usize - self.ended.len()
+    }
+
+    /// What became of its batches, in their order; of the last ones nothing is known yet.
+    pub fn ended(&self) -> impl Iterator<Item = (BatchId, Ended)> {
+        let ids = (0..).map(|counter| BatchId { producer: self.number, counter });
+        ids.zip(self.ended.iter().copied())
+    }
+
+    /// Batches that it sent, each time counted.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Batches that it made.
     pub fn made(&self) -> u32 {
-        self.next_counter
+        self.made
     }
 
-    /// Batches that it sent more than once.
-    pub fn resent(&self) -> u64 {
-        self.resent
+    /// The broker it sends to, as far as it knows.
+    pub fn leader(&self) -> Option<BrokerId> {
+        self.leader
     }
 
     /// Makes one more batch, to be sent by [`Self::to_send`].
-    pub fn make(&mut self, record_count: u32) {
-        let info = BatchInfo {
-            record_count,
-            size_bytes: 100 * record_count,
-            producer_id: ProducerId(i64::from(self.number)),
-            producer_epoch: ProducerEpoch(0),
-            base_sequence: self.next_sequence,
-        };
-        let id = BatchId { producer: self.number, counter: self.next_counter };
-        self.next_counter += 1;
-        self.next_sequence = self.next_sequence.plus(record_count);
-        self.pending.push_back(Pending { id, info, sent: false });
+    pub fn make(&mut self, now_ms: u64, record_count: u32) {
+        let id = BatchId { producer: self.number, counter: self.made };
+        self.made += 1;
+        self.batches.append(&vec![id.value(); record_count as usize], self.at(now_ms));
     }
 
-    /// What may be sent now, in order. Nothing goes further ahead of the oldest open batch than a leader remembers,
-    /// whatever was answered in between.
-    pub fn to_send(&mut self) -> Vec<Message> {
-        let (tp, attempt) = (self.tp, self.attempt);
-        let end = self.pending.front().map_or(0, |oldest| oldest.id.counter + MAX_IN_FLIGHT);
-        self.pending
-            .iter_mut()
-            .filter(|pending| !pending.sent && pending.id.counter < end)
-            .map(|pending| {
-                pending.sent = true;
-                Message::Produce { tp, id: pending.id, attempt, batch: pending.info }
-            })
-            .collect()
-    }
-
-    /// Everything in flight has to be sent again, perhaps to another broker.
-    pub fn start_again(&mut self) {
-        self.attempt += 1;
-        for pending in &mut self.pending {
-            self.resent += u64::from(pending.sent);
-            pending.sent = false;
+    /// Somebody names the leader.
+    pub fn learn(&mut self, now_ms: u64, leader: Option<BrokerId>) {
+        if leader.is_some() && leader != self.leader {
+            let now = self.at(now_ms);
+            self.batches.moved(now);
+            self.connection += 1;
+            self.leader = leader;
         }
     }
 
-    /// An answer came. Returns true if everything in flight has to be sent again.
-    pub fn answered(&mut self, id: BatchId, attempt: u64, result: Result<u64, ErrorCode>) -> bool {
-        match result {
-            Ok(_) => {
-                self.pending.retain(|pending| pending.id != id);
-                false
-            }
-            Err(_) if attempt != self.attempt => false,
-            // A batch behind one that was refused comes out of order: it goes again after that one.
-            Err(code) => {
-                assert!(
-                    code.is_retriable() || code == ErrorCode::OutOfOrderSequenceNumber,
-                    "{id:?} was refused for good with {code}, though its producer did nothing wrong"
-                );
-                self.start_again();
-                true
+    /// What may be sent now, in order.
+    pub fn to_send(&mut self, now_ms: u64) -> Vec<Message> {
+        let now = self.at(now_ms);
+        self.batches.expire(now);
+        let mut messages = Vec::new();
+        while self.leader.is_some() {
+            match self.batches.next(now) {
+                Step::Send(correlation, bytes) => {
+                    self.sent += 1;
+                    let (tp, connection, acks) = (self.tp, self.connection, self.acks);
+                    messages.push(Message::Produce { tp, connection, correlation, acks, bytes });
+                }
+                Step::NeedEpoch => self.batches.live_on(),
+                Step::WaitUntil(_) | Step::Idle => break,
             }
         }
+        self.ended.extend(self.batches.ended());
+        messages
+    }
+
+    /// The connection broke: what was out is out no more.
+    pub fn disconnected(&mut self, now_ms: u64) {
+        let now = self.at(now_ms);
+        self.batches.abandon(now);
+        self.connection += 1;
+        self.leader = None;
+    }
+
+    /// An answer came.
+    pub fn answered(&mut self, now_ms: u64, connection: u64, correlation: u64, result: Result<Offset, ErrorDetail>) {
+        if connection != self.connection {
+            return;
+        }
+        let now = self.at(now_ms);
+        if self.batches.answer(correlation, result, now) {
+            self.leader = None;
+        }
+        self.ended.extend(self.batches.ended());
     }
 }

@@ -9,10 +9,7 @@ use holdfast_proto::{
 };
 
 use super::{BatchQueue, Hole, flight::State};
-use crate::{
-    producer::completion::BatchOutcome,
-    retry::{jitter, pause_after},
-};
+use crate::{producer::completion::BatchOutcome, retry::pause_after};
 
 /// How long the answer to an attempt is waited for past the delivery timeout.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
@@ -227,7 +224,7 @@ impl BatchQueue {
         if !self.recovering {
             let pause = pause_after(self.rules.retry_backoff, self.rules.retry_backoff_max, self.failures);
             self.failures = self.failures.saturating_add(1);
-            self.resume_at = Some(now + jitter(pause));
+            self.resume_at = Some(now + (self.rules.jitter)(pause));
         }
         self.recovering = true;
     }

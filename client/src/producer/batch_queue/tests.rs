@@ -36,6 +36,7 @@ impl Rig {
             retry_backoff_max: Duration::from_secs(1),
             compression: Compression::None,
             answered: true,
+            jitter: |pause| pause,
         };
         let queue = BatchQueue::new(PartitionIndex(0), rules, Some(LIFE));
         Self { queue, now: Instant::now(), life: LIFE, correlation: 0 }

@@ -2,17 +2,20 @@
 
 use std::fmt::Write as _;
 
+use holdfast_client::simulation::Ended;
+use holdfast_metadata::PartitionState;
 use holdfast_proto::ids::BrokerId;
+use holdfast_replication::Acks;
 
-use super::{BROKERS, Coverage, Upcoming, World};
-use crate::sim::{disk::SimLog, producer::Producer};
+use super::{coverage::Coverage, state::World, upcoming::Upcoming};
+use crate::sim::disk::SimLog;
 
 impl World {
     /// Ends all faults, lets every producer finish, and holds the result against everything that was promised.
     pub fn heal_and_audit(mut self) -> Coverage {
         self.network.heal();
         self.producing = false;
-        for id in (1..=BROKERS).map(BrokerId) {
+        for id in self.shape.brokers().map(BrokerId).collect::<Vec<_>>() {
             self.later(0, Upcoming::Start(id));
         }
         let deadline_ms = self.now_ms + 60_000;
@@ -33,45 +36,56 @@ impl World {
                     log.len(),
                     logs[0].len()
                 );
-                self.oracle.final_log(tp, log);
+            }
+            self.oracle.final_log(tp, logs[0]);
+            let producers = self.producers.values().filter(|producer| producer.partition() == tp);
+            for producer in producers {
+                self.oracle.final_outcomes(tp, logs[0], producer.acks() == Acks::All, producer.ended());
             }
             self.coverage.elections += u64::from(state.leader_epoch.0).saturating_sub(1);
         }
         self.coverage.moves_ended = self.controller.moves_ended();
+        self.coverage.brokers_fenced = self.controller.fenced();
         self.coverage.acked = self.oracle.acked_count() as u64;
-        self.coverage.resent = self.producers.values().map(Producer::resent).sum();
-        let made: u64 = self.producers.values().map(|producer| u64::from(producer.made())).sum();
-        assert!(self.coverage.acked == made, "{made} batches were made, {} were acknowledged", self.coverage.acked);
+        for producer in self.producers.values() {
+            self.coverage.resent += producer.sent().saturating_sub(producer.made().into());
+            let count = |wanted| producer.ended().filter(|(_, ended)| *ended == wanted).count() as u64;
+            self.coverage.not_appended += count(Ended::NotAppended);
+            self.coverage.in_doubt += count(Ended::InDoubt);
+        }
         self.coverage
     }
 
-    pub(super) fn is_settled(&self) -> bool {
+    fn is_settled(&self) -> bool {
         let image = self.controller.image();
-        let whole = image.partitions().all(|(tp, _, state)| {
-            // Whoever holds no replica any more has deleted its log.
-            let holders = self.disks.iter().filter(|(_, disk)| disk.logs.contains_key(&tp));
-            let elsewhere = holders.filter(|(id, _)| !state.replicas.contains(id)).count();
+        let whole =
+            image.partitions().all(|(_, _, state)| !state.is_moving() && state.isr.len() == state.replicas.len());
+        // Whoever holds no replica any more has deleted its log, and so has everybody with a deleted topic.
+        let in_place = self.disks.iter().all(|(id, disk)| {
+            disk.logs.keys().all(|tp| image.partition(*tp).is_some_and(|state| state.replicas.contains(id)))
+        });
+        let level = image.partitions().all(|(tp, _, state)| {
             let ends: Vec<u64> =
                 state.replicas.iter().filter_map(|id| self.disks[id].logs.get(&tp)).map(SimLog::flushed).collect();
-            !state.is_moving()
-                && elsewhere == 0
-                && state.isr.len() == state.replicas.len()
-                && ends.len() == state.replicas.len()
-                && ends.iter().all(|end| *end == ends[0])
+            ends.len() == state.replicas.len() && ends.iter().all(|end| *end == ends[0])
         });
-        whole && self.producers.values().all(|producer| producer.pending() == 0)
+        whole && in_place && level && self.producers.values().all(|producer| producer.pending() == 0)
     }
 
-    pub(super) fn describe(&self) -> String {
-        let mut text = String::new();
-        for (tp, _, state) in self.controller.image().partitions() {
+    fn describe(&self) -> String {
+        let mut text = format!("{:?}\nimage at {}\n", self.shape, self.controller.image().index());
+        let whole = |state: &PartitionState| !state.is_moving() && state.isr.len() == state.replicas.len();
+        for (tp, _, state) in self.controller.image().partitions().filter(|(_, _, state)| !whole(state)) {
             let _ = writeln!(text, "{tp}: {state:?}");
             for (id, (_, broker)) in &self.running {
                 let _ = writeln!(text, "  broker {id}: {}", broker.describe(tp));
             }
         }
+        for (id, disk) in &self.disks {
+            let _ = writeln!(text, "disk {id}: {:?}", disk.logs.keys().collect::<Vec<_>>());
+        }
         for (number, producer) in &self.producers {
-            let _ = writeln!(text, "producer {number}: {} pending, leader {:?}", producer.pending(), producer.leader);
+            let _ = writeln!(text, "producer {number}: {} pending, leader {:?}", producer.pending(), producer.leader());
         }
         text
     }

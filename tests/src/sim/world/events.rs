@@ -1,23 +1,43 @@
 //! What happens when its time has come: messages arrive, disks report, processes start.
 
+use holdfast_metadata::Image;
 use holdfast_proto::ids::{BrokerId, Millis, Offset};
 use holdfast_replication::Event;
 
-use super::{CALL_CONTROLLER_MS, MIN_INSYNC_REPLICAS, TICK_MS, Upcoming, World};
+use super::{
+    state::{TICK_MS, World},
+    upcoming::{Start, Upcoming},
+};
 use crate::sim::{
-    broker::{Broker, Outgoing},
-    disk::{Disk, SimLog},
+    broker::{Broker, HEARTBEAT_MS, Outgoing},
+    disk::Disk,
     message::{Message, Node},
     network::Delivery,
 };
 
+/// Batches of one producer that may be under way, while it goes on making more.
+const PENDING_MAX: usize = 12;
+
 impl World {
     pub(super) fn happen(&mut self, upcoming: Upcoming) {
+        let process = match &upcoming {
+            Upcoming::Deliver(Delivery { to: Node::Broker(id), .. }) => {
+                self.running.get(id).map(|(start, _)| (*id, *start))
+            }
+            other => other.process(),
+        };
+        if let Some((id, start)) = process
+            && self.running.get(&id).is_some_and(|(running, _)| *running == start)
+            && let Some(until_ms) = self.paused.get(&id).copied().filter(|until_ms| *until_ms > self.now_ms)
+        {
+            // What waits keeps its order: it is put back in order.
+            return self.later(until_ms - self.now_ms, upcoming);
+        }
         match upcoming {
             Upcoming::Deliver(delivery) => self.deliver(delivery),
             Upcoming::Flushed(id, start, (tp, number), generation, offset) => {
                 self.broker(id, start, |broker, now, disk, out| {
-                    // Unless it is deleted, and perhaps made anew.
+                    // Unless it is deleted, and perhaps made again.
                     let Some(log) = disk.logs.get_mut(&tp).filter(|log| log.number() == number) else { return };
                     log.flush(generation, offset);
                     broker.step(now, tp, Event::LogFlushed { generation, offset: Offset(offset) }, disk, out);
@@ -31,6 +51,16 @@ impl World {
                     broker.step(now, tp, Event::Truncated { generation, producers }, disk, out);
                 });
             }
+            Upcoming::Opened(id, start, tp) => {
+                self.broker(id, start, |broker, now, disk, out| broker.opened(now, tp, disk, out));
+            }
+            Upcoming::Deleted(id, start, tp) => {
+                self.check_deletion(id, tp);
+                if self.broker(id, start, |broker, now, disk, out| broker.deleted(now, tp, disk, out)) {
+                    self.coverage.deleted_logs += 1;
+                }
+            }
+            Upcoming::NoConnection(a, b) => self.notice_broken(a, b),
             Upcoming::Move(wanted) => self.move_replicas(wanted),
             Upcoming::Broken(id, start, peer) => {
                 self.broker(id, start, |broker, now, disk, out| broker.disconnected(now, peer, disk, out));
@@ -41,10 +71,16 @@ impl World {
                     self.later(delay_ms, Upcoming::Tick(id, start));
                 }
             }
-            Upcoming::CallController(id, start) => self.call_controller(id, start),
+            Upcoming::Heartbeat(id, start) => {
+                let beat = |broker: &mut Broker, now, disk: &mut Disk, out: &mut _| broker.heartbeat(now, disk, out);
+                if self.broker(id, start, beat) {
+                    let delay_ms = HEARTBEAT_MS + self.rng.u64(..HEARTBEAT_MS / 2);
+                    self.later(delay_ms, Upcoming::Heartbeat(id, start));
+                }
+            }
             Upcoming::ControllerTick => {
                 let mut out = Vec::new();
-                self.controller.tick(self.now_ms, &mut out);
+                self.controller.tick(self.now(), &mut out);
                 self.controller_says(out);
                 self.later(TICK_MS, Upcoming::ControllerTick);
             }
@@ -53,7 +89,7 @@ impl World {
         }
     }
 
-    pub(super) fn deliver(&mut self, delivery: Delivery) {
+    fn deliver(&mut self, delivery: Delivery) {
         if !self.network.arrives(&delivery) {
             return;
         }
@@ -61,8 +97,13 @@ impl World {
         match to {
             Node::Controller => {
                 let Node::Broker(from) = from else { panic!("{from:?} speaks to the controller") };
+                let old_state = if self.producing && self.rng.u8(..3) == 0 { self.rng.usize(1..40) } else { 0 };
+                let old_state = if self.is_told_apart(from, old_state) { old_state } else { 0 };
                 let mut out = Vec::new();
-                self.controller.receive(self.now_ms, from, message, &mut out);
+                self.controller.receive(self.now(), from, message, old_state, &mut out);
+                let is_snapshot =
+                    |(_, message): &(Node, Message)| matches!(message, Message::Session { snapshot: Some(_), .. });
+                self.coverage.old_states += u64::from(old_state > 0 && out.iter().any(is_snapshot));
                 self.controller_says(out);
             }
             Node::Broker(id) => {
@@ -75,135 +116,79 @@ impl World {
                 }
             }
             Node::Producer(number) => {
-                let Message::Produced { id, attempt, result } = message else { panic!("a producer hears {message:?}") };
+                let Message::Produced { connection, correlation, result } = message else {
+                    panic!("a producer hears {message:?}")
+                };
+                let now_ms = self.now_ms;
                 let producer = self.producers.get_mut(&number).expect("every producer is there");
-                if producer.answered(id, attempt, result) {
-                    producer.leader = None;
-                }
+                producer.answered(now_ms, connection, correlation, result);
             }
         }
     }
 
+    /// True if no replica that counts would be deleted for an older state, by what its broker can know after a restart: the
+    /// leader epochs in its log.
+    fn is_told_apart(&self, broker: BrokerId, old_state: usize) -> bool {
+        let states = self.controller.since(old_state);
+        let is_assigned = |image: &Image, tp| image.partition(tp).is_some_and(|state| state.replicas.contains(&broker));
+        !states.is_empty()
+            && self.disks[&broker].logs.iter().all(|(tp, log)| {
+                let mut told = states.iter().skip_while(|image| {
+                    let older = image.partition(*tp).zip(log.epochs().latest());
+                    !is_assigned(image, *tp) && older.is_none_or(|(state, latest)| latest > state.leader_epoch)
+                });
+                !is_assigned(self.controller.image(), *tp) || told.all(|image| is_assigned(image, *tp))
+            })
+    }
+
     /// Does something with a broker's process if that start of it still runs, and carries out what it wants.
-    pub(super) fn broker(
+    fn broker(
         &mut self,
         id: BrokerId,
-        start: u64,
+        start: Start,
         act: impl FnOnce(&mut Broker, Millis, &mut Disk, &mut Vec<Outgoing>),
     ) -> bool {
+        let now = self.now();
         let Some((_, broker)) = self.running.get_mut(&id).filter(|(running, _)| *running == start) else {
             return false;
         };
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         let mut out = Vec::new();
-        act(broker, Millis(self.now_ms), disk, &mut out);
+        act(broker, now, disk, &mut out);
         for outgoing in out {
             self.carry_out(id, start, outgoing);
         }
         true
     }
 
-    pub(super) fn carry_out(&mut self, id: BrokerId, start: u64, outgoing: Outgoing) {
-        match outgoing {
-            Outgoing::Send(to, message) => self.send(Node::Broker(id), to, message),
-            Outgoing::Flush(tp, generation, offset) => {
-                let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
-                let delay_ms = 1 + if self.rng.u8(..20) == 0 { self.rng.u64(..300) } else { self.rng.u64(..8) };
-                self.later(delay_ms, Upcoming::Flushed(id, start, (tp, number), generation, offset));
-            }
-            Outgoing::Truncated(tp, generation) => {
-                let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
-                self.coverage.truncations += 1;
-                let delay_ms = self.rng.u64(..20);
-                self.later(delay_ms, Upcoming::Truncated(id, start, (tp, number), generation));
-            }
-            Outgoing::Acked(tp, offset, batch) => {
-                let holds = |disk: &Disk| disk.logs.get(&tp).is_some_and(|log| log.holds_durably(offset, batch));
-                let holders = self.disks.values().filter(|disk| holds(disk)).count();
-                self.oracle.acked(tp, offset, batch, holders, MIN_INSYNC_REPLICAS);
-            }
-            Outgoing::Readable(tp) => {
-                let end = self.running.get(&id).and_then(|(_, broker)| broker.readable_end(tp));
-                if let Some((end, log)) = end.zip(self.disks[&id].logs.get(&tp)) {
-                    self.oracle.readable(tp, log.batches(), end.0);
-                }
-            }
-            Outgoing::Deleted => self.coverage.deleted_logs += 1,
-            Outgoing::Leads(tp, epoch) => self.oracle.leads(tp, epoch, id),
-        }
-    }
-
-    pub(super) fn controller_says(&mut self, out: Vec<(Node, Message)>) {
-        for (to, message) in out {
-            self.send(Node::Controller, to, message);
-        }
-    }
-
-    pub(super) fn send(&mut self, from: Node, to: Node, message: Message) {
-        let delay_ms = 1 + if self.rng.u8(..30) == 0 { self.rng.u64(..150) } else { self.rng.u64(..5) };
-        match self.network.send(self.now_ms, delay_ms, from, to, message) {
-            Some((at_ms, delivery)) => self.later(at_ms - self.now_ms, Upcoming::Deliver(delivery)),
-            None => self.notice_broken(from, to),
-        }
-    }
-
-    /// Both ends of a broken connection notice.
-    pub(super) fn notice_broken(&mut self, a: Node, b: Node) {
-        for (here, there) in [(a, b), (b, a)] {
-            match (here, there) {
-                (Node::Broker(id), Node::Broker(peer)) => {
-                    if let Some((start, _)) = self.running.get(&id) {
-                        let start = *start;
-                        // At once: whatever comes over the next connection comes after it.
-                        self.later(0, Upcoming::Broken(id, start, peer));
-                    }
-                }
-                (Node::Controller, Node::Broker(id)) => self.controller.disconnected(id),
-                (Node::Broker(id), Node::Controller) => {
-                    if let Some((_, broker)) = self.running.get_mut(&id) {
-                        broker.lost_session();
-                    }
-                }
-                (Node::Producer(number), Node::Broker(_)) => {
-                    if let Some(producer) = self.producers.get_mut(&number) {
-                        producer.start_again();
-                        producer.leader = None;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    pub(super) fn call_controller(&mut self, id: BrokerId, start: u64) {
-        let Some((_, broker)) = self.running.get(&id).filter(|(running, _)| *running == start) else { return };
-        let message = broker.call_controller(&self.disks[&id]);
-        self.send(Node::Broker(id), Node::Controller, message);
-        let delay_ms = CALL_CONTROLLER_MS + self.rng.u64(..CALL_CONTROLLER_MS / 2);
-        self.later(delay_ms, Upcoming::CallController(id, start));
-    }
-
-    pub(super) fn produce(&mut self, number: u32) {
+    fn produce(&mut self, number: u32) {
         let known: Vec<BrokerId> = self.running();
+        let now_ms = self.now_ms;
         let producer = self.producers.get_mut(&number).expect("every producer is there");
-        if self.producing && producer.pending() < 12 {
-            producer.make(1 + self.rng.u32(..3));
+        let tp = producer.partition();
+        let is_there = self.topics.contains_key(&tp.topic_id);
+        if self.producing && is_there && producer.pending() < PENDING_MAX {
+            producer.make(now_ms, 1 + self.rng.u32(..3));
         }
-        if producer.leader.is_none() && !known.is_empty() {
+        if producer.leader().is_none() && !known.is_empty() {
             // Ask any broker: its knowledge may be old.
             let asked = known[self.rng.usize(..known.len())];
-            producer.leader = self.running[&asked].1.leader_of(producer.partition());
+            producer.learn(now_ms, self.running[&asked].1.leader_of(tp));
         }
-        if let Some(leader) = producer.leader {
-            for message in producer.to_send() {
+        let messages = producer.to_send(now_ms);
+        if let Some(leader) = producer.leader() {
+            for message in messages {
                 self.send(Node::Producer(number), Node::Broker(leader), message);
             }
         }
-        let delay_ms = 5 + self.rng.u64(..40);
-        self.later(delay_ms, Upcoming::Produce(number));
+        let is_done = !is_there && self.producers[&number].pending() == 0;
+        if !is_done {
+            let delay_ms = 5 + self.rng.u64(..40);
+            self.later(delay_ms, Upcoming::Produce(number));
+        }
     }
 
-    pub(super) fn start(&mut self, id: BrokerId) {
+    fn start(&mut self, id: BrokerId) {
         if self.running.contains_key(&id) {
             return;
         }
@@ -211,7 +196,7 @@ impl World {
         let start = self.starts;
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         self.running.insert(id, (start, Broker::start(id, disk, u128::from(start))));
-        self.later(0, Upcoming::CallController(id, start));
+        self.later(0, Upcoming::Heartbeat(id, start));
         self.later(TICK_MS, Upcoming::Tick(id, start));
     }
 }

@@ -1,0 +1,12 @@
+//! A simulated broker process: what ships, over a forgetful disk.
+//!
+//! - `process`: one run of the process: registration, sessions and their heartbeats, the lease, metadata and the roster.
+//! - `replicas`: the replicas that run: it executes the effects of each core as the shell must, in order.
+//! - `outgoing`: what the world has to carry out for it.
+
+mod outgoing;
+mod process;
+mod replicas;
+
+pub use outgoing::Outgoing;
+pub use process::{Broker, HEARTBEAT_MS};

@@ -1,0 +1,304 @@
+//! One run of a broker's process: registration, sessions, heartbeats, the lease, and what the roster says.
+
+use uuid::Uuid;
+
+use holdfast_broker::{
+    here::{
+        assignment,
+        image_follower::{Changes, ImageFollower},
+        lease::Lease,
+    },
+    outward::heartbeats::{self, Heartbeats, Local},
+    partition::roster::{self, Effect, KnownEpochs, Reason, Roster},
+};
+use holdfast_metadata::{Record, RegisterBroker};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, IncarnationId, MetadataIndex, Millis, Offset, TopicPartition},
+};
+use holdfast_replication::{Event, FetchOutcome};
+
+use super::{
+    outgoing::Outgoing,
+    replicas::{Replicas, Request},
+};
+use crate::sim::{
+    disk::Disk,
+    message::{Message, Node},
+};
+
+/// Time between two heartbeats, ms.
+pub const HEARTBEAT_MS: u64 = 120;
+/// Silence after which the session is given up, ms: less than the lease.
+const SILENCE_MS: u64 = 400;
+
+/// One run of a broker's process.
+#[derive(Debug)]
+pub struct Broker {
+    id: BrokerId,
+    incarnation: IncarnationId,
+    boot_counter: u64,
+    registered: Option<(BrokerEpoch, MetadataIndex)>,
+    /// The session that is open, and its number.
+    session: Option<Heartbeats>,
+    sessions: u64,
+    lease: Lease,
+    held_lease: bool,
+    metadata: ImageFollower,
+    roster: Roster,
+    replicas: Replicas,
+}
+
+impl Broker {
+    /// Starts the process on its disk.
+    pub fn start(id: BrokerId, disk: &mut Disk, incarnation: u128) -> Self {
+        disk.boot_counter += 1;
+        let mut roster = Roster::new(id);
+        for (tp, log) in &disk.logs {
+            roster.recovered(*tp, log.epochs().latest());
+        }
+        Self {
+            id,
+            incarnation: IncarnationId(Uuid::from_u128(incarnation)),
+            boot_counter: disk.boot_counter,
+            registered: None,
+            session: None,
+            sessions: 0,
+            lease: Lease::default(),
+            held_lease: false,
+            metadata: ImageFollower::default(),
+            roster,
+            replicas: Replicas::new(id),
+        }
+    }
+
+    /// True once this start is registered.
+    pub fn is_registered(&self) -> bool {
+        self.registered.is_some()
+    }
+
+    /// End of what consumers may read here, if this broker leads the partition as far as it knows.
+    pub fn readable_end(&self, tp: TopicPartition) -> Option<Offset> {
+        self.replicas.readable_end(tp)
+    }
+
+    /// The leader as this broker knows it.
+    pub fn leader_of(&self, tp: TopicPartition) -> Option<BrokerId> {
+        self.metadata.image().partition(tp).and_then(|state| state.leader)
+    }
+
+    /// What this replica's core looks like, for a failure's report.
+    pub fn describe(&self, tp: TopicPartition) -> String {
+        let image = self.metadata.image();
+        let state = image.partition(tp);
+        format!(
+            "image at {}, session {}: {state:?}; {}",
+            image.index(),
+            self.session.is_some(),
+            self.replicas.describe(tp)
+        )
+    }
+
+    fn epoch(&self) -> Option<BrokerEpoch> {
+        self.registered.map(|(epoch, _)| epoch)
+    }
+
+    /// A heartbeat is due, or the registration that comes before any.
+    pub fn heartbeat(&mut self, now: Millis, disk: &Disk, out: &mut Vec<Outgoing>) {
+        let Some((_, registered_at)) = self.registered else {
+            let register = RegisterBroker {
+                broker_id: self.id,
+                incarnation_id: self.incarnation,
+                directory_id: disk.directory_id,
+                boot_counter: self.boot_counter,
+                client_address: format!("broker-{}:9201", self.id),
+                peer_address: format!("broker-{}:9301", self.id),
+                rack: None,
+                old_session_alive: false,
+            };
+            return out.push(Outgoing::Send(Node::Controller, Message::Register(register)));
+        };
+        if self.session.is_none() {
+            self.sessions += 1;
+            self.session = Some(Heartbeats::new(now, SILENCE_MS, registered_at));
+        }
+        self.beat(now, heartbeats::Event::Tick, out);
+    }
+
+    /// Gives one event to the heartbeats' rule and does what it says.
+    fn beat(&mut self, now: Millis, event: heartbeats::Event, out: &mut Vec<Outgoing>) {
+        let Some(broker_epoch) = self.epoch() else { return };
+        let own = self.metadata.image().broker(self.id).filter(|own| own.broker_epoch == broker_epoch);
+        let local = Local { is_recovered: true, is_joining: own.is_none_or(|own| own.fenced) };
+        let Some(session) = &mut self.session else { return };
+        let mut effects = Vec::new();
+        session.step(now, local, event, &mut effects);
+        for effect in effects {
+            match effect {
+                heartbeats::Effect::Send { applied, is_ready } => {
+                    let message = Message::Heartbeat { session: self.sessions, broker_epoch, applied, is_ready };
+                    out.push(Outgoing::Send(Node::Controller, message));
+                    session.step(now, local, heartbeats::Event::Sent, &mut Vec::new());
+                }
+                heartbeats::Effect::RenewLease { sent, lease_ms } => self.lease.renew(sent, lease_ms),
+                heartbeats::Effect::Leave => return self.session = None,
+            }
+        }
+    }
+
+    /// The session broke: the next begins with a snapshot.
+    pub fn lost_session(&mut self) {
+        self.session = None;
+    }
+
+    /// A message came.
+    pub fn receive(&mut self, now: Millis, from: Node, message: Message, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        self.look_at_lease(now, disk, out);
+        match message {
+            Message::Registered { result: Ok(registered) } => self.registered = Some(registered),
+            Message::Registered { result: Err(_) } => {}
+            Message::Session { session, snapshot, deltas, lease_ms } if session == self.sessions => {
+                self.session_message(now, (snapshot, deltas), lease_ms, disk, out);
+            }
+            Message::SessionEnded { session } if session == self.sessions => self.session = None,
+            Message::Session { .. } | Message::SessionEnded { .. } => {}
+            Message::Altered { change, result } => {
+                let tp = TopicPartition { topic_id: change.topic_id, partition: change.partition };
+                let Some(topic) = self.metadata.image().topic(change.topic_id) else { return };
+                let result = result.map(|state| assignment::of(topic, &state)).map_err(|rejection| rejection.code);
+                let event = Event::IsrProposalResult {
+                    leader_epoch: change.leader_epoch,
+                    partition_epoch: change.partition_epoch,
+                    result,
+                };
+                self.replicas.proposed(now, tp, event, self.epoch(), disk, out);
+            }
+            Message::Position { tp, broker_epoch, position } => {
+                let Node::Broker(from) = from else { panic!("{from:?} sends a follower's position") };
+                if position.wants_records && self.replicas.known_epochs(tp).is_none() {
+                    // As the inter-node port answers for a replica that is not open.
+                    let outcome = FetchOutcome::Failed(ErrorCode::UnknownTopicOrPartition);
+                    let (leader_epoch, batches) = (position.leader_epoch, Vec::new());
+                    let message = Message::Fetched { tp, leader_epoch, outcome, batches };
+                    return out.push(Outgoing::Send(Node::Broker(from), message));
+                }
+                self.step(now, tp, Event::ReplicaFetch { from, broker_epoch, position }, disk, out);
+            }
+            Message::Fetched { tp, leader_epoch, outcome, batches } => {
+                let Node::Broker(from) = from else { panic!("{from:?} answers a fetch") };
+                self.replicas.hand(tp, batches);
+                self.step(now, tp, Event::FetchResponse { from, leader_epoch, outcome }, disk, out);
+            }
+            Message::Produce { tp, connection, correlation, acks, bytes } => {
+                let Node::Producer(producer) = from else { panic!("{from:?} produces") };
+                let request = Request { producer, connection, correlation, acks };
+                self.replicas.produce(now, tp, request, &bytes, self.epoch(), disk, out);
+            }
+            other => panic!("a broker does not understand {other:?}"),
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "as the message has it")]
+    fn session_message(
+        &mut self,
+        now: Millis,
+        (snapshot, deltas): (Option<(MetadataIndex, Vec<Record>)>, Vec<(MetadataIndex, Vec<Record>)>),
+        lease_ms: u64,
+        disk: &mut Disk,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let brings_changes_only = snapshot.is_none() && !deltas.is_empty();
+        self.beat(now, heartbeats::Event::Heard { lease_ms, brings_changes_only }, out);
+        if snapshot.is_none() && deltas.is_empty() {
+            return;
+        }
+        let changes = |(index, records)| Changes { index, records };
+        match self.metadata.apply(snapshot.map(changes), deltas.into_iter().map(changes).collect()) {
+            Ok(changed) => {
+                self.roster(now, &roster::Event::Metadata(&changed), disk, out);
+                let index = self.metadata.image().index();
+                self.beat(now, heartbeats::Event::Applied(index), out);
+            }
+            Err(_snapshot_needed) => self.session = None,
+        }
+    }
+
+    /// Gives one event to the roster and does what it says.
+    fn roster(&mut self, now: Millis, event: &roster::Event<'_>, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        let mut effects = Vec::new();
+        let replicas = &self.replicas;
+        let known = |tp| replicas.known_epochs(tp).unwrap_or_else(KnownEpochs::default);
+        self.roster.step(self.metadata.image(), event, known, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Open(tp) => out.push(Outgoing::Open(tp)),
+                Effect::Adopt(tp) => self.opened(now, tp, disk, out),
+                Effect::Assign { partition, assignment, .. } => {
+                    if assignment.leader == Some(self.id) {
+                        out.push(Outgoing::Leads(partition, assignment.leader_epoch));
+                    }
+                    self.step(now, partition, Event::AssignmentChanged(*assignment), disk, out);
+                }
+                Effect::SetAside(tp) => {
+                    self.replicas.close(tp, out);
+                    out.push(Outgoing::SetAside);
+                }
+                Effect::Delete(tp, reason) => {
+                    if let Reason::MovedAway(assignment) = reason {
+                        self.step(now, tp, Event::AssignmentChanged(*assignment), disk, out);
+                    }
+                    self.replicas.close(tp, out);
+                    out.push(Outgoing::Delete(tp));
+                }
+            }
+        }
+    }
+
+    /// A log was opened: its replica runs.
+    pub fn opened(&mut self, now: Millis, tp: TopicPartition, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        self.replicas.open(tp, disk);
+        self.roster(now, &roster::Event::Opened(tp), disk, out);
+    }
+
+    /// A log is gone.
+    pub fn deleted(&mut self, now: Millis, tp: TopicPartition, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        disk.logs.remove(&tp);
+        self.roster(now, &roster::Event::Deleted(tp), disk, out);
+    }
+
+    /// The connection with another broker broke.
+    pub fn disconnected(&mut self, now: Millis, peer: BrokerId, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        for tp in self.replicas.all() {
+            let Some(leader_epoch) = self.replicas.known_epochs(tp).and_then(|known| known.leader_epoch) else {
+                continue;
+            };
+            self.step(now, tp, Event::ReplicaDisconnected { from: peer }, disk, out);
+            let outcome = FetchOutcome::Failed(ErrorCode::BrokerNotAvailable);
+            self.step(now, tp, Event::FetchResponse { from: peer, leader_epoch, outcome }, disk, out);
+        }
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        self.look_at_lease(now, disk, out);
+        for tp in self.replicas.all() {
+            self.step(now, tp, Event::Tick, disk, out);
+        }
+    }
+
+    /// As the shell does before it gives an event to any core.
+    fn look_at_lease(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        let holds = self.lease.holds(now);
+        if self.held_lease && !holds {
+            out.push(Outgoing::LeaseEnded);
+        }
+        self.held_lease = holds;
+        self.replicas.look_at_lease(now, holds, self.epoch(), disk, out);
+    }
+
+    /// Hands an event to a replica's core and executes its effects.
+    pub fn step(&mut self, now: Millis, tp: TopicPartition, event: Event, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        self.look_at_lease(now, disk, out);
+        self.replicas.step(now, tp, event, self.epoch(), disk, out);
+    }
+}

@@ -1,0 +1,274 @@
+//! The replicas that run in one process: the cores as they ship, and a shell that executes their effects in order.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use holdfast_broker::{here::lease::LeaseGuard, partition::roster::KnownEpochs};
+use holdfast_metadata::{AlterPartition, IsrChange, IsrMember};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, Millis, Offset, TopicPartition},
+};
+use holdfast_replication::{
+    Acks, BatchInfo, Effect, Event, FetchOutcome, FetchReply, PlacedBatch, ProduceToken, Replica, ReplicaConfig,
+    invariant,
+};
+
+use super::outgoing::Outgoing;
+use crate::sim::{
+    batch::{self, BatchId, SimBatch},
+    disk::{Disk, SimLog},
+    message::{Message, Node},
+};
+
+/// Batches in one fetch answer.
+const FETCH_BATCHES: usize = 3;
+/// How long a produce may wait, ms.
+const PRODUCE_TIMEOUT_MS: u64 = 2_000;
+
+/// A produce as it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) producer: u32,
+    pub(super) connection: u64,
+    pub(super) correlation: u64,
+    pub(super) acks: Acks,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    request: Request,
+    id: BatchId,
+    batch: BatchInfo,
+}
+
+#[derive(Debug)]
+struct Running {
+    replica: Replica,
+    lease: LeaseGuard,
+    in_hand: Vec<SimBatch>,
+    waiting: BTreeMap<ProduceToken, Waiting>,
+}
+
+/// The replicas of one process.
+#[derive(Debug)]
+pub(super) struct Replicas {
+    own: BrokerId,
+    running: BTreeMap<TopicPartition, Running>,
+    next_token: u64,
+}
+
+impl Replicas {
+    pub(super) fn new(own: BrokerId) -> Self {
+        Self { own, running: BTreeMap::new(), next_token: 0 }
+    }
+
+    pub(super) fn all(&self) -> Vec<TopicPartition> {
+        self.running.keys().copied().collect()
+    }
+
+    pub(super) fn readable_end(&self, tp: TopicPartition) -> Option<Offset> {
+        self.running.get(&tp).and_then(|running| running.replica.readable_end().ok())
+    }
+
+    pub(super) fn describe(&self, tp: TopicPartition) -> String {
+        self.running.get(&tp).map_or_else(|| "no replica".to_owned(), |running| format!("{:?}", running.replica))
+    }
+
+    pub(super) fn known_epochs(&self, tp: TopicPartition) -> Option<KnownEpochs> {
+        let replica = &self.running.get(&tp)?.replica;
+        Some(KnownEpochs { partition_epoch: replica.partition_epoch(), leader_epoch: replica.leader_epoch() })
+    }
+
+    /// Starts the replica on its log, which is made if there is none.
+    pub(super) fn open(&mut self, tp: TopicPartition, disk: &mut Disk) {
+        let config = ReplicaConfig {
+            replica_lag_time_max_ms: 1_500,
+            isr_proposal_timeout_ms: 1_000,
+            ..ReplicaConfig::new(self.own)
+        };
+        let running = Running {
+            replica: Replica::new(config, disk.log(tp).recover()),
+            lease: LeaseGuard::default(),
+            in_hand: Vec::new(),
+            waiting: BTreeMap::new(),
+        };
+        self.running.insert(tp, running);
+    }
+
+    /// The replica ends. Who waits is told that nothing is known, as the shell's dropped replies do.
+    pub(super) fn close(&mut self, tp: TopicPartition, out: &mut Vec<Outgoing>) {
+        let Some(running) = self.running.remove(&tp) else { return };
+        for waiting in running.waiting.into_values() {
+            out.push(answer(waiting.request, Err(ErrorCode::OutcomeUnknown)));
+        }
+    }
+
+    /// The batches that the next event of this replica brings.
+    pub(super) fn hand(&mut self, tp: TopicPartition, batches: Vec<SimBatch>) {
+        if let Some(running) = self.running.get_mut(&tp) {
+            running.in_hand = batches;
+        }
+    }
+
+    /// Each replica looks at the lease.
+    pub(super) fn look_at_lease(
+        &mut self,
+        now: Millis,
+        holds: bool,
+        epoch: Option<BrokerEpoch>,
+        disk: &mut Disk,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let ended = self.running.iter_mut().filter_map(|(tp, running)| running.lease.look(holds).then_some(*tp));
+        for tp in ended.collect::<Vec<_>>() {
+            self.step(now, tp, Event::SessionLost, epoch, disk, out);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a request, where it goes, and what it may touch")]
+    pub(super) fn produce(
+        &mut self,
+        now: Millis,
+        tp: TopicPartition,
+        request: Request,
+        bytes: &Bytes,
+        epoch: Option<BrokerEpoch>,
+        disk: &mut Disk,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let token = ProduceToken(self.next_token);
+        self.next_token += 1;
+        let Some(running) = self.running.get_mut(&tp).filter(|running| running.lease.admits(request.acks)) else {
+            return out.push(answer(request, Err(ErrorCode::NotLeaderOrFollower)));
+        };
+        let (id, batch) = batch::read(bytes);
+        running.waiting.insert(token, Waiting { request, id, batch });
+        let event =
+            Event::Produce { token, acks: request.acks, leader_epoch: None, batch, timeout_ms: PRODUCE_TIMEOUT_MS };
+        self.step(now, tp, event, epoch, disk, out);
+    }
+
+    /// The answer to a proposal. One that a former replica of this partition made says nothing to this one.
+    pub(super) fn proposed(
+        &mut self,
+        now: Millis,
+        tp: TopicPartition,
+        event: Event,
+        epoch: Option<BrokerEpoch>,
+        disk: &mut Disk,
+        out: &mut Vec<Outgoing>,
+    ) {
+        if self.known_epochs(tp).is_some_and(|known| known.partition_epoch.is_some()) {
+            self.step(now, tp, event, epoch, disk, out);
+        }
+    }
+
+    /// Hands an event to a replica's core and executes its effects.
+    pub(super) fn step(
+        &mut self,
+        now: Millis,
+        tp: TopicPartition,
+        event: Event,
+        epoch: Option<BrokerEpoch>,
+        disk: &mut Disk,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let Some(running) = self.running.get_mut(&tp) else { return };
+        let mut effects = Vec::new();
+        running.replica.step(now, event, &mut effects);
+        invariant::check(&running.replica);
+        let log = disk.logs.get_mut(&tp).expect("a replica has a log");
+        for effect in effects {
+            execute(running, (self.own, epoch), tp, log, effect, out);
+        }
+    }
+}
+
+fn answer(request: Request, result: Result<Offset, ErrorCode>) -> Outgoing {
+    let Request { producer, connection, correlation, .. } = request;
+    let result = result.map_err(ErrorDetail::from);
+    Outgoing::Send(Node::Producer(producer), Message::Produced { connection, correlation, result })
+}
+
+fn execute(
+    running: &mut Running,
+    (own, epoch): (BrokerId, Option<BrokerEpoch>),
+    tp: TopicPartition,
+    log: &mut SimLog,
+    effect: Effect,
+    out: &mut Vec<Outgoing>,
+) {
+    match effect {
+        Effect::AppendProduced { token, base_offset, leader_epoch, generation } => {
+            let waiting = &running.waiting[&token];
+            let placed = PlacedBatch { base_offset, leader_epoch, info: waiting.batch };
+            log.append(&[SimBatch { id: waiting.id, placed }]);
+            out.push(Outgoing::Flush(tp, generation, log.end()));
+        }
+        Effect::AppendFetched { end_offset, generation } => {
+            log.append(&std::mem::take(&mut running.in_hand));
+            assert!(log.end() == end_offset.0, "fetched up to {}, the core says {end_offset}", log.end());
+            out.push(Outgoing::Flush(tp, generation, log.end()));
+        }
+        Effect::Truncate { to, generation } => {
+            log.truncate(to.0, generation);
+            out.push(Outgoing::Truncated(tp, generation));
+        }
+        Effect::StartOver { at, generation } => {
+            log.start_over(at.0, generation);
+            out.push(Outgoing::Truncated(tp, generation));
+        }
+        Effect::BeginEpoch { leader_epoch, start_offset } => log.note_epoch(leader_epoch, start_offset),
+        Effect::SendFetch { to, position } => {
+            if let Some(broker_epoch) = epoch {
+                out.push(Outgoing::Send(Node::Broker(to), Message::Position { tp, broker_epoch, position }));
+            }
+        }
+        Effect::ReplyFetch { to, leader_epoch, reply } => {
+            let (outcome, batches) = fetched(log, &reply);
+            out.push(Outgoing::Send(Node::Broker(to), Message::Fetched { tp, leader_epoch, outcome, batches }));
+        }
+        Effect::CompleteProduce { token, result } => {
+            let waiting = running.waiting.remove(&token).expect("a produce is answered once");
+            match (&result, waiting.request.acks) {
+                (Ok(produced), Acks::All) => out.push(Outgoing::Acked(tp, produced.base_offset.0, waiting.id)),
+                (Ok(_), _) => out.push(Outgoing::AckedByLeader(tp, waiting.id)),
+                (Err(_), _) => {}
+            }
+            out.push(answer(waiting.request, result.map(|produced| produced.base_offset)));
+        }
+        Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr } => {
+            let Some(own_epoch) = epoch else { return };
+            let new_isr = new_isr
+                .into_iter()
+                .map(|(broker_id, epoch)| IsrMember { broker_id, broker_epoch: epoch.unwrap_or(own_epoch) })
+                .collect();
+            let change =
+                IsrChange { topic_id: tp.topic_id, partition: tp.partition, leader_epoch, partition_epoch, new_isr };
+            let alter = AlterPartition { broker_id: own, broker_epoch: own_epoch, changes: vec![change] };
+            out.push(Outgoing::Send(Node::Controller, Message::Alter(alter)));
+        }
+        Effect::HighWatermarkAdvanced { .. } => out.push(Outgoing::Readable(tp)),
+        // Nothing is ever retained away here.
+        Effect::RoleChanged | Effect::AdvanceLogStart { .. } => {}
+        Effect::Halt { reason } => panic!("the replica of {tp} on {own} halted: {reason}"),
+    }
+}
+
+fn fetched(log: &SimLog, reply: &FetchReply) -> (FetchOutcome, Vec<SimBatch>) {
+    match *reply {
+        FetchReply::Records { from_offset, high_watermark, log_start_offset } => {
+            let batches = log.read(from_offset.0, FETCH_BATCHES);
+            let placed = batches.iter().map(|batch| batch.placed).collect();
+            (FetchOutcome::Records { batches: placed, high_watermark, log_start_offset }, batches)
+        }
+        FetchReply::Diverging { leader_epoch, end_offset } => {
+            (FetchOutcome::Diverging { leader_epoch, end_offset }, Vec::new())
+        }
+        FetchReply::OutOfRange { log_start_offset } => (FetchOutcome::OutOfRange { log_start_offset }, Vec::new()),
+        FetchReply::Failed(code) => (FetchOutcome::Failed(code), Vec::new()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The shape of a simulated cluster, chosen by the seed: how many of everything, and how slow.
+
+use fastrand::Rng;
+
+/// Shape of one run.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Brokers, 1 to 5.
+    pub brokers: u32,
+    /// The topics that are made at the start.
+    pub topics: Vec<TopicShape>,
+    /// One flush in so many is slow; more are as the link's.
+    pub slow_disk_one_in: u8,
+    /// How long a slow flush takes at most, ms.
+    pub slow_disk_ms: u64,
+    /// How long a slow message takes at most, ms.
+    pub slow_link_ms: u64,
+    /// Faults in the run.
+    pub faults: u32,
+}
+
+/// Shape of one topic.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicShape {
+    /// Partitions, 1 to 64 in all.
+    pub partitions: u32,
+    /// Replicas of each.
+    pub replication_factor: u32,
+    /// `min.insync.replicas` as it is set; never more than the replicas.
+    pub min_isr: u32,
+}
+
+impl Shape {
+    /// The shape of a seed: small ones are common, so that many seeds can be run.
+    pub fn choose(rng: &mut Rng) -> Self {
+        let brokers = [1, 2, 3, 3, 3, 4, 5, 5][rng.usize(..8)];
+        let count = 1 + usize::from(rng.u8(..3) == 0);
+        // One run in forty has many partitions.
+        let most = if rng.u8(..40) == 0 { 64 } else { 4 };
+        let topics = (0..count).map(|_| {
+            let replication_factor = rng.u32(1..=brokers);
+            let replication_factor = if brokers >= 3 && rng.bool() { 3 } else { replication_factor };
+            let min_isr = rng.u32(1..=replication_factor.min(3));
+            let min_isr = if replication_factor == 3 && rng.bool() { 2 } else { min_isr };
+            TopicShape { partitions: rng.u32(1..=most) / count as u32 + 1, replication_factor, min_isr }
+        });
+        let topics: Vec<TopicShape> = topics.collect();
+        let is_large = topics.iter().map(|topic| topic.partitions).sum::<u32>() > 8;
+        Self {
+            brokers,
+            topics,
+            slow_disk_one_in: [20, 20, 3][rng.usize(..3)],
+            slow_disk_ms: [300, 300, 1_500][rng.usize(..3)],
+            slow_link_ms: [150, 150, 900][rng.usize(..3)],
+            faults: if is_large { 6 } else { 25 },
+        }
+    }
+
+    /// Every broker's number.
+    pub fn brokers(&self) -> impl Iterator<Item = u32> + use<> {
+        1..=self.brokers
+    }
+}

@@ -1,0 +1,81 @@
+//! What can be broken: processes, disks, connections.
+
+use uuid::Uuid;
+
+use holdfast_proto::ids::{BrokerId, DirectoryId};
+
+use super::{state::World, upcoming::Upcoming};
+use crate::sim::{disk::Crash, message::Node};
+
+impl World {
+    /// Ends a broker's process; it starts again after a while.
+    pub fn crash(&mut self, id: BrokerId, crash: Crash, restart_after_ms: u64) {
+        // A folder that was put back and starts often enough before it registers is not told from a new one yet: its
+        // count of starts alone says that it is old.
+        let must_register_first = self.disk_fault == Some(id);
+        let Some((_, broker)) = self.running.get(&id) else { return };
+        if must_register_first && !broker.is_registered() {
+            return;
+        }
+        self.running.remove(&id);
+        self.paused.remove(&id);
+        let disk = self.disks.get_mut(&id).expect("every broker has a disk");
+        self.coverage.records_forgotten += disk.crash(crash);
+        for other in self.others(id) {
+            self.network.reset(Node::Broker(id), other);
+            self.notice_broken(other, Node::Broker(id));
+        }
+        self.later(restart_after_ms, Upcoming::Start(id));
+        if self.rng.u8(..4) == 0 {
+            self.copies.insert(id, self.disks[&id].clone());
+        }
+    }
+
+    /// A process stands still, and goes on as if nothing had been.
+    pub fn pause(&mut self, id: BrokerId, for_ms: u64) {
+        if self.running.contains_key(&id) {
+            self.coverage.pauses += 1;
+            self.paused.insert(id, self.now_ms + for_ms);
+        }
+    }
+
+    /// Ends a broker whose disk is then lost, or put back to a copy that was made before its last registration. Once in
+    /// a run, and only where every acknowledged record stands on a second disk.
+    pub fn break_disk(&mut self, id: BrokerId, restart_after_ms: u64) {
+        let is_allowed = self.disk_fault.is_none() && self.topics.values().all(|min_isr| *min_isr > 1);
+        let is_registered = self.running.get(&id).is_some_and(|(_, broker)| broker.is_registered());
+        if !is_allowed || !is_registered {
+            return;
+        }
+        let boot_counter = self.disks[&id].boot_counter;
+        let copy = self.copies.remove(&id).filter(|copy| copy.boot_counter < boot_counter);
+        self.crash(id, Crash::PowerLoss, restart_after_ms);
+        self.disk_fault = Some(id);
+        let disk = self.disks.get_mut(&id).expect("every broker has a disk");
+        match copy {
+            Some(copy) => {
+                self.coverage.disks_restored += 1;
+                disk.restore(&copy);
+            }
+            None => {
+                self.coverage.disks_lost += 1;
+                disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))));
+            }
+        }
+    }
+
+    /// Breaks a connection that is made again at once, or cuts the link until [`Self::mend`].
+    pub fn disconnect(&mut self, a: Node, b: Node, cut: bool) {
+        if cut {
+            self.network.set_cut(a, b, true);
+        } else {
+            self.network.reset(a, b);
+        }
+        self.notice_broken(a, b);
+    }
+
+    /// Mends a link.
+    pub fn mend(&mut self, a: Node, b: Node) {
+        self.network.set_cut(a, b, false);
+    }
+}

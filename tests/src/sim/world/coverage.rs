@@ -1,0 +1,78 @@
+//! What a run went through: a run whose faults did not bite proves nothing.
+
+macro_rules! coverage {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts of one run, or of many.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct Coverage {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Coverage {
+            /// Adds another run's counts.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// The counts that are zero.
+            pub fn missing(&self) -> Vec<&'static str> {
+                [$((stringify!($name), self.$name),)*].into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
+            }
+        }
+    };
+}
+
+coverage! {
+    /// Batches that were acknowledged with acks=all.
+    acked,
+    /// Batches that were acknowledged with acks=1.
+    acked_by_leader,
+    /// Batches sent more than once.
+    resent,
+    /// Batches that ended as not appended.
+    not_appended,
+    /// Batches that ended in doubt.
+    in_doubt,
+    /// Leader epochs beyond the first, over all partitions.
+    elections,
+    /// Un-fsynced records that power losses took.
+    records_forgotten,
+    /// Truncations of followers.
+    truncations,
+    /// Moves of replicas that the controller began, changed or cancelled.
+    moves_accepted,
+    /// Moves that it refused.
+    moves_refused,
+    /// Moves that ended with all replicas in sync.
+    moves_ended,
+    /// Logs that were deleted where replicas moved away, or with their topic.
+    deleted_logs,
+    /// Logs that were closed and kept, for an older state did not place them here.
+    set_aside_logs,
+    /// Topics that were made while faults went on.
+    topics_made,
+    /// Topics that were deleted.
+    topics_deleted,
+    /// Changes of min.insync.replicas.
+    settings_changed,
+    /// Leases that ended before they were renewed.
+    leases_ended,
+    /// Brokers that were fenced because their session ended.
+    brokers_fenced,
+    /// Processes that were paused.
+    pauses,
+    /// Disks that were put back to an earlier copy.
+    disks_restored,
+    /// Disks that were lost.
+    disks_lost,
+    /// Sessions that began with an older state.
+    old_states,
+    /// Controllers that became active.
+    controllers_changed,
+    /// Runs with one broker.
+    runs_of_one_broker,
+    /// Runs with five brokers.
+    runs_of_five_brokers,
+    /// Runs with more than eight partitions.
+    runs_of_many_partitions,
+}

@@ -1,0 +1,18 @@
+//! The simulated cluster: one thread, one seed, one queue of things to come. The same seed gives the same run.
+//!
+//! - `state`: the cluster and its queue. `upcoming`: what can come.
+//! - `events`: what happens when its time has come. `outgoing`: what brokers want done.
+//! - `topics`: topics made, changed and deleted, and replicas moved. `breakage`: crashes, pauses, lost disks, cut links.
+//! - `coverage`: what a run went through. `audit`: the end.
+
+mod audit;
+mod breakage;
+mod coverage;
+mod events;
+mod outgoing;
+mod state;
+mod topics;
+mod upcoming;
+
+pub use coverage::Coverage;
+pub use state::World;

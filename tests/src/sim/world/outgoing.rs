@@ -1,0 +1,122 @@
+//! What brokers, the controller and the network want done.
+
+use holdfast_proto::ids::{BrokerId, TopicPartition};
+
+use super::{
+    state::World,
+    upcoming::{Start, Upcoming},
+};
+use crate::sim::{
+    broker::Outgoing,
+    controller::TIMEOUTS,
+    disk::{Disk, SimLog},
+    message::{Message, Node},
+};
+
+impl World {
+    pub(super) fn carry_out(&mut self, id: BrokerId, start: Start, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Send(to, message) => self.send(Node::Broker(id), to, message),
+            Outgoing::Flush(tp, generation, offset) => {
+                let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
+                let is_slow = self.rng.u8(..self.shape.slow_disk_one_in) == 0;
+                let delay_ms = 1 + self.rng.u64(..if is_slow { self.shape.slow_disk_ms } else { 8 });
+                self.later(delay_ms, Upcoming::Flushed(id, start, (tp, number), generation, offset));
+            }
+            Outgoing::Truncated(tp, generation) => {
+                let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
+                self.coverage.truncations += 1;
+                let delay_ms = self.rng.u64(..20);
+                self.later(delay_ms, Upcoming::Truncated(id, start, (tp, number), generation));
+            }
+            Outgoing::Open(tp) => {
+                let delay_ms = self.rng.u64(..30);
+                self.later(delay_ms, Upcoming::Opened(id, start, tp));
+            }
+            Outgoing::Delete(tp) => {
+                let delay_ms = self.rng.u64(..60);
+                self.later(delay_ms, Upcoming::Deleted(id, start, tp));
+            }
+            Outgoing::Acked(tp, offset, batch) => {
+                let holds = |disk: &Disk| disk.logs.get(&tp).is_some_and(|log| log.holds_durably(offset, batch));
+                let holders = self.disks.values().filter(|disk| holds(disk)).count();
+                // The copies count as well that a disk fault has taken since: one, at the most.
+                let lost = usize::from(self.disk_fault.is_some());
+                let wanted = self.topics.get(&tp.topic_id).map_or(0, |min_isr| min_isr.saturating_sub(lost));
+                self.oracle.acked(tp, offset, batch, holders, wanted);
+            }
+            Outgoing::AckedByLeader(tp, batch) => {
+                let heard = self.controller.last_heard(id).map_or(0, |heard| heard.0);
+                self.oracle.acked_by_leader(tp, batch, self.now_ms, heard + TIMEOUTS.session_ms);
+                self.coverage.acked_by_leader += 1;
+            }
+            Outgoing::Readable(tp) => {
+                let end = self.running.get(&id).and_then(|(_, broker)| broker.readable_end(tp));
+                if let Some((end, log)) = end.zip(self.disks[&id].logs.get(&tp)) {
+                    self.oracle.readable(tp, log.batches(), end.0);
+                }
+            }
+            Outgoing::Leads(tp, epoch) => self.oracle.leads(tp, epoch, id),
+            Outgoing::LeaseEnded => self.coverage.leases_ended += 1,
+            Outgoing::SetAside => self.coverage.set_aside_logs += 1,
+        }
+    }
+
+    /// What a broker deletes must not count for anything: neither as in sync nor as eligible.
+    pub(super) fn check_deletion(&self, id: BrokerId, tp: TopicPartition) {
+        let Some(state) = self.controller.image().partition(tp) else { return };
+        let counts = state.isr.contains(&id) || state.elr.contains(&id);
+        assert!(!counts, "broker {id} deletes its replica of {tp}, which counts as in sync or eligible: {state:?}");
+    }
+
+    pub(super) fn controller_says(&mut self, out: Vec<(Node, Message)>) {
+        for (to, message) in out {
+            self.send(Node::Controller, to, message);
+        }
+    }
+
+    pub(super) fn send(&mut self, from: Node, to: Node, message: Message) {
+        let delay_ms =
+            1 + if self.rng.u8(..30) == 0 { self.rng.u64(..self.shape.slow_link_ms) } else { self.rng.u64(..5) };
+        match self.network.send(self.now_ms, delay_ms, from, to, message) {
+            Some((at_ms, delivery)) => self.later(at_ms - self.now_ms, Upcoming::Deliver(delivery)),
+            // Not within this: what else is being sent comes first.
+            None => self.later(0, Upcoming::NoConnection(from, to)),
+        }
+    }
+
+    /// Both ends of a broken connection notice.
+    pub(super) fn notice_broken(&mut self, a: Node, b: Node) {
+        for (here, there) in [(a, b), (b, a)] {
+            match (here, there) {
+                (Node::Broker(id), Node::Broker(peer)) => {
+                    if let Some((start, _)) = self.running.get(&id) {
+                        let start = *start;
+                        // At once: whatever comes over the next connection comes after it.
+                        self.later(0, Upcoming::Broken(id, start, peer));
+                    }
+                }
+                (Node::Controller, Node::Broker(id)) => {
+                    let mut out = Vec::new();
+                    self.controller.disconnected(self.now(), id, &mut out);
+                    // Not over the connection that has just broken.
+                    out.retain(|(to, _)| *to != there);
+                    self.controller_says(out);
+                }
+                (Node::Broker(id), Node::Controller) => {
+                    if let Some((_, broker)) = self.running.get_mut(&id) {
+                        broker.lost_session();
+                    }
+                }
+                (Node::Producer(number), Node::Broker(broker)) => {
+                    let now_ms = self.now_ms;
+                    let producer = self.producers.get_mut(&number);
+                    if let Some(producer) = producer.filter(|producer| producer.leader() == Some(broker)) {
+                        producer.disconnected(now_ms);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
