@@ -63,8 +63,8 @@ impl PartitionActor {
                     self.submit(Op::BeginEpoch { leader_epoch, start_offset });
                 }
                 Effect::SendFetch { to, position } => {
-                    let position = self.copying.tell(now, to, position, &self.context.fetches);
-                    self.context.fetches.send(to, self.partition.id, position);
+                    let position = self.copying.tell(now, to, position, &self.context.outboxes.fetches);
+                    self.context.outboxes.fetches.send(to, self.partition.id, position);
                 }
                 Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, &reply),
                 Effect::CompleteProduce { token, result } => {
@@ -78,7 +78,10 @@ impl PartitionActor {
                 }
                 Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr } => {
                     tracing::info!(partition = %self.partition.id, isr = ?ids(&new_isr), "proposing an ISR");
-                    self.context.proposals.put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr });
+                    self.context
+                        .outboxes
+                        .proposals
+                        .put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr });
                 }
                 // This and the role show in the view that is published after the step, which wakes who waits.
                 Effect::HighWatermarkAdvanced { .. } => {}
@@ -105,7 +108,7 @@ impl PartitionActor {
             let bytes = rest.split_to(batch.info.size_bytes as usize);
             self.partition.tail.push(batch.base_offset, next, bytes, now);
         }
-        let room = self.context.log_writer.reserve_always(records.len());
+        let room = self.context.logs.writer.reserve_always(records.len());
         self.submit(Op::Append { records, end_offset, generation, room });
     }
 
@@ -128,12 +131,12 @@ impl PartitionActor {
         };
         let records =
             move |pieces, permit| Body::Records { from_offset, high_watermark, log_start_offset, pieces, permit };
-        let read = match self.partition.read(&self.context.disk, from_offset, self.core.log_end(), *max_bytes) {
+        let read = match self.partition.read(&self.context.logs.disk, from_offset, self.core.log_end(), *max_bytes) {
             Read::InMemory(pieces) => return outbox.put(answer(records(pieces, None))),
             Read::OnDisk(read) => read,
         };
         let (outbox, replica) = (Arc::clone(outbox), Arc::clone(&self.partition));
-        self.context.disk.runtime().spawn(async move {
+        self.context.logs.disk.runtime().spawn(async move {
             let body = match read.await {
                 // The log may have been cut and written again while it was read: only the leadership that was asked
                 // vouches for what stands there.

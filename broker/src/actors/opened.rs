@@ -8,7 +8,7 @@ use holdfast_replication::ReplicaState;
 
 use crate::{
     here::context::Context,
-    partition::{Partition, View, completion::CompletionSlot},
+    partition::{Partition, ReplicaView, completion::CompletionSlot},
 };
 
 /// A replica whose log is open: everything that its actor starts from.
@@ -31,9 +31,9 @@ impl Opened {
     ) -> Result<Self, holdfast_log::Error> {
         let completions = Arc::new(CompletionSlot::default());
         let slot = Arc::clone(&completions);
-        let log = context.log_writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
+        let log = context.logs.writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
         let recovered = ReplicaState::from(recovered);
-        let view = View {
+        let view = ReplicaView {
             leader: None,
             leader_epoch: None,
             partition_epoch: None,
@@ -41,7 +41,7 @@ impl Opened {
             log_start: recovered.log_start_offset,
             log_end: recovered.log_end_offset,
         };
-        let tail = context.tail.partition(recovered.log_end_offset);
+        let tail = context.logs.tail.partition(recovered.log_end_offset);
         let partition = Arc::new(Partition::new(id, tail, log.reader(), view));
         Ok(Self { partition, log, completions, recovered, config })
     }

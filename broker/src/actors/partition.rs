@@ -29,7 +29,7 @@ use crate::{
     exit::Fatal,
     here::{context::Context, lease::LeaseGuard},
     partition::{
-        self, Partition, View,
+        OpenReplica, Partition, ReplicaView,
         completion::{CompletionSlot, Filled},
         copying::Copying,
         message::{Message, ProduceJob, ProduceReply},
@@ -40,7 +40,7 @@ use crate::{
 /// it; written with the log's own durable mark.
 const HIGH_WATERMARK_CHECKPOINT_MS: u64 = 1_000;
 
-/// See the module.
+/// The shell of one partition replica. See the module.
 pub(super) struct PartitionActor {
     pub(super) context: Arc<Context>,
     pub(super) partition: Arc<Partition>,
@@ -102,7 +102,7 @@ impl PartitionActor {
 
     /// Shows consumers where the replica stands.
     pub(super) fn publish(&self) {
-        self.partition.publish(View {
+        self.partition.publish(ReplicaView {
             leader: self.core.leader(),
             leader_epoch: self.core.leader_epoch(),
             partition_epoch: self.core.partition_epoch(),
@@ -142,7 +142,7 @@ impl PartitionActor {
             }
             Completion::Closed => {
                 if let Some(closed) = self.closing.take() {
-                    // Whoever asked may be gone; the log is closed either way.
+                    // The asker may be gone; the log is closed either way.
                     let _ = closed.send(());
                 }
                 actor.stop();
@@ -157,7 +157,7 @@ impl PartitionActor {
         if !self.lease.admits(job.acks) {
             return job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
-        let Ok(room) = self.context.log_writer.reserve(job.bytes.len()) else {
+        let Ok(room) = self.context.logs.writer.reserve(job.bytes.len()) else {
             return job.reply.send(Err(ErrorCode::Overloaded));
         };
         let token = ProduceToken(self.next_token);
@@ -179,7 +179,7 @@ impl PartitionActor {
     /// Gives the log writer something to do. A failure comes as a completion too, and ends the process there.
     pub(super) fn submit(&self, op: Op) {
         if let Err(error) = self.log.submit(op) {
-            tracing::debug!(partition = %self.partition.id, %error, "the log takes nothing any more");
+            tracing::debug!(partition = %self.partition.id, %error, "the log writer accepts nothing for this partition any more");
         }
     }
 
@@ -223,8 +223,8 @@ impl PartitionActor {
     /// Sends the request for records that was held for moves, if its turn has come.
     fn ask_again(&mut self) {
         let now = self.context.clock.now();
-        if let Some((to, position)) = self.copying.ask_again(now, &self.context.fetches) {
-            self.context.fetches.send(to, self.partition.id, position);
+        if let Some((to, position)) = self.copying.ask_again(now, &self.context.outboxes.fetches) {
+            self.context.outboxes.fetches.send(to, self.partition.id, position);
         }
     }
 
@@ -237,14 +237,14 @@ impl PartitionActor {
 
 impl Actors {
     /// Starts the actor of a replica that was opened. Replicas are spread over the threads in turn.
-    pub(super) fn start_partition(&self, context: &Arc<Context>, opened: Opened) -> partition::Replica {
+    pub(super) fn start_partition(&self, context: &Arc<Context>, opened: Opened) -> OpenReplica {
         let capacity = context.config.partition_mailbox as usize;
         let (context, partition) = (Arc::clone(context), Arc::clone(&opened.partition));
         let address = PartitionActor::start_in_arbiter(self.next_partition_thread(), move |actor_context| {
             actor_context.set_mailbox_capacity(capacity);
             PartitionActor::new(context, opened)
         });
-        partition::Replica::new(partition, PartitionAddress(address.recipient()))
+        OpenReplica::new(partition, PartitionAddress(address.recipient()))
     }
 }
 
@@ -288,7 +288,7 @@ impl Handler<Message> for PartitionActor {
                     }
                     _ => InHand::Nothing,
                 };
-                self.copying.copied(records_bytes, &self.context.fetches);
+                self.copying.copied(records_bytes, &self.context.outboxes.fetches);
                 self.step(Event::FetchResponse { from, leader_epoch, outcome }, in_hand);
             }
             Message::Assigned { assignment, log, move_limit } => {

@@ -19,7 +19,7 @@ use crate::{
     here::assignment,
     life::recovery::RecoveredLogs,
     partition::{
-        Replica,
+        OpenReplica,
         message::Message,
         roster::{Effect, Event, KnownEpochs, Reason},
     },
@@ -64,7 +64,7 @@ impl SessionActor {
         partition: TopicPartition,
         assignment: Box<Assignment>,
         is_arriving: bool,
-    ) -> Option<(Replica, Message)> {
+    ) -> Option<(OpenReplica, Message)> {
         let replica = self.replicas.get(&partition)?;
         let log = self.log_config(partition);
         let limit = self.image().move_bytes_per_second();
@@ -90,13 +90,13 @@ impl SessionActor {
     fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         let config = self.log_config(partition);
-        self.context.disk.runtime().spawn(async move {
+        self.context.logs.disk.runtime().spawn(async move {
             let working = Arc::clone(&context);
             let work = move || {
-                let (log, recovered) = working.data_dir.open_partition(partition, config)?;
+                let (log, recovered) = working.logs.data_dir.open_partition(partition, config)?;
                 Opened::new(&working, partition, log, recovered, config)
             };
-            match context.disk.runtime().spawn_blocking(work).await {
+            match context.logs.disk.runtime().spawn_blocking(work).await {
                 // The actor is gone only when the broker stops.
                 Ok(opened) => {
                     let _gone_with_the_broker = address.send(SessionEvent::Opened(partition, opened)).await;
@@ -131,12 +131,12 @@ impl SessionActor {
     fn set_aside(&mut self, partition: TopicPartition) {
         tracing::warn!(%partition, "a stray: the metadata does not place this replica here; it is kept and not served");
         if let Some((log, _)) = self.recovered.remove(&partition) {
-            self.context.disk.runtime().spawn_blocking(move || log.close());
+            self.context.logs.disk.runtime().spawn_blocking(move || log.close());
         }
         if let Some(replica) = self.replicas.remove(&partition) {
             self.context.partitions.remove(partition);
             let (closed, _) = oneshot::channel();
-            self.context.disk.runtime().spawn(async move {
+            self.context.logs.disk.runtime().spawn(async move {
                 let _closed_already = replica.actor().send(Message::Close(closed)).await;
             });
         }
@@ -159,7 +159,7 @@ impl SessionActor {
         // Dropping a log closes its files.
         drop(self.recovered.remove(&partition));
         let (context, address) = (Arc::clone(&self.context), actor.address());
-        self.context.disk.runtime().spawn(async move {
+        self.context.logs.disk.runtime().spawn(async move {
             if let Some(replica) = replica {
                 for message in messages {
                     let _closed_already = replica.actor().send(message).await;
@@ -167,8 +167,8 @@ impl SessionActor {
                 // An error says that the actor is gone, and its log with it.
                 let _ = wait.await;
             }
-            let data_dir = Arc::clone(&context.data_dir);
-            let gone = context.disk.runtime().spawn_blocking(move || data_dir.delete_partition(partition)).await;
+            let data_dir = Arc::clone(&context.logs.data_dir);
+            let gone = context.logs.disk.runtime().spawn_blocking(move || data_dir.delete_partition(partition)).await;
             if let Ok(Err(error)) = gone {
                 tracing::error!(%partition, %error, "the folder of a replica that has left stays");
             }
@@ -185,7 +185,7 @@ impl SessionActor {
     }
 
     /// Waits for place in full mailboxes before anything else is handled, so that no older message overtakes a newer one.
-    fn send_late(&self, late: Vec<(Replica, Message)>, actor: &mut ActorContext<Self>) {
+    fn send_late(&self, late: Vec<(OpenReplica, Message)>, actor: &mut ActorContext<Self>) {
         if late.is_empty() {
             return;
         }
@@ -203,7 +203,7 @@ impl SessionActor {
         let replicas = std::mem::take(&mut self.replicas);
         let recovered: Vec<(TopicPartition, (PartitionLog, Recovered))> = self.recovered.drain().collect();
         let context = Arc::clone(&self.context);
-        self.context.disk.runtime().spawn(async move {
+        self.context.logs.disk.runtime().spawn(async move {
             let mut waits = Vec::new();
             for (partition, replica) in replicas {
                 context.partitions.remove(partition);
@@ -212,7 +212,7 @@ impl SessionActor {
                 waits.push(wait);
             }
             for (partition, (log, _)) in recovered {
-                if let Ok(Err(error)) = context.disk.runtime().spawn_blocking(move || log.close()).await {
+                if let Ok(Err(error)) = context.logs.disk.runtime().spawn_blocking(move || log.close()).await {
                     tracing::warn!(%partition, %error, "a log was not closed cleanly");
                 }
             }

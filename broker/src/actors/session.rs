@@ -23,7 +23,7 @@ use crate::{
         state::Phase,
     },
     partition::{
-        Replica,
+        OpenReplica,
         roster::{Event, Roster},
     },
 };
@@ -37,7 +37,7 @@ pub(super) struct SessionActor {
     /// Logs that were opened at start and are not assigned yet.
     pub(super) recovered: HashMap<TopicPartition, (PartitionLog, Recovered)>,
     /// The replicas that run.
-    pub(super) replicas: HashMap<TopicPartition, Replica>,
+    pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
 }
 
 impl SessionActor {

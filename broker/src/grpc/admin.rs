@@ -37,7 +37,7 @@ macro_rules! forward {
                 AdminServiceClient::new(channel).$method(request).await
             }
         };
-        Ok(Response::new($self.context.controllers.call(CHANGE_DEADLINE, $repeat, call).await?))
+        Ok(Response::new($self.context.nodes.controllers.call(CHANGE_DEADLINE, $repeat, call).await?))
     }};
 }
 

@@ -51,7 +51,7 @@ impl<S> Relay<S> {
     /// The address of the broker that the call is for, if it is another.
     fn target(&self, request: &Request<Body>) -> Option<String> {
         let named = request.uri().authority()?.as_str();
-        if named == self.context.addresses.client || request.headers().contains_key(RELAYED) {
+        if named == self.context.identity.addresses.client || request.headers().contains_key(RELAYED) {
             return None;
         }
         let image = self.context.metadata.look();
@@ -90,13 +90,13 @@ where
 /// Passes the call on. If that fails, nobody knows how much of it the target got to see.
 async fn relay(context: &Context, address: &str, mut request: Request<Body>) -> Result<Response<Body>, Status> {
     request.headers_mut().insert(RELAYED, HeaderValue::from_static("1"));
-    let mut channel = context.peers.channel(address)?;
+    let mut channel = context.nodes.brokers.channel(address)?;
     let called = async {
         std::future::poll_fn(|waiting| channel.poll_ready(waiting)).await?;
         channel.call(request).await
     };
     called.await.map_err(|error| {
-        context.peers.forget(address);
+        context.nodes.brokers.forget(address);
         let message = format!("{address} cannot be reached from here: {error}");
         ErrorDetail::new(ErrorCode::BrokerNotAvailable, message).with_outcome(Outcome::Unknown).into()
     })

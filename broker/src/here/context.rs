@@ -5,12 +5,7 @@ use std::sync::Arc;
 use holdfast_log::{DataDir, LogWriter};
 
 use super::{
-    clock::Clock,
-    identity::{Addresses, Identity},
-    lease::Lease,
-    metadata::Metadata,
-    partitions::Partitions,
-    state::State,
+    clock::Clock, identity::Identity, lease::Lease, metadata::Metadata, partitions::Partitions, state::BrokerState,
 };
 use crate::{
     config::Config,
@@ -21,13 +16,11 @@ use crate::{
 
 /// Everything that is one broker.
 pub struct Context {
-    /// Its settings.
+    /// The settings that it was started with.
     pub config: Config,
-    /// Where others reach it.
-    pub addresses: Addresses,
-    /// Its clock.
+    /// Milliseconds since its start.
     pub clock: Clock,
-    /// Who it is.
+    /// Who it is, and where others reach it.
     pub identity: Identity,
     /// How long it may believe that it is not fenced.
     pub lease: Lease,
@@ -35,22 +28,40 @@ pub struct Context {
     pub metadata: Metadata,
     /// The replicas that are open here.
     pub partitions: Partitions,
-    /// Recent batches.
-    pub tail: Arc<TailCache>,
-    /// Reads of older ones.
-    pub disk: DiskReads,
-    /// The threads that write logs.
-    pub log_writer: LogWriter,
-    /// The data folder.
-    pub data_dir: Arc<DataDir>,
-    /// Positions that wait to be told to leaders.
-    pub fetches: FetchQueues,
-    /// ISR changes that wait to be proposed.
-    pub proposals: Proposals,
-    /// The controllers.
-    pub controllers: Controllers,
-    /// Connections to other brokers, for calls that are sent on.
-    pub peers: Peers,
     /// How it is doing.
-    pub state: State,
+    pub state: BrokerState,
+    /// Where its records are.
+    pub logs: Logs,
+    /// What waits to be told to other nodes.
+    pub outboxes: Outboxes,
+    /// The other nodes that it calls.
+    pub nodes: Nodes,
+}
+
+/// Where the records of all replicas are.
+pub struct Logs {
+    /// The folder that holds the logs; locked by this process.
+    pub data_dir: Arc<DataDir>,
+    /// The threads that write and sync them.
+    pub writer: LogWriter,
+    /// Recent batches, in memory.
+    pub tail: Arc<TailCache>,
+    /// Reads of older batches, on blocking threads.
+    pub disk: DiskReads,
+}
+
+/// What waits to be told to other nodes.
+pub struct Outboxes {
+    /// Positions of followers, for the brokers that lead.
+    pub fetches: FetchQueues,
+    /// ISR changes, for the active controller.
+    pub proposals: Proposals,
+}
+
+/// Other nodes, as this broker calls them.
+pub struct Nodes {
+    /// The configured controllers.
+    pub controllers: Controllers,
+    /// Other brokers, for calls of clients that are sent on.
+    pub brokers: Peers,
 }

@@ -24,18 +24,21 @@ pub struct Identity {
     pub broker_id: BrokerId,
     /// Names this start of the process.
     pub incarnation_id: IncarnationId,
-    /// Starts on this data folder.
+    /// Number of starts on this data folder, this one included.
     pub boot_counter: u64,
+    /// Where others reach this start.
+    pub addresses: Addresses,
     cluster_id: OnceLock<ClusterId>,
     broker_epoch: AtomicU64,
 }
 
 impl Identity {
     /// The identity of a start that is not registered yet.
-    pub fn new(broker_id: BrokerId, incarnation_id: IncarnationId, data_dir: &DataDir) -> Self {
+    pub fn new(broker_id: BrokerId, incarnation_id: IncarnationId, addresses: Addresses, data_dir: &DataDir) -> Self {
         let cluster_id = data_dir.cluster_id().map_or_else(OnceLock::new, OnceLock::from);
         let boot_counter = data_dir.boot_counter();
-        Self { broker_id, incarnation_id, boot_counter, cluster_id, broker_epoch: AtomicU64::new(0) }
+        let broker_epoch = AtomicU64::new(0);
+        Self { broker_id, incarnation_id, boot_counter, addresses, cluster_id, broker_epoch }
     }
 
     /// The cluster that it belongs to; `None` before the first registration ever.

@@ -9,7 +9,7 @@ use holdfast_node::health::Probes;
 use crate::exit::Fatal;
 
 /// How a broker is doing.
-pub struct State {
+pub struct BrokerState {
     recovered: AtomicBool,
     stopping: AtomicBool,
     disk_low: AtomicBool,
@@ -33,7 +33,7 @@ pub enum Phase {
     Stopping,
 }
 
-impl Default for State {
+impl Default for BrokerState {
     fn default() -> Self {
         Self {
             recovered: AtomicBool::new(false),
@@ -47,7 +47,7 @@ impl Default for State {
     }
 }
 
-impl State {
+impl BrokerState {
     /// The process has to end, for this reason; the first one wins.
     pub fn fail(&self, fatal: Fatal) {
         self.fatal.send_if_modified(|reason| {

@@ -39,7 +39,7 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
     loop {
         let timeout = until.saturating_duration_since(Instant::now()).min(CONTROLLER_TIMEOUT);
         let asked = Instant::now();
-        let progress = match context.controllers.controlled_shutdown(&context.identity, false, timeout).await {
+        let progress = match context.nodes.controllers.controlled_shutdown(&context.identity, false, timeout).await {
             Ok(progress) => progress,
             Err(error) => {
                 let Remains { led, below_min, .. } = Remains::of(&context.metadata.look(), context.identity.broker_id);

@@ -6,7 +6,7 @@ use holdfast_proto::ids::{Millis, Offset};
 
 use crate::{
     here::{assignment, clock::wall_clock, context::Context},
-    partition::{Replica, message::Message},
+    partition::{OpenReplica, message::Message},
 };
 
 /// The tick. Free space is looked at each time: at full speed the reserve lasts a few seconds.
@@ -24,7 +24,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         look_at_space(&context).await;
         if now >= next_expiry {
             next_expiry = now.plus(context.config.tail_cache_age_ms / 2);
-            context.tail.expire(Millis(now.0.saturating_sub(context.config.tail_cache_age_ms)));
+            context.logs.tail.expire(Millis(now.0.saturating_sub(context.config.tail_cache_age_ms)));
         }
         if now >= next_retention || context.state.is_disk_low() {
             next_retention = now.plus(context.config.retention_check_interval_ms);
@@ -34,7 +34,7 @@ pub(crate) async fn run(context: Arc<Context>) {
 }
 
 async fn look_at_space(context: &Arc<Context>) {
-    let data_dir = Arc::clone(&context.data_dir);
+    let data_dir = Arc::clone(&context.logs.data_dir);
     match tokio::task::spawn_blocking(move || data_dir.space()).await {
         Ok(Ok(space)) => context.state.set_disk_low(space.free < context.config.disk_reserve_bytes),
         Ok(Err(error)) => tracing::warn!(%error, "the free space cannot be read"),
@@ -57,7 +57,7 @@ async fn retain(context: &Arc<Context>) {
 }
 
 async fn retention_start(
-    replica: &Replica,
+    replica: &OpenReplica,
     retention: holdfast_log::Retention,
     high_watermark: Offset,
 ) -> Option<Offset> {

@@ -36,7 +36,7 @@ type Failed = (TopicPartition, holdfast_log::Error);
 
 /// Opens all logs of the folder, or says why the broker must not go on. Blocks.
 pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
-    let failed = match recover_all(&context.data_dir)? {
+    let failed = match recover_all(&context.logs.data_dir)? {
         (logs, failed) if failed.is_empty() => return Ok(logs),
         (_, failed) => failed,
     };
@@ -44,8 +44,8 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     if !damaged || !context.config.set_aside_damaged_logs {
         return Err(refusal(&failed));
     }
-    set_aside(&context.data_dir, &failed).map_err(|error| Fatal::DataFolder(error.to_string()))?;
-    match recover_all(&context.data_dir)? {
+    set_aside(&context.logs.data_dir, &failed).map_err(|error| Fatal::DataFolder(error.to_string()))?;
+    match recover_all(&context.logs.data_dir)? {
         (logs, failed) if failed.is_empty() => Ok(logs),
         (_, failed) => Err(refusal(&failed)),
     }

@@ -7,7 +7,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
 
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
 use holdfast_node::{settings::Address, watchdog::Watchdog};
@@ -21,14 +25,14 @@ use crate::{
     grpc::{Listeners, Servers},
     here::{
         clock::Clock,
-        context::Context,
+        context::{Context, Logs, Nodes, Outboxes},
         identity::{Addresses, Identity},
         lease::Lease,
         metadata::Metadata,
         partitions::Partitions,
-        state::State,
+        state::BrokerState,
     },
-    outbox::{FetchQueues, Proposals},
+    outbox::{FetchQueue, FetchQueues, Proposals},
     outward::{self, Controllers, Peers},
     partition::{read::DiskReads, tail::TailCache},
 };
@@ -70,13 +74,13 @@ impl Broker {
         let context = Arc::new(context);
         tracing::info!(
             broker = %broker_id,
-            client = context.addresses.client,
-            peer = context.addresses.peer,
-            directory = %context.data_dir.directory_id(),
+            client = context.identity.addresses.client,
+            peer = context.identity.addresses.peer,
+            directory = %context.logs.data_dir.directory_id(),
             boot = context.identity.boot_counter,
             "starting"
         );
-        let watchdog = Watchdog::start(&context.state.probes, context.data_dir.path())
+        let watchdog = Watchdog::start(&context.state.probes, context.logs.data_dir.path())
             .map_err(|error| Fatal::Failure(format!("the watchdog's threads: {error}")))?;
         let servers = Servers::start(&context, listeners)?;
         let mut tasks =
@@ -146,14 +150,14 @@ impl Broker {
         tracing::info!(logs, elapsed_ms = elapsed_ms(), "logs are flushed and closed");
         if registered {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(STREAM_GRACE / 4, STREAM_GRACE);
-            if let Err(error) = context.controllers.controlled_shutdown(&context.identity, true, left).await {
+            if let Err(error) = context.nodes.controllers.controlled_shutdown(&context.identity, true, left).await {
                 tracing::warn!(%error, "the controller was not told of the stop: it will notice");
             }
         }
         for task in &self.tasks {
             task.abort();
         }
-        end_threads(self.actors, context.log_writer.clone()).await;
+        end_threads(self.actors, context.logs.writer.clone()).await;
         tracing::info!(elapsed_ms = elapsed_ms(), "stopped");
         context.state.reason()
     }
@@ -166,7 +170,7 @@ impl Broker {
         }
         self.context.state.end_streams();
         self.servers.stop(Duration::ZERO).await;
-        end_threads(self.actors, self.context.log_writer.clone()).await;
+        end_threads(self.actors, self.context.logs.writer.clone()).await;
     }
 }
 
@@ -186,7 +190,7 @@ fn open(
     broker_id: BrokerId,
     addresses: Addresses,
     runtime: tokio::runtime::Handle,
-) -> Result<(Context, tokio::sync::mpsc::Receiver<Arc<crate::outbox::FetchQueue>>), Fatal> {
+) -> Result<(Context, mpsc::Receiver<Arc<FetchQueue>>), Fatal> {
     let folder = |error: holdfast_log::Error| {
         let cure = match &error {
             holdfast_log::Error::Locked { .. } => "; end that process first, or give this one a data_dir of its own",
@@ -203,21 +207,20 @@ fn open(
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
     let (fetches, created) = FetchQueues::new();
     let context = Context {
-        addresses,
         clock: Clock::start(),
-        identity: Identity::new(broker_id, IncarnationId(uuid::Uuid::new_v4()), &data_dir),
+        identity: Identity::new(broker_id, IncarnationId(uuid::Uuid::new_v4()), addresses, &data_dir),
         lease: Lease::default(),
         metadata: Metadata::default(),
         partitions: Partitions::default(),
-        tail: TailCache::new(config.tail_cache_bytes as usize),
-        disk: DiskReads::new(config.log_read_threads as usize, runtime),
-        log_writer,
-        data_dir,
-        fetches,
-        proposals: Proposals::default(),
-        controllers: Controllers::new(&config),
-        peers: Peers::new(&config),
-        state: State::default(),
+        state: BrokerState::default(),
+        logs: Logs {
+            data_dir,
+            writer: log_writer,
+            tail: TailCache::new(config.tail_cache_bytes as usize),
+            disk: DiskReads::new(config.log_read_threads as usize, runtime),
+        },
+        outboxes: Outboxes { fetches, proposals: Proposals::default() },
+        nodes: Nodes { controllers: Controllers::new(&config), brokers: Peers::new(&config) },
         config,
     };
     Ok((context, created))

@@ -20,9 +20,9 @@ const MAX_CHANGES: usize = 1_000;
 /// Proposes until the broker ends. One call at a time: what comes meanwhile goes into the next.
 pub(crate) async fn run(context: Arc<Context>) {
     loop {
-        let proposals = context.proposals.take(MAX_CHANGES).await;
+        let proposals = context.outboxes.proposals.take(MAX_CHANGES).await;
         let results = match request(&context, &proposals) {
-            Ok(request) => context.controllers.alter_partitions(request).await,
+            Ok(request) => context.nodes.controllers.alter_partitions(request).await,
             Err(detail) => Err(detail),
         };
         let results = results.and_then(|answer| {

@@ -115,12 +115,12 @@ async fn rest(backoff: &mut Backoff) {
 async fn find_cluster(context: &Context) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
     loop {
-        match context.controllers.cluster_id().await {
+        match context.nodes.controllers.cluster_id().await {
             Ok(Some(theirs)) => {
                 if let Some(ours) = context.identity.cluster_id().filter(|ours| *ours != theirs) {
                     return Err(Fatal::OtherCluster { ours: ours.to_string(), theirs: theirs.to_string() });
                 }
-                let data_dir = Arc::clone(&context.data_dir);
+                let data_dir = Arc::clone(&context.logs.data_dir);
                 let stored = tokio::task::spawn_blocking(move || data_dir.set_cluster_id(theirs)).await;
                 if let Ok(Err(error)) = stored {
                     return Err(Fatal::DataFolder(error.to_string()));
@@ -142,13 +142,13 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
         header: Some(header(&context.identity).map_err(|_| None)?),
         broker_id: context.identity.broker_id.0,
         incarnation_id: identity.incarnation_id.to_bytes(),
-        directory_id: context.data_dir.directory_id().to_bytes(),
+        directory_id: context.logs.data_dir.directory_id().to_bytes(),
         boot_counter: identity.boot_counter,
-        client_address: context.addresses.client.clone(),
-        peer_address: context.addresses.peer.clone(),
+        client_address: context.identity.addresses.client.clone(),
+        peer_address: context.identity.addresses.peer.clone(),
         rack: context.config.rack.clone(),
     };
-    match context.controllers.register(request).await {
+    match context.nodes.controllers.register(request).await {
         Ok(answer) => {
             identity.registered(BrokerEpoch(answer.broker_epoch));
             tracing::info!(broker_epoch = answer.broker_epoch, index = answer.index, "registered");
@@ -170,7 +170,7 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
 ///
 /// An answer of a controller that is behind names an older epoch, never a newer one.
 async fn replaced_by(context: &Context) -> Option<Fatal> {
-    let known = match context.controllers.registration(context.identity.broker_id).await {
+    let known = match context.nodes.controllers.registration(context.identity.broker_id).await {
         Ok(known) => known?,
         Err(error) => {
             tracing::warn!(%error, "the controllers do not say who is registered under this broker's id");
@@ -197,10 +197,10 @@ fn is_final(detail: &ErrorDetail) -> bool {
 
 /// One session on one connection.
 async fn session(context: &Context, actor: &SessionAddress, registered_at: MetadataIndex) -> End {
-    let address = context.controllers.candidate();
+    let address = context.nodes.controllers.candidate();
     let fail = |status: &tonic::Status| {
         let (origin, detail) = classify(status);
-        let named = context.controllers.failed(&address, origin, &detail);
+        let named = context.nodes.controllers.failed(&address, origin, &detail);
         tracing::info!(controller = %address, error = %detail, "the session with the controller ended");
         match detail.code {
             ErrorCode::StaleBrokerEpoch => End::Stale,
@@ -209,7 +209,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
             _ => End::Broken,
         }
     };
-    let Ok(channel) = context.controllers.channel(&address) else { return End::Broken };
+    let Ok(channel) = context.nodes.controllers.channel(&address) else { return End::Broken };
     let interval = Duration::from_millis(context.config.heartbeat_interval_ms);
     let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
     let silence = (interval * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(timeout);

@@ -19,7 +19,7 @@ use crate::actors::PartitionAddress;
 
 /// Where the replica stood after its actor's last step, as consumers need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct ReplicaView {
     /// The leader, if there is one.
     pub leader: Option<BrokerId>,
     /// Epoch of the last assignment; `None` before the first.
@@ -34,7 +34,7 @@ pub struct View {
     pub log_end: Offset,
 }
 
-impl View {
+impl ReplicaView {
     /// Checks the leader epoch that a consumer names (KIP-320).
     pub fn check_epoch(&self, named: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
         match (named, self.leader_epoch) {
@@ -66,17 +66,17 @@ pub struct Partition {
     pub reader: LogReader,
     /// Consumers that wait for more.
     pub waiters: Arc<Waiters>,
-    view: Mutex<View>,
+    view: Mutex<ReplicaView>,
 }
 
 impl Partition {
     /// What is shared of a replica that was just opened and has no role yet.
-    pub(crate) fn new(id: TopicPartition, tail: Arc<PartitionTail>, reader: LogReader, view: View) -> Self {
+    pub(crate) fn new(id: TopicPartition, tail: Arc<PartitionTail>, reader: LogReader, view: ReplicaView) -> Self {
         Self { id, tail, reader, waiters: Arc::default(), view: Mutex::new(view) }
     }
 
     /// Where it stood after its actor's last step.
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> ReplicaView {
         *self.view.lock()
     }
 
@@ -100,7 +100,7 @@ impl Partition {
     }
 
     /// Says where it stands, and wakes consumers if that changes what they may read.
-    pub(crate) fn publish(&self, view: View) {
+    pub(crate) fn publish(&self, view: ReplicaView) {
         let old = std::mem::replace(&mut *self.view.lock(), view);
         if old.readable != view.readable || old.leader_epoch != view.leader_epoch {
             self.waiters.wake_all();
@@ -110,12 +110,12 @@ impl Partition {
 
 /// An open replica and its actor. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Replica {
+pub struct OpenReplica {
     partition: Arc<Partition>,
     actor: PartitionAddress,
 }
 
-impl Replica {
+impl OpenReplica {
     /// A replica whose actor was started.
     pub(crate) fn new(partition: Arc<Partition>, actor: PartitionAddress) -> Self {
         Self { partition, actor }
@@ -127,7 +127,7 @@ impl Replica {
     }
 }
 
-impl std::ops::Deref for Replica {
+impl std::ops::Deref for OpenReplica {
     type Target = Partition;
 
     fn deref(&self) -> &Partition {

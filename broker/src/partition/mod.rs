@@ -1,6 +1,6 @@
 //! What a partition replica shares between its actor, the services and the log: no framework in here.
 //!
-//! - [`Replica`]: the handle; where consumers stand, who waits, how to reach the actor.
+//! - [`OpenReplica`]: the handle; where consumers stand, who waits, how to reach the actor.
 //! - [`tail`]: recent batches in memory, for followers and tailing consumers.
 //! - [`read`]: batches by offset, from the tail cache, else from disk on a blocking thread.
 //! - [`roster`]: which replicas a broker holds, and the life of each. [`copying`]: what a follower that a move brings here
@@ -17,5 +17,5 @@ pub mod roster;
 pub mod tail;
 mod waiters;
 
-pub use handle::{Partition, Read, Replica, View};
+pub use handle::{OpenReplica, Partition, Read, ReplicaView};
 pub use waiters::{Waiter, Waiters};

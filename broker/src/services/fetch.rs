@@ -14,7 +14,7 @@ use holdfast_proto::{
 use super::lookup::{self, Named};
 use crate::{
     here::context::Context,
-    partition::{Read, Replica, View, Waiter, read},
+    partition::{OpenReplica, Read, ReplicaView, Waiter, read},
 };
 
 /// From where to read one partition.
@@ -108,7 +108,7 @@ impl FetchService {
         }
     }
 
-    fn find(&self, target: &FetchTarget) -> Result<Replica, ErrorDetail> {
+    fn find(&self, target: &FetchTarget) -> Result<OpenReplica, ErrorDetail> {
         let named = Named { topic: &target.topic, topic_id: target.topic_id, partition: target.partition };
         lookup::replica(&self.context, &named).map(|(replica, _)| replica)
     }
@@ -116,7 +116,7 @@ impl FetchService {
     async fn look_at_all(
         &self,
         command: &FetchCommand,
-        replicas: Vec<Result<Replica, ErrorDetail>>,
+        replicas: Vec<Result<OpenReplica, ErrorDetail>>,
     ) -> (Vec<Fetched>, usize) {
         let most = self.context.config.fetch_max_bytes;
         let limit = |asked: u32| if asked == 0 { most } else { asked.min(most) } as usize;
@@ -148,19 +148,20 @@ impl FetchService {
     async fn look_at(
         &self,
         target: &FetchTarget,
-        replica: &Replica,
+        replica: &OpenReplica,
         max_bytes: usize,
     ) -> Result<Option<FetchedRecords>, ErrorDetail> {
         let readable = readable(target, replica).map_err(|code| self.out_of_range(target, replica, code))?;
         let Some((view, high_watermark)) = readable else { return Ok(None) };
-        let (pieces, permit) = match replica.read(&self.context.disk, target.fetch_offset, high_watermark, max_bytes) {
-            Read::InMemory(pieces) => (pieces, None),
-            Read::OnDisk(read) => {
-                let read = read.await;
-                let (bytes, permit) = read.map_err(|code| lookup::explain(&self.context, replica.id, code))?;
-                (vec![bytes], Some(permit))
-            }
-        };
+        let (pieces, permit) =
+            match replica.read(&self.context.logs.disk, target.fetch_offset, high_watermark, max_bytes) {
+                Read::InMemory(pieces) => (pieces, None),
+                Read::OnDisk(read) => {
+                    let read = read.await;
+                    let (bytes, permit) = read.map_err(|code| lookup::explain(&self.context, replica.id, code))?;
+                    (vec![bytes], Some(permit))
+                }
+            };
         if pieces.iter().all(Bytes::is_empty) {
             return Ok(None);
         }
@@ -169,7 +170,7 @@ impl FetchService {
         Ok(Some(FetchedRecords { high_watermark, log_start_offset, leader_epoch, pieces, permit }))
     }
 
-    fn out_of_range(&self, target: &FetchTarget, replica: &Replica, code: ErrorCode) -> ErrorDetail {
+    fn out_of_range(&self, target: &FetchTarget, replica: &OpenReplica, code: ErrorCode) -> ErrorDetail {
         if code != ErrorCode::OffsetOutOfRange {
             return lookup::explain(&self.context, replica.id, code);
         }
@@ -183,7 +184,7 @@ impl FetchService {
 }
 
 /// Where a partition stands and up to where it may be read, if there is anything to read from the target's offset on.
-fn readable(target: &FetchTarget, replica: &Replica) -> Result<Option<(View, Offset)>, ErrorCode> {
+fn readable(target: &FetchTarget, replica: &OpenReplica) -> Result<Option<(ReplicaView, Offset)>, ErrorCode> {
     let view = replica.view();
     view.check_epoch(target.leader_epoch)?;
     let end = view.readable?;

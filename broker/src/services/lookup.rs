@@ -7,7 +7,7 @@ use holdfast_proto::{
     ids::{MetadataIndex, PartitionIndex, TopicId, TopicPartition},
 };
 
-use crate::{here::context::Context, partition::Replica};
+use crate::{here::context::Context, partition::OpenReplica};
 
 /// A partition that a client names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn state(topic: &Topic, partition: PartitionIndex) -> Result<&PartitionState
 }
 
 /// The replica of the partition that is open here, with the size limit of its batches.
-pub fn replica(context: &Context, named: &Named<'_>) -> Result<(Replica, usize), ErrorDetail> {
+pub fn replica(context: &Context, named: &Named<'_>) -> Result<(OpenReplica, usize), ErrorDetail> {
     let image = context.metadata.look();
     let topic = topic(&image, named.topic, named.topic_id)?;
     let state = state(topic, named.partition)?;

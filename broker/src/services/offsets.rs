@@ -44,7 +44,7 @@ pub async fn find(context: &Arc<Context>, named: Named<'_>, position: Position) 
             let reader = replica.reader.clone();
             let work = move || reader.offset_for_timestamp(time).map_err(|error| read::read_error(&error));
             let (found, _permit) =
-                context.disk.run(work).await.map_err(|code| lookup::explain(context, replica.id, code))?;
+                context.logs.disk.run(work).await.map_err(|code| lookup::explain(context, replica.id, code))?;
             let found = found.filter(|(offset, _)| *offset < end);
             (found.map(|(offset, _)| offset), found.map(|(_, timestamp)| timestamp))
         }

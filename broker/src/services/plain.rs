@@ -83,7 +83,7 @@ impl PlainService {
             Some(address) if !call.forwarded => {
                 let records = members.iter().map(|member| call.records[*member].clone()).collect();
                 let part = PlainProduce { partition: Some(partition), records, forwarded: true, ..call.clone() };
-                match self.context.peers.produce_plain(&address, part).await {
+                match self.context.nodes.brokers.produce_plain(&address, part).await {
                     Ok(results) if results.len() == members.len() => results.into_iter().map(|(_, one)| one).collect(),
                     Ok(_) => vec![Err(ErrorCode::UnknownServerError.into()); members.len()],
                     Err(detail) => vec![Err(detail); members.len()],

@@ -91,7 +91,7 @@ impl ProduceService {
         answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
     }
 
-    fn check(&self, command: ProduceCommand<'_>) -> Result<(crate::partition::Replica, ProduceJob), ErrorDetail> {
+    fn check(&self, command: ProduceCommand<'_>) -> Result<(crate::partition::OpenReplica, ProduceJob), ErrorDetail> {
         let ProduceCommand { named, leader_epoch, acks, timeout_ms, batch } = command;
         let (replica, max_bytes) = lookup::replica(&self.context, &named)?;
         let header = batch::validate_produce(&batch, max_bytes).map_err(not_appended)?;

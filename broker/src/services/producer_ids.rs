@@ -37,7 +37,7 @@ impl ProducerIds {
         }
         let mut block = self.block.lock().await;
         if block.is_empty() {
-            let (first, count) = self.context.controllers.allocate_producer_ids(&self.context.identity).await?;
+            let (first, count) = self.context.nodes.controllers.allocate_producer_ids(&self.context.identity).await?;
             *block = first.0..first.0.saturating_add(count.into());
         }
         let id = block.start;

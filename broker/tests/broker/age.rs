@@ -36,7 +36,7 @@ async fn streams_of_an_aged_connection_end_after_the_answers_and_the_next_ones_f
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["first"]).await;
     for round in 0..3 {
-        // Both on one channel, which connects anew by itself; a call that meets the close is made again.
+        // Both on one channel, which connects again by itself; a call that meets the close is made again.
         let mut produce = until("a produce stream", async || client.try_stream().await.ok()).await;
         let opened = Instant::now();
         let fetch = FetchRequest {
@@ -71,7 +71,7 @@ async fn a_client_under_load_sees_no_failed_operation_and_no_duplicate() {
     let active = || rig.controller.image().brokers().values().filter(|broker| broker.is_active()).count();
     until("both serve", async || (active() == 2).then_some(())).await;
     rig.controller.create_topic("t", 4, 2, &[]);
-    let config = ClientConfig::new(brokers.iter().map(|broker| broker.context().addresses.client.clone()));
+    let config = ClientConfig::new(brokers.iter().map(|broker| broker.context().identity.addresses.client.clone()));
     let client = RealClient::connect(config).await.unwrap();
     let producer = Producer::builder(client.clone()).build().await.unwrap();
     let topic = producer.topic("t").await.unwrap();

@@ -113,7 +113,7 @@ async fn garbage_on_the_wire_harms_nobody_else() {
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
     rig.controller.create_topic("t", 1, 1, ONE);
-    let addresses = broker.context().addresses.clone();
+    let addresses = broker.context().identity.addresses.clone();
     for address in [&addresses.client, &addresses.peer] {
         let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
         socket.write_all(&[0x5a; 5_000]).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_stranger_is_no_replica() {
     use holdfast_proto::{convert::peer_header, ids::ClusterId, v1::replica_service_client::ReplicaServiceClient};
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
-    let address = format!("http://{}", broker.context().addresses.peer);
+    let address = format!("http://{}", broker.context().identity.addresses.peer);
     let channel = tonic::transport::Channel::from_shared(address).unwrap().connect().await.unwrap();
     let ours = rig.controller.cluster_id;
     let theirs = ClusterId(uuid::Uuid::new_v4());

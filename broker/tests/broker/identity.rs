@@ -31,7 +31,7 @@ async fn the_older_process_of_one_id_is_fenced_and_ends_with_a_code_of_its_own()
     let fatal = soon("the older one ends", older.failed()).await;
     assert!(matches!(fatal, Fatal::Replaced { .. }), "{fatal}");
     assert_eq!(fatal.number(), 16);
-    let newer_address = newer.context().addresses.peer.clone();
+    let newer_address = newer.context().identity.addresses.peer.clone();
     assert!(fatal.to_string().contains("replaced by another process") && fatal.to_string().contains(&newer_address));
     // Its process still runs here, and acknowledges nothing.
     let mut stream = at_older.stream().await;
@@ -43,7 +43,7 @@ async fn the_older_process_of_one_id_is_fenced_and_ends_with_a_code_of_its_own()
     until("the newer one serves", async || own().filter(holdfast_metadata::BrokerRegistration::is_active)).await;
     let second_epoch = own().unwrap().broker_epoch;
     assert!(second_epoch > first_epoch);
-    assert_eq!(own().unwrap().directory_id, newer.context().data_dir.directory_id());
+    assert_eq!(own().unwrap().directory_id, newer.context().logs.data_dir.directory_id());
     older.kill().await;
     until("it is in sync again", async || {
         let image = rig.controller.image();

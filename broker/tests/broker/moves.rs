@@ -65,7 +65,7 @@ async fn deleted(rig: &Rig, id: u32) {
     until(&format!("broker {id} has deleted its replica"), async || folders(rig, id).is_empty().then_some(())).await;
 }
 
-/// Produces at whoever leads.
+/// Produces at the broker that leads.
 async fn produce(rig: &Rig, brokers: &[Broker], topic_id: TopicId, value: &str) {
     until("a produce at the leader", async || {
         let leader = state(rig, topic_id).leader?;

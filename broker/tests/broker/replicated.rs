@@ -80,7 +80,7 @@ async fn a_follower_says_where_the_leader_is_and_sends_plain_records_on() {
     let hint = error.leader.unwrap();
     assert_eq!(
         (hint.broker_id, hint.address),
-        (leading.0, by_id(&brokers, leading).context().addresses.client.clone())
+        (leading.0, by_id(&brokers, leading).context().identity.addresses.client.clone())
     );
     let record = holdfast_proto::v1::PlainRecord { value: Some("plain".into()), ..Default::default() };
     let request = holdfast_proto::v1::ProduceOnceRequest {

@@ -121,7 +121,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(broker: &Broker) -> Self {
-        let address = format!("http://{}", broker.context().addresses.client);
+        let address = format!("http://{}", broker.context().identity.addresses.client);
         Self { channel: Channel::from_shared(address).unwrap().connect().await.unwrap() }
     }
 
