@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use holdfast_metadata::PartitionState;
 use holdfast_proto::ids::{BrokerId, DirectoryId};
 
 use super::{state::World, upcoming::Upcoming};
@@ -42,7 +43,11 @@ impl World {
     /// Ends a broker whose disk is then lost, or put back to a copy that was made before its last registration. Once in
     /// a run, and only where every acknowledged record stands on a second disk.
     pub fn break_disk(&mut self, id: BrokerId, restart_after_ms: u64) {
-        let is_allowed = self.disk_fault.is_none() && self.topics.values().all(|min_isr| *min_isr > 1);
+        // A topic may have fewer replicas than its setting wants in sync, or have had them until its move is over.
+        let stands_twice = |state: &PartitionState| state.isr.len() > 1 && !state.is_moving();
+        let is_allowed = self.disk_fault.is_none()
+            && self.topics.values().all(|min_isr| *min_isr > 1)
+            && self.controller.image().partitions().all(|(_, _, state)| stands_twice(state));
         let is_registered = self.running.get(&id).is_some_and(|(_, broker)| broker.is_registered());
         if !is_allowed || !is_registered {
             return;

@@ -1,6 +1,6 @@
 //! What happens when its time has come: messages arrive, disks report, processes start.
 
-use holdfast_metadata::Image;
+use holdfast_metadata::{Image, PartitionState};
 use holdfast_proto::ids::{BrokerId, Millis, Offset};
 use holdfast_replication::Event;
 
@@ -131,7 +131,9 @@ impl World {
     fn is_told_apart(&self, broker: BrokerId, old_state: usize) -> bool {
         let states = self.controller.since(old_state);
         let is_assigned = |image: &Image, tp| image.partition(tp).is_some_and(|state| state.replicas.contains(&broker));
-        !states.is_empty()
+        // Nor begins a replica again, empty, that was deleted since.
+        let is_held = |(tp, ..): (_, _, &PartitionState)| self.disks[&broker].logs.contains_key(&tp);
+        states.first().is_some_and(|old| old.partitions_of(broker).all(is_held))
             && self.disks[&broker].logs.iter().all(|(tp, log)| {
                 let mut told = states.iter().skip_while(|image| {
                     let older = image.partition(*tp).zip(log.epochs().latest());

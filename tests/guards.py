@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Switches the guards of the promise off, one by one, in a copy of the tree, and lets the simulation look for the harm.
+
+A simulation that stays green without a guard does not see what the guard is for. Each mutant must be found within SEEDS
+(2,000) seeds; the table that is printed stands in tests/README.md. Usage: tests/guards.py [NAME ...]; CARGO_TARGET_DIR is
+where the copy is built.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SEEDS = int(os.environ.get("SEEDS", "2000"))
+
+# Name, file, the guard, and what stands there without it.
+GUARDS = [
+    ("flush before ack", "broker/replication/src/log/local_log.rs",
+     "FlushPolicy::Ack => self.flushed,", "FlushPolicy::Ack => self.end,"),
+    ("maximal ISR", "broker/replication/src/leader/high_watermark.rs",
+     "isr.maximal().filter(", "isr.committed().iter().copied().filter("),
+    ("epoch start before joining", "broker/replication/src/leader/isr_changes.rs",
+     "turn.log.high_watermark().max(self.epoch_start)", "turn.log.high_watermark()"),
+    ("truncation before anything else", "broker/replication/src/leader/fetch.rs",
+     "if let Some(reply) = misplaced(turn, position) {",
+     "if let Some(reply) = misplaced(turn, position).filter(|_| position.fetch_offset > turn.log.end()) {"),
+    ("min ISR at the high watermark", "broker/replication/src/leader/high_watermark.rs",
+     "if isr.committed().len() < min_insync_replicas as usize {", "if min_insync_replicas > 1_000 {"),
+    ("broker epoch of a joiner", "metadata/src/decide/partitions.rs",
+     "} else if epoch != Some(member.broker_epoch) {", "} else if epoch.is_none() {"),
+    ("partition epoch of a proposal", "metadata/src/decide/partitions.rs",
+     "if proposal.partition_epoch != state.partition_epoch {", "if proposal.partition_epoch > state.partition_epoch {"),
+    ("partition epoch of a position", "broker/replication/src/leader/progress.rs",
+     "if told_under >= self.counts_from {", "if told_under >= PartitionEpoch(0) {"),
+    ("epoch check before deletion", "broker/src/partition/roster.rs",
+     "known.partition_epoch.is_none_or(|known| known <= state.partition_epoch)\n"
+     "        && known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)",
+     "let _ = (state, known);\n    true"),
+    ("boot counter", "metadata/src/decide/brokers.rs",
+     " && command.boot_counter > old.boot_counter;", ";"),
+    ("directory id", "metadata/src/decide/brokers.rs",
+     "old.directory_id == command.directory_id && ", ""),
+    ("lease", "broker/src/here/lease.rs",
+     "!self.is_lost || acks == Acks::All", "true || acks == Acks::All"),
+]
+
+
+def run(tree, target):
+    """The first seed that fails and why, or None; and the output."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=target, SEEDS=str(SEEDS), FIRST_SEED="0", RUST_BACKTRACE="0")
+    command = ["cargo", "test", "--release", "--locked", "-p", "holdfast-tests", "--test", "simulation", "--", "--nocapture"]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    text = done.stdout + done.stderr
+    seed = re.search(r"seed (\d+) failed", text)
+    symptom = re.search(r"panicked at [^\n]*\n([^\n]*)", text)
+    if done.returncode != 0 and not seed:
+        return "does not build", text
+    return ((seed.group(1), symptom.group(1)) if seed else None), text
+
+
+def short(symptom):
+    """The symptom without the names of this run."""
+    symptom = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}-?", "topic-", symptom)
+    return symptom[:110].replace("|", "/")
+
+
+def main():
+    wanted = sys.argv[1:]
+    guards = [guard for guard in GUARDS if not wanted or guard[0] in wanted]
+    folder = tempfile.mkdtemp(prefix="holdfast-guards-")
+    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(folder, "target")
+    tree = os.path.join(folder, "tree")
+    missed = []
+    try:
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "target"))
+        print("| guard switched off | seed | symptom |\n|---|---|---|", flush=True)
+        for name, file, guard, without in guards:
+            path = os.path.join(tree, file)
+            with open(path) as source:
+                whole = source.read()
+            if whole.count(guard) != 1:
+                sys.exit(f"{file}: the guard '{name}' does not stand there once: mend the table in {__file__}")
+            with open(path, "w") as source:
+                source.write(whole.replace(guard, without))
+            found, text = run(tree, target)
+            with open(path, "w") as source:
+                source.write(whole)
+            if found == "does not build":
+                sys.exit(f"without '{name}' the tree does not build:\n{text[-3000:]}")
+            if found is None:
+                missed.append(name)
+            seed, symptom = found or ("none", f"not found in {SEEDS} seeds")
+            print(f"| {name} | {seed} | {short(symptom)} |", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if missed:
+        sys.exit(f"the simulation does not see: {', '.join(missed)}")
+
+
+main()
