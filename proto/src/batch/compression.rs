@@ -4,8 +4,6 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-
 /// How the records of a batch are compressed. The header never is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -62,6 +60,11 @@ impl Compression {
     }
 }
 
+/// A name of a compression that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no compression is called `{0}`; known are none, gzip, snappy, lz4 and zstd")]
+pub struct UnknownCompressionName(pub String);
+
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -69,13 +72,13 @@ impl fmt::Display for Compression {
 }
 
 impl FromStr for Compression {
-    type Err = Error;
+    type Err = UnknownCompressionName;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
+    fn from_str(name: &str) -> Result<Self, UnknownCompressionName> {
         Self::ALL
             .into_iter()
             .find(|compression| compression.name() == name)
-            .ok_or_else(|| Error::UnknownCompressionName(name.to_owned()))
+            .ok_or_else(|| UnknownCompressionName(name.to_owned()))
     }
 }
 
@@ -89,7 +92,7 @@ mod tests {
             assert_eq!(compression.to_string().parse(), Ok(compression));
             assert_eq!(Compression::from_number(compression.number()), Some(compression));
         }
-        assert_eq!("brotli".parse::<Compression>(), Err(Error::UnknownCompressionName("brotli".to_owned())));
+        assert_eq!("brotli".parse::<Compression>(), Err(UnknownCompressionName("brotli".to_owned())));
         assert_eq!(Compression::from_number(5), None);
     }
 }

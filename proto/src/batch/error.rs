@@ -28,9 +28,6 @@ pub enum Error {
     /// Compression bits without a meaning.
     #[error("the record batch has compression type {0}; known are 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd")]
     UnsupportedCompression(u8),
-    /// A name of a compression that does not exist.
-    #[error("no compression is called `{0}`; known are none, gzip, snappy, lz4 and zstd")]
-    UnknownCompressionName(String),
     /// Damaged on the way or on disk.
     #[error("the record batch's checksum is {computed:#010x}, but it says {stored:#010x}: its bytes are damaged")]
     CrcMismatch {
@@ -117,7 +114,7 @@ impl Error {
             | Self::Empty
             | Self::RecordCount { .. }
             | Self::Compress { .. } => ErrorCode::InvalidRecord,
-            Self::UnsupportedCompression(_) | Self::UnknownCompressionName(_) => ErrorCode::UnsupportedCompressionType,
+            Self::UnsupportedCompression(_) => ErrorCode::UnsupportedCompressionType,
             Self::TooLarge { .. } | Self::DecompressedTooLarge { .. } => ErrorCode::MessageTooLarge,
         }
     }

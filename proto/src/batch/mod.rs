@@ -32,7 +32,7 @@ mod stamp;
 mod varint;
 
 pub use builder::BatchBuilder;
-pub use compression::Compression;
+pub use compression::{Compression, UnknownCompressionName};
 pub use decode::{DecodeLimits, Records, decode};
 pub use error::Error;
 pub use frame::{Split, set_base_offset_and_epoch, split, validate_produce, verify_crc};
