@@ -1,6 +1,6 @@
 //! The flags of all commands, and where each goes.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use holdfast_local::process::{LaunchArgs, launch};
 
@@ -105,15 +105,13 @@ pub async fn run(cli: Cli) -> Result {
         Command::Bench(args) => commands::bench::run(args, output).await,
         Command::Audit(args) => commands::audit::run(args, output).await,
         Command::Demo(args) => commands::demo::run(args, output).await,
-        Command::Completion(args) => commands::completion::run(&args),
+        Command::Completion(args) => commands::completion::run(&args, Cli::command()),
         Command::Launch(args) => Err(Failure::error(launch(&args).to_string())),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

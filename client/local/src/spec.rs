@@ -4,31 +4,12 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Programs};
+use crate::{Error, Programs, Role};
 
 /// Most brokers of a cluster on one machine.
 pub(super) const BROKERS_MAX: u32 = 50;
 /// Most controllers of a cluster.
 pub(super) const CONTROLLERS_MAX: u32 = 9;
-
-/// What a node does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Holds the metadata.
-    Controller,
-    /// Holds partitions.
-    Broker,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Controller => "controller",
-            Self::Broker => "broker",
-        })
-    }
-}
 
 /// Name of a node, as `broker-1`. Numbers start at 1; a broker's number is its broker id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

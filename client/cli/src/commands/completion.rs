@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{cli::Cli, exit::Result};
+use crate::exit::Result;
 
 /// How to install them, for the help.
 pub const EXAMPLES: &str = "\
@@ -22,9 +22,9 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
-/// Runs `holdfast completion`.
-pub fn run(args: &CompletionArgs) -> Result {
+/// Runs `holdfast completion` for this command line.
+pub fn run(args: &CompletionArgs, mut command_line: Command) -> Result {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "holdfast", &mut script);
+    clap_complete::generate(args.shell, &mut command_line, "holdfast", &mut script);
     Ok(io::stdout().lock().write_all(&script)?)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use holdfast_checker::readback;
 
-use super::{VerifyArgs, live::Checker, run::connect_within};
+use super::{flags::VerifyArgs, live::Checker, one_run::connect_within};
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},

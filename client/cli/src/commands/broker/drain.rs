@@ -10,7 +10,7 @@ use holdfast_checker::text::counted;
 use holdfast_client::admin::{Admin, Move};
 use holdfast_proto::ids::BrokerId;
 
-use super::find;
+use super::find::find;
 use crate::{
     exit::{Failure, Result},
     moves::{self, Throttle},

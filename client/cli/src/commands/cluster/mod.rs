@@ -1,34 +1,8 @@
 //! `holdfast cluster`: the cluster as a whole.
 
+mod command;
 mod status;
 mod trouble;
 
-use clap::{Args, Subcommand};
-
-use crate::{connect::Connect, exit::Result, output::Output};
-
+pub use command::{ClusterArgs, run};
 pub use status::summary;
-
-/// Arguments of `holdfast cluster`.
-#[derive(Debug, Args)]
-pub struct ClusterArgs {
-    #[command(flatten)]
-    connect: Connect,
-    #[command(subcommand)]
-    command: ClusterCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum ClusterCommand {
-    /// Show controllers, brokers, moves, and partitions in trouble with what to do.
-    #[command(after_help = status::EXAMPLES)]
-    Status,
-}
-
-/// Runs `holdfast cluster`.
-pub async fn run(args: ClusterArgs, output: Output) -> Result {
-    let admin = args.connect.client().await?.admin();
-    match args.command {
-        ClusterCommand::Status => status::run(&admin, output).await,
-    }
-}

@@ -19,7 +19,7 @@ use holdfast_local::Setting;
 use holdfast_proto::error::ErrorCode;
 
 use super::{
-    LoadFlags,
+    flags::LoadFlags,
     live::Live,
     load::{Gauges, Load, key_prefix, random_run_id},
     report::{Report, progress_line},

@@ -1,0 +1,84 @@
+//! The command `holdfast audit`: its help, and which of its parts is run.
+
+use clap::{Args, Subcommand};
+
+use super::{
+    flags::{LoadFlags, VerifyArgs},
+    one_run, verify,
+};
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    output::Output,
+};
+
+/// Examples for the help.
+pub const EXAMPLES: &str = "\
+Examples:
+  holdfast audit --topic audit --create --duration 30s
+  holdfast audit --topic audit --rate 5000 --size 1000       until Ctrl-C or SIGTERM
+  holdfast audit verify --topic audit                        later: is all of it still there?
+
+The last line is the account:
+  acked=… read=… lost=0 duplicated=0 reordered=0 in_doubt=… refused=… longest_pause_ms=…
+A pause is a time in which nothing was acknowledged although something waited: longest_pause_ms of all partitions
+together, longest_partition_pause_ms of any one. While it runs, a line every second on standard error tells the same.
+Exit code 3 if a record is lost, duplicated or reordered.";
+
+const VERIFY_EXAMPLES: &str = "\
+Every key that an audit wrote has dense numbers from 0 on, and a last word that says how many there must be.
+Examples:
+  holdfast audit verify --topic audit
+  holdfast audit verify --topic audit --expect 120000        the acked= of all audits that wrote to it
+
+Exit code 3 if a record is lost, duplicated or reordered, or a key has no last word.";
+
+/// Arguments of `holdfast audit`.
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    flags: LoadFlags,
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Check what audits wrote to a topic before.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+}
+
+/// Runs `holdfast audit`.
+pub async fn run(args: AuditArgs, output: Output) -> Result {
+    match (args.command, args.flags.topic.clone()) {
+        (Some(AuditCommand::Verify(verify)), _) => verify::run(&args.connect, &verify, output).await,
+        (None, Some(topic)) => one_run::run(&args.connect, &topic, &args.flags, output).await,
+        (None, None) => Err(Failure::usage("name a --topic")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        args: AuditArgs,
+    }
+
+    #[test]
+    fn the_topic_is_named_here_or_with_verify() {
+        assert!(Flags::try_parse_from(["audit"]).is_err());
+        assert!(Flags::try_parse_from(["audit", "-t", "a", "--partitions", "3"]).is_err(), "only with --create");
+        assert!(Flags::try_parse_from(["audit", "-t", "a"]).is_ok());
+        let args = Flags::try_parse_from(["audit", "verify", "-t", "a", "-b", "x:1"]).unwrap().args;
+        assert!(matches!(args.command, Some(AuditCommand::Verify(VerifyArgs { expect: None, .. }))));
+    }
+}

@@ -1,0 +1,30 @@
+//! The command `holdfast cluster`: its parts, and which of them is run.
+
+use clap::{Args, Subcommand};
+
+use super::status;
+use crate::{connect::Connect, exit::Result, output::Output};
+
+/// Arguments of `holdfast cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(subcommand)]
+    command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterCommand {
+    /// Show controllers, brokers, moves, and partitions in trouble with what to do.
+    #[command(after_help = status::EXAMPLES)]
+    Status,
+}
+
+/// Runs `holdfast cluster`.
+pub async fn run(args: ClusterArgs, output: Output) -> Result {
+    let admin = args.connect.client().await?.admin();
+    match args.command {
+        ClusterCommand::Status => status::run(&admin, output).await,
+    }
+}
