@@ -13,9 +13,10 @@ use holdfast_tests::k8s::{
     Error, Result,
     bed::Bed,
     cluster::{BROKERS, Cluster},
+    finding::Finding,
     program::{check_interrupted, interrupt},
     report::{LogKeeper, Report},
-    scenario::{Finding, Scenario, World},
+    scenario::{Scenario, World},
     scenarios::ALL,
 };
 

@@ -6,7 +6,8 @@
 //! - [`bed`]: the machine's Kubernetes. [`program`]: running other programs, each with a deadline. [`wait`]: waiting for
 //!   conditions. [`pods`]: what Kubernetes says of pods.
 //! - [`cluster`]: the release under test. [`load`]: a Job that produces, consumes and audits.
-//! - [`scenario`]: what all scenarios have in common. [`report`]: the table, and the folder of logs.
+//! - [`scenario`]: what all scenarios have in common. [`finding`]: what one found, and the judgement on it. [`bounds`]:
+//!   how long a pause may be. [`report`]: the table, and the folder of logs.
 //!
 //! Rules:
 //! 1. Every scenario ends with the audit of every acknowledged record, and a bound on the pause.
@@ -14,8 +15,10 @@
 //! 3. What was made is taken down, also after a failure or an interruption.
 
 pub mod bed;
+pub mod bounds;
 pub mod cluster;
 pub mod error;
+pub mod finding;
 pub mod load;
 pub mod pods;
 pub mod program;

@@ -15,7 +15,7 @@ use std::{
 
 use holdfast_checker::text::{grouped, render_table};
 
-use super::{Error, Result, bed::Bed, scenario::Finding};
+use super::{Error, Result, bed::Bed, finding::Finding};
 
 /// How often logs of new containers are looked for. A container that lives shorter leaves no log.
 const LOOK: Duration = Duration::from_millis(300);

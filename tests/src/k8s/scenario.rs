@@ -3,10 +3,11 @@
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use super::{
-    Error, Result,
+    Result,
     bed::{Bed, NODES, SAFE_NODE},
     cluster::{BROKERS, Cluster},
-    load::{Account, Load, Mark},
+    finding::Finding,
+    load::{Load, Mark},
     report::Report,
 };
 
@@ -32,17 +33,6 @@ pub struct World<'a> {
     pub report: Report,
     /// Records acknowledged in each topic, which must be there to the end.
     pub topics: RefCell<BTreeMap<String, u64>>,
-}
-
-/// What a scenario found.
-#[derive(Clone, Debug, Default)]
-pub struct Finding {
-    /// Counts and times, in words.
-    pub detail: String,
-    /// The account of its load.
-    pub account: Account,
-    /// What the pause must not exceed.
-    pub bound: Duration,
 }
 
 /// What a fault leaves to be judged.
@@ -120,30 +110,6 @@ impl World<'_> {
 /// How long the claims of a release that is given up may take to go.
 const NEW: Duration = Duration::from_secs(70);
 
-impl Finding {
-    /// Fails if a promise was broken.
-    pub fn judge(&self) -> Result {
-        let Account { acked, read, lost, duplicated, reordered, in_doubt, refused, .. } = self.account;
-        let broken = |what: String| Err(Error::broken(what));
-        if acked == 0 {
-            return broken("nothing was acknowledged".to_owned());
-        }
-        if lost + duplicated + reordered > 0 || !self.account.clean {
-            return broken(format!(
-                "lost={lost} duplicated={duplicated} reordered={reordered}, acked={acked} read={read}"
-            ));
-        }
-        if in_doubt + refused > 0 {
-            return broken(format!("operations failed beyond retries: in_doubt={in_doubt} refused={refused}"));
-        }
-        let pause = Duration::from_millis(self.account.longest_partition_pause_ms);
-        if pause > self.bound {
-            return broken(format!("a partition paused for {} ms", pause.as_millis()));
-        }
-        Ok(())
-    }
-}
-
 /// The middle and the longest of some times, in words.
 pub fn spread_of(pauses_ms: &[u64]) -> String {
     let mut sorted = pauses_ms.to_vec();
@@ -155,30 +121,6 @@ pub fn spread_of(pauses_ms: &[u64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn finding() -> Finding {
-        let account = Account { acked: 5, read: 5, clean: true, longest_partition_pause_ms: 900, ..Account::default() };
-        Finding { account, bound: Duration::from_secs(1), ..Finding::default() }
-    }
-
-    #[test]
-    fn every_broken_promise_fails_a_scenario() {
-        assert!(finding().judge().is_ok());
-        let broken: [fn(&mut Finding); 7] = [
-            |it| it.account.lost = 1,
-            |it| it.account.duplicated = 1,
-            |it| it.account.reordered = 1,
-            |it| it.account.in_doubt = 1,
-            |it| it.account.clean = false,
-            |it| it.account.acked = 0,
-            |it| it.account.longest_partition_pause_ms = 1_001,
-        ];
-        for break_it in broken {
-            let mut finding = finding();
-            break_it(&mut finding);
-            assert!(finding.judge().is_err(), "{finding:?}");
-        }
-    }
 
     #[test]
     fn pauses_are_told_by_middle_and_longest() {

@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
-use super::AFTER_READY;
 use crate::k8s::{
     Result,
+    bounds::AFTER_READY,
     cluster::{BROKERS, RELEASE},
+    finding::Finding,
     load::account_of,
     program::{Ended, run},
-    scenario::{Finding, World},
+    scenario::World,
     wait::until,
 };
 

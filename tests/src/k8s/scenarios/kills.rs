@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AFTER_READY, CONTROLLERS_ONLY, ONE_BROKER};
 use crate::k8s::{
     Error, Result,
+    bounds::{AFTER_READY, CONTROLLERS_ONLY, ONE_BROKER},
     cluster::Role,
+    finding::Finding,
     load::Load,
     pods::Pod,
-    scenario::{Done, Finding, World, spread_of},
+    scenario::{Done, World, spread_of},
     wait::until,
 };
 

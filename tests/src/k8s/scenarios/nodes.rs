@@ -7,14 +7,16 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{IN_ORDER, ONE_BROKER, SILENT_NODE, volumes::delete_with_volume};
+use super::volumes::delete_with_volume;
 use crate::k8s::{
     Error, Result,
     bed::{NAMESPACE, SAFE_NODE},
+    bounds::{IN_ORDER, ONE_BROKER, SILENT_NODE},
     cluster::{BROKERS, RELEASE, Role, is_ready},
+    finding::Finding,
     load::{Load, Mark},
     pods::Pod,
-    scenario::{Done, Finding, World},
+    scenario::{Done, World},
     wait::until,
 };
 

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::AFTER_READY;
 use crate::k8s::{
     Result,
+    bounds::AFTER_READY,
     cluster::{BROKERS, RELEASE},
+    finding::Finding,
     load::Load,
-    scenario::{Finding, World},
+    scenario::World,
 };
 
 const TEST: Duration = Duration::from_mins(3);

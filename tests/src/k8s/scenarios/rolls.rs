@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::IN_ORDER;
 use crate::k8s::{
     Error, Result,
+    bounds::IN_ORDER,
     cluster::{BROKERS, CONTROLLERS, Role},
+    finding::Finding,
     load::Load,
     pods::Pod,
-    scenario::{Done, Finding, World},
+    scenario::{Done, World},
     wait::{stays, until},
 };
 

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::IN_ORDER;
 use crate::k8s::{
     Error, Result,
+    bounds::IN_ORDER,
     cluster::{BROKERS, Role},
+    finding::Finding,
     load::Load,
-    scenario::{Done, Finding, World},
+    scenario::{Done, World},
 };
 
 const MORE: usize = 5;

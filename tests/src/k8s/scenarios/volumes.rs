@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{CONTROLLERS_ONLY, ONE_BROKER};
 use crate::k8s::{
     Result,
+    bounds::{CONTROLLERS_ONLY, ONE_BROKER},
     cluster::{BROKERS, CONTROLLERS, Role},
+    finding::Finding,
     load::Load,
-    scenario::{Done, Finding, World, spread_of},
+    scenario::{Done, World, spread_of},
     wait::until,
 };
 
