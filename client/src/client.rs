@@ -5,7 +5,6 @@ use std::sync::Arc;
 use holdfast_proto::ids::ClusterId;
 
 use crate::{
-    admin::Admin,
     config::ClientConfig,
     connection::Connections,
     error::Error,
@@ -63,11 +62,6 @@ impl Client {
     /// What the client knows of the cluster now: the topics that it uses, and all brokers.
     pub fn view(&self) -> Arc<ClusterView> {
         self.metadata.view()
-    }
-
-    /// Topics, settings, and the state of the cluster.
-    pub fn admin(&self) -> Admin {
-        Admin::new(self.clone())
     }
 
     pub(crate) const fn connections(&self) -> &Arc<Connections> {

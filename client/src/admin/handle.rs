@@ -28,11 +28,14 @@ pub struct Admin {
     pub(super) client: Client,
 }
 
-impl Admin {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+impl Client {
+    /// Topics, settings, and the state of the cluster.
+    pub fn admin(&self) -> Admin {
+        Admin { client: self.clone() }
     }
+}
 
+impl Admin {
     /// The controllers, the brokers, and counts of partitions in trouble.
     pub async fn describe_cluster(&self) -> Result<v1::DescribeClusterResponse, Error> {
         let request = v1::DescribeClusterRequest {};

@@ -2,37 +2,16 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use holdfast_proto::{
-    batch::DecodeLimits,
-    ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs},
-};
+use holdfast_proto::{batch::DecodeLimits, ids::PartitionIndex};
 
 use super::{
     Consumer, Error,
     buffers::{Rules, Shared},
     partition::{Gaps, PartitionFetch},
     router,
+    start::{StartAt, resolve},
 };
-use crate::{
-    Client,
-    error::Error as ClientError,
-    offsets::{self, OffsetQuery, OffsetSpec},
-    retry::Deadline,
-};
-
-/// Where to begin in a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StartAt {
-    /// At the oldest record that it holds.
-    #[default]
-    Earliest,
-    /// Behind the newest record that it holds.
-    Latest,
-    /// At this offset.
-    Offset(Offset),
-    /// At the first record whose time is at or after this; behind the newest if there is none.
-    Timestamp(TimestampMs),
-}
+use crate::{Client, error::Error as ClientError, retry::Deadline};
 
 /// Settings of a consumer.
 #[derive(Clone, Debug)]
@@ -43,6 +22,13 @@ pub struct ConsumerBuilder {
     topics: Vec<(String, StartAt)>,
     rules: Rules,
     start_timeout: Duration,
+}
+
+impl Consumer {
+    /// Settings of a new consumer.
+    pub fn builder(client: Client) -> ConsumerBuilder {
+        ConsumerBuilder::new(client)
+    }
 }
 
 impl ConsumerBuilder {
@@ -188,47 +174,3 @@ impl ConsumerBuilder {
         if problems.is_empty() { Ok(()) } else { Err(ClientError::InvalidConfig(problems.join("; ")).into()) }
     }
 }
-
-/// The offsets that these places are at now.
-pub(crate) async fn resolve(
-    client: &Client,
-    places: &[(&str, PartitionIndex, StartAt)],
-    deadline: Deadline,
-) -> Result<Vec<Offset>, ClientError> {
-    let query = |spec| {
-        move |&(topic, partition, _): &(&str, PartitionIndex, StartAt)| OffsetQuery {
-            topic: topic.to_owned(),
-            partition,
-            spec,
-        }
-    };
-    let mut queries = Vec::new();
-    for place in places {
-        match place.2 {
-            StartAt::Earliest => queries.push(query(OffsetSpec::Earliest)(place)),
-            StartAt::Latest => queries.push(query(OffsetSpec::Latest)(place)),
-            StartAt::Timestamp(time) => {
-                // The end first: a record that comes between the two look-ups must not be skipped.
-                queries.push(query(OffsetSpec::Latest)(place));
-                queries.push(query(OffsetSpec::Timestamp(time))(place));
-            }
-            StartAt::Offset(_) => {}
-        }
-    }
-    let mut found = offsets::list(client, &queries, deadline).await?.into_iter().map(|found| found.offset);
-    let mut next = || found.next().flatten();
-    Ok(places
-        .iter()
-        .map(|(_, _, start)| match start {
-            StartAt::Offset(offset) => *offset,
-            StartAt::Earliest | StartAt::Latest => next().unwrap_or_default(),
-            StartAt::Timestamp(_) => {
-                let end = next().unwrap_or_default();
-                next().unwrap_or(end)
-            }
-        })
-        .collect())
-}
-
-/// A seek forgets the leader epoch of what was read before.
-pub(crate) const NO_EPOCH: LeaderEpoch = LeaderEpoch(0);

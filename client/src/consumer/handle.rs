@@ -16,14 +16,13 @@ use holdfast_proto::{
 };
 
 use super::{
-    ConsumerBuilder, Error, Message, MessageBatch, StartAt,
+    Error, Message, MessageBatch,
     buffers::{Shared, Taken},
-    builder::{NO_EPOCH, resolve},
     message::message,
     partition::{Fetched, Gaps},
+    start::{NO_EPOCH, StartAt, resolve},
 };
 use crate::{
-    Client,
     offsets::{self, OffsetQuery, OffsetSpec},
     retry::Deadline,
 };
@@ -62,11 +61,6 @@ struct Current {
 }
 
 impl Consumer {
-    /// Settings of a new consumer.
-    pub fn builder(client: Client) -> ConsumerBuilder {
-        ConsumerBuilder::new(client)
-    }
-
     pub(crate) fn new(shared: Arc<Shared>, names: Vec<(Arc<str>, PartitionIndex)>, starts: Vec<Offset>) -> Self {
         let position =
             |((topic, partition), offset)| Position { topic, partition, offset, leader_epoch: NO_EPOCH, refetched: 0 };

@@ -23,11 +23,14 @@ mod builder;
 mod error;
 mod handle;
 mod lane;
+mod lane_task;
 mod message;
 mod partition;
 mod router;
+mod start;
 
-pub use builder::{ConsumerBuilder, StartAt};
+pub use builder::ConsumerBuilder;
 pub use error::Error;
 pub use handle::Consumer;
 pub use message::{Message, MessageBatch};
+pub use start::StartAt;

@@ -7,7 +7,7 @@ use std::{
 
 use tracing::info;
 
-use super::{Error, buffers::Shared, lane::FetchLane};
+use super::{Error, buffers::Shared, lane_task};
 
 /// How often requests that are out are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -67,7 +67,7 @@ pub(crate) fn route(shared: &Arc<Shared>) {
         }
     });
     for broker in brokers {
-        let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| FetchLane::start(shared, broker)));
+        let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| lane_task::start(shared, broker)));
         lane.wake();
     }
 }

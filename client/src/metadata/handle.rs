@@ -18,7 +18,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{ClusterView, Leader, TopicView, refresh};
+use super::{ClusterView, Leader, TopicView};
 use crate::{connection::Connections, error::Error, retry::Deadline};
 
 /// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
@@ -44,9 +44,9 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Starts with an empty view; the task ends when the last handle is dropped.
-    pub(crate) fn start(connections: Arc<Connections>) -> Arc<Self> {
-        let metadata = Arc::new(Self {
+    /// An empty view, which nobody refreshes yet.
+    pub(super) fn new(connections: Arc<Connections>) -> Self {
+        Self {
             connections,
             view: ArcSwap::default(),
             wanted: Mutex::default(),
@@ -56,9 +56,7 @@ impl Metadata {
             started: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             refreshed: watch::Sender::new((0, None)),
-        });
-        tokio::spawn(refresh::run(Arc::downgrade(&metadata)));
-        metadata
+        }
     }
 
     /// What is known now.

@@ -15,7 +15,7 @@ use holdfast_proto::{
 
 use super::{Broker, ClusterView, Metadata, TopicView};
 use crate::{
-    connection::call,
+    connection::{Connections, call},
     error::Error,
     retry::{Backoff, jitter},
 };
@@ -28,7 +28,7 @@ const MAX_URGENT_PAUSE: Duration = Duration::from_millis(100);
 const WAIT_FOR_NEWS: Duration = Duration::from_millis(500);
 
 /// Refreshes whenever somebody asks, and once in `metadata_max_age`.
-pub(super) async fn run(metadata: Weak<Metadata>) {
+async fn run(metadata: Weak<Metadata>) {
     let Some((requested, config)) =
         metadata.upgrade().map(|strong| (Arc::clone(&strong.requested), strong.connections.config().clone()))
     else {
@@ -89,6 +89,13 @@ pub(super) async fn run(metadata: Weak<Metadata>) {
 }
 
 impl Metadata {
+    /// Starts with an empty view; the task ends when the last handle is dropped.
+    pub(crate) fn start(connections: Arc<Connections>) -> Arc<Self> {
+        let metadata = Arc::new(Self::new(connections));
+        tokio::spawn(run(Arc::downgrade(&metadata)));
+        metadata
+    }
+
     /// Asks a broker to answer as soon as it has news, so that a new leader is known at once. `None` if somebody asked
     /// for what cannot wait for news.
     async fn wait_for_news(&self) -> Option<Result<bool, Error>> {

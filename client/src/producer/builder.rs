@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_proto::{batch::Compression, v1};
+use holdfast_proto::batch::Compression;
 
 use super::{
-    Error, Producer,
+    Acks, Error, Producer,
     batch_queue::{ProducerLife, Rules},
-    identity::{self, Identity},
+    identity::Identity,
     memory::Memory,
-    router,
+    renewal, router,
     shared::Shared,
 };
 use crate::{
@@ -20,28 +20,6 @@ use crate::{
 
 /// Most batches in flight per partition that leaders detect duplicates for.
 const MAX_IN_FLIGHT: usize = 5;
-
-/// When a batch counts as delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acks {
-    /// When it is handed to the connection. It may vanish at any time.
-    None,
-    /// When the leader has it. It may vanish with the leader.
-    Leader,
-    /// When every in-sync replica has it on disk, at least `min.insync.replicas` of them.
-    #[default]
-    All,
-}
-
-impl Acks {
-    pub(crate) const fn to_message(self) -> v1::Acks {
-        match self {
-            Self::None => v1::Acks::None,
-            Self::Leader => v1::Acks::Leader,
-            Self::All => v1::Acks::All,
-        }
-    }
-}
 
 /// Settings of a producer.
 #[derive(Clone, Debug)]
@@ -59,6 +37,13 @@ pub struct ProducerBuilder {
     max_block: Duration,
     request_timeout: Duration,
     delivery_timeout: Duration,
+}
+
+impl Producer {
+    /// Settings of a new producer.
+    pub const fn builder(client: Client) -> ProducerBuilder {
+        ProducerBuilder::new(client)
+    }
 }
 
 impl ProducerBuilder {
@@ -154,7 +139,7 @@ impl ProducerBuilder {
         self.validate()?;
         let idempotent = self.idempotent && self.acks != Acks::None;
         let life: Option<ProducerLife> = if idempotent {
-            Some(identity::init_until(&self.client, Deadline::after(self.max_block)).await?)
+            Some(renewal::init_until(&self.client, Deadline::after(self.max_block)).await?)
         } else {
             None
         };

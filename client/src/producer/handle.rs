@@ -10,7 +10,7 @@ use tracing::warn;
 use holdfast_proto::{error::ErrorCode, ids::TimestampMs};
 
 use super::{
-    Delivery, DeliveryFuture, Error, ProducerBuilder, Record, TopicHandle,
+    Delivery, DeliveryFuture, Error, Record, TopicHandle,
     batch_queue::Appended,
     completion::{BatchCompletion, Callback},
     partition::PartitionQueue,
@@ -18,7 +18,7 @@ use super::{
     shared::Shared,
     topic::TopicQueues,
 };
-use crate::{Client, retry::Deadline};
+use crate::retry::Deadline;
 
 /// Sends records. Cheap to clone; the clones share buffer, connections and producer id.
 ///
@@ -47,11 +47,6 @@ pub struct CloseReport {
 }
 
 impl Producer {
-    /// Settings of a new producer.
-    pub const fn builder(client: Client) -> ProducerBuilder {
-        ProducerBuilder::new(client)
-    }
-
     pub(crate) fn new(shared: Arc<Shared>, max_block: Duration, max_record_bytes: usize) -> Self {
         Self { inner: Arc::new(Inner { shared, max_block, max_record_bytes }) }
     }
@@ -97,7 +92,7 @@ impl Producer {
     /// As [`Self::enqueue`], but fails at once while the buffer is full.
     pub fn try_enqueue(&self, record: Record<'_>) -> Result<DeliveryFuture, Error> {
         let needed = self.size_of(&record)?;
-        let memory = &self.inner.shared.memory;
+        let memory = &self.inner.shared.outcomes.memory;
         if !memory.try_reserve(needed) {
             let capacity = memory.capacity();
             return Err(Error::BufferFull { needed, capacity, waited: Duration::ZERO });
@@ -138,7 +133,7 @@ impl Producer {
     /// counts since the producer was made.
     pub async fn close(self, deadline: Duration) -> CloseReport {
         let shared = &self.inner.shared;
-        shared.memory.close();
+        shared.outcomes.memory.close();
         let last = self.seal_all();
         if tokio::time::timeout(deadline, wait_for_all(last.clone())).await.is_err() {
             warn!(?deadline, "a producer is closed before all of its records have their fate; the rest is given up");
@@ -155,7 +150,7 @@ impl Producer {
     fn seal_all(&self) -> Vec<Arc<BatchCompletion>> {
         let shared = &self.inner.shared;
         let seal = |partition: &Arc<PartitionQueue>| {
-            partition.update(shared, |queue| {
+            partition.update(&shared.outcomes, |queue| {
                 queue.seal();
                 queue.last_completion()
             })
@@ -165,7 +160,7 @@ impl Producer {
 
     /// Counts so far.
     pub fn report(&self) -> CloseReport {
-        let counts = &self.inner.shared.counts;
+        let counts = &self.inner.shared.outcomes.counts;
         CloseReport {
             delivered: counts.delivered.load(Ordering::Relaxed),
             not_appended: counts.not_appended.load(Ordering::Relaxed),
@@ -175,7 +170,7 @@ impl Producer {
 
     /// Bytes of the buffer that are in use.
     pub fn buffered_bytes(&self) -> usize {
-        self.inner.shared.memory.used()
+        self.inner.shared.outcomes.memory.used()
     }
 
     fn size_of(&self, record: &Record<'_>) -> Result<usize, Error> {
@@ -186,7 +181,7 @@ impl Producer {
     #[inline]
     async fn reserve(&self, record: &Record<'_>) -> Result<usize, Error> {
         let size = self.size_of(record)?;
-        let memory = &self.inner.shared.memory;
+        let memory = &self.inner.shared.outcomes.memory;
         if !memory.try_reserve(size) {
             memory.reserve(size, self.inner.max_block).await?;
         }
@@ -197,7 +192,7 @@ impl Producer {
     fn append(&self, record: &Record<'_>, reserved: usize, callback: Option<Callback>) -> Result<Appended, Error> {
         let result = self.append_reserved(record, reserved, callback);
         if result.is_err() {
-            self.inner.shared.memory.release(reserved);
+            self.inner.shared.outcomes.memory.release(reserved);
         }
         result
     }
@@ -212,7 +207,7 @@ impl Producer {
         let encoded = record.as_ref(record.timestamp.unwrap_or_else(now_ms));
         let mut may_go_elsewhere = record.key.is_none() && record.partition.is_none();
         loop {
-            let queue = queues.choose(record)?;
+            let queue = queues.choose(record.partition, record.key)?;
             let appended = queue.append(&encoded, reserved, &mut callback, may_go_elsewhere)?;
             if may_go_elsewhere && appended.as_ref().is_none_or(|appended| appended.lone) {
                 queues.move_on(queue.partition);
@@ -222,7 +217,7 @@ impl Producer {
                 let shared = &self.inner.shared;
                 if shared.closed.load(Ordering::Acquire) {
                     // Closed meanwhile: nobody would look after it.
-                    queue.update(shared, |queue| queue.fail_all(ErrorCode::ShuttingDown));
+                    queue.update(&shared.outcomes, |queue| queue.fail_all(ErrorCode::ShuttingDown));
                 }
                 return Ok(appended);
             }
@@ -234,11 +229,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let shared = &self.shared;
         if !shared.ended.is_cancelled() {
-            let unsent = shared.memory.used();
+            let unsent = shared.outcomes.memory.used();
             if unsent > 0 {
                 warn!(unsent_bytes = unsent, "a producer is dropped with undelivered records: close it first");
             }
-            shared.memory.close();
+            shared.outcomes.memory.close();
             shared.closed.store(true, Ordering::Release);
             shared.fail_all(ErrorCode::ShuttingDown);
             shared.ended.cancel();

@@ -1,33 +1,12 @@
 //! The producer's id and epoch: who it is to the leaders' duplicate detection.
 //!
-//! Invariants:
-//! 1. One request for a new epoch is under way at most, for all partitions together.
-//! 2. The epoch of one id only grows. Only when the cluster does not know the id any more, or its epochs are used up, a
-//!    fresh id is taken; a batch that is in doubt under the old id is then no longer fenced, which is logged.
-//!
-//! Failure: a call that fails is tried again until the producer ends; partitions that need the new epoch wait
-//! meanwhile, and their batches expire at their delivery timeout.
+//! Place: partitions stamp their batches with it; [`super::renewal`] gets the next epoch when one cannot go on.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
-use tracing::{debug, info, warn};
 
-use holdfast_proto::{
-    convert,
-    v1::{InitProducerIdRequest, InitProducerIdResponse},
-};
-
-use super::{batch_queue::ProducerLife, shared::Shared};
-use crate::{
-    Client,
-    connection::{Lane, call},
-    error::Error,
-    retry::{Backoff, Deadline},
-};
+use super::batch_queue::ProducerLife;
 
 /// The id and epoch that the producer has now.
 #[derive(Debug)]
@@ -47,91 +26,18 @@ impl Identity {
         *self.life.read()
     }
 
-    /// A partition cannot go on under `stale`: gets the next epoch. False if there is one already. All partitions are
-    /// asked again once it is there.
-    pub(crate) fn need_new(&self, shared: &Arc<Shared>, stale: ProducerLife) -> bool {
-        if self.life() != Some(stale) {
-            return false;
-        }
-        if self.renewing.swap(true, Ordering::AcqRel) {
-            return true;
-        }
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move {
-            let ended = shared.ended.clone();
-            ended.run_until_cancelled(renew(&shared, stale)).await;
-            shared.identity.renewing.store(false, Ordering::Release);
-            for partition in shared.partitions() {
-                partition.update(&shared, |_| ());
-            }
-        });
-        true
+    /// The producer goes on under this id and epoch.
+    pub(super) fn set_life(&self, life: ProducerLife) {
+        *self.life.write() = Some(life);
     }
-}
 
-async fn renew(shared: &Shared, stale: ProducerLife) {
-    let config = shared.client.config();
-    let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    let mut held = Some(stale).filter(|life| life.epoch.0 < i16::MAX);
-    loop {
-        match init(&shared.client, held).await {
-            Ok(life) => {
-                info!(producer_id = %life.id, producer_epoch = %life.epoch, "the producer goes on under a new epoch");
-                *shared.identity.life.write() = Some(life);
-                return;
-            }
-            Err(error) if held.is_some() && matches!(error, Error::Rejected(_)) && !error.is_retriable() => {
-                warn!(%error, producer_id = %stale.id, "the producer id cannot go on; taking a fresh one");
-                held = None;
-            }
-            Err(error) => {
-                debug!(%error, "no producer epoch yet");
-                tokio::time::sleep(backoff.next_pause()).await;
-            }
-        }
+    /// True if nobody else is getting a new epoch: the caller does, and calls [`Self::end_renewal`] then.
+    pub(super) fn begin_renewal(&self) -> bool {
+        !self.renewing.swap(true, Ordering::AcqRel)
     }
-}
 
-/// A fresh id, or the next epoch of the one held; tried until the deadline.
-pub(crate) async fn init_until(client: &Client, deadline: Deadline) -> Result<ProducerLife, Error> {
-    let config = client.config();
-    let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    loop {
-        match init(client, None).await {
-            Err(error) if error.is_retriable() && !deadline.is_over() => {
-                debug!(%error, "no producer id yet");
-                client.metadata().request_refresh();
-                deadline.pause(backoff.next_pause()).await;
-            }
-            result => return result,
-        }
+    /// The next one may get a new epoch.
+    pub(super) fn end_renewal(&self) {
+        self.renewing.store(false, Ordering::Release);
     }
-}
-
-/// Asks one broker after another.
-async fn init(client: &Client, held: Option<ProducerLife>) -> Result<ProducerLife, Error> {
-    let request = InitProducerIdRequest {
-        producer_id: held.map(|life| life.id.0),
-        producer_epoch: held.map(|life| u32::from(life.epoch.0.unsigned_abs())),
-    };
-    let addresses = client.metadata().addresses();
-    let mut last = Error::Unreachable { tried: addresses.len(), last: "no address is known".to_owned() };
-    for address in &addresses {
-        let mut stub = client.connections().producer(address, Lane::Control)?;
-        let limit = client.config().request_timeout;
-        let rpc = |request| async move { stub.init_producer_id(request).await };
-        match call(address, "InitProducerId", limit, request, rpc).await {
-            Ok(InitProducerIdResponse { producer_id, producer_epoch }) => {
-                let malformed =
-                    |_| Error::Malformed { address: address.clone(), reason: "the producer id is out of range" };
-                return Ok(ProducerLife {
-                    id: convert::producer_id(producer_id, "producer_id").map_err(malformed)?,
-                    epoch: convert::producer_epoch(producer_epoch, "producer_epoch").map_err(malformed)?,
-                });
-            }
-            Err(error) if error.is_retriable() => last = error,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(last)
 }

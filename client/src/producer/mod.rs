@@ -21,6 +21,7 @@
 //! Failure: retriable errors are retried until `delivery_timeout`; see [`batch_queue`] for what follows a batch that
 //! finally failed.
 
+mod acks;
 pub(crate) mod batch_queue;
 mod builder;
 pub(crate) mod completion;
@@ -28,15 +29,19 @@ mod error;
 mod handle;
 mod identity;
 mod lane;
+mod lane_task;
 mod memory;
 mod outbound;
+mod outcomes;
 mod partition;
 mod record;
+mod renewal;
 mod router;
 mod shared;
 mod topic;
 
-pub use builder::{Acks, ProducerBuilder};
+pub use acks::Acks;
+pub use builder::ProducerBuilder;
 pub use completion::{Delivery, DeliveryFuture};
 pub use error::Error;
 pub use handle::{CloseReport, Producer};

@@ -21,15 +21,15 @@ use holdfast_proto::{batch, v1};
 
 use super::{
     batch_queue::{Job, JobPayload, Next},
-    lane::Lane,
-    partition::PartitionQueue,
+    partition::{PartitionLane, PartitionQueue},
+    renewal,
     shared::Shared,
 };
 
 /// Requests for one broker. Ends when its lane serves another stream.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    lane: Arc<Lane>,
+    lane: Arc<PartitionLane>,
     shared: Arc<Shared>,
     waker: Arc<AtomicWaker>,
     generation: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(lane: Arc<Lane>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(lane: Arc<PartitionLane>, shared: Arc<Shared>) -> Self {
         let (generation, waker) = lane.new_stream();
         Self { lane, shared, waker, generation, over: false, timers: Timers::default(), sleep: None }
     }
@@ -72,8 +72,8 @@ impl Outbound {
                 return None;
             }
             Next::NeedLife(stale) => {
-                if !self.shared.identity.need_new(&self.shared, stale) {
-                    partition.update(&self.shared, |_| ()); // there is one already: ask again
+                if !renewal::need_new(&self.shared, stale) {
+                    partition.update(&self.shared.outcomes, |_| ()); // there is one already: ask again
                 }
                 return None;
             }
@@ -87,7 +87,7 @@ impl Outbound {
         }
         let batch = built.as_ref().ok().cloned();
         let result = built.map(|bytes| (bytes, stamp)).map_err(|error| error.code());
-        partition.update(&self.shared, |queue| {
+        partition.update(&self.shared.outcomes, |queue| {
             queue.built(flight, result);
             if !registered {
                 queue.unsent(correlation);

@@ -20,8 +20,11 @@ use super::{
     batch_queue::{Appended, BatchQueue, Finished},
     completion::Callback,
     lane::Lane,
-    shared::Shared,
+    outcomes::Outcomes,
 };
+
+/// The way to a leader, for queues.
+pub(crate) type PartitionLane = Lane<PartitionQueue>;
 
 /// The queue of one partition, shared by callers and tasks.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub(crate) struct PartitionQueue {
 #[derive(Debug)]
 struct State {
     queue: BatchQueue,
-    lane: Option<Arc<Lane>>,
+    lane: Option<Arc<PartitionLane>>,
     leader_epoch: Option<LeaderEpoch>,
     queued: bool,
     delivering: bool,
@@ -78,7 +81,7 @@ impl PartitionQueue {
     }
 
     /// Does something with the queue, then what follows from it: deliveries, and a place in the lane's list.
-    pub(crate) fn update<R>(self: &Arc<Self>, shared: &Shared, change: impl FnOnce(&mut BatchQueue) -> R) -> R {
+    pub(crate) fn update<R>(self: &Arc<Self>, outcomes: &Outcomes, change: impl FnOnce(&mut BatchQueue) -> R) -> R {
         let mut state = self.state.lock();
         let result = change(&mut state.queue);
         while let Some(finished) = state.queue.take_finished() {
@@ -92,7 +95,7 @@ impl PartitionQueue {
             lane.push_ready(Arc::clone(self));
         }
         if deliver {
-            self.deliver(shared);
+            self.deliver(outcomes);
         }
         result
     }
@@ -110,7 +113,7 @@ impl PartitionQueue {
     /// For the lane: takes the queue off the list and asks what to send. `None` if another lane serves it by now.
     pub(crate) fn serve<R>(
         &self,
-        lane: &Arc<Lane>,
+        lane: &Arc<PartitionLane>,
         ask: impl FnOnce(&mut BatchQueue, Option<LeaderEpoch>) -> R,
     ) -> Option<R> {
         let mut state = self.state.lock();
@@ -123,12 +126,12 @@ impl PartitionQueue {
     }
 
     /// The lane of the leader, as far as known.
-    pub(crate) fn lane(&self) -> Option<Arc<Lane>> {
+    pub(crate) fn lane(&self) -> Option<Arc<PartitionLane>> {
         self.state.lock().lane.clone()
     }
 
     /// Hands the queue to the lane of a new leader; nothing of an old leadership is waited for.
-    pub(crate) fn assign(self: &Arc<Self>, shared: &Shared, lane: &Arc<Lane>, epoch: LeaderEpoch) {
+    pub(crate) fn assign(self: &Arc<Self>, outcomes: &Outcomes, lane: &Arc<PartitionLane>, epoch: LeaderEpoch) {
         {
             let mut state = self.state.lock();
             let same = state.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane));
@@ -139,10 +142,10 @@ impl PartitionQueue {
             state.leader_epoch = Some(epoch);
             state.queued &= same;
         }
-        self.update(shared, |queue| queue.moved(Instant::now()));
+        self.update(outcomes, |queue| queue.moved(Instant::now()));
     }
 
-    fn deliver(&self, shared: &Shared) {
+    fn deliver(&self, outcomes: &Outcomes) {
         loop {
             let finished = {
                 let mut state = self.state.lock();
@@ -152,14 +155,14 @@ impl PartitionQueue {
                 };
                 finished
             };
-            shared.finish(finished);
+            outcomes.finish(finished);
         }
     }
 }
 
 impl State {
     /// The lane that has to be told, if there is work and it is not told already.
-    fn take_ready_lane(&mut self) -> Option<Arc<Lane>> {
+    fn take_ready_lane(&mut self) -> Option<Arc<PartitionLane>> {
         if self.queued || !self.queue.has_work() {
             return None;
         }

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use holdfast_proto::error::ErrorCode;
 
-use super::{lane::Lane, shared::Shared, topic::TopicQueues};
+use super::{lane_task, shared::Shared, topic::TopicQueues};
 use crate::metadata::ClusterView;
 
 /// How often partitions are looked at.
@@ -48,7 +48,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else { return };
         if changed {
             route_all(&shared);
-        } else if shared.memory.used() > 0 {
+        } else if shared.outcomes.memory.used() > 0 {
             look_after(&shared);
         }
     }
@@ -70,15 +70,16 @@ pub(crate) fn route(shared: &Arc<Shared>, view: &ClusterView, topic: &Arc<TopicQ
         topic.set_gone();
         shared.topics.write().retain(|_, known| !Arc::ptr_eq(known, topic));
         for partition in topic.partitions().iter() {
-            partition.update(shared, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
+            partition.update(&shared.outcomes, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
         }
         return;
     };
     topic.grow_to(known.partitions.len(), shared.rules, shared.identity.life());
     for (queue, partition) in topic.partitions().iter().zip(&known.partitions) {
         if let Some(broker) = partition.leader {
-            let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| Lane::start(shared, broker)));
-            queue.assign(shared, &lane, partition.leader_epoch);
+            let lane =
+                Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| lane_task::start(shared, broker)));
+            queue.assign(&shared.outcomes, &lane, partition.leader_epoch);
         }
     }
 }
@@ -105,7 +106,7 @@ fn look_after(shared: &Arc<Shared>) {
         if lane.is_none() {
             partition.block(ErrorCode::LeaderNotAvailable);
         }
-        partition.update(shared, |queue| queue.expire(now));
+        partition.update(&shared.outcomes, |queue| queue.expire(now));
     }
     if refresh {
         shared.client.metadata().request_refresh();

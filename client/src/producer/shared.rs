@@ -15,13 +15,12 @@ use tokio_util::sync::CancellationToken;
 use holdfast_proto::{error::ErrorCode, ids::BrokerId};
 
 use super::{
-    batch_queue::{Finished, Rules},
-    builder::Acks,
-    completion::BatchOutcome,
+    Acks,
+    batch_queue::Rules,
     identity::Identity,
-    lane::Lane,
     memory::Memory,
-    partition::PartitionQueue,
+    outcomes::Outcomes,
+    partition::{PartitionLane, PartitionQueue},
     topic::TopicQueues,
 };
 use crate::Client;
@@ -33,24 +32,15 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) acks: Acks,
     pub(crate) request_timeout: Duration,
-    pub(crate) memory: Memory,
     pub(crate) identity: Identity,
-    pub(crate) counts: Counts,
+    pub(crate) outcomes: Outcomes,
     pub(crate) topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>>>,
-    pub(crate) lanes: Mutex<HashMap<BrokerId, Arc<Lane>>>,
+    pub(crate) lanes: Mutex<HashMap<BrokerId, Arc<PartitionLane>>>,
     /// True once nothing is looked after any more.
     pub(crate) closed: AtomicBool,
     /// Cancelled when the producer ends.
     pub(crate) ended: CancellationToken,
     correlations: AtomicU64,
-}
-
-/// Records by what became of them.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) delivered: AtomicU64,
-    pub(crate) not_appended: AtomicU64,
-    pub(crate) in_doubt: AtomicU64,
 }
 
 impl Shared {
@@ -67,9 +57,8 @@ impl Shared {
             rules,
             acks,
             request_timeout,
-            memory,
             identity,
-            counts: Counts::default(),
+            outcomes: Outcomes::new(memory),
             topics: RwLock::default(),
             lanes: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -89,28 +78,10 @@ impl Shared {
         topics.iter().flat_map(|topic| topic.partitions().iter().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Tells a batch's futures and callbacks what became of it, and gives its room back.
-    pub(crate) fn finish(&self, finished: Finished) {
-        let Finished { completion, callbacks, record_count, reserved_bytes, outcome } = finished;
-        let count = match outcome {
-            BatchOutcome::Delivered { .. } => &self.counts.delivered,
-            BatchOutcome::NotAppended { .. } => &self.counts.not_appended,
-            BatchOutcome::InDoubt { .. } => &self.counts.in_doubt,
-        };
-        count.fetch_add(record_count.into(), Ordering::Relaxed);
-        for (index, callback) in callbacks {
-            callback(outcome.of_record(completion.partition(), index));
-        }
-        // After the callbacks, so that who has waited for the last batch finds them all called.
-        completion.complete(outcome);
-        // Last: who waits for room finds the counts right.
-        self.memory.release(reserved_bytes);
-    }
-
     /// Ends everything that is under way with this code.
     pub(crate) fn fail_all(&self, code: ErrorCode) {
         for partition in self.partitions() {
-            partition.update(self, |queue| queue.fail_all(code));
+            partition.update(&self.outcomes, |queue| queue.fail_all(code));
         }
     }
 }

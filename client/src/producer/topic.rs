@@ -14,7 +14,7 @@ use holdfast_proto::{
 };
 
 use super::{
-    Error, Record,
+    Error,
     batch_queue::{BatchQueue, ProducerLife, Rules},
     partition::PartitionQueue,
 };
@@ -93,14 +93,18 @@ impl TopicQueues {
         self.gone.store(true, Ordering::Release);
     }
 
-    /// The queue for the record: as it asks, by its key, or the one that keyless records go to now.
+    /// The queue for a record: as it asks, by its key, or the one that keyless records go to now.
     #[inline]
-    pub(crate) fn choose(&self, record: &Record<'_>) -> Result<Arc<PartitionQueue>, Error> {
+    pub(crate) fn choose(
+        &self,
+        partition: Option<PartitionIndex>,
+        key: Option<&[u8]>,
+    ) -> Result<Arc<PartitionQueue>, Error> {
         if self.gone.load(Ordering::Acquire) {
             return Err(Error::TopicGone(self.name.to_string()));
         }
         let partitions = self.partitions.load();
-        let index = match (record.partition, record.key) {
+        let index = match (partition, key) {
             (Some(partition), _) => partition.0 as usize,
             (None, Some(key)) => partition_for_key(key, partitions.len() as u32).0 as usize,
             (None, None) => self.sticky.load(Ordering::Relaxed) % partitions.len(),

@@ -8,7 +8,7 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset},
 };
 
-use super::{BatchQueue, Hole, flight::State};
+use super::{BatchQueue, flight::State, queue::Hole};
 use crate::{producer::completion::BatchOutcome, retry::pause_after};
 
 /// How long the answer to an attempt is waited for past the delivery timeout.

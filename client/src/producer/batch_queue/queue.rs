@@ -1,30 +1,4 @@
-//! The batches of one partition: from the open one to those that wait for their answer.
-//!
-//! Place: pure: time and the jitter of its pauses come from outside; [`super::partition`] keeps it under a lock, [`super::outbound`] takes
-//! batches out, [`super::lane`] brings answers in, [`super::router`] brings time and leaders.
-//!
-//! ```text
-//!   append ──▶ open ──▶ closed ──▶ flights (sequences given, at most max_in_flight) ──▶ finished, in order
-//! ```
-//!
-//! Invariants:
-//! 1. Flights have contiguous sequences in the order of acceptance, and finish from the front only.
-//! 2. After a failure nothing is sent until every flight that is out is answered or given up; then all that are not
-//!    done are sent again, in order, with the same sequences.
-//! 3. A flight's `doubt` is set once an attempt ended without a definite answer, and is never cleared while it may be in
-//!    the log.
-//! 4. A flight that finally failed leaves a **hole** in the sequences: the leader refuses what follows it. Nothing new
-//!    is sent over a hole. If the failed batch is *certainly not* in the log, nor is what follows it, so the rest goes
-//!    under the next producer epoch with sequences from 0 (KIP-360). If it is *in doubt*, what follows and is in doubt
-//!    itself is first resolved under the old epoch: delivered, or in doubt too; it is never sent under the new one,
-//!    where the leader could not tell it from a new batch.
-//!
-//! Failure: every batch ends as delivered, not appended or in doubt, at the latest at its delivery timeout.
-
-mod answer;
-mod flight;
-#[cfg(test)]
-mod tests;
+//! The queue: taking records in, and giving the next batch out.
 
 use std::{
     collections::VecDeque,
@@ -33,109 +7,43 @@ use std::{
 };
 
 use holdfast_proto::{
-    batch::{self, BatchBuilder, Compression, ProducerStamp, RecordRef},
+    batch::{self, ProducerStamp, RecordRef},
     error::ErrorCode,
-    ids::{PartitionIndex, ProducerEpoch, ProducerId, Sequence},
+    ids::{PartitionIndex, Sequence},
 };
 
-use super::completion::{BatchCompletion, Callback};
-use flight::{Flight, Payload, State};
+use super::{
+    flight::{Finished, Flight, Payload, PendingBatch, State},
+    job::{Appended, Job, JobPayload, Next},
+    rules::{ProducerLife, Rules},
+};
+use crate::producer::completion::{BatchCompletion, BatchOutcome, Callback};
 
-pub(crate) use answer::Ack;
-pub(crate) use flight::{Finished, PendingBatch};
-
-/// What the queue goes by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    pub(crate) batch_size_bytes: usize,
-    pub(crate) linger: Duration,
-    pub(crate) max_in_flight: usize,
-    pub(crate) delivery_timeout: Duration,
-    pub(crate) retry_backoff: Duration,
-    pub(crate) retry_backoff_max: Duration,
-    pub(crate) compression: Compression,
-    /// False for acks=none: a batch is done once it is handed to the stream.
-    pub(crate) answered: bool,
-    /// Spreads a pause, so that many producers do not come back at the same moment.
-    pub(crate) jitter: fn(Duration) -> Duration,
-}
-
-/// One life of a producer id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProducerLife {
-    pub(crate) id: ProducerId,
-    pub(crate) epoch: ProducerEpoch,
-}
-
-/// What a failed batch left behind; see invariant 4. Ordered: the worse one stays.
+/// What a failed batch left behind; see invariant 4 of the module. Ordered: the worse one stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Hole {
+pub(super) enum Hole {
     Certain,
     InDoubt,
-}
-
-/// What to send next.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// This batch.
-    Send(Job),
-    /// Ask again then, if nothing happens before.
-    WaitUntil(Instant),
-    /// Nothing until something happens.
-    Idle,
-    /// Nothing until the producer lives on under another epoch than this.
-    NeedLife(ProducerLife),
-}
-
-/// A batch to be built and sent.
-#[derive(Debug)]
-pub(crate) struct Job {
-    /// The flight, for [`BatchQueue::built`].
-    pub(crate) flight: u64,
-    pub(crate) stamp: Option<ProducerStamp>,
-    pub(crate) payload: JobPayload,
-}
-
-/// In which state the batch is.
-#[derive(Debug)]
-pub(crate) enum JobPayload {
-    /// It has to be built.
-    Build(BatchBuilder),
-    /// It is built, but under another stamp.
-    Restamp(bytes::Bytes),
-    /// It is built as it has to be.
-    Ready(bytes::Bytes),
-}
-
-/// What an append did.
-#[derive(Debug)]
-pub(crate) struct Appended {
-    pub(crate) completion: Arc<BatchCompletion>,
-    pub(crate) index: u32,
-    /// True if it opened a batch, so that somebody must look after the queue.
-    pub(crate) opened: bool,
-    /// True if that batch is sent at once, so that keyless records had better go to another partition.
-    pub(crate) lone: bool,
 }
 
 /// The batches of one partition.
 #[derive(Debug)]
 pub(crate) struct BatchQueue {
-    rules: Rules,
-    partition: PartitionIndex,
-    open: Option<PendingBatch>,
-    closed: VecDeque<PendingBatch>,
-    flights: VecDeque<Flight>,
-    finished: VecDeque<Finished>,
-    life: Option<ProducerLife>,
-    next_sequence: Sequence,
-    next_flight: u64,
-    hole: Option<Hole>,
-    /// True after a failure, until all may be sent again; see invariant 2.
-    recovering: bool,
-    resume_at: Option<Instant>,
-    failures: u32,
-    last_error: Option<ErrorCode>,
+    pub(super) rules: Rules,
+    pub(super) partition: PartitionIndex,
+    pub(super) open: Option<PendingBatch>,
+    pub(super) closed: VecDeque<PendingBatch>,
+    pub(super) flights: VecDeque<Flight>,
+    pub(super) finished: VecDeque<Finished>,
+    pub(super) life: Option<ProducerLife>,
+    pub(super) next_sequence: Sequence,
+    pub(super) next_flight: u64,
+    pub(super) hole: Option<Hole>,
+    /// True after a failure, until all may be sent again; see invariant 2 of the module.
+    pub(super) recovering: bool,
+    pub(super) resume_at: Option<Instant>,
+    pub(super) failures: u32,
+    pub(super) last_error: Option<ErrorCode>,
 }
 
 impl BatchQueue {
@@ -253,7 +161,7 @@ impl BatchQueue {
             Ok((bytes, stamp)) => {
                 self.flights[index].payload = Payload::Built(bytes, stamp);
                 if !self.rules.answered {
-                    self.finish_flight(index, Ack { base_offset: None, leader_epoch: None }.outcome());
+                    self.finish_flight(index, BatchOutcome::Delivered { base_offset: None, leader_epoch: None });
                 }
             }
             Err(code) => self.fail_flight(index, code),
@@ -331,13 +239,13 @@ impl BatchQueue {
         let mut sequence = Sequence(0);
         for flight in self.flights.iter_mut().filter(|flight| matches!(flight.state, State::Ready)) {
             flight.base_sequence = sequence;
-            flight.doubt = false; // certain by now: see invariant 4
+            flight.doubt = false; // certain by now: see invariant 4 of the module
             sequence = sequence.plus(flight.batch.record_count);
         }
         self.next_sequence = sequence;
     }
 
-    fn anything_out(&self) -> bool {
+    pub(super) fn anything_out(&self) -> bool {
         self.flights.iter().any(|flight| matches!(flight.state, State::Sent { .. }))
     }
 

@@ -1,0 +1,160 @@
+//! The task of a lane: it keeps the stream to one broker open, and takes the answers in.
+//!
+//! Invariants:
+//! 1. A batch goes into a stream only after the broker has opened it. So a batch is never in doubt because of a broker
+//!    that was not there.
+//! 2. When a stream ends, every batch that was out on it is given up in the same moment and sent again.
+//!
+//! Failure: a stream that ends or does not open is opened again after a pause with jitter; the address is looked up
+//! anew each time, and fresh metadata is asked for, since the leader may be another by now.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tracing::{debug, warn};
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerId, LeaderEpoch, Offset},
+    v1,
+};
+
+use super::{
+    batch_queue::Ack,
+    outbound::Outbound,
+    partition::{PartitionLane, PartitionQueue},
+    shared::Shared,
+};
+use crate::{
+    connection::{self, from_status},
+    error::Error,
+    retry::Backoff,
+};
+
+/// Longest time that a broker may take to open a stream.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The lane and its task, which ends with the producer.
+pub(super) fn start(shared: &Arc<Shared>, broker: BrokerId) -> Arc<PartitionLane> {
+    let lane = Arc::new(PartitionLane::new(broker));
+    let (task, ended) = (Arc::clone(&lane), shared.ended.clone());
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        ended.run_until_cancelled(run(&task, &shared)).await;
+        task.clear();
+    });
+    lane
+}
+
+async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
+    let config = shared.client.config();
+    let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
+    loop {
+        while !has_work(lane) {
+            lane.woken().await;
+        }
+        match stream(lane, shared).await {
+            Ok(()) => debug!(broker = %lane.broker, "produce stream was closed"),
+            Err(error) if lane.is_usable() => warn!(broker = %lane.broker, %error, "produce stream failed"),
+            Err(error) => debug!(broker = %lane.broker, %error, "produce stream failed again"),
+        }
+        let was_open = lane.close();
+        give_up_all(lane, shared);
+        shared.client.metadata().request_refresh();
+        lane.set_failing();
+        if was_open {
+            backoff.reset();
+        } else {
+            lane.for_each_ready(|partition| partition.block(ErrorCode::BrokerNotAvailable));
+        }
+        tokio::time::sleep(backoff.next_pause()).await;
+    }
+}
+
+/// True if a partition that this broker leads waits to be sent. Those that moved on are served elsewhere.
+fn has_work(lane: &Arc<PartitionLane>) -> bool {
+    lane.retain_ready(|partition| is_served(partition, lane))
+}
+
+/// Ends the generation, and with it every attempt that is out.
+fn give_up_all(lane: &Arc<PartitionLane>, shared: &Shared) {
+    lane.end_generation();
+    let now = Instant::now();
+    for partition in shared.partitions() {
+        if is_served(&partition, lane) {
+            partition.update(&shared.outcomes, |queue| queue.abandon(now));
+        }
+    }
+}
+
+/// One stream from its opening to its end.
+async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) -> Result<(), Error> {
+    let view = shared.client.metadata().view();
+    let address = view.address(lane.broker).ok_or_else(|| Error::Unreachable {
+        tried: 0,
+        last: format!("the address of broker {} is not known", lane.broker),
+    })?;
+    let kind = connection::Lane::Produce;
+    let mut client = shared.client.connections().producer(address, kind)?;
+    let outbound = Outbound::new(Arc::clone(lane), Arc::clone(shared));
+    let opening = tokio::time::timeout(OPEN_TIMEOUT, client.produce(outbound));
+    let mut answers = match opening.await {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => return Err(from_status(address, &status)),
+        Err(_) => {
+            shared.client.connections().discard(address, kind);
+            let what = format!("opening a produce stream to {address}");
+            return Err(Error::DeadlineExceeded { what, after: OPEN_TIMEOUT, in_doubt: false });
+        }
+    };
+    debug!(broker = %lane.broker, address, "produce stream is open");
+    lane.open();
+    loop {
+        let answer = tokio::select! {
+            answer = answers.message() => answer,
+            () = lane.given_up() => {
+                shared.client.connections().discard(address, kind);
+                let what = format!("an answer of {address}");
+                return Err(Error::DeadlineExceeded { what, after: shared.request_timeout, in_doubt: true });
+            }
+        };
+        match answer {
+            Ok(Some(answer)) => take_answer(lane, shared, answer),
+            Ok(None) => return Ok(()),
+            Err(status) => return Err(from_status(address, &status)),
+        }
+    }
+}
+
+fn take_answer(lane: &PartitionLane, shared: &Shared, answer: v1::ProduceResponse) {
+    let Some(partition) = lane.take_out(answer.correlation_id) else {
+        debug!(correlation_id = answer.correlation_id, "an answer to nothing that is out");
+        return;
+    };
+    let result = match answer.error {
+        None => Ok(Ack {
+            base_offset: Some(Offset(answer.base_offset)),
+            leader_epoch: Some(LeaderEpoch(answer.leader_epoch)),
+        }),
+        Some(error) => {
+            debug!(topic = %partition.topic, partition = %partition.partition, name = error.name, "produce refused");
+            if let Some(hint) = &error.leader {
+                shared.client.metadata().apply_hint(&partition.topic, partition.partition, hint);
+            }
+            Err(ErrorDetail::from(error))
+        }
+    };
+    let now = Instant::now();
+    let reaction = partition.update(&shared.outcomes, |queue| queue.answer(answer.correlation_id, result, now));
+    if reaction.refresh {
+        shared.client.metadata().request_refresh();
+    }
+}
+
+/// True if the partition's leader is the broker of this lane.
+fn is_served(partition: &PartitionQueue, lane: &Arc<PartitionLane>) -> bool {
+    partition.lane().is_some_and(|current| Arc::ptr_eq(&current, lane))
+}
