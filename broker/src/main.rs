@@ -27,7 +27,7 @@ struct Command {
 
 fn main() -> ExitCode {
     let Command { flags } = Command::parse();
-    let config = match program::settings(&flags, config::reference_toml, config::load) {
+    let config = match program::settings(&flags, "holdfast-broker", config::load) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
 
-use holdfast_node::{health::Probes, watchdog::Watchdog};
+use holdfast_node::{fatal::FatalCell, health::Probes, watchdog::Watchdog};
 
 use crate::{
     actors::{self, SessionsHandle, Stopper},
@@ -45,7 +45,7 @@ pub struct Controller {
     sessions: Option<Stopper>,
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
-    fatal: watch::Receiver<Option<Fatal>>,
+    fatal: FatalCell<Fatal>,
     standing: watch::Receiver<Standing>,
     /// Answers `live` until the end.
     watchdog: Option<Watchdog>,
@@ -99,7 +99,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     runtime.spawn(watchdog.watch("the runtime").keep());
     let turns = watchdog.watch("the sessions' thread");
     let (sessions, stopper) = actors::start(node.clone(), turns).map_err(|error| failure(&error))?;
-    let (fatal_sender, fatal) = watch::channel(None);
+    let fatal = FatalCell::default();
     let (stop, stopped) = watch::channel(false);
     let (standing, own_standing) = watch::channel(Standing::default());
     let parts = Parts {
@@ -115,7 +115,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     };
     let server = {
         let _context = runtime.enter();
-        parts.spawn(listener, sessions, role_sender, fatal_sender, stopped)
+        parts.spawn(listener, sessions, role_sender, fatal.clone(), stopped)
     };
     Ok(Controller {
         runtime: Some(runtime),
@@ -149,18 +149,13 @@ impl Parts {
         listener: TcpListener,
         sessions: SessionsHandle,
         role: watch::Sender<Role>,
-        fatal: watch::Sender<Option<Fatal>>,
+        fatal: FatalCell<Fatal>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
         let Self { config, data, node, consensus, channels, view, standing, contact, probes } = self;
         let fail = move |reason: Fatal| {
-            fatal.send_if_modified(|first| {
-                let is_first = first.is_none();
-                if is_first {
-                    *first = Some(reason);
-                }
-                is_first
-            });
+            // The program reports it as it ends.
+            fatal.put(reason, |_| {});
         };
         let role_ended = fail.clone();
         let roles = watch_role(consensus.clone(), view, role);
@@ -207,11 +202,7 @@ impl Controller {
 
     /// Resolves when the controller cannot go on.
     pub async fn failed(&self) -> Fatal {
-        let mut fatal = self.fatal.clone();
-        match fatal.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_else(|| Fatal::Failure("no reason was given".to_owned())),
-            Err(_) => std::future::pending().await,
-        }
+        self.fatal.wait().await
     }
 
     /// Runs a future on the controller's runtime. Must not be called from async code.

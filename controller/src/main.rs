@@ -24,7 +24,7 @@ struct Command {
 
 fn main() -> ExitCode {
     let Command { flags } = Command::parse();
-    let config = match program::settings(&flags, config::reference_markdown, config::load) {
+    let config = match program::settings(&flags, "holdfast-controller", config::load) {
         Ok(config) => config,
         Err(code) => return code,
     };

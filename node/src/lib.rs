@@ -3,12 +3,14 @@
 //! - [`program`]: the command line, signals, the end on a broken invariant.
 //! - [`settings`]: the table of options, read from a TOML file and from `--set`.
 //! - [`telemetry`]: the program's own log.
+//! - [`fatal`]: why the program has to end.
 //! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
 //! - [`incoming`]: accepted connections, for tonic.
 //!
 //! Place: below both programs, above `holdfast-proto`. Invariant: nothing here knows which
 //! program it serves; what differs is passed in.
 
+pub mod fatal;
 pub mod health;
 pub mod incoming;
 pub mod program;

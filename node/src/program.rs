@@ -20,7 +20,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::settings::Problems;
+use crate::settings::{self, Problems, Settings};
 
 /// Exit code for wrong flags or a wrong configuration.
 pub const USAGE: u8 = 2;
@@ -44,21 +44,21 @@ pub struct Flags {
     /// checked, whatever becomes of the file.
     #[arg(long, value_name = "COPY", requires = "check_config")]
     pub keep_checked: Option<PathBuf>,
-    /// Prints every option with its meaning, default and range, and ends.
+    /// Prints every option with its meaning, default and range, as a TOML file to start from, and ends.
     #[arg(long)]
     pub print_options: bool,
 }
 
 /// The configuration that the flags lead to; an exit code where they only ask for a look, or where it is wrong.
 ///
-/// `reference` is what `--print-options` prints, `load` reads the file and the overrides.
-pub fn settings<C>(
+/// `--print-options` prints a TOML file to start from; `load` reads the file and the overrides.
+pub fn settings<C: Settings>(
     flags: &Flags,
-    reference: impl FnOnce() -> String,
+    program: &str,
     load: impl FnOnce(&Path, &[String]) -> Result<C, Problems>,
 ) -> Result<C, ExitCode> {
     if flags.print_options {
-        print!("{}", reference());
+        print!("{}", settings::toml::<C>(program));
         return Err(ExitCode::SUCCESS);
     }
     let path = flags.config.as_deref().unwrap_or(Path::new(""));
@@ -132,11 +132,26 @@ mod tests {
     use super::*;
     use crate::settings::{Problem, Problems};
 
+    crate::options! {
+        /// A program's options.
+        struct Config;
+
+        /// A number.
+        a: u32 = 1;
+    }
+
+    impl Config {
+        #[expect(clippy::unused_self, reason = "the table calls it")]
+        fn validate(&self) -> Vec<(&'static str, String)> {
+            Vec::new()
+        }
+    }
+
     fn check(flags: &Flags, right: bool) -> String {
         let load = |_: &Path, _: &[String]| {
-            if right { Ok(()) } else { Err(Problems(Vec::<Problem>::new())) }
+            if right { Ok(Config::default()) } else { Err(Problems(Vec::<Problem>::new())) }
         };
-        format!("{:?}", settings(flags, String::new, load).expect_err("it only looks"))
+        format!("{:?}", settings(flags, "n", load).expect_err("it only looks"))
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! What the broker accepts, and how it reports what it does not.
 
-use holdfast_node::settings::Settings;
+use holdfast_node::settings::{Problems, Settings, markdown, toml};
 
 use super::*;
-use holdfast_node::settings::Problems;
 
 const GOOD: &str = r#"
 broker_id = 1
@@ -73,13 +72,27 @@ fn the_reference_names_every_option() {
     assert!(reference.iter().all(|option| !option.doc.is_empty()));
 }
 
+/// Both are written by this test when `HOLDFAST_WRITE_DOCS` is set, and compared otherwise.
 #[test]
-fn the_reference_in_the_repository_is_fresh() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/holdfast-broker.toml");
-    let expected = reference_toml();
-    if std::env::var_os("HOLDFAST_UPDATE").is_some() {
-        std::fs::write(path, &expected).unwrap();
+fn the_documented_options_are_these() {
+    let documents = [
+        ("holdfast-broker.toml", toml::<Config>("holdfast-broker")),
+        ("CONFIG.md", markdown::<Config>("holdfast-broker")),
+    ];
+    for (name, text) in documents {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        if std::env::var_os("HOLDFAST_WRITE_DOCS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(found == text, "{name} is stale: run this test with HOLDFAST_WRITE_DOCS=1");
     }
-    let found = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(found == expected, "{path} is stale: run this test once with HOLDFAST_UPDATE=1");
+}
+
+#[test]
+fn what_the_table_calls_required_is_demanded() {
+    let demanded: Vec<_> = Config::default().validate().into_iter().map(|(key, _)| key).collect();
+    for option in Config::reference().iter().filter(|option| option.required) {
+        assert!(demanded.contains(&option.key), "{} may be left out", option.key);
+    }
 }

@@ -11,4 +11,4 @@ mod read;
 mod validate;
 
 pub use options::Config;
-pub use read::{load, parse, reference_toml};
+pub use read::{load, parse};

@@ -14,20 +14,20 @@ holdfast_node::options! {
     /// All settings of one broker, checked. Passed on explicitly: there is no global.
     pub struct Config;
 
-    /// Id of this broker, unique in the cluster, given by the operator. Must be given.
+    /// Id of this broker, unique in the cluster, given by the operator.
     broker_id: Option<u32> = None => required;
-    /// Folder of the logs; belongs to this broker alone. Must be given.
+    /// Folder of the logs; belongs to this broker alone.
     data_dir: PathBuf = PathBuf::new() => required;
-    /// Where clients are served, `host:port`; port 0 takes a free one. Must be given.
+    /// Where clients are served, `host:port`; port 0 takes a free one.
     client_listen: Address = Address::default() => required;
     /// The address that clients are told, `host:port`. Default: client_listen.
     client_advertised_address: Option<Address> = None;
-    /// Where brokers are served, `host:port`; port 0 takes a free one. Must be given, and differ from client_listen:
+    /// Where brokers are served, `host:port`; port 0 takes a free one. Differs from client_listen:
     /// any process that reaches it can pose as a replica, so keep it away from clients.
     peer_listen: Address = Address::default() => required;
     /// The address that other nodes are told, `host:port`. Default: peer_listen.
     peer_advertised_address: Option<Address> = None;
-    /// Addresses of all controllers, a list of `host:port`. Must be given.
+    /// Addresses of all controllers, a list of `host:port`.
     controllers: Vec<Address> = Vec::new() => required;
     /// Rack or zone of this broker; replicas of a partition are spread over racks. Empty: none.
     rack: String = String::new();

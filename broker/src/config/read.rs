@@ -1,4 +1,4 @@
-//! Reading the file and the overrides, and the printed reference.
+//! Reading the file and the overrides.
 
 use std::path::Path;
 
@@ -14,9 +14,4 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
 /// As [`load`], from text; `name` stands for the file in problems.
 pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, Problems> {
     settings::parse(name, text, overrides, Relations::Always)
-}
-
-/// Every option with its meaning, range and default, as a TOML file.
-pub fn reference_toml() -> String {
-    settings::toml::<Config>("holdfast-broker")
 }

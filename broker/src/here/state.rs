@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use holdfast_node::health::Probes;
+use holdfast_node::{fatal::FatalCell, health::Probes};
 
 use crate::exit::Fatal;
 
@@ -13,7 +13,7 @@ pub struct BrokerState {
     recovered: AtomicBool,
     stopping: AtomicBool,
     disk_low: AtomicBool,
-    fatal: watch::Sender<Option<Fatal>>,
+    fatal: FatalCell<Fatal>,
     phase: watch::Sender<Phase>,
     streams_end: watch::Sender<bool>,
     /// What its probes are answered.
@@ -39,7 +39,7 @@ impl Default for BrokerState {
             recovered: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
-            fatal: watch::Sender::new(None),
+            fatal: FatalCell::default(),
             phase: watch::Sender::new(Phase::Recovering),
             streams_end: watch::Sender::new(false),
             probes: Probes::new(),
@@ -50,28 +50,19 @@ impl Default for BrokerState {
 impl BrokerState {
     /// The process has to end, for this reason; the first one wins.
     pub fn fail(&self, fatal: Fatal) {
-        self.fatal.send_if_modified(|reason| {
-            let first = reason.is_none();
-            if first {
-                tracing::error!(code = fatal.number(), reason = %fatal, "the broker has to end");
-                *reason = Some(fatal);
-            }
-            first
+        self.fatal.put(fatal, |fatal| {
+            tracing::error!(code = fatal.number(), reason = %fatal, "the broker has to end");
         });
     }
 
     /// Returns once the process has to end.
     pub async fn failed(&self) -> Fatal {
-        let mut reasons = self.fatal.subscribe();
-        match reasons.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
-            Ok(Some(fatal)) => fatal,
-            _ => Fatal::Failure("the broker's state is gone".to_owned()),
-        }
+        self.fatal.wait().await
     }
 
     /// Why the process has to end, if it has to.
     pub fn reason(&self) -> Option<Fatal> {
-        self.fatal.borrow().clone()
+        self.fatal.get()
     }
 
     /// Logs are recovered: from now on the broker may ask to serve.

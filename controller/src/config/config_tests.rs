@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path};
 
-use holdfast_node::settings::LogFormat;
+use holdfast_node::settings::{LogFormat, Settings, markdown};
 
-use super::{Config, load, reference_markdown};
+use super::{Config, load};
 
 const GOOD: &str = r#"
 data_dir = "/tmp/c1"
@@ -70,10 +70,18 @@ fn relations_are_checked_and_placed() {
 #[test]
 fn the_documented_options_are_these() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("CONFIG.md");
-    let text = reference_markdown();
+    let text = markdown::<Config>("holdfast-controller");
     if std::env::var_os("HOLDFAST_WRITE_DOCS").is_some() {
         fs::write(&path, &text).expect("write");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(found == text, "CONFIG.md is stale: run this test with HOLDFAST_WRITE_DOCS=1");
+}
+
+#[test]
+fn what_the_table_calls_required_is_demanded() {
+    let demanded: Vec<_> = Config::default().validate().into_iter().map(|(key, _)| key).collect();
+    for option in Config::reference().iter().filter(|option| option.required) {
+        assert!(demanded.contains(&option.key), "{} may be left out", option.key);
+    }
 }

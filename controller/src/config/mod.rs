@@ -18,10 +18,5 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
     settings::load(path, overrides, Relations::OnceAllIsRead)
 }
 
-/// Every option with its meaning, range and default, as a Markdown document.
-pub fn reference_markdown() -> String {
-    settings::markdown::<Config>("holdfast-controller")
-}
-
 #[cfg(test)]
 mod config_tests;

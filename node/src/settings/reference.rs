@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::{OptionDoc, Settings};
 
-/// A TOML file with every option of `program`, its meaning, range and default. Options without a default are commented
-/// out.
+/// A TOML file with every option of `program`, its meaning, range and default, and whether it is required. Options without a
+/// default are commented out.
 pub fn toml<C: Settings>(program: &str) -> String {
     let mut text = format!("# Every option of {program} with its default. Made by `{program} --print-options`.\n");
     for option in C::reference() {
@@ -13,6 +13,9 @@ pub fn toml<C: Settings>(program: &str) -> String {
         // Writing to a String cannot fail.
         for line in option.doc {
             let _ = writeln!(text, "#{line}");
+        }
+        if option.required {
+            text.push_str("# Required.\n");
         }
         if let Some((low, high)) = option.range {
             let _ = writeln!(text, "# Range: {low} to {high}.");

@@ -11,7 +11,7 @@ crate::options! {
     /// A program's options, one of each type.
     struct Config;
 
-    /// Who it is. Must be given.
+    /// Who it is.
     node_id: Option<u32> = None => required;
     /// Where it
     /// keeps things.
@@ -146,11 +146,11 @@ fn the_reference_names_every_option() {
     assert_eq!(Config::reference().len(), Config::KEYS.len());
     let text = toml::<Config>("n");
     assert!(text.starts_with("# Every option of n with its default. Made by `n --print-options`.\n\n# Who it is."));
-    assert!(text.contains("\n# Who it is. Must be given.\n# node_id =\n"), "{text}");
+    assert!(text.contains("\n# Who it is.\n# Required.\n# node_id =\n"), "{text}");
     assert!(text.contains("\n# How many.\n# Range: 1 to 256.\nthreads = 8\n"), "{text}");
     assert!(text.contains("\nrack = \"\"\n") && text.contains("\n# listen =\n"), "{text}");
     let text = markdown::<Config>("n");
-    assert!(text.contains("\n### `node_id`\n\nDefault: none, required.\n\nWho it is. Must be given.\n"), "{text}");
+    assert!(text.contains("\n### `node_id`\n\nDefault: none, required.\n\nWho it is.\n"), "{text}");
     assert!(text.contains("\n### `data_dir`\n\nDefault: none.\n\nWhere it keeps things.\n"), "{text}");
     assert!(text.contains("Default: 8, 1 to 256.\n") && text.contains("Default: empty.\n"), "{text}");
     assert!(text.contains("Default: `info`.\n") && text.contains("Default: false.\n"), "{text}");
