@@ -61,8 +61,17 @@ test-k8s: image ## pods, volumes and nodes killed on a real Kubernetes, as root 
 sim: deps ## the simulation alone: SEED=n repeats one run, SEEDS=n tries new ones
 	$(CARGO) test $(PROFILE) -p holdfast-tests --test simulation -- --nocapture
 
+.PHONY: sim-guards
+sim-guards: deps ## switches the guards of the promise off, one by one: the simulation must find each (half an hour)
+	@tests/guards.py
+
+.PHONY: tidy
+tidy: ## circles between files, in seconds
+	$(CARGO) test $(PROFILE) -p holdfast-tidy
+
 .PHONY: lint
-lint: deps ## formatting and clippy; changes nothing
+lint: deps ## formatting, clippy and what commits say; changes nothing
+	@scripts/commits.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 

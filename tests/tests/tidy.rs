@@ -6,7 +6,22 @@ use std::{
 };
 
 /// Crates without IO, clock, async, lock or randomness: a function of state, now and event.
-const PURE: [&str; 2] = ["broker/replication/src", "metadata/src"];
+const PURE: [&str; 13] = [
+    "broker/replication/src",
+    "metadata/src",
+    // Rules that shells execute.
+    "broker/src/partition/roster.rs",
+    "broker/src/partition/copying.rs",
+    "broker/src/outward/heartbeats.rs",
+    "broker/src/outward/retry.rs",
+    "broker/src/outbox/latest.rs",
+    "broker/src/outbox/move_budget.rs",
+    "broker/src/here/image_follower.rs",
+    "broker/src/life/safe_to_stop.rs",
+    "controller/src/sessions.rs",
+    "controller/src/formation/decide.rs",
+    "controller/src/quorum/policy.rs",
+];
 
 /// Words that have no place in a pure core's code.
 const IMPURE: [&str; 17] = [
@@ -33,8 +48,7 @@ const IMPURE: [&str; 17] = [
 const PLACES: [(&str, &[&str]); 5] = [
     ("actix", &["broker/src/actors/", "controller/src/actors/", "broker/src/main.rs", "controller/src/main.rs"]),
     ("rocksdb", &["controller/src/store/"]),
-    // The node drives the consensus; the formation writes its first membership.
-    ("openraft", &["controller/src/raft/", "controller/src/node.rs", "controller/src/formation/task.rs"]),
+    ("openraft", &["controller/src/raft/"]),
     (
         "tonic",
         &[
@@ -45,18 +59,27 @@ const PLACES: [(&str, &[&str]); 5] = [
             "node/src/health.rs",
             "node/src/incoming.rs",
             "broker/src/grpc/",
+            // Calls to others, and the session.
+            "broker/src/outward/",
             "controller/src/grpc/",
             // The consensus' own calls.
             "controller/src/raft/",
             "client/src/",
             // Asks a node that may be half started, without the client's retries.
-            "client/cli/src/dev/probe.rs",
+            "client/local/src/probe.rs",
         ],
     ),
     // The watchdog tells errors of a disk apart by their numbers.
     (
         "rustix",
-        &["broker/log/", "controller/src/store/", "controller/src/identity.rs", "client/cli/", "node/src/watchdog.rs"],
+        &[
+            "broker/log/",
+            "controller/src/store/",
+            "controller/src/identity.rs",
+            "client/cli/",
+            "client/local/",
+            "node/src/watchdog.rs",
+        ],
     ),
 ];
 
