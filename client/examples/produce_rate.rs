@@ -155,10 +155,10 @@ impl producer_service_server::ProducerService for Sink {
         Ok(Response::new(Box::pin(answers)))
     }
 
-    async fn produce_once(
+    async fn produce_records(
         &self,
-        _: Request<v1::ProduceOnceRequest>,
-    ) -> Result<Response<v1::ProduceOnceResponse>, Status> {
+        _: Request<v1::ProduceRecordsRequest>,
+    ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
         not_here()
     }
 

@@ -76,10 +76,10 @@ impl ConsumerService for ConsumerEdge {
         Ok(Response::new(answers.boxed()))
     }
 
-    async fn fetch_once(
+    async fn fetch_records(
         &self,
-        request: Request<v1::FetchOnceRequest>,
-    ) -> Result<Response<v1::FetchOnceResponse>, Status> {
+        request: Request<v1::FetchRecordsRequest>,
+    ) -> Result<Response<v1::FetchRecordsResponse>, Status> {
         let request = request.into_inner();
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
         let target = FetchTarget {
@@ -97,7 +97,7 @@ impl ConsumerService for ConsumerEdge {
             return Ok(Response::new(self.nothing(&command.targets[0])?));
         };
         let found = fetched.result?;
-        let mut response = v1::FetchOnceResponse {
+        let mut response = v1::FetchRecordsResponse {
             records: Vec::new(),
             high_watermark: found.high_watermark.0,
             log_start_offset: found.log_start_offset.0,
@@ -158,12 +158,12 @@ impl ConsumerEdge {
     }
 
     /// The answer when nothing came in time: the ends alone.
-    fn nothing(&self, target: &FetchTarget) -> Result<v1::FetchOnceResponse, ErrorDetail> {
+    fn nothing(&self, target: &FetchTarget) -> Result<v1::FetchRecordsResponse, ErrorDetail> {
         let named = Named { topic: &target.topic, topic_id: None, partition: target.partition };
         let (replica, _) = crate::services::lookup::replica(&self.context, &named)?;
         let view = replica.view();
         let Offset(high_watermark) = view.readable.unwrap_or_default();
-        Ok(v1::FetchOnceResponse { records: Vec::new(), high_watermark, log_start_offset: view.log_start.0 })
+        Ok(v1::FetchRecordsResponse { records: Vec::new(), high_watermark, log_start_offset: view.log_start.0 })
     }
 }
 

@@ -76,10 +76,10 @@ impl ProducerService for ProducerEdge {
         Ok(Response::new(Answers(replies).map(Ok).boxed()))
     }
 
-    async fn produce_once(
+    async fn produce_records(
         &self,
-        request: Request<v1::ProduceOnceRequest>,
-    ) -> Result<Response<v1::ProduceOnceResponse>, Status> {
+        request: Request<v1::ProduceRecordsRequest>,
+    ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
         let forwarded = request.metadata().contains_key(forward::FORWARDED);
         let call = plain_call(request.into_inner(), forwarded)?;
         let results = self.plain.produce(call).await?;
@@ -87,7 +87,7 @@ impl ProducerService for ProducerEdge {
             Ok(offset) => v1::PlainRecordResult { partition, offset: offset.0, error: None },
             Err(detail) => v1::PlainRecordResult { partition, offset: 0, error: Some(produce_error(detail)) },
         });
-        Ok(Response::new(v1::ProduceOnceResponse { results: results.collect() }))
+        Ok(Response::new(v1::ProduceRecordsResponse { results: results.collect() }))
     }
 
     async fn init_producer_id(
@@ -206,7 +206,7 @@ fn acks(value: i32) -> Result<Acks, convert::Error> {
     })
 }
 
-fn plain_call(request: v1::ProduceOnceRequest, forwarded: bool) -> Result<PlainProduce, ErrorDetail> {
+fn plain_call(request: v1::ProduceRecordsRequest, forwarded: bool) -> Result<PlainProduce, ErrorDetail> {
     let acks = acks(request.acks)?;
     if acks == Acks::None {
         return Err(ErrorDetail::new(

@@ -30,18 +30,18 @@ impl Peers {
         let mut request = tonic::Request::new(plain_request(call));
         request.set_timeout(Duration::from_millis(wait + self.config.peer_rpc_timeout_ms));
         request.metadata_mut().insert(forward::FORWARDED, MetadataValue::from_static("1"));
-        let response = client.produce_once(request).await.map_err(|status| classify(&status).1)?;
+        let response = client.produce_records(request).await.map_err(|status| classify(&status).1)?;
         Ok(response.into_inner().results.into_iter().map(plain_result).collect())
     }
 }
 
 /// The message of a call that is sent on.
-fn plain_request(call: PlainProduce) -> v1::ProduceOnceRequest {
+fn plain_request(call: PlainProduce) -> v1::ProduceRecordsRequest {
     let acks = match call.acks {
         Acks::Leader => v1::Acks::Leader,
         Acks::None | Acks::All => v1::Acks::All,
     };
-    v1::ProduceOnceRequest {
+    v1::ProduceRecordsRequest {
         topic: call.topic,
         partition: call.partition.map(|partition| partition.0),
         records: call

@@ -83,7 +83,7 @@ async fn bad_calls_are_refused_by_name() {
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["first"]).await;
     let code = |status: tonic::Status| from_status(&status).expect("an error of ours").code;
-    let fetch = |topic: &str, fetch_offset| v1::FetchOnceRequest {
+    let fetch = |topic: &str, fetch_offset| v1::FetchRecordsRequest {
         topic: topic.to_owned(),
         fetch_offset,
         ..Default::default()
@@ -94,15 +94,15 @@ async fn bad_calls_are_refused_by_name() {
         (fetch("t", u64::MAX), ErrorCode::InvalidRequest),
         (fetch("nowhere", 0), ErrorCode::UnknownTopicOrPartition),
     ] {
-        assert_eq!(code(consumer.fetch_once(request).await.unwrap_err()), expected);
+        assert_eq!(code(consumer.fetch_records(request).await.unwrap_err()), expected);
     }
-    let acks_none = v1::ProduceOnceRequest {
+    let acks_none = v1::ProduceRecordsRequest {
         topic: "t".to_owned(),
         acks: v1::Acks::None.into(),
         records: vec![v1::PlainRecord::default()],
         ..Default::default()
     };
-    assert_eq!(code(client.producer().produce_once(acks_none).await.unwrap_err()), ErrorCode::InvalidRequiredAcks);
+    assert_eq!(code(client.producer().produce_records(acks_none).await.unwrap_err()), ErrorCode::InvalidRequiredAcks);
     let half = v1::InitProducerIdRequest { producer_id: Some(5), producer_epoch: None };
     assert_eq!(code(client.producer().init_producer_id(half).await.unwrap_err()), ErrorCode::InvalidRequest);
     soon("the broker stops", broker.stop()).await;

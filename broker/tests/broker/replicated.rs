@@ -83,13 +83,13 @@ async fn a_follower_says_where_the_leader_is_and_sends_plain_records_on() {
         (leading.0, by_id(&brokers, leading).context().identity.addresses.client.clone())
     );
     let record = holdfast_proto::v1::PlainRecord { value: Some("plain".into()), ..Default::default() };
-    let request = holdfast_proto::v1::ProduceOnceRequest {
+    let request = holdfast_proto::v1::ProduceRecordsRequest {
         topic: "t".to_owned(),
         partition: Some(0),
         records: vec![record],
         ..Default::default()
     };
-    let results = soon("it is sent on", client.producer().produce_once(request)).await.unwrap().into_inner().results;
+    let results = soon("it is sent on", client.producer().produce_records(request)).await.unwrap().into_inner().results;
     assert_eq!((results[0].offset, &results[0].error), (1, &None));
     assert_eq!(at_leader.read("t", 0, 0).await.unwrap(), ["a", "plain"]);
     for broker in brokers {

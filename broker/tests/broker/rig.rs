@@ -154,14 +154,14 @@ impl Client {
 
     /// The values from an offset on, as far as consumers may read, waiting for a first one.
     pub(crate) async fn read(&self, topic: &str, partition: u32, offset: u64) -> Result<Vec<String>, tonic::Status> {
-        let request = v1::FetchOnceRequest {
+        let request = v1::FetchRecordsRequest {
             topic: topic.to_owned(),
             partition,
             fetch_offset: offset,
             max_records: 10_000,
             max_wait_ms: 5_000,
         };
-        let answer = soon("a fetch", self.consumer().fetch_once(request)).await?.into_inner();
+        let answer = soon("a fetch", self.consumer().fetch_records(request)).await?.into_inner();
         let text = |value: Option<Bytes>| String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();
         Ok(answer.records.into_iter().map(|record| text(record.value)).collect())
     }

@@ -124,13 +124,13 @@ async fn plain_records_and_offsets_work_in_single_calls() {
         timestamp_ms: Some(5_000),
         headers: vec![],
     };
-    let request = v1::ProduceOnceRequest {
+    let request = v1::ProduceRecordsRequest {
         topic: "t".to_owned(),
         records: ["k1", "k2", "k3", "k1"].map(record).to_vec(),
         ..Default::default()
     };
     let results = until("plain records are taken", async || {
-        let results = client.producer().produce_once(request.clone()).await.unwrap().into_inner().results;
+        let results = client.producer().produce_records(request.clone()).await.unwrap().into_inner().results;
         results.iter().all(|result| result.error.is_none()).then_some(results)
     })
     .await;

@@ -103,24 +103,6 @@ pub fn code_of(code: ErrorCode, outcome: Outcome) -> Code {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_pipe_ends_quietly() {
-        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!((failure.code, failure.message.as_str()), (Code::Ok, ""));
-    }
-
-    #[test]
-    fn doubt_and_damage_have_codes_of_their_own() {
-        assert_eq!(code_of(ErrorCode::RequestTimedOut, Outcome::Unknown), Code::InDoubt);
-        assert_eq!(code_of(ErrorCode::LogDamaged, Outcome::NotAppended), Code::Loss);
-        assert_eq!(code_of(ErrorCode::TopicAlreadyExists, Outcome::NotAppended), Code::Error);
-    }
-}
-
 impl From<consumer::Error> for Failure {
     fn from(error: consumer::Error) -> Self {
         let code = match &error {
@@ -142,5 +124,23 @@ impl From<readback::Error> for Failure {
             readback::Error::Ended { .. } => Self::error(error.to_string()),
             readback::Error::Stalled { .. } => Self::new(Code::InDoubt, error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_ends_quietly() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.code, failure.message.as_str()), (Code::Ok, ""));
+    }
+
+    #[test]
+    fn doubt_and_damage_have_codes_of_their_own() {
+        assert_eq!(code_of(ErrorCode::RequestTimedOut, Outcome::Unknown), Code::InDoubt);
+        assert_eq!(code_of(ErrorCode::LogDamaged, Outcome::NotAppended), Code::Loss);
+        assert_eq!(code_of(ErrorCode::TopicAlreadyExists, Outcome::NotAppended), Code::Error);
     }
 }

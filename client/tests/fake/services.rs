@@ -204,10 +204,10 @@ impl producer_service_server::ProducerService for Node {
         Ok(Response::new(Box::pin(ReceiverStream::new(out))))
     }
 
-    async fn produce_once(
+    async fn produce_records(
         &self,
-        _: Request<v1::ProduceOnceRequest>,
-    ) -> Result<Response<v1::ProduceOnceResponse>, Status> {
+        _: Request<v1::ProduceRecordsRequest>,
+    ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
         Err(status::status(ErrorCode::InvalidRequest, "not part of the fake"))
     }
 
@@ -264,7 +264,10 @@ impl consumer_service_server::ConsumerService for Node {
         Ok(Response::new(Box::pin(ReceiverStream::new(out))))
     }
 
-    async fn fetch_once(&self, _: Request<v1::FetchOnceRequest>) -> Result<Response<v1::FetchOnceResponse>, Status> {
+    async fn fetch_records(
+        &self,
+        _: Request<v1::FetchRecordsRequest>,
+    ) -> Result<Response<v1::FetchRecordsResponse>, Status> {
         Err(status::status(ErrorCode::InvalidRequest, "not part of the fake"))
     }
 
