@@ -107,7 +107,9 @@ async fn the_last_holder_waits_for_the_replica_that_is_about_to_join() {
         assert_eq!(state(index).leader, Some(BrokerId(2)), "partition {index} was left without a leader");
     }
     let client = Client::connect(&second).await;
-    assert_eq!(client.read("t", 3, 0).await.unwrap(), ["a", "b"]);
+    // The controller's metadata names broker 2 before broker 2 has heard of it.
+    let values = until("broker 2 leads", async || client.read("t", 3, 0).await.ok()).await;
+    assert_eq!(values, ["a", "b"]);
     soon("it stops", second.stop()).await;
 }
 
