@@ -37,9 +37,9 @@ say "produce_1024_mb_s" "$("$holdfast" bench produce --topic b1024 -n $((1000000
 say "produce_100_records_s" "$("$holdfast" bench produce --topic b100 -n $((5000000 / scale)) --size 100 -o json | json records_per_s)"
 say "loaded_rss_mb" "$(rss)"
 say "consume_1024_mb_s" "$("$holdfast" bench consume --topic b1024 -o json | json mb_per_s)"
-latency=$("$holdfast" bench latency --rate 1000 --size 1024 --duration $((30 / (scale > 1 ? 3 : 1))) -o json)
+latency=$("$holdfast" bench latency --rate 1000 --size 1024 --duration $((30 / (scale > 1 ? 3 : 1)))s -o json)
 for p in p50 p99 p999; do say "latency_1000_${p}_ms" "$(json "latency_ms.$p" <<<"$latency")"; done
-latency=$("$holdfast" bench latency --rate 6000 --size 1024 --duration $((30 / (scale > 1 ? 3 : 1))) -o json)
+latency=$("$holdfast" bench latency --rate 6000 --size 1024 --duration $((30 / (scale > 1 ? 3 : 1)))s -o json)
 say "latency_6000_p99_ms" "$(json latency_ms.p99 <<<"$latency")"
 "$holdfast" dev down >/dev/null
 start=$(date +%s%N)

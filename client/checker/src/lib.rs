@@ -6,7 +6,7 @@
 //! - [`ledger`]: keeps the account of what was acknowledged.
 //! - [`readback`]: reads a topic and audits it against the account.
 //! - [`pace`]: sends at a fixed rate.
-//! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have a last word.
+//! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have an end marker.
 //! - [`values`]: what the records hold.
 //! - [`totals`]: pauses of all partitions together, to be watched while the load runs.
 //! - [`text`]: numbers and tables for people.

@@ -1,16 +1,16 @@
 //! Checks records by themselves, without an account of what was acknowledged.
 //!
-//! Each run of a load numbers the records of each of its keys from 0 on, and ends every key with a last word: a record
+//! Each run of a load numbers the records of each of its keys from 0 on, and ends every key with an end marker: a record
 //! that has the next number and says which numbers may be absent, because they were refused or are in doubt. So whoever
 //! reads the topic later, perhaps on another machine, knows what must be there. Pure: no IO, no clock.
 //!
-//! 1. **lost**: a number below the last word that is nowhere and not excused.
+//! 1. **lost**: a number below the end marker that is nowhere and not excused.
 //! 2. **duplicated**: a number read again. 3. **reordered**: a number read after a later one.
-//! 4. **unfinished**: a key without a last word. Its run was killed, or its end is lost: nobody can tell.
+//! 4. **unfinished**: a key without an end marker. Its run was killed, or its end is lost: nobody can tell.
 
 use std::{collections::BTreeMap, ops::Range};
 
-/// Name of the header that makes a record its key's last word. Its value names the numbers that may be absent.
+/// Name of the header that makes a record its key's end marker. Its value names the numbers that may be absent.
 pub const LAST_HEADER: &str = "last";
 
 /// How many findings are told in words.
@@ -34,7 +34,7 @@ impl Holes {
         self.0.len()
     }
 
-    /// As the value of a last word.
+    /// As the value of an end marker.
     pub fn to_text(&self) -> String {
         let text = |range: &Range<u64>| match range.end - range.start {
             1 => range.start.to_string(),
@@ -43,7 +43,7 @@ impl Holes {
         self.0.iter().map(text).collect::<Vec<_>>().join(",")
     }
 
-    /// From the value of a last word; `None` if it is none of ours.
+    /// From the value of an end marker; `None` if it is none of ours.
     pub fn from_text(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let range = |part: &str| {
@@ -105,7 +105,7 @@ pub struct Tally {
     pub duplicated: u64,
     /// Read after a later one of their key.
     pub reordered: u64,
-    /// Keys without a last word.
+    /// Keys without an end marker.
     pub unfinished: u64,
     /// Numbers that were refused or in doubt, and are absent.
     pub excused: u64,
@@ -127,7 +127,7 @@ impl Tally {
 }
 
 impl Sequences {
-    /// Notes a record: its key, its number, and the excuses if it is a last word.
+    /// Notes a record: its key, its number, and the excuses if it is an end marker.
     pub fn read(&mut self, key: &[u8], number: u64, last: Option<Holes>) {
         self.tally.read += 1;
         // Looked up first: a key is copied once and not with every record.
@@ -163,7 +163,7 @@ impl Sequences {
             let name = String::from_utf8_lossy(&name).into_owned();
             if key.last.is_none() {
                 tally.unfinished += 1;
-                tally.example(format!("unfinished: {name} ends at number {} without a last word", key.next - 1));
+                tally.example(format!("unfinished: {name} ends at number {} without an end marker", key.next - 1));
             }
             let excuses = key.last.unwrap_or_default();
             for (first, end) in key.missing {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn dense_sequences_with_a_last_word_are_clean() {
+    fn dense_sequences_with_an_end_marker_are_clean() {
         check(&[0, 1, 2], Some((3, "")), [0; 5]);
         check(&[], Some((0, "")), [0; 5]);
         assert!(tally(&[0], Some((1, ""))).is_clean());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_tail_takes_the_last_word_with_it() {
+    fn a_lost_tail_takes_the_end_marker_with_it() {
         check(&[0, 1], None, [0, 0, 0, 1, 0]);
     }
 

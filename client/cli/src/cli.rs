@@ -36,7 +36,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// A local cluster of real processes: start, end, kill, inspect.
+    /// A local cluster of real processes: start, stop, kill, inspect.
     Dev(commands::dev::DevArgs),
     /// Topics: create, list, describe, change, delete.
     #[command(visible_alias = "t")]
@@ -109,6 +109,10 @@ pub async fn run(cli: Cli) -> Result {
         Command::Launch(args) => Err(Failure::error(launch(&args).to_string())),
     }
 }
+
+#[cfg(test)]
+#[path = "style_tests.rs"]
+mod style_tests;
 
 #[cfg(test)]
 mod tests {

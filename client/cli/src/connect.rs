@@ -6,8 +6,8 @@ use holdfast_client::{Client, ClientConfig};
 use holdfast_local::{Role, state::State};
 
 use crate::{
-    commands::dev::default_dir,
     exit::{Code, Failure, Result, code_of},
+    folder::default_dir,
 };
 
 /// Where the cluster is.

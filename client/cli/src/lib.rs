@@ -2,7 +2,8 @@
 //!
 //! - [`cli`]: the flags of all commands, and where each goes. [`commands`]: one file per command.
 //! - [`connect`]: which cluster. [`format`]: how `consume` prints. [`output`]: tables and JSON. [`progress`]: bars.
-//!   [`moves`]: moves of replicas. [`exit`]: exit codes. [`signals`]: Ctrl-C.
+//!   [`moves`]: moves of replicas. [`exit`]: exit codes. [`signals`]: Ctrl-C. `units`: times and sizes.
+//!   `delivery`: acknowledgements and codecs. `folder`: where a local cluster is.
 //!
 //! Conventions: results go to standard output, all else to standard error. Nothing asks without a terminal. `-o json`
 //! works with every command that prints a result.
@@ -10,9 +11,12 @@
 pub mod cli;
 pub mod commands;
 pub mod connect;
+mod delivery;
 pub mod exit;
+mod folder;
 pub mod format;
 pub mod moves;
 pub mod output;
 pub mod progress;
 pub mod signals;
+mod units;

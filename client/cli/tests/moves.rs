@@ -52,9 +52,9 @@ impl Load {
     }
 }
 
-/// Replicas by broker, as `broker list` shows them.
+/// Replicas by broker, as `broker ls` shows them.
 fn replicas(dir: &Path) -> Vec<(u64, u64)> {
-    let brokers = json(dir, &["broker", "list"]);
+    let brokers = json(dir, &["broker", "ls"]);
     let one = |broker: &Value| (broker["broker_id"].as_u64().unwrap(), broker["replica_count"].as_u64().unwrap());
     brokers.as_array().unwrap().iter().map(one).collect()
 }
@@ -132,8 +132,8 @@ fn a_move_to_a_broker_that_is_down_waits_and_can_be_cancelled() {
     let dir = &root.path().join("cluster");
     let _down = Down(dir);
     ends_with(dir, 0, &["dev", "up", "-n", "4", "--base-port", "0"]);
-    ends_with(dir, 0, &["topic", "create", "t", "--partitions", "1", "--replicas", "3"]);
-    let partition = |flags: &[&str]| json(dir, &[&["partition", "list", "--topic", "t"], flags].concat());
+    ends_with(dir, 0, &["topic", "create", "t", "--partitions", "1", "--replication-factor", "3"]);
+    let partition = |flags: &[&str]| json(dir, &[&["partition", "ls", "--topic", "t"], flags].concat());
     let old: Vec<_> = partition(&[])[0]["replicas"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
     let free = (1..=4).find(|broker| !old.contains(broker)).unwrap();
     ends_with(dir, 0, &["dev", "kill", &format!("broker-{free}")]);
@@ -152,7 +152,7 @@ fn a_move_to_a_broker_that_is_down_waits_and_can_be_cancelled() {
     rustix::process::kill_process(Pid::from_child(&waiting), Signal::INT).unwrap();
     let err: Vec<_> = told.collect();
     let status = waiting.wait().unwrap();
-    assert!(status.code() == Some(130) && err.join("").contains("partition list --moving"), "{status:?} {err:?}");
+    assert!(status.code() == Some(130) && err.join("").contains("partition ls --moving"), "{status:?} {err:?}");
     assert_ne!(partition(&["--moving"]), Value::Array(vec![]));
 
     ends_with(dir, 0, &["partition", "cancel", "t", "0"]);

@@ -43,7 +43,7 @@ impl FromStr for NodeName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("'{text}' is no node; name it as broker-1 or controller-2");
+        let wrong = || format!("'{text}' is not a node; write broker-1 or controller-2");
         let (role, number) = text.split_once('-').ok_or_else(wrong)?;
         let role = match role {
             "broker" => Role::Broker,
@@ -86,7 +86,7 @@ impl FromStr for Setting {
             Some((key, value)) if !key.trim().is_empty() => {
                 Ok(Self { key: key.trim().to_owned(), value: value.trim().to_owned() })
             }
-            _ => Err(format!("'{text}' is no setting; write key=value")),
+            _ => Err(format!("'{text}' is not a setting; write key=value")),
         }
     }
 }

@@ -82,7 +82,7 @@ impl<'a> Load<'a> {
         let bootstrap = bootstrap();
         let mut arguments =
             vec!["audit", "--topic", name, "--create", "--partitions", "6", "--replication-factor", "3"];
-        arguments.extend(["--config", "min.insync.replicas=2", "--patience", "60s", "--bootstrap", &bootstrap]);
+        arguments.extend(["--config", "min.insync.replicas=2", "--timeout", "60s", "--bootstrap", &bootstrap]);
         arguments.extend(flags);
         let image = bed.kubectl(&["get", "statefulset", "holdfast-broker", "-o", IMAGE_PATH])?;
         let manifest = json!({

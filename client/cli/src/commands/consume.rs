@@ -21,6 +21,7 @@ use crate::{
     format::{Format, View, write_json},
     output::Output,
     signals::Signals,
+    units::parse_pause,
 };
 
 /// How long ends and offsets are looked for.
@@ -55,7 +56,7 @@ pub struct ConsumeArgs {
     /// Name of the topic.
     #[arg(value_name = "TOPIC")]
     topic: String,
-    /// Go on at the end: wait for new records, until Ctrl-C.
+    /// Continue at the end: wait for new records, until Ctrl-C.
     #[arg(short, long, conflicts_with = "until_end")]
     follow: bool,
     /// Stop at the end as it is when the command starts; the default.
@@ -90,7 +91,7 @@ impl std::str::FromStr for Start {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        let wrong = || format!("'{text}' is no place; there are beginning, end, 42, -10, @time and @-15m");
+        let wrong = || format!("unknown start '{text}'; known: beginning, end, 42, -10, @time and @-15m");
         match text {
             "beginning" | "earliest" | "start" => return Ok(Self::Beginning),
             "end" | "latest" => return Ok(Self::End),
@@ -98,7 +99,7 @@ impl std::str::FromStr for Start {
         }
         if let Some(time) = text.strip_prefix('@') {
             if let Some(ago) = time.strip_prefix('-') {
-                return parse_span(ago).map(Self::Ago).ok_or_else(wrong);
+                return parse_pause(ago).map(Self::Ago).map_err(|_| wrong());
             }
             if let Ok(ms) = time.parse() {
                 return Ok(Self::Time(ms));
@@ -110,20 +111,6 @@ impl std::str::FromStr for Start {
             None => text.parse().map(Self::At).map_err(|_| wrong()),
         }
     }
-}
-
-/// A span of time, as 90s, 15m, 2h, 7d.
-fn parse_span(text: &str) -> Option<Duration> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = text[..unit_at].parse().ok()?;
-    let seconds = match &text[unit_at..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    number.checked_mul(seconds).map(Duration::from_secs)
 }
 
 /// Runs `holdfast consume`.

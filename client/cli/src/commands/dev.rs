@@ -12,7 +12,9 @@ use holdfast_local::{
 
 use crate::{
     exit::{Failure, Result},
+    folder::default_dir,
     output::{Output, confirm, note, print_json, print_table, say},
+    units::parse_duration,
 };
 
 /// How long a node may take to end after SIGTERM before it is killed.
@@ -27,6 +29,24 @@ Examples:
 
 A folder keeps its cluster: after `dev down`, `dev up` goes on with the same data;
 `dev down --wipe` removes it.";
+
+const DOWN_EXAMPLES: &str = "\
+Examples:
+  holdfast dev down                 keeps the data: `dev up` starts the same cluster again
+  holdfast dev down --wipe --yes    removes the data without a question";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  holdfast dev add && holdfast partition rebalance";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  holdfast dev status
+  holdfast dev status -o json | jq -r .bootstrap";
+
+const LOGS_EXAMPLES: &str = "\
+Examples:
+  holdfast dev logs broker-1";
 
 const KILL_EXAMPLES: &str = "\
 Examples:
@@ -58,6 +78,7 @@ enum DevCommand {
     #[command(after_help = UP_EXAMPLES)]
     Up(UpArgs),
     /// End the cluster: its brokers hand over and flush, then its controllers.
+    #[command(after_help = DOWN_EXAMPLES)]
     Down {
         /// Remove its data, logs and configuration as well.
         #[arg(long)]
@@ -67,21 +88,28 @@ enum DevCommand {
         yes: bool,
     },
     /// Add a broker and start it; `holdfast partition rebalance` then gives it its share.
+    #[command(after_help = ADD_EXAMPLES)]
     Add,
     /// Show each node: process, addresses, memory, log.
+    #[command(after_help = STATUS_EXAMPLES)]
     Status,
     /// Kill a node with SIGKILL, as a crash would.
     #[command(after_help = KILL_EXAMPLES)]
     Kill(NodesArgs),
-    /// Stop a node in its tracks (SIGSTOP), as a hanging machine would.
+    /// Suspend a node (SIGSTOP), as a hanging machine would.
+    #[command(after_help = KILL_EXAMPLES)]
     Stop(NodesArgs),
-    /// Let a stopped node go on (SIGCONT).
+    /// Resume a suspended node (SIGCONT).
+    #[command(after_help = KILL_EXAMPLES)]
     Cont(NodesArgs),
     /// Start a node that does not run.
+    #[command(after_help = KILL_EXAMPLES)]
     Start(NodesArgs),
     /// End a node in order (SIGTERM) if it runs, and start it.
+    #[command(after_help = KILL_EXAMPLES)]
     Restart(NodesArgs),
     /// Print the end of a node's log.
+    #[command(after_help = LOGS_EXAMPLES)]
     Logs {
         /// The node.
         #[arg(value_name = "NODE")]
@@ -103,9 +131,9 @@ struct UpArgs {
     /// Stay, and end everything at Ctrl-C or SIGTERM.
     #[arg(long)]
     foreground: bool,
-    /// How long to wait until the cluster is ready, seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u64,
+    /// How long to wait until the cluster is ready.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
+    timeout: Duration,
     /// A setting of every node.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<Setting>,
@@ -122,13 +150,6 @@ struct NodesArgs {
     /// The nodes, as broker-1 or controller-2.
     #[arg(required = true, value_name = "NODE")]
     nodes: Vec<NodeName>,
-}
-
-/// Where a cluster lives unless told otherwise: one per user.
-pub fn default_dir() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("holdfast/dev")
 }
 
 /// Runs `holdfast dev`.
@@ -216,7 +237,7 @@ async fn up(dir: PathBuf, args: UpArgs, output: Output) -> Result {
         lifetime: if args.foreground { Lifetime::Tied } else { Lifetime::Detached },
         dir,
     };
-    let patience = Duration::from_secs(args.timeout);
+    let patience = args.timeout;
     // Before anything starts, so that an early Ctrl-C ends what has started by then.
     let mut signals = crate::signals::Signals::listen()?;
     let mut cluster = tokio::select! {

@@ -8,12 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use holdfast_checker::text::{counted, grouped};
-use holdfast_client::producer::{Acks, DeliveryFuture, Error, Producer, Record, TopicHandle};
+use holdfast_client::producer::{DeliveryFuture, Error, Producer, Record, TopicHandle};
 use holdfast_proto::{
     batch::{Compression, Header},
     ids::PartitionIndex,
@@ -21,17 +21,19 @@ use holdfast_proto::{
 
 use crate::{
     connect::Connect,
+    delivery::{AcksFlag, parse_compression},
     exit::{Code, Failure, Result},
     format::unescape,
     output::{Output, note, print_json},
     progress::Progress,
     signals::Signals,
+    units::parse_duration,
 };
 
 /// Lines that are read ahead, in chunks.
 const CHUNKS_MAX: usize = 16;
 const CHUNK_LINES: usize = 512;
-/// Records whose fate is awaited at once; the producer's own buffer is the smaller bound.
+/// Records whose outcome is awaited at once; the producer's own buffer is the smaller bound.
 const WAITING_MAX: usize = 1 << 20;
 
 const EXAMPLES: &str = "\
@@ -80,44 +82,14 @@ pub struct ProduceArgs {
     /// Compression: none, gzip, snappy, lz4, zstd.
     #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
     compression: Compression,
-    /// How long a record may be on its way, retries included, seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
+    /// Longest time to deliver a record, retries included. Then it is refused, or in doubt.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_duration)]
+    delivery_timeout: Duration,
 }
 
 /// A separator on the command line, escapes resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delimiter(Vec<u8>);
-
-/// When a record counts as delivered, as a flag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum AcksFlag {
-    /// When it is sent; it may vanish at any time.
-    #[value(name = "none", alias = "0")]
-    None,
-    /// When the leader has it; it may vanish with the leader.
-    #[value(name = "leader", alias = "1")]
-    Leader,
-    /// When all in-sync replicas have it on disk.
-    #[default]
-    #[value(name = "all", alias = "-1")]
-    All,
-}
-
-impl From<AcksFlag> for Acks {
-    fn from(flag: AcksFlag) -> Self {
-        match flag {
-            AcksFlag::None => Self::None,
-            AcksFlag::Leader => Self::Leader,
-            AcksFlag::All => Self::All,
-        }
-    }
-}
-
-/// A codec by its name.
-pub fn parse_compression(text: &str) -> std::result::Result<Compression, String> {
-    text.parse().map_err(|_| format!("'{text}' is no codec; there are none, gzip, snappy, lz4, zstd"))
-}
 
 fn parse_delimiter(text: &str) -> std::result::Result<Delimiter, String> {
     unescape(text).map(Delimiter)
@@ -131,14 +103,14 @@ fn parse_separator(text: &str) -> std::result::Result<Delimiter, String> {
 }
 
 fn parse_header(text: &str) -> std::result::Result<Header, String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' is no header; write name=value"))?;
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' is not a header; write name=value"))?;
     Ok(Header { key: name.to_owned(), value: Some(Bytes::copy_from_slice(value.as_bytes())) })
 }
 
 /// Runs `holdfast produce`.
 pub async fn run(args: ProduceArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
-    let timeout = Duration::from_secs(args.timeout);
+    let timeout = args.delivery_timeout;
     let client = args.connect.client().await?;
     let builder = Producer::builder(client).acks(args.acks.into()).compression(args.compression);
     let producer = builder.delivery_timeout(timeout).max_block(timeout).build().await?;
@@ -149,8 +121,8 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
     let progress = (!quiet && io::stderr().is_terminal()).then(|| Progress::start("producing", 0));
     let start = Instant::now();
     let mut lines = read_lines(args.files.clone(), args.delimiter.clone());
-    let (waiting, fates) = mpsc::channel(WAITING_MAX);
-    let fates = tokio::spawn(await_fates(fates));
+    let (waiting, outcomes) = mpsc::channel(WAITING_MAX);
+    let outcomes = tokio::spawn(await_outcomes(outcomes));
     let mut sent = 0;
     let sending = send(&args, &producer, &topic, &mut lines, &waiting, &mut sent, progress.as_ref());
     // An interruption ends the reading; what was accepted is still delivered and told.
@@ -168,7 +140,7 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
     if let Some(progress) = progress {
         progress.end();
     }
-    let first_problem = fates.await.ok().flatten();
+    let first_problem = outcomes.await.ok().flatten();
     if output == Output::Json {
         print_json(&json!({
             "sent": sent,
@@ -262,8 +234,8 @@ fn find(line: &[u8], separator: &[u8]) -> Option<usize> {
     line.windows(separator.len()).position(|window| window == separator)
 }
 
-/// Awaits the records' fates, in the order in which they were sent; gives the first error.
-async fn await_fates(mut waiting: mpsc::Receiver<DeliveryFuture>) -> Option<Error> {
+/// Awaits the records' outcomes, in the order in which they were sent; gives the first error.
+async fn await_outcomes(mut waiting: mpsc::Receiver<DeliveryFuture>) -> Option<Error> {
     let mut first = None;
     while let Some(delivery) = waiting.recv().await {
         if let Err(error) = delivery.await {
@@ -399,9 +371,15 @@ mod tests {
 
     #[test]
     fn wrong_flags_are_refused() {
-        for flags in
-            [&["-K", ""][..], &["-z", "rar"], &["-H", "x"], &["--acks", "2"], &["-K:", "-k", "x"], &["-D", "\\q"]]
-        {
+        for flags in [
+            &["-K", ""][..],
+            &["-z", "rar"],
+            &["-H", "x"],
+            &["--acks", "2"],
+            &["--delivery-timeout", "5"],
+            &["-K:", "-k", "x"],
+            &["-D", "\\q"],
+        ] {
             assert!(Flags::try_parse_from([&["produce", "orders"], flags].concat()).is_err(), "{flags:?}");
         }
         assert_eq!(args(&["--acks", "1"]).acks, AcksFlag::Leader);

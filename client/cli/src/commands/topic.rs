@@ -22,8 +22,23 @@ use crate::{
 const CREATE_EXAMPLES: &str = "\
 Examples:
   holdfast topic create orders                                    the cluster's defaults
-  holdfast topic create orders --partitions 12 --replicas 3
+  holdfast topic create orders --partitions 12 --replication-factor 3
   holdfast topic create audit -c min.insync.replicas=2 -c retention.ms=-1";
+
+const LS_EXAMPLES: &str = "\
+Examples:
+  holdfast topic ls
+  holdfast topic ls -o json | jq -r '.[].name'";
+
+const DESCRIBE_EXAMPLES: &str = "\
+Examples:
+  holdfast topic describe orders
+  holdfast topic describe orders -o json | jq '.partitions[].high_watermark'";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  holdfast topic delete orders
+  holdfast topic delete orders audit --yes     without a question";
 
 const ALTER_EXAMPLES: &str = "\
 Examples:
@@ -46,16 +61,17 @@ enum TopicCommand {
     #[command(after_help = CREATE_EXAMPLES)]
     Create(CreateArgs),
     /// List topics.
-    #[command(alias = "list")]
+    #[command(visible_alias = "list", after_help = LS_EXAMPLES)]
     Ls,
     /// Show a topic: leaders, replicas, offsets, settings.
+    #[command(after_help = DESCRIBE_EXAMPLES)]
     Describe {
         /// Name of the topic.
         #[arg(value_name = "TOPIC")]
         name: String,
     },
     /// Delete a topic and all of its records.
-    #[command(alias = "rm")]
+    #[command(visible_alias = "rm", after_help = DELETE_EXAMPLES)]
     Delete {
         /// Names of the topics.
         #[arg(required = true, value_name = "TOPIC")]
@@ -78,12 +94,12 @@ struct CreateArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     partitions: Option<u32>,
     /// Number of replicas of each partition [default: the cluster's].
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    replicas: Option<u32>,
+    #[arg(short, long, alias = "replicas", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    replication_factor: Option<u32>,
     /// A setting, by Kafka's name.
     #[arg(short, long = "config", value_name = "KEY=VALUE")]
     configs: Vec<Setting>,
-    /// It is fine if the topic exists already.
+    /// Succeed if the topic exists already.
     #[arg(long)]
     if_not_exists: bool,
     /// Check everything, create nothing.
@@ -103,7 +119,7 @@ struct AlterArgs {
     /// A setting, by Kafka's name.
     #[arg(short, long = "config", value_name = "KEY=VALUE", group = "change")]
     configs: Vec<Setting>,
-    /// A setting to take back to its default.
+    /// A setting to reset to its default.
     #[arg(long, value_name = "KEY", group = "change")]
     unset: Vec<String>,
     /// Check everything, change nothing.
@@ -126,7 +142,7 @@ pub async fn run(args: TopicArgs, output: Output) -> Result {
 async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
     let mut topic = NewTopic::new(&args.name)
         .partitions(args.partitions.unwrap_or(0))
-        .replication_factor(args.replicas.unwrap_or(0))
+        .replication_factor(args.replication_factor.unwrap_or(0))
         .validate_only(args.dry_run);
     for Setting { key, value } in args.configs {
         topic = topic.config(key, value);
@@ -137,7 +153,7 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
             return Ok(());
         }
         Err(error) if exists(&error) => {
-            return Err(Failure::error(format!("{error}\nadd --if-not-exists if that is fine")));
+            return Err(Failure::error(format!("{error}\nadd --if-not-exists to accept that")));
         }
         created => created?,
     };
@@ -259,7 +275,7 @@ async fn alter(client: &Client, args: AlterArgs) -> Result {
     for warning in client.admin().alter_topic(change).await? {
         note(format!("warning: {warning}"));
     }
-    let done = if args.dry_run { "could be changed so; nothing was changed" } else { "changed" };
+    let done = if args.dry_run { "can be changed like this; nothing was changed" } else { "changed" };
     Ok(say(format!("{} {done}", args.name))?)
 }
 

@@ -34,7 +34,7 @@ const CATCH_UP: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(15);
 
 /// What to do with moves that go on without this command.
-const GO_ON: &str = "watch with `holdfast partition list --moving`, end with `holdfast partition cancel`";
+const GO_ON: &str = "watch with `holdfast partition ls --moving`, end with `holdfast partition cancel`";
 
 /// What came of the moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use holdfast_checker::text::bytes;
 
+use crate::units::parse_bytes;
+
 /// Most bytes a second that each broker copies for moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttle {
@@ -18,22 +20,9 @@ impl FromStr for Throttle {
         if text.eq_ignore_ascii_case("none") {
             return Ok(Self { bytes_per_second: 0 });
         }
-        let wrong = || format!("'{text}' is no rate; write it as 50MB/s, 800kB/s, 1GiB/s, or none");
+        let wrong = || format!("'{text}' is not a rate; write 50MB/s, 800kB/s, 1GiB/s, or none");
         let rate = text.strip_suffix("/s").unwrap_or(text).trim();
-        let end = rate.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rate.len());
-        let (number, unit) = rate.split_at(end);
-        let number: f64 = number.parse().map_err(|_| wrong())?;
-        let factor: u64 = match unit.trim() {
-            "" | "B" => 1,
-            "kB" | "KB" => 1_000,
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            _ => return Err(wrong()),
-        };
-        let bytes = number * factor as f64;
+        let bytes = parse_bytes(rate).ok_or_else(wrong)?;
         // Below that a broker would copy nothing for minutes; above it nothing is limited.
         if !(1.0..1e15).contains(&bytes) {
             return Err(wrong());

@@ -201,7 +201,8 @@ fn acknowledges_nothing(world: &World, load: &Load, target: &Target) -> Result {
     let hosts = hosts_file(world, load, broker)?;
     let (address, partition) = (format!("{}:7070", broker.ip), partition.to_string());
     for acks in ["all", "leader"] {
-        let arguments = ["produce", &load.topic, "-p", &partition, "--acks", acks, "--timeout", "5", "-b", &address];
+        let arguments =
+            ["produce", &load.topic, "-p", &partition, "--acks", acks, "--delivery-timeout", "5s", "-b", &address];
         let arguments = [&arguments[..], &["-o", "json"]].concat();
         let ended = world.bed.holdfast_in(*node, Some(&hosts), "cut off\n", &arguments, TRY)?;
         let delivered = serde_json::from_str::<Value>(&ended.stdout).ok().and_then(|it| it["delivered"].as_u64());

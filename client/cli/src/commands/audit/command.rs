@@ -26,12 +26,12 @@ together, longest_partition_pause_ms of any one. While it runs, a line every sec
 Exit code 3 if a record is lost, duplicated or reordered.";
 
 const VERIFY_EXAMPLES: &str = "\
-Every key that an audit wrote has dense numbers from 0 on, and a last word that says how many there must be.
+Every key that an audit wrote has dense numbers from 0 on, and an end marker that says how many there must be.
 Examples:
   holdfast audit verify --topic audit
   holdfast audit verify --topic audit --expect 120000        the acked= of all audits that wrote to it
 
-Exit code 3 if a record is lost, duplicated or reordered, or a key has no last word.";
+Exit code 3 if a record is lost, duplicated or reordered, or a key has no end marker.";
 
 /// Arguments of `holdfast audit`.
 #[derive(Debug, Args)]

@@ -30,7 +30,7 @@ use holdfast_proto::{batch::Header, ids::PartitionIndex};
 
 use crate::exit::Result;
 
-/// Excuses that fit into one last word. More than this many holes apart only a cluster that is down for long makes; the
+/// Excuses that fit into one end marker. More than this many holes apart only a cluster that is down for long makes; the
 /// later check then calls the rest lost, which the account of the run itself does not.
 const HOLES_MAX: usize = 10_000;
 
@@ -132,7 +132,7 @@ impl Lane {
         }
     }
 
-    /// Waits for the fate of all records, sends each key's last word, and gives the ledgers.
+    /// Waits for the outcome of all records, sends each key's end marker, and gives the ledgers.
     async fn close(self, gauges: &Gauges, timeout: Duration) -> (Vec<Ledger>, u64) {
         let Self { producer, topic, tracker, keys, next, unaccepted } = self;
         let mut followers = tracker.finish().await;
@@ -143,13 +143,13 @@ impl Lane {
             gauges.totals.sent();
             async move {
                 let sent = Instant::now();
-                let fate = producer.send(outgoing(topic, partition, key, b"", &headers)).await;
-                ((Record::new(key, *number, b""), *number), sent, Instant::now(), fate)
+                let outcome = producer.send(outgoing(topic, partition, key, b"", &headers)).await;
+                ((Record::new(key, *number, b""), *number), sent, Instant::now(), outcome)
             }
         });
-        let fates = join_all(words).await;
-        for (follower, (item, sent, now, fate)) in followers.iter_mut().zip(fates) {
-            follower.done(item, sent, now, fate);
+        let outcomes = join_all(words).await;
+        for (follower, (item, sent, now, outcome)) in followers.iter_mut().zip(outcomes) {
+            follower.done(item, sent, now, outcome);
         }
         let _report = producer.close(timeout).await;
         (followers.into_iter().map(|follower| follower.ledger).collect(), unaccepted)
@@ -207,7 +207,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for the fate of every record, ends every key with its last word, and closes the books.
+    /// Waits for the outcome of every record, ends every key with its end marker, and closes the books.
     pub(super) async fn close(self) -> Books {
         let timeout = self.delivery_timeout;
         let closed = join_all(self.lanes.into_iter().map(|lane| lane.close(&self.gauges, timeout))).await;

@@ -51,7 +51,7 @@ pub(super) async fn connect_within(connect: &Connect, patience: Duration) -> Res
 pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     let client = tokio::select! {
-        client = connect_within(connect, flags.patience) => client?,
+        client = connect_within(connect, flags.timeout) => client?,
         code = signals.wait() => return Err(Failure::new(code, "interrupted before the cluster answered")),
     };
     if flags.create {
@@ -118,7 +118,7 @@ async fn produce(
 ) -> Result<(Load, Result)> {
     let stop = Arc::new(AtomicBool::new(false));
     let (told, mut load_ended) = oneshot::channel();
-    let (rate, size, runtime) = (flags.rate, flags.size, tokio::runtime::Handle::current());
+    let (rate, size, runtime) = (flags.rate, flags.size.0, tokio::runtime::Handle::current());
     let stopped = Arc::clone(&stop);
     std::thread::Builder::new().name("load".to_owned()).spawn(move || {
         let result = load.send(rate, size, &stopped, &runtime);

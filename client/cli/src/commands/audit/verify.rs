@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
-    let client = connect_within(connect, args.patience).await?;
+    let client = connect_within(connect, args.timeout).await?;
     let mut checker = Checker::new(super::load::KEY_PREFIX);
     let each = |batch| checker.take(&batch);
     readback::read_all(&client, &args.topic, each, |gap| note(format!("gap: {gap}"))).await?;
@@ -39,7 +39,7 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
     }
     if tally.unfinished > 0 && !args.allow_unfinished {
         let message = format!(
-            "{} keys have no last word: their runs were killed or still go on, or their ends are lost",
+            "{} keys have no end marker: their runs were killed or still go on, or their ends are lost",
             tally.unfinished
         );
         return Err(Failure::new(Code::Loss, message));

@@ -7,9 +7,9 @@ use crate::{connect::Connect, exit::Result, output::Output};
 
 const EXAMPLES: &str = "\
 Examples:
-  holdfast bench produce -n 1000000 --size 1024          flat out
+  holdfast bench produce -n 1000000 --size 1024          as fast as it goes
   holdfast bench produce -n 5000000 --size 100 -z lz4
-  holdfast bench latency --rate 1000 --duration 30       percentiles, without coordinated omission
+  holdfast bench latency --rate 1000 --duration 30s      percentiles, without coordinated omission
   holdfast bench consume --topic orders
   holdfast bench failover --own --kills 20               kill -9 of leaders under load, in a cluster of its own
 
@@ -27,13 +27,17 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
-    /// Throughput of producing, flat out or at a rate.
+    /// Throughput of producing, as fast as the cluster takes it.
+    #[command(after_help = EXAMPLES)]
     Produce(produce::ProduceArgs),
     /// Throughput of reading a topic from its beginning to its end.
+    #[command(after_help = EXAMPLES)]
     Consume(consume::ConsumeArgs),
     /// Latency of producing at a fixed rate, counted from when each record was due.
+    #[command(after_help = EXAMPLES)]
     Latency(latency::LatencyArgs),
     /// Pauses after kill -9 of leaders, under a load at a fixed rate; ends with an audit of every record.
+    #[command(after_help = EXAMPLES)]
     Failover(failover::FailoverArgs),
 }
 

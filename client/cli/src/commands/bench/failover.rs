@@ -32,11 +32,13 @@ use super::{
     stats::median,
 };
 use crate::{
-    commands::{demo::sandbox::Sandbox, dev::default_dir},
+    commands::demo::sandbox::Sandbox,
     exit::{Code, Failure, Result},
+    folder::default_dir,
     output::{Output, note, print_json, print_table, say},
     progress::Progress,
     signals::Signals,
+    units::{Size, parse_pause, parse_value_size},
 };
 
 /// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
@@ -57,12 +59,12 @@ pub(super) struct FailoverArgs {
     /// Records a second, over all partitions.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: u32,
-    /// Size of a record's value, bytes.
-    #[arg(short, long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=900_000))]
-    size: u32,
-    /// Load between a recovery and the next kill, ms.
-    #[arg(long, value_name = "MS", default_value_t = 1_000)]
-    settle_ms: u64,
+    /// Size of a record's value, as 100 (bytes) or 64KiB.
+    #[arg(long, value_name = "SIZE", default_value = "100", value_parser = parse_value_size)]
+    size: Size,
+    /// Load between a recovery and the next kill.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_pause)]
+    settle: Duration,
     /// Start a cluster of three brokers and three controllers for this, and end it afterwards.
     #[arg(long)]
     own: bool,
@@ -120,7 +122,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
         topic: producer.topic(&topic.name).await?,
         producer: producer.clone(),
         partition_count: topic.partition_count,
-        values: Values::new(args.size),
+        values: Values::new(args.size.0),
         rate: args.rate,
         stop: Arc::default(),
     };
@@ -136,7 +138,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
     let progress = Progress::start("killing", u64::from(args.kills));
     let mut kills = Vec::new();
     for number in 0..args.kills {
-        tokio::time::sleep(Duration::from_millis(args.settle_ms)).await;
+        tokio::time::sleep(args.settle).await;
         let partition = number % topic.partition_count;
         let target = if args.controllers { Target::ActiveController } else { Target::Leader(partition) };
         watch.take_longest_pause();
@@ -174,7 +176,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
             "median_pause_ms": middle.as_secs_f64() * 1_000.0,
             "max_pause_ms": longest.as_secs_f64() * 1_000.0,
             "rate": args.rate,
-            "size": args.size,
+            "size": args.size.0,
             "verdict": verdict,
             "refused": books.refused,
         }))?;

@@ -17,6 +17,7 @@ use crate::{
     connect::Connect,
     exit::{Failure, Result},
     output::{Output, note, print_json, say},
+    units::{parse_duration, parse_pause},
 };
 
 #[derive(Debug, Args)]
@@ -28,12 +29,12 @@ pub(super) struct LatencyArgs {
     /// Records a second.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: u32,
-    /// How long to measure, seconds.
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    duration: u64,
-    /// How long to send before, at the same rate, without measuring, seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=86_400))]
-    warm_up: u64,
+    /// How long to measure.
+    #[arg(short, long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    duration: Duration,
+    /// How long to send before that, at the same rate, without measuring.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_pause)]
+    warm_up: Duration,
 }
 
 pub(super) async fn run(connect: &Connect, args: LatencyArgs, output: Output) -> Result {
@@ -41,10 +42,11 @@ pub(super) async fn run(connect: &Connect, args: LatencyArgs, output: Output) ->
     let topic = BenchTopic::prepare(&client, &args.topic, "latency").await?;
     let producer = args.producer.builder(client.clone()).build().await?;
     let handle = producer.topic(&topic.name).await?;
-    let values = Values::new(args.producer.size);
+    let values = Values::new(args.producer.size.0);
     let rate = u64::from(args.rate);
-    note(format!("{} s to warm up, then {} s at {} records/s", args.warm_up, args.duration, grouped(rate)));
-    let phases = [args.warm_up, args.duration].map(|seconds| (seconds * rate, sampling(topic.partition_count)));
+    note(format!("{:?} to warm up, then {:?} at {} records/s", args.warm_up, args.duration, grouped(rate)));
+    let phases = [args.warm_up, args.duration]
+        .map(|time| ((time.as_millis() * u128::from(rate) / 1_000) as u64, sampling(topic.partition_count)));
     let [warm_up, measured] = phases;
     let load = Load { producer: producer.clone(), topic: handle, partition_count: topic.partition_count, values, rate };
     let (late, trackers) = load.run(vec![warm_up, measured]).await?;
@@ -57,15 +59,15 @@ pub(super) async fn run(connect: &Connect, args: LatencyArgs, output: Output) ->
     if output == Output::Json {
         print_json(&json!({
             "rate": args.rate,
-            "seconds": args.duration,
-            "size": args.producer.size,
+            "seconds": args.duration.as_secs_f64(),
+            "size": args.producer.size.0,
             "latency_ms": latencies.json(),
             "sent_late_max_ms": late.as_secs_f64() * 1_000.0,
             "not_appended": report.not_appended,
             "in_doubt": report.in_doubt,
         }))?;
     } else {
-        say(format!("{} records of {} B at {}/s", grouped(latencies.count()), args.producer.size, grouped(rate)))?;
+        say(format!("{} records of {} B at {}/s", grouped(latencies.count()), args.producer.size.0, grouped(rate)))?;
         say(format!("latency: {}", latencies.text()))?;
         if late > Duration::from_millis(5) {
             say(format!(

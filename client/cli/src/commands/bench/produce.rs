@@ -108,7 +108,7 @@ pub(super) async fn run(connect: &Connect, args: ProduceArgs, output: Output) ->
     progress.end();
     let (latencies, first_problem) = sum(sampled);
     let throughput =
-        Throughput { records: report.delivered, bytes: report.delivered * u64::from(args.producer.size), elapsed };
+        Throughput { records: report.delivered, bytes: report.delivered * u64::from(args.producer.size.0), elapsed };
     if output == Output::Json {
         let mut json = throughput.json();
         json["latency_ms"] = latencies.json();
@@ -137,7 +137,7 @@ async fn load(
     let topic = producer.topic(topic).await?;
     let partition_count = topic.partition_count() as u32;
     let tracker = sampling(partition_count);
-    let values = Values::new(flags.size);
+    let values = Values::new(flags.size.0);
     let mut partition = 0;
     for index in 0..records {
         let record = Record::new(&topic).partition(PartitionIndex(partition)).value(values.get(index));

@@ -14,9 +14,10 @@ use holdfast_local::Setting;
 use holdfast_proto::{batch::Compression, ids::PartitionIndex};
 
 use crate::{
-    commands::produce::{AcksFlag, parse_compression},
+    delivery::{AcksFlag, parse_compression},
     exit::{Failure, Result},
     output::note,
+    units::{Size, parse_pause, parse_value_size},
 };
 
 /// The topic of a bench.
@@ -29,8 +30,8 @@ pub(super) struct TopicFlags {
     #[arg(short, long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) partitions: u32,
     /// Replicas of the bench's own topic [default: the cluster's].
-    #[arg(short, long, value_name = "N")]
-    pub(super) replicas: Option<u32>,
+    #[arg(short, long, alias = "replicas", value_name = "N")]
+    pub(super) replication_factor: Option<u32>,
     /// A setting of the bench's own topic.
     #[arg(short, long = "config", value_name = "KEY=VALUE")]
     pub(super) configs: Vec<Setting>,
@@ -42,24 +43,24 @@ pub(super) struct TopicFlags {
 /// How a bench produces.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ProducerFlags {
-    /// Size of a record's value, bytes.
-    #[arg(short, long, value_name = "BYTES", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=900_000))]
-    pub(super) size: u32,
+    /// Size of a record's value, as 100 (bytes) or 64KiB.
+    #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = parse_value_size)]
+    pub(super) size: Size,
     /// When a record counts as delivered: none, leader, all.
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) acks: AcksFlag,
     /// Compression: none, gzip, snappy, lz4, zstd. The values are random, so it finds little.
     #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
     pub(super) compression: Compression,
-    /// Size at which a batch is closed, bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
-    pub(super) batch_size: usize,
-    /// Longest time that a record waits for others, ms.
-    #[arg(long, value_name = "MS", default_value_t = 5)]
-    pub(super) linger_ms: u64,
-    /// Memory of the producer, MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 32)]
-    pub(super) buffer_mib: usize,
+    /// Size at which a batch is closed.
+    #[arg(long, value_name = "SIZE", default_value = "64KiB")]
+    pub(super) batch_size: Size,
+    /// Longest time that a record waits for others.
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_pause)]
+    pub(super) linger: Duration,
+    /// Memory of the producer for records that are not yet acknowledged.
+    #[arg(long, value_name = "SIZE", default_value = "32MiB")]
+    pub(super) buffer_memory: Size,
 }
 
 impl ProducerFlags {
@@ -68,9 +69,9 @@ impl ProducerFlags {
         Producer::builder(client)
             .acks(Acks::from(self.acks))
             .compression(self.compression)
-            .batch_size_bytes(self.batch_size)
-            .linger(Duration::from_millis(self.linger_ms))
-            .buffer_memory_bytes(self.buffer_mib << 20)
+            .batch_size_bytes(self.batch_size.0 as usize)
+            .linger(self.linger)
+            .buffer_memory_bytes(self.buffer_memory.0 as usize)
     }
 }
 
@@ -93,7 +94,7 @@ impl BenchTopic {
         let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         let name = format!("bench-{kind}-{millis}");
         let mut topic =
-            NewTopic::new(&name).partitions(flags.partitions).replication_factor(flags.replicas.unwrap_or(0));
+            NewTopic::new(&name).partitions(flags.partitions).replication_factor(flags.replication_factor.unwrap_or(0));
         for Setting { key, value } in &flags.configs {
             topic = topic.config(key, value);
         }

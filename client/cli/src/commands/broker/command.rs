@@ -14,10 +14,10 @@ use crate::{
     output::{Output, print_json, say},
 };
 
-const LIST_EXAMPLES: &str = "\
+const LS_EXAMPLES: &str = "\
 Examples:
-  holdfast broker list
-  holdfast broker list -o json | jq '.[] | select(.fenced)'";
+  holdfast broker ls
+  holdfast broker ls -o json | jq '.[] | select(.fenced)'";
 
 const UNDRAIN_EXAMPLES: &str = "\
 Examples:
@@ -41,8 +41,8 @@ pub struct BrokerArgs {
 #[derive(Debug, Subcommand)]
 enum BrokerCommand {
     /// Show the brokers and what each carries.
-    #[command(alias = "ls", after_help = LIST_EXAMPLES)]
-    List,
+    #[command(visible_alias = "list", after_help = LS_EXAMPLES)]
+    Ls,
     /// Empty a broker: move its replicas to the others, so that it can be removed.
     #[command(after_help = drain::EXAMPLES)]
     Drain(drain::DrainArgs),
@@ -66,7 +66,7 @@ enum BrokerCommand {
 pub async fn run(args: BrokerArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {
-        BrokerCommand::List => list::run(&admin, output).await,
+        BrokerCommand::Ls => list::run(&admin, output).await,
         BrokerCommand::Drain(args) => drain::run(&admin, &args, output).await,
         BrokerCommand::Undrain { broker } => {
             let known = find(&admin, broker).await?;

@@ -1,4 +1,4 @@
-//! `holdfast broker list`, and how `holdfast cluster status` shows brokers.
+//! `holdfast broker ls`, and how `holdfast cluster status` shows brokers.
 
 use serde_json::json;
 

@@ -120,7 +120,7 @@ fn as_text(view: &DescribeClusterResponse) -> String {
     parts.extend(Some(trouble::table(view)).filter(|text| !text.is_empty()));
     let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
     if troubled > view.troubled_partitions.len() as u64 {
-        parts.push("there are more: holdfast partition list --troubled".to_owned());
+        parts.push("there are more: holdfast partition ls --troubled".to_owned());
     }
     parts.join("\n\n")
 }
@@ -130,8 +130,7 @@ fn notices(view: &DescribeClusterResponse) -> Vec<String> {
     let mut notices = Vec::new();
     if view.moving_partition_count > 0 {
         let noun = if view.moving_partition_count == 1 { "partition is" } else { "partitions are" };
-        notices
-            .push(format!("{} {noun} moving: holdfast partition list --moving", grouped(view.moving_partition_count)));
+        notices.push(format!("{} {noun} moving: holdfast partition ls --moving", grouped(view.moving_partition_count)));
     }
     if view.move_bytes_per_second > 0 {
         let limit = Throttle { bytes_per_second: view.move_bytes_per_second };
@@ -187,7 +186,7 @@ mod tests {
         view.brokers[0].replica_count = 7;
         view.controllers.push(ControllerInfo { node_id: 9, address: "127.0.0.1:9402".into(), voter: false });
         let expected = [
-            "2 partitions are moving: holdfast partition list --moving",
+            "2 partitions are moving: holdfast partition ls --moving",
             "each broker copies at most 50.0 MB/s for moves",
             "broker 1 is being drained, 7 replicas left",
             "controller 9 (127.0.0.1:9402) is a learner: it is catching up",

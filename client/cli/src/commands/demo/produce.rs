@@ -87,7 +87,7 @@ impl Gate {
     }
 }
 
-/// Sends every line, and waits until the fate of each is known.
+/// Sends every line, and waits until the outcome of each is known.
 pub async fn produce(
     client: Client,
     topic: &str,

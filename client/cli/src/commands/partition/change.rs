@@ -19,7 +19,7 @@ use crate::{
 pub(super) const MOVE_EXAMPLES: &str = "\
 Examples:
   holdfast partition move orders 3 --to 4,2,3      the first one leads if it can
-  holdfast partition move orders 3 --to 1,2,3,4    one replica more";
+  holdfast partition move orders 3 --to 1,2,3,4    one more replica";
 
 pub(super) const CANCEL_EXAMPLES: &str = "\
 Examples:
@@ -35,7 +35,7 @@ pub(super) struct MoveArgs {
     /// Index of the partition.
     #[arg(value_name = "PARTITION")]
     partition: u32,
-    /// Brokers that shall hold it, the preferred leader first.
+    /// Brokers that will hold it, the preferred leader first.
     #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
     to: Vec<u32>,
     #[command(flatten)]

@@ -17,15 +17,15 @@ pub struct PartitionArgs {
 #[derive(Debug, Subcommand)]
 enum PartitionCommand {
     /// Show where each partition's replicas are, and which of them are moving.
-    #[command(alias = "ls", after_help = list::EXAMPLES)]
-    List(list::ListArgs),
-    /// Level the loads of all brokers: show what would move, ask, and move it.
+    #[command(visible_alias = "list", after_help = list::EXAMPLES)]
+    Ls(list::ListArgs),
+    /// Balance the loads of all brokers: show what would move, ask, and move it.
     #[command(after_help = rebalance::EXAMPLES)]
     Rebalance(rebalance::RebalanceArgs),
     /// Move one partition to the brokers that you name.
     #[command(after_help = change::MOVE_EXAMPLES)]
     Move(change::MoveArgs),
-    /// End moves under way: the replicas stay where they were.
+    /// Cancel moves under way: the replicas stay where they were.
     #[command(after_help = change::CANCEL_EXAMPLES)]
     Cancel(change::CancelArgs),
 }
@@ -34,7 +34,7 @@ enum PartitionCommand {
 pub async fn run(args: PartitionArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {
-        PartitionCommand::List(args) => list::run(&admin, &args, output).await,
+        PartitionCommand::Ls(args) => list::run(&admin, &args, output).await,
         PartitionCommand::Rebalance(args) => rebalance::run(&admin, &args, output).await,
         PartitionCommand::Move(args) => change::run_move(&admin, args, output).await,
         PartitionCommand::Cancel(args) => change::run_cancel(&admin, &args, output).await,

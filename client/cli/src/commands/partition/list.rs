@@ -1,4 +1,4 @@
-//! `holdfast partition list`.
+//! `holdfast partition ls`.
 
 use clap::Args;
 use serde_json::json;
@@ -16,9 +16,9 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  holdfast partition list --topic orders
-  holdfast partition list --moving              what a rebalance or a drain is doing
-  holdfast partition list --troubled -o json    without a leader, or with replicas out of sync";
+  holdfast partition ls --topic orders
+  holdfast partition ls --moving              what a rebalance or a drain is doing
+  holdfast partition ls --troubled -o json    without a leader, or with replicas out of sync";
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {

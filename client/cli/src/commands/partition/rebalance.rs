@@ -16,7 +16,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   holdfast partition rebalance --dry-run              what would move from where to where
   holdfast partition rebalance --throttle 50MB/s      asks, moves, and shows how far it is
-  holdfast partition rebalance --yes --wait=false     from a script; watch with `partition list --moving`
+  holdfast partition rebalance --yes --wait=false     from a script; watch with `partition ls --moving`
 
 A partition keeps all of its replicas until the new ones are in sync: no move takes it below
 min.insync.replicas. Ctrl-C leaves the moves that are under way going.";
@@ -54,7 +54,7 @@ pub(super) async fn run(admin: &Admin, args: &RebalanceArgs, output: Output) -> 
         let outcome = args.start.make(admin, &plan.moves).await?;
         done = outcome.done;
         problems.extend(outcome.problems);
-        let told = if args.start.wait { "done" } else { "started; watch: holdfast partition list --moving" };
+        let told = if args.start.wait { "done" } else { "started; watch: holdfast partition ls --moving" };
         tell(output, format!("{done} of {count} moves {told}"))?;
     }
     if output == Output::Json {
