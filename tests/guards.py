@@ -39,6 +39,8 @@ GUARDS = [
      "known.partition_epoch.is_none_or(|known| known <= state.partition_epoch)\n"
      "        && known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)",
      "let _ = (state, known);\n    true"),
+    ("no state from before the registration", "broker/src/here/image_follower.rs",
+     "if index < registered_at {", "if index < MetadataIndex(0) {"),
     ("boot counter", "metadata/src/decide/brokers.rs",
      " && command.boot_counter > old.boot_counter;", ";"),
     ("directory id", "metadata/src/decide/brokers.rs",

@@ -15,6 +15,8 @@ pub enum SessionEvent {
     Recovered(RecoveredLogs),
     /// Metadata came from the controller.
     Metadata {
+        /// Index of this start's registration.
+        registered_at: MetadataIndex,
         /// The whole state, replacing everything before.
         snapshot: Option<Changes>,
         /// Changes, in the order of their indexes.

@@ -10,7 +10,7 @@ use actix::{Actor, Context as ActorContext, Handler};
 
 use holdfast_log::{PartitionLog, Recovered};
 use holdfast_metadata::Image;
-use holdfast_proto::ids::TopicPartition;
+use holdfast_proto::ids::{MetadataIndex, TopicPartition};
 
 use super::{
     events::{SessionAddress, SessionEvent, SessionReply},
@@ -55,11 +55,12 @@ impl SessionActor {
 
     fn metadata(
         &mut self,
+        registered_at: MetadataIndex,
         snapshot: Option<Changes>,
         deltas: Vec<Changes>,
         actor: &mut ActorContext<Self>,
     ) -> SessionReply {
-        match self.metadata.apply(snapshot, deltas) {
+        match self.metadata.apply(registered_at, snapshot, deltas) {
             Ok(changed) => {
                 self.context.metadata.publish(self.metadata.image().clone());
                 self.step(&Event::Metadata(&changed), actor);
@@ -106,8 +107,8 @@ impl Handler<SessionEvent> for SessionActor {
 
     fn handle(&mut self, event: SessionEvent, actor: &mut ActorContext<Self>) -> Self::Result {
         match event {
-            SessionEvent::Metadata { snapshot, deltas } => {
-                return actix::MessageResult(self.metadata(snapshot, deltas, actor));
+            SessionEvent::Metadata { registered_at, snapshot, deltas } => {
+                return actix::MessageResult(self.metadata(registered_at, snapshot, deltas, actor));
             }
             SessionEvent::Recovered(logs) => self.recovered(logs),
             SessionEvent::LeaseEnded => self.lease_ended(actor),

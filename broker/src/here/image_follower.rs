@@ -1,8 +1,12 @@
 //! The cluster's metadata as this broker applies it: a snapshot, then changes. Pure.
 //!
 //! Invariants: (1) records are applied in order of their index, all of an index or none; (2) nothing is applied before a
-//! snapshot, and no snapshot that is older than what was applied; (3) what does not fit changes nothing, and asks for a
-//! snapshot.
+//! snapshot, and no snapshot that is older than what was applied or than this start's registration; (3) what does not fit
+//! changes nothing, and asks for a snapshot.
+//!
+//! Why not older than the registration: a state from before may name this broker as the leader of an epoch in which it led
+//! in an earlier start. It would lead on in that epoch, with a log that may have lost its unflushed end since, and other
+//! records would stand where followers and consumers have seen some already.
 
 use std::collections::BTreeSet;
 
@@ -48,14 +52,25 @@ impl ImageFollower {
         &self.image
     }
 
-    /// Applies a snapshot, if there is one, and changes, in order; or says why they do not fit.
-    pub fn apply(&mut self, snapshot: Option<Changes>, deltas: Vec<Changes>) -> Result<Changed, String> {
+    /// Applies a snapshot, if there is one, and changes, in order; or says why they do not fit. `registered_at` is the
+    /// index of this start's registration.
+    pub fn apply(
+        &mut self,
+        registered_at: MetadataIndex,
+        snapshot: Option<Changes>,
+        deltas: Vec<Changes>,
+    ) -> Result<Changed, String> {
         let mut changed = Changed::nothing();
         let mut image = self.image.clone();
         let mut is_informed = self.is_informed;
         if let Some(Changes { index, records }) = snapshot {
             if index < self.image.index() {
                 return Err(format!("a snapshot of index {index} came after index {}", self.image.index()));
+            }
+            if index < registered_at {
+                return Err(format!(
+                    "a snapshot of index {index} came, older than the registration at {registered_at}"
+                ));
             }
             image = Image::from_records(index, &records).map_err(|error| error.to_string())?;
             is_informed = true;
@@ -111,6 +126,8 @@ mod tests {
 
     use super::*;
 
+    const REGISTERED_AT: MetadataIndex = MetadataIndex(5);
+
     fn topic() -> TopicId {
         TopicId(Uuid::from_u128(1))
     }
@@ -125,33 +142,43 @@ mod tests {
 
     fn informed(index: u64) -> ImageFollower {
         let mut follower = ImageFollower::default();
-        assert_eq!(follower.apply(Some(changes(index, Vec::new())), Vec::new()), Ok(Changed::All));
+        assert_eq!(follower.apply(REGISTERED_AT, Some(changes(index, Vec::new())), Vec::new()), Ok(Changed::All));
         follower
     }
 
     #[test]
     fn nothing_is_applied_before_a_snapshot_nor_an_older_one() {
         let mut follower = ImageFollower::default();
-        assert!(follower.apply(None, vec![changes(1, Vec::new())]).is_err());
+        assert!(follower.apply(REGISTERED_AT, None, vec![changes(1, Vec::new())]).is_err());
         assert_eq!(follower.image().index(), MetadataIndex(0));
         let mut follower = informed(7);
-        assert!(follower.apply(Some(changes(6, Vec::new())), Vec::new()).is_err());
+        assert!(follower.apply(REGISTERED_AT, Some(changes(6, Vec::new())), Vec::new()).is_err());
         assert_eq!(follower.image().index(), MetadataIndex(7));
         assert_eq!(
-            follower.apply(Some(changes(7, Vec::new())), Vec::new()),
+            follower.apply(REGISTERED_AT, Some(changes(7, Vec::new())), Vec::new()),
             Ok(Changed::All),
             "the same again is none older"
         );
     }
 
     #[test]
+    fn no_state_from_before_the_registration_is_applied() {
+        let mut follower = ImageFollower::default();
+        let error =
+            follower.apply(REGISTERED_AT, Some(changes(4, Vec::new())), vec![changes(5, Vec::new())]).unwrap_err();
+        assert!(error.contains("older than the registration at 5"), "{error}");
+        assert_eq!(follower.image().index(), MetadataIndex(0));
+        assert_eq!(follower.apply(REGISTERED_AT, Some(changes(5, Vec::new())), Vec::new()), Ok(Changed::All));
+    }
+
+    #[test]
     fn changes_that_a_snapshot_already_holds_are_not_applied_again() {
         let mut follower = informed(7);
-        let changed = follower.apply(None, vec![changes(7, vec![removed()]), changes(8, Vec::new())]);
+        let changed = follower.apply(REGISTERED_AT, None, vec![changes(7, vec![removed()]), changes(8, Vec::new())]);
         assert_eq!(changed, Ok(Changed::nothing()));
         assert_eq!(follower.image().index(), MetadataIndex(8));
         assert!(follower.image().deleted_topics().is_empty());
-        let changed = follower.apply(None, vec![changes(9, vec![removed()])]);
+        let changed = follower.apply(REGISTERED_AT, None, vec![changes(9, vec![removed()])]);
         let topics = [topic()].into();
         assert_eq!(changed, Ok(Changed::Some { partitions: BTreeSet::new(), topics, move_limit: false }));
         assert!(follower.image().deleted_topics().contains(&topic()));
@@ -161,7 +188,8 @@ mod tests {
     fn what_does_not_fit_changes_nothing_at_all() {
         let mut follower = informed(7);
         let of_no_broker = Record::RemoveBroker { broker_id: BrokerId(9) };
-        let result = follower.apply(None, vec![changes(8, vec![removed()]), changes(9, vec![of_no_broker])]);
+        let result =
+            follower.apply(REGISTERED_AT, None, vec![changes(8, vec![removed()]), changes(9, vec![of_no_broker])]);
         assert!(result.is_err(), "{result:?}");
         assert_eq!(follower.image().index(), MetadataIndex(7));
         assert!(follower.image().deleted_topics().is_empty());

@@ -250,7 +250,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                 if message.snapshot.is_none() && message.deltas.is_empty() {
                     continue;
                 }
-                let event = match metadata(message) {
+                let event = match metadata(registered_at, message) {
                     Ok(event) => event,
                     Err(error) => {
                         tracing::error!(%error, "the controller sent metadata that cannot be understood");
@@ -317,14 +317,14 @@ impl SessionHeartbeats<'_> {
     }
 }
 
-fn metadata(message: v1::BrokerSessionResponse) -> Result<SessionEvent, ConvertError> {
+fn metadata(registered_at: MetadataIndex, message: v1::BrokerSessionResponse) -> Result<SessionEvent, ConvertError> {
     let changes = |index, messages: Vec<v1::MetadataRecord>| {
         let records = messages.into_iter().filter_map(|message| records::from_message(message).transpose());
         Ok(Changes { index: MetadataIndex(index), records: records.collect::<Result<_, ConvertError>>()? })
     };
     let snapshot = message.snapshot.map(|snapshot| changes(snapshot.index, snapshot.records)).transpose()?;
     let deltas = message.deltas.into_iter().map(|delta| changes(delta.index, delta.records));
-    Ok(SessionEvent::Metadata { snapshot, deltas: deltas.collect::<Result<_, ConvertError>>()? })
+    Ok(SessionEvent::Metadata { registered_at, snapshot, deltas: deltas.collect::<Result<_, ConvertError>>()? })
 }
 
 /// Tells the partitions when the lease runs out, for those in which nothing happens by itself.

@@ -17,6 +17,9 @@ pub const TIMEOUTS: Timeouts = Timeouts { session_ms: 600, disconnect_grace_ms: 
 /// Older states that are kept, to be told to brokers that begin a session.
 const HISTORY: usize = 40;
 
+/// The records of one index.
+type Delta = (MetadataIndex, Vec<Record>);
+
 /// What the controller says, and to whom.
 pub type Outbox = Vec<(Node, Message)>;
 
@@ -37,7 +40,7 @@ pub struct Controller {
     heard: BTreeMap<BrokerId, Millis>,
     next_connection: u64,
     /// The last states and the records that led on from each.
-    history: Vec<(Image, Vec<(MetadataIndex, Vec<Record>)>)>,
+    history: Vec<(Image, Vec<Delta>)>,
     moves_ended: u64,
     fenced: u64,
 }
@@ -75,10 +78,9 @@ impl Controller {
         self.fenced
     }
 
-    /// The states from the one so many changes ago to the newest; none if that is not kept.
-    pub fn since(&self, back: usize) -> Vec<&Image> {
-        let Some(from) = self.history.len().checked_sub(back).filter(|_| back > 0) else { return Vec::new() };
-        self.history[from..].iter().map(|(image, _)| image).chain([&self.image]).collect()
+    /// The last states before this one, oldest first.
+    pub fn before(&self) -> impl Iterator<Item = &Image> {
+        self.history.iter().map(|(image, _)| image)
     }
 
     /// When this broker was heard last.

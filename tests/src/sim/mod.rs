@@ -28,11 +28,9 @@
 //! | no ack of a leader alone past its lease | [`oracle::Oracle::acked_by_leader`] |
 //! | order of cursors, no truncation below the high watermark | `holdfast_replication::invariant` after each step; a halt fails the run |
 //! | clean elections, epochs, ISR and ELR | `holdfast_metadata::invariant::check_step` after each command |
-//! | absence never deletes, nothing that counts is deleted | `check_deletion` in `world/outgoing` |
+//! | absence never deletes, nothing that counts is deleted | `check_deletion` in `world/outgoing`, `world/gone_back` |
+//! | no state from before a registration is acted on | [`oracle::Oracle::readable`], with older states told |
 //! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
-//!
-//! An older state of the metadata is told to a broker only where the leader epochs in its logs tell it apart: the partition
-//! epochs that it was told are not kept over a restart.
 //!
 //! A disk that comes back as it was within one count of starts is not told from the true one yet, so no run has one: a
 //! copy is made while its broker is down, and put back after a later start registered.

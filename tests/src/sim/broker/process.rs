@@ -9,7 +9,7 @@ use holdfast_broker::{
         lease::Lease,
     },
     outward::heartbeats::{self, Heartbeats, Local},
-    partition::roster::{self, Effect, KnownEpochs, Reason, Roster},
+    partition::roster::{self, Effect, Reason, Roster},
 };
 use holdfast_metadata::{Record, RegisterBroker};
 use holdfast_proto::{
@@ -156,12 +156,11 @@ impl Broker {
         self.look_at_lease(now, disk, out);
         match message {
             Message::Registered { result: Ok(registered) } => self.registered = Some(registered),
-            Message::Registered { result: Err(_) } => {}
             Message::Session { session, snapshot, deltas, lease_ms } if session == self.sessions => {
                 self.session_message(now, (snapshot, deltas), lease_ms, disk, out);
             }
             Message::SessionEnded { session } if session == self.sessions => self.session = None,
-            Message::Session { .. } | Message::SessionEnded { .. } => {}
+            Message::Registered { .. } | Message::Session { .. } | Message::SessionEnded { .. } => {}
             Message::Altered { change, result } => {
                 let tp = TopicPartition { topic_id: change.topic_id, partition: change.partition };
                 let Some(topic) = self.metadata.image().topic(change.topic_id) else { return };
@@ -213,7 +212,9 @@ impl Broker {
             return;
         }
         let changes = |(index, records)| Changes { index, records };
-        match self.metadata.apply(snapshot.map(changes), deltas.into_iter().map(changes).collect()) {
+        let Some((_, registered_at)) = self.registered else { return };
+        let deltas = deltas.into_iter().map(changes).collect();
+        match self.metadata.apply(registered_at, snapshot.map(changes), deltas) {
             Ok(changed) => {
                 self.roster(now, &roster::Event::Metadata(&changed), disk, out);
                 let index = self.metadata.image().index();
@@ -227,7 +228,7 @@ impl Broker {
     fn roster(&mut self, now: Millis, event: &roster::Event<'_>, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         let mut effects = Vec::new();
         let replicas = &self.replicas;
-        let known = |tp| replicas.known_epochs(tp).unwrap_or_else(KnownEpochs::default);
+        let known = |tp| replicas.known_epochs(tp).unwrap_or_default();
         self.roster.step(self.metadata.image(), event, known, &mut effects);
         for effect in effects {
             match effect {

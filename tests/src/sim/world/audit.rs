@@ -44,6 +44,7 @@ impl World {
             }
             self.coverage.elections += u64::from(state.leader_epoch.0).saturating_sub(1);
         }
+        self.tell_what_has_gone_back();
         self.coverage.moves_ended = self.controller.moves_ended();
         self.coverage.brokers_fenced = self.controller.fenced();
         self.coverage.acked = self.oracle.acked_count() as u64;

@@ -57,15 +57,12 @@ impl World {
         self.crash(id, Crash::PowerLoss, restart_after_ms);
         self.disk_fault = Some(id);
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
-        match copy {
-            Some(copy) => {
-                self.coverage.disks_restored += 1;
-                disk.restore(&copy);
-            }
-            None => {
-                self.coverage.disks_lost += 1;
-                disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))));
-            }
+        if let Some(copy) = copy {
+            self.coverage.disks_restored += 1;
+            disk.restore(&copy);
+        } else {
+            self.coverage.disks_lost += 1;
+            disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))));
         }
     }
 

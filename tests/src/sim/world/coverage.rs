@@ -47,7 +47,7 @@ coverage! {
     moves_ended,
     /// Logs that were deleted where replicas moved away, or with their topic.
     deleted_logs,
-    /// Logs that were closed and kept, for an older state did not place them here.
+    /// Logs that were closed and kept, for a state that had gone back did not place them here.
     set_aside_logs,
     /// Topics that were made while faults went on.
     topics_made,

@@ -1,6 +1,5 @@
 //! What happens when its time has come: messages arrive, disks report, processes start.
 
-use holdfast_metadata::{Image, PartitionState};
 use holdfast_proto::ids::{BrokerId, Millis, Offset};
 use holdfast_replication::Event;
 
@@ -98,7 +97,6 @@ impl World {
             Node::Controller => {
                 let Node::Broker(from) = from else { panic!("{from:?} speaks to the controller") };
                 let old_state = if self.producing && self.rng.u8(..3) == 0 { self.rng.usize(1..40) } else { 0 };
-                let old_state = if self.is_told_apart(from, old_state) { old_state } else { 0 };
                 let mut out = Vec::new();
                 self.controller.receive(self.now(), from, message, old_state, &mut out);
                 let is_snapshot =
@@ -124,23 +122,6 @@ impl World {
                 producer.answered(now_ms, connection, correlation, result);
             }
         }
-    }
-
-    /// True if no replica that counts would be deleted for an older state, by what its broker can know after a restart: the
-    /// leader epochs in its log.
-    fn is_told_apart(&self, broker: BrokerId, old_state: usize) -> bool {
-        let states = self.controller.since(old_state);
-        let is_assigned = |image: &Image, tp| image.partition(tp).is_some_and(|state| state.replicas.contains(&broker));
-        // Nor begins a replica again, empty, that was deleted since.
-        let is_held = |(tp, ..): (_, _, &PartitionState)| self.disks[&broker].logs.contains_key(&tp);
-        states.first().is_some_and(|old| old.partitions_of(broker).all(is_held))
-            && self.disks[&broker].logs.iter().all(|(tp, log)| {
-                let mut told = states.iter().skip_while(|image| {
-                    let older = image.partition(*tp).zip(log.epochs().latest());
-                    !is_assigned(image, *tp) && older.is_none_or(|(state, latest)| latest > state.leader_epoch)
-                });
-                !is_assigned(self.controller.image(), *tp) || told.all(|image| is_assigned(image, *tp))
-            })
     }
 
     /// Does something with a broker's process if that start of it still runs, and carries out what it wants.

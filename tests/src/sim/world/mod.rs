@@ -3,12 +3,13 @@
 //! - `state`: the cluster and its queue. `upcoming`: what can come.
 //! - `events`: what happens when its time has come. `outgoing`: what brokers want done.
 //! - `topics`: topics made, changed and deleted, and replicas moved. `breakage`: crashes, pauses, lost disks, cut links.
-//! - `coverage`: what a run went through. `audit`: the end.
+//! - `coverage`: what a run went through. `audit`: the end. `gone_back`: what a restored controller would tell.
 
 mod audit;
 mod breakage;
 mod coverage;
 mod events;
+mod gone_back;
 mod outgoing;
 mod state;
 mod topics;
