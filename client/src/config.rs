@@ -28,8 +28,8 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// Longest time that an administrative call is tried again. Default 30 s.
     pub admin_timeout: Duration,
-    /// First pause before a retry or reconnect; it doubles up to `retry_backoff_max`, each time with jitter of 20 %.
-    /// Default 50 ms.
+    /// First pause before a retry or reconnect; it doubles up to `retry_backoff_max`, and each is cut by
+    /// chance to between half and all of it. Default 50 ms.
     pub retry_backoff: Duration,
     /// Longest pause between two retries or reconnects. Default 1 s.
     pub retry_backoff_max: Duration,

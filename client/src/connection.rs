@@ -1,24 +1,19 @@
 //! Connections to brokers.
 //!
-//! Place: everything that calls the cluster gets its channel here; the only file that builds tonic channels.
+//! Place: everything that calls the cluster gets its channel here. How connections are made and given up: [`Connector`].
 //!
 //! Invariants:
-//! 1. A channel is built lazily and resolves its name at every connect, so that a broker that comes back under another
-//!    address is found.
-//! 2. Bulk data never stands before a metadata call: each address has one connection per [`Lane`].
-//! 3. Every unary call has a deadline.
+//! 1. Bulk data never stands before a metadata call: each address has one connection per [`Lane`].
+//! 2. Every unary call has a deadline.
 //!
 //! Failure: a broken connection fails the calls on it; the next call connects anew. Pausing between attempts is up to
 //! the caller ([`crate::retry`]).
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
-use parking_lot::Mutex;
-use tonic::{
-    Request, Response, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Request, Response, Status, transport::Channel};
 
+use holdfast_net::{Channels, Connector, Windows};
 use holdfast_proto::{
     status::{self, Origin},
     v1::{
@@ -30,12 +25,7 @@ use holdfast_proto::{
 use crate::{config::ClientConfig, error::Error};
 
 /// Time that an HTTP/2 ping may stay unanswered.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Idle TCP connections are probed too, for what sits between the ends.
-const TCP_KEEP_ALIVE: Duration = Duration::from_secs(30);
-
-/// Largest HTTP/2 frame that brokers may send: large ones cost fewer steps for the same bytes.
-const MAX_FRAME_BYTES: u32 = 1 << 20;
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,13 +42,14 @@ pub(crate) enum Lane {
 #[derive(Debug)]
 pub(crate) struct Connections {
     config: ClientConfig,
-    channels: Mutex<HashMap<(String, Lane), Channel>>,
+    channels: Channels<Lane>,
 }
 
 impl Connections {
     /// No connection yet.
     pub(crate) fn new(config: ClientConfig) -> Self {
-        Self { config, channels: Mutex::new(HashMap::new()) }
+        let channels = Channels::new(connector(&config));
+        Self { config, channels }
     }
 
     /// Settings of the client.
@@ -92,46 +83,30 @@ impl Connections {
 
     /// Gives up the connection, so that the next call makes a new one. For a peer that is silent but not gone.
     pub(crate) fn discard(&self, address: &str, lane: Lane) {
-        self.channels.lock().remove(&(address.to_owned(), lane));
+        self.channels.forget(address, lane);
     }
 
     /// Gives up the connections to addresses that are not used any more.
     pub(crate) fn retain(&self, used: impl Fn(&str) -> bool) {
-        self.channels.lock().retain(|(address, _), _| used(address));
+        self.channels.retain(used);
     }
 
     fn channel(&self, address: &str, lane: Lane) -> Result<Channel, Error> {
-        let key = (address.to_owned(), lane);
-        let mut channels = self.channels.lock();
-        if let Some(channel) = channels.get(&key) {
-            return Ok(channel.clone());
-        }
-        let channel = self.endpoint(address)?.connect_lazy();
-        channels.insert(key, channel.clone());
-        Ok(channel)
+        self.channels.get(address, lane).map_err(|error| Error::InvalidConfig(error.to_string()))
     }
+}
 
-    fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
-        let wrong = |reason: tonic::transport::Error| Error::InvalidConfig(format!("address `{address}`: {reason}"));
-        let uri = |address: &str| Endpoint::from_shared(format!("http://{address}")).map_err(wrong);
-        let endpoint = match self.config.bootstrap.first().filter(|_| self.config.one_address) {
-            // The address stands in `:authority`; the broker that is connected to passes the call on to it.
-            Some(only) => uri(only)?.origin(uri(address)?.uri().clone()),
-            None => uri(address)?,
-        };
-        Ok(endpoint
-            .user_agent(self.config.client_id.clone())
-            .map_err(wrong)?
-            .connect_timeout(self.config.connect_timeout)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(TCP_KEEP_ALIVE))
-            .http2_keep_alive_interval(self.config.keep_alive_interval)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .http2_adaptive_window(false)
-            .max_frame_size(MAX_FRAME_BYTES)
-            .initial_stream_window_size(self.config.stream_window_bytes)
-            .initial_connection_window_size(self.config.stream_window_bytes.saturating_mul(2)))
+fn connector(config: &ClientConfig) -> Connector {
+    Connector {
+        connect_timeout: config.connect_timeout,
+        ping_interval: config.keep_alive_interval,
+        ping_timeout: PING_TIMEOUT,
+        windows: Some(Windows {
+            stream_bytes: config.stream_window_bytes,
+            connection_bytes: config.stream_window_bytes.saturating_mul(2),
+        }),
+        user_agent: Some(config.client_id.clone()),
+        via: config.bootstrap.first().filter(|_| config.one_address).cloned(),
     }
 }
 

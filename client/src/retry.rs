@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
+use holdfast_net::jitter::jittered;
 
 /// The next pause, doubling from `first` to `max`.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Starts with `first`; never pauses longer than `max` and its jitter.
+    /// Starts with `first`; never pauses longer than `max`.
     pub(crate) const fn new(first: Duration, max: Duration) -> Self {
         Self { first, max, failures: 0 }
     }
@@ -22,7 +22,7 @@ impl Backoff {
     pub(crate) fn next_pause(&mut self) -> Duration {
         let pause = pause_after(self.first, self.max, self.failures);
         self.failures = self.failures.saturating_add(1);
-        jitter(pause)
+        jittered(pause)
     }
 
     /// After a success: starts again with the first pause.
@@ -34,11 +34,6 @@ impl Backoff {
 /// The pause after `failures` earlier ones, without jitter.
 pub(crate) fn pause_after(first: Duration, max: Duration, failures: u32) -> Duration {
     first.saturating_mul(1_u32 << failures.min(20)).min(max)
-}
-
-/// The pause, longer or shorter by up to 20 %.
-pub(crate) fn jitter(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.8..1.2))
 }
 
 /// A point in time that work must end at.
@@ -89,9 +84,9 @@ mod tests {
 
         let mut backoff = Backoff::new(first, max);
         for _ in 0..40 {
-            assert!(backoff.next_pause() <= max.mul_f64(1.2));
+            assert!(backoff.next_pause() <= max);
         }
         backoff.reset();
-        assert!(backoff.next_pause() <= first.mul_f64(1.2));
+        assert!(backoff.next_pause() <= first);
     }
 }

@@ -12,6 +12,7 @@ use holdfast_node::{fatal::FatalCell, health::Probes, watchdog::Watchdog};
 
 use crate::{
     actors::{self, SessionsHandle, Stopper},
+    channels::{Channels, channels},
     config::Config,
     duties,
     exit::Fatal,
@@ -25,7 +26,7 @@ use crate::{
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Channels, Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, watch_role},
+    raft::{Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, watch_role},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -85,7 +86,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let damaged = |error: std::io::Error| Fatal::StoreDamaged(error.to_string());
     let log = LogStore::open(store.clone()).map_err(damaged)?;
     let machine = StateMachine::open(store, view.clone()).map_err(damaged)?;
-    let channels = Channels::default();
+    let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
     let consensus = runtime.block_on(Consensus::start(&config, identity.node_id, network, log, machine))?;

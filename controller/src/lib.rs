@@ -9,12 +9,13 @@
 //!
 //! - [`config`], [`exit`], [`health`]: options, exit codes, what probes are told.
 //! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes.
-//! - [`peers`]: questions to the other configured controllers.
+//! - [`channels`], [`peers`]: connections to the other controllers, and questions to the configured ones.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
 //! - [`controller`]: all of it, running.
 
 mod actors;
+pub mod channels;
 pub mod config;
 pub mod controller;
 mod duties;

@@ -16,10 +16,10 @@ use holdfast_proto::{
 };
 
 use crate::{
+    channels::{Channels, Purpose},
     config::Config,
     formation::{Answer, PeerState},
     identity::DataDir,
-    raft::{Channels, Purpose},
 };
 
 /// Deadline of one question to one peer.

@@ -12,7 +12,6 @@
 //! connection: those that were made together do not come back together.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
     io,
     pin::Pin,
     sync::Arc,
@@ -28,6 +27,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use holdfast_net::jitter;
 
 /// A connection that holds its place until it is closed.
 pub struct Connection {
@@ -101,7 +102,7 @@ pub fn accept_for(
 impl Connection {
     fn new(stream: TcpStream, place: OwnedSemaphorePermit, lifetime: Option<Lifetime>) -> Self {
         let now = Instant::now();
-        let streams_end = lifetime.map(|lifetime| now + lifetime.age + jitter(lifetime.age));
+        let streams_end = lifetime.map(|lifetime| now + lifetime.age + apart(lifetime.age));
         let close = lifetime.zip(streams_end).map(|(lifetime, end)| end + lifetime.grace);
         let close = close.map(|at| Box::pin(tokio::time::sleep_until(at)));
         Self { stream, streams_end, close, _place: place }
@@ -114,9 +115,8 @@ impl Connection {
 }
 
 /// Up to a tenth of `age`, but enough for the GOAWAY to be first.
-fn jitter(age: Duration) -> Duration {
-    let share = RandomState::new().hash_one(()) % 1000;
-    Duration::from_millis(20) + age.mul_f64(share as f64 / 10_000.0)
+fn apart(age: Duration) -> Duration {
+    Duration::from_millis(20) + jitter::between(Duration::ZERO, age / 10)
 }
 
 impl Connected for Connection {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn streams_end_after_the_goaway_and_not_all_at_once() {
         let age = Duration::from_secs(100);
-        let ends: std::collections::BTreeSet<_> = (0..50).map(|_| jitter(age)).collect();
+        let ends: std::collections::BTreeSet<_> = (0..50).map(|_| apart(age)).collect();
         assert!(ends.len() > 10, "{ends:?}");
         assert!(ends.iter().all(|end| *end >= Duration::from_millis(20) && *end <= Duration::from_millis(10_020)));
     }

@@ -56,6 +56,7 @@ const PLACES: [(&str, &[&str]); 5] = [
             "proto/src/convert.rs",
             "proto/src/v1.rs",
             "proto/build.rs",
+            "net/src/",
             "node/src/health.rs",
             "node/src/incoming.rs",
             "broker/src/grpc/",
@@ -70,17 +71,7 @@ const PLACES: [(&str, &[&str]); 5] = [
         ],
     ),
     // The watchdog tells errors of a disk apart by their numbers.
-    (
-        "rustix",
-        &[
-            "broker/log/",
-            "controller/src/store/",
-            "controller/src/identity.rs",
-            "client/cli/",
-            "client/local/",
-            "node/src/watchdog.rs",
-        ],
-    ),
+    ("rustix", &["broker/log/", "controller/src/store/", "client/cli/", "client/local/", "node/src/watchdog.rs"]),
 ];
 
 /// A word that is refused everywhere, and why.
@@ -218,6 +209,16 @@ fn only_one_place_builds_a_status() {
         let outside = path != "proto/src/status.rs" && ships(path);
         let word = BUILDERS.iter().find(|word| code(line).contains(*word))?;
         outside.then(|| format!("`{word}..)`: errors become a status in proto/src/status.rs alone"))
+    }));
+}
+
+#[test]
+fn only_one_place_says_how_to_connect() {
+    assert_none(&violations(|path, line| {
+        let outside = !path.starts_with("net/src/") && ships(path);
+        let word =
+            ["Endpoint::", "Channel::from_", "Channel::balance"].into_iter().find(|word| code(line).contains(word))?;
+        outside.then(|| format!("`{word}..`: connections are made as net/src/connector.rs says"))
     }));
 }
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tonic::{Response, Status, transport::Channel};
 
+use holdfast_net::jitter::jittered;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -19,7 +20,6 @@ use holdfast_proto::{
 use super::{
     channels::Peers,
     header::header,
-    pause,
     retry::{Attempts, Backoff, Candidates, Next, Repeat},
 };
 use crate::{
@@ -109,7 +109,10 @@ impl Controllers {
                 Next::GiveUp => return Err(unreachable(&detail)),
                 Next::Again => {}
                 Next::AgainAfter(pause_ms) => {
-                    tokio::time::sleep(pause::cut(pause_ms).min(end.saturating_duration_since(Instant::now()))).await;
+                    tokio::time::sleep(
+                        jittered(Duration::from_millis(pause_ms)).min(end.saturating_duration_since(Instant::now())),
+                    )
+                    .await;
                 }
             }
         }

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
+use holdfast_net::jitter::jittered;
 use holdfast_proto::{
     convert::{self, peer_header, required_id},
     detail::ErrorDetail,
@@ -21,7 +22,6 @@ use holdfast_replication::{FetchOutcome, FetchPosition};
 use super::{
     channels::endpoint,
     incoming::{Incoming, deliver},
-    pause,
     retry::Backoff,
 };
 use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::FetchQueue};
@@ -50,7 +50,7 @@ async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
             deliver(&context, queue.source(), partition, leader_epoch, failed).await;
         }
         backoff.stood(started.elapsed().as_millis() as u64);
-        rest(&context, queue.source(), pause::cut(backoff.pause_ms())).await;
+        rest(&context, queue.source(), jittered(Duration::from_millis(backoff.pause_ms()))).await;
     }
 }
 

@@ -1,8 +1,7 @@
 //! Calls to other nodes: tonic as caller.
 //!
 //! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
-//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `header`: who calls; `pause`: the wait
-//!   between attempts.
+//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes.
 
@@ -12,7 +11,6 @@ mod fetcher;
 mod header;
 pub mod heartbeats;
 mod incoming;
-mod pause;
 mod plain;
 mod proposer;
 pub mod retry;

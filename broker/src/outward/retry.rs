@@ -1,10 +1,9 @@
-//! Which controller to call, whether to call again after a failure, and how long to pause before. Pure: chance comes as
-//! data.
+//! Which controller to call, whether to call again after a failure, and how long to pause before. Pure: the shells cut the
+//! pauses by chance (`holdfast_net::jitter`), so that many callers of one that came back do not call it at the same moment.
 //!
 //! The one that answered last is tried first. One that is not active names the active one, which is tried next; one that
 //! is not reached is followed by the next in the list. What may be done twice is tried again; what may not (a change that
-//! an operator asked for) is tried again only if it certainly was not done. Pauses double up to a bound, and each is cut by
-//! chance to between half and all of it, so that many callers of one that came back do not call it at the same moment.
+//! an operator asked for) is tried again only if it certainly was not done. Pauses double up to a bound.
 
 use holdfast_proto::{
     detail::ErrorDetail,
@@ -29,7 +28,7 @@ pub enum Next {
     GiveUp,
     /// Call the next candidate at once.
     Again,
-    /// Every controller was tried, and none answered: call again after so long, ms, to be [`jittered`].
+    /// Every controller was tried, and none answered: call again after so long, ms, to be cut by chance.
     AgainAfter(u64),
 }
 
@@ -63,11 +62,6 @@ impl Backoff {
             self.next = self.first;
         }
     }
-}
-
-/// Half to all of a pause, ms; `chance` is drawn from 0 to 1.
-pub fn jittered(pause_ms: u64, chance: f64) -> f64 {
-    pause_ms as f64 * (0.5 + 0.5 * chance.clamp(0.0, 1.0))
 }
 
 /// The controllers, and the one to call next.
@@ -185,14 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_begin_again_after_a_good_connection_and_are_cut_by_at_most_half() {
+    fn pauses_grow_and_begin_again_after_a_good_connection() {
         let mut backoff = Backoff::new(10, 30);
         assert_eq!([(); 4].map(|()| backoff.pause_ms()), [10, 20, 30, 30]);
         backoff.stood(STOOD_MS);
         assert_eq!(backoff.pause_ms(), 30, "it broke too soon");
         backoff.stood(STOOD_MS + 1);
         assert_eq!(backoff.pause_ms(), 10);
-        assert_eq!([0.0, 0.5, 1.0].map(|chance| jittered(100, chance) as u64), [50, 75, 100]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 
 use holdfast_metadata_wire::records;
+use holdfast_net::jitter::jittered;
 use holdfast_proto::{
     convert::Error as ConvertError,
     detail::ErrorDetail,
@@ -28,7 +29,6 @@ use holdfast_proto::{
 use super::{
     header::header,
     heartbeats::{Effect, Event, Heartbeats, Local},
-    pause,
     retry::Backoff,
 };
 use crate::{
@@ -108,7 +108,7 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
 }
 
 async fn rest(backoff: &mut Backoff) {
-    tokio::time::sleep(pause::cut(backoff.pause_ms())).await;
+    tokio::time::sleep(jittered(Duration::from_millis(backoff.pause_ms()))).await;
 }
 
 /// Learns which cluster the controllers form, and refuses another than before.

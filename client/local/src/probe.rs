@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
+use holdfast_net::Connector;
 use holdfast_proto::v1::{
     DescribeClusterRequest, DescribeClusterResponse, GetMetadataRequest, GetMetadataResponse,
     admin_service_client::AdminServiceClient,
@@ -26,8 +27,9 @@ pub async fn metadata(address: &str) -> Result<GetMetadataResponse, String> {
 }
 
 fn connect(address: &str) -> Result<AdminServiceClient<Channel>, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| format!("{address}: {error}"))?;
-    let channel = endpoint.connect_timeout(CALL_TIMEOUT).timeout(CALL_TIMEOUT).connect_lazy();
+    let connector = Connector { connect_timeout: CALL_TIMEOUT, ..Connector::default() };
+    let endpoint = connector.endpoint(address).map_err(|error| error.to_string())?;
+    let channel = endpoint.timeout(CALL_TIMEOUT).connect_lazy();
     // Clusters of thousands of partitions answer with more than tonic's 4 MiB.
     Ok(AdminServiceClient::new(channel).max_decoding_message_size(64 << 20))
 }

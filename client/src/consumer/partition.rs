@@ -15,6 +15,7 @@ use std::{
 
 use bytes::Bytes;
 
+use holdfast_net::jitter::jittered;
 use holdfast_proto::{
     batch::{self, BatchHeader},
     detail::ErrorDetail,
@@ -24,7 +25,7 @@ use holdfast_proto::{
 };
 
 use super::Error;
-use crate::retry::{jitter, pause_after};
+use crate::retry::pause_after;
 
 /// First and longest pause after an answer that says "not now".
 const RETRY_BACKOFF: Duration = Duration::from_millis(20);
@@ -216,7 +217,7 @@ impl PartitionFetch {
             let ((topic, partition), offset, (log_start, high_watermark)) = (self.name(), self.fetch_offset, range);
             self.fail(Error::OffsetOutOfRange { topic, partition, offset, log_start, high_watermark });
         } else if detail.retriable {
-            self.retry_at = Some(now + jitter(pause_after(RETRY_BACKOFF, RETRY_BACKOFF_MAX, self.failures)));
+            self.retry_at = Some(now + jittered(pause_after(RETRY_BACKOFF, RETRY_BACKOFF_MAX, self.failures)));
             self.failures += 1;
             return Reaction { refresh: true, ready: false };
         } else {

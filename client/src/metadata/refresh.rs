@@ -8,6 +8,7 @@ use std::{
 use futures::{StreamExt, stream::FuturesUnordered};
 use tracing::warn;
 
+use holdfast_net::jitter::jittered;
 use holdfast_proto::{
     ids::{ClusterId, MetadataIndex},
     v1,
@@ -17,7 +18,7 @@ use super::{Broker, ClusterView, Metadata, TopicView};
 use crate::{
     connection::{Connections, call},
     error::Error,
-    retry::{Backoff, jitter},
+    retry::Backoff,
 };
 
 /// How long one broker may be silent before the next is asked as well.
@@ -43,7 +44,7 @@ async fn run(metadata: Weak<Metadata>) {
         let idle_since = Instant::now();
         tokio::select! {
             () = requested.notified() => {}
-            () = tokio::time::sleep(jitter(config.metadata_max_age)) => {}
+            () = tokio::time::sleep(jittered(config.metadata_max_age)) => {}
         }
         if idle_since.elapsed() > MAX_URGENT_PAUSE {
             without_news.reset();
@@ -67,7 +68,7 @@ async fn run(metadata: Weak<Metadata>) {
                 is_news = true;
                 without_news.reset();
                 failed.reset();
-                jitter(min_interval)
+                min_interval
             }
             Ok(false) => {
                 is_news = true;
@@ -84,7 +85,7 @@ async fn run(metadata: Weak<Metadata>) {
         };
         strong.refreshed.send_replace((number, result.err()));
         drop(strong);
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pause.max(min_interval)).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use holdfast_net::jitter::jittered;
 use holdfast_proto::batch::Compression;
 
 use super::{
@@ -12,11 +13,7 @@ use super::{
     renewal, router,
     shared::Shared,
 };
-use crate::{
-    Client,
-    error::Error as ClientError,
-    retry::{Deadline, jitter},
-};
+use crate::{Client, error::Error as ClientError, retry::Deadline};
 
 /// Most batches in flight per partition that leaders detect duplicates for.
 const MAX_IN_FLIGHT: usize = 5;
@@ -153,7 +150,7 @@ impl ProducerBuilder {
             retry_backoff_max: config.retry_backoff_max,
             compression: self.compression,
             answered: self.acks != Acks::None,
-            jitter,
+            jitter: jittered,
         };
         let memory = Memory::new(self.buffer_memory_bytes);
         let max_record_bytes = self.max_record_bytes.min(self.buffer_memory_bytes);

@@ -17,8 +17,8 @@ use holdfast_proto::{
 };
 
 use crate::{
+    channels::{Channels, Purpose},
     node::Node,
-    raft::{Channels, Purpose},
 };
 
 /// How long a write waits for somebody to become active.

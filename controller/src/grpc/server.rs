@@ -17,11 +17,12 @@ use holdfast_proto::v1::{
 use super::{admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, raft_service::RaftEdge};
 use crate::{
     actors::SessionsHandle,
+    channels::Channels,
     config::Config,
     identity::DataDir,
     node::Node,
     quorum::keeper::Keeper,
-    raft::{Channels, Inbound, MAX_MESSAGE_BYTES},
+    raft::{Inbound, MAX_MESSAGE_BYTES},
 };
 
 /// Streams of one connection at once. Past it the client waits.

@@ -6,9 +6,8 @@
 //! - `consensus`: the facade. `role`: who leads. `refusal`: what a proposer is told. `members`: who takes part, read and
 //!   changed. `contact`: when the leader was heard.
 //! - `types`, `settings`: what openraft is told. `log_store`, `log_cache`: the log. `state_machine`, `snapshot`: the image.
-//! - `network`, `channels`: calls to others. `inbound`, `envelope`: calls from others. `codec`: entries as bytes.
+//! - `network`: calls to others. `inbound`, `envelope`: calls from others. `codec`: entries as bytes.
 
-mod channels;
 mod codec;
 mod consensus;
 mod contact;
@@ -28,7 +27,6 @@ mod types;
 #[cfg(test)]
 mod suite_tests;
 
-pub use channels::{Channels, Purpose};
 pub use consensus::{Consensus, Error, Member};
 pub use contact::Contact;
 pub use envelope::MAX_MESSAGE_BYTES;

@@ -31,11 +31,13 @@ use holdfast_proto::{
 };
 
 use super::{
-    channels::{Channels, Purpose},
     envelope::{MAX_MESSAGE_BYTES, answer, wrap},
     types::{Snapshot, SnapshotMeta, TypeConfig, Vote},
 };
-use crate::identity::DataDir;
+use crate::{
+    channels::{Channels, Purpose},
+    identity::DataDir,
+};
 
 /// Bytes of log entries in one call, as JSON; one entry may be more.
 const MAX_BATCH_BYTES: usize = 16 << 20;
