@@ -1,7 +1,7 @@
 //! Who this controller is: the identity of its data folder, and the lock on it.
 //!
-//! `<data_dir>/meta.properties` (lines of `key=value`) is written once and then changed in two ways only: the boot
-//! counter grows at each start, and the cluster id is set once. `<data_dir>/lock` is held by the running process.
+//! `<data_dir>/meta.properties` (its text: [`holdfast_identity`]) is written once and then changed in two ways only: the
+//! boot counter grows at each start, and the cluster id is set once. `<data_dir>/lock` is held by the running process.
 //!
 //! 1. The node id is random and belongs to the disk: a blank folder is a new node, whatever its name or address. An
 //!    empty log under an old id would let Raft elect a leader without committed entries.
@@ -10,8 +10,6 @@
 //! 4. Two processes never share a folder: the second finds it locked.
 
 use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -19,14 +17,16 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::RngExt as _;
-use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
+use holdfast_identity::{CONTROLLER, Lock, Problem, VERSION};
 use holdfast_proto::ids::{ClusterId, DirectoryId};
 
-/// Version of the file. A newer one is refused.
-const FORMAT_VERSION: u32 = 1;
-const FILE: &str = "meta.properties";
+const NODE_ID: &str = "node.id";
+const DIRECTORY_ID: &str = "directory.id";
+const BOOT_COUNTER: &str = "boot.counter";
+const CLUSTER_ID: &str = "cluster.id";
+const PROMISED_TO: &str = "promised.to";
 /// Node ids fit the 53 bits that JSON tools read exactly.
 const NODE_ID_MAX: u64 = (1 << 53) - 1;
 
@@ -45,7 +45,7 @@ pub enum Error {
     #[error("{0} is in use by another process; each controller needs a folder of its own")]
     Locked(String),
     /// The file was written by a later version of Holdfast.
-    #[error("{path} has version {found}; this version reads up to {FORMAT_VERSION}: install the newer version again")]
+    #[error("{path} has version {found}; this version reads up to {VERSION}: install the newer version again")]
     NewerFormat {
         /// The file.
         path: String,
@@ -89,16 +89,15 @@ pub struct Identity {
 pub struct DataDir {
     path: PathBuf,
     identity: Mutex<Identity>,
-    /// Holds the lock until it is dropped.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl DataDir {
     /// Locks the folder (made if it is not there), reads or makes its identity and counts this start. Blocks.
     pub fn open(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(|source| at(path, source))?;
-        let lock = lock(&path.join("lock"))?;
-        let file = path.join(FILE);
+        let lock = lock(path)?;
+        let file = path.join(CONTROLLER.file);
         let mut identity = match fs::read_to_string(&file) {
             Ok(text) => parse(&text, &file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => fresh(path)?,
@@ -142,19 +141,11 @@ impl DataDir {
     }
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|source| at(path, source))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked(path.parent().unwrap_or(path).display().to_string())),
-        Err(errno) => Err(at(path, errno.into())),
-    }
+fn lock(path: &Path) -> Result<Lock, Error> {
+    let name = path.join(CONTROLLER.lock);
+    let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&name);
+    let taken = opened.and_then(Lock::take).map_err(|source| at(&name, source))?;
+    taken.ok_or_else(|| Error::Locked(path.display().to_string()))
 }
 
 /// A new identity, for a folder that holds nothing yet.
@@ -162,7 +153,7 @@ fn fresh(path: &Path) -> Result<Identity, Error> {
     // A store without an identity is what a restored half of a folder looks like: a new id on an old log is a lie.
     if path.join("raft").exists() {
         let problem = format!("it is missing, but {} exists", path.join("raft").display());
-        return Err(Error::Damaged { path: path.join(FILE).display().to_string(), problem });
+        return Err(Error::Damaged { path: path.join(CONTROLLER.file).display().to_string(), problem });
     }
     Ok(Identity {
         node_id: rand::rng().random_range(1..=NODE_ID_MAX),
@@ -174,56 +165,52 @@ fn fresh(path: &Path) -> Result<Identity, Error> {
 }
 
 fn write(dir: &Path, identity: &Identity) -> Result<(), Error> {
-    let mut text = format!(
-        "version={FORMAT_VERSION}\nnode.id={}\ndirectory.id={}\nboot.counter={}\n",
-        identity.node_id, identity.directory_id, identity.boot_counter
-    );
-    if let Some(cluster_id) = identity.cluster_id {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "cluster.id={cluster_id}\npromised.to={}", identity.promised_to);
-    }
     let temporary = dir.join("meta.properties.new");
     let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(encode(identity).as_bytes())?;
         file.sync_all()
     });
     written.map_err(|source| at(&temporary, source))?;
-    let path = dir.join(FILE);
+    let path = dir.join(CONTROLLER.file);
     fs::rename(&temporary, &path).map_err(|source| at(&path, source))?;
     File::open(dir).and_then(|folder| folder.sync_all()).map_err(|source| at(dir, source))
 }
 
+fn encode(identity: &Identity) -> String {
+    let mut fields = vec![
+        (NODE_ID, identity.node_id.to_string()),
+        (DIRECTORY_ID, identity.directory_id.to_string()),
+        (BOOT_COUNTER, identity.boot_counter.to_string()),
+    ];
+    if let Some(cluster_id) = identity.cluster_id {
+        fields.push((CLUSTER_ID, cluster_id.to_string()));
+        fields.push((PROMISED_TO, identity.promised_to.to_string()));
+    }
+    CONTROLLER.encode(&fields)
+}
+
 fn parse(text: &str, path: &Path) -> Result<Identity, Error> {
-    let damaged = |problem: String| Error::Damaged { path: path.display().to_string(), problem };
-    let mut values = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let (key, value) = line.split_once('=').ok_or_else(|| damaged(format!("the line `{line}`")))?;
-        values.insert(key, value);
-    }
-    let number = |key: &str| -> Result<u64, Error> {
-        let value = values.get(key).ok_or_else(|| damaged(format!("`{key}` is missing")))?;
-        value.parse().map_err(|_| damaged(format!("`{key}={value}`")))
-    };
-    let uuid = |key: &str| -> Result<Option<Uuid>, Error> {
-        let Some(value) = values.get(key) else { return Ok(None) };
-        Uuid::parse_str(value).map(Some).map_err(|_| damaged(format!("`{key}={value}`")))
-    };
-    let version = u32::try_from(number("version")?).unwrap_or(u32::MAX);
-    if version > FORMAT_VERSION {
-        return Err(Error::NewerFormat { path: path.display().to_string(), found: version });
-    }
-    let node_id = number("node.id")?;
+    decode(text).map_err(|problem| {
+        let path = path.display().to_string();
+        match problem {
+            Problem::Newer(found) => Error::NewerFormat { path, found },
+            problem => Error::Damaged { path, problem: problem.to_string() },
+        }
+    })
+}
+
+fn decode(text: &str) -> Result<Identity, Problem> {
+    let fields = CONTROLLER.decode(text)?;
+    let node_id = fields.get(NODE_ID)?;
     if !(1..=NODE_ID_MAX).contains(&node_id) {
-        return Err(damaged(format!("`node.id={node_id}`")));
+        return Err(fields.wrong(NODE_ID));
     }
-    let cluster_id = uuid("cluster.id")?.map(ClusterId);
+    let cluster_id = fields.find(CLUSTER_ID)?.map(ClusterId);
     Ok(Identity {
         node_id,
-        directory_id: DirectoryId(
-            uuid("directory.id")?.ok_or_else(|| damaged("`directory.id` is missing".to_owned()))?,
-        ),
-        boot_counter: number("boot.counter")?,
-        promised_to: if cluster_id.is_some() { number("promised.to")? } else { 0 },
+        directory_id: DirectoryId(fields.get(DIRECTORY_ID)?),
+        boot_counter: fields.get(BOOT_COUNTER)?,
+        promised_to: if cluster_id.is_some() { fields.get(PROMISED_TO)? } else { 0 },
         cluster_id,
     })
 }
@@ -285,6 +272,23 @@ mod tests {
         ] {
             assert!(matches!(parse(bad, path), Err(Error::Damaged { .. })), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_file_stays_as_earlier_programs_wrote_it() {
+        let text = "version=1\nnode.id=5\ndirectory.id=00000000-0000-0000-0000-000000000009\nboot.counter=3\n\
+                    cluster.id=00000000-0000-0000-0000-000000000007\npromised.to=8\n";
+        let expected = Identity {
+            node_id: 5,
+            directory_id: DirectoryId(Uuid::from_u128(9)),
+            boot_counter: 3,
+            cluster_id: Some(ClusterId(Uuid::from_u128(7))),
+            promised_to: 8,
+        };
+        assert_eq!(decode(text), Ok(expected));
+        assert_eq!(encode(&expected), text);
+        let young = Identity { cluster_id: None, promised_to: 0, ..expected };
+        assert_eq!(decode(&encode(&young)), Ok(young));
     }
 
     #[test]

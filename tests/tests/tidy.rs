@@ -6,9 +6,10 @@ use std::{
 };
 
 /// Crates without IO, clock, async, lock or randomness: a function of state, now and event.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "broker/replication/src",
     "metadata/src",
+    "node/identity/src/form.rs",
     // Rules that shells execute.
     "broker/src/partition/roster.rs",
     "broker/src/partition/copying.rs",

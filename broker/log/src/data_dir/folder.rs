@@ -8,10 +8,11 @@ use std::{
 
 use parking_lot::Mutex;
 use rustix::{
-    fs::{FlockOperation, flock, statvfs},
+    fs::statvfs,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
+use holdfast_identity::{BROKER, Lock};
 use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
 
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
     disk::{TEMPORARY, with_suffix},
 };
 
-const LOCK: &str = "holdfast.lock";
 const PARTITIONS: &str = "partitions";
 const DELETED: &str = ".deleted";
 const DAMAGED: &str = ".damaged-";
@@ -31,7 +31,7 @@ pub struct DataDir {
     path: PathBuf,
     disk: Arc<Disk>,
     identity: Mutex<Identity>,
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 /// Free and total space of a file system, bytes.
@@ -209,14 +209,10 @@ fn raise_file_limit() {
     }
 }
 
-fn lock(disk: &Disk, path: &Path) -> Result<fs::File, Error> {
-    let name = path.join(LOCK);
-    let file = disk.open(&name)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path: path.to_owned() }),
-        Err(error) => Err(Error::io("cannot lock", &name, error)),
-    }
+fn lock(disk: &Disk, path: &Path) -> Result<Lock, Error> {
+    let name = path.join(BROKER.lock);
+    let taken = Lock::take(disk.open(&name)?).map_err(|error| Error::io("cannot lock", &name, error))?;
+    taken.ok_or_else(|| Error::Locked { path: path.to_owned() })
 }
 
 /// `<topic id>-<index>`.

@@ -59,7 +59,7 @@ fn a_folder_without_its_identity_is_not_formatted_again() {
     let dir = open(&folder);
     dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
     drop(dir);
-    let path = folder.path().join(crate::data_dir::identity::FILE);
+    let path = folder.path().join(BROKER.file);
     let text = fs::read_to_string(&path).unwrap();
     let check = || match DataDir::open(folder.path(), BrokerId(1), None).unwrap_err() {
         Error::BadFolder { reason, .. } => reason,

@@ -1,15 +1,18 @@
-//! Who a data folder belongs to: the file `holdfast-data`.
+//! Who a data folder belongs to: the file `holdfast-data`. Its text: [`holdfast_identity`].
 
-use std::{fmt::Write, fs, io, path::Path, str::FromStr};
+use std::{fs, io, path::Path};
 
 use uuid::Uuid;
 
+use holdfast_identity::{BROKER, Problem, VERSION};
 use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId};
 
 use crate::{Disk, Error};
 
-pub(super) const FILE: &str = "holdfast-data";
-const VERSION: &str = "1";
+const CLUSTER_ID: &str = "cluster_id";
+const BROKER_ID: &str = "broker_id";
+const DIRECTORY_ID: &str = "directory_id";
+const BOOT_COUNTER: &str = "boot_counter";
 
 /// The identity of a data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ impl Identity {
 
     /// That of the folder; `None` if it was never formatted.
     pub(super) fn load(folder: &Path) -> Result<Option<Self>, Error> {
-        let path = folder.join(FILE);
+        let path = folder.join(BROKER.file);
         let text = match fs::read(&path) {
             Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -36,13 +39,13 @@ impl Identity {
         };
         match decode(&text) {
             Ok(identity) => Ok(Some(identity)),
-            Err(reason) => Err(Error::BadFolder { path, reason }),
+            Err(problem) => Err(Error::BadFolder { path, reason: reason(&problem) }),
         }
     }
 
     /// Puts it into the folder, durably.
     pub(super) fn store(&self, disk: &Disk, folder: &Path) -> Result<(), Error> {
-        disk.replace(&folder.join(FILE), &encode(self))
+        disk.replace(&folder.join(BROKER.file), encode(self).as_bytes())
     }
 
     /// The identity with the cluster, if it is the expected one.
@@ -63,46 +66,58 @@ impl Identity {
     }
 }
 
-/// Lines of `name: value`, the last one a checksum over those before it.
-fn encode(identity: &Identity) -> Vec<u8> {
-    let mut text = format!("version: {VERSION}\n");
-    if let Some(cluster_id) = identity.cluster_id {
-        let _ = writeln!(text, "cluster_id: {cluster_id}"); // a String takes everything
-    }
-    let Identity { broker_id, directory_id, boot_counter, .. } = identity;
-    let _ = write!(text, "broker_id: {broker_id}\ndirectory_id: {directory_id}\nboot_counter: {boot_counter}\n");
-    let crc = crc32c::crc32c(text.as_bytes());
-    let _ = writeln!(text, "crc32c: {crc:08x}");
-    text.into_bytes()
+fn encode(identity: &Identity) -> String {
+    let mut fields = Vec::new();
+    fields.extend(identity.cluster_id.map(|cluster_id| (CLUSTER_ID, cluster_id.to_string())));
+    fields.push((BROKER_ID, identity.broker_id.to_string()));
+    fields.push((DIRECTORY_ID, identity.directory_id.to_string()));
+    fields.push((BOOT_COUNTER, identity.boot_counter.to_string()));
+    BROKER.encode(&fields)
 }
 
-fn decode(text: &str) -> Result<Identity, String> {
-    let damaged =
-        || "it is damaged; restore it from a copy, or empty the data folder if the other replicas are complete";
-    let (content, crc) = text.rsplit_once("crc32c: ").ok_or_else(damaged)?;
-    let version = content.strip_prefix("version: ").and_then(|rest| rest.split('\n').next());
-    let is_whole =
-        crc.strip_suffix('\n').is_some_and(|crc| crc == format!("{:08x}", crc32c::crc32c(content.as_bytes())));
-    if !is_whole {
-        return Err(damaged().to_owned());
-    }
-    if version != Some(VERSION) {
-        let version = version.unwrap_or("unknown");
-        return Err(format!(
-            "it has format version {version}, this program knows version {VERSION}: use a newer program"
-        ));
-    }
-    let identity = || {
-        Some(Identity {
-            cluster_id: value(content, "cluster_id").map(ClusterId),
-            broker_id: BrokerId(value(content, "broker_id")?),
-            directory_id: DirectoryId(value(content, "directory_id")?),
-            boot_counter: value(content, "boot_counter")?,
-        })
-    };
-    identity().ok_or_else(|| damaged().to_owned())
+fn decode(text: &str) -> Result<Identity, Problem> {
+    let fields = BROKER.decode(text)?;
+    Ok(Identity {
+        cluster_id: fields.find(CLUSTER_ID)?.map(ClusterId),
+        broker_id: BrokerId(fields.get(BROKER_ID)?),
+        directory_id: DirectoryId(fields.get(DIRECTORY_ID)?),
+        boot_counter: fields.get(BOOT_COUNTER)?,
+    })
 }
 
-fn value<T: FromStr>(text: &str, name: &str) -> Option<T> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
+fn reason(problem: &Problem) -> String {
+    match problem {
+        Problem::Newer(version) => {
+            format!("it has format version {version}, this program knows version {VERSION}: use a newer program")
+        }
+        _ => "it is damaged; restore it from a copy, or empty the data folder if the other replicas are complete"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_stays_as_earlier_programs_wrote_it() {
+        let text = "version: 1\ncluster_id: 00000000-0000-0000-0000-000000000007\nbroker_id: 1\n\
+                    directory_id: 00000000-0000-0000-0000-000000000009\nboot_counter: 3\ncrc32c: 087459d8\n";
+        let expected = Identity {
+            cluster_id: Some(ClusterId(Uuid::from_u128(7))),
+            broker_id: BrokerId(1),
+            directory_id: DirectoryId(Uuid::from_u128(9)),
+            boot_counter: 3,
+        };
+        assert_eq!(decode(text), Ok(expected));
+        assert_eq!(encode(&expected), text);
+        let young = Identity { cluster_id: None, ..expected };
+        assert_eq!(decode(&encode(&young)), Ok(young));
+    }
+
+    #[test]
+    fn a_newer_file_asks_for_a_newer_program() {
+        let reason = reason(&Problem::Newer(2));
+        assert_eq!(reason, "it has format version 2, this program knows version 1: use a newer program");
+    }
 }
