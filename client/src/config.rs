@@ -13,7 +13,7 @@ pub const BOOTSTRAP_ENV: &str = "HOLDFAST_BOOTSTRAP";
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// Brokers to ask first, as `host:port`. One that answers is enough; the others are learnt from it. Names are
-    /// resolved anew at every connect. Name several, or the client cannot start while that one is down.
+    /// resolved again at every connect. Name several, or the client cannot start while that one is down.
     pub bootstrap: Vec<String>,
     /// True: speak to the first bootstrap address alone, which passes on what is meant for other brokers. For a client
     /// that reaches no other address, as through `kubectl port-forward`. Default false: every hop costs time, and that
@@ -40,8 +40,8 @@ pub struct ClientConfig {
     /// Silence after which a connection is probed (HTTP/2 ping). Default 1 s; a ping that is unanswered for 2 s closes
     /// the connection: so long a broker on an unplugged node holds its client up.
     pub keep_alive_interval: Duration,
-    /// HTTP/2 flow-control window of one stream, bytes; that of a connection is twice as much. Default 8 MiB. Too small:
-    /// throughput is bound by window / round trip.
+    /// HTTP/2 flow-control window of one stream, bytes; that of a connection is twice as much. Default 8 MiB. Too
+    /// small: throughput is bound by window / round trip.
     pub stream_window_bytes: u32,
     /// Largest gRPC message, bytes. Default 32 MiB; above the largest batch with its envelope.
     pub max_message_bytes: usize,

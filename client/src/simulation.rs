@@ -34,7 +34,7 @@ pub enum Step {
     WaitUntil(Instant),
     /// Nothing until something happens.
     Idle,
-    /// Nothing until [`PartitionBatches::live_on`] gave the next producer epoch.
+    /// Nothing until [`PartitionBatches::renew`] gave the next producer epoch.
     NeedEpoch,
 }
 
@@ -99,7 +99,7 @@ impl PartitionBatches {
     }
 
     /// Goes on under the next producer epoch.
-    pub fn live_on(&mut self) {
+    pub fn renew(&mut self) {
         self.life.epoch = ProducerEpoch(self.life.epoch.0 + 1);
     }
 

@@ -194,7 +194,7 @@ pub struct ReplicaMove {
     pub topic_id: TopicId,
     /// Index of the partition.
     pub partition: PartitionIndex,
-    /// The replicas that it shall have, the preferred leader first. Empty: those that it had before the move under way.
+    /// The replicas that it is to have, the preferred leader first. Empty: those that it had before the move under way.
     pub new_replicas: Vec<BrokerId>,
 }
 

@@ -1,5 +1,5 @@
-//! What always holds. Checked after every command in tests and simulation; the rules of one partition (1 to 5, 15, 16) also in
-//! [`crate::apply_command`] for every partition that it touched, in every build.
+//! What always holds. Checked after every command in tests and simulation; the rules of one partition (1 to 5, 15, 16)
+//! also in [`crate::apply_command`] for every partition that it touched, in every build.
 //!
 //! | no. | of | rule | why |
 //! |---|---|---|---|
@@ -13,12 +13,12 @@
 //! | 8 | a step | leader and partition epochs never go back; a changed state has a greater partition epoch, a changed leader a greater leader epoch | P2 |
 //! | 9 | a step | a leadership does not outlive the leader's registration: another broker epoch, another leader epoch | P2 |
 //! | 10 | a step | a new leader was in the ISR, or in the ELR while no live ISR member was left; then it is the ISR alone | P1, P5: clean election (a leader that leaves, or that a move leaves out, hands over as its successor joins) |
-//! | 11 | a step | whoever joins the ELR was in the ISR | P1 |
+//! | 11 | a step | a replica that joins the ELR was in the ISR | P1 |
 //! | 12 | a step | a broker that registered with another disk, or not with a later boot of it, is in no ISR and no ELR | P1 |
 //! | 13 | a step | moves begin and change by [`Command::AlterReplicas`] alone; any step may end one; a higher min ISR changes the partition epoch of every partition | |
 //! | 14 | a step | counters and broker epochs never go back; deleted ids stay deleted, and only they are missing | P3 |
 //! | 15 | a state | adding and removing are disjoint parts of the replicas; removing stands last, and somebody stays | KIP-455 |
-//! | 16 | a state | no move is under way while all replicas that shall stay are in sync and one of them leads or is active | liveness |
+//! | 16 | a state | no move is under way while all replicas that are to stay are in sync and one of them leads or is active | liveness |
 //! | 17 | a step | who comes to the replicas is adding; a replica that was there before its move leaves only when all that stay are in sync | P1 |
 //! | 18 | a step | when an in-sync or eligible replica leaves the replicas, at least min ISR stay in sync | P1 |
 

@@ -58,7 +58,7 @@ pub struct PartitionState {
     pub leader_epoch: LeaderEpoch,
     /// Grows with every change of this state.
     pub partition_epoch: PartitionEpoch,
-    /// Assigned replicas, the preferred leader first. During a move: those that it shall have, then those that leave.
+    /// Assigned replicas, the preferred leader first. During a move: those that it is to have, then those that leave.
     pub replicas: Vec<BrokerId>,
     /// In-sync replicas, none of them fenced. Empty only while there is no leader.
     pub isr: Vec<BrokerId>,
@@ -79,7 +79,7 @@ impl PartitionState {
         !self.adding.is_empty() || !self.removing.is_empty()
     }
 
-    /// The replicas that it shall have, the preferred leader first: those that leave stand last.
+    /// The replicas that it is to have, the preferred leader first: those that leave stand last.
     pub fn target(&self) -> &[BrokerId] {
         &self.replicas[..self.replicas.len().saturating_sub(self.removing.len())]
     }
@@ -147,7 +147,8 @@ pub enum Record {
         /// Its state.
         state: PartitionState,
     },
-    /// A broker is to be emptied, or no longer. Outlives its registration's changes; gone with [`Record::RemoveBroker`].
+    /// A broker is to be emptied, or no longer. Outlives its registration's changes; gone with
+    /// [`Record::RemoveBroker`].
     BrokerDrain {
         /// The broker.
         broker_id: BrokerId,

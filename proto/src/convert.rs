@@ -1,7 +1,7 @@
 //! What messages hold, as types: checks of everything that comes from outside, in one place for broker, controller and
 //! client.
 //!
-//! Invariant: nothing here panics, and nothing invalid passes. Every problem names its field, so that whoever wrote the
+//! Invariant: nothing here panics, and nothing invalid passes. Every problem names its field, so that the author of the
 //! other side finds it. The converse, from types to messages, cannot fail.
 
 use crate::{

@@ -23,8 +23,8 @@ impl Drop for Stranger {
     }
 }
 
-/// The newer one is refused while the older one lives, takes over within seconds once it is silent, and is not displaced
-/// when it comes back: the older one acknowledges nothing, says so, and ends.
+/// The newer one is refused while the older one lives, takes over within seconds once it is silent, and is not
+/// displaced when it comes back: the older one acknowledges nothing, says so, and ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_older_of_two_processes_of_one_id_is_fenced_and_says_so() {
     let mut fixture = Fixture::start().await;
@@ -71,9 +71,9 @@ async fn the_older_of_two_processes_of_one_id_is_fenced_and_says_so() {
     eventually("the older one has ended", async || cluster.cont(older).is_err()).await;
     load.flows(500).await;
     assert!(!said(&log, "was replaced"), "the two take turns");
-    let books = load.stop().await;
-    assert_eq!(books.refused, 0, "a record was refused: {:?}", books.first_problem);
-    let verdict = fixture.audit(books.account).await;
+    let summary = load.stop().await;
+    assert_eq!(summary.refused, 0, "a record was refused: {:?}", summary.first_problem);
+    let verdict = fixture.audit(summary.account).await;
     assert!(verdict.is_clean(), "{verdict:?}");
     println!("acked={} read={} in doubt={}", verdict.acked, verdict.read, verdict.in_doubt);
 }

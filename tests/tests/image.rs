@@ -1,6 +1,6 @@
 //! The container image: what is in it, and that the programs run with nothing else.
 //!
-//! Made anew from the programs in `HOLDFAST_BIN_DIR`, so that no older archive is judged.
+//! Made again from the programs in `HOLDFAST_BIN_DIR`, so that no older archive is judged.
 
 use std::{
     collections::BTreeMap,

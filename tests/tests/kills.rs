@@ -35,8 +35,8 @@ async fn k01_leader_chase() {
         );
     }
     load.flows(500).await;
-    let books = load.stop().await;
-    assert_kept(&fixture.audit(books.account).await, 4_000);
+    let summary = load.stop().await;
+    assert_kept(&fixture.audit(summary.account).await, 4_000);
 }
 
 /// Every process is killed at once, and started in another order each time.
@@ -57,8 +57,8 @@ async fn k02_whole_cluster() {
         fixture.cluster.wait_ready(PATIENCE).await.expect("the cluster comes back by itself");
     }
     load.flows(1_000).await;
-    let books = load.stop().await;
-    assert_kept(&fixture.audit(books.account).await, 4_000);
+    let summary = load.stop().await;
+    assert_kept(&fixture.audit(summary.account).await, 4_000);
 }
 
 /// Two of three replicas are gone: writes are refused by name, nothing is acknowledged, and it heals.
@@ -94,8 +94,8 @@ async fn k03_two_of_three() {
         fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("it heals by itself");
     }
     load.flows(500).await;
-    let books = load.stop().await;
-    assert_kept(&fixture.audit(books.account).await, 1_500);
+    let summary = load.stop().await;
+    assert_kept(&fixture.audit(summary.account).await, 1_500);
 }
 
 /// Each broker is stopped with SIGTERM in turn and started again: no client sees more than retries. Then the same with
@@ -117,9 +117,9 @@ async fn k04_rolling_stop() {
         }
     }
     load.flows(500).await;
-    let books = load.stop().await;
-    assert_eq!(books.refused, 0, "a record was refused: {:?}", books.first_problem);
-    let verdict = fixture.audit(books.account).await;
+    let summary = load.stop().await;
+    assert_eq!(summary.refused, 0, "a record was refused: {:?}", summary.first_problem);
+    let verdict = fixture.audit(summary.account).await;
     assert_eq!(verdict.in_doubt, 0, "a record is in doubt");
     assert_kept(&verdict, 3_000);
 }
@@ -143,6 +143,6 @@ async fn i01_five_in_flight() {
         fixture.cluster.wait_node(leader, PATIENCE).await.expect("it becomes ready");
         fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("it rejoins by itself");
     }
-    let books = load.stop().await;
-    assert_kept(&fixture.audit(books.account).await, 5_000);
+    let summary = load.stop().await;
+    assert_kept(&fixture.audit(summary.account).await, 5_000);
 }

@@ -191,7 +191,7 @@ impl<E: Entry> Index<E> {
         disk.sync_file(&file, &self.path)
     }
 
-    /// Writes the entries into an emptied file, not durably: for an index that was built anew in memory.
+    /// Writes the entries into an emptied file, not durably: for an index that was rebuilt in memory.
     pub(crate) fn store_anew(&self, disk: &Disk) -> Result<(), Error> {
         disk.set_len(&disk.open(&self.path)?, &self.path, 0)?;
         self.store(disk)

@@ -60,7 +60,7 @@ pub struct FetchPosition {
     /// Leader epoch that the follower follows.
     pub leader_epoch: LeaderEpoch,
     /// Partition epoch of the state that the follower had when it told this: a replica that was taken away and given
-    /// back within one leader epoch begins anew, and what its former log held says nothing of the new one.
+    /// back within one leader epoch begins again, empty, and what its former log held says nothing of the new one.
     pub partition_epoch: PartitionEpoch,
     /// Its log end offset.
     pub fetch_offset: Offset,

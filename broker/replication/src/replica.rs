@@ -126,8 +126,8 @@ impl Replica {
                 }
             }
             Event::SessionLost => {
-                // Somebody else may lead by now. Whoever waits should look there; what is still acknowledged here after
-                // this is acknowledged by the whole ISR in this epoch, and so is safe.
+                // Somebody else may lead by now. A producer that waits should look there; what is still acknowledged
+                // here after this is acknowledged by the whole ISR in this epoch, and so is safe.
                 if let Role::Leader(leader) = &mut self.role {
                     leader.answer_outcome_unknown(&mut turn!(self, effects));
                 }
@@ -243,9 +243,9 @@ impl Replica {
         };
     }
 
-    /// No epoch is led twice: a leader that restarts may have lost records that a follower has already copied, and would
-    /// write others in their place under the same epoch, which no divergence check could tell apart. And no epoch is
-    /// followed that is older than what stands in our log. Only stale metadata can ask for either.
+    /// No epoch is led twice: a leader that restarts may have lost records that a follower has already copied, and
+    /// would write others in their place under the same epoch, which no divergence check could tell apart. And no epoch
+    /// is followed that is older than what stands in our log. Only stale metadata can ask for either.
     fn may_follow(&self, new: &Assignment) -> bool {
         let Some(latest) = self.log.epochs.latest() else { return true };
         let leads_already = matches!(&self.role, Role::Leader(leader) if leader.leader_epoch == new.leader_epoch);

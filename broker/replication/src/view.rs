@@ -68,7 +68,7 @@ impl Replica {
         self.assignment.as_ref().map(|assignment| assignment.partition_epoch)
     }
 
-    /// The leader of the last assignment, for a hint to whoever asks the wrong broker.
+    /// The leader of the last assignment, as a hint to a client that asks the wrong broker.
     pub fn leader(&self) -> Option<BrokerId> {
         self.assignment.as_ref().and_then(|assignment| assignment.leader)
     }

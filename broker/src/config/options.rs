@@ -38,7 +38,7 @@ holdfast_node::options! {
 
     /// Threads that serve connections. 0: one a core, at most 4. Too many cost memory and context switches.
     edge_threads: u32 = 0, in 0, 256;
-    /// Threads that run partitions. 0: one for two cores, at most 4. A partition lives on one of them.
+    /// Threads that run partitions. 0: one for two cores, at most 4. A partition stays on one of them.
     partition_threads: u32 = 0, in 0, 256;
     /// Threads that write and sync logs. They block in the kernel: more of them let more fdatasyncs share one journal
     /// commit; above the number of busy partitions they are idle.
@@ -68,7 +68,8 @@ holdfast_node::options! {
     /// How long an answer to a ping may take, ms. Short: a busy or paused peer is taken for a dead one.
     http2_keep_alive_timeout_ms: u64 = 2_000, in 100, 3_600_000;
     /// Age at which a client's connection takes no new call, ms; its streams end in good order within a tenth of it
-    /// more, and the client connects again, perhaps to another broker. 0: never. Short: connections are made all the time.
+    /// more, and the client connects again, perhaps to another broker. 0: never. Short: connections are made all the
+    /// time.
     max_connection_age_ms: u64 = 600_000, in 0, 86_400_000;
     /// How long calls and streams may still run on a connection that has come of age before it is closed, ms. Below
     /// produce_timeout_ms answers to batches that were taken may be lost; the client then asks again.

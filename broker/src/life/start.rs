@@ -1,7 +1,8 @@
 //! One broker: how it starts and how it stops.
 //!
-//! Start: bind the ports (so that one in use is found at once) · open the data folder · recover the logs · serve (health
-//! first; the rest answers "not yet") · join the controllers' cluster. It is ready once the controller has committed so.
+//! Start: bind the ports (so that one in use is found at once) · open the data folder · recover the logs · serve
+//! (health first; the rest answers "not yet") · join the controllers' cluster. It is ready once the controller has
+//! committed so.
 //!
 //! Stop: hand over ([`leaving`]) · end the streams · flush and close the logs · say that it has stopped.
 
@@ -40,7 +41,8 @@ use crate::{
 /// How long streams may take to end by themselves when the broker stops.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
 
-/// What a stop keeps of its time for the end of streams, the flush and the last word to the controller; at most half.
+/// What a stop keeps of its time for the end of streams, the flush and the last message to the controller; at most
+/// half.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
 
 /// A running broker. Dropped without [`Broker::stop`] it ends as if it had been killed.

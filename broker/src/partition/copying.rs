@@ -1,11 +1,12 @@
 //! Copies that moves make, held to the limit that an operator set: a follower that a move brings here asks for records
 //! no faster than this broker may copy. Pure.
 //!
-//! Place: between the core's `SendFetch` and the queue to the leader's broker. While its turn has not come, a follower's
-//! position is told at once without the request for records, and the request follows later; the core takes it for asked.
+//! Place: between the core's `SendFetch` and the queue to the leader's broker. While its turn has not come, a
+//! follower's position is told at once without the request for records, and the request follows later; the core takes
+//! it for asked.
 //!
-//! Invariants: (1) at most one request is held, the latest; it ends with the role; (2) a replica that is not being added,
-//! or is no longer, never waits.
+//! Invariants: (1) at most one request is held, the latest; it ends with the role; (2) a replica that is not being
+//! added, or is no longer, never waits.
 
 use std::num::NonZeroU64;
 
@@ -28,7 +29,7 @@ pub struct Copying {
     held: Option<Held>,
     /// What its next answer is taken to bring, bytes: what the last one brought.
     expected: u64,
-    /// What was taken from the budget for the answer that is awaited.
+    /// What was taken from the budget for the answer that is under way.
     taken: Option<u64>,
 }
 

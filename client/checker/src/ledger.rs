@@ -101,7 +101,7 @@ impl Handler<Record> for Ledger {
 
 /// The ledgers of a topic, added up.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct Summary {
     /// What was acknowledged or is in doubt.
     pub account: Account,
     /// The longest pause of any partition.
@@ -112,17 +112,17 @@ pub struct Books {
     pub first_problem: Option<Error>,
 }
 
-impl Books {
+impl Summary {
     /// Adds up.
     pub fn close(ledgers: Vec<Ledger>) -> Self {
-        let mut books = Self { account: Account::new(ledgers.len() as u32), ..Self::default() };
+        let mut summary = Self { account: Account::new(ledgers.len() as u32), ..Self::default() };
         for ledger in ledgers {
-            books.account.absorb(ledger.account);
-            books.longest_pause = books.longest_pause.max(ledger.pauses.longest());
-            books.refused += ledger.refused;
-            books.first_problem = books.first_problem.or(ledger.first_problem);
+            summary.account.absorb(ledger.account);
+            summary.longest_pause = summary.longest_pause.max(ledger.pauses.longest());
+            summary.refused += ledger.refused;
+            summary.first_problem = summary.first_problem.or(ledger.first_problem);
         }
-        books
+        summary
     }
 }
 

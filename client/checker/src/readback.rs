@@ -18,7 +18,7 @@ use crate::{
 
 /// How long nothing may come while something must.
 const STALL: Duration = Duration::from_mins(1);
-/// How long one batch is awaited before the positions are looked at again.
+/// How long one batch is waited for before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Why a topic could not be read to its end.

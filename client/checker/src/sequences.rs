@@ -1,8 +1,8 @@
 //! Checks records by themselves, without an account of what was acknowledged.
 //!
-//! Each run of a load numbers the records of each of its keys from 0 on, and ends every key with an end marker: a record
-//! that has the next number and says which numbers may be absent, because they were refused or are in doubt. So whoever
-//! reads the topic later, perhaps on another machine, knows what must be there. Pure: no IO, no clock.
+//! Each run of a load numbers the records of each of its keys from 0 on, and ends every key with an end marker: a
+//! record that has the next number and says which numbers may be absent, because they were refused or are in doubt. So
+//! a reader that reads the topic later, perhaps on another machine, knows what must be there. Pure: no IO, no clock.
 //!
 //! 1. **lost**: a number below the end marker that is nowhere and not excused.
 //! 2. **duplicated**: a number read again. 3. **reordered**: a number read after a later one.

@@ -37,7 +37,7 @@ impl Load {
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
         let flows = told.by_ref().map_while(Result::ok).any(|line| line.contains("acked="));
         assert!(flows, "it ended without any acknowledgement");
-        // Whoever writes to a pipe that nobody reads stands still.
+        // A process that writes to a pipe that nobody reads stands still.
         std::thread::spawn(move || told.map_while(Result::ok).for_each(drop));
         Self(child)
     }

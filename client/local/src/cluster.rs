@@ -20,7 +20,7 @@ use crate::{
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a killed process may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
-/// How often a condition is looked at while it is awaited.
+/// How often a condition is looked at while it is waited for.
 const POLL: Duration = Duration::from_millis(20);
 
 /// A cluster of processes in a folder. Dropping the handle ends the processes of a tied cluster, and leaves those of a
@@ -83,7 +83,7 @@ impl ProcessCluster {
         Ok(Self { dir, programs: spec.programs.clone(), lifetime: spec.lifetime, state, children: Vec::new() })
     }
 
-    /// The cluster in this folder, whoever started it. What this handle starts is detached.
+    /// The cluster in this folder, also one that another process started. What this handle starts is detached.
     pub fn open(dir: &Path, programs: Programs) -> Result<Self, Error> {
         let dir = dir.canonicalize().map_err(|_| Error::NoCluster { dir: dir.to_path_buf() })?;
         let state = State::load(&dir)?;
@@ -105,8 +105,8 @@ impl ProcessCluster {
         Ok(cluster)
     }
 
-    /// Keeps the settings for the next start of this folder. To be called once the cluster is ready with them: a setting
-    /// that keeps it from starting must not be there the next time.
+    /// Keeps the settings for the next start of this folder. To be called once the cluster is ready with them: a
+    /// setting that keeps it from starting must not be there the next time.
     pub fn keep_settings(&mut self, spec: &ClusterSpec) -> Result<(), Error> {
         let _lock = self.reload()?;
         self.state.broker_settings.clone_from(&spec.broker_settings);

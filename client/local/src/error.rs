@@ -45,7 +45,7 @@ pub enum Error {
         /// Last port tried.
         to: u16,
     },
-    /// A node ended while it was awaited.
+    /// A node ended while it was waited for.
     #[error("{node} ended by itself; the end of {log}:\n{tail}")]
     NodeEnded {
         /// The node.

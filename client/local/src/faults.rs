@@ -11,7 +11,7 @@ use holdfast_proto::v1::TopicInfo;
 
 use crate::{Error, NodeName, ProcessCluster, Role, probe};
 
-/// How often the cluster is asked while something is awaited.
+/// How often the cluster is asked while something is waited for.
 const POLL: Duration = Duration::from_millis(10);
 
 /// What to kill.

@@ -15,7 +15,7 @@ use crate::error::Error;
 /// Most moves in one request.
 const MOVES_MAX: usize = 1_000;
 
-/// The replicas that one partition shall have.
+/// The replicas that one partition is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// Name of the topic.
@@ -24,7 +24,7 @@ pub struct Move {
     pub partition: PartitionIndex,
     /// Replicas that it has, the preferred leader first; only told, not checked.
     pub old_replicas: Vec<BrokerId>,
-    /// Replicas that it shall have, the preferred leader first; empty: cancel the move under way.
+    /// Replicas that it is to have, the preferred leader first; empty: cancel the move under way.
     pub new_replicas: Vec<BrokerId>,
 }
 
@@ -99,11 +99,11 @@ impl Admin {
         Ok(MovePlan { moves, problems: response.problems })
     }
 
-    /// Starts, replaces or cancels moves, each decided alone; results in the order of the moves. With `limit`, each broker
-    /// copies at most so many bytes a second for moves from now on, 0: without a limit.
+    /// Starts, replaces or cancels moves, each decided alone; results in the order of the moves. With `limit`, each
+    /// broker copies at most so many bytes a second for moves from now on, 0: without a limit.
     ///
-    /// More than 1,000 moves go in several requests. An error says that those of the failed request and all after it were
-    /// not decided, or that it is in doubt whether the failed ones were.
+    /// More than 1,000 moves go in several requests. An error says that those of the failed request and all after it
+    /// were not decided, or that it is in doubt whether the failed ones were.
     pub async fn alter_replicas(
         &self,
         moves: &[Move],

@@ -9,7 +9,7 @@ use crate::{
     offsets::{self, OffsetAt, OffsetQuery},
 };
 
-/// What a new topic shall be.
+/// A new topic: its name, partitions, replicas and settings.
 #[derive(Clone, Debug, Default)]
 pub struct NewTopic {
     name: String,
@@ -54,7 +54,7 @@ impl NewTopic {
     }
 }
 
-/// What shall change about a topic.
+/// What is to change about a topic.
 #[derive(Clone, Debug, Default)]
 pub struct TopicChange {
     name: String,

@@ -103,7 +103,7 @@ impl BatchCompletion {
     }
 }
 
-/// Ends when the fate of one record is known. Dropping it changes nothing about the record: fire and forget.
+/// Ends when the outcome of one record is known. Dropping it changes nothing about the record: fire and forget.
 #[derive(Debug)]
 #[must_use = "the record is sent all the same, but nobody learns whether it was delivered; use `post` to say so"]
 pub struct DeliveryFuture {
@@ -116,7 +116,7 @@ impl DeliveryFuture {
         Self { batch, index }
     }
 
-    /// The fate of the record, if it is known already.
+    /// The outcome of the record, if it is known already.
     pub fn now(&self) -> Option<Result<Delivery, Error>> {
         self.batch.outcome.get().map(|outcome| outcome.of_record(self.batch.partition, self.index))
     }

@@ -74,14 +74,14 @@ impl Producer {
         Ok(TopicHandle { queues })
     }
 
-    /// Sends a record and waits until its fate is known.
+    /// Sends a record and waits until its outcome is known.
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
         self.enqueue(record).await?.await
     }
 
     /// Accepts a record; the future tells what became of it. Waits only while the buffer is full, up to `max_block`.
     ///
-    /// Records are sent in the order in which they are accepted, whether or not the futures are awaited.
+    /// Records are sent in the order in which they are accepted, whether or not the futures are polled.
     #[inline]
     pub async fn enqueue(&self, record: Record<'_>) -> Result<DeliveryFuture, Error> {
         let reserved = self.reserve(&record).await?;
@@ -122,21 +122,21 @@ impl Producer {
         Ok(())
     }
 
-    /// Sends what is waiting for company, and waits until everything accepted before this call has its fate. False if
-    /// the deadline passed first.
+    /// Sends what is waiting for company, and waits until everything accepted before this call has its outcome. False
+    /// if the deadline passed first.
     pub async fn flush(&self, deadline: Duration) -> bool {
         let all = wait_for_all(self.seal_all());
         tokio::time::timeout(deadline, all).await.is_ok()
     }
 
-    /// Accepts no more, waits up to the deadline for the fate of all records, then gives up the rest, and tells the
+    /// Accepts no more, waits up to the deadline for the outcome of all records, then gives up the rest, and tells the
     /// counts since the producer was made.
     pub async fn close(self, deadline: Duration) -> CloseReport {
         let shared = &self.inner.shared;
         shared.outcomes.memory.close();
         let last = self.seal_all();
         if tokio::time::timeout(deadline, wait_for_all(last.clone())).await.is_err() {
-            warn!(?deadline, "a producer is closed before all of its records have their fate; the rest is given up");
+            warn!(?deadline, "a producer is closed before all of its records have their outcome; the rest is given up");
         }
         shared.closed.store(true, Ordering::Release);
         shared.fail_all(ErrorCode::DeadlineExceeded);

@@ -6,7 +6,7 @@
 //! 2. When a stream ends, every batch that was out on it is given up in the same moment and sent again.
 //!
 //! Failure: a stream that ends or does not open is opened again after a pause with jitter; the address is looked up
-//! anew each time, and fresh metadata is asked for, since the leader may be another by now.
+//! again each time, and fresh metadata is asked for, since the leader may be another by now.
 
 use std::{
     sync::Arc,

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! 1. The lock is held for moments only: never while a batch is built, a callback runs, or a task is woken.
-//! 2. Whoever finds finished batches delivers them; only one does at a time, so that callbacks keep their order.
+//! 2. The task that finds finished batches delivers them; only one does at a time, so that callbacks keep their order.
 //! 3. The queue stands at most once in its lane's list of ready ones (`queued`).
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
@@ -60,8 +60,8 @@ impl PartitionQueue {
         Arc::new(Self { topic, topic_id, partition, state: Mutex::new(state) })
     }
 
-    /// Encodes the record into the open batch; wakes the lane only for the first one of a batch. `None` if the batch was
-    /// full and the record may go elsewhere.
+    /// Encodes the record into the open batch; wakes the lane only for the first one of a batch. `None` if the batch
+    /// was full and the record may go elsewhere.
     pub(crate) fn append(
         self: &Arc<Self>,
         record: &RecordRef<'_>,

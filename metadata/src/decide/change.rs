@@ -1,13 +1,13 @@
 //! One partition's change, from the old state to the new: who is in the ISR, who stays eligible, who leads, which
 //! epochs grow. Every command that touches a partition goes through here, so that the rules stand in one place.
 //!
-//! 1. Whoever leaves the ISR when fewer than min ISR remain becomes eligible (KIP-966): it was in sync until now, and
+//! 1. A replica that leaves an ISR that then has fewer than min ISR members becomes eligible (KIP-966): it was in sync, and
 //!    nothing can be acknowledged until the ISR is whole again, so it keeps holding every acknowledged record. Records
 //!    count as held only once flushed, so a restart on the same disk, however unclean, changes nothing of that. (With
 //!    `flush.policy=interval` they count once appended; a power loss then breaks this, as that setting says.)
 //! 2. Once the ISR has min ISR members, records may be acknowledged without the eligible ones: the ELR is emptied.
 //! 3. A replica whose disk cannot be trusted leaves both, whatever remains.
-//! 4. A move (KIP-455) ends in the step in which all replicas that the partition shall have are in sync, provided one
+//! 4. A move (KIP-455) ends in the step in which all replicas that the partition is to have are in sync, provided one
 //!    of them may lead: those that leave are dropped from replicas, ISR and ELR, and if the leader is among them another
 //!    in-sync replica leads. Who is dropped does not become eligible.
 //! 5. The leader epoch grows whenever the leader changes, also to none; the partition epoch with every change.
@@ -94,7 +94,7 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
-    /// Makes `target` the replicas that the partition shall have, instead of any move under way. Replicas that only
+    /// Makes `target` the replicas that the partition is to have, instead of any move under way. Replicas that only
     /// that move brought in, and that are not wanted any more, leave at once.
     ///
     /// False if that is not to be done: in-sync or eligible replicas would leave while fewer than min ISR stay in sync.

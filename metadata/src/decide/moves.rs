@@ -7,7 +7,7 @@
 //!                  replicas 4,2,3                  replicas 2,3,1
 //! ```
 //!
-//! A move only says where replicas shall be. The new ones copy from the leader as any follower does; the leader's
+//! A move only says where replicas are to be. The new ones copy from the leader as any follower does; the leader's
 //! proposal that brings the last of them into the ISR ends the move, see `change`. Until then nothing is taken away, so
 //! that a move makes no partition less safe or less available than it was, and each step is one record.
 //!

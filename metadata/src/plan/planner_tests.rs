@@ -173,7 +173,7 @@ fn three_brokers_become_five_and_three_again() {
     add_broker(&mut image, 5, None, false);
     assert_eq!(plan(&image, &goal(&[], true)), Plan::default(), "only a drain is asked for");
     let grown = carry_out(&mut image, &PlanGoal::default());
-    assert_eq!(copies(&grown), 32, "what the new ones shall have, and no more");
+    assert_eq!(copies(&grown), 32, "what the new ones are to have, and no more");
     let (held, led) = loads(&image);
     assert_eq!((held, led), (vec![16; 5], vec![6; 5]));
     // The topics are spread as well as all together.

@@ -55,8 +55,8 @@ struct Held {
 }
 
 impl Leading {
-    /// The leader learns a newer state. What a replica outside the ISR told under an older one does not count any more: it
-    /// may have been taken away and given back, empty.
+    /// The leader learns a newer state. What a replica outside the ISR told under an older one does not count any more:
+    /// it may have been taken away and given back, empty.
     fn adopt(&mut self, state: PartitionState) {
         self.held.retain(|id, held| state.isr.contains(id) || held.partition_epoch >= state.partition_epoch);
         self.state = state;
@@ -421,7 +421,7 @@ impl Model {
         (node.known, node.broker_epoch) = (known, broker_epoch);
     }
 
-    /// Whoever may be elected holds everything that was acknowledged.
+    /// A replica that may be elected holds everything that was acknowledged.
     fn check(&self) {
         let state = self.c.state(self.topic);
         for candidate in state.isr.iter().chain(&state.elr) {

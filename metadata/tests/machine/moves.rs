@@ -261,7 +261,7 @@ fn a_move_does_not_end_on_brokers_that_all_leave() {
     assert_eq!(start(&mut c, t, &[3]).as_deref(), Ok("3,1,2 +3 -1,2: 1 @0/2 isr 1 elr -"));
     assert_eq!(c.alter(t, &[1, 3]), Err(ErrorCode::NewLeaderElected));
     assert_eq!(told(&c, t), "3: 3 @1/3 isr 3 elr -");
-    // All that shall stay is about to stop: the leader, which shall not, leads until then.
+    // All that are to stay are about to stop: the leader, which is not, leads until then.
     let u = c.topic("u", 1, 2, &[("min.insync.replicas", "1")]);
     assert_eq!(told(&c, u), "2,3: 2 @0/0 isr 2,3 elr -");
     c.ok(&Command::AlterTopic(AlterTopic {

@@ -56,7 +56,7 @@ fn a_leaving_replica_leads_if_it_is_the_only_one_left() {
     assert_eq!(c.shown(t), "1 @0/0 isr 1,2 elr -");
     c.fence(1);
     assert_eq!(c.shown(t), "2 @1/1 isr 2 elr 1");
-    // Fencing of the last one leaves both eligible; whoever comes back first leads.
+    // Fencing of the last one leaves both eligible; the one that comes back first leads.
     c.fence(2);
     assert_eq!(c.shown(t), "none @2/2 isr - elr 1,2");
     c.unfence(1);

@@ -27,7 +27,7 @@ pub struct RecordRef<'a> {
     pub headers: &'a [Header],
 }
 
-/// A record out of a batch. Key and values share the memory of the batch, or of its decompressed form: whoever keeps
+/// A record out of a batch. Key and values share the memory of the batch, or of its decompressed form: one who keeps
 /// one small record for long should copy it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

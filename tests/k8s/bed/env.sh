@@ -46,7 +46,7 @@ fail() {
 on_switch() { nsenter --net="/run/netns/$SWITCH" "$@"; }
 
 # When a process started, in clock ticks since boot; with its id it names the process for good. Empty once it is gone,
-# and for a zombie as well: whoever reaps it may take its time.
+# and for a zombie as well: its parent may take time to reap it.
 started_at() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0

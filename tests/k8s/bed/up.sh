@@ -49,7 +49,7 @@ start() {
 save_machine() {
   sysctl vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys \
     kernel.keys.root_maxbytes >"$RUN/sysctl.saved"
-  # A file for each bed: whoever removes the folder takes the mounts on it away, in every namespace.
+  # A file for each bed: removing the folder takes the mounts on it away, in every namespace.
   mkdir -p "$HOST_PATH"
   touch "$HOST_PATH/.$SWITCH"
 }
@@ -179,7 +179,7 @@ done
 wait_for 30 "the default service account" on_switch kubectl get serviceaccount default
 wait_for 30 "the cluster's DNS" on_switch curl -sf http://127.0.0.1:8181/ready
 if [ -n "${HOLDFAST_K8S_OWNER:-}" ]; then
-  # Whoever asked for the bed may be killed before it can take it down.
+  # The process that asked for the bed may be killed before it can take it down.
   setsid "$HERE/watch.sh" "$HOLDFAST_K8S_OWNER" >"$LOGS/watch.log" 2>&1 3>&- </dev/null &
   note_pid watch $!
 fi

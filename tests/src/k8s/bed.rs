@@ -58,7 +58,7 @@ impl Bed {
         }
     }
 
-    /// True if a bed is up, whoever brought it up.
+    /// True if a bed is up, also one of another process.
     pub fn is_up() -> Result<bool> {
         let mut command = Command::new(folder().join("bed.sh"));
         Ok(run(command.args(["kubectl", "get", "nodes"]), "", CALL)?.status.success())

@@ -21,7 +21,7 @@ use super::{
 
 /// How long a load may take to start, and to flow again once the cluster is well.
 const FLOW: Duration = Duration::from_mins(1);
-/// How long the end of a load may take: the fate of all records, then reading everything.
+/// How long the end of a load may take: the outcome of all records, then reading everything.
 const CLOSE: Duration = Duration::from_mins(4);
 /// A pause below which a load flows.
 const FLOWING_MS: u64 = 500;

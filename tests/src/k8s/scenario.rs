@@ -85,7 +85,7 @@ impl World<'_> {
     }
 
     /// After a failed scenario: plugs in and powers on every node, ends loads that were given up, and waits until the
-    /// release is well. If it does not become so, it is installed anew, without the topics of the scenarios before.
+    /// release is well. If it does not become so, it is installed again, without the topics of the scenarios before.
     pub fn mend(&self) -> Result {
         for node in (1..=NODES).filter(|node| *node != SAFE_NODE) {
             self.bed.node("plug", node)?;
@@ -97,7 +97,7 @@ impl World<'_> {
         if self.cluster.settle(BROKERS).is_ok() {
             return self.cluster.spread();
         }
-        eprintln!("the release does not become well again; it is installed anew");
+        eprintln!("the release does not become well again; it is installed again");
         self.bed.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false"])?;
         self.cluster.uninstall()?;
         self.bed.kubectl_within(&["delete", "pvc", "--all", "--timeout=60s"], "", NEW)?;

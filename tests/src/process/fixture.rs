@@ -102,7 +102,7 @@ fn lay_out() -> (TempDir, ProcessCluster) {
     (folder, cluster)
 }
 
-/// Asks until the answer is yes. Panics, naming what was awaited, when the patience is over.
+/// Asks until the answer is yes. Panics, naming what was waited for, once the time is over.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     let mut interval = tokio::time::interval(Duration::from_millis(20));

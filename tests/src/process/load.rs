@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use holdfast_checker::{
     account::Record,
-    ledger::{Books, Ledger, Watch, sequence_header},
+    ledger::{Ledger, Summary, Watch, sequence_header},
     tracker::Tracker,
 };
 use holdfast_client::{Client, Producer, Record as Outgoing};
@@ -50,14 +50,14 @@ impl Load {
         super::fixture::eventually("records are acknowledged", async || self.watch.acked() >= before + more).await;
     }
 
-    /// Ends the load, waits until the fate of each record is known, and gives the books.
-    pub async fn stop(self) -> Books {
+    /// Ends the load, waits until the outcome of each record is known, and gives the sum of the ledgers.
+    pub async fn stop(self) -> Summary {
         self.stop.store(true, Ordering::Relaxed);
         let mut ledgers = Vec::new();
         for producer in self.producers {
             ledgers.extend(producer.await.expect("a producer's task ends"));
         }
-        Books::close(ledgers)
+        Summary::close(ledgers)
     }
 }
 

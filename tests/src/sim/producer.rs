@@ -1,5 +1,5 @@
-//! An idempotent producer of one partition: the client's batch queue as it ships, and the little round it that finds the
-//! leader and holds one connection.
+//! An idempotent producer of one partition: the client's batch queue as it ships, and the little round it that finds
+//! the leader and holds one connection.
 
 use std::time::{Duration, Instant};
 
@@ -119,7 +119,7 @@ impl Producer {
                     let (tp, connection, acks) = (self.tp, self.connection, self.acks);
                     messages.push(Message::Produce { tp, connection, correlation, acks, bytes });
                 }
-                Step::NeedEpoch => self.batches.live_on(),
+                Step::NeedEpoch => self.batches.renew(),
                 Step::WaitUntil(_) | Step::Idle => break,
             }
         }

@@ -48,8 +48,8 @@ impl DataDir {
     ///
     /// Also raises the process's limit of open files as far as the system allows: each partition keeps two open.
     ///
-    /// [`Error::Locked`]: another process holds it. [`Error::OtherBroker`], [`Error::OtherCluster`]: not this broker's, or,
-    /// where both are known, not this cluster's.
+    /// [`Error::Locked`]: another process holds it. [`Error::OtherBroker`], [`Error::OtherCluster`]: not this broker's,
+    /// or, where both are known, not this cluster's.
     pub fn open(path: &Path, broker_id: BrokerId, cluster_id: Option<ClusterId>) -> Result<Self, Error> {
         let disk = Disk::new();
         raise_file_limit();
@@ -105,8 +105,9 @@ impl DataDir {
         self.identity.lock().directory_id
     }
 
-    /// Gives the folder another directory id, durably: whoever knew it takes none of its records for held any more. To
-    /// be done before a damaged partition is set aside, so that a crash between the two leaves nothing trusted too much.
+    /// Gives the folder another directory id, durably: a leader that knew the old id counts none of its records as held
+    /// any more. To be done before a damaged partition is set aside, so that a crash between the two leaves nothing
+    /// trusted too much.
     pub fn renew_directory_id(&self) -> Result<DirectoryId, Error> {
         let mut identity = self.identity.lock();
         let fresh = Identity::new(identity.broker_id, identity.cluster_id).directory_id;
@@ -158,7 +159,8 @@ impl DataDir {
         Ok(true)
     }
 
-    /// Sets a damaged partition's folder aside, as it is, and tells where. The partition can then be opened anew, empty.
+    /// Sets a damaged partition's folder aside, as it is, and tells where. The partition can then be opened again,
+    /// empty.
     pub fn quarantine_partition(&self, partition: TopicPartition) -> Result<PathBuf, Error> {
         let folder = self.folder(partition);
         let mut number = 1;

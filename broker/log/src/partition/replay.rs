@@ -22,7 +22,7 @@ pub(super) struct Walked {
     pub(super) bad: Option<String>,
 }
 
-/// Reads a segment from its start up to `end` bytes or to the offset `stop`, and indexes it anew, in memory.
+/// Reads a segment from its start up to `end` bytes or to the offset `stop`, and rebuilds its index in memory.
 pub(super) fn reindex(
     segment: &Segment,
     (end, stop): (u64, Offset),

@@ -1,4 +1,4 @@
-//! One partition among those that the writer works on: its waiting operations, and its ears.
+//! One partition among those that the writer works on: its waiting operations, and who is told of them.
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 

@@ -11,7 +11,7 @@
 //!
 //! Invariants:
 //! 1. The maximal ISR (committed, with the joiner of a proposal that may have been committed) is a superset of what the
-//!    controller holds: whoever may be elected is waited for.
+//!    controller holds: any replica that may be elected is waited for.
 //! 2. A joiner leaves the maximal ISR only when no attempt to add it can still be committed: all were answered with a
 //!    definite refusal, or a newer partition epoch is known. A proposal that got lost may be held somewhere and arrive
 //!    later, so one attempt of unknown outcome is enough to keep the joiner.

@@ -20,7 +20,7 @@ use crate::event::{Acks, ProduceToken};
 pub(crate) struct Waiting {
     pub(crate) token: ProduceToken,
     pub(crate) base_offset: Offset,
-    /// End of its batch: the condition is that the awaited cursor has reached it.
+    /// End of its batch: the condition is that the cursor that it waits for has reached it.
     pub(crate) end_offset: Offset,
     pub(crate) deadline: Millis,
 }
@@ -55,8 +55,8 @@ impl PendingProduces {
         self.earliest
     }
 
-    /// Lets a produce wait; `acks` is not `None`. Usually it has the highest end; a duplicate of a batch still in flight
-    /// has not, and lines up behind it.
+    /// Lets a produce wait; `acks` is not `None`. Usually it has the highest end; a duplicate of a batch still in
+    /// flight has not, and lines up behind it.
     pub(crate) fn insert(&mut self, acks: Acks, waiting: Waiting) {
         let queue = match acks {
             Acks::Leader => &mut self.for_leader,

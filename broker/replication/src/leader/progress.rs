@@ -97,7 +97,7 @@ impl FollowerProgress {
         true
     }
 
-    /// The controller committed a state in which it is not in the ISR: it has to tell its position anew, unless it has
+    /// The controller committed a state in which it is not in the ISR: it has to tell its position again, unless it has
     /// told it under that state or a later one already.
     pub(crate) fn outside_isr(&mut self, partition_epoch: PartitionEpoch) {
         self.counts_from = partition_epoch;
@@ -141,7 +141,7 @@ impl FollowerProgress {
         }
     }
 
-    /// The leader is about to append to a log that ends at `leader_end`: whoever is there is caught up now.
+    /// The leader is about to append to a log that ends at `leader_end`: a follower that is there is caught up now.
     pub(crate) fn before_append(&mut self, policy: FlushPolicy, leader_end: Offset, now: Millis) {
         if self.counted_end(policy).is_some_and(|counted| counted >= leader_end) {
             self.last_caught_up = Some(now);

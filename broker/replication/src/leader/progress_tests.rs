@@ -107,5 +107,5 @@ fn what_it_told_under_a_state_before_its_leader_knew_that_state_counts() {
     progress.observe(&position_under(6, 5));
     assert_eq!(progress.counted_end(ACK), Some(Offset(5)));
     progress.outside_isr(PartitionEpoch(7));
-    assert_eq!(progress.counted_end(ACK), None, "it has to tell its position anew");
+    assert_eq!(progress.counted_end(ACK), None, "it has to tell its position again");
 }

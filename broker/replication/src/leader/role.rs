@@ -74,7 +74,7 @@ impl Leader {
         self.settle(turn);
     }
 
-    /// Keeps progress for exactly the other replicas and ISR members. Those outside the ISR tell their position anew.
+    /// Keeps progress for exactly the other replicas and ISR members. Those outside the ISR tell their position again.
     fn follow_membership(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
         let me = turn.config.broker_id;
         let leader_epoch = self.leader_epoch;

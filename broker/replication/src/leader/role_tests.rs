@@ -180,7 +180,7 @@ fn a_fetch_is_checked_for_divergence_before_it_counts() {
     assert_eq!(bench.fetch(2, position(5, 2, 2, 1, true)), [high_watermark(2), reply_records(2, 2, 2)]);
     assert_eq!(view(&bench), Some(Offset(2)));
     assert_eq!(bench.fetch(2, position(5, 4, 4, 3, false)), [high_watermark(4)]);
-    // A position that is not on our log takes back what was known, whoever sends it.
+    // A position that is not on our log takes back what was known, even from an ISR member.
     bench.fetch(2, position(5, 4, 4, 2, true));
     assert_eq!(view(&bench), None);
 }
@@ -331,11 +331,11 @@ fn outside_the_isr_only_a_position_under_the_latest_state_counts() {
     bench.flushed(0, 2);
     bench.fetch(2, position(5, 2, 2, 5, false));
     assert_eq!(bench.fetch(3, position(5, 2, 2, 5, false)), [high_watermark(2)]);
-    // 3 is taken away, its broker deletes it, it is given back and begins anew.
+    // 3 is taken away, its broker deletes it, it is given back and begins again, empty.
     bench.step(moving(11, &[1, 2], &[1, 2]));
     assert_eq!(bench.step(moving(12, &[1, 2, 3], &[1, 2])), []);
     assert_eq!(bench.fetch(3, position(5, 2, 2, 5, false)), [], "the former replica's words");
-    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, true)), [], "and its wish waits for records, as any");
+    assert_eq!(bench.fetch(3, position(5, 2, 2, 5, true)), [], "and its request waits for records, as any");
     assert_eq!(bench.fetch(3, under(12, position(5, 0, 0, 0, true))), [reply_records(3, 0, 2)]);
     let joining = propose(12, &[(1, false), (2, true), (3, true)]);
     assert_eq!(bench.fetch(3, under(12, position(5, 2, 2, 5, false))), [joining]);

@@ -89,7 +89,7 @@ proptest! {
         for (step, records, cut) in history {
             epoch += step;
             if cut == 0 && !log.is_empty() {
-                // Whoever cuts follows a leader of a later epoch.
+                // One that cuts follows a leader of a later epoch.
                 log.truncate(log.len() / 2);
                 chain.truncate_to(Offset(log.len() as u64));
                 epoch += 1;

@@ -4,8 +4,8 @@
 //!   log start ≤ high watermark ≤ end       flushed ≤ end       all ends are exclusive: the next offset
 //! ```
 //!
-//! Place: changed by [`crate::leader::role`] and [`crate::follower`]; every change that needs the disk is also an effect.
-//! The asserts here stay on in release: a broken one means that acknowledged records are at stake.
+//! Place: changed by [`crate::leader::role`] and [`crate::follower`]; every change that needs the disk is also an
+//! effect. The asserts here stay on in release: a broken one means that acknowledged records are at stake.
 
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 
@@ -115,8 +115,8 @@ impl LocalLog {
         self.begin_truncation()
     }
 
-    /// Drops everything; the log is empty at `at`, the leader's log start. What lay below was acknowledged and then taken
-    /// by retention, so the high watermark is at least there.
+    /// Drops everything; the log is empty at `at`, the leader's log start. What lay below was acknowledged and then
+    /// taken by retention, so the high watermark is at least there.
     pub(crate) fn start_over(&mut self, at: Offset) -> LogGeneration {
         assert!(
             at >= self.high_watermark,
@@ -137,7 +137,7 @@ impl LocalLog {
         self.generation
     }
 
-    /// The disk has done the truncation that began `generation`. False if that is not the one that is awaited.
+    /// The disk has done the truncation that began `generation`. False if that is not the one that is waited for.
     pub(crate) fn truncated(&mut self, generation: LogGeneration, producers: ProducerTable) -> bool {
         if !self.truncating || generation != self.generation {
             return false;

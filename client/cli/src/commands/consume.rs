@@ -26,7 +26,7 @@ use crate::{
 
 /// How long ends and offsets are looked for.
 const LOOK_UP: Duration = Duration::from_secs(30);
-/// How long one batch is awaited before the positions are looked at again.
+/// How long one batch is waited for before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
@@ -157,7 +157,7 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
             print(&mut out, &message, args, output)?;
             left -= 1;
         }
-        // Whoever follows wants to see it now; in bulk the buffer is emptied when it is full.
+        // With --follow it is shown at once; in bulk the buffer is emptied when it is full.
         if args.follow {
             out.flush()?;
         }

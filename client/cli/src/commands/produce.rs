@@ -33,7 +33,7 @@ use crate::{
 /// Lines that are read ahead, in chunks.
 const CHUNKS_MAX: usize = 16;
 const CHUNK_LINES: usize = 512;
-/// Records whose outcome is awaited at once; the producer's own buffer is the smaller bound.
+/// Records whose outcome is waited for at once; the producer's own buffer is the smaller bound.
 const WAITING_MAX: usize = 1 << 20;
 
 const EXAMPLES: &str = "\

@@ -99,7 +99,7 @@ impl BatchQueue {
         }
     }
 
-    /// Another broker leads, or the same one anew: nothing of the old leadership is waited for.
+    /// Another broker leads, or the same one in a new epoch: nothing of the old leadership is waited for.
     pub(crate) fn moved(&mut self, now: Instant) {
         self.abandon(now);
         self.failures = 0;

@@ -16,7 +16,7 @@ pub(crate) enum Next {
     WaitUntil(Instant),
     /// Nothing until something happens.
     Idle,
-    /// Nothing until the producer lives on under another epoch than this.
+    /// Nothing until the producer has another epoch than this.
     NeedLife(ProducerLife),
 }
 

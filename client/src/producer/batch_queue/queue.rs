@@ -127,7 +127,7 @@ impl BatchQueue {
                 return self.send(0, now, correlation); // resolved under the old epoch, one by one
             }
             match (self.life, current) {
-                (Some(old), Some(new)) if old != new => self.live_on(new),
+                (Some(old), Some(new)) if old != new => self.renew(new),
                 (Some(old), _) => return Next::NeedLife(old),
                 (None, _) => self.hole = None,
             }
@@ -234,7 +234,7 @@ impl BatchQueue {
     }
 
     /// Everything that is left goes on under the new life, with sequences from 0.
-    fn live_on(&mut self, life: ProducerLife) {
+    fn renew(&mut self, life: ProducerLife) {
         (self.life, self.hole) = (Some(life), None);
         let mut sequence = Sequence(0);
         for flight in self.flights.iter_mut().filter(|flight| matches!(flight.state, State::Ready)) {

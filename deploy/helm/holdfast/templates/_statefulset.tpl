@@ -24,7 +24,7 @@ spec:
   updateStrategy:
     type: RollingUpdate
   minReadySeconds: {{ int .root.Values.minReadySeconds }}
-  # Kubernetes never deletes a volume with records on it; whoever wants that does it by hand.
+  # Kubernetes never deletes a volume with records on it; that is done by hand.
   persistentVolumeClaimRetentionPolicy:
     whenDeleted: Retain
     whenScaled: Retain

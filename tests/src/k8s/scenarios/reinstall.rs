@@ -53,7 +53,7 @@ pub(super) fn everything(world: &World, _name: &'static str) -> Result<Finding> 
         finding.account.read += acked;
     }
     finding.account.clean = true;
-    finding.detail = format!("{} topics, each key dense to its last word", topics.len());
+    finding.detail = format!("{} topics, each key dense to its end marker", topics.len());
     Ok(finding)
 }
 

@@ -34,7 +34,9 @@ impl World {
 
     /// A process stands still, and goes on as if nothing had been.
     pub fn pause(&mut self, id: BrokerId, for_ms: u64) {
-        if self.running.contains_key(&id) {
+        // Not while it stands still already: what waits is put back in order only for one end of the pause.
+        let stands_still = self.paused.get(&id).is_some_and(|until_ms| *until_ms > self.now_ms);
+        if self.running.contains_key(&id) && !stands_still {
             self.coverage.pauses += 1;
             self.paused.insert(id, self.now_ms + for_ms);
         }

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use holdfast_checker::{
     account::Record,
-    ledger::{Books, Ledger, Watch, sequence_header},
+    ledger::{Ledger, Summary, Watch, sequence_header},
     pace::Pace,
     sequences::{Holes, LAST_HEADER},
     totals::Totals,
@@ -30,8 +30,8 @@ use holdfast_proto::{batch::Header, ids::PartitionIndex};
 
 use crate::exit::Result;
 
-/// Excuses that fit into one end marker. More than this many holes apart only a cluster that is down for long makes; the
-/// later check then calls the rest lost, which the account of the run itself does not.
+/// Excuses that fit into one end marker. More than this many holes apart only a cluster that is down for long makes;
+/// the later check then calls the rest lost, which the account of the run itself does not.
 const HOLES_MAX: usize = 10_000;
 
 /// Names one run among all that ever wrote to a topic.
@@ -69,7 +69,7 @@ struct Follower {
 type Item = (Record, u64);
 
 impl Handler<Item> for Follower {
-    fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: Fate) {
+    fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: Outcome) {
         self.gauges.totals.done(sent, now, result.is_ok());
         if result.is_err() && self.holes.ranges() < HOLES_MAX {
             self.holes.push(number);
@@ -78,7 +78,7 @@ impl Handler<Item> for Follower {
     }
 }
 
-type Fate = std::result::Result<Delivery, Error>;
+type Outcome = std::result::Result<Delivery, Error>;
 
 /// One producer and its keys.
 struct Lane {
@@ -207,13 +207,13 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for the outcome of every record, ends every key with its end marker, and closes the books.
-    pub(super) async fn close(self) -> Books {
+    /// Waits for the outcome of every record, ends every key with its end marker, and sums the ledgers up.
+    pub(super) async fn close(self) -> Summary {
         let timeout = self.delivery_timeout;
         let closed = join_all(self.lanes.into_iter().map(|lane| lane.close(&self.gauges, timeout))).await;
         let unaccepted: u64 = closed.iter().map(|(_, unaccepted)| unaccepted).sum();
-        let mut books = Books::close(closed.into_iter().flat_map(|(ledgers, _)| ledgers).collect());
-        books.refused += unaccepted;
-        books
+        let mut summary = Summary::close(closed.into_iter().flat_map(|(ledgers, _)| ledgers).collect());
+        summary.refused += unaccepted;
+        summary
     }
 }

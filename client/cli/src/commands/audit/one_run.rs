@@ -34,7 +34,7 @@ use crate::{
 
 /// How often the progress is told.
 const PROGRESS: Duration = Duration::from_secs(1);
-/// How often a cluster that is awaited is tried.
+/// How often a cluster that is not there yet is tried.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// A client, once the cluster answers.
@@ -73,16 +73,16 @@ pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, outpu
     let (load, result) = produce(load, flags, &gauges, &mut signals, start).await?;
     let producing = start.elapsed();
     let closing = async {
-        let books = load.close().await;
+        let summary = load.close().await;
         // The consumer may have failed before; its result says so.
         let _gone = ended.send(());
         let live = live.await.map_err(|_| Failure::error("the consumer ended unexpectedly"))?;
-        let longest_partition_pause = books.longest_pause;
-        let (refused, first_problem) = (books.refused, books.first_problem.map(|error| error.to_string()));
-        let progress = Progress::start("reading", books.account.acked());
+        let longest_partition_pause = summary.longest_pause;
+        let (refused, first_problem) = (summary.refused, summary.first_problem.map(|error| error.to_string()));
+        let progress = Progress::start("reading", summary.account.acked());
         let is_ours = |key: &[u8]| key.starts_with(prefix.as_bytes());
         let verdict =
-            readback::audit_keys(&client, topic, books.account.audit(), is_ours, |told| progress.reading(&told))
+            readback::audit_keys(&client, topic, summary.account.audit(), is_ours, |told| progress.reading(&told))
                 .await?;
         progress.end();
         Ok::<_, Failure>(Report {
@@ -122,7 +122,7 @@ async fn produce(
     let stopped = Arc::clone(&stop);
     std::thread::Builder::new().name("load".to_owned()).spawn(move || {
         let result = load.send(rate, size, &stopped, &runtime);
-        // Whoever waited may be gone, when the program was interrupted.
+        // The receiver may be gone, when the program was interrupted.
         let _gone = told.send((load, result));
     })?;
     let mut ticks = interval(PROGRESS);

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use holdfast_checker::{
     account::Record,
-    ledger::{Books, Ledger, Watch, sequence_header},
+    ledger::{Ledger, Summary, Watch, sequence_header},
     pace::Pace,
     readback,
     tracker::Tracker,
@@ -131,7 +131,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
     let (told, load_ended) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("load".to_owned()).spawn(move || {
-        // Whoever waited may be gone, when the bench was interrupted.
+        // The receiver may be gone, when the bench was interrupted.
         let _gone = told.send(load.send(&runtime, tracker));
     })?;
 
@@ -163,9 +163,10 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
     let ended = load_ended.await.map_err(|_| Failure::error("the load's thread ended unexpectedly"))?;
     let tracker = ended?;
     let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
-    let books = Books::close(tracker.finish().await);
-    let progress = Progress::start("reading", books.account.acked());
-    let verdict = readback::audit(&client, &topic.name, books.account.audit(), |told| progress.reading(&told)).await?;
+    let summary = Summary::close(tracker.finish().await);
+    let progress = Progress::start("reading", summary.account.acked());
+    let verdict =
+        readback::audit(&client, &topic.name, summary.account.audit(), |told| progress.reading(&told)).await?;
     progress.end();
 
     let pauses: Vec<_> = kills.iter().map(|kill| Duration::from_secs_f64(kill.pause_ms / 1_000.0)).collect();
@@ -178,7 +179,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
             "rate": args.rate,
             "size": args.size.0,
             "verdict": verdict,
-            "refused": books.refused,
+            "refused": summary.refused,
         }))?;
     } else {
         let rows = kills.iter().map(|kill| {
@@ -197,7 +198,11 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
         return Err(Failure::new(Code::Loss, "records are missing or wrong"));
     }
     topic.clean_up(&client).await;
-    super::setup::check_delivered(books.refused, verdict.in_doubt, books.first_problem.map(|error| error.to_string()))
+    super::setup::check_delivered(
+        summary.refused,
+        verdict.in_doubt,
+        summary.first_problem.map(|error| error.to_string()),
+    )
 }
 
 /// Ends the load's thread when the bench ends, however it does.

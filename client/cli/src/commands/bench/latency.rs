@@ -97,7 +97,7 @@ impl Load {
         let runtime = tokio::runtime::Handle::current();
         let (told, hear) = tokio::sync::oneshot::channel();
         let send = move || {
-            // Whoever waited may be gone, when the bench was interrupted.
+            // The receiver may be gone, when the bench was interrupted.
             let _gone = told.send(self.send(&runtime, phases));
         };
         std::thread::Builder::new().name("load".to_owned()).spawn(send)?;

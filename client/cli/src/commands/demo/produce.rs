@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use holdfast_checker::{
     account::Record,
-    ledger::{Books, Ledger, Watch, sequence_header},
+    ledger::{Ledger, Summary, Watch, sequence_header},
     text::{bytes, grouped},
     tracker::Tracker,
 };
@@ -45,7 +45,7 @@ pub struct Produced {
     /// From the first send to the last acknowledgement.
     pub elapsed: Duration,
     /// What was acknowledged.
-    pub books: Books,
+    pub summary: Summary,
 }
 
 /// Lets faults happen when their share of the input is sent.
@@ -135,7 +135,7 @@ pub async fn produce(
     // Ends the faults' loop once the last one has healed.
     drop(gate);
     let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
-    let books = Books::close(tracker.finish().await);
+    let summary = Summary::close(tracker.finish().await);
     let elapsed = start.elapsed();
     tell(input.bytes);
     progress.end();
@@ -147,5 +147,5 @@ pub async fn produce(
         grouped((records as f64 / elapsed.as_secs_f64()) as u64),
         bytes((value_bytes as f64 / elapsed.as_secs_f64()) as u64)
     ));
-    Ok(Produced { records, bytes: value_bytes, elapsed, books })
+    Ok(Produced { records, bytes: value_bytes, elapsed, summary })
 }

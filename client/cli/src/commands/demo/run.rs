@@ -144,11 +144,11 @@ async fn demo(args: &DemoArgs, input: Input, sandbox: &Sandbox) -> Result<Report
         async { Ok(faults::run(&mut cluster, TOPIC, due, |fault| progress.tell(&fault_line(fault))).await?) };
     let (produced, fault_reports) = tokio::try_join!(producing.wait(), faulting)?;
 
-    let acked = produced.books.account.acked();
+    let acked = produced.summary.account.acked();
     let progress = Progress::start("reading", acked);
     let reading = Instant::now();
     let verdict =
-        readback::audit(&client, TOPIC, produced.books.account.audit(), |told| progress.reading(&told)).await?;
+        readback::audit(&client, TOPIC, produced.summary.account.audit(), |told| progress.reading(&told)).await?;
     let read_in = reading.elapsed();
     progress.end();
     progress.tell(&format!(
@@ -160,10 +160,10 @@ async fn demo(args: &DemoArgs, input: Input, sandbox: &Sandbox) -> Result<Report
     Ok(Report {
         verdict,
         records: produced.records,
-        refused: produced.books.refused,
-        first_problem: produced.books.first_problem.map(|problem| problem.to_string()),
+        refused: produced.summary.refused,
+        first_problem: produced.summary.first_problem.map(|problem| problem.to_string()),
         faults: fault_reports,
-        longest_pause: produced.books.longest_pause,
+        longest_pause: produced.summary.longest_pause,
         produced_in: produced.elapsed,
         read_in,
     })
