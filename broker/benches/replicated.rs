@@ -11,9 +11,10 @@ mod rig;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
+
 use holdfast_broker::life::start::Broker;
 use holdfast_proto::v1;
-use tokio::time::Instant;
 
 use rig::{Client, Rig, produce_until, until};
 

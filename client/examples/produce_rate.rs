@@ -14,13 +14,14 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_client::{Client, ClientConfig, Compression, Producer, Record};
 use holdfast_proto::{
     error::ErrorCode,
     status,
     v1::{self, admin_service_server, producer_service_server},
 };
-use tonic::{Request, Response, Status, Streaming};
 
 const PARTITIONS: u32 = 6;
 

@@ -6,7 +6,7 @@
 //! 1. Bulk data never stands before a metadata call: each address has one connection per [`Lane`].
 //! 2. Every unary call has a deadline.
 //!
-//! Failure: a broken connection fails the calls on it; the next call connects anew. Pausing between attempts is up to
+//! Failure: a broken connection fails the calls on it; the next call connects again. Pausing between attempts is up to
 //! the caller ([`crate::retry`]).
 
 use std::{future::Future, time::Duration};

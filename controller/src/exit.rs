@@ -11,7 +11,7 @@
 //! | 13 | store damaged | the store of log and snapshots cannot be read; restore it, or empty the folder to join as a new node |
 //! | 14 | storage failed | a write or fsync failed; replace the disk. The other controllers go on |
 //! | 15 | consensus stopped | the Raft core ended; see the message |
-//! | 16 | replaced | another controller took its place in the quorum while it was away: empty `data_dir` to take part anew |
+//! | 16 | replaced | another controller took its place in the quorum while it was away: empty `data_dir` to join again |
 //! | 134 | broken invariant | a bug: the process aborted rather than serve on. Report the message |
 //!
 //! A running controller ends with a code of 10 or more rather than serve with a part of itself missing.

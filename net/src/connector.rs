@@ -33,7 +33,7 @@ pub struct Connector {
     pub windows: Option<Windows>,
     /// Name of the caller in the other side's log; `None`: tonic's.
     pub user_agent: Option<String>,
-    /// The one address that is connected to, whoever is meant; who is meant stands in `:authority`, so that the broker
+    /// The one address that every connection goes to; the node that is meant stands in `:authority`, so that the broker
     /// there can pass the call on. `None`: each is connected to itself.
     pub via: Option<String>,
 }

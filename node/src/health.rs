@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | `started` | the folder is formatted or opened and its logs are recovered; stays true | startup probe, long budget |
 //! | `live` | the event loops turn and the disk takes a write; see [`crate::watchdog`] | liveness probe |
-//! | `ready`, and the empty name | the node serves | whoever sends it traffic |
+//! | `ready`, and the empty name | the node serves | what sends it traffic |
 //! | `safe-to-stop-next` | another node may be stopped without harm by what this one still lacks | readiness probe, so that a rolling update and a disruption budget wait for it |
 //!
-//! Place: a program makes one [`Probes`], hands clones to whoever knows an answer, and serves [`service`] on its ports:
+//! Place: a program makes one [`Probes`], hands clones to those that know an answer, and serves [`service`] on its ports:
 //!
 //! ```text
 //! let probes = Probes::new();
@@ -18,7 +18,7 @@
 //! probes.end();                                         // the node has to end: nothing is true any more
 //! ```
 //!
-//! 1. Setting is cheap, never waits and never fails; the last word counts.
+//! 1. Setting is cheap, never waits and never fails; the last one counts.
 //! 2. After [`Probes::end`] every answer is "not serving" for good.
 //! 3. `live` begins as true: only the watchdog takes it back.
 

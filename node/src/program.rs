@@ -23,7 +23,7 @@ use tokio::{
 use crate::settings::{self, Problems, Settings};
 
 /// Exit code for wrong flags or a wrong configuration.
-pub const USAGE: u8 = 2;
+const USAGE: u8 = 2;
 
 /// Exit code after a second signal, which does not wait for the stop in order.
 pub const INTERRUPTED: u8 = 3;

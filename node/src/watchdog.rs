@@ -15,7 +15,7 @@
 //! 3. A full disk takes no write and is not dead: what is there is served. [`is_broken`] says what is.
 //!
 //! Failure: a loop that stands for [`PATIENCE`] ticks, or a disk that answers with an error of its own or not at all for
-//! as long, is named in the log, and the node is not live until it turns again. A restart is up to whoever asks.
+//! as long, is named in the log, and the node is not live until it turns again. A restart is up to the prober.
 
 use std::{
     fs::{File, OpenOptions},
@@ -53,7 +53,7 @@ pub struct Turns(Arc<AtomicU64>);
 
 impl Turns {
     /// It has turned.
-    pub fn turned(&self) {
+    fn turned(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, DecodeLimits, RecordRef, decode, validate_produce},
     ids::TimestampMs,

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use holdfast_proto::v1::FILE_DESCRIPTOR_SET;
 use prost::Message;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+
+use holdfast_proto::v1::FILE_DESCRIPTOR_SET;
 
 /// Numbers of fields in descriptor.proto: a place in a file is a path of them and of indexes.
 mod tag {

@@ -18,6 +18,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+
 use holdfast_log::{Completion, DataDir, LogConfig, LogWriter, Op, WriterConfig};
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, RecordRef, set_base_offset_and_epoch},

@@ -1,6 +1,6 @@
 //! One address is enough: a call for another broker is passed on to it.
 //!
-//! Whoever reaches a single broker alone, as through a port that is forwarded to a pod, sends every call there, and names
+//! A client that reaches one broker alone, as through a port that is forwarded to a pod, sends every call there, and names
 //! in `:authority` the broker that it means: the address that this broker tells clients. Such a call travels on
 //! unread and unchanged, streams too. A call for this broker, or under any other name (a bootstrap address, an
 //! address that no broker has), is served here.

@@ -26,11 +26,6 @@ impl Clock {
     pub fn until(&self, deadline: Millis) -> Duration {
         Duration::from_millis(deadline.since(self.now()))
     }
-
-    /// `deadline` for a timer of tokio.
-    pub fn instant(&self, deadline: Millis) -> Instant {
-        self.start + Duration::from_millis(deadline.0.saturating_sub(1))
-    }
 }
 
 /// Wall-clock time, for timestamps of records only: it may jump.

@@ -78,7 +78,7 @@ impl TailCache {
     }
 
     /// Bytes of all batches that are held at the moment.
-    pub fn used_bytes(&self) -> usize {
+    fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::here::{clock::wall_clock, context::Context};
 
 /// Records in one call, at most.
-pub const MAX_RECORDS: usize = 10_000;
+const MAX_RECORDS: usize = 10_000;
 
 /// Takes plain records.
 #[derive(Clone)]

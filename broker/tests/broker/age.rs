@@ -3,13 +3,14 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::time::Instant;
+
 use holdfast_broker::life::start::Broker;
 use holdfast_client::{Client as RealClient, ClientConfig, Consumer, Producer, Record, StartAt};
 use holdfast_proto::{
     ids::PartitionIndex,
     v1::{FetchPartition, FetchRequest},
 };
-use tokio::time::Instant;
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};
 

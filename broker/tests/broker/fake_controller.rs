@@ -5,6 +5,11 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use futures::{StreamExt, stream::BoxStream};
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
 use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
     apply_command,
@@ -21,10 +26,6 @@ use holdfast_proto::{
         controller_service_server::{ControllerService, ControllerServiceServer},
     },
 };
-use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 const LEASE_MS: u32 = 2_000;
 

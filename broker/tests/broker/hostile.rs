@@ -1,8 +1,9 @@
 //! What a client may send by error or by malice: each a named error, nothing half done, the broker alive.
 
 use bytes::Bytes;
-use holdfast_proto::{error::ErrorCode, status::from_status, v1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use holdfast_proto::{error::ErrorCode, status::from_status, v1};
 
 use crate::rig::{Client, PATIENCE, Rig, batch, produce_until, soon};
 

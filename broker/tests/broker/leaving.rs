@@ -2,16 +2,17 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::Instant,
+};
+
 use holdfast_broker::{here::state::Phase, life::start::Broker};
 use holdfast_node::health::Probe;
 use holdfast_proto::{
     ids::{BrokerId, PartitionIndex, TopicPartition},
     v1,
-};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::Instant,
 };
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};

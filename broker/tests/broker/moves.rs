@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use tokio::time::Instant;
+
 use holdfast_broker::life::start::Broker;
 use holdfast_metadata::{AlterReplicas, Command, PartitionState, ReplicaMove, Response};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
-use tokio::time::Instant;
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};
 

@@ -3,6 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Streaming, transport::Channel};
+
 use holdfast_broker::{config, exit::Fatal, life::start::Broker};
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, ProducerStamp, RecordRef},
@@ -12,10 +17,6 @@ use holdfast_proto::{
         producer_service_client::ProducerServiceClient,
     },
 };
-use tempfile::TempDir;
-use tokio::{sync::mpsc, time::Instant};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Channel};
 
 use crate::fake_controller::FakeController;
 

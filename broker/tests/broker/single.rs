@@ -1,6 +1,7 @@
 //! One broker, one replica: produce, consume, offsets, plain records, restart.
 
 use futures::StreamExt;
+
 use holdfast_log::{DataDir, LogConfig};
 use holdfast_proto::{
     batch::ProducerStamp,

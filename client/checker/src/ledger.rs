@@ -17,7 +17,7 @@ use crate::account::{Account, Record};
 use crate::{pauses::PauseMeter, tracker::Handler};
 
 /// Name of the header that carries a record's sequence among those of its key, in decimal digits.
-pub const SEQUENCE_HEADER: &str = "n";
+const SEQUENCE_HEADER: &str = "n";
 
 /// The header of a record with this sequence.
 pub fn sequence_header(sequence: u64) -> Header {

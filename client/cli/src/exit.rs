@@ -1,9 +1,10 @@
 //! How the program ends: exit codes, and errors that say what to do next.
 
+use std::{fmt, io};
+
 use holdfast_checker::readback;
 use holdfast_client::consumer;
 use holdfast_proto::error::{ErrorCode, Outcome};
-use std::{fmt, io};
 
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,7 +51,7 @@ pub fn tell(output: Output, text: impl AsRef<str>) -> io::Result<()> {
 }
 
 /// True if a person can answer questions.
-pub fn is_interactive() -> bool {
+fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 

@@ -5,6 +5,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 
 use rustix::process::{Pid, Signal};
+
 use support::{Down, ends_with, holdfast, programs_are_there};
 
 /// The number behind `name=` in the account's line.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal};
+
 use support::{Down, ends_with, holdfast, programs_are_there};
 
 /// Runs a command that must succeed; gives its standard output.

@@ -11,6 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
+
 use support::{Down, ends_with, holdfast, programs_are_there, run};
 
 #[track_caller]

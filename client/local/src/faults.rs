@@ -44,12 +44,7 @@ fn ms<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok,
 
 impl ProcessCluster {
     /// Kills the target with SIGKILL. Gives its name, and when that was.
-    pub async fn strike(
-        &mut self,
-        topic: &str,
-        target: Target,
-        patience: Duration,
-    ) -> Result<(NodeName, Instant), Error> {
+    async fn strike(&mut self, topic: &str, target: Target, patience: Duration) -> Result<(NodeName, Instant), Error> {
         let deadline = Instant::now() + patience;
         let node = loop {
             let found = match target {

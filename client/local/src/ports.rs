@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ClusterSpec, Error, NodeName, Role};
 
 /// Base port unless told otherwise: clients find broker 1 at 9201.
-pub const DEFAULT_BASE_PORT: u16 = 9200;
+const DEFAULT_BASE_PORT: u16 = 9200;
 /// Other brokers find broker n at the base port plus this plus n.
 const PEER_STEP: u32 = 100;
 /// Controller n listens at the base port plus this plus n.

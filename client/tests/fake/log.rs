@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
+
 use holdfast_client::ErrorCode;
 use holdfast_proto::{
     batch::{self, BatchHeader, DecodeLimits},

@@ -4,6 +4,11 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
 use holdfast_client::ErrorCode;
 use holdfast_proto::{
     convert,
@@ -12,10 +17,6 @@ use holdfast_proto::{
     status,
     v1::{self, admin_service_server, consumer_service_server, producer_service_server},
 };
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
 
 use super::{FetchFault, Inner, ProduceFault, State};
 
@@ -352,7 +353,7 @@ impl admin_service_server::AdminService for Node {
             state.index += 1;
             let partition = || super::FakePartition { leader: Some(self.id), ..Default::default() };
             let partitions = (0..request.partition_count).map(|_| partition()).collect();
-            let topic = super::FakeTopic { id: [state.index as u8; 16], partitions };
+            let topic = super::cluster::FakeTopic { id: [state.index as u8; 16], partitions };
             let info = topic_info(&request.name, &topic);
             state.topics.insert(request.name, topic);
             Ok(Response::new(v1::CreateTopicResponse { topic: Some(info), index: state.index, warnings: vec![] }))
@@ -417,7 +418,7 @@ impl admin_service_server::AdminService for Node {
     }
 }
 
-fn topic_info(name: &str, topic: &super::FakeTopic) -> v1::TopicInfo {
+fn topic_info(name: &str, topic: &super::cluster::FakeTopic) -> v1::TopicInfo {
     let partitions = topic.partitions.iter().enumerate().map(|(index, partition)| v1::PartitionInfo {
         partition: index as u32,
         leader: partition.leader,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
+
 use holdfast_client::{
     Client, ClientConfig, Error, ErrorCode, NewTopic, OffsetQuery, OffsetSpec, TopicChange,
     admin::Move,
     ids::{BrokerId, PartitionIndex},
 };
 
-use tokio::net::{TcpListener, TcpStream};
-
-use super::within;
+use super::given::within;
 use crate::fake::FakeCluster;
 
 #[tokio::test]

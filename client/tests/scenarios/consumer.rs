@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+
 use holdfast_client::{
     Client, ConsumeError, Consumer, ErrorCode, Producer, Record, StartAt,
     ids::{Offset, PartitionIndex, TimestampMs},
 };
 
-use super::{builder, numbers, within};
+use super::given::{builder, numbers, within};
 use crate::fake::{FakeCluster, FetchFault};
 
 const P0: PartitionIndex = PartitionIndex(0);

@@ -2,35 +2,8 @@
 
 mod admin;
 mod consumer;
+mod given;
 mod order;
 mod outcome;
 mod producer;
 mod routing;
-
-use std::{future::Future, time::Duration};
-
-use holdfast_client::{Acks, Client, Producer, Record, TopicHandle, producer::ProducerBuilder};
-
-/// The future's value, or a failure of the test.
-async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("took too long: {what}"))
-}
-
-/// A producer that gives up soon.
-fn builder(client: &Client) -> ProducerBuilder {
-    Producer::builder(client.clone())
-        .acks(Acks::All)
-        .request_timeout(Duration::from_secs(2))
-        .delivery_timeout(Duration::from_secs(15))
-        .max_block(Duration::from_secs(10))
-}
-
-/// Accepts one record with this value, and gives its future.
-async fn enqueue(producer: &Producer, topic: &TopicHandle, value: &str) -> holdfast_client::DeliveryFuture {
-    producer.enqueue(Record::new(topic).value(value)).await.unwrap()
-}
-
-/// `"0"`, `"1"` and so on.
-fn numbers(count: usize) -> Vec<String> {
-    (0..count).map(|number| number.to_string()).collect()
-}

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use holdfast_client::{ErrorCode, Record, ids::Offset};
 use parking_lot::Mutex;
 
-use super::{builder, numbers, within};
+use holdfast_client::{ErrorCode, Record, ids::Offset};
+
+use super::given::{builder, numbers, within};
 use crate::fake::{FakeCluster, ProduceFault};
 
 /// Faults in an order that looks random, but is the same in every run.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast_client::{ErrorCode, ProduceError, Record};
 
-use super::{builder, enqueue, within};
+use super::given::{builder, enqueue, within};
 use crate::fake::{FakeCluster, ProduceFault};
 
 #[tokio::test]

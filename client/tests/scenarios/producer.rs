@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast_client::{Acks, Compression, ProduceError, Record, ids::PartitionIndex};
 use holdfast_proto::partitioner::partition_for_key;
 
-use super::{builder, enqueue, numbers, within};
+use super::given::{builder, enqueue, numbers, within};
 use crate::fake::FakeCluster;
 
 #[tokio::test]

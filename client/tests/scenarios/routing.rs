@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast_client::{ErrorCode, ProduceError, Record, ids::PartitionIndex};
 
-use super::{builder, enqueue, numbers, within};
+use super::given::{builder, enqueue, numbers, within};
 use crate::fake::FakeCluster;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

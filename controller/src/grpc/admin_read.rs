@@ -36,7 +36,7 @@ pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
     }
 }
 
-/// The active controller, if it was heard a moment ago: without a quorum there is none, whoever led before.
+/// The active controller, if it was heard a moment ago: without a quorum there is none, also if one led before.
 fn active(node: &Node) -> Option<u64> {
     let own = node.id();
     if node.is_active() {

@@ -1,6 +1,6 @@
 //! When this controller last heard the leader of its term.
 //!
-//! The stored vote names a leader also after a restart, and in a controller that nobody speaks to any more. Whoever must
+//! The stored vote names a leader also after a restart, and in a controller that nobody speaks to any more. One that must
 //! know that a leader is *there* asks this.
 
 use std::{

@@ -1,3 +1,6 @@
+use tonic::{Request, Status, metadata::MetadataValue};
+use uuid::Uuid;
+
 use holdfast_controller::config::Config;
 use holdfast_proto::{
     convert::peer_header,
@@ -9,8 +12,6 @@ use holdfast_proto::{
         DescribeTopicConfigRequest, GetMetadataRequest, RegisterBrokerRequest,
     },
 };
-use tonic::{Request, Status, metadata::MetadataValue};
-use uuid::Uuid;
 
 use crate::{
     broker::{Broker, Disk},

@@ -8,6 +8,11 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
+
 use holdfast_proto::{
     convert::peer_header,
     ids::{ClusterId, DirectoryId, IncarnationId},
@@ -17,10 +22,6 @@ use holdfast_proto::{
         controller_service_client::ControllerServiceClient,
     },
 };
-use parking_lot::Mutex;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use uuid::Uuid;
 
 use crate::support::{Quorum, channel};
 
@@ -61,7 +62,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Registers with whoever is active and keeps a session with whoever is.
+    /// Registers with the active controller and keeps a session with it, also when another becomes active.
     pub(crate) fn start(quorum: &Quorum, disk: Disk) -> Self {
         let cluster = quorum.cluster_id();
         let addresses = quorum.addresses.clone();

@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use holdfast_controller::{config::Config, exit::Fatal, run};
 use holdfast_proto::ids::ClusterId;
-use uuid::Uuid;
 
 use crate::support::{Quorum, eventually};
 

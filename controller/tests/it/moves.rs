@@ -1,5 +1,7 @@
 //! Moves, drains and removals through the port of any controller.
 
+use tonic::Status;
+
 use holdfast_controller::config::Config;
 use holdfast_proto::{
     convert::peer_header,
@@ -11,7 +13,6 @@ use holdfast_proto::{
         RemoveBrokerRequest, ReplicaMove, SetBrokerDrainRequest,
     },
 };
-use tonic::Status;
 
 use crate::{
     broker::{Broker, Disk},

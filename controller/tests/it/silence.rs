@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast_controller::config::Config;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -11,6 +10,8 @@ use tokio::{
     },
     sync::watch,
 };
+
+use holdfast_controller::config::Config;
 
 use crate::{
     broker::{Broker, Disk},

@@ -8,6 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
 use holdfast_controller::{Controller, config::Config, run};
 use holdfast_proto::{
     ids::ClusterId,
@@ -16,10 +21,6 @@ use holdfast_proto::{
         controller_service_client::ControllerServiceClient, raft_service_client::RaftServiceClient,
     },
 };
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// Generous: the machine may be busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,11 +1,12 @@
 //! Registration, fencing, unfencing, producer ids.
 
+use uuid::Uuid;
+
 use holdfast_metadata::{BrokerRegistration, Command, PRODUCER_ID_BLOCK, Record, Response};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId},
 };
-use uuid::Uuid;
 
 use crate::cluster::{Cluster, b};
 

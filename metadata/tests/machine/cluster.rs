@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, Outcome, PartitionState, Record, RegisterBroker,
     Rejection, Response, apply_command, decide, invariant,
@@ -11,7 +13,6 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataIndex, PartitionIndex, TopicId, TopicPartition},
 };
-use uuid::Uuid;
 
 /// See the module.
 pub(crate) struct Cluster {

@@ -1,11 +1,12 @@
 //! ISR changes: every check, and its error.
 
+use uuid::Uuid;
+
 use holdfast_metadata::{AlterPartition, Command, Record, Response};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition},
 };
-use uuid::Uuid;
 
 use crate::cluster::{Cluster, b};
 

@@ -1,8 +1,9 @@
 //! Any sequence of commands, sensible or not: [`Cluster::run`] checks invariants, snapshot, replay and stored forms.
 
+use proptest::prelude::*;
+
 use holdfast_metadata::{AlterReplicas, AlterTopic, Command, CreateTopic, IsrMember, ReplicaMove};
 use holdfast_proto::ids::{BrokerEpoch, LeaderEpoch, PartitionEpoch, TopicId, TopicPartition};
-use proptest::prelude::*;
 
 use crate::cluster::{Cluster, b, configs};
 

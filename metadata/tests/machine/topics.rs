@@ -1,5 +1,7 @@
 //! Topics: creation, alteration, deletion, and what is said about bad requests.
 
+use uuid::Uuid;
+
 use holdfast_metadata::{
     AlterTopic, Command, CreateTopic, Record, Response, decide,
     limits::{MAX_PARTITIONS_PER_TOPIC, MAX_REPLICATION_FACTOR},
@@ -8,7 +10,6 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{PartitionIndex, TopicId},
 };
-use uuid::Uuid;
 
 use crate::cluster::{Cluster, configs, show};
 

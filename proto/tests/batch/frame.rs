@@ -1,6 +1,7 @@
 //! Headers, checksums, what a producer may send, and batches one after another.
 
 use bytes::{Bytes, BytesMut};
+
 use holdfast_proto::{
     batch::{BatchHeader, Compression, Error, split, validate_produce, verify_crc},
     error::ErrorCode,

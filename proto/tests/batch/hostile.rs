@@ -1,11 +1,12 @@
 //! Bytes from outside: no panic, no memory past the limits.
 
 use bytes::Bytes;
+use proptest::{collection::vec, prelude::*};
+
 use holdfast_proto::{
     batch::{BatchHeader, Compression, DecodeLimits, Error, decode, restamp, split, validate_produce, verify_crc},
     error::ErrorCode,
 };
-use proptest::{collection::vec, prelude::*};
 
 use crate::sample::{build, compressions, fix_crc, plain, records};
 

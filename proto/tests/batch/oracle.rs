@@ -1,16 +1,17 @@
 //! The kafka-protocol crate as an independent implementation of the same format, in both directions.
 
 use bytes::BytesMut;
-use holdfast_proto::{
-    batch::{BatchHeader, Compression, DecodeLimits, Record, decode, validate_produce},
-    ids::{LeaderEpoch, Offset, TimestampMs},
-};
 use kafka_protocol::{
     indexmap::IndexMap,
     protocol::StrBytes,
     records::{self as kafka, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions},
 };
 use proptest::prelude::*;
+
+use holdfast_proto::{
+    batch::{BatchHeader, Compression, DecodeLimits, Record, decode, validate_produce},
+    ids::{LeaderEpoch, Offset, TimestampMs},
+};
 
 use crate::sample::{STAMP, build, compressions, records};
 

@@ -1,6 +1,8 @@
 //! What is built is read back.
 
 use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+
 use holdfast_proto::{
     batch::{
         BatchBuilder, BatchHeader, Compression, DecodeLimits, Error, Header, ProducerStamp, RecordRef, decode, restamp,
@@ -8,7 +10,6 @@ use holdfast_proto::{
     },
     ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs},
 };
-use proptest::prelude::*;
 
 use crate::sample::{STAMP, build, compressions, plain, records, stamps};
 

@@ -1,11 +1,12 @@
 //! Records and batches that the tests share.
 
 use bytes::Bytes;
+use proptest::{collection::vec, option, prelude::*};
+
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, Header, ProducerStamp, Record},
     ids::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs},
 };
-use proptest::{collection::vec, option, prelude::*};
 
 /// A stamp as an idempotent producer has it.
 pub(crate) const STAMP: ProducerStamp =

@@ -19,7 +19,7 @@ pub const CONTROLLERS: usize = 3;
 /// Brokers of the release, unless a scenario scales it.
 pub const BROKERS: usize = 3;
 /// How long the whole may take to be well again after any fault that has ended.
-pub const SETTLE: Duration = Duration::from_mins(3);
+const SETTLE: Duration = Duration::from_mins(3);
 
 const ASK: Duration = Duration::from_secs(15);
 const HELM: Duration = Duration::from_mins(1);

@@ -58,7 +58,7 @@ impl World<'_> {
     }
 
     /// As [`Self::under_load`], with more flags of `holdfast audit`.
-    pub fn under_load_with(
+    fn under_load_with(
         &self,
         name: &str,
         flags: &[&str],

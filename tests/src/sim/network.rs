@@ -73,11 +73,6 @@ impl Network {
         }
     }
 
-    /// True if nothing gets through.
-    pub fn is_cut(&self, a: Node, b: Node) -> bool {
-        self.links.get(&(a, b)).is_some_and(|link| link.cut)
-    }
-
     /// Mends every link.
     pub fn heal(&mut self) {
         for link in self.links.values_mut() {

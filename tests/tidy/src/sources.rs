@@ -1,11 +1,11 @@
-//! Every Rust file of the workspace.
+//! Every file of the workspace that people write.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// A Rust file.
+/// A file of text.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Path relative to the root of the workspace, with `/`.
@@ -22,13 +22,18 @@ pub fn root() -> PathBuf {
 
 /// All Rust files below the root, by path.
 pub fn all() -> Vec<Source> {
-    let found = below(&root());
+    with(&["rs"])
+}
+
+/// All files below the root whose names end so, by path.
+pub fn with(extensions: &[&str]) -> Vec<Source> {
+    let found = below(&root(), extensions);
     assert!(found.len() > 50, "only {} source files found: is the root wrong?", found.len());
     found
 }
 
-/// All Rust files below a folder, by path.
-pub fn below(root: &Path) -> Vec<Source> {
+/// All files below a folder whose names end so, by path.
+pub fn below(root: &Path, extensions: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -39,7 +44,7 @@ pub fn below(root: &Path) -> Vec<Source> {
                 if name != "target" && !name.starts_with('.') {
                     folders.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
                 let relative = path.strip_prefix(root).expect("it was found below the root");
                 let content = fs::read_to_string(&path).expect("a source file is UTF-8");
                 found.push(Source { path: relative.to_string_lossy().into_owned(), content });

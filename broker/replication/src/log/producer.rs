@@ -28,12 +28,12 @@ use holdfast_proto::{
 use super::batch::{BatchInfo, PlacedBatch};
 
 /// How many batches of a producer are remembered: as many as a client may have in flight (Kafka: 5).
-pub const REMEMBERED_BATCHES: usize = 5;
+const REMEMBERED_BATCHES: usize = 5;
 
 /// How many producers one partition remembers unless told otherwise; about 2 MiB at the most.
 ///
 /// Too low: a producer that pauses while as many others write is refused and has to start a new epoch.
-pub const DEFAULT_MAX_PRODUCERS: usize = 10_000;
+const DEFAULT_MAX_PRODUCERS: usize = 10_000;
 
 /// One remembered batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

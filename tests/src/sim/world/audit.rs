@@ -61,7 +61,7 @@ impl World {
         let image = self.controller.image();
         let whole =
             image.partitions().all(|(_, _, state)| !state.is_moving() && state.isr.len() == state.replicas.len());
-        // Whoever holds no replica any more has deleted its log, and so has everybody with a deleted topic.
+        // A broker that holds no replica any more has deleted its log, and so has everybody with a deleted topic.
         let in_place = self.disks.iter().all(|(id, disk)| {
             disk.logs.keys().all(|tp| image.partition(*tp).is_some_and(|state| state.replicas.contains(id)))
         });

@@ -1,0 +1,48 @@
+//! The programs, and how a test runs a command against a cluster of them.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// True if there are programs to run against.
+pub(crate) fn programs_are_there() -> bool {
+    let there = std::env::var_os("HOLDFAST_BIN_DIR").is_some();
+    if !there {
+        eprintln!("not run: HOLDFAST_BIN_DIR is not set; `make test` sets it");
+    }
+    there
+}
+
+/// The command line, with the cluster of this folder; what is temporary stands beside it.
+pub(crate) fn holdfast(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.args(arguments).env("HOLDFAST_DEV_DIR", dir).env_remove("HOLDFAST_BOOTSTRAP");
+    command.env("TMPDIR", dir.parent().unwrap());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
+    holdfast(dir, arguments).output().unwrap()
+}
+
+/// Runs a command that ends with this code; gives its standard output and error.
+#[track_caller]
+pub(crate) fn ends_with(dir: &Path, code: i32, arguments: &[&str]) -> (String, String) {
+    let output = run(dir, arguments);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "holdfast {}\n{out}\n{err}", arguments.join(" "));
+    (out.into_owned(), err.into_owned())
+}
+
+/// Ends the cluster even if the test fails.
+pub(crate) struct Down<'a>(pub(crate) &'a Path);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        let ended = run(self.0, &["dev", "down", "--wipe", "--yes"]);
+        eprintln!("{}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
