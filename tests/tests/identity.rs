@@ -6,9 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use holdfast_eventually::{PATIENCE, until};
 use holdfast_local::{NodeName, Programs, Role};
 use holdfast_tests::process::{
-    fixture::{Fixture, PATIENCE, TOPIC, eventually},
+    fixture::{Fixture, TOPIC},
     load::Load,
 };
 
@@ -54,21 +55,21 @@ async fn the_older_of_two_processes_of_one_id_is_fenced_and_says_so() {
         .spawn()
         .expect("the newer one starts");
     let _newer = Stranger(newer);
-    eventually("the newer one is refused", async || said(&log, "DUPLICATE_BROKER_REGISTRATION")).await;
+    until("the newer one is refused", async || said(&log, "DUPLICATE_BROKER_REGISTRATION")).await;
     load.flows(500).await;
     assert!(!said(&log, "registered broker_epoch"), "it displaced a broker that lives");
 
     fixture.cluster.stop(older).expect("the older one hangs");
-    eventually("the newer one takes over", async || said(&log, "registered broker_epoch")).await;
+    until("the newer one takes over", async || said(&log, "registered broker_epoch")).await;
     println!("the newer one has taken over; longest pause of acks {:?}", load.watch.take_longest_pause());
     fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the newer one catches up from nothing");
     load.flows(500).await;
 
     fixture.cluster.cont(older).expect("the older one goes on");
     let older_log = fixture.cluster.log_path(older);
-    eventually("the older one says so", async || said(&older_log, "was replaced by another process")).await;
+    until("the older one says so", async || said(&older_log, "was replaced by another process")).await;
     let cluster = &mut fixture.cluster;
-    eventually("the older one has ended", async || cluster.cont(older).is_err()).await;
+    until("the older one has ended", async || cluster.cont(older).is_err()).await;
     load.flows(500).await;
     assert!(!said(&log, "was replaced"), "the two take turns");
     let summary = load.stop().await;

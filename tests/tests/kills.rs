@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use holdfast_checker::account::Verdict;
 use holdfast_client::{Producer, Record};
+use holdfast_eventually::{PATIENCE, until};
 use holdfast_local::{NodeName, faults::Target};
 use holdfast_proto::{error::ErrorCode, ids::PartitionIndex};
 use holdfast_tests::process::{
-    fixture::{Fixture, PATIENCE, TOPIC, eventually},
+    fixture::{Fixture, TOPIC},
     load::Load,
 };
 
@@ -72,7 +73,7 @@ async fn k03_two_of_three() {
         fixture.cluster.kill(NodeName::broker(first)).expect("killed");
         fixture.cluster.kill(NodeName::broker(second)).expect("killed");
         let cluster = &fixture.cluster;
-        eventually("the ISR is one replica everywhere", async || {
+        until("the ISR is one replica everywhere", async || {
             cluster
                 .topic(TOPIC)
                 .await
@@ -135,7 +136,7 @@ async fn i01_five_in_flight() {
         let proxy = &fixture.proxies[leader.number as usize - 1];
         proxy.mute();
         // Answers to batches that are in the log by now.
-        eventually("answers are lost", async || proxy.lost_bytes() > 500).await;
+        until("answers are lost", async || proxy.lost_bytes() > 500).await;
         fixture.cluster.kill(leader).expect("killed");
         fixture.proxies[leader.number as usize - 1].unmute();
         fixture.cluster.wait_takeover(TOPIC, leader, PATIENCE).await.expect("others take over");

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use holdfast_eventually::PATIENCE;
 use holdfast_proto::{error::ErrorCode, status::from_status, v1};
 
-use crate::rig::{Client, PATIENCE, Rig, batch, produce_until, soon};
+use crate::rig::{Client, Rig, batch, produce_until, soon};
 
 const ONE: &[(&str, &str)] = &[("min.insync.replicas", "1")];
 

@@ -1,14 +1,15 @@
 //! Brokers of one test, and clients for them. Every wait has a condition and a deadline.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
 use holdfast_broker::{config, exit::Fatal, life::start::Broker};
+pub(crate) use holdfast_eventually::{soon, until};
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, ProducerStamp, RecordRef},
     ids::TimestampMs,
@@ -19,9 +20,6 @@ use holdfast_proto::{
 };
 
 use crate::fake_controller::FakeController;
-
-/// Longest wait for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A controller and the folders of its brokers.
 pub(crate) struct Rig {
@@ -79,24 +77,6 @@ impl Rig {
         }
         brokers
     }
-}
-
-/// Waits until `look` gives something. Yields between looks; never longer than [`PATIENCE`].
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut interval = tokio::time::interval(Duration::from_millis(5));
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        interval.tick().await;
-    }
-}
-
-/// Within [`PATIENCE`], or the test fails.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 /// A batch of these values, without a producer.

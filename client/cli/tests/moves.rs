@@ -6,11 +6,12 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::Child,
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
+
+use holdfast_eventually::eventually;
 
 use support::{Down, ends_with, holdfast, programs_are_there, run};
 
@@ -63,15 +64,6 @@ fn replicas(dir: &Path) -> Vec<(u64, u64)> {
 /// Folders of partitions on a broker's disk.
 fn folders(dir: &Path, broker: u32) -> usize {
     std::fs::read_dir(dir.join(format!("data/broker-{broker}/partitions"))).unwrap().count()
-}
-
-#[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use holdfast_eventually::eventually;
 use holdfast_local::{
     ClusterSpec, Error, Lifetime, NodeName, ProcessCluster, Programs,
     process::ProcessState::{self, Ended, Running, Stopped},
@@ -39,14 +40,6 @@ fn spec(dir: &Path, programs: Programs) -> ClusterSpec {
         controller_settings: Vec::new(),
         programs,
         lifetime: Lifetime::Tied,
-    }
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not come true");
-        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
@@ -127,7 +120,7 @@ async fn what_does_not_end_is_killed_and_named() {
     cluster.start_all().unwrap();
     for number in [1, 2] {
         let pid = cluster.status()[number].pid.unwrap();
-        wait_until("the stand-in runs", || ignores_term(pid));
+        eventually("the stand-in runs", || ignores_term(pid));
     }
     let killed = cluster.down(Duration::from_millis(200)).await.unwrap();
     assert_eq!(killed, [NodeName::broker(1), NodeName::broker(2)]);
@@ -159,10 +152,10 @@ fn tied_processes_end_with_a_parent_that_is_killed() {
         let open = ProcessCluster::open(&dir.path().join("cluster"), programs.clone());
         open.map_or(0, |mut cluster| cluster.status().iter().filter(|node| node.pid.is_some()).count())
     };
-    wait_until("six nodes run", || running() == 6);
+    eventually("six nodes run", || running() == 6);
     parent.kill().unwrap();
     parent.wait().unwrap();
-    wait_until("no node runs", || running() == 0);
+    eventually("no node runs", || running() == 0);
 }
 
 #[test]

@@ -178,7 +178,9 @@ fn waiting(lag_entries: u64, replaced_by: u64, why: &str) -> JoinQuorumResponse 
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Instant};
+    use std::collections::BTreeSet;
+
+    use holdfast_eventually::eventually;
 
     use super::*;
     use crate::{Controller, config::Config, run};
@@ -192,16 +194,8 @@ mod tests {
         run(config).expect("a controller")
     }
 
-    fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain for {what}");
-            std::thread::yield_now();
-        }
-    }
-
     #[test]
-    fn a_change_that_was_cut_in_two_is_finished_by_whoever_is_active() {
+    fn a_change_that_was_cut_in_two_is_finished_by_the_active_controller() {
         let folder = tempfile::tempdir().expect("a folder");
         let controller = alone(folder.path());
         let node = controller.node();

@@ -1,12 +1,6 @@
 //! A quorum to play with.
 
-use std::{
-    collections::BTreeMap,
-    net::TcpListener,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -14,6 +8,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use holdfast_controller::{Controller, config::Config, run};
+pub(crate) use holdfast_eventually::eventually;
 use holdfast_proto::{
     ids::ClusterId,
     v1::{
@@ -21,22 +16,6 @@ use holdfast_proto::{
         controller_service_client::ControllerServiceClient, raft_service_client::RaftServiceClient,
     },
 };
-
-/// Generous: the machine may be busy with other tests.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits for a condition, or fails with what was waited for.
-#[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Ports that were free a moment ago.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {

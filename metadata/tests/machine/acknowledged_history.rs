@@ -128,7 +128,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 #[test]
-fn whoever_may_be_elected_holds_every_acknowledged_record() {
+fn a_replica_that_may_be_elected_holds_every_acknowledged_record() {
     let total = RefCell::new(Coverage::default());
     let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&prop::collection::vec(event(), 1..900), |events| {

@@ -1,9 +1,6 @@
 //! A cluster of processes for one test.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
@@ -13,12 +10,11 @@ use holdfast_checker::{
     readback,
 };
 use holdfast_client::{Client, ClientConfig, NewTopic};
+use holdfast_eventually::PATIENCE;
 use holdfast_local::{ClusterSpec, NodeName, ProcessCluster};
 
 use super::proxy::Proxy;
 
-/// How long anything may take that has to happen.
-pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The topic of the tests.
 pub const TOPIC: &str = "orders";
 /// Its partitions.
@@ -100,14 +96,4 @@ fn lay_out() -> (TempDir, ProcessCluster) {
     let spec = ClusterSpec::tied(folder.path()).expect("the programs were built: run `make test`");
     let cluster = ProcessCluster::create(&spec).expect("the cluster can be laid out");
     (folder, cluster)
-}
-
-/// Asks until the answer is yes. Panics, naming what was waited for, once the time is over.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    let mut interval = tokio::time::interval(Duration::from_millis(20));
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "not within {} s: {what}", PATIENCE.as_secs());
-        interval.tick().await;
-    }
 }

@@ -16,6 +16,7 @@ use holdfast_checker::{
     tracker::Tracker,
 };
 use holdfast_client::{Client, Producer, Record as Outgoing};
+use holdfast_eventually::until;
 use holdfast_proto::ids::PartitionIndex;
 
 use super::fixture::{PARTITIONS, TOPIC};
@@ -47,7 +48,7 @@ impl Load {
     /// Waits until this many more records were acknowledged: the load is seen to flow.
     pub async fn flows(&self, more: u64) {
         let before = self.watch.acked();
-        super::fixture::eventually("records are acknowledged", async || self.watch.acked() >= before + more).await;
+        until("records are acknowledged", async || self.watch.acked() >= before + more).await;
     }
 
     /// Ends the load, waits until the outcome of each record is known, and gives the sum of the ledgers.
