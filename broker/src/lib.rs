@@ -11,6 +11,7 @@
 //! - [`partition`]: what a replica shares between its actor, the services and the log; which replicas to hold.
 //! - [`outbox`]: what waits to be told to other nodes, the latest word of each partition.
 //! - [`services`]: what clients may ask, free of any protocol. `grpc`: tonic as server. [`outward`]: tonic as caller.
+//!   `messages`: what both say the same way.
 //! - [`actors`]: the only folder that knows actix.
 //!
 //! Invariants: (1) an answer to a producer is an effect of the core, never decided here; (2) nothing blocks a thread of
@@ -23,6 +24,7 @@ pub mod exit;
 mod grpc;
 pub mod here;
 pub mod life;
+mod messages;
 pub mod outbox;
 pub mod outward;
 pub mod partition;

@@ -111,6 +111,17 @@ pub struct Error {
     pub message: String,
 }
 
+/// One setting of one topic, as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// One of [`KEYS`].
+    pub key: &'static str,
+    /// The value that is in force.
+    pub value: String,
+    /// True if nobody set it for this topic.
+    pub is_default: bool,
+}
+
 impl TopicConfig {
     /// The settings, or everything that is wrong with them, in order of the keys.
     pub fn parse(configs: &BTreeMap<String, String>) -> Result<Self, Vec<Error>> {

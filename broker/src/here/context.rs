@@ -61,7 +61,7 @@ pub struct Outboxes {
 /// Other nodes, as this broker calls them.
 pub struct Nodes {
     /// The configured controllers.
-    pub controllers: Controllers,
+    pub controllers: Arc<Controllers>,
     /// Other brokers, for calls of clients that are sent on.
     pub brokers: Peers,
 }

@@ -222,7 +222,7 @@ fn open(
             disk: DiskReads::new(config.log_read_threads as usize, runtime),
         },
         outboxes: Outboxes { fetches, proposals: Proposals::default() },
-        nodes: Nodes { controllers: Controllers::new(&config), brokers: Peers::new(&config) },
+        nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Peers::new(&config) },
         config,
     };
     Ok((context, created))

@@ -80,7 +80,7 @@ impl Controllers {
     }
 
     /// Makes a call until it is answered or `deadline` is over.
-    pub(crate) async fn call<T, F>(
+    pub(super) async fn call<T, F>(
         &self,
         deadline: Duration,
         repeat: Repeat,

@@ -1,10 +1,12 @@
 //! Calls to other nodes: tonic as caller.
 //!
 //! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
-//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `header`: who calls.
+//! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
+//!   `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes.
 
+mod admin;
 mod channels;
 mod controllers;
 mod fetcher;
@@ -20,5 +22,4 @@ pub use channels::Peers;
 pub use controllers::{Controllers, ShutdownProgress};
 pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use proposer::run as run_proposer;
-pub use retry::Repeat;
 pub(crate) use session::run as run_session;

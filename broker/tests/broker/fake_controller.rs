@@ -14,7 +14,7 @@ use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
     apply_command,
 };
-use holdfast_metadata_wire::records;
+use holdfast_metadata_wire::{records, view};
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
@@ -290,8 +290,14 @@ impl AdminService for Edge {
             replication_factor: request.replication_factor,
             configs: request.configs.into_iter().filter_map(|entry| Some((entry.key, entry.value?))).collect(),
         });
-        self.0.run(&command).map_err(refused)?;
-        Ok(Response::new(v1::CreateTopicResponse { topic: None, index: self.0.index(), warnings: vec![] }))
+        let Command::CreateTopic(CreateTopic { name, .. }) = &command else { unreachable!("it was made above") };
+        match self.0.run(&command).map_err(refused)? {
+            Decided::TopicCreated { topic_id, partitions, warnings } => {
+                let topic = Some(view::created(name.clone(), Some(topic_id), &partitions));
+                Ok(Response::new(v1::CreateTopicResponse { topic, index: self.0.index(), warnings }))
+            }
+            other => panic!("{other:?} to a creation"),
+        }
     }
 
     async fn delete_topic(
@@ -318,7 +324,7 @@ impl AdminService for Edge {
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
         let image = self.0.machine.lock().image.clone();
         let request = v1::GetMetadataRequest::default();
-        let seen = holdfast_metadata_wire::view::metadata(&image, &request);
+        let seen = view::metadata(&image, &request);
         Ok(Response::new(v1::DescribeClusterResponse {
             cluster_id: seen.cluster_id,
             index: seen.index,

@@ -10,7 +10,7 @@ use holdfast_proto::ids::{
 
 use super::{Image, Topic};
 use crate::{
-    config::TopicConfig,
+    config::{Setting, TopicConfig},
     record::{BrokerRegistration, PartitionState},
 };
 
@@ -139,6 +139,12 @@ impl Topic {
     /// The settings, defaults filled in.
     pub fn config(&self) -> &TopicConfig {
         &self.config
+    }
+
+    /// Every setting, sorted by key, as it is in force.
+    pub fn settings(&self) -> Vec<Setting> {
+        let entries = self.config.entries().into_iter();
+        entries.map(|(key, value)| Setting { key, value, is_default: !self.configs.contains_key(key) }).collect()
     }
 
     /// One partition.

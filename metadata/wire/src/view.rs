@@ -2,9 +2,10 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, status::PartitionHealth};
+use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, config::Setting, status::PartitionHealth};
 use holdfast_proto::{
-    ids::{BrokerId, PartitionIndex, TopicId},
+    convert::{self, Error},
+    ids::{BrokerId, PartitionEpoch, PartitionIndex, TopicId},
     v1::{
         BrokerInfo, ConfigEntry, GetMetadataRequest, GetMetadataResponse, PartitionInfo, TopicInfo, TroubledPartition,
     },
@@ -36,11 +37,12 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
 
 /// Every setting of a topic.
 pub fn configs(topic: &Topic) -> Vec<ConfigEntry> {
-    let own = topic.configs();
-    let entries = topic.config().entries().into_iter();
-    entries
-        .map(|(key, value)| ConfigEntry { key: key.to_owned(), value: Some(value), is_default: !own.contains_key(key) })
-        .collect()
+    topic.settings().into_iter().map(setting).collect()
+}
+
+/// One setting of a topic.
+pub fn setting(setting: Setting) -> ConfigEntry {
+    ConfigEntry { key: setting.key.to_owned(), value: Some(setting.value), is_default: setting.is_default }
 }
 
 /// A topic that was created, or would be (then without an id).
@@ -60,7 +62,8 @@ fn topic(topic: &Topic) -> TopicInfo {
     }
 }
 
-fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo {
+/// A partition and its state.
+pub fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo {
     PartitionInfo {
         partition: index.0,
         leader: state.leader.map(|leader| leader.0),
@@ -72,6 +75,22 @@ fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo {
         adding_replicas: ids(&state.adding),
         removing_replicas: ids(&state.removing),
     }
+}
+
+/// The partition and its state that a message holds.
+pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, PartitionState), Error> {
+    let ids = |ids: Vec<u32>| ids.into_iter().map(BrokerId).collect();
+    let state = PartitionState {
+        leader: info.leader.map(BrokerId),
+        leader_epoch: convert::leader_epoch(info.leader_epoch, "leader_epoch")?,
+        partition_epoch: PartitionEpoch(info.partition_epoch),
+        replicas: ids(info.replicas),
+        isr: ids(info.isr),
+        elr: ids(info.elr),
+        adding: ids(info.adding_replicas),
+        removing: ids(info.removing_replicas),
+    };
+    Ok((convert::partition(info.partition, "partition")?, state))
 }
 
 /// The partitions that are not as they should be, worst first, then by name; at most `limit`.

@@ -1,0 +1,127 @@
+//! What administration asks of the active controller.
+
+use std::{future::Future, time::Duration};
+
+use futures::FutureExt;
+use tonic::{Request, Response, Status, transport::Channel};
+
+use holdfast_metadata::plan::PlanGoal;
+use holdfast_proto::{
+    detail::ErrorDetail,
+    ids::{BrokerId, MetadataIndex},
+    v1::{self, admin_service_client::AdminServiceClient},
+};
+
+use super::{controllers::Controllers, retry::Repeat};
+use crate::{
+    messages::{cluster, malformed, moves, topics},
+    services::admin::{
+        cluster::ClusterStatus,
+        controllers::{Answer, ControllerAdmin},
+        moves::{ChangedReplicas, MovePlan, ReplicaChange},
+        topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
+    },
+};
+
+/// How long a call may take in all.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// What a controller is given at least to answer one attempt.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
+
+impl Controllers {
+    async fn administer<Q, A, F>(
+        &self,
+        repeat: Repeat,
+        message: Q,
+        send: impl Fn(AdminServiceClient<Channel>, Request<Q>) -> F,
+    ) -> Result<A, ErrorDetail>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let attempt = |channel, timeout: Duration| {
+            let mut request = Request::new(message.clone());
+            request.set_timeout(timeout.max(SHORTEST_ATTEMPT));
+            send(AdminServiceClient::new(channel), request)
+        };
+        self.call(DEADLINE, repeat, attempt).await
+    }
+}
+
+/// Asks for something by the call of this name.
+macro_rules! ask {
+    ($controllers:ident, $repeat:ident, $method:ident, $message:expr) => {
+        $controllers
+            .administer(Repeat::$repeat, $message, |mut client, request| async move { client.$method(request).await })
+    };
+}
+
+impl ControllerAdmin for Controllers {
+    fn create_topic(&self, topic: NewTopic) -> Answer<'_, CreatedTopic> {
+        async move {
+            let answer = ask!(self, OnlyIfNotDone, create_topic, topics::create_request(topic)).await?;
+            topics::created(answer).map_err(|error| malformed::answer(&error))
+        }
+        .boxed()
+    }
+
+    fn delete_topic(&self, deletion: TopicDeletion) -> Answer<'_, MetadataIndex> {
+        async move {
+            let answer = ask!(self, OnlyIfNotDone, delete_topic, topics::delete_request(deletion)).await?;
+            Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+
+    fn alter_topic(&self, change: TopicChange) -> Answer<'_, ChangedTopic> {
+        async move {
+            let answer = ask!(self, OnlyIfNotDone, alter_topic, topics::alter_request(change)).await?;
+            Ok(topics::changed(answer))
+        }
+        .boxed()
+    }
+
+    fn describe_cluster(&self) -> Answer<'_, ClusterStatus> {
+        async move {
+            let answer = ask!(self, Harmless, describe_cluster, v1::DescribeClusterRequest {}).await?;
+            cluster::status(answer).map_err(|error| malformed::answer(&error))
+        }
+        .boxed()
+    }
+
+    fn plan_moves(&self, goal: PlanGoal) -> Answer<'_, MovePlan> {
+        async move {
+            let answer = ask!(self, Harmless, plan_moves, moves::plan_request(goal)).await?;
+            Ok(moves::plan(answer))
+        }
+        .boxed()
+    }
+
+    fn alter_replicas(&self, change: ReplicaChange) -> Answer<'_, ChangedReplicas> {
+        async move {
+            let asked = change.moves.len();
+            let answer = ask!(self, OnlyIfNotDone, alter_replicas, moves::alter_request(change)).await?;
+            moves::changed(answer, asked).map_err(|error| malformed::answer(&error))
+        }
+        .boxed()
+    }
+
+    fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Answer<'_, MetadataIndex> {
+        async move {
+            let request = v1::SetBrokerDrainRequest { broker_id: broker_id.0, draining };
+            let answer = ask!(self, Harmless, set_broker_drain, request).await?;
+            Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+
+    fn remove_broker(&self, broker_id: BrokerId) -> Answer<'_, MetadataIndex> {
+        async move {
+            let request = v1::RemoveBrokerRequest { broker_id: broker_id.0 };
+            let answer = ask!(self, OnlyIfNotDone, remove_broker, request).await?;
+            Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+}

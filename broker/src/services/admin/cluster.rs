@@ -1,0 +1,89 @@
+//! The cluster as a broker and as the controllers see it.
+
+use std::sync::Arc;
+
+use holdfast_metadata::{Image, PartitionState, status::Counts};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, PartitionIndex};
+
+/// The cluster as this broker knows it.
+#[derive(Clone, Debug)]
+pub struct ClusterView {
+    /// Id of the cluster, which a broker's image does not hold; `None` before the first registration ever.
+    pub cluster_id: Option<ClusterId>,
+    /// Brokers, topics and partitions.
+    pub image: Arc<Image>,
+}
+
+/// The cluster as a controller describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// Id of the cluster; `None` while the controllers have formed none.
+    pub cluster_id: Option<ClusterId>,
+    /// Index of the last metadata change that is included.
+    pub index: MetadataIndex,
+    /// The controllers, by id.
+    pub controllers: Vec<ControllerStatus>,
+    /// The active controller, if there is one.
+    pub active_controller: Option<ControllerId>,
+    /// Raft term of the active controller.
+    pub term: u64,
+    /// Registered brokers.
+    pub brokers: Vec<BrokerStatus>,
+    /// How many topics, partitions and brokers there are, and how many of them are not as they should be.
+    pub counts: Counts,
+    /// The partitions in trouble, worst first; not all of them if there are many.
+    pub troubled: Vec<TroubledPartition>,
+    /// Most bytes a second that each broker copies for moves; 0: no limit.
+    pub move_bytes_per_second: u64,
+}
+
+/// One controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerStatus {
+    /// Its Raft id.
+    pub id: ControllerId,
+    /// Where other nodes reach it, `host:port`.
+    pub address: String,
+    /// True for a voter, false for a learner.
+    pub voter: bool,
+}
+
+/// One registered broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerStatus {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// Epoch of its registration.
+    pub broker_epoch: BrokerEpoch,
+    /// Where clients reach it, `host:port`.
+    pub client_address: String,
+    /// Where other nodes reach it, `host:port`.
+    pub peer_address: String,
+    /// Rack or zone.
+    pub rack: Option<String>,
+    /// True while it has no live session: it leads nothing.
+    pub fenced: bool,
+    /// True once it has asked to leave.
+    pub shutting_down: bool,
+    /// True while it is to be emptied: it is given no replica.
+    pub draining: bool,
+    /// Replicas assigned to it, those included that are still moving to it or away from it.
+    pub replica_count: u64,
+    /// Partitions that it leads.
+    pub leader_count: u64,
+}
+
+/// A partition that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TroubledPartition {
+    /// Name of its topic.
+    pub topic: String,
+    /// Its index.
+    pub partition: PartitionIndex,
+    /// Its state.
+    pub state: PartitionState,
+    /// min.insync.replicas of its topic.
+    pub min_insync_replicas: u32,
+    /// Replicas that are not in sync because their broker is fenced or no longer registered.
+    pub missing_replicas: Vec<BrokerId>,
+}

@@ -1,0 +1,45 @@
+//! What administration asks of the active controller.
+
+use futures::future::BoxFuture;
+
+use holdfast_metadata::plan::PlanGoal;
+use holdfast_proto::{
+    detail::ErrorDetail,
+    ids::{BrokerId, MetadataIndex},
+};
+
+use super::{
+    cluster::ClusterStatus,
+    moves::{ChangedReplicas, MovePlan, ReplicaChange},
+    topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
+};
+
+/// A controller's answer. An error says by its outcome whether the change may have been made.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorDetail>>;
+
+/// The active controller. Every call ends by a deadline; a change is asked for again only if it certainly was not made.
+pub trait ControllerAdmin: Send + Sync {
+    /// Creates a topic, or only checks that it could be.
+    fn create_topic(&self, topic: NewTopic) -> Answer<'_, CreatedTopic>;
+
+    /// Deletes a topic for good.
+    fn delete_topic(&self, deletion: TopicDeletion) -> Answer<'_, MetadataIndex>;
+
+    /// Changes settings of a topic, or adds partitions; or only checks that it could.
+    fn alter_topic(&self, change: TopicChange) -> Answer<'_, ChangedTopic>;
+
+    /// The quorum and the registered brokers.
+    fn describe_cluster(&self) -> Answer<'_, ClusterStatus>;
+
+    /// Which replicas would move to reach the goal.
+    fn plan_moves(&self, goal: PlanGoal) -> Answer<'_, MovePlan>;
+
+    /// Starts, changes or cancels moves.
+    fn alter_replicas(&self, change: ReplicaChange) -> Answer<'_, ChangedReplicas>;
+
+    /// Marks a broker as one to be emptied, or takes the mark away.
+    fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Answer<'_, MetadataIndex>;
+
+    /// Forgets a broker that is fenced and holds no replica.
+    fn remove_broker(&self, broker_id: BrokerId) -> Answer<'_, MetadataIndex>;
+}

@@ -1,0 +1,100 @@
+//! Reads from this broker's own metadata, with the index that they are true at; what changes the cluster, and what only a
+//! controller knows, is asked of the active controller.
+
+use std::sync::Arc;
+
+use holdfast_metadata::{Image, plan::PlanGoal};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    forward,
+    ids::{BrokerId, MetadataIndex},
+};
+
+use super::{
+    cluster::{ClusterStatus, ClusterView},
+    controllers::ControllerAdmin,
+    moves::{ChangedReplicas, MovePlan, ReplicaChange},
+    topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
+};
+use crate::{here::context::Context, services::lookup};
+
+/// Administration of the cluster, by way of one broker.
+#[derive(Clone)]
+pub struct AdminService {
+    context: Arc<Context>,
+    controllers: Arc<dyn ControllerAdmin>,
+}
+
+impl AdminService {
+    /// The service of this broker.
+    pub fn new(context: Arc<Context>, controllers: Arc<dyn ControllerAdmin>) -> Self {
+        Self { context, controllers }
+    }
+
+    /// The cluster as this broker knows it, once its metadata holds `min_index`: a change that was answered with that
+    /// index is seen.
+    pub async fn metadata(&self, min_index: MetadataIndex) -> Result<ClusterView, ErrorDetail> {
+        // Index 1 at least: an empty answer of a broker that knows nothing would look like an empty cluster.
+        let image = self.image_at(min_index.max(MetadataIndex(1))).await?;
+        Ok(ClusterView { cluster_id: self.context.identity.cluster_id(), image })
+    }
+
+    /// All settings of the topic of this name.
+    pub async fn topic_settings(&self, name: &str) -> Result<TopicSettings, ErrorDetail> {
+        let image = self.image_at(MetadataIndex(1)).await?;
+        let settings = lookup::topic(&image, name, None)?.settings();
+        Ok(TopicSettings { settings, index: image.index() })
+    }
+
+    /// Creates a topic, or only checks that it could be. Its leaders are elected when this returns.
+    pub async fn create_topic(&self, topic: NewTopic) -> Result<CreatedTopic, ErrorDetail> {
+        self.controllers.create_topic(topic).await
+    }
+
+    /// Deletes a topic for good, with all of its records.
+    pub async fn delete_topic(&self, deletion: TopicDeletion) -> Result<MetadataIndex, ErrorDetail> {
+        self.controllers.delete_topic(deletion).await
+    }
+
+    /// Changes settings of a topic, or adds partitions; or only checks that it could.
+    pub async fn alter_topic(&self, change: TopicChange) -> Result<ChangedTopic, ErrorDetail> {
+        self.controllers.alter_topic(change).await
+    }
+
+    /// The controller quorum and the registered brokers: only a controller knows the quorum.
+    pub async fn describe_cluster(&self) -> Result<ClusterStatus, ErrorDetail> {
+        self.controllers.describe_cluster().await
+    }
+
+    /// Which replicas would move to reach the goal. Changes nothing.
+    pub async fn plan_moves(&self, goal: PlanGoal) -> Result<MovePlan, ErrorDetail> {
+        self.controllers.plan_moves(goal).await
+    }
+
+    /// Starts, changes or cancels moves of replicas.
+    pub async fn alter_replicas(&self, change: ReplicaChange) -> Result<ChangedReplicas, ErrorDetail> {
+        self.controllers.alter_replicas(change).await
+    }
+
+    /// Marks a broker as one to be emptied, or takes the mark away.
+    pub async fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Result<MetadataIndex, ErrorDetail> {
+        self.controllers.set_broker_drain(broker_id, draining).await
+    }
+
+    /// Forgets a broker that is fenced and holds no replica.
+    pub async fn remove_broker(&self, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
+        self.controllers.remove_broker(broker_id).await
+    }
+
+    /// The image, once it holds `index`.
+    async fn image_at(&self, index: MetadataIndex) -> Result<Arc<Image>, ErrorDetail> {
+        let mut indexes = self.context.metadata.watch();
+        let reached = indexes.wait_for(|known| *known >= index);
+        if tokio::time::timeout(forward::INDEX_WAIT, reached).await.is_err() {
+            let message = format!("this broker's metadata has not reached index {index} in time; ask another node");
+            return Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message));
+        }
+        Ok(self.context.metadata.image())
+    }
+}
