@@ -19,21 +19,21 @@ use holdfast_proto::ids::{
 pub enum Command {
     /// Gives the cluster its id, once and for all. Idempotent.
     FormCluster {
-        /// The id, random.
+        /// Made at random by the proposer; refused if the cluster is formed under another one.
         cluster_id: ClusterId,
     },
     /// Registers one start of a broker, fenced.
     RegisterBroker(RegisterBroker),
     /// The broker's session ended: it leaves every ISR, and its leaderships end. Idempotent.
     FenceBroker {
-        /// The broker.
+        /// The broker whose session ended.
         broker_id: BrokerId,
         /// The registration that is meant; an older one is refused, so that a late fencing hits no newer start.
         broker_epoch: BrokerEpoch,
     },
     /// The broker is ready: it may lead and join ISRs. Idempotent.
     UnfenceBroker {
-        /// The broker.
+        /// The broker that is ready to lead and to follow.
         broker_id: BrokerId,
         /// The registration that is meant.
         broker_epoch: BrokerEpoch,
@@ -41,21 +41,21 @@ pub enum Command {
     /// The broker wants to leave: its leaders move away, and it leaves every ISR that can spare it. May be repeated to
     /// learn how far the leave is. Lasts until the broker registers again.
     BeginControlledShutdown {
-        /// The broker.
+        /// The broker that wants to stop.
         broker_id: BrokerId,
         /// The registration that is meant.
         broker_epoch: BrokerEpoch,
     },
     /// Forgets a broker that is fenced and has no replica.
     UnregisterBroker {
-        /// The broker.
+        /// The broker to forget; refused while it is not fenced or has a replica.
         broker_id: BrokerId,
     },
     /// Creates a topic with its partitions and elects their leaders. Idempotent for one topic id.
     CreateTopic(CreateTopic),
     /// Deletes a topic for good; its id is never given again. Idempotent.
     DeleteTopic {
-        /// The topic.
+        /// Refused with UNKNOWN_TOPIC_ID if there never was such a topic.
         topic_id: TopicId,
     },
     /// Changes settings of a topic, or adds partitions.
@@ -66,7 +66,7 @@ pub enum Command {
     AlterReplicas(AlterReplicas),
     /// Marks a broker as one to be emptied, or takes the mark away. Idempotent.
     SetBrokerDrain {
-        /// The broker.
+        /// The broker, which has to be registered; it may be fenced.
         broker_id: BrokerId,
         /// True: it is given no replica from now on.
         draining: bool,
@@ -79,9 +79,9 @@ pub enum Command {
     },
     /// Gives the broker a block of producer ids that nobody else has.
     AllocateProducerIds {
-        /// The broker.
+        /// The broker that gives the ids to its producers.
         broker_id: BrokerId,
-        /// Its registration.
+        /// The registration that is meant; another one is refused.
         broker_epoch: BrokerEpoch,
     },
 }
@@ -89,7 +89,7 @@ pub enum Command {
 /// See [`Command::RegisterBroker`]. The fields are those of [`crate::record::BrokerRegistration`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterBroker {
-    /// The broker.
+    /// Id that the broker itself brings; controllers give none.
     pub broker_id: BrokerId,
     /// Names this start of the process, random; the same one again is the same registration.
     pub incarnation_id: IncarnationId,
@@ -101,7 +101,7 @@ pub struct RegisterBroker {
     pub client_address: String,
     /// Address for other nodes, `host:port`.
     pub peer_address: String,
-    /// Rack or zone.
+    /// Rack or zone, over which replicas are spread; `None` if the broker names none.
     #[serde(default)]
     pub rack: Option<String>,
     /// True if the active controller still holds a live session of another incarnation of this id; the registration is
@@ -111,10 +111,10 @@ pub struct RegisterBroker {
     pub old_session_alive: bool,
 }
 
-/// See [`Command::CreateTopic`].
+/// A topic to create, see [`Command::CreateTopic`]. Every problem with it is reported at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopic {
-    /// The name.
+    /// Name of 1 to 249 characters; refused if another topic that is not deleted has it.
     pub name: String,
     /// The id, random, chosen by the proposer.
     pub topic_id: TopicId,
@@ -128,10 +128,10 @@ pub struct CreateTopic {
     pub configs: BTreeMap<String, String>,
 }
 
-/// See [`Command::AlterTopic`].
+/// What changes of one topic, see [`Command::AlterTopic`]. All of it is done, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterTopic {
-    /// The topic.
+    /// The topic to change, which has to exist.
     pub topic_id: TopicId,
     /// Settings to change; `None` goes back to the default. Others stay.
     #[serde(default)]
@@ -141,21 +141,21 @@ pub struct AlterTopic {
     pub partition_count: Option<u32>,
 }
 
-/// See [`Command::AlterPartition`].
+/// ISR changes of one leader, see [`Command::AlterPartition`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterPartition {
     /// The broker that proposes; has to lead the partitions.
     pub broker_id: BrokerId,
-    /// Its registration.
+    /// Its registration; the whole command is refused if it is not the current one.
     pub broker_epoch: BrokerEpoch,
     /// The changes, each decided alone; at most [`crate::limits::MAX_ISR_CHANGES`].
     pub changes: Vec<IsrChange>,
 }
 
-/// One ISR change.
+/// The ISR that a leader proposes for one partition, and the epochs that it knew when it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsrChange {
-    /// The topic.
+    /// Topic of the partition; a change of one that was deleted is refused.
     pub topic_id: TopicId,
     /// Index of the partition.
     pub partition: PartitionIndex,
@@ -170,13 +170,13 @@ pub struct IsrChange {
 /// A proposed member of an ISR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsrMember {
-    /// The broker.
+    /// A replica of the partition, the proposing leader included.
     pub broker_id: BrokerId,
     /// The registration under which it caught up (KIP-903).
     pub broker_epoch: BrokerEpoch,
 }
 
-/// See [`Command::AlterReplicas`].
+/// Moves to start, change or cancel, see [`Command::AlterReplicas`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterReplicas {
     /// The moves, each decided alone; at most [`crate::limits::MAX_MOVES`].
@@ -187,10 +187,10 @@ pub struct AlterReplicas {
     pub move_bytes_per_second: Option<u64>,
 }
 
-/// One move.
+/// Where the replicas of one partition are to be. Refused if another move of the same command names the partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaMove {
-    /// The topic.
+    /// Topic of the partition that moves.
     pub topic_id: TopicId,
     /// Index of the partition.
     pub partition: PartitionIndex,

@@ -14,7 +14,7 @@ use crate::{
     limits::{MAX_MESSAGE_BYTES, MAX_REPLICATION_FACTOR},
 };
 
-/// Every key, sorted.
+/// Keys of all settings that a topic can have, sorted; any other key is refused.
 pub const KEYS: [&str; 11] = [
     "cleanup.policy",
     "compression.type",
@@ -56,15 +56,15 @@ pub enum FlushPolicy {
 /// The settings of one topic, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
-    /// `cleanup.policy`, default `delete`.
+    /// `cleanup.policy`, default `delete`: what happens to old records. There is no other policy.
     pub cleanup_policy: CleanupPolicy,
-    /// `compression.type`, default `producer`.
+    /// `compression.type`, default `producer`: how batches are stored. There is no other type.
     pub compression_type: CompressionType,
     /// `flush.messages`, default 10,000: records between two flushes under `flush.policy=interval`.
     pub flush_messages: u64,
     /// `flush.ms`, default 1,000: time between two flushes under `flush.policy=interval`.
     pub flush_ms: u64,
-    /// `flush.policy`, default `ack`.
+    /// `flush.policy`, default `ack`: whether a record counts once it is flushed, or already once it is appended.
     pub flush_policy: FlushPolicy,
     /// `max.message.bytes`, default 1 MiB and 4 KiB (a value of 1 MiB with its key, headers and batch header): largest
     /// record batch. Too small refuses producers, too large lets one batch hold up a stream.

@@ -47,7 +47,6 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Gathers violations.
 #[derive(Default)]
 struct Checker(Vec<Violation>);
 

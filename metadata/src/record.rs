@@ -16,7 +16,7 @@ use holdfast_proto::ids::{
 /// One start of one broker, as it registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerRegistration {
-    /// The broker.
+    /// Key of the registration: a new one of the same broker takes the place of the old one.
     pub broker_id: BrokerId,
     /// Epoch of this registration; never given twice, to no broker (KIP-903).
     pub broker_epoch: BrokerEpoch,
@@ -30,7 +30,7 @@ pub struct BrokerRegistration {
     pub client_address: String,
     /// Address for other nodes, `host:port`.
     pub peer_address: String,
-    /// Rack or zone.
+    /// Rack or zone, over which replicas are spread; `None` if the broker names none.
     #[serde(default)]
     pub rack: Option<String>,
     /// True while it has no live session: it leads nothing and is in no ISR.
@@ -108,49 +108,49 @@ impl PartitionState {
 pub enum Record {
     /// The cluster has its id.
     Cluster {
-        /// The id.
+        /// Id of the cluster; a record with another one does not fit once it is set.
         cluster_id: ClusterId,
     },
     /// A broker's registration, whole.
     Broker(BrokerRegistration),
     /// A broker's registration was removed.
     RemoveBroker {
-        /// The broker.
+        /// The broker that is forgotten.
         broker_id: BrokerId,
     },
     /// A topic came to be, without partitions yet.
     Topic {
-        /// Its id.
+        /// Id of the topic, used neither before nor after it.
         topic_id: TopicId,
-        /// Its name.
+        /// Name of the topic, which no other topic has at the time.
         name: String,
     },
     /// A topic was deleted with its partitions. Stays in every snapshot, because only this lets a broker that was away
     /// delete the topic's data: absence never does.
     RemoveTopic {
-        /// Its id.
+        /// The topic whose data brokers delete.
         topic_id: TopicId,
     },
     /// A topic's settings that differ from the defaults, whole.
     TopicConfig {
-        /// The topic.
+        /// The topic whose settings these are from now on.
         topic_id: TopicId,
-        /// Values by key.
+        /// Values by key, as text; what is not named has its default.
         configs: BTreeMap<String, String>,
     },
     /// A partition's state, whole. New partitions come in order of their index.
     Partition {
-        /// The topic.
+        /// Topic of the partition; the image has to hold it.
         topic_id: TopicId,
         /// Index of the partition.
         partition: PartitionIndex,
-        /// Its state.
+        /// Takes the place of the old state; its two epochs never go back.
         state: PartitionState,
     },
     /// A broker is to be emptied, or no longer. Outlives its registration's changes; gone with
     /// [`Record::RemoveBroker`].
     BrokerDrain {
-        /// The broker.
+        /// The broker that is marked, or no longer.
         broker_id: BrokerId,
         /// True while it is to be emptied: it is given no replica.
         draining: bool,
@@ -162,12 +162,12 @@ pub enum Record {
     },
     /// The first producer id that nobody was given yet.
     NextProducerId {
-        /// That id.
+        /// First id of the next block; never goes back.
         next_producer_id: ProducerId,
     },
     /// The broker epoch that the next registration gets.
     NextBrokerEpoch {
-        /// That epoch.
+        /// Starts at 1, grows by one with each registration and never goes back.
         next_broker_epoch: BrokerEpoch,
     },
 }

@@ -14,41 +14,41 @@ use crate::record::{PartitionState, Record};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// To [`crate::Command::FormCluster`].
+    /// Answers [`crate::Command::FormCluster`]: the cluster has this id, now or since before.
     ClusterFormed,
-    /// To [`crate::Command::RegisterBroker`].
+    /// Answers [`crate::Command::RegisterBroker`]; the broker is fenced, unless it only repeated a registration.
     BrokerRegistered {
         /// Epoch of the registration.
         broker_epoch: BrokerEpoch,
     },
-    /// To [`crate::Command::FenceBroker`].
+    /// Answers [`crate::Command::FenceBroker`]: the broker is fenced, now or since before.
     BrokerFenced,
-    /// To [`crate::Command::UnfenceBroker`].
+    /// Answers [`crate::Command::UnfenceBroker`]: the broker may lead, now or since before.
     BrokerUnfenced,
-    /// To [`crate::Command::BeginControlledShutdown`].
+    /// Answers [`crate::Command::BeginControlledShutdown`].
     ControlledShutdown {
         /// Partitions that the broker still leads, because no other in-sync replica stays.
         remaining_leaders: u32,
     },
-    /// To [`crate::Command::UnregisterBroker`].
+    /// Answers [`crate::Command::UnregisterBroker`]: nothing is known of the broker any more.
     BrokerUnregistered,
-    /// To [`crate::Command::CreateTopic`].
+    /// Answers [`crate::Command::CreateTopic`], with the present state if the same creation is repeated.
     TopicCreated {
-        /// The id.
+        /// Id that the command gave the topic.
         topic_id: TopicId,
         /// The partitions by index.
         partitions: Vec<PartitionState>,
         /// What is allowed but risky, a sentence each.
         warnings: Vec<String>,
     },
-    /// To [`crate::Command::DeleteTopic`].
+    /// Answers [`crate::Command::DeleteTopic`]; brokers delete the topic's data later, when they learn of it.
     TopicDeleted,
-    /// To [`crate::Command::AlterTopic`].
+    /// Answers [`crate::Command::AlterTopic`], also if it changed nothing.
     TopicAltered {
         /// What is allowed but risky, a sentence each.
         warnings: Vec<String>,
     },
-    /// To [`crate::Command::AlterPartition`].
+    /// Answers [`crate::Command::AlterPartition`].
     PartitionsAltered {
         /// One result a change, in their order. A state is told only for a change that was accepted: a leader has to
         /// learn anything else from the stream of records, together with the settings that belong to it. Two refusals
@@ -57,19 +57,20 @@ pub enum Response {
         /// (an earlier copy of the proposal may have been accepted).
         results: Vec<Result<PartitionState, Rejection>>,
     },
-    /// To [`crate::Command::AlterReplicas`].
+    /// Answers [`crate::Command::AlterReplicas`].
     ReplicasAltered {
         /// One result a move, in their order. A move that was started takes its time.
         results: Vec<Result<(), Rejection>>,
     },
-    /// To [`crate::Command::SetBrokerDrain`].
+    /// Answers [`crate::Command::SetBrokerDrain`]: the mark is as wanted, the broker's replicas are still where they
+    /// were.
     BrokerDrainSet,
-    /// To [`crate::Command::ElectLeaders`].
+    /// Answers [`crate::Command::ElectLeaders`].
     LeadersElected {
         /// Number of partitions whose leader changed.
         elected: u32,
     },
-    /// To [`crate::Command::AllocateProducerIds`].
+    /// Answers [`crate::Command::AllocateProducerIds`] with a block that nobody else has.
     ProducerIds {
         /// First id of the block.
         first_producer_id: ProducerId,
@@ -90,7 +91,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A rejection.
+    /// `message` is for people and is sent to the caller; `code` decides what the caller does.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
@@ -110,7 +111,7 @@ pub(crate) type Decision = Result<(Vec<Record>, Response), Rejection>;
 pub struct Outcome {
     /// The changes, applied together; none if the command was refused or changed nothing.
     pub records: Vec<Record>,
-    /// The answer.
+    /// What the proposer is told.
     pub result: Result<Response, Rejection>,
 }
 

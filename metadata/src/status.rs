@@ -21,9 +21,9 @@ pub enum PartitionHealth {
 /// Counts over the whole cluster. One partition is in every class that holds for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Topics.
+    /// Topics that are not deleted.
     pub topics: usize,
-    /// Partitions.
+    /// Partitions of all topics, healthy or not.
     pub partitions: usize,
     /// Partitions without a leader.
     pub offline: usize,
@@ -33,7 +33,7 @@ pub struct Counts {
     pub under_min_isr: usize,
     /// Partitions with a move of replicas under way.
     pub moving: usize,
-    /// Registered brokers.
+    /// Registered brokers, fenced ones included.
     pub brokers: usize,
     /// Registered brokers that are fenced.
     pub fenced_brokers: usize,

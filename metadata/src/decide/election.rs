@@ -12,7 +12,7 @@ pub(crate) enum Standing {
     Fenced,
     /// Alive, but about to stop: leads only what nobody else can.
     Leaving,
-    /// Alive.
+    /// Alive, and not about to stop: leads and is given leaderships.
     Active,
 }
 

@@ -25,12 +25,12 @@ impl Image {
         self.index
     }
 
-    /// The registered brokers.
+    /// The brokers that registered and were not forgotten since, fenced ones included.
     pub fn brokers(&self) -> &BTreeMap<BrokerId, BrokerRegistration> {
         &self.brokers
     }
 
-    /// One broker.
+    /// Last registration of a broker, fenced or not; `None` if it never registered or was forgotten.
     pub fn broker(&self, broker_id: BrokerId) -> Option<&BrokerRegistration> {
         self.brokers.get(&broker_id)
     }
@@ -55,7 +55,7 @@ impl Image {
         self.topic_ids.values().map(|topic_id| self.topics[topic_id].as_ref())
     }
 
-    /// One topic.
+    /// A topic by its id; `None` if it was deleted or never there.
     pub fn topic(&self, topic_id: TopicId) -> Option<&Topic> {
         self.topics.get(&topic_id).map(AsRef::as_ref)
     }
@@ -70,7 +70,7 @@ impl Image {
         &self.deleted_topics
     }
 
-    /// One partition.
+    /// State of a partition; `None` if its topic or its index is not there.
     pub fn partition(&self, tp: TopicPartition) -> Option<&PartitionState> {
         self.topic(tp.topic_id)?.partition(tp.partition)
     }
@@ -99,12 +99,12 @@ impl Image {
         self.partitions().filter(move |(_, _, state)| state.leader == Some(broker_id))
     }
 
-    /// Number of topics.
+    /// Number of topics, deleted ones left out.
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }
 
-    /// Number of partitions.
+    /// Number of partitions over all topics, kept as a count.
     pub fn partition_count(&self) -> usize {
         self.partition_count
     }
@@ -121,12 +121,12 @@ impl Image {
 }
 
 impl Topic {
-    /// Its id.
+    /// Id of the topic, never used again after its deletion.
     pub fn topic_id(&self) -> TopicId {
         self.id
     }
 
-    /// Its name.
+    /// Name of the topic; another topic can have it once this one is deleted.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -147,7 +147,7 @@ impl Topic {
         entries.map(|(key, value)| Setting { key, value, is_default: !self.configs.contains_key(key) }).collect()
     }
 
-    /// One partition.
+    /// State of one partition; `None` if the index is not below the number of partitions.
     pub fn partition(&self, partition: PartitionIndex) -> Option<&PartitionState> {
         self.partitions.get(&partition).map(AsRef::as_ref)
     }

@@ -31,7 +31,7 @@ pub struct Image {
     pub(super) next_broker_epoch: BrokerEpoch,
 }
 
-/// One topic.
+/// A topic with its settings and the states of its partitions. The copies of an image share it until it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
     pub(super) id: TopicId,

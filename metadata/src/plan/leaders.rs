@@ -13,7 +13,7 @@ use super::table::Table;
 /// From the preferred leader to another replica: the partitions that could change hands so.
 type Edges = BTreeMap<BrokerId, BTreeMap<BrokerId, BTreeSet<usize>>>;
 
-/// See the module.
+/// Changes the order of replicas until no other order levels the preferred leaders more.
 pub(super) fn level(table: &mut Table<'_>) {
     let mut edges = Edges::new();
     for row in 0..table.len() {

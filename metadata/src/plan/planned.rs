@@ -25,7 +25,7 @@ pub struct Plan {
 /// The replicas that one partition will have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedMove {
-    /// The partition.
+    /// The partition whose replicas, or whose order of replicas, changes.
     pub partition: TopicPartition,
     /// Name of its topic.
     pub topic: String,

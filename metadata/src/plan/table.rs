@@ -10,7 +10,7 @@ use holdfast_proto::ids::{BrokerId, TopicId, TopicPartition};
 use super::PlannedMove;
 use crate::{image::Image, record::PartitionState};
 
-/// One partition.
+/// A partition with its present state and the replicas that the plan gives it so far.
 struct Row<'a> {
     tp: TopicPartition,
     topic: &'a str,
@@ -206,7 +206,7 @@ impl<'a> Table<'a> {
         *self.preferred.entry(to).or_default() += 1;
     }
 
-    /// What is planned.
+    /// The rows whose replicas differ from what they had at first, as moves.
     pub(super) fn moves(&self) -> Vec<PlannedMove> {
         let changed = (0..self.len()).filter(|row| self.is_changed(*row));
         changed

@@ -19,7 +19,7 @@ use crate::model::Model;
 /// Brokers; the first three have a replica of the one partition as it begins.
 pub(crate) const BROKERS: u32 = 4;
 
-/// What happens next.
+/// A step of the model. Numbers name one of the present leaders, proposals or answers, whichever there are.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A leader appends a record. Leaders are those who believe that they lead, and are counted from 0.

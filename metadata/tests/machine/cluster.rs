@@ -14,7 +14,7 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataIndex, PartitionIndex, TopicId, TopicPartition},
 };
 
-/// See the module.
+/// Carries out commands on an image and checks them from all sides, see the module.
 pub(crate) struct Cluster {
     pub(crate) image: Image,
     /// Built from the records alone, as a broker does.
@@ -27,7 +27,7 @@ pub(crate) fn b(n: u32) -> BrokerId {
     BrokerId(n)
 }
 
-/// Settings.
+/// Settings of a topic from literals.
 pub(crate) fn configs(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
     entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
@@ -44,7 +44,7 @@ pub(crate) fn show(state: &PartitionState) -> String {
 }
 
 impl Cluster {
-    /// Nothing.
+    /// Neither brokers nor topics; the cluster has no id.
     pub(crate) fn empty() -> Self {
         Self { image: Image::default(), replayed: Image::default(), next_id: 1_000 }
     }
@@ -145,7 +145,7 @@ impl Cluster {
         }
     }
 
-    /// Creates a topic.
+    /// Creates a topic under a fresh id, and panics if it is refused.
     pub(crate) fn topic(&mut self, name: &str, partitions: u32, replicas: u32, entries: &[(&str, &str)]) -> TopicId {
         let topic_id = TopicId(self.fresh());
         self.ok(&Command::CreateTopic(CreateTopic {
