@@ -49,7 +49,7 @@ impl Client {
         Ok(Self { connections, metadata })
     }
 
-    /// Its settings.
+    /// The settings that the client was made with.
     pub fn config(&self) -> &ClientConfig {
         self.connections.config()
     }

@@ -46,7 +46,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// No connection yet.
+    /// Connects to nothing: each connection is made by the first call that needs it.
     pub(crate) fn new(config: ClientConfig) -> Self {
         let channels = Channels::new(connector(&config));
         Self { config, channels }

@@ -8,7 +8,7 @@ use holdfast_proto::{
     error::{ErrorCode, Outcome},
 };
 
-/// A failed call.
+/// Why a call failed. Says whether it may be repeated and whether it may have taken effect.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// A setting is wrong.
@@ -25,7 +25,7 @@ pub enum Error {
         /// What the connection said.
         reason: String,
     },
-    /// No node answered.
+    /// No address of a broker gave an answer.
     #[error("no broker answered ({tried} asked; last: {last}); check the bootstrap list and that the cluster is up")]
     Unreachable {
         /// Number of addresses that were tried.
@@ -41,12 +41,12 @@ pub enum Error {
         /// What can be said of it; its outcome tells whether it may have taken effect.
         detail: Box<ErrorDetail>,
     },
-    /// The deadline passed.
+    /// The deadline of the call passed before its answer came.
     #[error("{what} took longer than {after:?}{}", if *in_doubt { "; whether it took effect is unknown" } else { "" })]
     DeadlineExceeded {
         /// What was waited for.
         what: String,
-        /// The deadline.
+        /// Time that the call was given.
         after: Duration,
         /// True if a change may have happened.
         in_doubt: bool,
@@ -57,7 +57,7 @@ pub enum Error {
     /// There is no such partition.
     #[error("topic `{topic}` has {count} partitions, so there is no partition {partition}")]
     UnknownPartition {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
         /// The partition asked for.
         partition: u32,
@@ -79,7 +79,7 @@ pub enum Error {
     Malformed {
         /// Whom the call went to.
         address: String,
-        /// What is wrong.
+        /// The rule that the answer breaks.
         reason: &'static str,
     },
     /// The client was closed.

@@ -36,15 +36,15 @@ pub enum OffsetSpec {
 /// What to look up.
 #[derive(Clone, Debug)]
 pub struct OffsetQuery {
-    /// The topic.
+    /// Name of the topic.
     pub topic: String,
-    /// The partition.
+    /// The partition to look in; refused if the topic has no such partition.
     pub partition: PartitionIndex,
-    /// Where in it.
+    /// Which offset is asked for.
     pub spec: OffsetSpec,
 }
 
-/// What was found.
+/// What the partition's leader found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetAt {
     /// The offset; `None` if no record is as late as the time asked for.

@@ -41,7 +41,7 @@ pub enum Step {
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// In the log.
+    /// In the log: the leader acknowledged it.
     Delivered,
     /// Certainly not in the log.
     NotAppended,
@@ -114,7 +114,7 @@ impl PartitionBatches {
         self.queue.abandon(now);
     }
 
-    /// Another broker leads.
+    /// Another broker leads, or the same one in a new epoch: answers of the old leadership are ignored.
     pub fn moved(&mut self, now: Instant) {
         self.queue.moved(now);
     }

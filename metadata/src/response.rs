@@ -25,7 +25,7 @@ pub enum Response {
     BrokerFenced,
     /// Answers [`crate::Command::UnfenceBroker`]: the broker may lead, now or since before.
     BrokerUnfenced,
-    /// Answers [`crate::Command::BeginControlledShutdown`].
+    /// Answers [`crate::Command::BeginControlledShutdown`], which is repeated until no leader remains.
     ControlledShutdown {
         /// Partitions that the broker still leads, because no other in-sync replica stays.
         remaining_leaders: u32,
@@ -48,7 +48,7 @@ pub enum Response {
         /// What is allowed but risky, a sentence each.
         warnings: Vec<String>,
     },
-    /// Answers [`crate::Command::AlterPartition`].
+    /// Answers [`crate::Command::AlterPartition`], each change for itself.
     PartitionsAltered {
         /// One result a change, in their order. A state is told only for a change that was accepted: a leader has to
         /// learn anything else from the stream of records, together with the settings that belong to it. Two refusals
@@ -57,7 +57,7 @@ pub enum Response {
         /// (an earlier copy of the proposal may have been accepted).
         results: Vec<Result<PartitionState, Rejection>>,
     },
-    /// Answers [`crate::Command::AlterReplicas`].
+    /// Answers [`crate::Command::AlterReplicas`], each move for itself.
     ReplicasAltered {
         /// One result a move, in their order. A move that was started takes its time.
         results: Vec<Result<(), Rejection>>,
@@ -65,7 +65,7 @@ pub enum Response {
     /// Answers [`crate::Command::SetBrokerDrain`]: the mark is as wanted, the broker's replicas are still where they
     /// were.
     BrokerDrainSet,
-    /// Answers [`crate::Command::ElectLeaders`].
+    /// Answers [`crate::Command::ElectLeaders`], also if no leader changed.
     LeadersElected {
         /// Number of partitions whose leader changed.
         elected: u32,

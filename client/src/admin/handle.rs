@@ -120,7 +120,7 @@ impl Admin {
 /// When a call may be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It reads only.
+    /// It only reads: repeated after any error that may pass.
     Always,
     /// It changes something: only if it surely has not.
     IfNotDone,

@@ -76,7 +76,7 @@ impl TopicChange {
         self
     }
 
-    /// Sets a setting.
+    /// Gives a setting a new value, under Kafka's name of it. The cluster checks both.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.configs.push(v1::ConfigEntry { key: key.into(), value: Some(value.into()), is_default: false });

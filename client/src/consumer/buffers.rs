@@ -61,7 +61,7 @@ pub(crate) struct Buffers {
 pub(crate) enum Taken {
     /// A batch or a problem of this partition.
     Item(usize, Result<Fetched, Error>),
-    /// Nothing yet.
+    /// No partition has anything now; the caller waits.
     Nothing,
     /// Nothing ever: every partition has failed.
     AllFailed,

@@ -18,11 +18,11 @@ pub enum Error {
         "{topic}-{partition} does not hold offset {offset} (it holds {log_start} to below {high_watermark}); seek to where to go on"
     )]
     OffsetOutOfRange {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
-        /// The partition.
+        /// The partition that stands still.
         partition: PartitionIndex,
-        /// The position.
+        /// The offset that was asked for.
         offset: Offset,
         /// Oldest offset that it holds, as far as known.
         log_start: Offset,
@@ -32,9 +32,9 @@ pub enum Error {
     /// Offsets are missing that the partition must hold.
     #[error("{topic}-{partition} has no records from offset {expected} to below {found}: data was lost, or compacted")]
     DataLoss {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
-        /// The partition.
+        /// The partition that stands still.
         partition: PartitionIndex,
         /// The offset that comes next.
         expected: Offset,
@@ -44,24 +44,24 @@ pub enum Error {
     /// The bytes are damaged, also when fetched again.
     #[error("{topic}-{partition} is damaged at offset {offset}: {reason}")]
     Corrupt {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
-        /// The partition.
+        /// The partition that stands still.
         partition: PartitionIndex,
-        /// The position.
+        /// Offset from which on nothing can be read.
         offset: Offset,
-        /// What is wrong.
+        /// Which check of the batch failed, and how.
         reason: batch::Error,
     },
     /// A later offset has an older leader epoch than an earlier one: the log that was read before is not the log that is
     /// there now (KIP-320).
     #[error("{topic}-{partition} was rewritten: offset {offset} has leader epoch {found}, after one of epoch {known}")]
     Diverged {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
-        /// The partition.
+        /// The partition that stands still.
         partition: PartitionIndex,
-        /// The position.
+        /// The offset that came next, at which the log that is there now does not fit.
         offset: Offset,
         /// Leader epoch of the record before it.
         known: LeaderEpoch,
@@ -71,14 +71,14 @@ pub enum Error {
     /// The topic was deleted, or deleted and created again.
     #[error("topic `{0}` was deleted or created again")]
     TopicGone(String),
-    /// The broker refuses.
+    /// The broker refuses to be read from, for a reason that no repetition cures.
     #[error("{topic}-{partition} cannot be read at offset {offset}: {detail}")]
     Rejected {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
-        /// The partition.
+        /// The partition that stands still.
         partition: PartitionIndex,
-        /// The position.
+        /// The offset that was asked for.
         offset: Offset,
         /// What the broker said.
         detail: Box<ErrorDetail>,
@@ -86,9 +86,9 @@ pub enum Error {
     /// The consumer does not read that partition.
     #[error("{topic}-{partition} is not assigned to this consumer")]
     NotAssigned {
-        /// The topic.
+        /// Name of the topic, as the caller gave it.
         topic: String,
-        /// The partition.
+        /// The partition, as the caller gave it.
         partition: PartitionIndex,
     },
     /// A call that the consumer needs failed.

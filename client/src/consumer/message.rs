@@ -12,30 +12,30 @@ use holdfast_proto::{
 /// One record. Owned; key and value share the memory of their batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its topic.
+    /// Name of its topic, shared by all messages of the topic.
     pub topic: Arc<str>,
-    /// Its partition.
+    /// Its partition, within which offsets count.
     pub partition: PartitionIndex,
-    /// Its offset.
+    /// Its place in the partition; to go on after it, seek to the next offset.
     pub offset: Offset,
     /// Leader epoch in which it was appended.
     pub leader_epoch: LeaderEpoch,
-    /// Its time.
+    /// Milliseconds since 1970, as the producer set it.
     pub timestamp: TimestampMs,
     /// Key; absent and empty are different.
     pub key: Option<Bytes>,
     /// Value; absent is a tombstone.
     pub value: Option<Bytes>,
-    /// Headers, in order.
+    /// Headers in the producer's order; a key may occur twice.
     pub headers: Vec<Header>,
 }
 
 /// Records of one partition, one after another: what one batch held from the position on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageBatch {
-    /// The topic.
+    /// Name of their topic.
     pub topic: Arc<str>,
-    /// The partition.
+    /// The one partition that all of them are from.
     pub partition: PartitionIndex,
     /// Leader epoch in which the batch was appended.
     pub leader_epoch: LeaderEpoch,

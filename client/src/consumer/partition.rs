@@ -235,7 +235,7 @@ impl PartitionFetch {
 /// What missing offsets mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gaps {
-    /// Data was lost.
+    /// Data was lost: a topic that is not compacted has every offset between its ends.
     AreErrors,
     /// The topic is compacted: they are normal.
     AreNormal,

@@ -20,7 +20,7 @@ pub enum StartAt {
     Earliest,
     /// Behind the newest record that it holds.
     Latest,
-    /// At this offset.
+    /// At this offset; not checked before the first fetch.
     Offset(Offset),
     /// At the first record whose time is at or after this; behind the newest if there is none.
     Timestamp(TimestampMs),

@@ -10,10 +10,10 @@ use holdfast_proto::{
     v1,
 };
 
-/// A registered broker.
+/// A registered broker, alive or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
-    /// Its id.
+    /// Id that names the broker over all of its restarts.
     pub id: BrokerId,
     /// Its address for clients, `host:port`.
     pub address: String,
@@ -26,26 +26,26 @@ pub struct Broker {
 /// Who leads a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leader {
-    /// The broker.
+    /// The broker that leads; it may have lost the leadership since.
     pub broker: BrokerId,
     /// Epoch of its leadership.
     pub epoch: LeaderEpoch,
 }
 
-/// One partition.
+/// A partition as the last answer described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionView {
-    /// Its index.
+    /// Its index in the topic, from 0.
     pub partition: PartitionIndex,
     /// Its leader; `None` while there is none.
     pub leader: Option<BrokerId>,
-    /// Its leader epoch.
+    /// Grows with each change of the leader: of two leaders that are named, the one with the higher epoch counts.
     pub leader_epoch: LeaderEpoch,
     /// Counts every change of its state.
     pub partition_epoch: PartitionEpoch,
     /// Assigned replicas, the preferred leader first.
     pub replicas: Vec<BrokerId>,
-    /// In-sync replicas.
+    /// Replicas in sync, the leader included.
     pub isr: Vec<BrokerId>,
     /// Eligible leader replicas outside the ISR (KIP-966).
     pub elr: Vec<BrokerId>,
@@ -55,12 +55,12 @@ pub struct PartitionView {
     pub removing: Vec<BrokerId>,
 }
 
-/// One topic.
+/// A topic that the client uses, with all of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicView {
-    /// Its name.
+    /// Name, under which a later topic may be another one.
     pub name: Arc<str>,
-    /// Its id.
+    /// Id, which a topic that is deleted and created again does not keep.
     pub id: TopicId,
     /// Its partitions by index.
     pub partitions: Vec<PartitionView>,
@@ -73,7 +73,7 @@ pub struct ClusterView {
     pub cluster_id: Option<ClusterId>,
     /// Index of the last metadata change that is included.
     pub index: MetadataIndex,
-    /// Registered brokers.
+    /// All registered brokers, fenced ones included; a leader that a hint named may stand here without rack.
     pub brokers: BTreeMap<BrokerId, Broker>,
     /// The topics that the client uses, by name.
     pub topics: HashMap<Arc<str>, Arc<TopicView>>,

@@ -19,7 +19,7 @@ use super::Error;
 /// Where a record was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its partition.
+    /// The partition that the record asked for, or that was chosen for it.
     pub partition: PartitionIndex,
     /// Its offset; `None` with acks=none, or if the broker knows only that it was appended before.
     pub offset: Option<Offset>,

@@ -12,13 +12,13 @@ pub enum Error {
     /// The record is certainly not in the log, and never will be. It may be sent again.
     #[error("not appended: {} ({})", code.name(), code.sentence())]
     NotAppended {
-        /// Why.
+        /// What the last attempt met, or why there was none.
         code: ErrorCode,
     },
     /// The record may be in the log, now or later. Sending it again may make a duplicate.
     #[error("in doubt: {} ({})", code.name(), code.sentence())]
     InDoubt {
-        /// Why.
+        /// What the last attempt met.
         code: ErrorCode,
     },
     /// No room in the buffer for `max_block`. The record was not accepted.
@@ -47,7 +47,7 @@ pub enum Error {
     /// The topic has no such partition. The record was not accepted.
     #[error("topic `{topic}` has {count} partitions, so there is no partition {partition}")]
     UnknownPartition {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
         /// The partition asked for.
         partition: u32,

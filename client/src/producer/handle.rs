@@ -158,7 +158,7 @@ impl Producer {
         shared.partitions().iter().filter_map(seal).collect()
     }
 
-    /// Counts so far.
+    /// What became of the records that have ended so far; those under way are not counted.
     pub fn report(&self) -> CloseReport {
         let counts = &self.inner.shared.outcomes.counts;
         CloseReport {

@@ -16,7 +16,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// `None`: not idempotent.
+    /// Who the producer is at first; `None` makes it a producer without idempotence.
     pub(crate) const fn new(life: Option<ProducerLife>) -> Self {
         Self { life: RwLock::new(life), renewing: AtomicBool::new(false) }
     }

@@ -40,7 +40,7 @@ impl Memory {
         }
     }
 
-    /// Gives room back.
+    /// Gives back what [`Self::try_reserve`] or [`Self::reserve`] took, once the record has ended.
     pub(crate) fn release(&self, bytes: usize) {
         self.free.add_permits(bytes);
     }
@@ -50,12 +50,12 @@ impl Memory {
         self.free.close();
     }
 
-    /// Size in bytes.
+    /// Bytes that all records together may take up.
     pub(crate) const fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Bytes in use.
+    /// Bytes that are reserved now.
     pub(crate) fn used(&self) -> usize {
         self.capacity - self.free.available_permits()
     }

@@ -36,7 +36,7 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// Its value.
+    /// The payload; without this call the record is a tombstone.
     #[must_use]
     pub fn value<V: AsRef<[u8]> + ?Sized>(mut self, value: &'a V) -> Self {
         self.value = Some(value.as_ref());
@@ -50,7 +50,7 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// Its time.
+    /// Milliseconds since 1970; without this call the time at which the producer accepts it.
     #[must_use]
     pub const fn timestamp(mut self, timestamp: TimestampMs) -> Self {
         self.timestamp = Some(timestamp);

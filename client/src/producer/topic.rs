@@ -29,12 +29,12 @@ pub struct TopicHandle {
 }
 
 impl TopicHandle {
-    /// The topic's name.
+    /// Name under which the handle was made.
     pub fn name(&self) -> &str {
         &self.queues.name
     }
 
-    /// The topic's id.
+    /// Id of the topic's life that the handle belongs to.
     pub fn id(&self) -> TopicId {
         self.queues.id
     }
@@ -57,7 +57,7 @@ pub(crate) struct TopicQueues {
 }
 
 impl TopicQueues {
-    /// Without partitions yet.
+    /// For a topic whose partitions come with the first [`Self::grow_to`].
     pub(crate) fn new(name: Arc<str>, id: TopicId) -> Self {
         Self {
             name,

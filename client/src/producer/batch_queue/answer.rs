@@ -14,7 +14,7 @@ use crate::{producer::completion::BatchOutcome, retry::pause_after};
 /// How long the answer to an attempt is waited for past the delivery timeout.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
-/// A good answer.
+/// What a leader says of a batch that it took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ack {
     pub(crate) base_offset: Option<Offset>,

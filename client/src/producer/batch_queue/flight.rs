@@ -91,7 +91,7 @@ impl std::fmt::Debug for Finished {
 /// Where the bytes of a flight are.
 #[derive(Debug)]
 pub(super) enum Payload {
-    /// Not built yet.
+    /// Records are in, the bytes are built when it is sent first.
     Open(BatchBuilder),
     /// Being built, outside the lock.
     Taken,

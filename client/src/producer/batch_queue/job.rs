@@ -10,7 +10,7 @@ use crate::producer::completion::BatchCompletion;
 /// What to send next.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// This batch.
+    /// A batch that counts as sent from now on.
     Send(Job),
     /// Ask again then, if nothing happens before.
     WaitUntil(Instant),
