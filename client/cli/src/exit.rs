@@ -9,7 +9,7 @@ use holdfast_proto::error::{ErrorCode, Outcome};
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Done.
+    /// All that was asked for is done.
     Ok = 0,
     /// Failed; nothing is in doubt.
     Error = 1,
@@ -40,7 +40,7 @@ HOLDFAST_LOG=debug shows what the client does.";
 /// Why a command ended without doing what it was asked for.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit code.
+    /// What the process exits with.
     pub code: Code,
     /// For people; empty to end quietly.
     pub message: String,
@@ -55,7 +55,7 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
-    /// An ordinary failure.
+    /// A failure with [`Code::Error`]: nothing is in doubt.
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Code::Error, message)
     }

@@ -9,7 +9,7 @@ pub struct View<'a> {
     pub topic: &'a str,
     /// Index of the partition.
     pub partition: u32,
-    /// Its offset.
+    /// Place in the partition.
     pub offset: u64,
     /// Its time, ms since 1970.
     pub timestamp_ms: i64,
@@ -122,7 +122,7 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
 }
 
 impl Format {
-    /// Writes one record.
+    /// Writes one record. A key or value that is absent is left empty, and its size is -1.
     pub fn write(&self, out: &mut impl Write, view: &View<'_>) -> io::Result<()> {
         let size = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
         for token in &self.0 {

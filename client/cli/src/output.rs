@@ -16,7 +16,7 @@ pub enum Output {
     Json,
 }
 
-/// Prints JSON, indented.
+/// Prints a value as indented JSON, with a line end. Fails if standard output is closed.
 pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, value)?;

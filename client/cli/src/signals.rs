@@ -15,7 +15,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts to listen.
+    /// From now on no signal ends the process. Must be called within a tokio runtime.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,

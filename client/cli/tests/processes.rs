@@ -15,7 +15,7 @@ use holdfast_local::{
 
 /// Lives until it is told to end.
 const SLEEPER: &str = "#!/bin/sh\necho started $*\nexec sleep 600\n";
-/// Ends at once.
+/// Writes a line and ends at once, as a broken program does.
 const DYING: &str = "#!/bin/sh\necho 'the disk is on fire'\nexit 1\n";
 /// Does not listen to SIGTERM.
 const STUBBORN: &str = "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.05; done\n";

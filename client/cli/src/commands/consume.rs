@@ -76,7 +76,7 @@ pub struct ConsumeArgs {
     format: Format,
 }
 
-/// Where to start.
+/// The offset to begin at, as a number, from the end, or by time in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     Beginning,
@@ -113,7 +113,7 @@ impl std::str::FromStr for Start {
     }
 }
 
-/// Runs `holdfast consume`.
+/// Prints records until the end, the count or a signal; a signal is no failure while following.
 pub async fn run(args: ConsumeArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     tokio::select! {

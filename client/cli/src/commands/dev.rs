@@ -152,7 +152,7 @@ struct NodesArgs {
     nodes: Vec<NodeName>,
 }
 
-/// Runs `holdfast dev`.
+/// Starts, ends or changes the cluster of processes in the folder; a command other than `up` needs one there.
 pub async fn run(args: DevArgs, output: Output) -> Result {
     let dir = args.data_dir;
     let open = || Ok::<_, Failure>(ProcessCluster::open(&dir, Programs::find()?)?);

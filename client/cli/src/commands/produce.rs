@@ -107,7 +107,7 @@ fn parse_header(text: &str) -> std::result::Result<Header, String> {
     Ok(Header { key: name.to_owned(), value: Some(Bytes::copy_from_slice(value.as_bytes())) })
 }
 
-/// Runs `holdfast produce`.
+/// Sends all of the input and waits for every outcome. Fails if one record was refused or is in doubt.
 pub async fn run(args: ProduceArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     let timeout = args.delivery_timeout;

@@ -127,7 +127,7 @@ struct AlterArgs {
     dry_run: bool,
 }
 
-/// Runs `holdfast topic`.
+/// Asks or changes topics through any broker; a deletion asks at the terminal first.
 pub async fn run(args: TopicArgs, output: Output) -> Result {
     let client = args.connect.client().await?;
     match args.command {

@@ -52,7 +52,8 @@ enum AuditCommand {
     Verify(VerifyArgs),
 }
 
-/// Runs `holdfast audit`.
+/// Loads a topic and checks every record, or checks what earlier runs wrote. A lost record is
+/// [`Code::Loss`](crate::exit::Code).
 pub async fn run(args: AuditArgs, output: Output) -> Result {
     match (args.command, args.flags.topic.clone()) {
         (Some(AuditCommand::Verify(verify)), _) => verify::run(&args.connect, &verify, output).await,

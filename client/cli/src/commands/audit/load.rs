@@ -85,7 +85,7 @@ struct Lane {
     producer: Producer,
     topic: TopicHandle,
     tracker: Tracker<Item, Follower>,
-    /// By partition.
+    /// One key for each partition, by index; no other run uses it.
     keys: Vec<Bytes>,
     /// The next number of each key.
     next: Vec<u64>,

@@ -41,7 +41,7 @@ enum BenchCommand {
     Failover(failover::FailoverArgs),
 }
 
-/// Runs `holdfast bench`.
+/// Makes one measurement and prints it.
 pub async fn run(args: BenchArgs, output: Output) -> Result {
     let connect = &args.connect;
     match args.command {

@@ -73,7 +73,7 @@ pub(super) struct FailoverArgs {
     data_dir: PathBuf,
 }
 
-/// One kill.
+/// One kill of a node, timed; a part of the printed JSON.
 #[derive(Clone, Debug, serde::Serialize)]
 struct Kill {
     node: NodeName,

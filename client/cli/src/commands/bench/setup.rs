@@ -64,7 +64,7 @@ pub(super) struct ProducerFlags {
 }
 
 impl ProducerFlags {
-    /// The producer's settings.
+    /// A producer with these flags; what no flag names stays at the client's default.
     pub(super) fn builder(&self, client: Client) -> ProducerBuilder {
         Producer::builder(client)
             .acks(Acks::from(self.acks))

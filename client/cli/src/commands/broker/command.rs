@@ -62,7 +62,7 @@ enum BrokerCommand {
     },
 }
 
-/// Runs `holdfast broker`.
+/// Lists the brokers or changes what becomes of one, through any broker that answers.
 pub async fn run(args: BrokerArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {

@@ -21,7 +21,7 @@ enum ClusterCommand {
     Status,
 }
 
-/// Runs `holdfast cluster`.
+/// Asks any broker that answers and prints the result.
 pub async fn run(args: ClusterArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {

@@ -19,16 +19,16 @@ const RECORD_BYTES_MAX: usize = 512 << 10;
 pub struct InputFile {
     /// Its path below the input: the records' key.
     pub key: Vec<u8>,
-    /// Where it is.
+    /// Where the file is read from.
     pub path: PathBuf,
-    /// Its size, bytes.
+    /// Size when it was found, bytes.
     pub bytes: u64,
 }
 
 /// The files of the input, in the order of their paths.
 #[derive(Clone, Debug, Default)]
 pub struct Input {
-    /// The files.
+    /// Text files only, sorted by key.
     pub files: Vec<InputFile>,
     /// Size of all files, bytes.
     pub bytes: u64,
@@ -85,7 +85,7 @@ pub struct Lines<R = File> {
 }
 
 impl Lines {
-    /// Opens the file.
+    /// Opens the file for one pass; it may be gone since it was found.
     pub fn open(file: &InputFile) -> Result<Self> {
         Ok(Self::new(File::open(&file.path).map_err(Failure::file("read", &file.path))?))
     }

@@ -35,16 +35,16 @@ const STRIDE: u64 = 256;
 /// Faults that are due, each with a channel that closes once it has healed.
 pub type DueFaults = mpsc::Sender<(Target, mpsc::Sender<()>)>;
 
-/// What was sent.
+/// What was sent, once the outcome of every record is known.
 #[derive(Debug)]
 pub struct Produced {
-    /// Records sent.
+    /// Records sent, whatever became of them.
     pub records: u64,
     /// Bytes of their values.
     pub bytes: u64,
     /// From the first send to the last acknowledgement.
     pub elapsed: Duration,
-    /// What was acknowledged.
+    /// What was acknowledged, refused or is in doubt, and the longest pause.
     pub summary: Summary,
 }
 

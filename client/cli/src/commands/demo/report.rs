@@ -14,13 +14,13 @@ use crate::exit::Code;
 pub struct Report {
     /// What was sent, read and found.
     pub verdict: Verdict,
-    /// Records sent.
+    /// Records sent, whatever became of them.
     pub records: u64,
     /// Records that the cluster refused for good.
     pub refused: u64,
     /// Why the first record was not acknowledged.
     pub first_problem: Option<String>,
-    /// The faults.
+    /// The faults in the order in which they happened.
     pub faults: Vec<FaultReport>,
     /// The longest pause between acknowledgements of any partition.
     pub longest_pause: Duration,
@@ -42,7 +42,7 @@ impl Report {
         }
     }
 
-    /// The last line.
+    /// One line of `key=value` pairs for scripts, the last that the demo prints.
     pub fn summary(&self) -> String {
         let Verdict { acked, read, lost, duplicated, reordered, .. } = self.verdict;
         format!(

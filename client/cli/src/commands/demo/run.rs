@@ -69,7 +69,7 @@ pub struct DemoArgs {
     data_dir: Option<PathBuf>,
 }
 
-/// Runs `holdfast demo`.
+/// Runs the demo in a folder of its own, removed if no record is lost. Fails with the report's exit code.
 pub async fn run(args: DemoArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     let root = args.input.clone().or_else(input::default_root);

@@ -54,7 +54,7 @@ impl Sandbox {
         Ok(Self { dir, keep: Keep::Nothing })
     }
 
-    /// The folder.
+    /// Folder of the cluster; exists until the sandbox is dropped, then only as far as it is to be kept.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

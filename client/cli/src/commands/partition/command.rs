@@ -30,7 +30,7 @@ enum PartitionCommand {
     Cancel(change::CancelArgs),
 }
 
-/// Runs `holdfast partition`.
+/// Shows replicas or starts moves of them, through any broker.
 pub async fn run(args: PartitionArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {
