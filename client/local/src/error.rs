@@ -8,11 +8,11 @@ pub enum Error {
     /// A file or folder could not be read or written.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// What was tried, as a verb such as `read`.
         action: &'static str,
-        /// With which file.
+        /// The file or folder that it was tried with.
         path: PathBuf,
-        /// Why it failed.
+        /// What the system said.
         source: io::Error,
     },
     /// A program is not where it is looked for.
@@ -30,7 +30,7 @@ pub enum Error {
         "port {port} ({purpose}) is in use; stop what holds it, or choose others with --base-port (0 picks free ones)"
     )]
     PortInUse {
-        /// The port.
+        /// The port on loopback, which another process holds.
         port: u16,
         /// For which node and what.
         purpose: String,
@@ -40,17 +40,17 @@ pub enum Error {
     NoFreePorts {
         /// How many were wanted.
         wanted: usize,
-        /// First port tried.
+        /// First port that was tried.
         from: u16,
-        /// Last port tried.
+        /// Last port that was tried.
         to: u16,
     },
     /// A node ended while it was waited for.
     #[error("{node} ended by itself; the end of {log}:\n{tail}")]
     NodeEnded {
-        /// The node.
+        /// Name of the node.
         node: String,
-        /// Its log.
+        /// The node's log, whose end is in `tail`.
         log: PathBuf,
         /// The last lines since its start.
         tail: String,
@@ -68,7 +68,7 @@ pub enum Error {
     /// There is a running cluster in the folder.
     #[error("a cluster runs in {dir}; see it with `holdfast dev status`, end it with `holdfast dev down`")]
     AlreadyRuns {
-        /// The folder.
+        /// Folder of the running cluster.
         dir: PathBuf,
     },
     /// The folder holds a cluster of another size.
@@ -76,9 +76,9 @@ pub enum Error {
         "{dir} holds a cluster of {found}, not of {wanted}; remove it with `holdfast dev down --wipe`, or leave the numbers away to start it as it is"
     )]
     OtherSize {
-        /// The folder.
+        /// Folder of the cluster that is there.
         dir: PathBuf,
-        /// What it holds.
+        /// Numbers of its brokers and controllers, in words.
         found: String,
         /// What was asked for.
         wanted: String,
@@ -86,7 +86,7 @@ pub enum Error {
     /// There is no cluster in the folder.
     #[error("there is no cluster in {dir}; start one with `holdfast dev up`")]
     NoCluster {
-        /// The folder.
+        /// The folder in which there is none.
         dir: PathBuf,
     },
     /// No node has this name.
@@ -100,23 +100,23 @@ pub enum Error {
     /// The node does not run.
     #[error("{node} does not run; start it with `holdfast dev start {node}`")]
     NotRunning {
-        /// The node.
+        /// Name of the node.
         node: String,
     },
-    /// The node runs.
+    /// The node is to be started, but its process is alive.
     #[error("{node} runs already, as process {pid}")]
     AlreadyRunning {
-        /// The node.
+        /// Name of the node.
         node: String,
-        /// Its process id.
+        /// Id of its living process.
         pid: i32,
     },
     /// The node did not obey a signal that no process can refuse.
     #[error("{node} (process {pid}) did not obey its signal within {seconds} s; a disk may hang")]
     WillNotEnd {
-        /// The node.
+        /// Name of the node.
         node: String,
-        /// Its process id.
+        /// Id of the process that is still alive.
         pid: i32,
         /// How long was waited.
         seconds: u64,
@@ -124,7 +124,7 @@ pub enum Error {
     /// The state file is not what it should be.
     #[error("{path} is damaged ({reason}); end its processes yourself, then remove the folder")]
     StateDamaged {
-        /// The state file.
+        /// `cluster.json` in the cluster's folder.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -132,23 +132,23 @@ pub enum Error {
     /// Another command is changing the cluster.
     #[error("another `holdfast dev` command is changing the cluster in {dir}; try again when it has ended")]
     Locked {
-        /// The folder.
+        /// Folder whose lock the other command holds.
         dir: PathBuf,
     },
     /// A signal could not be sent.
     #[error("cannot signal {node} (process {pid}): {source}")]
     Signal {
-        /// The node.
+        /// Name of the node.
         node: String,
-        /// Its process id.
+        /// Id of the process that the signal was for.
         pid: i32,
-        /// Why it failed.
+        /// What the system said.
         source: io::Error,
     },
     /// The wanted cluster is out of range.
     #[error("{0}")]
     Spec(String),
-    /// No node answers.
+    /// No node that was asked answered; holds what each of them gave.
     #[error("no node of the cluster answers ({0}); see `holdfast dev status`")]
     NoAnswer(String),
 }

@@ -14,12 +14,12 @@ use crate::{Error, NodeName, ProcessCluster, Role, probe};
 /// How often the cluster is asked while something is waited for.
 const POLL: Duration = Duration::from_millis(10);
 
-/// What to kill.
+/// Which node to kill, by what it does at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The leader of this partition of the topic.
     Leader(u32),
-    /// The active controller.
+    /// The controller that leads the quorum at that moment.
     ActiveController,
 }
 

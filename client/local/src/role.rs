@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Holds the metadata.
+    /// Votes on and holds the cluster's metadata.
     Controller,
-    /// Holds partitions.
+    /// Holds replicas of partitions and serves clients.
     Broker,
 }
 

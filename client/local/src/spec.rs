@@ -15,7 +15,7 @@ pub(super) const CONTROLLERS_MAX: u32 = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct NodeName {
-    /// What it does.
+    /// Whether it is a controller or a broker; numbers count within a role.
     pub role: Role,
     /// Its number among those of its role.
     pub number: u32,
@@ -72,9 +72,9 @@ impl TryFrom<String> for NodeName {
 /// A setting of a configuration file: its key, and its value in TOML or as bare text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// The key.
+    /// Key of the configuration file, without blanks around it; not checked here.
     pub key: String,
-    /// The value.
+    /// Value as it was given, without blanks around it.
     pub value: String,
 }
 
@@ -139,7 +139,7 @@ impl ClusterSpec {
         })
     }
 
-    /// Checks the numbers.
+    /// Refuses numbers of brokers or controllers that are out of range, all problems at once.
     pub fn validate(&self) -> Result<(), Error> {
         let mut problems = Vec::new();
         if !(1..=BROKERS_MAX).contains(&self.brokers) {

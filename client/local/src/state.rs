@@ -30,12 +30,12 @@ pub struct State {
     pub controller_settings: Vec<Setting>,
 }
 
-/// One node.
+/// A node as the folder knows it, running or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeState {
-    /// Its name.
+    /// Name, unique within the cluster.
     pub name: NodeName,
-    /// Its ports.
+    /// Ports that it keeps over its restarts.
     pub ports: NodePorts,
     /// The process that was last started for it; absent before the first start and after an ordered end.
     pub process: Option<ProcessIdentity>,

@@ -18,7 +18,7 @@ const TAIL_BYTES: u64 = 16 << 10;
 /// One node, as `holdfast dev status` shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeStatus {
-    /// Its name.
+    /// Name, as commands take it.
     pub name: NodeName,
     /// What its process does.
     pub state: ProcessState,
@@ -28,9 +28,9 @@ pub struct NodeStatus {
     pub address: String,
     /// Where other nodes find a broker.
     pub peer_address: Option<String>,
-    /// Resident memory, bytes.
+    /// Resident memory in bytes; absent if the process has ended.
     pub resident_bytes: Option<u64>,
-    /// Its log.
+    /// File that its output goes to, over all of its starts.
     pub log: PathBuf,
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// A process that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
-    /// Its id.
+    /// Its id, which another process may have after its end.
     pub pid: i32,
     /// Its start, in clock ticks since the machine's boot (`/proc/<pid>/stat`, field 22).
     pub start_ticks: u64,
@@ -24,11 +24,11 @@ pub struct ProcessIdentity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProcessState {
-    /// It runs.
+    /// It is alive and not suspended.
     Running,
     /// It is stopped by SIGSTOP.
     Stopped,
-    /// It has ended.
+    /// It has ended, or the machine has booted since.
     Ended,
 }
 

@@ -16,13 +16,13 @@ use std::{
 
 use crate::Lifetime;
 
-/// What to start.
+/// Everything that a node's process is started with.
 pub(crate) struct Launch<'a> {
     /// The program `holdfast`, which prepares the process.
     pub(crate) holdfast: &'a Path,
-    /// The node's program.
+    /// The node's program, which `holdfast` becomes.
     pub(crate) program: &'a Path,
-    /// Its configuration file.
+    /// The node's configuration file, passed as `--config`.
     pub(crate) config: &'a Path,
     /// Where its output goes, at the end.
     pub(crate) log: File,
@@ -30,7 +30,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) lifetime: Lifetime,
 }
 
-/// Starts it.
+/// Starts the process on the one thread that lives as long as this process. Returns before the node is ready.
 pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<Child> {
     let mut command = Command::new(launch.holdfast);
     command.arg("launch");
