@@ -295,9 +295,9 @@ impl Audit {
 /// The result of an audit, in records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Verdict {
-    /// Acknowledged.
+    /// Records that the cluster acknowledged.
     pub acked: u64,
-    /// Read back.
+    /// Records that were read back, whatever was found of them.
     pub read: u64,
     /// Acknowledged and not read.
     pub lost: u64,

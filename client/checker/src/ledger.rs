@@ -113,7 +113,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Adds up.
+    /// Adds up the ledgers of a topic's partitions; the first problem is that of the first ledger that has one.
     pub fn close(ledgers: Vec<Ledger>) -> Self {
         let mut summary = Self { account: Account::new(ledgers.len() as u32), ..Self::default() };
         for ledger in ledgers {

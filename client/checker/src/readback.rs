@@ -30,13 +30,13 @@ pub enum Error {
     /// The consumer gives no partition any more.
     #[error("no partition of {topic} can be read any more")]
     Ended {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
     },
     /// Nothing came for long, although more must be there: whether it is lost is not known.
     #[error("nothing was read from {topic} for {seconds} s before its end")]
     Stalled {
-        /// The topic.
+        /// Name of the topic.
         topic: String,
         /// How long nothing came, s.
         seconds: u64,

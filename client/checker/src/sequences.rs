@@ -29,7 +29,7 @@ impl Holes {
         }
     }
 
-    /// How many ranges.
+    /// Number of ranges, by which the memory and the text of the holes grow.
     pub fn ranges(&self) -> usize {
         self.0.len()
     }
@@ -95,9 +95,9 @@ pub struct Sequences {
 /// What was found, in records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
-    /// Keys read.
+    /// Distinct keys among the records read.
     pub keys: u64,
-    /// Records read.
+    /// Records read, end markers included.
     pub read: u64,
     /// Numbers that are nowhere and must be somewhere.
     pub lost: u64,
