@@ -7,7 +7,7 @@ use crate::log::{epoch::EpochChain, producer::ProducerTable};
 /// Settings that are the same for every replica of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaConfig {
-    /// This broker.
+    /// The broker that holds the replica: which part of an assignment is its own.
     pub broker_id: BrokerId,
     /// A follower that has not reached the leader's log end for longer than this leaves the ISR, ms. Too low: a pause
     /// of a disk shrinks the ISR. Too high: produces wait that long for a follower that hangs.

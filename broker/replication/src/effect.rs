@@ -27,7 +27,7 @@ pub enum FetchReply {
     Diverging {
         /// Largest epoch of the leader at or below the follower's.
         leader_epoch: LeaderEpoch,
-        /// Its end.
+        /// Offset after that epoch in the leader's log: the follower cuts what it has beyond it.
         end_offset: Offset,
     },
     /// The fetch offset lies below the log start, or the follower's last epoch is older than all that is left here: the
@@ -51,7 +51,7 @@ pub struct Produced {
     pub leader_epoch: LeaderEpoch,
 }
 
-/// Something to do.
+/// What the shell has to do, or to tell somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Leader: write the produce's batch with this offset and epoch, and make it durable. Then `LogFlushed`.
@@ -76,14 +76,14 @@ pub enum Effect {
     Truncate {
         /// The new log end offset.
         to: Offset,
-        /// The new generation.
+        /// Generation of the log from here on; flushes of an older one count no more.
         generation: LogGeneration,
     },
     /// Drop the whole log and start again empty at `at`: the leader holds nothing older.
     StartOver {
         /// The new log start and log end offset; may lie below the old log end, never below the high watermark.
         at: Offset,
-        /// The new generation.
+        /// Generation of the log from here on; flushes of an older one count no more.
         generation: LogGeneration,
     },
     /// Follower: the leader holds nothing below `to`; what lies below it here may go as well, so that the log start
@@ -94,32 +94,32 @@ pub enum Effect {
     },
     /// A leadership began: note in the leader-epoch checkpoint, durably, where it starts.
     BeginEpoch {
-        /// The epoch.
+        /// Epoch of the leadership that began.
         leader_epoch: LeaderEpoch,
         /// Its start: the log end offset at that moment.
         start_offset: Offset,
     },
     /// Follower: tell the leader our position; answered by `FetchResponse` when `wants_records`.
     SendFetch {
-        /// The leader.
+        /// The leader that this replica follows.
         to: BrokerId,
-        /// Where we stand.
+        /// Ends of our log, and whether records are wanted.
         position: FetchPosition,
     },
     /// Leader: answer a follower's fetch.
     ReplyFetch {
-        /// The follower.
+        /// The follower that fetched.
         to: BrokerId,
         /// The epoch that the fetch named: that of this leadership unless the fetch is refused.
         leader_epoch: LeaderEpoch,
-        /// The answer.
+        /// Records, where to cut or to start over, or the refusal.
         reply: FetchReply,
     },
     /// Answer a produce. Emitted in the step in which its durability condition came true, never earlier, and exactly
     /// once for each produce. One with acks=0 is completed in the step that took it: the shell frees what it holds, and
     /// tells nobody.
     CompleteProduce {
-        /// Which one.
+        /// The produce that is complete; its token may be used again.
         token: ProduceToken,
         /// Where it stands, or why it failed.
         result: Result<Produced, ErrorCode>,
@@ -137,14 +137,14 @@ pub enum Effect {
     },
     /// The high watermark of this replica, leader or follower, moved: at a leader consumers may read up to here.
     HighWatermarkAdvanced {
-        /// The high watermark.
+        /// Offset after what is acknowledged; grows with each of these.
         high_watermark: Offset,
     },
     /// The role changed; waiting consumer fetches have to be looked at again.
     RoleChanged,
     /// This replica must serve no more; the reason is for the log.
     Halt {
-        /// Why.
+        /// The promise that could not be kept, or the failure, in words.
         reason: &'static str,
     },
 }

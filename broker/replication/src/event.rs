@@ -17,7 +17,7 @@ pub struct ProduceToken(pub u64);
 /// When a produce is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
-    /// acks=0: never.
+    /// acks=0: the producer wants no answer. Nothing is promised.
     None,
     /// acks=1: when the leader has it, in the sense of the topic's flush policy.
     Leader,
@@ -34,9 +34,9 @@ pub struct Assignment {
     pub leader_epoch: LeaderEpoch,
     /// Counts the changes of this state.
     pub partition_epoch: PartitionEpoch,
-    /// Assigned replicas.
+    /// Assigned replicas in the controller's order, leader and those of a move included.
     pub replicas: Vec<BrokerId>,
-    /// In-sync replicas.
+    /// In-sync replicas, the leader included.
     pub isr: Vec<BrokerId>,
     /// Effective min.insync.replicas: never above the number of assigned replicas.
     pub min_insync_replicas: u32,
@@ -64,7 +64,7 @@ pub struct FetchPosition {
     pub partition_epoch: PartitionEpoch,
     /// Its log end offset.
     pub fetch_offset: Offset,
-    /// Its durable end.
+    /// Offset after what the follower has flushed; at or below `fetch_offset`.
     pub flushed_offset: Offset,
     /// Leader epoch of its last record; `None` if its log is empty.
     pub last_fetched_epoch: Option<LeaderEpoch>,
@@ -86,7 +86,7 @@ pub enum FetchOutcome {
     },
     /// This log departs from the leader's: the leader's largest epoch at or below ours, and where it ends.
     Diverging {
-        /// That epoch.
+        /// The leader's largest epoch that is not above our last one.
         leader_epoch: LeaderEpoch,
         /// Its end in the leader's log.
         end_offset: Offset,
@@ -110,27 +110,27 @@ pub enum Event {
     Produce {
         /// Names the produce in later effects.
         token: ProduceToken,
-        /// When to answer.
+        /// What the answer waits for.
         acks: Acks,
         /// Leader epoch that the client believes current.
         leader_epoch: Option<LeaderEpoch>,
-        /// The batch.
+        /// What the core has to know of the batch; its bytes stay with the shell.
         batch: BatchInfo,
         /// How long the answer may wait, ms.
         timeout_ms: u64,
     },
     /// A follower told its position.
     ReplicaFetch {
-        /// The follower.
+        /// The broker that follows.
         from: BrokerId,
-        /// Its broker's epoch.
+        /// Broker epoch under which it fetches: a later ISR proposal names it (KIP-903).
         broker_epoch: BrokerEpoch,
-        /// Where it stands.
+        /// Ends of its log and the epochs that it knows.
         position: FetchPosition,
     },
     /// The connection of a follower's fetch stream ended: forget its parked fetch.
     ReplicaDisconnected {
-        /// The follower.
+        /// The broker whose stream ended.
         from: BrokerId,
     },
     /// The leader answered this follower's fetch. Each `SendFetch` that wants records is followed by exactly one of
@@ -140,14 +140,14 @@ pub enum Event {
         from: BrokerId,
         /// Epoch of its leadership. Not looked at if the outcome is `Failed`.
         leader_epoch: LeaderEpoch,
-        /// The answer.
+        /// Batches, where to cut or to start over, or why there is no answer.
         outcome: FetchOutcome,
     },
-    /// The log is durable up to `offset`. Carries the generation of the appends, see [`crate::Effect::Append`].
+    /// The log is durable up to `offset`. Carries the generation of the appends, see [`crate::Effect::AppendProduced`].
     LogFlushed {
         /// Generation of the log that the flush belongs to: one offset can be written twice.
         generation: LogGeneration,
-        /// The durable end.
+        /// Offset after the last durable record; does not pass the log end of that generation.
         offset: Offset,
     },
     /// A truncation (or a start over) is done, and the whole log that is left is durable: what was appended before it
@@ -177,6 +177,6 @@ pub enum Event {
     },
     /// The broker's lease on its session ended: it may have been fenced without knowing.
     SessionLost,
-    /// Time passed.
+    /// Nothing but the time: what has become due is done.
     Tick,
 }

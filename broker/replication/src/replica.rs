@@ -31,9 +31,9 @@ use crate::{
 pub(crate) enum Role {
     /// No assignment yet, none of this broker, one without a leader, or one that must not be followed.
     Waiting,
-    /// It leads.
+    /// It leads in the epoch of the last assignment.
     Leader(Box<Leader>),
-    /// It follows.
+    /// It follows the leader of the last assignment.
     Follower(Follower),
     /// Its storage failed, or its promise cannot be kept. Final.
     Halted,

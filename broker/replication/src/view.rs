@@ -15,7 +15,7 @@ use crate::{
 pub enum RoleView {
     /// It waits for an assignment that gives it a leader.
     Waiting,
-    /// It leads.
+    /// It leads, and takes produces and fetches.
     Leader,
     /// It follows this broker.
     Follower(BrokerId),
@@ -26,7 +26,7 @@ pub enum RoleView {
 /// What the leader knows of one follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FollowerView {
-    /// The follower.
+    /// Id of the follower, assigned but not necessarily in the ISR.
     pub broker_id: BrokerId,
     /// True if the committed ISR has it.
     pub in_isr: bool,
@@ -34,7 +34,7 @@ pub struct FollowerView {
     pub is_joining: bool,
     /// Its log end; `None` if it has not fetched in this epoch.
     pub log_end_offset: Option<Offset>,
-    /// Its durable end.
+    /// Offset after what it has flushed; `None` if it has not fetched in this epoch.
     pub flushed_offset: Option<Offset>,
     /// Records that its log lacks, from the leader's log end.
     pub lag_records: u64,

@@ -7,13 +7,13 @@ use crate::event::FlushPolicy;
 
 /// What the high watermark is computed from.
 pub(crate) struct Ends<'a> {
-    /// The leader.
+    /// This broker, a member of the ISR like the others.
     pub(crate) leader: BrokerId,
     /// Its own end that counts: it is a replica like the others.
     pub(crate) leader_counted: Offset,
-    /// The others.
+    /// Progress of all other assigned replicas, in the ISR or not.
     pub(crate) followers: &'a [FollowerProgress],
-    /// What counts.
+    /// Whether the flushed or the appended end of a follower counts.
     pub(crate) policy: FlushPolicy,
 }
 

@@ -65,7 +65,7 @@ pub(crate) enum IsrState {
 enum Reaction {
     /// The controller holds another state than this leader thought: metadata will tell.
     AwaitMetadata,
-    /// Perhaps committed.
+    /// Perhaps committed, or yet to be: the proposal is tried again, and the maximal ISR stays as it is.
     InDoubt,
     /// Accepted, and yet the partition epoch is the old one: metadata will tell, or it is tried again.
     TryAgain,

@@ -20,7 +20,7 @@ use crate::{effect::Effect, turn::Turn};
 /// Where the pending proposal stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pending {
-    /// There is none.
+    /// No proposal is under way: a new one may be made.
     Nothing,
     /// Its answer or its time has to come first.
     Waits,

@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Leader {
-    /// A producer's batch.
+    /// Refuses a batch with its reason, answers a duplicate, or appends it and lets the answer wait for what it asks.
     pub(crate) fn produce(
         &mut self,
         turn: &mut Turn<'_>,

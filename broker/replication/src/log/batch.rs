@@ -27,7 +27,7 @@ pub struct PlacedBatch {
     pub base_offset: Offset,
     /// Epoch of the leader that gave it this offset.
     pub leader_epoch: LeaderEpoch,
-    /// The batch.
+    /// What the batch holds.
     pub info: BatchInfo,
 }
 

@@ -19,9 +19,9 @@ use holdfast_proto::ids::{LeaderEpoch, Offset};
 /// One leadership: its epoch and the offset of its first record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochEntry {
-    /// The epoch.
+    /// Epoch that the controller gave the leadership.
     pub leader_epoch: LeaderEpoch,
-    /// Where it starts.
+    /// Offset of its first record, or where the next one will stand.
     pub start_offset: Offset,
 }
 
@@ -62,7 +62,7 @@ impl EpochChain {
         self.entries.last().map(|entry| entry.leader_epoch)
     }
 
-    /// The newest entry.
+    /// The newest entry, even if it has no records; `None` for a log that nobody wrote to.
     pub fn latest_entry(&self) -> Option<EpochEntry> {
         self.entries.last().copied()
     }

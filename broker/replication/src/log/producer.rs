@@ -35,7 +35,7 @@ const REMEMBERED_BATCHES: usize = 5;
 /// Too low: a producer that pauses while as many others write is refused and has to start a new epoch.
 const DEFAULT_MAX_PRODUCERS: usize = 10_000;
 
-/// One remembered batch.
+/// A batch that is remembered so that its retry is answered and not appended again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RememberedBatch {
     /// Sequence of its first record.
@@ -44,7 +44,7 @@ pub struct RememberedBatch {
     pub last_sequence: Sequence,
     /// Offset of its first record.
     pub base_offset: Offset,
-    /// Number of records.
+    /// Number of its records; the last one stands at `base_offset + record_count - 1`.
     pub record_count: u32,
 }
 
@@ -139,7 +139,7 @@ impl ProducerTable {
         Self { producers: BTreeMap::new(), by_last_offset: BTreeMap::new(), limit: limit.max(1) }
     }
 
-    /// Number of producers.
+    /// Number of producers that are remembered, at most the limit.
     pub fn len(&self) -> usize {
         self.producers.len()
     }
