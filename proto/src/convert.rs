@@ -37,7 +37,7 @@ pub enum Error {
     OutOfRange {
         /// Name of the field.
         field: &'static str,
-        /// Its value.
+        /// The value that was refused.
         value: i128,
     },
 }

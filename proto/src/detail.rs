@@ -23,9 +23,9 @@ pub struct LeaderHint {
 /// Where the active controller is, as the answering node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControllerHint {
-    /// Its Raft id.
+    /// Id within the quorum, not the position in a list of addresses.
     pub id: ControllerId,
-    /// Address, host:port.
+    /// Address, host:port, at which controllers are called.
     pub address: String,
 }
 

@@ -37,7 +37,7 @@ pub enum Class {
     DataLoss,
     /// The caller may not do that.
     Denied,
-    /// The server failed.
+    /// The server failed in itself; its log says why.
     Internal,
 }
 

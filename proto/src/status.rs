@@ -30,7 +30,7 @@ pub mod key {
     pub const NUMBER: &str = "number";
     /// `true` if the same request may succeed later without any change, else `false`.
     pub const RETRIABLE: &str = "retriable";
-    /// `NOT_APPENDED` or `OUTCOME_UNKNOWN`.
+    /// What became of what was asked for: `NOT_APPENDED` or `OUTCOME_UNKNOWN`.
     pub const OUTCOME: &str = "outcome";
     /// Broker id of the partition's leader, decimal. Only with the next two.
     pub const LEADER_ID: &str = "leader_id";

@@ -79,7 +79,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Records so far.
+    /// Number of records that were accepted.
     pub const fn record_count(&self) -> u32 {
         self.record_count
     }

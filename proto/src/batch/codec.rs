@@ -97,7 +97,6 @@ fn read_bounded(mut reader: impl Read, compressed: usize, max: usize) -> Result<
     }
 }
 
-/// Gzip (RFC 1952).
 fn compress_gzip(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     GzEncoder::new(records, flate2::Compression::default()).read_to_end(out).map(drop)
 }
@@ -175,7 +174,6 @@ fn decompress_lz4(data: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
     read_bounded(FrameDecoder::new(data), data.len(), max)
 }
 
-/// Zstandard (KIP-110).
 fn compress_zstd(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let start = out.len();
     out.resize(start + zstd_safe::compress_bound(records.len()), 0);

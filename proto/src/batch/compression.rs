@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Not at all.
+    /// Records stand in the batch as they are. The default.
     #[default]
     None,
-    /// Gzip (RFC 1952).
+    /// One gzip member (RFC 1952); when read, several are allowed.
     Gzip,
     /// Snappy blocks in the framing of Java's `SnappyOutputStream` (xerial).
     Snappy,
-    /// LZ4 frame.
+    /// LZ4 frame with independent blocks of 64 KiB; Kafka's Java client reads no linked ones.
     Lz4,
-    /// Zstandard (KIP-110).
+    /// Zstandard frame (KIP-110); when read, its window is bounded.
     Zstd,
 }
 

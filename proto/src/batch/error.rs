@@ -22,7 +22,7 @@ pub enum Error {
     FieldOutOfRange {
         /// Kafka's name of the field.
         field: &'static str,
-        /// Its value.
+        /// The value that the field holds.
         value: i64,
     },
     /// Compression bits without a meaning.
@@ -36,7 +36,7 @@ pub enum Error {
         /// What the bytes give.
         computed: u32,
     },
-    /// Larger than allowed.
+    /// The batch, as it stands or as it would be built, is larger than allowed.
     #[error("the record batch has {size} bytes, at most {max} are allowed")]
     TooLarge {
         /// Its size in bytes.
@@ -66,7 +66,7 @@ pub enum Error {
     MalformedRecord {
         /// Index of the record in the batch, from 0.
         index: u32,
-        /// What is wrong.
+        /// The rule of the format that it breaks.
         reason: &'static str,
     },
     /// The records do not end where the batch ends.
@@ -75,7 +75,7 @@ pub enum Error {
     /// The compressed records are damaged.
     #[error("the {compression} data of the record batch is malformed: {reason}")]
     Decompress {
-        /// The codec.
+        /// Codec that the batch's attributes name.
         compression: Compression,
         /// What the codec said.
         reason: String,
@@ -89,7 +89,7 @@ pub enum Error {
     /// The codec refused to compress.
     #[error("the records could not be compressed with {compression}: {reason}")]
     Compress {
-        /// The codec.
+        /// Codec that the builder was given.
         compression: Compression,
         /// What the codec said.
         reason: String,

@@ -96,7 +96,7 @@ pub fn split(bytes: Bytes) -> Split {
     Split { rest: bytes }
 }
 
-/// Iterator of [`split`].
+/// The batches that [`split`] finds; ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Split {
     rest: Bytes,

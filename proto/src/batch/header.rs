@@ -31,7 +31,7 @@ pub(super) const MAGIC: i8 = 2;
 /// Whose clock gave the timestamps of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimestampType {
-    /// The producer's.
+    /// The producer's: each record has a time of its own.
     CreateTime,
     /// The broker's: every record has the batch's max timestamp.
     LogAppendTime,
@@ -111,7 +111,7 @@ pub struct BatchHeader {
     pub leader_epoch: LeaderEpoch,
     /// CRC-32C of everything from the attributes on, as the header says it.
     pub crc: u32,
-    /// Compression and flags.
+    /// Compression, type of the timestamps and flags.
     pub attributes: Attributes,
     /// Offset of the last record, less the base offset. Compaction keeps it when the last record goes.
     pub last_offset_delta: u32,

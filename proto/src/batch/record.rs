@@ -23,7 +23,7 @@ pub struct RecordRef<'a> {
     pub key: Option<&'a [u8]>,
     /// Value; absent is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Headers, in order.
+    /// Headers in the order in which they are written; a name may occur twice.
     pub headers: &'a [Header],
 }
 
@@ -31,7 +31,7 @@ pub struct RecordRef<'a> {
 /// one small record for long should copy it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its offset.
+    /// Place in the partition; only a leader's batch has the right one.
     pub offset: Offset,
     /// Its time; the broker's if the batch says so.
     pub timestamp: TimestampMs,
@@ -39,7 +39,7 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// Value; absent is a tombstone.
     pub value: Option<Bytes>,
-    /// Headers, in order.
+    /// Headers in the producer's order; a name may occur twice.
     pub headers: Vec<Header>,
 }
 

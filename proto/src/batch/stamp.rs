@@ -12,7 +12,7 @@ use crate::ids::{ProducerEpoch, ProducerId, Sequence};
 /// What makes a batch idempotent (KIP-98). All three are 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerStamp {
-    /// Who writes.
+    /// Id that the cluster gave the producer, 0 or more.
     pub id: ProducerId,
     /// Which life of that id.
     pub epoch: ProducerEpoch,

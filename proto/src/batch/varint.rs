@@ -9,7 +9,7 @@ pub(super) const fn size(value: i64) -> usize {
     bits.div_ceil(7)
 }
 
-/// Appends `value`.
+/// Appends [`size`] bytes that read back as `value`.
 #[inline]
 pub(super) fn put(buffer: &mut Vec<u8>, value: i64) {
     let mut rest = zigzag(value);

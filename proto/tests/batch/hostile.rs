@@ -188,7 +188,7 @@ mod bombs {
         encoder.finish().unwrap()
     }
 
-    /// A bare block.
+    /// One block without any framing.
     pub(crate) fn snappy(zeros: &[u8]) -> Vec<u8> {
         snap::raw::Encoder::new().compress_vec(zeros).unwrap()
     }

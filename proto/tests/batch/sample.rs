@@ -17,7 +17,7 @@ pub(crate) fn stamps() -> impl Strategy<Value = Option<ProducerStamp>> {
     prop_oneof![Just(None), Just(Some(STAMP))]
 }
 
-/// Every compression.
+/// Any of the codecs, or none.
 pub(crate) fn compressions() -> impl Strategy<Value = Compression> {
     prop::sample::select(&Compression::ALL[..])
 }
