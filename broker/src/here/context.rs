@@ -60,7 +60,7 @@ pub struct Outboxes {
 
 /// Other nodes, as this broker calls them.
 pub struct Nodes {
-    /// The configured controllers.
+    /// The controllers of the settings, of which one is active.
     pub controllers: Arc<Controllers>,
     /// Other brokers, for calls of clients that are sent on.
     pub brokers: Peers,

@@ -23,7 +23,7 @@ const NAMED: usize = 5;
 /// The partitions that hold the next stop up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blockers {
-    /// Number of partitions.
+    /// Number of partitions, those without a name in `named` included.
     pub count: usize,
     /// Some of them by name, with what they lack.
     pub named: Vec<String>,

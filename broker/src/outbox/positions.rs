@@ -88,7 +88,7 @@ impl FetchQueue {
         self.waker.wake();
     }
 
-    /// See [`Requests::answered`].
+    /// The leader answered a request of this leader epoch; see [`Requests::answered`].
     pub fn answered(&self, partition: TopicPartition, leader_epoch: LeaderEpoch) {
         self.state.lock().requests.answered(partition, leader_epoch);
     }

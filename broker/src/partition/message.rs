@@ -24,7 +24,7 @@ pub enum Message {
     Produce(ProduceJob),
     /// A follower tells where it stands.
     ReplicaFetch {
-        /// The follower's broker.
+        /// The broker whose replica follows.
         from: BrokerId,
         /// Epoch of that broker's registration.
         broker_epoch: BrokerEpoch,
@@ -37,7 +37,7 @@ pub enum Message {
     },
     /// A follower's stream ended.
     ReplicaDisconnected {
-        /// The follower's broker.
+        /// The broker whose replica followed over that stream.
         from: BrokerId,
         /// Its stream's outbox: a newer stream may have replaced it.
         outbox: Arc<Outbox>,
