@@ -24,12 +24,12 @@ const SETTLE: Duration = Duration::from_mins(3);
 const ASK: Duration = Duration::from_secs(15);
 const HELM: Duration = Duration::from_mins(1);
 
-/// Controllers or brokers.
+/// Which of the release's two `StatefulSet`s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The controllers.
+    /// The quorum of the metadata, [`CONTROLLERS`] pods.
     Controller,
-    /// The brokers.
+    /// Those that hold the partitions, [`BROKERS`] pods unless a scenario scales it.
     Broker,
 }
 
@@ -58,7 +58,7 @@ impl Role {
 pub struct Cluster<'a> {
     bed: &'a Bed,
     chart: PathBuf,
-    /// The image's tag.
+    /// Tag of the image that the next [`Self::apply`] installs.
     pub tag: String,
 }
 

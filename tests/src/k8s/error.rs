@@ -5,21 +5,21 @@ use std::{io, time::Duration};
 /// The result of a step.
 pub type Result<T = ()> = std::result::Result<T, Error>;
 
-/// A failed step.
+/// Why a step of a scenario failed, which ends the scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The program could not be started, or its pipes broke.
     #[error("cannot run {command}: {source}")]
     Run {
-        /// What was run.
+        /// The command, for messages.
         command: String,
-        /// Why not.
+        /// What the system said.
         source: io::Error,
     },
     /// The program says that it failed.
     #[error("{command} ended with {code}: {output}")]
     Failed {
-        /// What was run.
+        /// The command, for messages.
         command: String,
         /// Exit code, or the signal.
         code: String,
@@ -29,17 +29,17 @@ pub enum Error {
     /// The program did not end.
     #[error("{command} did not end within {} s", .limit.as_secs())]
     TooLong {
-        /// What was run.
+        /// The command, for messages.
         command: String,
-        /// Its deadline.
+        /// Time that it was given before it was killed.
         limit: Duration,
     },
     /// A condition did not come true.
     #[error("waited {} s for {what}; at last: {last}", .limit.as_secs())]
     Waited {
-        /// The condition.
+        /// The condition, as "the end of all pods".
         what: String,
-        /// The deadline.
+        /// Time that it was given to come true.
         limit: Duration,
         /// What it was like at the end.
         last: String,
@@ -50,7 +50,7 @@ pub enum Error {
     /// A file of the report cannot be written.
     #[error("cannot write the report: {0}")]
     Report(#[from] io::Error),
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C or SIGTERM came: the run ends and cleans up.
     #[error("interrupted")]
     Interrupted,
 }

@@ -37,9 +37,9 @@ struct Tick {
 /// The account that a load ends with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Records acknowledged.
+    /// Records that the cluster acknowledged.
     pub acked: u64,
-    /// Records read back.
+    /// Records that the audit read back.
     pub read: u64,
     /// Acknowledged and not read.
     pub lost: u64,
@@ -63,7 +63,7 @@ pub struct Account {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
-/// A running load.
+/// A load that runs in the cluster as a job of its own, ended by an audit.
 #[derive(Debug)]
 pub struct Load<'a> {
     bed: &'a Bed,

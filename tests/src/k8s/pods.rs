@@ -13,7 +13,7 @@ pub struct Pod {
     pub uid: String,
     /// The node that it is bound to.
     pub node: Option<u32>,
-    /// Its address.
+    /// Its address in the cluster; empty until it has one.
     pub ip: String,
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
     pub phase: String,

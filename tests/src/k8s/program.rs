@@ -32,11 +32,11 @@ pub fn check_interrupted() -> Result {
 pub struct Ended {
     /// The command, for messages.
     pub command: String,
-    /// How it ended.
+    /// Its exit code, or the signal that ended it.
     pub status: ExitStatus,
-    /// Standard output.
+    /// All of its standard output; what is not UTF-8 is replaced.
     pub stdout: String,
-    /// Standard error.
+    /// All of its standard error; what is not UTF-8 is replaced.
     pub stderr: String,
 }
 

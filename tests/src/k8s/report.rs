@@ -54,7 +54,7 @@ impl Report {
         Ok(Self { folder, lines: Vec::new() })
     }
 
-    /// Where it is.
+    /// Folder of the report, which exists.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

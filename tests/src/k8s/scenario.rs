@@ -11,21 +11,21 @@ use super::{
     report::Report,
 };
 
-/// One scenario.
+/// Something that happens to the release, and what has to come of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name, also that of its topic.
     pub name: &'static str,
     /// What happens, in a few words.
     pub what: &'static str,
-    /// Does it.
+    /// Plays it under this name; fails if a promise is not kept.
     pub run: fn(&World, &'static str) -> Result<Finding>,
 }
 
 /// What a scenario works on.
 #[derive(Debug)]
 pub struct World<'a> {
-    /// The machine's Kubernetes.
+    /// Runs kubectl and helm, and reaches the nodes.
     pub bed: &'a Bed,
     /// The release under test.
     pub cluster: Cluster<'a>,

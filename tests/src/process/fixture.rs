@@ -17,7 +17,7 @@ use super::proxy::Proxy;
 
 /// The topic of the tests.
 pub const TOPIC: &str = "orders";
-/// Its partitions.
+/// Partitions of [`TOPIC`].
 pub const PARTITIONS: u32 = 8;
 
 /// One cluster at a time: while a node of one is down, another would take its ports, and the machine's cores.
@@ -25,7 +25,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Three controllers, three brokers, one topic of 8 partitions, replication factor 3, min.insync.replicas 2.
 pub struct Fixture {
-    /// The processes.
+    /// Three controllers and three brokers, killed at the latest when this is dropped.
     pub cluster: ProcessCluster,
     /// A client of the cluster.
     pub client: Client,

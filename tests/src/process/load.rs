@@ -24,7 +24,7 @@ use super::fixture::{PARTITIONS, TOPIC};
 /// How long a record may take: longer than any outage that a test makes.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A running load.
+/// Producers at work as tasks of this process.
 pub struct Load {
     /// What was acknowledged so far.
     pub watch: Arc<Watch>,

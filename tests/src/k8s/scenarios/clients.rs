@@ -16,7 +16,7 @@ use crate::k8s::{
     wait::until,
 };
 
-/// The forwarded port.
+/// Where the client outside finds the forwarded port.
 const ADDRESS: &str = "localhost:17070";
 /// How long the forwarding may take to begin.
 const BEGIN: Duration = Duration::from_secs(20);
