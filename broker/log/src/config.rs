@@ -19,7 +19,7 @@ pub struct LogConfig {
     /// Size at which an index is full and the segment is closed, bytes (`segment.index.bytes`). Default 10 MiB.
     pub index_max_bytes: u32,
     /// When appended batches are made durable (`flush.policy`, `flush.messages`, `flush.ms`).
-    pub flush: FlushPolicy,
+    pub flush: FlushTiming,
     /// True to check the CRC of every batch that is read from disk. Default true.
     ///
     /// False saves about 5 % of a read's CPU time, and leaves silent corruption to the reader at the far end.
@@ -28,7 +28,7 @@ pub struct LogConfig {
 
 /// When appended batches are made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FlushPolicy {
+pub enum FlushTiming {
     /// After each round of the writer, before `Flushed` is reported. The default.
     #[default]
     EachRound,
@@ -48,7 +48,7 @@ impl Default for LogConfig {
             segment_ms: 7 * 24 * 60 * 60 * 1000,
             index_interval_bytes: 4096,
             index_max_bytes: 10 << 20,
-            flush: FlushPolicy::EachRound,
+            flush: FlushTiming::EachRound,
             verify_on_read: true,
         }
     }
@@ -61,7 +61,7 @@ impl LogConfig {
         check("segment.ms", self.segment_ms, 1, u64::MAX, "at least 1")?;
         check("index.interval.bytes", self.index_interval_bytes.into(), 1, u64::MAX, "at least 1")?;
         check("segment.index.bytes", self.index_max_bytes.into(), 24, i32::MAX as u64, "24 to 2147483647")?;
-        if let FlushPolicy::Interval { messages, ms } = self.flush {
+        if let FlushTiming::Interval { messages, ms } = self.flush {
             check("flush.messages", messages, 1, u64::MAX, "at least 1")?;
             check("flush.ms", ms, 1, u64::MAX, "at least 1")?;
         }

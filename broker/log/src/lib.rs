@@ -41,7 +41,7 @@ mod shared;
 mod snapshot;
 mod writer;
 
-pub use config::{FlushPolicy, LogConfig, WriterConfig};
+pub use config::{FlushTiming, LogConfig, WriterConfig};
 pub use data_dir::{DataDir, Space};
 pub use disk::{Disk, DiskStats};
 pub use error::Error;

@@ -25,9 +25,9 @@ pub fn log_config(config: &TopicConfig) -> holdfast_log::LogConfig {
         segment_bytes: config.segment_bytes,
         segment_ms: config.segment_ms,
         flush: match config.flush_policy {
-            TopicFlushPolicy::Ack => holdfast_log::FlushPolicy::EachRound,
+            TopicFlushPolicy::Ack => holdfast_log::FlushTiming::EachRound,
             TopicFlushPolicy::Interval => {
-                holdfast_log::FlushPolicy::Interval { messages: config.flush_messages, ms: config.flush_ms }
+                holdfast_log::FlushTiming::Interval { messages: config.flush_messages, ms: config.flush_ms }
             }
         },
         ..holdfast_log::LogConfig::default()

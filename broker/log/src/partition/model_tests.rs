@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
-    FlushPolicy, LogConfig, PartitionLog,
+    FlushTiming, LogConfig, PartitionLog,
     test_support::{Sample, bases, open, tempdir},
 };
 
@@ -99,7 +99,7 @@ const CONFIG: LogConfig = LogConfig {
     segment_ms: u64::MAX,
     index_interval_bytes: 150,
     index_max_bytes: 200,
-    flush: FlushPolicy::EachRound,
+    flush: FlushTiming::EachRound,
     verify_on_read: true,
 };
 

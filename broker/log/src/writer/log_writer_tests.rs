@@ -9,7 +9,7 @@ use holdfast_replication::LogGeneration;
 
 use super::*;
 use crate::{
-    Completion, FlushPolicy, LogConfig,
+    Completion, FlushTiming, LogConfig,
     disk::tests::Fault,
     test_support::{Sample, open, open_on, partition, read_all, tempdir},
 };
@@ -168,7 +168,7 @@ fn operations_keep_their_order() {
 
 #[test]
 fn an_interval_flushes_by_count_and_by_time() {
-    let flush = FlushPolicy::Interval { messages: 10, ms: 3_600_000 };
+    let flush = FlushTiming::Interval { messages: 10, ms: 3_600_000 };
     let rig = Rig::new(LogConfig { flush, ..LogConfig::default() }, WriterConfig::default());
     assert_eq!(rig.disk.stats().data_syncs, 0, "a new log needs no recovery");
     (0..9).for_each(|base| rig.append(base, 0));
@@ -181,7 +181,7 @@ fn an_interval_flushes_by_count_and_by_time() {
     rig.append(9, 0);
     rig.wait_flushed(10);
     rig.append(10, 0);
-    let flush = FlushPolicy::Interval { messages: u64::MAX, ms: 1 };
+    let flush = FlushTiming::Interval { messages: u64::MAX, ms: 1 };
     rig.handle.submit(Op::Configure(LogConfig { flush, ..LogConfig::default() })).unwrap();
     rig.wait_flushed(11);
     rig.append(11, 0);

@@ -13,7 +13,7 @@ use holdfast_proto::ids::Offset;
 use holdfast_replication::LogGeneration;
 
 use super::{Completion, Op, Room};
-use crate::{Error, FlushPolicy, LogReader, PartitionLog};
+use crate::{Error, FlushTiming, LogReader, PartitionLog};
 
 /// A log with what the writer has to remember of it between rounds.
 #[derive(Debug)]
@@ -148,8 +148,8 @@ impl OpenLog {
             return false;
         }
         match self.log.config().flush {
-            FlushPolicy::EachRound => true,
-            FlushPolicy::Interval { messages, ms } => {
+            FlushTiming::EachRound => true,
+            FlushTiming::Interval { messages, ms } => {
                 let due = *self.flush_due.get_or_insert(now + Duration::from_millis(ms));
                 let is_due = waiting >= messages || due <= now;
                 if is_due {
