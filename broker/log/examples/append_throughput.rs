@@ -28,7 +28,7 @@ use holdfast_replication::LogGeneration;
 
 type Result<T> = std::result::Result<T, Box<dyn error::Error + Send + Sync>>;
 
-/// What to measure.
+/// The command line's arguments, defaults filled in.
 #[derive(Clone, Debug)]
 struct Plan {
     folder: PathBuf,

@@ -55,7 +55,7 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// Checks the ranges.
+    /// Refuses settings out of range; tells the first one with [`Error::BadConfig`].
     pub fn validate(&self) -> Result<(), Error> {
         check("segment.bytes", self.segment_bytes.into(), 1024, i32::MAX as u64, "1024 to 2147483647")?;
         check("segment.ms", self.segment_ms, 1, u64::MAX, "at least 1")?;
@@ -99,7 +99,7 @@ impl Default for WriterConfig {
 }
 
 impl WriterConfig {
-    /// Checks the ranges.
+    /// Refuses settings out of range; tells the first one with [`Error::BadConfig`].
     pub fn validate(&self) -> Result<(), Error> {
         check("log writer threads", self.threads as u64, 1, 256, "1 to 256")?;
         check("log writer bytes in flight", self.max_in_flight_bytes as u64, 1, u64::MAX, "at least 1")?;

@@ -37,13 +37,13 @@ pub enum Error {
         "{path} is damaged at offset {at} (byte {position}): {reason}; set the replica aside and copy it from a peer"
     )]
     Damaged {
-        /// The file.
+        /// The segment file or checkpoint with the damage.
         path: PathBuf,
         /// First offset that is affected.
         at: Offset,
         /// Where in the file the damage begins.
         position: u64,
-        /// What is wrong.
+        /// Which check failed, with the values.
         reason: String,
     },
     /// The offset lies outside the log.
@@ -51,9 +51,9 @@ pub enum Error {
     OffsetOutOfRange {
         /// What was asked for.
         offset: Offset,
-        /// Log start offset.
+        /// First offset that the log holds.
         log_start: Offset,
-        /// Log end offset.
+        /// Offset after the last record; nothing stands at it yet.
         log_end: Offset,
     },
     /// A truncation would cut a batch in two. Epochs end at batch borders, so the request is wrong.
@@ -70,7 +70,7 @@ pub enum Error {
     /// The folder holds the log of another topic: a topic of the same name was deleted and created again.
     #[error("{path} holds the log of topic id {found}, not of {expected}")]
     OtherTopic {
-        /// The partition's folder.
+        /// The partition's folder, which is left as it is.
         path: PathBuf,
         /// Topic id on disk.
         found: TopicId,
@@ -80,7 +80,7 @@ pub enum Error {
     /// The data folder belongs to another cluster.
     #[error("{path} belongs to cluster {found}, not to {expected}: check data_dir and cluster_id")]
     OtherCluster {
-        /// The data folder.
+        /// The data folder, in which nothing was changed.
         path: PathBuf,
         /// Cluster id on disk.
         found: ClusterId,
@@ -90,7 +90,7 @@ pub enum Error {
     /// The data folder belongs to another broker.
     #[error("{path} belongs to broker {found}, not to broker {expected}: check data_dir and broker_id")]
     OtherBroker {
-        /// The data folder.
+        /// The data folder, in which nothing was changed.
         path: PathBuf,
         /// Broker id on disk.
         found: BrokerId,
@@ -100,7 +100,7 @@ pub enum Error {
     /// Another process holds the data folder.
     #[error("{path} is in use by another process: two brokers cannot share a data_dir")]
     Locked {
-        /// The data folder.
+        /// The data folder whose lock the other process holds.
         path: PathBuf,
     },
     /// The data folder, or a file of it, is not what Holdfast writes. Nothing was changed.
@@ -116,17 +116,17 @@ pub enum Error {
     BadConfig {
         /// Name of the setting.
         setting: &'static str,
-        /// Its value.
+        /// The value that was refused.
         value: u64,
-        /// What is allowed.
+        /// The values that are allowed, in words.
         range: &'static str,
     },
     /// More bytes wait for the disk than allowed; nothing was taken.
     #[error("{in_flight} bytes wait for the disk, at most {limit} may")]
     Overloaded {
-        /// Bytes that wait.
+        /// Bytes of all partitions that wait, the refused ones left out.
         in_flight: usize,
-        /// The limit, [`crate::WriterConfig::max_in_flight_bytes`].
+        /// Most bytes that may wait, [`crate::WriterConfig::max_in_flight_bytes`].
         limit: usize,
     },
     /// The log was closed before.

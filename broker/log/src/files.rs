@@ -12,11 +12,11 @@ use holdfast_proto::ids::Offset;
 
 use crate::{Error, disk::TEMPORARY};
 
-/// Batches.
+/// Record batches, one after another.
 pub(crate) const LOG: &str = "log";
-/// Offset index.
+/// Positions in the segment by offset.
 pub(crate) const INDEX: &str = "index";
-/// Time index.
+/// Offsets by the largest time so far.
 pub(crate) const TIME_INDEX: &str = "timeindex";
 /// Producers before the segment.
 pub(crate) const SNAPSHOT: &str = "snapshot";

@@ -144,13 +144,13 @@ impl<E: Entry> Index<E> {
         Ok(Some(index))
     }
 
-    /// Number of entries.
+    /// Number of entries, those in memory included that are not in the file yet.
     pub(crate) fn len(&self) -> usize {
         let state = self.state.lock();
         state.stored + state.tail.len()
     }
 
-    /// The newest entry.
+    /// The entry with the largest key, in the file or not; `None` if there is none.
     pub(crate) fn last(&self) -> Option<E> {
         self.state.lock().last
     }
@@ -227,7 +227,7 @@ impl<E: Entry> Index<E> {
         Ok((floor, next))
     }
 
-    /// Its file.
+    /// The index's file, which may not exist yet.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -44,7 +44,7 @@ pub(crate) struct Marks {
     pub(crate) segment: Offset,
     /// Where in that segment's file `flushed` begins.
     pub(crate) position: u64,
-    /// Log start offset.
+    /// First offset that may be read.
     pub(crate) log_start: Offset,
     /// High watermark, a lower bound.
     pub(crate) high_watermark: Offset,

@@ -34,7 +34,7 @@ pub(crate) enum Step {
 /// How much of a batch is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// Its header.
+    /// The header alone, which has no checksum of its own.
     Header,
     /// All of it, with its checksum.
     Crc,
@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
         Self { file, path, position, end, expected, epoch, check, buffer: Vec::new(), buffer_at: position }
     }
 
-    /// The next batch.
+    /// Reads one batch and moves on behind it. Fails only if the file cannot be read: a bad batch is [`Step::Bad`].
     pub(crate) fn step(&mut self) -> Result<Step, Error> {
         let position = self.position;
         let left = self.end.saturating_sub(position);

@@ -18,7 +18,7 @@ use holdfast_proto::ids::Offset;
 
 use crate::segment::Segment;
 
-/// Segments, oldest first.
+/// Segments, oldest first; the last one is written.
 pub(crate) type Segments = Arc<Vec<Arc<Segment>>>;
 
 /// State of a log that readers look at.

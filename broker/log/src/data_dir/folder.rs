@@ -39,7 +39,7 @@ pub struct DataDir {
 pub struct Space {
     /// What an unprivileged process may still write.
     pub free: u64,
-    /// All of it.
+    /// What the file system holds in all, used or not.
     pub total: u64,
 }
 
@@ -85,7 +85,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// Where it is.
+    /// The folder as it was given to [`Self::open`].
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -217,7 +217,7 @@ fn lock(disk: &Disk, path: &Path) -> Result<Lock, Error> {
     taken.ok_or_else(|| Error::Locked { path: path.to_owned() })
 }
 
-/// `<topic id>-<index>`.
+/// A folder's name `<topic id>-<index>`, exactly as it is written; `None` for any other.
 fn parse(name: &str) -> Option<TopicPartition> {
     let (topic_id, partition) = name.rsplit_once('-')?;
     let found = TopicPartition {

@@ -29,7 +29,7 @@ pub struct PartitionLog {
     pub(super) mark: MarkFile,
     /// What the mark should say.
     pub(super) marks: Marks,
-    /// What it says.
+    /// What the mark's file says; becomes `marks` with the next write.
     pub(super) written_marks: Marks,
     /// Headers of the batches that are being appended; kept for its memory.
     pub(super) headers: Vec<Placed>,
@@ -56,7 +56,7 @@ pub struct Recovered {
     pub high_watermark: Offset,
     /// Leader epochs and where they start.
     pub epochs: EpochChain,
-    /// The idempotent producers.
+    /// What is known of idempotent producers, from the records up to the log end.
     pub producers: ProducerTable,
     /// Bytes of a torn tail that were cut.
     pub truncated_bytes: u64,
@@ -84,7 +84,7 @@ impl PartitionLog {
         self.partition
     }
 
-    /// Its settings.
+    /// Settings that hold from the last [`Self::configure`] on.
     pub const fn config(&self) -> &LogConfig {
         &self.config
     }
@@ -112,12 +112,12 @@ impl PartitionLog {
         self.shared.flushed()
     }
 
-    /// The leader epochs.
+    /// Leader epochs and where they start, up to the log end.
     pub const fn epochs(&self) -> &EpochChain {
         &self.epochs
     }
 
-    /// The idempotent producers.
+    /// What is known of idempotent producers, up to the log end, durable or not.
     pub const fn producers(&self) -> &ProducerTable {
         &self.producers
     }

@@ -16,7 +16,7 @@ use crate::{
 /// How a walk through a segment ended.
 #[derive(Debug)]
 pub(super) struct Walked {
-    /// What was counted.
+    /// Size and ends of what was sound up to there.
     pub(super) tally: Tally,
     /// Why it ended before its end, if it did.
     pub(super) bad: Option<String>,

@@ -92,7 +92,7 @@ impl LogReader {
         self.shared.segments().iter().map(|segment| segment.size()).sum()
     }
 
-    /// Number of segments.
+    /// Number of segments, the one that is written included; at least 1.
     pub fn segment_count(&self) -> usize {
         self.shared.segments().len()
     }

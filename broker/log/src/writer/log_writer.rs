@@ -43,7 +43,7 @@ impl fmt::Debug for LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the threads.
+    /// Starts the writing threads and a timer. Fails if a setting is out of range or a thread cannot be started.
     pub fn start(disk: Arc<Disk>, config: WriterConfig) -> Result<Self, Error> {
         config.validate()?;
         let pool = Pool::new(disk, config);

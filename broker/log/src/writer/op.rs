@@ -28,19 +28,19 @@ pub enum Op {
     Truncate {
         /// The new log end offset: a batch border, not below the log start.
         to: Offset,
-        /// The new generation.
+        /// Generation of all appends that follow; told in `Truncated`.
         generation: LogGeneration,
     },
     /// Drop the whole log and start again empty at `at`; answered by [`Completion::Truncated`].
     StartOver {
         /// The new log start and log end offset.
         at: Offset,
-        /// The new generation.
+        /// Generation of all appends that follow; told in `Truncated`.
         generation: LogGeneration,
     },
     /// Note durably where a leader epoch starts. Not answered; what follows is done after it.
     BeginEpoch {
-        /// The epoch.
+        /// The leadership that begins.
         leader_epoch: LeaderEpoch,
         /// Its start: the log end offset.
         start_offset: Offset,
@@ -53,7 +53,7 @@ pub enum Op {
     },
     /// Remember the high watermark. Not answered; it reaches the disk with the next durable mark.
     StoreHighWatermark {
-        /// The high watermark.
+        /// Offset after what is acknowledged; one below an earlier one is ignored.
         offset: Offset,
     },
     /// Take other settings from now on. Not answered. A policy that now asks for it flushes what waits.
@@ -94,7 +94,7 @@ pub enum Completion {
     /// Final: this partition takes nothing any more. After a failed write or fsync every partition of the data folder
     /// gets it, once, with the first reason, whether it had operations waiting or not.
     Failed {
-        /// The first reason.
+        /// The first failure of this log or of its data folder.
         error: Error,
     },
 }

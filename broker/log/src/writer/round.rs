@@ -43,7 +43,7 @@ struct Collected {
 pub(super) enum Outcome {
     /// The partition wants to be woken at this time, if at all.
     Open(Option<Instant>),
-    /// It is closed.
+    /// The log is closed: the partition takes no more operations.
     Closed,
 }
 

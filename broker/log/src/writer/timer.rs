@@ -68,7 +68,7 @@ impl Timer {
         }
     }
 
-    /// Ends [`Self::run`].
+    /// Lets [`Self::run`] return; partitions that wait are not woken any more.
     pub(super) fn stop(&self) {
         self.state.lock().is_stopping = true;
         self.changed.notify_one();
