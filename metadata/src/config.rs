@@ -114,7 +114,7 @@ pub struct Error {
 /// One setting of one topic, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// One of [`KEYS`].
+    /// Name of the setting as Kafka has it, one of [`KEYS`].
     pub key: &'static str,
     /// The value that is in force.
     pub value: String,

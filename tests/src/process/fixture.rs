@@ -17,7 +17,7 @@ use super::proxy::Proxy;
 
 /// The topic of the tests.
 pub const TOPIC: &str = "orders";
-/// Partitions of [`TOPIC`].
+/// Partitions of [`TOPIC`], written to by every producer.
 pub const PARTITIONS: u32 = 8;
 
 /// One cluster at a time: while a node of one is down, another would take its ports, and the machine's cores.
