@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use holdfast_proto::{
-    batch::{Compression, RecordRef, restamp},
+    batch::{Compression, RecordRef},
     detail::ErrorDetail,
     ids::{Offset, PartitionIndex, ProducerEpoch, ProducerId},
 };
 
 use crate::producer::{
-    batch_queue::{Ack, BatchQueue, JobPayload, Next, ProducerLife, Rules},
+    batch_queue::{Ack, BatchQueue, Next, ProducerLife, Rules},
     completion::BatchOutcome,
 };
 
@@ -83,13 +83,9 @@ impl PartitionBatches {
         let correlation = self.correlation;
         match self.queue.next_to_send(now, correlation, Some(self.life)) {
             Next::Send(job) => {
-                let built = match job.payload {
-                    JobPayload::Build(builder) => builder.build(job.stamp),
-                    JobPayload::Restamp(bytes) => restamp(bytes, job.stamp),
-                    JobPayload::Ready(bytes) => Ok(bytes),
-                };
-                let bytes = built.expect("a batch of small records can be built");
-                self.queue.built(job.flight, Ok((bytes.clone(), job.stamp)));
+                let (flight, stamp) = (job.flight, job.stamp);
+                let bytes = job.build().expect("a batch of small records can be built");
+                self.queue.built(flight, Ok((bytes.clone(), stamp)));
                 Step::Send(correlation, bytes)
             }
             Next::WaitUntil(at) => Step::WaitUntil(at),

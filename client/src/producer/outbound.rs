@@ -17,10 +17,10 @@ use futures::{Stream, task::AtomicWaker};
 use tokio::time::Sleep;
 use tracing::error;
 
-use holdfast_proto::{batch, v1};
+use holdfast_proto::v1;
 
 use super::{
-    batch_queue::{Job, JobPayload, Next},
+    batch_queue::Next,
     partition::{PartitionLane, PartitionQueue},
     renewal,
     shared::Shared,
@@ -81,7 +81,7 @@ impl Outbound {
         };
         let registered = !self.shared.rules.answered || self.lane.register(self.generation, correlation, partition);
         let (flight, stamp) = (job.flight, job.stamp);
-        let built = build(job);
+        let built = job.build();
         if let Err(error) = &built {
             error!(topic = %partition.topic, partition = %partition.partition, %error, "a batch could not be built");
         }
@@ -146,14 +146,6 @@ impl Stream for Outbound {
                 return Poll::Pending;
             }
         }
-    }
-}
-
-fn build(job: Job) -> Result<bytes::Bytes, batch::Error> {
-    match job.payload {
-        JobPayload::Build(builder) => builder.build(job.stamp),
-        JobPayload::Restamp(bytes) => batch::restamp(bytes, job.stamp),
-        JobPayload::Ready(bytes) => Ok(bytes),
     }
 }
 

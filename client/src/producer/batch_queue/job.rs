@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use holdfast_proto::batch::{BatchBuilder, ProducerStamp};
+use bytes::Bytes;
+
+use holdfast_proto::batch::{self, BatchBuilder, ProducerStamp};
 
 use super::rules::ProducerLife;
 use crate::producer::completion::BatchCompletion;
@@ -29,15 +31,26 @@ pub(crate) struct Job {
     pub(crate) payload: JobPayload,
 }
 
+impl Job {
+    /// The batch as it is sent.
+    pub(crate) fn build(self) -> Result<Bytes, batch::Error> {
+        match self.payload {
+            JobPayload::Build(builder) => builder.build(self.stamp),
+            JobPayload::Restamp(bytes) => batch::restamp(bytes, self.stamp),
+            JobPayload::Ready(bytes) => Ok(bytes),
+        }
+    }
+}
+
 /// In which state the batch is.
 #[derive(Debug)]
 pub(crate) enum JobPayload {
     /// It has to be built.
     Build(BatchBuilder),
     /// It is built, but under another stamp.
-    Restamp(bytes::Bytes),
+    Restamp(Bytes),
     /// It is built as it has to be.
-    Ready(bytes::Bytes),
+    Ready(Bytes),
 }
 
 /// What an append did.

@@ -32,6 +32,6 @@ mod tests;
 
 pub(crate) use answer::Ack;
 pub(crate) use flight::Finished;
-pub(crate) use job::{Appended, Job, JobPayload, Next};
+pub(crate) use job::{Appended, Next};
 pub(crate) use queue::BatchQueue;
 pub(crate) use rules::{ProducerLife, Rules};

@@ -9,7 +9,10 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs},
 };
 
-use super::{Ack, BatchQueue, Job, JobPayload, Next, ProducerLife, Rules};
+use super::{
+    Ack, BatchQueue, Next, ProducerLife, Rules,
+    job::{Job, JobPayload},
+};
 use crate::producer::completion::BatchOutcome;
 
 const LIFE: ProducerLife = ProducerLife { id: ProducerId(7), epoch: ProducerEpoch(0) };
