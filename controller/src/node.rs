@@ -21,7 +21,7 @@ use holdfast_proto::{
 use crate::{
     config::Config,
     identity::DataDir,
-    raft::{Consensus, Contact, Member, Role, not_controller},
+    raft::{Consensus, Contact, Member, Members, Role, not_controller},
     view::MetadataView,
 };
 
@@ -117,7 +117,7 @@ impl Node {
 
     /// The members of the quorum.
     pub fn members(&self) -> Vec<Member> {
-        self.inner.consensus.members()
+        Members::of(&self.inner.consensus).list
     }
 
     /// Proposes a command and waits until it is committed and applied here.

@@ -1,6 +1,6 @@
 //! Broker sessions: who is alive, as a function of events and time. Pure.
 //!
-//! Place: the session actor feeds it and carries out its effects. It exists on the active controller only and is not
+//! Place: the sessions' actor feeds it and carries out its effects. It exists on the active controller only and is not
 //! replicated: what it decides becomes a command, and only the command changes the cluster.
 //!
 //! ```text

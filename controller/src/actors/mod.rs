@@ -1,5 +1,5 @@
 //! The actors of the controller, and the only place of actix. Others hold handles, not addresses.
 
-mod session_actor;
+mod sessions;
 
-pub(crate) use session_actor::{SessionsHandle, Stopper, start};
+pub(crate) use sessions::{SessionsHandle, Stopper, start};

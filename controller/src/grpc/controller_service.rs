@@ -22,7 +22,7 @@ use holdfast_proto::{
     },
 };
 
-use super::session;
+use super::{answer::unexpected, sessions};
 use crate::{actors::SessionsHandle, node::Node};
 
 /// Serves brokers.
@@ -40,11 +40,6 @@ impl ControllerEdge {
         check_peer(header, cluster_id, self.node.id(), true)?;
         self.node.check_active()
     }
-}
-
-/// The machine answered with another command's answer: a fault of this program.
-fn mismatch(answer: &Done) -> ErrorDetail {
-    ErrorDetail::new(ErrorCode::UnknownServerError, format!("unexpected answer {answer:?}"))
 }
 
 #[tonic::async_trait]
@@ -74,7 +69,7 @@ impl ControllerService for ControllerEdge {
                 tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");
                 Ok(Response::new(RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: index.0 }))
             }
-            (_, answer) => Err(mismatch(&answer).into()),
+            (_, answer) => Err(unexpected(&answer).into()),
         }
     }
 
@@ -83,9 +78,9 @@ impl ControllerService for ControllerEdge {
         request: Request<Streaming<BrokerSessionRequest>>,
     ) -> Result<Response<Self::BrokerSessionStream>, Status> {
         let mut heartbeats = request.into_inner();
-        let first = session::first(&mut heartbeats).await?;
+        let first = sessions::first(&mut heartbeats).await?;
         self.check(first.header.clone())?;
-        let stream = session::open(self.node.clone(), self.sessions.clone(), first, heartbeats).await?;
+        let stream = sessions::open(self.node.clone(), self.sessions.clone(), first, heartbeats).await?;
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -113,7 +108,7 @@ impl ControllerService for ControllerEdge {
                 });
                 Ok(Response::new(AlterPartitionsResponse { results: results.collect() }))
             }
-            (_, answer) => Err(mismatch(&answer).into()),
+            (_, answer) => Err(unexpected(&answer).into()),
         }
     }
 
@@ -131,7 +126,7 @@ impl ControllerService for ControllerEdge {
             (_, Done::ProducerIds { first_producer_id, count }) => {
                 Ok(Response::new(AllocateProducerIdsResponse { first_producer_id: first_producer_id.0, count }))
             }
-            (_, answer) => Err(mismatch(&answer).into()),
+            (_, answer) => Err(unexpected(&answer).into()),
         }
     }
 
@@ -151,7 +146,7 @@ impl ControllerService for ControllerEdge {
         let remaining_leaders = match answer {
             Done::ControlledShutdown { remaining_leaders } => remaining_leaders,
             Done::BrokerFenced => 0,
-            answer => return Err(mismatch(&answer).into()),
+            answer => return Err(unexpected(&answer).into()),
         };
         tracing::info!(%broker_id, stopped = request.stopped, remaining_leaders, "a broker leaves");
         Ok(Response::new(ControlledShutdownResponse { remaining_leaders, index: index.0 }))

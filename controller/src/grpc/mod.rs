@@ -1,16 +1,14 @@
 //! The gRPC edge: the only place of tonic but for the consensus' own calls. Translates, checks, and answers.
 //!
 //! - [`server`]: the port and its limits.
-//! - `controller_service`, `session`: for brokers. `admin_service`, `admin_read`, `admin_moves`,
-//!   `forward`: for operators.
-//! - `raft_service`: for other controllers. `records`: the view as it travels.
+//! - `admin`: for operators and clients.
+//! - `controller_service`, with `sessions`: for brokers. `records`: the view as it travels to them.
+//! - `raft_service`: for other controllers. `answer`: answers that fit no question.
 
-mod admin_moves;
-mod admin_read;
-mod admin_service;
+mod admin;
+mod answer;
 mod controller_service;
-mod forward;
 mod raft_service;
 mod records;
 pub(crate) mod server;
-mod session;
+mod sessions;

@@ -14,7 +14,7 @@ use holdfast_proto::v1::{
     raft_service_server::RaftServiceServer,
 };
 
-use super::{admin_service::AdminEdge, controller_service::ControllerEdge, forward::Forwarder, raft_service::RaftEdge};
+use super::{admin::AdminEdge, controller_service::ControllerEdge, raft_service::RaftEdge};
 use crate::{
     actors::SessionsHandle,
     channels::Channels,
@@ -58,7 +58,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
         .map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
     let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper };
-    let admin = AdminEdge { node: node.clone(), forwarder: Forwarder { node: node.clone(), channels } };
+    let admin = AdminEdge::new(node.clone(), channels);
     let served = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)

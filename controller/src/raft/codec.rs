@@ -1,11 +1,23 @@
-//! How openraft's values are stored: one version byte, then JSON.
+//! What stands on disk, as bytes.
+//!
+//! ```text
+//!   a value of openraft's    version (1) │ JSON
+//!   an image, also as it travels between controllers
+//!                            version (1) │ CRC-32C of the rest, big-endian (4) │ JSON { index, records }
+//! ```
 
 use std::io;
 
-use serde::{Serialize, de::DeserializeOwned};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Version of the encoding.
+use holdfast_metadata::{Image, Record};
+use holdfast_proto::ids::MetadataIndex;
+
+/// Version of a value's encoding.
 const VERSION: u8 = 1;
+/// Version of an image's encoding.
+const IMAGE_VERSION: u8 = 1;
 
 /// Encodes a value.
 pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
@@ -28,6 +40,38 @@ pub(super) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> io::Resul
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct Body {
+    index: MetadataIndex,
+    records: Vec<Record>,
+}
+
+/// Encodes the image.
+pub(super) fn encode_image(image: &Image) -> io::Result<Bytes> {
+    let mut bytes = vec![IMAGE_VERSION, 0, 0, 0, 0];
+    serde_json::to_writer(&mut bytes, &Body { index: image.index(), records: image.records() })?;
+    let crc = crc32c::crc32c(&bytes[5..]);
+    bytes[1..5].copy_from_slice(&crc.to_be_bytes());
+    Ok(bytes.into())
+}
+
+/// Decodes an image. Any other bytes are an error that says what is wrong.
+pub(super) fn decode_image(bytes: &[u8]) -> io::Result<Image> {
+    let damaged = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+    let (&version, rest) = bytes.split_first().ok_or_else(|| damaged("the snapshot is empty".to_owned()))?;
+    if version != IMAGE_VERSION {
+        return Err(damaged(format!("the snapshot has format {version}; this version reads {IMAGE_VERSION}")));
+    }
+    let (stored, json) =
+        rest.split_first_chunk::<4>().ok_or_else(|| damaged(format!("the snapshot has only {} bytes", bytes.len())))?;
+    let (stored, computed) = (u32::from_be_bytes(*stored), crc32c::crc32c(json));
+    if stored != computed {
+        return Err(damaged(format!("the snapshot's checksum is {computed:08x}, stored is {stored:08x}")));
+    }
+    let body: Body = serde_json::from_slice(json).map_err(|error| damaged(format!("the snapshot: {error}")))?;
+    Image::from_records(body.index, &body.records).map_err(|error| damaged(format!("the snapshot: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +83,19 @@ mod tests {
         assert_eq!(decode::<Vec<u64>>("list", &bytes).expect("decode"), [1, 2]);
         for bad in [&b""[..], &b"\x02[1]"[..], &b"\x01[1"[..], &b"\x01{}"[..]] {
             assert!(decode::<Vec<u64>>("list", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_read_whole_or_not_at_all() {
+        let image = Image::default();
+        let bytes = encode_image(&image).expect("encode");
+        assert_eq!(decode_image(&bytes).expect("decode"), image);
+        for cut in 0..bytes.len() {
+            assert!(decode_image(&bytes[..cut]).is_err(), "cut at {cut}");
+            let mut flipped = bytes.to_vec();
+            flipped[cut] ^= 1;
+            assert!(decode_image(&flipped).is_err(), "bit of byte {cut} flipped");
         }
     }
 }

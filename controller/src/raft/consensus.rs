@@ -6,37 +6,29 @@ use std::{
     time::Duration,
 };
 
-use openraft::{BasicNode, Instant as _, ServerState, async_runtime::watch::WatchReceiver as _};
+use openraft::{
+    BasicNode, Instant as _, ServerState,
+    async_runtime::watch::WatchReceiver as _,
+    errors::{ClientWriteError, ForwardToLeader, RaftError},
+};
 
 use holdfast_metadata::Command;
 use holdfast_proto::{
-    detail::ErrorDetail,
+    detail::{ControllerHint, ErrorDetail},
     error::{ErrorCode, Outcome},
+    ids::ControllerId,
 };
 
 use super::{
     log_store::LogStore,
     network::Network,
-    refusal::refused,
-    settings::settings,
     state_machine::StateMachine,
-    types::{Reply, TypeConfig},
+    types::{Reply, TypeConfig, settings},
 };
 use crate::{config::Config, exit::Fatal};
 
 /// openraft, with this crate's state machine.
 pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;
-
-/// A controller of the quorum.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its node id.
-    pub id: u64,
-    /// Its address.
-    pub address: String,
-    /// True for a voter.
-    pub voter: bool,
-}
 
 /// A failure of the consensus, in its own words.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -65,17 +57,6 @@ impl Consensus {
 
     pub(super) fn raft(&self) -> &Raft {
         &self.raft
-    }
-
-    /// The members of the quorum.
-    pub fn members(&self) -> Vec<Member> {
-        let metrics = self.raft.server_metrics().borrow_watched().clone();
-        let voters: BTreeSet<u64> = metrics.membership_config.voter_ids().collect();
-        metrics
-            .membership_config
-            .nodes()
-            .map(|(id, node)| Member { id: *id, address: node.addr.clone(), voter: voters.contains(id) })
-            .collect()
     }
 
     /// Proposes a command and waits until it is committed and applied here, at most `deadline`.
@@ -151,5 +132,41 @@ impl Consensus {
     /// Stops it; what is in flight is answered first.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.raft.shutdown().await.map_err(|error| Error(error.to_string()))
+    }
+}
+
+/// NOT_CONTROLLER, with the active controller where it is known.
+pub(crate) fn not_controller(leader: Option<ControllerHint>) -> ErrorDetail {
+    let message = match &leader {
+        Some(leader) => format!("this controller is not the active one; ask {}", leader.address),
+        None => "this controller is not the active one, and none is known; retry".to_owned(),
+    };
+    let detail = ErrorDetail::new(ErrorCode::NotController, message);
+    match leader {
+        Some(leader) => detail.with_controller(leader),
+        None => detail,
+    }
+}
+
+/// From the consensus' own error.
+fn refused(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ErrorDetail {
+    let hint = |forward: ForwardToLeader<TypeConfig>| {
+        let (id, node) = (forward.leader_id?, forward.leader_node?);
+        Some(ControllerHint { id: ControllerId(id), address: node.addr })
+    };
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => not_controller(hint(forward)),
+        RaftError::APIError(ClientWriteError::LogEntryDiscarded(forward)) => {
+            let message = "another controller became active before the change was committed; it may still be";
+            let detail = ErrorDetail::new(ErrorCode::OutcomeUnknown, message).with_outcome(Outcome::Unknown);
+            match hint(forward) {
+                Some(leader) => detail.with_controller(leader),
+                None => detail,
+            }
+        }
+        RaftError::APIError(error) => ErrorDetail::new(ErrorCode::UnknownServerError, error.to_string()),
+        RaftError::Fatal(fatal) => {
+            ErrorDetail::new(ErrorCode::ShuttingDown, fatal.to_string()).with_outcome(Outcome::Unknown)
+        }
     }
 }

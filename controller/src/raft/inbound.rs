@@ -14,9 +14,9 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
 
 use super::{
     consensus::{Consensus, Raft},
-    contact::Contact,
     envelope::{unwrap, wrap},
     network::SnapshotHead,
+    role::Contact,
     types::{Snapshot, TypeConfig},
 };
 use crate::identity::DataDir;

@@ -3,39 +3,34 @@
 //! Place: the rest of the controller sees [`Consensus`], [`Members`] and [`Role`]; `grpc` hands in what other controllers
 //! send. openraft's types stay in here.
 //!
-//! - `consensus`: the facade. `role`: who leads. `refusal`: what a proposer is told. `members`: who takes part, read and
-//!   changed. `contact`: when the leader was heard.
-//! - `types`, `settings`: what openraft is told. `log_store`, `log_cache`: the log. `state_machine`, `snapshot`: the image.
-//! - `network`: calls to others. `inbound`, `envelope`: calls from others. `codec`: entries as bytes.
+//! - `consensus`: the facade. `role`: who leads, and when it was heard. `members`: who takes part, read and changed.
+//! - `types`: what openraft is told. `log_store` over `log_cache`: the log. `state_machine`: the image. `codec`: what stands
+//!   on disk, as bytes.
+//! - `network`: calls to others. `inbound`: calls from others. `envelope`: who speaks to whom.
 
 mod codec;
 mod consensus;
-mod contact;
 mod envelope;
 mod inbound;
 mod log_cache;
 mod log_store;
 mod members;
 mod network;
-mod refusal;
 mod role;
-mod settings;
-mod snapshot;
 mod state_machine;
 mod types;
 
 #[cfg(test)]
 mod suite_tests;
 
-pub use consensus::{Consensus, Error, Member};
-pub use contact::Contact;
+pub use consensus::{Consensus, Error};
 pub use envelope::MAX_MESSAGE_BYTES;
 pub use inbound::{Inbound, IncomingSnapshot};
 pub use log_store::LogStore;
-pub use members::{Change, Members};
+pub use members::{Change, Member, Members};
 pub use network::Network;
-pub use role::{Role, watch_role};
-pub use settings::log_filter;
+pub use role::{Contact, Role, watch_role};
 pub use state_machine::StateMachine;
+pub use types::log_filter;
 
-pub(crate) use refusal::not_controller;
+pub(crate) use consensus::not_controller;

@@ -1,6 +1,15 @@
-//! Who leads the consensus, and whether this controller may act on it.
+//! Who leads the consensus, whether this controller may act on it, and when the leader was heard.
+//!
+//! The stored vote names a leader also after a restart, and in a controller that nobody speaks to any more: [`Role`] says
+//! who it is, [`Contact`] whether it is there.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use openraft::{BasicNode, RaftMetrics, ServerState, async_runtime::watch::WatchReceiver as _, errors::Fatal};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use holdfast_proto::{detail::ControllerHint, ids::ControllerId};
@@ -17,6 +26,22 @@ pub struct Role {
     pub active: bool,
     /// The leader, if one is known.
     pub leader: Option<ControllerHint>,
+}
+
+/// When this controller last heard the leader of its term. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Contact(Arc<Mutex<Option<Instant>>>);
+
+impl Contact {
+    /// The leader was heard now and this controller follows it, or this controller leads and a majority answers.
+    pub(crate) fn heard(&self) {
+        *self.0.lock() = Some(Instant::now());
+    }
+
+    /// Time since the leader was heard; `None` if it was not since this process started.
+    pub fn age(&self) -> Option<Duration> {
+        self.0.lock().map(|at| at.elapsed())
+    }
 }
 
 /// Keeps `role` until the consensus stops; returns why it did.

@@ -18,8 +18,7 @@ use holdfast_metadata::{Command, apply_command};
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
-    codec::{decode, encode},
-    snapshot::{decode_image, encode_image},
+    codec::{decode, decode_image, encode, encode_image},
     types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use crate::{

@@ -16,7 +16,10 @@ use holdfast_proto::{
     },
 };
 
-use super::admin_service::{AdminEdge, find, mismatch};
+use super::{
+    super::answer::unexpected,
+    edge::{AdminEdge, find},
+};
 
 impl AdminEdge {
     /// The plan for the newest image that this controller has.
@@ -65,7 +68,7 @@ impl AdminEdge {
         let command = AlterReplicas { moves, move_bytes_per_second: request.move_bytes_per_second };
         let (index, results) = match self.carry_out(Command::AlterReplicas(command), false).await? {
             (index, Done::ReplicasAltered { results }) => (index, results),
-            (_, answer) => return Err(mismatch(&answer)),
+            (_, answer) => return Err(unexpected(&answer)),
         };
         let mut decided = results.into_iter().map(|result| result.err().map(ErrorDetail::from));
         let error = |place| refused.remove(&place).or_else(|| decided.next().flatten()).map(partition_error);

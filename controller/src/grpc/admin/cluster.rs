@@ -10,7 +10,7 @@ use crate::node::Node;
 const MAX_TROUBLED: usize = 100;
 
 /// The quorum, the brokers and how well the partitions are.
-pub(super) fn cluster(image: &Image, node: &Node) -> DescribeClusterResponse {
+pub(super) fn describe(image: &Image, node: &Node) -> DescribeClusterResponse {
     let counts = image.counts();
     let role = node.role().borrow().clone();
     let controllers = node.members().into_iter().map(|member| ControllerInfo {

@@ -5,7 +5,7 @@
 //! 2. The first answer carries the snapshot. If the deltas no longer connect, because the broker reads too slowly, they
 //!    stop, and the answer to the next heartbeat carries a fresh snapshot.
 //! 3. The stream ends with NOT_CONTROLLER once this controller is active no more, and with STALE_BROKER_EPOCH once the
-//!    broker has registered again. However it ends, the session actor hears of it.
+//!    broker has registered again. However it ends, the sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
 
 use std::time::Duration;
@@ -83,7 +83,7 @@ fn check_epoch(node: &Node, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> R
     }
 }
 
-/// Tells the session actor of the end, however it comes.
+/// Tells the sessions' actor of the end, however it comes.
 struct Connection {
     sessions: SessionsHandle,
     broker_id: BrokerId,

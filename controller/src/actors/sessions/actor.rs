@@ -1,38 +1,20 @@
-//! The session actor: the shell around [`crate::sessions`]. It brings the time, the changes of the cluster and what the
-//! brokers' streams say, and proposes what follows.
-//!
-//! It runs on a thread of its own. Its mailbox is bounded; a full one answers OVERLOADED. No wait of its handlers is
-//! longer than a step: proposals are made in futures beside it.
+//! The actor itself. No wait of its handlers is longer than a step: proposals are made in futures beside it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use actix::{
-    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, StreamHandler, System,
-    WrapFuture as _,
-};
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, StreamHandler, WrapFuture as _};
 use futures::StreamExt as _;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::WatchStream;
 
 use holdfast_metadata::{Command, Record};
-use holdfast_node::watchdog::Turns;
-use holdfast_proto::{
-    detail::ErrorDetail,
-    error::ErrorCode,
-    ids::{BrokerId, DirectoryId, MetadataIndex, Millis},
-};
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Millis};
 
+use super::messages::{Connect, Happened, IsAlive};
 use crate::{
     node::Node,
     raft::Role,
-    sessions::{ConnectionId, Effect, Event, Sessions, Timeouts},
+    sessions::{Effect, Event, Sessions, Timeouts},
     view::Change,
 };
 
@@ -41,125 +23,15 @@ const MAILBOX: usize = 4_096;
 /// How often deadlines are looked at when nothing else happens.
 const TICK: Duration = Duration::from_millis(50);
 
-struct SessionActor {
+/// The rules of the sessions, with what they need of the outside.
+pub(super) struct SessionsActor {
     node: Node,
     sessions: Sessions,
     started: Instant,
     changes: Option<broadcast::Receiver<Change>>,
 }
 
-/// Talks to the session actor. Clones talk to the same.
-#[derive(Clone)]
-pub(crate) struct SessionsHandle {
-    actor: Addr<SessionActor>,
-    connections: Arc<AtomicU64>,
-}
-
-/// Stops the actor's thread when it is dropped.
-pub(crate) struct Stopper {
-    system: System,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Stopper {
-    fn drop(&mut self) {
-        self.system.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the session actor's thread panicked");
-        }
-    }
-}
-
-/// Starts the actor on a thread of its own, which counts its turns.
-pub(crate) fn start(node: Node, turns: Turns) -> Result<(SessionsHandle, Stopper), std::io::Error> {
-    let (tx, rx) = std::sync::mpsc::channel();
-    let thread = thread::Builder::new().name("sessions".to_owned()).spawn(move || {
-        let runner = System::new();
-        let actor = runner.block_on(async {
-            actix::spawn(turns.keep());
-            let timeouts = Timeouts {
-                session_ms: node.config().broker_session_timeout_ms,
-                disconnect_grace_ms: node.config().broker_disconnect_grace_ms,
-            };
-            let sessions = Sessions::new(timeouts);
-            SessionActor { node, sessions, started: Instant::now(), changes: None }.start()
-        });
-        // The starter waits for it below.
-        let _ = tx.send((actor, System::current()));
-        if let Err(error) = runner.run() {
-            tracing::error!(%error, "the session actor's thread ended");
-        }
-    })?;
-    let (actor, system) = rx.recv().map_err(std::io::Error::other)?;
-    let handle = SessionsHandle { actor, connections: Arc::default() };
-    Ok((handle, Stopper { system, thread: Some(thread) }))
-}
-
-impl SessionsHandle {
-    /// Opens a session. The broker must be registered with this controller's image.
-    pub(crate) async fn connect(&self, broker_id: BrokerId) -> Result<ConnectionId, ErrorDetail> {
-        let connection = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
-        self.actor.send(Connect { broker_id, connection }).await.map_err(|_| stopping())??;
-        Ok(connection)
-    }
-
-    /// Passes on a heartbeat. Answered after the actor has seen it.
-    pub(crate) async fn heartbeat(
-        &self,
-        broker_id: BrokerId,
-        connection: ConnectionId,
-        applied_index: MetadataIndex,
-        ready: bool,
-    ) -> Result<(), ErrorDetail> {
-        let event = Event::Heartbeat { broker_id, connection, applied_index, ready };
-        self.actor.send(Happened(event)).await.map_err(|_| stopping())
-    }
-
-    /// Ends a session. For use in `drop`: does not wait.
-    pub(crate) fn disconnect(&self, broker_id: BrokerId, connection: ConnectionId) {
-        if self.actor.try_send(Happened(Event::Disconnected { broker_id, connection })).is_err() {
-            // The broker is then fenced by its silence.
-            tracing::warn!(%broker_id, "the session actor is too busy to hear of a broken connection");
-        }
-    }
-
-    /// See [`Sessions::is_alive`].
-    pub(crate) async fn is_alive(&self, broker_id: BrokerId, directory_id: DirectoryId) -> Result<bool, ErrorDetail> {
-        self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())
-    }
-}
-
-fn stopping() -> ErrorDetail {
-    ErrorDetail::from(ErrorCode::ShuttingDown)
-}
-
-struct Happened(Event);
-
-impl Message for Happened {
-    type Result = ();
-}
-
-struct Connect {
-    broker_id: BrokerId,
-    connection: ConnectionId,
-}
-
-impl Message for Connect {
-    type Result = Result<(), ErrorDetail>;
-}
-
-struct IsAlive {
-    broker_id: BrokerId,
-    directory_id: DirectoryId,
-}
-
-impl Message for IsAlive {
-    type Result = bool;
-}
-
-impl Actor for SessionActor {
+impl Actor for SessionsActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
@@ -175,7 +47,16 @@ impl Actor for SessionActor {
     }
 }
 
-impl SessionActor {
+impl SessionsActor {
+    /// Without a session yet.
+    pub(super) fn new(node: Node) -> Self {
+        let timeouts = Timeouts {
+            session_ms: node.config().broker_session_timeout_ms,
+            disconnect_grace_ms: node.config().broker_disconnect_grace_ms,
+        };
+        Self { node, sessions: Sessions::new(timeouts), started: Instant::now(), changes: None }
+    }
+
     fn now(&self) -> Millis {
         Millis(self.started.elapsed().as_millis() as u64)
     }
@@ -241,7 +122,7 @@ impl SessionActor {
                 Err(broadcast::error::TryRecvError::Empty) => return,
                 // Too far behind, or a new image: start over, with fresh timeouts for all.
                 Ok(Change::Reset) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
-                    tracing::warn!("the session actor fell behind the metadata: it starts over");
+                    tracing::warn!("the sessions fell behind the metadata: it starts over");
                     return self.activate(context);
                 }
                 Err(broadcast::error::TryRecvError::Closed) => {
@@ -252,7 +133,7 @@ impl SessionActor {
     }
 }
 
-impl StreamHandler<Role> for SessionActor {
+impl StreamHandler<Role> for SessionsActor {
     fn handle(&mut self, role: Role, context: &mut Self::Context) {
         if role.active && !self.sessions.is_active() {
             self.activate(context);
@@ -269,7 +150,7 @@ impl StreamHandler<Role> for SessionActor {
 /// An entry was applied.
 struct Applied;
 
-impl StreamHandler<Applied> for SessionActor {
+impl StreamHandler<Applied> for SessionsActor {
     fn handle(&mut self, _: Applied, context: &mut Self::Context) {
         self.read_changes(context);
     }
@@ -277,7 +158,7 @@ impl StreamHandler<Applied> for SessionActor {
     fn finished(&mut self, _: &mut Self::Context) {}
 }
 
-impl Handler<Happened> for SessionActor {
+impl Handler<Happened> for SessionsActor {
     type Result = ();
 
     fn handle(&mut self, Happened(event): Happened, context: &mut Self::Context) {
@@ -286,7 +167,7 @@ impl Handler<Happened> for SessionActor {
     }
 }
 
-impl Handler<Connect> for SessionActor {
+impl Handler<Connect> for SessionsActor {
     type Result = Result<(), ErrorDetail>;
 
     fn handle(&mut self, message: Connect, context: &mut Self::Context) -> Self::Result {
@@ -306,7 +187,7 @@ impl Handler<Connect> for SessionActor {
     }
 }
 
-impl Handler<IsAlive> for SessionActor {
+impl Handler<IsAlive> for SessionsActor {
     type Result = bool;
 
     fn handle(&mut self, message: IsAlive, context: &mut Self::Context) -> Self::Result {

@@ -1,0 +1,70 @@
+//! How others talk to the sessions' actor. A full mailbox waits, but for what is said in passing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use actix::Addr;
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{BrokerId, DirectoryId, MetadataIndex},
+};
+
+use super::{
+    actor::SessionsActor,
+    messages::{Connect, Happened, IsAlive},
+};
+use crate::sessions::{ConnectionId, Event};
+
+/// Talks to the sessions' actor. Clones talk to the same.
+#[derive(Clone)]
+pub(crate) struct SessionsHandle {
+    actor: Addr<SessionsActor>,
+    connections: Arc<AtomicU64>,
+}
+
+impl SessionsHandle {
+    /// Talks to this one.
+    pub(super) fn new(actor: Addr<SessionsActor>) -> Self {
+        Self { actor, connections: Arc::default() }
+    }
+
+    /// Opens a session. The broker must be registered with this controller's image.
+    pub(crate) async fn connect(&self, broker_id: BrokerId) -> Result<ConnectionId, ErrorDetail> {
+        let connection = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
+        self.actor.send(Connect { broker_id, connection }).await.map_err(|_| stopping())??;
+        Ok(connection)
+    }
+
+    /// Passes on a heartbeat. Answered after the actor has seen it.
+    pub(crate) async fn heartbeat(
+        &self,
+        broker_id: BrokerId,
+        connection: ConnectionId,
+        applied_index: MetadataIndex,
+        ready: bool,
+    ) -> Result<(), ErrorDetail> {
+        let event = Event::Heartbeat { broker_id, connection, applied_index, ready };
+        self.actor.send(Happened(event)).await.map_err(|_| stopping())
+    }
+
+    /// Ends a session. For use in `drop`: does not wait.
+    pub(crate) fn disconnect(&self, broker_id: BrokerId, connection: ConnectionId) {
+        if self.actor.try_send(Happened(Event::Disconnected { broker_id, connection })).is_err() {
+            // The broker is then fenced by its silence.
+            tracing::warn!(%broker_id, "the sessions' actor is too busy to hear of a broken connection");
+        }
+    }
+
+    /// See [`Sessions::is_alive`](crate::sessions::Sessions::is_alive).
+    pub(crate) async fn is_alive(&self, broker_id: BrokerId, directory_id: DirectoryId) -> Result<bool, ErrorDetail> {
+        self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())
+    }
+}
+
+fn stopping() -> ErrorDetail {
+    ErrorDetail::from(ErrorCode::ShuttingDown)
+}

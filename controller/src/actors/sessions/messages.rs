@@ -1,0 +1,37 @@
+//! What the sessions' actor is told and asked.
+
+use actix::Message;
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    ids::{BrokerId, DirectoryId},
+};
+
+use crate::sessions::{ConnectionId, Event};
+
+/// A broker's stream says something.
+pub(super) struct Happened(pub(super) Event);
+
+impl Message for Happened {
+    type Result = ();
+}
+
+/// Opens a session, unless there are too many.
+pub(super) struct Connect {
+    pub(super) broker_id: BrokerId,
+    pub(super) connection: ConnectionId,
+}
+
+impl Message for Connect {
+    type Result = Result<(), ErrorDetail>;
+}
+
+/// Asks whether a broker lives, for a registration under its id.
+pub(super) struct IsAlive {
+    pub(super) broker_id: BrokerId,
+    pub(super) directory_id: DirectoryId,
+}
+
+impl Message for IsAlive {
+    type Result = bool;
+}

@@ -1,0 +1,14 @@
+//! Brokers' sessions: the shell round [`crate::sessions`]. It brings the time, the changes of the cluster and what the
+//! brokers' streams say, and proposes what follows.
+//!
+//! It runs on a thread of its own. Its mailbox is bounded.
+//!
+//! - `handle`: how others talk to it, with `messages`. `actor`: the shell. `thread`: starts and stops it.
+
+mod actor;
+mod handle;
+mod messages;
+mod thread;
+
+pub(crate) use handle::SessionsHandle;
+pub(crate) use thread::{Stopper, start};

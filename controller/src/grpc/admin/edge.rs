@@ -1,0 +1,41 @@
+//! What all of administration stands on: the node, the way to the active one, and how a command is carried out.
+
+use holdfast_metadata::{Command, Image, Response, Topic, decide};
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
+
+use super::forward::Forwarder;
+use crate::{channels::Channels, node::Node};
+
+/// Serves operators and clients.
+pub(in crate::grpc) struct AdminEdge {
+    pub(super) node: Node,
+    pub(super) forwarder: Forwarder,
+}
+
+impl AdminEdge {
+    /// Over these connections to the other controllers.
+    pub(in crate::grpc) fn new(node: Node, channels: Channels) -> Self {
+        Self { forwarder: Forwarder { node: node.clone(), channels }, node }
+    }
+
+    /// Proposes the command, or only says what it would come to (then at index 0).
+    pub(super) async fn carry_out(
+        &self,
+        command: Command,
+        validate_only: bool,
+    ) -> Result<(MetadataIndex, Response), ErrorDetail> {
+        if !validate_only {
+            tracing::info!(%command, "administration");
+            return self.node.propose(command).await;
+        }
+        let outcome = decide(&self.node.view().image(), &command);
+        Ok((MetadataIndex(0), outcome.result?))
+    }
+}
+
+/// The topic of this name.
+pub(super) fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, ErrorDetail> {
+    image
+        .topic_by_name(name)
+        .ok_or_else(|| ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, format!("there is no topic \"{name}\"")))
+}
