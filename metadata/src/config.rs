@@ -9,10 +9,9 @@ use std::{
     ops::RangeInclusive,
 };
 
-use crate::{
-    config_key,
-    limits::{MAX_MESSAGE_BYTES, MAX_REPLICATION_FACTOR},
-};
+use holdfast_proto::near::nearest;
+
+use crate::limits::{MAX_MESSAGE_BYTES, MAX_REPLICATION_FACTOR};
 
 /// Keys of all settings that a topic can have, sorted; any other key is refused.
 pub const KEYS: [&str; 11] = [
@@ -145,7 +144,7 @@ impl TopicConfig {
 
     /// What is wrong with a key, if anything is.
     pub fn key_problem(key: &str) -> Option<String> {
-        (!KEYS.contains(&key)).then(|| config_key::unknown(key, &KEYS))
+        (!KEYS.contains(&key)).then(|| unknown_key(key))
     }
 
     /// What counts as min.insync.replicas for a partition with this many replicas.
@@ -212,9 +211,17 @@ impl TopicConfig {
             // Index files hold positions as 32 bits, signed in Kafka's tools.
             "segment.bytes" => self.segment_bytes = number(value, 16 * 1024..=i64::from(i32::MAX))? as u32,
             "segment.ms" => self.segment_ms = number(value, 100..=i64::MAX)?.cast_unsigned(),
-            unknown => return Err(config_key::unknown(unknown, &KEYS)),
+            unknown => return Err(unknown_key(unknown)),
         }
         Ok(())
+    }
+}
+
+/// Names the key that was probably meant, or all of them.
+fn unknown_key(key: &str) -> String {
+    match nearest(key, &KEYS) {
+        Some(near) => format!("no such setting; did you mean {near}?"),
+        None => format!("no such setting; there are {}", KEYS.join(", ")),
     }
 }
 

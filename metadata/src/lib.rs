@@ -29,7 +29,6 @@ pub mod record;
 pub mod response;
 pub mod status;
 
-mod config_key;
 mod decide;
 
 pub use command::{

@@ -5,7 +5,7 @@
 //! - [`detail`]: one such error with its message and hints.
 //! - [`batch`]: Kafka's record batch v2, byte for byte.
 //! - [`forward`]: calls that a node sends on.
-//! - [`partitioner`]: which partition a key belongs to.
+//! - [`partitioner`]: which partition a key belongs to. [`near`]: which name was meant by one that does not exist.
 //! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `convert`: ids and
 //!   numbers out of messages.
 
@@ -16,6 +16,7 @@ pub mod detail;
 pub mod error;
 pub mod forward;
 pub mod ids;
+pub mod near;
 pub mod partitioner;
 
 #[cfg(feature = "grpc")]

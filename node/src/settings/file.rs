@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use toml_edit::{Document, Item, Value};
 
-use super::{Place, Problem, Problems, Settings, near::unknown};
+use holdfast_proto::near::nearest;
+
+use super::{Place, Problem, Problems, Settings};
 
 /// When the relations between options are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ impl<C: Settings> Reading<C> {
         };
         match taken {
             Ok(true) => {}
-            Ok(false) => self.problems.push(Problem { place: place.clone(), message: unknown(key, C::KEYS) }),
+            Ok(false) => self.problems.push(Problem { place: place.clone(), message: unknown_key(key, C::KEYS) }),
             Err(message) => self.problems.push(Problem { place: place.clone(), message }),
         }
         self.places.insert(key.to_owned(), place);
@@ -96,6 +98,14 @@ impl<C: Settings> Reading<C> {
                 self.problems.push(Problem { place, message });
             }
         }
+    }
+}
+
+/// Says that there is no such key, and which may be meant.
+fn unknown_key(key: &str, known: &[&'static str]) -> String {
+    match nearest(key, known) {
+        Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
+        None => format!("unknown key `{key}`"),
     }
 }
 

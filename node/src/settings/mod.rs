@@ -10,7 +10,6 @@
 //! 4. A loaded configuration has passed its relations.
 
 mod file;
-mod near;
 mod problem;
 mod reference;
 mod table;
