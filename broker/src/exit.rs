@@ -19,6 +19,8 @@
 
 use std::process::ExitCode;
 
+use holdfast_node::program;
+
 /// A reason to end, with the sentence that is logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
@@ -26,7 +28,7 @@ pub enum Fatal {
     #[error("{0}")]
     Failure(String),
     /// An address is taken.
-    #[error("cannot listen on {address}: {reason}. Stop the program that listens there, or change {option}")]
+    #[error("{}", program::address_in_use(address, option, reason))]
     AddressInUse {
         /// The address that could not be bound.
         address: String,
@@ -82,7 +84,7 @@ impl Fatal {
     pub const fn number(&self) -> u8 {
         match self {
             Self::Failure(_) => 1,
-            Self::AddressInUse { .. } => 10,
+            Self::AddressInUse { .. } => program::ADDRESS_IN_USE,
             Self::DataFolder(_) => 11,
             Self::OtherCluster { .. } => 12,
             Self::LogDamaged(_) => 13,

@@ -3,9 +3,10 @@
 //! | code | name | what to do |
 //! |---|---|---|
 //! | 0 | stopped | nothing: it was asked to stop and handed the leadership over |
-//! | 1 | failure | see the message; also: the address is in use, another program listens there or `listen` is wrong |
+//! | 1 | failure | see the message |
 //! | 2 | usage | correct the flags or the configuration; every problem is listed |
 //! | 3 | interrupted | nothing: a second signal ended it before it had handed over; what it acknowledged is on disk |
+//! | 10 | address in use | another program listens there: stop it, or change `listen` |
 //! | 11 | data folder | it is locked by another process, damaged, or of a newer version: see the message |
 //! | 12 | other cluster | the data folder belongs to another cluster or node: correct `data_dir`, `cluster_id` or `peers` |
 //! | 13 | store damaged | the store of log and snapshots cannot be read; restore it, or empty the folder to join as a new node |
@@ -18,6 +19,8 @@
 
 use std::process::ExitCode;
 
+use holdfast_node::program;
+
 use crate::{identity, store};
 
 /// A reason to end, with the sentence that is logged.
@@ -27,7 +30,7 @@ pub enum Fatal {
     #[error("{0}")]
     Failure(String),
     /// The address is taken.
-    #[error("cannot listen on {address}: {reason}. Stop the program that listens there, or change `listen`")]
+    #[error("{}", program::address_in_use(address, "listen", reason))]
     AddressInUse {
         /// The address.
         address: String,
@@ -67,7 +70,8 @@ impl Fatal {
     /// The number that the process ends with.
     pub const fn number(&self) -> u8 {
         match self {
-            Self::Failure(_) | Self::AddressInUse { .. } => 1,
+            Self::Failure(_) => 1,
+            Self::AddressInUse { .. } => program::ADDRESS_IN_USE,
             Self::DataFolder(_) => 11,
             Self::OtherCluster(_) => 12,
             Self::StoreDamaged(_) => 13,

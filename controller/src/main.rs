@@ -12,9 +12,9 @@ use holdfast_node::{
 
 /// The controller of Holdfast: holds the cluster's metadata, together with the other controllers.
 ///
-/// Exit codes: 0 stopped in order, 1 failure (also: the address is in use), 2 wrong flags or configuration, 3 ended at
-/// once by a second signal, 11 data folder not usable or in use, 12 folder of another cluster, 13 store damaged, 14
-/// storage failed, 15 consensus stopped, 16 replaced in the quorum while it was away, 134 broken invariant.
+/// Exit codes: 0 stopped in order, 1 failure, 2 wrong flags or configuration, 3 ended at once by a second signal, 10
+/// address in use, 11 data folder not usable or in use, 12 folder of another cluster, 13 store damaged, 14 storage
+/// failed, 15 consensus stopped, 16 replaced in the quorum while it was away, 134 broken invariant.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast-controller", version)]
 struct Command {

@@ -25,8 +25,16 @@ use crate::settings::{self, Problems, Settings};
 /// Exit code for wrong flags or a wrong configuration.
 const USAGE: u8 = 2;
 
+/// Exit code where an address cannot be listened on.
+pub const ADDRESS_IN_USE: u8 = 10;
+
 /// Exit code after a second signal, which does not wait for the stop in order.
 pub const INTERRUPTED: u8 = 3;
+
+/// What is said where `address`, given by `option`, cannot be listened on for `reason`.
+pub fn address_in_use(address: &str, option: &str, reason: &str) -> String {
+    format!("cannot listen on {address}: {reason}. Stop the program that listens there, or change `{option}`")
+}
 
 /// The flags of both programs.
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use holdfast_node::{settings::Address, telemetry};
 use super::Config;
 
 impl Config {
-    /// Everything that is wrong, as option and message. Empty if nothing is.
+    /// Everything that is wrong between options, as option and message. Empty if nothing is.
     pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
         let mut say = |bad: bool, key: &'static str, message: &str| {
@@ -13,11 +13,6 @@ impl Config {
                 wrong.push((key, format!("{key}: {message}")));
             }
         };
-        say(self.broker_id.is_none(), "broker_id", "must be given: a number that no other broker has");
-        say(self.data_dir.as_os_str().is_empty(), "data_dir", "must be given: the folder of the logs");
-        say(self.client_listen.is_empty(), "client_listen", "must be given: host:port for clients");
-        say(self.peer_listen.is_empty(), "peer_listen", "must be given: host:port for other brokers");
-        say(self.controllers.is_empty(), "controllers", "must be given: the host:port of every controller");
         say(self.controllers.iter().any(|address| address.port == 0), "controllers", "a controller's port cannot be 0");
         let same = !self.client_listen.is_empty() && self.client_listen.port != 0;
         say(

@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use holdfast_log::{DataDir, LogWriter, WriterConfig};
-use holdfast_node::{settings::Address, watchdog::Watchdog};
+use holdfast_node::{
+    settings::{Address, Settings as _},
+    watchdog::Watchdog,
+};
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 
 use super::{leaving, maintenance, probes, recovery};
@@ -60,9 +63,8 @@ impl Broker {
     /// Starts a broker on the current tokio runtime. Returns once its ports are served and its logs are recovered; it
     /// joins the cluster by itself.
     pub async fn start(config: Config) -> Result<Self, Fatal> {
-        let problems = config.validate();
-        if let Some((key, message)) = problems.first() {
-            return Err(Fatal::Failure(format!("{key}: {message}")));
+        if let Some((_, message)) = config.missing().into_iter().chain(config.validate()).next() {
+            return Err(Fatal::Failure(message));
         }
         let broker_id = BrokerId(config.broker_id.unwrap_or_default());
         let listeners = Listeners::bind(&config).await?;

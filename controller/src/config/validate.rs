@@ -13,14 +13,12 @@ impl Config {
                 problems.push((key, message));
             }
         };
-        must(!self.data_dir.as_os_str().is_empty(), "data_dir", "data_dir is required".to_owned());
         must(is_address(&self.listen), "listen", format!("listen \"{}\" is not host:port", self.listen));
         must(
             self.advertised_address.is_empty() || is_address(&self.advertised_address),
             "advertised_address",
             format!("advertised_address \"{}\" is not host:port", self.advertised_address),
         );
-        must(!self.peers.is_empty(), "peers", "peers is required: the addresses of all controllers".to_owned());
         for peer in self.peers.iter().filter(|peer| !is_address(peer)) {
             must(false, "peers", format!("peers: \"{peer}\" is not host:port"));
         }

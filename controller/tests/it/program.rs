@@ -67,7 +67,7 @@ fn a_port_in_use_is_named() {
     let setup = Setup::new();
     let _taken = TcpListener::bind(("127.0.0.1", setup.port)).expect("the port");
     let (code, text) = setup.run(&[]);
-    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(code, Some(10), "{text}");
     assert!(text.contains(&format!("cannot listen on 127.0.0.1:{}", setup.port)), "{text}");
     assert!(!setup.folder.path().join("data").exists(), "nothing is half done");
 }

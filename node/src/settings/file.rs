@@ -92,7 +92,7 @@ impl<C: Settings> Reading<C> {
     fn relate(&mut self, name: &str) {
         // A value that could not be read is already reported; its default would only be reported twice.
         let failed: Vec<_> = self.problems.iter().map(|problem| problem.place.clone()).collect();
-        for (key, message) in self.config.relations() {
+        for (key, message) in self.config.missing().into_iter().chain(self.config.relations()) {
             let place = self.places.get(key).cloned().unwrap_or_else(|| Place::File(name.to_owned()));
             if !failed.contains(&place) {
                 self.problems.push(Problem { place, message });

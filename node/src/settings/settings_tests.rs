@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::*;
-use crate::settings::{Address, LogFormat, markdown, toml};
+use crate::settings::{Address, LogFormat, OptionDoc, markdown, table::must_be_given, toml};
 
 crate::options! {
     /// A program's options, one of each type.
@@ -39,8 +39,7 @@ crate::options! {
 impl Config {
     fn validate(&self) -> Vec<(&'static str, String)> {
         let few = self.connections < u64::from(self.threads);
-        let unnamed = self.node_id.is_none().then(|| ("node_id", "node_id is required".to_owned()));
-        unnamed.into_iter().chain(few.then(|| ("connections", "connections is below threads".to_owned()))).collect()
+        few.then(|| ("connections", "connections is below threads".to_owned())).into_iter().collect()
     }
 }
 
@@ -112,7 +111,8 @@ fn every_problem_is_reported_with_its_line() {
 fn relations_are_checked_and_placed() {
     let text = "connections = 4\nrack = 5\n";
     let unread = "n.toml:2: rack: expected a string, found 5".to_owned();
-    let related = ["n.toml: node_id is required".to_owned(), "n.toml:1: connections is below threads".to_owned()];
+    let related =
+        ["n.toml: node_id: must be given: who it is".to_owned(), "n.toml:1: connections is below threads".to_owned()];
     let all = [&[unread.clone()][..], &related].concat();
     assert_eq!(read(text, &[], Relations::Always).unwrap_err(), all);
     assert_eq!(read(text, &[], Relations::OnceAllIsRead).unwrap_err(), [unread]);
@@ -122,6 +122,20 @@ fn relations_are_checked_and_placed() {
     assert_eq!(all, ["--set connections=0: connections: 0 is out of range: 1 to 65536"]);
     let all = read("node_id = 1\n", &["connections=2"], Relations::Always).unwrap_err();
     assert_eq!(all, ["--set connections=2: connections is below threads"]);
+}
+
+#[test]
+fn what_must_be_given_is_named_with_the_first_clause_of_its_meaning() {
+    let message = |doc: &'static [&'static str]| {
+        let option = OptionDoc { key: "o", doc, default: String::new(), required: true, range: None };
+        must_be_given(&option).1
+    };
+    assert_eq!(
+        message(&[" Addresses of all, the same", " list on each. Three or five."]),
+        "o: must be given: addresses of all, the same list on each"
+    );
+    assert_eq!(message(&[" Folder; its own."]), "o: must be given: folder");
+    assert_eq!(Config::default().missing(), [("node_id", "node_id: must be given: who it is".to_owned())]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub struct OptionDoc {
     pub doc: &'static [&'static str],
     /// Its default as TOML; empty if there is none.
     pub default: String,
-    /// True if it must be given.
+    /// True if it must be given: without it the configuration is refused.
     pub required: bool,
     /// Smallest and largest value of a number.
     pub range: Option<(u64, u64)>,
@@ -25,6 +25,16 @@ pub trait Settings: Default {
     /// Sets the option of this name. `Ok(false)` if there is none; `Err` says what is wrong with the value.
     fn set(&mut self, key: &str, value: &Value) -> Result<bool, String>;
 
+    /// The options that have no text: empty lists and paths, and what is `None`.
+    fn unset(&self) -> Vec<&'static str>;
+
+    /// The options that must be given and were not, as the key and the message.
+    fn missing(&self) -> Vec<(&'static str, String)> {
+        let unset = self.unset();
+        let missing = |option: &OptionDoc| option.required && unset.contains(&option.key);
+        Self::reference().iter().filter(|option| missing(option)).map(must_be_given).collect()
+    }
+
     /// Everything that is wrong between options, as the key to look at and the message.
     fn relations(&self) -> Vec<(&'static str, String)>;
 
@@ -32,9 +42,18 @@ pub trait Settings: Default {
     fn reference() -> Vec<OptionDoc>;
 }
 
-/// Declares a program's options: doc, key, type, default, `=> required` for one that must be given, and for numbers the
-/// range. Makes the struct, its one `Default`, and its [`Settings`](super::Settings). The struct needs a
-/// method `validate(&self) -> Vec<(&'static str, String)>` for the relations between options.
+/// The problem of an option that must be given and was not, with the first clause of its meaning.
+pub(super) fn must_be_given(option: &OptionDoc) -> (&'static str, String) {
+    let (key, doc) = (option.key, option.doc.concat());
+    let clause = doc.trim().split(". ").next().and_then(|sentence| sentence.split(';').next()).unwrap_or_default();
+    let (first, rest) = clause.split_at(clause.chars().next().map_or(0, char::len_utf8));
+    (key, format!("{key}: must be given: {}{}", first.to_lowercase(), rest.trim_end_matches('.')))
+}
+
+/// Declares a program's options: doc, key, type, default, `=> required` for one that must be given (its default has no
+/// text: it is empty or `None`), and for numbers the range. Makes the struct, its one `Default`, and its
+/// [`Settings`](super::Settings). The struct needs a method `validate(&self) -> Vec<(&'static str, String)>` for the
+/// relations between options.
 #[macro_export]
 macro_rules! options {
     (
@@ -69,6 +88,11 @@ macro_rules! options {
                     _ => return Ok(false),
                 }
                 Ok(true)
+            }
+
+            fn unset(&self) -> Vec<&'static str> {
+                let texts = [$((stringify!($key), $crate::settings::FromToml::to_toml(&self.$key))),*];
+                texts.iter().filter(|(_, text)| text.is_empty()).map(|(key, _)| *key).collect()
             }
 
             fn relations(&self) -> Vec<(&'static str, String)> {
