@@ -12,16 +12,19 @@ use holdfast_proto::{
     convert::{self, optional_id, partition_error},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{Offset, TimestampMs},
+    ids::TimestampMs,
     v1::{self, consumer_service_server::ConsumerService, offset_query::Position as WirePosition},
 };
 
+use super::caller::caller;
 use crate::{
     here::context::Context,
     services::{
-        fetch::{FetchCommand, FetchService, FetchTarget, Fetched},
+        all::Services,
+        caller::Caller,
+        fetch::{FetchCommand, FetchTarget, Fetched},
         lookup::Named,
-        offsets::{self, Position},
+        offsets::{Ends, Position},
     },
 };
 
@@ -34,12 +37,12 @@ const PLAIN_RECORDS: (u32, u32) = (500, 10_000);
 /// Serves consumers.
 pub(super) struct ConsumerEdge {
     context: Arc<Context>,
-    fetch: FetchService,
+    services: Arc<Services>,
 }
 
 impl ConsumerEdge {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { fetch: FetchService::new(Arc::clone(&context)), context }
+    pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
+        Self { context, services }
     }
 
     fn wait(&self, max_wait_ms: u32) -> Duration {
@@ -55,7 +58,8 @@ impl ConsumerService for ConsumerEdge {
         &self,
         request: Request<Streaming<v1::FetchRequest>>,
     ) -> Result<Response<Self::FetchStream>, Status> {
-        let (service, most) = (self.fetch.clone(), self.context.config.fetches_per_stream as usize);
+        let (services, most) = (Arc::clone(&self.services), self.context.config.fetches_per_stream as usize);
+        let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
         let context = Arc::clone(&self.context);
         let ended = Box::pin(async move { context.state.streams_ended().await });
@@ -68,8 +72,8 @@ impl ConsumerService for ConsumerEdge {
             .into_inner()
             .take_until(aged)
             .map(move |request| {
-                let service = service.clone();
-                async move { answer(&service, request?, left()).await }
+                let (services, caller) = (Arc::clone(&services), Arc::clone(&caller));
+                async move { answer(&services, &caller, request?, left()).await }
             })
             .buffer_unordered(most)
             .take_until(ended);
@@ -80,6 +84,7 @@ impl ConsumerService for ConsumerEdge {
         &self,
         request: Request<v1::FetchRecordsRequest>,
     ) -> Result<Response<v1::FetchRecordsResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
         let target = FetchTarget {
@@ -93,8 +98,8 @@ impl ConsumerService for ConsumerEdge {
         let max_wait = self.wait(request.max_wait_ms);
         let most = if request.max_records == 0 { PLAIN_RECORDS.0 } else { request.max_records.min(PLAIN_RECORDS.1) };
         let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0 };
-        let Some(fetched) = self.fetch.fetch(&command).await.pop() else {
-            return Ok(Response::new(self.nothing(&command.targets[0])?));
+        let Some(fetched) = self.services.fetch.fetch(&caller, &command).await.pop() else {
+            return Ok(Response::new(self.nothing(&caller, &command.targets[0])?));
         };
         let found = fetched.result?;
         let mut response = v1::FetchRecordsResponse {
@@ -120,20 +125,21 @@ impl ConsumerService for ConsumerEdge {
         &self,
         request: Request<v1::ListOffsetsRequest>,
     ) -> Result<Response<v1::ListOffsetsResponse>, Status> {
+        let caller = caller(&request);
         let queries = request.into_inner().queries;
         if queries.len() > MAX_PARTITIONS {
             return Err(too_many(queries.len()).into());
         }
         let mut results = Vec::with_capacity(queries.len());
         for query in queries {
-            results.push(self.list_offset(query).await);
+            results.push(self.list_offset(&caller, query).await);
         }
         Ok(Response::new(v1::ListOffsetsResponse { results }))
     }
 }
 
 impl ConsumerEdge {
-    async fn list_offset(&self, query: v1::OffsetQuery) -> v1::OffsetResult {
+    async fn list_offset(&self, caller: &Caller, query: v1::OffsetQuery) -> v1::OffsetResult {
         let mut result = v1::OffsetResult { partition: query.partition, ..Default::default() };
         let found = async {
             let position = match convert::required(query.position, "position")? {
@@ -143,7 +149,7 @@ impl ConsumerEdge {
             };
             let partition = convert::partition(query.partition, "partition")?;
             let named = Named { topic: &query.topic, topic_id: None, partition };
-            offsets::find(&self.context, named, position).await
+            self.services.offsets.find(caller, named, position).await
         };
         match found.await {
             Ok(found) => {
@@ -158,12 +164,14 @@ impl ConsumerEdge {
     }
 
     /// The answer when nothing came in time: the ends alone.
-    fn nothing(&self, target: &FetchTarget) -> Result<v1::FetchRecordsResponse, ErrorDetail> {
+    fn nothing(&self, caller: &Caller, target: &FetchTarget) -> Result<v1::FetchRecordsResponse, ErrorDetail> {
         let named = Named { topic: &target.topic, topic_id: None, partition: target.partition };
-        let (replica, _) = crate::services::lookup::replica(&self.context, &named)?;
-        let view = replica.view();
-        let Offset(high_watermark) = view.readable.unwrap_or_default();
-        Ok(v1::FetchRecordsResponse { records: Vec::new(), high_watermark, log_start_offset: view.log_start.0 })
+        let Ends { high_watermark, log_start_offset } = self.services.offsets.ends(caller, &named)?;
+        Ok(v1::FetchRecordsResponse {
+            records: Vec::new(),
+            high_watermark: high_watermark.0,
+            log_start_offset: log_start_offset.0,
+        })
     }
 }
 
@@ -172,7 +180,8 @@ fn too_many(count: usize) -> ErrorDetail {
 }
 
 async fn answer(
-    service: &FetchService,
+    services: &Services,
+    caller: &Caller,
     request: v1::FetchRequest,
     longest: Duration,
 ) -> Result<v1::FetchResponse, Status> {
@@ -185,7 +194,7 @@ async fn answer(
         min_bytes: request.min_bytes as usize,
         max_bytes: request.max_bytes,
     };
-    let fetched = service.fetch(&command).await;
+    let fetched = services.fetch.fetch(caller, &command).await;
     let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();
     Ok(v1::FetchResponse { correlation_id: request.correlation_id, partitions })
 }

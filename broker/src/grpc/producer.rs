@@ -20,38 +20,31 @@ use holdfast_proto::{
 };
 use holdfast_replication::Acks;
 
+use super::caller::caller;
 use crate::{
     here::context::Context,
     services::{
+        all::Services,
+        caller::Caller,
         lookup::Named,
         ordered::{Answers, Ordered, Ticket},
-        plain::PlainService,
         plain_records::{PlainProduce, PlainRecord},
-        produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, ProduceService, permits},
-        producer_ids::ProducerIds,
+        produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, permits},
     },
 };
 
 /// Serves producers.
 pub(super) struct ProducerEdge {
     context: Arc<Context>,
-    produce: ProduceService,
-    plain: PlainService,
-    ids: ProducerIds,
+    services: Arc<Services>,
 }
 
 /// Answers of one stream, by hash of topic and index of partition. A collision only orders what need not be.
 type Replies = Ordered<(u64, u32), v1::ProduceResponse>;
 
 impl ProducerEdge {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        let produce = ProduceService::new(Arc::clone(&context));
-        Self {
-            plain: PlainService::new(Arc::clone(&context), produce.clone()),
-            produce,
-            ids: ProducerIds::new(Arc::clone(&context)),
-            context,
-        }
+    pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
+        Self { context, services }
     }
 }
 
@@ -66,7 +59,8 @@ impl ProducerService for ProducerEdge {
         let replies = Replies::new();
         let budget = self.context.config.max_in_flight_bytes_per_stream as usize / PERMIT_BYTES;
         let stream = ProduceStream {
-            produce: self.produce.clone(),
+            services: Arc::clone(&self.services),
+            caller: caller(&request),
             replies: Arc::clone(&replies),
             budget: Arc::new(Semaphore::new(budget)),
             hasher: RandomState::new(),
@@ -81,8 +75,9 @@ impl ProducerService for ProducerEdge {
         request: Request<v1::ProduceRecordsRequest>,
     ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
         let forwarded = request.metadata().contains_key(forward::FORWARDED);
+        let caller = caller(&request);
         let call = plain_call(request.into_inner(), forwarded)?;
-        let results = self.plain.produce(call).await?;
+        let results = self.services.plain.produce(&caller, call).await?;
         let results = results.into_iter().map(|(PartitionIndex(partition), result)| match result {
             Ok(offset) => v1::PlainRecordResult { partition, offset: offset.0, error: None },
             Err(detail) => v1::PlainRecordResult { partition, offset: 0, error: Some(produce_error(detail)) },
@@ -94,6 +89,7 @@ impl ProducerService for ProducerEdge {
         &self,
         request: Request<v1::InitProducerIdRequest>,
     ) -> Result<Response<v1::InitProducerIdResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let held = match (request.producer_id, request.producer_epoch) {
             (None, None) => None,
@@ -102,14 +98,15 @@ impl ProducerService for ProducerEdge {
                 convert::producer_epoch(convert::required(epoch, "producer_epoch")?, "producer_epoch")?,
             )),
         };
-        let (id, epoch) = self.ids.init(held).await?;
+        let (id, epoch) = self.services.producer_ids.init(&caller, held).await?;
         Ok(Response::new(v1::InitProducerIdResponse { producer_id: id.0, producer_epoch: epoch.0 as u32 }))
     }
 }
 
 /// The incoming half of one produce stream.
 struct ProduceStream {
-    produce: ProduceService,
+    services: Arc<Services>,
+    caller: Caller,
     replies: Arc<Replies>,
     /// Bytes of this stream that may be in work. Past it nothing more is read: the client's window fills.
     budget: Arc<Semaphore>,
@@ -162,7 +159,7 @@ impl ProduceStream {
             }
         };
         match command(&request) {
-            Ok(command) => self.produce.produce(command, answer).await,
+            Ok(command) => self.services.produce.produce(&self.caller, command, answer).await,
             Err(detail) => answer(Err(detail)),
         }
     }

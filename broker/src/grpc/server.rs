@@ -19,7 +19,7 @@ use super::{
     admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
 };
 use crate::config::limits::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES};
-use crate::{config::Config, exit::Fatal, here::context::Context};
+use crate::{config::Config, exit::Fatal, here::context::Context, services::all::Services};
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {
@@ -55,7 +55,7 @@ pub(crate) struct Servers {
 
 impl Servers {
     /// Serves both ports.
-    pub(crate) fn start(context: &Arc<Context>, listeners: Listeners) -> Result<Self, Fatal> {
+    pub(crate) fn start(context: &Arc<Context>, services: &Arc<Services>, listeners: Listeners) -> Result<Self, Fatal> {
         let (stop, stopped) = watch::channel(false);
         let (health, reporting) = health::service(&context.state.probes);
         let reporting = tokio::spawn(reporting);
@@ -76,16 +76,16 @@ impl Servers {
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(
-                ProducerServiceServer::new(ProducerEdge::new(Arc::clone(context)))
+                ProducerServiceServer::new(ProducerEdge::new(Arc::clone(context), Arc::clone(services)))
                     .max_decoding_message_size(MAX_REQUEST_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
             .add_service(
-                ConsumerServiceServer::new(ConsumerEdge::new(Arc::clone(context)))
+                ConsumerServiceServer::new(ConsumerEdge::new(Arc::clone(context), Arc::clone(services)))
                     .max_decoding_message_size(MAX_REQUEST_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
-            .add_service(AdminServiceServer::new(AdminEdge::new(Arc::clone(context))));
+            .add_service(AdminServiceServer::new(AdminEdge::new(Arc::clone(services))));
         let peers = builder(config).add_service(health).add_service(
             ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -63,5 +63,5 @@ pub struct Nodes {
     /// The controllers of the settings, of which one is active.
     pub controllers: Arc<Controllers>,
     /// Other brokers, for calls of clients that are sent on.
-    pub brokers: Peers,
+    pub brokers: Arc<Peers>,
 }

@@ -39,6 +39,7 @@ use crate::{
     outbox::{FetchQueue, FetchQueues, Proposals},
     outward::{self, Controllers, Peers},
     partition::{read::DiskReads, tail::TailCache},
+    services::all::Services,
 };
 
 /// How long streams may take to end by themselves when the broker stops.
@@ -51,6 +52,7 @@ const STOP_RESERVE: Duration = Duration::from_secs(5);
 /// A running broker. Dropped without [`Broker::stop`] it ends as if it had been killed.
 pub struct Broker {
     context: Arc<Context>,
+    services: Arc<Services>,
     actors: Arc<Actors>,
     session: SessionAddress,
     servers: Servers,
@@ -86,7 +88,8 @@ impl Broker {
         );
         let watchdog = Watchdog::start(&context.state.probes, context.logs.data_dir.path())
             .map_err(|error| Fatal::Failure(format!("the watchdog's threads: {error}")))?;
-        let servers = Servers::start(&context, listeners)?;
+        let services = Arc::new(Services::new(&context, outward::elsewhere(&context)));
+        let servers = Servers::start(&context, &services, listeners)?;
         let mut tasks =
             vec![tokio::spawn(probes::run(Arc::clone(&context))), tokio::spawn(watchdog.watch("the runtime").keep())];
         let recovered = {
@@ -115,12 +118,17 @@ impl Broker {
             tokio::spawn(outward::run_session(Arc::clone(&context), session.clone())),
             tokio::spawn(maintenance::run(Arc::clone(&context))),
         ]);
-        Ok(Self { context, actors, session, servers, tasks, _watchdog: watchdog })
+        Ok(Self { context, services, actors, session, servers, tasks, _watchdog: watchdog })
     }
 
     /// What its parts share: for status and tests.
     pub fn context(&self) -> &Arc<Context> {
         &self.context
+    }
+
+    /// What clients may ask of it, whatever protocol they speak.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
     }
 
     /// Returns once the broker cannot go on.
@@ -224,7 +232,7 @@ fn open(
             disk: DiskReads::new(config.log_read_threads as usize, runtime),
         },
         outboxes: Outboxes { fetches, proposals: Proposals::default() },
-        nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Peers::new(&config) },
+        nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Arc::new(Peers::new(&config)) },
         config,
     };
     Ok((context, created))

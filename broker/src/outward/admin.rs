@@ -15,11 +15,14 @@ use holdfast_proto::{
 use super::{controllers::Controllers, retry::Repeat};
 use crate::{
     messages::{cluster, malformed, moves, topics},
-    services::admin::{
-        cluster::ClusterStatus,
-        controllers::{Answer, ControllerAdmin},
-        moves::{ChangedReplicas, MovePlan, ReplicaChange},
-        topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
+    services::{
+        admin::{
+            cluster::ClusterStatus,
+            controllers::ControllerAdmin,
+            moves::{ChangedReplicas, MovePlan, ReplicaChange},
+            topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
+        },
+        elsewhere::Answer,
     },
 };
 

@@ -146,7 +146,7 @@ impl Controllers {
     }
 
     /// A block of producer ids, as its first id and their number.
-    pub async fn allocate_producer_ids(&self, identity: &Identity) -> Result<(ProducerId, u32), ErrorDetail> {
+    pub(super) async fn allocate_producer_ids(&self, identity: &Identity) -> Result<(ProducerId, u32), ErrorDetail> {
         let request = v1::AllocateProducerIdsRequest {
             header: Some(header(identity)?),
             broker_id: identity.broker_id.0,

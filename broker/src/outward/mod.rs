@@ -1,5 +1,6 @@
 //! Calls to other nodes: tonic as caller.
 //!
+//! - `elsewhere`: other nodes as the services need them.
 //! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
@@ -9,6 +10,7 @@
 mod admin;
 mod channels;
 mod controllers;
+mod elsewhere;
 mod fetcher;
 mod header;
 pub mod heartbeats;
@@ -20,6 +22,7 @@ mod session;
 
 pub use channels::Peers;
 pub use controllers::{Controllers, ShutdownProgress};
+pub(crate) use elsewhere::elsewhere;
 pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use proposer::run as run_proposer;
 pub(crate) use session::run as run_session;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use tonic::metadata::MetadataValue;
 
 use holdfast_proto::{
@@ -16,12 +17,20 @@ use holdfast_replication::Acks;
 use super::channels::Peers;
 use crate::{
     config::limits::MAX_MESSAGE_BYTES,
-    services::plain_records::{PlainProduce, PlainResult},
+    services::{
+        elsewhere::{Answer, OtherBrokers},
+        plain_records::{PlainProduce, PlainResult},
+    },
 };
 
+impl OtherBrokers for Peers {
+    fn produce_plain<'a>(&'a self, address: &'a str, call: PlainProduce) -> Answer<'a, Vec<PlainResult>> {
+        self.send_plain(address, call).boxed()
+    }
+}
+
 impl Peers {
-    /// Sends plain records on to the broker that leads their partition.
-    pub async fn produce_plain(&self, address: &str, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
+    async fn send_plain(&self, address: &str, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
         let channel = self.channel(address)?;
         let mut client = ProducerServiceClient::new(channel)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)

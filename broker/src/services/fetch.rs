@@ -11,7 +11,10 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, TopicId},
 };
 
-use super::lookup::{self, Named};
+use super::{
+    caller::Caller,
+    lookup::{self, Named},
+};
 use crate::{
     here::context::Context,
     partition::{OpenReplica, Read, ReplicaView, Waiter, read},
@@ -84,7 +87,7 @@ impl FetchService {
     }
 
     /// The partitions with records or an error; none if the wait is over before there are `min_bytes`.
-    pub async fn fetch(&self, command: &FetchCommand) -> Vec<Fetched> {
+    pub async fn fetch(&self, caller: &Caller, command: &FetchCommand) -> Vec<Fetched> {
         let deadline = tokio::time::Instant::now() + command.max_wait;
         let mut waiter = Waiter::default();
         let mut joined = false;
@@ -98,7 +101,11 @@ impl FetchService {
                 joined = true;
             }
             let (found, size) = self.look_at_all(command, replicas).await;
-            let failed = found.iter().any(|fetched| fetched.result.is_err());
+            let mut failed = false;
+            for detail in found.iter().filter_map(|fetched| fetched.result.as_ref().err()) {
+                caller.refused("records", detail);
+                failed = true;
+            }
             if failed || size >= command.min_bytes.max(1) {
                 return found;
             }

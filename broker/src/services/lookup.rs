@@ -21,7 +21,7 @@ pub struct Named<'a> {
 }
 
 /// The topic of this name, if it is the one that is meant.
-pub fn topic<'i>(image: &'i Image, name: &str, topic_id: Option<TopicId>) -> Result<&'i Topic, ErrorDetail> {
+pub(super) fn topic<'i>(image: &'i Image, name: &str, topic_id: Option<TopicId>) -> Result<&'i Topic, ErrorDetail> {
     if image.index() == MetadataIndex(0) {
         let message = "this broker has not heard from the controllers yet; retry, or ask another broker";
         return Err(ErrorDetail::new(ErrorCode::BrokerNotAvailable, message));
@@ -41,7 +41,7 @@ pub fn topic<'i>(image: &'i Image, name: &str, topic_id: Option<TopicId>) -> Res
 }
 
 /// The partition's state in the metadata.
-pub fn state(topic: &Topic, partition: PartitionIndex) -> Result<&PartitionState, ErrorDetail> {
+pub(super) fn state(topic: &Topic, partition: PartitionIndex) -> Result<&PartitionState, ErrorDetail> {
     topic.partition(partition).ok_or_else(|| {
         let count = topic.partitions().len();
         let message = format!("topic `{}` has no partition {partition}; it has {count}, from 0", topic.name());
@@ -50,7 +50,7 @@ pub fn state(topic: &Topic, partition: PartitionIndex) -> Result<&PartitionState
 }
 
 /// The replica of the partition that is open here, with the size limit of its batches.
-pub fn replica(context: &Context, named: &Named<'_>) -> Result<(OpenReplica, usize), ErrorDetail> {
+pub(super) fn replica(context: &Context, named: &Named<'_>) -> Result<(OpenReplica, usize), ErrorDetail> {
     let image = context.metadata.look();
     let topic = topic(&image, named.topic, named.topic_id)?;
     let state = state(topic, named.partition)?;
@@ -73,14 +73,14 @@ fn elsewhere(image: &Image, state: &PartitionState) -> ErrorDetail {
 }
 
 /// Where the leader is.
-pub fn hint(image: &Image, state: &PartitionState) -> Option<LeaderHint> {
+pub(super) fn hint(image: &Image, state: &PartitionState) -> Option<LeaderHint> {
     let leader = image.broker(state.leader?)?;
     let address = leader.client_address.clone();
     Some(LeaderHint { broker_id: leader.broker_id, leader_epoch: state.leader_epoch, address })
 }
 
 /// An error of a partition that is open here; where it is about leadership, with the leader's place.
-pub fn explain(context: &Context, id: TopicPartition, code: ErrorCode) -> ErrorDetail {
+pub(super) fn explain(context: &Context, id: TopicPartition, code: ErrorCode) -> ErrorDetail {
     let about_leadership = matches!(
         code,
         ErrorCode::NotLeaderOrFollower

@@ -1,13 +1,18 @@
 //! What the broker does for clients, free of any protocol: a second listener beside gRPC can call the same services.
 //!
+//! - `all`: the services of one broker, made once. `caller`: who asks, in every call. `elsewhere`: what they ask of other
+//!   nodes.
 //! - `admin`: topics, moves of replicas, the state of the cluster.
 //! - `lookup`: from a topic's name to the replica that is open here, or where else to go.
-//! - `produce`: one batch for one partition. `plain` (with `plain_records`): records without a batch, for any client. `ordered`: answers of one
-//!   stream in order per partition.
+//! - `produce`: one batch for one partition. `plain` (with `plain_records`): records without a batch, for any client.
+//!   `ordered`: answers of one stream in order per partition.
 //! - `fetch`: batches below the high watermark, with a wait that polls nothing. `offsets`: offsets by time.
 //! - `producer_ids`: ids for idempotent producers, out of blocks that the controller gives.
 
 pub mod admin;
+pub mod all;
+pub mod caller;
+pub mod elsewhere;
 pub mod fetch;
 pub mod lookup;
 pub mod offsets;

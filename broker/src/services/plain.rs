@@ -13,6 +13,8 @@ use holdfast_proto::{
 };
 
 use super::{
+    caller::Caller,
+    elsewhere::OtherBrokers,
     lookup::{self, Named},
     plain_records::{PlainProduce, PlainRecord, PlainResult},
     produce::{ProduceCommand, ProduceService},
@@ -27,23 +29,26 @@ const MAX_RECORDS: usize = 10_000;
 pub struct PlainService {
     context: Arc<Context>,
     produce: ProduceService,
+    others: Arc<dyn OtherBrokers>,
 }
 
 impl PlainService {
-    /// The service of this broker.
-    pub fn new(context: Arc<Context>, produce: ProduceService) -> Self {
-        Self { context, produce }
+    /// The service of this broker; `others` takes the records that other brokers lead.
+    pub fn new(context: Arc<Context>, produce: ProduceService, others: Arc<dyn OtherBrokers>) -> Self {
+        Self { context, produce, others }
     }
 
     /// One result a record, in their order. The records of one partition stay in order and are appended in as few
     /// batches as fit; records of different partitions fail apart from each other.
-    pub async fn produce(&self, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
+    pub async fn produce(&self, caller: &Caller, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
         if call.records.is_empty() || call.records.len() > MAX_RECORDS {
             let message = format!("{} records in one call; 1 to {MAX_RECORDS} are allowed", call.records.len());
-            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message));
+            let detail = ErrorDetail::new(ErrorCode::InvalidRequest, message);
+            caller.refused("plain records", &detail);
+            return Err(detail);
         }
-        let groups = self.groups(&call)?;
-        let parts = groups.iter().map(|(partition, members)| self.produce_group(&call, *partition, members));
+        let groups = self.groups(&call).inspect_err(|detail| caller.refused("plain records", detail))?;
+        let parts = groups.iter().map(|(partition, members)| self.produce_group(caller, &call, *partition, members));
         let results = futures::future::join_all(parts).await;
         let mut ordered: Vec<Option<PlainResult>> = vec![None; call.records.len()];
         for ((partition, members), results) in groups.iter().zip(results) {
@@ -75,6 +80,7 @@ impl PlainService {
 
     async fn produce_group(
         &self,
+        caller: &Caller,
         call: &PlainProduce,
         partition: PartitionIndex,
         members: &[usize],
@@ -83,13 +89,13 @@ impl PlainService {
             Some(address) if !call.forwarded => {
                 let records = members.iter().map(|member| call.records[*member].clone()).collect();
                 let part = PlainProduce { partition: Some(partition), records, forwarded: true, ..call.clone() };
-                match self.context.nodes.brokers.produce_plain(&address, part).await {
+                match self.others.produce_plain(&address, part).await {
                     Ok(results) if results.len() == members.len() => results.into_iter().map(|(_, one)| one).collect(),
                     Ok(_) => vec![Err(ErrorCode::UnknownServerError.into()); members.len()],
                     Err(detail) => vec![Err(detail); members.len()],
                 }
             }
-            _ => self.produce_here(call, partition, members).await,
+            _ => self.produce_here(caller, call, partition, members).await,
         }
     }
 
@@ -103,6 +109,7 @@ impl PlainService {
 
     async fn produce_here(
         &self,
+        caller: &Caller,
         call: &PlainProduce,
         partition: PartitionIndex,
         members: &[usize],
@@ -131,7 +138,7 @@ impl PlainService {
                 batch,
             };
             let (taken, later) = rest.split_at(count);
-            match self.produce.produce_and_wait(command).await {
+            match self.produce.produce_and_wait(caller, command).await {
                 Ok(produced) => {
                     results.extend((0..taken.len() as u64).map(|delta| Ok(produced.base_offset.plus(delta))));
                 }

@@ -15,7 +15,10 @@ use holdfast_proto::{
 };
 use holdfast_replication::{Acks, BatchInfo, Produced};
 
-use super::lookup::{self, Named};
+use super::{
+    caller::Caller,
+    lookup::{self, Named},
+};
 use crate::{
     here::context::Context,
     partition::message::{Message, ProduceJob, ProduceReply},
@@ -63,10 +66,18 @@ impl ProduceService {
 
     /// Takes a batch. `answer` is called once: here if it is refused, else later on the partition's thread; it must not
     /// block. For acks=0 it is called at once, and its word means nothing. Waits if the partition has too much to do.
-    pub async fn produce(&self, command: ProduceCommand<'_>, answer: impl FnOnce(ProduceAnswer) + Send + 'static) {
+    pub async fn produce(
+        &self,
+        caller: &Caller,
+        command: ProduceCommand<'_>,
+        answer: impl FnOnce(ProduceAnswer) + Send + 'static,
+    ) {
         let (replica, job) = match self.check(command) {
             Ok(checked) => checked,
-            Err(detail) => return answer(Err(detail)),
+            Err(detail) => {
+                caller.refused("a batch", &detail);
+                return answer(Err(detail));
+            }
         };
         let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(permits(job.bytes.len())) else {
             return answer(Err(ErrorCode::Overloaded.into()));
@@ -84,10 +95,10 @@ impl ProduceService {
     }
 
     /// As [`ProduceService::produce`], waiting for the answer.
-    pub async fn produce_and_wait(&self, command: ProduceCommand<'_>) -> ProduceAnswer {
+    pub async fn produce_and_wait(&self, caller: &Caller, command: ProduceCommand<'_>) -> ProduceAnswer {
         let (sender, answer) = tokio::sync::oneshot::channel();
         // Nobody waits any more: the answer is not needed.
-        self.produce(command, move |result| drop(sender.send(result))).await;
+        self.produce(caller, command, move |result| drop(sender.send(result))).await;
         answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
     }
 

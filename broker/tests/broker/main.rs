@@ -9,4 +9,5 @@ mod life;
 mod moves;
 mod replicated;
 mod rig;
+mod services;
 mod single;

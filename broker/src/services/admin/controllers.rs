@@ -1,21 +1,14 @@
 //! What administration asks of the active controller.
 
-use futures::future::BoxFuture;
-
 use holdfast_metadata::plan::PlanGoal;
-use holdfast_proto::{
-    detail::ErrorDetail,
-    ids::{BrokerId, MetadataIndex},
-};
+use holdfast_proto::ids::{BrokerId, MetadataIndex};
 
 use super::{
     cluster::ClusterStatus,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
-
-/// A controller's answer. An error says by its outcome whether the change may have been made.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorDetail>>;
+use crate::services::elsewhere::Answer;
 
 /// The active controller. Every call ends by a deadline; a change is asked for again only if it certainly was not made.
 pub trait ControllerAdmin: Send + Sync {

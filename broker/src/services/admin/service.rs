@@ -17,9 +17,12 @@ use super::{
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
 };
-use crate::{here::context::Context, services::lookup};
+use crate::{
+    here::context::Context,
+    services::{caller::Caller, lookup},
+};
 
-/// Administration of the cluster, by way of one broker.
+/// Administration of the cluster, by way of one broker. Says in the log who asks for a change.
 #[derive(Clone)]
 pub struct AdminService {
     context: Arc<Context>,
@@ -34,66 +37,82 @@ impl AdminService {
 
     /// The cluster as this broker knows it, once its metadata holds `min_index`: a change that was answered with that
     /// index is seen.
-    pub async fn metadata(&self, min_index: MetadataIndex) -> Result<ClusterView, ErrorDetail> {
+    pub async fn metadata(&self, caller: &Caller, min_index: MetadataIndex) -> Result<ClusterView, ErrorDetail> {
         // Index 1 at least: an empty answer of a broker that knows nothing would look like an empty cluster.
-        let image = self.image_at(min_index.max(MetadataIndex(1))).await?;
+        let image = self.image_at(caller, min_index.max(MetadataIndex(1))).await?;
         Ok(ClusterView { cluster_id: self.context.identity.cluster_id(), image })
     }
 
     /// All settings of the topic of this name.
-    pub async fn topic_settings(&self, name: &str) -> Result<TopicSettings, ErrorDetail> {
-        let image = self.image_at(MetadataIndex(1)).await?;
-        let settings = lookup::topic(&image, name, None)?.settings();
-        Ok(TopicSettings { settings, index: image.index() })
+    pub async fn topic_settings(&self, caller: &Caller, name: &str) -> Result<TopicSettings, ErrorDetail> {
+        let image = self.image_at(caller, MetadataIndex(1)).await?;
+        let topic = lookup::topic(&image, name, None).inspect_err(|detail| caller.refused("the settings", detail))?;
+        Ok(TopicSettings { settings: topic.settings(), index: image.index() })
     }
 
     /// Creates a topic, or only checks that it could be. Its leaders are elected when this returns.
-    pub async fn create_topic(&self, topic: NewTopic) -> Result<CreatedTopic, ErrorDetail> {
+    pub async fn create_topic(&self, caller: &Caller, topic: NewTopic) -> Result<CreatedTopic, ErrorDetail> {
+        tracing::info!(%caller, topic = topic.name, validate_only = topic.validate_only, "asking for a new topic");
         self.controllers.create_topic(topic).await
     }
 
     /// Deletes a topic for good, with all of its records.
-    pub async fn delete_topic(&self, deletion: TopicDeletion) -> Result<MetadataIndex, ErrorDetail> {
+    pub async fn delete_topic(&self, caller: &Caller, deletion: TopicDeletion) -> Result<MetadataIndex, ErrorDetail> {
+        tracing::info!(%caller, topic = deletion.name, "asking for the end of a topic");
         self.controllers.delete_topic(deletion).await
     }
 
     /// Changes settings of a topic, or adds partitions; or only checks that it could.
-    pub async fn alter_topic(&self, change: TopicChange) -> Result<ChangedTopic, ErrorDetail> {
+    pub async fn alter_topic(&self, caller: &Caller, change: TopicChange) -> Result<ChangedTopic, ErrorDetail> {
+        tracing::info!(%caller, topic = change.name, validate_only = change.validate_only, "asking for a change of a topic");
         self.controllers.alter_topic(change).await
     }
 
     /// The controller quorum and the registered brokers: only a controller knows the quorum.
-    pub async fn describe_cluster(&self) -> Result<ClusterStatus, ErrorDetail> {
-        self.controllers.describe_cluster().await
+    pub async fn describe_cluster(&self, caller: &Caller) -> Result<ClusterStatus, ErrorDetail> {
+        self.controllers
+            .describe_cluster()
+            .await
+            .inspect_err(|detail| caller.refused("the state of the cluster", detail))
     }
 
     /// Which replicas would move to reach the goal. Changes nothing.
-    pub async fn plan_moves(&self, goal: PlanGoal) -> Result<MovePlan, ErrorDetail> {
-        self.controllers.plan_moves(goal).await
+    pub async fn plan_moves(&self, caller: &Caller, goal: PlanGoal) -> Result<MovePlan, ErrorDetail> {
+        self.controllers.plan_moves(goal).await.inspect_err(|detail| caller.refused("a plan of moves", detail))
     }
 
     /// Starts, changes or cancels moves of replicas.
-    pub async fn alter_replicas(&self, change: ReplicaChange) -> Result<ChangedReplicas, ErrorDetail> {
+    pub async fn alter_replicas(&self, caller: &Caller, change: ReplicaChange) -> Result<ChangedReplicas, ErrorDetail> {
+        tracing::info!(%caller, moves = change.moves.len(), "asking for moves of replicas");
         self.controllers.alter_replicas(change).await
     }
 
     /// Marks a broker as one to be emptied, or takes the mark away.
-    pub async fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Result<MetadataIndex, ErrorDetail> {
+    pub async fn set_broker_drain(
+        &self,
+        caller: &Caller,
+        broker_id: BrokerId,
+        draining: bool,
+    ) -> Result<MetadataIndex, ErrorDetail> {
+        tracing::info!(%caller, broker = %broker_id, draining, "asking for the drain of a broker, or its end");
         self.controllers.set_broker_drain(broker_id, draining).await
     }
 
     /// Forgets a broker that is fenced and holds no replica.
-    pub async fn remove_broker(&self, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
+    pub async fn remove_broker(&self, caller: &Caller, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
+        tracing::info!(%caller, broker = %broker_id, "asking for the removal of a broker");
         self.controllers.remove_broker(broker_id).await
     }
 
     /// The image, once it holds `index`.
-    async fn image_at(&self, index: MetadataIndex) -> Result<Arc<Image>, ErrorDetail> {
+    async fn image_at(&self, caller: &Caller, index: MetadataIndex) -> Result<Arc<Image>, ErrorDetail> {
         let mut indexes = self.context.metadata.watch();
         let reached = indexes.wait_for(|known| *known >= index);
         if tokio::time::timeout(forward::INDEX_WAIT, reached).await.is_err() {
             let message = format!("this broker's metadata has not reached index {index} in time; ask another node");
-            return Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message));
+            let detail = ErrorDetail::new(ErrorCode::DeadlineExceeded, message);
+            caller.refused("the metadata", &detail);
+            return Err(detail);
         }
         Ok(self.context.metadata.image())
     }

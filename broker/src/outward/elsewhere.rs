@@ -1,0 +1,33 @@
+//! Other nodes as the services need them.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use holdfast_proto::ids::ProducerId;
+
+use crate::{
+    here::context::Context,
+    services::{
+        all::Elsewhere,
+        elsewhere::{Answer, ProducerIdBlocks},
+    },
+};
+
+/// The nodes that this broker calls, for its services.
+pub(crate) fn elsewhere(context: &Arc<Context>) -> Elsewhere {
+    Elsewhere {
+        controllers: Arc::clone(&context.nodes.controllers) as _,
+        producer_ids: Arc::new(Blocks(Arc::clone(context))),
+        brokers: Arc::clone(&context.nodes.brokers) as _,
+    }
+}
+
+/// Blocks of producer ids, from the active controller.
+struct Blocks(Arc<Context>);
+
+impl ProducerIdBlocks for Blocks {
+    fn allocate(&self) -> Answer<'_, (ProducerId, u32)> {
+        self.0.nodes.controllers.allocate_producer_ids(&self.0.identity).boxed()
+    }
+}

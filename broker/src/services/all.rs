@@ -1,0 +1,56 @@
+//! The services of one broker, made once: every listener calls the same, so that bounds hold over all of them.
+
+use std::sync::Arc;
+
+use super::{
+    admin::{controllers::ControllerAdmin, service::AdminService},
+    elsewhere::{OtherBrokers, ProducerIdBlocks},
+    fetch::FetchService,
+    offsets::OffsetService,
+    plain::PlainService,
+    produce::ProduceService,
+    producer_ids::ProducerIds,
+};
+use crate::here::context::Context;
+
+/// Other nodes, as the services need them.
+pub struct Elsewhere {
+    /// The active controller, for administration.
+    pub controllers: Arc<dyn ControllerAdmin>,
+    /// Where blocks of producer ids come from.
+    pub producer_ids: Arc<dyn ProducerIdBlocks>,
+    /// Other brokers.
+    pub brokers: Arc<dyn OtherBrokers>,
+}
+
+/// Everything that a listener may call.
+pub struct Services {
+    /// Record batches.
+    pub produce: ProduceService,
+    /// Records without a batch.
+    pub plain: PlainService,
+    /// Batches for consumers.
+    pub fetch: FetchService,
+    /// Offsets by time, and the ends of partitions.
+    pub offsets: OffsetService,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
+    /// Topics, moves of replicas, the state of the cluster.
+    pub admin: AdminService,
+}
+
+impl Services {
+    /// The services of this broker.
+    pub fn new(context: &Arc<Context>, elsewhere: Elsewhere) -> Self {
+        let context = || Arc::clone(context);
+        let produce = ProduceService::new(context());
+        Self {
+            plain: PlainService::new(context(), produce.clone(), elsewhere.brokers),
+            produce,
+            fetch: FetchService::new(context()),
+            offsets: OffsetService::new(context()),
+            producer_ids: ProducerIds::new(elsewhere.producer_ids),
+            admin: AdminService::new(context(), elsewhere.controllers),
+        }
+    }
+}
