@@ -9,10 +9,7 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs},
 };
 
-use super::{
-    Ack, BatchQueue, Next, ProducerLife, Rules,
-    job::{Job, JobPayload},
-};
+use super::{Ack, BatchQueue, Next, ProducerLife, Rules};
 use crate::producer::completion::BatchOutcome;
 
 const LIFE: ProducerLife = ProducerLife { id: ProducerId(7), epoch: ProducerEpoch(0) };
@@ -64,13 +61,9 @@ impl Rig {
 
     /// Sends the next batch; its epoch and base sequence.
     fn send(&mut self) -> (u64, i16, i32) {
-        let Next::Send(Job { flight, stamp, payload }) = self.next() else { panic!("nothing to send: {self:?}") };
-        let bytes = match payload {
-            JobPayload::Build(builder) => builder.build(stamp),
-            JobPayload::Restamp(bytes) => holdfast_proto::batch::restamp(bytes, stamp),
-            JobPayload::Ready(bytes) => Ok(bytes),
-        };
-        self.queue.built(flight, Ok((bytes.unwrap(), stamp)));
+        let Next::Send(job) = self.next() else { panic!("nothing to send: {self:?}") };
+        let (flight, stamp) = (job.flight, job.stamp);
+        self.queue.built(flight, Ok((job.build().unwrap(), stamp)));
         let stamp = stamp.unwrap();
         (self.correlation, stamp.epoch.0, stamp.base_sequence.0)
     }
