@@ -17,6 +17,8 @@ PACKAGES := build-essential libclang-dev clang ca-certificates
 IMAGE_PACKAGES := python3 binutils
 # And for the tests on Kubernetes alone.
 K8S_PACKAGES := containerd runc etcd-server nftables iptables iproute2 openssl curl golang-go
+# And for the benchmarks and the guards of the simulation alone.
+BENCH_PACKAGES := python3 bc procps
 # And for the peers' benchmarks alone.
 PEER_PACKAGES := default-jre-headless maven golang-go
 
@@ -63,10 +65,11 @@ sim: deps ## the simulation alone: SEED=n repeats one run, SEEDS=n tries new one
 
 .PHONY: sim-guards
 sim-guards: deps ## switches the guards of the promise off, one by one: the simulation must find each (half an hour)
+	@scripts/deps.sh $(BENCH_PACKAGES)
 	@tests/guards.py
 
 .PHONY: tidy
-tidy: ## circles between files, in seconds
+tidy: ## the rules of the tree that the compiler does not keep, in seconds
 	$(CARGO) test $(PROFILE) -p holdfast-tidy
 
 .PHONY: lint
@@ -85,11 +88,12 @@ fix: ## format, and apply clippy's own fixes
 
 .PHONY: bench
 bench: build ## throughput, latency and fail-over of a cluster on loopback
+	@scripts/deps.sh $(BENCH_PACKAGES)
 	@BIN=$(BIN) tests/bench.sh
 
 .PHONY: bench-peers
 bench-peers: build ## the same beside a real Kafka, in one run, as ratios (needs Java and Maven)
-	@scripts/deps.sh $(PEER_PACKAGES)
+	@scripts/deps.sh $(BENCH_PACKAGES) $(PEER_PACKAGES)
 	@BIN=$(BIN) tests/peers/compare.sh
 
 .PHONY: clean-run

@@ -1,7 +1,7 @@
 //! The account of what a cluster acknowledged, and its comparison with what was read back.
 //!
 //! Place: the demo and the process tests keep an [`Account`] while they produce, turn it into an [`Audit`] when they
-//! read, and get a [`Verdict`]. Pure: no IO, no clock.
+//! read, and get a [`Verdict`]. No IO, no clock.
 //!
 //! Each record has an identity of its own: a key, a sequence that grows with each record of that key, and a hash over
 //! key, sequence and content ([`Record`]). So two equal lines of one file are still two records, and a record that

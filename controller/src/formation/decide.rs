@@ -1,4 +1,4 @@
-//! The decision, as a function of what the peers answered.
+//! The decision, as a function of what the peers answered. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -26,7 +26,7 @@ const MAY_NAME_THEM: [&str; 2] = ["tests/tidy/", "client/cli/src/style_tests.rs"
 #[test]
 fn words_are_plain() {
     let mut found = Vec::new();
-    for source in sources::with(&["rs", "md", "proto", "yaml", "tpl", "sh", "txt"]) {
+    for source in sources::with(&["rs", "md", "proto", "yaml", "tpl", "sh", "txt", "toml", "py"]) {
         if MAY_NAME_THEM.iter().any(|place| source.path.starts_with(place)) {
             continue;
         }
