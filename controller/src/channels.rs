@@ -15,7 +15,7 @@ const PING: Duration = Duration::from_secs(1);
 pub enum Purpose {
     /// Votes, heartbeats, log entries, forwarded calls.
     Calls,
-    /// Snapshots.
+    /// Snapshots: many megabytes, in messages of 1 MiB.
     Bulk,
 }
 

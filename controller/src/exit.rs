@@ -32,7 +32,7 @@ pub enum Fatal {
     /// The address is taken.
     #[error("{}", program::address_in_use(address, "listen", reason))]
     AddressInUse {
-        /// The address.
+        /// What the configuration says for `listen`.
         address: String,
         /// What the system said.
         reason: String,
@@ -49,7 +49,7 @@ pub enum Fatal {
     /// A write or fsync failed.
     #[error("storage failed: {0}")]
     StorageFailed(String),
-    /// The consensus ended.
+    /// The Raft core has ended; the text is its reason.
     #[error("the consensus stopped: {0}")]
     ConsensusStopped(String),
     /// Another controller has its place.
@@ -59,7 +59,7 @@ pub enum Fatal {
          it then joins under a new id"
     )]
     Replaced {
-        /// Its node id.
+        /// Raft id of its data folder, which is not in the membership any more.
         id: u64,
         /// By whom, in words; empty if nobody has the address now.
         by: String,

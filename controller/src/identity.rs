@@ -33,12 +33,12 @@ const NODE_ID_MAX: u64 = (1 << 53) - 1;
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refuses.
+    /// Reading, writing, syncing or locking failed.
     #[error("{path}: {source}")]
     Io {
-        /// File or folder.
+        /// The file that it failed for, or the folder.
         path: String,
-        /// The system's words.
+        /// What the system said.
         source: io::Error,
     },
     /// Another process uses the folder.
@@ -47,17 +47,17 @@ pub enum Error {
     /// The file was written by a later version of Holdfast.
     #[error("{path} has version {found}; this version reads up to {VERSION}: install the newer version again")]
     NewerFormat {
-        /// The file.
+        /// Path of the identity file.
         path: String,
-        /// The version found.
+        /// Version that the file says, above `VERSION`.
         found: u32,
     },
     /// The file is not what this program writes.
     #[error("{path} is damaged: {problem}; restore the folder, or empty it to start as a new node")]
     Damaged {
-        /// The file.
+        /// Path of the identity file.
         path: String,
-        /// What is wrong.
+        /// The line or field that is wrong, in words for the message.
         problem: String,
     },
     /// The folder belongs to another cluster.

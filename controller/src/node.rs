@@ -55,7 +55,7 @@ impl Node {
         Self { inner: Arc::new(Inner { config, data, consensus, view, role, contact, proposals }) }
     }
 
-    /// The configuration.
+    /// What this process was started with; it does not change.
     pub fn config(&self) -> &Config {
         &self.inner.config
     }

@@ -30,11 +30,11 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(12);
 /// Asks. Clones share the connections.
 #[derive(Clone)]
 pub struct Peers {
-    /// This controller's configuration.
+    /// Names the controllers to ask, and which address is this one's own.
     pub config: Arc<Config>,
-    /// Its folder.
+    /// Holds the node id and the directory id that questions carry.
     pub data: Arc<DataDir>,
-    /// Its connections.
+    /// Connections by address; questions travel with [`Purpose::Calls`].
     pub channels: Channels,
 }
 

@@ -31,12 +31,12 @@ pub const RETRY_MS: u64 = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// What happened.
+/// What the sessions learn, each at a time that [`Sessions::step`] is told.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// This controller became active, with these registrations at this index.
     Activated {
-        /// The registered brokers.
+        /// Every registered broker, fenced ones included.
         brokers: Vec<BrokerRegistration>,
         /// Index that they are true at.
         index: MetadataIndex,
@@ -45,23 +45,23 @@ pub enum Event {
     Deposed,
     /// A registration was applied at this index.
     Registered {
-        /// The registration.
+        /// As it is now; its broker epoch tells whether it is a new one.
         broker: BrokerRegistration,
-        /// Its index.
+        /// Index of the change. If it fences or is new, the broker applies up to here before it serves.
         index: MetadataIndex,
     },
     /// A registration was removed.
     Unregistered(BrokerId),
     /// A session was opened.
     Connected {
-        /// The broker.
+        /// The broker that opened it.
         broker_id: BrokerId,
-        /// The new connection.
+        /// Number of its connection, which replaces the one before.
         connection: ConnectionId,
     },
-    /// A heartbeat came.
+    /// A broker says that it lives, and how far it is.
     Heartbeat {
-        /// The broker.
+        /// The broker that says so.
         broker_id: BrokerId,
         /// The connection that it came by.
         connection: ConnectionId,
@@ -70,31 +70,31 @@ pub enum Event {
         /// True if it wants to serve.
         ready: bool,
     },
-    /// A connection ended.
+    /// A connection ended; the grace begins if it was the broker's newest.
     Disconnected {
-        /// The broker.
+        /// The broker at its other end.
         broker_id: BrokerId,
-        /// The connection.
+        /// The one that ended.
         connection: ConnectionId,
     },
     /// A proposal of this module was carried out.
     Proposed(BrokerId),
     /// A proposal of this module came to nothing, or may have.
     Refused(BrokerId),
-    /// Time passes.
+    /// Nothing but time went by: deadlines are compared.
     Tick,
 }
 
-/// What to propose.
+/// A command to propose, for the registration with this broker epoch only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Fence the broker.
+    /// Fence the broker: it was silent, or without a connection, for too long.
     Fence(BrokerId, BrokerEpoch),
-    /// Unfence the broker.
+    /// Let the broker serve: it is heard, ready, and has applied what it must.
     Unfence(BrokerId, BrokerEpoch),
 }
 
-/// Deadlines.
+/// How long a broker is waited for before it is fenced.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// Without a heartbeat for this long a broker is fenced, ms.
@@ -118,7 +118,7 @@ struct Session {
     applied: MetadataIndex,
 }
 
-/// See the module.
+/// The sessions of all registered brokers; none while this controller is not active.
 #[derive(Debug)]
 pub struct Sessions {
     timeouts: Timeouts,

@@ -17,7 +17,7 @@ use holdfast_proto::ids::MetadataIndex;
 /// Changes that a subscriber may be behind before it needs a fresh image.
 const DELTAS: usize = 1_024;
 
-/// What changed.
+/// What subscribers are told, in the order of the log.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// The records of one index; none for an entry that changed nothing.
@@ -29,7 +29,7 @@ pub enum Change {
 /// The records of one index.
 #[derive(Clone, Debug)]
 pub struct Delta {
-    /// The index.
+    /// Index of the log entry that they come from.
     pub index: MetadataIndex,
     /// Its records, applied together.
     pub records: Arc<[Record]>,
@@ -38,7 +38,7 @@ pub struct Delta {
 /// The last applied log entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Its index.
+    /// Its index in the log, which is the image's; 0 before the first.
     pub index: MetadataIndex,
     /// Raft term of the leader that wrote it.
     pub term: u64,

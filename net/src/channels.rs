@@ -23,7 +23,7 @@ pub struct Channels<P> {
 }
 
 impl<P: Copy + Eq + Hash> Channels<P> {
-    /// No connection yet.
+    /// Connects to nobody yet: [`Self::get`] does, when an address is first asked for.
     pub fn new(connector: Connector) -> Self {
         Self { connector, open: Arc::default() }
     }

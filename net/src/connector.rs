@@ -43,7 +43,7 @@ pub struct Connector {
 pub struct Windows {
     /// Of one stream. Too small: throughput is bound by window / round trip.
     pub stream_bytes: u32,
-    /// Of one connection.
+    /// Of all streams of one connection together.
     pub connection_bytes: u32,
 }
 
@@ -53,7 +53,7 @@ pub enum Error {
     /// The address is not `host:port`.
     #[error("`{address}` is no address: {reason}")]
     Address {
-        /// What was given.
+        /// The text that is no address.
         address: String,
         /// What is wrong with it.
         reason: String,
@@ -61,7 +61,7 @@ pub enum Error {
     /// The caller's name cannot stand in a header.
     #[error("`{name}` cannot be the name of a client: {reason}")]
     UserAgent {
-        /// What was given.
+        /// The text that was given as `user_agent`.
         name: String,
         /// What is wrong with it.
         reason: String,

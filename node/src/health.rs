@@ -41,14 +41,14 @@ pub enum Probe {
     Started,
     /// Event loops turn, disk takes writes.
     Live,
-    /// It serves.
+    /// The node serves: traffic may be sent to it.
     Ready,
     /// Another node may be stopped.
     SafeToStopNext,
 }
 
 impl Probe {
-    /// All of them.
+    /// In the order of declaration: an answer is stored at its probe's number.
     pub const ALL: [Self; 4] = [Self::Started, Self::Live, Self::Ready, Self::SafeToStopNext];
 
     /// The service names that are asked for it.
@@ -95,7 +95,7 @@ impl Probes {
         })
     }
 
-    /// The answer now.
+    /// What a prober is told now; false for each after [`Self::end`].
     pub fn is(&self, probe: Probe) -> bool {
         self.0.borrow().yes[probe as usize]
     }

@@ -141,7 +141,7 @@ mod tests {
     use crate::settings::{Problem, Problems};
 
     crate::options! {
-        /// A program's options.
+        /// The smallest table: what is tested here is the file.
         struct Config;
 
         /// A number.

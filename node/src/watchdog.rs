@@ -52,7 +52,6 @@ const FILE: &str = "holdfast.probe";
 pub struct Turns(Arc<AtomicU64>);
 
 impl Turns {
-    /// It has turned.
     fn turned(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

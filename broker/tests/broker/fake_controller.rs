@@ -81,7 +81,7 @@ impl FakeController {
         self.state.run(command)
     }
 
-    /// Creates a topic.
+    /// Creates a topic with these settings, key and value. Panics if the machine refuses.
     pub(crate) fn create_topic(&self, name: &str, partitions: u32, replicas: u32, configs: &[(&str, &str)]) -> TopicId {
         let topic_id = TopicId(uuid::Uuid::new_v4());
         let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

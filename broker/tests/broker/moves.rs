@@ -10,7 +10,7 @@ use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};
 
-/// Partition 0.
+/// Partition 0: the topics of these tests have no other.
 fn tp(topic_id: TopicId) -> TopicPartition {
     TopicPartition { topic_id, partition: PartitionIndex(0) }
 }

@@ -148,7 +148,7 @@ impl Client {
     }
 }
 
-/// A produce stream.
+/// A produce stream whose requests are numbered from 1 and time out after 1.5 s.
 pub(crate) struct ProduceStream {
     pub(crate) requests: mpsc::Sender<v1::ProduceRequest>,
     pub(crate) answers: Streaming<v1::ProduceResponse>,

@@ -44,7 +44,7 @@ pub(crate) enum ProduceFault {
 /// What happens to one answer to a fetch that has records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FetchFault {
-    /// Nothing.
+    /// Nothing: it is sent as it is.
     Serve,
     /// The first batch is left out.
     SkipFirstBatch,
@@ -52,7 +52,7 @@ pub(crate) enum FetchFault {
     FlipByte,
     /// The stream breaks instead of the answer.
     Break,
-    /// It is refused.
+    /// An error with this code is sent instead.
     Refuse(ErrorCode),
 }
 

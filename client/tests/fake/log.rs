@@ -13,7 +13,7 @@ use holdfast_proto::{
 /// Batches per producer that duplicates are known by.
 const REMEMBERED: usize = 5;
 
-/// One partition.
+/// A partition in its one copy, which whoever leads it serves; `None` as its leader: nobody does.
 #[derive(Debug, Default)]
 pub(crate) struct FakePartition {
     pub(crate) leader: Option<u32>,

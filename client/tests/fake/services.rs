@@ -22,7 +22,7 @@ use super::{FetchFault, Inner, ProduceFault, State};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// One broker.
+/// What the services of one broker work on: the cluster that all share, and a token that ends this broker alone.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) id: u32,

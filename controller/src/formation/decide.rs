@@ -7,7 +7,7 @@ use holdfast_proto::ids::ClusterId;
 /// What a controller says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerState {
-    /// Its node id.
+    /// Raft id, random and kept in its data folder.
     pub node_id: u64,
     /// True once its log holds a membership.
     pub formed: bool,
@@ -27,11 +27,11 @@ pub type Answer = Result<PeerState, String>;
 pub struct Own {
     /// Its address among the peers.
     pub address: String,
-    /// Its state.
+    /// From its identity file. `formed` is false and `leader` 0: once formed, nothing is left to decide.
     pub state: PeerState,
 }
 
-/// What to do.
+/// What one round of questions comes to; the task carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Ask again later. The sentence says what is waited for.

@@ -25,9 +25,9 @@ const REPEAT_LOG_ROUNDS: u32 = 100;
 
 /// Forms or joins the cluster. See [`crate::formation`].
 pub struct Formation {
-    /// The others.
+    /// The other configured controllers: who is asked in each round.
     pub peers: Peers,
-    /// Its consensus.
+    /// Knows whether a membership is written, and writes the first one.
     pub consensus: Consensus,
 }
 

@@ -25,7 +25,7 @@ use holdfast_proto::{
 use super::{answer::unexpected, sessions};
 use crate::{actors::SessionsHandle, node::Node};
 
-/// Serves brokers.
+/// Checks that this controller is active and meant, then proposes to `node` or passes on to `sessions`.
 pub(super) struct ControllerEdge {
     pub(super) node: Node,
     pub(super) sessions: SessionsHandle,

@@ -6,7 +6,7 @@ use holdfast_proto::v1::{MetadataDelta, MetadataRecord, MetadataSnapshot};
 
 use crate::view::Delta;
 
-/// The whole image.
+/// The whole image, for a session that begins or fell behind the changes.
 pub(super) fn snapshot(image: &Image) -> MetadataSnapshot {
     MetadataSnapshot { index: image.index().0, records: travelling(&image.records()) }
 }

@@ -4,15 +4,15 @@
 /// a voter is replicated behind them.
 pub(crate) const MAX_LAG_ENTRIES: u64 = 64;
 
-/// See [`left_over`].
+/// A learner counts as [`left_over`] once it was not heard for this many times [`Policy::silent_ms`].
 pub(crate) const FORGET_AFTER: u64 = 30;
 
 /// One controller of the membership, as the active one sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Its node id.
+    /// Raft id, which a controller gets anew with each empty disk.
     pub id: u64,
-    /// Its address.
+    /// `host:port` in the membership. A lost disk and the one after it have the same.
     pub address: String,
     /// True for a voter, of either half while a change is under way.
     pub voter: bool,
@@ -33,16 +33,16 @@ pub(crate) struct Seen {
     pub last_log: u64,
     /// True while a change of voters is half done.
     pub joint: bool,
-    /// Everyone, learners included.
+    /// Voters and learners, the active controller among them.
     pub places: Vec<Place>,
 }
 
-/// Who asks.
+/// The controller that asks to join, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asks {
-    /// Its node id.
+    /// Raft id, which it got anew if its disk was lost.
     pub id: u64,
-    /// Its address.
+    /// Its own `host:port`, which has to be one of [`Policy::peers`].
     pub address: String,
     /// True if its own log says that it votes.
     pub voted: bool,
@@ -57,10 +57,10 @@ pub(crate) struct Policy {
     pub silent_ms: u64,
 }
 
-/// What to do.
+/// The next step for the controller that asks. It asks again until it votes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Nothing: it votes.
+    /// Nothing: it votes, and no change is half done.
     Votes,
     /// Nothing, for good: another voter has its place.
     Removed {
@@ -69,13 +69,13 @@ pub(crate) enum Step {
     },
     /// Refuse: asking again does not help.
     Refuse(String),
-    /// Nothing yet.
+    /// Nothing yet: something else has to happen first.
     Wait {
         /// Entries that it lacks.
         lag: u64,
         /// The voter that holds the place; 0 if that is not the reason.
         held_by: u64,
-        /// Why.
+        /// What is waited for, in words for the log of the one that asks.
         why: String,
     },
     /// Finish the change of voters that is half done.
@@ -91,7 +91,7 @@ pub(crate) enum Step {
     },
 }
 
-/// Decides.
+/// One step towards a vote: as a learner first, then in the place of a voter that is silent, if there is one.
 pub(crate) fn decide(seen: &Seen, asks: &Asks, policy: &Policy) -> Step {
     let own_place = seen.places.iter().find(|place| place.id == asks.id);
     let holder = seen.places.iter().find(|place| place.voter && place.address == asks.address && place.id != asks.id);

@@ -38,13 +38,13 @@ pub struct Standing {
 
 /// What the others answered.
 enum Asked {
-    /// The active controller.
+    /// The active controller took the request; its answer.
     Active(JoinQuorumResponse),
     /// Nobody is active; why, in words.
     Nobody(String),
 }
 
-/// See the module.
+/// The task that asks `peers` for a vote, and publishes what it finds in `standing`.
 pub(crate) struct Keeping {
     pub(crate) node: Node,
     pub(crate) peers: Peers,

@@ -19,7 +19,7 @@ const VERSION: u8 = 1;
 /// Version of an image's encoding.
 const IMAGE_VERSION: u8 = 1;
 
-/// Encodes a value.
+/// The bytes of a value of openraft's, for [`decode`].
 pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut bytes = vec![VERSION];
     serde_json::to_writer(&mut bytes, value)?;
@@ -46,7 +46,7 @@ struct Body {
     records: Vec<Record>,
 }
 
-/// Encodes the image.
+/// The bytes of an image, for [`decode_image`]: its records, so that its form in memory is free to change.
 pub(super) fn encode_image(image: &Image) -> io::Result<Bytes> {
     let mut bytes = vec![IMAGE_VERSION, 0, 0, 0, 0];
     serde_json::to_writer(&mut bytes, &Body { index: image.index(), records: image.records() })?;

@@ -112,7 +112,7 @@ pub struct IncomingSnapshot {
 }
 
 impl IncomingSnapshot {
-    /// Adds a chunk.
+    /// Appends the next chunk. Refused if the whole would be larger than 1 GiB.
     pub fn push(&mut self, chunk: &Bytes) -> Result<(), ErrorDetail> {
         if self.data.len() + chunk.len() > MAX_SNAPSHOT_BYTES {
             let message = format!("the snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes");

@@ -20,7 +20,7 @@ struct Cached {
     bytes: usize,
 }
 
-/// See the module.
+/// Entries by index. `bytes` is the sum of their encoded sizes.
 #[derive(Default)]
 pub(super) struct LogCache {
     entries: BTreeMap<u64, Cached>,

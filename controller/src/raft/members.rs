@@ -16,9 +16,9 @@ use super::{
 /// One controller of the membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its node id.
+    /// Raft id, which a controller gets anew with each empty disk.
     pub id: u64,
-    /// Its address.
+    /// `host:port`, from the entry that added it.
     pub address: String,
     /// True for a voter, of either half while a change is under way.
     pub voter: bool,
@@ -35,7 +35,7 @@ pub struct Members {
     version: Option<LogId>,
     /// True while a change of voters is half done.
     pub joint: bool,
-    /// Everyone, learners included.
+    /// Voters and learners, in the order of their ids.
     pub list: Vec<Member>,
     /// Last entry of this node's log.
     pub last_log: u64,
@@ -46,23 +46,23 @@ pub struct Members {
 /// A change of the membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Adds a learner.
+    /// Adds a learner: it gets the log and has no vote.
     AddLearner {
-        /// Its node id.
+        /// Raft id of the new controller's data folder.
         id: u64,
-        /// Its address.
+        /// `host:port` at which the others reach it.
         address: String,
     },
     /// Makes a learner a voter, in the same step removes a voter, and forgets learners.
     Promote {
-        /// The learner.
+        /// The learner that becomes a voter.
         id: u64,
         /// The voter that leaves.
         instead_of: Option<u64>,
-        /// Learners to forget.
+        /// Learners that are removed in the same step; may be empty.
         forget: Vec<u64>,
     },
-    /// Removes learners.
+    /// Removes these learners; the voters stay as they are.
     Forget(Vec<u64>),
     /// Writes the second half of a change of voters.
     Finish,

@@ -44,7 +44,7 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 /// Bytes of a snapshot in one message.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Makes the clients.
+/// Makes two clients for each peer, one for calls and one for snapshots. Clones share the connections.
 #[derive(Clone)]
 pub struct Network {
     data: Arc<DataDir>,

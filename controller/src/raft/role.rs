@@ -20,7 +20,7 @@ use crate::{exit, view::MetadataView};
 /// Who leads, as this controller knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Role {
-    /// Raft term.
+    /// Raft term of this controller; 0 before the first, and once the consensus has stopped.
     pub term: u64,
     /// True if this controller leads and has applied an entry of its leadership.
     pub active: bool,

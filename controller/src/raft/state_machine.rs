@@ -26,7 +26,7 @@ use crate::{
     view::{Applied, Change, Delta, MetadataView},
 };
 
-/// See the module.
+/// Applies what is committed to `view`, and keeps the last snapshot in `store`.
 pub struct StateMachine {
     view: MetadataView,
     store: Store,

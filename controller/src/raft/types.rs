@@ -24,7 +24,7 @@ openraft::declare_raft_types!(
     pub TypeConfig: D = Command, R = Reply, NodeId = u64, Node = openraft::BasicNode
 );
 
-/// A log entry.
+/// A log entry: a command, a membership, or nothing, under its [`LogId`].
 pub(super) type Entry = openraft::alias::EntryOf<TypeConfig>;
 /// Term, leader and index of an entry.
 pub(super) type LogId = openraft::alias::LogIdOf<TypeConfig>;

@@ -18,9 +18,9 @@ use super::{
 /// A stored snapshot, as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Encoded meta data.
+    /// openraft's meta data, as the caller encoded it.
     pub meta: Vec<u8>,
-    /// The state.
+    /// The image, as the caller encoded it: all chunks in one piece.
     pub data: Vec<u8>,
 }
 
@@ -85,7 +85,7 @@ impl Store {
         Ok(entries)
     }
 
-    /// The last entry.
+    /// The entry with the highest index, as index and bytes; `None` if the log is empty.
     pub fn last_log(&self) -> Result<Option<(u64, Vec<u8>)>, Error> {
         let mut items = self.db.iterator_cf(&family(&self.db, LOG), IteratorMode::End);
         let Some(item) = items.next() else { return Ok(None) };

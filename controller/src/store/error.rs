@@ -8,13 +8,13 @@ pub enum Error {
     RocksDb {
         /// Folder of the database.
         path: String,
-        /// RocksDB's own words.
+        /// What RocksDB said, shown to the operator as it is.
         source: rocksdb::Error,
     },
     /// The database was written by a later version of Holdfast.
     #[error("the store has format {found}; this version reads up to {supported}: install the newer version again")]
     NewerFormat {
-        /// The format found.
+        /// Format that the marker of the database says.
         found: u8,
         /// The latest that this version reads.
         supported: u8,

@@ -27,16 +27,16 @@ pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 pub enum Op {
     /// Appends entries. Their indexes follow each other and the log's end.
     Append {
-        /// Index and bytes.
+        /// Index and encoded entry, in the order of the indexes.
         entries: Vec<(u64, Vec<u8>)>,
-        /// Called when durable.
+        /// Called when all of them are durable, or the write has failed.
         done: Done,
     },
     /// Removes every entry at or above `from`.
     Truncate {
         /// First index to go.
         from: u64,
-        /// Called when durable.
+        /// Called when the removal is durable, or has failed.
         done: Done,
     },
     /// Removes every entry at or below `up_to` and stores a value with it, atomically.
@@ -45,27 +45,27 @@ pub enum Op {
         up_to: u64,
         /// Key of the purge mark.
         key: &'static [u8],
-        /// Its value.
+        /// The purge mark, encoded: the last entry that is gone.
         value: Vec<u8>,
-        /// Called when durable.
+        /// Called when removal and mark are durable, or the write has failed.
         done: Done,
     },
     /// Sets one value of the state.
     PutState {
-        /// Its key.
+        /// Its key in the column family of single values.
         key: &'static [u8],
-        /// Its value.
+        /// What it becomes, as the caller encoded it.
         value: Vec<u8>,
         /// Called when durable; without it the value may be lost in a crash.
         done: Option<Done>,
     },
     /// Replaces the snapshot, atomically.
     PutSnapshot {
-        /// Encoded meta data.
+        /// openraft's meta data, as the caller encoded it.
         meta: Vec<u8>,
-        /// The state.
+        /// The image, as the caller encoded it; stored in chunks of 1 MiB.
         data: bytes::Bytes,
-        /// Called when durable.
+        /// Called when the whole snapshot is durable, or the write has failed.
         done: Done,
     },
 }

@@ -19,11 +19,11 @@ pub struct Form {
     checksum: Option<&'static str>,
 }
 
-/// A broker's.
+/// A broker's file: its last line is the checksum of those before it.
 pub const BROKER: Form =
     Form { file: "holdfast-data", lock: "holdfast.lock", separator: ": ", checksum: Some("crc32c") };
 
-/// A controller's.
+/// A controller's file: `key=value`, without a checksum.
 pub const CONTROLLER: Form = Form { file: "meta.properties", lock: "lock", separator: "=", checksum: None };
 
 /// Why a file cannot be read.

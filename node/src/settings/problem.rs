@@ -26,7 +26,7 @@ impl fmt::Display for Place {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
+    /// The line, file or flag to correct.
     pub place: Place,
     /// What, and what was expected.
     pub message: String,

@@ -7,7 +7,7 @@ use toml_edit::Value;
 pub struct OptionDoc {
     /// Name of the key.
     pub key: &'static str,
-    /// What it means.
+    /// Its meaning: the lines of its doc comment, each with the blank that it begins with.
     pub doc: &'static [&'static str],
     /// Its default as TOML; empty if there is none.
     pub default: String,

@@ -65,7 +65,7 @@ impl fmt::Display for Address {
 /// How the log of the program itself is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// A line for each event, for people.
     Text,
     /// One JSON object a line.
     Json,

@@ -5,7 +5,7 @@ use holdfast_tidy::{
     words::identifiers,
 };
 
-/// The services.
+/// Where no protocol may be named.
 const FOLDER: &str = "broker/src/services/";
 
 /// Protocols, and the folders of the broker that speak one.

@@ -59,7 +59,7 @@ impl SessionsHandle {
         }
     }
 
-    /// See [`Sessions::is_alive`](crate::sessions::Sessions::is_alive).
+    /// As [`Sessions::is_alive`](crate::sessions::Sessions::is_alive) says now; an error only while the process ends.
     pub(crate) async fn is_alive(&self, broker_id: BrokerId, directory_id: DirectoryId) -> Result<bool, ErrorDetail> {
         self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())
     }

@@ -3,7 +3,7 @@
 use super::{clients, kills, nodes, reinstall, rolls, scale, volumes};
 use crate::k8s::scenario::Scenario;
 
-/// Every scenario.
+/// In the order in which they run, also when only some are asked for.
 pub const ALL: [Scenario; 22] = [
     Scenario { name: "helm-test", what: "the chart's own test", run: reinstall::helm_test },
     Scenario { name: "port-forward", what: "a client outside, through one port", run: clients::port_forward },
