@@ -13,7 +13,7 @@ use holdfast_proto::{
 /// Batches per producer that duplicates are known by.
 const REMEMBERED: usize = 5;
 
-/// A partition in its one copy, which whoever leads it serves; `None` as its leader: nobody does.
+/// A partition in one copy, served by the broker that leads it: nobody while `leader` is `None`.
 #[derive(Debug, Default)]
 pub(crate) struct FakePartition {
     pub(crate) leader: Option<u32>,

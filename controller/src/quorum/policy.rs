@@ -10,7 +10,7 @@ pub(crate) const FORGET_AFTER: u64 = 30;
 /// One controller of the membership, as the active one sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Raft id, which a controller gets anew with each empty disk.
+    /// Raft id: a controller with an empty disk has a new one.
     pub id: u64,
     /// `host:port` in the membership. A lost disk and the one after it have the same.
     pub address: String,
@@ -40,7 +40,7 @@ pub(crate) struct Seen {
 /// The controller that asks to join, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asks {
-    /// Raft id, which it got anew if its disk was lost.
+    /// Raft id: a new one if its disk was lost.
     pub id: u64,
     /// Its own `host:port`, which has to be one of [`Policy::peers`].
     pub address: String,

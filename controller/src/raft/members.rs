@@ -16,7 +16,7 @@ use super::{
 /// One controller of the membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Raft id, which a controller gets anew with each empty disk.
+    /// Raft id: a controller with an empty disk has a new one.
     pub id: u64,
     /// `host:port`, from the entry that added it.
     pub address: String,
