@@ -30,6 +30,8 @@ pub enum SessionEvent {
     Opened(TopicPartition, Result<Opened, holdfast_log::Error>),
     /// The folder of a replica that has left is gone.
     Deleted(TopicPartition),
+    /// The log of a replica that was set aside is closed.
+    Closed(TopicPartition),
 }
 
 /// What became of an event.

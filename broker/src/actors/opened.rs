@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use holdfast_log::{LogConfig, LogHandle, PartitionLog, Recovered};
+use holdfast_log::{LogConfig, LogHandle, Op, PartitionLog, Recovered};
 use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
 use holdfast_replication::ReplicaState;
 
@@ -44,6 +44,13 @@ impl Opened {
         let tail = context.logs.tail.partition(recovered.log_end_offset);
         let partition = Arc::new(Partition::new(id, tail, log.reader(), view));
         Ok(Self { partition, log, completions, recovered, config })
+    }
+
+    /// Closes the log again, for the broker stops.
+    pub(super) fn close(self) {
+        if let Err(error) = self.log.submit(Op::Close) {
+            tracing::debug!(partition = %self.partition.id, %error, "a log was not closed");
+        }
     }
 }
 

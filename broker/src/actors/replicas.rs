@@ -51,7 +51,7 @@ impl SessionActor {
                 Effect::Assign { partition, assignment, is_arriving } => {
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
-                Effect::SetAside(partition) => self.set_aside(partition),
+                Effect::SetAside(partition) => self.set_aside(partition, actor),
                 Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
             }
         }
@@ -114,6 +114,8 @@ impl SessionActor {
         actor: &mut ActorContext<Self>,
     ) {
         match opened {
+            // It ends with the broker's stop, which no longer knows of it.
+            Ok(opened) if self.is_closing => opened.close(),
             Ok(opened) => {
                 let replica = self.actors.start_partition(&self.context, opened);
                 self.context.partitions.insert(replica.clone());
@@ -128,18 +130,25 @@ impl SessionActor {
     }
 
     /// Closes what the metadata does not place here. Its records are kept, for what is absent may be so by an error.
-    fn set_aside(&mut self, partition: TopicPartition) {
+    fn set_aside(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         tracing::warn!(%partition, "a stray: the metadata does not place this replica here; it is kept and not served");
-        if let Some((log, _)) = self.recovered.remove(&partition) {
-            self.context.logs.disk.runtime().spawn_blocking(move || log.close());
-        }
-        if let Some(replica) = self.replicas.remove(&partition) {
-            self.context.partitions.remove(partition);
-            let (closed, _) = oneshot::channel();
-            self.context.logs.disk.runtime().spawn(async move {
+        self.context.partitions.remove(partition);
+        let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
+        let (context, address) = (Arc::clone(&self.context), actor.address());
+        self.context.logs.disk.runtime().spawn(async move {
+            if let Some((log, _)) = recovered
+                && let Ok(Err(error)) = context.logs.disk.runtime().spawn_blocking(move || log.close()).await
+            {
+                tracing::warn!(%partition, %error, "the log of a stray was not closed cleanly");
+            }
+            if let Some(replica) = replica {
+                let (closed, wait) = oneshot::channel();
                 let _closed_already = replica.actor().send(Message::Close(closed)).await;
-            });
-        }
+                // An error says that the actor is gone, and its log with it.
+                let _ = wait.await;
+            }
+            let _gone_with_the_broker = address.send(SessionEvent::Closed(partition)).await;
+        });
     }
 
     /// Closes the replica and deletes its folder.
@@ -199,6 +208,7 @@ impl SessionActor {
 
     /// Closes every log; tells when all are closed.
     pub(super) fn close_all(&mut self, closed: oneshot::Sender<()>, actor: &mut ActorContext<Self>) {
+        self.is_closing = true;
         self.step(&Event::Closing, actor);
         let replicas = std::mem::take(&mut self.replicas);
         let recovered: Vec<(TopicPartition, (PartitionLog, Recovered))> = self.recovered.drain().collect();

@@ -36,6 +36,8 @@ pub(super) struct SessionActor {
     pub(super) roster: Roster,
     /// Logs that were opened at start and are not assigned yet.
     pub(super) recovered: HashMap<TopicPartition, (PartitionLog, Recovered)>,
+    /// True once every log is being closed.
+    pub(super) is_closing: bool,
     /// The replicas that run.
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
 }
@@ -49,6 +51,7 @@ impl SessionActor {
             metadata: ImageFollower::default(),
             roster,
             recovered: HashMap::new(),
+            is_closing: false,
             replicas: HashMap::new(),
         }
     }
@@ -115,6 +118,7 @@ impl Handler<SessionEvent> for SessionActor {
             SessionEvent::CloseAll(closed) => self.close_all(closed, actor),
             SessionEvent::Opened(partition, opened) => self.opened(partition, opened, actor),
             SessionEvent::Deleted(partition) => self.step(&Event::Deleted(partition), actor),
+            SessionEvent::Closed(partition) => self.step(&Event::Closed(partition), actor),
         }
         actix::MessageResult(SessionReply::Applied(self.image().index()))
     }

@@ -1,6 +1,6 @@
 //! What the broker accepts, and how it reports what it does not.
 
-use holdfast_node::settings::{Problems, Settings, markdown, toml};
+use holdfast_node::settings::{Problems, Settings, markdown};
 
 use super::*;
 

@@ -46,6 +46,8 @@ pub enum Event<'a> {
     Opened(TopicPartition),
     /// The folder of a replica that has left is gone. The partition may have come back meanwhile: it then begins empty.
     Deleted(TopicPartition),
+    /// The log of a replica that was set aside is closed. The partition may have been placed here again meanwhile.
+    Closed(TopicPartition),
     /// The broker stops: nothing is opened or deleted any more.
     Closing,
 }
@@ -67,7 +69,7 @@ pub enum Effect {
         is_arriving: bool,
     },
     /// Close the replica or the log, and keep the folder: the metadata does not place it here, and no deletion of it was
-    /// committed.
+    /// committed; then [`Event::Closed`].
     SetAside(TopicPartition),
     /// Close the replica, if it is open, and delete its folder; then [`Event::Deleted`].
     Delete(TopicPartition, Reason),
@@ -90,6 +92,8 @@ enum Slot {
     Opening,
     Open,
     Deleting,
+    /// Set aside: no second replica is opened on a folder while the first may still write to it.
+    Closing,
 }
 
 /// The replicas of one broker. See the module.
@@ -133,7 +137,7 @@ impl Roster {
                 self.slots.insert(*partition, Slot::Open);
                 self.look_at(image, *partition, false, &known, effects);
             }
-            Event::Deleted(partition) => {
+            Event::Deleted(partition) | Event::Closed(partition) => {
                 self.slots.remove(partition);
                 self.look_at(image, *partition, false, &known, effects);
             }
@@ -199,7 +203,7 @@ impl Roster {
             Some(Slot::Open) => {
                 return effects.push(Effect::Assign { partition, assignment: assignment(), is_arriving });
             }
-            Some(Slot::Opening | Slot::Deleting) => return,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing) => return,
             Some(Slot::Recovered(_)) => Effect::Adopt(partition),
             None => Effect::Open(partition),
         };
@@ -221,7 +225,7 @@ impl Roster {
             Some(Slot::Recovered(_)) if is_whole => {}
             _ => return,
         }
-        self.slots.remove(&partition);
+        self.slots.insert(partition, Slot::Closing);
         effects.push(Effect::SetAside(partition));
     }
 
@@ -238,7 +242,7 @@ impl Roster {
                 is_as_new(state, KnownEpochs { partition_epoch: None, leader_epoch: *latest })
             }
             // Nothing to delete yet, or any more.
-            Some(Slot::Opening | Slot::Deleting) | None => true,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing) | None => true,
         }
     }
 }

@@ -107,6 +107,18 @@ fn a_replica_that_was_moved_away_is_deleted_and_begins_empty_if_it_comes_back() 
 }
 
 #[test]
+fn a_folder_that_was_set_aside_is_opened_again_only_once_it_is_closed() {
+    let mut roster = open();
+    let all = Event::Metadata(&Changed::All);
+    let absent = placed(state(&[2, 3], 1, 4));
+    assert_eq!(step(&mut roster, &absent, &all, told(5, 1)), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut roster, &absent, &all, KnownEpochs::default()), [], "once is enough");
+    let back = placed(state(&[1, 2, 3], 1, 6));
+    assert_eq!(step(&mut roster, &back, &all, KnownEpochs::default()), [], "its writer may not be done");
+    assert_eq!(step(&mut roster, &back, &Event::Closed(tp()), KnownEpochs::default()), [Effect::Open(tp())]);
+}
+
+#[test]
 fn absence_deletes_nothing_and_the_deletion_of_the_topic_does() {
     let all = Event::Metadata(&Changed::All);
     assert_eq!(step(&mut open(), &image(&[]), &all, told(1, 1)), [Effect::SetAside(tp())]);

@@ -243,6 +243,7 @@ impl Broker {
                 Effect::SetAside(tp) => {
                     self.replicas.close(tp, out);
                     out.push(Outgoing::SetAside);
+                    self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
                 Effect::Delete(tp, reason) => {
                     if let Reason::MovedAway(assignment) = reason {
