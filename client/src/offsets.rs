@@ -19,7 +19,7 @@ use crate::{
     retry::{Backoff, Deadline},
 };
 
-/// How long one leader may take before fresh metadata is asked for: it may lead no longer.
+/// How long one leader may take before fresh metadata is asked for: it may no longer lead.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// Where in a partition.

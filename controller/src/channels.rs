@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use holdfast_net::Connector;
 
-/// Pings of a connection, and their deadline: a controller that vanished without a word is given up after two seconds,
+/// Pings of a connection, and their deadline: a controller that vanished silently is given up after two seconds,
 /// sooner than by others, for its place may be taken. Calls in between end by their own deadlines.
 const PING: Duration = Duration::from_secs(1);
 

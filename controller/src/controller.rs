@@ -233,7 +233,7 @@ impl Controller {
         tracing::info!("controller stopped");
     }
 
-    /// Ends at once, without a word to anyone. Must not be called from async code.
+    /// Ends at once and tells nobody. Must not be called from async code.
     pub fn kill(mut self) {
         self.end();
     }

@@ -150,7 +150,7 @@ fn lock(path: &Path) -> Result<Lock, Error> {
 
 /// A new identity, for a folder that holds nothing yet.
 fn fresh(path: &Path) -> Result<Identity, Error> {
-    // A store without an identity is what a restored half of a folder looks like: a new id on an old log is a lie.
+    // A store without an identity is what a restored half of a folder looks like: its log belongs to another id.
     if path.join("raft").exists() {
         let problem = format!("it is missing, but {} exists", path.join("raft").display());
         return Err(Error::Damaged { path: path.join(CONTROLLER.file).display().to_string(), problem });

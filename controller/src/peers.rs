@@ -100,7 +100,7 @@ impl Peers {
         }
     }
 
-    /// Peers whose system says that nobody listens there. Silence is no such word.
+    /// Peers whose system says that nobody listens there. One that does not answer is not counted.
     pub async fn refusing(&self, peers: impl Iterator<Item = &String>) -> usize {
         let attempts = peers.map(|peer| async move {
             let attempt = tokio::time::timeout(ASK_TIMEOUT, TcpStream::connect(peer)).await;

@@ -41,7 +41,7 @@ pub enum Event {
         /// Index that they are true at.
         index: MetadataIndex,
     },
-    /// It is active no more.
+    /// It is no longer active.
     Deposed,
     /// A registration was applied at this index.
     Registered {

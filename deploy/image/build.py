@@ -176,7 +176,7 @@ def write_archive(file, layer, reference, image_labels):
         "config": {
             "User": f"{USER}:{USER}",
             "Env": ["PATH=/usr/bin"],
-            # No entrypoint: whoever runs a node names its program. Without a command the image explains itself.
+            # No entrypoint: a node is run by naming its program. Without a command the image explains itself.
             "Cmd": ["/usr/bin/holdfast", "--help"],
             "WorkingDir": "/var/lib/holdfast",
             "Labels": image_labels,

@@ -18,7 +18,7 @@ use holdfast_proto::ids::{
 pub struct BrokerRegistration {
     /// Key of the registration: a new one of the same broker takes the place of the old one.
     pub broker_id: BrokerId,
-    /// Epoch of this registration; never given twice, to no broker (KIP-903).
+    /// Epoch of this registration; never given again, not even to another broker (KIP-903).
     pub broker_epoch: BrokerEpoch,
     /// Names this start of the process.
     pub incarnation_id: IncarnationId,

@@ -1,4 +1,4 @@
-//! The connections of a process, made when they are first used and mended by themselves.
+//! The connections of a process, made when they are first used, and again after they broke.
 //!
 //! Invariant: one connection an address and purpose, so that what is large on one does not hold up what is urgent on
 //! another. Failure: a broken connection fails the calls on it, and the next call connects again; a peer that is silent

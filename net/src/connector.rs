@@ -3,7 +3,7 @@
 //! 1. Names are resolved again at each connect, never stored: pods come back elsewhere. An [`Endpoint`] holds the name
 //!    alone, and each connect, the first and those by which a channel mends itself, asks the system's resolver (hyper's
 //!    connector calls getaddrinfo each time and keeps no answer), within the connect timeout in all.
-//! 2. A peer that vanished without a word leaves a connection that looks fine. HTTP/2 pings, on idle connections too, end
+//! 2. A peer that vanished silently leaves a connection that looks fine. HTTP/2 pings, on idle connections too, end
 //!    it after `ping_interval` and `ping_timeout`; the calls on it fail then, and the next connects again.
 //! 3. TCP is probed as well, for firewalls and the like that forget a connection whose pings were set far apart.
 //!

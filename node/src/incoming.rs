@@ -6,8 +6,8 @@
 //!                      new call │   themselves            │  end                   │ runs
 //! ```
 //!
-//! A client whose connection has come of age makes a new one, and so finds the servers that came back after a roll. The
-//! GOAWAY is tonic's (`Server::max_connection_age`); a stream asks [`ConnectionInfo::streams_end`] when it has to end,
+//! A client whose connection has reached its age makes a new one, and so finds the servers that came back after a roll.
+//! The GOAWAY is tonic's (`Server::max_connection_age`); a stream asks [`ConnectionInfo::streams_end`] when it has to end,
 //! which is after it, so that the stream which follows finds a new connection. The time between differs for each
 //! connection: those that were made together do not come back together.
 

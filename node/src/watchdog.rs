@@ -44,7 +44,7 @@ const PATIENCE: u32 = 30;
 /// Between two writes to the disk.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
-/// The file that is written and synced: a few bytes in the data folder, of no meaning.
+/// The file that is written and synced: a few bytes in the data folder that mean nothing.
 const FILE: &str = "holdfast.probe";
 
 /// Counts the turns of one loop.

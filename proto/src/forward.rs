@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Metadata key that marks a call as sent on already: it goes no further, so that two nodes never pass it to and fro.
+/// Metadata key that marks a call as sent on already: it goes no further, or two nodes could pass it back and forth.
 pub const FORWARDED: &str = "holdfast-forwarded";
 
 /// How long a node waits until it has applied the metadata index that an answer named, so that the caller finds there what

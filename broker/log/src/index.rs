@@ -13,8 +13,8 @@
 //!    many segments there are.
 //! 3. An index can always be rebuilt from its segment, so its file is made durable only when the segment is closed.
 //!
-//! Failure: a missing, cut or senseless index is rebuilt at start. A reader that is led astray reads the segment from its
-//! start instead.
+//! Failure: a missing, cut or senseless index is rebuilt at start. A reader whom an index leads to a wrong place reads
+//! the segment from its start instead.
 
 use std::{
     fs::{self, File},

@@ -76,14 +76,14 @@ pub enum Effect {
     Truncate {
         /// The new log end offset.
         to: Offset,
-        /// Generation of the log from here on; flushes of an older one count no more.
+        /// Generation of the log from here on; flushes of an older one no longer count.
         generation: LogGeneration,
     },
     /// Drop the whole log and start again empty at `at`: the leader holds nothing older.
     StartOver {
         /// The new log start and log end offset; may lie below the old log end, never below the high watermark.
         at: Offset,
-        /// Generation of the log from here on; flushes of an older one count no more.
+        /// Generation of the log from here on; flushes of an older one no longer count.
         generation: LogGeneration,
     },
     /// Follower: the leader holds nothing below `to`; what lies below it here may go as well, so that the log start
@@ -142,7 +142,7 @@ pub enum Effect {
     },
     /// The role changed; waiting consumer fetches have to be looked at again.
     RoleChanged,
-    /// This replica must serve no more; the reason is for the log.
+    /// This replica must stop serving; the reason is for the log.
     Halt {
         /// The promise that could not be kept, or the failure, in words.
         reason: &'static str,

@@ -88,8 +88,8 @@ impl Follower {
         follower
     }
 
-    /// The controller committed another state under the same leadership. A leader counts what we told before no more
-    /// while we are outside the ISR, so we tell it again, unless the next fetch will do it.
+    /// The controller committed another state under the same leadership. Outside the ISR, what we told a leader before no
+    /// longer counts, so we tell it again, unless the next fetch will do it.
     pub(crate) fn reassigned(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
         self.partition_epoch = assignment.partition_epoch;
         self.settings_changed(turn, assignment.flush_policy);

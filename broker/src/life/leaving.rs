@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Shortest time between two calls for what can be moved.
 const PACE: Duration = Duration::from_millis(50);
 
-/// Leads no more, and is missed nowhere, or `until` has come.
+/// Returns once this broker leads nothing and is missed nowhere, or at `until`.
 pub(crate) async fn hand_over(context: &Context, until: Instant) {
     let started = Instant::now();
     let elapsed_ms = || started.elapsed().as_millis() as u64;

@@ -61,7 +61,7 @@ impl Copying {
         self.held.map(|held| held.until)
     }
 
-    /// The role ended: what was requested is requested no more.
+    /// The role ended: the request that is held is dropped.
     pub fn forget(&mut self) {
         self.held = None;
     }

@@ -1,4 +1,4 @@
-//! Connections of clients that come of age: streams end in good order, and a client under load notices nothing.
+//! Connections of clients that reach their age: streams end in good order, and a client under load notices nothing.
 
 use std::{collections::HashSet, time::Duration};
 

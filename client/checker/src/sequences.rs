@@ -21,7 +21,7 @@ const EXAMPLES_MAX: usize = 10;
 pub struct Holes(Vec<Range<u64>>);
 
 impl Holes {
-    /// Notes a number. Numbers come in growing order; one that does not is kept apart, at no loss but of space.
+    /// Notes a number. Numbers come in growing order; one that does not is kept apart, which costs only space.
     pub fn push(&mut self, number: u64) {
         match self.0.last_mut() {
             Some(range) if range.end == number => range.end += 1,

@@ -199,7 +199,7 @@ impl ProcessCluster {
         Ok(())
     }
 
-    /// Stops a node in its tracks (SIGSTOP): it keeps its connections and answers nothing.
+    /// Suspends a node (SIGSTOP): it keeps its connections and answers nothing.
     pub fn stop(&mut self, name: NodeName) -> Result<(), Error> {
         self.signal_until(name, Signal::STOP, |state| state != ProcessState::Running)
     }

@@ -33,7 +33,7 @@ pub(crate) enum ProduceFault {
     AppendAndBreak,
     /// It is lost, and the stream breaks.
     LoseAndBreak,
-    /// It is lost without a word.
+    /// It is lost, and nothing is answered.
     Lose,
     /// It is refused, not appended.
     Refuse(ErrorCode),

@@ -1,4 +1,4 @@
-//! The first formation of a cluster, such that two can never form.
+//! The first formation of a cluster, and why the same controllers can never form two.
 //!
 //! Every controller starts with a log without a membership ("unformed"). Only one of them may write the first
 //! membership, and only if every configured controller has promised, on its disk, to join no other cluster.

@@ -1,4 +1,4 @@
-//! The gRPC edge: the only place of tonic but for the consensus' own calls. Translates, checks, and answers.
+//! The gRPC edge: the only place that uses tonic, besides the consensus' own calls. Translates, checks, and answers.
 //!
 //! - [`server`]: the port and its limits.
 //! - `admin`: for operators and clients.

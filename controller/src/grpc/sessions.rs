@@ -4,8 +4,8 @@
 //!    in messages of their own, with deltas. So a broker knows which heartbeat its lease counts from.
 //! 2. The first answer carries the snapshot. If the deltas no longer connect, because the broker reads too slowly, they
 //!    stop, and the answer to the next heartbeat carries a fresh snapshot.
-//! 3. The stream ends with NOT_CONTROLLER once this controller is active no more, and with STALE_BROKER_EPOCH once the
-//!    broker has registered again. However it ends, the sessions' actor hears of it.
+//! 3. The stream ends with NOT_CONTROLLER once this controller is not active any more, and with STALE_BROKER_EPOCH once
+//!    the broker has registered again. However it ends, the sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
 
 use std::time::Duration;

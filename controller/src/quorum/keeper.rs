@@ -201,7 +201,7 @@ mod tests {
         let node = controller.node();
         eventually("the cluster", || node.is_active() && node.cluster_id().is_some());
         let own = node.id();
-        // The first half alone, as a leader leaves it that dies between the two.
+        // The first half alone, as a leader leaves it if it dies between the two.
         controller.block_on(Members::write_first_half(node.consensus())).expect("the first half");
         eventually("the second half", || !Members::of(node.consensus()).joint);
         let voters: BTreeSet<u64> =

@@ -103,7 +103,7 @@ impl Members {
     /// Proposes a change of exactly this membership and waits until it is committed. Must run to its end: a caller that
     /// may be cancelled spawns it. The error is for the log.
     pub async fn change(self, consensus: &Consensus, change: Change) -> Result<(), String> {
-        // A removed voter is kept as a learner only by accident: never.
+        // A voter that is removed never stays as a learner.
         let (members, retain) = match change {
             Change::AddLearner { id, address } => {
                 (ChangeMembers::AddNodes(BTreeMap::from([(id, BasicNode::new(address))])), true)
@@ -127,8 +127,8 @@ impl Members {
 
 #[cfg(test)]
 impl Members {
-    /// Leaves a change of voters half done, as a leader does that dies between its two entries. Old and new voters are
-    /// the same, so that one controller can test it.
+    /// Leaves a change of voters half done, as a leader does if it dies between the two entries. Old and new voters
+    /// are the same, so that one controller can test it.
     pub(crate) async fn write_first_half(consensus: &Consensus) -> Result<(), String> {
         let metrics = consensus.raft().metrics().borrow_watched().clone();
         let nodes: BTreeMap<u64, BasicNode> =

@@ -1,6 +1,7 @@
 //! openraft's state machine: the metadata image in memory, rebuilt from snapshot and log at each start.
 //!
-//! 1. Every controller applies the same commands at the same indexes and so has the same image; no clock, no chance.
+//! 1. Every controller applies the same commands at the same indexes and so has the same image: applying uses
+//!    neither a clock nor random numbers.
 //! 2. A record that does not fit the image is a broken invariant: the error stops the consensus and the process.
 //! 3. The stored snapshot never goes back: a build that was overtaken by an installed one is dropped.
 

@@ -23,7 +23,7 @@ fn wipe(quorum: &mut Quorum, at: usize) {
     std::fs::remove_dir_all(quorum.data_dir(at)).expect("an empty folder");
 }
 
-/// Waits until `at` votes, on its own word and on the active controller's, with nobody else at its address.
+/// Waits until `at` votes, by its own account and by the active controller's, with nobody else at its address.
 #[track_caller]
 fn votes(quorum: &Quorum, at: usize) {
     let own = quorum.node(at).node().id();

@@ -1,4 +1,4 @@
-//! A controller whose network vanishes without a word.
+//! A controller whose network vanishes: its connections stay open, and nothing comes over them.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Stopping in order, also where there is nobody to hand over to; and the word that a roll waits for.
+//! Stopping in order, also where there is nobody to hand over to; and the probe that a roll waits for.
 
 use std::time::{Duration, Instant};
 

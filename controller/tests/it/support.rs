@@ -102,7 +102,7 @@ impl Quorum {
         self.nodes[at] = Some(run(self.config(at)).expect("a controller"));
     }
 
-    /// Ends a controller without a word, and waits until its folder is free.
+    /// Ends a controller without telling the others, and waits until its folder is free.
     pub(crate) fn kill(&mut self, at: usize) {
         let node = self.nodes[at].take().expect("a running controller");
         let folder = node.folder();

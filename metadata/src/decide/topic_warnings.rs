@@ -1,4 +1,4 @@
-//! What is allowed for a topic but risky: told in the answer, refused never.
+//! What is allowed for a topic but risky: the answer warns of it, and nothing is refused.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Plans: what they reach, that they move no more than needed, and that they are at rest in their own result.
+//! Plans: what they reach, that they move no more than needed, and that nothing is left to plan after them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -67,7 +67,7 @@ fn kip_966_last_replica_standing() {
     assert_eq!(c.alter(t, &[2, 3]).as_deref(), Ok("2 @4/5 isr 2,3 elr -"));
 }
 
-/// KIP-966, the last replica standing returns with an empty disk: it is eligible no more.
+/// KIP-966, the last replica standing returns with an empty disk: it is no longer eligible.
 #[test]
 fn kip_966_a_wiped_disk_ends_eligibility() {
     let mut c = Cluster::new(3);

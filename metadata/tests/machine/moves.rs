@@ -221,7 +221,7 @@ fn an_offline_partitions_move_can_be_cancelled_if_nobody_needed_leaves() {
 fn a_new_move_replaces_the_one_under_way() {
     let (mut c, t) = five();
     start(&mut c, t, &[4, 2, 3]).expect("begun");
-    // 4 is wanted no more and was not in sync: it is gone at once.
+    // 4 is no longer wanted and was not in sync: it is gone at once.
     assert_eq!(start(&mut c, t, &[2, 5, 1]).as_deref(), Ok("2,5,1,3 +5 -3: 1 @0/2 isr 2,1,3 elr -"));
     assert_eq!(start(&mut c, t, &[5, 4]).as_deref(), Ok("5,4,2,1,3 +5,4 -2,1,3: 1 @0/3 isr 2,1,3 elr -"));
     assert_eq!(c.alter(t, &[1, 2, 3, 4]).as_deref(), Ok("1 @0/4 isr 4,2,1,3 elr -"));

@@ -1,6 +1,6 @@
 //! How tests wait: for a condition, with a limit, and never for a time.
 //!
-//! A test that waits in vain panics and names what it waited for, at the caller's line where it is not async.
+//! Past the limit the test panics and names what it waited for, at the caller's line where it is not async.
 
 use std::{
     thread,

@@ -20,7 +20,7 @@ SERVICE_CIDR=10.96.0.0/16
 SERVICE_IP=10.96.0.1
 # The fixed path of the controller-manager's host-path provisioner. Inside the bed it is a mount of $RUN/volumes.
 HOST_PATH=/tmp/hostpath_pv
-# The user whose pods write to volumes: host-path volumes know no fsGroup, so their folders must be its own.
+# The user whose pods write to volumes: host-path volumes ignore fsGroup, so their folders must be its own.
 VOLUME_USER=65532
 
 export KUBECONFIG=$RUN/admin.kubeconfig

@@ -12,7 +12,7 @@
 //! 1. One process holds the folder. The kernel gives the lock back when the process ends, however it ends.
 //! 2. The boot counter grows, durably, at each start, so that an old copy of the folder can be told from the folder.
 //! 3. A folder that holds partitions but no identity is never formatted again.
-//! 4. Nothing is deleted but by [`DataDir::delete_partition`]: that metadata knows a partition not is no reason.
+//! 4. Only [`DataDir::delete_partition`] deletes: that the metadata does not know a partition is no reason.
 //!
 //! Failure: a folder of another cluster or broker is a named error, and nothing of it is touched.
 

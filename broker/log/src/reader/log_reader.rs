@@ -234,7 +234,7 @@ impl Walk<'_> {
 
     /// Reads at least `wanted` bytes, or what there is.
     fn fetch(&self, file: &std::fs::File, position: u64, size: u64, wanted: usize) -> Result<Bytes, Error> {
-        /// What a walk to the first batch wanted may have to skip in vain.
+        /// What a walk to the first batch wanted may have to skip.
         const SLACK: usize = 8 << 10;
         let want = (wanted.max(self.max_bytes).saturating_add(SLACK) as u64).min(size - position) as usize;
         let mut buffer = Vec::new();

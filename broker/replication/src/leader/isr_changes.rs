@@ -59,7 +59,7 @@ impl Leader {
     ) {
         let (fast_ms, slow_ms) = (turn.config.isr_backoff_ms, turn.config.replica_lag_time_max_ms);
         self.isr.answered(partition_epoch, refusal, turn.now, fast_ms, slow_ms);
-        // A joiner that was given up holds the high watermark no longer.
+        // A joiner that was given up no longer holds the high watermark.
         self.settle(turn);
     }
 
