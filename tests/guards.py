@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Switches the guards of the promise off, one by one, in a copy of the tree, and lets the simulation look for the harm.
 
-A simulation that stays green without a guard does not see what the guard is for. Each mutant must be found within SEEDS
-(2,000) seeds; the table that is printed stands in tests/README.md. Usage: tests/guards.py [NAME ...]; CARGO_TARGET_DIR is
+A simulation that stays green without a guard does not see what the guard is for. With all guards on the same seeds must be
+clean; each mutant must be found within SEEDS (2,000) seeds; the table that is printed stands in tests/README.md. Usage: tests/guards.py [NAME ...]; CARGO_TARGET_DIR is
 where the copy is built.
 """
 
@@ -15,6 +15,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEEDS = int(os.environ.get("SEEDS", "2000"))
+TIMEOUT_S = 1800
 
 # Name, file, the guard, and what stands there without it.
 GUARDS = [
@@ -35,10 +36,9 @@ GUARDS = [
      "if proposal.partition_epoch != state.partition_epoch {", "if proposal.partition_epoch > state.partition_epoch {"),
     ("partition epoch of a position", "broker/replication/src/leader/progress.rs",
      "if told_under >= self.counts_from {", "if told_under >= PartitionEpoch(0) {"),
+    # Its other half, the partition epoch, is behind the image follower, which takes nothing older: tests of the roster.
     ("epoch check before deletion", "broker/src/partition/roster.rs",
-     "known.partition_epoch.is_none_or(|known| known <= state.partition_epoch)\n"
-     "        && known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)",
-     "let _ = (state, known);\n    true"),
+     "known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)", "true"),
     ("no state from before the registration", "broker/src/here/image_follower.rs",
      "if index < registered_at {", "if index < MetadataIndex(0) {"),
     ("boot counter", "metadata/src/decide/brokers.rs",
@@ -50,17 +50,29 @@ GUARDS = [
 ]
 
 
-def run(tree, target):
-    """The first seed that fails and why, or None; and the output."""
-    environment = dict(os.environ, CARGO_TARGET_DIR=target, SEEDS=str(SEEDS), FIRST_SEED="0", RUST_BACKTRACE="0")
+def simulate(tree, target, seeds):
+    """Runs the simulation over these seeds, as SEED or SEEDS; whether all were clean, and the output."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=target, RUST_BACKTRACE="0", **seeds)
     command = ["cargo", "test", "--release", "--locked", "-p", "holdfast-tests", "--test", "simulation", "--", "--nocapture"]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
-    text = done.stdout + done.stderr
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def look(tree, target):
+    """The first seed that fails and how it ends by itself, or None."""
+    try:
+        is_clean, text = simulate(tree, target, {"SEEDS": str(SEEDS), "FIRST_SEED": "0"})
+    except subprocess.TimeoutExpired:
+        return "?", f"no seed ended the run within {TIMEOUT_S} s"
+    if is_clean:
+        return None
     seed = re.search(r"seed (\d+) failed", text)
+    if not seed:
+        sys.exit(f"neither a seed failed nor was the run clean:\n{text[-3000:]}")
+    # Alone: with several threads the first symptom in the output may be another seed's.
+    _, text = simulate(tree, target, {"SEED": seed.group(1)})
     symptom = re.search(r"panicked at [^\n]*\n([^\n]*)", text)
-    if done.returncode != 0 and not seed:
-        return "does not build", text
-    return ((seed.group(1), symptom.group(1)) if seed else None), text
+    return seed.group(1), symptom.group(1) if symptom else "it does not fail alone"
 
 
 def short(symptom):
@@ -78,6 +90,9 @@ def main():
     missed = []
     try:
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "target"))
+        # Whatever fails with all guards on would count for each of them.
+        if found := look(tree, target):
+            sys.exit(f"seed {found[0]} fails with every guard on: {found[1]}")
         print("| guard switched off | seed | symptom |\n|---|---|---|", flush=True)
         for name, file, guard, without in guards:
             path = os.path.join(tree, file)
@@ -87,11 +102,9 @@ def main():
                 sys.exit(f"{file}: the guard '{name}' does not stand there once: mend the table in {__file__}")
             with open(path, "w") as source:
                 source.write(whole.replace(guard, without))
-            found, text = run(tree, target)
+            found = look(tree, target)
             with open(path, "w") as source:
                 source.write(whole)
-            if found == "does not build":
-                sys.exit(f"without '{name}' the tree does not build:\n{text[-3000:]}")
             if found is None:
                 missed.append(name)
             seed, symptom = found or ("none", f"not found in {SEEDS} seeds")

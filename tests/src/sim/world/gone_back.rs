@@ -2,7 +2,7 @@
 //!
 //! Nothing more is promised then than that nobody deletes a replica that counts because an old state does not place it
 //! there. After a restart a broker knows the leader epochs in its logs and no partition epoch, so a state of the same
-//! leader epoch passes for a newer one, and is left out here.
+//! leader epoch, or of one in which its log got nothing, passes for a newer one, and is left out here.
 
 use holdfast_metadata::{Image, Record};
 use holdfast_proto::ids::{BrokerEpoch, BrokerId};
@@ -28,7 +28,7 @@ impl World {
                 for outgoing in outgoing {
                     let Outgoing::Delete(tp) = outgoing else { continue };
                     let latest = self.disks[&id].logs.get(&tp).and_then(|log| log.epochs().latest());
-                    if old.partition(tp).is_some_and(|state| latest > Some(state.leader_epoch)) {
+                    if old.partition(tp).is_none_or(|state| latest > Some(state.leader_epoch)) {
                         self.check_deletion(id, tp);
                     }
                 }
