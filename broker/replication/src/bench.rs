@@ -143,7 +143,7 @@ impl Bench {
 
 pub(crate) fn records(batches: &[PlacedBatch], high_watermark: u64, log_start_offset: u64) -> FetchOutcome {
     let (high_watermark, log_start_offset) = (Offset(high_watermark), Offset(log_start_offset));
-    FetchOutcome::Records { batches: batches.to_vec(), high_watermark, log_start_offset }
+    FetchOutcome::Records { records: batches.to_vec(), high_watermark, log_start_offset }
 }
 
 pub(crate) fn append_produced(token: u64, base_offset: u64) -> Effect {
@@ -175,7 +175,7 @@ pub(crate) fn reply(to: u32, leader_epoch: u32, reply: FetchReply) -> Effect {
 
 pub(crate) fn reply_records(to: u32, from_offset: u64, high_watermark: u64) -> Effect {
     let (from_offset, high_watermark) = (Offset(from_offset), Offset(high_watermark));
-    reply(to, 5, FetchReply::Records { from_offset, high_watermark, log_start_offset: Offset(0) })
+    reply(to, 5, FetchReply::Records { records: from_offset, high_watermark, log_start_offset: Offset(0) })
 }
 
 pub(crate) fn send_fetch(position: FetchPosition) -> Effect {

@@ -6,39 +6,10 @@ use holdfast_proto::{
 };
 
 use crate::{
+    answer::FetchReply,
     event::{FetchPosition, ProduceToken},
     log::batch::LogGeneration,
 };
-
-/// What a leader tells a follower.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FetchReply {
-    /// Records from `from_offset` on, as many as fit; the shell reads them from its tail cache or the log. If
-    /// `from_offset` is the log end, only the high watermark is told.
-    Records {
-        /// The fetch offset that is answered.
-        from_offset: Offset,
-        /// High watermark of the leader.
-        high_watermark: Offset,
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-    },
-    /// The follower has to truncate.
-    Diverging {
-        /// Largest epoch of the leader at or below the follower's.
-        leader_epoch: LeaderEpoch,
-        /// Offset after that epoch in the leader's log: the follower cuts what it has beyond it.
-        end_offset: Offset,
-    },
-    /// The fetch offset lies below the log start, or the follower's last epoch is older than all that is left here: the
-    /// follower has to start over at the log start.
-    OutOfRange {
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-    },
-    /// The fetch is refused.
-    Failed(ErrorCode),
-}
 
 /// Answer to a produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,12 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
 };
 
-use crate::log::{
-    batch::{BatchInfo, LogGeneration, PlacedBatch},
-    producer::ProducerTable,
+use crate::{
+    answer::FetchOutcome,
+    log::{
+        batch::{BatchInfo, LogGeneration},
+        producer::ProducerTable,
+    },
 };
 
 /// Names one waiting produce of this replica; chosen by the shell, unique while it waits.
@@ -70,35 +73,6 @@ pub struct FetchPosition {
     pub last_fetched_epoch: Option<LeaderEpoch>,
     /// True if it asks for one answer; false if it only tells its durable end.
     pub wants_records: bool,
-}
-
-/// What a leader answered to this follower's fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FetchOutcome {
-    /// Whole batches from the fetch offset on; none if only the high watermark moved.
-    Records {
-        /// The batches, contiguous, the first at the offset that was asked for.
-        batches: Vec<PlacedBatch>,
-        /// High watermark of the leader.
-        high_watermark: Offset,
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-    },
-    /// This log departs from the leader's: the leader's largest epoch at or below ours, and where it ends.
-    Diverging {
-        /// The leader's largest epoch that is not above our last one.
-        leader_epoch: LeaderEpoch,
-        /// Its end in the leader's log.
-        end_offset: Offset,
-    },
-    /// The leader's log start lies past our fetch offset, or past where the two logs part: everything has to be copied
-    /// from there.
-    OutOfRange {
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-    },
-    /// An error, or no answer at all.
-    Failed(ErrorCode),
 }
 
 /// Something that happened. Every event is given with the time at which it is handled.

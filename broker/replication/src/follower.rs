@@ -23,8 +23,9 @@
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
 
 use crate::{
+    answer::FetchOutcome,
     effect::Effect,
-    event::{Assignment, FetchOutcome, FetchPosition, FlushPolicy},
+    event::{Assignment, FetchPosition, FlushPolicy},
     log::batch::PlacedBatch,
     turn::Turn,
 };
@@ -118,7 +119,7 @@ impl Follower {
             return Verdict::Continue;
         }
         match outcome {
-            FetchOutcome::Records { batches, high_watermark, log_start_offset } => {
+            FetchOutcome::Records { records: batches, high_watermark, log_start_offset } => {
                 if !fits(&batches, turn.log.end(), turn.log.last_epoch(), self.leader_epoch) {
                     self.back_off(turn);
                     return Verdict::Continue;

@@ -19,13 +19,15 @@
 //! - An answer to a producer is an effect of the step in which its condition came true (`leader::produce`, `leader::pending`).
 //!
 //! # Layout
-//! - `event`, `effect`, `config`, `view`: what goes in, what comes out, settings, queries.
+//! - `event`, `effect`, `config`, `view`: what goes in, what comes out, settings, queries. `answer`: what goes from a
+//!   leader to a follower.
 //! - `replica`: fences and routes; `leader` and `follower` decide. `turn`: what a role works with in one step.
 //! - `log`: batches, epochs, producers and cursors of the own log.
 //! - `invariant`: what must hold. `testing` (feature `testing`): a toy cluster around real replicas.
 //!
 //! What it does not do: it holds no record's bytes, and it never decides who leads.
 
+pub mod answer;
 pub mod config;
 pub mod effect;
 pub mod event;
@@ -46,9 +48,10 @@ mod bench;
 #[cfg(test)]
 mod scenarios;
 
+pub use answer::{FetchAnswer, FetchOutcome, FetchReply};
 pub use config::{ReplicaConfig, ReplicaState};
-pub use effect::{Effect, FetchReply, Produced};
-pub use event::{Acks, Assignment, Event, FetchOutcome, FetchPosition, FlushPolicy, ProduceToken};
+pub use effect::{Effect, Produced};
+pub use event::{Acks, Assignment, Event, FetchPosition, FlushPolicy, ProduceToken};
 pub use log::{
     batch::{BatchInfo, LogGeneration, PlacedBatch},
     epoch::{EpochChain, EpochEntry},

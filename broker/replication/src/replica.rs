@@ -17,8 +17,9 @@ use holdfast_proto::{
 };
 
 use crate::{
+    answer::FetchReply,
     config::{ReplicaConfig, ReplicaState},
-    effect::{Effect, FetchReply},
+    effect::Effect,
     event::{Assignment, Event, FetchPosition},
     follower::{Follower, Verdict},
     leader::Leader,

@@ -10,7 +10,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Millis, Offset},
 };
-use holdfast_replication::{Effect, FetchReply, LogGeneration, PlacedBatch};
+use holdfast_replication::{Effect, FetchAnswer, FetchReply, LogGeneration, PlacedBatch};
 
 use super::{
     partition::PartitionActor,
@@ -20,7 +20,7 @@ use crate::{
     exit::Fatal,
     outbox::{
         Proposal,
-        answers::{Answer, Body},
+        answers::{Answer, Pieces},
     },
     partition::Read,
 };
@@ -66,7 +66,7 @@ impl PartitionActor {
                     let position = self.copying.tell(now, to, position, &self.context.outboxes.fetches);
                     self.context.outboxes.fetches.send(to, self.partition.id, position);
                 }
-                Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, &reply),
+                Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, reply),
                 Effect::CompleteProduce { token, result } => {
                     if !published {
                         self.publish();
@@ -113,26 +113,16 @@ impl PartitionActor {
     }
 
     /// Answers a follower: from memory at once, from disk a little later.
-    fn reply(&self, to: BrokerId, leader_epoch: LeaderEpoch, reply: &FetchReply) {
+    fn reply(&self, to: BrokerId, leader_epoch: LeaderEpoch, reply: FetchReply) {
         let Some(Follower { outbox, max_bytes }) = self.followers.get(&to) else { return };
         let partition = self.partition.id;
         let answer = |body| Answer { partition, leader_epoch, body };
-        let (from_offset, high_watermark, log_start_offset) = match *reply {
-            FetchReply::Records { from_offset, high_watermark, log_start_offset } => {
-                (from_offset, high_watermark, log_start_offset)
-            }
-            FetchReply::Diverging { leader_epoch, end_offset } => {
-                return outbox.put(answer(Body::Diverging { leader_epoch, end_offset }));
-            }
-            FetchReply::OutOfRange { log_start_offset } => {
-                return outbox.put(answer(Body::OutOfRange { log_start_offset }));
-            }
-            FetchReply::Failed(code) => return outbox.put(answer(Body::Failed(code))),
+        let FetchReply::Records { records: from_offset, log_start_offset, .. } = reply else {
+            return outbox.put(answer(reply.map(Pieces::none)));
         };
-        let records =
-            move |pieces, permit| Body::Records { from_offset, high_watermark, log_start_offset, pieces, permit };
+        let records = move |batches, permit| reply.map(|from_offset| Pieces { from_offset, batches, permit });
         let read = match self.partition.read(&self.context.logs.disk, from_offset, self.core.log_end(), *max_bytes) {
-            Read::InMemory(pieces) => return outbox.put(answer(records(pieces, None))),
+            Read::InMemory(batches) => return outbox.put(answer(records(batches, None))),
             Read::OnDisk(read) => read,
         };
         let (outbox, replica) = (Arc::clone(outbox), Arc::clone(&self.partition));
@@ -141,11 +131,11 @@ impl PartitionActor {
                 // The log may have been cut and written again while it was read: only the leadership that was asked
                 // vouches for what stands there.
                 Ok(_) if replica.view().leader_epoch != Some(leader_epoch) => {
-                    Body::Failed(ErrorCode::NotLeaderOrFollower)
+                    FetchAnswer::Failed(ErrorCode::NotLeaderOrFollower)
                 }
                 Ok((bytes, permit)) => records(vec![bytes], Some(permit)),
-                Err(ErrorCode::OffsetOutOfRange) => Body::OutOfRange { log_start_offset },
-                Err(code) => Body::Failed(code),
+                Err(ErrorCode::OffsetOutOfRange) => FetchAnswer::OutOfRange { log_start_offset },
+                Err(code) => FetchAnswer::Failed(code),
             };
             outbox.put(Answer { partition, leader_epoch, body });
         });

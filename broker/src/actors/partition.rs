@@ -17,7 +17,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, Millis, Offset},
 };
-use holdfast_replication::{Assignment, Effect, Event, FetchOutcome, ProduceToken, Replica, ReplicaConfig};
+use holdfast_replication::{Assignment, Effect, Event, ProduceToken, Replica, ReplicaConfig};
 
 use super::{
     address::PartitionAddress,
@@ -282,10 +282,8 @@ impl Handler<Message> for PartitionActor {
             }
             Message::FetchResponse { from, leader_epoch, outcome, records } => {
                 let records_bytes = records.len() as u64;
-                let in_hand = match &outcome {
-                    FetchOutcome::Records { batches, .. } if !batches.is_empty() => {
-                        InHand::Fetched { records, batches: batches.clone() }
-                    }
+                let in_hand = match outcome.records() {
+                    Some(batches) if !batches.is_empty() => InHand::Fetched { records, batches: batches.clone() },
                     _ => InHand::Nothing,
                 };
                 self.copying.copied(records_bytes, &self.context.outboxes.fetches);

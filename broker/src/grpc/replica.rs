@@ -12,11 +12,11 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId, Offset, PartitionEpoch, TopicPartition},
     v1::{self, replica_service_server::ReplicaService},
 };
-use holdfast_replication::FetchPosition;
+use holdfast_replication::{FetchAnswer, FetchPosition};
 
 use crate::{
     here::context::Context,
-    outbox::answers::{Answer, AnswerStream, Body, Outbox},
+    outbox::answers::{Answer, AnswerStream, Outbox, Pieces},
     partition::{message::Message, read},
 };
 
@@ -150,7 +150,7 @@ impl Feed {
             }
         };
         if refused && position.wants_records {
-            let body = Body::Failed(ErrorCode::UnknownTopicOrPartition);
+            let body = FetchAnswer::Failed(ErrorCode::UnknownTopicOrPartition);
             self.outbox.put(Answer { partition, leader_epoch: position.leader_epoch, body });
         }
         Ok(partition)
@@ -165,20 +165,21 @@ fn message(answer: Answer) -> v1::ReplicaRecords {
         ..v1::ReplicaRecords::default()
     };
     match answer.body {
-        Body::Records { from_offset, high_watermark, log_start_offset, pieces, permit: _ } => {
+        FetchAnswer::Records { records: found, high_watermark, log_start_offset } => {
+            let Pieces { from_offset, batches, permit: _ } = found;
             records.base_offset = from_offset.0;
             records.high_watermark = high_watermark.0;
             records.log_start_offset = log_start_offset.0;
-            records.batches = read::join(pieces);
+            records.batches = read::join(batches);
         }
-        Body::Diverging { leader_epoch, end_offset: Offset(end_offset) } => {
+        FetchAnswer::Diverging { leader_epoch, end_offset: Offset(end_offset) } => {
             records.diverging = Some(v1::DivergingEpoch { leader_epoch: leader_epoch.0, end_offset });
         }
-        Body::OutOfRange { log_start_offset } => {
+        FetchAnswer::OutOfRange { log_start_offset } => {
             records.log_start_offset = log_start_offset.0;
             records.error = Some(partition_error(ErrorCode::OffsetOutOfRange.into()));
         }
-        Body::Failed(code) => records.error = Some(partition_error(code.into())),
+        FetchAnswer::Failed(code) => records.error = Some(partition_error(code.into())),
     }
     records
 }

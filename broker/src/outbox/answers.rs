@@ -15,10 +15,8 @@ use futures::{Stream, task::AtomicWaker};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
-use holdfast_proto::{
-    error::ErrorCode,
-    ids::{LeaderEpoch, Offset, TopicPartition},
-};
+use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
+use holdfast_replication::FetchAnswer;
 
 use super::latest::Latest;
 
@@ -30,39 +28,18 @@ pub struct Answer {
     /// Epoch of the answering leadership.
     pub leader_epoch: LeaderEpoch,
     /// Records, or what the follower has to do instead.
-    pub body: Body,
+    pub body: FetchAnswer<Pieces>,
 }
 
-/// What an answer says.
+/// Records on their way to a follower.
 #[derive(Debug)]
-pub enum Body {
-    /// Records from `from_offset` on, maybe none.
-    Records {
-        /// The fetch offset that is answered.
-        from_offset: Offset,
-        /// High watermark of the leader.
-        high_watermark: Offset,
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-        /// Whole batches, contiguous, the first of which holds `from_offset`.
-        pieces: Vec<Bytes>,
-        /// Held by records from disk until they are sent.
-        permit: Option<OwnedSemaphorePermit>,
-    },
-    /// The follower has to truncate.
-    Diverging {
-        /// Largest epoch of the leader at or below the follower's.
-        leader_epoch: LeaderEpoch,
-        /// Offset after the last record of that epoch in the leader's log.
-        end_offset: Offset,
-    },
-    /// The follower asked for what the leader's log no longer holds.
-    OutOfRange {
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-    },
-    /// The fetch is refused.
-    Failed(ErrorCode),
+pub struct Pieces {
+    /// The fetch offset that is answered.
+    pub from_offset: Offset,
+    /// Whole batches, contiguous, the first of which holds `from_offset`; maybe none.
+    pub batches: Vec<Bytes>,
+    /// Held by records from disk until they are sent.
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The answers to one follower's stream.
@@ -102,13 +79,17 @@ impl Outbox {
     }
 }
 
-impl Body {
+impl Pieces {
+    /// None yet, from this offset on.
+    pub fn none(from_offset: Offset) -> Self {
+        Self { from_offset, batches: Vec::new(), permit: None }
+    }
+}
+
+impl Answer {
     /// Bytes of its records.
     pub fn size(&self) -> usize {
-        match self {
-            Self::Records { pieces, .. } => pieces.iter().map(Bytes::len).sum(),
-            Self::Diverging { .. } | Self::OutOfRange { .. } | Self::Failed(_) => 0,
-        }
+        self.body.records().map_or(0, |records| records.batches.iter().map(Bytes::len).sum())
     }
 }
 
@@ -129,7 +110,7 @@ impl Stream for AnswerStream {
         let mut size = 0;
         let group = state.answers.take_while(|answer| {
             let first = size == 0;
-            size += answer.body.size();
+            size += answer.size();
             first || size <= self.max_bytes
         });
         match (group.is_empty(), state.closed) {
@@ -158,12 +139,10 @@ mod tests {
         Answer {
             partition: TopicPartition { topic_id: TopicId(uuid::Uuid::nil()), partition: PartitionIndex(partition) },
             leader_epoch: LeaderEpoch(1),
-            body: Body::Records {
-                from_offset: Offset(0),
+            body: FetchAnswer::Records {
+                records: Pieces { batches: vec![Bytes::from(vec![0; size])], ..Pieces::none(Offset(0)) },
                 high_watermark: Offset(0),
                 log_start_offset: Offset(0),
-                pieces: vec![Bytes::from(vec![0; size])],
-                permit: None,
             },
         }
     }
@@ -178,7 +157,7 @@ mod tests {
         }
         let mut sizes = || {
             let group = answers.next().now_or_never().flatten().unwrap_or_default();
-            group.iter().map(|answer| (answer.partition.partition.0, answer.body.size())).collect::<Vec<_>>()
+            group.iter().map(|answer| (answer.partition.partition.0, answer.size())).collect::<Vec<_>>()
         };
         assert_eq!(sizes(), [(0, 50)]);
         assert_eq!(sizes(), [(1, 60)]);

@@ -17,7 +17,7 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicPartition},
     v1::{self, replica_service_client::ReplicaServiceClient},
 };
-use holdfast_replication::{FetchOutcome, FetchPosition};
+use holdfast_replication::FetchPosition;
 
 use super::{
     channels::endpoint,
@@ -46,7 +46,7 @@ async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
         let reason = stream(&context, &queue).await;
         tracing::debug!(source = %queue.source(), %reason, "the stream from a leader's broker ended");
         for (partition, leader_epoch) in queue.fail() {
-            let failed = Incoming::Other(FetchOutcome::Failed(ErrorCode::BrokerNotAvailable));
+            let failed = Incoming::Failed(ErrorCode::BrokerNotAvailable);
             deliver(&context, queue.source(), partition, leader_epoch, failed).await;
         }
         backoff.stood(started.elapsed().as_millis() as u64);
@@ -166,15 +166,15 @@ fn incoming(records: v1::ReplicaRecords) -> Result<Incoming, ErrorDetail> {
     let log_start_offset = convert::offset(records.log_start_offset, "log_start_offset")?;
     if let Some(error) = records.error {
         let code = ErrorDetail::from(error).code;
-        return Ok(Incoming::Other(match code {
-            ErrorCode::OffsetOutOfRange => FetchOutcome::OutOfRange { log_start_offset },
-            code => FetchOutcome::Failed(code),
-        }));
+        return Ok(match code {
+            ErrorCode::OffsetOutOfRange => Incoming::OutOfRange { log_start_offset },
+            code => Incoming::Failed(code),
+        });
     }
     if let Some(diverging) = records.diverging {
         let leader_epoch: LeaderEpoch = convert::leader_epoch(diverging.leader_epoch, "diverging.leader_epoch")?;
         let end_offset: Offset = convert::offset(diverging.end_offset, "diverging.end_offset")?;
-        return Ok(Incoming::Other(FetchOutcome::Diverging { leader_epoch, end_offset }));
+        return Ok(Incoming::Diverging { leader_epoch, end_offset });
     }
     let high_watermark = convert::offset(records.high_watermark, "high_watermark")?;
     Ok(Incoming::Records { records: records.batches, high_watermark, log_start_offset })

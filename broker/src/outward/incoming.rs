@@ -5,27 +5,14 @@ use bytes::Bytes;
 use holdfast_proto::{
     batch::{self, BatchHeader},
     error::ErrorCode,
-    ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
+    ids::{BrokerId, LeaderEpoch, TopicPartition},
 };
-use holdfast_replication::{FetchOutcome, PlacedBatch};
+use holdfast_replication::{FetchAnswer, PlacedBatch};
 
 use crate::{here::context::Context, partition::message::Message};
 
-/// An answer of a leader about one partition, as it came.
-#[derive(Debug)]
-pub(super) enum Incoming {
-    /// Whole batches, maybe none.
-    Records {
-        /// The batches in one piece.
-        records: Bytes,
-        /// High watermark of the leader.
-        high_watermark: Offset,
-        /// Log start offset of the leader.
-        log_start_offset: Offset,
-    },
-    /// An answer that brings no records.
-    Other(FetchOutcome),
-}
+/// An answer of a leader about one partition, as it came: its batches in one piece, maybe none.
+pub(super) type Incoming = FetchAnswer<Bytes>;
 
 /// Gives an answer to the follower's actor; waits if its mailbox is full. Nothing happens if the replica is not here.
 pub(super) async fn deliver(
@@ -36,15 +23,13 @@ pub(super) async fn deliver(
     incoming: Incoming,
 ) {
     let Some(handle) = context.partitions.get(partition) else { return };
-    let (outcome, records) = match incoming {
-        Incoming::Other(outcome) => (outcome, Bytes::new()),
-        Incoming::Records { records, high_watermark, log_start_offset } => match placed(&records) {
-            Ok(batches) => (FetchOutcome::Records { batches, high_watermark, log_start_offset }, records),
-            Err(error) => {
-                tracing::error!(%partition, %from, %error, "a leader sent batches that are damaged; they are not taken");
-                (FetchOutcome::Failed(ErrorCode::CorruptMessage), Bytes::new())
-            }
-        },
+    let records = incoming.records().cloned().unwrap_or_default();
+    let (outcome, records) = match incoming.try_map(|records| placed(&records)) {
+        Ok(outcome) => (outcome, records),
+        Err(error) => {
+            tracing::error!(%partition, %from, %error, "a leader sent batches that are damaged; they are not taken");
+            (FetchAnswer::Failed(ErrorCode::CorruptMessage), Bytes::new())
+        }
     };
     handle.actor().send(Message::FetchResponse { from, leader_epoch, outcome, records }).await;
 }

@@ -11,11 +11,7 @@ use holdfast_proto::{
 };
 
 use super::{progress::ParkedFetch, role::Leader};
-use crate::{
-    effect::{Effect, FetchReply},
-    event::FetchPosition,
-    turn::Turn,
-};
+use crate::{answer::FetchReply, effect::Effect, event::FetchPosition, turn::Turn};
 
 impl Leader {
     /// A follower of this epoch told its position.
@@ -54,8 +50,8 @@ impl Leader {
         if position.fetch_offset < leader_end {
             follower.told_high_watermark = high_watermark;
             let log_start_offset = turn.log.start();
-            let from_offset = position.fetch_offset;
-            let reply = FetchReply::Records { from_offset, high_watermark, log_start_offset };
+            let records = position.fetch_offset;
+            let reply = FetchReply::Records { records, high_watermark, log_start_offset };
             turn.emit(Effect::ReplyFetch { to: from, leader_epoch: self.leader_epoch, reply });
         } else {
             follower.parked = Some(ParkedFetch { fetch_offset: position.fetch_offset });
@@ -85,7 +81,7 @@ impl Leader {
                 turn.effects.push(Effect::ReplyFetch {
                     to: follower.broker_id,
                     leader_epoch: self.leader_epoch,
-                    reply: FetchReply::Records { from_offset: parked.fetch_offset, high_watermark, log_start_offset },
+                    reply: FetchReply::Records { records: parked.fetch_offset, high_watermark, log_start_offset },
                 });
             }
         }

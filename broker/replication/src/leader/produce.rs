@@ -11,7 +11,8 @@ use holdfast_proto::{error::ErrorCode, ids::Offset};
 
 use super::{pending::Waiting, role::Leader};
 use crate::{
-    effect::{Effect, FetchReply, Produced},
+    answer::FetchReply,
+    effect::{Effect, Produced},
     event::{Acks, ProduceToken},
     log::{
         batch::{BatchInfo, PlacedBatch},
@@ -124,7 +125,7 @@ impl Leader {
             turn.effects.push(Effect::ReplyFetch {
                 to: follower.broker_id,
                 leader_epoch: self.leader_epoch,
-                reply: FetchReply::Records { from_offset: parked.fetch_offset, high_watermark, log_start_offset },
+                reply: FetchReply::Records { records: parked.fetch_offset, high_watermark, log_start_offset },
             });
         }
     }

@@ -18,7 +18,8 @@ use super::{
     progress::FollowerProgress,
 };
 use crate::{
-    effect::{Effect, FetchReply, Produced},
+    answer::FetchReply,
+    effect::{Effect, Produced},
     event::{Acks, Assignment, FlushPolicy},
     turn::Turn,
 };

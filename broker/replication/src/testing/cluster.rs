@@ -14,7 +14,7 @@ use super::{
     toy_log::{ToyBatch, ToyLog},
 };
 use crate::{
-    Acks, BatchInfo, Effect, EpochEntry, Event, FetchOutcome, FetchReply, PlacedBatch, ProduceToken, Produced, Replica,
+    Acks, BatchInfo, Effect, EpochEntry, Event, FetchReply, PlacedBatch, ProduceToken, Produced, Replica,
     ReplicaConfig, RoleView, invariant::Monitor,
 };
 
@@ -163,16 +163,7 @@ impl Cluster {
             Message::Answer { leader_epoch, reply, batches } => {
                 let placed: Vec<PlacedBatch> = batches.iter().map(|batch| batch.placed).collect();
                 self.node_mut(to).in_hand = batches;
-                let outcome = match reply {
-                    FetchReply::Records { high_watermark, log_start_offset, .. } => {
-                        FetchOutcome::Records { batches: placed, high_watermark, log_start_offset }
-                    }
-                    FetchReply::Diverging { leader_epoch, end_offset } => {
-                        FetchOutcome::Diverging { leader_epoch, end_offset }
-                    }
-                    FetchReply::OutOfRange { log_start_offset } => FetchOutcome::OutOfRange { log_start_offset },
-                    FetchReply::Failed(code) => FetchOutcome::Failed(code),
-                };
+                let outcome = reply.map(|_| placed);
                 Event::FetchResponse { from, leader_epoch, outcome }
             }
             Message::Metadata(assignment) => Event::AssignmentChanged(assignment),

@@ -134,8 +134,5 @@ impl Network {
 
 /// True if the answer carries records from this offset on.
 pub(crate) fn records_from(reply: &FetchReply) -> Option<Offset> {
-    match reply {
-        FetchReply::Records { from_offset, .. } => Some(*from_offset),
-        FetchReply::Diverging { .. } | FetchReply::OutOfRange { .. } | FetchReply::Failed(_) => None,
-    }
+    reply.records().copied()
 }

@@ -259,16 +259,6 @@ fn execute(
 }
 
 fn fetched(log: &SimLog, reply: &FetchReply) -> (FetchOutcome, Vec<SimBatch>) {
-    match *reply {
-        FetchReply::Records { from_offset, high_watermark, log_start_offset } => {
-            let batches = log.read(from_offset.0, FETCH_BATCHES);
-            let placed = batches.iter().map(|batch| batch.placed).collect();
-            (FetchOutcome::Records { batches: placed, high_watermark, log_start_offset }, batches)
-        }
-        FetchReply::Diverging { leader_epoch, end_offset } => {
-            (FetchOutcome::Diverging { leader_epoch, end_offset }, Vec::new())
-        }
-        FetchReply::OutOfRange { log_start_offset } => (FetchOutcome::OutOfRange { log_start_offset }, Vec::new()),
-        FetchReply::Failed(code) => (FetchOutcome::Failed(code), Vec::new()),
-    }
+    let batches = reply.records().map(|from| log.read(from.0, FETCH_BATCHES)).unwrap_or_default();
+    (reply.map(|_| batches.iter().map(|batch| batch.placed).collect()), batches)
 }
