@@ -28,7 +28,7 @@ use crate::{
 impl PartitionActor {
     /// Does everything, and leaves the list empty.
     pub(super) fn execute(&mut self, now: Millis, effects: &mut Vec<Effect>, mut in_hand: InHand) {
-        let mut published = false;
+        let (mut published, mut refused) = (false, false);
         for effect in effects.drain(..) {
             match effect {
                 Effect::AppendProduced { base_offset, leader_epoch, generation, .. } => {
@@ -38,7 +38,7 @@ impl PartitionActor {
                     let records = placed(bytes, base_offset, leader_epoch);
                     let end_offset = self.core.log_end();
                     self.partition.tail.push(base_offset, end_offset, records.clone(), now);
-                    self.submit(Op::Append { records, end_offset, generation, room });
+                    refused |= !self.try_submit(Op::Append { records, end_offset, generation, room });
                     self.store_high_watermark();
                 }
                 Effect::AppendFetched { end_offset, generation } => {
@@ -72,6 +72,8 @@ impl PartitionActor {
                         self.publish();
                         published = true;
                     }
+                    // What the log writer has not taken is not written, whatever the core counts on.
+                    let result = if refused { Err(ErrorCode::KafkaStorageError) } else { result };
                     if let Some(reply) = self.waiting.remove(&token) {
                         reply.send(result);
                     }
@@ -130,7 +132,7 @@ impl PartitionActor {
             let body = match read.await {
                 // The log may have been cut and written again while it was read: only the leadership that was asked
                 // vouches for what stands there.
-                Ok(_) if replica.view().leader_epoch != Some(leader_epoch) => {
+                _ if replica.view().leader_epoch != Some(leader_epoch) => {
                     FetchAnswer::Failed(ErrorCode::NotLeaderOrFollower)
                 }
                 Ok((bytes, permit)) => records(vec![bytes], Some(permit)),

@@ -2,8 +2,8 @@
 //!
 //! Place: services, followers' streams, the fetchers and the session send it messages; the log writer reports to its
 //! completion slot. Each becomes one or more events of the core, given with the time; what the core wants done is done
-//! in `effects`, in order. Invariants: (1) before any event, what the log writer reported is given to the core, and an
-//! ended lease as `SessionLost`; (2) the view that consumers read is published after the step's appends and before any
+//! in `effects`, in order. Invariants: (1) before any event, an
+//! ended lease is given to the core as `SessionLost`, and then what the log writer reported; (2) the view that consumers read is published after the step's appends and before any
 //! producer hears of it, so that what was acknowledged can be read at once; (3) a produce whose bytes find no room at
 //! the log writer is refused before the core sees it.
 
@@ -17,7 +17,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, Millis, Offset},
 };
-use holdfast_replication::{Assignment, Effect, Event, ProduceToken, Replica, ReplicaConfig};
+use holdfast_replication::{Assignment, Effect, Event, FetchAnswer, ProduceToken, Replica, ReplicaConfig};
 
 use super::{
     address::PartitionAddress,
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     exit::Fatal,
     here::{context::Context, lease::LeaseGuard},
+    outbox::answers::Answer,
     partition::{
         OpenReplica, Partition, ReplicaView,
         completion::{CompletionSlot, Filled},
@@ -90,9 +91,23 @@ impl PartitionActor {
         }
     }
 
-    /// Gives one event to the core and does what it says.
+    /// Gives one event to the core and does what it says. The end of the lease comes before it.
     fn step(&mut self, event: Event, in_hand: InHand) {
+        let now = self.look_at_lease();
+        self.give(now, event, in_hand);
+    }
+
+    /// Tells the core if the lease has ended. The time at which it was looked at.
+    fn look_at_lease(&mut self) -> Millis {
         let now = self.context.clock.now();
+        if self.lease.look(self.context.lease.holds(now)) {
+            tracing::debug!(partition = %self.partition.id, "the lease ended: waiting producers are sent elsewhere");
+            self.give(now, Event::SessionLost, InHand::Nothing);
+        }
+        now
+    }
+
+    fn give(&mut self, now: Millis, event: Event, in_hand: InHand) {
         let mut effects = std::mem::take(&mut self.effects);
         self.core.step(now, event, &mut effects);
         self.execute(now, &mut effects, in_hand);
@@ -112,14 +127,12 @@ impl PartitionActor {
         });
     }
 
-    /// What comes before any message: reports of the log writer, and the end of the lease.
+    /// What comes before any message: the end of the lease, and reports of the log writer. In this order: after a pause of
+    /// the process a flush may be reported that would acknowledge what another leader cuts off.
     fn catch_up(&mut self, actor: &mut <Self as Actor>::Context) {
+        self.look_at_lease();
         while let Some(completion) = self.completions.take() {
             self.completed(completion, actor);
-        }
-        if self.lease.look(self.context.lease.holds(self.context.clock.now())) {
-            tracing::debug!(partition = %self.partition.id, "the lease ended: waiting producers are sent elsewhere");
-            self.step(Event::SessionLost, InHand::Nothing);
         }
     }
 
@@ -151,10 +164,11 @@ impl PartitionActor {
     }
 
     fn produce(&mut self, job: ProduceJob) {
+        let now = self.look_at_lease();
         if self.context.state.is_disk_low() {
             return job.reply.send(Err(ErrorCode::DiskFull));
         }
-        if !self.lease.admits(job.acks) {
+        if self.closing.is_some() || !self.lease.admits(job.acks) {
             return job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
         let Ok(room) = self.context.logs.writer.reserve(job.bytes.len()) else {
@@ -165,7 +179,7 @@ impl PartitionActor {
         let ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply } = job;
         self.waiting.insert(token, reply);
         let event = Event::Produce { token, acks, leader_epoch, batch, timeout_ms };
-        self.step(event, InHand::Produced { bytes, room });
+        self.give(now, event, InHand::Produced { bytes, room });
     }
 
     fn assigned(&mut self, assignment: Assignment, log: LogConfig) {
@@ -178,9 +192,16 @@ impl PartitionActor {
 
     /// Gives the log writer something to do. A failure comes as a completion too, and ends the process there.
     pub(super) fn submit(&self, op: Op) {
-        if let Err(error) = self.log.submit(op) {
+        let _told_as_a_completion = self.try_submit(op);
+    }
+
+    /// As [`Self::submit`]; false if the log writer accepts nothing for this partition any more.
+    pub(super) fn try_submit(&self, op: Op) -> bool {
+        let submitted = self.log.submit(op);
+        if let Err(error) = &submitted {
             tracing::debug!(partition = %self.partition.id, %error, "the log writer accepts nothing for this partition any more");
         }
+        submitted.is_ok()
     }
 
     /// Sets the timer for the next deadline of the core, if it is earlier than the one that is set.
@@ -270,6 +291,14 @@ impl Handler<Message> for PartitionActor {
         self.catch_up(actor);
         match message {
             Message::Produce(job) => self.produce(job),
+            // Its log is being closed: it copies nothing, serves nobody and learns nothing any more.
+            Message::ReplicaFetch { position, outbox, .. } if self.closing.is_some() => {
+                let (partition, leader_epoch) = (self.partition.id, position.leader_epoch);
+                let body = FetchAnswer::Failed(ErrorCode::NotLeaderOrFollower);
+                outbox.put(Answer { partition, leader_epoch, body });
+            }
+            Message::FetchResponse { .. } | Message::Assigned { .. } | Message::Proposed { .. }
+                if self.closing.is_some() => {}
             Message::ReplicaFetch { from, broker_epoch, position, max_bytes, outbox } => {
                 self.followers.insert(from, Follower { outbox, max_bytes: max_bytes as usize });
                 self.step(Event::ReplicaFetch { from, broker_epoch, position }, InHand::Nothing);

@@ -56,13 +56,18 @@ struct OutboxState {
 }
 
 impl Outbox {
-    /// Puts an answer in; an older one about the same partition is replaced. Dropped if the stream has ended.
+    /// Puts an answer in; an older one about the same partition is replaced, but never one of a newer leadership: a slow
+    /// read may end after that. Dropped if the stream has ended.
     pub fn put(&self, answer: Answer) {
         let mut state = self.state.lock();
         if state.closed {
             return;
         }
-        state.answers.put(answer.partition, answer);
+        state.answers.merge(answer.partition, answer, |waiting, later| {
+            if later.leader_epoch >= waiting.leader_epoch {
+                *waiting = later;
+            }
+        });
         drop(state);
         self.waker.wake();
     }
@@ -162,6 +167,9 @@ mod tests {
         assert_eq!(sizes(), [(0, 50)]);
         assert_eq!(sizes(), [(1, 60)]);
         assert_eq!(sizes(), [(2, 300)]);
+        outbox.put(Answer { leader_epoch: LeaderEpoch(2), ..answer(0, 7) });
+        outbox.put(Answer { leader_epoch: LeaderEpoch(1), ..answer(0, 9) });
+        assert_eq!(sizes(), [(0, 7)], "an answer of an older leadership that comes late changes nothing");
         drop(answers);
         outbox.put(answer(0, 1));
         assert!(outbox.state.lock().answers.is_empty(), "nothing is kept for a stream that ended");
