@@ -220,8 +220,8 @@ impl TopicConfig {
 /// Names the key that was probably meant, or all of them.
 fn unknown_key(key: &str) -> String {
     match nearest(key, &KEYS) {
-        Some(near) => format!("no such setting; did you mean {near}?"),
-        None => format!("no such setting; there are {}", KEYS.join(", ")),
+        Some(near) => format!("unknown setting; did you mean {near}?"),
+        None => format!("unknown setting; known: {}", KEYS.join(", ")),
     }
 }
 

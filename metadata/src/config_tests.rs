@@ -52,7 +52,7 @@ fn all_problems_are_reported_at_once() {
             "max.message.bytes: 16777217 is out of range; allowed: 1024 to 16777216",
             "min.insync.replicas: 0 is out of range; allowed: 1 to 15",
             "retention.ms: 0 would delete every record at once; use at least 1, or -1 for no limit",
-            "retention_msec: no such setting; did you mean retention.ms?",
+            "retention_msec: unknown setting; did you mean retention.ms?",
         ]
     );
 }
@@ -61,9 +61,9 @@ fn all_problems_are_reported_at_once() {
 fn an_unknown_key_names_its_neighbour_or_all() {
     assert_eq!(
         problems(&[("min.insync.replica", "2")]),
-        ["min.insync.replica: no such setting; did you mean min.insync.replicas?"]
+        ["min.insync.replica: unknown setting; did you mean min.insync.replicas?"]
     );
-    assert!(problems(&[("colour", "red")])[0].contains("there are cleanup.policy, "));
+    assert!(problems(&[("colour", "red")])[0].contains("known: cleanup.policy, "));
 }
 
 #[test]

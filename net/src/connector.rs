@@ -51,7 +51,7 @@ pub struct Windows {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The address is not `host:port`.
-    #[error("`{address}` is no address: {reason}")]
+    #[error("'{address}' is not an address; write host:port ({reason})")]
     Address {
         /// The text that is no address.
         address: String,
@@ -59,7 +59,7 @@ pub enum Error {
         reason: String,
     },
     /// The caller's name cannot stand in a header.
-    #[error("`{name}` cannot be the name of a client: {reason}")]
+    #[error("'{name}' is not a name of a client; write visible ASCII ({reason})")]
     UserAgent {
         /// The text that was given as `user_agent`.
         name: String,
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_reason() {
         let error = Connector::default().endpoint("no address").unwrap_err();
-        assert!(error.to_string().starts_with("`no address` is no address: "), "{error}");
+        assert!(error.to_string().starts_with("'no address' is not an address; write host:port ("), "{error}");
         let named = Connector { user_agent: Some("a\nb".to_owned()), ..Connector::default() };
         let error = named.endpoint("a:1").unwrap_err();
         assert!(matches!(&error, Error::UserAgent { name, .. } if name == "a\nb"), "{error}");

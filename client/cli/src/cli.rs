@@ -6,27 +6,17 @@ use holdfast_local::process::{LaunchArgs, launch};
 
 use crate::{
     commands,
-    connect::Connect,
+    connect::{self, Connect},
     exit::{self, Failure, Result},
-    output::Output,
+    output::OutputFlag,
 };
 
 /// A partitioned, replicated message log that keeps what it acknowledged.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), disable_help_subcommand = true, max_term_width = 110)]
 pub struct Cli {
-    /// How to print results: table or json.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        hide_possible_values = true,
-        help_heading = "Common options"
-    )]
-    output: Output,
+    #[command(flatten)]
+    output: OutputFlag,
     /// Before the command as well as after it: commands that need a cluster have the same flag.
     #[command(flatten)]
     connect: Connect,
@@ -37,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// A local cluster of real processes: start, stop, kill, inspect.
+    #[command(args = connect::hidden())]
     Dev(commands::dev::DevArgs),
     /// Topics: create, list, describe, change, delete.
     #[command(visible_alias = "t")]
@@ -59,10 +50,10 @@ enum Command {
     #[command(after_help = commands::audit::EXAMPLES)]
     Audit(commands::audit::AuditArgs),
     /// Real input through a cluster whose nodes are killed, and an account of every record.
-    #[command(after_help = commands::demo::EXAMPLES)]
+    #[command(after_help = commands::demo::EXAMPLES, args = connect::hidden())]
     Demo(commands::demo::DemoArgs),
     /// Print a script that lets a shell complete these commands.
-    #[command(after_help = commands::completion::EXAMPLES)]
+    #[command(after_help = commands::completion::EXAMPLES, args = connect::hidden(), args = OutputFlag::hidden())]
     Completion(commands::completion::CompletionArgs),
     /// Prepares a process and becomes a node's program.
     #[command(hide = true)]
@@ -71,7 +62,7 @@ enum Command {
 
 const EXAMPLES: &str = "\
 First steps:
-  holdfast dev up                             a cluster on this machine
+  holdfast dev up                            a cluster on this machine
   holdfast topic create orders --partitions 6
   echo 'alice:2 apples' | holdfast produce orders -K:
   holdfast consume orders --format '%p %o %k %s\\n'
@@ -93,7 +84,7 @@ impl Cli {
 
 /// Runs the command that the flags name.
 pub async fn run(cli: Cli) -> Result {
-    let output = cli.output;
+    let output = cli.output.output;
     match cli.command {
         Command::Dev(args) => commands::dev::run(args, output).await,
         Command::Topic(args) => commands::topic::run(args, output).await,

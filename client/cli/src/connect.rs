@@ -1,6 +1,6 @@
 //! The flags by which a command reaches its cluster.
 
-use clap::Args;
+use clap::{Arg, Args, Command};
 
 use holdfast_client::{Client, ClientConfig};
 use holdfast_local::{Role, state::State};
@@ -21,12 +21,18 @@ pub struct Connect {
         value_name = "LIST",
         env = "HOLDFAST_BOOTSTRAP",
         value_delimiter = ',',
-        help_heading = "Common options"
+        help_heading = "Common options",
+        display_order = 1
     )]
     bootstrap: Vec<String>,
     /// Speak to the first of these addresses alone; that broker passes on what is for others (for port-forward).
-    #[arg(long, global = true, env = "HOLDFAST_ONE_ADDRESS", help_heading = "Common options")]
+    #[arg(long, global = true, env = "HOLDFAST_ONE_ADDRESS", help_heading = "Common options", display_order = 2)]
     one_address: bool,
+}
+
+/// The same flags for a command that reaches no cluster by them: taken, as before every command, and not shown.
+pub(crate) fn hidden() -> Vec<Arg> {
+    Connect::augment_args(Command::new("")).get_arguments().map(|arg| arg.clone().hide(true)).collect()
 }
 
 impl Connect {

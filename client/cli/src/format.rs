@@ -68,7 +68,7 @@ impl std::str::FromStr for Format {
                     Some(b'h') => Token::Headers,
                     other => {
                         let other = other.map_or(String::new(), |byte| char::from(byte).to_string());
-                        return Err(format!("%{other} is unknown; there are %t %p %o %T %k %K %s %S %h %%"));
+                        return Err(format!("unknown token '%{other}'; known: %t %p %o %T %k %K %s %S %h %%"));
                     }
                 },
                 _ => {
@@ -101,13 +101,13 @@ fn escaped(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, String> {
             let (high, low) = (digit(), digit());
             match (high, low) {
                 (Some(high), Some(low)) => (high * 16 + low) as u8,
-                _ => return Err("\\x takes two hexadecimal digits, as \\x1f".to_owned()),
+                _ => return Err("'\\x' is not a byte; write two hexadecimal digits after it, as \\x1f".to_owned()),
             }
         }
         Some(other) => {
-            return Err(format!("\\{} is unknown; there are \\n \\t \\r \\0 \\\\ \\xNN", char::from(other)));
+            return Err(format!("unknown escape '\\{}'; known: \\n \\t \\r \\0 \\\\ \\xNN", char::from(other)));
         }
-        None => return Err("a backslash ends the text; write \\\\ for one".to_owned()),
+        None => return Err("'\\' at the end is not an escape; write \\\\ for a backslash".to_owned()),
     })
 }
 
@@ -217,9 +217,13 @@ mod tests {
 
     #[test]
     fn a_wrong_format_says_what_there_is() {
-        for (format, part) in
-            [("%x", "%x is unknown"), ("%", "%t %p"), ("\\q", "\\q is unknown"), ("\\", "backslash"), ("\\x4", "two")]
-        {
+        for (format, part) in [
+            ("%x", "unknown token '%x'"),
+            ("%", "%t %p"),
+            ("\\q", "unknown escape '\\q'"),
+            ("\\", "backslash"),
+            ("\\x4", "two"),
+        ] {
             let error = format.parse::<Format>().unwrap_err();
             assert!(error.contains(part), "{format}: {error}");
         }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::{Arg, Args, Command};
 use serde::Serialize;
 
 use holdfast_checker::text::render_table;
@@ -14,6 +15,31 @@ pub enum Output {
     Table,
     /// JSON, for scripts. Its fields stay as they are.
     Json,
+}
+
+/// The flag that chooses it, before the command as well as after it.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputFlag {
+    /// How to print results: table or json.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Common options",
+        display_order = 4
+    )]
+    pub(crate) output: Output,
+}
+
+impl OutputFlag {
+    /// The same flag for a command that prints no result: taken, and not shown.
+    pub(crate) fn hidden() -> Vec<Arg> {
+        Self::augment_args(Command::new("")).get_arguments().map(|arg| arg.clone().hide(true)).collect()
+    }
 }
 
 /// Prints a value as indented JSON, with a line end. Fails if standard output is closed.
@@ -62,7 +88,7 @@ pub fn confirm(what: &str, yes: bool) -> crate::exit::Result {
         return Ok(());
     }
     if !is_interactive() {
-        return Err(Failure::usage(format!("{what}: add --yes to do that without a terminal")));
+        return Err(Failure::usage(unanswered(what)));
     }
     write!(io::stderr().lock(), "{what}. Go on? [y/N] ")?;
     let mut answer = String::new();
@@ -71,5 +97,23 @@ pub fn confirm(what: &str, yes: bool) -> crate::exit::Result {
         Ok(())
     } else {
         Err(Failure::error("nothing was changed"))
+    }
+}
+
+/// What is said where nobody can answer the question; an error begins with a small letter.
+fn unanswered(what: &str) -> String {
+    let mut letters = what.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    let what: String = first.into_iter().chain(letters).collect();
+    format!("{what}; without a terminal, add --yes to go on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_without_a_terminal_becomes_an_error() {
+        assert_eq!(unanswered("This moves it"), "this moves it; without a terminal, add --yes to go on");
     }
 }

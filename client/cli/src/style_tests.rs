@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, time::Duration};
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory, Parser};
 
 use super::Cli;
 use crate::units::Size;
@@ -25,9 +25,14 @@ const QUAINT: &[&str] = &[
     "last word",
     "there are none",
 ];
+/// Width of the narrowest terminal that help is written for, and of a line that is broken by hand, characters.
+const HELP_WIDTH: usize = 80;
+const HAND_WIDTH: usize = 78;
+/// Options that many commands share, in the order in which help shows them.
+const COMMON: &[&str] = &["bootstrap", "one-address", "data-dir", "output"];
 /// Short options of several long ones that mean the same: how many; one partition, or the number of them.
 const SHARED_SHORTS: &[(char, &[&str])] =
-    &[('n', &["brokers", "count", "records"]), ('p', &["partition", "partitions"])];
+    &[('n', &["brokers", "count", "lines", "records"]), ('p', &["partition", "partitions"])];
 
 /// Every visible command with its path.
 fn commands() -> Vec<(String, Command)> {
@@ -38,7 +43,7 @@ fn commands() -> Vec<(String, Command)> {
             walk(&path, child, into);
         }
     }
-    let mut root = Cli::command();
+    let mut root = Cli::command().term_width(HELP_WIDTH);
     root.build();
     let mut all = Vec::new();
     walk("holdfast", &root, &mut all);
@@ -59,13 +64,67 @@ fn options() -> Vec<(String, Arg)> {
 }
 
 #[test]
-fn every_command_says_what_it_does_and_shows_examples() {
-    for (path, mut command) in commands() {
+fn every_command_says_what_it_does_and_begins_the_rest_with_examples_of_its_own() {
+    for (path, command) in commands() {
         assert!(command.get_about().is_some(), "{path} has no description");
         let is_group = command.has_subcommands() && command.is_subcommand_required_set();
-        let help = command.render_long_help().to_string();
-        assert!(is_group || help.contains("Examples:"), "{path} has no examples");
+        let after = command.get_after_help().map_or_else(String::new, ToString::to_string);
+        assert_eq!(after.starts_with("Examples:\n"), !is_group, "{path}: {after}");
+        let examples = after.split("\n\n").next().unwrap_or_default();
+        let own = examples.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(is_group || own.contains(&path), "{path} has no example of its own");
     }
+}
+
+#[test]
+fn help_fits_a_narrow_terminal() {
+    let mut root = Cli::command().term_width(HELP_WIDTH);
+    root.build();
+    for (path, mut command) in commands().into_iter().chain([("holdfast".to_owned(), root)]) {
+        let after = command.get_after_help().map_or_else(String::new, ToString::to_string);
+        let long: Vec<_> = after.lines().filter(|line| line.chars().count() > HAND_WIDTH).collect();
+        assert!(long.is_empty(), "{path}: longer than {HAND_WIDTH}: {long:?}");
+        for line in command.render_long_help().to_string().lines() {
+            // A word that fits no column, as the path of a folder, stands alone.
+            let is_one_word = line.split_whitespace().count() == 1;
+            assert!(is_one_word || line.chars().count() <= HELP_WIDTH, "{path}: `{line}` is longer than {HELP_WIDTH}");
+        }
+    }
+}
+
+#[test]
+fn common_options_stand_in_one_order_and_only_where_they_do_something() {
+    for (path, command) in commands() {
+        let mut shown: Vec<_> = command
+            .get_arguments()
+            .filter(|arg| !arg.is_hide_set() && arg.get_help_heading() == Some("Common options"))
+            .map(|arg| (arg.get_display_order(), arg.get_long().unwrap_or_default()))
+            .collect();
+        shown.sort_unstable();
+        let shown: Vec<_> = shown.into_iter().map(|(_, long)| long).collect();
+        let expected: Vec<_> = COMMON.iter().copied().filter(|long| shown.contains(long)).collect();
+        assert_eq!(shown, expected, "{path}");
+        let is_local = ["dev", "demo", "completion", "bench failover"]
+            .iter()
+            .any(|local| path == format!("holdfast {local}") || path.starts_with(&format!("holdfast {local} ")));
+        assert_eq!(shown.contains(&"bootstrap"), !is_local, "{path} --bootstrap");
+        assert_eq!(shown.contains(&"one-address"), !is_local, "{path} --one-address");
+    }
+}
+
+#[test]
+fn a_common_option_is_taken_where_it_is_not_shown() {
+    for line in [
+        &["holdfast", "-b", "a:1", "--one-address", "-o", "json", "dev", "kill", "broker-1"][..],
+        &["holdfast", "dev", "kill", "broker-1", "-b", "a:1", "-o", "json"],
+        &["holdfast", "demo", "--bootstrap", "a:1", "--one-address"],
+        &["holdfast", "completion", "bash", "-b", "a:1", "-o", "table"],
+        &["holdfast", "bench", "failover", "-b", "a:1"],
+    ] {
+        assert!(Cli::try_parse_from(line).is_ok(), "{line:?}");
+    }
+    let cli = Cli::try_parse_from(["holdfast", "dev", "status", "-o", "json"]).unwrap();
+    assert_eq!(cli.output.output, crate::output::Output::Json);
 }
 
 #[test]

@@ -19,7 +19,7 @@ impl FromStr for Size {
 /// The size of a record's value: a broker takes no batch above 1 MB.
 pub(crate) fn parse_value_size(text: &str) -> Result<Size, String> {
     let size: Size = text.parse()?;
-    if size.0 <= 900_000 { Ok(size) } else { Err("a value has at most 900kB here".to_owned()) }
+    if size.0 <= 900_000 { Ok(size) } else { Err(format!("'{text}' is not a size of a value; write 900kB or less")) }
 }
 
 /// Bytes with or without a unit.
@@ -42,7 +42,9 @@ pub(crate) fn parse_bytes(text: &str) -> Option<f64> {
 
 /// A time above zero with its unit: ms, s, m, h, d. A bare number is refused: programs differ in what it counts.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    parse_pause(text).and_then(|time| if time.is_zero() { Err("it must be above zero".to_owned()) } else { Ok(time) })
+    parse_pause(text).and_then(|time| {
+        if time.is_zero() { Err(format!("'{text}' is not above zero; write 1ms or more")) } else { Ok(time) }
+    })
 }
 
 /// A time with its unit that may be zero, at most 1,000 days.

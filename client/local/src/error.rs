@@ -90,7 +90,7 @@ pub enum Error {
         dir: PathBuf,
     },
     /// No node has this name.
-    #[error("no node is called {name}; there are {names}")]
+    #[error("unknown node '{name}'; known: {names}")]
     NoSuchNode {
         /// The name asked for.
         name: String,

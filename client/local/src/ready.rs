@@ -11,6 +11,8 @@ use crate::{Error, NodeName, ProcessCluster, Role, probe};
 
 /// How often the cluster is asked.
 const POLL: Duration = Duration::from_millis(20);
+/// How many lines of the log of a node that has ended the error shows.
+const TAIL_LINES: usize = 12;
 
 impl ProcessCluster {
     /// Waits until every broker is registered and unfenced and a controller is active, as every broker sees it.
@@ -80,7 +82,7 @@ impl ProcessCluster {
             Ok(_) => Ok(()),
             Err(Error::NotRunning { .. }) => {
                 self.reap();
-                let (log, tail) = (self.log_path(name), self.tail(name)?);
+                let (log, tail) = (self.log_path(name), self.tail(name, TAIL_LINES)?);
                 Err(Error::NodeEnded { node: name.to_string(), log, tail })
             }
             Err(error) => Err(error),

@@ -11,8 +11,7 @@ use crate::{
     state::NodeState,
 };
 
-/// How much of a log's end an error shows.
-const TAIL_LINES: usize = 12;
+/// How much of a log is read at most, from its end, bytes.
 const TAIL_BYTES: u64 = 16 << 10;
 
 /// One node, as `holdfast dev status` shows it.
@@ -53,14 +52,14 @@ impl ProcessCluster {
         self.state.nodes.iter().map(status).collect()
     }
 
-    /// The last lines that the node wrote since it was last started.
-    pub fn tail(&self, name: NodeName) -> Result<String, Error> {
+    /// The last `count` lines that the node wrote since it was last started; no more than the last 16 KiB hold.
+    pub fn tail(&self, name: NodeName, count: usize) -> Result<String, Error> {
         let path = self.log_path(name);
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
         let start = self.state.node(name)?.log_start.max((bytes.len() as u64).saturating_sub(TAIL_BYTES));
         let text = String::from_utf8_lossy(bytes.get(start as usize..).unwrap_or_default());
         let lines: Vec<_> = text.lines().collect();
-        let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        let last = &lines[lines.len().saturating_sub(count)..];
         Ok(if last.is_empty() { "(it wrote nothing)".to_owned() } else { last.join("\n") })
     }
 }

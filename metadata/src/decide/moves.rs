@@ -34,7 +34,8 @@ use crate::{
     response::{Decision, Rejection, Response},
 };
 
-/// Decides each move alone.
+/// Decides each move alone. A refusal does not name its partition: it stands at the place of its move in the answer, and
+/// who shows it names the partition.
 pub(crate) fn alter_replicas(image: &Image, command: &AlterReplicas) -> Decision {
     if command.moves.len() > MAX_MOVES {
         return Err(Rejection::new(
@@ -53,7 +54,7 @@ pub(crate) fn alter_replicas(image: &Image, command: &AlterReplicas) -> Decision
         let result = if named.insert(tp) {
             alter_one(image, &standings, wanted)
         } else {
-            Err(Rejection::new(ErrorCode::InvalidRequest, format!("{tp} is named twice in the request")))
+            Err(Rejection::new(ErrorCode::InvalidRequest, "named twice in the request"))
         };
         results.push(result.map(|state| {
             let (topic_id, partition) = (tp.topic_id, tp.partition);
@@ -72,25 +73,27 @@ fn alter_one(
     let topic = image.topic(wanted.topic_id).ok_or_else(|| {
         Rejection::new(ErrorCode::UnknownTopicId, format!("there is no topic with id {}", wanted.topic_id))
     })?;
-    let name = format!("{}-{}", topic.name(), wanted.partition);
-    let state = topic
-        .partition(wanted.partition)
-        .ok_or_else(|| Rejection::new(ErrorCode::UnknownTopicOrPartition, format!("there is no partition {name}")))?;
+    let state = topic.partition(wanted.partition).ok_or_else(|| {
+        let message = format!("topic {} has no partition {}", topic.name(), wanted.partition);
+        Rejection::new(ErrorCode::UnknownTopicOrPartition, message)
+    })?;
     let original = state.original();
     let target = if !wanted.new_replicas.is_empty() {
         check_target(image, topic, &original, &wanted.new_replicas)
-            .map_err(|why| Rejection::new(ErrorCode::InvalidReplicaAssignment, format!("{name}: {why}")))?;
+            .map_err(|why| Rejection::new(ErrorCode::InvalidReplicaAssignment, why))?;
         &wanted.new_replicas
     } else if state.is_moving() {
         &original
     } else {
-        let message = format!("no move of {name} is under way that could be cancelled");
-        return Err(Rejection::new(ErrorCode::NoReassignmentInProgress, message));
+        return Err(Rejection::new(
+            ErrorCode::NoReassignmentInProgress,
+            "no move is under way that could be cancelled",
+        ));
     };
     let mut change = PartitionChange::new(standings, topic, state);
     if !change.reassign(target) {
         let message = format!(
-            "{name}: replicas of the move under way are in sync and needed, as fewer than min.insync.replicas of those \
+            "replicas of the move under way are in sync and needed, as fewer than min.insync.replicas of those \
              that stay are; in sync: {}; to stay: {}",
             list(&state.isr),
             list(target)
@@ -107,16 +110,17 @@ fn list(brokers: &[BrokerId]) -> String {
 /// Everything that is wrong with the replicas that a partition is to have.
 fn check_target(image: &Image, topic: &Topic, original: &[BrokerId], target: &[BrokerId]) -> Result<(), String> {
     let mut problems = Vec::new();
-    let distinct: BTreeSet<BrokerId> = target.iter().copied().collect();
-    if distinct.len() != target.len() {
-        problems.push("a broker is named twice".to_owned());
-    }
+    let mut distinct = BTreeSet::new();
+    let twice: BTreeSet<BrokerId> = target.iter().copied().filter(|id| !distinct.insert(*id)).collect();
+    problems.extend(twice.iter().map(|id| format!("broker {id} is named twice")));
     if target.len() > MAX_REPLICATION_FACTOR as usize {
         problems.push(format!("{} replicas are more than {MAX_REPLICATION_FACTOR}", target.len()));
     }
     let min_isr = topic.config().effective_min_isr(original.len());
-    if distinct.len() < min_isr {
-        problems.push(format!("{} replicas are fewer than min.insync.replicas, {min_isr}", distinct.len()));
+    // Whether the brokers are too few can be said only once it is clear which ones are meant.
+    if twice.is_empty() && distinct.len() < min_isr {
+        let plural = if distinct.len() == 1 { "" } else { "s" };
+        problems.push(format!("min.insync.replicas is {min_isr}, and {} broker{plural} named", distinct.len()));
     }
     for id in distinct.into_iter().filter(|id| !original.contains(id)) {
         match image.broker(id) {

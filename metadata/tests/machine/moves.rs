@@ -146,7 +146,7 @@ fn a_move_is_refused_with_everything_that_is_wrong() {
     assert_eq!(refusals[0].code, ErrorCode::InvalidReplicaAssignment);
     assert_eq!(
         refusals[0].message,
-        "t-0: a broker is named twice; broker 4 is shutting down; broker 5 is being drained; broker 9 is not registered"
+        "broker 5 is named twice; broker 4 is shutting down; broker 5 is being drained; broker 9 is not registered"
     );
     assert_eq!(refusals[1].code, ErrorCode::InvalidRequest, "the same partition twice");
     assert_eq!(refusals[2].code, ErrorCode::UnknownTopicOrPartition);

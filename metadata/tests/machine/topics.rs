@@ -80,7 +80,7 @@ fn a_bad_creation_is_refused_with_everything_that_is_wrong() {
         rejection.message,
         "a topic's name has a-z, A-Z, 0-9, '.', '_' and '-' only, not ' '; \
          a topic has 1 to 10000 partitions, not 0; \
-         retentoin.ms: no such setting; did you mean retention.ms?; \
+         retentoin.ms: unknown setting; did you mean retention.ms?; \
          min.insync.replicas: 4 is more than the replication factor 3: nothing could ever be written; \
          replication factor 3 is more than the 2 live brokers"
     );
@@ -129,7 +129,7 @@ fn settings_change_and_go_back() {
     let rejection = c.refused(&alter(t, &[("retension.ms", None), ("segment.ms", Some("x"))], Some(1)));
     assert_eq!(
         rejection.message,
-        "retension.ms: no such setting; did you mean retention.ms?; \
+        "retension.ms: unknown setting; did you mean retention.ms?; \
          segment.ms: 'x' is not a whole number; allowed: 100 or more; \
          topic t has 1 partitions; 1 is not more"
     );

@@ -10,8 +10,10 @@ use crate::exit::Result;
 /// How to install them, for the help.
 pub const EXAMPLES: &str = "\
 Examples:
-  holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast
-  holdfast completion zsh  > ~/.zfunc/_holdfast          (with ~/.zfunc in fpath)
+  # in ~/.bashrc
+  source <(holdfast completion bash)
+  # with ~/.zfunc in fpath
+  holdfast completion zsh > ~/.zfunc/_holdfast
   holdfast completion fish > ~/.config/fish/completions/holdfast.fish";
 
 /// Arguments of `holdfast completion`.

@@ -30,20 +30,25 @@ const LOOK_UP: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
+Examples:
+  holdfast consume orders              from beginning to end, then stop
+  holdfast consume orders -f -s end    what comes from now on, until Ctrl-C
+  holdfast consume orders -n 5 --format '%p %o %k=%s\\n'
+  holdfast consume orders -s @-1h -o json | jq .value
+
 Format, with kcat's tokens:
-  %t topic   %p partition   %o offset   %T time, ms since 1970   %h headers
-  %k key     %K its size    %s value    %S its size (-1: none)   %% a percent sign
+  %t topic   %p partition   %o offset   %T time, ms since 1970
+  %k key     %K its size    %s value    %S its size (-1: none)
+  %h headers                %% a percent sign
   and \\n \\t \\r \\0 \\\\ \\xNN
 
 Where to start:
-  beginning (default)   end            42 (this offset)   -10 (last ten of each partition)
-  @2026-01-31T12:00:00Z @1767225600000 (ms since 1970)    @-15m (a quarter of an hour ago)
-
-Examples:
-  holdfast consume orders                             from the beginning to the end, then stop
-  holdfast consume orders -f -s end                   what comes from now on, until Ctrl-C
-  holdfast consume orders -n 5 --format '%p %o %k=%s\\n'
-  holdfast consume orders -s @-1h -o json | jq .value
+  beginning (default)    end
+  42                     this offset
+  -10                    the last ten of each partition
+  @2026-01-31T12:00:00Z  this time
+  @1767225600000         this time, ms since 1970
+  @-15m                  a quarter of an hour ago
 
 -o json prints one object a line. -o is the output everywhere; offsets are -s.";
 
@@ -172,7 +177,7 @@ async fn partitions(client: &Client, args: &ConsumeArgs) -> Result<Vec<Partition
     }
     let count = topic.partitions.len() as u32;
     if let Some(wrong) = args.partition.iter().find(|partition| **partition >= count) {
-        let message = format!("{} has partitions 0 to {}, so there is no partition {wrong}", args.topic, count - 1);
+        let message = format!("unknown partition '{wrong}' of {}; known: 0 to {}", args.topic, count - 1);
         return Err(Failure::usage(message));
     }
     Ok(args.partition.iter().copied().map(PartitionIndex).collect())

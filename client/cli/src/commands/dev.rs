@@ -13,7 +13,7 @@ use holdfast_local::{
 use crate::{
     exit::{Failure, Result},
     folder::default_dir,
-    output::{Output, confirm, note, print_json, print_table, say},
+    output::{Output, OutputFlag, confirm, note, print_json, print_table, say},
     units::parse_duration,
 };
 
@@ -22,18 +22,21 @@ const GRACE: Duration = Duration::from_secs(15);
 
 const UP_EXAMPLES: &str = "\
 Examples:
-  holdfast dev up                          3 controllers, 3 brokers; clients at 127.0.0.1:9201
+  # 3 controllers and 3 brokers; the first serves clients at 127.0.0.1:9201
+  holdfast dev up
   holdfast dev up -n 5 --base-port 0       five brokers, on free ports
-  holdfast dev up --foreground             stay, and end everything at Ctrl-C
+  holdfast dev up --foreground             stay, end everything at Ctrl-C
   holdfast dev up --set log_level=debug    a setting of every node
 
-A folder keeps its cluster: after `dev down`, `dev up` goes on with the same data;
-`dev down --wipe` removes it.";
+A folder keeps its cluster: after `dev down`, `dev up` goes on with the
+same data; `dev down --wipe` removes it.";
 
 const DOWN_EXAMPLES: &str = "\
 Examples:
-  holdfast dev down                 keeps the data: `dev up` starts the same cluster again
-  holdfast dev down --wipe --yes    removes the data without a question";
+  # the data stays: `dev up` starts the same cluster again
+  holdfast dev down
+  # removes the data, without a question
+  holdfast dev down --wipe --yes";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
@@ -46,14 +49,31 @@ Examples:
 
 const LOGS_EXAMPLES: &str = "\
 Examples:
-  holdfast dev logs broker-1";
+  holdfast dev logs broker-1
+  holdfast dev logs controller-2 -n 50";
 
 const KILL_EXAMPLES: &str = "\
 Examples:
-  holdfast dev kill broker-1        kill -9
-  holdfast dev restart broker-1     starts it again
-  holdfast dev stop controller-2    SIGSTOP: it hangs, with its connections open
-  holdfast dev cont controller-2    SIGCONT: it goes on";
+  holdfast dev kill broker-1
+  holdfast dev kill broker-1 broker-2    two brokers at once";
+
+const STOP_EXAMPLES: &str = "\
+Examples:
+  holdfast dev stop controller-2    it hangs, with its connections open";
+
+const CONT_EXAMPLES: &str = "\
+Examples:
+  holdfast dev cont controller-2    it goes on where it was";
+
+const START_EXAMPLES: &str = "\
+Examples:
+  holdfast dev start broker-1    after `dev kill broker-1`";
+
+const RESTART_EXAMPLES: &str = "\
+Examples:
+  holdfast dev restart broker-1
+  # one after another, each as soon as the one before is ready
+  holdfast dev restart broker-1 broker-2 broker-3";
 
 /// Arguments of `holdfast dev`.
 #[derive(Debug, Args)]
@@ -65,7 +85,8 @@ pub struct DevArgs {
         value_name = "DIR",
         env = "HOLDFAST_DEV_DIR",
         default_value_os_t = default_dir(),
-        help_heading = "Common options"
+        help_heading = "Common options",
+        display_order = 3
     )]
     data_dir: PathBuf,
     #[command(subcommand)]
@@ -78,7 +99,7 @@ enum DevCommand {
     #[command(after_help = UP_EXAMPLES)]
     Up(UpArgs),
     /// End the cluster: its brokers hand over and flush, then its controllers.
-    #[command(after_help = DOWN_EXAMPLES)]
+    #[command(after_help = DOWN_EXAMPLES, args = OutputFlag::hidden())]
     Down {
         /// Remove its data, logs and configuration as well.
         #[arg(long)]
@@ -88,32 +109,35 @@ enum DevCommand {
         yes: bool,
     },
     /// Add a broker and start it; `holdfast partition rebalance` then gives it its share.
-    #[command(after_help = ADD_EXAMPLES)]
+    #[command(after_help = ADD_EXAMPLES, args = OutputFlag::hidden())]
     Add,
     /// Show each node: process, addresses, memory, log.
     #[command(after_help = STATUS_EXAMPLES)]
     Status,
     /// Kill a node with SIGKILL, as a crash would.
-    #[command(after_help = KILL_EXAMPLES)]
+    #[command(after_help = KILL_EXAMPLES, args = OutputFlag::hidden())]
     Kill(NodesArgs),
     /// Suspend a node (SIGSTOP), as a hanging machine would.
-    #[command(after_help = KILL_EXAMPLES)]
+    #[command(after_help = STOP_EXAMPLES, args = OutputFlag::hidden())]
     Stop(NodesArgs),
     /// Resume a suspended node (SIGCONT).
-    #[command(after_help = KILL_EXAMPLES)]
+    #[command(after_help = CONT_EXAMPLES, args = OutputFlag::hidden())]
     Cont(NodesArgs),
     /// Start a node that does not run.
-    #[command(after_help = KILL_EXAMPLES)]
+    #[command(after_help = START_EXAMPLES, args = OutputFlag::hidden())]
     Start(NodesArgs),
     /// End a node in order (SIGTERM) if it runs, and start it.
-    #[command(after_help = KILL_EXAMPLES)]
+    #[command(after_help = RESTART_EXAMPLES, args = OutputFlag::hidden())]
     Restart(NodesArgs),
-    /// Print the end of a node's log.
-    #[command(after_help = LOGS_EXAMPLES)]
+    /// Print the end of a node's log, as far as it was written since the node was last started.
+    #[command(after_help = LOGS_EXAMPLES, args = OutputFlag::hidden())]
     Logs {
         /// The node.
         #[arg(value_name = "NODE")]
         node: NodeName,
+        /// How many lines; no more than the last 16 KiB hold.
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 12)]
+        lines: usize,
     },
 }
 
@@ -197,7 +221,7 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             }
             Ok(())
         }
-        DevCommand::Logs { node } => Ok(say(open()?.tail(node)?)?),
+        DevCommand::Logs { node, lines } => Ok(say(open()?.tail(node, lines)?)?),
     }
 }
 

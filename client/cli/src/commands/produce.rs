@@ -38,9 +38,11 @@ const WAITING_MAX: usize = 1 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
-  echo 'alice:2 apples' | holdfast produce orders -K:    key and value, at the first colon
-  holdfast produce logs /var/log/syslog -z zstd          a file, one record a line
-  holdfast produce orders -k alice -D '' < order.json    all of the input as one record
+  # key and value, at the first colon
+  echo 'alice:2 apples' | holdfast produce orders -K:
+  holdfast produce logs /var/log/syslog -z zstd    a file, one record a line
+  # all of the input as one record
+  holdfast produce orders -k alice -D '' < order.json
   seq 1000000 | holdfast produce numbers -p 0 -o json
 
 Ends when everything is acknowledged. Exit code 0: all records were delivered;
@@ -97,7 +99,7 @@ fn parse_delimiter(text: &str) -> std::result::Result<Delimiter, String> {
 
 fn parse_separator(text: &str) -> std::result::Result<Delimiter, String> {
     match unescape(text)? {
-        bytes if bytes.is_empty() => Err("it is empty".to_owned()),
+        bytes if bytes.is_empty() => Err("'' is not a separator; write one character or more".to_owned()),
         bytes => Ok(Delimiter(bytes)),
     }
 }
@@ -173,7 +175,7 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
 fn check_partition(topic: &TopicHandle, partition: Option<u32>) -> Result {
     match partition {
         Some(partition) if partition as usize >= topic.partition_count() => Err(Failure::usage(format!(
-            "{} has partitions 0 to {}, so there is no partition {partition}",
+            "unknown partition '{partition}' of {}; known: 0 to {}",
             topic.name(),
             topic.partition_count() - 1
         ))),

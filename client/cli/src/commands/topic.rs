@@ -21,7 +21,7 @@ use crate::{
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
-  holdfast topic create orders                                    the cluster's defaults
+  holdfast topic create orders    with the cluster's defaults
   holdfast topic create orders --partitions 12 --replication-factor 3
   holdfast topic create audit -c min.insync.replicas=2 -c retention.ms=-1";
 
@@ -42,7 +42,8 @@ Examples:
 
 const ALTER_EXAMPLES: &str = "\
 Examples:
-  holdfast topic alter orders --partitions 24          only more partitions are possible; keys move
+  # more partitions, never fewer; keys move to others
+  holdfast topic alter orders --partitions 24
   holdfast topic alter orders -c retention.ms=86400000
   holdfast topic alter orders --unset retention.ms     back to the default";
 
@@ -81,7 +82,10 @@ enum TopicCommand {
         yes: bool,
     },
     /// Change settings of a topic, or add partitions.
-    #[command(after_help = ALTER_EXAMPLES)]
+    #[command(
+        after_help = ALTER_EXAMPLES,
+        override_usage = "holdfast topic alter [OPTIONS] <--partitions|--config|--unset> <TOPIC>"
+    )]
     Alter(AlterArgs),
 }
 

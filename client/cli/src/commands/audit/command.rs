@@ -16,22 +16,28 @@ use crate::{
 pub const EXAMPLES: &str = "\
 Examples:
   holdfast audit --topic audit --create --duration 30s
-  holdfast audit --topic audit --rate 5000 --size 1000       until Ctrl-C or SIGTERM
-  holdfast audit verify --topic audit                        later: is all of it still there?
+  # until Ctrl-C or SIGTERM
+  holdfast audit --topic audit --rate 5000 --size 1000
+  # later: is all of it still there?
+  holdfast audit verify --topic audit
 
-The last line is the account:
-  acked=… read=… lost=0 duplicated=0 reordered=0 in_doubt=… refused=… longest_pause_ms=…
-A pause is a time in which nothing was acknowledged although something waited: longest_pause_ms of all partitions
-together, longest_partition_pause_ms of any one. While it runs, a line every second on standard error tells the same.
+The last line, here broken in two, is the account:
+  acked=… read=… lost=0 duplicated=0 reordered=0 in_doubt=… refused=…
+  longest_pause_ms=…
+A pause is a time in which nothing was acknowledged although something waited:
+longest_pause_ms of all partitions together, longest_partition_pause_ms of any
+one. While it runs, a line every second on standard error tells the same.
 Exit code 3 if a record is lost, duplicated or reordered.";
 
 const VERIFY_EXAMPLES: &str = "\
-Every key that an audit wrote has dense numbers from 0 on, and an end marker that says how many there must be.
 Examples:
   holdfast audit verify --topic audit
-  holdfast audit verify --topic audit --expect 120000        the acked= of all audits that wrote to it
+  # the acked= of all audits that wrote to it
+  holdfast audit verify --topic audit --expect 120000
 
-Exit code 3 if a record is lost, duplicated or reordered, or a key has no end marker.";
+Every key that an audit wrote has dense numbers from 0 on, and an end marker
+that says how many there must be. Exit code 3 if a record is lost, duplicated
+or reordered, or a key has no end marker.";
 
 /// Arguments of `holdfast audit`.
 #[derive(Debug, Args)]

@@ -3,21 +3,45 @@
 use clap::{Args, Subcommand};
 
 use super::{consume, failover, latency, produce};
-use crate::{connect::Connect, exit::Result, output::Output};
+use crate::{
+    connect::{self, Connect},
+    exit::Result,
+    output::Output,
+};
 
-const EXAMPLES: &str = "\
+const PRODUCE_EXAMPLES: &str = "\
 Examples:
-  holdfast bench produce -n 1000000 --size 1024          as fast as it goes
+  holdfast bench produce -n 1000000 --size 1024
   holdfast bench produce -n 5000000 --size 100 -z lz4
-  holdfast bench latency --rate 1000 --duration 30s      percentiles, without coordinated omission
-  holdfast bench consume --topic orders
-  holdfast bench failover --own --kills 20               kill -9 of leaders under load, in a cluster of its own
 
-Each makes a topic of its own and deletes it afterwards, unless --topic names one.";
+It makes a topic of its own and deletes it afterwards, unless --topic names
+one.";
+
+const CONSUME_EXAMPLES: &str = "\
+Examples:
+  holdfast bench consume --topic orders
+  holdfast bench consume --topic orders --rounds 3    the fastest of three";
+
+const LATENCY_EXAMPLES: &str = "\
+Examples:
+  holdfast bench latency --rate 1000 --duration 30s
+  holdfast bench latency --acks leader --linger 1ms
+
+It makes a topic of its own and deletes it afterwards, unless --topic names
+one.";
+
+const FAILOVER_EXAMPLES: &str = "\
+Examples:
+  # leaders of a cluster of its own
+  holdfast bench failover --own --kills 20
+  # the active controllers of the cluster of `holdfast dev`
+  holdfast bench failover --controllers --kills 5
+
+It makes a topic of its own and deletes it afterwards, unless --topic names
+one.";
 
 /// Arguments of `holdfast bench`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
     #[command(flatten)]
     connect: Connect,
@@ -28,16 +52,16 @@ pub struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
     /// Throughput of producing, as fast as the cluster takes it.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = PRODUCE_EXAMPLES)]
     Produce(produce::ProduceArgs),
     /// Throughput of reading a topic from its beginning to its end.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = CONSUME_EXAMPLES)]
     Consume(consume::ConsumeArgs),
     /// Latency of producing at a fixed rate, counted from when each record was due.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = LATENCY_EXAMPLES)]
     Latency(latency::LatencyArgs),
     /// Pauses after kill -9 of leaders, under a load at a fixed rate; ends with an audit of every record.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = FAILOVER_EXAMPLES, args = connect::hidden())]
     Failover(failover::FailoverArgs),
 }
 

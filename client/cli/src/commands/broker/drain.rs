@@ -19,11 +19,14 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  holdfast broker drain 4 --dry-run             what would move, and what cannot
-  holdfast broker drain 4 --throttle 50MB/s     asks, moves, and says when it is safe to remove
+  holdfast broker drain 4 --dry-run    what would move, and what cannot
+  # asks, moves, and says when it is safe to remove
+  holdfast broker drain 4 --throttle 50MB/s
+  # one whose process has ended for good
   holdfast broker drain 4 --yes && holdfast broker remove 4
 
-A broker that is gone for good is drained in the same way: the others copy from each other.";
+A broker that is gone for good is drained in the same way: the others copy
+from each other.";
 
 /// How often moves are planned again before the rest is given up.
 const ROUNDS_MAX: usize = 10;

@@ -12,5 +12,5 @@ pub(super) async fn find(admin: &Admin, broker: u32) -> Result<BrokerInfo> {
     view.brokers
         .into_iter()
         .find(|known| known.broker_id == broker)
-        .ok_or_else(|| Failure::error(format!("there is no broker {broker}; registered are {}", known.join(", "))))
+        .ok_or_else(|| Failure::error(format!("unknown broker '{broker}'; known: {}", known.join(", "))))
 }

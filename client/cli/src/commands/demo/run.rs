@@ -41,12 +41,14 @@ const DISK_FACTOR: u64 = 10;
 /// Examples for the help.
 pub const EXAMPLES: &str = "\
 Examples:
-  holdfast demo                              every source file in cargo's registry folder
-  holdfast demo --input /usr/share/doc       any file or folder
+  # every source file in cargo's registry folder
+  holdfast demo
+  holdfast demo --input /usr/share/doc    any file or folder
   holdfast demo --kills 10 --controller-kills 5
 
-The last line is the verdict:
-  acked=… read=… lost=0 duplicated=0 reordered=0 failovers=… longest_pause_ms=…
+The last line, here broken in two, is the verdict:
+  acked=… read=… lost=0 duplicated=0 reordered=0 failovers=…
+  longest_pause_ms=…
 Exit code 3 if a record is lost, duplicated or reordered.";
 
 /// Arguments of `holdfast demo`.

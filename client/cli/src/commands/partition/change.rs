@@ -18,8 +18,10 @@ use crate::{
 
 pub(super) const MOVE_EXAMPLES: &str = "\
 Examples:
-  holdfast partition move orders 3 --to 4,2,3      the first one leads if it can
-  holdfast partition move orders 3 --to 1,2,3,4    one more replica";
+  # the first one leads if it can
+  holdfast partition move orders 3 --to 4,2,3
+  # one more replica
+  holdfast partition move orders 3 --to 1,2,3,4";
 
 pub(super) const CANCEL_EXAMPLES: &str = "\
 Examples:
@@ -59,7 +61,8 @@ pub(super) async fn run_move(admin: &Admin, args: MoveArgs, output: Output) -> R
     let topic = admin.describe_topic(&args.topic).await?;
     let index = PartitionIndex(args.partition);
     let partition = topic.partition(index).ok_or_else(|| {
-        Failure::error(format!("{} has no partition {index}; it has {}, from 0", args.topic, topic.partitions.len()))
+        let last = topic.partitions.len().saturating_sub(1);
+        Failure::error(format!("unknown partition '{index}' of {}; known: 0 to {last}", args.topic))
     })?;
     let one = Move {
         old_replicas: partition.replicas.clone(),

@@ -17,8 +17,9 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   holdfast partition ls --topic orders
-  holdfast partition ls --moving              what a rebalance or a drain is doing
-  holdfast partition ls --troubled -o json    without a leader, or with replicas out of sync";
+  holdfast partition ls --moving    what a rebalance or a drain is doing
+  # without a leader, or with replicas out of sync
+  holdfast partition ls --troubled -o json";
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {

@@ -14,12 +14,16 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  holdfast partition rebalance --dry-run              what would move from where to where
-  holdfast partition rebalance --throttle 50MB/s      asks, moves, and shows how far it is
-  holdfast partition rebalance --yes --wait=false     from a script; watch with `partition ls --moving`
+  # what would move from where to where
+  holdfast partition rebalance --dry-run
+  # asks, moves, and shows how far it is
+  holdfast partition rebalance --throttle 50MB/s
+  # from a script; watch with `partition ls --moving`
+  holdfast partition rebalance --yes --wait=false
 
-A partition keeps all of its replicas until the new ones are in sync: no move takes it below
-min.insync.replicas. Ctrl-C leaves the moves that are under way going.";
+A partition keeps all of its replicas until the new ones are in sync: no move
+takes it below min.insync.replicas. Ctrl-C leaves the moves that are under
+way going.";
 
 #[derive(Debug, Args)]
 pub(super) struct RebalanceArgs {
