@@ -2,7 +2,7 @@
 //!
 //! - [`k8s`]: scenarios on a real Kubernetes.
 //! - [`process`]: clusters of real processes, loads and lossy links.
-//! - [`sim`]: the seeded simulation.
+//! - [`sim`]: the simulation, by seed or by script.
 
 pub mod k8s;
 pub mod process;

@@ -23,7 +23,7 @@
 //!   leader to a follower.
 //! - `replica`: fences and routes; `leader` and `follower` decide. `turn`: what a role works with in one step.
 //! - `log`: batches, epochs, producers and cursors of the own log.
-//! - `invariant`: what must hold. `testing` (feature `testing`): a toy cluster around real replicas.
+//! - `invariant`: what must hold.
 //!
 //! What it does not do: it holds no record's bytes, and it never decides who leads.
 
@@ -40,13 +40,8 @@ mod leader;
 mod replica;
 mod turn;
 
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
-
 #[cfg(test)]
 mod bench;
-#[cfg(test)]
-mod scenarios;
 
 pub use answer::{FetchAnswer, FetchOutcome, FetchReply};
 pub use config::{ReplicaConfig, ReplicaState};

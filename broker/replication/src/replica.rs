@@ -143,7 +143,7 @@ impl Replica {
     }
 
     /// Compares an epoch that somebody names with ours (KIP-101, KIP-320).
-    pub(crate) fn fence(&self, named: LeaderEpoch) -> Result<(), ErrorCode> {
+    fn fence(&self, named: LeaderEpoch) -> Result<(), ErrorCode> {
         match self.leader_epoch() {
             Some(current) if named < current => Err(ErrorCode::FencedLeaderEpoch),
             Some(current) if named == current => Ok(()),
@@ -151,7 +151,7 @@ impl Replica {
         }
     }
 
-    pub(crate) fn fence_optional(&self, named: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
+    fn fence_optional(&self, named: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
         if matches!(self.role, Role::Halted) {
             return Err(ErrorCode::KafkaStorageError);
         }

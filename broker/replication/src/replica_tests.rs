@@ -40,11 +40,9 @@ fn what_names_another_epoch_is_refused_and_changes_nothing() {
         let refused = reply(2, epoch, FetchReply::Failed(code));
         assert_eq!(bench.fetch(2, position(epoch, 0, 0, 0, true)), [refused]);
         assert_eq!(bench.fetch(2, position(epoch, 0, 0, 0, false)), []);
-        assert_eq!(bench.replica.check_consumer_epoch(Some(LeaderEpoch(epoch))), Err(code));
     }
     assert_eq!(bench.replica.log_end(), Offset(0));
     assert!(bench.replica.followers(Millis(0)).all(|follower| follower.log_end_offset.is_none()));
-    assert_eq!(bench.replica.check_consumer_epoch(Some(LeaderEpoch(5))), Ok(()));
 }
 
 #[test]
@@ -54,7 +52,6 @@ fn who_does_not_lead_says_so() {
     assert_eq!(produce_in(&mut bench, 5), [failed(1, code)]);
     assert_eq!(bench.fetch(3, position(5, 0, 0, 0, true)), [reply(3, 5, FetchReply::Failed(code))]);
     assert_eq!(bench.replica.readable_end(), Err(code));
-    assert_eq!(bench.replica.check_consumer_epoch(None), Err(code));
 }
 
 #[test]

@@ -118,13 +118,6 @@ impl Replica {
         }
     }
 
-    /// Checks the leader epoch that a consumer names (KIP-320): FENCED_LEADER_EPOCH if it is older than ours,
-    /// UNKNOWN_LEADER_EPOCH if it is newer, NOT_LEADER_OR_FOLLOWER if we do not lead.
-    pub fn check_consumer_epoch(&self, named: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
-        self.fence_optional(named)?;
-        if self.is_leader() { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
-    }
-
     /// The committed ISR as this replica knows it.
     pub fn isr(&self) -> &[BrokerId] {
         self.assignment.as_ref().map_or(&[], |assignment| &assignment.isr)

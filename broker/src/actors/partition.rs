@@ -117,14 +117,7 @@ impl PartitionActor {
 
     /// Shows consumers where the replica stands.
     pub(super) fn publish(&self) {
-        self.partition.publish(ReplicaView {
-            leader: self.core.leader(),
-            leader_epoch: self.core.leader_epoch(),
-            partition_epoch: self.core.partition_epoch(),
-            readable: self.core.readable_end(),
-            log_start: self.core.log_start(),
-            log_end: self.core.log_end(),
-        });
+        self.partition.publish(ReplicaView::of(&self.core));
     }
 
     /// What comes before any message: the end of the lease, and reports of the log writer. In this order: after a pause of

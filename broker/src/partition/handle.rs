@@ -13,6 +13,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition},
 };
+use holdfast_replication::Replica;
 
 use super::{read::DiskReads, tail::PartitionTail, waiters::Waiters};
 use crate::actors::PartitionAddress;
@@ -35,6 +36,18 @@ pub struct ReplicaView {
 }
 
 impl ReplicaView {
+    /// What this replica shows now.
+    pub fn of(replica: &Replica) -> Self {
+        Self {
+            leader: replica.leader(),
+            leader_epoch: replica.leader_epoch(),
+            partition_epoch: replica.partition_epoch(),
+            readable: replica.readable_end(),
+            log_start: replica.log_start(),
+            log_end: replica.log_end(),
+        }
+    }
+
     /// Checks the leader epoch that a consumer names (KIP-320).
     pub fn check_epoch(&self, named: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
         match (named, self.leader_epoch) {

@@ -1,6 +1,7 @@
 //! A disk that forgets: what a simulated broker has written, and how much of it a power loss would leave.
 //!
-//! It outlives the simulated process, as a real disk does. Invariants:
+//! It outlives the simulated process, as a real disk does. What retention takes is gone at once; the state of its producers
+//! stays, as in snapshot files. Invariants:
 //! 1. Batches are contiguous from the log start to the log end.
 //! 2. The flushed end lies between the log start and the log end, and only a flush or the end of a truncation moves it
 //!    forward.
@@ -17,8 +18,11 @@ use super::batch::{BatchId, SimBatch};
 pub enum Crash {
     /// kill -9: what was written stays in the page cache.
     Kill,
-    /// The power fails: what was not fsynced is gone.
-    PowerLoss,
+    /// The power fails: what was not fsynced is gone, but for what the kernel had written by itself.
+    PowerLoss {
+        /// Batches of each log past its durable end that reached the disk all the same, at the most.
+        kept: usize,
+    },
 }
 
 /// One partition's log on one disk.
@@ -31,12 +35,21 @@ pub struct SimLog {
     epochs: EpochChain,
     flushed: u64,
     generation: LogGeneration,
+    /// Producers of what retention took.
+    gone: ProducerTable,
+    /// The high watermark as it was noted last.
+    checkpoint: u64,
 }
 
 impl SimLog {
     /// Tells it from another one that stood in the same folder before.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The first offset.
+    pub fn start(&self) -> u64 {
+        self.log_start
     }
 
     /// The next offset.
@@ -82,8 +95,11 @@ impl SimLog {
         }
     }
 
-    /// True if the batch stands at this offset and would survive a power loss.
+    /// True if the batch stands at this offset and would survive a power loss, or stood there until retention took it.
     pub fn holds_durably(&self, offset: u64, id: BatchId) -> bool {
+        if offset < self.log_start {
+            return true;
+        }
         let at = self.batches.partition_point(|batch| batch.placed.base_offset.0 < offset);
         self.batches.get(at).is_some_and(|batch| batch.id == id && batch.next_offset().0 <= self.flushed)
     }
@@ -107,7 +123,33 @@ impl SimLog {
 
     /// Drops everything and starts empty at `at`.
     pub fn start_over(&mut self, at: u64, generation: LogGeneration) {
-        *self = Self { number: self.number, log_start: at, flushed: at, generation, ..Self::default() };
+        let Self { number, checkpoint, .. } = *self;
+        *self = Self { number, checkpoint, log_start: at, flushed: at, generation, ..Self::default() };
+    }
+
+    /// Retention: removes whole batches below `to`, as far as they are durable. Returns the new log start.
+    pub fn retain_from(&mut self, to: u64) -> u64 {
+        let stays = self.batches.partition_point(|batch| batch.next_offset().0 <= to.min(self.flushed));
+        for batch in self.batches.drain(..stays) {
+            self.log_start = batch.next_offset().0;
+            self.gone.record(&batch.placed);
+        }
+        self.epochs.truncate_from_start(Offset(self.log_start));
+        self.log_start
+    }
+
+    /// Notes the high watermark.
+    pub fn note_high_watermark(&mut self, high_watermark: Offset) {
+        self.checkpoint = high_watermark.0;
+    }
+
+    /// The power fails: cuts what was not durable, but for so many batches. Returns how many records it took.
+    fn lose_power(&mut self, kept: usize) -> u64 {
+        let unflushed = self.batches.iter().filter(|batch| batch.next_offset().0 > self.flushed);
+        let keep = unflushed.take(kept).last().map_or(self.flushed, |batch| batch.next_offset().0);
+        let lost = self.end() - keep;
+        self.truncate(keep, LogGeneration::default());
+        lost
     }
 
     /// Batches from the one that holds `from`, up to `max` of them.
@@ -122,15 +164,15 @@ impl SimLog {
         ReplicaState {
             log_start_offset: Offset(self.log_start),
             log_end_offset: Offset(self.end()),
-            high_watermark: Offset(self.log_start),
+            high_watermark: Offset(self.checkpoint),
             epochs: self.epochs.clone(),
             producers: self.producers(),
         }
     }
 
-    /// The producers of the batches that are there.
+    /// The producers of the batches that are there, and of those that retention took.
     pub fn producers(&self) -> ProducerTable {
-        let mut producers = ProducerTable::default();
+        let mut producers = self.gone.clone();
         for batch in &self.batches {
             producers.record(&PlacedBatch { ..batch.placed });
         }
@@ -183,15 +225,9 @@ impl Disk {
 
     /// What a crash leaves. Returns how many un-fsynced records it took.
     pub fn crash(&mut self, crash: Crash) -> u64 {
-        if crash == Crash::Kill {
-            return 0;
+        match crash {
+            Crash::Kill => 0,
+            Crash::PowerLoss { kept } => self.logs.values_mut().map(|log| log.lose_power(kept)).sum(),
         }
-        let mut lost = 0;
-        for log in self.logs.values_mut() {
-            let keep = log.flushed;
-            lost += log.end() - keep;
-            log.truncate(keep, LogGeneration::default());
-        }
-        lost
     }
 }

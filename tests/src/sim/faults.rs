@@ -30,7 +30,8 @@ pub fn run(seed: u64) -> Coverage {
 }
 
 fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
-    let crash = if world.rng().bool() { Crash::Kill } else { Crash::PowerLoss };
+    let kept = if world.rng().bool() { 0 } else { world.rng().usize(..4) };
+    let crash = if world.rng().bool() { Crash::Kill } else { Crash::PowerLoss { kept } };
     let restart_after_ms = world.rng().u64(1..2_500);
     let (one, other) = two_brokers(world);
     match world.rng().u8(..16) {

@@ -55,6 +55,8 @@ pub enum Message {
         correlation: u64,
         /// When to answer.
         acks: Acks,
+        /// Leader epoch that the producer believes current.
+        leader_epoch: Option<LeaderEpoch>,
         /// The batch.
         bytes: Bytes,
     },

@@ -1,4 +1,4 @@
-//! A seeded simulation of the whole: what ships, over a network that delays, breaks and partitions, and disks that forget
+//! A simulation of the whole: what ships, over a network that delays, breaks and partitions, and disks that forget
 //! what was not fsynced, are lost or come back as they were. Nothing that decides is played by an understudy.
 //!
 //! ```text
@@ -7,6 +7,8 @@
 //!                 ├─ network: ordered links that break     disk: power loss takes what was not flushed
 //!                 └─ producers: the client's batch queue    oracle: what was promised
 //! ```
+//!
+//! `world` lets things happen by chance, from a seed; `script` by a text, one step after the other.
 //!
 //! | driven as it ships | where it stands |
 //! |---|---|
@@ -44,5 +46,6 @@ pub mod message;
 pub mod network;
 pub mod oracle;
 pub mod producer;
+pub mod script;
 pub mod shape;
 pub mod world;

@@ -8,10 +8,17 @@
 //! | [`Oracle::final_log`] | P1, P3 | lost, duplicated or reordered records at the end |
 //! | [`Oracle::final_outcomes`] | what the producer was told | a batch that was told to be there and is not, or the reverse |
 //! | [`Oracle::leads`] | one leader per epoch | split brain |
+//! | [`Oracle::deletes`] | nothing that counts is deleted | a deletion of what is in sync or eligible |
+//!
+//! What retention took is asked for no more: a log is held against the promises from its own start on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use holdfast_client::simulation::Ended;
+use holdfast_metadata::PartitionState;
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, TopicPartition};
 
 use super::batch::{BatchId, SimBatch};
@@ -20,7 +27,8 @@ use super::batch::{BatchId, SimBatch};
 #[derive(Debug, Default)]
 pub struct Oracle {
     acked: BTreeMap<TopicPartition, BTreeMap<u64, BatchId>>,
-    seen: BTreeMap<TopicPartition, Vec<(u64, BatchId)>>,
+    /// What consumers could read: base offset, next offset, and which batch.
+    seen: BTreeMap<TopicPartition, BTreeMap<u64, (u64, BatchId)>>,
     leaders: BTreeMap<(TopicPartition, LeaderEpoch), BrokerId>,
 }
 
@@ -58,19 +66,32 @@ impl Oracle {
         assert!(first == broker, "brokers {first} and {broker} both lead {tp} in epoch {epoch}");
     }
 
-    /// Consumers may read `batches` below `end` from a leader: they never change again.
+    /// Consumers may read `batches` below `end` from a leader: they never change again, until retention takes the first.
     pub fn readable(&mut self, tp: TopicPartition, batches: &[SimBatch], end: u64) {
+        let Some(start) = batches.first().map(|batch| batch.placed.base_offset.0) else { return };
         let seen = self.seen.entry(tp).or_default();
-        let below = batches.iter().filter(|batch| batch.next_offset().0 <= end);
-        for (index, batch) in below.enumerate() {
-            let now = (batch.placed.base_offset.0, batch.id);
-            match seen.get(index) {
-                Some(before) => {
-                    assert!(*before == now, "a consumer read {before:?} of {tp}, and now {now:?} stands there");
+        let mut known = seen.range(start..).peekable();
+        let mut new = Vec::new();
+        for batch in batches.iter().take_while(|batch| batch.next_offset().0 <= end) {
+            let (base, next) = (batch.placed.base_offset.0, batch.next_offset().0);
+            match known.next_if(|(before, _)| **before < next) {
+                Some((before, (end, id))) => {
+                    let (before, now) = ((*before, *id), (base, batch.id));
+                    assert!(
+                        before == now && *end == next,
+                        "a consumer read {before:?} of {tp}, and now {now:?} stands there"
+                    );
                 }
-                None => seen.push(now),
+                None => new.push((base, (next, batch.id))),
             }
         }
+        seen.extend(new);
+    }
+
+    /// A broker deletes its replica: it must not count for anything, neither as in sync nor as eligible.
+    pub fn deletes(&self, tp: TopicPartition, broker: BrokerId, state: Option<&PartitionState>) {
+        let counts = state.is_some_and(|state| state.isr.contains(&broker) || state.elr.contains(&broker));
+        assert!(!counts, "broker {broker} deletes its replica of {tp}, which counts as in sync or eligible: {state:?}");
     }
 
     /// What a producer was told of its batches, against the log. Without `is_all` delivered batches may be lost with their
@@ -78,11 +99,15 @@ impl Oracle {
     pub fn final_outcomes(
         &self,
         tp: TopicPartition,
+        start: u64,
         batches: &[SimBatch],
         is_all: bool,
         ended: impl Iterator<Item = (BatchId, Ended)>,
     ) {
-        let stands: BTreeSet<BatchId> = batches.iter().map(|batch| batch.id).collect();
+        let mut stands: BTreeSet<BatchId> = batches.iter().map(|batch| batch.id).collect();
+        // What retention took stood there.
+        stands.extend(within(&self.acked, tp, 0..start).map(|(_, id)| *id));
+        stands.extend(within(&self.seen, tp, 0..start).map(|(_, (_, id))| *id));
         for (id, ended) in ended {
             let is_there = stands.contains(&id);
             match ended {
@@ -93,17 +118,23 @@ impl Oracle {
         }
     }
 
-    /// The log that every replica holds once all faults have ended.
-    pub fn final_log(&self, tp: TopicPartition, batches: &[SimBatch]) {
+    /// The log that every replica holds once all faults have ended; a leader's log at any time.
+    pub fn final_log(&self, tp: TopicPartition, start: u64, batches: &[SimBatch]) {
+        self.log_up_to(tp, start, batches, u64::MAX);
+    }
+
+    /// A log that begins at `start`, against all that was promised below `end`.
+    pub fn log_up_to(&self, tp: TopicPartition, start: u64, batches: &[SimBatch], end: u64) {
         let log: BTreeMap<u64, BatchId> = batches.iter().map(|batch| (batch.placed.base_offset.0, batch.id)).collect();
-        for (offset, id) in self.acked.get(&tp).into_iter().flatten() {
+        let offsets = start..end.max(start);
+        for (offset, id) in within(&self.acked, tp, offsets.clone()) {
             assert!(
                 log.get(offset) == Some(id),
                 "LOST: {id:?} was acknowledged at {offset} of {tp}; there stands {:?}",
                 log.get(offset)
             );
         }
-        for (offset, id) in self.seen.get(&tp).into_iter().flatten() {
+        for (offset, (_, id)) in within(&self.seen, tp, offsets) {
             assert!(
                 log.get(offset) == Some(id),
                 "a consumer read {id:?} at {offset} of {tp}; there stands {:?}",
@@ -119,6 +150,15 @@ impl Oracle {
             }
         }
     }
+}
+
+/// What was promised of some offsets of a partition.
+fn within<T>(
+    promised: &BTreeMap<TopicPartition, BTreeMap<u64, T>>,
+    tp: TopicPartition,
+    offsets: Range<u64>,
+) -> impl Iterator<Item = (&u64, &T)> {
+    promised.get(&tp).into_iter().flat_map(move |batches| batches.range(offsets.clone()))
 }
 
 #[cfg(test)]
@@ -153,7 +193,29 @@ mod tests {
         let mut oracle = Oracle::default();
         oracle.acked(tp(), 0, BatchId { producer: 1, counter: 0 }, 2, 2);
         oracle.readable(tp(), &[batch(0, 1, 0), batch(1, 1, 1)], 1);
-        oracle.final_log(tp(), &[batch(0, 1, 0), batch(1, 1, 1)]);
+        oracle.final_log(tp(), 0, &[batch(0, 1, 0), batch(1, 1, 1)]);
+        oracle.readable(tp(), &[batch(1, 1, 1)], 2);
+        oracle.final_log(tp(), 1, &[batch(1, 1, 1)]);
+        let ended = [(BatchId { producer: 1, counter: 0 }, Ended::Delivered)];
+        oracle.final_outcomes(tp(), 1, &[batch(1, 1, 1)], true, ended.into_iter());
+    }
+
+    #[test]
+    #[should_panic(expected = "LOST")]
+    fn what_retention_may_not_take_is_lost() {
+        let mut oracle = Oracle::default();
+        oracle.acked(tp(), 1, BatchId { producer: 1, counter: 1 }, 2, 2);
+        oracle.log_up_to(tp(), 1, &[], 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "a consumer read")]
+    fn a_batch_across_another_is_found() {
+        let mut oracle = Oracle::default();
+        let info = BatchInfo { record_count: 2, ..batch(0, 2, 0).placed.info };
+        let wide = SimBatch { placed: PlacedBatch { info, ..batch(0, 2, 0).placed }, ..batch(0, 2, 0) };
+        oracle.readable(tp(), &[batch(1, 1, 0)], 2);
+        oracle.readable(tp(), &[wide], 2);
     }
 
     #[test]
@@ -161,19 +223,19 @@ mod tests {
     fn a_lost_batch_is_found() {
         let mut oracle = Oracle::default();
         oracle.acked(tp(), 1, BatchId { producer: 1, counter: 1 }, 2, 2);
-        oracle.final_log(tp(), &[batch(0, 1, 0)]);
+        oracle.final_log(tp(), 0, &[batch(0, 1, 0)]);
     }
 
     #[test]
     #[should_panic(expected = "DUPLICATED")]
     fn a_duplicate_is_found() {
-        Oracle::default().final_log(tp(), &[batch(0, 1, 0), batch(1, 1, 0)]);
+        Oracle::default().final_log(tp(), 0, &[batch(0, 1, 0), batch(1, 1, 0)]);
     }
 
     #[test]
     #[should_panic(expected = "REORDERED")]
     fn a_reordering_is_found() {
-        Oracle::default().final_log(tp(), &[batch(0, 1, 1), batch(1, 1, 0)]);
+        Oracle::default().final_log(tp(), 0, &[batch(0, 1, 1), batch(1, 1, 0)]);
     }
 
     #[test]

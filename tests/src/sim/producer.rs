@@ -117,7 +117,8 @@ impl Producer {
                 Step::Send(correlation, bytes) => {
                     self.sent += 1;
                     let (tp, connection, acks) = (self.tp, self.connection, self.acks);
-                    messages.push(Message::Produce { tp, connection, correlation, acks, bytes });
+                    let leader_epoch = None;
+                    messages.push(Message::Produce { tp, connection, correlation, acks, leader_epoch, bytes });
                 }
                 Step::NeedEpoch => self.batches.renew(),
                 Step::WaitUntil(_) | Step::Idle => break,

@@ -1,6 +1,6 @@
 //! What the world has to carry out for a broker.
 
-use holdfast_proto::ids::{LeaderEpoch, TopicPartition};
+use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 use holdfast_replication::LogGeneration;
 
 use crate::sim::{
@@ -15,6 +15,8 @@ pub enum Outgoing {
     Send(Node, Message),
     /// Fsync a log as it stands, and report later.
     Flush(TopicPartition, LogGeneration, u64),
+    /// Remove what lies below, and report later: the leader holds nothing older.
+    AdvanceLogStart(TopicPartition, Offset),
     /// A truncation was begun; report later.
     Truncated(TopicPartition, LogGeneration),
     /// Open a log, and report later.
@@ -29,6 +31,8 @@ pub enum Outgoing {
     Readable(TopicPartition),
     /// This broker leads in this epoch.
     Leads(TopicPartition, LeaderEpoch),
+    /// This replica has stopped for good, for this reason.
+    Halted(TopicPartition, &'static str),
     /// The lease ended before it was renewed.
     LeaseEnded,
     /// A log was closed and kept, for the metadata does not place it here.

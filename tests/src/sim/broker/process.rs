@@ -16,7 +16,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, IncarnationId, MetadataIndex, Millis, Offset, TopicPartition},
 };
-use holdfast_replication::{Event, FetchOutcome};
+use holdfast_replication::{Event, FetchOutcome, Replica};
 
 use super::{
     outgoing::Outgoing,
@@ -77,9 +77,14 @@ impl Broker {
         self.registered.is_some()
     }
 
+    /// The core of a replica that is open here.
+    pub fn replica(&self, tp: TopicPartition) -> Option<&Replica> {
+        self.replicas.get(tp)
+    }
+
     /// End of what consumers may read here, if this broker leads the partition as far as it knows.
     pub fn readable_end(&self, tp: TopicPartition) -> Option<Offset> {
-        self.replicas.readable_end(tp)
+        self.replica(tp).and_then(|replica| replica.readable_end().ok())
     }
 
     /// The leader as this broker knows it.
@@ -188,9 +193,9 @@ impl Broker {
                 self.replicas.hand(tp, batches);
                 self.step(now, tp, Event::FetchResponse { from, leader_epoch, outcome }, disk, out);
             }
-            Message::Produce { tp, connection, correlation, acks, bytes } => {
+            Message::Produce { tp, connection, correlation, acks, leader_epoch, bytes } => {
                 let Node::Producer(producer) = from else { panic!("{from:?} produces") };
-                let request = Request { producer, connection, correlation, acks };
+                let request = Request { producer, connection, correlation, acks, leader_epoch };
                 self.replicas.produce(now, tp, request, &bytes, self.epoch(), disk, out);
             }
             other => panic!("a broker does not understand {other:?}"),
@@ -266,6 +271,23 @@ impl Broker {
     pub fn deleted(&mut self, now: Millis, tp: TopicPartition, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         disk.logs.remove(&tp);
         self.roster(now, &roster::Event::Deleted(tp), disk, out);
+    }
+
+    /// Retention, here or at the leader, takes what lies below `to` and below the high watermark.
+    pub fn retain(&mut self, now: Millis, tp: TopicPartition, to: Offset, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        let Some(high_watermark) = self.replica(tp).map(Replica::high_watermark) else { return };
+        let Some(log) = disk.logs.get_mut(&tp) else { return };
+        let offset = Offset(log.retain_from(to.min(high_watermark).0));
+        self.step(now, tp, Event::LogStartChanged { offset }, disk, out);
+    }
+
+    /// Notes every high watermark on the disk.
+    pub fn note_high_watermarks(&self, disk: &mut Disk) {
+        for (tp, log) in &mut disk.logs {
+            if let Some(replica) = self.replica(*tp) {
+                log.note_high_watermark(replica.high_watermark());
+            }
+        }
     }
 
     /// The connection with another broker broke.

@@ -9,11 +9,11 @@ use holdfast_metadata::{AlterPartition, IsrChange, IsrMember};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, Millis, Offset, TopicPartition},
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Millis, Offset, TopicPartition},
 };
 use holdfast_replication::{
     Acks, BatchInfo, Effect, Event, FetchOutcome, FetchReply, PlacedBatch, ProduceToken, Replica, ReplicaConfig,
-    invariant,
+    invariant::Monitor,
 };
 
 use super::outgoing::Outgoing;
@@ -35,6 +35,7 @@ pub(super) struct Request {
     pub(super) connection: u64,
     pub(super) correlation: u64,
     pub(super) acks: Acks,
+    pub(super) leader_epoch: Option<LeaderEpoch>,
 }
 
 #[derive(Debug)]
@@ -47,6 +48,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Running {
     replica: Replica,
+    monitor: Monitor,
     lease: LeaseGuard,
     in_hand: Vec<SimBatch>,
     waiting: BTreeMap<ProduceToken, Waiting>,
@@ -69,8 +71,8 @@ impl Replicas {
         self.running.keys().copied().collect()
     }
 
-    pub(super) fn readable_end(&self, tp: TopicPartition) -> Option<Offset> {
-        self.running.get(&tp).and_then(|running| running.replica.readable_end().ok())
+    pub(super) fn get(&self, tp: TopicPartition) -> Option<&Replica> {
+        self.running.get(&tp).map(|running| &running.replica)
     }
 
     pub(super) fn describe(&self, tp: TopicPartition) -> String {
@@ -91,6 +93,7 @@ impl Replicas {
         };
         let running = Running {
             replica: Replica::new(config, disk.log(tp).recover()),
+            monitor: Monitor::default(),
             lease: LeaseGuard::default(),
             in_hand: Vec::new(),
             waiting: BTreeMap::new(),
@@ -102,7 +105,7 @@ impl Replicas {
     pub(super) fn close(&mut self, tp: TopicPartition, out: &mut Vec<Outgoing>) {
         let Some(running) = self.running.remove(&tp) else { return };
         for waiting in running.waiting.into_values() {
-            out.push(answer(waiting.request, Err(ErrorCode::OutcomeUnknown)));
+            answer(waiting.request, Err(ErrorCode::OutcomeUnknown), out);
         }
     }
 
@@ -142,12 +145,12 @@ impl Replicas {
         let token = ProduceToken(self.next_token);
         self.next_token += 1;
         let Some(running) = self.running.get_mut(&tp).filter(|running| running.lease.admits(request.acks)) else {
-            return out.push(answer(request, Err(ErrorCode::NotLeaderOrFollower)));
+            return answer(request, Err(ErrorCode::NotLeaderOrFollower), out);
         };
         let (id, batch) = batch::read(bytes);
         running.waiting.insert(token, Waiting { request, id, batch });
-        let event =
-            Event::Produce { token, acks: request.acks, leader_epoch: None, batch, timeout_ms: PRODUCE_TIMEOUT_MS };
+        let Request { acks, leader_epoch, .. } = request;
+        let event = Event::Produce { token, acks, leader_epoch, batch, timeout_ms: PRODUCE_TIMEOUT_MS };
         self.step(now, tp, event, epoch, disk, out);
     }
 
@@ -179,7 +182,7 @@ impl Replicas {
         let Some(running) = self.running.get_mut(&tp) else { return };
         let mut effects = Vec::new();
         running.replica.step(now, event, &mut effects);
-        invariant::check(&running.replica);
+        running.monitor.observe(&running.replica);
         let log = disk.logs.get_mut(&tp).expect("a replica has a log");
         for effect in effects {
             execute(running, (self.own, epoch), tp, log, effect, out);
@@ -187,10 +190,13 @@ impl Replicas {
     }
 }
 
-fn answer(request: Request, result: Result<Offset, ErrorCode>) -> Outgoing {
-    let Request { producer, connection, correlation, .. } = request;
-    let result = result.map_err(ErrorDetail::from);
-    Outgoing::Send(Node::Producer(producer), Message::Produced { connection, correlation, result })
+/// Answers a produce; one with acks=0 is told nothing.
+fn answer(request: Request, result: Result<Offset, ErrorCode>, out: &mut Vec<Outgoing>) {
+    let Request { producer, connection, correlation, acks, .. } = request;
+    if acks != Acks::None {
+        let result = result.map_err(ErrorDetail::from);
+        out.push(Outgoing::Send(Node::Producer(producer), Message::Produced { connection, correlation, result }));
+    }
 }
 
 fn execute(
@@ -235,10 +241,10 @@ fn execute(
             let waiting = running.waiting.remove(&token).expect("a produce is answered once");
             match (&result, waiting.request.acks) {
                 (Ok(produced), Acks::All) => out.push(Outgoing::Acked(tp, produced.base_offset.0, waiting.id)),
-                (Ok(_), _) => out.push(Outgoing::AckedByLeader(tp, waiting.id)),
-                (Err(_), _) => {}
+                (Ok(_), Acks::Leader) => out.push(Outgoing::AckedByLeader(tp, waiting.id)),
+                (Ok(_), Acks::None) | (Err(_), _) => {}
             }
-            out.push(answer(waiting.request, result.map(|produced| produced.base_offset)));
+            answer(waiting.request, result.map(|produced| produced.base_offset), out);
         }
         Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr } => {
             let Some(own_epoch) = epoch else { return };
@@ -252,9 +258,9 @@ fn execute(
             out.push(Outgoing::Send(Node::Controller, Message::Alter(alter)));
         }
         Effect::HighWatermarkAdvanced { .. } => out.push(Outgoing::Readable(tp)),
-        // Nothing is ever retained away here.
-        Effect::RoleChanged | Effect::AdvanceLogStart { .. } => {}
-        Effect::Halt { reason } => panic!("the replica of {tp} on {own} halted: {reason}"),
+        Effect::AdvanceLogStart { to } => out.push(Outgoing::AdvanceLogStart(tp, to)),
+        Effect::RoleChanged => {}
+        Effect::Halt { reason } => out.push(Outgoing::Halted(tp, reason)),
     }
 }
 

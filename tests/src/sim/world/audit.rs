@@ -26,9 +26,13 @@ impl World {
         }
         for tp in self.partitions() {
             let state = self.controller.image().partition(tp).expect("the partition is there").clone();
-            let logs: Vec<_> = state.replicas.iter().map(|id| self.disks[id].logs[&tp].batches()).collect();
+            let logs: Vec<_> = state.replicas.iter().map(|id| &self.disks[id].logs[&tp]).collect();
+            // What one has retained away the others may still hold.
+            let start = logs.iter().map(|log| log.start()).max().unwrap_or_default();
+            let whole = logs.iter().min_by_key(|log| log.start()).expect("a partition has replicas");
+            let logs: Vec<_> = logs.iter().map(|log| log.read(start, usize::MAX)).collect();
             for (id, log) in state.replicas.iter().zip(&logs) {
-                let differ = log.iter().zip(logs[0]).find(|(one, other)| one != other);
+                let differ = log.iter().zip(&logs[0]).find(|(one, other)| one != other);
                 assert!(
                     *log == logs[0],
                     "replicas of {tp} differ: broker {id} and broker {}: {differ:?} or lengths {} and {}",
@@ -37,10 +41,11 @@ impl World {
                     logs[0].len()
                 );
             }
-            self.oracle.final_log(tp, logs[0]);
+            self.oracle.final_log(tp, whole.start(), whole.batches());
             let producers = self.producers.values().filter(|producer| producer.partition() == tp);
             for producer in producers {
-                self.oracle.final_outcomes(tp, logs[0], producer.acks() == Acks::All, producer.ended());
+                let is_all = producer.acks() == Acks::All;
+                self.oracle.final_outcomes(tp, whole.start(), whole.batches(), is_all, producer.ended());
             }
             self.coverage.elections += u64::from(state.leader_epoch.0).saturating_sub(1);
         }

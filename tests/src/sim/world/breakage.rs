@@ -56,7 +56,7 @@ impl World {
         }
         let boot_counter = self.disks[&id].boot_counter;
         let copy = self.copies.remove(&id).filter(|copy| copy.boot_counter < boot_counter);
-        self.crash(id, Crash::PowerLoss, restart_after_ms);
+        self.crash(id, Crash::PowerLoss { kept: 0 }, restart_after_ms);
         self.disk_fault = Some(id);
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         if let Some(copy) = copy {

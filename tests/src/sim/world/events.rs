@@ -50,6 +50,13 @@ impl World {
                     broker.step(now, tp, Event::Truncated { generation, producers }, disk, out);
                 });
             }
+            Upcoming::Retained(id, start, (tp, number), to) => {
+                self.broker(id, start, |broker, now, disk, out| {
+                    if disk.logs.get(&tp).is_some_and(|log| log.number() == number) {
+                        broker.retain(now, tp, to, disk, out);
+                    }
+                });
+            }
             Upcoming::Opened(id, start, tp) => {
                 self.broker(id, start, |broker, now, disk, out| broker.opened(now, tp, disk, out));
             }

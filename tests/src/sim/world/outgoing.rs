@@ -1,6 +1,6 @@
 //! What brokers, the controller and the network want done.
 
-use holdfast_proto::ids::{BrokerId, TopicPartition};
+use holdfast_proto::ids::{BrokerId, Offset, TopicPartition};
 
 use super::{
     state::World,
@@ -29,6 +29,7 @@ impl World {
                 let delay_ms = self.rng.u64(..20);
                 self.later(delay_ms, Upcoming::Truncated(id, start, (tp, number), generation));
             }
+            Outgoing::AdvanceLogStart(tp, to) => self.retain_later(id, start, tp, to),
             Outgoing::Open(tp) => {
                 let delay_ms = self.rng.u64(..30);
                 self.later(delay_ms, Upcoming::Opened(id, start, tp));
@@ -58,15 +59,20 @@ impl World {
             }
             Outgoing::Leads(tp, epoch) => self.oracle.leads(tp, epoch, id),
             Outgoing::LeaseEnded => self.coverage.leases_ended += 1,
+            Outgoing::Halted(tp, reason) => panic!("the replica of {tp} on {id} halted: {reason}"),
             Outgoing::SetAside => panic!("broker {id} sets a log aside, though no state has gone back"),
         }
     }
 
-    /// What a broker deletes must not count for anything: neither as in sync nor as eligible.
     pub(super) fn check_deletion(&self, id: BrokerId, tp: TopicPartition) {
-        let Some(state) = self.controller.image().partition(tp) else { return };
-        let counts = state.isr.contains(&id) || state.elr.contains(&id);
-        assert!(!counts, "broker {id} deletes its replica of {tp}, which counts as in sync or eligible: {state:?}");
+        self.oracle.deletes(tp, id, self.controller.image().partition(tp));
+    }
+
+    /// Retention is asked for: the disk does it after what it was given before.
+    pub(super) fn retain_later(&mut self, id: BrokerId, start: Start, tp: TopicPartition, to: Offset) {
+        let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
+        let delay_ms = self.rng.u64(..20);
+        self.later(delay_ms, Upcoming::Retained(id, start, (tp, number), to));
     }
 
     pub(super) fn controller_says(&mut self, out: Vec<(Node, Message)>) {

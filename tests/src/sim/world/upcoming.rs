@@ -1,7 +1,7 @@
 //! What can come.
 
 use holdfast_metadata::ReplicaMove;
-use holdfast_proto::ids::{BrokerId, TopicPartition};
+use holdfast_proto::ids::{BrokerId, Offset, TopicPartition};
 use holdfast_replication::LogGeneration;
 
 use crate::sim::{message::Node, network::Delivery};
@@ -18,6 +18,7 @@ pub(super) enum Upcoming {
     Deliver(Delivery),
     Flushed(BrokerId, Start, LogNumber, LogGeneration, u64),
     Truncated(BrokerId, Start, LogNumber, LogGeneration),
+    Retained(BrokerId, Start, LogNumber, Offset),
     Opened(BrokerId, Start, TopicPartition),
     Deleted(BrokerId, Start, TopicPartition),
     Move(ReplicaMove),
@@ -36,6 +37,7 @@ impl Upcoming {
         match self {
             Self::Flushed(id, start, ..)
             | Self::Truncated(id, start, ..)
+            | Self::Retained(id, start, ..)
             | Self::Opened(id, start, _)
             | Self::Deleted(id, start, _)
             | Self::Broken(id, start, _)
