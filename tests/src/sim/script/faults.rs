@@ -1,4 +1,4 @@
-//! What befalls a scripted cluster: nodes that end and come back, connections that break, calls that pass their deadline.
+//! What goes wrong in a scripted cluster: nodes that end and come back, connections that break, calls that pass their deadline.
 
 use uuid::Uuid;
 

@@ -30,7 +30,7 @@
 //! | `audit` | every log against every promise |
 //!
 //! - `links`: messages on their way. `cluster`: the nodes, their disks and the clock. `carrying`: what they want done.
-//! - `faults`: what befalls them. `orders`: what an operator has the controller do. `producing`: batches by name, answers.
+//! - `faults`: what goes wrong. `orders`: what an operator has the controller do. `producing`: batches by name, answers.
 //! - `words`, `command`: reads and runs a line. `expectation`: `expect` lines. `runner`: a whole text, and the place of its failure.
 //!
 //! After each step the oracle and the invariants of cores and metadata are checked as in the seeded world.
