@@ -1,5 +1,6 @@
 //! A simulation of the whole: what ships, over a network that delays, breaks and partitions, and disks that forget
-//! what was not fsynced, are lost or come back as they were. The rules in the first table run as they ship; the list at the end says what does not.
+//! what was not fsynced, are lost or come back as they were. The rules in the first table run as they ship; the list at
+//! the end says what does not.
 //!
 //! ```text
 //!  faults ─▶ world (one queue, one seed) ─▶ controller: metadata machine, sessions
@@ -34,10 +35,11 @@
 //! | no state from before a registration is acted on | [`oracle::Oracle::readable`], with older states told |
 //! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
 //!
-//! Not driven, or kinder than in truth: the queues to other nodes (`outbox`: which answers are lost with a stream, and what
-//! is asked again), the budget for moves, a leave in order, two processes with one id, an older active controller that still
-//! grants leases. A disk does what it is told at once: no truncation and no begin of an epoch waits in the log writer, and a
-//! power loss takes all that was not flushed. The check of one leader an epoch sees the assignments, not the cores.
+//! Not driven, or kinder than in truth: the queues to other nodes (`outbox`: which answers are lost with a stream, and
+//! what is asked again), the budget for moves, a leave in order, two processes with one id, an older active controller that
+//! still grants leases. A disk does what it is told at once: no truncation and no begin of an epoch waits in the log
+//! writer. Seeds have no retention and no `flush.policy=interval`; stories have retention. The check of one leader an epoch
+//! sees the assignments, not the cores.
 //!
 //! A disk that comes back as it was within one count of starts is not told from the true one yet, so no run has one: a
 //! copy is made while its broker is down, and put back after a later start registered.
