@@ -45,7 +45,7 @@ impl PartitionActor {
                     let InHand::Fetched { records, batches } = std::mem::replace(&mut in_hand, InHand::Nothing) else {
                         unreachable!("the core appends fetched batches only in the step that brought them");
                     };
-                    self.append_fetched(now, records, &batches, end_offset, generation);
+                    refused |= !self.append_fetched(now, records, &batches, end_offset, generation);
                 }
                 Effect::Truncate { to, generation } => {
                     tracing::info!(partition = %self.partition.id, %to, "cutting the log to where it agrees with the leader's");
@@ -62,6 +62,8 @@ impl PartitionActor {
                     tracing::info!(partition = %self.partition.id, %leader_epoch, %start_offset, "leading");
                     self.submit(Op::BeginEpoch { leader_epoch, start_offset });
                 }
+                // With flush.policy=interval the leader would count what this disk has not taken.
+                Effect::SendFetch { .. } if refused || self.closing.is_some() => {}
                 Effect::SendFetch { to, position } => {
                     let position = self.copying.tell(now, to, position, &self.context.outboxes.fetches);
                     self.context.outboxes.fetches.send(to, self.partition.id, position);
@@ -96,6 +98,7 @@ impl PartitionActor {
         }
     }
 
+    /// False if the log writer has not taken them.
     fn append_fetched(
         &self,
         now: Millis,
@@ -103,7 +106,7 @@ impl PartitionActor {
         batches: &[PlacedBatch],
         end_offset: Offset,
         generation: LogGeneration,
-    ) {
+    ) -> bool {
         let mut rest = records.clone();
         for batch in batches {
             let next = batch.base_offset.plus(u64::from(batch.info.record_count));
@@ -111,7 +114,7 @@ impl PartitionActor {
             self.partition.tail.push(batch.base_offset, next, bytes, now);
         }
         let room = self.context.logs.writer.reserve_always(records.len());
-        self.submit(Op::Append { records, end_offset, generation, room });
+        self.try_submit(Op::Append { records, end_offset, generation, room })
     }
 
     /// Answers a follower: from memory at once, from disk a little later.

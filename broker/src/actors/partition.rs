@@ -2,8 +2,8 @@
 //!
 //! Place: services, followers' streams, the fetchers and the session send it messages; the log writer reports to its
 //! completion slot. Each becomes one or more events of the core, given with the time; what the core wants done is done
-//! in `effects`, in order. Invariants: (1) before any event, an
-//! ended lease is given to the core as `SessionLost`, and then what the log writer reported; (2) the view that consumers read is published after the step's appends and before any
+//! in `effects`, in order. Invariants: (1) before any event, an ended lease is given to the core as `SessionLost`, and then
+//! what the log writer reported; (2) the view that consumers read is published after the step's appends and before any
 //! producer hears of it, so that what was acknowledged can be read at once; (3) a produce whose bytes find no room at
 //! the log writer is refused before the core sees it.
 
@@ -57,7 +57,7 @@ pub(super) struct PartitionActor {
     timer: Option<(Millis, SpawnHandle)>,
     stored_high_watermark: (Millis, Offset),
     lease: LeaseGuard,
-    closing: Option<oneshot::Sender<()>>,
+    pub(super) closing: Option<oneshot::Sender<()>>,
     pub(super) copying: Copying,
 }
 
@@ -120,8 +120,8 @@ impl PartitionActor {
         self.partition.publish(ReplicaView::of(&self.core));
     }
 
-    /// What comes before any message: the end of the lease, and reports of the log writer. In this order: after a pause of
-    /// the process a flush may be reported that would acknowledge what another leader cuts off.
+    /// What comes before any message: the end of the lease, and reports of the log writer. In this order: after a pause
+    /// of the process a flush may be reported that would acknowledge what another leader cuts off.
     fn catch_up(&mut self, actor: &mut <Self as Actor>::Context) {
         self.look_at_lease();
         while let Some(completion) = self.completions.take() {
@@ -243,6 +243,9 @@ impl PartitionActor {
     }
 
     fn close(&mut self, closed: oneshot::Sender<()>) {
+        // What it took of the budget for moves goes back: its answer is not looked at any more.
+        self.copying.copied(0, &self.context.outboxes.fetches);
+        self.copying.forget();
         self.submit(Op::StoreHighWatermark { offset: self.core.high_watermark() });
         self.closing = Some(closed);
         self.submit(Op::Close);

@@ -13,7 +13,8 @@
 //!    min.insync.replicas. If all brokers leave together nobody is active, and nobody waits.
 //! 2. The wait ends at its deadline, whatever is left, and after [`CONTROLLER_TIMEOUT`] without a controller that
 //!    answers: without a quorum nothing moves.
-//! 3. What is left, [`Remains`] counts. What is decided here is how long to wait, never what is safe: that is the controller's, by its image.
+//! 3. What is left, [`Remains`] counts. What is decided here is how long to wait, never what is safe: that is the
+//!    controller's, by its image.
 
 use std::time::Duration;
 

@@ -1,12 +1,11 @@
 //! Topics and their settings as messages.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::num::NonZeroU32;
 
-use holdfast_metadata_wire::view;
+use holdfast_metadata_wire::{settings, view};
 use holdfast_proto::{
     convert::{Error, optional_id, required},
     detail::ErrorDetail,
-    error::ErrorCode,
     ids::{MetadataIndex, TopicId},
     v1,
 };
@@ -15,7 +14,7 @@ use crate::services::admin::topics::{ChangedTopic, CreatedTopic, NewTopic, Topic
 
 /// The topic that a request asks for.
 pub(crate) fn new_topic(request: v1::CreateTopicRequest) -> Result<NewTopic, ErrorDetail> {
-    let configs = unique(request.configs)?.into_iter();
+    let configs = settings::by_key(request.configs)?.into_iter();
     Ok(NewTopic {
         name: request.name,
         partition_count: NonZeroU32::new(request.partition_count),
@@ -82,7 +81,7 @@ pub(crate) fn delete_request(deletion: TopicDeletion) -> v1::DeleteTopicRequest 
 pub(crate) fn change(request: v1::AlterTopicRequest) -> Result<TopicChange, ErrorDetail> {
     Ok(TopicChange {
         name: request.name,
-        configs: unique(request.configs)?,
+        configs: settings::by_key(request.configs)?,
         partition_count: request.partition_count,
         validate_only: request.validate_only,
     })
@@ -114,17 +113,6 @@ pub(crate) fn settings_answer(found: TopicSettings) -> v1::DescribeTopicConfigRe
         configs: found.settings.into_iter().map(view::setting).collect(),
         index: found.index.0,
     }
-}
-
-/// Settings by key; a key that stands twice is a mistake.
-fn unique(entries: Vec<v1::ConfigEntry>) -> Result<BTreeMap<String, Option<String>>, ErrorDetail> {
-    let mut configs = BTreeMap::new();
-    for entry in entries {
-        if configs.insert(entry.key.clone(), entry.value).is_some() {
-            return Err(ErrorDetail::new(ErrorCode::InvalidConfig, format!("{} is given twice", entry.key)));
-        }
-    }
-    Ok(configs)
 }
 
 fn entry(key: String, value: Option<String>) -> v1::ConfigEntry {

@@ -1,5 +1,5 @@
 use holdfast_metadata::PartitionState;
-use holdfast_proto::ids::BrokerId;
+use holdfast_proto::{error::ErrorCode, ids::BrokerId};
 
 use super::*;
 

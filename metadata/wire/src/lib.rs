@@ -1,7 +1,9 @@
 //! The cluster's metadata as it travels.
 //!
 //! - [`records`]: metadata records between controllers and brokers, both ways. Bytes from outside are hostile.
+//! - [`settings`]: settings of topics in requests.
 //! - [`view`]: the image as administration shows it, on brokers and on controllers.
 
 pub mod records;
+pub mod settings;
 pub mod view;

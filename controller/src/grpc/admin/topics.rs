@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use holdfast_metadata::{AlterTopic, Command, CreateTopic, Response as Done, TopicConfig};
-use holdfast_metadata_wire::view;
+use holdfast_metadata_wire::{settings, view};
 use holdfast_proto::{
     convert::{optional_id, required},
     detail::ErrorDetail,
     error::ErrorCode,
     ids::TopicId,
     v1::{
-        AlterTopicRequest, AlterTopicResponse, ConfigEntry, CreateTopicRequest, CreateTopicResponse,
-        DeleteTopicRequest, DeleteTopicResponse,
+        AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
+        DeleteTopicResponse,
     },
 };
 
@@ -58,7 +58,7 @@ impl AdminEdge {
         let image = self.node.view().image();
         let command = Command::AlterTopic(AlterTopic {
             topic_id: find(&image, &request.name)?.topic_id(),
-            configs: unique(request.configs)?,
+            configs: settings::by_key(request.configs)?,
             partition_count: request.partition_count,
         });
         match self.carry_out(command, request.validate_only).await? {
@@ -73,7 +73,7 @@ impl AdminEdge {
         let or_default = |value: u32, default: u32| if value == 0 { default } else { value };
         let replication_factor = or_default(request.replication_factor, config.default_replication_factor);
         let mut configs = BTreeMap::new();
-        for (key, value) in unique(request.configs)? {
+        for (key, value) in settings::by_key(request.configs)? {
             configs.insert(key, required(value, "configs.value")?);
         }
         // The machine's own default need not be written down.
@@ -89,15 +89,4 @@ impl AdminEdge {
             configs,
         })
     }
-}
-
-/// Settings by key; a key that stands twice is a mistake.
-fn unique(entries: Vec<ConfigEntry>) -> Result<BTreeMap<String, Option<String>>, ErrorDetail> {
-    let mut configs = BTreeMap::new();
-    for entry in entries {
-        if configs.insert(entry.key.clone(), entry.value).is_some() {
-            return Err(ErrorDetail::new(ErrorCode::InvalidConfig, format!("{} is given twice", entry.key)));
-        }
-    }
-    Ok(configs)
 }
