@@ -46,7 +46,7 @@ GUARDS = [
     ("directory id", "metadata/src/decide/brokers.rs",
      "old.directory_id == command.directory_id && ", ""),
     ("lease", "broker/src/here/lease.rs",
-     "!self.is_lost || acks == Acks::All", "true || acks == Acks::All"),
+     "self.is_held || acks == Acks::All", "true || acks == Acks::All"),
 ]
 
 

@@ -6,7 +6,10 @@ use tokio::sync::oneshot;
 use holdfast_proto::ids::{MetadataIndex, TopicPartition};
 
 use super::opened::Opened;
-use crate::{here::image_follower::Changes, life::recovery::RecoveredLogs};
+use crate::{
+    here::{image_follower::Changes, lease::LeaseTerm},
+    life::recovery::RecoveredLogs,
+};
 
 /// What the session actor can be told.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub enum SessionEvent {
         /// Changes, in the order of their indexes.
         deltas: Vec<Changes>,
     },
+    /// A term of the lease began; what came before it is applied.
+    LeaseBegan(LeaseTerm),
     /// The lease ran out.
     LeaseEnded,
     /// The broker stops: every log is flushed and closed. Answered when all are.

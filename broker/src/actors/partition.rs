@@ -100,7 +100,7 @@ impl PartitionActor {
     /// Tells the core if the lease has ended. The time at which it was looked at.
     fn look_at_lease(&mut self) -> Millis {
         let now = self.context.clock.now();
-        if self.lease.look(self.context.lease.holds(now)) {
+        if self.lease.look(self.context.lease.term(now)) {
             tracing::debug!(partition = %self.partition.id, "the lease ended: waiting producers are sent elsewhere");
             self.give(now, Event::SessionLost, InHand::Nothing);
         }
@@ -145,14 +145,12 @@ impl PartitionActor {
             Completion::Failed { error } => {
                 self.step(Event::StorageFailed, InHand::Nothing);
                 self.context.state.fail(Fatal::StorageFailed(error.to_string()));
-            }
-            Completion::Closed => {
-                if let Some(closed) = self.closing.take() {
-                    // The asker may be gone; the log is closed either way.
-                    let _ = closed.send(());
+                // The log writer says no more: a close that waits is answered now.
+                if self.closing.is_some() {
+                    self.closed(actor);
                 }
-                actor.stop();
             }
+            Completion::Closed => self.closed(actor),
         }
     }
 
@@ -242,13 +240,24 @@ impl PartitionActor {
         }
     }
 
-    fn close(&mut self, closed: oneshot::Sender<()>) {
+    fn close(&mut self, closed: oneshot::Sender<()>, actor: &mut <Self as Actor>::Context) {
         // What it took of the budget for moves goes back: its answer is not looked at any more.
         self.copying.copied(0, &self.context.outboxes.fetches);
         self.copying.forget();
         self.submit(Op::StoreHighWatermark { offset: self.core.high_watermark() });
         self.closing = Some(closed);
-        self.submit(Op::Close);
+        // A log that failed accepts nothing, and its writer has let go of it.
+        if !self.try_submit(Op::Close) {
+            self.closed(actor);
+        }
+    }
+
+    fn closed(&mut self, actor: &mut <Self as Actor>::Context) {
+        if let Some(closed) = self.closing.take() {
+            // The asker may be gone; the log is closed either way.
+            let _ = closed.send(());
+        }
+        actor.stop();
     }
 }
 
@@ -324,9 +333,11 @@ impl Handler<Message> for PartitionActor {
             Message::Proposed { leader_epoch, partition_epoch, result } => {
                 self.step(Event::IsrProposalResult { leader_epoch, partition_epoch, result }, InHand::Nothing);
             }
+            Message::LeaseBegan(term) => self.lease.began(term),
+            // `catch_up` has looked at it.
             Message::LeaseEnded => {}
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
-            Message::Close(closed) => self.close(closed),
+            Message::Close(closed) => self.close(closed, actor),
         }
         self.ask_again();
         self.set_timer(actor);

@@ -16,7 +16,7 @@ use holdfast_replication::Assignment;
 use super::{events::SessionEvent, opened::Opened, session::SessionActor};
 use crate::{
     exit::Fatal,
-    here::assignment,
+    here::{assignment, lease::LeaseTerm},
     life::recovery::RecoveredLogs,
     partition::{
         OpenReplica,
@@ -70,7 +70,7 @@ impl SessionActor {
         let limit = self.image().move_bytes_per_second();
         let move_limit = NonZeroU64::new(limit).filter(|_| is_arriving);
         let message = Message::Assigned { assignment, log, move_limit };
-        replica.actor().try_send(message).err().map(|message| (replica.clone(), message))
+        unsent(replica, message)
     }
 
     fn log_config(&self, partition: TopicPartition) -> LogConfig {
@@ -119,8 +119,11 @@ impl SessionActor {
             Ok(opened) => {
                 let replica = self.actors.start_partition(&self.context, opened);
                 self.context.partitions.insert(replica.clone());
-                self.replicas.insert(partition, replica);
+                self.replicas.insert(partition, replica.clone());
                 self.step(&Event::Opened(partition), actor);
+                if let Some(term) = self.lease_term {
+                    self.send_late(unsent(&replica, Message::LeaseBegan(term)).into_iter().collect(), actor);
+                }
             }
             Err(error) if error.is_damage() => {
                 self.context.state.fail(Fatal::LogDamaged(format!("{partition}: {error}")));
@@ -185,11 +188,16 @@ impl SessionActor {
         });
     }
 
-    /// The lease ran out: every partition looks at it now.
-    pub(super) fn lease_ended(&self, actor: &mut ActorContext<Self>) {
-        let late = self.replicas.values().filter_map(|replica| {
-            replica.actor().try_send(Message::LeaseEnded).err().map(|message| (replica.clone(), message))
-        });
+    /// A term of the lease began: every replica, and each that is opened later, counts on it after the states that it was
+    /// told before.
+    pub(super) fn lease_began(&mut self, term: LeaseTerm, actor: &mut ActorContext<Self>) {
+        self.lease_term = Some(term);
+        self.tell_all(|| Message::LeaseBegan(term), actor);
+    }
+
+    /// Tells every replica.
+    pub(super) fn tell_all(&self, message: impl Fn() -> Message, actor: &mut ActorContext<Self>) {
+        let late = self.replicas.values().filter_map(|replica| unsent(replica, message()));
         self.send_late(late.collect(), actor);
     }
 
@@ -233,4 +241,9 @@ impl SessionActor {
             let _ = closed.send(());
         });
     }
+}
+
+/// Puts a message into the mailbox; gives it back if that is full.
+fn unsent(replica: &OpenReplica, message: Message) -> Option<(OpenReplica, Message)> {
+    replica.actor().try_send(message).err().map(|message| (replica.clone(), message))
 }

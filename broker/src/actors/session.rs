@@ -20,10 +20,12 @@ use crate::{
     here::{
         context::Context,
         image_follower::{Changes, ImageFollower},
+        lease::LeaseTerm,
         state::Phase,
     },
     partition::{
         OpenReplica,
+        message::Message,
         roster::{Event, Roster},
     },
 };
@@ -38,6 +40,8 @@ pub(super) struct SessionActor {
     pub(super) recovered: HashMap<TopicPartition, (PartitionLog, Recovered)>,
     /// True once every log is being closed.
     pub(super) is_closing: bool,
+    /// The newest term of the lease, for replicas that are opened later.
+    pub(super) lease_term: Option<LeaseTerm>,
     /// The replicas that run.
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
 }
@@ -52,6 +56,7 @@ impl SessionActor {
             roster,
             recovered: HashMap::new(),
             is_closing: false,
+            lease_term: None,
             replicas: HashMap::new(),
         }
     }
@@ -114,7 +119,8 @@ impl Handler<SessionEvent> for SessionActor {
                 return actix::MessageResult(self.metadata(registered_at, snapshot, deltas, actor));
             }
             SessionEvent::Recovered(logs) => self.recovered(logs),
-            SessionEvent::LeaseEnded => self.lease_ended(actor),
+            SessionEvent::LeaseBegan(term) => self.lease_began(term, actor),
+            SessionEvent::LeaseEnded => self.tell_all(|| Message::LeaseEnded, actor),
             SessionEvent::CloseAll(closed) => self.close_all(closed, actor),
             SessionEvent::Opened(partition, opened) => self.opened(partition, opened, actor),
             SessionEvent::Deleted(partition) => self.step(&Event::Deleted(partition), actor),

@@ -2,23 +2,41 @@
 //!
 //! The lease counts from the moment a heartbeat was *sent*, so it ends before the controller's own timeout can. A
 //! partition compares it before each step: a process that was stopped for a while finds it over before it does anything
-//! else, whatever its timers do.
+//! else, whatever its timers do. One that begins after another ended is a new *term*: a partition that slept through the
+//! gap sees it by the term, and counts on the new one only once it was told of it, after the metadata that came before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast_proto::ids::Millis;
 use holdfast_replication::Acks;
 
-/// The lease; starts over.
+/// Numbers the leases without a gap in time that one process held, from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTerm(u64);
+
+/// The lease; at first there is none. The session alone changes it.
 #[derive(Debug, Default)]
 pub struct Lease {
     until: AtomicU64,
+    terms: AtomicU64,
 }
 
 impl Lease {
-    /// A heartbeat that was sent at `sent` was answered with a lease of `lease_ms`.
-    pub fn renew(&self, sent: Millis, lease_ms: u64) {
-        self.until.fetch_max(sent.plus(lease_ms).0, Ordering::AcqRel);
+    /// A heartbeat that was sent at `sent` was answered with a lease of `lease_ms`, and this is known at `now`. If a new
+    /// term begins with it, every partition has to be told, after what was committed before.
+    pub fn renew(&self, now: Millis, sent: Millis, lease_ms: u64) -> Option<LeaseTerm> {
+        let until = sent.plus(lease_ms);
+        if self.holds(now) {
+            self.until.fetch_max(until.0, Ordering::AcqRel);
+            return None;
+        }
+        if until <= now {
+            return None;
+        }
+        // Before the end of the term: who sees the end sees the term.
+        let term = LeaseTerm(self.terms.fetch_add(1, Ordering::AcqRel) + 1);
+        self.until.store(until.0, Ordering::Release);
+        Some(term)
     }
 
     /// Over at once: the session is known to be gone.
@@ -35,27 +53,33 @@ impl Lease {
     pub fn holds(&self, now: Millis) -> bool {
         now < self.until()
     }
-}
 
-/// What one partition makes of the lease. Looked at before each step of its core.
-#[derive(Clone, Copy, Debug)]
-pub struct LeaseGuard {
-    /// True from the end of the lease until it is seen to hold again.
-    is_lost: bool,
-}
-
-impl Default for LeaseGuard {
-    /// Without a lease, until one is seen.
-    fn default() -> Self {
-        Self { is_lost: true }
+    /// The term that lasts now, if one does.
+    pub fn term(&self, now: Millis) -> Option<LeaseTerm> {
+        self.holds(now).then(|| LeaseTerm(self.terms.load(Ordering::Acquire)))
     }
 }
 
+/// What one partition makes of the lease. Looked at before each step of its core.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeaseGuard {
+    /// The term that it was told of last.
+    told: Option<LeaseTerm>,
+    /// True if that term lasted when it was looked at last.
+    is_held: bool,
+}
+
 impl LeaseGuard {
-    /// Looks at the lease now. True if it has just ended: the core has to be told.
-    pub fn look(&mut self, holds: bool) -> bool {
-        let has_ended = !holds && !self.is_lost;
-        self.is_lost = !holds;
+    /// A term began, and what was committed before has been given to the partition.
+    pub fn began(&mut self, term: LeaseTerm) {
+        self.told = Some(term);
+    }
+
+    /// Looks at the lease now. True if the one that was held has ended: the core has to be told.
+    pub fn look(&mut self, term: Option<LeaseTerm>) -> bool {
+        let is_held = term.is_some() && term == self.told;
+        let has_ended = self.is_held && !is_held;
+        self.is_held = is_held;
         has_ended
     }
 
@@ -63,7 +87,7 @@ impl LeaseGuard {
     /// records of this leader alone are cut off. acks=all needs no such care: the whole ISR confirms it in this leader
     /// epoch, or nobody does.
     pub fn admits(self, acks: Acks) -> bool {
-        !self.is_lost || acks == Acks::All
+        self.is_held || acks == Acks::All
     }
 }
 
@@ -75,10 +99,34 @@ mod tests {
     fn it_counts_from_the_sending_and_never_shrinks_by_a_late_answer() {
         let lease = Lease::default();
         assert!(!lease.holds(Millis(1)));
-        lease.renew(Millis(100), 50);
-        lease.renew(Millis(60), 50);
+        assert_eq!(lease.renew(Millis(110), Millis(100), 50), Some(LeaseTerm(1)));
+        assert_eq!(lease.renew(Millis(120), Millis(60), 50), None);
         assert!(lease.holds(Millis(149)) && !lease.holds(Millis(150)));
         lease.end();
         assert!(!lease.holds(Millis(110)));
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_gives_no_lease() {
+        let lease = Lease::default();
+        assert_eq!(lease.renew(Millis(200), Millis(100), 50), None);
+        assert_eq!(lease.term(Millis(120)), None);
+    }
+
+    #[test]
+    fn a_gap_that_nobody_looked_into_is_seen_by_the_term() {
+        let (lease, mut guard) = (Lease::default(), LeaseGuard::default());
+        let first = lease.renew(Millis(0), Millis(0), 50).expect("the first");
+        assert!(!guard.look(lease.term(Millis(1))) && !guard.admits(Acks::Leader), "it was not told yet");
+        guard.began(first);
+        assert!(!guard.look(lease.term(Millis(2))) && guard.admits(Acks::Leader));
+        let second = lease.renew(Millis(60), Millis(60), 50).expect("after a gap");
+        assert!(guard.look(lease.term(Millis(61))), "the first has ended");
+        assert!(
+            !guard.admits(Acks::Leader) && guard.admits(Acks::All),
+            "what was committed in the gap may be on its way"
+        );
+        guard.began(second);
+        assert!(!guard.look(lease.term(Millis(62))) && guard.admits(Acks::Leader));
     }
 }

@@ -7,6 +7,7 @@
 //! Invariants:
 //! 1. The lease counts from the *sending* of the oldest heartbeat that is not answered yet, so it never outlasts the
 //!    controller's own count. An answer belongs to the oldest heartbeat; a message that only brings changes answers none.
+//!    One with a snapshot counts once that was applied: it may say that this broker leads nothing any more.
 //! 2. "Ready" is said only once every log is recovered and the registration's own index was applied: a broker knows what
 //!    it lost before it serves.
 //! 3. A controller that says nothing for the silence is left while the lease still holds.
@@ -28,11 +29,33 @@ pub enum Event {
     Heard {
         /// The lease that it gives, ms.
         lease_ms: u64,
-        /// True for changes without a snapshot: they come by themselves and answer no heartbeat.
-        brings_changes_only: bool,
+        /// What else the message brings.
+        content: Content,
     },
-    /// Metadata was applied up to this index.
+    /// What was heard last was applied; the metadata is at this index now.
     Applied(MetadataIndex),
+}
+
+/// What a message of the controller brings besides the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// No metadata: it answers a heartbeat.
+    Nothing,
+    /// Changes without a snapshot: they come by themselves and answer no heartbeat.
+    Changes,
+    /// The whole state: the answer to the heartbeat that opened the session.
+    Snapshot,
+}
+
+impl Content {
+    /// That of a message with these parts.
+    pub fn of(has_snapshot: bool, has_changes: bool) -> Self {
+        match (has_snapshot, has_changes) {
+            (true, _) => Self::Snapshot,
+            (false, true) => Self::Changes,
+            (false, false) => Self::Nothing,
+        }
+    }
 }
 
 /// What the session must do, in order.
@@ -74,12 +97,15 @@ pub struct Heartbeats {
     unanswered: VecDeque<Millis>,
     applied: MetadataIndex,
     registered_at: MetadataIndex,
+    /// The lease that came with a snapshot that is not applied yet.
+    granted: Option<Effect>,
 }
 
 impl Heartbeats {
     /// Those of a session that begins now. `silence_ms` must be less than the lease.
     pub fn new(now: Millis, silence_ms: u64, registered_at: MetadataIndex) -> Self {
-        Self { silence_ms, heard: now, unanswered: VecDeque::new(), applied: MetadataIndex(0), registered_at }
+        let applied = MetadataIndex(0);
+        Self { silence_ms, heard: now, unanswered: VecDeque::new(), applied, registered_at, granted: None }
     }
 
     /// Takes one event and appends what follows.
@@ -89,14 +115,18 @@ impl Heartbeats {
             Event::Tick => effects.push(self.heartbeat(local)),
             Event::Accepted => self.heard = now,
             Event::Sent => self.unanswered.push_back(now),
-            Event::Heard { lease_ms, brings_changes_only } => {
+            Event::Heard { lease_ms, content } => {
                 self.heard = now;
-                if !brings_changes_only && let Some(sent) = self.unanswered.pop_front() {
-                    effects.push(Effect::RenewLease { sent, lease_ms });
+                let answered = if content == Content::Changes { None } else { self.unanswered.pop_front() };
+                let granted = answered.map(|sent| Effect::RenewLease { sent, lease_ms });
+                match content {
+                    Content::Snapshot => self.granted = granted,
+                    Content::Nothing | Content::Changes => effects.extend(granted),
                 }
             }
             Event::Applied(index) => {
                 self.applied = index;
+                effects.extend(self.granted.take());
                 // A broker that is fenced is let in once it has applied what fenced it: the controller waits for this.
                 if self.is_ready(local) && local.is_joining {
                     effects.push(self.heartbeat(local));
@@ -133,13 +163,24 @@ mod tests {
         for now in [100, 200] {
             step(&mut heartbeats, now, SERVING, Event::Sent);
         }
-        let changes = Event::Heard { lease_ms: 3_000, brings_changes_only: true };
+        let changes = Event::Heard { lease_ms: 3_000, content: Content::Changes };
         assert_eq!(step(&mut heartbeats, 250, SERVING, changes), [], "changes answer no heartbeat");
-        let answer = Event::Heard { lease_ms: 3_000, brings_changes_only: false };
+        let answer = Event::Heard { lease_ms: 3_000, content: Content::Nothing };
         let renewed = |sent| [Effect::RenewLease { sent: Millis(sent), lease_ms: 3_000 }];
         assert_eq!(step(&mut heartbeats, 300, SERVING, answer), renewed(100));
         assert_eq!(step(&mut heartbeats, 310, SERVING, answer), renewed(200));
         assert_eq!(step(&mut heartbeats, 320, SERVING, answer), [], "an answer to nothing gives no lease");
+    }
+
+    #[test]
+    fn the_lease_that_comes_with_a_snapshot_counts_once_that_is_applied() {
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        step(&mut heartbeats, 100, SERVING, Event::Sent);
+        let snapshot = Event::Heard { lease_ms: 3_000, content: Content::Snapshot };
+        assert_eq!(step(&mut heartbeats, 200, SERVING, snapshot), []);
+        let renewed = Effect::RenewLease { sent: Millis(100), lease_ms: 3_000 };
+        assert_eq!(step(&mut heartbeats, 300, SERVING, Event::Applied(MetadataIndex(4))), [renewed]);
+        assert_eq!(step(&mut heartbeats, 400, SERVING, Event::Applied(MetadataIndex(5))), [], "once");
     }
 
     #[test]
@@ -166,7 +207,7 @@ mod tests {
     #[test]
     fn a_silent_controller_is_left() {
         let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
-        let answer = Event::Heard { lease_ms: 3_000, brings_changes_only: true };
+        let answer = Event::Heard { lease_ms: 3_000, content: Content::Changes };
         step(&mut heartbeats, 500, SERVING, answer);
         assert_ne!(step(&mut heartbeats, 2_500, SERVING, Event::Tick), [Effect::Leave]);
         assert_eq!(step(&mut heartbeats, 2_501, SERVING, Event::Tick), [Effect::Leave]);

@@ -28,14 +28,14 @@ use holdfast_proto::{
 
 use super::{
     header::header,
-    heartbeats::{Effect, Event, Heartbeats, Local},
+    heartbeats::{Content, Effect, Event, Heartbeats, Local},
     retry::Backoff,
 };
 use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     config::limits::MAX_MESSAGE_BYTES,
     exit::Fatal,
-    here::{context::Context, image_follower::Changes, state::Phase},
+    here::{context::Context, image_follower::Changes, lease::LeaseTerm, state::Phase},
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -218,6 +218,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
         context,
         queue,
         is_first: true,
+        began: None,
         rule: Heartbeats::new(context.clock.now(), silence.as_millis() as u64, registered_at),
     };
     // The first opens the session.
@@ -245,22 +246,27 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     Ok(None) => return fail(&tonic::Status::from_error("the controller ended the session".into())),
                     Err(status) => return fail(&status),
                 };
-                let brings_changes_only = message.snapshot.is_none() && !message.deltas.is_empty();
-                heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), brings_changes_only });
-                if message.snapshot.is_none() && message.deltas.is_empty() {
-                    continue;
+                let content = Content::of(message.snapshot.is_some(), !message.deltas.is_empty());
+                heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), content });
+                if content != Content::Nothing {
+                    let event = match metadata(registered_at, message) {
+                        Ok(event) => event,
+                        Err(error) => {
+                            tracing::error!(%error, "the controller sent metadata that cannot be understood");
+                            return End::Broken;
+                        }
+                    };
+                    match actor.tell(event).await {
+                        Some(SessionReply::Applied(index)) => heartbeats.step(Event::Applied(index)),
+                        Some(SessionReply::SnapshotNeeded) | None => return End::Broken,
+                    };
                 }
-                let event = match metadata(registered_at, message) {
-                    Ok(event) => event,
-                    Err(error) => {
-                        tracing::error!(%error, "the controller sent metadata that cannot be understood");
-                        return End::Broken;
-                    }
-                };
-                match actor.tell(event).await {
-                    Some(SessionReply::Applied(index)) => heartbeats.step(Event::Applied(index)),
-                    Some(SessionReply::SnapshotNeeded) | None => return End::Broken,
-                };
+                // After the metadata that came before it.
+                if let Some(term) = heartbeats.began.take()
+                    && actor.tell(SessionEvent::LeaseBegan(term)).await.is_none()
+                {
+                    return End::Broken;
+                }
             }
         }
     }
@@ -279,6 +285,8 @@ struct SessionHeartbeats<'a> {
     queue: mpsc::Sender<v1::BrokerSessionRequest>,
     /// True until the first was sent: it says who calls.
     is_first: bool,
+    /// A term of the lease that began, and that the partitions are not told of yet.
+    began: Option<LeaseTerm>,
     rule: Heartbeats,
 }
 
@@ -298,7 +306,9 @@ impl SessionHeartbeats<'_> {
                         self.rule.step(now, local, Event::Sent, &mut Vec::new());
                     }
                 }
-                Effect::RenewLease { sent, lease_ms } => self.context.lease.renew(sent, lease_ms),
+                Effect::RenewLease { sent, lease_ms } => {
+                    self.began = self.context.lease.renew(now, sent, lease_ms).or(self.began);
+                }
                 Effect::Leave => return Verdict::Leave,
             }
         }

@@ -8,7 +8,7 @@ use holdfast_broker::{
         image_follower::{Changes, ImageFollower},
         lease::Lease,
     },
-    outward::heartbeats::{self, Heartbeats, Local},
+    outward::heartbeats::{self, Content, Heartbeats, Local},
     partition::roster::{self, Effect, Reason, Roster},
 };
 use holdfast_metadata::{Record, RegisterBroker};
@@ -145,7 +145,11 @@ impl Broker {
                     out.push(Outgoing::Send(Node::Controller, message));
                     session.step(now, local, heartbeats::Event::Sent, &mut Vec::new());
                 }
-                heartbeats::Effect::RenewLease { sent, lease_ms } => self.lease.renew(sent, lease_ms),
+                heartbeats::Effect::RenewLease { sent, lease_ms } => {
+                    if let Some(term) = self.lease.renew(now, sent, lease_ms) {
+                        self.replicas.lease_began(term);
+                    }
+                }
                 heartbeats::Effect::Leave => return self.session = None,
             }
         }
@@ -211,9 +215,9 @@ impl Broker {
         disk: &mut Disk,
         out: &mut Vec<Outgoing>,
     ) {
-        let brings_changes_only = snapshot.is_none() && !deltas.is_empty();
-        self.beat(now, heartbeats::Event::Heard { lease_ms, brings_changes_only }, out);
-        if snapshot.is_none() && deltas.is_empty() {
+        let content = Content::of(snapshot.is_some(), !deltas.is_empty());
+        self.beat(now, heartbeats::Event::Heard { lease_ms, content }, out);
+        if content == Content::Nothing {
             return;
         }
         let changes = |(index, records)| Changes { index, records };
@@ -317,7 +321,7 @@ impl Broker {
             out.push(Outgoing::LeaseEnded);
         }
         self.held_lease = holds;
-        self.replicas.look_at_lease(now, holds, self.epoch(), disk, out);
+        self.replicas.look_at_lease(now, self.lease.term(now), self.epoch(), disk, out);
     }
 
     /// Hands an event to a replica's core and executes its effects.

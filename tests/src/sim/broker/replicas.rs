@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use holdfast_broker::{here::lease::LeaseGuard, partition::roster::KnownEpochs};
+use holdfast_broker::{
+    here::lease::{LeaseGuard, LeaseTerm},
+    partition::roster::KnownEpochs,
+};
 use holdfast_metadata::{AlterPartition, IsrChange, IsrMember};
 use holdfast_proto::{
     detail::ErrorDetail,
@@ -60,11 +63,12 @@ pub(super) struct Replicas {
     own: BrokerId,
     running: BTreeMap<TopicPartition, Running>,
     next_token: u64,
+    lease_term: Option<LeaseTerm>,
 }
 
 impl Replicas {
     pub(super) fn new(own: BrokerId) -> Self {
-        Self { own, running: BTreeMap::new(), next_token: 0 }
+        Self { own, running: BTreeMap::new(), next_token: 0, lease_term: None }
     }
 
     pub(super) fn all(&self) -> Vec<TopicPartition> {
@@ -91,10 +95,14 @@ impl Replicas {
             isr_proposal_timeout_ms: 1_000,
             ..ReplicaConfig::new(self.own)
         };
+        let mut lease = LeaseGuard::default();
+        if let Some(term) = self.lease_term {
+            lease.began(term);
+        }
         let running = Running {
             replica: Replica::new(config, disk.log(tp).recover()),
             monitor: Monitor::default(),
-            lease: LeaseGuard::default(),
+            lease,
             in_hand: Vec::new(),
             waiting: BTreeMap::new(),
         };
@@ -116,16 +124,24 @@ impl Replicas {
         }
     }
 
+    /// A term of the lease began.
+    pub(super) fn lease_began(&mut self, term: LeaseTerm) {
+        self.lease_term = Some(term);
+        for running in self.running.values_mut() {
+            running.lease.began(term);
+        }
+    }
+
     /// Each replica looks at the lease.
     pub(super) fn look_at_lease(
         &mut self,
         now: Millis,
-        holds: bool,
+        term: Option<LeaseTerm>,
         epoch: Option<BrokerEpoch>,
         disk: &mut Disk,
         out: &mut Vec<Outgoing>,
     ) {
-        let ended = self.running.iter_mut().filter_map(|(tp, running)| running.lease.look(holds).then_some(*tp));
+        let ended = self.running.iter_mut().filter_map(|(tp, running)| running.lease.look(term).then_some(*tp));
         for tp in ended.collect::<Vec<_>>() {
             self.step(now, tp, Event::SessionLost, epoch, disk, out);
         }
