@@ -29,6 +29,7 @@ help: ## list the targets
 .PHONY: deps
 deps: ## install what the build needs (Debian; as root), or say what is missing
 	@scripts/deps.sh $(PACKAGES)
+	@scripts/cxx-install.sh
 
 .PHONY: build
 build: deps ## build the three programs

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The C++ compiler of the build (.cargo/config.toml): clang where it is there, else the system's own.
+# The C++ compiler of the build (cxx-install.sh tells cargo of it): clang where it is there, else the system's own.
 #
 # RocksDB is most of a first build, and most of its compile time goes into the same headers, 343 times. So they are
 # compiled once, before its first file, and every file begins from there. Should that fail for any file, it is compiled
