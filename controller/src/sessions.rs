@@ -16,7 +16,8 @@
 //! 3. Connections have numbers: what an old one still says, its end included, changes nothing.
 //! 4. A broker is unfenced only after it applied everything up to its last registration or fencing, so that it knows
 //!    what it lost before it serves.
-//! 5. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
+//! 5. A broker whose fencing is proposed gets no lease until it is known to be fenced or not.
+//! 6. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
 //!    controller that lost its majority refuses each at once.
 
 use std::collections::BTreeMap;
@@ -154,6 +155,14 @@ impl Sessions {
         })
     }
 
+    /// How long the broker may believe itself alive after the heartbeat that came by this connection, ms; 0 if it may not:
+    /// another connection took its place, or its fencing is on the way and may commit whatever it says now.
+    pub fn lease_ms(&self, broker_id: BrokerId, connection: ConnectionId) -> u64 {
+        let session = self.brokers.get(&broker_id).filter(|session| session.connection == Some(connection));
+        let may_live = session.is_some_and(|session| session.fenced || !self.in_flight.contains_key(&broker_id));
+        if self.active && may_live { self.timeouts.session_ms } else { 0 }
+    }
+
     /// Takes one event and appends what follows from it.
     pub fn step(&mut self, now: Millis, event: Event, effects: &mut Vec<Effect>) {
         match event {
@@ -247,8 +256,9 @@ impl Sessions {
     }
 
     fn decide(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.in_flight.retain(|_, until| until.is_none_or(|until| now < until));
         for (broker_id, session) in &self.brokers {
-            if self.in_flight.get(broker_id).is_some_and(|until| until.is_none_or(|until| now < until)) {
+            if self.in_flight.contains_key(broker_id) {
                 continue;
             }
             let silent = now >= session.heard.plus(self.timeouts.session_ms);

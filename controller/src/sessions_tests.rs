@@ -98,6 +98,31 @@ fn silence_fences_after_the_session_timeout_and_life_unfences() {
 }
 
 #[test]
+fn there_is_no_lease_while_a_fencing_is_on_the_way_nor_for_a_connection_that_was_replaced() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    let lease = |check: &Check, connection| check.sessions.lease_ms(B1, ConnectionId(connection));
+    check.connect(100, 1);
+    check.beat(1_000, 1, 10, true, &[]);
+    assert_eq!((lease(&check, 1), lease(&check, 2)), (3_000, 0));
+    check.step(4_000, Event::Tick, &[fence(1)]);
+    check.beat(4_050, 1, 10, true, &[]);
+    assert_eq!(lease(&check, 1), 0, "it may commit");
+    check.step(4_100, Event::Refused(B1), &[]);
+    assert_eq!(lease(&check, 1), 0, "it may still commit");
+    check.beat(4_150, 1, 10, true, &[]);
+    check.step(4_100 + RETRY_MS, Event::Tick, &[]);
+    assert_eq!(lease(&check, 1), 3_000, "the broker was heard since");
+    check.step(7_150, Event::Tick, &[fence(1)]);
+    check.step(7_200, Event::Registered { broker: broker(1, true), index: MetadataIndex(30) }, &[]);
+    check.step(7_201, Event::Proposed(B1), &[]);
+    assert_eq!(lease(&check, 1), 3_000, "it is fenced, and learns so first");
+    check.connect(7_300, 2);
+    assert_eq!((lease(&check, 1), lease(&check, 2)), (0, 3_000));
+    check.step(7_400, Event::Deposed, &[]);
+    assert_eq!(lease(&check, 2), 0);
+}
+
+#[test]
 fn a_broken_connection_fences_after_the_grace_unless_it_is_made_again() {
     let mut check = Check::active(vec![broker(1, false)]);
     check.connect(100, 1);

@@ -36,6 +36,12 @@ impl SessionActor {
 
     /// Gives one event to the roster and does what it says.
     pub(super) fn step(&mut self, event: &Event<'_>, actor: &mut ActorContext<Self>) {
+        let late = self.look(event, actor);
+        self.send_late(late, actor);
+    }
+
+    /// As [`Self::step`]; gives back the messages whose mailboxes are full.
+    fn look(&mut self, event: &Event<'_>, actor: &mut ActorContext<Self>) -> Vec<(OpenReplica, Message)> {
         let image = self.context.metadata.image();
         let mut effects = Vec::new();
         let known = |partition| match self.replicas.get(&partition).map(|replica| replica.view()) {
@@ -55,7 +61,7 @@ impl SessionActor {
                 Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
             }
         }
-        self.send_late(late, actor);
+        late
     }
 
     /// Tells the replica its state. Gives the message back if its mailbox is full.
@@ -120,10 +126,15 @@ impl SessionActor {
                 let replica = self.actors.start_partition(&self.context, opened);
                 self.context.partitions.insert(replica.clone());
                 self.replicas.insert(partition, replica.clone());
-                self.step(&Event::Opened(partition), actor);
-                if let Some(term) = self.lease_term {
-                    self.send_late(unsent(&replica, Message::LeaseBegan(term)).into_iter().collect(), actor);
+                let mut late = self.look(&Event::Opened(partition), actor);
+                let began = self.lease_term.map(Message::LeaseBegan);
+                // In one list: of two waits the later comes first.
+                if late.is_empty() {
+                    late.extend(began.and_then(|began| unsent(&replica, began)));
+                } else {
+                    late.extend(began.map(|began| (replica, began)));
                 }
+                self.send_late(late, actor);
             }
             Err(error) if error.is_damage() => {
                 self.context.state.fail(Fatal::LogDamaged(format!("{partition}: {error}")));

@@ -146,7 +146,9 @@ impl Session {
         self.node.check_active()?;
         check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
         let Connection { sessions, broker_id, id } = &self.guard;
-        sessions.heartbeat(*broker_id, *id, MetadataIndex(heartbeat.applied_index), heartbeat.ready).await?;
+        let applied = MetadataIndex(heartbeat.applied_index);
+        let lease_ms = sessions.heartbeat(*broker_id, *id, applied, heartbeat.ready).await?;
+        self.send_committed().await?;
         let snapshot = if self.sent.is_some() {
             None
         } else {
@@ -155,7 +157,19 @@ impl Session {
             self.sent = Some(image.index());
             Some(snapshot(&image))
         };
-        self.send(BrokerSessionResponse { snapshot, deltas: Vec::new(), lease_ms: 0 }).await
+        let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
+        self.send(BrokerSessionResponse { snapshot, deltas: Vec::new(), lease_ms }).await
+    }
+
+    /// Sends what is committed by now: a lease must not reach a broker before the state that ends what it leads.
+    async fn send_committed(&mut self) -> Result<(), ErrorDetail> {
+        let committed = self.node.view().image().index();
+        while self.sent.is_some_and(|sent| sent < committed) {
+            // It is there: a change is published before its image can be seen.
+            let change = self.changes.recv().await;
+            self.change(change).await?;
+        }
+        Ok(())
     }
 
     async fn change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), ErrorDetail> {
@@ -189,8 +203,6 @@ impl Session {
     }
 
     async fn send(&mut self, message: BrokerSessionResponse) -> Result<(), ErrorDetail> {
-        let lease_ms = u32::try_from(self.node.config().broker_session_timeout_ms).unwrap_or(u32::MAX);
-        let message = BrokerSessionResponse { lease_ms, ..message };
         let timeout = Duration::from_millis(self.node.config().broker_session_timeout_ms);
         match tokio::time::timeout(timeout, self.messages.send(Ok(message))).await {
             Ok(Ok(())) => Ok(()),

@@ -104,8 +104,7 @@ impl Controller {
         self.remember(before, index, &records);
         for (broker, connection) in &self.connections {
             let deltas = vec![(index, records.clone())];
-            let message =
-                Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: TIMEOUTS.session_ms };
+            let message = Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: 0 };
             out.push((Node::Broker(*broker), message));
         }
         for record in &outcome.records {
@@ -220,11 +219,11 @@ impl Controller {
         };
         self.step(now, Event::Heartbeat { broker_id: from, connection: id, applied_index, ready }, out);
         let (snapshot, since) = if is_new { self.whole_state(old_state) } else { (None, Vec::new()) };
-        let lease_ms = TIMEOUTS.session_ms;
+        let lease_ms = self.sessions.lease_ms(from, id);
         let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms };
         out.push((Node::Broker(from), answer));
         for delta in since {
-            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms };
+            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms: 0 };
             out.push((Node::Broker(from), message));
         }
     }

@@ -52,20 +52,30 @@ impl AdminService {
 
     /// Creates a topic, or only checks that it could be. Its leaders are elected when this returns.
     pub async fn create_topic(&self, caller: &Caller, topic: NewTopic) -> Result<CreatedTopic, ErrorDetail> {
-        tracing::info!(%caller, topic = topic.name, validate_only = topic.validate_only, "asking for a new topic");
-        self.controllers.create_topic(topic).await
+        // Told once it is known to be a name: what a caller sends instead may be megabytes.
+        let (name, validate_only) = (topic.name.clone(), topic.validate_only);
+        let created = self.controllers.create_topic(topic).await;
+        let created = created.inspect_err(|detail| caller.refused("a new topic", detail))?;
+        tracing::info!(%caller, topic = name, validate_only, "a topic was created");
+        Ok(created)
     }
 
     /// Deletes a topic for good, with all of its records.
     pub async fn delete_topic(&self, caller: &Caller, deletion: TopicDeletion) -> Result<MetadataIndex, ErrorDetail> {
-        tracing::info!(%caller, topic = deletion.name, "asking for the end of a topic");
-        self.controllers.delete_topic(deletion).await
+        let name = deletion.name.clone();
+        let deleted = self.controllers.delete_topic(deletion).await;
+        let index = deleted.inspect_err(|detail| caller.refused("the end of a topic", detail))?;
+        tracing::info!(%caller, topic = name, "a topic was deleted");
+        Ok(index)
     }
 
     /// Changes settings of a topic, or adds partitions; or only checks that it could.
     pub async fn alter_topic(&self, caller: &Caller, change: TopicChange) -> Result<ChangedTopic, ErrorDetail> {
-        tracing::info!(%caller, topic = change.name, validate_only = change.validate_only, "asking for a change of a topic");
-        self.controllers.alter_topic(change).await
+        let (name, validate_only) = (change.name.clone(), change.validate_only);
+        let changed = self.controllers.alter_topic(change).await;
+        let changed = changed.inspect_err(|detail| caller.refused("a change of a topic", detail))?;
+        tracing::info!(%caller, topic = name, validate_only, "a topic was changed");
+        Ok(changed)
     }
 
     /// The controller quorum and the registered brokers: only a controller knows the quorum.

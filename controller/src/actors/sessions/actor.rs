@@ -10,7 +10,7 @@ use tokio_stream::wrappers::WatchStream;
 use holdfast_metadata::{Command, Record};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Millis};
 
-use super::messages::{Connect, Happened, IsAlive};
+use super::messages::{Connect, Happened, Heartbeat, IsAlive};
 use crate::{
     node::Node,
     raft::Role,
@@ -164,6 +164,17 @@ impl Handler<Happened> for SessionsActor {
     fn handle(&mut self, Happened(event): Happened, context: &mut Self::Context) {
         self.read_changes(context);
         self.step(event, context);
+    }
+}
+
+impl Handler<Heartbeat> for SessionsActor {
+    type Result = u64;
+
+    fn handle(&mut self, message: Heartbeat, context: &mut Self::Context) -> Self::Result {
+        let Heartbeat { broker_id, connection, applied_index, ready } = message;
+        self.read_changes(context);
+        self.step(Event::Heartbeat { broker_id, connection, applied_index, ready }, context);
+        self.sessions.lease_ms(broker_id, connection)
     }
 }
 

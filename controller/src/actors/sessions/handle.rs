@@ -15,7 +15,7 @@ use holdfast_proto::{
 
 use super::{
     actor::SessionsActor,
-    messages::{Connect, Happened, IsAlive},
+    messages::{Connect, Happened, Heartbeat, IsAlive},
 };
 use crate::sessions::{ConnectionId, Event};
 
@@ -39,16 +39,15 @@ impl SessionsHandle {
         Ok(connection)
     }
 
-    /// Passes on a heartbeat. Answered after the actor has seen it.
+    /// Passes on a heartbeat. Answered after the actor has seen it, with the lease that it gives, ms.
     pub(crate) async fn heartbeat(
         &self,
         broker_id: BrokerId,
         connection: ConnectionId,
         applied_index: MetadataIndex,
         ready: bool,
-    ) -> Result<(), ErrorDetail> {
-        let event = Event::Heartbeat { broker_id, connection, applied_index, ready };
-        self.actor.send(Happened(event)).await.map_err(|_| stopping())
+    ) -> Result<u64, ErrorDetail> {
+        self.actor.send(Heartbeat { broker_id, connection, applied_index, ready }).await.map_err(|_| stopping())
     }
 
     /// Ends a session. For use in `drop`: does not wait.

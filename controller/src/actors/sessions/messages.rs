@@ -4,7 +4,7 @@ use actix::Message;
 
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerId, DirectoryId},
+    ids::{BrokerId, DirectoryId, MetadataIndex},
 };
 
 use crate::sessions::{ConnectionId, Event};
@@ -14,6 +14,18 @@ pub(super) struct Happened(pub(super) Event);
 
 impl Message for Happened {
     type Result = ();
+}
+
+/// A broker says that it lives. Answered with how long it may believe so from then on, ms.
+pub(super) struct Heartbeat {
+    pub(super) broker_id: BrokerId,
+    pub(super) connection: ConnectionId,
+    pub(super) applied_index: MetadataIndex,
+    pub(super) ready: bool,
+}
+
+impl Message for Heartbeat {
+    type Result = u64;
 }
 
 /// Opens a session, unless there are too many.
