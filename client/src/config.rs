@@ -93,7 +93,7 @@ impl ClientConfig {
             let port =
                 address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
             if !matches!(port, Some(Ok(_))) {
-                problems.push(format!("bootstrap address `{address}` is not host:port"));
+                problems.push(format!("bootstrap: '{address}' is not an address; write host:port"));
             }
         }
         if self.retry_backoff.is_zero() || self.retry_backoff > self.retry_backoff_max {
@@ -125,7 +125,7 @@ mod tests {
     fn all_problems_are_named_at_once() {
         let config = ClientConfig { retry_backoff: Duration::ZERO, ..ClientConfig::new(["here", ":1", "a:99999"]) };
         let text = config.validate().unwrap_err().to_string();
-        for part in ["`here`", "`:1`", "`a:99999`", "retry_backoff"] {
+        for part in ["'here'", "':1'", "'a:99999'", "retry_backoff"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
         assert!(ClientConfig::new(["a:1", "[::1]:2"]).validate().is_ok());

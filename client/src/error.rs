@@ -52,10 +52,10 @@ pub enum Error {
         in_doubt: bool,
     },
     /// There is no such topic.
-    #[error("there is no topic `{0}`; create it first, topics are not created by themselves")]
+    #[error("unknown topic '{0}'; create it first, topics are not created by themselves")]
     UnknownTopic(String),
     /// There is no such partition.
-    #[error("topic `{topic}` has {count} partitions, so there is no partition {partition}")]
+    #[error("unknown partition '{partition}' of {topic}; it has {count}, from 0")]
     UnknownPartition {
         /// Name of the topic.
         topic: String,

@@ -184,21 +184,21 @@ impl TopicConfig {
                 "compact" | "compact,delete" | "delete,compact" => {
                     return Err("compaction is not supported yet; use delete".into());
                 }
-                other => return Err(format!("'{other}' is not a policy; use delete")),
+                other => return Err(format!("'{other}' is not a policy; write delete")),
             },
             "compression.type" => match value {
                 "producer" => self.compression_type = CompressionType::Producer,
                 "uncompressed" | "gzip" | "snappy" | "lz4" | "zstd" => {
                     return Err("brokers do not compress again yet; use producer, and set the compression there".into());
                 }
-                other => return Err(format!("'{other}' is not a compression; use producer")),
+                other => return Err(format!("'{other}' is not a codec; write producer")),
             },
             "flush.messages" => self.flush_messages = number(value, 1..=i64::MAX)?.cast_unsigned(),
             "flush.ms" => self.flush_ms = number(value, 1..=i64::MAX)?.cast_unsigned(),
             "flush.policy" => match value {
                 "ack" => self.flush_policy = FlushPolicy::Ack,
                 "interval" => self.flush_policy = FlushPolicy::Interval,
-                other => return Err(format!("'{other}' is not a policy; use ack or interval")),
+                other => return Err(format!("'{other}' is not a policy; write ack or interval")),
             },
             "max.message.bytes" => {
                 self.max_message_bytes = number(value, 1024..=i64::from(MAX_MESSAGE_BYTES))? as u32;

@@ -19,13 +19,13 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field that has to be set is not.
-    #[error("`{field}` is missing")]
+    #[error("'{field}' is missing")]
     Missing {
         /// Name of the field.
         field: &'static str,
     },
     /// An id of another length than 16 bytes.
-    #[error("`{field}` has {length} bytes; an id has 16")]
+    #[error("'{field}' is not an id: it has {length} bytes, an id has 16")]
     IdLength {
         /// Name of the field.
         field: &'static str,
@@ -33,7 +33,7 @@ pub enum Error {
         length: usize,
     },
     /// A number or an enum value without a meaning.
-    #[error("`{field}` is {value}, which is out of range")]
+    #[error("'{field}' is {value}, which is out of range")]
     OutOfRange {
         /// Name of the field.
         field: &'static str,

@@ -41,9 +41,9 @@ fn every_problem_is_reported_with_its_line() {
     let all = problems(text, &["log_format=xml", "nonsense"]);
     let expected = [
         "b.toml:1: broker_id: expected a whole number from 0 on, found \"one\"",
-        "b.toml:2: unknown key `client_listn`: did you mean `client_listen`?",
+        "b.toml:2: unknown key 'client_listn'; did you mean 'client_listen'?",
         "b.toml:4: log_writer_threads: 0 is out of range: 1 to 256",
-        "b.toml:5: peer_listen: `nowhere` is no address: expected host:port, as broker-1.example:9092",
+        "b.toml:5: peer_listen: 'nowhere' is not an address; write host:port, as broker-1.example:9092",
         "--set log_format=xml: log_format: expected \"text\" or \"json\", found \"xml\"",
         "--set nonsense: expected key=value",
         "b.toml: data_dir: must be given: folder of the logs",

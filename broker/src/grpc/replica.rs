@@ -23,7 +23,7 @@ use crate::{
 /// Where one message to a follower ends, bytes; a single larger answer goes alone.
 const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Serves followers.
+/// The gRPC side of the leader that followers fetch from.
 pub(super) struct ReplicaEdge {
     context: Arc<Context>,
 }
@@ -37,9 +37,12 @@ impl ReplicaEdge {
     fn check(&self, hello: v1::FetchReplicaRequest) -> Result<(BrokerId, BrokerEpoch), ErrorDetail> {
         let cluster_id = self.context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
         let peer = check_peer(hello.header, cluster_id, self.context.identity.broker_id.0.into(), false)?;
-        let follower = u32::try_from(peer.node_id)
-            .map(BrokerId)
-            .map_err(|_| ErrorDetail::new(ErrorCode::InvalidRequest, format!("{} is no broker's id", peer.node_id)))?;
+        let follower = u32::try_from(peer.node_id).map(BrokerId).map_err(|_| {
+            ErrorDetail::new(
+                ErrorCode::InvalidRequest,
+                format!("'{}' is not a broker's id; write a number below 2^32", peer.node_id),
+            )
+        })?;
         let epoch = BrokerEpoch(hello.broker_epoch);
         let known = self.context.metadata.look().broker(follower).map(|broker| broker.broker_epoch);
         if known.is_some_and(|known| epoch < known) {

@@ -15,7 +15,7 @@ pub enum Principal {
     Anonymous,
 }
 
-/// Who asks.
+/// Who made a call, as rules of access and logs name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// As whom it is known.
@@ -43,7 +43,7 @@ impl fmt::Display for Caller {
         match self.principal {
             Principal::Anonymous => f.write_str("anonymous")?,
         }
-        if self.client_id.is_empty() { Ok(()) } else { write!(f, " by `{}`", self.client_id) }
+        if self.client_id.is_empty() { Ok(()) } else { write!(f, " by '{}'", self.client_id) }
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn a_name_that_is_too_long_or_would_garble_a_log_is_none() {
         let longest = "x".repeat(MAX_CLIENT_ID_BYTES);
-        assert_eq!(Caller::anonymous("app").to_string(), "anonymous by `app`");
+        assert_eq!(Caller::anonymous("app").to_string(), "anonymous by 'app'");
         assert_eq!(Caller::anonymous(&longest).client_id, longest);
         for none in ["", &format!("{longest}x"), "two\nlines"] {
             assert_eq!(Caller::anonymous(none).to_string(), "anonymous");

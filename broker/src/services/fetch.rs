@@ -29,7 +29,7 @@ pub struct FetchTarget {
     pub topic_id: Option<TopicId>,
     /// Index of the partition.
     pub partition: PartitionIndex,
-    /// First offset wanted.
+    /// Offset of the first record wanted.
     pub fetch_offset: Offset,
     /// Leader epoch that the client believes current (KIP-320).
     pub leader_epoch: Option<LeaderEpoch>,
@@ -37,10 +37,10 @@ pub struct FetchTarget {
     pub max_bytes: u32,
 }
 
-/// One request.
+/// One request of a consumer, for any number of partitions.
 #[derive(Clone, Debug)]
 pub struct FetchCommand {
-    /// What to read.
+    /// What to read, in the order of the answers.
     pub targets: Vec<FetchTarget>,
     /// How long to wait for `min_bytes`.
     pub max_wait: Duration,
@@ -55,7 +55,7 @@ pub struct FetchCommand {
 pub struct Fetched {
     /// Index of the target.
     pub target: usize,
-    /// What was found.
+    /// The records, or why this partition has none to give.
     pub result: Result<FetchedRecords, ErrorDetail>,
 }
 
@@ -74,7 +74,7 @@ pub struct FetchedRecords {
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Answers fetches.
+/// Reads for consumers, and waits where there is nothing to read yet.
 #[derive(Clone)]
 pub struct FetchService {
     context: Arc<Context>,
@@ -183,7 +183,7 @@ impl FetchService {
         }
         let view = replica.view();
         let message = format!(
-            "offset {} is out of range: partition {} of `{}` holds {} to {} (exclusive); seek to one of these",
+            "offset {} is out of range: partition {} of '{}' holds {} to {} (exclusive); seek to one of these",
             target.fetch_offset, target.partition, target.topic, view.log_start, view.log_end,
         );
         ErrorDetail::new(code, message)

@@ -16,7 +16,7 @@ pub struct Named<'a> {
     pub topic: &'a str,
     /// Id of its topic, if the client knows it.
     pub topic_id: Option<TopicId>,
-    /// Its index.
+    /// Index within the topic, from 0.
     pub partition: PartitionIndex,
 }
 
@@ -27,13 +27,13 @@ pub(super) fn topic<'i>(image: &'i Image, name: &str, topic_id: Option<TopicId>)
         return Err(ErrorDetail::new(ErrorCode::BrokerNotAvailable, message));
     }
     let Some(topic) = image.topic_by_name(name) else {
-        let message = format!("there is no topic `{name}`; check the name, or create it");
+        let message = format!("unknown topic '{name}'; check the name, or create it");
         return Err(ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, message));
     };
     match topic_id {
         Some(expected) if expected != topic.topic_id() => {
             let message =
-                format!("topic `{name}` has the id {}, not {expected}: it was created again", topic.topic_id());
+                format!("topic '{name}' has the id {}, not {expected}: it was created again", topic.topic_id());
             Err(ErrorDetail::new(ErrorCode::UnknownTopicId, message))
         }
         _ => Ok(topic),
@@ -44,7 +44,7 @@ pub(super) fn topic<'i>(image: &'i Image, name: &str, topic_id: Option<TopicId>)
 pub(super) fn state(topic: &Topic, partition: PartitionIndex) -> Result<&PartitionState, ErrorDetail> {
     topic.partition(partition).ok_or_else(|| {
         let count = topic.partitions().len();
-        let message = format!("topic `{}` has no partition {partition}; it has {count}, from 0", topic.name());
+        let message = format!("unknown partition '{partition}' of {}; it has {count}, from 0", topic.name());
         ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, message)
     })
 }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use holdfast_client::producer::Acks;
-use holdfast_proto::batch::Compression;
+use holdfast_proto::batch::{Compression, UnknownCompressionName};
 
 /// When a record counts as delivered, as a flag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,7 +32,7 @@ impl From<AcksFlag> for Acks {
 
 /// A codec by its name.
 pub(crate) fn parse_compression(text: &str) -> Result<Compression, String> {
-    text.parse().map_err(|_| format!("unknown codec '{text}'; known: none, gzip, snappy, lz4, zstd"))
+    text.parse().map_err(|error: UnknownCompressionName| error.to_string())
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub enum Error {
         found: LeaderEpoch,
     },
     /// The topic was deleted, or deleted and created again.
-    #[error("topic `{0}` was deleted or created again")]
+    #[error("topic '{0}' was deleted or created again")]
     TopicGone(String),
     /// The broker refuses to be read from, for a reason that no repetition cures.
     #[error("{topic}-{partition} cannot be read at offset {offset}: {detail}")]

@@ -45,7 +45,7 @@ pub enum Error {
     #[error("the record is invalid: {0}")]
     InvalidRecord(#[from] batch::Error),
     /// The topic has no such partition. The record was not accepted.
-    #[error("topic `{topic}` has {count} partitions, so there is no partition {partition}")]
+    #[error("unknown partition '{partition}' of {topic}; it has {count}, from 0")]
     UnknownPartition {
         /// Name of the topic.
         topic: String,
@@ -55,7 +55,7 @@ pub enum Error {
         count: usize,
     },
     /// The topic was deleted, or deleted and created again: ask for a new handle. The record was not accepted.
-    #[error("topic `{0}` was deleted or created again since its handle was made; ask for a new handle")]
+    #[error("topic '{0}' was deleted or created again since its handle was made; ask for a new handle")]
     TopicGone(String),
     /// The producer is closed. The record was not accepted.
     #[error("the producer is closed")]

@@ -348,7 +348,7 @@ impl admin_service_server::AdminService for Node {
         let request = request.into_inner();
         self.shared.change(|state| {
             if state.topics.contains_key(&request.name) {
-                return Err(status::status(ErrorCode::TopicAlreadyExists, format!("`{}` exists", request.name)));
+                return Err(status::status(ErrorCode::TopicAlreadyExists, format!("'{}' exists", request.name)));
             }
             state.index += 1;
             let partition = || super::FakePartition { leader: Some(self.id), ..Default::default() };
@@ -366,7 +366,7 @@ impl admin_service_server::AdminService for Node {
     ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
         let name = request.into_inner().name;
         self.shared.change(|state| {
-            let unknown = || status::status(ErrorCode::UnknownTopicOrPartition, format!("no topic `{name}`"));
+            let unknown = || status::status(ErrorCode::UnknownTopicOrPartition, format!("unknown topic '{name}'"));
             state.topics.remove(&name).ok_or_else(unknown)?;
             state.index += 1;
             Ok(Response::new(v1::DeleteTopicResponse { index: state.index }))

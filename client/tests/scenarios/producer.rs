@@ -142,6 +142,6 @@ async fn wrong_settings_and_records_are_refused_by_name() {
     let large = producer.enqueue(Record::new(&topic).value(&[0; 10_000])).await.unwrap_err();
     assert!(matches!(large, ProduceError::RecordTooLarge { max: 10_000, .. }), "{large}");
     let unknown = within("the answer", producer.topic("nowhere")).await.unwrap_err();
-    assert!(unknown.to_string().contains("no topic `nowhere`"), "{unknown}");
+    assert!(unknown.to_string().contains("unknown topic 'nowhere'"), "{unknown}");
     assert_eq!(producer.buffered_bytes(), 0);
 }

@@ -40,9 +40,9 @@ fn every_problem_at_once_with_its_line() {
         problems,
         [
             "c.toml:1: data_dir: expected a string, found 5",
-            "c.toml:3: unknown key `broker_session_timeout`: did you mean `broker_session_timeout_ms`?",
+            "c.toml:3: unknown key 'broker_session_timeout'; did you mean 'broker_session_timeout_ms'?",
             "c.toml:4: heartbeat_interval_ms: 0 is out of range: 10 to 60000",
-            "c.toml:5: unknown key `table`",
+            "c.toml:5: unknown key 'table'; known: see --print-options",
             "--set peers: expected key=value",
             "--set log_format=xml: log_format: expected \"text\" or \"json\", found \"xml\"",
         ]

@@ -13,14 +13,18 @@ impl Config {
                 problems.push((key, message));
             }
         };
-        must(is_address(&self.listen), "listen", format!("listen \"{}\" is not host:port", self.listen));
+        must(
+            is_address(&self.listen),
+            "listen",
+            format!("listen: '{}' is not an address; write host:port", self.listen),
+        );
         must(
             self.advertised_address.is_empty() || is_address(&self.advertised_address),
             "advertised_address",
-            format!("advertised_address \"{}\" is not host:port", self.advertised_address),
+            format!("advertised_address: '{}' is not an address; write host:port", self.advertised_address),
         );
         for peer in self.peers.iter().filter(|peer| !is_address(peer)) {
-            must(false, "peers", format!("peers: \"{peer}\" is not host:port"));
+            must(false, "peers", format!("peers: '{peer}' is not an address; write host:port"));
         }
         let distinct: BTreeSet<&String> = self.peers.iter().collect();
         must(distinct.len() == self.peers.len(), "peers", "peers names an address twice".to_owned());

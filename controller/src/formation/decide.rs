@@ -93,7 +93,7 @@ pub fn decide(own: &Own, answers: &BTreeMap<String, Answer>, wanted: Option<Clus
 
     let node_ids: BTreeSet<u64> = states.values().map(|state| state.node_id).chain([own.state.node_id]).collect();
     if node_ids.len() != states.len() + 1 {
-        return Decision::Wait("two addresses of `peers` lead to one controller; check the list".to_owned());
+        return Decision::Wait("two addresses of 'peers' lead to one controller; check the list".to_owned());
     }
 
     let bound_elsewhere = states.iter().find(|(_, state)| {

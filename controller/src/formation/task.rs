@@ -166,13 +166,13 @@ fn check_promise(config: &Config, wanted: ClusterId, request: &GetFormationReque
     };
     let (ours, theirs) = (sorted(&config.peers), sorted(&request.peers));
     if ours != theirs {
-        let message = format!("`peers` differ: {theirs:?} at the initiator, {ours:?} here; make them the same");
+        let message = format!("'peers' differ: {theirs:?} at the initiator, {ours:?} here; make them the same");
         return Err(ErrorDetail::new(ErrorCode::InvalidConfig, message));
     }
     if let Some(ours) = config.cluster_id
         && ClusterId(ours) != wanted
     {
-        let message = format!("`cluster_id` is {ours} here; the initiator wants to form {wanted}");
+        let message = format!("'cluster_id' is {ours} here; the initiator wants to form {wanted}");
         return Err(ErrorDetail::new(ErrorCode::InconsistentClusterId, message));
     }
     Ok(())

@@ -54,7 +54,7 @@ impl Keeper {
         // Asked for in the request so that a later rule can tell folders apart; a wrong length is a wrong caller.
         let directory_id: DirectoryId = required_id(&request.directory_id, "directory_id")?;
         if request.node_id == 0 {
-            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "`node_id` is 0"));
+            return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "'node_id' is 0"));
         }
         let asks = Asks { id: request.node_id, address: request.address, voted: request.voted };
         self.node.check_active()?;

@@ -102,7 +102,7 @@ pub(crate) fn decide(seen: &Seen, asks: &Asks, policy: &Policy) -> Step {
     }
     if !policy.peers.contains(&asks.address) {
         return Step::Refuse(format!(
-            "{} is not in `peers` of the active controller ({}): make `peers` the same on all controllers, and \
+            "{} is not in 'peers' of the active controller ({}): make 'peers' the same on all controllers, and \
              `advertised_address` one of them",
             asks.address,
             policy.peers.join(", ")

@@ -71,7 +71,7 @@ fn a_voter_that_lives_or_may_live_is_not_replaced() {
 fn only_configured_addresses_are_places() {
     let peers = vec!["a".to_owned()];
     let step = decide(&seen(), &ask(9, "d"), &Policy { peers, silent_ms: SILENT });
-    assert!(matches!(&step, Step::Refuse(why) if why.contains("d is not in `peers`")), "{step:?}");
+    assert!(matches!(&step, Step::Refuse(why) if why.contains("d is not in 'peers'")), "{step:?}");
 }
 
 #[test]

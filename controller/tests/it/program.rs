@@ -58,7 +58,7 @@ fn the_configuration_is_checked_without_a_start() {
     assert_eq!(setup.run(&["--check-config"]).0, Some(0));
     let (code, text) = setup.run(&["--check-config", "--set", "listen=nowhere", "--set", "max_connection=1"]);
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("did you mean `max_connections`?"), "{text}");
+    assert!(text.contains("did you mean 'max_connections'?"), "{text}");
     assert!(!setup.folder.path().join("data").exists());
 }
 

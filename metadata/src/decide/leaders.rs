@@ -17,7 +17,7 @@ pub(crate) fn elect_leaders(image: &Image, only: &[TopicPartition]) -> Decision 
     let mut records = Vec::new();
     let mut elect = |tp: TopicPartition| -> Result<(), Rejection> {
         let Some((topic, state)) = image.topic(tp.topic_id).and_then(|t| Some((t, t.partition(tp.partition)?))) else {
-            return Err(Rejection::new(ErrorCode::UnknownTopicOrPartition, format!("there is no partition {tp}")));
+            return Err(Rejection::new(ErrorCode::UnknownTopicOrPartition, format!("unknown partition '{tp}'")));
         };
         let preferred = state.replicas[0];
         if state.isr.contains(&preferred) && standings.is_active(preferred) {

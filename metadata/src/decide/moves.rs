@@ -70,9 +70,9 @@ fn alter_one(
     standings: &Standings<'_>,
     wanted: &ReplicaMove,
 ) -> Result<Option<PartitionState>, Rejection> {
-    let topic = image.topic(wanted.topic_id).ok_or_else(|| {
-        Rejection::new(ErrorCode::UnknownTopicId, format!("there is no topic with id {}", wanted.topic_id))
-    })?;
+    let topic = image
+        .topic(wanted.topic_id)
+        .ok_or_else(|| Rejection::new(ErrorCode::UnknownTopicId, format!("unknown topic id '{}'", wanted.topic_id)))?;
     let state = topic.partition(wanted.partition).ok_or_else(|| {
         let message = format!("topic {} has no partition {}", topic.name(), wanted.partition);
         Rejection::new(ErrorCode::UnknownTopicOrPartition, message)

@@ -84,7 +84,7 @@ fn alter_one(
 
 fn find<'a>(image: &'a Image, proposal: &IsrChange) -> Result<(&'a Topic, &'a PartitionState), Rejection> {
     let topic = image.topic(proposal.topic_id).ok_or_else(|| {
-        Rejection::new(ErrorCode::UnknownTopicId, format!("there is no topic with id {}", proposal.topic_id))
+        Rejection::new(ErrorCode::UnknownTopicId, format!("unknown topic id '{}'", proposal.topic_id))
     })?;
     let state = topic.partition(proposal.partition).ok_or_else(|| {
         let message = format!("topic {} has no partition {}", topic.name(), proposal.partition);

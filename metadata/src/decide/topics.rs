@@ -163,7 +163,7 @@ fn change_min_isr(image: &Image, topic: &Topic, config: &TopicConfig) -> Vec<Rec
 
 fn find(image: &Image, topic_id: TopicId) -> Result<&Topic, Rejection> {
     image.topic(topic_id).ok_or_else(|| {
-        Rejection::new(ErrorCode::UnknownTopicId, format!("there is no topic with id {topic_id}; was it deleted?"))
+        Rejection::new(ErrorCode::UnknownTopicId, format!("unknown topic id '{topic_id}'; was it deleted?"))
     })
 }
 

@@ -36,13 +36,13 @@ pub enum Problem {
     #[error("the checksum")]
     Checksum,
     /// A line that is no field.
-    #[error("the line `{0}`")]
+    #[error("the line '{0}'")]
     Line(String),
     /// A field that has to be there.
-    #[error("`{0}` is missing")]
+    #[error("'{0}' is missing")]
     Missing(&'static str),
     /// A field, as it stands in the file, whose value cannot be.
-    #[error("`{0}`")]
+    #[error("'{0}'")]
     Value(String),
 }
 
@@ -136,7 +136,7 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         let text = text(CONTROLLER);
         let fields = CONTROLLER.decode(&text).unwrap();
-        assert_eq!(fields.get::<u32>("name").unwrap_err().to_string(), "`name=a b`");
+        assert_eq!(fields.get::<u32>("name").unwrap_err().to_string(), "'name=a b'");
         let refused = |text: &str| CONTROLLER.decode(text).unwrap_err();
         assert_eq!(refused(""), Problem::Missing("version"));
         assert_eq!(refused("version=x\n"), Problem::Value("version=x".to_owned()));

@@ -104,8 +104,8 @@ impl<C: Settings> Reading<C> {
 /// Says that there is no such key, and which may be meant.
 fn unknown_key(key: &str, known: &[&'static str]) -> String {
     match nearest(key, known) {
-        Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
-        None => format!("unknown key `{key}`"),
+        Some(near) => format!("unknown key '{key}'; did you mean '{near}'?"),
+        None => format!("unknown key '{key}'; known: see --print-options"),
     }
 }
 

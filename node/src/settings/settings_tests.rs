@@ -11,28 +11,28 @@ crate::options! {
     /// A program's options, one of each type.
     struct Config;
 
-    /// Who it is.
+    /// Which of the nodes it is.
     node_id: Option<u32> = None => required;
     /// Where it
     /// keeps things.
     data_dir: PathBuf = PathBuf::new();
-    /// Where it listens.
+    /// The address where it listens.
     listen: Address = Address::default();
-    /// The others.
+    /// Addresses of the other nodes.
     peers: Vec<Address> = Vec::new();
-    /// Whose it is.
+    /// The cluster that it belongs to.
     cluster_id: Option<Uuid> = None;
-    /// How many.
+    /// How many threads it has.
     threads: u32 = 8, in 1, 256;
-    /// More than `threads`.
+    /// Connections, more than `threads` of them.
     connections: u64 = 4096, in 1, 65_536;
-    /// Where it stands.
+    /// The rack where it stands.
     rack: String = String::new();
-    /// What it logs.
+    /// How much of it is logged.
     log_level: String = "info".to_owned();
-    /// How it logs.
+    /// How a logged line looks.
     log_format: LogFormat = LogFormat::Text;
-    /// Whether.
+    /// Whether it begins at once.
     eager: bool = false;
 }
 
@@ -90,15 +90,15 @@ fn every_problem_is_reported_with_its_line() {
     let flags = ["log_format=xml", "nonsense", "threads=4294967296", "node_id=4294967296"];
     let expected = [
         "n.toml:1: node_id: expected a whole number from 0 on, found -1",
-        "n.toml:2: unknown key `thread`: did you mean `threads`?",
+        "n.toml:2: unknown key 'thread'; did you mean 'threads'?",
         "n.toml:4: threads: 0 is out of range: 1 to 256",
-        "n.toml:5: listen: `nowhere` is no address: expected host:port, as broker-1.example:9092",
+        "n.toml:5: listen: 'nowhere' is not an address; write host:port, as broker-1.example:9092",
         "n.toml:6: peers: expected a list, found 5",
         "n.toml:7: eager: expected true or false, found 1",
         "n.toml:8: rack: expected a string, found 5",
         "n.toml:9: connections: expected a whole number from 0 on, found \"many\"",
-        "n.toml:10: cluster_id: \"x\" is not a UUID",
-        "n.toml:11: unknown key `table`",
+        "n.toml:10: cluster_id: 'x' is not a UUID; write 8-4-4-4-12 hexadecimal digits",
+        "n.toml:11: unknown key 'table'; known: see --print-options",
         "--set log_format=xml: log_format: expected \"text\" or \"json\", found \"xml\"",
         "--set nonsense: expected key=value",
         "--set threads=4294967296: threads: 4294967296 is out of range: 1 to 256",
@@ -111,8 +111,10 @@ fn every_problem_is_reported_with_its_line() {
 fn relations_are_checked_and_placed() {
     let text = "connections = 4\nrack = 5\n";
     let unread = "n.toml:2: rack: expected a string, found 5".to_owned();
-    let related =
-        ["n.toml: node_id: must be given: who it is".to_owned(), "n.toml:1: connections is below threads".to_owned()];
+    let related = [
+        "n.toml: node_id: must be given: which of the nodes it is".to_owned(),
+        "n.toml:1: connections is below threads".to_owned(),
+    ];
     let all = [&[unread.clone()][..], &related].concat();
     assert_eq!(read(text, &[], Relations::Always).unwrap_err(), all);
     assert_eq!(read(text, &[], Relations::OnceAllIsRead).unwrap_err(), [unread]);
@@ -135,7 +137,10 @@ fn what_must_be_given_is_named_with_the_first_clause_of_its_meaning() {
         "o: must be given: addresses of all, the same list on each"
     );
     assert_eq!(message(&[" Folder; its own."]), "o: must be given: folder");
-    assert_eq!(Config::default().missing(), [("node_id", "node_id: must be given: who it is".to_owned())]);
+    assert_eq!(
+        Config::default().missing(),
+        [("node_id", "node_id: must be given: which of the nodes it is".to_owned())]
+    );
 }
 
 #[test]
@@ -159,12 +164,14 @@ fn a_file_that_is_not_there_is_named() {
 fn the_reference_names_every_option() {
     assert_eq!(Config::reference().len(), Config::KEYS.len());
     let text = toml::<Config>("n");
-    assert!(text.starts_with("# Every option of n with its default. Made by `n --print-options`.\n\n# Who it is."));
-    assert!(text.contains("\n# Who it is.\n# Required.\n# node_id =\n"), "{text}");
-    assert!(text.contains("\n# How many.\n# Range: 1 to 256.\nthreads = 8\n"), "{text}");
+    assert!(text.starts_with(
+        "# Every option of n with its default. Made by `n --print-options`.\n\n# Which of the nodes it is."
+    ));
+    assert!(text.contains("\n# Which of the nodes it is.\n# Required.\n# node_id =\n"), "{text}");
+    assert!(text.contains("\n# How many threads it has.\n# Range: 1 to 256.\nthreads = 8\n"), "{text}");
     assert!(text.contains("\nrack = \"\"\n") && text.contains("\n# listen =\n"), "{text}");
     let text = markdown::<Config>("n");
-    assert!(text.contains("\n### `node_id`\n\nDefault: none, required.\n\nWho it is.\n"), "{text}");
+    assert!(text.contains("\n### `node_id`\n\nDefault: none, required.\n\nWhich of the nodes it is.\n"), "{text}");
     assert!(text.contains("\n### `data_dir`\n\nDefault: none.\n\nWhere it keeps things.\n"), "{text}");
     assert!(text.contains("Default: 8, 1 to 256.\n") && text.contains("Default: empty.\n"), "{text}");
     assert!(text.contains("Default: `info`.\n") && text.contains("Default: false.\n"), "{text}");

@@ -13,7 +13,7 @@ pub trait FromToml: Sized {
     fn to_toml(&self) -> String;
 }
 
-/// Fails on a number that is not within `low <= number <= high`. What is no number at all passes: its type refuses it.
+/// Fails on a number that is not within `low <= number <= high`. What is not a number passes: its type refuses it.
 pub fn in_range(value: &Value, low: u64, high: u64) -> Result<(), String> {
     match value.as_integer().map(u64::try_from) {
         Some(Ok(number)) if !(low..=high).contains(&number) => {
@@ -48,7 +48,7 @@ impl std::str::FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no address: expected host:port, as broker-1.example:9092");
+        let wrong = || format!("'{text}' is not an address; write host:port, as broker-1.example:9092");
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().map_err(|_| wrong())?;
         let plain = !host.is_empty() && (host.starts_with('[') == host.contains(':')) && !host.contains(['/', ' ']);
@@ -142,7 +142,7 @@ impl FromToml for String {
 impl FromToml for Uuid {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let text = String::from_toml(value)?;
-        Self::parse_str(&text).map_err(|_| format!("\"{text}\" is not a UUID"))
+        Self::parse_str(&text).map_err(|_| format!("'{text}' is not a UUID; write 8-4-4-4-12 hexadecimal digits"))
     }
 
     fn to_toml(&self) -> String {

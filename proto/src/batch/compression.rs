@@ -62,7 +62,7 @@ impl Compression {
 
 /// A name of a compression that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no compression is called `{0}`; known are none, gzip, snappy, lz4 and zstd")]
+#[error("unknown codec '{0}'; known: none, gzip, snappy, lz4, zstd")]
 pub struct UnknownCompressionName(pub String);
 
 impl fmt::Display for Compression {

@@ -237,7 +237,7 @@ fn the_programs_accept_what_the_chart_writes() {
     let objects = render(&helm, &["--set", "broker.config.fetch_max_byte=1"]);
     let files = &object(&objects, "ConfigMap", "hf-holdfast-broker")["data"];
     let wrong = check(&programs, object(&objects, "StatefulSet", "hf-holdfast-broker"), files, 0);
-    assert!(wrong.expect_err("an unknown option").contains("did you mean `fetch_max_bytes`"));
+    assert!(wrong.expect_err("an unknown option").contains("did you mean 'fetch_max_bytes'"));
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl DataDir {
             if is_partition(DELETED) || is_partition(TEMPORARY) {
                 self.disk.remove_folder(&self.path.join(PARTITIONS).join(&name))?;
             } else if parse(&name).is_none() {
-                tracing::warn!(name, "the data folder holds something that is no partition; it is left alone");
+                tracing::warn!(name, "the data folder holds something that is not a partition; it is left alone");
             }
         }
         Ok(())

@@ -37,5 +37,5 @@ impl AdminEdge {
 pub(super) fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, ErrorDetail> {
     image
         .topic_by_name(name)
-        .ok_or_else(|| ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, format!("there is no topic \"{name}\"")))
+        .ok_or_else(|| ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, format!("unknown topic '{name}'")))
 }
