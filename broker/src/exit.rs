@@ -1,25 +1,10 @@
-//! Why the program ends: every exit code of `holdfast-broker`, in one place.
+//! Why the program ends: every reason of `holdfast-broker`, with its exit code and what to do.
 //!
-//! | code | name | what to do |
-//! |---|---|---|
-//! | 0 | stopped | nothing: it was asked to stop and handed its partitions over |
-//! | 1 | failure | see the message |
-//! | 2 | usage | correct the flags or the configuration; every problem is listed |
-//! | 3 | interrupted | a second signal came while it stopped: partitions fail over as after a kill; nothing acknowledged is lost |
-//! | 10 | address in use | another program listens there: stop it, or change `client_listen` or `peer_listen` |
-//! | 11 | data folder | it is locked by another process, or belongs to another broker: see the message |
-//! | 12 | other cluster | the controllers belong to another cluster than the data folder: correct `controllers` |
-//! | 13 | log damaged | a log is damaged below its durable mark; it was left as it is. See the message |
-//! | 14 | storage failed | a write or fsync failed; replace the disk. Other replicas lead on |
-//! | 15 | registration refused | the controllers do not accept what it says of itself: see the message |
-//! | 16 | replaced | another process with the same broker id took its place: stop one of the two, or give them different ids |
-//! | 134 | broken invariant | a bug: the process aborted rather than serve on. Report the message |
-//!
-//! A running broker ends with a code of 10 or more rather than serve with a part of itself missing.
+//! The codes are [`holdfast_node::exit`]'s; the table of them for operators is in `deploy/README.md`.
 
 use std::process::ExitCode;
 
-use holdfast_node::program;
+use holdfast_node::{exit::Code, program};
 
 /// A reason to end, with the sentence that is logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +27,7 @@ pub enum Fatal {
     DataFolder(String),
     /// The controllers belong to another cluster.
     #[error(
-        "the controllers belong to cluster {theirs}, this data folder to cluster {ours}: correct `controllers` or `data_dir`"
+        "the controllers belong to cluster {theirs}, this data folder to cluster {ours}: correct 'controllers' or 'data_dir'"
     )]
     OtherCluster {
         /// Cluster of the data folder.
@@ -82,16 +67,17 @@ pub enum Fatal {
 impl Fatal {
     /// The number that the process ends with.
     pub const fn number(&self) -> u8 {
-        match self {
-            Self::Failure(_) => 1,
-            Self::AddressInUse { .. } => program::ADDRESS_IN_USE,
-            Self::DataFolder(_) => 11,
-            Self::OtherCluster { .. } => 12,
-            Self::LogDamaged(_) => 13,
-            Self::StorageFailed(_) => 14,
-            Self::RegistrationRefused(_) => 15,
-            Self::Replaced { .. } => 16,
-        }
+        let code = match self {
+            Self::Failure(_) => Code::Failure,
+            Self::AddressInUse { .. } => Code::AddressInUse,
+            Self::DataFolder(_) => Code::DataFolder,
+            Self::OtherCluster { .. } => Code::OtherCluster,
+            Self::LogDamaged(_) => Code::Damaged,
+            Self::StorageFailed(_) => Code::StorageFailed,
+            Self::RegistrationRefused(_) => Code::NoQuorum,
+            Self::Replaced { .. } => Code::Replaced,
+        };
+        code as u8
     }
 
     /// The number as an exit code.

@@ -9,17 +9,22 @@ use holdfast_broker::{
     life::start::{Broker, edge_threads},
 };
 use holdfast_node::{
+    exit,
     program::{self, Flags, Stop},
     telemetry,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  # every option with its meaning, default and range, as a file to start from
+  holdfast-broker --print-options > broker.toml
+  # every problem of the file at once; starts nothing
+  holdfast-broker --config broker.toml --check-config
+  holdfast-broker --config broker.toml --set log_level=debug";
+
 /// The broker of Holdfast: holds replicas of partitions and serves producers and consumers.
-///
-/// Exit codes: 0 stopped in order, 1 failure, 2 wrong flags or configuration, 3 ended at once by a second signal, 10
-/// address in use, 11 data folder not usable, 12 controllers of another cluster, 13 a log is damaged, 14 storage failed,
-/// 15 registration refused, 16 replaced by another process with the same id, 134 a broken invariant (abort).
 #[derive(Debug, Parser)]
-#[command(name = "holdfast-broker", version)]
+#[command(name = "holdfast-broker", version, max_term_width = 80, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 struct Command {
     #[command(flatten)]
     flags: Flags,
@@ -79,5 +84,20 @@ async fn run(config: Config, mut stop: Stop) -> ExitCode {
     match broker.stop().await {
         None => ExitCode::SUCCESS,
         Some(fatal) => fatal.code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn help_has_examples_and_fits_a_narrow_terminal() {
+        let help = Command::command().render_long_help().to_string();
+        assert!(help.contains("\nExamples:\n") && help.contains("\nExit codes:\n"), "{help}");
+        let long: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{long:?}");
     }
 }

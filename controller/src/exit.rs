@@ -1,25 +1,10 @@
-//! Why the program ends: every exit code of `holdfast-controller`, in one place.
+//! Why the program ends: every reason of `holdfast-controller`, with its exit code and what to do.
 //!
-//! | code | name | what to do |
-//! |---|---|---|
-//! | 0 | stopped | nothing: it was asked to stop and handed the leadership over |
-//! | 1 | failure | see the message |
-//! | 2 | usage | correct the flags or the configuration; every problem is listed |
-//! | 3 | interrupted | nothing: a second signal ended it before it had handed over; what it acknowledged is on disk |
-//! | 10 | address in use | another program listens there: stop it, or change `listen` |
-//! | 11 | data folder | it is locked by another process, damaged, or of a newer version: see the message |
-//! | 12 | other cluster | the data folder belongs to another cluster or node: correct `data_dir`, `cluster_id` or `peers` |
-//! | 13 | store damaged | the store of log and snapshots cannot be read; restore it, or empty the folder to join as a new node |
-//! | 14 | storage failed | a write or fsync failed; replace the disk. The other controllers go on |
-//! | 15 | consensus stopped | the Raft core ended; see the message |
-//! | 16 | replaced | another controller took its place in the quorum while it was away: empty `data_dir` to join again |
-//! | 134 | broken invariant | a bug: the process aborted rather than serve on. Report the message |
-//!
-//! A running controller ends with a code of 10 or more rather than serve with a part of itself missing.
+//! The codes are [`holdfast_node::exit`]'s; the table of them for operators is in `deploy/README.md`.
 
 use std::process::ExitCode;
 
-use holdfast_node::program;
+use holdfast_node::{exit::Code, program};
 
 use crate::{identity, store};
 
@@ -69,16 +54,17 @@ pub enum Fatal {
 impl Fatal {
     /// The number that the process ends with.
     pub const fn number(&self) -> u8 {
-        match self {
-            Self::Failure(_) => 1,
-            Self::AddressInUse { .. } => program::ADDRESS_IN_USE,
-            Self::DataFolder(_) => 11,
-            Self::OtherCluster(_) => 12,
-            Self::StoreDamaged(_) => 13,
-            Self::StorageFailed(_) => 14,
-            Self::ConsensusStopped(_) => 15,
-            Self::Replaced { .. } => 16,
-        }
+        let code = match self {
+            Self::Failure(_) => Code::Failure,
+            Self::AddressInUse { .. } => Code::AddressInUse,
+            Self::DataFolder(_) => Code::DataFolder,
+            Self::OtherCluster(_) => Code::OtherCluster,
+            Self::StoreDamaged(_) => Code::Damaged,
+            Self::StorageFailed(_) => Code::StorageFailed,
+            Self::ConsensusStopped(_) => Code::NoQuorum,
+            Self::Replaced { .. } => Code::Replaced,
+        };
+        code as u8
     }
 
     /// The number as an exit code.

@@ -6,17 +6,22 @@ use clap::Parser;
 
 use holdfast_controller::{config, raft, run};
 use holdfast_node::{
+    exit,
     program::{self, Flags, Stop},
     telemetry,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  # every option with its meaning, default and range, as a file to start from
+  holdfast-controller --print-options > controller.toml
+  # every problem of the file at once; starts nothing
+  holdfast-controller --config controller.toml --check-config
+  holdfast-controller --config controller.toml --set log_level=debug";
+
 /// The controller of Holdfast: holds the cluster's metadata, together with the other controllers.
-///
-/// Exit codes: 0 stopped in order, 1 failure, 2 wrong flags or configuration, 3 ended at once by a second signal, 10
-/// address in use, 11 data folder not usable or in use, 12 folder of another cluster, 13 store damaged, 14 storage
-/// failed, 15 consensus stopped, 16 replaced in the quorum while it was away, 134 broken invariant.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast-controller", version)]
+#[command(name = "holdfast-controller", version, max_term_width = 80, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 struct Command {
     #[command(flatten)]
     flags: Flags,
@@ -58,5 +63,20 @@ fn main() -> ExitCode {
         tracing::info!("stopping: handing over; a second signal ends at once");
         controller.stop();
         ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn help_has_examples_and_fits_a_narrow_terminal() {
+        let help = Command::command().render_long_help().to_string();
+        assert!(help.contains("\nExamples:\n") && help.contains("\nExit codes:\n"), "{help}");
+        let long: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{long:?}");
     }
 }

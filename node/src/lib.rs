@@ -1,6 +1,6 @@
 //! What every node's program shares: `holdfast-broker` and `holdfast-controller` are built on it alike.
 //!
-//! - [`program`]: the command line, signals, the end on a broken invariant.
+//! - [`program`]: the command line, signals, the end on a broken invariant. [`exit`]: exit codes.
 //! - [`settings`]: the table of options, read from a TOML file and from `--set`.
 //! - [`telemetry`]: the program's own log.
 //! - [`fatal`]: why the program has to end.
@@ -10,6 +10,7 @@
 //! Place: below both programs, above `holdfast-proto`. Invariant: nothing here knows which
 //! program it serves; what differs is passed in.
 
+pub mod exit;
 pub mod fatal;
 pub mod health;
 pub mod incoming;

@@ -20,20 +20,14 @@ use tokio::{
     sync::watch,
 };
 
-use crate::settings::{self, Problems, Settings};
-
-/// Exit code for wrong flags or a wrong configuration.
-const USAGE: u8 = 2;
-
-/// Exit code where an address cannot be listened on.
-pub const ADDRESS_IN_USE: u8 = 10;
-
-/// Exit code after a second signal, which does not wait for the stop in order.
-pub const INTERRUPTED: u8 = 3;
+use crate::{
+    exit::Code,
+    settings::{self, Problems, Settings},
+};
 
 /// What is said where `address`, given by `option`, cannot be listened on for `reason`.
 pub fn address_in_use(address: &str, option: &str, reason: &str) -> String {
-    format!("cannot listen on {address}: {reason}. Stop the program that listens there, or change `{option}`")
+    format!("cannot listen on {address}: {reason}. Stop the program that listens there, or change '{option}'")
 }
 
 /// The flags of both programs.
@@ -72,7 +66,7 @@ pub fn settings<C: Settings>(
     let path = flags.config.as_deref().unwrap_or(Path::new(""));
     let config = load(path, &flags.overrides).map_err(|problems| {
         eprintln!("{problems}");
-        ExitCode::from(USAGE)
+        ExitCode::from(Code::Usage)
     })?;
     if flags.check_config {
         if let Some(copy) = &flags.keep_checked {
@@ -110,7 +104,7 @@ impl Stop {
                     }
                     if stop.send_replace(true) {
                         tracing::warn!("a second signal: ending at once");
-                        std::process::exit(INTERRUPTED.into());
+                        std::process::exit(Code::Interrupted as i32);
                     }
                 }
             });
@@ -144,7 +138,7 @@ mod tests {
         /// The smallest table: what is tested here is the file.
         struct Config;
 
-        /// A number.
+        /// A number, of any meaning.
         a: u32 = 1;
     }
 
@@ -174,7 +168,7 @@ mod tests {
             keep_checked: Some(copy.clone()),
             print_options: false,
         };
-        assert_eq!(check(&flags, false), format!("{:?}", ExitCode::from(USAGE)));
+        assert_eq!(check(&flags, false), format!("{:?}", ExitCode::from(Code::Usage)));
         assert!(!copy.exists());
         assert_eq!(check(&flags, true), format!("{:?}", ExitCode::SUCCESS));
         fs::write(&file, "a = 2").unwrap();
