@@ -71,7 +71,7 @@ holdfast_node::options! {
     /// more, and the client connects again, perhaps to another broker. 0: never. Short: connections are made all the
     /// time.
     max_connection_age_ms: u64 = 600_000, in 0, 86_400_000;
-    /// How long calls and streams may still run on a connection that has come of age before it is closed, ms. Below
+    /// How long calls and streams may still run on a connection past max_connection_age_ms before it is closed, ms. Below
     /// produce_timeout_ms answers to batches that were taken may be lost; the client then asks again.
     max_connection_age_grace_ms: u64 = 60_000, in 0, 86_400_000;
 
