@@ -7,10 +7,13 @@ use serde_json::json;
 
 use holdfast_checker::text::bytes;
 use holdfast_local::{
-    ClusterSpec, Lifetime, NodeName, ProcessCluster, Programs, Role, Setting, process::ProcessState, state::State,
+    ClusterSpec, Lifetime, NodeName, NodeStatus, ProcessCluster, Programs, Role, Setting, process::ProcessState,
+    state::State,
 };
+use holdfast_proto::v1::DescribeClusterResponse;
 
 use crate::{
+    commands::cluster::Silent,
     exit::{Failure, Result},
     folder::default_dir,
     output::{Output, OutputFlag, confirm, note, print_json, print_table, say},
@@ -104,7 +107,7 @@ enum DevCommand {
         /// Remove its data, logs and configuration as well.
         #[arg(long)]
         wipe: bool,
-        /// Do not ask.
+        /// Answer the question with yes.
         #[arg(short, long)]
         yes: bool,
     },
@@ -132,7 +135,7 @@ enum DevCommand {
     /// Print the end of a node's log, as far as it was written since the node was last started.
     #[command(after_help = LOGS_EXAMPLES, args = OutputFlag::hidden())]
     Logs {
-        /// The node.
+        /// The node, as broker-1 or controller-2.
         #[arg(value_name = "NODE")]
         node: NodeName,
         /// How many lines; no more than the last 16 KiB hold.
@@ -334,11 +337,22 @@ async fn status(mut cluster: ProcessCluster, output: Output) -> Result {
     print_status(&mut cluster, output)?;
     if cluster.status().iter().any(|node| node.state == ProcessState::Running) {
         match cluster.describe().await {
-            Ok(view) => say(format!("\n{}", super::cluster::summary(&view)))?,
+            Ok(view) => say(format!("\n{}", super::cluster::summary(&view, &silent(&cluster.status(), &view))))?,
             Err(error) => note(format!("\n{error}")),
         }
     }
     Ok(())
+}
+
+/// Nodes whose process does not run though the controllers still count on it.
+fn silent(nodes: &[NodeStatus], view: &DescribeClusterResponse) -> Silent {
+    let ended = |address: &str| nodes.iter().any(|node| node.address == address && node.state != ProcessState::Running);
+    let brokers = view.brokers.iter().filter(|broker| !broker.fenced && ended(&broker.client_address));
+    let controllers = view.controllers.iter().filter(|controller| ended(&controller.address));
+    Silent {
+        brokers: brokers.map(|broker| broker.broker_id).collect(),
+        controllers: controllers.map(|controller| controller.node_id).collect(),
+    }
 }
 
 fn print_status(cluster: &mut ProcessCluster, output: Output) -> Result {

@@ -1,5 +1,7 @@
 //! `holdfast broker ls`, and how `holdfast cluster status` shows brokers.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use holdfast_checker::text::render_table;
@@ -15,13 +17,13 @@ pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let view = admin.describe_cluster().await?;
     match output {
         Output::Json => print_json(&view.brokers.iter().map(as_json).collect::<Vec<_>>())?,
-        Output::Table => say(table(&view.brokers))?,
+        Output::Table => say(table(&view.brokers, &BTreeSet::new()))?,
     }
     Ok(())
 }
 
-/// The brokers as a table.
-pub fn table(brokers: &[BrokerInfo]) -> String {
+/// The brokers as a table. Those in `silent` did not answer though they count as alive.
+pub fn table(brokers: &[BrokerInfo], silent: &BTreeSet<u32>) -> String {
     let rows = brokers.iter().map(|broker| {
         let rack = if broker.rack.is_empty() { "-" } else { &broker.rack };
         [
@@ -29,7 +31,7 @@ pub fn table(brokers: &[BrokerInfo]) -> String {
             broker.client_address.clone(),
             broker.peer_address.clone(),
             rack.to_owned(),
-            state(broker),
+            state(broker) + if silent.contains(&broker.broker_id) { ", not answering" } else { "" },
             broker.replica_count.to_string(),
             broker.leader_count.to_string(),
         ]

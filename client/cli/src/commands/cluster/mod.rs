@@ -1,8 +1,10 @@
 //! `holdfast cluster`: the cluster as a whole.
 
 mod command;
+mod silent;
 mod status;
 mod trouble;
 
 pub use command::{ClusterArgs, run};
+pub use silent::Silent;
 pub use status::summary;

@@ -4,9 +4,12 @@ use serde_json::json;
 
 use holdfast_checker::text::{counted, grouped, render_table};
 use holdfast_client::admin::Admin;
-use holdfast_proto::{ids::ClusterId, v1::DescribeClusterResponse};
+use holdfast_proto::{
+    ids::ClusterId,
+    v1::{BrokerInfo, DescribeClusterResponse},
+};
 
-use super::trouble;
+use super::{silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
@@ -22,16 +25,17 @@ Examples:
 
 pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let view = admin.describe_cluster().await?;
+    let silent = Silent::find(admin, &view).await;
     match output {
-        Output::Json => print_json(&as_json(&view))?,
-        Output::Table => say(as_text(&view))?,
+        Output::Json => print_json(&as_json(&view, &silent))?,
+        Output::Table => say(as_text(&view, &silent))?,
     }
     Ok(())
 }
 
 /// A verdict and the counts behind it, in two lines.
-pub fn summary(view: &DescribeClusterResponse) -> String {
-    let problems = problems(view);
+pub fn summary(view: &DescribeClusterResponse, silent: &Silent) -> String {
+    let problems = problems(view, silent);
     let verdict = if problems.is_empty() { "healthy".to_owned() } else { problems.join(", ") };
     format!(
         "cluster: {verdict}\n{}, {}, {}; metadata index {}, term {}",
@@ -44,7 +48,7 @@ pub fn summary(view: &DescribeClusterResponse) -> String {
 }
 
 /// What is wrong, worst first.
-fn problems(view: &DescribeClusterResponse) -> Vec<String> {
+fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
     let mut problems = Vec::new();
     if view.active_controller.is_none() {
         problems.push("no controller is active".to_owned());
@@ -63,10 +67,18 @@ fn problems(view: &DescribeClusterResponse) -> Vec<String> {
     if fenced > 0 {
         problems.push(format!("{fenced} of {} brokers fenced", view.brokers.len()));
     }
+    for (what, silent, all) in [
+        ("brokers", silent.brokers.len(), view.brokers.len()),
+        ("controllers", silent.controllers.len(), view.controllers.len()),
+    ] {
+        if silent > 0 {
+            problems.push(format!("{silent} of {all} {what} not answering"));
+        }
+    }
     problems
 }
 
-fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
+fn as_json(view: &DescribeClusterResponse, silent: &Silent) -> serde_json::Value {
     let controllers: Vec<_> = view
         .controllers
         .iter()
@@ -76,10 +88,16 @@ fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
                 "address": controller.address,
                 "voter": controller.voter,
                 "active": Some(controller.node_id) == view.active_controller,
+                "not_answering": silent.controllers.contains(&controller.node_id),
             })
         })
         .collect();
-    let brokers: Vec<_> = view.brokers.iter().map(broker::as_json).collect();
+    let broker = |info: &BrokerInfo| {
+        let mut json = broker::as_json(info);
+        json["not_answering"] = json!(silent.brokers.contains(&info.broker_id));
+        json
+    };
+    let brokers: Vec<_> = view.brokers.iter().map(broker).collect();
     json!({
         "cluster_id": ClusterId::from_bytes(&view.cluster_id).map(|id| id.to_string()),
         "index": view.index,
@@ -95,12 +113,12 @@ fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
         "moving_partition_count": view.moving_partition_count,
         "move_bytes_per_second": view.move_bytes_per_second,
         "troubled_partitions": trouble::as_json(view),
-        "problems": problems(view),
+        "problems": problems(view, silent),
         "notices": notices(view),
     })
 }
 
-fn as_text(view: &DescribeClusterResponse) -> String {
+fn as_text(view: &DescribeClusterResponse, silent: &Silent) -> String {
     let id = ClusterId::from_bytes(&view.cluster_id).map_or_else(|| "(none yet)".to_owned(), |id| id.to_string());
     let controllers = view.controllers.iter().map(|controller| {
         let active = Some(controller.node_id) == view.active_controller;
@@ -111,12 +129,13 @@ fn as_text(view: &DescribeClusterResponse) -> String {
         } else {
             "learner"
         };
-        [controller.node_id.to_string(), controller.address.clone(), role.to_owned()]
+        let silent = if silent.controllers.contains(&controller.node_id) { ", not answering" } else { "" };
+        [controller.node_id.to_string(), controller.address.clone(), format!("{role}{silent}")]
     });
-    let mut parts = vec![format!("{}\ncluster id {id}", summary(view))];
+    let mut parts = vec![format!("{}\ncluster id {id}", summary(view, silent))];
     parts.extend(Some(notices(view).join("\n")).filter(|text| !text.is_empty()));
     parts.push(render_table(["CONTROLLER", "ADDRESS", "STATE"], controllers));
-    parts.push(broker::table(&view.brokers));
+    parts.push(broker::table(&view.brokers, &silent.brokers));
     parts.extend(Some(trouble::table(view)).filter(|text| !text.is_empty()));
     let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
     if troubled > view.troubled_partitions.len() as u64 {
@@ -154,7 +173,7 @@ fn notices(view: &DescribeClusterResponse) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use holdfast_proto::v1::{BrokerInfo, ControllerInfo};
+    use holdfast_proto::v1::ControllerInfo;
 
     use super::*;
 
@@ -172,8 +191,12 @@ mod tests {
 
     #[test]
     fn a_healthy_cluster_says_so() {
-        assert!(summary(&view()).starts_with("cluster: healthy\n"), "{}", summary(&view()));
-        let text = as_text(&view());
+        assert!(
+            summary(&view(), &Silent::default()).starts_with("cluster: healthy\n"),
+            "{}",
+            summary(&view(), &Silent::default())
+        );
+        let text = as_text(&view(), &Silent::default());
         assert!(text.contains("active") && text.contains("alive"), "{text}");
     }
 
@@ -192,8 +215,19 @@ mod tests {
             "controller 9 (127.0.0.1:9402) is a learner: it is catching up",
         ];
         assert_eq!(notices(&view), expected);
-        let text = as_text(&view);
+        let text = as_text(&view, &Silent::default());
         assert!(text.starts_with("cluster: healthy\n") && text.contains(expected[2]), "{text}");
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_is_shown_and_is_a_problem() {
+        let silent = Silent { brokers: [1].into(), controllers: [5].into() };
+        let text = as_text(&view(), &silent);
+        let expected = "cluster: 1 of 1 brokers not answering, 1 of 1 controllers not answering\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("active, not answering") && text.contains("alive, not answering"), "{text}");
+        let json = as_json(&view(), &silent);
+        assert_eq!([&json["brokers"][0]["not_answering"], &json["controllers"][0]["not_answering"]], [true, true]);
     }
 
     #[test]
@@ -209,7 +243,7 @@ mod tests {
             "6 partitions are under-replicated",
             "1 of 1 brokers fenced",
         ];
-        assert_eq!(problems(&view), expected);
-        assert_eq!(as_json(&view)["problems"][0], expected[0]);
+        assert_eq!(problems(&view, &Silent::default()), expected);
+        assert_eq!(as_json(&view, &Silent::default())["problems"][0], expected[0]);
     }
 }
