@@ -30,8 +30,8 @@ say "idle_rss_mb" "$(rss)"
 before=$(ticks); idle_s=10; timeout $((idle_s + 1)) tail -f /dev/null --pid=$$ -s $idle_s >/dev/null 2>&1 || true
 say "idle_cpu_percent_of_a_core" "$(echo "scale=2; ($(ticks)-$before)/($idle_s+1)/3" | bc)"
 
-"$holdfast" topic create b1024 -p 6 -r 3 >/dev/null
-"$holdfast" topic create b100 -p 6 -r 3 >/dev/null
+"$holdfast" topic create b1024 --partitions 6 -r 3 >/dev/null
+"$holdfast" topic create b100 --partitions 6 -r 3 >/dev/null
 "$holdfast" bench produce --topic b1024 -n $((300000 / scale)) --size 1024 -o json >/dev/null
 say "produce_1024_mb_s" "$("$holdfast" bench produce --topic b1024 -n $((1000000 / scale)) --size 1024 -o json | json mb_per_s)"
 say "produce_100_records_s" "$("$holdfast" bench produce --topic b100 -n $((5000000 / scale)) --size 100 -o json | json records_per_s)"

@@ -30,9 +30,8 @@ const HELP_WIDTH: usize = 80;
 const HAND_WIDTH: usize = 78;
 /// Options that many commands share, in the order in which help shows them.
 const COMMON: &[&str] = &["bootstrap", "one-address", "data-dir", "output"];
-/// Short options of several long ones that mean the same: how many; one partition, or the number of them.
-const SHARED_SHORTS: &[(char, &[&str])] =
-    &[('n', &["brokers", "count", "lines", "records"]), ('p', &["partition", "partitions"])];
+/// Short options of several long ones that mean the same: how many.
+const SHARED_SHORTS: &[(char, &[&str])] = &[('n', &["brokers", "count", "lines", "records"])];
 
 /// Every visible command with its path.
 fn commands() -> Vec<(String, Command)> {

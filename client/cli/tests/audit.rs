@@ -25,7 +25,7 @@ fn what_audits_wrote_is_found_again_by_a_fresh_process() {
     let _down = Down(dir);
     ends_with(dir, 0, &["dev", "up", "-n", "3", "--base-port", "0"]);
 
-    let load = ["audit", "-t", "a", "--create", "-p", "3", "-r", "3", "--rate", "500", "--duration", "1s"];
+    let load = ["audit", "-t", "a", "--create", "--partitions", "3", "-r", "3", "--rate", "500", "--duration", "1s"];
     let (first, _) = ends_with(dir, 0, &load);
     let acked = number(&first, "acked");
     assert!(acked > 100, "{first}");

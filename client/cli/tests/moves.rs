@@ -34,7 +34,7 @@ impl Drop for Load {
 impl Load {
     /// Starts it and waits until records are acknowledged.
     fn start(dir: &Path) -> Self {
-        let load = ["audit", "-t", "load", "--create", "-p", "8", "-r", "3", "--rate", "800"];
+        let load = ["audit", "-t", "load", "--create", "--partitions", "8", "-r", "3", "--rate", "800"];
         let mut child = holdfast(dir, &load).spawn().unwrap();
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
         let flows = told.by_ref().map_while(Result::ok).any(|line| line.contains("acked="));

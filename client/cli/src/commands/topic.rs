@@ -58,10 +58,10 @@ pub struct TopicArgs {
 
 #[derive(Debug, Subcommand)]
 enum TopicCommand {
-    /// Create a topic.
+    /// Create a topic, empty, with its settings.
     #[command(after_help = CREATE_EXAMPLES)]
     Create(CreateArgs),
-    /// List topics.
+    /// List topics, each with its health.
     #[command(visible_alias = "list", after_help = LS_EXAMPLES)]
     Ls,
     /// Show a topic: leaders, replicas, offsets, settings.
@@ -77,7 +77,7 @@ enum TopicCommand {
         /// Names of the topics.
         #[arg(required = true, value_name = "TOPIC")]
         names: Vec<String>,
-        /// Do not ask.
+        /// Answer the question with yes.
         #[arg(short, long)]
         yes: bool,
     },
@@ -95,7 +95,7 @@ struct CreateArgs {
     #[arg(value_name = "TOPIC")]
     name: String,
     /// Number of partitions [default: the cluster's].
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     partitions: Option<u32>,
     /// Number of replicas of each partition [default: the cluster's].
     #[arg(short, long, alias = "replicas", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -118,7 +118,7 @@ struct AlterArgs {
     #[arg(value_name = "TOPIC")]
     name: String,
     /// New number of partitions, more than now.
-    #[arg(short, long, value_name = "N", group = "change")]
+    #[arg(long, value_name = "N", group = "change")]
     partitions: Option<u32>,
     /// A setting, by Kafka's name.
     #[arg(short, long = "config", value_name = "KEY=VALUE", group = "change")]
@@ -138,8 +138,8 @@ pub async fn run(args: TopicArgs, output: Output) -> Result {
         TopicCommand::Create(args) => create(&client, args, output).await,
         TopicCommand::Ls => list(&client, output).await,
         TopicCommand::Describe { name } => describe(&client, &name, output).await,
-        TopicCommand::Delete { names, yes } => delete(&client, &names, yes).await,
-        TopicCommand::Alter(args) => alter(&client, args).await,
+        TopicCommand::Delete { names, yes } => delete(&client, &names, yes, output).await,
+        TopicCommand::Alter(args) => alter(&client, args, output).await,
     }
 }
 
@@ -154,6 +154,9 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
     let created = match client.admin().create_topic(topic).await {
         Err(error) if args.if_not_exists && exists(&error) => {
             note(format!("{} exists already", args.name));
+            if output == Output::Json {
+                print_json(&topic_json(&client.admin().describe_topic(&args.name).await?))?;
+            }
             return Ok(());
         }
         Err(error) if exists(&error) => {
@@ -165,7 +168,8 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
         note(format!("warning: {warning}"));
     }
     match (created.topic, output) {
-        (None, _) => note(format!("{} could be created; nothing was changed", args.name)),
+        (None, Output::Json) => print_json(&changed_json(&args.name, true, &created.warnings))?,
+        (None, Output::Table) => note(format!("{} could be created; nothing was changed", args.name)),
         (Some(topic), Output::Json) => print_json(&topic_json(&topic))?,
         (Some(topic), Output::Table) => {
             let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
@@ -252,20 +256,32 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     Ok(say(format!("\n{}", render_table(["SETTING", "VALUE", "FROM"], settings)))?)
 }
 
-async fn delete(client: &Client, names: &[String], yes: bool) -> Result {
+async fn delete(client: &Client, names: &[String], yes: bool, output: Output) -> Result {
     // Before the question, so that a misspelt name is told at once.
     for name in names {
         client.admin().describe_topic(name).await?;
     }
     confirm(&format!("This deletes {} with all records", names.join(", ")), yes)?;
+    let mut deleted = Vec::new();
+    let mut result = Ok(());
     for name in names {
-        client.admin().delete_topic(name).await?;
-        say(format!("deleted {name}"))?;
+        if let Err(error) = client.admin().delete_topic(name).await {
+            result = Err(error.into());
+            break;
+        }
+        if output == Output::Table {
+            say(format!("deleted {name}"))?;
+        }
+        deleted.push(name);
     }
-    Ok(())
+    // Also what went before a failure.
+    if output == Output::Json {
+        print_json(&json!({ "deleted": deleted }))?;
+    }
+    result
 }
 
-async fn alter(client: &Client, args: AlterArgs) -> Result {
+async fn alter(client: &Client, args: AlterArgs, output: Output) -> Result {
     let mut change = TopicChange::new(&args.name).validate_only(args.dry_run);
     if let Some(count) = args.partitions {
         change = change.partitions(count);
@@ -276,8 +292,12 @@ async fn alter(client: &Client, args: AlterArgs) -> Result {
     for key in args.unset {
         change = change.unset(key);
     }
-    for warning in client.admin().alter_topic(change).await? {
+    let warnings = client.admin().alter_topic(change).await?;
+    for warning in &warnings {
         note(format!("warning: {warning}"));
+    }
+    if output == Output::Json {
+        return Ok(print_json(&changed_json(&args.name, args.dry_run, &warnings))?);
     }
     let done = if args.dry_run { "can be changed like this; nothing was changed" } else { "changed" };
     Ok(say(format!("{} {done}", args.name))?)
@@ -288,6 +308,11 @@ fn ids(ids: &[BrokerId]) -> String {
         return "-".to_owned();
     }
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A topic that was changed, or that a dry run would create or change.
+fn changed_json(name: &str, dry_run: bool, warnings: &[String]) -> serde_json::Value {
+    json!({ "name": name, "dry_run": dry_run, "warnings": warnings })
 }
 
 fn topic_json(topic: &TopicView) -> serde_json::Value {

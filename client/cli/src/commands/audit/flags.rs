@@ -11,14 +11,14 @@ use crate::units::{Size, parse_duration, parse_value_size};
 /// What a load is like, and the topic that it writes to.
 #[derive(Debug, Args)]
 pub(super) struct LoadFlags {
-    /// The topic.
+    /// Name of the topic to write to.
     #[arg(short, long, value_name = "TOPIC", required = true)]
     pub(super) topic: Option<String>,
     /// Create the topic if it does not exist.
     #[arg(long)]
     pub(super) create: bool,
     /// Partitions of the new topic [default: the cluster's].
-    #[arg(short, long, value_name = "N", requires = "create", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", requires = "create", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) partitions: Option<u32>,
     /// Replicas of the new topic [default: the cluster's].
     #[arg(short, long, alias = "replicas", value_name = "N", requires = "create")]
@@ -49,7 +49,7 @@ pub(super) struct LoadFlags {
 /// What is checked later.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The topic.
+    /// Name of the topic to check.
     #[arg(short, long, value_name = "TOPIC")]
     pub(super) topic: String,
     /// How many records must be there at least.

@@ -27,7 +27,7 @@ pub(super) struct TopicFlags {
     #[arg(short, long, value_name = "TOPIC")]
     pub(super) topic: Option<String>,
     /// Partitions of the bench's own topic.
-    #[arg(short, long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) partitions: u32,
     /// Replicas of the bench's own topic [default: the cluster's].
     #[arg(short, long, alias = "replicas", value_name = "N")]

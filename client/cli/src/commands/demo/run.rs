@@ -57,8 +57,8 @@ pub struct DemoArgs {
     /// File or folder whose lines are produced [default: the sources in cargo's registry folder].
     #[arg(short, long, value_name = "PATH")]
     input: Option<PathBuf>,
-    /// Number of partitions.
-    #[arg(short, long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    /// Number of partitions of the topic.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     partitions: u32,
     /// How many times the leader of a partition is killed.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1_000))]

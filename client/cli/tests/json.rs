@@ -1,0 +1,93 @@
+//! `-o json` against a real cluster: every command that takes it prints JSON on standard output, and nothing else.
+
+mod support;
+
+use std::{collections::BTreeSet, path::Path};
+
+use clap::{Command, CommandFactory};
+
+use holdfast_cli::cli::Cli;
+
+use support::{Down, ends_with, programs_are_there};
+
+/// A run of each command; without the name of the program and `-o json`.
+const RUNS: &[&[&str]] = &[
+    &["topic", "create", "orders", "--partitions", "2"],
+    &["topic", "create", "orders", "--if-not-exists"],
+    &["topic", "create", "later", "--dry-run"],
+    &["topic", "alter", "orders", "-c", "retention.ms=86400000"],
+    &["topic", "alter", "orders", "--partitions", "3", "--dry-run"],
+    &["topic", "ls"],
+    &["topic", "describe", "orders"],
+    &["produce", "orders"],
+    &["consume", "orders"],
+    &["partition", "ls"],
+    &["partition", "rebalance", "--yes"],
+    &["partition", "rebalance", "--dry-run"],
+    &["partition", "move", "orders", "0", "--to", "1"],
+    &["partition", "cancel", "--yes"],
+    &["broker", "ls"],
+    &["broker", "drain", "1", "--dry-run"],
+    &["broker", "undrain", "1"],
+    &["cluster", "status"],
+    &["dev", "status"],
+    &["audit", "-t", "load", "--create", "--duration", "1s"],
+    &["audit", "verify", "-t", "load"],
+    &["bench", "produce", "-n", "100"],
+    &["bench", "latency", "--duration", "1s", "--rate", "50"],
+    &["topic", "delete", "orders", "--yes"],
+];
+
+/// Commands that are run elsewhere, or that need what this cluster has not: a broker to lose, input, minutes.
+const LEFT_OUT: &[&str] = &["dev up", "broker remove", "bench consume", "bench failover", "demo"];
+
+#[test]
+fn every_command_with_an_output_prints_json_alone() {
+    let covered: BTreeSet<String> = paths().into_iter().filter(|path| is_covered(path)).collect();
+    assert_eq!(covered, paths(), "each command that takes --output is run here, or left out with its reason");
+    if !programs_are_there() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let dir: &Path = &root.path().join("cluster");
+    let _down = Down(dir);
+    is_json(&["dev", "up"], &ends_with(dir, 0, &["dev", "up", "-n", "1", "--base-port", "0", "-o", "json"]).0);
+    for run in RUNS {
+        let out = ends_with(dir, 0, &[run, &["-o", "json"][..]].concat()).0;
+        if run[0] == "consume" {
+            out.lines().for_each(|line| is_json(run, line));
+        } else {
+            is_json(run, &out);
+        }
+    }
+}
+
+#[track_caller]
+fn is_json(run: &[&str], out: &str) {
+    let parsed = serde_json::from_str::<serde_json::Value>(out);
+    assert!(parsed.is_ok(), "holdfast {} -o json: {parsed:?}\n{out}", run.join(" "));
+}
+
+fn is_covered(path: &str) -> bool {
+    LEFT_OUT.contains(&path) || RUNS.iter().any(|run| run.join(" ").starts_with(path))
+}
+
+/// The commands that show `--output`, as `topic ls`.
+fn paths() -> BTreeSet<String> {
+    fn walk(path: &str, command: &Command, into: &mut BTreeSet<String>) {
+        for child in command.get_subcommands().filter(|child| !child.is_hide_set()) {
+            let path = format!("{path} {}", child.get_name()).trim().to_owned();
+            let takes_output = child.get_arguments().any(|arg| arg.get_long() == Some("output") && !arg.is_hide_set());
+            if takes_output && !child.is_subcommand_required_set() {
+                into.insert(path.clone());
+            }
+            walk(&path, child, into);
+        }
+    }
+    let mut root = Cli::command();
+    root.build();
+    let mut all = BTreeSet::new();
+    walk("", &root, &mut all);
+    assert!(all.len() > 15, "the whole tree is walked: {all:?}");
+    all
+}
