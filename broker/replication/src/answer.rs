@@ -20,7 +20,7 @@ pub enum FetchAnswer<R> {
     /// Whole batches, contiguous, of which the first holds the offset that was asked for; none if only the high watermark
     /// moved.
     Records {
-        /// The records.
+        /// The batches, in the order of their offsets.
         records: R,
         /// High watermark of the leader.
         high_watermark: Offset,

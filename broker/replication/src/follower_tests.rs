@@ -200,14 +200,14 @@ fn answers_of_others_and_of_other_epochs_are_ignored() {
 
 #[test]
 fn records_that_do_not_fit_are_refused() {
-    let misfits = [
+    let refused = [
         [placed(1, 1, 1), placed(2, 1, 1)],
         [placed(2, 1, 1), placed(4, 1, 1)],
         [placed(2, 6, 1), placed(3, 6, 1)],
         [placed(2, 4, 1), placed(3, 3, 1)],
         [placed(2, 1, 0), placed(2, 1, 1)],
     ];
-    for batches in misfits {
+    for batches in refused {
         let mut bench = Bench::following(&[(1, 2)], 0);
         assert_eq!(bench.answer(records(&batches, 2, 0)), [], "{batches:?}");
         assert_eq!((bench.replica.log_end(), bench.replica.high_watermark()), (Offset(2), Offset(0)));

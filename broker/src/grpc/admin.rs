@@ -15,7 +15,7 @@ use crate::{
     services::all::Services,
 };
 
-/// Serves administration.
+/// The gRPC side of administration; what is asked is done by the services.
 pub(super) struct AdminEdge {
     services: Arc<Services>,
 }

@@ -34,7 +34,7 @@ const MAX_PARTITIONS: usize = 10_000;
 /// Records of a plain fetch that names no number, and the most it may name.
 const PLAIN_RECORDS: (u32, u32) = (500, 10_000);
 
-/// Serves consumers.
+/// The gRPC side of fetching and of looking up offsets.
 pub(super) struct ConsumerEdge {
     context: Arc<Context>,
     services: Arc<Services>,

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// Serves producers.
+/// The gRPC side of producing and of producer ids.
 pub(super) struct ProducerEdge {
     context: Arc<Context>,
     services: Arc<Services>,

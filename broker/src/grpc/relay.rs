@@ -40,7 +40,7 @@ impl<S> Layer<S> for RelayLayer {
     }
 }
 
-/// See the module.
+/// The service behind it, and where calls for other brokers go.
 #[derive(Clone)]
 pub(super) struct Relay<S> {
     context: Arc<Context>,

@@ -54,7 +54,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Serves both ports.
+    /// Starts to serve clients and nodes on their ports. Fails if a thread or a runtime cannot be had.
     pub(crate) fn start(context: &Arc<Context>, services: &Arc<Services>, listeners: Listeners) -> Result<Self, Fatal> {
         let (stop, stopped) = watch::channel(false);
         let (health, reporting) = health::service(&context.state.probes);

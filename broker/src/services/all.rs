@@ -19,17 +19,17 @@ pub struct Elsewhere {
     pub controllers: Arc<dyn ControllerAdmin>,
     /// Where blocks of producer ids come from.
     pub producer_ids: Arc<dyn ProducerIdBlocks>,
-    /// Other brokers.
+    /// Other brokers, which calls are passed on to.
     pub brokers: Arc<dyn OtherBrokers>,
 }
 
 /// Everything that a listener may call.
 pub struct Services {
-    /// Record batches.
+    /// Appends record batches to partitions.
     pub produce: ProduceService,
     /// Records without a batch.
     pub plain: PlainService,
-    /// Batches for consumers.
+    /// Gives record batches to consumers.
     pub fetch: FetchService,
     /// Offsets by time, and the ends of partitions.
     pub offsets: OffsetService,

@@ -18,13 +18,13 @@ use crate::{here::context::Context, partition::read};
 pub enum Position {
     /// The log start offset.
     Earliest,
-    /// The high watermark.
+    /// The high watermark: the end of what consumers may read.
     Latest,
     /// The first record at or after this time.
     Time(TimestampMs),
 }
 
-/// What was found.
+/// The offset of a position, and what it was read under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundOffset {
     /// The offset; `None` if no record is as late.

@@ -44,7 +44,7 @@ pub struct Ticket<K> {
 }
 
 impl<K: Eq + Hash + Copy, T> Ordered<K, T> {
-    /// Nothing asked yet.
+    /// A queue without lanes: each begins with its first request.
     pub fn new() -> Arc<Self> {
         let state = State { lanes: HashMap::new(), ready: VecDeque::new(), open: 0, finished: false };
         Arc::new(Self { state: Mutex::new(state), waker: AtomicWaker::new() })

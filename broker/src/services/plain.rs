@@ -24,7 +24,7 @@ use crate::here::{clock::wall_clock, context::Context};
 /// Records in one call, at most.
 const MAX_RECORDS: usize = 10_000;
 
-/// Takes plain records.
+/// Takes records as key and value, and makes batches of them.
 #[derive(Clone)]
 pub struct PlainService {
     context: Arc<Context>,

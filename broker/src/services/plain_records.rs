@@ -12,17 +12,17 @@ use holdfast_replication::Acks;
 /// A record as key, value and headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainRecord {
-    /// Key.
+    /// Key, which chooses the partition; `None`: the broker chooses.
     pub key: Option<Bytes>,
     /// Value; `None` is a tombstone.
     pub value: Option<Bytes>,
-    /// Headers, in order.
+    /// Headers, in the order given; a name may stand twice.
     pub headers: Vec<Header>,
     /// Its time; `None`: the broker's clock.
     pub timestamp: Option<TimestampMs>,
 }
 
-/// One call.
+/// One call: records of one topic, all or none of a partition.
 #[derive(Clone, Debug)]
 pub struct PlainProduce {
     /// Name of the topic.

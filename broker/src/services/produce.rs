@@ -24,18 +24,18 @@ use crate::{
     partition::message::{Message, ProduceJob, ProduceReply},
 };
 
-/// One request.
+/// One request: a batch for one partition.
 #[derive(Debug)]
 pub struct ProduceCommand<'a> {
-    /// Where to.
+    /// The partition that is written to.
     pub named: Named<'a>,
     /// Leader epoch that the client believes current.
     pub leader_epoch: Option<LeaderEpoch>,
-    /// When to answer.
+    /// How many replicas the answer waits for.
     pub acks: Acks,
     /// How long the answer may wait, ms; 0: the broker's default.
     pub timeout_ms: u32,
-    /// One record batch.
+    /// One record batch in Kafka's format v2, not yet checked.
     pub batch: Bytes,
 }
 

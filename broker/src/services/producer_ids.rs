@@ -11,7 +11,7 @@ use holdfast_proto::{
 
 use super::{caller::Caller, elsewhere::ProducerIdBlocks};
 
-/// Gives producer ids.
+/// Gives producer ids out of blocks that the controllers allocate.
 pub struct ProducerIds {
     blocks: Arc<dyn ProducerIdBlocks>,
     /// Ids that were not given yet.

@@ -35,7 +35,7 @@ enum Command {
     /// Send records: lines of standard input or of files.
     #[command(visible_alias = "p")]
     Produce(commands::produce::ProduceArgs),
-    /// Print records.
+    /// Print the records of a topic.
     #[command(visible_alias = "c")]
     Consume(commands::consume::ConsumeArgs),
     /// Partitions: where their replicas are, and moving them.

@@ -27,7 +27,7 @@ pub struct ClusterStatus {
     pub active_controller: Option<ControllerId>,
     /// Raft term of the active controller.
     pub term: u64,
-    /// Registered brokers.
+    /// Registered brokers, fenced ones included, by id.
     pub brokers: Vec<BrokerStatus>,
     /// How many topics, partitions and brokers there are, and how many of them are not as they should be.
     pub counts: Counts,
@@ -37,10 +37,10 @@ pub struct ClusterStatus {
     pub move_bytes_per_second: u64,
 }
 
-/// One controller.
+/// A controller of the quorum, as the active one knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControllerStatus {
-    /// Its Raft id.
+    /// Raft id, new with each empty data folder.
     pub id: ControllerId,
     /// Where other nodes reach it, `host:port`.
     pub address: String,
@@ -48,10 +48,10 @@ pub struct ControllerStatus {
     pub voter: bool,
 }
 
-/// One registered broker.
+/// A registered broker, as the active controller knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerStatus {
-    /// The broker.
+    /// Id from the broker's configuration.
     pub broker_id: BrokerId,
     /// Epoch of its registration.
     pub broker_epoch: BrokerEpoch,
@@ -59,7 +59,7 @@ pub struct BrokerStatus {
     pub client_address: String,
     /// Where other nodes reach it, `host:port`.
     pub peer_address: String,
-    /// Rack or zone.
+    /// Rack or zone; `None` if it names none.
     pub rack: Option<String>,
     /// True while it has no live session: it leads nothing.
     pub fenced: bool,
@@ -78,9 +78,9 @@ pub struct BrokerStatus {
 pub struct TroubledPartition {
     /// Name of its topic.
     pub topic: String,
-    /// Its index.
+    /// Index within the topic, from 0.
     pub partition: PartitionIndex,
-    /// Its state.
+    /// Replicas, ISR and leader, as committed.
     pub state: PartitionState,
     /// min.insync.replicas of its topic.
     pub min_insync_replicas: u32,

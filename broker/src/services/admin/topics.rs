@@ -8,7 +8,7 @@ use holdfast_proto::ids::{MetadataIndex, TopicId};
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTopic {
-    /// The name.
+    /// Name, 1 to 249 characters; the controllers check it.
     pub name: String,
     /// Number of partitions; `None`: the cluster's default.
     pub partition_count: Option<NonZeroU32>,

@@ -19,7 +19,7 @@ Examples:
 /// Arguments of `holdfast completion`.
 #[derive(Debug, Args)]
 pub struct CompletionArgs {
-    /// The shell.
+    /// The shell to write for.
     #[arg(value_enum)]
     shell: Shell,
 }

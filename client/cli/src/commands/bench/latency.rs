@@ -26,7 +26,7 @@ pub(super) struct LatencyArgs {
     topic: TopicFlags,
     #[command(flatten)]
     producer: ProducerFlags,
-    /// Records a second.
+    /// Records a second, of all partitions together.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: u32,
     /// How long to measure.

@@ -39,7 +39,7 @@ pub(super) struct ProduceArgs {
     topic: TopicFlags,
     #[command(flatten)]
     producer: ProducerFlags,
-    /// Number of records.
+    /// Number of records to send.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1_000_000)]
     records: u64,
     /// Producers, each with connections of its own, that share the records.

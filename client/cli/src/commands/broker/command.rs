@@ -49,14 +49,14 @@ enum BrokerCommand {
     /// Let a broker be given replicas again.
     #[command(after_help = UNDRAIN_EXAMPLES)]
     Undrain {
-        /// The broker's id.
+        /// Id of the broker, from `broker ls`.
         #[arg(value_name = "ID")]
         broker: u32,
     },
     /// Forget a broker that has ended for good and holds no replica.
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove {
-        /// The broker's id.
+        /// Id of the broker, from `broker ls`.
         #[arg(value_name = "ID")]
         broker: u32,
     },

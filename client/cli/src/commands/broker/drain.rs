@@ -33,13 +33,13 @@ const ROUNDS_MAX: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
-    /// The broker's id.
+    /// Id of the broker, from `broker ls`.
     #[arg(value_name = "ID")]
     broker: u32,
     /// Show what would move, change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask.
+    /// Answer the question with yes.
     #[arg(short, long)]
     yes: bool,
     /// Most that each broker copies for moves until they are done, as 50MB/s, or none [default: as it is].

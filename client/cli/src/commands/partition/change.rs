@@ -52,7 +52,7 @@ pub(super) struct CancelArgs {
     /// Index of the partition [default: all].
     #[arg(value_name = "PARTITION")]
     partition: Option<u32>,
-    /// Do not ask.
+    /// Answer the question with yes.
     #[arg(short, long)]
     yes: bool,
 }

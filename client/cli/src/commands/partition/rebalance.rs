@@ -30,7 +30,7 @@ pub(super) struct RebalanceArgs {
     /// Show what would move, change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask.
+    /// Answer the question with yes.
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
