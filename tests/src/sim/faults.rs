@@ -1,6 +1,7 @@
 //! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, pauses, lost and
 //! restored disks, broken connections, cut links, a broker cut off from the controllers alone and one cut off from its
-//! peers alone, another active controller; all that while replicas move and topics come, change and go.
+//! peers alone, another active controller; all that while replicas move, topics come, change and go, and retention takes
+//! what is old.
 
 use holdfast_proto::ids::BrokerId;
 
@@ -24,6 +25,9 @@ pub fn run(seed: u64) -> Coverage {
         if world.rng().u8(..5) == 0 {
             world.change_some_topic();
         }
+        if world.rng().u8(..4) == 0 {
+            world.retain_some();
+        }
         inject(&mut world, &mut cut);
     }
     world.heal_and_audit()
@@ -31,7 +35,16 @@ pub fn run(seed: u64) -> Coverage {
 
 fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     let kept = if world.rng().bool() { 0 } else { world.rng().usize(..4) };
-    let crash = if world.rng().bool() { Crash::Kill } else { Crash::PowerLoss { kept } };
+    let done = world.rng().usize(..6);
+    let is_power_loss = world.rng().bool();
+    let crash = if world.shape().has_interval {
+        // What waits for the writer of an interval topic counts already.
+        Crash::Kill { done: usize::MAX }
+    } else if is_power_loss {
+        Crash::PowerLoss { done, kept }
+    } else {
+        Crash::Kill { done }
+    };
     let restart_after_ms = world.rng().u64(1..2_500);
     let (one, other) = two_brokers(world);
     match world.rng().u8(..16) {

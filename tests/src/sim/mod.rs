@@ -5,7 +5,7 @@
 //! ```text
 //!  faults ─▶ world (one queue, one seed) ─▶ controller: metadata machine, sessions
 //!                 │                      ─▶ brokers: roster, heartbeats, lease, image follower, replica cores
-//!                 ├─ network: ordered links that break     disk: power loss takes what was not flushed
+//!                 ├─ network: ordered links that break     disk: a writer's queue; crashes take what was not done
 //!                 └─ producers: the client's batch queue    oracle: what was promised
 //! ```
 //!
@@ -24,10 +24,10 @@
 //! | promise, invariant | what guards it |
 //! |---|---|
 //! | P1 nothing acknowledged is lost | [`oracle::Oracle::final_log`], [`oracle::Oracle::final_outcomes`] |
-//! | no ack before its condition; flushed ends over the maximal ISR; min ISR | [`oracle::Oracle::acked`] at each ack |
+//! | no ack before its condition: min ISR copies, and all of the committed ISR and ELR hold it | [`oracle::Oracle::acked`] at each ack |
 //! | P2 what could be read never changes | [`oracle::Oracle::readable`] at each high watermark, `final_log` |
 //! | P3 no duplicate, no other order; what a producer is told is true | `final_log`, `final_outcomes` |
-//! | one leader an epoch | [`oracle::Oracle::leads`] |
+//! | one leader an epoch, of all starts and openings | [`oracle::Oracle::leads`] at each begin of an epoch |
 //! | no ack of a leader alone past its lease | [`oracle::Oracle::acked_by_leader`] |
 //! | order of cursors, no truncation below the high watermark | `holdfast_replication::invariant` after each step; a halt fails the run |
 //! | clean elections, epochs, ISR and ELR | `holdfast_metadata::invariant::check_step` after each command |
@@ -37,9 +37,9 @@
 //!
 //! Not driven, or kinder than in truth: the queues to other nodes (`outbox`: which answers are lost with a stream, and
 //! what is asked again), the budget for moves, a leave in order, two processes with one id, an older active controller that
-//! still grants leases. A disk does what it is told at once: no truncation and no begin of an epoch waits in the log
-//! writer. Seeds have no retention and no `flush.policy=interval`; stories have retention. The check of one leader an epoch
-//! sees the assignments, not the cores.
+//! still grants leases. With `flush.policy=interval` a core counts what waits for the log writer; so in the runs that have
+//! such topics a kill takes nothing from writers' queues and no power fails, and acks are held against what the processes
+//! believe written. Torn batches, damage and failed fsyncs are left to the tests of `holdfast-log`; stories have the last.
 //!
 //! A disk that comes back as it was within one count of starts is not told from the true one yet, so no run has one: a
 //! copy is made while its broker is down, and put back after a later start registered.

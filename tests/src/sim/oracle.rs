@@ -2,12 +2,12 @@
 //!
 //! | check | promise | anomaly it finds |
 //! |---|---|---|
-//! | [`Oracle::acked`] | P1, P2 | two acknowledged batches at one offset; an ack that too few disks hold |
+//! | [`Oracle::acked`] | P1, P2 | two acknowledged batches at one offset; an ack that too few hold, or not all that may lead |
 //! | [`Oracle::readable`] | P2 | a record that changed after a consumer could read it |
 //! | [`Oracle::acked_by_leader`] | no ack of a leader alone past its lease | an ack of one that may have been replaced |
 //! | [`Oracle::final_log`] | P1, P3 | lost, duplicated or reordered records at the end |
 //! | [`Oracle::final_outcomes`] | what the producer was told | a batch that was told to be there and is not, or the reverse |
-//! | [`Oracle::leads`] | one leader per epoch | split brain |
+//! | [`Oracle::leads`] | one leader per epoch | split brain; a start that leads an epoch which an earlier one led |
 //! | [`Oracle::deletes`] | nothing that counts is deleted | a deletion of what is in sync or eligible |
 //!
 //! What retention took is asked for no more: a log is held against the promises from its own start on.
@@ -19,9 +19,12 @@ use std::{
 
 use holdfast_client::simulation::Ended;
 use holdfast_metadata::PartitionState;
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, TopicPartition};
+use holdfast_proto::ids::{BrokerId, IncarnationId, LeaderEpoch, TopicPartition};
 
-use super::batch::{BatchId, SimBatch};
+use super::{
+    batch::{BatchId, SimBatch},
+    disk::Disk,
+};
 
 /// Everything that was promised so far.
 #[derive(Debug, Default)]
@@ -29,7 +32,50 @@ pub struct Oracle {
     acked: BTreeMap<TopicPartition, BTreeMap<u64, BatchId>>,
     /// What consumers could read: base offset, next offset, and which batch.
     seen: BTreeMap<TopicPartition, BTreeMap<u64, (u64, BatchId)>>,
-    leaders: BTreeMap<(TopicPartition, LeaderEpoch), BrokerId>,
+    leaders: BTreeMap<(TopicPartition, LeaderEpoch), Leadership>,
+}
+
+/// Who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// The broker.
+    pub broker: BrokerId,
+    /// The start of its process.
+    pub incarnation: IncarnationId,
+    /// The opening of its log.
+    pub log: u64,
+}
+
+/// Who holds a batch at the moment of its acknowledgement.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Disks that have it, as durably as the topic asks.
+    pub copies: usize,
+    /// Copies that it needs: the lowest min ISR that the topic ever had.
+    pub needed: usize,
+    /// Members of the committed ISR and ELR, any of which may lead next, that have it not.
+    pub lacking: Vec<BrokerId>,
+}
+
+impl Held {
+    /// What disks and the committed state say of a batch; `needed` copies there have to be, and `durable` ones unless
+    /// topics count what is written. `is_excused`: its disk is lost, and the controllers do not know yet.
+    pub fn of(
+        (tp, offset, id): (TopicPartition, u64, BatchId),
+        disks: &BTreeMap<BrokerId, Disk>,
+        state: &PartitionState,
+        (needed, durable): (usize, bool),
+        is_excused: impl Fn(BrokerId) -> bool,
+    ) -> Self {
+        let holds = |disk: &Disk| disk.logs.get(&tp).is_some_and(|log| log.holds(offset, id, durable));
+        let lacks = |member: &BrokerId| !is_excused(*member) && !disks.get(member).is_some_and(holds);
+        let members = state.isr.iter().chain(&state.elr).copied();
+        Self {
+            copies: disks.values().filter(|disk| holds(disk)).count(),
+            needed,
+            lacking: members.filter(lacks).collect(),
+        }
+    }
 }
 
 impl Oracle {
@@ -38,12 +84,11 @@ impl Oracle {
         self.acked.values().map(BTreeMap::len).sum()
     }
 
-    /// A produce with acks=all was answered: `holders` replicas have it on disk at this moment.
-    pub fn acked(&mut self, tp: TopicPartition, offset: u64, id: BatchId, holders: usize, min_insync_replicas: usize) {
-        assert!(
-            holders >= min_insync_replicas,
-            "{id:?} was acknowledged at {offset} with {holders} durable copies, not {min_insync_replicas}"
-        );
+    /// A produce with acks=all was answered.
+    pub fn acked(&mut self, tp: TopicPartition, offset: u64, id: BatchId, held: &Held) {
+        let Held { copies, needed, lacking } = held;
+        assert!(copies >= needed, "{id:?} was acknowledged at {offset} with {copies} durable copies, not {needed}");
+        assert!(lacking.is_empty(), "{id:?} was acknowledged at {offset}, and {lacking:?}, who may lead, lack it");
         let before = self.acked.entry(tp).or_default().insert(offset, id);
         assert!(
             before.is_none_or(|before| before == id),
@@ -60,10 +105,11 @@ impl Oracle {
         );
     }
 
-    /// A broker acts as leader in this epoch.
-    pub fn leads(&mut self, tp: TopicPartition, epoch: LeaderEpoch, broker: BrokerId) {
-        let first = *self.leaders.entry((tp, epoch)).or_insert(broker);
-        assert!(first == broker, "brokers {first} and {broker} both lead {tp} in epoch {epoch}");
+    /// A replica begins to lead in this epoch.
+    pub fn leads(&mut self, tp: TopicPartition, epoch: LeaderEpoch, now: Leadership) {
+        if let Some(before) = self.leaders.insert((tp, epoch), now) {
+            panic!("{tp} is led twice in epoch {epoch}: {before:?}, then {now:?}");
+        }
     }
 
     /// Consumers may read `batches` below `end` from a leader: they never change again, until retention takes the first.
@@ -162,101 +208,5 @@ fn within<T>(
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId};
-    use holdfast_replication::{BatchInfo, PlacedBatch};
-
-    use super::*;
-
-    fn tp() -> TopicPartition {
-        TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) }
-    }
-
-    fn batch(offset: u64, producer: u32, counter: u32) -> SimBatch {
-        let info = BatchInfo {
-            record_count: 1,
-            size_bytes: 100,
-            producer_id: ProducerId(i64::from(producer)),
-            producer_epoch: ProducerEpoch(0),
-            base_sequence: Sequence(0),
-        };
-        SimBatch {
-            id: BatchId { producer, counter },
-            placed: PlacedBatch { base_offset: Offset(offset), leader_epoch: LeaderEpoch(1), info },
-        }
-    }
-
-    #[test]
-    fn a_whole_history_passes() {
-        let mut oracle = Oracle::default();
-        oracle.acked(tp(), 0, BatchId { producer: 1, counter: 0 }, 2, 2);
-        oracle.readable(tp(), &[batch(0, 1, 0), batch(1, 1, 1)], 1);
-        oracle.final_log(tp(), 0, &[batch(0, 1, 0), batch(1, 1, 1)]);
-        oracle.readable(tp(), &[batch(1, 1, 1)], 2);
-        oracle.final_log(tp(), 1, &[batch(1, 1, 1)]);
-        let ended = [(BatchId { producer: 1, counter: 0 }, Ended::Delivered)];
-        oracle.final_outcomes(tp(), 1, &[batch(1, 1, 1)], true, ended.into_iter());
-    }
-
-    #[test]
-    #[should_panic(expected = "LOST")]
-    fn what_retention_may_not_take_is_lost() {
-        let mut oracle = Oracle::default();
-        oracle.acked(tp(), 1, BatchId { producer: 1, counter: 1 }, 2, 2);
-        oracle.log_up_to(tp(), 1, &[], 2);
-    }
-
-    #[test]
-    #[should_panic(expected = "a consumer read")]
-    fn a_batch_across_another_is_found() {
-        let mut oracle = Oracle::default();
-        let info = BatchInfo { record_count: 2, ..batch(0, 2, 0).placed.info };
-        let wide = SimBatch { placed: PlacedBatch { info, ..batch(0, 2, 0).placed }, ..batch(0, 2, 0) };
-        oracle.readable(tp(), &[batch(1, 1, 0)], 2);
-        oracle.readable(tp(), &[wide], 2);
-    }
-
-    #[test]
-    #[should_panic(expected = "LOST")]
-    fn a_lost_batch_is_found() {
-        let mut oracle = Oracle::default();
-        oracle.acked(tp(), 1, BatchId { producer: 1, counter: 1 }, 2, 2);
-        oracle.final_log(tp(), 0, &[batch(0, 1, 0)]);
-    }
-
-    #[test]
-    #[should_panic(expected = "DUPLICATED")]
-    fn a_duplicate_is_found() {
-        Oracle::default().final_log(tp(), 0, &[batch(0, 1, 0), batch(1, 1, 0)]);
-    }
-
-    #[test]
-    #[should_panic(expected = "REORDERED")]
-    fn a_reordering_is_found() {
-        Oracle::default().final_log(tp(), 0, &[batch(0, 1, 1), batch(1, 1, 0)]);
-    }
-
-    #[test]
-    #[should_panic(expected = "durable copies")]
-    fn an_early_ack_is_found() {
-        Oracle::default().acked(tp(), 0, BatchId { producer: 1, counter: 0 }, 1, 2);
-    }
-
-    #[test]
-    #[should_panic(expected = "both lead")]
-    fn a_split_brain_is_found() {
-        let mut oracle = Oracle::default();
-        oracle.leads(tp(), LeaderEpoch(3), BrokerId(1));
-        oracle.leads(tp(), LeaderEpoch(3), BrokerId(2));
-    }
-
-    #[test]
-    #[should_panic(expected = "a consumer read")]
-    fn a_changed_record_is_found() {
-        let mut oracle = Oracle::default();
-        oracle.readable(tp(), &[batch(0, 1, 0)], 1);
-        oracle.readable(tp(), &[batch(0, 2, 0)], 1);
-    }
-}
+#[path = "oracle_tests.rs"]
+mod tests;

@@ -15,6 +15,8 @@ pub struct Shape {
     pub slow_disk_ms: u64,
     /// How long a slow message takes at most, ms.
     pub slow_link_ms: u64,
+    /// Topics may have `flush.policy=interval`. Then no power fails: what the kernel holds stays.
+    pub has_interval: bool,
     /// Faults in the run.
     pub faults: u32,
 }
@@ -52,6 +54,7 @@ impl Shape {
             slow_disk_one_in: [20, 20, 3][rng.usize(..3)],
             slow_disk_ms: [300, 300, 1_500][rng.usize(..3)],
             slow_link_ms: [150, 150, 900][rng.usize(..3)],
+            has_interval: rng.u8(..8) == 0,
             faults: if is_large { 6 } else { 25 },
         }
     }

@@ -1,7 +1,6 @@
 //! What the world has to carry out for a broker.
 
-use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
-use holdfast_replication::LogGeneration;
+use holdfast_proto::ids::{LeaderEpoch, TopicPartition};
 
 use crate::sim::{
     batch::BatchId,
@@ -13,12 +12,8 @@ use crate::sim::{
 pub enum Outgoing {
     /// Say something.
     Send(Node, Message),
-    /// Fsync a log as it stands, and report later.
-    Flush(TopicPartition, LogGeneration, u64),
-    /// Remove what lies below, and report later: the leader holds nothing older.
-    AdvanceLogStart(TopicPartition, Offset),
-    /// A truncation was begun; report later.
-    Truncated(TopicPartition, LogGeneration),
+    /// The writer of a log has something to do, and will report.
+    Work(TopicPartition),
     /// Open a log, and report later.
     Open(TopicPartition),
     /// Delete a log that is closed, and report later.
@@ -29,8 +24,8 @@ pub enum Outgoing {
     AckedByLeader(TopicPartition, BatchId),
     /// Consumers may read further.
     Readable(TopicPartition),
-    /// This broker leads in this epoch.
-    Leads(TopicPartition, LeaderEpoch),
+    /// A replica began to lead in this epoch, on this opening of its log.
+    Leads(TopicPartition, LeaderEpoch, u64),
     /// This replica has stopped for good, for this reason.
     Halted(TopicPartition, &'static str),
     /// The lease ended before it was renewed.

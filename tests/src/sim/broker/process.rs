@@ -23,7 +23,7 @@ use super::{
     replicas::{Replicas, Request},
 };
 use crate::sim::{
-    disk::Disk,
+    disk::{Disk, Done, Work},
     message::{Message, Node},
 };
 
@@ -70,6 +70,11 @@ impl Broker {
             roster,
             replicas: Replicas::new(id),
         }
+    }
+
+    /// Names this start.
+    pub fn incarnation(&self) -> IncarnationId {
+        self.incarnation
     }
 
     /// True once this start is registered.
@@ -244,13 +249,10 @@ impl Broker {
                 Effect::Open(tp) => out.push(Outgoing::Open(tp)),
                 Effect::Adopt(tp) => self.opened(now, tp, disk, out),
                 Effect::Assign { partition, assignment, .. } => {
-                    if assignment.leader == Some(self.id) {
-                        out.push(Outgoing::Leads(partition, assignment.leader_epoch));
-                    }
                     self.step(now, partition, Event::AssignmentChanged(*assignment), disk, out);
                 }
                 Effect::SetAside(tp) => {
-                    self.replicas.close(tp, out);
+                    self.replicas.close(tp, disk, out);
                     out.push(Outgoing::SetAside);
                     self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
@@ -258,7 +260,7 @@ impl Broker {
                     if let Reason::MovedAway(assignment) = reason {
                         self.step(now, tp, Event::AssignmentChanged(*assignment), disk, out);
                     }
-                    self.replicas.close(tp, out);
+                    self.replicas.close(tp, disk, out);
                     out.push(Outgoing::Delete(tp));
                 }
             }
@@ -277,15 +279,30 @@ impl Broker {
         self.roster(now, &roster::Event::Deleted(tp), disk, out);
     }
 
-    /// Retention, here or at the leader, takes what lies below `to` and below the high watermark.
-    pub fn retain(&mut self, now: Millis, tp: TopicPartition, to: Offset, disk: &mut Disk, out: &mut Vec<Outgoing>) {
-        let Some(high_watermark) = self.replica(tp).map(Replica::high_watermark) else { return };
-        let Some(log) = disk.logs.get_mut(&tp) else { return };
-        let offset = Offset(log.retain_from(to.min(high_watermark).0));
-        self.step(now, tp, Event::LogStartChanged { offset }, disk, out);
+    /// Retention takes what lies below `to`, which is not above the high watermark.
+    pub fn retain(&mut self, tp: TopicPartition, to: Offset, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        if let Some(log) = disk.logs.get_mut(&tp).filter(|_| self.replica(tp).is_some()) {
+            log.ask(Work::AdvanceStart(to.0));
+            out.push(Outgoing::Work(tp));
+        }
     }
 
-    /// Notes every high watermark on the disk.
+    /// The writer of a log reports.
+    pub fn done(&mut self, now: Millis, tp: TopicPartition, done: Done, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        let event = match done {
+            Done::Flushed(generation, offset) => Event::LogFlushed { generation, offset: Offset(offset) },
+            Done::Truncated(generation, producers) => Event::Truncated { generation, producers },
+            Done::LogStart(offset) => Event::LogStartChanged { offset: Offset(offset) },
+        };
+        self.step(now, tp, event, disk, out);
+    }
+
+    /// Lets the logs remember their high watermarks, each at most once a second.
+    pub fn store_high_watermarks(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        self.replicas.store_high_watermarks(now, disk, out);
+    }
+
+    /// Notes every high watermark on the disk, at once.
     pub fn note_high_watermarks(&self, disk: &mut Disk) {
         for (tp, log) in &mut disk.logs {
             if let Some(replica) = self.replica(*tp) {

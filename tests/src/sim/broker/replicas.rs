@@ -22,12 +22,14 @@ use holdfast_replication::{
 use super::outgoing::Outgoing;
 use crate::sim::{
     batch::{self, BatchId, SimBatch},
-    disk::{Disk, SimLog},
+    disk::{Disk, SimLog, Work},
     message::{Message, Node},
 };
 
 /// Batches in one fetch answer.
 const FETCH_BATCHES: usize = 3;
+/// How far the high watermark on disk may lag behind, ms, as in the broker.
+const HIGH_WATERMARK_CHECKPOINT_MS: u64 = 1_000;
 /// How long a produce may wait, ms.
 const PRODUCE_TIMEOUT_MS: u64 = 2_000;
 
@@ -55,6 +57,8 @@ struct Running {
     lease: LeaseGuard,
     in_hand: Vec<SimBatch>,
     waiting: BTreeMap<ProduceToken, Waiting>,
+    /// When the high watermark was handed to the log last, and which.
+    stored_high_watermark: (Millis, Offset),
 }
 
 /// The replicas of one process.
@@ -99,8 +103,10 @@ impl Replicas {
         if let Some(term) = self.lease_term {
             lease.began(term);
         }
+        let recovered = disk.open(tp);
         let running = Running {
-            replica: Replica::new(config, disk.log(tp).recover()),
+            stored_high_watermark: (Millis(0), recovered.high_watermark),
+            replica: Replica::new(config, recovered),
             monitor: Monitor::default(),
             lease,
             in_hand: Vec::new(),
@@ -110,8 +116,12 @@ impl Replicas {
     }
 
     /// The replica ends. Who waits is told that nothing is known, as the shell's dropped replies do.
-    pub(super) fn close(&mut self, tp: TopicPartition, out: &mut Vec<Outgoing>) {
+    pub(super) fn close(&mut self, tp: TopicPartition, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         let Some(running) = self.running.remove(&tp) else { return };
+        if let Some(log) = disk.logs.get_mut(&tp) {
+            log.ask(Work::StoreHighWatermark(running.replica.high_watermark()));
+            log.close();
+        }
         for waiting in running.waiting.into_values() {
             answer(waiting.request, Err(ErrorCode::OutcomeUnknown), out);
         }
@@ -185,6 +195,19 @@ impl Replicas {
         }
     }
 
+    /// Lets the logs remember their high watermarks, each at most once a second.
+    pub(super) fn store_high_watermarks(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        for (tp, running) in &mut self.running {
+            let (at, stored) = running.stored_high_watermark;
+            let high_watermark = running.replica.high_watermark();
+            if stored != high_watermark && now >= at.plus(HIGH_WATERMARK_CHECKPOINT_MS) {
+                running.stored_high_watermark = (now, high_watermark);
+                disk.logs.get_mut(tp).expect("a replica has a log").ask(Work::StoreHighWatermark(high_watermark));
+                out.push(Outgoing::Work(*tp));
+            }
+        }
+    }
+
     /// Hands an event to a replica's core and executes its effects.
     pub(super) fn step(
         &mut self,
@@ -196,10 +219,16 @@ impl Replicas {
         out: &mut Vec<Outgoing>,
     ) {
         let Some(running) = self.running.get_mut(&tp) else { return };
+        let log = disk.logs.get_mut(&tp).expect("a replica has a log");
+        if let Event::AssignmentChanged(assignment) = &event
+            && assignment.flush_policy != log.policy()
+        {
+            log.ask(Work::Configure(assignment.flush_policy));
+            out.push(Outgoing::Work(tp));
+        }
         let mut effects = Vec::new();
         running.replica.step(now, event, &mut effects);
         running.monitor.observe(&running.replica);
-        let log = disk.logs.get_mut(&tp).expect("a replica has a log");
         for effect in effects {
             execute(running, (self.own, epoch), tp, log, effect, out);
         }
@@ -227,23 +256,27 @@ fn execute(
         Effect::AppendProduced { token, base_offset, leader_epoch, generation } => {
             let waiting = &running.waiting[&token];
             let placed = PlacedBatch { base_offset, leader_epoch, info: waiting.batch };
-            log.append(&[SimBatch { id: waiting.id, placed }]);
-            out.push(Outgoing::Flush(tp, generation, log.end()));
+            log.ask(Work::Append(vec![SimBatch { id: waiting.id, placed }], generation));
+            out.push(Outgoing::Work(tp));
         }
         Effect::AppendFetched { end_offset, generation } => {
-            log.append(&std::mem::take(&mut running.in_hand));
+            log.ask(Work::Append(std::mem::take(&mut running.in_hand), generation));
             assert!(log.end() == end_offset.0, "fetched up to {}, the core says {end_offset}", log.end());
-            out.push(Outgoing::Flush(tp, generation, log.end()));
+            out.push(Outgoing::Work(tp));
         }
         Effect::Truncate { to, generation } => {
-            log.truncate(to.0, generation);
-            out.push(Outgoing::Truncated(tp, generation));
+            log.ask(Work::Truncate(to.0, generation));
+            out.push(Outgoing::Work(tp));
         }
         Effect::StartOver { at, generation } => {
-            log.start_over(at.0, generation);
-            out.push(Outgoing::Truncated(tp, generation));
+            log.ask(Work::StartOver(at.0, generation));
+            out.push(Outgoing::Work(tp));
         }
-        Effect::BeginEpoch { leader_epoch, start_offset } => log.note_epoch(leader_epoch, start_offset),
+        Effect::BeginEpoch { leader_epoch, start_offset } => {
+            log.ask(Work::BeginEpoch(leader_epoch, start_offset));
+            out.push(Outgoing::Leads(tp, leader_epoch, log.number()));
+            out.push(Outgoing::Work(tp));
+        }
         Effect::SendFetch { to, position } => {
             if let Some(broker_epoch) = epoch {
                 out.push(Outgoing::Send(Node::Broker(to), Message::Position { tp, broker_epoch, position }));
@@ -274,7 +307,10 @@ fn execute(
             out.push(Outgoing::Send(Node::Controller, Message::Alter(alter)));
         }
         Effect::HighWatermarkAdvanced { .. } => out.push(Outgoing::Readable(tp)),
-        Effect::AdvanceLogStart { to } => out.push(Outgoing::AdvanceLogStart(tp, to)),
+        Effect::AdvanceLogStart { to } => {
+            log.ask(Work::AdvanceStart(to.0));
+            out.push(Outgoing::Work(tp));
+        }
         Effect::RoleChanged => {}
         Effect::Halt { reason } => out.push(Outgoing::Halted(tp, reason)),
     }

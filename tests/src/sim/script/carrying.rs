@@ -4,35 +4,33 @@ use holdfast_proto::ids::BrokerId;
 use holdfast_replication::Event;
 
 use super::{
-    cluster::{Cluster, DiskWork},
+    cluster::Cluster,
     links::{CONTROLLER, passes_at_once},
 };
 use crate::sim::{
     broker::Outgoing,
     controller::{Outbox, TIMEOUTS},
-    disk::{Disk, SimLog},
     message::{Message, Node},
+    oracle::{Held, Leadership},
 };
 
 impl Cluster {
     pub(super) fn carry_out(&mut self, id: BrokerId, outgoing: Outgoing) {
         match outgoing {
             Outgoing::Send(to, message) => self.send(Node::Broker(id), to, message),
-            Outgoing::Flush(_, generation, end) => self.ask_disk(id, DiskWork::Flush(generation, end)),
-            Outgoing::Truncated(_, generation) => self.ask_disk(id, DiskWork::Truncation(generation)),
-            Outgoing::AdvanceLogStart(tp, to) => {
-                self.broker(id, |broker, now, disk, out| broker.retain(now, tp, to, disk, out));
-            }
+            // It waits until it is told to go on.
+            Outgoing::Work(_) | Outgoing::LeaseEnded => {}
             Outgoing::Open(tp) => self.broker(id, |broker, now, disk, out| broker.opened(now, tp, disk, out)),
             Outgoing::Delete(tp) => {
                 self.oracle.deletes(tp, id, self.controller.image().partition(tp));
                 self.broker(id, |broker, now, disk, out| broker.deleted(now, tp, disk, out));
             }
             Outgoing::Acked(tp, offset, batch) => {
-                let holds = |disk: &Disk| disk.logs.get(&tp).is_some_and(|log| log.holds_durably(offset, batch));
-                let holders = self.disks.values().filter(|disk| holds(disk)).count();
-                let wanted = self.min_isr.saturating_sub(self.lost_disks);
-                self.oracle.acked(tp, offset, batch, holders, wanted);
+                let image = self.controller.image();
+                let state = image.partition(tp).expect("the topic is never deleted");
+                let needed = self.min_isr.saturating_sub(self.lost_disks);
+                let held = Held::of((tp, offset, batch), &self.disks, state, (needed, true), |_| false);
+                self.oracle.acked(tp, offset, batch, &held);
             }
             Outgoing::AckedByLeader(tp, batch) => {
                 let heard = self.controller.last_heard(id).map_or(0, |heard| heard.0);
@@ -44,18 +42,15 @@ impl Cluster {
                     self.oracle.readable(tp, log.batches(), end.0);
                 }
             }
-            Outgoing::Leads(tp, epoch) => self.oracle.leads(tp, epoch, id),
-            Outgoing::LeaseEnded => {}
+            Outgoing::Leads(tp, epoch, log) => {
+                let incarnation = self.running[&id].incarnation();
+                self.oracle.leads(tp, epoch, Leadership { broker: id, incarnation, log });
+            }
             Outgoing::Halted(_, reason) => {
                 assert!(self.failed.contains(&id), "the replica on {id} halted: {reason}");
             }
             Outgoing::SetAside => panic!("broker {id} sets its log aside, though no state has gone back"),
         }
-    }
-
-    fn ask_disk(&mut self, id: BrokerId, work: DiskWork) {
-        let Some(number) = self.log(id).map(SimLog::number) else { return };
-        self.work.entry(id).or_default().push_back((number, work));
     }
 
     pub(super) fn controller_says(&mut self, out: Outbox) {

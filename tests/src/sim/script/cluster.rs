@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 use holdfast_metadata::{Command, CreateTopic, PartitionState};
-use holdfast_proto::ids::{BrokerId, DirectoryId, Millis, Offset, PartitionIndex, TopicId, TopicPartition};
-use holdfast_replication::{Event, LogGeneration, Replica};
+use holdfast_proto::ids::{BrokerId, DirectoryId, Millis, PartitionIndex, TopicId, TopicPartition};
+use holdfast_replication::Replica;
 
 use super::{
     links::{CONTROLLER, Link, Links},
@@ -25,15 +25,6 @@ const TICK_MS: u64 = 20;
 /// Moves after which a cluster that does not come to rest is given up.
 const MOVES_MAX: u32 = 100_000;
 
-/// What a disk has been asked for, and has not done.
-#[derive(Debug)]
-pub(super) enum DiskWork {
-    /// An fsync up to this offset.
-    Flush(LogGeneration, u64),
-    /// The end of a truncation.
-    Truncation(LogGeneration),
-}
-
 /// The cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -43,8 +34,6 @@ pub(super) struct Cluster {
     pub(super) controller: Controller,
     pub(super) disks: BTreeMap<BrokerId, Disk>,
     pub(super) running: BTreeMap<BrokerId, Broker>,
-    /// What each disk has to do, with the number of the log that it belongs to.
-    pub(super) work: BTreeMap<BrokerId, VecDeque<(u64, DiskWork)>>,
     pub(super) links: Links,
     /// What passes at once, until it has.
     pub(super) passing: VecDeque<(Node, Node, Message)>,
@@ -71,7 +60,6 @@ impl Cluster {
             controller: Controller::default(),
             disks: BTreeMap::new(),
             running: BTreeMap::new(),
-            work: BTreeMap::new(),
             links: Links::default(),
             passing: VecDeque::new(),
             silent: BTreeSet::new(),
@@ -148,32 +136,16 @@ impl Cluster {
     /// The next round of a node's disk: all appends up to a truncation, or one truncation. False if there is none.
     pub(super) fn flush(&mut self, id: BrokerId) -> bool {
         let tp = self.tp;
-        let work = self.work.entry(id).or_default();
-        let Some((number, first)) = work.pop_front() else { return false };
-        let (mut generation, mut end) = match first {
-            DiskWork::Flush(generation, end) => (generation, end),
-            DiskWork::Truncation(generation) => {
-                self.broker(id, |broker, now, disk, out| {
-                    // Unless it is deleted, and perhaps made again.
-                    let Some(log) = disk.logs.get_mut(&tp).filter(|log| log.number() == number) else { return };
-                    log.truncated(generation);
-                    let producers = log.producers();
-                    broker.step(now, tp, Event::Truncated { generation, producers }, disk, out);
-                });
-                return true;
-            }
-        };
-        while let Some((next, DiskWork::Flush(later, further))) = work.front()
-            && *next == number
-        {
-            (generation, end) = (*later, *further);
-            work.pop_front();
+        let log = self.disks.get_mut(&id).and_then(|disk| disk.logs.get_mut(&tp));
+        let Some(log) = log.filter(|log| log.waits().len() > 0) else { return false };
+        let appends = log.waits().take_while(|work| !work.cuts()).count();
+        let mut done = log.write(appends.max(1));
+        if appends > 0 {
+            done.push(log.flush(false));
         }
-        self.broker(id, |broker, now, disk, out| {
-            let Some(log) = disk.logs.get_mut(&tp).filter(|log| log.number() == number) else { return };
-            log.flush(generation, end);
-            broker.step(now, tp, Event::LogFlushed { generation, offset: Offset(end) }, disk, out);
-        });
+        for done in done {
+            self.broker(id, |broker, now, disk, out| broker.done(now, tp, done, disk, out));
+        }
         true
     }
 

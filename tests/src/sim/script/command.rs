@@ -30,11 +30,11 @@ pub(super) fn run(cluster: &mut Cluster, words: &[&str]) -> Result<(), String> {
                 return Err("nothing to flush".to_owned());
             }
         }
-        ["kill", node] => cluster.crash(broker(cluster, node)?, Crash::Kill)?,
-        ["power", node] => cluster.crash(broker(cluster, node)?, Crash::PowerLoss { kept: 0 })?,
+        ["kill", node] => cluster.crash(broker(cluster, node)?, Crash::Kill { done: usize::MAX })?,
+        ["power", node] => cluster.crash(broker(cluster, node)?, Crash::PowerLoss { done: usize::MAX, kept: 0 })?,
         ["power", node, keep] => {
             let kept = number(value(keep, "keep")?)?;
-            cluster.crash(broker(cluster, node)?, Crash::PowerLoss { kept })?;
+            cluster.crash(broker(cluster, node)?, Crash::PowerLoss { done: usize::MAX, kept })?;
         }
         ["start", node] => cluster.start(broker(cluster, node)?, false),
         ["start", node, "blank"] => cluster.start(broker(cluster, node)?, true),

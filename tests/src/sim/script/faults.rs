@@ -6,7 +6,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, DirectoryId, Offset},
 };
-use holdfast_replication::Event;
+use holdfast_replication::{Event, Replica};
 
 use super::{
     cluster::Cluster,
@@ -24,7 +24,6 @@ impl Cluster {
         self.running.remove(&id).ok_or("it is down")?;
         self.silent.remove(&id);
         self.failed.remove(&id);
-        self.work.remove(&id);
         self.disks.get_mut(&id).expect("every broker has a disk").crash(crash);
         self.producing.connection_lost(id);
         for other in self.disks.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
@@ -86,7 +85,9 @@ impl Cluster {
     /// Retention removes what lies below, never past the high watermark.
     pub(super) fn retain(&mut self, id: BrokerId, to: Offset) {
         let tp = self.tp;
-        self.broker(id, |broker, now, disk, out| broker.retain(now, tp, to, disk, out));
+        let high_watermark = self.replica(id).map_or(Offset(0), Replica::high_watermark);
+        self.broker(id, |broker, _, disk, out| broker.retain(tp, to.min(high_watermark), disk, out));
+        self.flush(id);
     }
 
     /// A producer's message comes to a node; false if it is down.

@@ -13,13 +13,15 @@ impl World {
     pub fn crash(&mut self, id: BrokerId, crash: Crash, restart_after_ms: u64) {
         // A folder that was put back and starts often enough before it registers is not told from a new one yet: its
         // count of starts alone says that it is old.
-        let must_register_first = self.disk_fault == Some(id);
+        let must_register_first = self.disk_fault.is_some_and(|(faulty, _)| faulty == id);
         let Some((_, broker)) = self.running.get(&id) else { return };
         if must_register_first && !broker.is_registered() {
             return;
         }
         self.running.remove(&id);
         self.paused.remove(&id);
+        self.writing.retain(|(broker, _)| *broker != id);
+        self.flush_due.retain(|(broker, _)| *broker != id);
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         self.coverage.records_forgotten += disk.crash(crash);
         for other in self.others(id) {
@@ -50,14 +52,14 @@ impl World {
         let is_allowed = self.disk_fault.is_none()
             && self.topics.values().all(|min_isr| *min_isr > 1)
             && self.controller.image().partitions().all(|(_, _, state)| stands_twice(state));
-        let is_registered = self.running.get(&id).is_some_and(|(_, broker)| broker.is_registered());
-        if !is_allowed || !is_registered {
+        let registered = self.running.get(&id).filter(|(_, broker)| broker.is_registered());
+        let Some(incarnation) = registered.map(|(_, broker)| broker.incarnation()).filter(|_| is_allowed) else {
             return;
-        }
+        };
         let boot_counter = self.disks[&id].boot_counter;
         let copy = self.copies.remove(&id).filter(|copy| copy.boot_counter < boot_counter);
-        self.crash(id, Crash::PowerLoss { kept: 0 }, restart_after_ms);
-        self.disk_fault = Some(id);
+        self.crash(id, Crash::PowerLoss { done: 0, kept: 0 }, restart_after_ms);
+        self.disk_fault = Some((id, incarnation));
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         if let Some(copy) = copy {
             self.coverage.disks_restored += 1;
@@ -66,6 +68,12 @@ impl World {
             self.coverage.disks_lost += 1;
             disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))));
         }
+    }
+
+    /// True if the controllers do not know yet that the broker's disk is not the one that it had.
+    pub(super) fn is_untold_fault(&self, id: BrokerId) -> bool {
+        let registered = self.controller.image().broker(id).map(|broker| broker.incarnation_id);
+        self.disk_fault.is_some_and(|(faulty, before)| faulty == id && registered == Some(before))
     }
 
     /// Breaks a connection that is made again at once, or cuts the link until [`Self::mend`].

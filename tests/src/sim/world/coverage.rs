@@ -35,10 +35,12 @@ coverage! {
     in_doubt,
     /// Leader epochs beyond the first, over all partitions.
     elections,
-    /// Un-fsynced records that power losses took.
+    /// Records that crashes took from writers' queues, and power losses of what was not fsynced.
     records_forgotten,
     /// Truncations of followers.
     truncations,
+    /// Log starts that retention moved, here or at the leader.
+    log_starts_moved,
     /// Moves of replicas that the controller began, changed or cancelled.
     moves_accepted,
     /// Moves that it refused.
@@ -51,6 +53,8 @@ coverage! {
     set_aside_logs,
     /// Topics that were made while faults went on.
     topics_made,
+    /// Topics that got `flush.policy=interval`.
+    interval_topics,
     /// Topics that were deleted.
     topics_deleted,
     /// Changes of min.insync.replicas.

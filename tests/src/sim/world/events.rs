@@ -1,7 +1,6 @@
 //! What happens when its time has come: messages arrive, disks report, processes start.
 
-use holdfast_proto::ids::{BrokerId, Millis, Offset};
-use holdfast_replication::Event;
+use holdfast_proto::ids::{BrokerId, Millis};
 
 use super::{
     state::{TICK_MS, World},
@@ -34,26 +33,13 @@ impl World {
         }
         match upcoming {
             Upcoming::Deliver(delivery) => self.deliver(delivery),
-            Upcoming::Flushed(id, start, (tp, number), generation, offset) => {
-                self.broker(id, start, |broker, now, disk, out| {
-                    // Unless it is deleted, and perhaps made again.
-                    let Some(log) = disk.logs.get_mut(&tp).filter(|log| log.number() == number) else { return };
-                    log.flush(generation, offset);
-                    broker.step(now, tp, Event::LogFlushed { generation, offset: Offset(offset) }, disk, out);
-                });
-            }
-            Upcoming::Truncated(id, start, (tp, number), generation) => {
-                self.broker(id, start, |broker, now, disk, out| {
-                    let Some(log) = disk.logs.get_mut(&tp).filter(|log| log.number() == number) else { return };
-                    log.truncated(generation);
-                    let producers = log.producers();
-                    broker.step(now, tp, Event::Truncated { generation, producers }, disk, out);
-                });
-            }
-            Upcoming::Retained(id, start, (tp, number), to) => {
-                self.broker(id, start, |broker, now, disk, out| {
+            Upcoming::Written(id, start, number) => self.written(id, start, number),
+            Upcoming::Flushed(id, start, number) => self.flushed(id, start, number),
+            Upcoming::FlushDue(id, start, number) => self.flush_due(id, start, number),
+            Upcoming::Retain(id, start, (tp, number), to) => {
+                self.broker(id, start, |broker, _, disk, out| {
                     if disk.logs.get(&tp).is_some_and(|log| log.number() == number) {
-                        broker.retain(now, tp, to, disk, out);
+                        broker.retain(tp, to, disk, out);
                     }
                 });
             }
@@ -73,6 +59,7 @@ impl World {
             }
             Upcoming::Tick(id, start) => {
                 if self.broker(id, start, Broker::tick) {
+                    self.broker(id, start, Broker::store_high_watermarks);
                     let delay_ms = TICK_MS + self.rng.u64(..TICK_MS);
                     self.later(delay_ms, Upcoming::Tick(id, start));
                 }
@@ -132,7 +119,7 @@ impl World {
     }
 
     /// Does something with a broker's process if that start of it still runs, and carries out what it wants.
-    fn broker(
+    pub(super) fn broker(
         &mut self,
         id: BrokerId,
         start: Start,

@@ -11,6 +11,7 @@ use super::state::World;
 use crate::sim::{
     broker::{Broker, Outgoing},
     controller::TIMEOUTS,
+    disk::Crash,
     message::{Message, Node},
 };
 
@@ -40,6 +41,7 @@ impl World {
     fn told(&self, id: BrokerId, state: &Image) -> Vec<Outgoing> {
         let (now, index) = (self.now(), state.index());
         let mut disk = self.disks[&id].clone();
+        disk.crash(Crash::Kill { done: usize::MAX });
         let mut broker = Broker::start(id, &mut disk, u128::MAX);
         let mut out = Vec::new();
         let registered = Message::Registered { result: Ok((BrokerEpoch(u64::MAX), index)) };

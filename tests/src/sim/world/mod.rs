@@ -2,18 +2,21 @@
 //!
 //! - `state`: the cluster and its queue. `upcoming`: what can come.
 //! - `events`: what happens when its time has come. `outgoing`: what brokers want done.
+//! - `disks`: the writers of their logs. `upkeep`: retention.
 //! - `topics`: topics made, changed and deleted, and replicas moved. `breakage`: crashes, pauses, lost disks, cut links.
 //! - `coverage`: what a run went through. `audit`: the end. `gone_back`: what a restored controller would tell.
 
 mod audit;
 mod breakage;
 mod coverage;
+mod disks;
 mod events;
 mod gone_back;
 mod outgoing;
 mod state;
 mod topics;
 mod upcoming;
+mod upkeep;
 
 pub use coverage::Coverage;
 pub use state::World;

@@ -1,6 +1,6 @@
 //! What brokers, the controller and the network want done.
 
-use holdfast_proto::ids::{BrokerId, Offset, TopicPartition};
+use holdfast_proto::ids::{BrokerId, TopicPartition};
 
 use super::{
     state::World,
@@ -9,27 +9,15 @@ use super::{
 use crate::sim::{
     broker::Outgoing,
     controller::TIMEOUTS,
-    disk::{Disk, SimLog},
     message::{Message, Node},
+    oracle::{Held, Leadership},
 };
 
 impl World {
     pub(super) fn carry_out(&mut self, id: BrokerId, start: Start, outgoing: Outgoing) {
         match outgoing {
             Outgoing::Send(to, message) => self.send(Node::Broker(id), to, message),
-            Outgoing::Flush(tp, generation, offset) => {
-                let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
-                let is_slow = self.rng.u8(..self.shape.slow_disk_one_in) == 0;
-                let delay_ms = 1 + self.rng.u64(..if is_slow { self.shape.slow_disk_ms } else { 8 });
-                self.later(delay_ms, Upcoming::Flushed(id, start, (tp, number), generation, offset));
-            }
-            Outgoing::Truncated(tp, generation) => {
-                let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
-                self.coverage.truncations += 1;
-                let delay_ms = self.rng.u64(..20);
-                self.later(delay_ms, Upcoming::Truncated(id, start, (tp, number), generation));
-            }
-            Outgoing::AdvanceLogStart(tp, to) => self.retain_later(id, start, tp, to),
+            Outgoing::Work(tp) => self.work(id, start, tp),
             Outgoing::Open(tp) => {
                 let delay_ms = self.rng.u64(..30);
                 self.later(delay_ms, Upcoming::Opened(id, start, tp));
@@ -39,12 +27,17 @@ impl World {
                 self.later(delay_ms, Upcoming::Deleted(id, start, tp));
             }
             Outgoing::Acked(tp, offset, batch) => {
-                let holds = |disk: &Disk| disk.logs.get(&tp).is_some_and(|log| log.holds_durably(offset, batch));
-                let holders = self.disks.values().filter(|disk| holds(disk)).count();
+                // Of a topic that is deleted nothing is promised any more.
+                let image = self.controller.image();
+                let Some(state) = image.partition(tp) else { return };
                 // The copies count as well that a disk fault has taken since: one, at the most.
                 let lost = usize::from(self.disk_fault.is_some());
-                let wanted = self.topics.get(&tp.topic_id).map_or(0, |min_isr| min_isr.saturating_sub(lost));
-                self.oracle.acked(tp, offset, batch, holders, wanted);
+                let needed = self.topics.get(&tp.topic_id).map_or(0, |min_isr| min_isr.saturating_sub(lost));
+                let held =
+                    Held::of((tp, offset, batch), &self.disks, state, (needed, !self.shape.has_interval), |id| {
+                        self.is_untold_fault(id)
+                    });
+                self.oracle.acked(tp, offset, batch, &held);
             }
             Outgoing::AckedByLeader(tp, batch) => {
                 let heard = self.controller.last_heard(id).map_or(0, |heard| heard.0);
@@ -57,7 +50,10 @@ impl World {
                     self.oracle.readable(tp, log.batches(), end.0);
                 }
             }
-            Outgoing::Leads(tp, epoch) => self.oracle.leads(tp, epoch, id),
+            Outgoing::Leads(tp, epoch, log) => {
+                let incarnation = self.running[&id].1.incarnation();
+                self.oracle.leads(tp, epoch, Leadership { broker: id, incarnation, log });
+            }
             Outgoing::LeaseEnded => self.coverage.leases_ended += 1,
             Outgoing::Halted(tp, reason) => panic!("the replica of {tp} on {id} halted: {reason}"),
             Outgoing::SetAside => panic!("broker {id} sets a log aside, though no state has gone back"),
@@ -66,13 +62,6 @@ impl World {
 
     pub(super) fn check_deletion(&self, id: BrokerId, tp: TopicPartition) {
         self.oracle.deletes(tp, id, self.controller.image().partition(tp));
-    }
-
-    /// Retention is asked for: the disk does it after what it was given before.
-    pub(super) fn retain_later(&mut self, id: BrokerId, start: Start, tp: TopicPartition, to: Offset) {
-        let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { return };
-        let delay_ms = self.rng.u64(..20);
-        self.later(delay_ms, Upcoming::Retained(id, start, (tp, number), to));
     }
 
     pub(super) fn controller_says(&mut self, out: Vec<(Node, Message)>) {

@@ -11,9 +11,12 @@ use std::{
 use fastrand::Rng;
 use uuid::Uuid;
 
-use holdfast_proto::ids::{BrokerId, DirectoryId, Millis, TopicId, TopicPartition};
+use holdfast_proto::ids::{BrokerId, DirectoryId, IncarnationId, Millis, TopicId, TopicPartition};
 
-use super::{coverage::Coverage, upcoming::Upcoming};
+use super::{
+    coverage::Coverage,
+    upcoming::{LogNumber, Upcoming},
+};
 use crate::sim::{
     broker::Broker, controller::Controller, disk::Disk, message::Node, network::Network, oracle::Oracle,
     producer::Producer, shape::Shape,
@@ -39,13 +42,17 @@ pub struct World {
     pub(super) paused: BTreeMap<BrokerId, u64>,
     pub(super) producers: BTreeMap<u32, Producer>,
     pub(super) producing: bool,
+    /// Logs whose writer is at work.
+    pub(super) writing: BTreeSet<(BrokerId, LogNumber)>,
+    /// Logs that will be flushed after their interval.
+    pub(super) flush_due: BTreeSet<(BrokerId, LogNumber)>,
     pub(super) oracle: Oracle,
     pub(super) starts: u64,
     /// The topics that are there, with the lowest min.insync.replicas that each ever had.
     pub(super) topics: BTreeMap<TopicId, usize>,
     pub(super) topics_made: u32,
-    /// The broker whose disk was lost or put back: the promise allows for one in a run.
-    pub(super) disk_fault: Option<BrokerId>,
+    /// The broker whose disk was lost or put back, and the start that had it: the promise allows for one in a run.
+    pub(super) disk_fault: Option<(BrokerId, IncarnationId)>,
     pub(super) coverage: Coverage,
 }
 
@@ -69,6 +76,8 @@ impl World {
             paused: BTreeMap::new(),
             producers: BTreeMap::new(),
             producing: true,
+            writing: BTreeSet::new(),
+            flush_due: BTreeSet::new(),
             oracle: Oracle::default(),
             starts: 0,
             topics: BTreeMap::new(),

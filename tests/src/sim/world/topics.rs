@@ -12,6 +12,7 @@ use super::{state::World, upcoming::Upcoming};
 use crate::sim::{message::Node, producer::Producer, shape::TopicShape};
 
 const MIN_ISR: &str = "min.insync.replicas";
+const FLUSH_POLICY: &str = "flush.policy";
 /// Producers of one topic, at the most.
 const PRODUCERS_MAX: u32 = 8;
 
@@ -23,6 +24,12 @@ impl World {
         outcome.result
     }
 
+    fn some_flush_policy(&mut self) -> String {
+        let is_interval = self.shape.has_interval && self.rng.u8(..4) > 0;
+        self.coverage.interval_topics += u64::from(is_interval);
+        if is_interval { "interval".to_owned() } else { "ack".to_owned() }
+    }
+
     /// Makes a topic, and its producers. False if the controller refuses it, as without enough brokers.
     pub fn create_topic(&mut self, shape: TopicShape) -> bool {
         let topic_id = TopicId(Uuid::from_u128(0xA0 + u128::from(self.topics_made)));
@@ -31,7 +38,10 @@ impl World {
             topic_id,
             partition_count: shape.partitions,
             replication_factor: shape.replication_factor,
-            configs: BTreeMap::from([(MIN_ISR.to_owned(), shape.min_isr.to_string())]),
+            configs: BTreeMap::from([
+                (MIN_ISR.to_owned(), shape.min_isr.to_string()),
+                (FLUSH_POLICY.to_owned(), self.some_flush_policy()),
+            ]),
         };
         if self.execute(&Command::CreateTopic(command)).is_err() {
             return false;
@@ -72,7 +82,10 @@ impl World {
                 // Lower than before only as long as no disk was lost: the promise is about the lowest there ever was.
                 let lowest = if self.disk_fault.is_some() { 2 } else { 1 };
                 let min_isr = self.rng.usize(lowest..=3);
-                let configs = BTreeMap::from([(MIN_ISR.to_owned(), Some(min_isr.to_string()))]);
+                let mut configs = BTreeMap::from([(MIN_ISR.to_owned(), Some(min_isr.to_string()))]);
+                if self.shape.has_interval && self.rng.bool() {
+                    configs.insert(FLUSH_POLICY.to_owned(), Some(self.some_flush_policy()));
+                }
                 let command = AlterTopic { topic_id, configs, partition_count: None };
                 if self.execute(&Command::AlterTopic(command)).is_ok() {
                     let least = self.topics.get_mut(&topic_id).expect("it was just changed");

@@ -2,23 +2,27 @@
 
 use holdfast_metadata::ReplicaMove;
 use holdfast_proto::ids::{BrokerId, Offset, TopicPartition};
-use holdfast_replication::LogGeneration;
 
 use crate::sim::{message::Node, network::Delivery};
 
 /// A start of a broker's process.
 pub(super) type Start = u64;
 
-/// A log, and which of those that ever stood there.
+/// A log, and which opening of it.
 pub(super) type LogNumber = (TopicPartition, u64);
 
 /// Something to come.
 #[derive(Debug)]
 pub(super) enum Upcoming {
     Deliver(Delivery),
-    Flushed(BrokerId, Start, LogNumber, LogGeneration, u64),
-    Truncated(BrokerId, Start, LogNumber, LogGeneration),
-    Retained(BrokerId, Start, LogNumber, Offset),
+    /// A writer's round begins: all that waits is written.
+    Written(BrokerId, Start, LogNumber),
+    /// It ends with its fsync.
+    Flushed(BrokerId, Start, LogNumber),
+    /// The flush that `flush.policy=interval` has after a while.
+    FlushDue(BrokerId, Start, LogNumber),
+    /// Retention knows what is old.
+    Retain(BrokerId, Start, LogNumber, Offset),
     Opened(BrokerId, Start, TopicPartition),
     Deleted(BrokerId, Start, TopicPartition),
     Move(ReplicaMove),
@@ -35,9 +39,10 @@ impl Upcoming {
     /// The start of a process that it happens to: a process that is paused finds it when it goes on.
     pub(super) fn process(&self) -> Option<(BrokerId, Start)> {
         match self {
-            Self::Flushed(id, start, ..)
-            | Self::Truncated(id, start, ..)
-            | Self::Retained(id, start, ..)
+            Self::Written(id, start, _)
+            | Self::Flushed(id, start, _)
+            | Self::FlushDue(id, start, _)
+            | Self::Retain(id, start, ..)
             | Self::Opened(id, start, _)
             | Self::Deleted(id, start, _)
             | Self::Broken(id, start, _)

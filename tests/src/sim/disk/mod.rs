@@ -1,0 +1,14 @@
+//! A disk that forgets: what a simulated broker has written, and how much of it a crash leaves.
+//!
+//! - `content`: what a log holds. `work`: what the log writer is told to do with one, and what it reports.
+//! - `log`: a log as its process believes it, and as its files have it: what is between the two waits for the writer.
+//! - `folder`: all logs of one broker, and its disk's identity.
+
+mod content;
+mod folder;
+mod log;
+mod work;
+
+pub use folder::Disk;
+pub use log::{Crash, SimLog};
+pub use work::{Done, Work};
