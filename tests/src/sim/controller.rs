@@ -176,6 +176,15 @@ impl Controller {
                     out.push((Node::Broker(from), Message::Altered { change, result }));
                 }
             }
+            Message::Leave { broker_epoch, has_stopped } => {
+                let command = if has_stopped {
+                    Command::FenceBroker { broker_id: from, broker_epoch }
+                } else {
+                    Command::BeginControlledShutdown { broker_id: from, broker_epoch }
+                };
+                // One of an older start is refused, and nobody asks.
+                let _ = self.execute(now, &command, out);
+            }
             other => panic!("the controller does not understand {other:?}"),
         }
     }

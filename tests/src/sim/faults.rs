@@ -47,7 +47,7 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     };
     let restart_after_ms = world.rng().u64(1..2_500);
     let (one, other) = two_brokers(world);
-    match world.rng().u8(..16) {
+    match world.rng().u8(..17) {
         // The leader, because that is where a loss would begin.
         0..=3 => {
             if let Some(leader) = world.some_leader() {
@@ -81,6 +81,7 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
         }
         12 => world.break_disk(one, restart_after_ms),
         13 => world.change_controller(),
+        14 => world.leave(one),
         _ => {
             for (a, b) in cut.drain(..) {
                 world.mend(a, b);

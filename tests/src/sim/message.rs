@@ -76,6 +76,13 @@ pub enum Message {
         /// Epoch of the registration and the index of it.
         result: Result<(BrokerEpoch, MetadataIndex), Rejection>,
     },
+    /// Broker to controller: it wants to leave in order, or has closed its logs.
+    Leave {
+        /// Its registration.
+        broker_epoch: BrokerEpoch,
+        /// True for the last word of its process.
+        has_stopped: bool,
+    },
     /// Broker to controller, on a session.
     Heartbeat {
         /// Counts the sessions of this start: the first heartbeat of each opens it.

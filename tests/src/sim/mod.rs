@@ -36,7 +36,7 @@
 //! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
 //!
 //! Not driven, or kinder than in truth: the queues to other nodes (`outbox`: which answers are lost with a stream, and
-//! what is asked again), the budget for moves, a leave in order, two processes with one id, an older active controller that
+//! what is asked again), the budget for moves, two processes with one id, an older active controller that
 //! still grants leases. With `flush.policy=interval` a core counts what waits for the log writer; so in the runs that have
 //! such topics a kill takes nothing from writers' queues and no power fails, and acks are held against what the processes
 //! believe written. Torn batches, damage and failed fsyncs are left to the tests of `holdfast-log`; stories have the last.

@@ -109,7 +109,8 @@ impl Broker {
         )
     }
 
-    fn epoch(&self) -> Option<BrokerEpoch> {
+    /// Epoch of its registration.
+    pub fn broker_epoch(&self) -> Option<BrokerEpoch> {
         self.registered.map(|(epoch, _)| epoch)
     }
 
@@ -137,7 +138,7 @@ impl Broker {
 
     /// Gives one event to the heartbeats' rule and does what it says.
     fn beat(&mut self, now: Millis, event: heartbeats::Event, out: &mut Vec<Outgoing>) {
-        let Some(broker_epoch) = self.epoch() else { return };
+        let Some(broker_epoch) = self.broker_epoch() else { return };
         let own = self.metadata.image().broker(self.id).filter(|own| own.broker_epoch == broker_epoch);
         let local = Local { is_recovered: true, is_joining: own.is_none_or(|own| own.fenced) };
         let Some(session) = &mut self.session else { return };
@@ -157,6 +158,21 @@ impl Broker {
                 }
                 heartbeats::Effect::Leave => return self.session = None,
             }
+        }
+    }
+
+    /// Asks the controllers to do without this broker.
+    pub fn leave(&self, out: &mut Vec<Outgoing>) {
+        if let Some(broker_epoch) = self.broker_epoch() {
+            let message = Message::Leave { broker_epoch, has_stopped: false };
+            out.push(Outgoing::Send(Node::Controller, message));
+        }
+    }
+
+    /// Closes every log in order.
+    pub fn close_all(&mut self, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+        for tp in self.replicas.all() {
+            self.replicas.close(tp, disk, out);
         }
     }
 
@@ -184,7 +200,7 @@ impl Broker {
                     partition_epoch: change.partition_epoch,
                     result,
                 };
-                self.replicas.proposed(now, tp, event, self.epoch(), disk, out);
+                self.replicas.proposed(now, tp, event, self.broker_epoch(), disk, out);
             }
             Message::Position { tp, broker_epoch, position } => {
                 let Node::Broker(from) = from else { panic!("{from:?} sends a follower's position") };
@@ -205,7 +221,7 @@ impl Broker {
             Message::Produce { tp, connection, correlation, acks, leader_epoch, bytes } => {
                 let Node::Producer(producer) = from else { panic!("{from:?} produces") };
                 let request = Request { producer, connection, correlation, acks, leader_epoch };
-                self.replicas.produce(now, tp, request, &bytes, self.epoch(), disk, out);
+                self.replicas.produce(now, tp, request, &bytes, self.broker_epoch(), disk, out);
             }
             other => panic!("a broker does not understand {other:?}"),
         }
@@ -338,12 +354,12 @@ impl Broker {
             out.push(Outgoing::LeaseEnded);
         }
         self.held_lease = holds;
-        self.replicas.look_at_lease(now, self.lease.term(now), self.epoch(), disk, out);
+        self.replicas.look_at_lease(now, self.lease.term(now), self.broker_epoch(), disk, out);
     }
 
     /// Hands an event to a replica's core and executes its effects.
     pub fn step(&mut self, now: Millis, tp: TopicPartition, event: Event, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         self.look_at_lease(now, disk, out);
-        self.replicas.step(now, tp, event, self.epoch(), disk, out);
+        self.replicas.step(now, tp, event, self.broker_epoch(), disk, out);
     }
 }

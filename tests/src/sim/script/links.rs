@@ -82,6 +82,7 @@ impl Links {
 pub(super) fn passes_at_once(message: &Message) -> bool {
     match message {
         Message::Register(_)
+        | Message::Leave { .. }
         | Message::Registered { .. }
         | Message::Heartbeat { .. }
         | Message::SessionEnded { .. }

@@ -29,7 +29,7 @@ impl World {
             self.notice_broken(other, Node::Broker(id));
         }
         self.later(restart_after_ms, Upcoming::Start(id));
-        if self.rng.u8(..4) == 0 {
+        if self.rng.bool() {
             self.copies.insert(id, self.disks[&id].clone());
         }
     }

@@ -63,6 +63,8 @@ coverage! {
     leases_ended,
     /// Brokers that were fenced because their session ended.
     brokers_fenced,
+    /// Brokers that left in order.
+    leaves,
     /// Processes that were paused.
     pauses,
     /// Disks that were put back to an earlier copy.

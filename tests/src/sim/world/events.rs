@@ -77,6 +77,7 @@ impl World {
                 self.controller_says(out);
                 self.later(TICK_MS, Upcoming::ControllerTick);
             }
+            Upcoming::Leave(id, start, until_ms) => self.go_on_leaving(id, start, until_ms),
             Upcoming::Produce(number) => self.produce(number),
             Upcoming::Start(id) => self.start(id),
         }

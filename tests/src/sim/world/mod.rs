@@ -2,7 +2,7 @@
 //!
 //! - `state`: the cluster and its queue. `upcoming`: what can come.
 //! - `events`: what happens when its time has come. `outgoing`: what brokers want done.
-//! - `disks`: the writers of their logs. `upkeep`: retention.
+//! - `disks`: the writers of their logs. `upkeep`: retention. `leaving`: leaves in order.
 //! - `topics`: topics made, changed and deleted, and replicas moved. `breakage`: crashes, pauses, lost disks, cut links.
 //! - `coverage`: what a run went through. `audit`: the end. `gone_back`: what a restored controller would tell.
 
@@ -12,6 +12,7 @@ mod coverage;
 mod disks;
 mod events;
 mod gone_back;
+mod leaving;
 mod outgoing;
 mod state;
 mod topics;

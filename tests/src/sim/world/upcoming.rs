@@ -29,6 +29,8 @@ pub(super) enum Upcoming {
     Broken(BrokerId, Start, BrokerId),
     NoConnection(Node, Node),
     Tick(BrokerId, Start),
+    /// A broker that leaves asks again to be done without; it stops at this time.
+    Leave(BrokerId, Start, u64),
     Heartbeat(BrokerId, Start),
     ControllerTick,
     Produce(u32),
@@ -46,6 +48,7 @@ impl Upcoming {
             | Self::Opened(id, start, _)
             | Self::Deleted(id, start, _)
             | Self::Broken(id, start, _)
+            | Self::Leave(id, start, _)
             | Self::Tick(id, start)
             | Self::Heartbeat(id, start) => Some((*id, *start)),
             Self::Deliver(_)
