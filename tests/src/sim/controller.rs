@@ -28,6 +28,8 @@ struct Connection {
     id: ConnectionId,
     session: u64,
     broker_epoch: BrokerEpoch,
+    /// True once it was sent the snapshot that it begins with: no change comes before.
+    is_informed: bool,
 }
 
 /// The controller.
@@ -102,7 +104,7 @@ impl Controller {
         }
         let records: Vec<Record> = outcome.records.iter().filter(|record| record.travels()).cloned().collect();
         self.remember(before, index, &records);
-        for (broker, connection) in &self.connections {
+        for (broker, connection) in self.connections.iter().filter(|(_, connection)| connection.is_informed) {
             let deltas = vec![(index, records.clone())];
             let message = Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: 0 };
             out.push((Node::Broker(*broker), message));
@@ -221,12 +223,15 @@ impl Controller {
             _ => {
                 self.next_connection += 1;
                 let id = ConnectionId(self.next_connection);
-                self.connections.insert(from, Connection { id, session, broker_epoch });
+                self.connections.insert(from, Connection { id, session, broker_epoch, is_informed: false });
                 self.step(now, Event::Connected { broker_id: from, connection: id }, out);
                 id
             }
         };
         self.step(now, Event::Heartbeat { broker_id: from, connection: id, applied_index, ready }, out);
+        if let Some(connection) = self.connections.get_mut(&from) {
+            connection.is_informed = true;
+        }
         let (snapshot, since) = if is_new { self.whole_state(old_state) } else { (None, Vec::new()) };
         let lease_ms = self.sessions.lease_ms(from, id);
         let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms };
