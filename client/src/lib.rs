@@ -66,6 +66,7 @@ pub mod config;
 mod connection;
 pub mod consumer;
 pub mod error;
+mod housekeeping;
 pub mod metadata;
 pub mod offsets;
 pub mod producer;

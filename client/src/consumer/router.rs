@@ -8,6 +8,7 @@ use std::{
 use tracing::info;
 
 use super::{Error, buffers::Shared, lane_task};
+use crate::housekeeping::{self, Woken};
 
 /// How often requests that are out are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -16,31 +17,14 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until the consumer ends.
 pub(crate) async fn run(shared: Weak<Shared>) {
-    let Some((ended, mut changes)) =
-        shared.upgrade().map(|shared| (shared.ended.clone(), shared.client.metadata().watch()))
-    else {
-        return;
-    };
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        let changed = tokio::select! {
-            () = ended.cancelled() => return,
-            changed = changes.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                true
-            }
-            _ = tick.tick() => false,
-        };
-        let Some(shared) = shared.upgrade() else { return };
-        if changed {
-            route(&shared);
-        } else {
-            look_after(&shared);
-        }
-    }
+    let Some(owner) = shared.upgrade() else { return };
+    let (ended, changes) = (owner.ended.clone(), owner.client.metadata().watch());
+    drop(owner);
+    housekeeping::run(shared, ended, changes, TICK, |shared, woken| match woken {
+        Woken::Changed => route(shared),
+        Woken::Tick => look_after(shared),
+    })
+    .await;
 }
 
 /// Gives every partition to its leader's lane. What is out at an old leader is forgotten.

@@ -18,7 +18,10 @@ use tracing::{info, warn};
 use holdfast_proto::error::ErrorCode;
 
 use super::{lane_task, shared::Shared, topic::TopicQueues};
-use crate::metadata::ClusterView;
+use crate::{
+    housekeeping::{self, Woken},
+    metadata::ClusterView,
+};
 
 /// How often partitions are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -27,31 +30,15 @@ const SUSPECT_AFTER: Duration = Duration::from_millis(500);
 
 /// Runs until the producer ends.
 pub(crate) async fn run(shared: Weak<Shared>) {
-    let Some((ended, mut changes)) =
-        shared.upgrade().map(|shared| (shared.ended.clone(), shared.client.metadata().watch()))
-    else {
-        return;
-    };
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        let changed = tokio::select! {
-            () = ended.cancelled() => return,
-            changed = changes.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                true
-            }
-            _ = tick.tick() => false,
-        };
-        let Some(shared) = shared.upgrade() else { return };
-        if changed {
-            route_all(&shared);
-        } else if shared.outcomes.memory.used() > 0 {
-            look_after(&shared);
-        }
-    }
+    let Some(owner) = shared.upgrade() else { return };
+    let (ended, changes) = (owner.ended.clone(), owner.client.metadata().watch());
+    drop(owner);
+    housekeeping::run(shared, ended, changes, TICK, |shared, woken| match woken {
+        Woken::Changed => route_all(shared),
+        Woken::Tick if shared.outcomes.memory.used() > 0 => look_after(shared),
+        Woken::Tick => {}
+    })
+    .await;
 }
 
 /// Gives every partition to the lane of its leader.
