@@ -59,17 +59,17 @@ async fn the_older_of_two_processes_of_one_id_is_fenced_and_says_so() {
     load.flows(500).await;
     assert!(!said(&log, "registered broker_epoch"), "it displaced a broker that lives");
 
-    fixture.cluster.stop(older).expect("the older one hangs");
+    fixture.cluster.suspend(older).expect("the older one hangs");
     until("the newer one takes over", async || said(&log, "registered broker_epoch")).await;
     println!("the newer one has taken over; longest pause of acks {:?}", load.watch.take_longest_pause());
     fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the newer one catches up from nothing");
     load.flows(500).await;
 
-    fixture.cluster.cont(older).expect("the older one goes on");
+    fixture.cluster.resume(older).expect("the older one goes on");
     let older_log = fixture.cluster.log_path(older);
     until("the older one says so", async || said(&older_log, "was replaced by another process")).await;
     let cluster = &mut fixture.cluster;
-    until("the older one has ended", async || cluster.cont(older).is_err()).await;
+    until("the older one has ended", async || cluster.resume(older).is_err()).await;
     load.flows(500).await;
     assert!(!said(&log, "was replaced"), "the two take turns");
     let summary = load.stop().await;

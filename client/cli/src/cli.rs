@@ -13,7 +13,7 @@ use crate::{
 
 /// A partitioned, replicated message log that keeps what it acknowledged.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), disable_help_subcommand = true, max_term_width = 110)]
+#[command(name = "holdfast", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), disable_help_subcommand = true, max_term_width = 80)]
 pub struct Cli {
     #[command(flatten)]
     output: OutputFlag,

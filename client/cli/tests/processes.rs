@@ -57,9 +57,9 @@ async fn nodes_are_started_stopped_killed_and_started_again() {
     let one = NodeName::broker(1);
     assert!(matches!(cluster.start(one), Err(Error::AlreadyRunning { .. })));
 
-    cluster.stop(one).unwrap();
+    cluster.suspend(one).unwrap();
     assert_eq!(states(&mut cluster)[1], Stopped);
-    cluster.cont(one).unwrap();
+    cluster.resume(one).unwrap();
     assert_eq!(states(&mut cluster)[1], Running);
 
     cluster.kill(one).unwrap();

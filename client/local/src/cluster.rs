@@ -200,12 +200,12 @@ impl ProcessCluster {
     }
 
     /// Suspends a node (SIGSTOP): it keeps its connections and answers nothing.
-    pub fn stop(&mut self, name: NodeName) -> Result<(), Error> {
+    pub fn suspend(&mut self, name: NodeName) -> Result<(), Error> {
         self.signal_until(name, Signal::STOP, |state| state != ProcessState::Running)
     }
 
-    /// Lets a stopped node go on (SIGCONT).
-    pub fn cont(&mut self, name: NodeName) -> Result<(), Error> {
+    /// Lets a suspended node go on (SIGCONT).
+    pub fn resume(&mut self, name: NodeName) -> Result<(), Error> {
         self.signal_until(name, Signal::CONT, |state| state != ProcessState::Stopped)
     }
 

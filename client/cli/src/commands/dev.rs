@@ -60,17 +60,21 @@ Examples:
   holdfast dev kill broker-1
   holdfast dev kill broker-1 broker-2    two brokers at once";
 
+const SUSPEND_EXAMPLES: &str = "\
+Examples:
+  holdfast dev suspend controller-2    it hangs, with its connections open";
+
+const RESUME_EXAMPLES: &str = "\
+Examples:
+  holdfast dev resume controller-2    it goes on where it was";
+
 const STOP_EXAMPLES: &str = "\
 Examples:
-  holdfast dev stop controller-2    it hangs, with its connections open";
-
-const CONT_EXAMPLES: &str = "\
-Examples:
-  holdfast dev cont controller-2    it goes on where it was";
+  holdfast dev stop broker-1    it hands over its leaderships first";
 
 const START_EXAMPLES: &str = "\
 Examples:
-  holdfast dev start broker-1    after `dev kill broker-1`";
+  holdfast dev start broker-1    after `dev stop` or `dev kill`";
 
 const RESTART_EXAMPLES: &str = "\
 Examples:
@@ -121,11 +125,14 @@ enum DevCommand {
     #[command(after_help = KILL_EXAMPLES, args = OutputFlag::hidden())]
     Kill(NodesArgs),
     /// Suspend a node (SIGSTOP), as a hanging machine would.
+    #[command(after_help = SUSPEND_EXAMPLES, args = OutputFlag::hidden())]
+    Suspend(NodesArgs),
+    /// Resume a suspended node (SIGCONT).
+    #[command(alias = "cont", after_help = RESUME_EXAMPLES, args = OutputFlag::hidden())]
+    Resume(NodesArgs),
+    /// End a node in order (SIGTERM), as an upgrade would.
     #[command(after_help = STOP_EXAMPLES, args = OutputFlag::hidden())]
     Stop(NodesArgs),
-    /// Resume a suspended node (SIGCONT).
-    #[command(after_help = CONT_EXAMPLES, args = OutputFlag::hidden())]
-    Cont(NodesArgs),
     /// Start a node that does not run.
     #[command(after_help = START_EXAMPLES, args = OutputFlag::hidden())]
     Start(NodesArgs),
@@ -198,13 +205,21 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             each(&args, |node| cluster.kill(node), "killed")
         }
+        DevCommand::Suspend(args) => {
+            let mut cluster = open()?;
+            each(&args, |node| cluster.suspend(node), "suspended")
+        }
+        DevCommand::Resume(args) => {
+            let mut cluster = open()?;
+            each(&args, |node| cluster.resume(node), "goes on")
+        }
         DevCommand::Stop(args) => {
             let mut cluster = open()?;
-            each(&args, |node| cluster.stop(node), "stopped")
-        }
-        DevCommand::Cont(args) => {
-            let mut cluster = open()?;
-            each(&args, |node| cluster.cont(node), "goes on")
+            for node in args.nodes {
+                let is_graceful = cluster.terminate(node, GRACE).await?;
+                say(format!("{node} {}", if is_graceful { "ended" } else { "did not end in time and was killed" }))?;
+            }
+            Ok(())
         }
         DevCommand::Start(args) => {
             let mut cluster = open()?;

@@ -1,4 +1,4 @@
-//! One file per command: its flags, and what it does.
+//! A file or a folder per command: its flags, and what it does.
 
 pub mod audit;
 pub mod bench;
