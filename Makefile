@@ -73,6 +73,10 @@ sim-guards: deps ## switches the guards of the promise off, one by one: the simu
 tidy: ## the rules of the tree that the compiler does not keep, in seconds
 	$(CARGO) test $(PROFILE) -p holdfast-tidy
 
+.PHONY: config-docs
+config-docs: deps ## write broker/CONFIG.md and controller/CONFIG.md from the tables of options
+	HOLDFAST_WRITE_DOCS=1 $(CARGO) test $(PROFILE) -p holdfast-broker -p holdfast-controller --lib config
+
 .PHONY: lint
 lint: deps ## formatting, clippy and what commits say; changes nothing
 	@scripts/commits.sh

@@ -7,8 +7,8 @@
 //! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
 //! - [`incoming`]: accepted connections, for tonic.
 //!
-//! Place: below both programs, above `holdfast-proto`. Invariant: nothing here knows which
-//! program it serves; what differs is passed in.
+//! Place: below both programs, above `holdfast-proto` and `holdfast-net`. Invariant: nothing here knows which program it
+//! serves; what differs is passed in.
 
 pub mod exit;
 pub mod fatal;

@@ -36,17 +36,17 @@ pub struct Flags {
     /// The configuration, a TOML file.
     #[arg(long, value_name = "FILE", required_unless_present = "print_options")]
     pub config: Option<PathBuf>,
-    /// Overrides an option of the file; may be given more than once.
+    /// Override an option of the file; may be given more than once.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Checks the configuration, reports every problem, and ends.
+    /// Check the configuration, report every problem, and end.
     #[arg(long)]
     pub check_config: bool,
-    /// With --check-config: keeps a copy of a file that is right, for a node that is to start again with what was
+    /// With --check-config: keep a copy of a file that is right, for a node that is to start again with what was
     /// checked, whatever becomes of the file.
     #[arg(long, value_name = "COPY", requires = "check_config")]
     pub keep_checked: Option<PathBuf>,
-    /// Prints every option with its meaning, default and range, as a TOML file to start from, and ends.
+    /// Print every option with its meaning, default and range, as a TOML file to start from, and end.
     #[arg(long)]
     pub print_options: bool,
 }

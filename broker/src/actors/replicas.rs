@@ -206,7 +206,7 @@ impl SessionActor {
         self.tell_all(|| Message::LeaseBegan(term), actor);
     }
 
-    /// Tells every replica.
+    /// Tells every replica that runs; a full mailbox is waited for.
     pub(super) fn tell_all(&self, message: impl Fn() -> Message, actor: &mut ActorContext<Self>) {
         let late = self.replicas.values().filter_map(|replica| unsent(replica, message()));
         self.send_late(late.collect(), actor);

@@ -81,5 +81,5 @@ fn the_documented_options_are_these() {
         std::fs::write(&path, &text).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "CONFIG.md is stale: run this test with HOLDFAST_WRITE_DOCS=1");
+    assert!(found == text, "CONFIG.md is stale: run `make config-docs`");
 }

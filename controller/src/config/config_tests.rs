@@ -75,7 +75,7 @@ fn the_documented_options_are_these() {
         fs::write(&path, &text).expect("write");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "CONFIG.md is stale: run this test with HOLDFAST_WRITE_DOCS=1");
+    assert!(found == text, "CONFIG.md is stale: run `make config-docs`");
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub fn read(bytes: &Bytes) -> (BatchId, BatchInfo) {
 pub struct SimBatch {
     /// Which one it is.
     pub id: BatchId,
-    /// Where it stands.
+    /// Its offset, leader epoch and header.
     pub placed: PlacedBatch,
 }
 

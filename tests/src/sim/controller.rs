@@ -32,7 +32,7 @@ struct Connection {
     is_informed: bool,
 }
 
-/// The controller.
+/// The one node that stands for the quorum.
 #[derive(Debug)]
 pub struct Controller {
     image: Image,
@@ -65,7 +65,7 @@ impl Default for Controller {
 }
 
 impl Controller {
-    /// The committed state.
+    /// The state as it is committed.
     pub fn image(&self) -> &Image {
         &self.image
     }
@@ -260,7 +260,7 @@ impl Controller {
         }
     }
 
-    /// Time passes.
+    /// Lets time pass: deadlines are compared.
     pub fn tick(&mut self, now: Millis, out: &mut Outbox) {
         self.step(now, Event::Tick, out);
     }

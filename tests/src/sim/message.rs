@@ -11,74 +11,74 @@ use holdfast_replication::{Acks, FetchOutcome, FetchPosition};
 
 use super::batch::SimBatch;
 
-/// Who takes part.
+/// Who sends and receives messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Node {
     /// The controller quorum, as one.
     Controller,
-    /// A broker.
+    /// The broker with this id.
     Broker(BrokerId),
-    /// A producer.
+    /// The producer with this number.
     Producer(u32),
 }
 
-/// What is said.
+/// What one node says to another.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// Follower to leader.
+    /// Follower to leader: where it stands.
     Position {
-        /// The partition.
+        /// The partition that it is about.
         tp: TopicPartition,
         /// Broker epoch of the follower's broker.
         broker_epoch: BrokerEpoch,
         /// Where the follower stands.
         position: FetchPosition,
     },
-    /// Leader to follower.
+    /// Leader to follower: what it was asked for.
     Fetched {
-        /// The partition.
+        /// The partition that it is about.
         tp: TopicPartition,
         /// Epoch of the leadership.
         leader_epoch: LeaderEpoch,
-        /// The answer.
+        /// The answer, without the batches.
         outcome: FetchOutcome,
         /// The batches of the answer.
         batches: Vec<SimBatch>,
     },
-    /// Producer to leader.
+    /// Producer to leader: one batch.
     Produce {
-        /// The partition.
+        /// The partition that it is about.
         tp: TopicPartition,
         /// Counts the producer's connections: an answer of an older one goes nowhere.
         connection: u64,
-        /// Of this attempt.
+        /// Names this attempt of the connection.
         correlation: u64,
-        /// When to answer.
+        /// When it is to be answered.
         acks: Acks,
         /// Leader epoch that the producer believes current.
         leader_epoch: Option<LeaderEpoch>,
-        /// The batch.
+        /// The batch as it travels.
         bytes: Bytes,
     },
-    /// Leader to producer.
+    /// Leader to producer: what became of a batch.
     Produced {
-        /// Of the request.
+        /// As in the request.
         connection: u64,
-        /// Of the request.
+        /// As in the request.
         correlation: u64,
         /// Offset, or why not.
         result: Result<Offset, ErrorDetail>,
     },
-    /// Broker to controller.
+    /// Broker to controller: a start registers.
     Register(RegisterBroker),
-    /// Controller to broker.
+    /// Controller to broker: what became of it.
     Registered {
         /// Epoch of the registration and the index of it.
         result: Result<(BrokerEpoch, MetadataIndex), Rejection>,
     },
     /// Broker to controller: it wants to leave in order, or has closed its logs.
     Leave {
-        /// Its registration.
+        /// Epoch of its registration.
         broker_epoch: BrokerEpoch,
         /// True for the last word of its process.
         has_stopped: bool,
@@ -87,7 +87,7 @@ pub enum Message {
     Heartbeat {
         /// Counts the sessions of this start: the first heartbeat of each opens it.
         session: u64,
-        /// Its registration.
+        /// Epoch of its registration.
         broker_epoch: BrokerEpoch,
         /// What it has applied.
         applied: MetadataIndex,
@@ -98,23 +98,23 @@ pub enum Message {
     Session {
         /// The session that it belongs to.
         session: u64,
-        /// The whole state.
+        /// The whole state at an index.
         snapshot: Option<(MetadataIndex, Vec<Record>)>,
-        /// Changes.
+        /// Changes of an index each, in order.
         deltas: Vec<(MetadataIndex, Vec<Record>)>,
-        /// The lease, ms.
+        /// The lease that it gives, ms.
         lease_ms: u64,
     },
     /// Controller to broker: the session is over.
     SessionEnded {
-        /// The session.
+        /// Number of the session.
         session: u64,
     },
-    /// Leader to controller.
+    /// Leader to controller: an ISR proposal.
     Alter(AlterPartition),
-    /// Controller to leader.
+    /// Controller to leader: what became of it.
     Altered {
-        /// The change.
+        /// The change that was proposed.
         change: IsrChange,
         /// What became of it.
         result: Result<PartitionState, Rejection>,

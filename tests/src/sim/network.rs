@@ -9,11 +9,11 @@ use super::message::{Message, Node};
 /// A message that will arrive.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Sender.
+    /// Node that sent it.
     pub from: Node,
-    /// Receiver.
+    /// Node that takes it.
     pub to: Node,
-    /// What is said.
+    /// What the one tells the other.
     pub message: Message,
     generation: u64,
 }
@@ -73,7 +73,7 @@ impl Network {
         }
     }
 
-    /// Mends every link.
+    /// Mends every link that was cut.
     pub fn heal(&mut self) {
         for link in self.links.values_mut() {
             link.cut = false;

@@ -35,10 +35,10 @@ pub struct Oracle {
     leaders: BTreeMap<(TopicPartition, LeaderEpoch), Leadership>,
 }
 
-/// Who leads.
+/// Who leads a partition in one leader epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leadership {
-    /// The broker.
+    /// The broker that leads.
     pub broker: BrokerId,
     /// The start of its process.
     pub incarnation: IncarnationId,

@@ -15,7 +15,7 @@ use super::{batch::BatchId, message::Message};
 /// How long a producer tries to deliver, ms.
 const DELIVERY_TIMEOUT_MS: u64 = 8_000;
 
-/// A producer.
+/// A producer over the client's own batch queue.
 #[derive(Debug)]
 pub struct Producer {
     number: u32,
@@ -136,7 +136,7 @@ impl Producer {
         self.leader = None;
     }
 
-    /// An answer came.
+    /// Takes an answer of a broker.
     pub fn answered(&mut self, now_ms: u64, connection: u64, correlation: u64, result: Result<Offset, ErrorDetail>) {
         if connection != self.connection {
             return;

@@ -26,7 +26,7 @@ pub struct Shape {
 pub struct TopicShape {
     /// Partitions, 1 to 64 in all.
     pub partitions: u32,
-    /// Replicas of each.
+    /// Replicas of each partition.
     pub replication_factor: u32,
     /// `min.insync.replicas` as it is set; never more than the replicas.
     pub min_isr: u32,
@@ -59,7 +59,7 @@ impl Shape {
         }
     }
 
-    /// Every broker's number.
+    /// Numbers of the brokers, from 1 on.
     pub fn brokers(&self) -> impl Iterator<Item = u32> + use<> {
         1..=self.brokers
     }

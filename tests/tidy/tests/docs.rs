@@ -5,14 +5,10 @@ use holdfast_tidy::{
     sources::{self, assert_none},
 };
 
-/// Where short lines are still left; nowhere else are they allowed.
-const NOT_YET: [&str; 2] = ["tests/src/sim/", "broker/src/actors/replicas.rs"];
-
 #[test]
 fn a_doc_line_says_something() {
     let mut found = Vec::new();
-    let is_left = |path: &str| NOT_YET.iter().any(|place| path.starts_with(place));
-    for source in sources::all().into_iter().filter(|source| !is_left(&source.path)) {
+    for source in sources::all() {
         for (line, text) in too_short(&source.content) {
             found.push(format!(
                 "{}:{line}: `{text}` has fewer than {WORDS_MIN} words: say more, or nothing",

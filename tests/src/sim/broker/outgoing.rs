@@ -10,7 +10,7 @@ use crate::sim::{
 /// Something the world has to carry out.
 #[derive(Debug)]
 pub enum Outgoing {
-    /// Say something.
+    /// Say something to another node.
     Send(Node, Message),
     /// The writer of a log has something to do, and will report.
     Work(TopicPartition),

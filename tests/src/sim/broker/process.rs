@@ -72,7 +72,7 @@ impl Broker {
         }
     }
 
-    /// Names this start.
+    /// Names this start of the process.
     pub fn incarnation(&self) -> IncarnationId {
         self.incarnation
     }
@@ -181,7 +181,7 @@ impl Broker {
         self.session = None;
     }
 
-    /// A message came.
+    /// Takes a message of another node.
     pub fn receive(&mut self, now: Millis, from: Node, message: Message, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         self.look_at_lease(now, disk, out);
         match message {
@@ -339,7 +339,7 @@ impl Broker {
         }
     }
 
-    /// Time passes.
+    /// Lets time pass: deadlines and the lease are looked at.
     pub fn tick(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         self.look_at_lease(now, disk, out);
         for tp in self.replicas.all() {

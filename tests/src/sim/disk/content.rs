@@ -18,7 +18,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// The next offset.
+    /// Offset after the last batch.
     pub(super) fn end(&self) -> u64 {
         self.batches.last().map_or(self.start, |batch| batch.next_offset().0)
     }

@@ -12,9 +12,9 @@ use super::log::{Crash, SimLog};
 pub struct Disk {
     /// Id of the data folder.
     pub directory_id: DirectoryId,
-    /// Counts the starts.
+    /// How often a process started on it.
     pub boot_counter: u64,
-    /// The logs.
+    /// The logs of its replicas.
     pub logs: BTreeMap<TopicPartition, SimLog>,
     /// Openings of logs that were ever made here.
     opened: u64,

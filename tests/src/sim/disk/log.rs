@@ -60,7 +60,7 @@ pub struct SimLog {
 }
 
 impl SimLog {
-    /// A new log.
+    /// An empty log with this number.
     pub(super) fn new(number: u64) -> Self {
         Self { number, ..Self::default() }
     }
@@ -75,17 +75,17 @@ impl SimLog {
         self.number
     }
 
-    /// The first offset.
+    /// First offset that it holds.
     pub fn start(&self) -> u64 {
         self.believed.start
     }
 
-    /// The next offset.
+    /// Offset after its last batch.
     pub fn end(&self) -> u64 {
         self.believed.end()
     }
 
-    /// The durable end.
+    /// Offset after what a power loss leaves.
     pub fn flushed(&self) -> u64 {
         self.flushed
     }

@@ -8,7 +8,7 @@ use crate::sim::batch::SimBatch;
 /// Something to do with a log. Done in the order in which it is asked for.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// Write these batches.
+    /// Write these batches at the end.
     Append(Vec<SimBatch>, LogGeneration),
     /// Cut everything at and above this offset, durably.
     Truncate(u64, LogGeneration),

@@ -25,7 +25,7 @@ const TICK_MS: u64 = 20;
 /// Moves after which a cluster that does not come to rest is given up.
 const MOVES_MAX: u32 = 100_000;
 
-/// The cluster.
+/// The cluster that a story is about.
 #[derive(Debug)]
 pub(super) struct Cluster {
     now_ms: u64,
@@ -102,7 +102,7 @@ impl Cluster {
         broker.replica(self.tp).ok_or_else(|| "it has no replica".to_owned())
     }
 
-    /// A node's log.
+    /// The log of a node's replica.
     pub(super) fn log(&self, id: BrokerId) -> Option<&SimLog> {
         self.disks.get(&id)?.logs.get(&self.tp)
     }

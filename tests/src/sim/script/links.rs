@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::sim::message::Message;
 
-/// The controller's place.
+/// The controller's number among the nodes.
 pub(super) const CONTROLLER: u32 = 0;
 
 /// From one node to another.
@@ -58,7 +58,7 @@ impl Links {
         self.queues.get_mut(&link)?.pop_front()
     }
 
-    /// The newest one.
+    /// The newest message of a link.
     pub(super) fn newest(&mut self, link: Link) -> Option<Queued> {
         self.queues.get_mut(&link)?.pop_back()
     }

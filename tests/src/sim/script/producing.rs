@@ -68,7 +68,7 @@ impl Producing {
         (attempt, Message::Produce { tp, connection: 0, correlation: attempt, acks, leader_epoch, bytes })
     }
 
-    /// An answer came.
+    /// Takes the answer to an attempt.
     pub(super) fn answered(&mut self, attempt: u64, answer: Answer) {
         assert!(
             self.sent.remove(&attempt).is_some(),

@@ -6,7 +6,7 @@ use holdfast_proto::ids::BrokerId;
 
 use super::{cluster::Cluster, links::Link};
 
-/// A number.
+/// The number that a word says.
 pub(super) fn number<T: FromStr>(word: &str) -> Result<T, String> {
     word.parse().map_err(|_| format!("{word} is not a number"))
 }

@@ -86,7 +86,7 @@ impl World {
         self.notice_broken(a, b);
     }
 
-    /// Mends a link.
+    /// Mends both directions of a link.
     pub fn mend(&mut self, a: Node, b: Node) {
         self.network.set_cut(a, b, false);
     }

@@ -37,7 +37,7 @@ coverage! {
     elections,
     /// Records that crashes took from writers' queues, and power losses of what was not fsynced.
     records_forgotten,
-    /// Truncations of followers.
+    /// Cuts that followers made.
     truncations,
     /// Log starts that retention moved, here or at the leader.
     log_starts_moved,
@@ -57,7 +57,7 @@ coverage! {
     interval_topics,
     /// Topics that were deleted.
     topics_deleted,
-    /// Changes of min.insync.replicas.
+    /// Changes of min.insync.replicas while it ran.
     settings_changed,
     /// Leases that ended before they were renewed.
     leases_ended,

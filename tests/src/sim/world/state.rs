@@ -24,7 +24,7 @@ use crate::sim::{
 
 pub(super) const TICK_MS: u64 = 40;
 
-/// The cluster.
+/// The whole of one run: nodes, links, disks, oracle.
 pub struct World {
     pub(super) shape: Shape,
     pub(super) rng: Rng,
@@ -125,7 +125,7 @@ impl World {
         Millis(self.now_ms)
     }
 
-    /// The run's choices.
+    /// What the run's choices are drawn from.
     pub fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }

@@ -11,7 +11,7 @@ pub(super) type Start = u64;
 /// A log, and which opening of it.
 pub(super) type LogNumber = (TopicPartition, u64);
 
-/// Something to come.
+/// What happens at a later time.
 #[derive(Debug)]
 pub(super) enum Upcoming {
     Deliver(Delivery),
