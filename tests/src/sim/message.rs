@@ -80,7 +80,7 @@ pub enum Message {
     Leave {
         /// Epoch of its registration.
         broker_epoch: BrokerEpoch,
-        /// True for the last word of its process.
+        /// True for the last message of its process.
         has_stopped: bool,
     },
     /// Broker to controller, on a session.

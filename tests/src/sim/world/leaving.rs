@@ -35,12 +35,12 @@ impl World {
             }
         } else if self.broker(id, start, |broker: &mut Broker, _, disk, out| broker.close_all(disk, out)) {
             self.coverage.leaves += 1;
-            // Its last word is answered before its process ends, or lost.
+            // Its last message is answered before its process ends, or lost.
             let broker_epoch = self.running[&id].1.broker_epoch();
             if let Some(broker_epoch) = broker_epoch.filter(|_| self.rng.u8(..4) > 0) {
                 let mut out = Vec::new();
-                let last_word = Message::Leave { broker_epoch, has_stopped: true };
-                self.controller.receive(self.now(), id, last_word, 0, &mut out);
+                let last = Message::Leave { broker_epoch, has_stopped: true };
+                self.controller.receive(self.now(), id, last, 0, &mut out);
                 self.controller_says(out);
             }
             let away_ms = 1 + self.rng.u64(..AWAY_MS);
