@@ -25,6 +25,7 @@
 //! |---|---|
 //! | P1 nothing acknowledged is lost | [`oracle::Oracle::final_log`], [`oracle::Oracle::final_outcomes`] |
 //! | no ack before its condition: min ISR copies, and all of the committed ISR and ELR hold it | [`oracle::Oracle::acked`] at each ack |
+//! | who joins an ISR holds everything acknowledged | [`oracle::Oracle::joins`] at each change of an ISR |
 //! | P2 what could be read never changes | [`oracle::Oracle::readable`] at each high watermark, `final_log` |
 //! | P3 no duplicate, no other order; what a producer is told is true | `final_log`, `final_outcomes` |
 //! | one leader an epoch, of all starts and openings | [`oracle::Oracle::leads`] at each begin of an epoch |

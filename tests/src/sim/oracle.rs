@@ -3,6 +3,7 @@
 //! | check | promise | anomaly it finds |
 //! |---|---|---|
 //! | [`Oracle::acked`] | P1, P2 | two acknowledged batches at one offset; an ack that too few hold, or not all that may lead |
+//! | [`Oracle::joins`] | P1 | a member of the ISR that lacks something acknowledged |
 //! | [`Oracle::readable`] | P2 | a record that changed after a consumer could read it |
 //! | [`Oracle::acked_by_leader`] | no ack of a leader alone past its lease | an ack of one that may have been replaced |
 //! | [`Oracle::final_log`] | P1, P3 | lost, duplicated or reordered records at the end |
@@ -23,7 +24,7 @@ use holdfast_proto::ids::{BrokerId, IncarnationId, LeaderEpoch, TopicPartition};
 
 use super::{
     batch::{BatchId, SimBatch},
-    disk::Disk,
+    disk::{Disk, SimLog},
 };
 
 /// Everything that was promised so far.
@@ -94,6 +95,15 @@ impl Oracle {
             before.is_none_or(|before| before == id),
             "{id:?} was acknowledged at {offset}, where {before:?} was before"
         );
+    }
+
+    /// A broker was taken into the ISR: from now on it may lead, so its log holds everything that was acknowledged, as
+    /// `durable` as the topic asks.
+    pub fn joins(&self, tp: TopicPartition, broker: BrokerId, log: Option<&SimLog>, durable: bool) {
+        for (offset, id) in self.acked.get(&tp).into_iter().flatten() {
+            let is_held = log.is_some_and(|log| log.holds(*offset, *id, durable));
+            assert!(is_held, "broker {broker} joins the ISR of {tp} without {id:?}, which was acknowledged at {offset}");
+        }
     }
 
     /// A produce with acks=1 was answered at `now_ms`: before `lease_end_ms`, when another may lead as far as the

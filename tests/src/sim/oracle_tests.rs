@@ -103,3 +103,13 @@ fn a_changed_record_is_found() {
     oracle.readable(tp(), &[batch(0, 1, 0)], 1);
     oracle.readable(tp(), &[batch(0, 2, 0)], 1);
 }
+
+#[test]
+#[should_panic(expected = "joins the ISR")]
+fn a_member_that_lacks_something_acknowledged_is_found() {
+    let mut oracle = Oracle::default();
+    let joins = |oracle: &Oracle| oracle.joins(tp(), BrokerId(2), None, true);
+    joins(&oracle);
+    oracle.acked(tp(), 1, BatchId { producer: 1, counter: 1 }, &Held::default());
+    joins(&oracle);
+}

@@ -93,7 +93,9 @@ impl World {
                 let Node::Broker(from) = from else { panic!("{from:?} speaks to the controller") };
                 let old_state = if self.producing && self.rng.u8(..3) == 0 { self.rng.usize(1..40) } else { 0 };
                 let mut out = Vec::new();
+                let joining = self.joining(&message);
                 self.controller.receive(self.now(), from, message, old_state, &mut out);
+                self.check_joined(&joining);
                 let is_snapshot =
                     |(_, message): &(Node, Message)| matches!(message, Message::Session { snapshot: Some(_), .. });
                 self.coverage.old_states += u64::from(old_state > 0 && out.iter().any(is_snapshot));

@@ -60,6 +60,29 @@ impl World {
         }
     }
 
+    /// The members that a proposal would add to an ISR.
+    pub(super) fn joining(&self, message: &Message) -> Vec<(TopicPartition, BrokerId)> {
+        let Message::Alter(alter) = message else { return Vec::new() };
+        let mut joining = Vec::new();
+        for change in &alter.changes {
+            let tp = TopicPartition { topic_id: change.topic_id, partition: change.partition };
+            let Some(state) = self.controller.image().partition(tp) else { continue };
+            let new = change.new_isr.iter().map(|member| member.broker_id).filter(|id| !state.isr.contains(id));
+            joining.extend(new.map(|id| (tp, id)));
+        }
+        joining
+    }
+
+    /// Those of them that were taken in hold what was acknowledged.
+    pub(super) fn check_joined(&self, joining: &[(TopicPartition, BrokerId)]) {
+        for (tp, id) in joining {
+            let is_in = self.controller.image().partition(*tp).is_some_and(|state| state.isr.contains(id));
+            if is_in && !self.is_untold_fault(*id) {
+                self.oracle.joins(*tp, *id, self.disks[id].logs.get(tp), !self.shape.has_interval);
+            }
+        }
+    }
+
     pub(super) fn check_deletion(&self, id: BrokerId, tp: TopicPartition) {
         self.oracle.deletes(tp, id, self.controller.image().partition(tp));
     }
