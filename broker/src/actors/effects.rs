@@ -13,8 +13,8 @@ use holdfast_proto::{
 use holdfast_replication::{Effect, FetchAnswer, FetchReply, LogGeneration, PlacedBatch};
 
 use super::{
+    in_hand::{Follower, InHand},
     partition::PartitionActor,
-    step::{Follower, InHand},
 };
 use crate::{
     exit::Fatal,

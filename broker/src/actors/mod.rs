@@ -14,11 +14,11 @@
 mod address;
 mod effects;
 mod events;
+mod in_hand;
 mod opened;
 mod partition;
 mod replicas;
 mod session;
-mod step;
 mod threads;
 
 pub use address::{Closed, PartitionAddress};

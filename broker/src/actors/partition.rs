@@ -21,8 +21,8 @@ use holdfast_replication::{Assignment, Effect, Event, FetchAnswer, ProduceToken,
 
 use super::{
     address::PartitionAddress,
+    in_hand::{Follower, InHand},
     opened::Opened,
-    step::{Follower, InHand},
     threads::Actors,
 };
 use crate::{

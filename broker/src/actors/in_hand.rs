@@ -1,4 +1,4 @@
-//! What a step of a partition's actor works with, beside the core.
+//! What a partition's actor holds beside the core while it takes one event: the bytes in hand, and where answers go.
 
 use std::sync::Arc;
 
