@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::ClusterId;
 
 use crate::{
     config::ClientConfig,
     connection::Connections,
+    deadline::Deadline,
     error::Error,
     metadata::{ClusterView, Metadata},
-    retry::{Backoff, Deadline},
 };
 
 /// How often the start asks the bootstrap list. One address may stand for several brokers (a Service of Kubernetes), of
@@ -34,7 +35,9 @@ impl Client {
         let client = Self::new(config)?;
         for _ in 1..CONNECT_ATTEMPTS {
             match client.metadata.refresh(deadline).await {
-                Err(error) if error.is_retriable() && !deadline.is_over() => deadline.pause(backoff.next_pause()).await,
+                Err(error) if error.is_retriable() && !deadline.is_over() => {
+                    deadline.pause(jittered(backoff.next_pause())).await;
+                }
                 result => return result.map(|()| client),
             }
         }

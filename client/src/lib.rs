@@ -57,7 +57,7 @@
 //! - [`producer`]: batches, retries, order, exactly one copy.
 //! - [`consumer`]: positions, prefetch, checks.
 //! - [`admin`]: topics, settings, moves of replicas, the state of the cluster.
-//! - [`metadata`]: who leads what; `connection`: channels; `retry`: pauses.
+//! - [`metadata`]: who leads what; `connection`: channels; `deadline`: when they give up.
 //! - [`config`], [`error`]: shared by all.
 
 pub mod admin;
@@ -65,12 +65,12 @@ mod client;
 pub mod config;
 mod connection;
 pub mod consumer;
+mod deadline;
 pub mod error;
 mod housekeeping;
 pub mod metadata;
 pub mod offsets;
 pub mod producer;
-mod retry;
 #[doc(hidden)]
 pub mod simulation;
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures::future::join_all;
 use tracing::debug;
 
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -15,8 +16,8 @@ use holdfast_proto::{
 use crate::{
     Client,
     connection::{Lane, call},
+    deadline::Deadline,
     error::Error,
-    retry::{Backoff, Deadline},
 };
 
 /// How long one leader may take before fresh metadata is asked for: it may no longer lead.
@@ -79,7 +80,7 @@ pub(crate) async fn list(client: &Client, queries: &[OffsetQuery], deadline: Dea
             (None, error) => {
                 debug!(?error, "looking offsets up failed; trying again");
                 client.metadata().request_refresh();
-                deadline.pause(backoff.next_pause()).await;
+                deadline.pause(jittered(backoff.next_pause())).await;
             }
         }
     }

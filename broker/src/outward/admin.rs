@@ -63,7 +63,7 @@ macro_rules! ask {
 impl ControllerAdmin for Controllers {
     fn create_topic(&self, topic: NewTopic) -> Answer<'_, CreatedTopic> {
         async move {
-            let answer = ask!(self, OnlyIfNotDone, create_topic, topics::create_request(topic)).await?;
+            let answer = ask!(self, IfNotDone, create_topic, topics::create_request(topic)).await?;
             topics::created(answer).map_err(|error| malformed::answer(&error))
         }
         .boxed()
@@ -71,7 +71,7 @@ impl ControllerAdmin for Controllers {
 
     fn delete_topic(&self, deletion: TopicDeletion) -> Answer<'_, MetadataIndex> {
         async move {
-            let answer = ask!(self, OnlyIfNotDone, delete_topic, topics::delete_request(deletion)).await?;
+            let answer = ask!(self, IfNotDone, delete_topic, topics::delete_request(deletion)).await?;
             Ok(MetadataIndex(answer.index))
         }
         .boxed()
@@ -79,7 +79,7 @@ impl ControllerAdmin for Controllers {
 
     fn alter_topic(&self, change: TopicChange) -> Answer<'_, ChangedTopic> {
         async move {
-            let answer = ask!(self, OnlyIfNotDone, alter_topic, topics::alter_request(change)).await?;
+            let answer = ask!(self, IfNotDone, alter_topic, topics::alter_request(change)).await?;
             Ok(topics::changed(answer))
         }
         .boxed()
@@ -87,7 +87,7 @@ impl ControllerAdmin for Controllers {
 
     fn describe_cluster(&self) -> Answer<'_, ClusterStatus> {
         async move {
-            let answer = ask!(self, Harmless, describe_cluster, v1::DescribeClusterRequest {}).await?;
+            let answer = ask!(self, Always, describe_cluster, v1::DescribeClusterRequest {}).await?;
             cluster::status(answer).map_err(|error| malformed::answer(&error))
         }
         .boxed()
@@ -95,7 +95,7 @@ impl ControllerAdmin for Controllers {
 
     fn plan_moves(&self, goal: PlanGoal) -> Answer<'_, MovePlan> {
         async move {
-            let answer = ask!(self, Harmless, plan_moves, moves::plan_request(goal)).await?;
+            let answer = ask!(self, Always, plan_moves, moves::plan_request(goal)).await?;
             Ok(moves::plan(answer))
         }
         .boxed()
@@ -104,7 +104,7 @@ impl ControllerAdmin for Controllers {
     fn alter_replicas(&self, change: ReplicaChange) -> Answer<'_, ChangedReplicas> {
         async move {
             let asked = change.moves.len();
-            let answer = ask!(self, OnlyIfNotDone, alter_replicas, moves::alter_request(change)).await?;
+            let answer = ask!(self, IfNotDone, alter_replicas, moves::alter_request(change)).await?;
             moves::changed(answer, asked).map_err(|error| malformed::answer(&error))
         }
         .boxed()
@@ -113,7 +113,7 @@ impl ControllerAdmin for Controllers {
     fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Answer<'_, MetadataIndex> {
         async move {
             let request = v1::SetBrokerDrainRequest { broker_id: broker_id.0, draining };
-            let answer = ask!(self, Harmless, set_broker_drain, request).await?;
+            let answer = ask!(self, Always, set_broker_drain, request).await?;
             Ok(MetadataIndex(answer.index))
         }
         .boxed()
@@ -122,7 +122,7 @@ impl ControllerAdmin for Controllers {
     fn remove_broker(&self, broker_id: BrokerId) -> Answer<'_, MetadataIndex> {
         async move {
             let request = v1::RemoveBrokerRequest { broker_id: broker_id.0 };
-            let answer = ask!(self, OnlyIfNotDone, remove_broker, request).await?;
+            let answer = ask!(self, IfNotDone, remove_broker, request).await?;
             Ok(MetadataIndex(answer.index))
         }
         .boxed()

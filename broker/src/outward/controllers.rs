@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tonic::{Response, Status, transport::Channel};
 
-use holdfast_net::jitter::jittered;
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -20,7 +20,7 @@ use holdfast_proto::{
 use super::{
     channels::Peers,
     header::header,
-    retry::{Attempts, Backoff, Candidates, Next, Repeat},
+    retry::{Attempts, Candidates, Next, Repeat},
 };
 use crate::{
     config::{Config, limits::MAX_MESSAGE_BYTES},
@@ -30,14 +30,14 @@ use crate::{
 /// Longest wait for one controller before the next is tried.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 
-/// First pause after every controller was tried and none answered, ms; doubles up to `reconnect_max_ms`.
-const FIRST_PAUSE_MS: u64 = 20;
+/// First pause after every controller was tried and none answered; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The configured controllers, and connections to them. Finds the active one.
 pub struct Controllers {
     peers: Peers,
     timeout: Duration,
-    pause_max_ms: u64,
+    longest_pause: Duration,
     candidates: Mutex<Candidates>,
 }
 
@@ -56,7 +56,7 @@ impl Controllers {
         Self {
             peers: Peers::new(config),
             timeout: Duration::from_millis(config.peer_rpc_timeout_ms),
-            pause_max_ms: config.reconnect_max_ms,
+            longest_pause: Duration::from_millis(config.reconnect_max_ms),
             candidates: Mutex::new(Candidates::new(config.controllers.iter().map(ToString::to_string).collect())),
         }
     }
@@ -90,7 +90,7 @@ impl Controllers {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let end = Instant::now() + deadline;
-        let mut attempts = Attempts::new(repeat, Backoff::new(FIRST_PAUSE_MS, self.pause_max_ms));
+        let mut attempts = Attempts::new(repeat, Backoff::new(FIRST_PAUSE, self.longest_pause));
         let candidates = self.candidates.lock().count();
         loop {
             let address = self.candidate();
@@ -108,11 +108,9 @@ impl Controllers {
                 Next::Answered => return Err(detail),
                 Next::GiveUp => return Err(unreachable(&detail)),
                 Next::Again => {}
-                Next::AgainAfter(pause_ms) => {
-                    tokio::time::sleep(
-                        jittered(Duration::from_millis(pause_ms)).min(end.saturating_duration_since(Instant::now())),
-                    )
-                    .await;
+                Next::AgainAfter(pause) => {
+                    let left = end.saturating_duration_since(Instant::now());
+                    tokio::time::sleep(jittered(pause).min(left)).await;
                 }
             }
         }
@@ -125,7 +123,7 @@ impl Controllers {
     }
 
     async fn describe(&self) -> Result<v1::DescribeClusterResponse, ErrorDetail> {
-        self.call(self.timeout, Repeat::Harmless, |channel, timeout| async move {
+        self.call(self.timeout, Repeat::Always, |channel, timeout| async move {
             let mut request = tonic::Request::new(v1::DescribeClusterRequest {});
             request.set_timeout(timeout);
             AdminServiceClient::new(channel).describe_cluster(request).await
@@ -154,7 +152,7 @@ impl Controllers {
         };
         // A block that got lost on the way is lost for good, which harms nobody.
         let answer = self
-            .call(self.timeout, Repeat::Harmless, |channel, _| {
+            .call(self.timeout, Repeat::Always, |channel, _| {
                 let request = request.clone();
                 async move { Self::controller(channel).allocate_producer_ids(request).await }
             })
@@ -179,7 +177,7 @@ impl Controllers {
             stopped,
         };
         let answer = self
-            .call(deadline, Repeat::Harmless, |channel, _| {
+            .call(deadline, Repeat::Always, |channel, _| {
                 let request = request.clone();
                 async move { Self::controller(channel).controlled_shutdown(request).await }
             })
@@ -194,7 +192,7 @@ impl Controllers {
         &self,
         request: v1::AlterPartitionsRequest,
     ) -> Result<v1::AlterPartitionsResponse, ErrorDetail> {
-        self.call(self.timeout, Repeat::OnlyIfNotDone, |channel, _| {
+        self.call(self.timeout, Repeat::IfNotDone, |channel, _| {
             let request = request.clone();
             async move { Self::controller(channel).alter_partitions(request).await }
         })
@@ -206,7 +204,7 @@ impl Controllers {
         &self,
         request: v1::RegisterBrokerRequest,
     ) -> Result<v1::RegisterBrokerResponse, ErrorDetail> {
-        self.call(self.timeout, Repeat::Harmless, |channel, _| {
+        self.call(self.timeout, Repeat::Always, |channel, _| {
             let request = request.clone();
             async move { Self::controller(channel).register_broker(request).await }
         })

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
-use holdfast_net::jitter::jittered;
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     convert::{self, peer_header, required_id},
     detail::ErrorDetail,
@@ -22,12 +22,11 @@ use holdfast_replication::FetchPosition;
 use super::{
     channels::endpoint,
     incoming::{Incoming, deliver},
-    retry::Backoff,
 };
 use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::FetchQueue};
 
-/// First pause after a stream broke, ms; doubles up to `reconnect_max_ms`.
-const FIRST_PAUSE_MS: u64 = 10;
+/// First pause after a stream broke; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Starts a fetcher for each source broker that is first named.
 pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<FetchQueue>>) {
@@ -39,7 +38,7 @@ pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<F
 }
 
 async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
-    let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
+    let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         queue.filled().await;
         let started = Instant::now();
@@ -49,8 +48,8 @@ async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
             let failed = Incoming::Failed(ErrorCode::BrokerNotAvailable);
             deliver(&context, queue.source(), partition, leader_epoch, failed).await;
         }
-        backoff.stood(started.elapsed().as_millis() as u64);
-        rest(&context, queue.source(), jittered(Duration::from_millis(backoff.pause_ms()))).await;
+        backoff.reset_after(started.elapsed());
+        rest(&context, queue.source(), jittered(backoff.next_pause())).await;
     }
 }
 

@@ -1,10 +1,13 @@
 //! Which controller to call, whether to call again after a failure, and how long to pause before. Pure: the shells cut the
-//! pauses by chance (`holdfast_net::jitter`), so that many callers of one that came back do not call it at the same moment.
+//! pauses by chance (`holdfast_net::jitter`).
 //!
 //! The one that answered last is tried first. One that is not active names the active one, which is tried next; one that
 //! is not reached is followed by the next in the list. What may be done twice is tried again; what may not (a change that
 //! an operator asked for) is tried again only if it certainly was not done. Pauses double up to a bound.
 
+use std::time::Duration;
+
+use holdfast_net::backoff::Backoff;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
@@ -14,9 +17,9 @@ use holdfast_proto::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
     /// The same again: repeat after any failure.
-    Harmless,
+    Always,
     /// Perhaps a second change: repeat only if nothing was done.
-    OnlyIfNotDone,
+    IfNotDone,
 }
 
 /// What to do after a failed attempt.
@@ -28,40 +31,8 @@ pub enum Next {
     GiveUp,
     /// Call the next candidate at once.
     Again,
-    /// Every controller was tried, and none answered: call again after so long, ms, to be cut by chance.
-    AgainAfter(u64),
-}
-
-/// A connection that stood for so long counts as good: after it the pauses begin again with the first, ms.
-const STOOD_MS: u64 = 1_000;
-
-/// The pauses between attempts, ms.
-#[derive(Clone, Copy, Debug)]
-pub struct Backoff {
-    first: u64,
-    next: u64,
-    longest: u64,
-}
-
-impl Backoff {
-    /// Pauses that begin with `first_ms` and double up to `max_ms`.
-    pub fn new(first_ms: u64, max_ms: u64) -> Self {
-        Self { first: first_ms, next: first_ms, longest: max_ms }
-    }
-
-    /// The next pause in full, ms; the one after it is longer.
-    pub fn pause_ms(&mut self) -> u64 {
-        let pause_ms = self.next;
-        self.next = (pause_ms * 2).min(self.longest);
-        pause_ms
-    }
-
-    /// An attempt connected, and the connection stood for so long, ms.
-    pub fn stood(&mut self, for_ms: u64) {
-        if for_ms > STOOD_MS {
-            self.next = self.first;
-        }
-    }
+    /// Every controller was tried, and none answered: call again after so long, to be cut by chance.
+    AgainAfter(Duration),
 }
 
 /// The controllers, and the one to call next.
@@ -132,14 +103,14 @@ impl Attempts {
             return Next::Answered;
         }
         let may_be_done = detail.outcome == Outcome::Unknown && !from_node;
-        if is_over || (may_be_done && self.repeat == Repeat::OnlyIfNotDone) {
+        if is_over || (may_be_done && self.repeat == Repeat::IfNotDone) {
             return Next::GiveUp;
         }
         self.tried += 1;
         if is_named || !self.tried.is_multiple_of(candidates) {
             return Next::Again;
         }
-        Next::AgainAfter(self.backoff.pause_ms())
+        Next::AgainAfter(self.backoff.next_pause())
     }
 }
 
@@ -156,14 +127,18 @@ mod tests {
         ErrorDetail::new(code, "test")
     }
 
+    fn backoff(first_ms: u64, longest_ms: u64) -> Backoff {
+        Backoff::new(Duration::from_millis(first_ms), Duration::from_millis(longest_ms))
+    }
+
     #[test]
     fn what_may_be_done_twice_alone_is_repeated_when_the_outcome_is_unknown() {
         let lost = error(ErrorCode::BrokerNotAvailable).with_outcome(Outcome::Unknown);
-        let mut once = Attempts::new(Repeat::OnlyIfNotDone, Backoff::new(20, 100));
+        let mut once = Attempts::new(Repeat::IfNotDone, backoff(20, 100));
         assert_eq!(once.failed(&lost, (false, false), false, 3), Next::GiveUp);
-        let mut harmless = Attempts::new(Repeat::Harmless, Backoff::new(20, 100));
-        assert_eq!(harmless.failed(&lost, (false, false), false, 3), Next::Again);
-        assert_eq!(harmless.failed(&lost, (false, false), true, 3), Next::GiveUp, "the deadline is over");
+        let mut always = Attempts::new(Repeat::Always, backoff(20, 100));
+        assert_eq!(always.failed(&lost, (false, false), false, 3), Next::Again);
+        assert_eq!(always.failed(&lost, (false, false), true, 3), Next::GiveUp, "the deadline is over");
         let elsewhere = error(ErrorCode::NotController).with_outcome(Outcome::Unknown);
         assert_eq!(once.failed(&elsewhere, (true, true), false, 3), Next::Again, "certainly not done");
         assert_eq!(once.failed(&error(ErrorCode::InvalidTopic), (true, false), false, 3), Next::Answered);
@@ -171,21 +146,11 @@ mod tests {
 
     #[test]
     fn a_round_that_nobody_answers_is_followed_by_a_longer_and_longer_pause() {
-        let mut attempts = Attempts::new(Repeat::Harmless, Backoff::new(20, 50));
+        let mut attempts = Attempts::new(Repeat::Always, backoff(20, 50));
         let gone = error(ErrorCode::NoQuorum);
         let next: Vec<Next> = (0..6).map(|_| attempts.failed(&gone, (true, false), false, 2)).collect();
-        let after = Next::AgainAfter;
+        let after = |pause_ms| Next::AgainAfter(Duration::from_millis(pause_ms));
         assert_eq!(next, [Next::Again, after(20), Next::Again, after(40), Next::Again, after(50)]);
-    }
-
-    #[test]
-    fn pauses_grow_and_begin_again_after_a_good_connection() {
-        let mut backoff = Backoff::new(10, 30);
-        assert_eq!([(); 4].map(|()| backoff.pause_ms()), [10, 20, 30, 30]);
-        backoff.stood(STOOD_MS);
-        assert_eq!(backoff.pause_ms(), 30, "it broke too soon");
-        backoff.stood(STOOD_MS + 1);
-        assert_eq!(backoff.pause_ms(), 10);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 
 use holdfast_metadata_wire::records;
-use holdfast_net::jitter::jittered;
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     convert::Error as ConvertError,
     detail::ErrorDetail,
@@ -29,7 +29,6 @@ use holdfast_proto::{
 use super::{
     header::header,
     heartbeats::{Content, Effect, Event, Heartbeats, Local},
-    retry::Backoff,
 };
 use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
@@ -46,8 +45,8 @@ const HEARTBEAT_QUEUE: usize = 4;
 const SILENT_HEARTBEATS: u32 = 4;
 const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
 
-/// First pause before another attempt, ms; doubles up to `reconnect_max_ms`.
-const FIRST_PAUSE_MS: u64 = 10;
+/// First pause before another attempt; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a session ended.
 enum End {
@@ -73,7 +72,7 @@ pub(crate) async fn run(context: Arc<Context>, actor: SessionAddress) {
 
 async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
     let mut registered: Option<MetadataIndex> = None;
-    let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
+    let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         let index = match registered {
             Some(index) => index,
@@ -88,7 +87,7 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         };
         let started = Instant::now();
         let end = session(context, actor, index).await;
-        backoff.stood(started.elapsed().as_millis() as u64);
+        backoff.reset_after(started.elapsed());
         match end {
             End::Unregistered => registered = None,
             End::Stale => match replaced_by(context).await {
@@ -108,12 +107,12 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
 }
 
 async fn rest(backoff: &mut Backoff) {
-    tokio::time::sleep(jittered(Duration::from_millis(backoff.pause_ms()))).await;
+    tokio::time::sleep(jittered(backoff.next_pause())).await;
 }
 
 /// Learns which cluster the controllers form, and refuses another than before.
 async fn find_cluster(context: &Context) -> Result<(), Fatal> {
-    let mut backoff = Backoff::new(FIRST_PAUSE_MS, context.config.reconnect_max_ms);
+    let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         match context.nodes.controllers.cluster_id().await {
             Ok(Some(theirs)) => {

@@ -5,14 +5,10 @@ use std::{future::Future, time::Duration};
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::debug;
 
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::v1;
 
-use crate::{
-    Client,
-    connection::call,
-    error::Error,
-    retry::{Backoff, Deadline},
-};
+use crate::{Client, connection::call, deadline::Deadline, error::Error};
 
 type AdminClient = v1::admin_service_client::AdminServiceClient<Channel>;
 
@@ -112,7 +108,7 @@ impl Admin {
                 return Err(Error::Unreachable { tried: self.client.metadata().addresses().len(), last });
             }
             self.client.metadata().request_refresh();
-            deadline.pause(backoff.next_pause()).await;
+            deadline.pause(jittered(backoff.next_pause())).await;
         }
     }
 }

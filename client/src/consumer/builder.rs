@@ -11,7 +11,7 @@ use super::{
     router,
     start::{StartAt, resolve},
 };
-use crate::{Client, error::Error as ClientError, retry::Deadline};
+use crate::{Client, deadline::Deadline, error::Error as ClientError};
 
 /// Settings of a consumer.
 #[derive(Clone, Debug)]

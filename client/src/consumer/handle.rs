@@ -23,8 +23,8 @@ use super::{
     start::{NO_EPOCH, StartAt, resolve},
 };
 use crate::{
+    deadline::Deadline,
     offsets::{self, OffsetQuery, OffsetSpec},
-    retry::Deadline,
 };
 
 /// How often damaged bytes are fetched again before they are an error: the damage may lie on the way.

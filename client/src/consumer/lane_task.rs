@@ -16,13 +16,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::{debug, warn};
 
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{ids::BrokerId, v1};
 
 use super::{buffers::Shared, lane::FetchLane, partition::PartitionFetch};
 use crate::{
     connection::{self, from_status},
     error::Error,
-    retry::Backoff,
 };
 
 /// Longest time that a broker may take to open a stream.
@@ -71,7 +71,7 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             backoff.reset();
         }
         is_first = opened;
-        tokio::time::sleep(backoff.next_pause()).await;
+        tokio::time::sleep(jittered(backoff.next_pause())).await;
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 
-use holdfast_net::jitter::jittered;
+use holdfast_net::{backoff::pause_after, jitter::jittered};
 use holdfast_proto::{
     batch::{self, BatchHeader},
     detail::ErrorDetail,
@@ -25,7 +25,6 @@ use holdfast_proto::{
 };
 
 use super::Error;
-use crate::retry::pause_after;
 
 /// First and longest pause after an answer that says "not now".
 const RETRY_BACKOFF: Duration = Duration::from_millis(20);

@@ -4,9 +4,9 @@ use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 use crate::{
     Client,
+    deadline::Deadline,
     error::Error as ClientError,
     offsets::{self, OffsetQuery, OffsetSpec},
-    retry::Deadline,
 };
 
 /// A seek forgets the leader epoch of what was read before.

@@ -19,7 +19,7 @@ use holdfast_proto::{
 };
 
 use super::{ClusterView, Leader, TopicView};
-use crate::{connection::Connections, error::Error, retry::Deadline};
+use crate::{connection::Connections, deadline::Deadline, error::Error};
 
 /// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
 const UNKNOWN_AFTER: u32 = 3;

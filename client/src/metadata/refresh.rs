@@ -8,7 +8,7 @@ use std::{
 use futures::{StreamExt, stream::FuturesUnordered};
 use tracing::warn;
 
-use holdfast_net::jitter::jittered;
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     ids::{ClusterId, MetadataIndex},
     v1,
@@ -18,7 +18,6 @@ use super::{Broker, ClusterView, Metadata, TopicView};
 use crate::{
     connection::{Connections, call},
     error::Error,
-    retry::Backoff,
 };
 
 /// How long one broker may be silent before the next is asked as well.
@@ -73,14 +72,14 @@ async fn run(metadata: Weak<Metadata>) {
             Ok(false) => {
                 is_news = true;
                 failed.reset();
-                without_news.next_pause()
+                jittered(without_news.next_pause())
             }
             Err(error) => {
                 if is_news {
                     warn!(%error, "metadata refresh failed");
                 }
                 is_news = false;
-                failed.next_pause()
+                jittered(failed.next_pause())
             }
         };
         strong.refreshed.send_replace((number, result.err()));

@@ -13,7 +13,7 @@ use super::{
     renewal, router,
     shared::Shared,
 };
-use crate::{Client, error::Error as ClientError, retry::Deadline};
+use crate::{Client, deadline::Deadline, error::Error as ClientError};
 
 /// Most batches in flight per partition that leaders detect duplicates for.
 const MAX_IN_FLIGHT: usize = 5;

@@ -18,7 +18,7 @@ use super::{
     shared::Shared,
     topic::TopicQueues,
 };
-use crate::retry::Deadline;
+use crate::deadline::Deadline;
 
 /// Sends records. Cheap to clone; the clones share buffer, connections and producer id.
 ///

@@ -15,6 +15,7 @@ use std::{
 
 use tracing::{debug, warn};
 
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -31,7 +32,6 @@ use super::{
 use crate::{
     connection::{self, from_status},
     error::Error,
-    retry::Backoff,
 };
 
 /// Longest time that a broker may take to open a stream.
@@ -70,7 +70,7 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
         } else {
             lane.for_each_ready(|partition| partition.block(ErrorCode::BrokerNotAvailable));
         }
-        tokio::time::sleep(backoff.next_pause()).await;
+        tokio::time::sleep(jittered(backoff.next_pause())).await;
     }
 }
 

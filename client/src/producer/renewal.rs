@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     convert,
     v1::{InitProducerIdRequest, InitProducerIdResponse},
@@ -21,8 +22,8 @@ use super::{batch_queue::ProducerLife, shared::Shared};
 use crate::{
     Client,
     connection::{Lane, call},
+    deadline::Deadline,
     error::Error,
-    retry::{Backoff, Deadline},
 };
 
 /// A partition cannot go on under `stale`: gets the next epoch. False if there is one already. All partitions are
@@ -63,7 +64,7 @@ async fn renew(shared: &Shared, stale: ProducerLife) {
             }
             Err(error) => {
                 debug!(%error, "no producer epoch yet");
-                tokio::time::sleep(backoff.next_pause()).await;
+                tokio::time::sleep(jittered(backoff.next_pause())).await;
             }
         }
     }
@@ -78,7 +79,7 @@ pub(crate) async fn init_until(client: &Client, deadline: Deadline) -> Result<Pr
             Err(error) if error.is_retriable() && !deadline.is_over() => {
                 debug!(%error, "no producer id yet");
                 client.metadata().request_refresh();
-                deadline.pause(backoff.next_pause()).await;
+                deadline.pause(jittered(backoff.next_pause())).await;
             }
             result => return result,
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use holdfast_net::backoff::pause_after;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
@@ -9,7 +10,7 @@ use holdfast_proto::{
 };
 
 use super::{BatchQueue, flight::State, queue::Hole};
-use crate::{producer::completion::BatchOutcome, retry::pause_after};
+use crate::producer::completion::BatchOutcome;
 
 /// How long the answer to an attempt is waited for past the delivery timeout.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);

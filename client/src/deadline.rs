@@ -1,0 +1,38 @@
+//! Until when a call may go on.
+
+use std::time::{Duration, Instant};
+
+/// A point in time that work must end at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    at: Instant,
+    after: Duration,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub(crate) fn after(after: Duration) -> Self {
+        let now = Instant::now();
+        Self { at: now.checked_add(after).unwrap_or(now + Duration::from_hours(24 * 365)), after }
+    }
+
+    /// What is left; zero once it has passed.
+    pub(crate) fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// True once it has passed.
+    pub(crate) fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// How long it was at first.
+    pub(crate) const fn whole(self) -> Duration {
+        self.after
+    }
+
+    /// Sleeps for the pause, or until the deadline if that is nearer.
+    pub(crate) async fn pause(self, pause: Duration) {
+        tokio::time::sleep(pause.min(self.left())).await;
+    }
+}
