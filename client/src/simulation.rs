@@ -13,7 +13,7 @@ use holdfast_proto::{
 };
 
 use crate::producer::{
-    batch_queue::{Ack, BatchQueue, Next, ProducerLife, Rules},
+    batch_queue::{Ack, BatchQueue, Next, ProducerIdentity, Rules},
     completion::BatchOutcome,
 };
 
@@ -21,7 +21,7 @@ use crate::producer::{
 #[derive(Debug)]
 pub struct PartitionBatches {
     queue: BatchQueue,
-    life: ProducerLife,
+    identity: ProducerIdentity,
     correlation: u64,
 }
 
@@ -52,7 +52,7 @@ pub enum Ended {
 impl PartitionBatches {
     /// An empty queue of a producer with this id, in its first epoch.
     pub fn new(partition: PartitionIndex, producer_id: ProducerId, delivery_timeout: Duration) -> Self {
-        let life = ProducerLife { id: producer_id, epoch: ProducerEpoch(0) };
+        let identity = ProducerIdentity { id: producer_id, epoch: ProducerEpoch(0) };
         let rules = Rules {
             batch_size_bytes: 64 << 10,
             linger: Duration::ZERO,
@@ -64,7 +64,7 @@ impl PartitionBatches {
             answered: true,
             jitter: |pause| pause,
         };
-        Self { queue: BatchQueue::new(partition, rules, Some(life)), life, correlation: 0 }
+        Self { queue: BatchQueue::new(partition, rules, Some(identity)), identity, correlation: 0 }
     }
 
     /// Accepts records and closes their batch.
@@ -81,7 +81,7 @@ impl PartitionBatches {
     pub fn next(&mut self, now: Instant) -> Step {
         self.correlation += 1;
         let correlation = self.correlation;
-        match self.queue.next_to_send(now, correlation, Some(self.life)) {
+        match self.queue.next_to_send(now, correlation, Some(self.identity)) {
             Next::Send(job) => {
                 let (flight, stamp) = (job.flight, job.stamp);
                 let bytes = job.build().expect("a batch of small records can be built");
@@ -90,13 +90,13 @@ impl PartitionBatches {
             }
             Next::WaitUntil(at) => Step::WaitUntil(at),
             Next::Idle => Step::Idle,
-            Next::NeedLife(_) => Step::NeedEpoch,
+            Next::NeedIdentity(_) => Step::NeedEpoch,
         }
     }
 
     /// Goes on under the next producer epoch.
     pub fn renew(&mut self) {
-        self.life.epoch = ProducerEpoch(self.life.epoch.0 + 1);
+        self.identity.epoch = ProducerEpoch(self.identity.epoch.0 + 1);
     }
 
     /// The leader answered. True if it may be another by now.

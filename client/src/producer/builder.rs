@@ -7,8 +7,8 @@ use holdfast_proto::batch::Compression;
 
 use super::{
     Acks, Error, Producer,
-    batch_queue::{ProducerLife, Rules},
-    identity::Identity,
+    batch_queue::{ProducerIdentity, Rules},
+    identity::CurrentIdentity,
     memory::Memory,
     renewal, router,
     shared::Shared,
@@ -135,7 +135,7 @@ impl ProducerBuilder {
     pub async fn build(self) -> Result<Producer, Error> {
         self.validate()?;
         let idempotent = self.idempotent && self.acks != Acks::None;
-        let life: Option<ProducerLife> = if idempotent {
+        let identity: Option<ProducerIdentity> = if idempotent {
             Some(renewal::init_until(&self.client, Deadline::after(self.max_block)).await?)
         } else {
             None
@@ -154,7 +154,7 @@ impl ProducerBuilder {
         };
         let memory = Memory::new(self.buffer_memory_bytes);
         let max_record_bytes = self.max_record_bytes.min(self.buffer_memory_bytes);
-        let identity = Identity::new(life);
+        let identity = CurrentIdentity::new(identity);
         let shared = Shared::new(self.client, rules, self.acks, self.request_timeout, memory, identity);
         let shared = Arc::new(shared);
         tokio::spawn(router::run(Arc::downgrade(&shared)));

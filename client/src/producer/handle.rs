@@ -65,7 +65,7 @@ impl Producer {
             let mut topics = shared.topics.write();
             let new = || {
                 let queues = TopicQueues::new(Arc::clone(&known.name), known.id);
-                queues.grow_to(known.partitions.len(), shared.rules, shared.identity.life());
+                queues.grow_to(known.partitions.len(), shared.rules, shared.identity.get());
                 Arc::new(queues)
             };
             Arc::clone(topics.entry(Arc::clone(&known.name)).or_insert_with(new))

@@ -6,29 +6,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use super::batch_queue::ProducerLife;
+use super::batch_queue::ProducerIdentity;
 
 /// The id and epoch that the producer has now.
 #[derive(Debug)]
-pub(crate) struct Identity {
-    life: RwLock<Option<ProducerLife>>,
+pub(crate) struct CurrentIdentity {
+    identity: RwLock<Option<ProducerIdentity>>,
     renewing: AtomicBool,
 }
 
-impl Identity {
+impl CurrentIdentity {
     /// Who the producer is at first; `None` makes it a producer without idempotence.
-    pub(crate) const fn new(life: Option<ProducerLife>) -> Self {
-        Self { life: RwLock::new(life), renewing: AtomicBool::new(false) }
+    pub(crate) const fn new(identity: Option<ProducerIdentity>) -> Self {
+        Self { identity: RwLock::new(identity), renewing: AtomicBool::new(false) }
     }
 
     /// The id and epoch; `None` if the producer is not idempotent.
-    pub(crate) fn life(&self) -> Option<ProducerLife> {
-        *self.life.read()
+    pub(crate) fn get(&self) -> Option<ProducerIdentity> {
+        *self.identity.read()
     }
 
     /// The producer goes on under this id and epoch.
-    pub(super) fn set_life(&self, life: ProducerLife) {
-        *self.life.write() = Some(life);
+    pub(super) fn set(&self, identity: ProducerIdentity) {
+        *self.identity.write() = Some(identity);
     }
 
     /// True if nobody else is getting a new epoch: the caller does, and calls [`Self::end_renewal`] then.

@@ -62,16 +62,16 @@ impl Outbound {
     /// Asks one partition for its next batch.
     fn ask(&mut self, partition: &Arc<PartitionQueue>, now: Instant) -> Option<v1::ProduceRequest> {
         let correlation = self.shared.next_correlation();
-        let life = self.shared.identity.life();
+        let identity = self.shared.identity.get();
         let (next, leader_epoch) = partition
-            .serve(&self.lane, |queue, leader_epoch| (queue.next_to_send(now, correlation, life), leader_epoch))?;
+            .serve(&self.lane, |queue, leader_epoch| (queue.next_to_send(now, correlation, identity), leader_epoch))?;
         let job = match next {
             Next::Send(job) => job,
             Next::WaitUntil(at) => {
                 self.timers.set(at, partition);
                 return None;
             }
-            Next::NeedLife(stale) => {
+            Next::NeedIdentity(stale) => {
                 if !renewal::need_new(&self.shared, stale) {
                     partition.update(&self.shared.outcomes, |_| ()); // there is one already: ask again
                 }

@@ -18,7 +18,7 @@ use holdfast_proto::{
     v1::{InitProducerIdRequest, InitProducerIdResponse},
 };
 
-use super::{batch_queue::ProducerLife, shared::Shared};
+use super::{batch_queue::ProducerIdentity, shared::Shared};
 use crate::{
     Client,
     connection::{Lane, call},
@@ -28,8 +28,8 @@ use crate::{
 
 /// A partition cannot go on under `stale`: gets the next epoch. False if there is one already. All partitions are
 /// asked again once it is there.
-pub(super) fn need_new(shared: &Arc<Shared>, stale: ProducerLife) -> bool {
-    if shared.identity.life() != Some(stale) {
+pub(super) fn need_new(shared: &Arc<Shared>, stale: ProducerIdentity) -> bool {
+    if shared.identity.get() != Some(stale) {
         return false;
     }
     if !shared.identity.begin_renewal() {
@@ -47,15 +47,15 @@ pub(super) fn need_new(shared: &Arc<Shared>, stale: ProducerLife) -> bool {
     true
 }
 
-async fn renew(shared: &Shared, stale: ProducerLife) {
+async fn renew(shared: &Shared, stale: ProducerIdentity) {
     let config = shared.client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    let mut held = Some(stale).filter(|life| life.epoch.0 < i16::MAX);
+    let mut held = Some(stale).filter(|identity| identity.epoch.0 < i16::MAX);
     loop {
         match init(&shared.client, held).await {
-            Ok(life) => {
-                info!(producer_id = %life.id, producer_epoch = %life.epoch, "the producer goes on under a new epoch");
-                shared.identity.set_life(life);
+            Ok(identity) => {
+                info!(producer_id = %identity.id, producer_epoch = %identity.epoch, "the producer goes on under a new epoch");
+                shared.identity.set(identity);
                 return;
             }
             Err(error) if held.is_some() && matches!(error, Error::Rejected(_)) && !error.is_retriable() => {
@@ -71,7 +71,7 @@ async fn renew(shared: &Shared, stale: ProducerLife) {
 }
 
 /// A fresh id, or the next epoch of the one held; tried until the deadline.
-pub(crate) async fn init_until(client: &Client, deadline: Deadline) -> Result<ProducerLife, Error> {
+pub(crate) async fn init_until(client: &Client, deadline: Deadline) -> Result<ProducerIdentity, Error> {
     let config = client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
     loop {
@@ -87,10 +87,10 @@ pub(crate) async fn init_until(client: &Client, deadline: Deadline) -> Result<Pr
 }
 
 /// Asks one broker after another.
-async fn init(client: &Client, held: Option<ProducerLife>) -> Result<ProducerLife, Error> {
+async fn init(client: &Client, held: Option<ProducerIdentity>) -> Result<ProducerIdentity, Error> {
     let request = InitProducerIdRequest {
-        producer_id: held.map(|life| life.id.0),
-        producer_epoch: held.map(|life| u32::from(life.epoch.0.unsigned_abs())),
+        producer_id: held.map(|identity| identity.id.0),
+        producer_epoch: held.map(|identity| u32::from(identity.epoch.0.unsigned_abs())),
     };
     let addresses = client.metadata().addresses();
     let mut last = Error::Unreachable { tried: addresses.len(), last: "no address is known".to_owned() };
@@ -102,7 +102,7 @@ async fn init(client: &Client, held: Option<ProducerLife>) -> Result<ProducerLif
             Ok(InitProducerIdResponse { producer_id, producer_epoch }) => {
                 let malformed =
                     |_| Error::Malformed { address: address.clone(), reason: "the producer id is out of range" };
-                return Ok(ProducerLife {
+                return Ok(ProducerIdentity {
                     id: convert::producer_id(producer_id, "producer_id").map_err(malformed)?,
                     epoch: convert::producer_epoch(producer_epoch, "producer_epoch").map_err(malformed)?,
                 });

@@ -61,7 +61,7 @@ pub(crate) fn route(shared: &Arc<Shared>, view: &ClusterView, topic: &Arc<TopicQ
         }
         return;
     };
-    topic.grow_to(known.partitions.len(), shared.rules, shared.identity.life());
+    topic.grow_to(known.partitions.len(), shared.rules, shared.identity.get());
     for (queue, partition) in topic.partitions().iter().zip(&known.partitions) {
         if let Some(broker) = partition.leader {
             let lane =

@@ -17,7 +17,7 @@ use holdfast_proto::{error::ErrorCode, ids::BrokerId};
 use super::{
     Acks,
     batch_queue::Rules,
-    identity::Identity,
+    identity::CurrentIdentity,
     memory::Memory,
     outcomes::Outcomes,
     partition::{PartitionLane, PartitionQueue},
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) acks: Acks,
     pub(crate) request_timeout: Duration,
-    pub(crate) identity: Identity,
+    pub(crate) identity: CurrentIdentity,
     pub(crate) outcomes: Outcomes,
     pub(crate) topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>>>,
     pub(crate) lanes: Mutex<HashMap<BrokerId, Arc<PartitionLane>>>,
@@ -50,7 +50,7 @@ impl Shared {
         acks: Acks,
         request_timeout: Duration,
         memory: Memory,
-        identity: Identity,
+        identity: CurrentIdentity,
     ) -> Self {
         Self {
             client,

@@ -15,14 +15,14 @@ use holdfast_proto::{
 
 use super::{
     Error,
-    batch_queue::{BatchQueue, ProducerLife, Rules},
+    batch_queue::{BatchQueue, ProducerIdentity, Rules},
     partition::PartitionQueue,
 };
 
 /// A topic as a producer writes to it. Names are looked up once, when the handle is made; cheap to clone.
 ///
-/// It belongs to the producer that made it, and to one life of the topic: after the topic was deleted, sending to it
-/// fails with [`Error::TopicGone`].
+/// It belongs to the producer that made it, and to one topic id: after the topic was deleted, sending to it fails
+/// with [`Error::TopicGone`], also if another of its name was made.
 #[derive(Clone, Debug)]
 pub struct TopicHandle {
     pub(crate) queues: Arc<TopicQueues>,
@@ -34,7 +34,7 @@ impl TopicHandle {
         &self.queues.name
     }
 
-    /// Id of the topic's life that the handle belongs to.
+    /// Id of the topic that the handle belongs to; a later one of the same name has another.
     pub fn id(&self) -> TopicId {
         self.queues.id
     }
@@ -74,7 +74,7 @@ impl TopicQueues {
     }
 
     /// Adds queues until there are so many. Called by one task only.
-    pub(crate) fn grow_to(&self, count: usize, rules: Rules, life: Option<ProducerLife>) {
+    pub(crate) fn grow_to(&self, count: usize, rules: Rules, identity: Option<ProducerIdentity>) {
         let known = self.partitions.load();
         if known.len() >= count {
             return;
@@ -82,7 +82,7 @@ impl TopicQueues {
         let mut grown = Vec::clone(&known);
         grown.extend((known.len()..count).map(|index| {
             let partition = PartitionIndex(index as u32);
-            let queue = BatchQueue::new(partition, rules, life);
+            let queue = BatchQueue::new(partition, rules, identity);
             PartitionQueue::new(Arc::clone(&self.name), self.id_bytes.clone(), partition, queue)
         }));
         self.partitions.store(Arc::new(grown));

@@ -53,7 +53,7 @@ impl BatchQueue {
             Err(detail) if detail.code == ErrorCode::DuplicateSequenceNumber => {
                 self.finish_flight(index, BatchOutcome::Delivered { base_offset: None, leader_epoch: None });
             }
-            Err(detail) if is_about_sequences(detail.code) && self.life.is_some() => {
+            Err(detail) if is_about_sequences(detail.code) && self.identity.is_some() => {
                 self.out_of_sequence(index, &detail, now);
             }
             Err(detail) => {
@@ -203,7 +203,7 @@ impl BatchQueue {
 
     fn finish_failed(&mut self, index: usize, outcome: BatchOutcome, hole: Hole) {
         debug_assert_eq!(hole == Hole::InDoubt, matches!(outcome, BatchOutcome::InDoubt { .. }));
-        self.flights[index].state = State::Done { outcome, hole: self.life.is_some() };
+        self.flights[index].state = State::Done { outcome, hole: self.identity.is_some() };
     }
 
     /// Moves what is done from the front to the finished.

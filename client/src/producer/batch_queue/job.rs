@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use holdfast_proto::batch::{self, BatchBuilder, ProducerStamp};
 
-use super::rules::ProducerLife;
+use super::rules::ProducerIdentity;
 use crate::producer::completion::BatchCompletion;
 
 /// What to send next.
@@ -19,7 +19,7 @@ pub(crate) enum Next {
     /// Nothing until something happens.
     Idle,
     /// Nothing until the producer has another epoch than this.
-    NeedLife(ProducerLife),
+    NeedIdentity(ProducerIdentity),
 }
 
 /// A batch to be built and sent.

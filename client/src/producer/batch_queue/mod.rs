@@ -34,4 +34,4 @@ pub(crate) use answer::Ack;
 pub(crate) use flight::Finished;
 pub(crate) use job::{Appended, Next};
 pub(crate) use queue::BatchQueue;
-pub(crate) use rules::{ProducerLife, Rules};
+pub(crate) use rules::{ProducerIdentity, Rules};

@@ -15,7 +15,7 @@ use holdfast_proto::{
 use super::{
     flight::{Finished, Flight, Payload, PendingBatch, State},
     job::{Appended, Job, JobPayload, Next},
-    rules::{ProducerLife, Rules},
+    rules::{ProducerIdentity, Rules},
 };
 use crate::producer::completion::{BatchCompletion, BatchOutcome, Callback};
 
@@ -35,7 +35,7 @@ pub(crate) struct BatchQueue {
     pub(super) closed: VecDeque<PendingBatch>,
     pub(super) flights: VecDeque<Flight>,
     pub(super) finished: VecDeque<Finished>,
-    pub(super) life: Option<ProducerLife>,
+    pub(super) identity: Option<ProducerIdentity>,
     pub(super) next_sequence: Sequence,
     pub(super) next_flight: u64,
     pub(super) hole: Option<Hole>,
@@ -47,8 +47,8 @@ pub(crate) struct BatchQueue {
 }
 
 impl BatchQueue {
-    /// Empty. `life` is `None` for a producer without idempotence.
-    pub(crate) const fn new(partition: PartitionIndex, rules: Rules, life: Option<ProducerLife>) -> Self {
+    /// Empty. `identity` is `None` for a producer without idempotence.
+    pub(crate) const fn new(partition: PartitionIndex, rules: Rules, identity: Option<ProducerIdentity>) -> Self {
         Self {
             rules,
             partition,
@@ -56,7 +56,7 @@ impl BatchQueue {
             closed: VecDeque::new(),
             flights: VecDeque::new(),
             finished: VecDeque::new(),
-            life,
+            identity,
             next_sequence: Sequence(0),
             next_flight: 0,
             hole: None,
@@ -108,8 +108,8 @@ impl BatchQueue {
         pending.or(self.flights.back().map(|flight| &flight.batch.completion)).cloned()
     }
 
-    /// What to send next, under this correlation id. `current` is the life that the producer has now.
-    pub(crate) fn next_to_send(&mut self, now: Instant, correlation: u64, current: Option<ProducerLife>) -> Next {
+    /// What to send next, under this correlation id. `current` is the identity that the producer has now.
+    pub(crate) fn next_to_send(&mut self, now: Instant, correlation: u64, current: Option<ProducerIdentity>) -> Next {
         if self.recovering {
             if self.anything_out() {
                 return Next::Idle;
@@ -126,9 +126,9 @@ impl BatchQueue {
             if hole == Hole::InDoubt && self.flights.front().is_some_and(|flight| flight.doubt) {
                 return self.send(0, now, correlation); // resolved under the old epoch, one by one
             }
-            match (self.life, current) {
+            match (self.identity, current) {
                 (Some(old), Some(new)) if old != new => self.renew(new),
-                (Some(old), _) => return Next::NeedLife(old),
+                (Some(old), _) => return Next::NeedIdentity(old),
                 (None, _) => self.hole = None,
             }
         }
@@ -184,7 +184,7 @@ impl BatchQueue {
     }
 
     /// Gives a new batch its sequence and sends it, if one is due.
-    fn start_new(&mut self, now: Instant, correlation: u64, current: Option<ProducerLife>) -> Next {
+    fn start_new(&mut self, now: Instant, correlation: u64, current: Option<ProducerIdentity>) -> Next {
         if self.flights.len() >= self.rules.max_in_flight {
             return Next::Idle;
         }
@@ -196,9 +196,9 @@ impl BatchQueue {
             }
             self.seal();
         }
-        if self.flights.is_empty() && self.life.is_some() && self.life != current {
-            // Another partition made the producer live on: follow while nothing is under way here.
-            (self.life, self.next_sequence) = (current, Sequence(0));
+        if self.flights.is_empty() && self.identity.is_some() && self.identity != current {
+            // Another partition made the producer go on under a new epoch: follow while nothing is under way here.
+            (self.identity, self.next_sequence) = (current, Sequence(0));
         }
         let Some(batch) = self.closed.pop_front() else { return Next::Idle };
         let id = self.next_flight;
@@ -216,10 +216,13 @@ impl BatchQueue {
     }
 
     fn send(&mut self, index: usize, now: Instant, correlation: u64) -> Next {
-        let life = self.life;
+        let identity = self.identity;
         let flight = &mut self.flights[index];
-        let stamp =
-            life.map(|life| ProducerStamp { id: life.id, epoch: life.epoch, base_sequence: flight.base_sequence });
+        let stamp = identity.map(|ProducerIdentity { id, epoch }| ProducerStamp {
+            id,
+            epoch,
+            base_sequence: flight.base_sequence,
+        });
         let payload = match std::mem::replace(&mut flight.payload, Payload::Taken) {
             Payload::Taken => return Next::Idle, // being built by another stream; it comes back with `built`
             Payload::Open(builder) => JobPayload::Build(builder),
@@ -233,9 +236,9 @@ impl BatchQueue {
         Next::Send(Job { flight: flight.id, stamp, payload })
     }
 
-    /// Everything that is left goes on under the new life, with sequences from 0.
-    fn renew(&mut self, life: ProducerLife) {
-        (self.life, self.hole) = (Some(life), None);
+    /// Everything that is left goes on under the new identity, with sequences from 0.
+    fn renew(&mut self, identity: ProducerIdentity) {
+        (self.identity, self.hole) = (Some(identity), None);
         let mut sequence = Sequence(0);
         for flight in self.flights.iter_mut().filter(|flight| matches!(flight.state, State::Ready)) {
             flight.base_sequence = sequence;

@@ -23,9 +23,9 @@ pub(crate) struct Rules {
     pub(crate) jitter: fn(Duration) -> Duration,
 }
 
-/// One life of a producer id.
+/// Who a producer is to the leaders: its id, and the epoch of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProducerLife {
+pub(crate) struct ProducerIdentity {
     pub(crate) id: ProducerId,
     pub(crate) epoch: ProducerEpoch,
 }

@@ -9,11 +9,11 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs},
 };
 
-use super::{Ack, BatchQueue, Next, ProducerLife, Rules};
+use super::{Ack, BatchQueue, Next, ProducerIdentity, Rules};
 use crate::producer::completion::BatchOutcome;
 
-const LIFE: ProducerLife = ProducerLife { id: ProducerId(7), epoch: ProducerEpoch(0) };
-const NEXT_LIFE: ProducerLife = ProducerLife { id: ProducerId(7), epoch: ProducerEpoch(1) };
+const IDENTITY: ProducerIdentity = ProducerIdentity { id: ProducerId(7), epoch: ProducerEpoch(0) };
+const NEXT_IDENTITY: ProducerIdentity = ProducerIdentity { id: ProducerId(7), epoch: ProducerEpoch(1) };
 const LINGER: Duration = Duration::from_millis(10);
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(100);
 
@@ -21,7 +21,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(100);
 struct Rig {
     queue: BatchQueue,
     now: Instant,
-    life: ProducerLife,
+    identity: ProducerIdentity,
     correlation: u64,
 }
 
@@ -38,8 +38,8 @@ impl Rig {
             answered: true,
             jitter: |pause| pause,
         };
-        let queue = BatchQueue::new(PartitionIndex(0), rules, Some(LIFE));
-        Self { queue, now: Instant::now(), life: LIFE, correlation: 0 }
+        let queue = BatchQueue::new(PartitionIndex(0), rules, Some(IDENTITY));
+        Self { queue, now: Instant::now(), identity: IDENTITY, correlation: 0 }
     }
 
     /// One record that is a batch of its own.
@@ -56,7 +56,7 @@ impl Rig {
 
     fn next(&mut self) -> Next {
         self.correlation += 1;
-        self.queue.next_to_send(self.now, self.correlation, Some(self.life))
+        self.queue.next_to_send(self.now, self.correlation, Some(self.identity))
     }
 
     /// Sends the next batch; its epoch and base sequence.
@@ -198,8 +198,8 @@ fn a_batch_refused_for_good_leaves_the_rest_to_the_next_epoch() {
     rig.refuse(sent[1], ErrorCode::OutOfOrderSequenceNumber);
     rig.refuse(sent[2], ErrorCode::OutOfOrderSequenceNumber);
     rig.pass(Duration::from_secs(1));
-    assert!(matches!(rig.next(), Next::NeedLife(LIFE)));
-    rig.life = NEXT_LIFE;
+    assert!(matches!(rig.next(), Next::NeedIdentity(IDENTITY)));
+    rig.identity = NEXT_IDENTITY;
     let again: Vec<_> = (0..3).map(|_| rig.send()).map(|(_, epoch, sequence)| (epoch, sequence)).collect();
     assert_eq!(again, [(1, 0), (1, 1), (1, 2)]);
 }
@@ -231,8 +231,8 @@ fn behind_a_batch_in_doubt_what_is_in_doubt_is_resolved_under_the_old_epoch() {
     assert_eq!(rig.finished(), ["+1", "?OUT_OF_ORDER_SEQUENCE_NUMBER"]);
 
     // The fourth was never sent: it goes under the next epoch.
-    assert!(matches!(rig.next(), Next::NeedLife(LIFE)));
-    rig.life = NEXT_LIFE;
+    assert!(matches!(rig.next(), Next::NeedIdentity(IDENTITY)));
+    rig.identity = NEXT_IDENTITY;
     let (_, epoch, sequence) = rig.send();
     assert_eq!((epoch, sequence), (1, 0));
 }
@@ -294,7 +294,7 @@ fn another_partitions_new_epoch_is_taken_up_only_while_nothing_is_under_way() {
     rig.batch();
     rig.batch();
     let sent = rig.send();
-    rig.life = NEXT_LIFE;
+    rig.identity = NEXT_IDENTITY;
     let second = rig.send();
     assert_eq!((sent.1, second.1, second.2), (0, 0, 1));
     rig.ok(sent.0, 0);
