@@ -39,7 +39,7 @@ pub enum Command {
         broker_epoch: BrokerEpoch,
     },
     /// The broker wants to leave: its leaders move away, and it leaves every ISR that can spare it. May be repeated to
-    /// learn how far the leave is. Lasts until the broker registers again.
+    /// learn how far that is. Lasts until the broker registers again.
     BeginControlledShutdown {
         /// The broker that wants to stop.
         broker_id: BrokerId,

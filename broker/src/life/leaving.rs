@@ -55,14 +55,14 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
         }
         loop {
             let remains = Remains::of(&context.metadata.look(), context.identity.broker_id);
-            let Remains { led, below_min, movable, hopeful } = remains;
+            let Remains { led, below_min, movable, could_join } = remains;
             if remains.is_nothing() {
                 return tracing::info!(
                     elapsed_ms = elapsed_ms(),
                     "handed over: every leader has moved, no ISR misses this broker"
                 );
             }
-            if movable == 0 && hopeful == 0 {
+            if movable == 0 && could_join == 0 {
                 return tracing::warn!(
                     led,
                     below_min,
@@ -82,7 +82,7 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
                 tracing::info!(
                     led,
                     below_min,
-                    hopeful,
+                    could_join,
                     elapsed_ms = elapsed_ms(),
                     "handing over: waiting for other replicas"
                 );

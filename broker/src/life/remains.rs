@@ -1,4 +1,4 @@
-//! What the leave of a broker would still harm, and whether waiting can help. Pure.
+//! What would still be harmed if a broker stopped now, and whether waiting can help. Pure.
 //!
 //! Place: `leaving` counts again whenever the metadata changes. Waiting helps only where an *active* replica outside the ISR
 //! could join.
@@ -6,17 +6,17 @@
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState};
 use holdfast_proto::ids::BrokerId;
 
-/// What a leave would still harm, in partitions.
+/// What would still be harmed if the broker stopped now, in partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Remains {
     /// Partitions that the broker still leads.
     pub(super) led: usize,
-    /// Those whose ISR its leave takes below min.insync.replicas.
+    /// Those whose ISR falls below min.insync.replicas without it.
     pub(super) below_min: usize,
     /// Those that the controller can do something about now.
     pub(super) movable: usize,
     /// Of those that would be harmed: an active replica outside the ISR could still join.
-    pub(super) hopeful: usize,
+    pub(super) could_join: usize,
 }
 
 impl Remains {
@@ -39,12 +39,12 @@ impl Remains {
         let leads = state.leader == Some(me);
         let is_in_sync = state.isr.contains(&me);
         let below_min = is_in_sync && state.isr.len() <= min_isr;
-        let heir = state.isr.iter().any(|member| active(*member));
+        let successor = state.isr.iter().any(|member| active(*member));
         self.led += usize::from(leads);
         self.below_min += usize::from(below_min);
-        self.movable += usize::from((leads && heir) || (is_in_sync && !below_min && !leads));
+        self.movable += usize::from((leads && successor) || (is_in_sync && !below_min && !leads));
         let joins = |replica: &BrokerId| !state.isr.contains(replica) && active(*replica);
-        self.hopeful += usize::from((leads || below_min) && state.replicas.iter().any(joins));
+        self.could_join += usize::from((leads || below_min) && state.replicas.iter().any(joins));
     }
 }
 
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn it_waits_for_a_replica_that_may_join() {
         // It leads alone.
-        assert_eq!(of(1, &[1], 1, &[2]), Remains { led: 1, below_min: 1, hopeful: 1, movable: 0 });
+        assert_eq!(of(1, &[1], 1, &[2]), Remains { led: 1, below_min: 1, could_join: 1, movable: 0 });
         // It follows, and the ISR needs it.
-        assert_eq!(of(2, &[1, 2], 2, &[2, 3]), Remains { below_min: 1, hopeful: 1, ..Remains::default() });
+        assert_eq!(of(2, &[1, 2], 2, &[2, 3]), Remains { below_min: 1, could_join: 1, ..Remains::default() });
     }
 
     #[test]

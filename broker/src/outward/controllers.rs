@@ -163,7 +163,7 @@ impl Controllers {
         Ok((ProducerId(answer.first_producer_id), answer.count))
     }
 
-    /// Starts a leave (`stopped` false), or says that it is done.
+    /// Starts a controlled shutdown (`stopped` false), or says that it is done.
     pub async fn controlled_shutdown(
         &self,
         identity: &Identity,

@@ -65,7 +65,8 @@ impl ProduceService {
     }
 
     /// Takes a batch. `answer` is called once: here if it is refused, else later on the partition's thread; it must not
-    /// block. For acks=0 it is called at once, and its word means nothing. Waits if the partition has too much to do.
+    /// block. For acks=0 it is called before anything is stored, and promises nothing. Waits if the partition has too much
+    /// to do.
     pub async fn produce(
         &self,
         caller: &Caller,

@@ -2,9 +2,8 @@
 //!
 //! Joins: a replica that fetched in this epoch and whose stream stands, whose counted end has reached the high watermark
 //! and the epoch's start, and that has not lagged behind the log end for longer than the limit (else it would leave again
-//! at once). Leaves: a
-//! member that has. A join goes before a leave, so that the ISR does not fall below the minimum when one replaces the
-//! other.
+//! at once). Leaves: a member that has. Who joins goes before who leaves, so that the ISR does not fall below the minimum
+//! when one replaces the other.
 
 use holdfast_proto::{
     error::ErrorCode,

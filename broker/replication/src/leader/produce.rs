@@ -5,7 +5,7 @@
 //! producer's sequence; then the bound on waiting produces. What is refused changes nothing.
 //!
 //! acks=1 is answered when the leader's own counted end has passed the batch: durable under `flush.policy=ack`, appended
-//! under `interval`. acks=0 is answered in this step and means nothing.
+//! under `interval`. acks=0 is answered in this step, which promises nothing.
 
 use holdfast_proto::{error::ErrorCode, ids::Offset};
 

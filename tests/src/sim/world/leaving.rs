@@ -8,7 +8,7 @@ use super::{
 };
 use crate::sim::{broker::Broker, disk::Crash, message::Message};
 
-/// How long a leave takes at most, ms.
+/// How long a broker takes to leave at most, ms.
 const LEAVE_MS: u64 = 1_500;
 /// Longest time between two calls for what can be moved, ms.
 const AGAIN_MS: u64 = 400;
