@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    outbox::{FetchQueues, Proposals},
+    outbox::{Positions, Proposals},
     outward::{Controllers, Peers},
     partition::{read::DiskReads, tail::TailCache},
 };
@@ -53,7 +53,7 @@ pub struct Logs {
 /// What waits to be told to other nodes.
 pub struct Outboxes {
     /// Positions of followers, for the brokers that lead.
-    pub fetches: FetchQueues,
+    pub positions: Positions,
     /// ISR changes, for the active controller.
     pub proposals: Proposals,
 }

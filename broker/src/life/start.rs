@@ -36,7 +36,7 @@ use crate::{
         partitions::Partitions,
         state::BrokerState,
     },
-    outbox::{FetchQueue, FetchQueues, Proposals},
+    outbox::{Positions, Proposals, SourcePositions},
     outward::{self, Controllers, Peers},
     partition::{read::DiskReads, tail::TailCache},
     services::all::Services,
@@ -202,7 +202,7 @@ fn open(
     broker_id: BrokerId,
     addresses: Addresses,
     runtime: tokio::runtime::Handle,
-) -> Result<(Context, mpsc::Receiver<Arc<FetchQueue>>), Fatal> {
+) -> Result<(Context, mpsc::Receiver<Arc<SourcePositions>>), Fatal> {
     let folder = |error: holdfast_log::Error| {
         let cure = match &error {
             holdfast_log::Error::Locked { .. } => "; end that process first, or give this one a data_dir of its own",
@@ -217,7 +217,7 @@ fn open(
         ..WriterConfig::default()
     };
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
-    let (fetches, created) = FetchQueues::new();
+    let (positions, created) = Positions::new();
     let context = Context {
         clock: Clock::start(),
         identity: Identity::new(broker_id, IncarnationId(uuid::Uuid::new_v4()), addresses, &data_dir),
@@ -231,7 +231,7 @@ fn open(
             tail: TailCache::new(config.tail_cache_bytes as usize),
             disk: DiskReads::new(config.log_read_threads as usize, runtime),
         },
-        outboxes: Outboxes { fetches, proposals: Proposals::default() },
+        outboxes: Outboxes { positions, proposals: Proposals::default() },
         nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Arc::new(Peers::new(&config)) },
         config,
     };

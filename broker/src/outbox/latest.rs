@@ -1,6 +1,6 @@
 //! The latest word about each key, in the order in which the keys came. Pure.
 //!
-//! Place: every queue to another node stands on it: `positions`, `answers` and `proposals`.
+//! Place: all that waits for another node is kept in it: `positions`, `answers` and `proposals`.
 //!
 //! Invariants: (1) one value a key: a newer one takes the place of the older one in the line, so that a key whose value
 //! changes often is served as soon as any other; (2) so the size is bounded by the number of keys, however slow the peer.

@@ -1,13 +1,13 @@
-//! What waits to be told to other nodes: queues that hold the latest word of each partition.
+//! What waits to be told to other nodes: the latest word about each partition.
 //!
 //! - [`latest`]: what all of them stand on: one value a key. Pure.
 //! - [`requests`]: what a source broker is told, and which requests for records have no answer yet. Pure.
-//! - [`FetchQueues`]: as a follower, positions that wait to be told to the leaders' brokers.
+//! - [`Positions`]: as a follower, positions that wait to be told to the leaders' brokers.
 //! - [`answers`]: as a leader, answers to one follower's broker.
 //! - [`MoveBudget`]: what may be copied for moves at the moment.
 //! - [`Proposals`]: as a leader, ISR changes that wait to be proposed to the active controller.
 //!
-//! The queues are maps, not queues: a newer word about a partition replaces the older one, so their size is bounded by the
+//! All of them are maps, not queues: a newer word about a partition replaces the older one, so their size is bounded by the
 //! number of partitions and a slow peer delays words but never piles them up.
 
 pub mod answers;
@@ -18,5 +18,5 @@ mod proposals;
 pub mod requests;
 
 pub use move_budget::MoveBudget;
-pub use positions::{FetchQueue, FetchQueues, PositionStream};
+pub use positions::{PositionStream, Positions, SourcePositions};
 pub use proposals::{Proposal, Proposals};

@@ -1,7 +1,7 @@
-//! Positions of this broker's followers that wait to be told to the brokers that lead them: one queue a source broker.
+//! Positions of this broker's followers that wait to be told to the brokers that lead them, by source broker.
 //!
-//! What is told and what has to be answered, [`Requests`] decides. A queue wakes its stream; the stream of a connection
-//! that broke takes nothing any more.
+//! What is told and what has to be answered, [`Requests`] decides. What comes in wakes the stream to that broker; the stream
+//! of a connection that broke takes nothing any more.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,39 +21,39 @@ use holdfast_replication::FetchPosition;
 use super::{move_budget::MoveBudget, requests::Requests};
 use crate::partition::copying::Turns;
 
-/// The queues of all source brokers, by their ids.
-pub struct FetchQueues {
-    queues: Mutex<HashMap<BrokerId, Arc<FetchQueue>>>,
+/// What waits for all source brokers, by their ids.
+pub struct Positions {
+    sources: Mutex<HashMap<BrokerId, Arc<SourcePositions>>>,
     /// What may be copied for moves, from all of them.
     budget: Mutex<MoveBudget>,
-    /// Where a new queue is given to the task that connects it.
-    created: mpsc::Sender<Arc<FetchQueue>>,
+    /// Where a source that is first named is given to the task that connects to it.
+    created: mpsc::Sender<Arc<SourcePositions>>,
 }
 
 /// Source brokers that may be created before any task connects them; there are never more brokers than this.
 const MAX_SOURCES: usize = 4096;
 
-impl FetchQueues {
-    /// No queues yet; the receiver gets each new one.
-    pub fn new() -> (Self, mpsc::Receiver<Arc<FetchQueue>>) {
+impl Positions {
+    /// Nothing waits yet; the receiver gets each source that is first named.
+    pub fn new() -> (Self, mpsc::Receiver<Arc<SourcePositions>>) {
         let (created, receiver) = mpsc::channel(MAX_SOURCES);
-        (Self { queues: Mutex::default(), budget: Mutex::default(), created }, receiver)
+        (Self { sources: Mutex::default(), budget: Mutex::default(), created }, receiver)
     }
 
     /// Tells `to` where a follower stands, as soon as its stream takes it.
     pub fn send(&self, to: BrokerId, partition: TopicPartition, position: FetchPosition) {
-        let queue = Arc::clone(self.queues.lock().entry(to).or_insert_with(|| {
-            let queue = Arc::new(FetchQueue { source: to, state: Mutex::default(), waker: AtomicWaker::new() });
-            if self.created.try_send(Arc::clone(&queue)).is_err() {
+        let source = Arc::clone(self.sources.lock().entry(to).or_insert_with(|| {
+            let source = Arc::new(SourcePositions { source: to, state: Mutex::default(), waker: AtomicWaker::new() });
+            if self.created.try_send(Arc::clone(&source)).is_err() {
                 tracing::warn!(source = %to, "no fetcher for this broker: the broker stops, or there are too many brokers");
             }
-            queue
+            source
         }));
-        queue.put(partition, position);
+        source.put(partition, position);
     }
 }
 
-impl Turns for FetchQueues {
+impl Turns for Positions {
     fn take(&self, now: Millis, limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
         self.budget.lock().take(now, limit, expected)
     }
@@ -64,20 +64,20 @@ impl Turns for FetchQueues {
 }
 
 /// What waits for one source broker.
-pub struct FetchQueue {
+pub struct SourcePositions {
     source: BrokerId,
-    state: Mutex<QueueState>,
+    state: Mutex<SourceState>,
     waker: AtomicWaker,
 }
 
 #[derive(Default)]
-struct QueueState {
+struct SourceState {
     requests: Requests,
     /// Counts the streams: one that has ended may still be polled for a moment, and must take nothing any more.
     stream: u64,
 }
 
-impl FetchQueue {
+impl SourcePositions {
     /// The broker that leads.
     pub fn source(&self) -> BrokerId {
         self.source
@@ -104,7 +104,7 @@ impl FetchQueue {
     pub fn open(self: &Arc<Self>) -> PositionStream {
         let mut state = self.state.lock();
         state.stream += 1;
-        PositionStream { queue: Arc::clone(self), stream: state.stream }
+        PositionStream { source: Arc::clone(self), stream: state.stream }
     }
 
     /// Returns once something waits, and leaves it there.
@@ -117,9 +117,9 @@ impl FetchQueue {
     }
 }
 
-/// Gives what waits, all together, whenever there is something. Ends when the queue was given a newer stream.
+/// Gives what waits, all together, whenever there is something. Ends when a newer stream was opened.
 pub struct PositionStream {
-    queue: Arc<FetchQueue>,
+    source: Arc<SourcePositions>,
     stream: u64,
 }
 
@@ -127,12 +127,12 @@ impl Stream for PositionStream {
     type Item = Vec<(TopicPartition, FetchPosition)>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.queue.state.lock();
+        let mut state = self.source.state.lock();
         if state.stream != self.stream {
             return Poll::Ready(None);
         }
         // Under the lock: what is put after the look wakes this one, and no older stream takes the waker's place.
-        self.queue.waker.register(context.waker());
+        self.source.waker.register(context.waker());
         let positions = state.requests.take();
         if positions.is_empty() { Poll::Pending } else { Poll::Ready(Some(positions)) }
     }
@@ -163,20 +163,20 @@ mod tests {
 
     #[test]
     fn positions_coalesce_and_broken_connections_fail_every_request_once() {
-        let (queues, mut created) = FetchQueues::new();
-        queues.send(BrokerId(2), tp(0), position(1, true));
-        queues.send(BrokerId(2), tp(0), position(2, false));
-        queues.send(BrokerId(2), tp(1), position(5, false));
-        let queue = created.try_recv().unwrap();
-        assert!(created.try_recv().is_err(), "one queue for one broker");
-        let mut positions = queue.open();
-        let taken = positions.next().now_or_never().flatten().unwrap();
+        let (positions, mut created) = Positions::new();
+        positions.send(BrokerId(2), tp(0), position(1, true));
+        positions.send(BrokerId(2), tp(0), position(2, false));
+        positions.send(BrokerId(2), tp(1), position(5, false));
+        let source = created.try_recv().unwrap();
+        assert!(created.try_recv().is_err(), "each source is given once");
+        let mut stream = source.open();
+        let taken = stream.next().now_or_never().flatten().unwrap();
         assert_eq!(taken, [(tp(0), position(2, true)), (tp(1), position(5, false))]);
-        assert!(positions.next().now_or_never().is_none());
-        queues.send(BrokerId(2), tp(1), position(6, true));
-        queue.answered(tp(0), LeaderEpoch(0));
-        assert_eq!(queue.fail(), BTreeSet::from([(tp(0), LeaderEpoch(1)), (tp(1), LeaderEpoch(1))]));
-        assert!(queue.fail().is_empty());
-        assert_eq!(positions.next().now_or_never(), Some(None), "the stream that broke takes nothing any more");
+        assert!(stream.next().now_or_never().is_none());
+        positions.send(BrokerId(2), tp(1), position(6, true));
+        source.answered(tp(0), LeaderEpoch(0));
+        assert_eq!(source.fail(), BTreeSet::from([(tp(0), LeaderEpoch(1)), (tp(1), LeaderEpoch(1))]));
+        assert!(source.fail().is_empty());
+        assert_eq!(stream.next().now_or_never(), Some(None), "the stream that broke takes nothing any more");
     }
 }

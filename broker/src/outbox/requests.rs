@@ -1,7 +1,7 @@
 //! What one source broker is told of this broker's followers, and which of their requests for records have no answer yet.
 //! Pure.
 //!
-//! Place: under the lock of a [`FetchQueue`](super::FetchQueue). Invariants: (1) one position a partition: a newer one
+//! Place: under the lock of a [`SourcePositions`](super::SourcePositions). Invariants: (1) one position a partition: a newer one
 //! replaces an older one, and a request for records that was not sent yet stays one, as long as the leader epoch is the
 //! same; (2) every request, sent or not, is either answered or handed out by [`Requests::fail`] when the connection breaks,
 //! each once: a follower never waits for an answer that cannot come.

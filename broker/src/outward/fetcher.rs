@@ -23,33 +23,33 @@ use super::{
     channels::endpoint,
     incoming::{Incoming, deliver},
 };
-use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::FetchQueue};
+use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::SourcePositions};
 
 /// First pause after a stream broke; doubles up to `reconnect_max_ms`.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Starts a fetcher for each source broker that is first named.
-pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<FetchQueue>>) {
+pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<SourcePositions>>) {
     // They end with this task.
     let mut fetchers = JoinSet::new();
-    while let Some(queue) = created.recv().await {
-        fetchers.spawn(fetch_from(Arc::clone(&context), queue));
+    while let Some(positions) = created.recv().await {
+        fetchers.spawn(fetch_from(Arc::clone(&context), positions));
     }
 }
 
-async fn fetch_from(context: Arc<Context>, queue: Arc<FetchQueue>) {
+async fn fetch_from(context: Arc<Context>, positions: Arc<SourcePositions>) {
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
-        queue.filled().await;
+        positions.filled().await;
         let started = Instant::now();
-        let reason = stream(&context, &queue).await;
-        tracing::debug!(source = %queue.source(), %reason, "the stream from a leader's broker ended");
-        for (partition, leader_epoch) in queue.fail() {
+        let reason = stream(&context, &positions).await;
+        tracing::debug!(source = %positions.source(), %reason, "the stream from a leader's broker ended");
+        for (partition, leader_epoch) in positions.fail() {
             let failed = Incoming::Failed(ErrorCode::BrokerNotAvailable);
-            deliver(&context, queue.source(), partition, leader_epoch, failed).await;
+            deliver(&context, positions.source(), partition, leader_epoch, failed).await;
         }
         backoff.reset_after(started.elapsed());
-        rest(&context, queue.source(), jittered(backoff.next_pause())).await;
+        rest(&context, positions.source(), jittered(backoff.next_pause())).await;
     }
 }
 
@@ -63,16 +63,16 @@ async fn rest(context: &Context, broker: BrokerId, pause: Duration) {
 }
 
 /// One stream until it breaks; tells why.
-async fn stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> ErrorDetail {
-    match try_stream(context, queue).await {
+async fn stream(context: &Arc<Context>, positions: &Arc<SourcePositions>) -> ErrorDetail {
+    match try_stream(context, positions).await {
         Ok(()) => ErrorDetail::new(ErrorCode::BrokerNotAvailable, "the leader's broker ended the stream"),
         Err(detail) => detail,
     }
 }
 
-async fn try_stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> Result<(), ErrorDetail> {
+async fn try_stream(context: &Arc<Context>, positions: &Arc<SourcePositions>) -> Result<(), ErrorDetail> {
     let status = |status: tonic::Status| holdfast_proto::status::classify(&status).1;
-    let (address, source_epoch) = source(context, queue.source())?;
+    let (address, source_epoch) = source(context, positions.source())?;
     let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
     let endpoint = endpoint(&context.config, &address)?;
     let connecting = endpoint.connect();
@@ -86,17 +86,17 @@ async fn try_stream(context: &Arc<Context>, queue: &Arc<FetchQueue>) -> Result<(
     let mut client = ReplicaServiceClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let opened = tokio::time::timeout(timeout, client.fetch_replica(requests(context, queue)?)).await;
+    let opened = tokio::time::timeout(timeout, client.fetch_replica(requests(context, positions)?)).await;
     let mut answers = opened.map_err(|_| unreachable("no stream in time".to_owned()))?.map_err(status)?.into_inner();
     let mut metadata = context.metadata.watch();
     loop {
         tokio::select! {
             answer = answers.message() => match answer.map_err(status)? {
-                Some(answer) => take(context, queue, answer).await?,
+                Some(answer) => take(context, positions, answer).await?,
                 None => return Ok(()),
             },
             _ = metadata.changed() => {
-                if source(context, queue.source())? != (address.clone(), source_epoch) {
+                if source(context, positions.source())? != (address.clone(), source_epoch) {
                     return Err(unreachable("it has registered again".to_owned()));
                 }
             }
@@ -116,21 +116,21 @@ fn source(context: &Context, source: BrokerId) -> Result<(String, BrokerEpoch), 
 /// What this side sends: who it is, then positions as they change.
 fn requests(
     context: &Arc<Context>,
-    queue: &Arc<FetchQueue>,
+    positions: &Arc<SourcePositions>,
 ) -> Result<impl futures::Stream<Item = v1::FetchReplicaRequest> + use<>, ErrorDetail> {
     let cluster_id = context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
     let hello = v1::FetchReplicaRequest {
-        header: Some(peer_header(cluster_id, queue.source().0.into(), context.identity.broker_id.0.into())),
+        header: Some(peer_header(cluster_id, positions.source().0.into(), context.identity.broker_id.0.into())),
         broker_epoch: context.identity.broker_epoch().0,
         positions: Vec::new(),
     };
     let max_bytes = context.config.replica_fetch_max_bytes;
-    let positions = queue.open().map(move |changed| v1::FetchReplicaRequest {
+    let requests = positions.open().map(move |changed| v1::FetchReplicaRequest {
         header: None,
         broker_epoch: 0,
         positions: changed.into_iter().map(|(partition, position)| message(partition, position, max_bytes)).collect(),
     });
-    Ok(futures::stream::once(std::future::ready(hello)).chain(positions))
+    Ok(futures::stream::once(std::future::ready(hello)).chain(requests))
 }
 
 fn message(partition: TopicPartition, position: FetchPosition, max_bytes: u32) -> v1::ReplicaPosition {
@@ -148,15 +148,19 @@ fn message(partition: TopicPartition, position: FetchPosition, max_bytes: u32) -
 }
 
 /// Gives each partition of an answer to its actor.
-async fn take(context: &Arc<Context>, queue: &FetchQueue, answer: v1::FetchReplicaResponse) -> Result<(), ErrorDetail> {
+async fn take(
+    context: &Arc<Context>,
+    positions: &SourcePositions,
+    answer: v1::FetchReplicaResponse,
+) -> Result<(), ErrorDetail> {
     for records in answer.partitions {
         let topic_id = required_id(&records.topic_id, "topic_id")?;
         let partition = convert::partition(records.partition, "partition")?;
         let partition = TopicPartition { topic_id, partition };
         let leader_epoch = convert::leader_epoch(records.leader_epoch, "leader_epoch")?;
         let incoming = incoming(records)?;
-        queue.answered(partition, leader_epoch);
-        deliver(context, queue.source(), partition, leader_epoch, incoming).await;
+        positions.answered(partition, leader_epoch);
+        deliver(context, positions.source(), partition, leader_epoch, incoming).await;
     }
     Ok(())
 }
