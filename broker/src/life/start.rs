@@ -88,7 +88,7 @@ impl Broker {
         );
         let watchdog = Watchdog::start(&context.state.probes, context.logs.data_dir.path())
             .map_err(|error| Fatal::Failure(format!("the watchdog's threads: {error}")))?;
-        let services = Arc::new(Services::new(&context, outward::elsewhere(&context)));
+        let services = Arc::new(Services::new(&context, outward::other_nodes(&context)));
         let servers = Servers::start(&context, &services, listeners)?;
         let mut tasks =
             vec![tokio::spawn(probes::run(Arc::clone(&context))), tokio::spawn(watchdog.watch("the runtime").keep())];

@@ -22,7 +22,7 @@ use crate::{
             moves::{ChangedReplicas, MovePlan, ReplicaChange},
             topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
         },
-        elsewhere::Answer,
+        other_nodes::Answer,
     },
 };
 

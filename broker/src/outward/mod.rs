@@ -1,6 +1,6 @@
 //! Calls to other nodes: tonic as caller.
 //!
-//! - `elsewhere`: other nodes as the services need them.
+//! - `other_nodes`: other nodes as the services need them.
 //! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
@@ -10,11 +10,11 @@
 mod admin;
 mod channels;
 mod controllers;
-mod elsewhere;
 mod fetcher;
 mod header;
 pub mod heartbeats;
 mod incoming;
+mod other_nodes;
 mod plain;
 mod proposer;
 pub mod retry;
@@ -22,7 +22,7 @@ mod session;
 
 pub use channels::Peers;
 pub use controllers::{Controllers, ShutdownProgress};
-pub(crate) use elsewhere::elsewhere;
 pub(crate) use fetcher::run as run_fetchers;
+pub(crate) use other_nodes::other_nodes;
 pub(crate) use proposer::run as run_proposer;
 pub(crate) use session::run as run_session;

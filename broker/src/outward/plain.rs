@@ -18,7 +18,7 @@ use super::channels::Peers;
 use crate::{
     config::limits::MAX_MESSAGE_BYTES,
     services::{
-        elsewhere::{Answer, OtherBrokers},
+        other_nodes::{Answer, OtherBrokers},
         plain_records::{PlainProduce, PlainResult},
     },
 };

@@ -87,7 +87,7 @@ impl Attempts {
 
     /// An attempt failed with `detail`. `from_node`: the controller itself said it, and not the connection.
     pub fn is_answer(detail: &ErrorDetail, from_node: bool) -> bool {
-        from_node && !is_elsewhere(detail)
+        from_node && !is_inactive(detail)
     }
 
     /// What to do after a failure that [is no answer](Self::is_answer). `is_named`: the next candidate was named as active;
@@ -115,7 +115,7 @@ impl Attempts {
 }
 
 /// True if the controller that answered is not the active one: nothing was done.
-fn is_elsewhere(detail: &ErrorDetail) -> bool {
+fn is_inactive(detail: &ErrorDetail) -> bool {
     matches!(detail.code, ErrorCode::NotController | ErrorCode::NoQuorum)
 }
 
@@ -139,8 +139,8 @@ mod tests {
         let mut always = Attempts::new(Repeat::Always, backoff(20, 100));
         assert_eq!(always.failed(&lost, (false, false), false, 3), Next::Again);
         assert_eq!(always.failed(&lost, (false, false), true, 3), Next::GiveUp, "the deadline is over");
-        let elsewhere = error(ErrorCode::NotController).with_outcome(Outcome::Unknown);
-        assert_eq!(once.failed(&elsewhere, (true, true), false, 3), Next::Again, "certainly not done");
+        let inactive = error(ErrorCode::NotController).with_outcome(Outcome::Unknown);
+        assert_eq!(once.failed(&inactive, (true, true), false, 3), Next::Again, "certainly not done");
         assert_eq!(once.failed(&error(ErrorCode::InvalidTopic), (true, false), false, 3), Next::Answered);
     }
 

@@ -1,7 +1,7 @@
 //! Copies that moves make, held to the limit that an operator set: a follower that a move brings here asks for records
 //! no faster than this broker may copy. Pure.
 //!
-//! Place: between the core's `SendFetch` and the queue to the leader's broker. While its turn has not come, a
+//! Place: between the core's `SendFetch` and what waits for the leader's broker. While its turn has not come, a
 //! follower's position is told at once without the request for records, and the request follows later; the core takes
 //! it for asked.
 //!

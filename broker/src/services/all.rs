@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     admin::{controllers::ControllerAdmin, service::AdminService},
-    elsewhere::{OtherBrokers, ProducerIdBlocks},
     fetch::FetchService,
     offsets::OffsetService,
+    other_nodes::{OtherBrokers, ProducerIdBlocks},
     plain::PlainService,
     produce::ProduceService,
     producer_ids::ProducerIds,
@@ -14,7 +14,7 @@ use super::{
 use crate::here::context::Context;
 
 /// Other nodes, as the services need them.
-pub struct Elsewhere {
+pub struct OtherNodes {
     /// The active controller, for administration.
     pub controllers: Arc<dyn ControllerAdmin>,
     /// Where blocks of producer ids come from.
@@ -41,16 +41,16 @@ pub struct Services {
 
 impl Services {
     /// The services of this broker.
-    pub fn new(context: &Arc<Context>, elsewhere: Elsewhere) -> Self {
+    pub fn new(context: &Arc<Context>, others: OtherNodes) -> Self {
         let context = || Arc::clone(context);
         let produce = ProduceService::new(context());
         Self {
-            plain: PlainService::new(context(), produce.clone(), elsewhere.brokers),
+            plain: PlainService::new(context(), produce.clone(), others.brokers),
             produce,
             fetch: FetchService::new(context()),
             offsets: OffsetService::new(context()),
-            producer_ids: ProducerIds::new(elsewhere.producer_ids),
-            admin: AdminService::new(context(), elsewhere.controllers),
+            producer_ids: ProducerIds::new(others.producer_ids),
+            admin: AdminService::new(context(), others.controllers),
         }
     }
 }

@@ -57,12 +57,12 @@ pub(super) fn replica(context: &Context, named: &Named<'_>) -> Result<(OpenRepli
     let id = TopicPartition { topic_id: topic.topic_id(), partition: named.partition };
     match context.partitions.get(id) {
         Some(replica) => Ok((replica, topic.config().max_message_bytes as usize)),
-        None => Err(elsewhere(&image, state)),
+        None => Err(refer_to_leader(&image, state)),
     }
 }
 
-/// The error of a partition that is not open here.
-fn elsewhere(image: &Image, state: &PartitionState) -> ErrorDetail {
+/// The error of a partition that is not open here: it says who leads it, if anybody does.
+fn refer_to_leader(image: &Image, state: &PartitionState) -> ErrorDetail {
     match hint(image, state) {
         Some(leader) => {
             let message = format!("broker {} leads this partition; ask it", leader.broker_id);

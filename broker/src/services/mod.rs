@@ -1,7 +1,7 @@
 //! What the broker does for clients, free of any protocol: a second listener beside gRPC can call the same services.
 //!
-//! - `all`: the services of one broker, made once. `caller`: who asks, in every call. `elsewhere`: what they ask of other
-//!   nodes.
+//! - `all`: the services of one broker, made once. `caller`: who asks, in every call. `other_nodes`: what they ask of
+//!   other nodes.
 //! - `admin`: topics, moves of replicas, the state of the cluster.
 //! - `lookup`: from a topic's name to the replica that is open here, or where else to go.
 //! - `produce`: one batch for one partition. `plain` (with `plain_records`): records without a batch, for any client.
@@ -12,11 +12,11 @@
 pub mod admin;
 pub mod all;
 pub mod caller;
-pub mod elsewhere;
 pub mod fetch;
 pub mod lookup;
 pub mod offsets;
 pub mod ordered;
+pub mod other_nodes;
 pub mod plain;
 pub mod plain_records;
 pub mod produce;

@@ -14,8 +14,8 @@ use holdfast_proto::{
 
 use super::{
     caller::Caller,
-    elsewhere::OtherBrokers,
     lookup::{self, Named},
+    other_nodes::OtherBrokers,
     plain_records::{PlainProduce, PlainRecord, PlainResult},
     produce::{ProduceCommand, ProduceService},
 };
@@ -85,7 +85,7 @@ impl PlainService {
         partition: PartitionIndex,
         members: &[usize],
     ) -> Vec<Result<Offset, ErrorDetail>> {
-        match self.leader_elsewhere(call, partition) {
+        match self.other_leader(call, partition) {
             Some(address) if !call.forwarded => {
                 let records = members.iter().map(|member| call.records[*member].clone()).collect();
                 let part = PlainProduce { partition: Some(partition), records, forwarded: true, ..call.clone() };
@@ -99,7 +99,8 @@ impl PlainService {
         }
     }
 
-    fn leader_elsewhere(&self, call: &PlainProduce, partition: PartitionIndex) -> Option<String> {
+    /// Where the partition's leader is, if that is another broker.
+    fn other_leader(&self, call: &PlainProduce, partition: PartitionIndex) -> Option<String> {
         let image = self.context.metadata.look();
         let state = image.topic_by_name(&call.topic)?.partition(partition)?;
         lookup::hint(&image, state)

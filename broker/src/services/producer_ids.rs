@@ -9,7 +9,7 @@ use holdfast_proto::{
     ids::{ProducerEpoch, ProducerId},
 };
 
-use super::{caller::Caller, elsewhere::ProducerIdBlocks};
+use super::{caller::Caller, other_nodes::ProducerIdBlocks};
 
 /// Gives producer ids out of blocks that the controllers allocate.
 pub struct ProducerIds {
@@ -58,7 +58,7 @@ mod tests {
     use holdfast_proto::error::ErrorCode;
 
     use super::*;
-    use crate::services::elsewhere::Answer;
+    use crate::services::other_nodes::Answer;
 
     /// Blocks of two ids, of which the first cannot be had.
     #[derive(Default)]

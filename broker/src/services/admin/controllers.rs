@@ -8,7 +8,7 @@ use super::{
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
-use crate::services::elsewhere::Answer;
+use crate::services::other_nodes::Answer;
 
 /// The active controller. Every call ends by a deadline; a change is asked for again only if it certainly was not made.
 pub trait ControllerAdmin: Send + Sync {

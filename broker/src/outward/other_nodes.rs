@@ -9,14 +9,14 @@ use holdfast_proto::ids::ProducerId;
 use crate::{
     here::context::Context,
     services::{
-        all::Elsewhere,
-        elsewhere::{Answer, ProducerIdBlocks},
+        all::OtherNodes,
+        other_nodes::{Answer, ProducerIdBlocks},
     },
 };
 
 /// The nodes that this broker calls, for its services.
-pub(crate) fn elsewhere(context: &Arc<Context>) -> Elsewhere {
-    Elsewhere {
+pub(crate) fn other_nodes(context: &Arc<Context>) -> OtherNodes {
+    OtherNodes {
         controllers: Arc::clone(&context.nodes.controllers) as _,
         producer_ids: Arc::new(Blocks(Arc::clone(context))),
         brokers: Arc::clone(&context.nodes.brokers) as _,
