@@ -18,7 +18,7 @@ use holdfast_proto::{
 use crate::{
     channels::{Channels, Purpose},
     config::Config,
-    formation::{Answer, PeerState},
+    formation::{PeerAnswer, PeerState},
     identity::DataDir,
 };
 
@@ -46,7 +46,7 @@ impl Peers {
     }
 
     /// Asks every other peer at once for the state of its formation; with a cluster id for its promise.
-    pub async fn formation(&self, promise: Option<ClusterId>) -> BTreeMap<String, Answer> {
+    pub async fn formation(&self, promise: Option<ClusterId>) -> BTreeMap<String, PeerAnswer> {
         let questions = self.others().map(|peer| async move {
             let answer = match tokio::time::timeout(ASK_TIMEOUT, self.formation_of(peer, promise)).await {
                 Ok(answer) => answer,
@@ -57,7 +57,7 @@ impl Peers {
         join_all(questions).await.into_iter().collect()
     }
 
-    async fn formation_of(&self, peer: &str, promise: Option<ClusterId>) -> Answer {
+    async fn formation_of(&self, peer: &str, promise: Option<ClusterId>) -> PeerAnswer {
         let request = GetFormationRequest {
             cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
             source_node_id: self.data.node_id(),

@@ -63,7 +63,7 @@ pub(crate) struct Follower {
 
 /// What a follower's step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum FollowerVerdict {
     Continue,
     /// This replica must stop, for this reason.
     Halt(&'static str),
@@ -112,17 +112,17 @@ impl Follower {
         from: BrokerId,
         leader_epoch: LeaderEpoch,
         outcome: FetchOutcome,
-    ) -> Verdict {
+    ) -> FollowerVerdict {
         let failed = matches!(outcome, FetchOutcome::Failed(_));
         let is_ours = from == self.leader && (failed || leader_epoch == self.leader_epoch);
         if !is_ours || self.fetch != FetchState::Outstanding {
-            return Verdict::Continue;
+            return FollowerVerdict::Continue;
         }
         match outcome {
             FetchOutcome::Records { records: batches, high_watermark, log_start_offset } => {
                 if !fits(&batches, turn.log.end(), turn.log.last_epoch(), self.leader_epoch) {
                     self.back_off(turn);
-                    return Verdict::Continue;
+                    return FollowerVerdict::Continue;
                 }
                 self.failures = 0;
                 self.matched = true;
@@ -138,7 +138,7 @@ impl Follower {
             FetchOutcome::OutOfRange { log_start_offset } => return self.start_over(turn, log_start_offset),
             FetchOutcome::Failed(_) => self.back_off(turn),
         }
-        Verdict::Continue
+        FollowerVerdict::Continue
     }
 
     /// The disk has cut the log.
@@ -173,31 +173,31 @@ impl Follower {
     /// Finds where the two logs part. If we know the leader's epoch, its records here are the leader's up to the shorter
     /// of the two ends. If not, everything past our largest older epoch is ours alone; the next fetch goes on from there.
     /// Either end is the border of a batch in our log.
-    fn truncate(&mut self, turn: &mut Turn<'_>, leader_epoch: LeaderEpoch, end_offset: Offset) -> Verdict {
+    fn truncate(&mut self, turn: &mut Turn<'_>, leader_epoch: LeaderEpoch, end_offset: Offset) -> FollowerVerdict {
         let (own_epoch, own_end) = turn.log.epochs.end_offset_for(leader_epoch, turn.log.end());
         let to = if own_epoch == leader_epoch { own_end.min(end_offset) } else { own_end };
         if self.matched || to >= turn.log.end() {
             // Stale, or senseless: asking again does no harm.
             self.back_off(turn);
-            return Verdict::Continue;
+            return FollowerVerdict::Continue;
         }
         if to < turn.log.high_watermark() {
-            return Verdict::Halt("the leader's log departs from ours below our high watermark");
+            return FollowerVerdict::Halt("the leader's log departs from ours below our high watermark");
         }
         let generation = turn.log.truncate(to);
         self.fetch = FetchState::Truncating;
         turn.emit(Effect::Truncate { to, generation });
-        Verdict::Continue
+        FollowerVerdict::Continue
     }
 
-    fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) -> Verdict {
+    fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) -> FollowerVerdict {
         if at <= turn.log.end() && self.matched {
             // Stale: our log is a prefix of the leader's, and reaches its start.
             self.back_off(turn);
-            return Verdict::Continue;
+            return FollowerVerdict::Continue;
         }
         if at < turn.log.high_watermark() {
-            return Verdict::Halt("the leader's log begins below our high watermark and holds nothing of ours");
+            return FollowerVerdict::Halt("the leader's log begins below our high watermark and holds nothing of ours");
         }
         let advanced = at > turn.log.high_watermark();
         let generation = turn.log.start_over(at);
@@ -206,7 +206,7 @@ impl Follower {
         if advanced {
             turn.emit(Effect::HighWatermarkAdvanced { high_watermark: at });
         }
-        Verdict::Continue
+        FollowerVerdict::Continue
     }
 
     fn follow_high_watermark(&self, turn: &mut Turn<'_>) {

@@ -50,7 +50,7 @@ pub use event::{Acks, Assignment, Event, FetchPosition, FlushPolicy, ProduceToke
 pub use log::{
     batch::{BatchInfo, LogGeneration, PlacedBatch},
     epoch::{EpochChain, EpochEntry},
-    producer::{ProducerEntry, ProducerTable, RememberedBatch, Verdict},
+    producer::{BatchVerdict, ProducerEntry, ProducerTable, RememberedBatch},
 };
 pub use replica::Replica;
 pub use view::{FollowerView, RoleView};

@@ -21,7 +21,7 @@ use crate::{
     config::{ReplicaConfig, ReplicaState},
     effect::Effect,
     event::{Assignment, Event, FetchPosition},
-    follower::{Follower, Verdict},
+    follower::{Follower, FollowerVerdict},
     leader::Leader,
     log::{batch::LogGeneration, local_log::LocalLog},
     turn::Turn,
@@ -95,7 +95,7 @@ impl Replica {
             }
             Event::FetchResponse { from, leader_epoch, outcome } => {
                 if let Role::Follower(follower) = &mut self.role
-                    && let Verdict::Halt(reason) =
+                    && let FollowerVerdict::Halt(reason) =
                         follower.fetch_response(&mut turn!(self, effects), from, leader_epoch, outcome)
                 {
                     self.halt(reason, effects);

@@ -22,7 +22,7 @@ use crate::{
             moves::{ChangedReplicas, MovePlan, ReplicaChange},
             topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
         },
-        other_nodes::Answer,
+        other_nodes::RemoteAnswer,
     },
 };
 
@@ -61,7 +61,7 @@ macro_rules! ask {
 }
 
 impl ControllerAdmin for Controllers {
-    fn create_topic(&self, topic: NewTopic) -> Answer<'_, CreatedTopic> {
+    fn create_topic(&self, topic: NewTopic) -> RemoteAnswer<'_, CreatedTopic> {
         async move {
             let answer = ask!(self, IfNotDone, create_topic, topics::create_request(topic)).await?;
             topics::created(answer).map_err(|error| malformed::answer(&error))
@@ -69,7 +69,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn delete_topic(&self, deletion: TopicDeletion) -> Answer<'_, MetadataIndex> {
+    fn delete_topic(&self, deletion: TopicDeletion) -> RemoteAnswer<'_, MetadataIndex> {
         async move {
             let answer = ask!(self, IfNotDone, delete_topic, topics::delete_request(deletion)).await?;
             Ok(MetadataIndex(answer.index))
@@ -77,7 +77,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn alter_topic(&self, change: TopicChange) -> Answer<'_, ChangedTopic> {
+    fn alter_topic(&self, change: TopicChange) -> RemoteAnswer<'_, ChangedTopic> {
         async move {
             let answer = ask!(self, IfNotDone, alter_topic, topics::alter_request(change)).await?;
             Ok(topics::changed(answer))
@@ -85,7 +85,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn describe_cluster(&self) -> Answer<'_, ClusterStatus> {
+    fn describe_cluster(&self) -> RemoteAnswer<'_, ClusterStatus> {
         async move {
             let answer = ask!(self, Always, describe_cluster, v1::DescribeClusterRequest {}).await?;
             cluster::status(answer).map_err(|error| malformed::answer(&error))
@@ -93,7 +93,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn plan_moves(&self, goal: PlanGoal) -> Answer<'_, MovePlan> {
+    fn plan_moves(&self, goal: PlanGoal) -> RemoteAnswer<'_, MovePlan> {
         async move {
             let answer = ask!(self, Always, plan_moves, moves::plan_request(goal)).await?;
             Ok(moves::plan(answer))
@@ -101,7 +101,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn alter_replicas(&self, change: ReplicaChange) -> Answer<'_, ChangedReplicas> {
+    fn alter_replicas(&self, change: ReplicaChange) -> RemoteAnswer<'_, ChangedReplicas> {
         async move {
             let asked = change.moves.len();
             let answer = ask!(self, IfNotDone, alter_replicas, moves::alter_request(change)).await?;
@@ -110,7 +110,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Answer<'_, MetadataIndex> {
+    fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> RemoteAnswer<'_, MetadataIndex> {
         async move {
             let request = v1::SetBrokerDrainRequest { broker_id: broker_id.0, draining };
             let answer = ask!(self, Always, set_broker_drain, request).await?;
@@ -119,7 +119,7 @@ impl ControllerAdmin for Controllers {
         .boxed()
     }
 
-    fn remove_broker(&self, broker_id: BrokerId) -> Answer<'_, MetadataIndex> {
+    fn remove_broker(&self, broker_id: BrokerId) -> RemoteAnswer<'_, MetadataIndex> {
         async move {
             let request = v1::RemoveBrokerRequest { broker_id: broker_id.0 };
             let answer = ask!(self, IfNotDone, remove_broker, request).await?;

@@ -10,7 +10,7 @@ use crate::{
     here::context::Context,
     services::{
         all::OtherNodes,
-        other_nodes::{Answer, ProducerIdBlocks},
+        other_nodes::{ProducerIdBlocks, RemoteAnswer},
     },
 };
 
@@ -27,7 +27,7 @@ pub(crate) fn other_nodes(context: &Arc<Context>) -> OtherNodes {
 struct Blocks(Arc<Context>);
 
 impl ProducerIdBlocks for Blocks {
-    fn allocate(&self) -> Answer<'_, (ProducerId, u32)> {
+    fn allocate(&self) -> RemoteAnswer<'_, (ProducerId, u32)> {
         self.0.nodes.controllers.allocate_producer_ids(&self.0.identity).boxed()
     }
 }

@@ -18,13 +18,13 @@ use super::channels::Peers;
 use crate::{
     config::limits::MAX_MESSAGE_BYTES,
     services::{
-        other_nodes::{Answer, OtherBrokers},
+        other_nodes::{OtherBrokers, RemoteAnswer},
         plain_records::{PlainProduce, PlainResult},
     },
 };
 
 impl OtherBrokers for Peers {
-    fn produce_plain<'a>(&'a self, address: &'a str, call: PlainProduce) -> Answer<'a, Vec<PlainResult>> {
+    fn produce_plain<'a>(&'a self, address: &'a str, call: PlainProduce) -> RemoteAnswer<'a, Vec<PlainResult>> {
         self.send_plain(address, call).boxed()
     }
 }

@@ -235,7 +235,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
     loop {
         tokio::select! {
             _ = interval.tick() => {
-                if heartbeats.step(Event::Tick) == Verdict::Leave {
+                if heartbeats.step(Event::Tick) == SessionVerdict::Leave {
                     return fail(&tonic::Status::from_error("the controller is silent".into()));
                 }
             }
@@ -273,7 +273,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
 
 /// Whether a session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum SessionVerdict {
     Stay,
     Leave,
 }
@@ -290,7 +290,7 @@ struct SessionHeartbeats<'a> {
 }
 
 impl SessionHeartbeats<'_> {
-    fn step(&mut self, event: Event) -> Verdict {
+    fn step(&mut self, event: Event) -> SessionVerdict {
         let now = self.context.clock.now();
         let state = &self.context.state;
         let local = Local { is_recovered: state.is_recovered(), is_joining: *state.phase().borrow() == Phase::Joining };
@@ -308,10 +308,10 @@ impl SessionHeartbeats<'_> {
                 Effect::RenewLease { sent, lease_ms } => {
                     self.began = self.context.lease.renew(now, sent, lease_ms).or(self.began);
                 }
-                Effect::Leave => return Verdict::Leave,
+                Effect::Leave => return SessionVerdict::Leave,
             }
         }
-        Verdict::Stay
+        SessionVerdict::Stay
     }
 
     fn message(&self, applied: MetadataIndex, is_ready: bool) -> v1::BrokerSessionRequest {

@@ -24,14 +24,14 @@ pub struct Ordered<K, T> {
 
 #[derive(Debug)]
 struct State<K, T> {
-    lanes: HashMap<K, Lane<T>>,
+    lanes: HashMap<K, AnswerLane<T>>,
     ready: VecDeque<T>,
     open: usize,
     finished: bool,
 }
 
 #[derive(Debug)]
-struct Lane<T> {
+struct AnswerLane<T> {
     first: u64,
     answers: VecDeque<Option<T>>,
 }
@@ -54,7 +54,7 @@ impl<K: Eq + Hash + Copy, T> Ordered<K, T> {
     pub fn ask(&self, lane: K) -> Ticket<K> {
         let mut state = self.state.lock();
         state.open += 1;
-        let answers = state.lanes.entry(lane).or_insert_with(|| Lane { first: 0, answers: VecDeque::new() });
+        let answers = state.lanes.entry(lane).or_insert_with(|| AnswerLane { first: 0, answers: VecDeque::new() });
         answers.answers.push_back(None);
         Ticket { lane, number: answers.first + answers.answers.len() as u64 - 1 }
     }

@@ -8,17 +8,17 @@ use holdfast_proto::{detail::ErrorDetail, ids::ProducerId};
 use super::plain_records::{PlainProduce, PlainResult};
 
 /// Another node's answer. An error says by its outcome whether what was asked for may have been done.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorDetail>>;
+pub type RemoteAnswer<'a, T> = BoxFuture<'a, Result<T, ErrorDetail>>;
 
 /// The brokers that lead partitions which this one does not.
 pub trait OtherBrokers: Send + Sync {
     /// Gives records of one partition to the broker at `address`, which sends them no further. One result a record, in
     /// their order; any other number is a fault of that broker.
-    fn produce_plain<'a>(&'a self, address: &'a str, call: PlainProduce) -> Answer<'a, Vec<PlainResult>>;
+    fn produce_plain<'a>(&'a self, address: &'a str, call: PlainProduce) -> RemoteAnswer<'a, Vec<PlainResult>>;
 }
 
 /// Where blocks of producer ids come from.
 pub trait ProducerIdBlocks: Send + Sync {
     /// A block that nobody else is given, as its first id and their number, which is not 0.
-    fn allocate(&self) -> Answer<'_, (ProducerId, u32)>;
+    fn allocate(&self) -> RemoteAnswer<'_, (ProducerId, u32)>;
 }

@@ -58,14 +58,14 @@ mod tests {
     use holdfast_proto::error::ErrorCode;
 
     use super::*;
-    use crate::services::other_nodes::Answer;
+    use crate::services::other_nodes::RemoteAnswer;
 
     /// Blocks of two ids, of which the first cannot be had.
     #[derive(Default)]
     struct Pairs(AtomicI64);
 
     impl ProducerIdBlocks for Pairs {
-        fn allocate(&self) -> Answer<'_, (ProducerId, u32)> {
+        fn allocate(&self) -> RemoteAnswer<'_, (ProducerId, u32)> {
             let asked = self.0.fetch_add(1, Ordering::Relaxed);
             let answer = if asked == 0 { Err(ErrorCode::NoQuorum.into()) } else { Ok((ProducerId(asked * 10), 2)) };
             std::future::ready(answer).boxed()

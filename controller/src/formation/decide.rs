@@ -20,7 +20,7 @@ pub struct PeerState {
 }
 
 /// A peer's answer, or why there is none.
-pub type Answer = Result<PeerState, String>;
+pub type PeerAnswer = Result<PeerState, String>;
 
 /// What the deciding controller knows of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum Decision {
 
 /// Decides. `answers` holds one entry for each configured peer but this one, by address. The `wanted` cluster is the
 /// one that the answers are promises for; `None` before promises were asked for.
-pub fn decide(own: &Own, answers: &BTreeMap<String, Answer>, wanted: Option<ClusterId>) -> Decision {
+pub fn decide(own: &Own, answers: &BTreeMap<String, PeerAnswer>, wanted: Option<ClusterId>) -> Decision {
     let states: BTreeMap<&String, PeerState> =
         answers.iter().filter_map(|(address, answer)| answer.as_ref().ok().map(|state| (address, *state))).collect();
 

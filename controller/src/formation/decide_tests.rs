@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use holdfast_proto::ids::ClusterId;
 
-use super::{Answer, Decision, Own, PeerState, decide};
+use super::{Decision, Own, PeerAnswer, PeerState, decide};
 
 fn cluster(number: u128) -> ClusterId {
     ClusterId(Uuid::from_u128(number))
@@ -20,7 +20,7 @@ fn own(address: &str, state: PeerState) -> Own {
     Own { address: address.to_owned(), state }
 }
 
-fn answers(list: &[(&str, Answer)]) -> BTreeMap<String, Answer> {
+fn answers(list: &[(&str, PeerAnswer)]) -> BTreeMap<String, PeerAnswer> {
     list.iter().map(|(address, answer)| ((*address).to_owned(), answer.clone())).collect()
 }
 

@@ -39,7 +39,7 @@
 mod decide;
 mod task;
 
-pub use decide::{Answer, Decision, Own, PeerState, decide};
+pub use decide::{Decision, Own, PeerAnswer, PeerState, decide};
 pub use task::{Formation, answer_formation};
 
 #[cfg(test)]

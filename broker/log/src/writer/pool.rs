@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{Op, room::Budget, round::Outcome, slot::Slot, timer::Timer};
+use super::{Op, room::Budget, round::RoundOutcome, slot::Slot, timer::Timer};
 use crate::{Disk, Error, WriterConfig};
 
 /// What the threads share.
@@ -102,7 +102,7 @@ impl Pool {
         match open.run(round, |completion| slot.tell(completion)) {
             Ok((open, outcome)) => {
                 *place = open;
-                if let Outcome::Open(Some(at)) = outcome {
+                if let RoundOutcome::Open(Some(at)) = outcome {
                     self.timer.wake_at(slot, at);
                 }
             }

@@ -40,7 +40,7 @@ struct Collected {
 }
 
 /// What became of a round.
-pub(super) enum Outcome {
+pub(super) enum RoundOutcome {
     /// The partition wants to be woken at this time, if at all.
     Open(Option<Instant>),
     /// The log is closed: the partition takes no more operations.
@@ -63,7 +63,7 @@ impl OpenLog {
         mut self,
         ops: &mut Vec<Op>,
         tell: impl Fn(Completion),
-    ) -> Result<(Option<Self>, Outcome), Error> {
+    ) -> Result<(Option<Self>, RoundOutcome), Error> {
         let mut collected = Collected::default();
         let mut must_flush = false;
         for op in ops.drain(..) {
@@ -109,7 +109,7 @@ impl OpenLog {
                     self.tell_flushed(must_flush, &tell);
                     self.log.close()?;
                     tell(Completion::Closed);
-                    return Ok((None, Outcome::Closed));
+                    return Ok((None, RoundOutcome::Closed));
                 }
             }
         }
@@ -121,7 +121,7 @@ impl OpenLog {
         self.tell_flushed(must_flush, &tell);
         drop(collected);
         let wake_at = self.sync_mark(now)?;
-        Ok((Some(self), Outcome::Open(wake_at)))
+        Ok((Some(self), RoundOutcome::Open(wake_at)))
     }
 
     fn write(&mut self, collected: &mut Collected) -> Result<(), Error> {

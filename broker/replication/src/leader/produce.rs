@@ -16,7 +16,7 @@ use crate::{
     event::{Acks, ProduceToken},
     log::{
         batch::{BatchInfo, PlacedBatch},
-        producer::Verdict,
+        producer::BatchVerdict,
     },
     turn::Turn,
 };
@@ -36,13 +36,13 @@ impl Leader {
             return turn.refuse_produce(token, ErrorCode::LeaderNotAvailable);
         }
         let verdict = turn.log.producers.check(batch);
-        if let Verdict::Duplicate { base_offset } = verdict {
+        if let BatchVerdict::Duplicate { base_offset } = verdict {
             return self.answer_duplicate(turn, token, acks, base_offset, batch, timeout_ms);
         }
         if acks == Acks::All && self.isr.committed().len() < self.min_insync_replicas as usize {
             return turn.refuse_produce(token, ErrorCode::NotEnoughReplicas);
         }
-        if let Verdict::Refuse(code) = verdict {
+        if let BatchVerdict::Refuse(code) = verdict {
             return turn.refuse_produce(token, code);
         }
         if batch.record_count == 0 {

@@ -101,7 +101,7 @@ impl ProducerEntry {
 
 /// What to do with a produced batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BatchVerdict {
     /// It is new and in order.
     Append,
     /// It stands in the log already.
@@ -160,34 +160,38 @@ impl ProducerTable {
     }
 
     /// Decides about a batch that a producer sent to the leader. Changes nothing.
-    pub fn check(&self, batch: &BatchInfo) -> Verdict {
+    pub fn check(&self, batch: &BatchInfo) -> BatchVerdict {
         if batch.producer_id == ProducerId::NONE {
-            return Verdict::Append;
+            return BatchVerdict::Append;
         }
         let starts_anew = batch.base_sequence == Sequence(0);
         let Some(entry) = self.producers.get(&batch.producer_id) else {
-            return if starts_anew { Verdict::Append } else { Verdict::Refuse(ErrorCode::UnknownProducerId) };
+            return if starts_anew { BatchVerdict::Append } else { BatchVerdict::Refuse(ErrorCode::UnknownProducerId) };
         };
         if batch.producer_epoch < entry.epoch {
-            return Verdict::Refuse(ErrorCode::InvalidProducerEpoch);
+            return BatchVerdict::Refuse(ErrorCode::InvalidProducerEpoch);
         }
         if batch.producer_epoch > entry.epoch {
-            return if starts_anew { Verdict::Append } else { Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber) };
+            return if starts_anew {
+                BatchVerdict::Append
+            } else {
+                BatchVerdict::Refuse(ErrorCode::OutOfOrderSequenceNumber)
+            };
         }
         let last_sequence = last_sequence(batch);
         let is_same = |known: &&RememberedBatch| {
             known.base_sequence == batch.base_sequence && known.last_sequence == last_sequence
         };
         if let Some(known) = entry.batches().iter().rev().find(is_same) {
-            return Verdict::Duplicate { base_offset: known.base_offset };
+            return BatchVerdict::Duplicate { base_offset: known.base_offset };
         }
         let expected = entry.last().last_sequence.plus(1);
         if batch.base_sequence == expected {
-            Verdict::Append
+            BatchVerdict::Append
         } else if is_before(batch.base_sequence, expected) {
-            Verdict::Refuse(ErrorCode::DuplicateSequenceNumber)
+            BatchVerdict::Refuse(ErrorCode::DuplicateSequenceNumber)
         } else {
-            Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber)
+            BatchVerdict::Refuse(ErrorCode::OutOfOrderSequenceNumber)
         }
     }
 

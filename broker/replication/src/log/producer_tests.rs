@@ -28,44 +28,44 @@ fn table() -> ProducerTable {
 }
 
 #[track_caller]
-fn check(table: &ProducerTable, info: BatchInfo, expected: Verdict) {
+fn check(table: &ProducerTable, info: BatchInfo, expected: BatchVerdict) {
     assert_eq!(table.check(&info), expected, "{info:?}");
 }
 
 #[test]
 fn sequences_of_a_known_producer() {
     let table = table();
-    check(&table, batch(7, 3, 10, 4), Verdict::Append);
-    check(&table, batch(7, 3, 9, 1), Verdict::Duplicate { base_offset: Offset(109) });
-    check(&table, batch(7, 3, 5, 1), Verdict::Duplicate { base_offset: Offset(105) });
-    check(&table, batch(7, 3, 4, 1), Verdict::Refuse(ErrorCode::DuplicateSequenceNumber));
-    check(&table, batch(7, 3, 9, 2), Verdict::Refuse(ErrorCode::DuplicateSequenceNumber));
-    check(&table, batch(7, 3, 11, 1), Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber));
+    check(&table, batch(7, 3, 10, 4), BatchVerdict::Append);
+    check(&table, batch(7, 3, 9, 1), BatchVerdict::Duplicate { base_offset: Offset(109) });
+    check(&table, batch(7, 3, 5, 1), BatchVerdict::Duplicate { base_offset: Offset(105) });
+    check(&table, batch(7, 3, 4, 1), BatchVerdict::Refuse(ErrorCode::DuplicateSequenceNumber));
+    check(&table, batch(7, 3, 9, 2), BatchVerdict::Refuse(ErrorCode::DuplicateSequenceNumber));
+    check(&table, batch(7, 3, 11, 1), BatchVerdict::Refuse(ErrorCode::OutOfOrderSequenceNumber));
 }
 
 #[test]
 fn epochs_fence_and_start_at_zero() {
     let table = table();
-    check(&table, batch(7, 2, 10, 1), Verdict::Refuse(ErrorCode::InvalidProducerEpoch));
-    check(&table, batch(7, 4, 10, 1), Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber));
-    check(&table, batch(7, 4, 0, 1), Verdict::Append);
+    check(&table, batch(7, 2, 10, 1), BatchVerdict::Refuse(ErrorCode::InvalidProducerEpoch));
+    check(&table, batch(7, 4, 10, 1), BatchVerdict::Refuse(ErrorCode::OutOfOrderSequenceNumber));
+    check(&table, batch(7, 4, 0, 1), BatchVerdict::Append);
 }
 
 #[test]
 fn a_producer_that_is_not_known_starts_at_zero() {
     let table = table();
-    check(&table, batch(8, 0, 0, 1), Verdict::Append);
-    check(&table, batch(8, 0, 1, 1), Verdict::Refuse(ErrorCode::UnknownProducerId));
-    check(&table, batch(-1, -1, -1, 1), Verdict::Append);
+    check(&table, batch(8, 0, 0, 1), BatchVerdict::Append);
+    check(&table, batch(8, 0, 1, 1), BatchVerdict::Refuse(ErrorCode::UnknownProducerId));
+    check(&table, batch(-1, -1, -1, 1), BatchVerdict::Append);
 }
 
 #[test]
 fn a_new_epoch_forgets_the_batches_of_the_old_one() {
     let mut table = table();
     table.record(&placed(110, batch(7, 4, 0, 5)));
-    check(&table, batch(7, 4, 0, 5), Verdict::Duplicate { base_offset: Offset(110) });
-    check(&table, batch(7, 4, 5, 1), Verdict::Append);
-    check(&table, batch(7, 3, 10, 1), Verdict::Refuse(ErrorCode::InvalidProducerEpoch));
+    check(&table, batch(7, 4, 0, 5), BatchVerdict::Duplicate { base_offset: Offset(110) });
+    check(&table, batch(7, 4, 5, 1), BatchVerdict::Append);
+    check(&table, batch(7, 3, 10, 1), BatchVerdict::Refuse(ErrorCode::InvalidProducerEpoch));
     assert_eq!(table.end_offset(), Offset(115));
 }
 
@@ -73,10 +73,10 @@ fn a_new_epoch_forgets_the_batches_of_the_old_one() {
 fn sequences_wrap() {
     let mut table = ProducerTable::new();
     table.record(&placed(0, batch(1, 0, i32::MAX - 1, 3)));
-    check(&table, batch(1, 0, 1, 1), Verdict::Append);
-    check(&table, batch(1, 0, i32::MAX - 1, 3), Verdict::Duplicate { base_offset: Offset(0) });
-    check(&table, batch(1, 0, i32::MAX - 5, 1), Verdict::Refuse(ErrorCode::DuplicateSequenceNumber));
-    check(&table, batch(1, 0, 2, 1), Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber));
+    check(&table, batch(1, 0, 1, 1), BatchVerdict::Append);
+    check(&table, batch(1, 0, i32::MAX - 1, 3), BatchVerdict::Duplicate { base_offset: Offset(0) });
+    check(&table, batch(1, 0, i32::MAX - 5, 1), BatchVerdict::Refuse(ErrorCode::DuplicateSequenceNumber));
+    check(&table, batch(1, 0, 2, 1), BatchVerdict::Refuse(ErrorCode::OutOfOrderSequenceNumber));
 }
 
 #[test]

@@ -8,31 +8,31 @@ use super::{
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
-use crate::services::other_nodes::Answer;
+use crate::services::other_nodes::RemoteAnswer;
 
 /// The active controller. Every call ends by a deadline; a change is asked for again only if it certainly was not made.
 pub trait ControllerAdmin: Send + Sync {
     /// Creates a topic, or only checks that it could be.
-    fn create_topic(&self, topic: NewTopic) -> Answer<'_, CreatedTopic>;
+    fn create_topic(&self, topic: NewTopic) -> RemoteAnswer<'_, CreatedTopic>;
 
     /// Deletes a topic for good.
-    fn delete_topic(&self, deletion: TopicDeletion) -> Answer<'_, MetadataIndex>;
+    fn delete_topic(&self, deletion: TopicDeletion) -> RemoteAnswer<'_, MetadataIndex>;
 
     /// Changes settings of a topic, or adds partitions; or only checks that it could.
-    fn alter_topic(&self, change: TopicChange) -> Answer<'_, ChangedTopic>;
+    fn alter_topic(&self, change: TopicChange) -> RemoteAnswer<'_, ChangedTopic>;
 
     /// The quorum and the registered brokers.
-    fn describe_cluster(&self) -> Answer<'_, ClusterStatus>;
+    fn describe_cluster(&self) -> RemoteAnswer<'_, ClusterStatus>;
 
     /// Which replicas would move to reach the goal.
-    fn plan_moves(&self, goal: PlanGoal) -> Answer<'_, MovePlan>;
+    fn plan_moves(&self, goal: PlanGoal) -> RemoteAnswer<'_, MovePlan>;
 
     /// Starts, changes or cancels moves.
-    fn alter_replicas(&self, change: ReplicaChange) -> Answer<'_, ChangedReplicas>;
+    fn alter_replicas(&self, change: ReplicaChange) -> RemoteAnswer<'_, ChangedReplicas>;
 
     /// Marks a broker as one to be emptied, or takes the mark away.
-    fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> Answer<'_, MetadataIndex>;
+    fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> RemoteAnswer<'_, MetadataIndex>;
 
     /// Forgets a broker that is fenced and holds no replica.
-    fn remove_broker(&self, broker_id: BrokerId) -> Answer<'_, MetadataIndex>;
+    fn remove_broker(&self, broker_id: BrokerId) -> RemoteAnswer<'_, MetadataIndex>;
 }

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args};
 
 use holdfast_client::admin::{Admin, Move};
 
-use super::{Outcome, Throttle, ask, run};
+use super::{MoveOutcome, Throttle, ask, run};
 use crate::exit::Result;
 
 /// How moves are made.
@@ -28,12 +28,12 @@ pub struct Start {
 
 impl Start {
     /// Makes the moves, or starts them without waiting for their ends; then those that were started count as done.
-    pub async fn make(self, admin: &Admin, moves: &[Move]) -> Result<Outcome> {
+    pub async fn make(self, admin: &Admin, moves: &[Move]) -> Result<MoveOutcome> {
         if self.wait {
             return run(admin, moves, self.throttle).await;
         }
         let limit = self.throttle.map(|throttle| throttle.bytes_per_second);
         let (taken, problems) = ask(admin, moves, limit).await?;
-        Ok(Outcome { done: taken.len(), problems })
+        Ok(MoveOutcome { done: taken.len(), problems })
     }
 }

@@ -14,6 +14,6 @@ pub use flags::Start;
 
 pub use plan::{as_json, as_text, ids};
 
-pub use run::{Outcome, ask, run};
+pub use run::{MoveOutcome, ask, run};
 
 pub use throttle::Throttle;

@@ -38,7 +38,7 @@ const GO_ON: &str = "watch with `holdfast partition ls --moving`, end with `hold
 
 /// What came of the moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct MoveOutcome {
     /// Moves that reached their end.
     pub done: usize,
     /// Those that did not, each with the reason.
@@ -62,14 +62,19 @@ enum Look {
 }
 
 /// Makes the moves. With `throttle`, each broker copies no faster until they are done.
-pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> Result<Outcome> {
+pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> Result<MoveOutcome> {
     let mut signals = Signals::listen()?;
     if let Some(throttle) = throttle {
         admin.alter_replicas(&[], Some(throttle.bytes_per_second)).await?;
     }
     let progress = Progress::start("moving", moves.len() as u64);
-    let mut runner =
-        Runner { admin, waiting: moves.iter().collect(), asked: 0, under_way: Vec::new(), outcome: Outcome::default() };
+    let mut runner = Runner {
+        admin,
+        waiting: moves.iter().collect(),
+        asked: 0,
+        under_way: Vec::new(),
+        outcome: MoveOutcome::default(),
+    };
     let ended = tokio::select! {
         ended = runner.run(&progress) => ended,
         code = signals.wait() => Err(Failure::new(code, "interrupted")),
@@ -103,7 +108,7 @@ struct Runner<'a> {
     /// So many of those that wait were asked for, and not answered yet.
     asked: usize,
     under_way: Vec<UnderWay<'a>>,
-    outcome: Outcome,
+    outcome: MoveOutcome,
 }
 
 impl Runner<'_> {

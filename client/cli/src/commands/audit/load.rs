@@ -69,7 +69,7 @@ struct Follower {
 type Item = (Record, u64);
 
 impl Handler<Item> for Follower {
-    fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: Outcome) {
+    fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: SendOutcome) {
         self.gauges.totals.done(sent, now, result.is_ok());
         if result.is_err() && self.holes.ranges() < HOLES_MAX {
             self.holes.push(number);
@@ -78,10 +78,10 @@ impl Handler<Item> for Follower {
     }
 }
 
-type Outcome = std::result::Result<Delivery, Error>;
+type SendOutcome = std::result::Result<Delivery, Error>;
 
 /// One producer and its keys.
-struct Lane {
+struct KeyedProducer {
     producer: Producer,
     topic: TopicHandle,
     tracker: Tracker<Item, Follower>,
@@ -93,7 +93,7 @@ struct Lane {
     unaccepted: u64,
 }
 
-impl Lane {
+impl KeyedProducer {
     async fn open(client: Client, topic: &str, prefix: &str, timeout: Duration, gauges: &Arc<Gauges>) -> Result<Self> {
         let producer = Producer::builder(client).delivery_timeout(timeout).max_block(timeout).build().await?;
         let topic = producer.topic(topic).await?;
@@ -168,7 +168,7 @@ fn outgoing<'a>(
 
 /// A load that goes on until it is told to stop.
 pub(super) struct Load {
-    lanes: Vec<Lane>,
+    producers: Vec<KeyedProducer>,
     gauges: Arc<Gauges>,
     delivery_timeout: Duration,
 }
@@ -182,27 +182,27 @@ impl Load {
         delivery_timeout: Duration,
         gauges: &Arc<Gauges>,
     ) -> Result<Self> {
-        let mut lanes = Vec::new();
+        let mut producers = Vec::new();
         for (number, client) in clients.into_iter().enumerate() {
             let prefix = format!("{}{number}/", key_prefix(run_id));
-            lanes.push(Lane::open(client, topic, &prefix, delivery_timeout, gauges).await?);
+            producers.push(KeyedProducer::open(client, topic, &prefix, delivery_timeout, gauges).await?);
         }
-        Ok(Self { lanes, gauges: Arc::clone(gauges), delivery_timeout })
+        Ok(Self { producers, gauges: Arc::clone(gauges), delivery_timeout })
     }
 
     /// Sends until `stop` is set. Blocks the thread; the answers come on the runtime.
     pub(super) fn send(&mut self, rate: u32, size: u32, stop: &AtomicBool, runtime: &Handle) -> Result {
         let values = Values::new(size);
         let pace = Pace::new(Instant::now(), f64::from(rate));
-        let lane_count = self.lanes.len() as u64;
+        let producer_count = self.producers.len() as u64;
         for index in 0.. {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let lane = &mut self.lanes[(index % lane_count) as usize];
-            let partition = ((index / lane_count) % lane.keys.len() as u64) as u32;
+            let producer = &mut self.producers[(index % producer_count) as usize];
+            let partition = ((index / producer_count) % producer.keys.len() as u64) as u32;
             let due = pace.wait(index);
-            lane.send(partition, values.get(index), due, &self.gauges, runtime)?;
+            producer.send(partition, values.get(index), due, &self.gauges, runtime)?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl Load {
     /// Waits for the outcome of every record, ends every key with its end marker, and sums the ledgers up.
     pub(super) async fn close(self) -> Summary {
         let timeout = self.delivery_timeout;
-        let closed = join_all(self.lanes.into_iter().map(|lane| lane.close(&self.gauges, timeout))).await;
+        let closed = join_all(self.producers.into_iter().map(|producer| producer.close(&self.gauges, timeout))).await;
         let unaccepted: u64 = closed.iter().map(|(_, unaccepted)| unaccepted).sum();
         let mut summary = Summary::close(closed.into_iter().flat_map(|(ledgers, _)| ledgers).collect());
         summary.refused += unaccepted;
