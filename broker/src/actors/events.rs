@@ -7,7 +7,7 @@ use holdfast_proto::ids::{MetadataIndex, TopicPartition};
 
 use super::opened::Opened;
 use crate::{
-    here::{image_follower::Changes, lease::LeaseTerm},
+    here::{image_follower::Changes, lease::LeaseNumber},
     life::recovery::RecoveredLogs,
 };
 
@@ -25,8 +25,8 @@ pub enum SessionEvent {
         /// Changes, in the order of their indexes.
         deltas: Vec<Changes>,
     },
-    /// A term of the lease began; what came before it is applied.
-    LeaseBegan(LeaseTerm),
+    /// A new lease began; what came before it is applied.
+    LeaseBegan(LeaseNumber),
     /// The lease ran out.
     LeaseEnded,
     /// The broker stops: every log is flushed and closed. Answered when all are.

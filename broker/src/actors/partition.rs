@@ -100,7 +100,7 @@ impl PartitionActor {
     /// Tells the core if the lease has ended. The time at which it was looked at.
     fn look_at_lease(&mut self) -> Millis {
         let now = self.context.clock.now();
-        if self.lease.look(self.context.lease.term(now)) {
+        if self.lease.look(self.context.lease.number(now)) {
             tracing::debug!(partition = %self.partition.id, "the lease ended: waiting producers are sent elsewhere");
             self.give(now, Event::SessionLost, InHand::Nothing);
         }
@@ -333,7 +333,7 @@ impl Handler<Message> for PartitionActor {
             Message::Proposed { leader_epoch, partition_epoch, result } => {
                 self.step(Event::IsrProposalResult { leader_epoch, partition_epoch, result }, InHand::Nothing);
             }
-            Message::LeaseBegan(term) => self.lease.began(term),
+            Message::LeaseBegan(number) => self.lease.began(number),
             // `catch_up` has looked at it.
             Message::LeaseEnded => {}
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),

@@ -16,7 +16,7 @@ use holdfast_replication::Assignment;
 use super::{events::SessionEvent, opened::Opened, session::SessionActor};
 use crate::{
     exit::Fatal,
-    here::{assignment, lease::LeaseTerm},
+    here::{assignment, lease::LeaseNumber},
     life::recovery::RecoveredLogs,
     partition::{
         OpenReplica,
@@ -127,7 +127,7 @@ impl SessionActor {
                 self.context.partitions.insert(replica.clone());
                 self.replicas.insert(partition, replica.clone());
                 let mut late = self.look(&Event::Opened(partition), actor);
-                let began = self.lease_term.map(Message::LeaseBegan);
+                let began = self.lease_number.map(Message::LeaseBegan);
                 // In one list: of two waits the later comes first.
                 if late.is_empty() {
                     late.extend(began.and_then(|began| unsent(&replica, began)));
@@ -199,11 +199,11 @@ impl SessionActor {
         });
     }
 
-    /// A term of the lease began: every replica, and each that is opened later, counts on it after the states that it was
+    /// A new lease began: every replica, and each that is opened later, counts on it after the states that it was
     /// told before.
-    pub(super) fn lease_began(&mut self, term: LeaseTerm, actor: &mut ActorContext<Self>) {
-        self.lease_term = Some(term);
-        self.tell_all(|| Message::LeaseBegan(term), actor);
+    pub(super) fn lease_began(&mut self, number: LeaseNumber, actor: &mut ActorContext<Self>) {
+        self.lease_number = Some(number);
+        self.tell_all(|| Message::LeaseBegan(number), actor);
     }
 
     /// Tells every replica that runs; a full mailbox is waited for.

@@ -20,7 +20,7 @@ use crate::{
     here::{
         context::Context,
         image_follower::{Changes, ImageFollower},
-        lease::LeaseTerm,
+        lease::LeaseNumber,
         state::Phase,
     },
     partition::{
@@ -40,8 +40,8 @@ pub(super) struct SessionActor {
     pub(super) recovered: HashMap<TopicPartition, (PartitionLog, Recovered)>,
     /// True once every log is being closed.
     pub(super) is_closing: bool,
-    /// The newest term of the lease, for replicas that are opened later.
-    pub(super) lease_term: Option<LeaseTerm>,
+    /// The newest lease, for replicas that are opened later.
+    pub(super) lease_number: Option<LeaseNumber>,
     /// The replicas that run.
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
 }
@@ -56,7 +56,7 @@ impl SessionActor {
             roster,
             recovered: HashMap::new(),
             is_closing: false,
-            lease_term: None,
+            lease_number: None,
             replicas: HashMap::new(),
         }
     }
@@ -119,7 +119,7 @@ impl Handler<SessionEvent> for SessionActor {
                 return actix::MessageResult(self.metadata(registered_at, snapshot, deltas, actor));
             }
             SessionEvent::Recovered(logs) => self.recovered(logs),
-            SessionEvent::LeaseBegan(term) => self.lease_began(term, actor),
+            SessionEvent::LeaseBegan(number) => self.lease_began(number, actor),
             SessionEvent::LeaseEnded => self.tell_all(|| Message::LeaseEnded, actor),
             SessionEvent::CloseAll(closed) => self.close_all(closed, actor),
             SessionEvent::Opened(partition, opened) => self.opened(partition, opened, actor),

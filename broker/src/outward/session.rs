@@ -34,7 +34,7 @@ use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     config::limits::MAX_MESSAGE_BYTES,
     exit::Fatal,
-    here::{context::Context, image_follower::Changes, lease::LeaseTerm, state::Phase},
+    here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -261,8 +261,8 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     };
                 }
                 // After the metadata that came before it.
-                if let Some(term) = heartbeats.began.take()
-                    && actor.tell(SessionEvent::LeaseBegan(term)).await.is_none()
+                if let Some(number) = heartbeats.began.take()
+                    && actor.tell(SessionEvent::LeaseBegan(number)).await.is_none()
                 {
                     return End::Broken;
                 }
@@ -284,8 +284,8 @@ struct SessionHeartbeats<'a> {
     queue: mpsc::Sender<v1::BrokerSessionRequest>,
     /// True until the first was sent: it says who calls.
     is_first: bool,
-    /// A term of the lease that began, and that the partitions are not told of yet.
-    began: Option<LeaseTerm>,
+    /// A lease that began, and that the partitions are not told of yet.
+    began: Option<LeaseNumber>,
     rule: Heartbeats,
 }
 

@@ -12,7 +12,7 @@ use holdfast_proto::{
 };
 use holdfast_replication::{Acks, Assignment, BatchInfo, FetchOutcome, FetchPosition, Produced};
 
-use crate::{here::lease::LeaseTerm, outbox::answers::Outbox};
+use crate::{here::lease::LeaseNumber, outbox::answers::Outbox};
 
 /// What became of a produce.
 pub type ProduceResult = Result<Produced, ErrorCode>;
@@ -73,8 +73,8 @@ pub enum Message {
         /// The committed state, or why not.
         result: Result<Assignment, ErrorCode>,
     },
-    /// A term of the lease began; the states that were committed before came before this.
-    LeaseBegan(LeaseTerm),
+    /// A new lease began; the states that were committed before came before this.
+    LeaseBegan(LeaseNumber),
     /// The lease on the session ran out: look at it now.
     LeaseEnded,
     /// Retention found that everything below may go.

@@ -152,8 +152,8 @@ impl Broker {
                     session.step(now, local, heartbeats::Event::Sent, &mut Vec::new());
                 }
                 heartbeats::Effect::RenewLease { sent, lease_ms } => {
-                    if let Some(term) = self.lease.renew(now, sent, lease_ms) {
-                        self.replicas.lease_began(term);
+                    if let Some(number) = self.lease.renew(now, sent, lease_ms) {
+                        self.replicas.lease_began(number);
                     }
                 }
                 heartbeats::Effect::Leave => return self.session = None,
@@ -354,7 +354,7 @@ impl Broker {
             out.push(Outgoing::LeaseEnded);
         }
         self.held_lease = holds;
-        self.replicas.look_at_lease(now, self.lease.term(now), self.broker_epoch(), disk, out);
+        self.replicas.look_at_lease(now, self.lease.number(now), self.broker_epoch(), disk, out);
     }
 
     /// Hands an event to a replica's core and executes its effects.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use holdfast_broker::{
-    here::lease::{LeaseGuard, LeaseTerm},
+    here::lease::{LeaseGuard, LeaseNumber},
     partition::roster::KnownEpochs,
 };
 use holdfast_metadata::{AlterPartition, IsrChange, IsrMember};
@@ -67,12 +67,12 @@ pub(super) struct Replicas {
     own: BrokerId,
     running: BTreeMap<TopicPartition, Running>,
     next_token: u64,
-    lease_term: Option<LeaseTerm>,
+    lease_number: Option<LeaseNumber>,
 }
 
 impl Replicas {
     pub(super) fn new(own: BrokerId) -> Self {
-        Self { own, running: BTreeMap::new(), next_token: 0, lease_term: None }
+        Self { own, running: BTreeMap::new(), next_token: 0, lease_number: None }
     }
 
     pub(super) fn all(&self) -> Vec<TopicPartition> {
@@ -100,8 +100,8 @@ impl Replicas {
             ..ReplicaConfig::new(self.own)
         };
         let mut lease = LeaseGuard::default();
-        if let Some(term) = self.lease_term {
-            lease.began(term);
+        if let Some(number) = self.lease_number {
+            lease.began(number);
         }
         let recovered = disk.open(tp);
         let running = Running {
@@ -134,11 +134,11 @@ impl Replicas {
         }
     }
 
-    /// A term of the lease began.
-    pub(super) fn lease_began(&mut self, term: LeaseTerm) {
-        self.lease_term = Some(term);
+    /// A new lease began.
+    pub(super) fn lease_began(&mut self, number: LeaseNumber) {
+        self.lease_number = Some(number);
         for running in self.running.values_mut() {
-            running.lease.began(term);
+            running.lease.began(number);
         }
     }
 
@@ -146,12 +146,12 @@ impl Replicas {
     pub(super) fn look_at_lease(
         &mut self,
         now: Millis,
-        term: Option<LeaseTerm>,
+        number: Option<LeaseNumber>,
         epoch: Option<BrokerEpoch>,
         disk: &mut Disk,
         out: &mut Vec<Outgoing>,
     ) {
-        let ended = self.running.iter_mut().filter_map(|(tp, running)| running.lease.look(term).then_some(*tp));
+        let ended = self.running.iter_mut().filter_map(|(tp, running)| running.lease.look(number).then_some(*tp));
         for tp in ended.collect::<Vec<_>>() {
             self.step(now, tp, Event::SessionLost, epoch, disk, out);
         }
