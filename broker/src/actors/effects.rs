@@ -64,10 +64,7 @@ impl PartitionActor {
                 }
                 // With flush.policy=interval the leader would count what this disk has not taken.
                 Effect::SendFetch { .. } if refused || self.closing.is_some() => {}
-                Effect::SendFetch { to, position } => {
-                    let position = self.copying.tell(now, to, position, &self.context.outboxes.positions);
-                    self.context.outboxes.positions.send(to, self.partition.id, position);
-                }
+                Effect::SendFetch { to, position } => self.tell_position(now, to, position),
                 Effect::ReplyFetch { to, leader_epoch, reply } => self.reply(to, leader_epoch, reply),
                 Effect::CompleteProduce { token, result } => {
                     if !published {

@@ -12,6 +12,7 @@
 //! the worst state.
 
 mod address;
+mod copying;
 mod effects;
 mod events;
 mod in_hand;

@@ -232,17 +232,9 @@ impl PartitionActor {
         }
     }
 
-    /// Sends the request for records that was held for moves, if its turn has come.
-    fn ask_again(&mut self) {
-        let now = self.context.clock.now();
-        if let Some((to, position)) = self.copying.ask_again(now, &self.context.outboxes.positions) {
-            self.context.outboxes.positions.send(to, self.partition.id, position);
-        }
-    }
-
     fn close(&mut self, closed: oneshot::Sender<()>, actor: &mut <Self as Actor>::Context) {
         // What it took of the budget for moves goes back: its answer is not looked at any more.
-        self.copying.copied(0, &self.context.outboxes.positions);
+        self.copied(0);
         self.copying.forget();
         self.submit(Op::StoreHighWatermark { offset: self.core.high_watermark() });
         self.closing = Some(closed);
@@ -320,7 +312,7 @@ impl Handler<Message> for PartitionActor {
                     Some(batches) if !batches.is_empty() => InHand::Fetched { records, batches: batches.clone() },
                     _ => InHand::Nothing,
                 };
-                self.copying.copied(records_bytes, &self.context.outboxes.positions);
+                self.copied(records_bytes);
                 self.step(Event::FetchResponse { from, leader_epoch, outcome }, in_hand);
             }
             Message::Assigned { assignment, log, move_limit } => {

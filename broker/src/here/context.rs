@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use holdfast_log::{DataDir, LogWriter};
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     config::Config,
     outbox::{Positions, Proposals},
     outward::{Controllers, Peers},
-    partition::{read::DiskReads, tail::TailCache},
+    partition::{move_budget::MoveBudget, read::DiskReads, tail::TailCache},
 };
 
 /// Everything that is one broker.
@@ -34,6 +36,8 @@ pub struct Context {
     pub logs: Logs,
     /// What waits to be told to other nodes.
     pub outboxes: Outboxes,
+    /// What its replicas may copy for moves at the moment, all together.
+    pub move_budget: Mutex<MoveBudget>,
     /// The other nodes that it calls.
     pub nodes: Nodes,
 }

@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -232,6 +233,7 @@ fn open(
             disk: DiskReads::new(config.log_read_threads as usize, runtime),
         },
         outboxes: Outboxes { positions, proposals: Proposals::default() },
+        move_budget: Mutex::default(),
         nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Arc::new(Peers::new(&config)) },
         config,
     };

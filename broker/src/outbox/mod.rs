@@ -4,7 +4,6 @@
 //! - [`requests`]: what a source broker is told, and which requests for records have no answer yet. Pure.
 //! - [`Positions`]: as a follower, positions that wait to be told to the leaders' brokers.
 //! - [`answers`]: as a leader, answers to one follower's broker.
-//! - [`MoveBudget`]: what may be copied for moves at the moment.
 //! - [`Proposals`]: as a leader, ISR changes that wait to be proposed to the active controller.
 //!
 //! All of them are maps, not queues: a newer word about a partition replaces the older one, so their size is bounded by the
@@ -12,11 +11,9 @@
 
 pub mod answers;
 pub mod latest;
-mod move_budget;
 mod positions;
 mod proposals;
 pub mod requests;
 
-pub use move_budget::MoveBudget;
 pub use positions::{PositionStream, Positions, SourcePositions};
 pub use proposals::{Proposal, Proposals};

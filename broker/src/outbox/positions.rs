@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    num::NonZeroU64,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,17 +14,14 @@ use futures::{Stream, task::AtomicWaker};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, TopicPartition};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, TopicPartition};
 use holdfast_replication::FetchPosition;
 
-use super::{move_budget::MoveBudget, requests::Requests};
-use crate::partition::copying::Turns;
+use super::requests::Requests;
 
 /// What waits for all source brokers, by their ids.
 pub struct Positions {
     sources: Mutex<HashMap<BrokerId, Arc<SourcePositions>>>,
-    /// What may be copied for moves, from all of them.
-    budget: Mutex<MoveBudget>,
     /// Where a source that is first named is given to the task that connects to it.
     created: mpsc::Sender<Arc<SourcePositions>>,
 }
@@ -37,7 +33,7 @@ impl Positions {
     /// Nothing waits yet; the receiver gets each source that is first named.
     pub fn new() -> (Self, mpsc::Receiver<Arc<SourcePositions>>) {
         let (created, receiver) = mpsc::channel(MAX_SOURCES);
-        (Self { sources: Mutex::default(), budget: Mutex::default(), created }, receiver)
+        (Self { sources: Mutex::default(), created }, receiver)
     }
 
     /// Tells `to` where a follower stands, as soon as its stream takes it.
@@ -50,16 +46,6 @@ impl Positions {
             source
         }));
         source.put(partition, position);
-    }
-}
-
-impl Turns for Positions {
-    fn take(&self, now: Millis, limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
-        self.budget.lock().take(now, limit, expected)
-    }
-
-    fn settle(&self, expected: u64, bytes: u64) {
-        self.budget.lock().settle(expected, bytes);
     }
 }
 

@@ -13,12 +13,15 @@ use std::num::NonZeroU64;
 use holdfast_proto::ids::{BrokerId, Millis};
 use holdfast_replication::FetchPosition;
 
-/// What all replicas of a broker that moves bring here may copy together.
-pub trait Turns {
-    /// Takes what an answer is expected to bring, bytes, or says when to ask again.
-    fn take(&self, now: Millis, limit: NonZeroU64, expected: u64) -> Result<(), Millis>;
-    /// An answer brought `bytes` where `expected` were taken.
-    fn settle(&self, expected: u64, bytes: u64);
+/// What a request for records takes of the broker's budget before it goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The limit that holds, bytes a second.
+    pub limit: NonZeroU64,
+    /// What the answer is expected to bring, bytes.
+    pub expected: u64,
+    /// What was taken for an answer that never came, bytes: it goes back first.
+    pub unused: u64,
 }
 
 /// What one follower has to do with the limit.
@@ -66,12 +69,21 @@ impl Copying {
         self.held = None;
     }
 
-    /// What to tell the leader now, where the core wants this: a request for records may have to wait for its turn.
-    pub fn tell(&mut self, now: Millis, to: BrokerId, position: FetchPosition, turns: &impl Turns) -> FetchPosition {
+    /// What to take of the budget before a request for records goes out; `None` if no limit holds. Whether it was taken,
+    /// [`Self::tell`] or [`Self::ask_again`] has to be told next.
+    pub fn turn(&mut self) -> Option<Turn> {
+        let limit = self.limit?;
+        Some(Turn { limit, expected: self.expected, unused: self.taken.take().unwrap_or(0) })
+    }
+
+    /// What to tell the leader now, where the core wants this. `turn`: whether a request for records may go, or when to
+    /// ask again.
+    pub fn tell(&mut self, to: BrokerId, position: FetchPosition, turn: Result<(), Millis>) -> FetchPosition {
         if position.wants_records {
             self.held = None;
-            if let Err(until) = self.take_turn(now, turns) {
-                self.held = Some(Held { to, position, until });
+            match turn {
+                Ok(()) => self.took(),
+                Err(until) => self.held = Some(Held { to, position, until }),
             }
         } else if let Some(held) = self.held.as_mut().filter(|held| held.to == to) {
             held.position = FetchPosition { wants_records: true, ..position };
@@ -79,12 +91,13 @@ impl Copying {
         FetchPosition { wants_records: position.wants_records && self.held.is_none(), ..position }
     }
 
-    /// The request that was held, if its turn has come: whom to tell what.
-    pub fn ask_again(&mut self, now: Millis, turns: &impl Turns) -> Option<(BrokerId, FetchPosition)> {
-        let held = self.held.filter(|held| held.until <= now)?;
-        match self.take_turn(now, turns) {
+    /// The request that is held, if its turn has come: whom to tell what. To be called when it is [due](Self::due).
+    pub fn ask_again(&mut self, turn: Result<(), Millis>) -> Option<(BrokerId, FetchPosition)> {
+        let held = self.held?;
+        match turn {
             Ok(()) => {
                 self.held = None;
+                self.took();
                 Some((held.to, held.position))
             }
             Err(until) => {
@@ -94,59 +107,29 @@ impl Copying {
         }
     }
 
-    /// An answer came, with so many bytes of records.
-    pub fn copied(&mut self, bytes: u64, turns: &impl Turns) {
-        if let Some(taken) = self.taken.take() {
-            turns.settle(taken, bytes);
-        }
+    /// An answer came, with so many bytes of records. What was taken for it, to be settled with them.
+    pub fn copied(&mut self, bytes: u64) -> Option<u64> {
         if bytes > 0 {
             self.expected = bytes;
         }
+        self.taken.take()
     }
 
-    fn take_turn(&mut self, now: Millis, turns: &impl Turns) -> Result<(), Millis> {
-        let Some(limit) = self.limit else { return Ok(()) };
-        // What was taken for an answer that never came.
-        if let Some(taken) = self.taken.take() {
-            turns.settle(taken, 0);
+    fn took(&mut self) {
+        if self.limit.is_some() {
+            self.taken = Some(self.expected);
         }
-        turns.take(now, limit, self.expected)?;
-        self.taken = Some(self.expected);
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
-
     use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionEpoch};
 
     use super::*;
 
     const LEADER: BrokerId = BrokerId(2);
-
-    /// A turn comes from this time on; keeps what was taken and what was settled.
-    #[derive(Default)]
-    struct Budget {
-        from: Cell<u64>,
-        taken: RefCell<Vec<u64>>,
-        settled: RefCell<Vec<(u64, u64)>>,
-    }
-
-    impl Turns for Budget {
-        fn take(&self, now: Millis, _limit: NonZeroU64, expected: u64) -> Result<(), Millis> {
-            if now.0 < self.from.get() {
-                return Err(Millis(self.from.get()));
-            }
-            self.taken.borrow_mut().push(expected);
-            Ok(())
-        }
-
-        fn settle(&self, expected: u64, bytes: u64) {
-            self.settled.borrow_mut().push((expected, bytes));
-        }
-    }
+    const LIMIT: NonZeroU64 = NonZeroU64::new(100).unwrap();
 
     fn position(end: u64, wants_records: bool) -> FetchPosition {
         FetchPosition {
@@ -161,56 +144,54 @@ mod tests {
 
     fn limited() -> Copying {
         let mut copying = Copying::new(1_000);
-        copying.limit(NonZeroU64::new(100));
+        copying.limit(Some(LIMIT));
         copying
     }
 
     #[test]
     fn a_replica_without_limit_asks_at_once() {
-        let (mut copying, budget) = (Copying::new(1_000), Budget::default());
-        budget.from.set(u64::MAX);
-        assert_eq!(copying.tell(Millis(1), LEADER, position(5, true), &budget), position(5, true));
-        assert_eq!(copying.due(), None);
+        let mut copying = Copying::new(1_000);
+        assert_eq!(copying.turn(), None);
+        assert_eq!(copying.tell(LEADER, position(5, true), Ok(())), position(5, true));
+        assert_eq!((copying.due(), copying.copied(300)), (None, None), "and takes nothing");
     }
 
     #[test]
     fn a_request_waits_for_its_turn_while_the_position_is_told() {
-        let (mut copying, budget) = (limited(), Budget::default());
-        budget.from.set(50);
-        assert_eq!(copying.tell(Millis(1), LEADER, position(5, true), &budget), position(5, false));
+        let mut copying = limited();
+        assert_eq!(copying.turn(), Some(Turn { limit: LIMIT, expected: 1_000, unused: 0 }));
+        assert_eq!(copying.tell(LEADER, position(5, true), Err(Millis(50))), position(5, false));
         assert_eq!(copying.due(), Some(Millis(50)));
-        assert_eq!(copying.tell(Millis(2), LEADER, position(8, false), &budget), position(8, false));
-        assert_eq!(copying.ask_again(Millis(49), &budget), None);
-        assert_eq!(
-            copying.ask_again(Millis(50), &budget),
-            Some((LEADER, position(8, true))),
-            "with the latest position"
-        );
-        assert_eq!((copying.due(), &budget.taken.borrow()[..]), (None, &[1_000][..]));
+        assert_eq!(copying.tell(LEADER, position(8, false), Ok(())), position(8, false));
+        assert_eq!(copying.ask_again(Err(Millis(60))), None);
+        assert_eq!(copying.due(), Some(Millis(60)));
+        assert_eq!(copying.ask_again(Ok(())), Some((LEADER, position(8, true))), "with the latest position");
+        assert_eq!((copying.due(), copying.copied(0)), (None, Some(1_000)));
     }
 
     #[test]
     fn what_is_held_ends_with_the_role_and_is_looked_at_again_when_the_limit_changes() {
-        let (mut copying, budget) = (limited(), Budget::default());
-        budget.from.set(50);
-        copying.tell(Millis(1), LEADER, position(5, true), &budget);
-        copying.limit(None);
-        assert_eq!(copying.ask_again(Millis(2), &budget), Some((LEADER, position(5, true))));
         let mut copying = limited();
-        copying.tell(Millis(1), LEADER, position(5, true), &budget);
+        copying.tell(LEADER, position(5, true), Err(Millis(50)));
+        copying.limit(None);
+        assert_eq!((copying.due(), copying.turn()), (Some(Millis(0)), None));
+        assert_eq!(copying.ask_again(Ok(())), Some((LEADER, position(5, true))));
+        let mut copying = limited();
+        copying.tell(LEADER, position(5, true), Err(Millis(50)));
         copying.forget();
-        assert_eq!((copying.due(), copying.ask_again(Millis(99), &budget)), (None, None));
+        assert_eq!((copying.due(), copying.ask_again(Ok(()))), (None, None));
     }
 
     #[test]
     fn an_answer_settles_what_was_taken_and_one_that_never_came_gives_all_back() {
-        let (mut copying, budget) = (limited(), Budget::default());
-        copying.tell(Millis(1), LEADER, position(5, true), &budget);
-        copying.copied(300, &budget);
-        copying.copied(0, &budget);
-        copying.tell(Millis(2), LEADER, position(9, true), &budget);
-        copying.tell(Millis(3), LEADER, position(9, true), &budget);
-        assert_eq!(*budget.taken.borrow(), [1_000, 300, 300], "the next answer is expected to be like the last");
-        assert_eq!(*budget.settled.borrow(), [(1_000, 300), (300, 0)]);
+        let mut copying = limited();
+        copying.tell(LEADER, position(5, true), Ok(()));
+        assert_eq!([copying.copied(300), copying.copied(0)], [Some(1_000), None]);
+        let turn = |unused| Some(Turn { limit: LIMIT, expected: 300, unused });
+        assert_eq!(copying.turn(), turn(0), "the next answer is expected to be like the last");
+        copying.tell(LEADER, position(9, true), Ok(()));
+        assert_eq!(copying.turn(), turn(300));
+        copying.tell(LEADER, position(9, true), Err(Millis(50)));
+        assert_eq!(copying.turn(), turn(0), "once");
     }
 }

@@ -4,7 +4,7 @@
 //! - [`tail`]: recent batches in memory, for followers and tailing consumers.
 //! - [`read`]: batches by offset, from the tail cache, else from disk on a blocking thread.
 //! - [`roster`]: which replicas a broker holds, and the life of each. [`copying`]: what a follower that a move brings here
-//!   may ask for. Both pure.
+//!   may ask for, out of the [`move_budget`] of the broker. All pure.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
 
@@ -12,6 +12,7 @@ pub mod completion;
 pub mod copying;
 mod handle;
 pub mod message;
+pub mod move_budget;
 pub mod read;
 pub mod roster;
 pub mod tail;
