@@ -2,8 +2,11 @@
 """Switches the guards of the promise off, one by one, in a copy of the tree, and lets the simulation look for the harm.
 
 A simulation that stays green without a guard does not see what the guard is for. With all guards on the same seeds must be
-clean; each mutant must be found within SEEDS (2,000) seeds; the table that is printed stands in tests/README.md. Usage: tests/guards.py [NAME ...]; CARGO_TARGET_DIR is
-where the copy is built.
+clean; each mutant must be found within SEEDS (2,000) seeds; the table that is printed stands in tests/README.md. Usage:
+tests/guards.py [NAME ...].
+
+The copy is built in a folder of its own below CARGO_TARGET_DIR, never in that itself: cargo takes a crate for built by the
+times of its files, wherever they stand, and would give a mutant's library to the next build of the true tree.
 """
 
 import os
@@ -85,11 +88,14 @@ def main():
     wanted = sys.argv[1:]
     guards = [guard for guard in GUARDS if not wanted or guard[0] in wanted]
     folder = tempfile.mkdtemp(prefix="holdfast-guards-")
-    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(folder, "target")
+    shared = os.environ.get("CARGO_TARGET_DIR")
+    target = os.path.join(shared, "guards") if shared else os.path.join(folder, "target")
     tree = os.path.join(folder, "tree")
     missed = []
     try:
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "target"))
+        # With times of now: what an earlier mutant left in the target is older than every file.
+        ignored = shutil.ignore_patterns(".git", "target")
+        shutil.copytree(ROOT, tree, ignore=ignored, copy_function=shutil.copy)
         # Whatever fails with all guards on would count for each of them.
         if found := look(tree, target):
             sys.exit(f"seed {found[0]} fails with every guard on: {found[1]}")

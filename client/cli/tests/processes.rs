@@ -10,7 +10,7 @@ use std::{
 use holdfast_eventually::eventually;
 use holdfast_local::{
     ClusterSpec, Error, Lifetime, NodeName, ProcessCluster, Programs,
-    process::ProcessState::{self, Ended, Running, Stopped},
+    process::ProcessState::{self, Ended, Running, Suspended},
 };
 
 /// Lives until it is told to end.
@@ -58,7 +58,7 @@ async fn nodes_are_started_stopped_killed_and_started_again() {
     assert!(matches!(cluster.start(one), Err(Error::AlreadyRunning { .. })));
 
     cluster.suspend(one).unwrap();
-    assert_eq!(states(&mut cluster)[1], Stopped);
+    assert_eq!(states(&mut cluster)[1], Suspended);
     cluster.resume(one).unwrap();
     assert_eq!(states(&mut cluster)[1], Running);
 

@@ -206,7 +206,7 @@ impl ProcessCluster {
 
     /// Lets a suspended node go on (SIGCONT).
     pub fn resume(&mut self, name: NodeName) -> Result<(), Error> {
-        self.signal_until(name, Signal::CONT, |state| state != ProcessState::Stopped)
+        self.signal_until(name, Signal::CONT, |state| state != ProcessState::Suspended)
     }
 
     /// Sends a signal, and waits until it has worked.

@@ -54,9 +54,10 @@ impl ProcessCluster {
 
     /// The last `count` lines that the node wrote since it was last started; no more than the last 16 KiB hold.
     pub fn tail(&self, name: NodeName, count: usize) -> Result<String, Error> {
+        let log_start = self.state.node(name)?.log_start;
         let path = self.log_path(name);
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let start = self.state.node(name)?.log_start.max((bytes.len() as u64).saturating_sub(TAIL_BYTES));
+        let start = log_start.max((bytes.len() as u64).saturating_sub(TAIL_BYTES));
         let text = String::from_utf8_lossy(bytes.get(start as usize..).unwrap_or_default());
         let lines: Vec<_> = text.lines().collect();
         let last = &lines[lines.len().saturating_sub(count)..];

@@ -102,7 +102,10 @@ impl Oracle {
     pub fn joins(&self, tp: TopicPartition, broker: BrokerId, log: Option<&SimLog>, durable: bool) {
         for (offset, id) in self.acked.get(&tp).into_iter().flatten() {
             let is_held = log.is_some_and(|log| log.holds(*offset, *id, durable));
-            assert!(is_held, "broker {broker} joins the ISR of {tp} without {id:?}, which was acknowledged at {offset}");
+            assert!(
+                is_held,
+                "broker {broker} joins the ISR of {tp} without {id:?}, which was acknowledged at {offset}"
+            );
         }
     }
 

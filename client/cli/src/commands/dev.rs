@@ -82,6 +82,9 @@ Examples:
   # one after another, each as soon as the one before is ready
   holdfast dev restart broker-1 broker-2 broker-3";
 
+/// How long a node that was started may take until it is ready.
+const READY_PATIENCE: Duration = Duration::from_mins(1);
+
 /// Arguments of `holdfast dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
@@ -197,7 +200,8 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             let node = cluster.add_broker()?;
             cluster.start(node)?;
-            cluster.wait_node(node, Duration::from_mins(1)).await?;
+            note(format!("waiting for {node} to be ready"));
+            cluster.wait_node(node, READY_PATIENCE).await?;
             Ok(say(format!("{node} added; it has no replica yet: holdfast partition rebalance"))?)
         }
         DevCommand::Status => status(open()?, output).await,
@@ -223,9 +227,13 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
         }
         DevCommand::Start(args) => {
             let mut cluster = open()?;
+            // All before any is waited for, in whatever order they are named: no broker is ready without a controller.
+            for node in &args.nodes {
+                cluster.start(*node)?;
+            }
             for node in args.nodes {
-                cluster.start(node)?;
-                cluster.wait_node(node, Duration::from_mins(1)).await?;
+                note(format!("waiting for {node} to be ready"));
+                cluster.wait_node(node, READY_PATIENCE).await?;
                 say(format!("{node} started"))?;
             }
             Ok(())
@@ -234,7 +242,8 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             for node in args.nodes {
                 cluster.restart(node, GRACE).await?;
-                cluster.wait_node(node, Duration::from_mins(1)).await?;
+                note(format!("waiting for {node} to be ready"));
+                cluster.wait_node(node, READY_PATIENCE).await?;
                 say(format!("{node} restarted"))?;
             }
             Ok(())

@@ -26,8 +26,8 @@ pub struct ProcessIdentity {
 pub enum ProcessState {
     /// It is alive and not suspended.
     Running,
-    /// It is stopped by SIGSTOP.
-    Stopped,
+    /// It is suspended by SIGSTOP.
+    Suspended,
     /// It has ended, or the machine has booted since.
     Ended,
 }
@@ -51,7 +51,7 @@ impl ProcessIdentity {
         match stat.state {
             _ if boot_id().is_ok_and(|boot_id| boot_id != self.boot_id) => ProcessState::Ended,
             _ if stat.has_ended() => ProcessState::Ended,
-            'T' => ProcessState::Stopped,
+            'T' => ProcessState::Suspended,
             _ => ProcessState::Running,
         }
     }

@@ -39,9 +39,9 @@ impl Disk {
         *self = Self { opened: self.opened, ..copy.clone() };
     }
 
-    /// The disk is lost, and a blank one takes its place.
-    pub fn replace(&mut self, directory_id: DirectoryId) {
-        *self = Self { opened: self.opened, ..Self::new(directory_id) };
+    /// The disk is lost, and a blank one takes its place, on which a process started so often already and did not register.
+    pub fn replace(&mut self, directory_id: DirectoryId, boot_counter: u64) {
+        *self = Self { opened: self.opened, boot_counter, ..Self::new(directory_id) };
     }
 
     /// What a crash leaves. Returns how many records it took.

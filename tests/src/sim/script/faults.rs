@@ -43,7 +43,7 @@ impl Cluster {
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         if is_blank {
             self.lost_disks += 1;
-            disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))));
+            disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))), 0);
         }
         self.running.insert(id, Broker::start(id, disk, u128::from(self.starts)));
         self.beat(id);

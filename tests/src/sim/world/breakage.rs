@@ -60,13 +60,25 @@ impl World {
         let copy = self.copies.remove(&id).filter(|copy| copy.boot_counter < boot_counter);
         self.crash(id, Crash::PowerLoss { done: 0, kept: 0 }, restart_after_ms);
         self.disk_fault = Some((id, incarnation));
+        let earlier_starts = self.rng.u64(..6);
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         if let Some(copy) = copy {
             self.coverage.disks_restored += 1;
             disk.restore(&copy);
         } else {
             self.coverage.disks_lost += 1;
-            disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))));
+            let directory_id = DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts)));
+            disk.replace(directory_id, earlier_starts);
+        }
+    }
+
+    /// A broker that is about to join an ISR starts again, or loses its disk, while the proposal is under way.
+    pub(super) fn break_joiner(&mut self, id: BrokerId) {
+        let restart_after_ms = 1 + self.rng.u64(..200);
+        if self.rng.bool() {
+            self.break_disk(id, restart_after_ms);
+        } else if !self.shape.has_interval {
+            self.crash(id, Crash::PowerLoss { done: 0, kept: 0 }, restart_after_ms);
         }
     }
 

@@ -53,6 +53,7 @@ impl World {
                 }
             }
             Upcoming::NoConnection(a, b) => self.notice_broken(a, b),
+            Upcoming::BreakJoiner(id) => self.break_joiner(id),
             Upcoming::Move(wanted) => self.move_replicas(wanted),
             Upcoming::Broken(id, start, peer) => {
                 self.broker(id, start, |broker, now, disk, out| broker.disconnected(now, peer, disk, out));

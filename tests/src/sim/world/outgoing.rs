@@ -13,6 +13,9 @@ use crate::sim::{
     oracle::{Held, Leadership},
 };
 
+/// How late a proposal is whose joiner breaks meanwhile, ms: enough for it to start and register.
+const LATE_PROPOSAL_MS: u64 = 400;
+
 impl World {
     pub(super) fn carry_out(&mut self, id: BrokerId, start: Start, outgoing: Outgoing) {
         match outgoing {
@@ -94,8 +97,16 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: Node, to: Node, message: Message) {
-        let delay_ms =
+        let mut delay_ms =
             1 + if self.rng.u8(..30) == 0 { self.rng.u64(..self.shape.slow_link_ms) } else { self.rng.u64(..5) };
+        // What a proposal says of a joiner is true when it is sent, and perhaps no more when it comes.
+        if self.producing
+            && let Some((_, joiner)) = self.joining(&message).first().copied()
+            && self.rng.u8(..16) == 0
+        {
+            delay_ms += LATE_PROPOSAL_MS;
+            self.later(1, Upcoming::BreakJoiner(joiner));
+        }
         match self.network.send(self.now_ms, delay_ms, from, to, message) {
             Some((at_ms, delivery)) => self.later(at_ms - self.now_ms, Upcoming::Deliver(delivery)),
             // Not within this: what else is being sent comes first.

@@ -28,6 +28,8 @@ pub(super) enum Upcoming {
     Move(ReplicaMove),
     Broken(BrokerId, Start, BrokerId),
     NoConnection(Node, Node),
+    /// A broker breaks that is about to join an ISR.
+    BreakJoiner(BrokerId),
     Tick(BrokerId, Start),
     /// A broker that leaves asks again to be done without; it stops at this time.
     Leave(BrokerId, Start, u64),
@@ -53,6 +55,7 @@ impl Upcoming {
             | Self::Heartbeat(id, start) => Some((*id, *start)),
             Self::Deliver(_)
             | Self::NoConnection(..)
+            | Self::BreakJoiner(_)
             | Self::Move(_)
             | Self::ControllerTick
             | Self::Produce(_)
