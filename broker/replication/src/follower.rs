@@ -191,8 +191,11 @@ impl Follower {
     }
 
     fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) -> FollowerVerdict {
-        if at <= turn.log.end() && self.matched {
-            // Stale: our log is a prefix of the leader's, and reaches its start.
+        // A leader whose log begins at our end has forgotten the epoch that ours ends in, and would refuse us until another
+        // leads: we begin there as well, and drop no more than its retention has taken.
+        let ends_at_its_start = turn.log.start() < at && at == turn.log.end();
+        if self.matched && at <= turn.log.end() && !ends_at_its_start {
+            // Stale: our log is a prefix of the leader's, and reaches past its start.
             self.back_off(turn);
             return FollowerVerdict::Continue;
         }

@@ -151,6 +151,19 @@ fn below_the_leaders_log_start_everything_is_copied() {
 }
 
 #[test]
+fn a_log_that_ends_where_the_leaders_begins_starts_over_there() {
+    let out_of_range = |at| FetchOutcome::OutOfRange { log_start_offset: Offset(at) };
+    let mut bench = Bench::following(&[(1, 5)], 2);
+    bench.answer(records(&[], 3, 0));
+    assert_eq!(bench.answer(out_of_range(4)), [], "what reaches past the leader's start is known to it");
+    let mut bench = Bench::following(&[(1, 5)], 2);
+    bench.answer(records(&[], 3, 0));
+    let started_over = Effect::StartOver { at: Offset(5), generation: LogGeneration(1) };
+    assert_eq!(bench.answer(out_of_range(5)), [started_over, high_watermark(5)]);
+    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 5, 5, 0, true))]);
+}
+
+#[test]
 fn a_log_that_holds_nothing_of_the_leaders_is_dropped_unless_it_was_acknowledged() {
     let out_of_range = || FetchOutcome::OutOfRange { log_start_offset: Offset(3) };
     let mut bench = Bench::following(&[(1, 5)], 2);
