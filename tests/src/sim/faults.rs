@@ -3,6 +3,8 @@
 //! peers alone, another active controller; all that while replicas move, topics come, change and go, and retention takes
 //! what is old.
 
+use std::ops::Range;
+
 use holdfast_proto::ids::BrokerId;
 
 use super::{
@@ -10,6 +12,9 @@ use super::{
     message::Node,
     world::{Coverage, World},
 };
+
+/// How long a broker is away that falls behind, ms: long enough to leave every ISR, and shorter than a mark may be old.
+const FALLEN_BEHIND_MS: Range<u64> = 300..900;
 
 /// One run: faults at random times, then healing and the audit. Panics with the anomaly if there is one.
 pub fn run(seed: u64) -> Coverage {
@@ -47,7 +52,7 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     };
     let restart_after_ms = world.rng().u64(1..2_500);
     let (one, other) = two_brokers(world);
-    match world.rng().u8(..17) {
+    match world.rng().u8(..18) {
         // The leader, because that is where a loss would begin.
         0..=3 => {
             if let Some(leader) = world.some_leader() {
@@ -82,6 +87,17 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
         12 => world.break_disk(one, restart_after_ms),
         13 => world.change_controller(),
         14 => world.leave(one),
+        // One falls behind; then all that are ahead of it start again, and know high watermarks as old as their marks.
+        15 => {
+            let behind_ms = world.rng().u64(FALLEN_BEHIND_MS);
+            world.crash(one, crash, behind_ms + 100);
+            let now_ms = world.now_ms();
+            world.run_until(now_ms + behind_ms);
+            for broker in world.running() {
+                let restart_after_ms = world.rng().u64(1..300);
+                world.crash(broker, crash, restart_after_ms);
+            }
+        }
         _ => {
             for (a, b) in cut.drain(..) {
                 world.mend(a, b);
