@@ -22,7 +22,7 @@ pub struct PlainRecord {
     pub timestamp: Option<TimestampMs>,
 }
 
-/// One call: records of one topic, all or none of a partition.
+/// One call: records of one topic, each with a result of its own.
 #[derive(Clone, Debug)]
 pub struct PlainProduce {
     /// Name of the topic.

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 
 use holdfast_proto::v1;
 
 use super::Admin;
 use crate::{connection::call, error::Error};
 
+/// Nodes that are asked at the same time, each over a connection of its own.
+const AT_ONCE: usize = 64;
+
 impl Admin {
-    /// For each of these brokers and controllers, `host:port`, whether it answers within `limit`. All are asked at once;
-    /// an answer that refuses is an answer.
+    /// For each of these brokers and controllers, `host:port`, whether it answers within `limit`; an answer that
+    /// refuses is an answer. They are asked side by side, so many at once that only a very large cluster takes longer.
     ///
     /// Empty with `one_address`: there every address leads to the same broker, which tells nothing of the others.
     pub async fn answering(&self, addresses: &[String], limit: Duration) -> Vec<bool> {
@@ -23,6 +26,7 @@ impl Admin {
             let rpc = |request| async move { client.get_metadata(request).await };
             call(address, "GetMetadata", limit, v1::GetMetadataRequest::default(), rpc).await.map(|_| ())
         });
-        join_all(asked).await.iter().map(|answer| matches!(answer, Ok(()) | Err(Error::Rejected(_)))).collect()
+        let answers = stream::iter(asked).buffered(AT_ONCE);
+        answers.map(|answer| matches!(answer, Ok(()) | Err(Error::Rejected(_)))).collect().await
     }
 }

@@ -200,9 +200,7 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             let node = cluster.add_broker()?;
             cluster.start(node)?;
-            note(format!("waiting for {node} to be ready"));
-            cluster.wait_node(node, READY_PATIENCE).await?;
-            Ok(say(format!("{node} added; it has no replica yet: holdfast partition rebalance"))?)
+            wait(&mut cluster, node, "added; it has no replica yet: holdfast partition rebalance").await
         }
         DevCommand::Status => status(open()?, output).await,
         DevCommand::Kill(args) => {
@@ -232,9 +230,7 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
                 cluster.start(*node)?;
             }
             for node in args.nodes {
-                note(format!("waiting for {node} to be ready"));
-                cluster.wait_node(node, READY_PATIENCE).await?;
-                say(format!("{node} started"))?;
+                wait(&mut cluster, node, "started").await?;
             }
             Ok(())
         }
@@ -242,14 +238,19 @@ pub async fn run(args: DevArgs, output: Output) -> Result {
             let mut cluster = open()?;
             for node in args.nodes {
                 cluster.restart(node, GRACE).await?;
-                note(format!("waiting for {node} to be ready"));
-                cluster.wait_node(node, READY_PATIENCE).await?;
-                say(format!("{node} restarted"))?;
+                wait(&mut cluster, node, "restarted").await?;
             }
             Ok(())
         }
         DevCommand::Logs { node, lines } => Ok(say(open()?.tail(node, lines)?)?),
     }
+}
+
+/// Waits until a node that was started is ready, and says what was done.
+async fn wait(cluster: &mut ProcessCluster, node: NodeName, done: &str) -> Result {
+    note(format!("waiting for {node} to be ready"));
+    cluster.wait_node(node, READY_PATIENCE).await?;
+    Ok(say(format!("{node} {done}"))?)
 }
 
 fn each(
