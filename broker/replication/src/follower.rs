@@ -191,11 +191,15 @@ impl Follower {
     }
 
     fn start_over(&mut self, turn: &mut Turn<'_>, at: Offset) -> FollowerVerdict {
-        // A leader whose log begins at our end has forgotten the epoch that ours ends in, and would refuse us until another
-        // leads: we begin there as well, and drop no more than its retention has taken.
-        let ends_at_its_start = turn.log.start() < at && at == turn.log.end();
-        if self.matched && at <= turn.log.end() && !ends_at_its_start {
-            // Stale: our log is a prefix of the leader's, and reaches past its start.
+        if self.matched && at <= turn.log.end() {
+            // Our log is a prefix of the leader's. If it reaches past its start, the answer is stale. If it ends there, the
+            // leader has forgotten which epoch ours ends in, and refuses us until all of it is below our start as well: what
+            // retention takes is below the high watermark, so both follow. Not by starting over, which forgets producers.
+            if at == turn.log.end() {
+                self.leader_high_watermark = self.leader_high_watermark.max(at);
+                self.follow_high_watermark(turn);
+                self.follow_log_start(turn, at);
+            }
             self.back_off(turn);
             return FollowerVerdict::Continue;
         }

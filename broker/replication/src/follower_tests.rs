@@ -151,16 +151,19 @@ fn below_the_leaders_log_start_everything_is_copied() {
 }
 
 #[test]
-fn a_log_that_ends_where_the_leaders_begins_starts_over_there() {
+fn a_log_that_ends_where_the_leaders_begins_follows_its_start() {
     let out_of_range = |at| FetchOutcome::OutOfRange { log_start_offset: Offset(at) };
     let mut bench = Bench::following(&[(1, 5)], 2);
     bench.answer(records(&[], 3, 0));
     assert_eq!(bench.answer(out_of_range(4)), [], "what reaches past the leader's start is known to it");
     let mut bench = Bench::following(&[(1, 5)], 2);
     bench.answer(records(&[], 3, 0));
-    let started_over = Effect::StartOver { at: Offset(5), generation: LogGeneration(1) };
-    assert_eq!(bench.answer(out_of_range(5)), [started_over, high_watermark(5)]);
-    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 5, 5, 0, true))]);
+    let advance = Effect::AdvanceLogStart { to: Offset(5) };
+    assert_eq!(bench.answer(out_of_range(5)), [high_watermark(5), advance]);
+    bench.step(Event::LogStartChanged { offset: Offset(5) });
+    // Nothing is left that the leader would have to know.
+    assert_eq!(bench.at(200), [send_fetch(position(5, 5, 5, 0, true))]);
+    assert_eq!((bench.replica.log_start(), bench.replica.log_end()), (Offset(5), Offset(5)));
 }
 
 #[test]

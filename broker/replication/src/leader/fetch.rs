@@ -30,8 +30,9 @@ impl Leader {
             return self.refuse_fetch(turn, from, position, ErrorCode::StaleBrokerEpoch);
         }
         if let Some(reply) = misplaced(turn, position) {
-            self.followers[index].diverged();
-            if position.wants_records {
+            // A fetch that waits is answered too, where a position wants nothing: its sender waits for it alone.
+            let waited = self.followers[index].diverged();
+            if position.wants_records || waited.is_some() {
                 turn.emit(Effect::ReplyFetch { to: from, leader_epoch: self.leader_epoch, reply });
             }
             return;

@@ -183,10 +183,10 @@ impl FollowerProgress {
         self.lag_deadline(policy, leader_end, lag_time_max_ms).is_none_or(|deadline| now < deadline)
     }
 
-    /// Its position was found not to lie on the leader's log, or below its start.
-    pub(crate) fn diverged(&mut self) {
+    /// Its position was found not to lie on the leader's log, or below its start. Takes the parked fetch, to answer it.
+    pub(crate) fn diverged(&mut self) -> Option<ParkedFetch> {
         self.ends = None;
-        self.unpark();
+        self.unpark()
     }
 
     /// Its stream ended: whether it saw the last answer is not known.

@@ -207,6 +207,17 @@ fn below_the_log_start_or_all_known_epochs_everything_is_copied() {
 }
 
 #[test]
+fn a_fetch_that_waits_is_answered_when_its_follower_tells_a_position_that_is_no_place_any_more() {
+    let mut bench = Bench::with_log(&[(1, 2)], 2);
+    bench.step(Event::AssignmentChanged(assignment(1, 5, 10, &[1, 3])));
+    assert_eq!(bench.fetch(2, position(5, 2, 1, 1, true)), [], "it waits at the end");
+    bench.step(Event::LogStartChanged { offset: Offset(2) });
+    let out_of_range = [reply(2, 5, FetchReply::OutOfRange { log_start_offset: Offset(2) })];
+    assert_eq!(bench.fetch(2, position(5, 2, 2, 1, false)), out_of_range, "its flush is told, and its epoch forgotten");
+    assert_eq!(bench.fetch(2, position(5, 2, 2, 1, false)), [], "once");
+}
+
+#[test]
 fn strangers_and_earlier_starts_are_refused() {
     let mut bench = Bench::leading();
     let refused = |to, code| [reply(to, 5, FetchReply::Failed(code))];
