@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status, transport::Channel};
 
 use holdfast_net::{Channels, Connector, Windows};
 use holdfast_proto::{
+    error::{ErrorCode, Outcome},
     status::{self, Origin},
     v1::{
         admin_service_client::AdminServiceClient, consumer_service_client::ConsumerServiceClient,
@@ -110,10 +111,20 @@ fn connector(config: &ClientConfig) -> Connector {
     }
 }
 
+/// What a call does at the node that carries it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It only reads: however it fails, nothing is in doubt.
+    Reads,
+    /// It may change something, also when no answer came.
+    Changes,
+}
+
 /// Makes one unary call with its deadline, which the server is told too.
 pub(crate) async fn call<Q, R, F>(
     address: &str,
     what: &str,
+    effect: Effect,
     deadline: Duration,
     message: Q,
     rpc: impl FnOnce(Request<Q>) -> F,
@@ -123,13 +134,29 @@ where
 {
     let mut request = Request::new(message);
     request.set_timeout(deadline);
+    let late = || Error::DeadlineExceeded {
+        what: format!("{what} at {address}"),
+        after: deadline,
+        in_doubt: effect == Effect::Changes,
+    };
     match tokio::time::timeout(deadline, rpc(request)).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(from_status(address, &status)),
-        Err(_) => {
-            Err(Error::DeadlineExceeded { what: format!("{what} at {address}"), after: deadline, in_doubt: true })
-        }
+        Ok(Err(status)) => Err(match from_status(address, &status) {
+            // The connection's own clock, or the node's, was faster than the one here.
+            Error::Broken { detail, .. } if detail.code == ErrorCode::DeadlineExceeded => late(),
+            error if effect == Effect::Reads => without_doubt(error),
+            error => error,
+        }),
+        Err(_) => Err(late()),
     }
+}
+
+/// The error of a call that changes nothing.
+fn without_doubt(mut error: Error) -> Error {
+    if let Error::Rejected(detail) | Error::Broken { detail, .. } = &mut error {
+        detail.outcome = Outcome::NotAppended;
+    }
+    error
 }
 
 /// What a failed call means.

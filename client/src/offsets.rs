@@ -15,7 +15,7 @@ use holdfast_proto::{
 
 use crate::{
     Client,
-    connection::{Lane, call},
+    connection::{Effect, Lane, call},
     deadline::Deadline,
     error::Error,
 };
@@ -162,5 +162,13 @@ async fn ask(
     let request = v1::ListOffsetsRequest { queries: queries.collect() };
     let mut stub = client.connections().consumer(address, Lane::Control)?;
     let limit = client.config().request_timeout.min(ATTEMPT).min(deadline.left());
-    call(address, "ListOffsets", limit, request, |request| async move { stub.list_offsets(request).await }).await
+    call(
+        address,
+        "ListOffsets",
+        Effect::Reads,
+        limit,
+        request,
+        |request| async move { stub.list_offsets(request).await },
+    )
+    .await
 }

@@ -7,7 +7,10 @@ use futures::{StreamExt, stream};
 use holdfast_proto::v1;
 
 use super::Admin;
-use crate::{connection::call, error::Error};
+use crate::{
+    connection::{Effect, call},
+    error::Error,
+};
 
 /// Nodes that are asked at the same time, each over a connection of its own.
 const AT_ONCE: usize = 64;
@@ -24,7 +27,7 @@ impl Admin {
         let asked = addresses.iter().map(|address| async move {
             let mut client = self.client.connections().admin(address)?;
             let rpc = |request| async move { client.get_metadata(request).await };
-            call(address, "GetMetadata", limit, v1::GetMetadataRequest::default(), rpc).await.map(|_| ())
+            call(address, "GetMetadata", Effect::Reads, limit, v1::GetMetadataRequest::default(), rpc).await.map(|_| ())
         });
         let answers = stream::iter(asked).buffered(AT_ONCE);
         answers.map(|answer| matches!(answer, Ok(()) | Err(Error::Rejected(_)))).collect().await

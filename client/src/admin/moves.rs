@@ -91,7 +91,7 @@ impl Admin {
         let drain_brokers = drain.iter().map(|id| id.0).collect();
         let request = v1::PlanMovesRequest { drain_brokers, only_drain };
         let (_, response) = self
-            .retry("PlanMoves", self.deadline(), Repeat::Always, &request, |mut client, request| async move {
+            .retry("PlanMoves", self.deadline(), Repeat::Read, &request, |mut client, request| async move {
                 client.plan_moves(request).await
             })
             .await?;

@@ -171,7 +171,7 @@ impl Admin {
     pub async fn topic_config(&self, name: &str) -> Result<Vec<v1::ConfigEntry>, Error> {
         let request = v1::DescribeTopicConfigRequest { name: name.to_owned() };
         let (_, response) = self
-            .retry("DescribeTopicConfig", self.deadline(), Repeat::Always, &request, |mut client, request| async move {
+            .retry("DescribeTopicConfig", self.deadline(), Repeat::Read, &request, |mut client, request| async move {
                 client.describe_topic_config(request).await
             })
             .await?;
@@ -207,7 +207,7 @@ impl Admin {
     }
 
     async fn metadata(&self, request: &v1::GetMetadataRequest) -> Result<(String, v1::GetMetadataResponse), Error> {
-        self.retry("GetMetadata", self.deadline(), Repeat::Always, request, |mut client, request| async move {
+        self.retry("GetMetadata", self.deadline(), Repeat::Read, request, |mut client, request| async move {
             client.get_metadata(request).await
         })
         .await

@@ -16,7 +16,7 @@ use holdfast_proto::{
 
 use super::{Broker, ClusterView, Metadata, TopicView};
 use crate::{
-    connection::{Connections, call},
+    connection::{Connections, Effect, call},
     error::Error,
 };
 
@@ -160,16 +160,15 @@ impl Metadata {
         request: v1::GetMetadataRequest,
     ) -> (&'a String, Result<v1::GetMetadataResponse, Error>) {
         let deadline = self.connections.config().request_timeout;
-        let answer =
-            match self.connections.admin(address) {
-                Ok(mut client) => {
-                    call(address, "GetMetadata", deadline, request, |request| async move {
-                        client.get_metadata(request).await
-                    })
-                    .await
-                }
-                Err(error) => Err(error),
-            };
+        let answer = match self.connections.admin(address) {
+            Ok(mut client) => {
+                call(address, "GetMetadata", Effect::Reads, deadline, request, |request| async move {
+                    client.get_metadata(request).await
+                })
+                .await
+            }
+            Err(error) => Err(error),
+        };
         (address, answer)
     }
 

@@ -21,7 +21,7 @@ use holdfast_proto::{
 use super::{batch_queue::ProducerIdentity, shared::Shared};
 use crate::{
     Client,
-    connection::{Lane, call},
+    connection::{Effect, Lane, call},
     deadline::Deadline,
     error::Error,
 };
@@ -98,7 +98,7 @@ async fn init(client: &Client, held: Option<ProducerIdentity>) -> Result<Produce
         let mut stub = client.connections().producer(address, Lane::Control)?;
         let limit = client.config().request_timeout;
         let rpc = |request| async move { stub.init_producer_id(request).await };
-        match call(address, "InitProducerId", limit, request, rpc).await {
+        match call(address, "InitProducerId", Effect::Reads, limit, request, rpc).await {
             Ok(InitProducerIdResponse { producer_id, producer_epoch }) => {
                 let malformed =
                     |_| Error::Malformed { address: address.clone(), reason: "the producer id is out of range" };

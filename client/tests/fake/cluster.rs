@@ -75,6 +75,10 @@ pub(crate) struct State {
     pub(crate) hints: bool,
     /// Most partitions seen in one fetch request.
     pub(crate) fetch_requests: u64,
+    /// `max.message.bytes` of all topics; `None`: no limit, and no broker tells one.
+    pub(crate) max_message_bytes: Option<usize>,
+    /// True: brokers do not tell the limit, as if they were silent.
+    pub(crate) hides_limit: bool,
 }
 
 /// A topic of the fake cluster.

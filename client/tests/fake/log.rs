@@ -34,8 +34,8 @@ pub(crate) struct Producer {
 
 impl FakePartition {
     /// Appends one batch as a leader does; its base offset, also for a duplicate.
-    pub(crate) fn append(&mut self, batch: &Bytes) -> Result<u64, ErrorCode> {
-        let header = batch::validate_produce(batch, 64 << 20).map_err(|error| error.code())?;
+    pub(crate) fn append(&mut self, batch: &Bytes, max_bytes: usize) -> Result<u64, ErrorCode> {
+        let header = batch::validate_produce(batch, max_bytes).map_err(|error| error.code())?;
         if header.has_producer() {
             let known = self.producers.get(&header.producer_id.0);
             match known {

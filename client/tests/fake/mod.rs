@@ -3,8 +3,10 @@
 //! Faults are scripted: each request takes the next one from its queue. Delays are gates that the test opens, never
 //! sleeps.
 //!
-//! - `cluster`: the state that they share, and the faults. `log`: one partition. `services`: what a broker answers.
+//! - `cluster`: the state that they share, and the faults. `log`: one partition. `services`, `admin`: what a broker
+//! answers.
 
+mod admin;
 mod cluster;
 mod log;
 mod services;

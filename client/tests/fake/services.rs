@@ -15,7 +15,7 @@ use holdfast_proto::{
     detail::{ErrorDetail, LeaderHint},
     ids::{BrokerId, LeaderEpoch},
     status,
-    v1::{self, admin_service_server, consumer_service_server, producer_service_server},
+    v1::{self, consumer_service_server, producer_service_server},
 };
 
 use super::{FetchFault, Inner, ProduceFault, State};
@@ -38,7 +38,7 @@ enum Produced {
 }
 
 impl Node {
-    fn check_alive(&self) -> Result<(), Status> {
+    pub(super) fn check_alive(&self) -> Result<(), Status> {
         if self.killed.is_cancelled() { Err(Status::unavailable("the broker is dead")) } else { Ok(()) }
     }
 
@@ -74,10 +74,11 @@ impl Node {
             let appends = !matches!(fault, ProduceFault::Refuse(_) | ProduceFault::Lose | ProduceFault::LoseAndBreak);
             let mut result =
                 self.check_leader(state, &request.topic, &request.topic_id, request.partition).and_then(|()| {
+                    let max_bytes = state.max_message_bytes.unwrap_or(64 << 20);
                     let topic = state.topics.get_mut(&request.topic).unwrap();
                     let partition = &mut topic.partitions[request.partition as usize];
                     if appends {
-                        partition.append(&request.batch).map(|base| (base, partition.leader_epoch))
+                        partition.append(&request.batch, max_bytes).map(|base| (base, partition.leader_epoch))
                     } else {
                         Ok((0, 0))
                     }
@@ -300,134 +301,5 @@ impl consumer_service_server::ConsumerService for Node {
             }
         });
         Ok(Response::new(v1::ListOffsetsResponse { results: results.collect() }))
-    }
-}
-
-#[tonic::async_trait]
-impl admin_service_server::AdminService for Node {
-    async fn get_metadata(
-        &self,
-        request: Request<v1::GetMetadataRequest>,
-    ) -> Result<Response<v1::GetMetadataResponse>, Status> {
-        self.check_alive()?;
-        let request = request.into_inner();
-        let mut changed = self.shared.changed.subscribe();
-        while self.shared.state.lock().index < request.min_index {
-            drop(changed.changed().await);
-        }
-        let answer = self.shared.change(|state| {
-            state.metadata_calls += 1;
-            let brokers = state.brokers.iter().map(|(id, address)| v1::BrokerInfo {
-                broker_id: *id,
-                client_address: address.clone(),
-                ..Default::default()
-            });
-            let wanted = |name: &String| request.all_topics || request.topics.contains(name);
-            let unknown = request.topics.iter().filter(|name| !state.topics.contains_key(*name));
-            v1::GetMetadataResponse {
-                cluster_id: Bytes::from_static(&[7; 16]),
-                index: state.index,
-                brokers: brokers.collect(),
-                topics: state
-                    .topics
-                    .iter()
-                    .filter(|(name, _)| wanted(name))
-                    .map(|(name, topic)| topic_info(name, topic))
-                    .collect(),
-                unknown_topics: unknown.cloned().collect(),
-            }
-        });
-        Ok(Response::new(answer))
-    }
-
-    async fn create_topic(
-        &self,
-        request: Request<v1::CreateTopicRequest>,
-    ) -> Result<Response<v1::CreateTopicResponse>, Status> {
-        self.check_alive()?;
-        let request = request.into_inner();
-        self.shared.change(|state| {
-            if state.topics.contains_key(&request.name) {
-                return Err(status::status(ErrorCode::TopicAlreadyExists, format!("'{}' exists", request.name)));
-            }
-            state.index += 1;
-            let partition = || super::FakePartition { leader: Some(self.id), ..Default::default() };
-            let partitions = (0..request.partition_count).map(|_| partition()).collect();
-            let topic = super::cluster::FakeTopic { id: [state.index as u8; 16], partitions };
-            let info = topic_info(&request.name, &topic);
-            state.topics.insert(request.name, topic);
-            Ok(Response::new(v1::CreateTopicResponse { topic: Some(info), index: state.index, warnings: vec![] }))
-        })
-    }
-
-    async fn delete_topic(
-        &self,
-        request: Request<v1::DeleteTopicRequest>,
-    ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
-        let name = request.into_inner().name;
-        self.shared.change(|state| {
-            let unknown = || status::status(ErrorCode::UnknownTopicOrPartition, format!("unknown topic '{name}'"));
-            state.topics.remove(&name).ok_or_else(unknown)?;
-            state.index += 1;
-            Ok(Response::new(v1::DeleteTopicResponse { index: state.index }))
-        })
-    }
-
-    async fn alter_topic(&self, _: Request<v1::AlterTopicRequest>) -> Result<Response<v1::AlterTopicResponse>, Status> {
-        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
-    }
-
-    async fn describe_topic_config(
-        &self,
-        _: Request<v1::DescribeTopicConfigRequest>,
-    ) -> Result<Response<v1::DescribeTopicConfigResponse>, Status> {
-        Ok(Response::new(v1::DescribeTopicConfigResponse::default()))
-    }
-
-    async fn describe_cluster(
-        &self,
-        _: Request<v1::DescribeClusterRequest>,
-    ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
-        self.check_alive()?;
-        Ok(Response::new(v1::DescribeClusterResponse::default()))
-    }
-
-    async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
-        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
-    }
-
-    async fn alter_replicas(
-        &self,
-        _: Request<v1::AlterReplicasRequest>,
-    ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
-        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
-    }
-
-    async fn set_broker_drain(
-        &self,
-        _: Request<v1::SetBrokerDrainRequest>,
-    ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
-        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
-    }
-
-    async fn remove_broker(
-        &self,
-        _: Request<v1::RemoveBrokerRequest>,
-    ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
-        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
-    }
-}
-
-fn topic_info(name: &str, topic: &super::cluster::FakeTopic) -> v1::TopicInfo {
-    let partitions = topic.partitions.iter().enumerate().map(|(index, partition)| v1::PartitionInfo {
-        partition: index as u32,
-        leader: partition.leader,
-        leader_epoch: partition.leader_epoch,
-        ..Default::default()
-    });
-    v1::TopicInfo {
-        name: name.to_owned(),
-        topic_id: Bytes::copy_from_slice(&topic.id),
-        partitions: partitions.collect(),
     }
 }

@@ -31,11 +31,39 @@ async fn topics_are_created_listed_and_deleted() {
 #[tokio::test]
 async fn a_change_that_may_have_happened_is_not_repeated() {
     let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 1);
     let admin = cluster.client().await.admin();
     // NO_QUORUM leaves the outcome of a change open.
     let error = within("the answer", admin.alter_topic(TopicChange::new("t").partitions(9))).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NoQuorum));
     assert!(error.is_in_doubt());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_at_once_and_nothing_is_in_doubt() {
+    let cluster = FakeCluster::start(2).await;
+    let config = ClientConfig { admin_timeout: Duration::from_mins(10), ..cluster.config() };
+    let admin = Client::connect(config).await.unwrap().admin();
+    let change = TopicChange::new("nosuch").set("retention.ms", "5");
+    for error in [
+        within("the answer to a change", admin.alter_topic(change)).await.unwrap_err(),
+        within("the answer to a deletion", admin.delete_topic("nosuch")).await.unwrap_err(),
+        within("the answer to a read", admin.topic_config("nosuch")).await.unwrap_err(),
+    ] {
+        assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition), "{error}");
+        assert!(!error.is_in_doubt(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_tried_until_the_end_ends_with_what_it_met() {
+    let cluster = FakeCluster::start(1).await;
+    let config = ClientConfig { admin_timeout: Duration::from_millis(300), ..cluster.config() };
+    let admin = Client::connect(config).await.unwrap().admin();
+    cluster.kill(1);
+    let error = within("the answer to a read", admin.describe_cluster()).await.unwrap_err();
+    assert!(error.to_string().contains("the broker is dead"), "{error}");
+    assert!(!error.is_in_doubt(), "a read changes nothing: {error}");
 }
 
 #[tokio::test]
