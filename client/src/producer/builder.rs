@@ -9,6 +9,7 @@ use super::{
     Acks, Error, Producer,
     batch_queue::{ProducerIdentity, Rules},
     identity::CurrentIdentity,
+    limits::{LARGEST_RECORD_BYTES, RecordLimits},
     memory::Memory,
     renewal, router,
     shared::Shared,
@@ -17,6 +18,9 @@ use crate::{Client, deadline::Deadline, error::Error as ClientError};
 
 /// Most batches in flight per partition that leaders detect duplicates for.
 const MAX_IN_FLIGHT: usize = 5;
+
+/// Most bytes that a request adds to its batch.
+const ENVELOPE_BYTES: usize = 1 << 10;
 
 /// Settings of a producer.
 #[derive(Clone, Debug)]
@@ -30,7 +34,7 @@ pub struct ProducerBuilder {
     linger: Duration,
     compression: Compression,
     buffer_memory_bytes: usize,
-    max_record_bytes: usize,
+    max_record_bytes: Option<usize>,
     max_block: Duration,
     request_timeout: Duration,
     delivery_timeout: Duration,
@@ -54,7 +58,7 @@ impl ProducerBuilder {
             linger: Duration::from_millis(5),
             compression: Compression::None,
             buffer_memory_bytes: 32 << 20,
-            max_record_bytes: 1 << 20,
+            max_record_bytes: None,
             max_block: Duration::from_mins(1),
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_mins(2),
@@ -106,9 +110,10 @@ impl ProducerBuilder {
         self
     }
 
-    /// Largest record, bytes with its overhead. Default: 1 MiB; the topic's `max.message.bytes` may be less.
+    /// Largest record, bytes with what the format adds, beside what its topic's `max.message.bytes` allows. Default: as
+    /// much as any topic can allow, 16 MiB, as far as the client's `max_message_bytes` and the buffer hold it.
     pub const fn max_record_bytes(mut self, bytes: usize) -> Self {
-        self.max_record_bytes = bytes;
+        self.max_record_bytes = Some(bytes);
         self
     }
 
@@ -153,12 +158,17 @@ impl ProducerBuilder {
             jitter: jittered,
         };
         let memory = Memory::new(self.buffer_memory_bytes);
-        let max_record_bytes = self.max_record_bytes.min(self.buffer_memory_bytes);
+        let largest = LARGEST_RECORD_BYTES.min(config.max_message_bytes - ENVELOPE_BYTES);
+        let limits = RecordLimits {
+            max_record_bytes: self.max_record_bytes.unwrap_or(largest),
+            buffer_memory_bytes: self.buffer_memory_bytes,
+            compression: self.compression,
+        };
         let identity = CurrentIdentity::new(identity);
         let shared = Shared::new(self.client, rules, self.acks, self.request_timeout, memory, identity);
         let shared = Arc::new(shared);
         tokio::spawn(router::run(Arc::downgrade(&shared)));
-        Ok(Producer::new(shared, self.max_block, max_record_bytes))
+        Ok(Producer::new(shared, self.max_block, limits))
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -179,7 +189,7 @@ impl ProducerBuilder {
             problems.push("delivery_timeout must be longer than linger".to_owned());
         }
         let limit = self.client.config().max_message_bytes;
-        if self.max_record_bytes + (1 << 10) > limit || self.batch_size_bytes + (1 << 10) > limit {
+        if self.max_record_bytes.unwrap_or(0).max(self.batch_size_bytes) + ENVELOPE_BYTES > limit {
             problems.push(format!("batches and records must be smaller than max_message_bytes of the client, {limit}"));
         }
         if problems.is_empty() { Ok(()) } else { Err(ClientError::InvalidConfig(problems.join("; ")).into()) }

@@ -55,39 +55,94 @@ impl BatchOutcome {
     }
 }
 
+/// Which records of a batch something is about that was split: the batch was larger than its topic takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Index of its first record in the batch as it was accepted.
+    pub(crate) first: u32,
+    /// True for the part with the last record; it is the last one to end.
+    pub(crate) last: bool,
+}
+
+impl Part {
+    /// A batch that was never split.
+    pub(crate) const WHOLE: Self = Self { first: 0, last: true };
+}
+
+/// What became of the records of a batch.
+#[derive(Debug)]
+enum Told {
+    Whole(BatchOutcome),
+    /// In order, each with the index of its first record.
+    Parts(Vec<(u32, BatchOutcome)>),
+}
+
+impl Told {
+    fn of_record(&self, partition: PartitionIndex, index: u32) -> Result<Delivery, Error> {
+        match self {
+            Self::Whole(outcome) => outcome.of_record(partition, index),
+            Self::Parts(parts) => {
+                let at = parts.partition_point(|(first, _)| *first <= index) - 1;
+                let (first, outcome) = parts[at];
+                outcome.of_record(partition, index - first)
+            }
+        }
+    }
+}
+
 /// Shared by a batch and the futures of its records.
 #[derive(Debug)]
 pub(crate) struct BatchCompletion {
     partition: PartitionIndex,
-    outcome: OnceLock<BatchOutcome>,
-    wakers: Mutex<Vec<Waker>>,
+    told: OnceLock<Told>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    wakers: Vec<Waker>,
+    /// Parts that have ended while others of the batch have not.
+    parts: Vec<(u32, BatchOutcome)>,
 }
 
 impl BatchCompletion {
     pub(crate) fn new(partition: PartitionIndex) -> Arc<Self> {
-        Arc::new(Self { partition, outcome: OnceLock::new(), wakers: Mutex::default() })
+        Arc::new(Self { partition, told: OnceLock::new(), waiting: Mutex::default() })
     }
 
-    /// Tells everybody who waits. A batch completes once.
-    pub(crate) fn complete(&self, outcome: BatchOutcome) {
-        let first = self.outcome.set(outcome).is_ok();
-        assert!(first, "a batch completed twice: {:?}, now {outcome:?}", self.outcome.get());
-        for waker in std::mem::take(&mut *self.wakers.lock()) {
+    /// Takes in what became of one part; with the last one, tells everybody who waits. A batch completes once.
+    pub(crate) fn complete(&self, part: Part, outcome: BatchOutcome) {
+        let mut waiting = self.waiting.lock();
+        if !part.last {
+            waiting.parts.push((part.first, outcome));
+            return;
+        }
+        let (wakers, mut parts) = (std::mem::take(&mut waiting.wakers), std::mem::take(&mut waiting.parts));
+        let told = if parts.is_empty() {
+            Told::Whole(outcome)
+        } else {
+            parts.push((part.first, outcome));
+            Told::Parts(parts)
+        };
+        let first = self.told.set(told).is_ok();
+        assert!(first, "a batch completed twice: {:?}, now {outcome:?}", self.told.get());
+        drop(waiting);
+        for waker in wakers {
             waker.wake();
         }
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<BatchOutcome> {
-        if let Some(outcome) = self.outcome.get() {
-            return Poll::Ready(*outcome);
+    fn poll(&self, cx: &Context<'_>) -> Poll<&Told> {
+        if let Some(told) = self.told.get() {
+            return Poll::Ready(told);
         }
-        let mut wakers = self.wakers.lock();
-        // It may have completed before the lock was taken; `complete` wakes under the lock only what stands here.
-        if let Some(outcome) = self.outcome.get() {
-            return Poll::Ready(*outcome);
+        let mut waiting = self.waiting.lock();
+        // It may have completed before the lock was taken; `complete` wakes only what stands here by then.
+        if let Some(told) = self.told.get() {
+            return Poll::Ready(told);
         }
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
+        if !waiting.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.wakers.push(cx.waker().clone());
         }
         Poll::Pending
     }
@@ -98,8 +153,8 @@ impl BatchCompletion {
     }
 
     /// Waits until the batch is complete.
-    pub(crate) async fn done(&self) -> BatchOutcome {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+    pub(crate) async fn done(&self) {
+        std::future::poll_fn(|cx| self.poll(cx).map(|_| ())).await;
     }
 }
 
@@ -118,7 +173,7 @@ impl DeliveryFuture {
 
     /// The outcome of the record, if it is known already.
     pub fn now(&self) -> Option<Result<Delivery, Error>> {
-        self.batch.outcome.get().map(|outcome| outcome.of_record(self.batch.partition, self.index))
+        self.batch.told.get().map(|told| told.of_record(self.batch.partition, self.index))
     }
 }
 
@@ -126,7 +181,7 @@ impl Future for DeliveryFuture {
     type Output = Result<Delivery, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.batch.poll(cx).map(|outcome| outcome.of_record(self.batch.partition, self.index))
+        self.batch.poll(cx).map(|told| told.of_record(self.batch.partition, self.index))
     }
 }
 
@@ -141,17 +196,33 @@ mod tests {
         assert!(futures[0].now().is_none());
         let waiting = tokio::spawn(futures::future::join_all(futures));
         tokio::task::yield_now().await;
-        batch.complete(BatchOutcome::Delivered { base_offset: Some(Offset(10)), leader_epoch: Some(LeaderEpoch(2)) });
+        batch.complete(
+            Part::WHOLE,
+            BatchOutcome::Delivered { base_offset: Some(Offset(10)), leader_epoch: Some(LeaderEpoch(2)) },
+        );
         let offsets: Vec<_> =
             waiting.await.unwrap().into_iter().map(|delivery| delivery.unwrap().offset.unwrap().0).collect();
         assert_eq!(offsets, [10, 11, 12]);
     }
 
     #[test]
+    fn a_split_batch_is_complete_with_its_last_part_and_each_record_learns_of_its_own() {
+        let batch = BatchCompletion::new(PartitionIndex(0));
+        let future = |index| DeliveryFuture::new(Arc::clone(&batch), index);
+        let at = |offset| BatchOutcome::Delivered { base_offset: Some(Offset(offset)), leader_epoch: None };
+        batch.complete(Part { first: 0, last: false }, at(100));
+        batch.complete(Part { first: 3, last: false }, BatchOutcome::NotAppended { code: ErrorCode::MessageTooLarge });
+        assert!(future(0).now().is_none());
+        batch.complete(Part { first: 4, last: true }, at(200));
+        let offset = |index| future(index).now().unwrap().ok().map(|delivery| delivery.offset.unwrap().0);
+        assert_eq!([0, 2, 3, 4, 6].map(offset), [Some(100), Some(102), None, Some(200), Some(202)]);
+    }
+
+    #[test]
     #[should_panic(expected = "completed twice")]
     fn a_batch_completes_once() {
         let batch = BatchCompletion::new(PartitionIndex(0));
-        batch.complete(BatchOutcome::NotAppended { code: ErrorCode::MessageTooLarge });
-        batch.complete(BatchOutcome::NotAppended { code: ErrorCode::MessageTooLarge });
+        batch.complete(Part::WHOLE, BatchOutcome::NotAppended { code: ErrorCode::MessageTooLarge });
+        batch.complete(Part::WHOLE, BatchOutcome::NotAppended { code: ErrorCode::MessageTooLarge });
     }
 }

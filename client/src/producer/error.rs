@@ -1,10 +1,31 @@
 //! Why a record was not accepted, or what became of it instead of a delivery.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use holdfast_proto::{batch, error::ErrorCode};
 
 use crate::error::Error as ClientError;
+
+/// Whose limit on the size of a record it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SizeLimit {
+    /// The producer's own setting `max_record_bytes`.
+    MaxRecordBytes,
+    /// The producer's `buffer_memory_bytes`: the record has to be held until it is delivered.
+    BufferMemory,
+    /// The setting `max.message.bytes` of this topic.
+    Topic(String),
+}
+
+impl fmt::Display for SizeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MaxRecordBytes => f.write_str("the producer's max_record_bytes"),
+            Self::BufferMemory => f.write_str("the producer's buffer_memory_bytes"),
+            Self::Topic(name) => write!(f, "max.message.bytes of topic '{name}'"),
+        }
+    }
+}
 
 /// A record that was not delivered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,13 +54,15 @@ pub enum Error {
         /// How long was waited.
         waited: Duration,
     },
-    /// The record is larger than `max_record_bytes` or the buffer. It was not accepted.
-    #[error("the record has {size} bytes, at most {max} are allowed")]
+    /// The record is larger than the producer or its topic takes. It was not accepted.
+    #[error("the record takes up {size} bytes in its batch; {limit} allows {max}")]
     RecordTooLarge {
-        /// Its size in bytes.
+        /// Bytes that it takes up, with all that the format adds.
         size: usize,
         /// The limit in bytes.
         max: usize,
+        /// Whose limit it is.
+        limit: SizeLimit,
     },
     /// The record breaks a rule of the format. It was not accepted.
     #[error("the record is invalid: {0}")]

@@ -13,6 +13,7 @@ use super::{
     Delivery, DeliveryFuture, Error, Record, TopicHandle,
     batch_queue::Appended,
     completion::{BatchCompletion, Callback},
+    limits::{self, RecordLimits},
     partition::PartitionQueue,
     router,
     shared::Shared,
@@ -32,7 +33,7 @@ pub struct Producer {
 struct Inner {
     shared: Arc<Shared>,
     max_block: Duration,
-    max_record_bytes: usize,
+    limits: RecordLimits,
 }
 
 /// What became of all records that a producer accepted.
@@ -47,8 +48,8 @@ pub struct CloseReport {
 }
 
 impl Producer {
-    pub(crate) fn new(shared: Arc<Shared>, max_block: Duration, max_record_bytes: usize) -> Self {
-        Self { inner: Arc::new(Inner { shared, max_block, max_record_bytes }) }
+    pub(crate) fn new(shared: Arc<Shared>, max_block: Duration, limits: RecordLimits) -> Self {
+        Self { inner: Arc::new(Inner { shared, max_block, limits }) }
     }
 
     /// The topic, to send records to. Fails if it does not exist; it is not created.
@@ -61,10 +62,11 @@ impl Producer {
             return Ok(TopicHandle { queues: Arc::clone(queues) });
         }
         let known = shared.client.metadata().topic(name, Deadline::after(self.inner.max_block)).await?;
+        let max_message_bytes = limits::of_topic(&shared.client, name).await;
         let queues = {
             let mut topics = shared.topics.write();
             let new = || {
-                let queues = TopicQueues::new(Arc::clone(&known.name), known.id);
+                let queues = TopicQueues::new(Arc::clone(&known.name), known.id, max_message_bytes);
                 queues.grow_to(known.partitions.len(), shared.rules, shared.identity.get());
                 Arc::new(queues)
             };
@@ -91,7 +93,7 @@ impl Producer {
 
     /// As [`Self::enqueue`], but fails at once while the buffer is full.
     pub fn try_enqueue(&self, record: Record<'_>) -> Result<DeliveryFuture, Error> {
-        let needed = self.size_of(&record)?;
+        let needed = self.inner.limits.size(&record)?;
         let memory = &self.inner.shared.outcomes.memory;
         if !memory.try_reserve(needed) {
             let capacity = memory.capacity();
@@ -173,14 +175,12 @@ impl Producer {
         self.inner.shared.outcomes.memory.used()
     }
 
-    fn size_of(&self, record: &Record<'_>) -> Result<usize, Error> {
-        let (size, max) = (record.size_bound(), self.inner.max_record_bytes);
-        if size > max { Err(Error::RecordTooLarge { size, max }) } else { Ok(size) }
-    }
-
     #[inline]
     async fn reserve(&self, record: &Record<'_>) -> Result<usize, Error> {
-        let size = self.size_of(record)?;
+        let size = self.inner.limits.size(record)?;
+        if self.inner.limits.may_be_too_large(record, size) {
+            self.inner.limits.check_with_topic(record, &self.inner.shared.client).await?;
+        }
         let memory = &self.inner.shared.outcomes.memory;
         if !memory.try_reserve(size) {
             memory.reserve(size, self.inner.max_block).await?;

@@ -27,7 +27,7 @@ impl Outcomes {
 
     /// Tells a batch's futures and callbacks what became of it, and gives its room back.
     pub(crate) fn finish(&self, finished: Finished) {
-        let Finished { completion, callbacks, record_count, reserved_bytes, outcome } = finished;
+        let Finished { completion, callbacks, record_count, reserved_bytes, part, outcome } = finished;
         let count = match outcome {
             BatchOutcome::Delivered { .. } => &self.counts.delivered,
             BatchOutcome::NotAppended { .. } => &self.counts.not_appended,
@@ -35,10 +35,10 @@ impl Outcomes {
         };
         count.fetch_add(record_count.into(), Ordering::Relaxed);
         for (index, callback) in callbacks {
-            callback(outcome.of_record(completion.partition(), index));
+            callback(outcome.of_record(completion.partition(), index - part.first));
         }
         // After the callbacks, so that who has waited for the last batch finds them all called.
-        completion.complete(outcome);
+        completion.complete(part, outcome);
         // Last: who waits for room finds the counts right.
         self.memory.release(reserved_bytes);
     }

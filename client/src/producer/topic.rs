@@ -53,18 +53,21 @@ pub(crate) struct TopicQueues {
     id_bytes: Bytes,
     partitions: ArcSwap<Vec<Arc<PartitionQueue>>>,
     sticky: AtomicUsize,
+    /// Largest batch that the topic takes; `usize::MAX` while that is not known.
+    max_message_bytes: AtomicUsize,
     gone: AtomicBool,
 }
 
 impl TopicQueues {
     /// For a topic whose partitions come with the first [`Self::grow_to`].
-    pub(crate) fn new(name: Arc<str>, id: TopicId) -> Self {
+    pub(crate) fn new(name: Arc<str>, id: TopicId, max_message_bytes: Option<usize>) -> Self {
         Self {
             name,
             id,
             id_bytes: id.to_bytes(),
             partitions: ArcSwap::default(),
             sticky: AtomicUsize::new(rand::random_range(0..1 << 16)),
+            max_message_bytes: AtomicUsize::new(max_message_bytes.unwrap_or(usize::MAX)),
             gone: AtomicBool::new(false),
         }
     }
@@ -73,8 +76,20 @@ impl TopicQueues {
         self.partitions.load()
     }
 
+    /// Largest batch that the topic takes, bytes; `usize::MAX` while that is not known.
+    #[inline]
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.max_message_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The topic takes batches of so many bytes, as a broker said; `None` if none did.
+    pub(super) fn set_max_message_bytes(&self, max: Option<usize>) {
+        self.max_message_bytes.store(max.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
     /// Adds queues until there are so many. Called by one task only.
-    pub(crate) fn grow_to(&self, count: usize, rules: Rules, identity: Option<ProducerIdentity>) {
+    pub(crate) fn grow_to(&self, count: usize, mut rules: Rules, identity: Option<ProducerIdentity>) {
+        rules.batch_size_bytes = rules.batch_size_bytes.min(self.max_message_bytes());
         let known = self.partitions.load();
         if known.len() >= count {
             return;

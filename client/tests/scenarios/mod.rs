@@ -7,3 +7,4 @@ mod order;
 mod outcome;
 mod producer;
 mod routing;
+mod size;

@@ -53,6 +53,7 @@ impl BatchQueue {
             Err(detail) if detail.code == ErrorCode::DuplicateSequenceNumber => {
                 self.finish_flight(index, BatchOutcome::Delivered { base_offset: None, leader_epoch: None });
             }
+            Err(detail) if detail.code == ErrorCode::MessageTooLarge && self.split_flight(index) => {}
             Err(detail) if is_about_sequences(detail.code) && self.identity.is_some() => {
                 self.out_of_sequence(index, &detail, now);
             }

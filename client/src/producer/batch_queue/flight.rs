@@ -10,7 +10,7 @@ use holdfast_proto::{
     ids::{PartitionIndex, Sequence},
 };
 
-use crate::producer::completion::{BatchCompletion, BatchOutcome, Callback};
+use crate::producer::completion::{BatchCompletion, BatchOutcome, Callback, Part};
 
 /// A batch that has no sequence yet.
 pub(crate) struct PendingBatch {
@@ -62,6 +62,7 @@ impl PendingBatch {
             callbacks: self.callbacks,
             record_count: self.record_count,
             reserved_bytes: self.reserved_bytes,
+            part: Part::WHOLE,
             outcome,
         }
     }
@@ -79,6 +80,7 @@ pub(crate) struct Finished {
     pub(crate) callbacks: Vec<(u32, Callback)>,
     pub(crate) record_count: u32,
     pub(crate) reserved_bytes: usize,
+    pub(crate) part: Part,
     pub(crate) outcome: BatchOutcome,
 }
 
@@ -126,10 +128,12 @@ pub(super) struct Flight {
 /// A batch without its builder.
 pub(super) struct FlightBatch {
     pub(super) completion: Arc<BatchCompletion>,
-    callbacks: Vec<(u32, Callback)>,
+    /// Each with the index of its record in the batch as it was accepted, whatever part of it this is.
+    pub(super) callbacks: Vec<(u32, Callback)>,
     pub(super) created_at: Instant,
     pub(super) record_count: u32,
-    reserved_bytes: usize,
+    pub(super) reserved_bytes: usize,
+    pub(super) part: Part,
 }
 
 impl std::fmt::Debug for FlightBatch {
@@ -141,19 +145,19 @@ impl std::fmt::Debug for FlightBatch {
 impl Flight {
     pub(super) fn new(id: u64, batch: PendingBatch, base_sequence: Sequence) -> Self {
         let PendingBatch { builder, completion, callbacks, created_at, record_count, reserved_bytes } = batch;
-        Self {
-            id,
-            batch: FlightBatch { completion, callbacks, created_at, record_count, reserved_bytes },
-            base_sequence,
-            payload: Payload::Open(builder),
-            state: State::Ready,
-            doubt: false,
-            last_error: None,
-        }
+        let part = Part::WHOLE;
+        let batch = FlightBatch { completion, callbacks, created_at, record_count, reserved_bytes, part };
+        Self::ready(id, batch, base_sequence, builder)
+    }
+
+    /// One that was never sent.
+    pub(super) fn ready(id: u64, batch: FlightBatch, base_sequence: Sequence, builder: BatchBuilder) -> Self {
+        let (payload, state) = (Payload::Open(builder), State::Ready);
+        Self { id, batch, base_sequence, payload, state, doubt: false, last_error: None }
     }
 
     pub(super) fn finish(self, outcome: BatchOutcome) -> Finished {
-        let FlightBatch { completion, callbacks, record_count, reserved_bytes, .. } = self.batch;
-        Finished { completion, callbacks, record_count, reserved_bytes, outcome }
+        let FlightBatch { completion, callbacks, record_count, reserved_bytes, part, .. } = self.batch;
+        Finished { completion, callbacks, record_count, reserved_bytes, part, outcome }
     }
 }

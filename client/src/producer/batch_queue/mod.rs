@@ -19,6 +19,7 @@
 //!    under the next producer epoch with sequences from 0 (KIP-360). If it is *in doubt*, what follows and is in doubt
 //!    itself is first resolved under the old epoch: delivered, or in doubt too; it is never sent under the new one,
 //!    where the leader could not tell it from a new batch.
+//! 5. Only the oldest `max_in_flight` are sent: so many the leader remembers. There are more while batches are split.
 //!
 //! Failure: every batch ends as delivered, not appended or in doubt, at the latest at its delivery timeout.
 
@@ -26,7 +27,12 @@ mod answer;
 mod flight;
 mod job;
 mod queue;
+#[cfg(test)]
+mod rig_for_tests;
 mod rules;
+mod split;
+#[cfg(test)]
+mod split_tests;
 #[cfg(test)]
 mod tests;
 

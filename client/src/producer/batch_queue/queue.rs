@@ -132,7 +132,7 @@ impl BatchQueue {
                 (None, _) => self.hole = None,
             }
         }
-        for index in 0..self.flights.len() {
+        for index in 0..self.flights.len().min(self.rules.max_in_flight) {
             match &self.flights[index].state {
                 State::Done { hole: true, .. } => return Next::Idle,
                 State::Done { .. } | State::Sent { .. } => {}
@@ -146,7 +146,7 @@ impl BatchQueue {
     pub(crate) fn has_work(&self) -> bool {
         let new = self.open.is_some() || !self.closed.is_empty();
         (new && self.flights.len() < self.rules.max_in_flight)
-            || self.flights.iter().any(|flight| matches!(flight.state, State::Ready))
+            || self.flights.iter().take(self.rules.max_in_flight).any(|flight| matches!(flight.state, State::Ready))
     }
 
     /// True if no record is under way.

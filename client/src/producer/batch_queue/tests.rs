@@ -1,111 +1,13 @@
 //! The queue's promises, step by step.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use holdfast_proto::{
-    batch::{Compression, RecordRef},
-    detail::ErrorDetail,
-    error::ErrorCode,
-    ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs},
+use holdfast_proto::error::ErrorCode;
+
+use super::{
+    Next,
+    rig_for_tests::{DELIVERY_TIMEOUT, IDENTITY, LINGER, NEXT_IDENTITY, Rig},
 };
-
-use super::{Ack, BatchQueue, Next, ProducerIdentity, Rules};
-use crate::producer::completion::BatchOutcome;
-
-const IDENTITY: ProducerIdentity = ProducerIdentity { id: ProducerId(7), epoch: ProducerEpoch(0) };
-const NEXT_IDENTITY: ProducerIdentity = ProducerIdentity { id: ProducerId(7), epoch: ProducerEpoch(1) };
-const LINGER: Duration = Duration::from_millis(10);
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(100);
-
-/// A queue, its clock, and what the connection would do.
-struct Rig {
-    queue: BatchQueue,
-    now: Instant,
-    identity: ProducerIdentity,
-    correlation: u64,
-}
-
-impl Rig {
-    fn new() -> Self {
-        let rules = Rules {
-            batch_size_bytes: 1 << 10,
-            linger: LINGER,
-            max_in_flight: 5,
-            delivery_timeout: DELIVERY_TIMEOUT,
-            retry_backoff: Duration::from_millis(100),
-            retry_backoff_max: Duration::from_secs(1),
-            compression: Compression::None,
-            answered: true,
-            jitter: |pause| pause,
-        };
-        let queue = BatchQueue::new(PartitionIndex(0), rules, Some(IDENTITY));
-        Self { queue, now: Instant::now(), identity: IDENTITY, correlation: 0 }
-    }
-
-    /// One record that is a batch of its own.
-    fn batch(&mut self) {
-        self.record();
-        self.queue.seal();
-    }
-
-    fn record(&mut self) {
-        let record = RecordRef { timestamp: TimestampMs(1), value: Some(b"x"), ..RecordRef::default() };
-        let now = self.now;
-        self.queue.append(&record, 10, &mut None, false, || now).unwrap().unwrap();
-    }
-
-    fn next(&mut self) -> Next {
-        self.correlation += 1;
-        self.queue.next_to_send(self.now, self.correlation, Some(self.identity))
-    }
-
-    /// Sends the next batch; its epoch and base sequence.
-    fn send(&mut self) -> (u64, i16, i32) {
-        let Next::Send(job) = self.next() else { panic!("nothing to send: {self:?}") };
-        let (flight, stamp) = (job.flight, job.stamp);
-        self.queue.built(flight, Ok((job.build().unwrap(), stamp)));
-        let stamp = stamp.unwrap();
-        (self.correlation, stamp.epoch.0, stamp.base_sequence.0)
-    }
-
-    fn sends(&mut self, count: usize) -> Vec<u64> {
-        (0..count).map(|_| self.send().0).collect()
-    }
-
-    fn ok(&mut self, correlation: u64, offset: u64) {
-        let ack = Ack { base_offset: Some(Offset(offset)), leader_epoch: Some(LeaderEpoch(0)) };
-        self.queue.answer(correlation, Ok(ack), self.now);
-    }
-
-    fn refuse(&mut self, correlation: u64, code: ErrorCode) {
-        self.queue.answer(correlation, Err(ErrorDetail::from(code)), self.now);
-    }
-
-    /// What has finished since: `+offset`, `-code`, `?code`.
-    fn finished(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.queue.take_finished())
-            .map(|finished| match finished.outcome {
-                BatchOutcome::Delivered { base_offset, .. } => format!("+{}", base_offset.map_or(-1, |o| o.0 as i64)),
-                BatchOutcome::NotAppended { code } => format!("-{}", code.name()),
-                BatchOutcome::InDoubt { code } => format!("?{}", code.name()),
-            })
-            .collect()
-    }
-
-    fn is_idle(&mut self) -> bool {
-        matches!(self.next(), Next::Idle)
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now += time;
-    }
-}
-
-impl std::fmt::Debug for Rig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.queue.fmt(f)
-    }
-}
 
 #[test]
 fn a_lone_record_goes_at_once_and_the_next_waits_the_longer_the_more_is_out() {
