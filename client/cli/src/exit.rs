@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use holdfast_checker::readback;
-use holdfast_client::consumer;
+use holdfast_client::{consumer, producer};
 use holdfast_proto::error::{ErrorCode, Outcome};
 
 /// Exit codes, the same for every command.
@@ -112,6 +112,18 @@ impl From<consumer::Error> for Failure {
             }
             consumer::Error::Client(error) => return Self::from(error.clone()),
             consumer::Error::Rejected { detail, .. } if detail.code == ErrorCode::LogDamaged => Code::Loss,
+            _ => Code::Error,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<producer::Error> for Failure {
+    fn from(error: producer::Error) -> Self {
+        let code = match &error {
+            producer::Error::Client(error) => return Self::from(error.clone()),
+            producer::Error::UnknownPartition { .. } => Code::Usage,
+            _ if error.is_in_doubt() => Code::InDoubt,
             _ => Code::Error,
         };
         Self::new(code, error.to_string())

@@ -4,7 +4,7 @@
 //! sleeps.
 //!
 //! - `cluster`: the state that they share, and the faults. `log`: one partition. `services`, `admin`: what a broker
-//! answers.
+//!   answers.
 
 mod admin;
 mod cluster;

@@ -50,22 +50,26 @@ pub(super) async fn connect_within(connect: &Connect, patience: Duration) -> Res
 
 pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, output: Output) -> Result {
     let mut signals = Signals::listen()?;
-    let client = tokio::select! {
-        client = connect_within(connect, flags.timeout) => client?,
-        code = signals.wait() => return Err(Failure::new(code, "interrupted before the cluster answered")),
-    };
-    if flags.create {
-        create(&client, topic, flags).await?;
-    }
     let run_id = random_run_id();
     let prefix = key_prefix(&run_id);
     let gauges = Arc::new(Gauges::default());
-    let mut clients = Vec::new();
-    for _ in 0..flags.producers {
-        clients.push(connect.client().await?);
-    }
-    let load = Load::open(clients, topic, &run_id, flags.delivery_timeout, &gauges).await?;
-    let live = Live::open(connect.client().await?, topic, &prefix).await?;
+    let opening = async {
+        let client = connect_within(connect, flags.timeout).await?;
+        if flags.create {
+            create(&client, topic, flags).await?;
+        }
+        let mut clients = Vec::new();
+        for _ in 0..flags.producers {
+            clients.push(connect.client().await?);
+        }
+        let load = Load::open(clients, topic, &run_id, flags.delivery_timeout, &gauges).await?;
+        let live = Live::open(connect.client().await?, topic, &prefix).await?;
+        Ok::<_, Failure>((client, load, live))
+    };
+    let (client, load, live) = tokio::select! {
+        opened = opening => opened?,
+        code = signals.wait() => return Err(Failure::new(code, "interrupted before anything was produced")),
+    };
     let (ended, told) = oneshot::channel();
     let live = tokio::spawn(live.follow(told));
 
