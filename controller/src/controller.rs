@@ -26,7 +26,7 @@ use crate::{
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, watch_role},
+    raft::{Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, keep_short, watch_role},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -89,7 +89,8 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
-    let consensus = runtime.block_on(Consensus::start(&config, identity.node_id, network, log, machine))?;
+    let consensus = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine))?;
+    runtime.spawn(keep_short(consensus.clone(), log, Arc::clone(&config)));
 
     let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());

@@ -5,13 +5,14 @@
 //! 1. A controller is *active* while it leads the consensus, has applied an entry of its own leadership (so that its
 //!    image holds everything that was committed before), and heard a majority within the lease.
 //! 2. [`Node::propose`] answers once the command is committed and applied here; the answer's index is the entry's.
-//! 3. An error says whether the change certainly did not happen; if that is not known, the outcome is unknown.
+//! 3. A command that the image as it is refuses is not logged: the log holds what changes something, or was about to.
+//! 4. An error says whether the change certainly did not happen; if that is not known, the outcome is unknown.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, watch};
 
-use holdfast_metadata::{Command, Response};
+use holdfast_metadata::{Command, Rejection, Response, refusal};
 use holdfast_proto::{
     detail::{ControllerHint, ErrorDetail},
     error::{ErrorCode, Outcome},
@@ -120,19 +121,23 @@ impl Node {
         Members::of(&self.inner.consensus).list
     }
 
-    /// Proposes a command and waits until it is committed and applied here.
+    /// Proposes a command and waits until it is committed and applied here. Refused before anything is logged: what the
+    /// present image refuses, and what is too large.
     pub async fn propose(&self, command: Command) -> Result<(MetadataIndex, Response), ErrorDetail> {
         let Ok(_permit) = self.inner.proposals.try_acquire() else {
             let message = format!("{} changes of the metadata are in flight", self.inner.config.max_proposals);
             return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
         };
         self.check_active()?;
+        if let Some(rejection) = refusal(&self.inner.view.image(), &command) {
+            return Err(refused(rejection));
+        }
         tracing::debug!(%command, "proposing");
         let deadline = Duration::from_millis(self.inner.config.proposal_timeout_ms);
         let reply = self.inner.consensus.propose(command, deadline).await?;
         match reply.result {
             Some(Ok(response)) => Ok((MetadataIndex(reply.index), response)),
-            Some(Err(rejection)) => Err(ErrorDetail::from(rejection).with_outcome(Outcome::NotAppended)),
+            Some(Err(rejection)) => Err(refused(rejection)),
             None => Err(ErrorDetail::new(ErrorCode::UnknownServerError, "a command was applied as none")),
         }
     }
@@ -151,4 +156,9 @@ impl Node {
     fn holds_lease(&self) -> bool {
         self.inner.consensus.holds_lease(Duration::from_millis(self.inner.config.election_timeout_max_ms))
     }
+}
+
+/// The refusal as it travels: nothing was changed.
+fn refused(rejection: Rejection) -> ErrorDetail {
+    ErrorDetail::from(rejection).with_outcome(Outcome::NotAppended)
 }

@@ -39,8 +39,12 @@ holdfast_node::options! {
     default_min_insync_replicas: u32 = 2, in 1, 15;
     /// Log entries between two snapshots. Few: more writing. Many: a longer start and a longer log.
     snapshot_interval_entries: u64 = 10_000, in 10, 10_000_000;
+    /// Bytes of log entries after which a snapshot is made, however few they are. Small: more writing. Large: a longer log.
+    snapshot_interval_bytes: u64 = 64 << 20, in 65_536, 1 << 30;
     /// Log entries kept behind a snapshot, so that a controller that was away for a moment needs no snapshot.
     snapshot_keep_entries: u64 = 1_000, in 0, 10_000_000;
+    /// Most bytes of log entries kept behind a snapshot, however few they are.
+    snapshot_keep_bytes: u64 = 16 << 20, in 0, 1 << 30;
     /// Interval of the active controller's heartbeats to the others, in ms.
     heartbeat_interval_ms: u64 = 150, in 10, 60_000;
     /// Least election timeout, in ms. A controller campaigns once `election_timeout_max_ms` (the lease) and a random

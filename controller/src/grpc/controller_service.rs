@@ -6,7 +6,8 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_metadata::{
-    AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, limits::MAX_ISR_CHANGES,
+    AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done,
+    limits::{MAX_ISR_CHANGES, MAX_REPLICATION_FACTOR},
 };
 use holdfast_metadata_wire::records::state_to_message;
 use holdfast_proto::{
@@ -22,7 +23,10 @@ use holdfast_proto::{
     },
 };
 
-use super::{answer::unexpected, sessions};
+use super::{
+    answer::unexpected,
+    sessions::{self, check_epoch},
+};
 use crate::{actors::SessionsHandle, node::Node};
 
 /// Checks that this controller is active and meant, then proposes to `node` or passes on to `sessions`.
@@ -90,16 +94,15 @@ impl ControllerService for ControllerEdge {
     ) -> Result<Response<AlterPartitionsResponse>, Status> {
         let request = request.into_inner();
         self.check(request.header)?;
+        let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
+        // Before anything is made of what it proposes.
+        check_epoch(&self.node, broker_id, broker_epoch)?;
         if request.changes.len() > MAX_ISR_CHANGES {
             let message = format!("{} changes in one request; at most {MAX_ISR_CHANGES}", request.changes.len());
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message).into());
         }
         let changes = request.changes.into_iter().map(isr_change).collect::<Result<_, _>>()?;
-        let command = Command::AlterPartition(AlterPartition {
-            broker_id: BrokerId(request.broker_id),
-            broker_epoch: BrokerEpoch(request.broker_epoch),
-            changes,
-        });
+        let command = Command::AlterPartition(AlterPartition { broker_id, broker_epoch, changes });
         match self.node.propose(command).await? {
             (_, Done::PartitionsAltered { results }) => {
                 let results = results.into_iter().map(|result| match result {
@@ -154,6 +157,10 @@ impl ControllerService for ControllerEdge {
 }
 
 fn isr_change(change: v1::IsrChange) -> Result<IsrChange, ErrorDetail> {
+    if change.new_isr.len() > MAX_REPLICATION_FACTOR as usize {
+        let message = format!("an ISR of {} members; at most {MAX_REPLICATION_FACTOR}", change.new_isr.len());
+        return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message));
+    }
     let member = |member: v1::IsrMember| IsrMember {
         broker_id: BrokerId(member.broker_id),
         broker_epoch: BrokerEpoch(member.broker_epoch),

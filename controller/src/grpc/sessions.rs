@@ -66,7 +66,7 @@ pub(super) async fn open(
 }
 
 /// Refuses a broker whose registration is not the current one.
-fn check_epoch(node: &Node, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Result<(), ErrorDetail> {
+pub(super) fn check_epoch(node: &Node, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Result<(), ErrorDetail> {
     match node.view().image().broker(broker_id) {
         None => {
             let message = format!("broker {broker_id} is not registered");

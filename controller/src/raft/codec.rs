@@ -26,6 +26,27 @@ pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Number of bytes that [`encode`] would give, without making them.
+pub(super) fn encoded_bytes<T: Serialize>(value: &T) -> io::Result<usize> {
+    let mut counted = Counted(1);
+    serde_json::to_writer(&mut counted, value)?;
+    Ok(counted.0)
+}
+
+/// Takes any bytes, and keeps their number alone.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Decodes what [`encode`] made. Any other bytes are an error that names `what`.
 pub(super) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> io::Result<T> {
     let damaged = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
@@ -80,6 +101,7 @@ mod tests {
     fn round_trip_and_refusals() {
         let bytes = encode(&vec![1_u64, 2]).expect("encode");
         assert_eq!(bytes[0], VERSION);
+        assert_eq!(encoded_bytes(&vec![1_u64, 2]).expect("counted"), bytes.len());
         assert_eq!(decode::<Vec<u64>>("list", &bytes).expect("decode"), [1, 2]);
         for bad in [&b""[..], &b"\x02[1]"[..], &b"\x01[1"[..], &b"\x01{}"[..]] {
             assert!(decode::<Vec<u64>>("list", bad).is_err(), "{bad:?}");

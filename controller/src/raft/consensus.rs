@@ -20,6 +20,8 @@ use holdfast_proto::{
 };
 
 use super::{
+    codec::encoded_bytes,
+    envelope::MAX_MESSAGE_BYTES,
     log_store::LogStore,
     network::Network,
     state_machine::StateMachine,
@@ -29,6 +31,11 @@ use crate::{config::Config, exit::Fatal};
 
 /// openraft, with this crate's state machine.
 pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+
+/// Largest command, encoded, in bytes: 10,000 ISR changes of 15 members each. Far below what one message between
+/// controllers holds: an entry that could not be sent would stop the log for ever.
+const MAX_COMMAND_BYTES: usize = 8 << 20;
+const _: () = assert!(4 * MAX_COMMAND_BYTES <= MAX_MESSAGE_BYTES);
 
 /// A failure of the consensus, in its own words.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -59,8 +66,10 @@ impl Consensus {
         &self.raft
     }
 
-    /// Proposes a command and waits until it is committed and applied here, at most `deadline`.
+    /// Proposes a command and waits until it is committed and applied here, at most `deadline`. One that is larger than
+    /// [`MAX_COMMAND_BYTES`] is refused with MESSAGE_TOO_LARGE.
     pub async fn propose(&self, command: Command, deadline: Duration) -> Result<Reply, ErrorDetail> {
+        check_size(&command)?;
         match tokio::time::timeout(deadline, self.raft.client_write(command)).await {
             Ok(Ok(written)) => Ok(written.data),
             Ok(Err(error)) => Err(refused(error)),
@@ -133,6 +142,16 @@ impl Consensus {
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.raft.shutdown().await.map_err(|error| Error(error.to_string()))
     }
+}
+
+fn check_size(command: &Command) -> Result<(), ErrorDetail> {
+    let bytes = encoded_bytes(command)
+        .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, format!("{command}: {error}")))?;
+    if bytes <= MAX_COMMAND_BYTES {
+        return Ok(());
+    }
+    let message = format!("the change has {bytes} bytes, and one has at most {MAX_COMMAND_BYTES}: make it in parts");
+    Err(ErrorDetail::new(ErrorCode::MessageTooLarge, message).with_outcome(Outcome::NotAppended))
 }
 
 /// NOT_CONTROLLER, with the active controller where it is known.

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use super::{
     codec::{decode, encode},
     log_cache::LogCache,
+    log_sizes::LogSizes,
     types::{Entry, LogId, TypeConfig, Vote},
 };
 use crate::store::{Op, Store};
@@ -40,16 +41,25 @@ pub struct LogStore {
 
 struct Shared {
     cache: LogCache,
+    sizes: LogSizes,
     vote: Option<Vote>,
     purged: Option<LogId>,
 }
 
 impl LogStore {
-    /// Reads vote and purge mark. Blocks.
+    /// Reads vote, purge mark, and how long each entry is. Blocks.
     pub fn open(store: Store) -> io::Result<Self> {
         let vote = store.read_state(VOTE)?.map(|bytes| decode("vote", &bytes)).transpose()?;
         let purged = store.read_state(PURGED)?.map(|bytes| decode("purge mark", &bytes)).transpose()?;
-        Ok(Self { store, shared: Arc::new(Mutex::new(Shared { cache: LogCache::default(), vote, purged })) })
+        let mut sizes = LogSizes::default();
+        store.log_sizes(|index, bytes| sizes.push(index, bytes))?;
+        let shared = Shared { cache: LogCache::default(), sizes, vote, purged };
+        Ok(Self { store, shared: Arc::new(Mutex::new(shared)) })
+    }
+
+    /// What `look` finds in the sizes of the entries.
+    pub(super) fn sizes<T>(&self, look: impl FnOnce(&LogSizes) -> T) -> T {
+        look(&self.shared.lock().sizes)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -160,6 +170,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 let bytes = encode(&entry)?;
                 let index = entry.index();
                 shared.cache.push(index, entry, bytes.len());
+                shared.sizes.push(index, bytes.len());
                 encoded.push((index, bytes));
             }
         }
@@ -177,7 +188,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let from = last_log_id.map_or(0, |last| last.index + 1);
         self.store.write(|done| Op::Truncate { from, done }).await?;
-        self.shared.lock().cache.truncate(from);
+        let mut shared = self.shared.lock();
+        shared.cache.truncate(from);
+        shared.sizes.truncate(from);
         Ok(())
     }
 
@@ -186,6 +199,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.store.write(|done| Op::Purge { up_to, key: PURGED, value, done }).await?;
         let mut shared = self.shared.lock();
         shared.cache.purge(up_to);
+        shared.sizes.purge(up_to);
         shared.purged = Some(log_id);
         Ok(())
     }

@@ -4,8 +4,8 @@
 //! send. openraft's types stay in here.
 //!
 //! - `consensus`: the facade. `role`: who leads, and when it was heard. `members`: who takes part, read and changed.
-//! - `types`: what openraft is told. `log_store` over `log_cache`: the log. `state_machine`: the image. `codec`: what stands
-//!   on disk, as bytes.
+//! - `types`: what openraft is told. `log_store` over `log_cache`: the log; `trimmer` over `log_sizes` keeps it short.
+//!   `state_machine`: the image. `codec`: what stands on disk, as bytes.
 //! - `network`: calls to others. `inbound`: calls from others. `envelope`: who speaks to whom.
 
 mod codec;
@@ -13,11 +13,13 @@ mod consensus;
 mod envelope;
 mod inbound;
 mod log_cache;
+mod log_sizes;
 mod log_store;
 mod members;
 mod network;
 mod role;
 mod state_machine;
+mod trimmer;
 mod types;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use members::{Change, Member, Members};
 pub use network::Network;
 pub use role::{Contact, Role, watch_role};
 pub use state_machine::StateMachine;
+pub use trimmer::keep_short;
 pub use types::log_filter;
 
 pub(crate) use consensus::not_controller;

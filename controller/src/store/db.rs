@@ -85,6 +85,15 @@ impl Store {
         Ok(entries)
     }
 
+    /// Tells index and number of bytes of each entry, in order. Reads the whole log: for the start.
+    pub fn log_sizes(&self, mut tell: impl FnMut(u64, usize)) -> Result<(), Error> {
+        for item in self.db.iterator_cf(&family(&self.db, LOG), IteratorMode::Start) {
+            let (key, value) = item.map_err(|source| self.failed(source))?;
+            tell(index_of(&key)?, value.len());
+        }
+        Ok(())
+    }
+
     /// The entry with the highest index, as index and bytes; `None` if the log is empty.
     pub fn last_log(&self) -> Result<Option<(u64, Vec<u8>)>, Error> {
         let mut items = self.db.iterator_cf(&family(&self.db, LOG), IteratorMode::End);

@@ -3,6 +3,7 @@
 mod admin;
 mod broker;
 mod formation;
+mod limits;
 mod load;
 mod moves;
 mod program;

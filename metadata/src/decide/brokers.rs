@@ -33,13 +33,13 @@ pub(crate) fn form_cluster(image: &Image, cluster_id: ClusterId) -> Decision {
     }
 }
 
-/// Registers one start of a broker, fenced.
-pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
+/// Refuses a registration that is wrong in itself, or that may not take the place of what is registered.
+pub(crate) fn registrable(image: &Image, command: &RegisterBroker) -> Result<(), Rejection> {
     let broker_id = command.broker_id;
     check_registration(command)?;
     let old = image.broker(broker_id);
     if let Some(old) = old.filter(|old| old.incarnation_id == command.incarnation_id) {
-        return register_again(old, command);
+        return check_same_start(old, command);
     }
     if old.is_some() && command.old_session_alive {
         return Err(Rejection::new(
@@ -52,6 +52,17 @@ pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
             ErrorCode::PolicyViolation,
             format!("{MAX_BROKERS} brokers are registered, which is the limit; unregister those that are gone"),
         ));
+    }
+    Ok(())
+}
+
+/// Registers one start of a broker, fenced.
+pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
+    registrable(image, command)?;
+    let broker_id = command.broker_id;
+    let old = image.broker(broker_id);
+    if let Some(old) = old.filter(|old| old.incarnation_id == command.incarnation_id) {
+        return Ok(register_again(old, command));
     }
     let mut records = old.map_or_else(Vec::new, |old| end_registration(image, old, command));
     let broker_epoch = image.next_broker_epoch();
@@ -71,14 +82,19 @@ pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
     Ok((records, Response::BrokerRegistered { broker_epoch }))
 }
 
-/// The same start registers again: its first answer was lost, or its address changed.
-fn register_again(old: &BrokerRegistration, command: &RegisterBroker) -> Decision {
+/// Refuses what says that it is the start that is registered, and is not.
+fn check_same_start(old: &BrokerRegistration, command: &RegisterBroker) -> Result<(), Rejection> {
     if old.directory_id != command.directory_id || old.boot_counter != command.boot_counter {
         return Err(Rejection::new(
             ErrorCode::InvalidRequest,
             format!("incarnation {} registered with another data folder or boot before", command.incarnation_id),
         ));
     }
+    Ok(())
+}
+
+/// The same start registers again: its first answer was lost, or its address changed.
+fn register_again(old: &BrokerRegistration, command: &RegisterBroker) -> (Vec<Record>, Response) {
     let new = BrokerRegistration {
         client_address: command.client_address.clone(),
         peer_address: command.peer_address.clone(),
@@ -86,7 +102,7 @@ fn register_again(old: &BrokerRegistration, command: &RegisterBroker) -> Decisio
         ..old.clone()
     };
     let records = if new == *old { Vec::new() } else { vec![Record::Broker(new)] };
-    Ok((records, Response::BrokerRegistered { broker_epoch: old.broker_epoch }))
+    (records, Response::BrokerRegistered { broker_epoch: old.broker_epoch })
 }
 
 /// Ends what the broker's last registration led and was in sync with, before the new one begins.
@@ -110,17 +126,27 @@ pub(crate) fn fence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoc
     Ok((records, Response::BrokerFenced))
 }
 
-/// The broker is ready. Partitions that wait for it get their leader.
-pub(crate) fn unfence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Decision {
+/// The registration that is to be unfenced, or why it stays as it is.
+pub(crate) fn unfenceable(
+    image: &Image,
+    broker_id: BrokerId,
+    broker_epoch: BrokerEpoch,
+) -> Result<&BrokerRegistration, Rejection> {
     let old = registered(image, broker_id, broker_epoch)?;
-    if !old.fenced {
-        return Ok((Vec::new(), Response::BrokerUnfenced));
-    }
-    if old.shutting_down {
+    if old.fenced && old.shutting_down {
         return Err(Rejection::new(
             ErrorCode::ShuttingDown,
             format!("broker {broker_id} has left; it comes back with a new registration"),
         ));
+    }
+    Ok(old)
+}
+
+/// The broker is ready. Partitions that wait for it get their leader.
+pub(crate) fn unfence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Decision {
+    let old = unfenceable(image, broker_id, broker_epoch)?;
+    if !old.fenced {
+        return Ok((Vec::new(), Response::BrokerUnfenced));
     }
     let standings = Standings::with(image, broker_id, Standing::Active);
     let mut records = vec![Record::Broker(BrokerRegistration { fenced: false, ..old.clone() })];

@@ -1,6 +1,6 @@
 //! What becomes of a command.
 //!
-//! - `machine`: from a command to its handler, and applying what it decides.
+//! - `machine`: from a command to its handler, and applying what it decides. `refusal`: whether it would be refused.
 //! - `brokers`, `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`: a handler for each.
 //! - Rules: `change`, which every change of a partition goes through, where ISR, ELR and epochs stand once; `election`, who
 //!   leads; `placement`, where new replicas go.
@@ -14,8 +14,10 @@ mod moves;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod refusal;
 mod topic_warnings;
 mod topics;
 
 pub use machine::{apply_command, decide};
 pub use producer_ids::PRODUCER_ID_BLOCK;
+pub use refusal::refusal;

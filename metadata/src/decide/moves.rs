@@ -34,15 +34,21 @@ use crate::{
     response::{Decision, Rejection, Response},
 };
 
-/// Decides each move alone. A refusal does not name its partition: it stands at the place of its move in the answer, and
-/// who shows it names the partition.
-pub(crate) fn alter_replicas(image: &Image, command: &AlterReplicas) -> Decision {
+/// Refuses the whole command if it names too many moves.
+pub(crate) fn acceptable(command: &AlterReplicas) -> Result<(), Rejection> {
     if command.moves.len() > MAX_MOVES {
         return Err(Rejection::new(
             ErrorCode::InvalidRequest,
             format!("{} moves in one request; at most {MAX_MOVES}", command.moves.len()),
         ));
     }
+    Ok(())
+}
+
+/// Decides each move alone. A refusal does not name its partition: it stands at the place of its move in the answer, and
+/// who shows it names the partition.
+pub(crate) fn alter_replicas(image: &Image, command: &AlterReplicas) -> Decision {
+    acceptable(command)?;
     let limit = command.move_bytes_per_second.filter(|limit| *limit != image.move_bytes_per_second());
     let mut records: Vec<Record> =
         limit.map(|bytes_per_second| Record::MoveLimit { bytes_per_second }).into_iter().collect();

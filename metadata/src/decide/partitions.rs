@@ -28,8 +28,8 @@ use crate::{
     response::{Decision, Rejection, Response},
 };
 
-/// Decides each change alone. The whole command is refused only if the proposer is not who it says.
-pub(crate) fn alter(image: &Image, command: &AlterPartition) -> Decision {
+/// Refuses the whole command if the proposer is not who it says, or proposes too much at once.
+pub(crate) fn acceptable(image: &Image, command: &AlterPartition) -> Result<(), Rejection> {
     registered(image, command.broker_id, command.broker_epoch)?;
     if command.changes.len() > MAX_ISR_CHANGES {
         return Err(Rejection::new(
@@ -37,6 +37,12 @@ pub(crate) fn alter(image: &Image, command: &AlterPartition) -> Decision {
             format!("{} changes in one request; at most {MAX_ISR_CHANGES}", command.changes.len()),
         ));
     }
+    Ok(())
+}
+
+/// Decides each change alone.
+pub(crate) fn alter(image: &Image, command: &AlterPartition) -> Decision {
+    acceptable(image, command)?;
     let standings = Standings::of(image);
     let mut records = Vec::new();
     let mut changed = BTreeSet::new();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, Outcome, PartitionState, Record, RegisterBroker,
-    Rejection, Response, apply_command, decide, invariant,
+    Rejection, Response, apply_command, decide, invariant, refusal,
 };
 use holdfast_proto::{
     error::ErrorCode,
@@ -66,6 +66,8 @@ impl Cluster {
         let before = self.image.clone();
         let index = MetadataIndex(before.index().0 + 1);
         let outcome = apply_command(&mut self.image, index, command);
+        let expected = outcome.result.as_ref().err().cloned();
+        assert_eq!(refusal(&before, command), expected, "{command}: what is asked before is what becomes of it");
         invariant::check(&self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
         invariant::check_step(command, &before, &self.image).unwrap_or_else(|v| panic!("{command}: {v:?}"));
         self.replayed.apply_all(index, &outcome.records).expect("records fit");

@@ -3,7 +3,7 @@
 use holdfast_metadata::{Command, Image, Response, Topic, decide};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
-use super::forward::Forwarder;
+use super::{forward::Forwarder, limits::check_name};
 use crate::{channels::Channels, node::Node};
 
 /// Serves operators and clients.
@@ -35,6 +35,7 @@ impl AdminEdge {
 
 /// The topic of this name.
 pub(super) fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, ErrorDetail> {
+    check_name(name)?;
     image
         .topic_by_name(name)
         .ok_or_else(|| ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, format!("unknown topic '{name}'")))

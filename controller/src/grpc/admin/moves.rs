@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use holdfast_metadata::{AlterReplicas, Command, Image, ReplicaMove, Response as Done, limits::MAX_MOVES, plan};
+use holdfast_metadata::{
+    AlterReplicas, Command, Image, ReplicaMove, Response as Done,
+    limits::{MAX_MOVES, MAX_REPLICATION_FACTOR},
+    plan,
+};
 use holdfast_metadata_wire::records::ids;
 use holdfast_proto::{
     convert::partition_error,
@@ -54,7 +58,7 @@ impl AdminEdge {
         let mut refused = BTreeMap::new();
         let mut moves = Vec::new();
         for (place, wanted) in request.moves.iter().enumerate() {
-            match find(&image, &wanted.topic) {
+            match find(&image, &wanted.topic).and_then(|topic| check_count(wanted).map(|()| topic)) {
                 Ok(topic) => moves.push(ReplicaMove {
                     topic_id: topic.topic_id(),
                     partition: PartitionIndex(wanted.partition),
@@ -93,4 +97,14 @@ impl AdminEdge {
         let (index, _) = self.carry_out(command, false).await?;
         Ok(RemoveBrokerResponse { index: index.0 })
     }
+}
+
+/// Refuses more replicas than any partition can have.
+fn check_count(wanted: &MoveMessage) -> Result<(), ErrorDetail> {
+    let count = wanted.new_replicas.len();
+    if count <= MAX_REPLICATION_FACTOR as usize {
+        return Ok(());
+    }
+    let message = format!("{count} replicas are more than {MAX_REPLICATION_FACTOR}");
+    Err(ErrorDetail::new(ErrorCode::InvalidReplicaAssignment, message))
 }

@@ -20,6 +20,7 @@ use holdfast_proto::{
 use super::{
     super::answer::unexpected,
     edge::{AdminEdge, find},
+    limits::{check_configs, check_name},
 };
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -27,6 +28,8 @@ const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 impl AdminEdge {
     /// Creates a topic, or only says what it would be.
     pub(super) async fn create(&self, request: CreateTopicRequest) -> Result<CreateTopicResponse, ErrorDetail> {
+        check_name(&request.name)?;
+        check_configs(&request.configs)?;
         let validate_only = request.validate_only;
         let name = request.name.clone();
         let command = Command::CreateTopic(self.create_command(request)?);
@@ -55,6 +58,7 @@ impl AdminEdge {
 
     /// Changes a topic's settings and its number of partitions, or only says what would be wrong.
     pub(super) async fn change(&self, request: AlterTopicRequest) -> Result<AlterTopicResponse, ErrorDetail> {
+        check_configs(&request.configs)?;
         let image = self.node.view().image();
         let command = Command::AlterTopic(AlterTopic {
             topic_id: find(&image, &request.name)?.topic_id(),

@@ -1,0 +1,36 @@
+//! Whether a command would be refused, asked before it is proposed: what is refused anyway needs no place in the log.
+//!
+//! Pure. It says of the image what [`super::decide`] would say, without the scan of all partitions that some commands
+//! cost. A refusal is final for the caller, as the image holds everything that was acknowledged; what is not refused
+//! here may still be refused once its turn in the log has come.
+//!
+//! The changes of an ISR and the moves are not looked at one by one: what a leader may conclude from the refusal of one
+//! proposal rests on the proposals that it made before having been decided first, and that is known in the log alone.
+
+use super::{brokers, machine::decide, moves, partitions};
+use crate::{command::Command, image::Image, response::Rejection};
+
+/// Why the whole command would be refused if it were decided on this image; `None` if it would be carried out.
+pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
+    let checked = match command {
+        Command::RegisterBroker(command) => brokers::registrable(image, command),
+        Command::FenceBroker { broker_id, broker_epoch }
+        | Command::BeginControlledShutdown { broker_id, broker_epoch } => {
+            brokers::registered(image, *broker_id, *broker_epoch).map(drop)
+        }
+        Command::UnfenceBroker { broker_id, broker_epoch } => {
+            brokers::unfenceable(image, *broker_id, *broker_epoch).map(drop)
+        }
+        Command::AlterPartition(command) => partitions::acceptable(image, command),
+        Command::AlterReplicas(command) => moves::acceptable(command),
+        Command::FormCluster { .. }
+        | Command::UnregisterBroker { .. }
+        | Command::CreateTopic(_)
+        | Command::DeleteTopic { .. }
+        | Command::AlterTopic(_)
+        | Command::SetBrokerDrain { .. }
+        | Command::ElectLeaders { .. }
+        | Command::AllocateProducerIds { .. } => decide(image, command).result.map(drop),
+    };
+    checked.err()
+}
