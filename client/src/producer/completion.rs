@@ -21,7 +21,7 @@ use super::Error;
 pub struct Delivery {
     /// The partition that the record asked for, or that was chosen for it.
     pub partition: PartitionIndex,
-    /// Its offset; `None` with acks=none, or if the broker knows only that it was appended before.
+    /// Its offset; `None` with acks=none.
     pub offset: Option<Offset>,
     /// Leader epoch in which it was acknowledged; `None` with acks=none.
     pub leader_epoch: Option<LeaderEpoch>,

@@ -21,6 +21,9 @@ use super::{
 };
 use crate::deadline::Deadline;
 
+/// How long the last outcomes may take to be told once all of them are known.
+const LAST_OUTCOMES: Duration = Duration::from_secs(5);
+
 /// Sends records. Cheap to clone; the clones share buffer, connections and producer id.
 ///
 /// Dropping the last clone gives up what is not delivered, without waiting; call [`Producer::close`] first.
@@ -104,7 +107,7 @@ impl Producer {
     }
 
     /// Accepts a record; the function is told what became of it. The functions of one partition are called in order,
-    /// on a task of the producer: they must not block.
+    /// on a task of the producer: they must not block. One that panics is logged, and the others are called.
     pub async fn send_with_callback(
         &self,
         record: Record<'_>,
@@ -142,8 +145,10 @@ impl Producer {
         }
         shared.closed.store(true, Ordering::Release);
         shared.fail_all(ErrorCode::DeadlineExceeded);
-        // Another task may be telling the last outcomes at this moment.
-        wait_for_all(last).await;
+        // Another task may be telling the last outcomes at this moment; a callback that blocks holds up nobody for long.
+        if tokio::time::timeout(LAST_OUTCOMES, wait_for_all(last)).await.is_err() {
+            warn!("a callback of a producer that is closed does not return");
+        }
         shared.ended.cancel();
         self.report()
     }

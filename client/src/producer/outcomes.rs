@@ -1,6 +1,11 @@
 //! What became of the records: told to those who wait, counted, and their room given back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use tracing::error;
 
 use super::{batch_queue::Finished, completion::BatchOutcome, memory::Memory};
 
@@ -35,7 +40,11 @@ impl Outcomes {
         };
         count.fetch_add(record_count.into(), Ordering::Relaxed);
         for (index, callback) in callbacks {
-            callback(outcome.of_record(completion.partition(), index - part.first));
+            let result = outcome.of_record(completion.partition(), index - part.first);
+            // Of the caller's code: where it panics, the other records' outcomes are told all the same.
+            if catch_unwind(AssertUnwindSafe(|| callback(result))).is_err() {
+                error!(partition = %completion.partition(), "a callback that was told a record's outcome panicked");
+            }
         }
         // After the callbacks, so that who has waited for the last batch finds them all called.
         completion.complete(part, outcome);

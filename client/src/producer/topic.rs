@@ -87,20 +87,21 @@ impl TopicQueues {
         self.max_message_bytes.store(max.unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
-    /// Adds queues until there are so many. Called by one task only.
+    /// Adds queues until there are so many. Each partition gets one queue, however many tasks call this.
     pub(crate) fn grow_to(&self, count: usize, mut rules: Rules, identity: Option<ProducerIdentity>) {
         rules.batch_size_bytes = rules.batch_size_bytes.min(self.max_message_bytes());
-        let known = self.partitions.load();
-        if known.len() >= count {
-            return;
-        }
-        let mut grown = Vec::clone(&known);
-        grown.extend((known.len()..count).map(|index| {
-            let partition = PartitionIndex(index as u32);
-            let queue = BatchQueue::new(partition, rules, identity);
-            PartitionQueue::new(Arc::clone(&self.name), self.id_bytes.clone(), partition, queue)
-        }));
-        self.partitions.store(Arc::new(grown));
+        self.partitions.rcu(|known| {
+            if known.len() >= count {
+                return Arc::clone(known);
+            }
+            let mut grown = Vec::clone(known);
+            grown.extend((known.len()..count).map(|index| {
+                let partition = PartitionIndex(index as u32);
+                let queue = BatchQueue::new(partition, rules, identity);
+                PartitionQueue::new(Arc::clone(&self.name), self.id_bytes.clone(), partition, queue)
+            }));
+            Arc::new(grown)
+        });
     }
 
     /// The topic was deleted, or created again.
@@ -140,5 +141,44 @@ impl TopicQueues {
         let has_leader = |index: &usize| partitions[*index].lane().is_some_and(|lane| lane.is_usable());
         let next = (1..=count).map(|step| (current + step) % count).find(has_leader).unwrap_or((current + 1) % count);
         self.sticky.store(next, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use holdfast_proto::batch::Compression;
+
+    use super::*;
+
+    const RULES: Rules = Rules {
+        batch_size_bytes: 1 << 10,
+        linger: Duration::ZERO,
+        max_in_flight: 1,
+        delivery_timeout: Duration::from_secs(1),
+        retry_backoff: Duration::ZERO,
+        retry_backoff_max: Duration::ZERO,
+        compression: Compression::None,
+        answered: true,
+        jitter: |pause| pause,
+    };
+
+    #[test]
+    fn a_partition_has_one_queue_whoever_adds_it() {
+        for _ in 0..200 {
+            let topic = TopicQueues::new(Arc::from("t"), TopicId::from_bytes(&[1; 16]).unwrap(), None);
+            let grow = || {
+                topic.grow_to(200, RULES, None);
+                Vec::clone(&topic.partitions())
+            };
+            let seen = std::thread::scope(|scope| {
+                let tasks = [(); 4].map(|()| scope.spawn(grow));
+                tasks.map(|task| task.join().unwrap())
+            });
+            for queues in seen {
+                assert!(queues.iter().zip(topic.partitions().iter()).all(|(seen, is)| Arc::ptr_eq(seen, is)));
+            }
+        }
     }
 }

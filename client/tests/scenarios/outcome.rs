@@ -121,3 +121,16 @@ async fn a_dropped_producer_ends_its_futures_without_waiting() {
     drop(producer);
     within("the outcome", future).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn a_callback_that_panics_holds_up_no_other_outcome() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 1);
+    let producer = builder(&cluster.client().await).build().await.unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    let callback = |_: Result<_, _>| panic!("a fault of the application");
+    producer.send_with_callback(Record::new(&topic).value("a"), callback).await.unwrap();
+    within("the next one", producer.send(Record::new(&topic).value("b"))).await.unwrap();
+    let report = within("the end", producer.close(Duration::from_secs(5))).await;
+    assert_eq!(report.delivered, 2);
+}

@@ -49,9 +49,10 @@ impl BatchQueue {
                 self.last_error = None;
                 self.finish_flight(index, ack.outcome());
             }
-            // It is in the log, but the leader does not remember where.
+            // It was appended, so that it leaves no hole. But the leader does not remember where, nor whether it is
+            // durable, nor whether it was this one.
             Err(detail) if detail.code == ErrorCode::DuplicateSequenceNumber => {
-                self.finish_flight(index, BatchOutcome::Delivered { base_offset: None, leader_epoch: None });
+                self.finish_flight(index, BatchOutcome::InDoubt { code: detail.code });
             }
             Err(detail) if detail.code == ErrorCode::MessageTooLarge && self.split_flight(index) => {}
             Err(detail) if is_about_sequences(detail.code) && self.identity.is_some() => {

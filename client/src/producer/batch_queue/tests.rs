@@ -140,12 +140,15 @@ fn behind_a_batch_in_doubt_what_is_in_doubt_is_resolved_under_the_old_epoch() {
 }
 
 #[test]
-fn a_duplicate_without_offset_counts_as_delivered() {
+fn a_duplicate_that_the_leader_does_not_remember_is_in_doubt_and_leaves_no_hole() {
     let mut rig = Rig::new();
     rig.batch();
     let sent = rig.send().0;
     rig.refuse(sent, ErrorCode::DuplicateSequenceNumber);
-    assert_eq!(rig.finished(), ["+-1"]);
+    assert_eq!(rig.finished(), ["?DUPLICATE_SEQUENCE_NUMBER"]);
+    rig.batch();
+    let (_, epoch, sequence) = rig.send();
+    assert_eq!((epoch, sequence), (0, 1));
 }
 
 #[test]
