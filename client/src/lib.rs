@@ -57,7 +57,7 @@
 //! - [`producer`]: batches, retries, order, exactly one copy.
 //! - [`consumer`]: positions, prefetch, checks.
 //! - [`admin`]: topics, settings, moves of replicas, the state of the cluster.
-//! - [`metadata`]: who leads what; `connection`: channels; `deadline`: when they give up.
+//! - [`metadata`]: who leads what; `connection`: channels; `deadline`, `stream_end`: when they give up.
 //! - [`config`], [`error`]: shared by all.
 
 pub mod admin;
@@ -73,6 +73,7 @@ pub mod offsets;
 pub mod producer;
 #[doc(hidden)]
 pub mod simulation;
+mod stream_end;
 
 pub use admin::{Admin, NewTopic, TopicChange};
 pub use client::Client;

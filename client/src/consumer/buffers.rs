@@ -13,7 +13,12 @@ use std::{
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use holdfast_proto::{batch::DecodeLimits, ids::BrokerId, v1};
+use holdfast_proto::{
+    batch::DecodeLimits,
+    error::ErrorCode,
+    ids::{BrokerId, PartitionIndex},
+    v1,
+};
 
 use super::{
     Error,
@@ -120,6 +125,11 @@ impl Shared {
         Taken::Nothing
     }
 
+    /// When a partition of this broker may be asked for again that was refused for now, if nothing else has to come first.
+    pub(crate) fn retry_at(&self, broker: BrokerId) -> Option<Instant> {
+        self.buffers.lock().retry_at(broker, &self.rules)
+    }
+
     /// A request for all partitions of this broker that want records, if there is one and room for the answer.
     pub(crate) fn next_request(&self, broker: BrokerId, now: Instant) -> Option<v1::FetchRequest> {
         let rules = &self.rules;
@@ -150,13 +160,10 @@ impl Shared {
     }
 
     /// Takes an answer in; true if the metadata should be refreshed.
-    pub(crate) fn take_answer(&self, answer: v1::FetchResponse, now: Instant) -> bool {
+    pub(crate) fn take_answer(&self, lane: &FetchLane, answer: v1::FetchResponse, now: Instant) -> bool {
         let correlation = answer.correlation_id;
         for part in &answer.partitions {
-            if let Some(hint) = part.error.as_ref().and_then(|error| error.leader.as_ref()) {
-                let partition = holdfast_proto::ids::PartitionIndex(part.partition);
-                self.client.metadata().apply_hint(&part.topic, partition, hint);
-            }
+            self.note_leadership(lane, part, now);
         }
         self.update(|buffers| {
             buffers.promised.remove(&correlation);
@@ -178,6 +185,23 @@ impl Shared {
             }
             refresh
         })
+    }
+
+    /// Takes in what a part of an answer says about who leads, and about who answers.
+    fn note_leadership(&self, lane: &FetchLane, part: &v1::FetchedPartition, now: Instant) {
+        let Some(error) = &part.error else {
+            lane.end.served();
+            return;
+        };
+        let (metadata, partition) = (self.client.metadata(), PartitionIndex(part.partition));
+        if let Some(hint) = &error.leader {
+            metadata.apply_hint(&part.topic, partition, hint);
+        }
+        let is_named =
+            || metadata.view().leader(&part.topic, partition).is_some_and(|known| known.broker == lane.broker);
+        if error.code == ErrorCode::NotLeaderOrFollower.number() && is_named() {
+            lane.end.refused(now);
+        }
     }
 
     /// Forgets what is out at this broker: its stream is over.
@@ -202,6 +226,15 @@ impl Buffers {
         }
     }
 
+    /// As [`Shared::retry_at`]. Without room there is no time: `take` wakes the lanes when there is some again.
+    fn retry_at(&self, broker: BrokerId, rules: &Rules) -> Option<Instant> {
+        if self.room(rules) == 0 {
+            return None;
+        }
+        let of_broker = self.partitions.iter().filter(|fetch| fetch.leader.is_some_and(|(leader, _)| leader == broker));
+        of_broker.filter_map(|fetch| fetch.retry_at(rules.partition_max_bytes)).min()
+    }
+
     /// Bytes that may still be asked for.
     fn room(&self, rules: &Rules) -> usize {
         let buffered: usize = self.partitions.iter().map(|partition| partition.buffered_bytes).sum();
@@ -212,4 +245,44 @@ impl Buffers {
 
 fn to_u32(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use holdfast_proto::{
+        convert,
+        detail::ErrorDetail,
+        ids::{LeaderEpoch, Offset},
+    };
+
+    use super::*;
+
+    const BROKER: BrokerId = BrokerId(1);
+    const RULES: Rules = Rules {
+        max_wait: Duration::ZERO,
+        min_bytes: 1,
+        fetch_max_bytes: 100,
+        partition_max_bytes: 100,
+        prefetch_bytes: 100,
+        request_timeout: Duration::ZERO,
+        gaps: Gaps::AreErrors,
+        limits: DecodeLimits { max_decompressed_bytes: 1 },
+    };
+
+    #[test]
+    fn a_lane_without_room_does_not_wait_for_the_time_of_a_refused_partition() {
+        let now = Instant::now();
+        let mut fetch = PartitionFetch::new(Arc::from("t"), Bytes::new(), PartitionIndex(0), Offset(0));
+        fetch.leader = Some((BROKER, LeaderEpoch(0)));
+        let error = Some(convert::partition_error(ErrorDetail::from(ErrorCode::OffsetNotAvailable)));
+        fetch.answer(v1::FetchedPartition { error, ..Default::default() }, Gaps::AreErrors, now);
+        let mut buffers = Buffers { partitions: vec![fetch], ..Buffers::default() };
+        assert!(buffers.retry_at(BROKER, &RULES).is_some());
+        buffers.promised.insert(7, RULES.prefetch_bytes);
+        assert_eq!(buffers.retry_at(BROKER, &RULES), None, "it would be over at once, again and again");
+    }
 }

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{ids::BrokerId, v1};
 
-use super::{buffers::Shared, lane::FetchLane, partition::PartitionFetch};
+use super::{buffers::Shared, lane::FetchLane};
 use crate::{
     connection::{self, from_status},
     error::Error,
@@ -56,7 +56,7 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             if let Some(request) = shared.next_request(lane.broker, Instant::now()) {
                 break request;
             }
-            wait_for_work(lane, shared).await;
+            wait_for_work(lane, shared, true).await;
         };
         let mut out = HashSet::from([first.correlation_id]);
         let mut opened = false;
@@ -75,13 +75,10 @@ async fn run(lane: &FetchLane, shared: &Shared) {
     }
 }
 
-/// Waits until a partition of this broker may want records, at the latest when one may be asked for again.
-async fn wait_for_work(lane: &FetchLane, shared: &Shared) {
-    let retry_at = shared.update(|buffers| {
-        let of_broker = buffers.partitions.iter().filter(|p| p.leader.is_some_and(|(id, _)| id == lane.broker));
-        of_broker.filter_map(PartitionFetch::retry_at).min()
-    });
-    match retry_at {
+/// Waits until a partition of this broker may want records; with room for a request, at the latest when one may be asked
+/// for again.
+async fn wait_for_work(lane: &FetchLane, shared: &Shared, has_room: bool) {
+    match shared.retry_at(lane.broker).filter(|_| has_room) {
         None => lane.woken().await,
         Some(at) => tokio::time::timeout_at(at.into(), lane.woken()).await.unwrap_or(()),
     }
@@ -115,6 +112,7 @@ async fn stream(
         }
     };
     *opened = true;
+    lane.end.begin(address);
     debug!(broker = %lane.broker, address, "fetch stream is open");
     loop {
         while out.len() < MAX_OUT
@@ -132,18 +130,17 @@ async fn stream(
             answer = answers.message() => match answer {
                 Ok(Some(answer)) => {
                     out.remove(&answer.correlation_id);
-                    if shared.take_answer(answer, Instant::now()) {
+                    if shared.take_answer(lane, answer, Instant::now()) {
                         shared.client.metadata().request_refresh();
                     }
                 }
                 Ok(None) => return Ok(()),
                 Err(status) => return Err(from_status(address, &status)),
             },
-            () = wait_for_work(lane, shared) => {}
-            () = lane.given_up() => {
+            () = wait_for_work(lane, shared, out.len() < MAX_OUT) => {}
+            why = lane.end.wait() => {
                 connections.discard(address, kind);
-                let (what, after) = (format!("an answer of {address}"), shared.rules.request_timeout);
-                return Err(Error::DeadlineExceeded { what, after, in_doubt: false });
+                return Err(Error::NotConnected { address: address.to_owned(), reason: format!("given up: {why}") });
             }
         }
     }

@@ -106,9 +106,10 @@ impl PartitionFetch {
             && self.retry_at.is_none_or(|at| at <= now)
     }
 
-    /// When to ask again after a "not now".
-    pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at.filter(|_| !self.paused && !self.failed && self.out.is_none())
+    /// When to ask again after a "not now", while less than `enough_bytes` are in the buffer.
+    pub(crate) fn retry_at(&self, enough_bytes: usize) -> Option<Instant> {
+        let at = self.retry_at?;
+        self.wants_fetch(at, enough_bytes).then_some(at)
     }
 
     /// What to ask for, marked as out.

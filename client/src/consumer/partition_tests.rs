@@ -115,7 +115,7 @@ fn a_not_now_is_asked_again_after_a_pause_that_grows() {
         let reaction = fetch.answer(refusal(ErrorCode::OffsetNotAvailable), Gaps::AreErrors, now);
         fetch.out = None;
         assert!(reaction.refresh && !reaction.ready);
-        let pause = fetch.retry_at().unwrap() - now;
+        let pause = fetch.retry_at(1 << 20).unwrap() - now;
         assert!(pause > last && !fetch.wants_fetch(now, 1 << 20));
         assert!(fetch.wants_fetch(now + pause, 1 << 20));
         last = pause;

@@ -1,6 +1,7 @@
 //! The consumer's housekeeping: who leads which partition, and leaders that do not answer.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -8,7 +9,10 @@ use std::{
 use tracing::info;
 
 use super::{Error, buffers::Shared, lane_task};
-use crate::housekeeping::{self, Woken};
+use crate::{
+    housekeeping::{self, Woken},
+    stream_end::Why,
+};
 
 /// How often requests that are out are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -50,6 +54,9 @@ pub(crate) fn route(shared: &Arc<Shared>) {
             }
         }
     });
+    for (broker, lane) in shared.lanes.lock().iter() {
+        lane.end.look_at_address(view.address(*broker));
+    }
     for broker in brokers {
         let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| lane_task::start(shared, broker)));
         lane.wake();
@@ -60,7 +67,7 @@ pub(crate) fn route(shared: &Arc<Shared>) {
 fn look_after(shared: &Arc<Shared>) {
     let now = Instant::now();
     let due = shared.rules.max_wait;
-    let (mut refresh, mut silent) = (false, Vec::new());
+    let (mut refresh, mut silent) = (false, BTreeSet::new());
     shared.update(|buffers| {
         for fetch in buffers.partitions.iter().filter(|fetch| !fetch.has_failed() && !fetch.paused) {
             let silence = fetch.out.map_or(Duration::ZERO, |out| now.saturating_duration_since(out.since));
@@ -73,11 +80,10 @@ fn look_after(shared: &Arc<Shared>) {
     if refresh {
         shared.client.metadata().request_refresh();
     }
-    silent.dedup();
     for broker in silent {
         if let Some(lane) = shared.lanes.lock().get(&broker) {
             info!(%broker, "no answer to a fetch; the stream is given up");
-            lane.reset();
+            lane.end.give_up(Why::Silent);
         }
     }
 }

@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 
 use holdfast_proto::ids::BrokerId;
 
+use crate::stream_end::StreamEnd;
+
 /// The way to one broker, for queues of this type.
 #[derive(Debug)]
 pub(crate) struct Lane<Q> {
@@ -30,8 +32,7 @@ pub(crate) struct Lane<Q> {
     outbound: ArcSwap<AtomicWaker>,
     /// Tells the task that there is something to send.
     work: Notify,
-    /// Tells the task to give its stream up.
-    reset: Notify,
+    pub(crate) end: StreamEnd,
     open: AtomicBool,
     failing: AtomicBool,
     out: Mutex<Out<Q>>,
@@ -52,7 +53,7 @@ impl<Q> Lane<Q> {
             ready: Mutex::default(),
             outbound: ArcSwap::default(),
             work: Notify::new(),
-            reset: Notify::new(),
+            end: StreamEnd::default(),
             open: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             out: Mutex::new(Out { generation: 0, by_correlation: HashMap::new() }),
@@ -82,11 +83,6 @@ impl<Q> Lane<Q> {
     /// False while the last attempt to reach the broker failed.
     pub(crate) fn is_usable(&self) -> bool {
         !self.failing.load(Ordering::Relaxed)
-    }
-
-    /// Gives the stream up: the broker is silent.
-    pub(crate) fn reset(&self) {
-        self.reset.notify_one();
     }
 
     /// Notes an attempt; false if the stream of this generation is over.
@@ -126,11 +122,6 @@ impl<Q> Lane<Q> {
     /// Waits until there may be something to send.
     pub(super) async fn woken(&self) {
         self.work.notified().await;
-    }
-
-    /// Waits until the stream is given up.
-    pub(super) async fn given_up(&self) {
-        self.reset.notified().await;
     }
 
     /// The broker has opened the stream: what is ready may be sent.

@@ -111,14 +111,14 @@ async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) -> Result<(), E
         }
     };
     debug!(broker = %lane.broker, address, "produce stream is open");
+    lane.end.begin(address);
     lane.open();
     loop {
         let answer = tokio::select! {
             answer = answers.message() => answer,
-            () = lane.given_up() => {
+            why = lane.end.wait() => {
                 shared.client.connections().discard(address, kind);
-                let what = format!("an answer of {address}");
-                return Err(Error::DeadlineExceeded { what, after: shared.request_timeout, in_doubt: true });
+                return Err(Error::NotConnected { address: address.to_owned(), reason: format!("given up: {why}") });
             }
         };
         match answer {
@@ -135,16 +135,25 @@ fn take_answer(lane: &PartitionLane, shared: &Shared, answer: v1::ProduceRespons
         return;
     };
     let result = match answer.error {
-        None => Ok(Ack {
-            base_offset: Some(Offset(answer.base_offset)),
-            leader_epoch: Some(LeaderEpoch(answer.leader_epoch)),
-        }),
+        None => {
+            lane.end.served();
+            Ok(Ack {
+                base_offset: Some(Offset(answer.base_offset)),
+                leader_epoch: Some(LeaderEpoch(answer.leader_epoch)),
+            })
+        }
         Some(error) => {
             debug!(topic = %partition.topic, partition = %partition.partition, name = error.name, "produce refused");
+            let metadata = shared.client.metadata();
             if let Some(hint) = &error.leader {
-                shared.client.metadata().apply_hint(&partition.topic, partition.partition, hint);
+                metadata.apply_hint(&partition.topic, partition.partition, hint);
             }
-            Err(ErrorDetail::from(error))
+            let detail = ErrorDetail::from(error);
+            let leader = || metadata.view().leader(&partition.topic, partition.partition);
+            if detail.code == ErrorCode::NotLeaderOrFollower && leader().is_some_and(|it| it.broker == lane.broker) {
+                lane.end.refused(Instant::now());
+            }
+            Err(detail)
         }
     };
     let now = Instant::now();

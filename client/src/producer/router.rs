@@ -21,6 +21,7 @@ use super::{lane_task, shared::Shared, topic::TopicQueues};
 use crate::{
     housekeeping::{self, Woken},
     metadata::ClusterView,
+    stream_end::Why,
 };
 
 /// How often partitions are looked at.
@@ -44,6 +45,9 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 /// Gives every partition to the lane of its leader.
 pub(crate) fn route_all(shared: &Arc<Shared>) {
     let view = shared.client.metadata().view();
+    for (broker, lane) in shared.lanes.lock().iter() {
+        lane.end.look_at_address(view.address(*broker));
+    }
     let topics: Vec<_> = shared.topics.read().values().cloned().collect();
     for topic in topics {
         route(shared, &view, &topic);
@@ -88,7 +92,7 @@ fn look_after(shared: &Arc<Shared>) {
         {
             info!(broker = %lane.broker, topic = %partition.topic, partition = %partition.partition,
                 "no answer for {silence:?}; the stream is given up");
-            lane.reset();
+            lane.end.give_up(Why::Silent);
         }
         if lane.is_none() {
             partition.block(ErrorCode::LeaderNotAvailable);

@@ -65,7 +65,7 @@ impl admin_service_server::AdminService for Node {
                 return Err(status::status(ErrorCode::TopicAlreadyExists, format!("'{}' exists", request.name)));
             }
             state.index += 1;
-            let partition = || super::FakePartition { leader: Some(self.id), ..Default::default() };
+            let partition = || super::FakePartition { leader: Some(self.id()), ..Default::default() };
             let partitions = (0..request.partition_count).map(|_| partition()).collect();
             let topic = super::cluster::FakeTopic { id: [state.index as u8; 16], partitions };
             let info = topic_info(&request.name, &topic);

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -104,6 +107,8 @@ pub(crate) struct Inner {
     /// Counts changes of the state that tests wait for.
     pub(super) changed: watch::Sender<u64>,
     pub(super) killed: Mutex<BTreeMap<u32, CancellationToken>>,
+    /// Who answers at each place.
+    ids: Mutex<Vec<Arc<AtomicU32>>>,
 }
 
 impl FakeCluster {
@@ -115,6 +120,7 @@ impl FakeCluster {
             appended: Notify::new(),
             changed: watch::Sender::new(0),
             killed: Mutex::default(),
+            ids: Mutex::default(),
         });
         let cluster = Self { shared, ended: CancellationToken::new() };
         for id in 1..=broker_count {
@@ -123,6 +129,8 @@ impl FakeCluster {
             cluster.state().brokers.insert(id, address);
             let killed = cluster.ended.child_token();
             cluster.shared.killed.lock().insert(id, killed.clone());
+            let id = Arc::new(AtomicU32::new(id));
+            cluster.shared.ids.lock().push(Arc::clone(&id));
             let node = Node { id, shared: Arc::clone(&cluster.shared), killed };
             let limit = 64 << 20;
             let server = tonic::transport::Server::builder()
@@ -184,6 +192,18 @@ impl FakeCluster {
     /// Breaks all streams of the broker, and refuses its calls from now on.
     pub(crate) fn kill(&self, broker: u32) {
         self.shared.killed.lock()[&broker].cancel();
+    }
+
+    /// The first two brokers come back with each other's addresses. Their streams stand.
+    pub(crate) fn swap_addresses(&self) {
+        self.shared.change(|state| {
+            state.index += 1;
+            let (first, second) = (state.brokers[&1].clone(), state.brokers[&2].clone());
+            state.brokers.extend([(1, second), (2, first)]);
+            let ids = self.shared.ids.lock();
+            ids[0].store(2, Ordering::SeqCst);
+            ids[1].store(1, Ordering::SeqCst);
+        });
     }
 
     /// What the next produce requests meet.

@@ -1,6 +1,13 @@
 //! The gRPC services of one fake broker.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
@@ -25,7 +32,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// What the services of one broker work on: the cluster that all share, and a token that ends this broker alone.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) id: u32,
+    /// Id of the broker that answers here.
+    pub(super) id: Arc<AtomicU32>,
     pub(super) shared: Arc<Inner>,
     pub(super) killed: CancellationToken,
 }
@@ -38,6 +46,10 @@ enum Produced {
 }
 
 impl Node {
+    pub(super) fn id(&self) -> u32 {
+        self.id.load(Ordering::SeqCst)
+    }
+
     pub(super) fn check_alive(&self) -> Result<(), Status> {
         if self.killed.is_cancelled() { Err(Status::unavailable("the broker is dead")) } else { Ok(()) }
     }
@@ -63,7 +75,7 @@ impl Node {
             return Err(ErrorCode::UnknownTopicId);
         }
         let known = known.partitions.get(partition as usize).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        if known.leader == Some(self.id) { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+        if known.leader == Some(self.id()) { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
     fn produce_one(&self, request: &v1::ProduceRequest) -> Produced {

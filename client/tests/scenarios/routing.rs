@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use holdfast_client::{ErrorCode, ProduceError, Record, ids::PartitionIndex};
+use futures::StreamExt;
+
+use holdfast_client::{Consumer, ErrorCode, ProduceError, Record, StartAt, ids::PartitionIndex};
 
 use super::given::{builder, enqueue, numbers, within};
 use crate::fake::FakeCluster;
@@ -118,4 +120,28 @@ async fn a_topic_that_was_created_again_is_not_mistaken() {
     let again = producer.topic("t").await.unwrap();
     within("a delivery", enqueue(&producer, &again, "c").await).await.unwrap();
     assert_eq!(cluster.values("t", 0), ["c"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_that_come_back_with_each_others_addresses_are_found_again() {
+    let cluster = FakeCluster::start(2).await;
+    cluster.add_topic("t", 2);
+    cluster.state().hints = false;
+    let client = cluster.client().await;
+    let producer = builder(&client).build().await.unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    let mut consumer = Consumer::builder(client).assign_topic("t", StartAt::Earliest).build().await.unwrap();
+    let partition = |index| Record::new(&topic).partition(PartitionIndex(index));
+    for round in ["before", "after", "later"] {
+        for index in [0, 1] {
+            within("a delivery", producer.send(partition(index).value(round))).await.unwrap();
+        }
+        for _ in [0, 1] {
+            let message = within("a record", consumer.next()).await.unwrap().unwrap();
+            assert_eq!(message.value.unwrap(), round);
+        }
+        if round == "before" {
+            cluster.swap_addresses();
+        }
+    }
 }
