@@ -4,6 +4,9 @@
 //! and the epoch's start, and that has not lagged behind the log end for longer than the limit (else it would leave again
 //! at once). Leaves: a member that has. Who joins goes before who leaves, so that the ISR does not fall below the minimum
 //! when one replaces the other.
+//!
+//! The epoch's start matters because the high watermark of a new leader may be older than what was acknowledged. Having
+//! caught up in this epoch implies it, except for a member of the ISR at its start, who gets that time as a gift.
 
 use holdfast_proto::{
     error::ErrorCode,
