@@ -270,7 +270,7 @@ mod tests {
         prefetch_bytes: 100,
         request_timeout: Duration::ZERO,
         gaps: Gaps::AreErrors,
-        limits: DecodeLimits { max_decompressed_bytes: 1 },
+        limits: DecodeLimits { max_decompressed_bytes: 1, max_built_bytes: 1 },
     };
 
     #[test]

@@ -33,6 +33,15 @@ enum Failure {
     TooLarge,
 }
 
+impl Failure {
+    fn of(self, compression: Compression, max: usize) -> Error {
+        match self {
+            Self::Malformed(reason) => Error::Decompress { compression, reason },
+            Self::TooLarge => Error::DecompressedTooLarge { max },
+        }
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Malformed(error.to_string())
@@ -59,15 +68,25 @@ pub(super) fn decompress(compression: Compression, data: &[u8], max: usize) -> R
     let result = match compression {
         Compression::None if data.len() > max => Err(Failure::TooLarge),
         Compression::None => Ok(data.to_vec()),
-        Compression::Gzip => decompress_gzip(data, max),
         Compression::Snappy => decompress_snappy(data, max),
-        Compression::Lz4 => decompress_lz4(data, max),
-        Compression::Zstd => decompress_zstd(data, max),
+        Compression::Gzip | Compression::Lz4 | Compression::Zstd => {
+            read_bounded(reader(compression, data)?, data.len(), max)
+        }
     };
-    result.map_err(|failure| match failure {
-        Failure::Malformed(reason) => Error::Decompress { compression, reason },
-        Failure::TooLarge => Error::DecompressedTooLarge { max },
-    })
+    result.map_err(|failure| failure.of(compression, max))
+}
+
+/// What gives the decompressed `data` piece by piece. Not for snappy, whose blocks come whole.
+pub(super) fn reader(compression: Compression, data: &[u8]) -> Result<Box<dyn Read + '_>, Error> {
+    let reader: io::Result<Box<dyn Read + '_>> = match compression {
+        Compression::None => Ok(Box::new(data)),
+        // Of one or several members, as Java's `GZIPInputStream` reads it.
+        Compression::Gzip => Ok(Box::new(MultiGzDecoder::new(data))),
+        Compression::Lz4 => Ok(Box::new(FrameDecoder::new(data))),
+        Compression::Zstd => zstd_reader(data),
+        Compression::Snappy => Err(io::Error::other("its blocks come whole")),
+    };
+    reader.map_err(|error| Error::Decompress { compression, reason: error.to_string() })
 }
 
 /// All that `reader` gives, as long as it is at most `max` bytes. `compressed` is the size of what it reads from.
@@ -99,11 +118,6 @@ fn read_bounded(mut reader: impl Read, compressed: usize, max: usize) -> Result<
 
 fn compress_gzip(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     GzEncoder::new(records, flate2::Compression::default()).read_to_end(out).map(drop)
-}
-
-/// Gzip of one or several members, as Java's `GZIPInputStream` reads it.
-fn decompress_gzip(data: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
-    read_bounded(MultiGzDecoder::new(data), data.len(), max)
 }
 
 /// Snappy in the framing of Java's `SnappyOutputStream` (xerial).
@@ -170,10 +184,6 @@ fn compress_lz4(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn decompress_lz4(data: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
-    read_bounded(FrameDecoder::new(data), data.len(), max)
-}
-
 fn compress_zstd(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let start = out.len();
     out.resize(start + zstd_safe::compress_bound(records.len()), 0);
@@ -182,8 +192,8 @@ fn compress_zstd(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn decompress_zstd(data: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
+fn zstd_reader(data: &[u8]) -> io::Result<Box<dyn Read + '_>> {
     let mut decoder = Decoder::with_buffer(data)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-    read_bounded(decoder, data.len(), max)
+    Ok(Box::new(decoder))
 }

@@ -5,8 +5,8 @@
 //! Invariants:
 //! 1. Offsets come out strictly increasing and within the header's range; anything else is malformed.
 //! 2. Nothing is copied from an uncompressed batch; a compressed one is decompressed once.
-//! 3. Memory: at most [`DecodeLimits::max_decompressed_bytes`] for the decompressed form, and for [`decode`] a bounded
-//!    multiple of it for the records, since the shortest record has 7 bytes.
+//! 3. Memory: at most [`DecodeLimits::max_decompressed_bytes`] for the decompressed form, and for [`decode`]
+//!    [`DecodeLimits::max_built_bytes`] for the records.
 
 use bytes::{Buf, Bytes};
 
@@ -26,11 +26,33 @@ pub struct DecodeLimits {
     /// Most bytes of the records when decompressed. Too low: honest batches cannot be read. Too high: a small hostile
     /// batch takes that much memory. Codecs need up to 8 MiB more for their windows. Default 64 MiB.
     pub max_decompressed_bytes: usize,
+    /// Most bytes of what is built for the records and their headers, without keys and values: a record of 7 bytes and a
+    /// header of 2 take many times as much. Too low: honest batches of many small records cannot be read. Too high: a
+    /// small hostile batch takes that much memory. Default 128 MiB.
+    pub max_built_bytes: usize,
 }
+
+/// How much larger records may be when decompressed than compressed, before [`FREE_BYTES`] are counted. The most that
+/// gzip reaches on zeros is 1,032; what compresses further than this holds nothing.
+const MAX_RATIO: usize = 1024;
+/// Decompressed size that is allowed whatever the ratio.
+const FREE_BYTES: usize = 1 << 20;
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { max_decompressed_bytes: 64 << 20 }
+        Self { max_decompressed_bytes: 64 << 20, max_built_bytes: 128 << 20 }
+    }
+}
+
+impl DecodeLimits {
+    /// Most bytes that `compressed` bytes of records may have when decompressed, if a leader is to take them.
+    pub(super) fn decompressed_bytes(&self, compressed: usize) -> usize {
+        compressed.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(self.max_decompressed_bytes)
+    }
+
+    /// Bytes that are built for a record with so many headers.
+    pub(super) const fn built_bytes(headers: usize) -> usize {
+        headers.saturating_mul(size_of::<Header>()).saturating_add(size_of::<Record>())
     }
 }
 
@@ -55,6 +77,23 @@ pub struct Records {
     /// Offset delta that the next record has at least.
     next_offset_delta: u32,
     failed: bool,
+    /// Bytes that may still be built.
+    buildable: usize,
+    max_built_bytes: usize,
+}
+
+/// Why a record is not read.
+enum Failure {
+    /// It breaks this rule.
+    Rule(&'static str),
+    /// The records so far and this one take more memory than allowed.
+    TooManyParts,
+}
+
+impl From<&'static str> for Failure {
+    fn from(rule: &'static str) -> Self {
+        Self::Rule(rule)
+    }
 }
 
 impl Records {
@@ -70,7 +109,16 @@ impl Records {
             _ if header.record_count == 0 && batch.is_empty() => batch,
             compression => codec::decompress(compression, &batch, limits.max_decompressed_bytes)?.into(),
         };
-        Ok(Self { header, rest, index: 0, next_offset_delta: 0, failed: false })
+        let max_built_bytes = limits.max_built_bytes;
+        Ok(Self {
+            header,
+            rest,
+            index: 0,
+            next_offset_delta: 0,
+            failed: false,
+            buildable: max_built_bytes,
+            max_built_bytes,
+        })
     }
 
     /// Header of the batch.
@@ -78,23 +126,23 @@ impl Records {
         &self.header
     }
 
-    fn read(&mut self) -> Result<Record, &'static str> {
+    fn read(&mut self) -> Result<Record, Failure> {
         let length = read_length(&mut self.rest)?.ok_or("its length is negative")?;
         if length > self.rest.len() {
-            return Err("it ends after its batch");
+            return Err("it ends after its batch".into());
         }
         let mut body = self.rest.split_to(length);
         if body.is_empty() {
-            return Err("it has no attributes");
+            return Err("it has no attributes".into());
         }
         let _attributes = body.split_to(1); // none are defined
         let timestamp_delta = read_long(&mut body)?;
         let offset_delta = u32::try_from(read_int(&mut body)?).map_err(|_| "its offset delta is negative")?;
         if offset_delta < self.next_offset_delta {
-            return Err("its offset does not follow the one before it");
+            return Err("its offset does not follow the one before it".into());
         }
         if offset_delta > self.header.last_offset_delta {
-            return Err("its offset is past the batch's last one");
+            return Err("its offset is past the batch's last one".into());
         }
         let timestamp = match self.header.timestamp_type() {
             TimestampType::CreateTime => TimestampMs(
@@ -104,9 +152,12 @@ impl Records {
         };
         let key = read_bytes(&mut body)?;
         let value = read_bytes(&mut body)?;
-        let headers = read_headers(&mut body)?;
+        let count = header_count(&mut body)?;
+        let built = DecodeLimits::built_bytes(count);
+        self.buildable = self.buildable.checked_sub(built).ok_or(Failure::TooManyParts)?;
+        let headers = read_headers(&mut body, count)?;
         if !body.is_empty() {
-            return Err("bytes follow its headers");
+            return Err("bytes follow its headers".into());
         }
         self.next_offset_delta = offset_delta + 1;
         Ok(Record { offset: self.header.base_offset.plus(offset_delta.into()), timestamp, key, value, headers })
@@ -127,7 +178,10 @@ impl Iterator for Records {
             self.failed = true;
             return Some(Err(Error::TrailingRecords(self.header.record_count)));
         }
-        let record = self.read().map_err(|reason| Error::MalformedRecord { index: self.index, reason });
+        let record = self.read().map_err(|failure| match failure {
+            Failure::Rule(reason) => Error::MalformedRecord { index: self.index, reason },
+            Failure::TooManyParts => Error::TooManyParts { max: self.max_built_bytes },
+        });
         self.failed = record.is_err();
         self.index += 1;
         Some(record)
@@ -136,17 +190,21 @@ impl Iterator for Records {
     /// The lower bound is what the header says, as far as the bytes can hold so many; a malformed batch has fewer.
     fn size_hint(&self) -> (usize, Option<usize>) {
         let announced = (self.header.record_count - self.index) as usize;
-        (announced.min(self.rest.len() / MIN_RECORD_SIZE), None)
+        (announced.min(self.rest.len() / MIN_RECORD_SIZE).min(self.buildable / size_of::<Record>()), None)
     }
 }
 
 impl std::iter::FusedIterator for Records {}
 
-fn read_headers(body: &mut Bytes) -> Result<Vec<Header>, &'static str> {
+fn header_count(body: &mut Bytes) -> Result<usize, &'static str> {
     let count = usize::try_from(read_int(body)?).map_err(|_| "its header count is negative")?;
     if count > body.len() / MIN_HEADER_SIZE {
         return Err("it has more headers than bytes for them");
     }
+    Ok(count)
+}
+
+fn read_headers(body: &mut Bytes, count: usize) -> Result<Vec<Header>, &'static str> {
     let mut headers = Vec::with_capacity(count);
     for _ in 0..count {
         let key = read_bytes(body)?.ok_or("a header has no key")?;

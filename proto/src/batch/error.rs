@@ -1,7 +1,7 @@
 //! What can be wrong with a record batch.
 
 use super::Compression;
-use crate::error::ErrorCode;
+use crate::{error::ErrorCode, ids::TimestampMs};
 
 /// A record batch that cannot be built, taken or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +86,20 @@ pub enum Error {
         /// The limit in bytes.
         max: usize,
     },
+    /// The records have so many records and headers that a reader would have to build more than is allowed.
+    #[error("the record batch has so many records or headers that reading it takes more than {max} bytes of memory")]
+    TooManyParts {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The header's largest time is not that of the records.
+    #[error("the record batch's maxTimestamp is {}, but the latest of its records has {}", said.0, found.0)]
+    MaxTimestamp {
+        /// As the header says.
+        said: TimestampMs,
+        /// The latest of the records.
+        found: TimestampMs,
+    },
     /// The codec refused to compress.
     #[error("the records could not be compressed with {compression}: {reason}")]
     Compress {
@@ -113,9 +127,12 @@ impl Error {
             | Self::NotForProducers(_)
             | Self::Empty
             | Self::RecordCount { .. }
+            | Self::MaxTimestamp { .. }
             | Self::Compress { .. } => ErrorCode::InvalidRecord,
             Self::UnsupportedCompression(_) => ErrorCode::UnsupportedCompressionType,
-            Self::TooLarge { .. } | Self::DecompressedTooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::TooLarge { .. } | Self::DecompressedTooLarge { .. } | Self::TooManyParts { .. } => {
+                ErrorCode::MessageTooLarge
+            }
         }
     }
 }

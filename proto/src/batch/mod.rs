@@ -1,7 +1,8 @@
 //! Kafka's record batch v2, byte for byte: what producers send, the log stores and consumers get.
 //!
 //! Place: clients build batches ([`BatchBuilder`]) and read them ([`decode`]); brokers look at headers alone
-//! ([`BatchHeader`], [`validate_produce`], [`split`]) and never at single records on the hot path.
+//! ([`BatchHeader`], [`validate_produce`], [`split`]) and pass over the records of a produced batch once
+//! ([`check_records`]), building none.
 //!
 //! ```text
 //!  0         8      12           16    17   21          23          27        35       43       51      53       57     61
@@ -30,6 +31,7 @@ mod header;
 mod record;
 mod stamp;
 mod varint;
+mod walk;
 
 pub use builder::BatchBuilder;
 pub use compression::{Compression, UnknownCompressionName};
@@ -39,3 +41,4 @@ pub use frame::{Split, set_base_offset_and_epoch, split, validate_produce, verif
 pub use header::{Attributes, BatchHeader, TimestampType};
 pub use record::{Header, Record, RecordRef};
 pub use stamp::{ProducerStamp, restamp};
+pub use walk::check_records;

@@ -3,6 +3,11 @@
 //! Kafka calls 32 bits `varint` and 64 bits `varlong`. A number that takes more bytes or bits than its type has is
 //! malformed; one with needless zero bytes is not.
 
+/// Most bytes of a 32-bit number.
+pub(super) const MAX_INT_SIZE: usize = 5;
+/// Most bytes of a 64-bit number.
+pub(super) const MAX_LONG_SIZE: usize = 10;
+
 /// Bytes that [`put`] writes for `value`. The same for both widths, which differ only in their range.
 pub(super) const fn size(value: i64) -> usize {
     let bits = 64 - (zigzag(value) | 1).leading_zeros() as usize;
@@ -24,7 +29,7 @@ pub(super) fn put(buffer: &mut Vec<u8>, value: i64) {
 #[inline]
 pub(super) fn read_long(bytes: &[u8]) -> Option<(i64, usize)> {
     let mut raw = 0_u64;
-    for (index, &byte) in bytes.iter().take(10).enumerate() {
+    for (index, &byte) in bytes.iter().take(MAX_LONG_SIZE).enumerate() {
         let low = u64::from(byte & 0x7f);
         if index == 9 && low > 1 {
             return None;
@@ -41,7 +46,7 @@ pub(super) fn read_long(bytes: &[u8]) -> Option<(i64, usize)> {
 #[inline]
 pub(super) fn read_int(bytes: &[u8]) -> Option<(i32, usize)> {
     let (value, size) = read_long(bytes)?;
-    if size > 5 {
+    if size > MAX_INT_SIZE {
         return None;
     }
     Some((i32::try_from(value).ok()?, size))

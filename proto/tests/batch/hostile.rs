@@ -10,7 +10,7 @@ use holdfast_proto::{
 
 use crate::sample::{build, compressions, fix_crc, plain, records};
 
-const LIMITS: DecodeLimits = DecodeLimits { max_decompressed_bytes: 1 << 20 };
+const LIMITS: DecodeLimits = DecodeLimits { max_decompressed_bytes: 1 << 20, max_built_bytes: 16 << 20 };
 
 /// Everything that takes bytes from outside.
 fn try_all(bytes: &Bytes) {
@@ -29,7 +29,7 @@ fn try_all(bytes: &Bytes) {
 }
 
 /// A batch whose header is right and whose body is `body`.
-fn with_body(compression: Compression, record_count: u32, body: &[u8]) -> Bytes {
+pub(crate) fn with_body(compression: Compression, record_count: u32, body: &[u8]) -> Bytes {
     let mut batch = plain(Compression::None, 1).to_vec();
     batch.truncate(BatchHeader::SIZE);
     batch.extend_from_slice(body);
@@ -124,9 +124,9 @@ fn the_limit_is_exact() {
     let size = records.len() - BatchHeader::SIZE;
     for compression in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
         let batch = plain(compression, 100);
-        assert_eq!(decode(batch.clone(), &DecodeLimits { max_decompressed_bytes: size }).unwrap().len(), 100);
+        assert_eq!(decode(batch.clone(), &DecodeLimits { max_decompressed_bytes: size, ..LIMITS }).unwrap().len(), 100);
         assert_eq!(
-            decode(batch, &DecodeLimits { max_decompressed_bytes: size - 1 }),
+            decode(batch, &DecodeLimits { max_decompressed_bytes: size - 1, ..LIMITS }),
             Err(Error::DecompressedTooLarge { max: size - 1 })
         );
     }
@@ -173,7 +173,7 @@ fn malformed_records_are_named() {
     );
 }
 
-mod bombs {
+pub(crate) mod bombs {
     use std::io::{Read, Write};
 
     pub(crate) fn gzip(zeros: &[u8]) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use holdfast_proto::{
-    batch::{BatchHeader, DecodeLimits, TimestampType, decode},
+    batch::{BatchHeader, DecodeLimits, Records, TimestampType},
     ids::{Offset, TimestampMs},
 };
 
@@ -55,11 +55,17 @@ fn first_in(header: &BatchHeader, batch: Bytes, timestamp: TimestampMs, from: Of
     if header.timestamp_type() == TimestampType::LogAppendTime {
         return Some((header.base_offset.max(from), header.max_timestamp));
     }
-    match decode(batch, &DecodeLimits::default()) {
-        Ok(records) => records
-            .into_iter()
-            .find(|record| record.timestamp >= timestamp && record.offset >= from)
-            .map(|record| (record.offset, record.timestamp)),
-        Err(_) => Some((header.base_offset.max(from), header.max_timestamp)),
+    let whole = (header.base_offset.max(from), header.max_timestamp);
+    let Ok(records) = Records::new(batch, &DecodeLimits::default()) else { return Some(whole) };
+    // One by one: a batch of many small records takes many times its size when all are built.
+    for record in records {
+        match record {
+            Ok(record) if record.timestamp >= timestamp && record.offset >= from => {
+                return Some((record.offset, record.timestamp));
+            }
+            Ok(_) => {}
+            Err(_) => return Some(whole),
+        }
     }
+    None
 }

@@ -30,7 +30,7 @@ impl BatchQueue {
         if flight.doubt || flight.batch.record_count < 2 {
             return false;
         }
-        let limits = DecodeLimits { max_decompressed_bytes: usize::MAX }; // what was built here
+        let limits = DecodeLimits { max_decompressed_bytes: usize::MAX, max_built_bytes: usize::MAX }; // what was built here
         let Ok(records) = batch::decode(bytes.clone(), &limits) else { return false };
         let Ok(builders) = halves(&records, self.rules.compression) else { return false };
         let Some(flight) = self.flights.remove(index) else { return false };
