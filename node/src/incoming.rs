@@ -30,10 +30,13 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use holdfast_net::jitter;
 
+use crate::closer::Closer;
+
 /// A connection that holds its place until it is closed.
 pub struct Connection {
     stream: TcpStream,
     streams_end: Option<Instant>,
+    closer: Closer,
     close: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
@@ -54,12 +57,19 @@ pub struct ConnectionInfo {
     pub tcp: TcpConnectInfo,
     /// When streams on it have to end by themselves; `None`: never.
     pub streams_end: Option<Instant>,
+    /// Ends it at once.
+    pub closer: Closer,
 }
 
 impl ConnectionInfo {
     /// When streams of the call's connection have to end.
     pub fn streams_end<T>(request: &tonic::Request<T>) -> Option<Instant> {
         request.extensions().get::<Self>().and_then(|info| info.streams_end)
+    }
+
+    /// What ends the call's connection.
+    pub fn closer<T>(request: &tonic::Request<T>) -> Closer {
+        request.extensions().get::<Self>().map(|info| info.closer.clone()).unwrap_or_default()
     }
 }
 
@@ -105,12 +115,13 @@ impl Connection {
         let streams_end = lifetime.map(|lifetime| now + lifetime.age + apart(lifetime.age));
         let close = lifetime.zip(streams_end).map(|(lifetime, end)| end + lifetime.grace);
         let close = close.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self { stream, streams_end, close, _place: place }
+        Self { stream, streams_end, closer: Closer::default(), close, _place: place }
     }
 
     /// True once its time is over, whatever runs on it.
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
-        self.close.as_mut().is_some_and(|close| close.as_mut().poll(context).is_ready())
+        self.closer.is_closed(context)
+            || self.close.as_mut().is_some_and(|close| close.as_mut().poll(context).is_ready())
     }
 }
 
@@ -123,7 +134,7 @@ impl Connected for Connection {
     type ConnectInfo = ConnectionInfo;
 
     fn connect_info(&self) -> ConnectionInfo {
-        ConnectionInfo { tcp: self.stream.connect_info(), streams_end: self.streams_end }
+        ConnectionInfo { tcp: self.stream.connect_info(), streams_end: self.streams_end, closer: self.closer.clone() }
     }
 }
 

@@ -5,11 +5,12 @@
 //! - [`telemetry`]: the program's own log.
 //! - [`fatal`]: why the program has to end.
 //! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
-//! - [`incoming`]: accepted connections, for tonic.
+//! - [`incoming`]: accepted connections, for tonic; [`closer`]: ends one from elsewhere.
 //!
 //! Place: below both programs, above `holdfast-proto` and `holdfast-net`. Invariant: nothing here knows which program it
 //! serves; what differs is passed in.
 
+pub mod closer;
 pub mod exit;
 pub mod fatal;
 pub mod health;

@@ -82,6 +82,10 @@ pub struct WriterConfig {
     ///
     /// Small: `OVERLOADED` in bursts. Large: memory, and waits that outlast the producers' timeouts.
     pub max_in_flight_bytes: usize,
+    /// Bytes of fetched batches that may wait for the disk, over all partitions. Default 64 MiB; what comes last may pass it.
+    ///
+    /// Small: a replica catches up more slowly than its disk writes. Large: memory.
+    pub max_fetched_bytes: usize,
     /// Bytes that one round of one partition may write before its fsync. Default 8 MiB. At least one append is taken.
     ///
     /// Small: more fsyncs under load. Large: a longer wait for those in the round.
@@ -94,7 +98,13 @@ pub struct WriterConfig {
 
 impl Default for WriterConfig {
     fn default() -> Self {
-        Self { threads: 24, max_in_flight_bytes: 64 << 20, max_round_bytes: 8 << 20, mark_interval_ms: 1000 }
+        Self {
+            threads: 24,
+            max_in_flight_bytes: 64 << 20,
+            max_fetched_bytes: 64 << 20,
+            max_round_bytes: 8 << 20,
+            mark_interval_ms: 1000,
+        }
     }
 }
 
@@ -103,6 +113,7 @@ impl WriterConfig {
     pub fn validate(&self) -> Result<(), Error> {
         check("log writer threads", self.threads as u64, 1, 256, "1 to 256")?;
         check("log writer bytes in flight", self.max_in_flight_bytes as u64, 1, u64::MAX, "at least 1")?;
+        check("log writer fetched bytes", self.max_fetched_bytes as u64, 1, u64::MAX, "at least 1")?;
         check("log writer bytes per round", self.max_round_bytes as u64, 1, u64::MAX, "at least 1")?;
         check("durable mark interval", self.mark_interval_ms, 1, u64::MAX, "at least 1")
     }

@@ -88,7 +88,7 @@ impl Replica {
         self.log.flushed()
     }
 
-    /// The high watermark as far as it is known here. Of a new leader it is a lower bound, see [`Self::readable_end`];
+    /// The high watermark as far as it is known here. Of a new leader it is a lower bound, see [`Self::latest_end`];
     /// records below it are acknowledged in any case. Retention must not pass it.
     pub fn high_watermark(&self) -> Offset {
         self.log.high_watermark()
@@ -105,16 +105,24 @@ impl Replica {
         (epoch, end.min(self.log.high_watermark()))
     }
 
-    /// Consumers read below this. NOT_LEADER_OR_FOLLOWER if we do not lead; OFFSET_NOT_AVAILABLE until the high
-    /// watermark has reached the start of this leadership: the former leader may have shown more (KIP-207).
+    /// Consumers read below this: what lies there is acknowledged, also where a new leader does not know yet how much more
+    /// is. NOT_LEADER_OR_FOLLOWER if we do not lead.
     pub fn readable_end(&self) -> Result<Offset, ErrorCode> {
         match &self.role {
             Role::Halted => Err(ErrorCode::KafkaStorageError),
             Role::Waiting | Role::Follower(_) => Err(ErrorCode::NotLeaderOrFollower),
+            Role::Leader(_) => Ok(self.log.high_watermark()),
+        }
+    }
+
+    /// The end that consumers are told. As [`Self::readable_end`], but OFFSET_NOT_AVAILABLE until the high watermark has
+    /// reached the start of this leadership: the former leader may have told more (KIP-207).
+    pub fn latest_end(&self) -> Result<Offset, ErrorCode> {
+        match &self.role {
             Role::Leader(leader) if self.log.high_watermark() < leader.epoch_start => {
                 Err(ErrorCode::OffsetNotAvailable)
             }
-            Role::Leader(_) => Ok(self.log.high_watermark()),
+            _ => self.readable_end(),
         }
     }
 

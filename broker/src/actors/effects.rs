@@ -10,7 +10,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Millis, Offset},
 };
-use holdfast_replication::{Effect, FetchAnswer, FetchReply, LogGeneration, PlacedBatch};
+use holdfast_replication::{Effect, FetchAnswer, FetchReply, PlacedBatch};
 
 use super::{
     in_hand::{Follower, InHand},
@@ -22,7 +22,7 @@ use crate::{
         Proposal,
         answers::{Answer, Pieces},
     },
-    partition::Read,
+    partition::{Read, read},
 };
 
 impl PartitionActor {
@@ -42,10 +42,12 @@ impl PartitionActor {
                     self.store_high_watermark();
                 }
                 Effect::AppendFetched { end_offset, generation } => {
-                    let InHand::Fetched { records, batches } = std::mem::replace(&mut in_hand, InHand::Nothing) else {
+                    let InHand::Fetched { records, batches, room } = std::mem::replace(&mut in_hand, InHand::Nothing)
+                    else {
                         unreachable!("the core appends fetched batches only in the step that brought them");
                     };
-                    refused |= !self.append_fetched(now, records, &batches, end_offset, generation);
+                    self.remember_fetched(now, records.clone(), &batches);
+                    refused |= !self.try_submit(Op::Append { records, end_offset, generation, room });
                 }
                 Effect::Truncate { to, generation } => {
                     tracing::info!(partition = %self.partition.id, %to, "cutting the log to where it agrees with the leader's");
@@ -95,47 +97,42 @@ impl PartitionActor {
         }
     }
 
-    /// False if the log writer has not taken them.
-    fn append_fetched(
-        &self,
-        now: Millis,
-        records: Bytes,
-        batches: &[PlacedBatch],
-        end_offset: Offset,
-        generation: LogGeneration,
-    ) -> bool {
-        let mut rest = records.clone();
+    fn remember_fetched(&self, now: Millis, mut rest: Bytes, batches: &[PlacedBatch]) {
         for batch in batches {
             let next = batch.base_offset.plus(u64::from(batch.info.record_count));
             let bytes = rest.split_to(batch.info.size_bytes as usize);
             self.partition.tail.push(batch.base_offset, next, bytes, now);
         }
-        let room = self.context.logs.writer.reserve_always(records.len());
-        self.try_submit(Op::Append { records, end_offset, generation, room })
     }
 
-    /// Answers a follower: from memory at once, from disk a little later.
+    /// Answers a follower: from memory at once if there is room, else a little later.
     fn reply(&self, to: BrokerId, leader_epoch: LeaderEpoch, reply: FetchReply) {
         let Some(Follower { outbox, max_bytes }) = self.followers.get(&to) else { return };
         let partition = self.partition.id;
         let answer = |body| Answer { partition, leader_epoch, body };
-        let FetchReply::Records { records: from_offset, log_start_offset, .. } = reply else {
-            return outbox.put(answer(reply.map(Pieces::none)));
+        let end = self.core.log_end();
+        let (from_offset, log_start_offset) = match reply {
+            FetchReply::Records { records, log_start_offset, .. } if records < end => (records, log_start_offset),
+            _ => return outbox.put(answer(reply.map(Pieces::none))),
         };
-        let records = move |batches, permit| reply.map(|from_offset| Pieces { from_offset, batches, permit });
-        let read = match self.partition.read(&self.context.logs.disk, from_offset, self.core.log_end(), *max_bytes) {
-            Read::InMemory(batches) => return outbox.put(answer(records(batches, None))),
-            Read::OnDisk(read) => read,
-        };
-        let (outbox, replica) = (Arc::clone(outbox), Arc::clone(&self.partition));
-        self.context.logs.disk.runtime().spawn(async move {
-            let body = match read.await {
+        let records = move |batches, room| reply.map(|from_offset| Pieces { from_offset, batches, room: Some(room) });
+        let (share, max_bytes) = (&self.context.logs.followers, *max_bytes);
+        if let Some(mut room) = share.memory.try_room(max_bytes)
+            && let Read::InMemory(batches) =
+                self.partition.read(&share.disk, from_offset, end, max_bytes.min(room.bytes()))
+            && room.fit(read::size(&batches))
+        {
+            return outbox.put(answer(records(batches, room)));
+        }
+        let (outbox, replica, share) = (Arc::clone(outbox), Arc::clone(&self.partition), share.clone());
+        self.context.logs.runtime.spawn(async move {
+            let body = match replica.read_within(&share, from_offset, end, max_bytes).await {
                 // The log may have been cut and written again while it was read: only the leadership that was asked
                 // vouches for what stands there.
                 _ if replica.view().leader_epoch != Some(leader_epoch) => {
                     FetchAnswer::Failed(ErrorCode::NotLeaderOrFollower)
                 }
-                Ok((bytes, permit)) => records(vec![bytes], Some(permit)),
+                Ok((batches, room)) => records(batches, room),
                 Err(ErrorCode::OffsetOutOfRange) => FetchAnswer::OutOfRange { log_start_offset },
                 Err(code) => FetchAnswer::Failed(code),
             };

@@ -15,8 +15,8 @@ pub(super) enum InHand {
     Nothing,
     /// A producer's batch, with its room at the log writer.
     Produced { bytes: Bytes, room: Room },
-    /// Batches from the leader.
-    Fetched { records: Bytes, batches: Vec<PlacedBatch> },
+    /// Batches from the leader, with their room at the log writer.
+    Fetched { records: Bytes, batches: Vec<PlacedBatch>, room: Room },
 }
 
 /// Where the answers to a follower go.

@@ -38,6 +38,7 @@ impl Opened {
             leader_epoch: None,
             partition_epoch: None,
             readable: Err(ErrorCode::NotLeaderOrFollower),
+            latest: Err(ErrorCode::NotLeaderOrFollower),
             log_start: recovered.log_start_offset,
             log_end: recovered.log_end_offset,
         };

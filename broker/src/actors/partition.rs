@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandler, WrapFuture};
 use tokio::sync::oneshot;
 
 use holdfast_log::{Completion, LogConfig, LogHandle, Op};
@@ -20,7 +20,7 @@ use holdfast_proto::{
 use holdfast_replication::{Assignment, Effect, Event, FetchAnswer, ProduceToken, Replica, ReplicaConfig};
 
 use super::{
-    address::PartitionAddress,
+    address::{Envelope, PartitionAddress},
     in_hand::{Follower, InHand},
     opened::Opened,
     threads::Actors,
@@ -41,6 +41,9 @@ use crate::{
 /// it; written with the log's own durable mark.
 const HIGH_WATERMARK_CHECKPOINT_MS: u64 = 1_000;
 
+/// Messages of one partition that are handled before others of its thread have their turn.
+const MESSAGES_PER_TURN: u64 = 256;
+
 /// The shell of one partition replica. See the module.
 pub(super) struct PartitionActor {
     pub(super) context: Arc<Context>,
@@ -57,6 +60,8 @@ pub(super) struct PartitionActor {
     timer: Option<(Millis, SpawnHandle)>,
     stored_high_watermark: (Millis, Offset),
     lease: LeaseGuard,
+    /// Messages that were handled so far.
+    handled: u64,
     pub(super) closing: Option<oneshot::Sender<()>>,
     pub(super) copying: Copying,
 }
@@ -86,8 +91,18 @@ impl PartitionActor {
             timer: None,
             stored_high_watermark,
             lease: LeaseGuard::default(),
+            handled: 0,
             closing: None,
             copying,
+        }
+    }
+
+    /// Lets the other partitions of this thread go on after so many messages: a mailbox that is filled as fast as it is
+    /// emptied would keep the thread for ever.
+    fn take_turns(&mut self, actor: &mut <Self as Actor>::Context) {
+        self.handled += 1;
+        if self.handled.is_multiple_of(MESSAGES_PER_TURN) {
+            actor.wait(tokio::task::yield_now().into_actor(self));
         }
     }
 
@@ -262,7 +277,7 @@ impl Actors {
             actor_context.set_mailbox_capacity(capacity);
             PartitionActor::new(context, opened)
         });
-        OpenReplica::new(partition, PartitionAddress(address.recipient()))
+        OpenReplica::new(partition, PartitionAddress::new(address.recipient(), capacity))
     }
 }
 
@@ -281,12 +296,13 @@ impl StreamHandler<()> for PartitionActor {
     }
 }
 
-impl Handler<Message> for PartitionActor {
+impl Handler<Envelope> for PartitionActor {
     type Result = ();
 
-    fn handle(&mut self, message: Message, actor: &mut Self::Context) {
+    fn handle(&mut self, envelope: Envelope, actor: &mut Self::Context) {
+        self.take_turns(actor);
         self.catch_up(actor);
-        match message {
+        match envelope.message {
             Message::Produce(job) => self.produce(job),
             // Its log is being closed: it copies nothing, serves nobody and learns nothing any more.
             Message::ReplicaFetch { position, outbox, .. } if self.closing.is_some() => {
@@ -296,6 +312,8 @@ impl Handler<Message> for PartitionActor {
             }
             Message::FetchResponse { .. } | Message::Assigned { .. } | Message::Proposed { .. }
                 if self.closing.is_some() => {}
+            // A newer stream of that broker has begun, and perhaps waits for an answer already.
+            Message::ReplicaFetch { outbox, .. } if outbox.is_closed() => {}
             Message::ReplicaFetch { from, broker_epoch, position, max_bytes, outbox } => {
                 self.followers.insert(from, Follower { outbox, max_bytes: max_bytes as usize });
                 self.step(Event::ReplicaFetch { from, broker_epoch, position }, InHand::Nothing);
@@ -306,10 +324,12 @@ impl Handler<Message> for PartitionActor {
                     self.step(Event::ReplicaDisconnected { from }, InHand::Nothing);
                 }
             }
-            Message::FetchResponse { from, leader_epoch, outcome, records } => {
+            Message::FetchResponse { from, leader_epoch, outcome, records, room } => {
                 let records_bytes = records.len() as u64;
-                let in_hand = match outcome.records() {
-                    Some(batches) if !batches.is_empty() => InHand::Fetched { records, batches: batches.clone() },
+                let in_hand = match (outcome.records(), room) {
+                    (Some(batches), Some(room)) if !batches.is_empty() => {
+                        InHand::Fetched { records, batches: batches.clone(), room }
+                    }
                     _ => InHand::Nothing,
                 };
                 self.copied(records_bytes);

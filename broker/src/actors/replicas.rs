@@ -96,13 +96,13 @@ impl SessionActor {
     fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         let config = self.log_config(partition);
-        self.context.logs.disk.runtime().spawn(async move {
+        self.context.logs.runtime.spawn(async move {
             let working = Arc::clone(&context);
             let work = move || {
                 let (log, recovered) = working.logs.data_dir.open_partition(partition, config)?;
                 Opened::new(&working, partition, log, recovered, config)
             };
-            match context.logs.disk.runtime().spawn_blocking(work).await {
+            match context.logs.runtime.spawn_blocking(work).await {
                 // The actor is gone only when the broker stops.
                 Ok(opened) => {
                     let _gone_with_the_broker = address.send(SessionEvent::Opened(partition, opened)).await;
@@ -149,9 +149,9 @@ impl SessionActor {
         self.context.partitions.remove(partition);
         let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
         let (context, address) = (Arc::clone(&self.context), actor.address());
-        self.context.logs.disk.runtime().spawn(async move {
+        self.context.logs.runtime.spawn(async move {
             if let Some((log, _)) = recovered
-                && let Ok(Err(error)) = context.logs.disk.runtime().spawn_blocking(move || log.close()).await
+                && let Ok(Err(error)) = context.logs.runtime.spawn_blocking(move || log.close()).await
             {
                 tracing::warn!(%partition, %error, "the log of a stray was not closed cleanly");
             }
@@ -182,7 +182,7 @@ impl SessionActor {
         // Dropping a log closes its files.
         drop(self.recovered.remove(&partition));
         let (context, address) = (Arc::clone(&self.context), actor.address());
-        self.context.logs.disk.runtime().spawn(async move {
+        self.context.logs.runtime.spawn(async move {
             if let Some(replica) = replica {
                 for message in messages {
                     let _closed_already = replica.actor().send(message).await;
@@ -191,7 +191,7 @@ impl SessionActor {
                 let _ = wait.await;
             }
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let gone = context.logs.disk.runtime().spawn_blocking(move || data_dir.delete_partition(partition)).await;
+            let gone = context.logs.runtime.spawn_blocking(move || data_dir.delete_partition(partition)).await;
             if let Ok(Err(error)) = gone {
                 tracing::error!(%partition, %error, "the folder of a replica that has left stays");
             }
@@ -232,7 +232,7 @@ impl SessionActor {
         let replicas = std::mem::take(&mut self.replicas);
         let recovered: Vec<(TopicPartition, (PartitionLog, Recovered))> = self.recovered.drain().collect();
         let context = Arc::clone(&self.context);
-        self.context.logs.disk.runtime().spawn(async move {
+        self.context.logs.runtime.spawn(async move {
             let mut waits = Vec::new();
             for (partition, replica) in replicas {
                 context.partitions.remove(partition);
@@ -241,7 +241,7 @@ impl SessionActor {
                 waits.push(wait);
             }
             for (partition, (log, _)) in recovered {
-                if let Ok(Err(error)) = context.logs.disk.runtime().spawn_blocking(move || log.close()).await {
+                if let Ok(Err(error)) = context.logs.runtime.spawn_blocking(move || log.close()).await {
                     tracing::warn!(%partition, %error, "a log was not closed cleanly");
                 }
             }

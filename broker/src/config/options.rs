@@ -43,7 +43,8 @@ holdfast_node::options! {
     /// Threads that write and sync logs. They block in the kernel: more of them let more fdatasyncs share one journal
     /// commit; above the number of busy partitions they are idle.
     log_writer_threads: u32 = 8, in 1, 256;
-    /// Old records read from disk at the same time. Each takes a blocking thread and up to replica_fetch_max_bytes.
+    /// Reads of old records from disk at the same time, for consumers and for followers each. Each takes a blocking
+    /// thread.
     log_read_threads: u32 = 4, in 1, 256;
 
     /// Messages that may wait for one partition. Below the batches in flight of its producers they are slowed down.
@@ -82,13 +83,22 @@ holdfast_node::options! {
     tail_cache_age_ms: u64 = 30_000, in 100, 3_600_000;
     /// Bytes of appends that may wait for the disk, over all partitions. Past it producers get OVERLOADED.
     log_writer_queue_bytes: u64 = 128 * MIB, in 32 * MIB, 64 * GIB;
+    /// Bytes of records that followers fetched and that may wait for the disk, over all partitions. Past it this broker
+    /// reads nothing more from leaders until some are written: a replica catches up as fast as its disk.
+    log_writer_fetched_bytes: u64 = 64 * MIB, in 16 * MIB, 64 * GIB;
     /// Most bytes in a consumer's answer when it names no limit, and the most it may name; the first batch is given
     /// whole even if larger.
     fetch_max_bytes: u32 = 8 * 1024 * 1024, in 65_536, 67_108_864;
+    /// Memory for answers to consumers that were read and have not left the socket, bytes. The fuller it is the smaller
+    /// answers become; when nothing is left, readers that take nothing for 5 s lose their connection, and fetches that
+    /// wait for 10 s are refused with OVERLOADED.
+    fetch_memory_bytes: u64 = 64 * MIB, in 32 * MIB, 64 * GIB;
     /// Requests in work at the same time on one consumer stream.
     fetches_per_stream: u32 = 32, in 1, 1024;
     /// Most bytes of one partition in one answer to a follower; the first batch is given whole even if larger.
     replica_fetch_max_bytes: u32 = 1024 * 1024, in 4096, 16_777_216;
+    /// Memory for answers to followers that were read and have not left the socket, bytes.
+    replica_fetch_memory_bytes: u64 = 32 * MIB, in 32 * MIB, 64 * GIB;
 
     /// A follower that was not caught up for so long leaves the ISR, ms. Short: the ISR flaps under load. Long:
     /// producers wait that long for a replica that hangs but keeps its session.

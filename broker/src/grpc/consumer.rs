@@ -8,7 +8,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_node::incoming::{self, ConnectionInfo};
 use holdfast_proto::{
-    batch::{self, DecodeLimits},
     convert::{self, optional_id, partition_error},
     detail::ErrorDetail,
     error::ErrorCode,
@@ -16,15 +15,17 @@ use holdfast_proto::{
     v1::{self, consumer_service_server::ConsumerService, offset_query::Position as WirePosition},
 };
 
-use super::caller::caller;
+use super::{caller::caller, unsent::Unsent};
 use crate::{
     here::context::Context,
+    partition::answer_memory::AnswerRoom,
     services::{
         all::Services,
         caller::Caller,
-        fetch::{FetchCommand, FetchTarget, Fetched},
+        fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer},
         lookup::Named,
         offsets::{Ends, Position},
+        plain_fetch,
     },
 };
 
@@ -45,6 +46,10 @@ impl ConsumerEdge {
         Self { context, services }
     }
 
+    fn unsent<T>(&self, request: &Request<T>) -> Unsent {
+        Unsent::of(self.context.logs.consumers.memory.reader(ConnectionInfo::closer(request)))
+    }
+
     fn wait(&self, max_wait_ms: u32) -> Duration {
         Duration::from_millis(u64::from(max_wait_ms).min(self.context.config.fetch_max_wait_ms))
     }
@@ -59,6 +64,7 @@ impl ConsumerService for ConsumerEdge {
         request: Request<Streaming<v1::FetchRequest>>,
     ) -> Result<Response<Self::FetchStream>, Status> {
         let (services, most) = (Arc::clone(&self.services), self.context.config.fetches_per_stream as usize);
+        let unsent = self.unsent(&request);
         let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
         let context = Arc::clone(&self.context);
@@ -77,7 +83,14 @@ impl ConsumerService for ConsumerEdge {
             })
             .buffer_unordered(most)
             .take_until(ended);
-        Ok(Response::new(answers.boxed()))
+        let held = unsent.clone();
+        let answers = answers.map(move |answer| {
+            answer.map(|(message, room)| {
+                held.hold(room);
+                message
+            })
+        });
+        Ok(unsent.response(answers.boxed()))
     }
 
     async fn fetch_records(
@@ -85,6 +98,7 @@ impl ConsumerService for ConsumerEdge {
         request: Request<v1::FetchRecordsRequest>,
     ) -> Result<Response<v1::FetchRecordsResponse>, Status> {
         let caller = caller(&request);
+        let unsent = self.unsent(&request);
         let request = request.into_inner();
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
         let target = FetchTarget {
@@ -98,27 +112,18 @@ impl ConsumerService for ConsumerEdge {
         let max_wait = self.wait(request.max_wait_ms);
         let most = if request.max_records == 0 { PLAIN_RECORDS.0 } else { request.max_records.min(PLAIN_RECORDS.1) };
         let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0 };
-        let Some(fetched) = self.services.fetch.fetch(&caller, &command).await.pop() else {
+        let FetchedAnswer { mut fetched, room, .. } = self.services.fetch.fetch(&caller, &command).await;
+        let Some(fetched) = fetched.pop() else {
             return Ok(Response::new(self.nothing(&caller, &command.targets[0])?));
         };
         let found = fetched.result?;
-        let mut response = v1::FetchRecordsResponse {
-            records: Vec::new(),
-            high_watermark: found.high_watermark.0,
-            log_start_offset: found.log_start_offset.0,
-        };
-        for piece in batch::split(found.joined()) {
-            let decoded = batch::decode(piece.map_err(ErrorDetail::from)?, &DecodeLimits::default());
-            for record in decoded.map_err(ErrorDetail::from)? {
-                if record.offset >= from && response.records.len() < most as usize {
-                    response.records.push(record.into());
-                }
-            }
-            if response.records.len() >= most as usize {
-                break;
-            }
-        }
-        Ok(Response::new(response))
+        let (high_watermark, log_start_offset) = (found.high_watermark.0, found.log_start_offset.0);
+        let disk = &self.context.logs.consumers.disk;
+        let records = plain_fetch::records(disk, found.joined(), from, most as usize).await?;
+        let records = records.into_iter().map(Into::into).collect();
+        // The records are at most as large as the batches, or not much larger than what one of them may hold.
+        unsent.hold(room);
+        Ok(unsent.response(v1::FetchRecordsResponse { records, high_watermark, log_start_offset }))
     }
 
     async fn list_offsets(
@@ -184,7 +189,7 @@ async fn answer(
     caller: &Caller,
     request: v1::FetchRequest,
     longest: Duration,
-) -> Result<v1::FetchResponse, Status> {
+) -> Result<(v1::FetchResponse, Option<AnswerRoom>), Status> {
     if request.partitions.len() > MAX_PARTITIONS {
         return Err(too_many(request.partitions.len()).into());
     }
@@ -194,9 +199,9 @@ async fn answer(
         min_bytes: request.min_bytes as usize,
         max_bytes: request.max_bytes,
     };
-    let fetched = services.fetch.fetch(caller, &command).await;
+    let FetchedAnswer { fetched, room, .. } = services.fetch.fetch(caller, &command).await;
     let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();
-    Ok(v1::FetchResponse { correlation_id: request.correlation_id, partitions })
+    Ok((v1::FetchResponse { correlation_id: request.correlation_id, partitions }, room))
 }
 
 fn target(message: v1::FetchPartition) -> Result<FetchTarget, convert::Error> {

@@ -1,7 +1,8 @@
 //! The gRPC server: turns messages into calls of the services and back. Calls to others are in `outward`.
 //!
 //! Towards clients: `producer`, `consumer`, `admin`; `relay` sends calls on that are meant for another broker. Towards
-//! brokers: `replica`. `server` serves both ports. `caller`: who makes a call.
+//! brokers: `replica`. `server` serves both ports. `caller`: who makes a call. `unsent`: what answers hold until their
+//! bytes have left the socket.
 
 mod admin;
 mod caller;
@@ -10,5 +11,6 @@ mod producer;
 mod relay;
 mod replica;
 mod server;
+mod unsent;
 
 pub(crate) use server::{Listeners, Servers};

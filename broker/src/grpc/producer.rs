@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_node::incoming::{self, ConnectionInfo};
@@ -20,14 +20,14 @@ use holdfast_proto::{
 };
 use holdfast_replication::Acks;
 
-use super::caller::caller;
+use super::{caller::caller, unsent::Unsent};
 use crate::{
     here::context::Context,
     services::{
         all::Services,
         caller::Caller,
         lookup::Named,
-        ordered::{Answers, Ordered, Ticket},
+        ordered::{Answers, Ordered},
         plain_records::{PlainProduce, PlainRecord},
         produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, permits},
     },
@@ -39,8 +39,9 @@ pub(super) struct ProducerEdge {
     services: Arc<Services>,
 }
 
-/// Answers of one stream, by hash of topic and index of partition. A collision only orders what need not be.
-type Replies = Ordered<(u64, u32), v1::ProduceResponse>;
+/// Answers of one stream, by hash of topic and index of partition. A collision only orders what need not be. Each holds
+/// a permit until it has left the socket: a client that does not read its answers is not read from.
+type Replies = Ordered<(u64, u32), (v1::ProduceResponse, OwnedSemaphorePermit)>;
 
 impl ProducerEdge {
     pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
@@ -67,7 +68,13 @@ impl ProducerService for ProducerEdge {
         };
         let end = ConnectionInfo::streams_end(&request);
         tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner(), end));
-        Ok(Response::new(Answers(replies).map(Ok).boxed()))
+        let unsent = Unsent::default();
+        let held = unsent.clone();
+        let answers = Answers(replies).map(move |(answer, permit)| {
+            held.hold(permit);
+            Ok(answer)
+        });
+        Ok(unsent.response(answers.boxed()))
     }
 
     async fn produce_records(
@@ -143,7 +150,7 @@ impl ProduceStream {
     }
 
     async fn take(&self, request: v1::ProduceRequest) {
-        let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(permits(request.batch.len())).await else {
+        let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(permits(request.batch.len())).await else {
             return;
         };
         let lane = (self.hasher.hash_one(&request.topic), request.partition);
@@ -153,9 +160,10 @@ impl ProduceStream {
         let ticket = (acks != Ok(v1::Acks::None)).then(|| self.replies.ask(lane));
         let replies = Arc::clone(&self.replies);
         let answer = move |answer: ProduceAnswer| {
-            drop(permit);
+            // The batch is done with; the answer takes up little.
+            drop(permit.split(permit.num_permits() - 1));
             if let Some(ticket) = ticket {
-                reply(&replies, &ticket, correlation_id, answer);
+                replies.answer(&ticket, (response(correlation_id, answer), permit));
             }
         };
         match command(&request) {
@@ -165,8 +173,8 @@ impl ProduceStream {
     }
 }
 
-fn reply(replies: &Replies, ticket: &Ticket<(u64, u32)>, correlation_id: u64, answer: ProduceAnswer) {
-    let response = match answer {
+fn response(correlation_id: u64, answer: ProduceAnswer) -> v1::ProduceResponse {
+    match answer {
         Ok(produced) => v1::ProduceResponse {
             correlation_id,
             base_offset: produced.base_offset.0,
@@ -175,8 +183,7 @@ fn reply(replies: &Replies, ticket: &Ticket<(u64, u32)>, correlation_id: u64, an
             error: None,
         },
         Err(detail) => v1::ProduceResponse { correlation_id, error: Some(produce_error(detail)), ..Default::default() },
-    };
-    replies.answer(ticket, response);
+    }
 }
 
 fn command(request: &v1::ProduceRequest) -> Result<ProduceCommand<'_>, ErrorDetail> {

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 
+use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::{self, check_peer, partition_error, required_id},
     detail::ErrorDetail,
@@ -14,9 +15,13 @@ use holdfast_proto::{
 };
 use holdfast_replication::{FetchAnswer, FetchPosition};
 
+use super::unsent::Unsent;
 use crate::{
     here::context::Context,
-    outbox::answers::{Answer, AnswerStream, Outbox, Pieces},
+    outbox::{
+        answers::{Answer, AnswerStream, Outbox, Pieces},
+        streams::StreamNumber,
+    },
     partition::{message::Message, read},
 };
 
@@ -34,7 +39,7 @@ impl ReplicaEdge {
     }
 
     /// Who follows: of this cluster, meaning this broker, not older than the registration that is known.
-    fn check(&self, hello: v1::FetchReplicaRequest) -> Result<(BrokerId, BrokerEpoch), ErrorDetail> {
+    fn check(&self, hello: v1::FetchReplicaRequest) -> Result<(BrokerId, StreamNumber), ErrorDetail> {
         let cluster_id = self.context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
         let peer = check_peer(hello.header, cluster_id, self.context.identity.broker_id.0.into(), false)?;
         let follower = u32::try_from(peer.node_id).map(BrokerId).map_err(|_| {
@@ -48,7 +53,7 @@ impl ReplicaEdge {
         if known.is_some_and(|known| epoch < known) {
             return Err(ErrorCode::StaleBrokerEpoch.into());
         }
-        Ok((follower, epoch))
+        Ok((follower, (epoch, hello.stream_number)))
     }
 }
 
@@ -60,20 +65,29 @@ impl ReplicaService for ReplicaEdge {
         &self,
         request: Request<Streaming<v1::FetchReplicaRequest>>,
     ) -> Result<Response<Self::FetchReplicaStream>, Status> {
+        let unsent = Unsent::of(self.context.logs.followers.memory.reader(ConnectionInfo::closer(&request)));
         let mut positions = request.into_inner();
         let Some(hello) = positions.message().await? else {
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "the stream ended before its first message").into());
         };
         let first = hello.positions.clone();
-        let (follower, broker_epoch) = self.check(hello)?;
-        tracing::info!(%follower, %broker_epoch, "a follower's broker has connected");
+        let (follower, number) = self.check(hello)?;
+        let broker_epoch = number.0;
         let outbox = Arc::new(Outbox::default());
+        if !self.context.outboxes.follower_streams.begin(follower, number, &outbox) {
+            let message = format!("a newer stream of broker {follower} is open; this one came too late");
+            return Err(ErrorDetail::new(ErrorCode::StaleBrokerEpoch, message).into());
+        }
+        tracing::info!(%follower, %broker_epoch, "a follower's broker has connected");
         let feed = Feed { context: Arc::clone(&self.context), follower, broker_epoch, outbox: Arc::clone(&outbox) };
         tokio::spawn(feed.run(first, positions));
         let answers = AnswerStream { outbox, max_bytes: MESSAGE_BYTES };
-        let answers =
-            answers.map(|group| Ok(v1::FetchReplicaResponse { partitions: group.into_iter().map(message).collect() }));
-        Ok(Response::new(answers.boxed()))
+        let held = unsent.clone();
+        let answers = answers.map(move |group| {
+            let partitions = group.into_iter().map(|answer| message(answer, &held)).collect();
+            Ok(v1::FetchReplicaResponse { partitions })
+        });
+        Ok(unsent.response(answers.boxed()))
     }
 }
 
@@ -106,6 +120,7 @@ impl Feed {
                 () = &mut ended => break "this broker stops".to_owned(),
             };
             batch = match message {
+                Ok(Some(_)) if self.outbox.is_closed() => break "a newer stream has begun".to_owned(),
                 Ok(Some(message)) => message.positions,
                 Ok(None) => break "the stream ended".to_owned(),
                 Err(status) => break status.to_string(),
@@ -113,6 +128,7 @@ impl Feed {
         };
         tracing::info!(follower = %self.follower, reason, "a follower's broker has left");
         self.outbox.close();
+        self.context.outboxes.follower_streams.end(self.follower, &self.outbox);
         for partition in touched {
             if let Some(replica) = self.context.partitions.get(partition) {
                 let (from, outbox) = (self.follower, Arc::clone(&self.outbox));
@@ -160,7 +176,7 @@ impl Feed {
     }
 }
 
-fn message(answer: Answer) -> v1::ReplicaRecords {
+fn message(answer: Answer, unsent: &Unsent) -> v1::ReplicaRecords {
     let mut records = v1::ReplicaRecords {
         topic_id: answer.partition.topic_id.to_bytes(),
         partition: answer.partition.partition.0,
@@ -169,7 +185,8 @@ fn message(answer: Answer) -> v1::ReplicaRecords {
     };
     match answer.body {
         FetchAnswer::Records { records: found, high_watermark, log_start_offset } => {
-            let Pieces { from_offset, batches, permit: _ } = found;
+            let Pieces { from_offset, batches, room } = found;
+            unsent.hold(room);
             records.base_offset = from_offset.0;
             records.high_watermark = high_watermark.0;
             records.log_start_offset = log_start_offset.0;

@@ -17,6 +17,7 @@ use holdfast_proto::v1::{
 
 use super::{
     admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
+    unsent::UnsentLayer,
 };
 use crate::config::limits::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES};
 use crate::{config::Config, exit::Fatal, here::context::Context, services::all::Services};
@@ -73,6 +74,7 @@ impl Servers {
         }
         let clients = clients
             .layer(RelayLayer(Arc::clone(context)))
+            .layer(UnsentLayer)
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(
@@ -86,7 +88,7 @@ impl Servers {
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
             .add_service(AdminServiceServer::new(AdminEdge::new(Arc::clone(services))));
-        let peers = builder(config).add_service(health).add_service(
+        let peers = builder(config).layer(UnsentLayer).add_service(health).add_service(
             ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    outbox::{Positions, Proposals},
+    outbox::{Positions, Proposals, streams::FollowerStreams},
     outward::{Controllers, Peers},
-    partition::{move_budget::MoveBudget, read::DiskReads, tail::TailCache},
+    partition::{move_budget::MoveBudget, read::ReadShare, tail::TailCache},
 };
 
 /// Everything that is one broker.
@@ -50,8 +50,12 @@ pub struct Logs {
     pub writer: LogWriter,
     /// Recent batches, in memory.
     pub tail: Arc<TailCache>,
-    /// Reads of older batches, on blocking threads.
-    pub disk: DiskReads,
+    /// What reads for consumers may take up.
+    pub consumers: ReadShare,
+    /// What reads for followers may take up.
+    pub followers: ReadShare,
+    /// Its blocking threads open, close, delete and read logs.
+    pub runtime: tokio::runtime::Handle,
 }
 
 /// What waits to be told to other nodes.
@@ -60,6 +64,8 @@ pub struct Outboxes {
     pub positions: Positions,
     /// ISR changes, for the active controller.
     pub proposals: Proposals,
+    /// The newest stream of each broker that follows.
+    pub follower_streams: FollowerStreams,
 }
 
 /// Other nodes, as this broker calls them.

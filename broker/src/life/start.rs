@@ -37,9 +37,13 @@ use crate::{
         partitions::Partitions,
         state::BrokerState,
     },
-    outbox::{Positions, Proposals, SourcePositions},
+    outbox::{Positions, Proposals, SourcePositions, streams::FollowerStreams},
     outward::{self, Controllers, Peers},
-    partition::{read::DiskReads, tail::TailCache},
+    partition::{
+        answer_memory::AnswerMemory,
+        read::{DiskReads, ReadShare},
+        tail::TailCache,
+    },
     services::all::Services,
 };
 
@@ -215,10 +219,15 @@ fn open(
     let writer = WriterConfig {
         threads: config.log_writer_threads as usize,
         max_in_flight_bytes: config.log_writer_queue_bytes as usize,
+        max_fetched_bytes: config.log_writer_fetched_bytes as usize,
         ..WriterConfig::default()
     };
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
     let (positions, created) = Positions::new();
+    let share = |answer_bytes: u64| ReadShare {
+        disk: DiskReads::new(config.log_read_threads as usize, runtime.clone()),
+        memory: AnswerMemory::new(answer_bytes as usize),
+    };
     let context = Context {
         clock: Clock::start(),
         identity: Identity::new(broker_id, IncarnationId(uuid::Uuid::new_v4()), addresses, &data_dir),
@@ -230,9 +239,11 @@ fn open(
             data_dir,
             writer: log_writer,
             tail: TailCache::new(config.tail_cache_bytes as usize),
-            disk: DiskReads::new(config.log_read_threads as usize, runtime),
+            consumers: share(config.fetch_memory_bytes),
+            followers: share(config.replica_fetch_memory_bytes),
+            runtime,
         },
-        outboxes: Outboxes { positions, proposals: Proposals::default() },
+        outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
         move_budget: Mutex::default(),
         nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Arc::new(Peers::new(&config)) },
         config,

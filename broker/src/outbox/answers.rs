@@ -1,8 +1,8 @@
 //! Answers that wait for one follower's stream: one slot a partition, a newer answer replaces an older one.
 //!
 //! Bounded without a queue: a follower has at most one fetch in flight a partition, so there are at most as many
-//! answers as partitions between two brokers, and old records read from disk hold a permit until they are sent. The
-//! bytes are references into the tail cache until the stream takes them.
+//! answers as partitions between two brokers, and records hold room in the followers' memory for answers until they have
+//! left the socket.
 
 use std::{
     pin::Pin,
@@ -13,12 +13,12 @@ use std::{
 use bytes::Bytes;
 use futures::{Stream, task::AtomicWaker};
 use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 use holdfast_replication::FetchAnswer;
 
 use super::latest::Latest;
+use crate::partition::{answer_memory::AnswerRoom, read};
 
 /// An answer to one follower, about one partition.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub struct Pieces {
     pub from_offset: Offset,
     /// Whole batches, contiguous, the first of which holds `from_offset`; maybe none.
     pub batches: Vec<Bytes>,
-    /// Held by records from disk until they are sent.
-    pub permit: Option<OwnedSemaphorePermit>,
+    /// What they take up of the memory for answers; `None` if there are none.
+    pub room: Option<AnswerRoom>,
 }
 
 /// The answers to one follower's stream.
@@ -72,6 +72,11 @@ impl Outbox {
         self.waker.wake();
     }
 
+    /// True once its stream has ended, or a newer one of the same broker has begun: nothing that came on it counts.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     /// Takes no answer any more, and ends the stream.
     pub fn close(&self) {
         let mut state = self.state.lock();
@@ -87,14 +92,14 @@ impl Outbox {
 impl Pieces {
     /// None yet, from this offset on.
     pub fn none(from_offset: Offset) -> Self {
-        Self { from_offset, batches: Vec::new(), permit: None }
+        Self { from_offset, batches: Vec::new(), room: None }
     }
 }
 
 impl Answer {
     /// Bytes of its records.
     pub fn size(&self) -> usize {
-        self.body.records().map_or(0, |records| records.batches.iter().map(Bytes::len).sum())
+        self.body.records().map_or(0, |records| read::size(&records.batches))
     }
 }
 

@@ -38,11 +38,13 @@ pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<S
 }
 
 async fn fetch_from(context: Arc<Context>, positions: Arc<SourcePositions>) {
+    let mut number = 0;
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         positions.filled().await;
         let started = Instant::now();
-        let reason = stream(&context, &positions).await;
+        number += 1;
+        let reason = stream(&context, &positions, number).await;
         tracing::debug!(source = %positions.source(), %reason, "the stream from a leader's broker ended");
         for (partition, leader_epoch) in positions.fail() {
             let failed = Incoming::Failed(ErrorCode::BrokerNotAvailable);
@@ -63,14 +65,14 @@ async fn rest(context: &Context, broker: BrokerId, pause: Duration) {
 }
 
 /// One stream until it breaks; tells why.
-async fn stream(context: &Arc<Context>, positions: &Arc<SourcePositions>) -> ErrorDetail {
-    match try_stream(context, positions).await {
+async fn stream(context: &Arc<Context>, positions: &Arc<SourcePositions>, number: u64) -> ErrorDetail {
+    match try_stream(context, positions, number).await {
         Ok(()) => ErrorDetail::new(ErrorCode::BrokerNotAvailable, "the leader's broker ended the stream"),
         Err(detail) => detail,
     }
 }
 
-async fn try_stream(context: &Arc<Context>, positions: &Arc<SourcePositions>) -> Result<(), ErrorDetail> {
+async fn try_stream(context: &Arc<Context>, positions: &Arc<SourcePositions>, number: u64) -> Result<(), ErrorDetail> {
     let status = |status: tonic::Status| holdfast_proto::status::classify(&status).1;
     let (address, source_epoch) = source(context, positions.source())?;
     let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
@@ -86,7 +88,7 @@ async fn try_stream(context: &Arc<Context>, positions: &Arc<SourcePositions>) ->
     let mut client = ReplicaServiceClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let opened = tokio::time::timeout(timeout, client.fetch_replica(requests(context, positions)?)).await;
+    let opened = tokio::time::timeout(timeout, client.fetch_replica(requests(context, positions, number)?)).await;
     let mut answers = opened.map_err(|_| unreachable("no stream in time".to_owned()))?.map_err(status)?.into_inner();
     let mut metadata = context.metadata.watch();
     loop {
@@ -117,18 +119,19 @@ fn source(context: &Context, source: BrokerId) -> Result<(String, BrokerEpoch), 
 fn requests(
     context: &Arc<Context>,
     positions: &Arc<SourcePositions>,
+    stream_number: u64,
 ) -> Result<impl futures::Stream<Item = v1::FetchReplicaRequest> + use<>, ErrorDetail> {
     let cluster_id = context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
     let hello = v1::FetchReplicaRequest {
         header: Some(peer_header(cluster_id, positions.source().0.into(), context.identity.broker_id.0.into())),
         broker_epoch: context.identity.broker_epoch().0,
         positions: Vec::new(),
+        stream_number,
     };
     let max_bytes = context.config.replica_fetch_max_bytes;
     let requests = positions.open().map(move |changed| v1::FetchReplicaRequest {
-        header: None,
-        broker_epoch: 0,
         positions: changed.into_iter().map(|(partition, position)| message(partition, position, max_bytes)).collect(),
+        ..v1::FetchReplicaRequest::default()
     });
     Ok(futures::stream::once(std::future::ready(hello)).chain(requests))
 }

@@ -14,7 +14,8 @@ use crate::{here::context::Context, partition::message::Message};
 /// An answer of a leader about one partition, as it came: its batches in one piece, maybe none.
 pub(super) type Incoming = FetchAnswer<Bytes>;
 
-/// Gives an answer to the follower's actor; waits if its mailbox is full. Nothing happens if the replica is not here.
+/// Gives an answer to the follower's actor; waits if its mailbox is full, or if too much that was fetched waits for the disk:
+/// then its sender is not read from. Nothing happens if the replica is not here.
 pub(super) async fn deliver(
     context: &Context,
     from: BrokerId,
@@ -31,7 +32,8 @@ pub(super) async fn deliver(
             (FetchAnswer::Failed(ErrorCode::CorruptMessage), Bytes::new())
         }
     };
-    handle.actor().send(Message::FetchResponse { from, leader_epoch, outcome, records }).await;
+    let room = if records.is_empty() { None } else { Some(context.logs.writer.reserve_fetched(records.len()).await) };
+    handle.actor().send(Message::FetchResponse { from, leader_epoch, outcome, records, room }).await;
 }
 
 /// Where the batches lie, each checked against its CRC.

@@ -6,7 +6,6 @@ use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 
 use holdfast_log::LogReader;
 use holdfast_proto::{
@@ -15,7 +14,12 @@ use holdfast_proto::{
 };
 use holdfast_replication::Replica;
 
-use super::{read::DiskReads, tail::PartitionTail, waiters::Waiters};
+use super::{
+    answer_memory::AnswerRoom,
+    read::{self, DiskReads, ReadShare},
+    tail::PartitionTail,
+    waiters::Waiters,
+};
 use crate::actors::PartitionAddress;
 
 /// Where the replica stood after its actor's last step, as consumers need it.
@@ -29,6 +33,8 @@ pub struct ReplicaView {
     pub partition_epoch: Option<PartitionEpoch>,
     /// End of what consumers may read here, or why they may not. Never above what the whole ISR has.
     pub readable: Result<Offset, ErrorCode>,
+    /// The end that consumers may be told, or why not: a new leader has to learn it first.
+    pub latest: Result<Offset, ErrorCode>,
     /// First offset that the log holds.
     pub log_start: Offset,
     /// Log end offset: the offset of the next record, readable or not.
@@ -43,6 +49,7 @@ impl ReplicaView {
             leader_epoch: replica.leader_epoch(),
             partition_epoch: replica.partition_epoch(),
             readable: replica.readable_end(),
+            latest: replica.latest_end(),
             log_start: replica.log_start(),
             log_end: replica.log_end(),
         }
@@ -64,8 +71,18 @@ impl ReplicaView {
 pub enum Read<F> {
     /// These, contiguous; none if there is nothing to read.
     InMemory(Vec<Bytes>),
-    /// What reads them, in one piece, with the permit that bounds the memory: hold it as long as the bytes.
+    /// What reads them, in one piece.
     OnDisk(F),
+}
+
+impl<F: Future<Output = Result<Bytes, ErrorCode>>> Read<F> {
+    /// The batches, contiguous; read now if they are on disk.
+    pub async fn pieces(self) -> Result<Vec<Bytes>, ErrorCode> {
+        match self {
+            Self::InMemory(pieces) => Ok(pieces),
+            Self::OnDisk(read) => Ok(vec![read.await?]),
+        }
+    }
 }
 
 /// What its actor shares of one open partition replica.
@@ -101,7 +118,7 @@ impl Partition {
         from: Offset,
         up_to: Offset,
         max_bytes: usize,
-    ) -> Read<impl Future<Output = Result<(Bytes, OwnedSemaphorePermit), ErrorCode>> + Send + use<>> {
+    ) -> Read<impl Future<Output = Result<Bytes, ErrorCode>> + Send + use<>> {
         if from >= up_to {
             return Read::InMemory(Vec::new());
         }
@@ -110,6 +127,28 @@ impl Partition {
         }
         let (disk, partition, reader) = (disk.clone(), self.id, self.reader.clone());
         Read::OnDisk(async move { disk.read(partition, reader, from, up_to, max_bytes).await })
+    }
+
+    /// As [`Self::read`], with the room that the pieces take up. Waits for it.
+    pub async fn read_within(
+        &self,
+        share: &ReadShare,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+    ) -> Result<(Vec<Bytes>, AnswerRoom), ErrorCode> {
+        let mut room = share.memory.room(max_bytes).await?;
+        let pieces = self.read(&share.disk, from, up_to, max_bytes.min(room.bytes())).pieces().await?;
+        let size = read::size(&pieces);
+        if room.fit(size) {
+            return Ok((pieces, room));
+        }
+        // One batch alone is larger: nothing is held while it waits for room.
+        drop((pieces, room));
+        let mut room = share.memory.exactly(size).await?;
+        let pieces = self.read(&share.disk, from, up_to, size).pieces().await?;
+        room.fit(read::size(&pieces));
+        Ok((pieces, room))
     }
 
     /// Says where it stands, and wakes consumers if that changes what they may read.

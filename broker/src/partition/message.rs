@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, sync::Arc};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use holdfast_log::LogConfig;
+use holdfast_log::{LogConfig, Room};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
@@ -52,6 +52,8 @@ pub enum Message {
         outcome: FetchOutcome,
         /// Its batches, checked, in one piece.
         records: Bytes,
+        /// Their place at the log writer, if there are any.
+        room: Option<Room>,
     },
     /// The controller committed a state or settings of the partition.
     Assigned {

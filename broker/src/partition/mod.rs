@@ -3,11 +3,15 @@
 //! - [`OpenReplica`]: the handle; where consumers stand, who waits, how to reach the actor.
 //! - [`tail`]: recent batches in memory, for followers and tailing consumers.
 //! - [`read`]: batches by offset, from the tail cache, else from disk on a blocking thread.
+//! - [`answer_memory`]: what was read and has not left the socket, within one bound for each kind of reader;
+//!   [`answer_reader`]: whether a reader takes its answers.
 //! - [`roster`]: which replicas a broker holds, and the life of each. [`copying`]: what a follower that a move brings here
 //!   may ask for, out of the [`move_budget`] of the broker. All pure.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
 
+pub mod answer_memory;
+pub mod answer_reader;
 pub mod completion;
 pub mod copying;
 mod handle;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use holdfast_log::{Error, LogReader};
 use holdfast_proto::{
@@ -11,21 +11,32 @@ use holdfast_proto::{
     ids::{Offset, TopicPartition},
 };
 
-/// Reads from disk, a bounded number at the same time.
+use super::answer_memory::AnswerMemory;
+
+/// What one kind of reader may take up: consumers cannot keep followers from catching up, nor the other way round.
+#[derive(Clone, Debug)]
+pub struct ReadShare {
+    /// Its reads from disk.
+    pub disk: DiskReads,
+    /// Its memory for answers.
+    pub memory: AnswerMemory,
+}
+
+/// Reads from disk, a bounded number at the same time. What they read is bounded apart, by the memory for answers: a place
+/// is held by nothing but a read that runs.
 #[derive(Clone, Debug)]
 pub struct DiskReads {
-    permits: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     runtime: tokio::runtime::Handle,
 }
 
 impl DiskReads {
     /// At most `threads` at the same time.
     pub fn new(threads: usize, runtime: tokio::runtime::Handle) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads)), runtime }
+        Self { places: Arc::new(Semaphore::new(threads)), runtime }
     }
 
-    /// Whole batches from the one that holds `from` on, none that reaches past `up_to`. The permit bounds the memory:
-    /// hold it as long as the bytes.
+    /// Whole batches from the one that holds `from` on, none that reaches past `up_to`.
     pub async fn read(
         &self,
         partition: TopicPartition,
@@ -33,7 +44,7 @@ impl DiskReads {
         from: Offset,
         up_to: Offset,
         max_bytes: usize,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), ErrorCode> {
+    ) -> Result<Bytes, ErrorCode> {
         let work = move || {
             reader.read(from, max_bytes, up_to).map_err(|error| {
                 let code = read_error(&error);
@@ -46,19 +57,18 @@ impl DiskReads {
         self.run(work).await
     }
 
-    /// Runs any read on a blocking thread under a permit.
+    /// Runs any read on a blocking thread.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ErrorCode> + Send + 'static,
-    ) -> Result<(T, OwnedSemaphorePermit), ErrorCode> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| ErrorCode::ShuttingDown)?;
-        let done = self.runtime.spawn_blocking(work).await.map_err(|_| ErrorCode::UnknownServerError)?;
-        Ok((done?, permit))
-    }
-
-    /// The runtime whose blocking threads read.
-    pub fn runtime(&self) -> &tokio::runtime::Handle {
-        &self.runtime
+    ) -> Result<T, ErrorCode> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| ErrorCode::ShuttingDown)?;
+        let held = move || {
+            // Not by who waits: it may go away, and the thread reads on.
+            let _place = place;
+            work()
+        };
+        self.runtime.spawn_blocking(held).await.map_err(|_| ErrorCode::UnknownServerError)?
     }
 }
 
@@ -72,12 +82,17 @@ pub fn read_error(error: &Error) -> ErrorCode {
     }
 }
 
+/// Bytes of all pieces.
+pub fn size(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
+}
+
 /// The pieces as one: without a copy if there is only one.
 pub fn join(mut pieces: Vec<Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.swap_remove(0);
     }
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    let mut joined = BytesMut::with_capacity(size(&pieces));
     for piece in &pieces {
         joined.extend_from_slice(piece);
     }

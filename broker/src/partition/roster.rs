@@ -20,10 +20,10 @@
 //!
 //! Snapshots keep the ids of deleted topics forever, so a broker that was away when a topic was deleted still learns of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use holdfast_metadata::{Image, PartitionState};
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition};
 use holdfast_replication::Assignment;
 
 use crate::here::{assignment, image_follower::Changed};
@@ -148,7 +148,8 @@ impl Roster {
         }
     }
 
-    /// The partitions that a change may concern, in order, each once.
+    /// The partitions that a change may concern, in order, each once. The work is that of the change, not of all that is
+    /// held: every delta comes by here.
     fn touched(&self, image: &Image, changed: &Changed) -> Vec<TopicPartition> {
         let own = self.own;
         let mut partitions: Vec<TopicPartition> = match changed {
@@ -157,10 +158,13 @@ impl Roster {
                 assigned.chain(self.slots.keys().copied()).collect()
             }
             Changed::Some { partitions, topics, move_limit } => {
-                let held = self.slots.keys().filter(|partition| topics.contains(&partition.topic_id));
-                let arriving = image.partitions_of(own).filter(|(_, _, state)| state.adding.contains(&own));
-                let arriving = arriving.filter(|_| *move_limit).map(|(partition, ..)| partition);
-                partitions.iter().chain(held).copied().chain(arriving).collect()
+                let held = topics.iter().flat_map(|topic| self.slots.range(all_of(*topic))).map(|(held, _)| held);
+                let mut touched: Vec<_> = partitions.iter().chain(held).copied().collect();
+                if *move_limit {
+                    let arriving = image.partitions_of(own).filter(|(_, _, state)| state.adding.contains(&own));
+                    touched.extend(arriving.map(|(partition, ..)| partition));
+                }
+                touched
             }
         };
         partitions.sort_unstable();
@@ -245,6 +249,12 @@ impl Roster {
             Some(Slot::Opening | Slot::Deleting | Slot::Closing) | None => true,
         }
     }
+}
+
+/// Every partition of a topic.
+fn all_of(topic_id: TopicId) -> RangeInclusive<TopicPartition> {
+    let at = |partition| TopicPartition { topic_id, partition: PartitionIndex(partition) };
+    at(0)..=at(u32::MAX)
 }
 
 /// True if a committed state is not older than what a replica knows.

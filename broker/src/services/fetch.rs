@@ -1,83 +1,41 @@
 //! Batches below the high watermark, for consumers. Waits are woken by the partitions; nothing polls.
+//!
+//! Place for an answer in memory is taken before the first read and for all its partitions at once; while a fetch waits
+//! for more records it holds none.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
-use holdfast_proto::{
-    detail::ErrorDetail,
-    error::ErrorCode,
-    ids::{LeaderEpoch, Offset, PartitionIndex, TopicId},
-};
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Offset};
 
 use super::{
     caller::Caller,
+    fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer, FetchedRecords},
     lookup::{self, Named},
 };
 use crate::{
     here::context::Context,
-    partition::{OpenReplica, Read, ReplicaView, Waiter, read},
+    partition::{OpenReplica, ReplicaView, Waiter, read},
 };
 
-/// From where to read one partition.
-#[derive(Clone, Debug)]
-pub struct FetchTarget {
-    /// Name of the topic.
-    pub topic: String,
-    /// Id of the topic, if the client knows it.
-    pub topic_id: Option<TopicId>,
-    /// Index of the partition.
-    pub partition: PartitionIndex,
-    /// Offset of the first record wanted.
-    pub fetch_offset: Offset,
-    /// Leader epoch that the client believes current (KIP-320).
-    pub leader_epoch: Option<LeaderEpoch>,
-    /// Most bytes of this partition; 0: the broker's default.
-    pub max_bytes: u32,
-}
-
-/// One request of a consumer, for any number of partitions.
-#[derive(Clone, Debug)]
-pub struct FetchCommand {
-    /// What to read, in the order of the answers.
-    pub targets: Vec<FetchTarget>,
-    /// How long to wait for `min_bytes`.
-    pub max_wait: Duration,
-    /// Answer as soon as so many bytes are there.
-    pub min_bytes: usize,
-    /// Most bytes in all; 0: the broker's default.
-    pub max_bytes: u32,
-}
-
-/// Records of one partition, or why there are none.
-#[derive(Debug)]
-pub struct Fetched {
-    /// Index of the target.
-    pub target: usize,
-    /// The records, or why this partition has none to give.
-    pub result: Result<FetchedRecords, ErrorDetail>,
-}
-
-/// Records of one partition.
-#[derive(Debug)]
-pub struct FetchedRecords {
-    /// End of what consumers may read.
-    pub high_watermark: Offset,
-    /// First offset that the partition holds.
-    pub log_start_offset: Offset,
-    /// Leader epoch of this leadership.
-    pub leader_epoch: LeaderEpoch,
-    /// Whole batches, contiguous; the first may begin below the offset that was asked for.
-    pub pieces: Vec<Bytes>,
-    /// Held by records from disk until they are sent.
-    pub permit: Option<OwnedSemaphorePermit>,
-}
+/// A fetch that found less than it wants looks again not sooner than this: what it found, maybe on disk, is read again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Reads for consumers, and waits where there is nothing to read yet.
 #[derive(Clone)]
 pub struct FetchService {
     context: Arc<Context>,
+}
+
+/// A partition with something to read.
+struct Readable<'a> {
+    /// Index of its target.
+    index: usize,
+    target: &'a FetchTarget,
+    replica: OpenReplica,
+    view: ReplicaView,
+    end: Offset,
 }
 
 impl FetchService {
@@ -86,32 +44,37 @@ impl FetchService {
         Self { context }
     }
 
-    /// The partitions with records or an error; none if the wait is over before there are `min_bytes`.
-    pub async fn fetch(&self, caller: &Caller, command: &FetchCommand) -> Vec<Fetched> {
-        let deadline = tokio::time::Instant::now() + command.max_wait;
+    /// The partitions with records or an error; once the wait is over, what there is, maybe nothing.
+    pub async fn fetch(&self, caller: &Caller, command: &FetchCommand) -> FetchedAnswer {
+        let deadline = Instant::now() + command.max_wait;
+        let min_bytes = command.min_bytes.min(self.limit(command.max_bytes));
         let mut waiter = Waiter::default();
-        let mut joined = false;
+        let mut is_first = true;
         loop {
+            let is_last = Instant::now() >= deadline;
             let replicas: Vec<_> = command.targets.iter().map(|target| self.find(target)).collect();
-            if !joined && !command.max_wait.is_zero() {
+            if is_first && !is_last {
                 // Before the look: what comes between the two wakes.
                 for replica in replicas.iter().flatten() {
                     waiter.join(&replica.waiters);
                 }
-                joined = true;
             }
-            let (found, size) = self.look_at_all(command, replicas).await;
-            let mut failed = false;
-            for detail in found.iter().filter_map(|fetched| fetched.result.as_ref().err()) {
-                caller.refused("records", detail);
-                failed = true;
+            is_first = false;
+            let answer = self.look(command, replicas).await;
+            if is_last || answer.is_enough(min_bytes) {
+                for detail in answer.fetched.iter().filter_map(|fetched| fetched.result.as_ref().err()) {
+                    caller.refused("records", detail);
+                }
+                return answer;
             }
-            if failed || size >= command.min_bytes.max(1) {
-                return found;
-            }
-            if tokio::time::timeout_at(deadline, waiter.woken()).await.is_err() {
-                return found;
-            }
+            let pause = if answer.fetched.is_empty() { Duration::ZERO } else { LOOK_AGAIN_AFTER };
+            drop(answer);
+            let more = async {
+                waiter.woken().await;
+                tokio::time::sleep(pause).await;
+            };
+            // Either way it looks again; the last time when the wait is over.
+            let _ = tokio::time::timeout_at(deadline, more).await;
         }
     }
 
@@ -120,92 +83,121 @@ impl FetchService {
         lookup::replica(&self.context, &named).map(|(replica, _)| replica)
     }
 
-    async fn look_at_all(
-        &self,
-        command: &FetchCommand,
-        replicas: Vec<Result<OpenReplica, ErrorDetail>>,
-    ) -> (Vec<Fetched>, usize) {
+    /// The most bytes, where so many were asked for.
+    fn limit(&self, asked: u32) -> usize {
         let most = self.context.config.fetch_max_bytes;
-        let limit = |asked: u32| if asked == 0 { most } else { asked.min(most) } as usize;
-        let (mut room, mut size) = (limit(command.max_bytes), 0);
-        let mut found = Vec::new();
+        (if asked == 0 { most } else { asked.min(most) }) as usize
+    }
+
+    async fn look(&self, command: &FetchCommand, replicas: Vec<Result<OpenReplica, ErrorDetail>>) -> FetchedAnswer {
+        let mut failed = Vec::new();
+        let mut readable = Vec::new();
         for (index, (target, replica)) in command.targets.iter().zip(replicas).enumerate() {
-            // The first batch of an answer comes whole; the later partitions wait for the next answer.
-            if size > 0 && room == 0 {
+            match replica.and_then(|replica| self.readable(index, target, replica)) {
+                Ok(Some(one)) => readable.push(one),
+                Ok(None) => {}
+                Err(detail) => failed.push(Fetched { target: index, result: Err(detail) }),
+            }
+        }
+        let asked: usize = readable.iter().map(|one| self.limit(one.target.max_bytes)).sum();
+        let wanted = asked.min(self.limit(command.max_bytes));
+        let mut answer = match readable.first() {
+            None => FetchedAnswer::default(),
+            Some(first) => self.read_within(&readable, wanted).await.unwrap_or_else(|code| {
+                let result = Err(lookup::explain(&self.context, first.replica.id, code));
+                FetchedAnswer { fetched: vec![Fetched { target: first.index, result }], ..FetchedAnswer::default() }
+            }),
+        };
+        answer.fetched.extend(failed);
+        answer
+    }
+
+    /// Reads as much as there is room for.
+    async fn read_within(&self, readable: &[Readable<'_>], wanted: usize) -> Result<FetchedAnswer, ErrorCode> {
+        let memory = &self.context.logs.consumers.memory;
+        let mut room = memory.room(wanted).await?;
+        let is_cut = room.bytes() < wanted;
+        let mut answer = self.read_all(readable, wanted.min(room.bytes())).await;
+        // Each partition gives a whole batch at least. What does not fit is left to the next answer.
+        while !room.fit(answer.size()) {
+            if answer.fetched.len() > 1 {
+                answer.fetched.pop();
+                continue;
+            }
+            // One batch alone is larger than the room: nothing is held while it waits for more.
+            let size = answer.size();
+            drop((answer, room));
+            room = memory.exactly(size).await?;
+            answer = self.read_all(&readable[..1], size).await;
+            room.fit(answer.size());
+            break;
+        }
+        Ok(FetchedAnswer { room: Some(room), is_cut, ..answer })
+    }
+
+    /// Reads up to `limit` bytes; the first batch comes whole, the later partitions wait for the next answer.
+    async fn read_all(&self, readable: &[Readable<'_>], limit: usize) -> FetchedAnswer {
+        let mut answer = FetchedAnswer::default();
+        let mut left = limit;
+        for one in readable {
+            if left == 0 {
                 break;
             }
-            let looked = match replica {
-                Ok(replica) => self.look_at(target, &replica, limit(target.max_bytes).min(room.max(1))).await,
-                Err(detail) => Err(detail),
-            };
-            match looked {
-                Ok(None) => {}
+            let result = match self.read(one, self.limit(one.target.max_bytes).min(left)).await {
+                Ok(None) => continue,
                 Ok(Some(records)) => {
-                    let bytes: usize = records.pieces.iter().map(Bytes::len).sum();
-                    size += bytes;
-                    room = room.saturating_sub(bytes);
-                    found.push(Fetched { target: index, result: Ok(records) });
+                    left = left.saturating_sub(read::size(&records.pieces));
+                    Ok(records)
                 }
-                Err(detail) => found.push(Fetched { target: index, result: Err(detail) }),
-            }
+                Err(code) => Err(self.explain(one, code)),
+            };
+            answer.fetched.push(Fetched { target: one.index, result });
         }
-        (found, size)
+        answer
     }
 
-    async fn look_at(
-        &self,
-        target: &FetchTarget,
-        replica: &OpenReplica,
-        max_bytes: usize,
-    ) -> Result<Option<FetchedRecords>, ErrorDetail> {
-        let readable = readable(target, replica).map_err(|code| self.out_of_range(target, replica, code))?;
-        let Some((view, high_watermark)) = readable else { return Ok(None) };
-        let (pieces, permit) =
-            match replica.read(&self.context.logs.disk, target.fetch_offset, high_watermark, max_bytes) {
-                Read::InMemory(pieces) => (pieces, None),
-                Read::OnDisk(read) => {
-                    let read = read.await;
-                    let (bytes, permit) = read.map_err(|code| lookup::explain(&self.context, replica.id, code))?;
-                    (vec![bytes], Some(permit))
-                }
-            };
-        if pieces.iter().all(Bytes::is_empty) {
+    async fn read(&self, one: &Readable<'_>, max_bytes: usize) -> Result<Option<FetchedRecords>, ErrorCode> {
+        let disk = &self.context.logs.consumers.disk;
+        let pieces = one.replica.read(disk, one.target.fetch_offset, one.end, max_bytes).pieces().await?;
+        if read::size(&pieces) == 0 {
             return Ok(None);
         }
-        let log_start_offset = view.log_start;
-        let leader_epoch = view.leader_epoch.unwrap_or_default();
-        Ok(Some(FetchedRecords { high_watermark, log_start_offset, leader_epoch, pieces, permit }))
+        let (log_start_offset, leader_epoch) = (one.view.log_start, one.view.leader_epoch.unwrap_or_default());
+        Ok(Some(FetchedRecords { high_watermark: one.end, log_start_offset, leader_epoch, pieces }))
     }
 
-    fn out_of_range(&self, target: &FetchTarget, replica: &OpenReplica, code: ErrorCode) -> ErrorDetail {
-        if code != ErrorCode::OffsetOutOfRange {
-            return lookup::explain(&self.context, replica.id, code);
-        }
+    /// A partition and up to where it may be read, if there is anything to read from the target's offset on.
+    fn readable<'a>(
+        &self,
+        index: usize,
+        target: &'a FetchTarget,
+        replica: OpenReplica,
+    ) -> Result<Option<Readable<'a>>, ErrorDetail> {
         let view = replica.view();
+        let one = Readable { index, target, replica, view, end: Offset(0) };
+        let readable = || {
+            view.check_epoch(target.leader_epoch)?;
+            let end = view.readable?;
+            // Above the log end nothing can ever have been read; between the high watermark and the log end it may have
+            // been, from an earlier leader that had heard more.
+            if target.fetch_offset < view.log_start || target.fetch_offset > view.log_end {
+                return Err(ErrorCode::OffsetOutOfRange);
+            }
+            Ok(end)
+        };
+        let end = readable().map_err(|code| self.explain(&one, code))?;
+        Ok((target.fetch_offset < end).then_some(Readable { end, ..one }))
+    }
+
+    fn explain(&self, one: &Readable<'_>, code: ErrorCode) -> ErrorDetail {
+        if code != ErrorCode::OffsetOutOfRange {
+            return lookup::explain(&self.context, one.replica.id, code);
+        }
+        let (target, view) = (one.target, one.replica.view());
         let message = format!(
             "offset {} is out of range: partition {} of '{}' holds {} to {} (exclusive); seek to one of these",
             target.fetch_offset, target.partition, target.topic, view.log_start, view.log_end,
         );
         ErrorDetail::new(code, message)
-    }
-}
-
-/// Where a partition stands and up to where it may be read, if there is anything to read from the target's offset on.
-fn readable(target: &FetchTarget, replica: &OpenReplica) -> Result<Option<(ReplicaView, Offset)>, ErrorCode> {
-    let view = replica.view();
-    view.check_epoch(target.leader_epoch)?;
-    let end = view.readable?;
-    // Above the log end nothing can ever have been read; between the high watermark and the log end it may have been,
-    // from an earlier leader that had heard more.
-    if target.fetch_offset < view.log_start || target.fetch_offset > view.log_end {
-        return Err(ErrorCode::OffsetOutOfRange);
-    }
-    Ok((target.fetch_offset < end).then_some((view, end)))
-}
-
-impl FetchedRecords {
-    /// All batches in one piece.
-    pub fn joined(self) -> Bytes {
-        read::join(self.pieces)
     }
 }

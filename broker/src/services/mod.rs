@@ -6,18 +6,21 @@
 //! - `lookup`: from a topic's name to the replica that is open here, or where else to go.
 //! - `produce`: one batch for one partition. `plain` (with `plain_records`): records without a batch, for any client.
 //!   `ordered`: answers of one stream in order per partition.
-//! - `fetch`: batches below the high watermark, with a wait that polls nothing. `offsets`: offsets by time.
+//! - `fetch` (with `fetched`): batches below the high watermark, with a wait that polls nothing. `plain_fetch`: single
+//!   records out of them. `offsets`: offsets by time.
 //! - `producer_ids`: ids for idempotent producers, out of blocks that the controller gives.
 
 pub mod admin;
 pub mod all;
 pub mod caller;
 pub mod fetch;
+pub mod fetched;
 pub mod lookup;
 pub mod offsets;
 pub mod ordered;
 pub mod other_nodes;
 pub mod plain;
+pub mod plain_fetch;
 pub mod plain_records;
 pub mod produce;
 pub mod producer_ids;

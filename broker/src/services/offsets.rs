@@ -81,15 +81,20 @@ impl OffsetService {
         let context = &self.context;
         let (replica, _) = lookup::replica(context, named)?;
         let view = replica.view();
-        let end = view.readable.map_err(|code| lookup::explain(context, replica.id, code))?;
+        let end = match position {
+            Position::Earliest => view.readable,
+            // No end, and no record that is the first of its time, may later turn out to be an earlier one.
+            Position::Latest | Position::Time(_) => view.latest,
+        };
+        let end = end.map_err(|code| lookup::explain(context, replica.id, code))?;
         let (offset, timestamp) = match position {
             Position::Earliest => (Some(view.log_start), None),
             Position::Latest => (Some(end), None),
             Position::Time(time) => {
                 let reader = replica.reader.clone();
                 let work = move || reader.offset_for_timestamp(time).map_err(|error| read::read_error(&error));
-                let (found, _permit) =
-                    context.logs.disk.run(work).await.map_err(|code| lookup::explain(context, replica.id, code))?;
+                let found = context.logs.consumers.disk.run(work).await;
+                let found = found.map_err(|code| lookup::explain(context, replica.id, code))?;
                 let found = found.filter(|(offset, _)| *offset < end);
                 (found.map(|(offset, _)| offset), found.map(|(_, timestamp)| timestamp))
             }

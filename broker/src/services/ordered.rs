@@ -2,7 +2,8 @@
 //!
 //! A refusal comes at once while earlier batches still wait for replication; it has to wait behind them. Each request
 //! takes a ticket in the lane of its partition; an answer is given out when every earlier ticket of its lane was
-//! answered. Bounded by what the stream may have in work: a ticket is given only to a request that holds its bytes.
+//! answered. Bounded by what the stream may have in work: a ticket is given only to a request that holds its bytes, and
+//! an answer holds some of them until it is sent.
 
 use std::{
     collections::{HashMap, VecDeque},

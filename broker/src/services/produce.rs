@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use holdfast_proto::{
-    batch,
+    batch::{self, BatchHeader, Compression, DecodeLimits},
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
     ids::{LeaderEpoch, TopicPartition},
@@ -20,8 +20,12 @@ use super::{
     lookup::{self, Named},
 };
 use crate::{
+    actors::Closed,
     here::context::Context,
-    partition::message::{Message, ProduceJob, ProduceReply},
+    partition::{
+        OpenReplica,
+        message::{Message, ProduceJob, ProduceReply},
+    },
 };
 
 /// One request: a batch for one partition.
@@ -52,6 +56,9 @@ pub struct ProduceService {
 /// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
 pub const PERMIT_BYTES: usize = 1024;
 
+/// Largest compressed batch that is checked where it came. By the limit of the ratio it has 4 MiB at most.
+const TINY_BYTES: usize = 4 * 1024;
+
 /// Permits of a request of this size.
 pub fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
@@ -73,24 +80,27 @@ impl ProduceService {
         command: ProduceCommand<'_>,
         answer: impl FnOnce(ProduceAnswer) + Send + 'static,
     ) {
-        let (replica, job) = match self.check(command) {
+        let refused = |detail: ErrorDetail| {
+            caller.refused("a batch", &detail);
+            Err(detail)
+        };
+        let (replica, header, job) = match self.check(command) {
             Ok(checked) => checked,
-            Err(detail) => {
-                caller.refused("a batch", &detail);
-                return answer(Err(detail));
-            }
+            Err(detail) => return answer(refused(detail)),
         };
         let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(permits(job.bytes.len())) else {
             return answer(Err(ErrorCode::Overloaded.into()));
         };
+        if let Err(detail) = self.check_records(&header, &job.bytes).await {
+            return answer(refused(detail));
+        }
         let (context, id) = (Arc::clone(&self.context), replica.id);
         let reply = ProduceReply::new(move |result| {
             drop(permit);
             answer(result.map_err(|code| explained(&context, id, code)));
         });
-        if let Some(closed) = replica.actor().send(Message::Produce(ProduceJob { reply, ..job })).await
-            && let Some(Message::Produce(job)) = closed.0
-        {
+        let closed = replica.actor().send(Message::Produce(ProduceJob { reply, ..job })).await;
+        if let Some(Closed(Message::Produce(job))) = closed {
             job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
     }
@@ -103,14 +113,35 @@ impl ProduceService {
         answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
     }
 
-    fn check(&self, command: ProduceCommand<'_>) -> Result<(crate::partition::OpenReplica, ProduceJob), ErrorDetail> {
+    /// Looks at every record. What has to be decompressed is looked at on a blocking thread, if it is not tiny: the threads
+    /// of the connections have heartbeats to answer.
+    async fn check_records(&self, header: &BatchHeader, batch: &Bytes) -> Result<(), ErrorDetail> {
+        let check = |header: &BatchHeader, batch: &Bytes| batch::check_records(header, batch, &DecodeLimits::default());
+        if header.compression() == Compression::None || batch.len() <= TINY_BYTES {
+            return check(header, batch).map_err(|error| unreadable(&error));
+        }
+        let (header, batch) = (*header, batch.clone());
+        let checked = self.context.logs.runtime.spawn_blocking(move || check(&header, &batch)).await;
+        checked.map_err(|_| ErrorDetail::from(ErrorCode::ShuttingDown))?.map_err(|error| unreadable(&error))
+    }
+
+    fn check(&self, command: ProduceCommand<'_>) -> Result<(OpenReplica, BatchHeader, ProduceJob), ErrorDetail> {
         let ProduceCommand { named, leader_epoch, acks, timeout_ms, batch } = command;
         let (replica, max_bytes) = lookup::replica(&self.context, &named)?;
         let header = batch::validate_produce(&batch, max_bytes).map_err(not_appended)?;
         let timeout_ms = if timeout_ms == 0 { self.context.config.produce_timeout_ms } else { timeout_ms.into() };
         let (batch, bytes, reply) = (BatchInfo::from(&header), batch, ProduceReply::none());
-        Ok((replica, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
+        Ok((replica, header, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
     }
+}
+
+/// What a reader could not read is not taken. It was whole when it came, so that sending it again does not help.
+fn unreadable(error: &batch::Error) -> ErrorDetail {
+    let code = match error.code() {
+        ErrorCode::CorruptMessage => ErrorCode::InvalidRecord,
+        code => code,
+    };
+    ErrorDetail::new(code, error.to_string()).with_outcome(Outcome::NotAppended)
 }
 
 fn not_appended(error: batch::Error) -> ErrorDetail {

@@ -112,7 +112,7 @@ async fn a_client_under_load_sees_no_failed_operation_and_no_duplicate() {
         seen.len()
     };
     let both = async { tokio::join!(async { numbers.send(sending.await).unwrap() }, reading).1 };
-    let read = soon("everything is read", both).await;
+    let read = soon("everything is read", Box::pin(both)).await;
     println!("{read} records over some 10 ages of each connection");
     assert!(read > 500, "only {read} records: the test proved nothing");
     for broker in brokers {

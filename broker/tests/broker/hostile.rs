@@ -4,7 +4,13 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use holdfast_eventually::PATIENCE;
-use holdfast_proto::{error::ErrorCode, status::from_status, v1};
+use holdfast_proto::{
+    batch::{BatchBuilder, Compression, Header, RecordRef},
+    error::ErrorCode,
+    ids::TimestampMs,
+    status::from_status,
+    v1,
+};
 
 use crate::rig::{Client, Rig, batch, produce_until, soon};
 
@@ -30,7 +36,7 @@ async fn bad_batches_are_refused_by_name_and_leave_no_trace() {
         ("INVALID_RECORD", two.into()),
         ("MESSAGE_TOO_LARGE", batch(&[&large])),
     ];
-    for (expected, bytes) in cases {
+    for (expected, bytes) in cases.into_iter().chain(small_batches_that_grow()) {
         assert_eq!(stream.produce("t", 0, bytes).await, Err(expected.to_owned()));
     }
     for garbage in [Bytes::new(), Bytes::from_static(b"garbage"), Bytes::from(vec![0xff; 500])] {
@@ -57,6 +63,20 @@ async fn bad_batches_are_refused_by_name_and_leave_no_trace() {
     }
     assert_eq!(stream.produce("t", 0, good).await, Ok(1), "nothing of all that was appended");
     soon("the broker stops", broker.stop()).await;
+}
+
+/// Few bytes that no reader could take into memory: one huge record, and one of very many headers.
+fn small_batches_that_grow() -> Vec<(&'static str, Bytes)> {
+    let built = |value: &[u8], headers: &[Header]| {
+        let mut builder = BatchBuilder::new(Compression::Zstd);
+        let record = RecordRef { timestamp: TimestampMs(1_000), key: None, value: Some(value), headers };
+        builder.append(&record).unwrap();
+        builder.build(None).unwrap()
+    };
+    let zeros = built(&vec![0; 65 << 20], &[]);
+    let headers = built(&[], &vec![Header { key: String::new(), value: None }; 3_000_000]);
+    assert!(zeros.len() < 100_000 && headers.len() < 100_000, "{} and {} bytes", zeros.len(), headers.len());
+    vec![("MESSAGE_TOO_LARGE", zeros), ("MESSAGE_TOO_LARGE", headers)]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,7 +164,7 @@ async fn a_stranger_is_no_replica() {
         (Some(peer_header(ours, 7, 2)), ErrorCode::WrongNode),
         (Some(peer_header(ours, 1, 1)), ErrorCode::StaleBrokerEpoch),
     ] {
-        let hello = v1::FetchReplicaRequest { header, broker_epoch: 0, positions: vec![] };
+        let hello = v1::FetchReplicaRequest { header, ..Default::default() };
         let mut client = ReplicaServiceClient::new(channel.clone());
         let refused = soon("an answer", client.fetch_replica(futures::stream::iter([hello]))).await;
         let error = refused.err().and_then(|status| from_status(&status)).expect("it is refused");

@@ -20,7 +20,7 @@ async fn a_port_in_use_is_named_with_its_option() {
 async fn a_folder_belongs_to_one_process_and_one_broker() {
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
-    let fatal = rig.try_broker(1).await.err().unwrap();
+    let fatal = Broker::start(rig.config(1)).await.err().unwrap();
     assert_eq!(fatal.number(), 11, "{fatal}");
     soon("it stops", broker.stop()).await;
     let mut other = rig.config(1);
@@ -80,7 +80,7 @@ async fn a_damaged_log_refuses_the_start_until_it_is_set_aside() {
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[70] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
-    let refused = until("the folder is free", async || match rig.try_broker(1).await {
+    let refused = until("the folder is free", async || match Broker::start(rig.config(1)).await {
         Err(Fatal::DataFolder(_)) => None,
         other => Some(other.err().unwrap()),
     })

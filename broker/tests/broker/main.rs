@@ -7,6 +7,7 @@ mod identity;
 mod leaving;
 mod life;
 mod moves;
+mod reading;
 mod replicated;
 mod rig;
 mod services;

@@ -125,7 +125,7 @@ async fn a_killed_leader_is_replaced_and_loses_nothing() {
             assert!(rest.any(|found| found == value), "{value} is not where it should be in {read:?}");
         }
         drop(client);
-        brokers.push(until("it starts again", async || rig.try_broker(old.0).await.ok()).await);
+        brokers.push(until("it starts again", async || Broker::start(rig.config(old.0)).await.ok()).await);
     }
     full_isr(&rig, topic_id, 3).await;
     for broker in brokers {
@@ -181,7 +181,7 @@ async fn too_few_replicas_refuse_and_then_take() {
         (refused == Err("NOT_ENOUGH_REPLICAS".to_owned())).then_some(())
     })
     .await;
-    brokers.push(until("it starts again", async || rig.try_broker(other_id.0).await.ok()).await);
+    brokers.push(until("it starts again", async || Broker::start(rig.config(other_id.0)).await.ok()).await);
     produce_until(&client, "t", 0, &["c"]).await;
     for broker in brokers {
         soon("a broker stops", broker.stop()).await;

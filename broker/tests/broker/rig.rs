@@ -6,9 +6,12 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Channel};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 
-use holdfast_broker::{config, exit::Fatal, life::start::Broker};
+use holdfast_broker::{config, life::start::Broker};
 pub(crate) use holdfast_eventually::{soon, until};
 use holdfast_proto::{
     batch::{BatchBuilder, Compression, ProducerStamp, RecordRef},
@@ -53,8 +56,14 @@ impl Rig {
 
     /// Starts a broker and waits until it serves.
     pub(crate) async fn broker(&self, id: u32) -> Broker {
+        self.broker_with(id, |config| config).await
+    }
+
+    /// As [`Rig::broker`], with other settings.
+    pub(crate) async fn broker_with(&self, id: u32, change: impl Fn(config::Config) -> config::Config) -> Broker {
+        let started = async || Broker::start(change(self.config(id))).await.ok();
         // One that stopped just now may hold its folder for a moment yet: connections end by themselves.
-        let broker = until(&format!("broker {id} starts"), async || self.try_broker(id).await.ok()).await;
+        let broker = until(&format!("broker {id} starts"), started).await;
         let joined = || {
             self.controller
                 .image()
@@ -63,10 +72,6 @@ impl Rig {
         };
         until(&format!("broker {id} serves"), async || joined().then_some(())).await;
         broker
-    }
-
-    pub(crate) async fn try_broker(&self, id: u32) -> Result<Broker, Fatal> {
-        Broker::start(self.config(id)).await
     }
 
     /// Starts brokers 1 to `count`.
@@ -102,8 +107,13 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(broker: &Broker) -> Self {
+        Self::connect_with(broker, |endpoint| endpoint).await
+    }
+
+    /// As [`Client::connect`], with other settings of the connection.
+    pub(crate) async fn connect_with(broker: &Broker, change: impl FnOnce(Endpoint) -> Endpoint) -> Self {
         let address = format!("http://{}", broker.context().identity.addresses.client);
-        Self { channel: Channel::from_shared(address).unwrap().connect().await.unwrap() }
+        Self { channel: change(Channel::from_shared(address).unwrap()).connect().await.unwrap() }
     }
 
     pub(crate) fn channel(&self) -> Channel {

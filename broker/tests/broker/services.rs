@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use holdfast_broker::services::{
     admin::topics::NewTopic,
     caller::Caller,
-    fetch::{FetchCommand, FetchTarget},
+    fetched::{FetchCommand, FetchTarget},
     lookup::Named,
     offsets::{Ends, Position},
     plain_records::{PlainProduce, PlainRecord},
@@ -71,7 +71,7 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
     };
     let max_wait = std::time::Duration::from_secs(20);
     let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0 };
-    let fetched = soon("records", services.fetch.fetch(&caller, &command)).await.pop().unwrap();
+    let fetched = soon("records", services.fetch.fetch(&caller, &command)).await.fetched.pop().unwrap();
     assert_eq!(fetched.result.unwrap().high_watermark, Offset(1));
 
     let named = |topic| Named { topic, topic_id: None, partition };

@@ -86,14 +86,15 @@ impl LogWriter {
         self.owner.pool.budget.reserve(bytes)
     }
 
-    /// Reserves place whether there is room or not: for what a follower fetched, which is bounded by its fetch.
-    pub fn reserve_always(&self, bytes: usize) -> Room {
-        self.owner.pool.budget.reserve_always(bytes)
+    /// Reserves place for what a follower fetched; waits as long as too much waits for the disk. What is fetched
+    /// meanwhile has to wait as well: who calls this reads nothing more from a leader before it returns.
+    pub async fn reserve_fetched(&self, bytes: usize) -> Room {
+        self.owner.pool.fetched.wait(bytes).await
     }
 
-    /// Bytes that wait for the disk, and some overhead.
+    /// Bytes that wait for the disk, produced and fetched, and some overhead.
     pub fn in_flight_bytes(&self) -> usize {
-        self.owner.pool.budget.in_flight()
+        self.owner.pool.budget.in_flight() + self.owner.pool.fetched.in_flight()
     }
 
     /// The first storage error, if there was one.

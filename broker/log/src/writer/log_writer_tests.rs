@@ -275,7 +275,7 @@ fn many_partitions_share_the_threads() {
     for base in 0..50 {
         for (handle, _) in &partitions {
             let records = Sample::at(base).build();
-            let room = writer.reserve_always(records.len());
+            let room = writer.reserve(records.len()).unwrap();
             let op = Op::Append { records, end_offset: Offset(base + 1), generation: LogGeneration(0), room };
             handle.submit(op).unwrap();
         }

@@ -16,6 +16,7 @@ pub(super) struct Pool {
     pub(super) disk: Arc<Disk>,
     pub(super) config: WriterConfig,
     pub(super) budget: Arc<Budget>,
+    pub(super) fetched: Arc<Budget>,
     pub(super) timer: Timer,
     ready: Mutex<Ready>,
     wake: Condvar,
@@ -37,6 +38,7 @@ impl Pool {
             disk,
             config,
             budget: Budget::new(config.max_in_flight_bytes),
+            fetched: Budget::new(config.max_fetched_bytes),
             timer: Timer::default(),
             ready: Mutex::default(),
             wake: Condvar::new(),
@@ -47,7 +49,10 @@ impl Pool {
     /// Takes a partition in. It is told of failures from now on.
     pub(super) fn add(&self, slot: &Arc<Slot>) {
         let mut slots = self.slots.lock();
-        slots.retain(|slot| slot.strong_count() > 0);
+        // Only when it would grow: a look at all of them for each would cost the square.
+        if slots.len() == slots.capacity() {
+            slots.retain(|slot| slot.strong_count() > 0);
+        }
         slots.push(Arc::downgrade(slot));
     }
 

@@ -38,6 +38,7 @@ pub(super) fn check(cluster: &Cluster, words: &[&str]) -> Result<(), String> {
         ["end", node, offset] => equal(&replica(cluster, node)?.log_end(), &Offset(number(offset)?)),
         ["start", node, offset] => equal(&replica(cluster, node)?.log_start(), &Offset(number(offset)?)),
         ["readable", node, expected] => equal(text(replica(cluster, node)?.readable_end()).as_str(), *expected),
+        ["latest", node, expected] => equal(text(replica(cluster, node)?.latest_end()).as_str(), *expected),
         ["consumer", node, epoch, expected] => {
             let view = ReplicaView::of(replica(cluster, node)?);
             let found = view.check_epoch(Some(LeaderEpoch(number(epoch)?))).and(view.readable);

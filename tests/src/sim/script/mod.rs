@@ -24,7 +24,7 @@
 //! | `expect ok NAME [at=OFFSET]` · `expect waiting NAME` · `expect error NAME CODE` | answer of the last produce of that name |
 //! | `expect log NODE NAME ...` | what is written there, in order |
 //! | `expect hw NODE OFFSET` · `expect end NODE OFFSET` · `expect start NODE OFFSET` | cursors of its replica |
-//! | `expect readable NODE OFFSET\|CODE` · `expect consumer NODE EPOCH ok\|CODE` | what a consumer may do |
+//! | `expect readable NODE OFFSET\|CODE` · `expect latest NODE OFFSET\|CODE` · `expect consumer NODE EPOCH ok\|CODE` | what a consumer may do |
 //! | `expect leader NODE\|none` · `expect isr NODE ...` · `expect elr NODE ...` | what the controller committed |
 //! | `expect role NODE leader\|follower\|waiting\|halted` | what a replica is |
 //! | `audit` | every log against every promise |

@@ -1,0 +1,155 @@
+//! What answers hold until their bytes have left the socket.
+//!
+//! A message that is encoded and handed to the HTTP/2 connection waits there for the window of a client that may read
+//! slowly, or not at all. So what bounds memory, the room of an answer, has to travel with the encoded bytes: a service
+//! gives it to the [`Unsent`] of its response when it gives the message, and [`UnsentLayer`] ties it to the bytes of the
+//! body that follow. It is dropped when the connection has written or dropped the last of them. The bytes are given in
+//! small pieces, so that it shows whether the client takes them.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body::Frame;
+use parking_lot::Mutex;
+use tonic::{
+    Status,
+    body::Body,
+    codegen::http::{Request, Response},
+};
+use tower::{Layer, Service};
+
+use crate::partition::answer_reader::{self, Reader};
+
+/// Something that is given back when it is dropped.
+type Held = Box<dyn Send + Sync>;
+
+/// Bytes in one piece of a body.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// What the messages hold that were given to a response and are not encoded yet. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Unsent {
+    held: Arc<Mutex<Vec<Held>>>,
+    reader: Option<Arc<Reader>>,
+}
+
+impl Unsent {
+    /// Of a response whose client counts among those that take up the memory for answers.
+    pub(super) fn of(reader: Arc<Reader>) -> Self {
+        Self { held: Arc::default(), reader: Some(reader) }
+    }
+
+    /// Held for the message that is given next.
+    pub(super) fn hold(&self, held: impl Send + Sync + 'static) {
+        self.held.lock().push(Box::new(held));
+    }
+
+    /// This response, whose body's bytes hold what is given here.
+    pub(super) fn response<T>(&self, message: T) -> tonic::Response<T> {
+        let mut response = tonic::Response::new(message);
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+/// Puts [`Unsent`] into effect for all services behind it.
+#[derive(Clone)]
+pub(super) struct UnsentLayer;
+
+impl<S> Layer<S> for UnsentLayer {
+    type Service = UnsentService<S>;
+
+    fn layer(&self, next: S) -> UnsentService<S> {
+        UnsentService(next)
+    }
+}
+
+/// The service behind it.
+#[derive(Clone)]
+pub(super) struct UnsentService<S>(S);
+
+impl<S> Service<Request<Body>> for UnsentService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let called = self.0.call(request);
+        Box::pin(async move {
+            let mut response = called.await?;
+            Ok(match response.extensions_mut().remove::<Unsent>() {
+                Some(unsent) => response.map(|inner| Body::new(HoldingBody { inner, unsent, rest: Bytes::new() })),
+                None => response,
+            })
+        })
+    }
+}
+
+/// A body whose bytes hold what their messages held.
+struct HoldingBody {
+    inner: Body,
+    unsent: Unsent,
+    /// What was encoded and is not handed on.
+    rest: Bytes,
+}
+
+impl http_body::Body for HoldingBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(reader) = &self.unsent.reader {
+            reader.moves();
+        }
+        if self.rest.is_empty() {
+            let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+            let held = std::mem::take(&mut *self.unsent.held.lock());
+            match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) if held.is_empty() => self.rest = bytes,
+                    Ok(bytes) => {
+                        let unsent = self.unsent.reader.as_ref().map(Reader::hand);
+                        self.rest = Bytes::from_owner(Holding { bytes, _held: held, _unsent: unsent });
+                    }
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        let size = self.rest.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+}
+
+/// Encoded bytes, and what their messages hold.
+struct Holding {
+    bytes: Bytes,
+    _held: Vec<Held>,
+    _unsent: Option<answer_reader::Unsent>,
+}
+
+impl AsRef<[u8]> for Holding {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
