@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use holdfast_metadata::{Command, Image, Response};
 use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
 
-use crate::{exit::Fatal, identity::DataDir, node::Node};
+use crate::{admission::Proposer, exit::Fatal, identity::DataDir, node::Node};
 
 /// Most partitions whose leader is moved in one step, so that clients of few partitions are disturbed at once.
 const MAX_ELECTIONS: usize = 1_000;
@@ -26,7 +26,7 @@ pub(crate) async fn name_cluster(node: Node, data: std::sync::Arc<DataDir>) -> F
             return Fatal::Failure("a controller of no cluster became active".to_owned());
         };
         match named {
-            None => match node.propose(Command::FormCluster { cluster_id: bound }).await {
+            None => match node.propose(Proposer::Controller, Command::FormCluster { cluster_id: bound }).await {
                 Ok(_) => tracing::info!(cluster_id = %bound, "the cluster is formed"),
                 Err(error) if error.code == ErrorCode::InconsistentClusterId => {
                     return Fatal::OtherCluster(error.message);
@@ -70,7 +70,7 @@ pub(crate) async fn rebalance_leaders(node: Node) {
         if partitions.is_empty() {
             continue;
         }
-        match node.propose(Command::ElectLeaders { partitions }).await {
+        match node.propose(Proposer::Controller, Command::ElectLeaders { partitions }).await {
             Ok((_, Response::LeadersElected { elected })) => {
                 tracing::info!(elected, "gave leaderships back to preferred replicas");
             }

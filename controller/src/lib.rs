@@ -11,10 +11,11 @@
 //! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes.
 //! - [`channels`], [`peers`]: connections to the other controllers, and questions to the configured ones.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
-//! - [`node`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
+//! - [`node`], [`admission`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
 //! - [`controller`]: all of it, running.
 
 mod actors;
+pub mod admission;
 pub mod channels;
 pub mod config;
 pub mod controller;

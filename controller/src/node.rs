@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use holdfast_metadata::{Command, Rejection, Response, refusal};
 use holdfast_proto::{
@@ -20,9 +20,10 @@ use holdfast_proto::{
 };
 
 use crate::{
+    admission::{Admission, Proposer},
     config::Config,
     identity::DataDir,
-    raft::{Consensus, Contact, Member, Members, Role, not_controller},
+    raft::{Consensus, Contact, Member, Members, Role, command_bytes, not_controller},
     view::MetadataView,
 };
 
@@ -39,7 +40,7 @@ struct Inner {
     view: MetadataView,
     role: watch::Receiver<Role>,
     contact: Contact,
-    proposals: Semaphore,
+    admission: Admission,
 }
 
 impl Node {
@@ -52,8 +53,8 @@ impl Node {
         role: watch::Receiver<Role>,
         contact: Contact,
     ) -> Self {
-        let proposals = Semaphore::new(config.max_proposals as usize);
-        Self { inner: Arc::new(Inner { config, data, consensus, view, role, contact, proposals }) }
+        let admission = Admission::new(config.max_proposals as usize);
+        Self { inner: Arc::new(Inner { config, data, consensus, view, role, contact, admission }) }
     }
 
     /// What this process was started with; it does not change.
@@ -122,17 +123,18 @@ impl Node {
     }
 
     /// Proposes a command and waits until it is committed and applied here. Refused before anything is logged: what the
-    /// present image refuses, and what is too large.
-    pub async fn propose(&self, command: Command) -> Result<(MetadataIndex, Response), ErrorDetail> {
-        let Ok(_permit) = self.inner.proposals.try_acquire() else {
-            let message = format!("{} changes of the metadata are in flight", self.inner.config.max_proposals);
-            return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
-        };
+    /// present image refuses, what is too large, and what finds no place among those of its `proposer`.
+    pub async fn propose(
+        &self,
+        proposer: Proposer,
+        command: Command,
+    ) -> Result<(MetadataIndex, Response), ErrorDetail> {
         self.check_active()?;
         if let Some(rejection) = refusal(&self.inner.view.image(), &command) {
             return Err(refused(rejection));
         }
-        tracing::debug!(%command, "proposing");
+        let _place = self.inner.admission.enter(proposer, command_bytes(&command)?)?;
+        tracing::debug!(%command, ?proposer, "proposing");
         let deadline = Duration::from_millis(self.inner.config.proposal_timeout_ms);
         let reply = self.inner.consensus.propose(command, deadline).await?;
         match reply.result {

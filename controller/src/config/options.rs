@@ -59,8 +59,9 @@ holdfast_node::options! {
     leader_rebalance_interval_ms: u64 = 5_000, in 0, 3_600_000;
     /// Interval at which an unformed controller asks its peers whether a cluster is formed, in ms.
     formation_interval_ms: u64 = 100, in 10, 60_000;
-    /// Most changes of the metadata in flight. Past it: OVERLOADED.
-    max_proposals: u64 = 1_024, in 1, 65_536;
+    /// Most changes of the metadata in flight that others ask for: a quarter are operators', the rest brokers'. Past it:
+    /// OVERLOADED. Fencing has places of its own.
+    max_proposals: u64 = 1_024, in 2, 65_536;
     /// Form of the log: `text` or `json`.
     log_format: LogFormat = LogFormat::Text;
     /// Least severe messages that are logged, in the form of `RUST_LOG`, as `info` or `info,openraft=debug`.

@@ -27,7 +27,7 @@ use super::{
     answer::unexpected,
     sessions::{self, check_epoch},
 };
-use crate::{actors::SessionsHandle, node::Node};
+use crate::{actors::SessionsHandle, admission::Proposer, node::Node};
 
 /// Checks that this controller is active and meant, then proposes to `node` or passes on to `sessions`.
 pub(super) struct ControllerEdge {
@@ -68,7 +68,7 @@ impl ControllerService for ControllerEdge {
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
             old_session_alive: self.sessions.is_alive(broker_id, directory_id).await?,
         });
-        match self.node.propose(command).await? {
+        match self.node.propose(Proposer::Broker, command).await? {
             (index, Done::BrokerRegistered { broker_epoch }) => {
                 tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");
                 Ok(Response::new(RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: index.0 }))
@@ -103,7 +103,7 @@ impl ControllerService for ControllerEdge {
         }
         let changes = request.changes.into_iter().map(isr_change).collect::<Result<_, _>>()?;
         let command = Command::AlterPartition(AlterPartition { broker_id, broker_epoch, changes });
-        match self.node.propose(command).await? {
+        match self.node.propose(Proposer::Broker, command).await? {
             (_, Done::PartitionsAltered { results }) => {
                 let results = results.into_iter().map(|result| match result {
                     Ok(state) => IsrChangeResult { state: Some(state_to_message(&state)), error: None },
@@ -125,7 +125,7 @@ impl ControllerService for ControllerEdge {
             broker_id: BrokerId(request.broker_id),
             broker_epoch: BrokerEpoch(request.broker_epoch),
         };
-        match self.node.propose(command).await? {
+        match self.node.propose(Proposer::Broker, command).await? {
             (_, Done::ProducerIds { first_producer_id, count }) => {
                 Ok(Response::new(AllocateProducerIdsResponse { first_producer_id: first_producer_id.0, count }))
             }
@@ -145,7 +145,7 @@ impl ControllerService for ControllerEdge {
         } else {
             Command::BeginControlledShutdown { broker_id, broker_epoch }
         };
-        let (index, answer) = self.node.propose(command).await?;
+        let (index, answer) = self.node.propose(Proposer::Broker, command).await?;
         let remaining_leaders = match answer {
             Done::ControlledShutdown { remaining_leaders } => remaining_leaders,
             Done::BrokerFenced => 0,

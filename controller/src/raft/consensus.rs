@@ -66,10 +66,9 @@ impl Consensus {
         &self.raft
     }
 
-    /// Proposes a command and waits until it is committed and applied here, at most `deadline`. One that is larger than
-    /// [`MAX_COMMAND_BYTES`] is refused with MESSAGE_TOO_LARGE.
+    /// Proposes a command that [`command_bytes`] has measured and waits until it is committed and applied here, at most
+    /// `deadline`.
     pub async fn propose(&self, command: Command, deadline: Duration) -> Result<Reply, ErrorDetail> {
-        check_size(&command)?;
         match tokio::time::timeout(deadline, self.raft.client_write(command)).await {
             Ok(Ok(written)) => Ok(written.data),
             Ok(Err(error)) => Err(refused(error)),
@@ -144,11 +143,12 @@ impl Consensus {
     }
 }
 
-fn check_size(command: &Command) -> Result<(), ErrorDetail> {
+/// Bytes of the command in the log. One that has more than 8 MiB is refused with MESSAGE_TOO_LARGE.
+pub(crate) fn command_bytes(command: &Command) -> Result<usize, ErrorDetail> {
     let bytes = encoded_bytes(command)
         .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, format!("{command}: {error}")))?;
     if bytes <= MAX_COMMAND_BYTES {
-        return Ok(());
+        return Ok(bytes);
     }
     let message = format!("the change has {bytes} bytes, and one has at most {MAX_COMMAND_BYTES}: make it in parts");
     Err(ErrorDetail::new(ErrorCode::MessageTooLarge, message).with_outcome(Outcome::NotAppended))

@@ -36,4 +36,4 @@ pub use state_machine::StateMachine;
 pub use trimmer::keep_short;
 pub use types::log_filter;
 
-pub(crate) use consensus::not_controller;
+pub(crate) use consensus::{command_bytes, not_controller};

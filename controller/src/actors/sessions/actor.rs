@@ -12,6 +12,7 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Millis};
 
 use super::messages::{Connect, Happened, Heartbeat, IsAlive};
 use crate::{
+    admission::Proposer,
     node::Node,
     raft::Role,
     sessions::{Effect, Event, Sessions, Timeouts},
@@ -82,7 +83,7 @@ impl SessionsActor {
         };
         let node = self.node.clone();
         let proposal = async move {
-            match node.propose(command).await {
+            match node.propose(Proposer::Controller, command).await {
                 Ok(_) => Event::Proposed(broker_id),
                 Err(error) => {
                     tracing::warn!(%broker_id, %error, "the proposal failed");

@@ -4,7 +4,7 @@ use holdfast_metadata::{Command, Image, Response, Topic, decide};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
 use super::{forward::Forwarder, limits::check_name};
-use crate::{channels::Channels, node::Node};
+use crate::{admission::Proposer, channels::Channels, node::Node};
 
 /// Serves operators and clients.
 pub(in crate::grpc) struct AdminEdge {
@@ -26,7 +26,7 @@ impl AdminEdge {
     ) -> Result<(MetadataIndex, Response), ErrorDetail> {
         if !validate_only {
             tracing::info!(%command, "administration");
-            return self.node.propose(command).await;
+            return self.node.propose(Proposer::Operator, command).await;
         }
         let outcome = decide(&self.node.view().image(), &command);
         Ok((MetadataIndex(0), outcome.result?))

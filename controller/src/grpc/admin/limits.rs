@@ -1,6 +1,6 @@
 //! How long the parts of a request may be, before anything is made of them. Pure.
 //!
-//! Whoever reaches the port may send what it likes; what is refused here is neither logged nor sent back.
+//! Anybody who reaches the port may send anything; what is refused here is neither logged nor sent back.
 
 use holdfast_metadata::limits::MAX_TOPIC_NAME_BYTES;
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::ConfigEntry};
