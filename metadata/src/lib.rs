@@ -16,8 +16,9 @@
 //!
 //! Inside, `decide` has a handler for every command, and the rules of ISR, ELR and epochs once.
 //!
-//! On failure: a command that cannot be carried out is a [`Rejection`] and changes nothing. A record that does not fit
-//! is an [`image::Error`]. A broken invariant panics, which ends the process.
+//! On failure: a command that cannot be carried out is a [`Rejection`] and changes nothing; so is one whose records would
+//! break an invariant. A record that does not fit is an [`image::Error`]. A state that is broken already panics, which ends
+//! the process.
 
 pub mod command;
 pub mod config;

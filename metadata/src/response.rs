@@ -95,6 +95,16 @@ impl Rejection {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    /// The machine itself is wrong: it would have broken one of its own rules, and did nothing instead.
+    pub(crate) fn fault(message: impl std::fmt::Display) -> Self {
+        Self::new(ErrorCode::UnknownServerError, format!("a fault of the controllers, report it: {message}"))
+    }
+
+    /// True if the command was refused because of a fault of the machine. To be told loudly.
+    pub fn is_fault(&self) -> bool {
+        self.code == ErrorCode::UnknownServerError
+    }
 }
 
 impl From<Rejection> for ErrorDetail {

@@ -2,7 +2,8 @@
 //!
 //! 1. Every controller applies the same commands at the same indexes and so has the same image: applying uses
 //!    neither a clock nor random numbers.
-//! 2. A record that does not fit the image is a broken invariant: the error stops the consensus and the process.
+//! 2. A command that would break an invariant is refused, loudly, on every controller alike. A state that is broken
+//!    already, or an index that goes back, ends the process.
 //! 3. The stored snapshot never goes back: a build that was overtaken by an installed one is dropped.
 
 use std::{io, sync::Arc};
@@ -68,6 +69,11 @@ impl StateMachine {
             let (result, records) = match command {
                 Some(command) => {
                     let outcome = apply_command(image, index, &command);
+                    if let Err(rejection) = outcome.result.as_ref()
+                        && rejection.is_fault()
+                    {
+                        tracing::error!(%index, %command, %rejection, "the metadata machine refused to break its rules");
+                    }
                     (Ok(Some(outcome.result)), outcome.records)
                 }
                 // The very first entry has index 0, where the empty image already is.

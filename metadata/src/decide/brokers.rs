@@ -64,7 +64,10 @@ pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
     if let Some(old) = old.filter(|old| old.incarnation_id == command.incarnation_id) {
         return Ok(register_again(old, command));
     }
-    let mut records = old.map_or_else(Vec::new, |old| end_registration(image, old, command));
+    let mut records = match old {
+        Some(old) => end_registration(image, old, command)?,
+        None => Vec::new(),
+    };
     let broker_epoch = image.next_broker_epoch();
     records.push(Record::Broker(BrokerRegistration {
         broker_id,
@@ -106,7 +109,11 @@ fn register_again(old: &BrokerRegistration, command: &RegisterBroker) -> (Vec<Re
 }
 
 /// Ends what the broker's last registration led and was in sync with, before the new one begins.
-fn end_registration(image: &Image, old: &BrokerRegistration, command: &RegisterBroker) -> Vec<Record> {
+fn end_registration(
+    image: &Image,
+    old: &BrokerRegistration,
+    command: &RegisterBroker,
+) -> Result<Vec<Record>, Rejection> {
     let same_disk = old.directory_id == command.directory_id && command.boot_counter > old.boot_counter;
     let standings = Standings::with(image, old.broker_id, Standing::Fenced);
     change_partitions(image, &standings, old.broker_id, |change| {
@@ -121,7 +128,7 @@ pub(crate) fn fence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoc
         return Ok((Vec::new(), Response::BrokerFenced));
     }
     let standings = Standings::with(image, broker_id, Standing::Fenced);
-    let mut records = change_partitions(image, &standings, broker_id, |change| change.leave_isr(broker_id));
+    let mut records = change_partitions(image, &standings, broker_id, |change| change.leave_isr(broker_id))?;
     records.push(Record::Broker(BrokerRegistration { fenced: true, ..old.clone() }));
     Ok((records, Response::BrokerFenced))
 }
@@ -150,7 +157,7 @@ pub(crate) fn unfence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEp
     }
     let standings = Standings::with(image, broker_id, Standing::Active);
     let mut records = vec![Record::Broker(BrokerRegistration { fenced: false, ..old.clone() })];
-    records.extend(change_partitions(image, &standings, broker_id, |_| ()));
+    records.extend(change_partitions(image, &standings, broker_id, |_| ())?);
     Ok((records, Response::BrokerUnfenced))
 }
 
@@ -163,7 +170,7 @@ pub(crate) fn begin_controlled_shutdown(image: &Image, broker_id: BrokerId, brok
     if !old.shutting_down {
         records.push(Record::Broker(BrokerRegistration { shutting_down: true, ..old.clone() }));
     }
-    let moved = change_partitions(image, &standings, broker_id, |change| change.move_away(broker_id));
+    let moved = change_partitions(image, &standings, broker_id, |change| change.move_away(broker_id))?;
     let led = image.partitions_led_by(broker_id).count();
     let handed_over = moved
         .iter()
@@ -237,13 +244,14 @@ fn change_partitions(
     standings: &Standings<'_>,
     broker_id: BrokerId,
     mut make: impl FnMut(&mut PartitionChange<'_>),
-) -> Vec<Record> {
+) -> Result<Vec<Record>, Rejection> {
     image
         .partitions_of(broker_id)
         .filter_map(|(tp, topic, state)| {
             let mut change = PartitionChange::new(standings, topic, state);
             make(&mut change);
-            change.finish().map(|state| Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state })
+            let changed = change.finish().transpose()?;
+            Some(changed.map(|state| Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state }))
         })
         .collect()
 }

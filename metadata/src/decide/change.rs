@@ -15,7 +15,7 @@
 use holdfast_proto::ids::BrokerId;
 
 use super::election::{self, Standings};
-use crate::{config::TopicConfig, image::Topic, record::PartitionState};
+use crate::{config::TopicConfig, image::Topic, record::PartitionState, response::Rejection};
 
 /// A change in the making. Dropped without [`PartitionChange::finish`], it does nothing.
 pub(crate) struct PartitionChange<'a> {
@@ -24,6 +24,8 @@ pub(crate) struct PartitionChange<'a> {
     old: &'a PartitionState,
     new: PartitionState,
     forced: bool,
+    /// What would break a rule; nothing comes of the change then.
+    fault: Option<String>,
 }
 
 impl<'a> PartitionChange<'a> {
@@ -34,7 +36,7 @@ impl<'a> PartitionChange<'a> {
 
     /// Starts from a partition's state, with other settings than the topic has now.
     pub(crate) fn with_config(standings: &'a Standings<'a>, config: &'a TopicConfig, old: &'a PartitionState) -> Self {
-        Self { standings, config, old, new: old.clone(), forced: false }
+        Self { standings, config, old, new: old.clone(), forced: false, fault: None }
     }
 
     fn min_isr(&self) -> usize {
@@ -70,7 +72,9 @@ impl<'a> PartitionChange<'a> {
 
     /// Gives the leadership to a member of the ISR.
     pub(crate) fn lead(&mut self, broker: BrokerId) {
-        assert!(self.new.isr.contains(&broker), "broker {broker} is to lead, but is not in the ISR {:?}", self.new.isr);
+        self.must(self.new.isr.contains(&broker), |new| {
+            format!("broker {broker} is to lead without being in sync: {new:?}")
+        });
         self.new.leader = Some(broker);
     }
 
@@ -111,8 +115,8 @@ impl<'a> PartitionChange<'a> {
     }
 
     /// Elects where there is no leader, ends a move that is done, counts the epochs, and gives the new state; `None` if
-    /// nothing changed.
-    pub(crate) fn finish(mut self) -> Option<PartitionState> {
+    /// nothing changed. An error only if a rule of the module would be broken.
+    pub(crate) fn finish(mut self) -> Result<Option<PartitionState>, Rejection> {
         if self.new.isr.len() >= self.min_isr() {
             self.new.elr.clear();
         }
@@ -120,25 +124,25 @@ impl<'a> PartitionChange<'a> {
             self.elect();
         }
         self.end_move();
+        if let Some(fault) = self.fault {
+            return Err(Rejection::fault(fault));
+        }
         if self.new == *self.old && !self.forced {
-            return None;
+            return Ok(None);
         }
         if self.new.leader != self.old.leader {
             self.new.leader_epoch = self.old.leader_epoch.next();
         }
         self.new.partition_epoch = self.old.partition_epoch.next();
-        Some(self.new)
+        Ok(Some(self.new))
     }
 
     fn elect(&mut self) {
         self.new.leader = election::candidate(self.standings, &self.new);
         let Some(leader) = self.new.leader else { return };
         if !self.new.isr.contains(&leader) {
-            assert!(
-                self.new.isr.is_empty(),
-                "eligible replica {leader} is elected while the ISR {:?} has members",
-                self.new.isr
-            );
+            let alone = self.new.isr.is_empty();
+            self.must(alone, |new| format!("eligible replica {leader} is elected while others are in sync: {new:?}"));
             // The other eligible ones stay so until the ISR is whole again.
             self.set_isr(&[leader]);
         }
@@ -163,11 +167,14 @@ impl<'a> PartitionChange<'a> {
         self.new.adding.clear();
         self.new.removing.clear();
         let (isr, min_isr) = (self.new.isr.len(), self.min_isr());
-        assert!(
-            isr >= min_isr,
-            "a move ends with {isr} replicas in sync, fewer than min ISR {min_isr}: {:?}",
-            self.new
-        );
+        self.must(isr >= min_isr, |new| format!("a move ends with fewer than min ISR {min_isr} in sync: {new:?}"));
+    }
+
+    /// Keeps the first rule that is broken: the whole change is refused with it.
+    fn must(&mut self, holds: bool, fault: impl FnOnce(&PartitionState) -> String) {
+        if !holds && self.fault.is_none() {
+            self.fault = Some(fault(&self.new));
+        }
     }
 
     fn isr_without(&self, broker: BrokerId) -> Vec<BrokerId> {

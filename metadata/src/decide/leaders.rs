@@ -23,7 +23,7 @@ pub(crate) fn elect_leaders(image: &Image, only: &[TopicPartition]) -> Decision 
         if state.isr.contains(&preferred) && standings.is_active(preferred) {
             let mut change = PartitionChange::new(&standings, topic, state);
             change.lead(preferred);
-            records.extend(change.finish().map(|state| Record::Partition {
+            records.extend(change.finish()?.map(|state| Record::Partition {
                 topic_id: tp.topic_id,
                 partition: tp.partition,
                 state,

@@ -12,7 +12,13 @@ use std::borrow::Borrow;
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{brokers, leaders, moves, partitions, producer_ids, topics};
-use crate::{command::Command, image::Image, invariant, record::Record, response::Outcome};
+use crate::{
+    command::Command,
+    image::Image,
+    invariant,
+    record::Record,
+    response::{Outcome, Rejection},
+};
 
 /// What the command would come to, without doing it.
 pub fn decide(image: &Image, command: &Command) -> Outcome {
@@ -44,24 +50,58 @@ pub fn decide(image: &Image, command: &Command) -> Outcome {
 
 /// Carries out the command at this index of the log. The image is then at the index, also if the command was refused.
 ///
-/// Panics if the index does not grow, or if the machine's own records do not fit or break an invariant of
-/// [`invariant`]: the process must end rather than serve such a state.
+/// Records that do not fit, or that break an invariant of [`invariant`], are a fault of the machine: they are taken back,
+/// and the command is refused with a [`Rejection::is_fault`], on every controller alike. One command less is better than
+/// controllers that all end at the same entry, and at each start again.
+///
+/// Panics if the index does not grow, or if the image was broken before the command: the process must end rather than
+/// serve such a state.
 pub fn apply_command(image: &mut Image, index: MetadataIndex, command: impl Borrow<Command>) -> Outcome {
     let command = command.borrow();
     let outcome = decide(image, command);
-    let fits = |result: Result<(), crate::image::Error>| {
-        result.unwrap_or_else(|error| panic!("index {index}, {command}: {error}; was the log applied out of order?"));
-    };
-    fits(image.advance_to(index));
-    for record in &outcome.records {
-        fits(image.apply(record));
-    }
-    let touched = outcome.records.iter().filter_map(|record| match record {
-        Record::Partition { topic_id, partition, .. } => Some((*topic_id, *partition)),
-        _ => None,
-    });
-    if let Err(violations) = invariant::check_partitions(image, touched) {
-        panic!("index {index}, {command}: {violations:?}");
-    }
-    outcome
+    carry_out(image, index, command, outcome)
 }
+
+fn carry_out(image: &mut Image, index: MetadataIndex, command: &Command, outcome: Outcome) -> Outcome {
+    if let Err(error) = image.advance_to(index) {
+        panic!("index {index}, {command}: {error}; was the log applied out of order?");
+    }
+    let fault = match &outcome.result {
+        Ok(_) => apply(image, &outcome.records).err(),
+        Err(rejection) => rejection.is_fault().then(|| rejection.message.clone()),
+    };
+    let Some(fault) = fault else { return outcome };
+    if let Err(violations) = invariant::check(image) {
+        panic!("index {index}, {command}: {fault}; the state was broken before: {violations:?}");
+    }
+    Outcome { records: Vec::new(), result: Err(Rejection::fault(format!("{command}: {fault}"))) }
+}
+
+/// Applies all records, or none and says what is wrong with them.
+fn apply(image: &mut Image, records: &[Record]) -> Result<(), String> {
+    let mut undo = Vec::with_capacity(records.len());
+    let mut fits = || -> Result<(), String> {
+        for record in records {
+            undo.push(image.before(record));
+            if let Err(error) = image.apply(record) {
+                // It has changed nothing.
+                undo.pop();
+                return Err(error.to_string());
+            }
+        }
+        let touched = records.iter().filter_map(|record| match record {
+            Record::Partition { topic_id, partition, .. } => Some((*topic_id, *partition)),
+            _ => None,
+        });
+        invariant::check_partitions(image, touched).map_err(|violations| format!("{violations:?}"))
+    };
+    let result = fits();
+    if result.is_err() {
+        undo.into_iter().rev().for_each(|undo| image.restore(undo));
+    }
+    result
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -106,7 +106,7 @@ fn alter_one(
         );
         return Err(Rejection::new(ErrorCode::NotEnoughReplicas, message));
     }
-    Ok(change.finish())
+    change.finish()
 }
 
 fn list(brokers: &[BrokerId]) -> String {

@@ -85,7 +85,7 @@ fn alter_one(
         change.move_away(proposer);
     }
     let unchanged = || PartitionState { partition_epoch: state.partition_epoch.next(), ..state.clone() };
-    Ok(change.finish().unwrap_or_else(unchanged))
+    Ok(change.finish()?.unwrap_or_else(unchanged))
 }
 
 fn find<'a>(image: &'a Image, proposal: &IsrChange) -> Result<(&'a Topic, &'a PartitionState), Rejection> {

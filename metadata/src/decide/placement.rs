@@ -24,9 +24,10 @@ pub(crate) fn place(
         return Err(ring.brokers.len());
     }
     let start = ring.least_preferred(image);
-    Ok((0..count as usize)
+    (0..count as usize)
         .map(|n| ring.replicas(start + n, (first as usize + n) / ring.brokers.len(), replication_factor as usize))
-        .collect())
+        .collect::<Option<_>>()
+        .ok_or(ring.brokers.len())
 }
 
 /// The live brokers in the order in which partitions go round them, with their racks.
@@ -68,8 +69,9 @@ impl<'a> Ring<'a> {
         (0..self.brokers.len()).min_by_key(load_of).unwrap_or(0)
     }
 
-    /// The replicas of one partition: the leader at `position`, the followers `shift` further on.
-    fn replicas(&self, position: usize, shift: usize, count: usize) -> Vec<BrokerId> {
+    /// The replicas of one partition: the leader at `position`, the followers `shift` further on. `None` if there are
+    /// fewer brokers.
+    fn replicas(&self, position: usize, shift: usize, count: usize) -> Option<Vec<BrokerId>> {
         let n = self.brokers.len();
         let mut replicas = vec![self.brokers[position % n].0];
         let mut racks: BTreeSet<Option<&str>> = BTreeSet::from([self.brokers[position % n].1]);
@@ -84,9 +86,11 @@ impl<'a> Ring<'a> {
                     racks.insert(rack);
                 }
             }
-            assert!(replicas.len() > before, "{n} brokers hold no {count} replicas: {replicas:?} have been found");
+            if replicas.len() == before {
+                return None;
+            }
         }
-        replicas
+        Some(replicas)
     }
 }
 

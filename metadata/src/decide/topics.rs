@@ -132,7 +132,7 @@ pub(crate) fn alter(image: &Image, command: &AlterTopic) -> Decision {
 
     let mut records = Vec::new();
     if configs != *topic.configs() {
-        records.extend(change_min_isr(image, topic, &config));
+        records.extend(change_min_isr(image, topic, &config)?);
         records.push(Record::TopicConfig { topic_id, configs: configs.clone() });
     }
     records.extend(new_partitions(topic_id, first, &placed));
@@ -145,7 +145,7 @@ pub(crate) fn alter(image: &Image, command: &AlterTopic) -> Decision {
 /// A lower one may end the eligibility of replicas. A higher one changes no membership, but counts as a change of every
 /// partition: a leader that has not heard of it cannot have an ISR change accepted, or it could acknowledge records
 /// with fewer replicas than the ELR relies on.
-fn change_min_isr(image: &Image, topic: &Topic, config: &TopicConfig) -> Vec<Record> {
+fn change_min_isr(image: &Image, topic: &Topic, config: &TopicConfig) -> Result<Vec<Record>, Rejection> {
     let standings = Standings::of(image);
     topic
         .partitions()
@@ -155,8 +155,8 @@ fn change_min_isr(image: &Image, topic: &Topic, config: &TopicConfig) -> Vec<Rec
             if min_isr > topic.effective_min_isr(state) {
                 change.force();
             }
-            let state = change.finish()?;
-            Some(Record::Partition { topic_id: topic.topic_id(), partition, state })
+            let changed = change.finish().transpose()?;
+            Some(changed.map(|state| Record::Partition { topic_id: topic.topic_id(), partition, state }))
         })
         .collect()
 }

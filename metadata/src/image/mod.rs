@@ -5,9 +5,10 @@
 //! node can hand an unchanging image to its readers. Records that do not fit, as those of another stream, are refused
 //! with [`Error`] and change nothing: a broker then asks for a snapshot, a controller must stop.
 //!
-//! `state` is the state and what records do to it; `queries` is what there is to read in it.
+//! `state` is the state and what records do to it; `undo` takes records back; `queries` is what there is to read in it.
 
 mod queries;
 mod state;
+mod undo;
 
 pub use state::{Error, Image, Topic};

@@ -1,0 +1,125 @@
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, PartitionIndex, ProducerId, TopicId,
+};
+
+use super::*;
+use crate::{
+    command::{CreateTopic, RegisterBroker},
+    record::{BrokerRegistration, PartitionState},
+    response::Response,
+};
+
+const TOPIC: TopicId = TopicId(Uuid::from_u128(1));
+
+/// A broker, and a topic of one partition on it.
+fn image() -> Image {
+    let mut image = Image::default();
+    let commands = [
+        Command::RegisterBroker(RegisterBroker {
+            broker_id: BrokerId(1),
+            incarnation_id: IncarnationId(Uuid::from_u128(2)),
+            directory_id: DirectoryId(Uuid::from_u128(3)),
+            boot_counter: 1,
+            client_address: "a:1".to_owned(),
+            peer_address: "a:2".to_owned(),
+            rack: None,
+            old_session_alive: false,
+        }),
+        Command::UnfenceBroker { broker_id: BrokerId(1), broker_epoch: BrokerEpoch(1) },
+        Command::CreateTopic(CreateTopic {
+            name: "t".to_owned(),
+            topic_id: TOPIC,
+            partition_count: 1,
+            replication_factor: 1,
+            configs: BTreeMap::new(),
+        }),
+    ];
+    for (index, command) in (1..).map(MetadataIndex).zip(&commands) {
+        apply_command(&mut image, index, command).result.expect("carried out");
+    }
+    image
+}
+
+fn state(leader: u32, replicas: &[u32]) -> PartitionState {
+    let replicas: Vec<BrokerId> = replicas.iter().copied().map(BrokerId).collect();
+    PartitionState { leader: Some(BrokerId(leader)), isr: replicas.clone(), replicas, ..PartitionState::default() }
+}
+
+fn partition(partition: u32, state: PartitionState) -> Record {
+    Record::Partition { topic_id: TOPIC, partition: PartitionIndex(partition), state }
+}
+
+/// Records of every kind, all of which fit.
+fn of_every_kind(image: &Image) -> Vec<Record> {
+    let other = TopicId(Uuid::from_u128(9));
+    let broker = image.broker(BrokerId(1)).expect("a broker").clone();
+    vec![
+        Record::Cluster { cluster_id: ClusterId(Uuid::from_u128(5)) },
+        Record::Broker(BrokerRegistration { broker_id: BrokerId(7), ..broker.clone() }),
+        Record::BrokerDrain { broker_id: BrokerId(7), draining: true },
+        Record::RemoveBroker { broker_id: BrokerId(7) },
+        Record::Broker(BrokerRegistration { client_address: "b:1".to_owned(), ..broker }),
+        Record::BrokerDrain { broker_id: BrokerId(1), draining: true },
+        Record::MoveLimit { bytes_per_second: 5 },
+        Record::Topic { topic_id: other, name: "u".to_owned() },
+        Record::TopicConfig { topic_id: TOPIC, configs: [("retention.ms".to_owned(), "5".to_owned())].into() },
+        partition(0, state(1, &[1])),
+        partition(1, state(1, &[1])),
+        Record::RemoveTopic { topic_id: TOPIC },
+        Record::NextProducerId { next_producer_id: ProducerId(1_000) },
+        Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(9) },
+    ]
+}
+
+#[test]
+fn records_that_break_a_rule_are_taken_back_and_refused() {
+    let before = image();
+    let command = Command::DeleteTopic { topic_id: TOPIC };
+    let other = TopicId(Uuid::from_u128(8));
+    let bad = [
+        // In sync without being assigned; a gap; a topic that is not there; a cluster that changes its id.
+        vec![partition(0, PartitionState { isr: vec![BrokerId(2)], ..state(2, &[1]) })],
+        vec![partition(3, state(1, &[1]))],
+        vec![Record::TopicConfig { topic_id: other, configs: BTreeMap::new() }],
+        vec![
+            Record::Cluster { cluster_id: ClusterId(Uuid::from_u128(5)) },
+            Record::Cluster { cluster_id: ClusterId(Uuid::from_u128(6)) },
+        ],
+    ];
+    for bad in bad {
+        let mut records: Vec<Record> = of_every_kind(&before);
+        // The topic has to be there for what is wrong to be wrong in it.
+        records.retain(|record| !matches!(record, Record::RemoveTopic { .. } | Record::Cluster { .. }));
+        records.extend(bad);
+        let mut after = before.clone();
+        let outcome = Outcome { records, result: Ok(Response::TopicDeleted) };
+        let outcome = carry_out(&mut after, MetadataIndex(4), &command, outcome);
+        assert!(outcome.result.expect_err("refused").is_fault());
+        assert_eq!((outcome.records.len(), after.index()), (0, MetadataIndex(4)));
+        assert_eq!(after.records(), before.records(), "everything is as before");
+    }
+}
+
+#[test]
+fn every_kind_of_record_can_be_taken_back() {
+    let before = image();
+    let mut after = before.clone();
+    let mut records = of_every_kind(&before);
+    records.push(Record::RemoveBroker { broker_id: BrokerId(99) });
+    apply(&mut after, &records).expect_err("nobody knows broker 99");
+    assert_eq!(after, before);
+}
+
+#[test]
+#[should_panic(expected = "the state was broken before")]
+fn a_state_that_is_broken_already_ends_the_process() {
+    let mut broken = image();
+    broken.apply(&partition(0, state(2, &[2]))).expect("it fits");
+    let records = vec![partition(0, PartitionState { isr: Vec::new(), ..state(1, &[1]) })];
+    let outcome = Outcome { records, result: Ok(Response::TopicDeleted) };
+    carry_out(&mut broken, MetadataIndex(4), &Command::DeleteTopic { topic_id: TOPIC }, outcome);
+}

@@ -1,0 +1,98 @@
+//! What a record replaced, so that records which turn out to be wrong can be taken back. Cheaper than a copy of the image
+//! before each command: it holds what is touched and nothing else.
+
+use std::sync::Arc;
+
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId};
+
+use super::{Image, Topic};
+use crate::record::{BrokerRegistration, PartitionState, Record};
+
+/// What stood where one record was applied. Taken back in the opposite order of the records.
+pub(crate) enum Undo {
+    Cluster(Option<ClusterId>),
+    Broker { broker_id: BrokerId, registration: Option<BrokerRegistration>, draining: bool },
+    MoveLimit(u64),
+    Topic { topic_id: TopicId, topic: Option<Arc<Topic>>, deleted: bool },
+    Partition { topic_id: TopicId, partition: PartitionIndex, state: Option<Arc<PartitionState>> },
+    NextProducerId(ProducerId),
+    NextBrokerEpoch(BrokerEpoch),
+}
+
+impl Image {
+    /// What [`Self::restore`] needs to take the record back that is about to be applied.
+    pub(crate) fn before(&self, record: &Record) -> Undo {
+        match record {
+            Record::Cluster { .. } => Undo::Cluster(self.cluster_id),
+            Record::Broker(BrokerRegistration { broker_id, .. })
+            | Record::RemoveBroker { broker_id }
+            | Record::BrokerDrain { broker_id, .. } => Undo::Broker {
+                broker_id: *broker_id,
+                registration: self.brokers.get(broker_id).cloned(),
+                draining: self.draining.contains(broker_id),
+            },
+            Record::MoveLimit { .. } => Undo::MoveLimit(self.move_bytes_per_second),
+            Record::Topic { topic_id, .. }
+            | Record::RemoveTopic { topic_id }
+            | Record::TopicConfig { topic_id, .. } => Undo::Topic {
+                topic_id: *topic_id,
+                topic: self.topics.get(topic_id).cloned(),
+                deleted: self.deleted_topics.contains(topic_id),
+            },
+            Record::Partition { topic_id, partition, .. } => Undo::Partition {
+                topic_id: *topic_id,
+                partition: *partition,
+                state: self.topics.get(topic_id).and_then(|topic| topic.partitions.get(partition).cloned()),
+            },
+            Record::NextProducerId { .. } => Undo::NextProducerId(self.next_producer_id),
+            Record::NextBrokerEpoch { .. } => Undo::NextBrokerEpoch(self.next_broker_epoch),
+        }
+    }
+
+    /// Takes the last record back that is not taken back yet.
+    pub(crate) fn restore(&mut self, undo: Undo) {
+        match undo {
+            Undo::Cluster(cluster_id) => self.cluster_id = cluster_id,
+            Undo::Broker { broker_id, registration, draining } => {
+                match registration {
+                    Some(registration) => self.brokers.insert(broker_id, registration),
+                    None => self.brokers.remove(&broker_id),
+                };
+                if draining {
+                    self.draining.insert(broker_id);
+                } else {
+                    self.draining.remove(&broker_id);
+                }
+            }
+            Undo::MoveLimit(bytes_per_second) => self.move_bytes_per_second = bytes_per_second,
+            Undo::Topic { topic_id, topic, deleted } => self.restore_topic(topic_id, topic, deleted),
+            Undo::Partition { topic_id, partition, state } => {
+                let Some(topic) = self.topics.get_mut(&topic_id) else { return };
+                let topic = Arc::make_mut(topic);
+                match state {
+                    Some(state) => {
+                        topic.partitions.insert(partition, state);
+                    }
+                    None => self.partition_count -= usize::from(topic.partitions.remove(&partition).is_some()),
+                }
+            }
+            Undo::NextProducerId(next) => self.next_producer_id = next,
+            Undo::NextBrokerEpoch(next) => self.next_broker_epoch = next,
+        }
+    }
+
+    fn restore_topic(&mut self, topic_id: TopicId, topic: Option<Arc<Topic>>, deleted: bool) {
+        if let Some(gone) = self.topics.remove(&topic_id) {
+            self.partition_count -= gone.partitions.len();
+            self.topic_ids.remove(&gone.name);
+        }
+        if let Some(topic) = topic {
+            self.partition_count += topic.partitions.len();
+            self.topic_ids.insert(Arc::clone(&topic.name), topic_id);
+            self.topics.insert(topic_id, topic);
+        }
+        if !deleted && self.deleted_topics.contains(&topic_id) {
+            Arc::make_mut(&mut self.deleted_topics).remove(&topic_id);
+        }
+    }
+}
