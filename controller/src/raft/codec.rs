@@ -76,6 +76,18 @@ pub(super) fn encode_image(image: &Image) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
+/// Decodes the image of a snapshot that is said to be true at `index`; an image of another index is an error: the entries
+/// behind it would not fit.
+pub(super) fn decode_image_at(index: MetadataIndex, bytes: &[u8]) -> io::Result<Image> {
+    let image = decode_image(bytes)?;
+    if image.index() == index {
+        return Ok(image);
+    }
+    let message =
+        format!("the snapshot is said to be of index {index}, and holds the state of index {}", image.index());
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
 /// Decodes an image. Any other bytes are an error that says what is wrong.
 pub(super) fn decode_image(bytes: &[u8]) -> io::Result<Image> {
     let damaged = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
@@ -113,6 +125,8 @@ mod tests {
         let image = Image::default();
         let bytes = encode_image(&image).expect("encode");
         assert_eq!(decode_image(&bytes).expect("decode"), image);
+        assert_eq!(decode_image_at(MetadataIndex(0), &bytes).expect("decode"), image);
+        assert!(decode_image_at(MetadataIndex(1), &bytes).is_err(), "the state of another index");
         for cut in 0..bytes.len() {
             assert!(decode_image(&bytes[..cut]).is_err(), "cut at {cut}");
             let mut flipped = bytes.to_vec();

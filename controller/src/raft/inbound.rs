@@ -10,9 +10,10 @@ use openraft::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::RaftEnvelope};
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex, v1::RaftEnvelope};
 
 use super::{
+    codec::decode_image_at,
     consensus::{Consensus, Raft},
     envelope::{unwrap, wrap},
     network::SnapshotHead,
@@ -81,7 +82,9 @@ impl Inbound {
     /// Installs a received snapshot.
     pub async fn install(&self, incoming: IncomingSnapshot) -> Result<RaftEnvelope, ErrorDetail> {
         let IncomingSnapshot { source, head, data } = incoming;
-        let snapshot = Snapshot { meta: head.meta, snapshot: data.freeze() };
+        let data = data.freeze();
+        check(&head, data.clone()).await?;
+        let snapshot = Snapshot { meta: head.meta, snapshot: data };
         let sent_under = head.vote;
         let response = self.raft.install_full_snapshot(head.vote, snapshot).await;
         let response = response.map_err(|fatal| stopped(&fatal))?;
@@ -121,6 +124,19 @@ impl IncomingSnapshot {
         self.data.extend_from_slice(chunk);
         Ok(())
     }
+}
+
+/// Refuses a snapshot that could not be installed: an error of the consensus' own would end this controller.
+async fn check(head: &SnapshotHead, data: Bytes) -> Result<(), ErrorDetail> {
+    let index = MetadataIndex(head.meta.last_log_id.map_or(0, |id| id.index));
+    let checked = tokio::task::spawn_blocking(move || decode_image_at(index, &data).map(drop)).await;
+    let problem = match checked {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(ended) => ended.to_string(),
+    };
+    tracing::warn!(%index, problem, "a snapshot of another controller is refused");
+    Err(ErrorDetail::new(ErrorCode::InvalidRequest, problem))
 }
 
 fn refused(error: &RaftError<TypeConfig>) -> ErrorDetail {

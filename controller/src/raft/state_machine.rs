@@ -20,7 +20,7 @@ use holdfast_metadata::{Command, apply_command};
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
-    codec::{decode, decode_image, encode, encode_image},
+    codec::{decode, decode_image_at, encode, encode_image},
     types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use crate::{
@@ -127,7 +127,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Bytes) -> Result<(), io::Error> {
         let data = snapshot.clone();
-        let image = tokio::task::spawn_blocking(move || decode_image(&data)).await.map_err(io::Error::other)??;
+        let at = applied(meta.last_log_id.as_ref()).index;
+        let decoded = tokio::task::spawn_blocking(move || decode_image_at(at, &data)).await;
+        let image = decoded.map_err(io::Error::other)??;
         // Durable first: what the image then serves must not vanish with a crash.
         put(&self.store, &self.stored, meta, snapshot).await?;
         self.view.replace(applied(meta.last_log_id.as_ref()), image);

@@ -11,7 +11,7 @@ use rocksdb::{
 
 use super::{
     error::Error,
-    schema::{LOG, MARKER, Marker, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
+    schema::{CHUNKS, LOG, MARKER, Marker, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
     writer::{Op, Writer},
 };
 
@@ -107,18 +107,20 @@ impl Store {
         self.db.get_cf(&family(&self.db, STATE), key).map_err(|source| self.failed(source))
     }
 
-    /// The snapshot, if one was stored.
+    /// The snapshot, if one was stored; also while another one takes its place.
     pub fn read_snapshot(&self) -> Result<Option<Snapshot>, Error> {
         let family = family(&self.db, SNAPSHOT);
-        let Some(meta) = self.db.get_cf(&family, SNAPSHOT_META).map_err(|source| self.failed(source))? else {
+        // One state of the database for all reads: the chunks are those of the meta data.
+        let state = self.db.snapshot();
+        let Some(meta) = state.get_cf(&family, SNAPSHOT_META).map_err(|source| self.failed(source))? else {
             return Ok(None);
         };
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(CHUNKS.start);
+        options.set_iterate_upper_bound(CHUNKS.end);
         let mut data = Vec::new();
-        for item in self.db.prefix_iterator_cf(&family, b"c") {
-            let (key, chunk) = item.map_err(|source| self.failed(source))?;
-            if key.first() != Some(&b'c') {
-                break;
-            }
+        for item in state.iterator_cf_opt(&family, options, IteratorMode::Start) {
+            let (_, chunk) = item.map_err(|source| self.failed(source))?;
             data.extend_from_slice(&chunk);
         }
         Ok(Some(Snapshot { meta, data }))

@@ -16,6 +16,8 @@ pub(super) const SNAPSHOT: &str = "snapshot";
 
 pub(super) const MARKER: &[u8] = b"marker";
 pub(super) const SNAPSHOT_META: &[u8] = b"meta";
+/// Keys of a snapshot's chunks: the first byte of the range, and a big-endian number.
+pub(super) const CHUNKS: std::ops::Range<&[u8]> = b"c".as_slice()..b"d".as_slice();
 
 /// Whose database this is.
 #[derive(Clone, Debug, PartialEq, Eq)]

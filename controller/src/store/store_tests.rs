@@ -50,6 +50,30 @@ async fn a_snapshot_replaces_the_one_before() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_read_whole_while_another_one_takes_its_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path());
+    let put = async |number: u8| {
+        let data = Bytes::from(vec![number; 1_500_000]);
+        store.write(|done| Op::PutSnapshot { meta: vec![number], data, done }).await.expect("put");
+    };
+    put(0).await;
+    let (reader, stop) = (store.clone(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let stopped = std::sync::Arc::clone(&stop);
+    let reading = tokio::task::spawn_blocking(move || {
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            let Snapshot { meta, data } = reader.read_snapshot().expect("read").expect("a snapshot");
+            assert!(data.len() == 1_500_000 && data.iter().all(|byte| *byte == meta[0]), "of snapshot {meta:?}");
+        }
+    });
+    for number in 1..=100 {
+        put(number).await;
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    reading.await.expect("each was whole");
+}
+
 #[tokio::test]
 async fn the_store_of_another_node_or_a_newer_format_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");

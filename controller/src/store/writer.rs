@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     error::Error,
-    schema::{LOG, SNAPSHOT, SNAPSHOT_META, STATE, family},
+    schema::{CHUNKS, LOG, SNAPSHOT, SNAPSHOT_META, STATE, family},
 };
 
 /// Operations that may wait. Beyond it [`super::Store::submit`] waits.
@@ -185,9 +185,9 @@ fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
         }
         Op::PutSnapshot { meta, data, done } => {
             let snapshot = family(db, SNAPSHOT);
-            batch.delete_range_cf(&snapshot, b"c".as_slice(), b"d".as_slice());
+            batch.delete_range_cf(&snapshot, CHUNKS.start, CHUNKS.end);
             for (number, chunk) in (0_u32..).zip(data.chunks(CHUNK_BYTES)) {
-                let mut key = b"c".to_vec();
+                let mut key = CHUNKS.start.to_vec();
                 key.extend_from_slice(&number.to_be_bytes());
                 batch.put_cf(&snapshot, key, chunk);
             }
