@@ -67,6 +67,11 @@ impl Client {
         self.metadata.view()
     }
 
+    /// Why brokers that producers and consumers of this client need could not be reached at the last attempt.
+    pub fn unreachable_brokers(&self) -> Vec<Error> {
+        self.metadata.unreachable()
+    }
+
     pub(crate) const fn connections(&self) -> &Arc<Connections> {
         &self.connections
     }

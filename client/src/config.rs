@@ -2,7 +2,7 @@
 //!
 //! Options are passed in explicitly; nothing but [`ClientConfig::from_env`] reads the environment.
 
-use std::{env, time::Duration};
+use std::{env, net::Ipv6Addr, time::Duration};
 
 use crate::error::Error;
 
@@ -90,10 +90,10 @@ impl ClientConfig {
             problems.push("bootstrap names no broker: give at least one host:port".to_owned());
         }
         for address in &self.bootstrap {
-            let port =
-                address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-            if !matches!(port, Some(Ok(_))) {
-                problems.push(format!("bootstrap: '{address}' is not an address; write host:port"));
+            if !is_address(address) {
+                problems.push(format!(
+                    "bootstrap: '{address}' is not an address; write host:port, an IPv6 address as [::1]:port"
+                ));
             }
         }
         if self.retry_backoff.is_zero() || self.retry_backoff > self.retry_backoff_max {
@@ -110,6 +110,16 @@ impl ClientConfig {
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig(problems.join("; "))) }
     }
+}
+
+/// True for host:port, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']').is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+        None => !host.is_empty() && !host.contains(|c: char| "[]:/%@?#".contains(c) || c.is_whitespace()),
+    };
+    is_host && port.parse::<u16>().is_ok()
 }
 
 /// The entries of a comma-separated list, without blanks.
@@ -130,6 +140,10 @@ mod tests {
         }
         assert!(ClientConfig::new(["a:1", "[::1]:2"]).validate().is_ok());
         assert!(ClientConfig::default().validate().is_err());
+        for wrong in ["::1:9201", "[::1", "[::1]", "[x]:1", "fe80::1%lo:9201", "a b:1", "http://a:1", ""] {
+            let text = ClientConfig::new([wrong]).validate().unwrap_err().to_string();
+            assert!(text.contains("[::1]:port"), "{wrong}: {text}");
+        }
     }
 
     #[test]

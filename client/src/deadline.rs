@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     at: Instant,
-    after: Duration,
 }
 
 impl Deadline {
     /// So long from now.
     pub(crate) fn after(after: Duration) -> Self {
         let now = Instant::now();
-        Self { at: now.checked_add(after).unwrap_or(now + Duration::from_hours(24 * 365)), after }
+        Self { at: now.checked_add(after).unwrap_or(now + Duration::from_hours(24 * 365)) }
     }
 
     /// What is left; zero once it has passed.
@@ -24,11 +23,6 @@ impl Deadline {
     /// True once it has passed.
     pub(crate) fn is_over(self) -> bool {
         self.left().is_zero()
-    }
-
-    /// How long it was at first.
-    pub(crate) const fn whole(self) -> Duration {
-        self.after
     }
 
     /// Sleeps for the pause, or until the deadline if that is nearer.

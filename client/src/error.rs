@@ -6,6 +6,7 @@ use std::time::Duration;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
+    ids::BrokerId,
 };
 
 /// Why a call failed. Says whether it may be repeated and whether it may have taken effect.
@@ -32,6 +33,22 @@ pub enum Error {
         tried: usize,
         /// What the last one gave.
         last: String,
+    },
+    /// No connection could be made to where a broker says that it is: nothing was asked.
+    #[error(
+        "broker {broker} cannot be reached at {address}, the address that it tells clients{}: {reason}; correct its \
+         client_advertised_address, or speak to one address alone",
+        learnt_from.as_ref().map_or_else(String::new, |from| format!(" (learnt from {from})"))
+    )]
+    Advertised {
+        /// Id of the broker.
+        broker: BrokerId,
+        /// Its address for clients.
+        address: String,
+        /// The address that told it, which could be reached.
+        learnt_from: Option<String>,
+        /// What the connection said.
+        reason: String,
     },
     /// A connection was made, but no node of Holdfast answered.
     #[error("the call to {address} failed: {detail}")]
@@ -95,7 +112,9 @@ impl Error {
             Self::UnknownTopic(_) | Self::UnknownPartition { .. } => Some(ErrorCode::UnknownTopicOrPartition),
             Self::DeadlineExceeded { .. } => Some(ErrorCode::DeadlineExceeded),
             Self::OtherCluster { .. } => Some(ErrorCode::InconsistentClusterId),
-            Self::Unreachable { .. } | Self::NotConnected { .. } => Some(ErrorCode::BrokerNotAvailable),
+            Self::Unreachable { .. } | Self::NotConnected { .. } | Self::Advertised { .. } => {
+                Some(ErrorCode::BrokerNotAvailable)
+            }
             Self::InvalidConfig(_) | Self::Malformed { .. } | Self::Closed => None,
         }
     }
@@ -104,7 +123,10 @@ impl Error {
     pub const fn is_retriable(&self) -> bool {
         match self {
             Self::Rejected(detail) | Self::Broken { detail, .. } => detail.retriable,
-            Self::Unreachable { .. } | Self::NotConnected { .. } | Self::DeadlineExceeded { .. } => true,
+            Self::Unreachable { .. }
+            | Self::NotConnected { .. }
+            | Self::Advertised { .. }
+            | Self::DeadlineExceeded { .. } => true,
             Self::InvalidConfig(_)
             | Self::UnknownTopic(_)
             | Self::UnknownPartition { .. }
@@ -123,6 +145,7 @@ impl Error {
             Self::InvalidConfig(_)
             | Self::Unreachable { .. }
             | Self::NotConnected { .. }
+            | Self::Advertised { .. }
             | Self::UnknownTopic(_)
             | Self::UnknownPartition { .. }
             | Self::OtherCluster { .. }

@@ -23,6 +23,9 @@ use crate::{
 /// How long one leader may take before fresh metadata is asked for: it may no longer lead.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
+/// Time below which another round is not worth beginning: it would hide what the one before it met.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(100);
+
 /// Where in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetSpec {
@@ -58,88 +61,100 @@ pub struct OffsetAt {
 
 /// All look-ups, tried again until the deadline where the error allows it.
 pub(crate) async fn list(client: &Client, queries: &[OffsetQuery], deadline: Deadline) -> Result<Vec<OffsetAt>, Error> {
+    list_each(client, queries, deadline).await?.into_iter().collect()
+}
+
+/// As [`list`], with what each look-up met last: a partition that cannot be asked hides no other.
+pub(crate) async fn list_each(
+    client: &Client,
+    queries: &[OffsetQuery],
+    deadline: Deadline,
+) -> Result<Vec<Result<OffsetAt, Error>>, Error> {
     let config = client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    let mut found: Vec<Option<OffsetAt>> = vec![None; queries.len()];
+    let mut found = Vec::with_capacity(queries.len());
     for query in queries {
         let topic = client.metadata().topic(&query.topic, deadline).await?;
         if topic.partition(query.partition).is_none() {
             let (topic, count) = (query.topic.clone(), topic.partitions.len());
             return Err(Error::UnknownPartition { topic, partition: query.partition.0, count });
         }
+        found.push(Err(no_leader(query)));
     }
     loop {
-        let last = round(client, queries, &mut found, deadline).await?;
-        match (found.iter().copied().collect::<Option<Vec<_>>>(), last) {
-            (Some(found), _) => return Ok(found),
-            (None, Some(error)) if deadline.is_over() => return Err(error),
-            (None, None) if deadline.is_over() => {
-                let what = "looking offsets up".to_owned();
-                return Err(Error::DeadlineExceeded { what, after: deadline.whole(), in_doubt: false });
-            }
-            (None, error) => {
-                debug!(?error, "looking offsets up failed; trying again");
-                client.metadata().request_refresh();
-                deadline.pause(jittered(backoff.next_pause())).await;
-            }
+        round(client, queries, &mut found, deadline).await?;
+        let may_pass = |found: &Result<_, Error>| found.as_ref().is_err_and(Error::is_retriable);
+        let pause = jittered(backoff.next_pause());
+        if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().any(may_pass) {
+            return Ok(found);
         }
+        debug!(error = ?found.iter().find_map(|found| found.as_ref().err()), "looking offsets up; trying again");
+        client.metadata().request_refresh();
+        deadline.pause(pause).await;
     }
 }
 
-/// Asks every leader once for what is not found yet; the last error that may pass by itself.
+fn no_leader(query: &OffsetQuery) -> Error {
+    let message = format!("{}-{} has no leader now", query.topic, query.partition);
+    Error::Rejected(Box::new(ErrorDetail::new(ErrorCode::LeaderNotAvailable, message)))
+}
+
+/// Asks every leader once for what is not found yet and may be found.
 async fn round(
     client: &Client,
     queries: &[OffsetQuery],
-    found: &mut [Option<OffsetAt>],
+    found: &mut [Result<OffsetAt, Error>],
     deadline: Deadline,
-) -> Result<Option<Error>, Error> {
+) -> Result<(), Error> {
     let view = client.metadata().view();
     let mut by_leader: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut last = None;
-    for (index, query) in queries.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
+    for (index, query) in queries.iter().enumerate() {
+        if !found[index].as_ref().is_err_and(Error::is_retriable) {
+            continue;
+        }
         let leader = view.leader(&query.topic, query.partition);
-        if let Some(address) = leader.and_then(|leader| view.address(leader.broker)) {
-            by_leader.entry(address.to_owned()).or_default().push(index);
-        } else {
-            let message = format!("{}-{} has no leader now", query.topic, query.partition);
-            last = Some(Error::Rejected(Box::new(ErrorDetail::new(ErrorCode::LeaderNotAvailable, message))));
+        match leader.and_then(|leader| view.address(leader.broker)) {
+            Some(address) => by_leader.entry(address.to_owned()).or_default().push(index),
+            None => found[index] = Err(no_leader(query)),
         }
     }
     let asked = by_leader.iter().map(|(address, indices)| ask(client, address, queries, indices, deadline));
     for ((address, indices), answer) in by_leader.iter().zip(join_all(asked).await) {
         match answer {
-            Err(error) if error.is_retriable() => last = Some(error),
-            Err(error) => return Err(error),
+            Err(error) => {
+                let error = client.metadata().explain(error);
+                for index in indices {
+                    found[*index] = Err(error.clone());
+                }
+            }
             Ok(response) if response.results.len() != indices.len() => {
                 return Err(Error::Malformed { address: address.clone(), reason: "not one result a query" });
             }
             Ok(response) => {
                 for (index, result) in indices.iter().zip(response.results) {
-                    match result.error {
-                        None => {
-                            found[*index] = Some(OffsetAt {
-                                offset: result.offset.map(Offset),
-                                timestamp: result.timestamp_ms.map(TimestampMs),
-                                leader_epoch: LeaderEpoch(result.leader_epoch),
-                            });
-                        }
-                        Some(error) => {
-                            let query = &queries[*index];
-                            if let Some(hint) = &error.leader {
-                                client.metadata().apply_hint(&query.topic, query.partition, hint);
-                            }
-                            let detail = ErrorDetail::from(error);
-                            if !detail.retriable {
-                                return Err(Error::Rejected(Box::new(detail)));
-                            }
-                            last = Some(Error::Rejected(Box::new(detail)));
-                        }
-                    }
+                    found[*index] = take_in(client, &queries[*index], result);
                 }
             }
         }
     }
-    Ok(last)
+    Ok(())
+}
+
+/// What the leader says about one look-up.
+fn take_in(client: &Client, query: &OffsetQuery, result: v1::OffsetResult) -> Result<OffsetAt, Error> {
+    match result.error {
+        None => Ok(OffsetAt {
+            offset: result.offset.map(Offset),
+            timestamp: result.timestamp_ms.map(TimestampMs),
+            leader_epoch: LeaderEpoch(result.leader_epoch),
+        }),
+        Some(error) => {
+            if let Some(hint) = &error.leader {
+                client.metadata().apply_hint(&query.topic, query.partition, hint);
+            }
+            Err(Error::Rejected(Box::new(ErrorDetail::from(error))))
+        }
+    }
 }
 
 async fn ask(

@@ -118,7 +118,7 @@ impl Admin {
                 if !error.is_retriable() || !may_repeat || is_final {
                     return Err(error);
                 }
-                last = Some(error);
+                last = Some(self.client.metadata().explain(error));
             }
             if deadline.is_over() {
                 let nobody = || Error::Unreachable { tried: 0, last: "no address is known".to_owned() };

@@ -1,9 +1,12 @@
 //! Topics and their settings.
 
+use std::time::Duration;
+
 use holdfast_proto::v1;
 
 use super::{Admin, handle::Repeat};
 use crate::{
+    deadline::Deadline,
     error::Error,
     metadata::TopicView,
     offsets::{self, OffsetAt, OffsetQuery},
@@ -204,6 +207,16 @@ impl Admin {
     /// Looks offsets up, each at its partition's leader; results in the order of the queries.
     pub async fn list_offsets(&self, queries: &[OffsetQuery]) -> Result<Vec<OffsetAt>, Error> {
         offsets::list(&self.client, queries, self.deadline()).await
+    }
+
+    /// As [`Self::list_offsets`], within this time, with what each look-up met last: a partition without a leader hides
+    /// no other.
+    pub async fn list_offsets_each(
+        &self,
+        queries: &[OffsetQuery],
+        within: Duration,
+    ) -> Result<Vec<Result<OffsetAt, Error>>, Error> {
+        offsets::list_each(&self.client, queries, Deadline::after(within)).await
     }
 
     async fn metadata(&self, request: &v1::GetMetadataRequest) -> Result<(String, v1::GetMetadataResponse), Error> {

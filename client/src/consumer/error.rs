@@ -15,7 +15,8 @@ pub enum Error {
     /// The partition does not hold the offset: it was deleted by retention, or does not exist yet. The position is not
     /// reset by itself, for that would skip records silently.
     #[error(
-        "{topic}-{partition} does not hold offset {offset} (it holds {log_start} to below {high_watermark}); seek to where to go on"
+        "{topic}-{partition} does not hold offset {offset} (it holds {}to below {high_watermark}); seek to where to go on",
+        log_start.map_or_else(|| "a later one ".to_owned(), |start| format!("{start} "))
     )]
     OffsetOutOfRange {
         /// Name of the topic.
@@ -24,8 +25,8 @@ pub enum Error {
         partition: PartitionIndex,
         /// The offset that was asked for.
         offset: Offset,
-        /// Oldest offset that it holds, as far as known.
-        log_start: Offset,
+        /// Oldest offset that it holds, if known.
+        log_start: Option<Offset>,
         /// End of what consumers may read, as far as known.
         high_watermark: Offset,
     },
@@ -42,7 +43,10 @@ pub enum Error {
         found: Offset,
     },
     /// The bytes are damaged, also when fetched again.
-    #[error("{topic}-{partition} is damaged at offset {offset}: {reason}")]
+    #[error(
+        "{topic}-{partition} is damaged at offset {offset}: {reason}{}",
+        next_offset.map_or_else(String::new, |next| format!("; what follows the damaged batch begins at offset {next}"))
+    )]
     Corrupt {
         /// Name of the topic.
         topic: String,
@@ -50,6 +54,8 @@ pub enum Error {
         partition: PartitionIndex,
         /// Offset from which on nothing can be read.
         offset: Offset,
+        /// Offset behind the damaged batch, to go on at; `None` if its header is damaged too.
+        next_offset: Option<Offset>,
         /// Which check of the batch failed, and how.
         reason: batch::Error,
     },

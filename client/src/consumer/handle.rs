@@ -19,7 +19,8 @@ use super::{
     Error, Message, MessageBatch,
     buffers::{Shared, Taken},
     message::message,
-    partition::{Fetched, Gaps},
+    partition::{Fetched, Gaps, PartitionFetch},
+    router,
     start::{NO_EPOCH, StartAt, resolve},
 };
 use crate::{
@@ -147,6 +148,26 @@ impl Consumer {
         Ok(offset)
     }
 
+    /// Reads one more partition, from this place on. Within the client's `admin_timeout`. Cancel safe: it is added or not.
+    pub async fn add(&mut self, topic: &str, partition: PartitionIndex, start: StartAt) -> Result<Offset, Error> {
+        if self.index_of(topic, partition).is_ok() {
+            return self.position(topic, partition);
+        }
+        let client = &self.shared.client;
+        let deadline = Deadline::after(client.config().admin_timeout);
+        client.metadata().refresh(deadline).await?; // it may be younger than what is known
+        let known = client.metadata().topic(topic, deadline).await?;
+        let places = [(topic, partition, start), (topic, partition, StartAt::Latest)];
+        let found = resolve(client, &places, deadline).await?;
+        let mut fetch = PartitionFetch::new(Arc::clone(&known.name), known.id.to_bytes(), partition, found[0]);
+        fetch.high_watermark = Some(found[1]);
+        let topic = Arc::clone(&known.name);
+        self.partitions.push(Position { topic, partition, offset: found[0], leader_epoch: NO_EPOCH, refetched: 0 });
+        self.shared.update(|buffers| buffers.partitions.push(fetch));
+        router::route(&self.shared);
+        Ok(found[0])
+    }
+
     /// Hands out nothing more of the partition, and asks for no more, until [`Self::resume`].
     pub fn pause(&mut self, topic: &str, partition: PartitionIndex) -> Result<(), Error> {
         let index = self.index_of(topic, partition)?;
@@ -228,8 +249,8 @@ impl Consumer {
                 return Ok(None);
             }
             Err(reason) => {
-                let (topic, partition) = name(position);
-                return Err(Error::Corrupt { topic, partition, offset: expected, reason });
+                let ((topic, partition), next_offset) = (name(position), Some(header.next_offset()));
+                return Err(Error::Corrupt { topic, partition, offset: expected, next_offset, reason });
             }
         };
         position.refetched = 0;

@@ -60,7 +60,11 @@ async fn run(lane: &FetchLane, shared: &Shared) {
         };
         let mut out = HashSet::from([first.correlation_id]);
         let mut opened = false;
-        match stream(lane, shared, first, &mut out, &mut opened).await {
+        let ended = stream(lane, shared, first, &mut out, &mut opened).await;
+        if let Err(error @ Error::NotConnected { .. }) = &ended {
+            shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
+        }
+        match ended {
             Ok(()) => debug!(broker = %lane.broker, "fetch stream was closed"),
             Err(error) if opened || is_first => warn!(broker = %lane.broker, %error, "fetch stream failed"),
             Err(error) => debug!(broker = %lane.broker, %error, "fetch stream failed again"),
@@ -113,6 +117,7 @@ async fn stream(
     };
     *opened = true;
     lane.end.begin(address);
+    shared.client.metadata().note_reached(lane.broker, None);
     debug!(broker = %lane.broker, address, "fetch stream is open");
     loop {
         while out.len() < MAX_OUT

@@ -168,9 +168,13 @@ impl PartitionFetch {
     /// The partition's part of the answer to what is out.
     pub(crate) fn answer(&mut self, part: v1::FetchedPartition, gaps: Gaps, now: Instant) -> Reaction {
         if let Some(error) = part.error {
-            let known =
-                |offset: u64, old: Option<Offset>| if offset > 0 { Offset(offset) } else { old.unwrap_or_default() };
-            let range = (known(part.log_start_offset, self.log_start), known(part.high_watermark, self.high_watermark));
+            // 0 where the broker does not tell.
+            let known = |offset: u64, old: Option<Offset>| if offset > 0 { Some(Offset(offset)) } else { old };
+            let end = known(part.high_watermark, self.high_watermark).unwrap_or_default();
+            // Below the end and not held: what it begins with is behind the offset, or what was known is over.
+            let start = known(part.log_start_offset, self.log_start);
+            let start = start.filter(|start| self.fetch_offset < *start || self.fetch_offset > end);
+            let range = (start, end);
             return self.refused(error.into(), range, now);
         }
         self.failures = 0;
@@ -182,7 +186,8 @@ impl PartitionFetch {
                 Ok(fetched) => self.add(fetched, gaps),
                 Err(reason) => {
                     let (topic, partition) = self.name();
-                    self.fail(Error::Corrupt { topic, partition, offset: self.fetch_offset, reason });
+                    let (offset, next_offset) = (self.fetch_offset, None);
+                    self.fail(Error::Corrupt { topic, partition, offset, next_offset, reason });
                 }
             }
             if self.failed {
@@ -212,7 +217,7 @@ impl PartitionFetch {
         }
     }
 
-    fn refused(&mut self, detail: ErrorDetail, range: (Offset, Offset), now: Instant) -> Reaction {
+    fn refused(&mut self, detail: ErrorDetail, range: (Option<Offset>, Offset), now: Instant) -> Reaction {
         if detail.code == ErrorCode::OffsetOutOfRange {
             let ((topic, partition), offset, (log_start, high_watermark)) = (self.name(), self.fetch_offset, range);
             self.fail(Error::OffsetOutOfRange { topic, partition, offset, log_start, high_watermark });

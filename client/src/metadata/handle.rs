@@ -1,7 +1,7 @@
 //! The handle to what is known of the cluster.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -35,6 +35,8 @@ pub(crate) struct Metadata {
     pub(super) asked_anew: Notify,
     /// Address of the broker that answered last.
     pub(super) answered: Mutex<Option<String>>,
+    /// Why brokers could not be reached at the last attempt.
+    unreachable: Mutex<BTreeMap<BrokerId, Error>>,
     /// Number of the refresh that began last.
     pub(super) started: AtomicU64,
     /// Counts changes of the view.
@@ -53,6 +55,7 @@ impl Metadata {
             requested: Arc::default(),
             asked_anew: Notify::new(),
             answered: Mutex::default(),
+            unreachable: Mutex::default(),
             started: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             refreshed: watch::Sender::new((0, None)),
@@ -107,13 +110,30 @@ impl Metadata {
                 }
             }
         };
-        tokio::time::timeout(deadline.left(), done).await.unwrap_or_else(|_| {
-            Err(Error::DeadlineExceeded {
-                what: "a metadata refresh".to_owned(),
-                after: deadline.whole(),
-                in_doubt: false,
-            })
+        tokio::time::timeout(deadline.left(), done).await.unwrap_or_else(|_| Err(self.unanswered()))
+    }
+
+    /// Why no refresh came in time: what the last one met, or that nobody says anything.
+    fn unanswered(&self) -> Error {
+        let last = self.refreshed.borrow().1.clone();
+        last.unwrap_or_else(|| {
+            let asked = self.rotation();
+            Error::Unreachable { tried: asked.len(), last: format!("no answer of {} so far", asked.join(", ")) }
         })
+    }
+
+    /// The error, and where the address comes from if it was not given to this client.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let Error::NotConnected { address, reason } = error else { return error };
+        let view = self.view();
+        let config = self.connections.config();
+        match view.brokers.values().find(|broker| broker.address == address) {
+            Some(broker) if !config.bootstrap.contains(&address) => {
+                let learnt_from = self.answered.lock().clone();
+                Error::Advertised { broker: broker.id, address, learnt_from, reason }
+            }
+            _ => Error::NotConnected { address, reason },
+        }
     }
 
     /// The topic, asked for if it is not known yet, and kept up to date from now on.
@@ -135,6 +155,20 @@ impl Metadata {
                 return Err(Error::UnknownTopic(name.to_owned()));
             }
         }
+    }
+
+    /// Brokers to which no connection could be made at the last attempt, each with why.
+    pub(crate) fn unreachable(&self) -> Vec<Error> {
+        self.unreachable.lock().values().cloned().collect()
+    }
+
+    /// Notes how the last attempt to reach a broker ended.
+    pub(crate) fn note_reached(&self, broker: BrokerId, problem: Option<Error>) {
+        let mut unreachable = self.unreachable.lock();
+        match problem {
+            Some(error) => unreachable.insert(broker, self.explain(error)),
+            None => unreachable.remove(&broker),
+        };
     }
 
     /// Addresses to ask, best first: the broker that answered last, then as [`Self::rotation`]. One that is silent but

@@ -122,7 +122,7 @@ impl Metadata {
                 let request = v1::GetMetadataRequest { topics: topics.clone(), all_topics: false, min_index };
                 asked.push(self.ask(address, request));
             } else if asked.is_empty() {
-                let last = last.map_or_else(|| "no address is known".to_owned(), |error: Error| error.to_string());
+                let last = last.unwrap_or_else(|| "no address is known".to_owned());
                 return Err(Error::Unreachable { tried: addresses.len(), last });
             }
             loop {
@@ -140,11 +140,19 @@ impl Metadata {
                             *self.answered.lock() = Some(address.clone());
                             return Ok(changed);
                         }
-                        Ok(None) => last = Some(Error::Malformed { address: address.clone(), reason: "it is behind" }),
+                        Ok(None) => last = Some(format!("{address} is behind what is known")),
                         Err(error @ Error::OtherCluster { .. }) => return Err(error),
-                        Err(error) => last = Some(error),
+                        Err(error) => last = Some(error.to_string()),
                     },
-                    Some((_, Err(error))) => last = Some(error),
+                    Some((address, Err(Error::DeadlineExceeded { .. }))) => {
+                        last = Some(format!("{address} takes the connection and says nothing"));
+                    }
+                    // A silent one, whose ping found no answer, or a server of another kind.
+                    Some((address, Err(Error::Broken { detail, .. }))) => {
+                        last =
+                            Some(format!("{address} takes the connection, but no broker answers: {}", detail.message));
+                    }
+                    Some((_, Err(error))) => last = Some(self.explain(error).to_string()),
                     None => break,
                 }
                 if !exhausted {

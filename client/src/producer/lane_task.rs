@@ -56,7 +56,11 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
         while !has_work(lane) {
             lane.woken().await;
         }
-        match stream(lane, shared).await {
+        let ended = stream(lane, shared).await;
+        if let Err(error @ Error::NotConnected { .. }) = &ended {
+            shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
+        }
+        match ended {
             Ok(()) => debug!(broker = %lane.broker, "produce stream was closed"),
             Err(error) if lane.is_usable() => warn!(broker = %lane.broker, %error, "produce stream failed"),
             Err(error) => debug!(broker = %lane.broker, %error, "produce stream failed again"),
@@ -112,6 +116,7 @@ async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) -> Result<(), E
     };
     debug!(broker = %lane.broker, address, "produce stream is open");
     lane.end.begin(address);
+    shared.client.metadata().note_reached(lane.broker, None);
     lane.open();
     loop {
         let answer = tokio::select! {

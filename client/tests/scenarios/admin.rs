@@ -101,6 +101,54 @@ async fn offsets_are_looked_up_at_their_leaders() {
     assert!(matches!(wrong, Error::UnknownPartition { partition: 3, count: 3, .. }), "{wrong}");
 }
 
+#[tokio::test]
+async fn a_partition_without_a_leader_hides_no_other() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 3);
+    cluster.elect("t", 1, None);
+    let admin = cluster.client().await.admin();
+    let query = |partition| OffsetQuery {
+        topic: "t".to_owned(),
+        partition: PartitionIndex(partition),
+        spec: OffsetSpec::Latest,
+    };
+    let within_time = Duration::from_millis(300);
+    let found = within("the answer", admin.list_offsets_each(&[0, 1, 2].map(query), within_time)).await.unwrap();
+    let error = found[1].as_ref().unwrap_err();
+    assert!(error.to_string().contains("t-1 has no leader now"), "{error}");
+    assert!(found[0].is_ok() && found[2].is_ok(), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_a_broker_tells_and_nobody_reaches_is_named_with_its_origin() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 1);
+    let config = ClientConfig { admin_timeout: Duration::from_millis(500), ..cluster.config() };
+    let told_by = config.bootstrap[0].clone();
+    cluster.state().brokers.insert(1, "127.0.0.1:1".to_owned());
+    let admin = Client::connect(config).await.unwrap().admin();
+    let query = OffsetQuery { topic: "t".to_owned(), partition: PartitionIndex(0), spec: OffsetSpec::Latest };
+    let error = within("the answer", admin.list_offsets(&[query])).await.unwrap_err();
+    let text = error.to_string();
+    for part in ["broker 1", "127.0.0.1:1", &format!("learnt from {told_by}"), "client_advertised_address"] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    assert!(!error.is_in_doubt());
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_named() {
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    let config = ClientConfig {
+        connect_timeout: Duration::from_millis(300),
+        request_timeout: Duration::from_millis(300),
+        ..ClientConfig::new([address.clone()])
+    };
+    let error = within("the answer", Client::connect(config)).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("{address} takes the connection and says nothing")), "{error}");
+}
+
 /// One address that stands for several brokers, of which the first two that are met are gone.
 #[tokio::test]
 async fn a_bootstrap_address_that_fails_at_first_is_asked_again() {

@@ -10,7 +10,7 @@ use holdfast_client::{
 };
 
 use super::given::{builder, numbers, within};
-use crate::fake::{FakeCluster, FetchFault};
+use crate::fake::{FakeCluster, FakePartition, FetchFault};
 
 const P0: PartitionIndex = PartitionIndex(0);
 
@@ -125,8 +125,29 @@ async fn damage_is_fetched_again_once_and_then_named() {
     cluster.script_fetch([FetchFault::FlipByte, FetchFault::FlipByte]);
     let mut twice = consumer(&client, StartAt::Earliest).await;
     let error = read_error(&mut twice).await;
-    assert!(matches!(error, ConsumeError::Corrupt { offset: Offset(0), .. }), "{error}");
-    assert_eq!(error.code(), Some(ErrorCode::CorruptMessage));
+    let ConsumeError::Corrupt { offset: Offset(0), next_offset: Some(next), .. } = error else { panic!("{error}") };
+    assert_eq!((next, error.code()), (Offset(10), Some(ErrorCode::CorruptMessage)));
+    assert!(error.to_string().contains("begins at offset 10"), "{error}");
+    twice.seek("t", P0, StartAt::Offset(next)).await.unwrap();
+    assert_eq!(read(&mut twice, 10).await, numbers(20)[10..]);
+}
+
+#[tokio::test]
+async fn a_partition_that_came_later_is_added_to_what_is_read() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 20).await;
+    let mut consumer = consumer(&client, StartAt::Earliest).await;
+    assert_eq!(read(&mut consumer, 20).await, numbers(20));
+    let partition = FakePartition { leader: Some(1), ..FakePartition::default() };
+    cluster.state().topics.get_mut("t").unwrap().partitions.push(partition);
+    let missing = within("the answer", consumer.add("t", PartitionIndex(2), StartAt::Earliest)).await.unwrap_err();
+    assert!(missing.to_string().contains("unknown partition '2' of t"), "{missing}");
+    within("the answer", consumer.add("t", PartitionIndex(1), StartAt::Earliest)).await.unwrap();
+    let producer = builder(&client).build().await.unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    let record = Record::new(&topic).partition(PartitionIndex(1)).value("new");
+    within("a delivery", producer.send(record)).await.unwrap();
+    assert_eq!(read(&mut consumer, 1).await, ["new"]);
 }
 
 #[tokio::test]
