@@ -63,6 +63,18 @@ pub(crate) fn parse_pause(text: &str) -> Result<Duration, String> {
     number.checked_mul(unit_ms).filter(|ms| *ms <= 1_000 * DAY_MS).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// The value of a topic's setting as the cluster takes it: what counts milliseconds or bytes may be given with a unit.
+/// Anything else stays as it is; the cluster says what it thinks of it.
+pub(crate) fn plain_value(key: &str, value: String) -> String {
+    let has_unit = value.ends_with(|c: char| c.is_ascii_alphabetic());
+    let number = match key.rsplit('.').next() {
+        Some("ms") if has_unit => parse_pause(&value).ok().map(|time| time.as_millis().to_string()),
+        Some("bytes") if has_unit => parse_bytes(&value).map(|bytes| format!("{bytes:.0}")),
+        _ => None,
+    };
+    number.unwrap_or(value)
+}
+
 const DAY_MS: u64 = 86_400_000;
 
 #[cfg(test)]
@@ -78,6 +90,17 @@ mod tests {
             assert!(ms(text).is_err(), "{text}");
         }
         assert!(parse_duration("30").unwrap_err().contains("30s"), "it says how");
+    }
+
+    #[test]
+    fn settings_of_topics_may_have_units() {
+        let check =
+            |key: &str, value: &str, plain: &str| assert_eq!(plain_value(key, value.to_owned()), plain, "{key}");
+        check("retention.ms", "7d", "604800000");
+        check("retention.ms", "-1", "-1");
+        check("segment.bytes", "64MiB", "67108864");
+        check("retention.ms", "soon", "soon");
+        check("flush.policy", "5s", "5s");
     }
 
     #[test]

@@ -36,6 +36,15 @@ const RUNS: &[&[&str]] = &[
     &["bench", "produce", "-n", "100"],
     &["bench", "latency", "--duration", "1s", "--rate", "50"],
     &["topic", "delete", "orders", "--yes"],
+    &["dev", "suspend", "broker-1"],
+    &["dev", "resume", "broker-1"],
+    &["dev", "logs", "broker-1"],
+    &["dev", "stop", "broker-1"],
+    &["dev", "start", "broker-1"],
+    &["dev", "restart", "broker-1"],
+    &["dev", "add"],
+    &["dev", "kill", "broker-1"],
+    &["dev", "down"],
 ];
 
 /// Commands that are run elsewhere, or that need what this cluster has not: a broker to lose, input, minutes.

@@ -1,5 +1,7 @@
 //! `holdfast topic`: create, list, describe, change, delete.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -17,13 +19,18 @@ use crate::{
     connect::Connect,
     exit::{Failure, Result},
     output::{Output, confirm, note, print_json, print_table, say},
+    units::plain_value,
 };
+
+/// How long the ends of partitions are looked for.
+const LOOK_UP: Duration = Duration::from_secs(2);
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
   holdfast topic create orders    with the cluster's defaults
   holdfast topic create orders --partitions 12 --replication-factor 3
-  holdfast topic create audit -c min.insync.replicas=2 -c retention.ms=-1";
+  holdfast topic create audit -c min.insync.replicas=2 -c retention.ms=-1
+  holdfast topic create logs -c retention.ms=12h -c retention.bytes=10GiB";
 
 const LS_EXAMPLES: &str = "\
 Examples:
@@ -44,7 +51,7 @@ const ALTER_EXAMPLES: &str = "\
 Examples:
   # more partitions, never fewer; keys move to others
   holdfast topic alter orders --partitions 24
-  holdfast topic alter orders -c retention.ms=86400000
+  holdfast topic alter orders -c retention.ms=1d
   holdfast topic alter orders --unset retention.ms     back to the default";
 
 /// Arguments of `holdfast topic`.
@@ -149,6 +156,7 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
         .replication_factor(args.replication_factor.unwrap_or(0))
         .validate_only(args.dry_run);
     for Setting { key, value } in args.configs {
+        let value = plain_value(&key, value);
         topic = topic.config(key, value);
     }
     let created = match client.admin().create_topic(topic).await {
@@ -212,16 +220,15 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     let admin = client.admin();
     let topic = admin.describe_topic(name).await?;
     let configs = admin.topic_config(name).await?;
-    // Ends are shown where they are known: a partition without a leader has none to tell.
-    let mut ends = Vec::new();
-    for partition in &topic.partitions {
-        let query = |spec| OffsetQuery { topic: name.to_owned(), partition: partition.partition, spec };
-        ends.push(match partition.leader {
-            None => None,
-            Some(_) => admin.list_offsets(&[query(OffsetSpec::Earliest), query(OffsetSpec::Latest)]).await.ok(),
-        });
-    }
-    let end = |at: usize, which: usize| Some(ends.get(at)?.as_ref()?.get(which)?.offset?.0);
+    // Ends are shown where they are known: a partition without a leader has none to tell, and holds up no other.
+    let query = |at: &PartitionView, spec| OffsetQuery { topic: name.to_owned(), partition: at.partition, spec };
+    let queries: Vec<_> = topic
+        .partitions
+        .iter()
+        .flat_map(|at| [query(at, OffsetSpec::Earliest), query(at, OffsetSpec::Latest)])
+        .collect();
+    let ends = admin.list_offsets_each(&queries, LOOK_UP).await?;
+    let end = |at: usize, which: usize| Some(ends.get(2 * at + which)?.as_ref().ok()?.offset?.0);
     if output == Output::Json {
         let mut json = topic_json(&topic);
         for (at, partition) in json["partitions"].as_array_mut().into_iter().flatten().enumerate() {
@@ -287,12 +294,17 @@ async fn alter(client: &Client, args: AlterArgs, output: Output) -> Result {
         change = change.partitions(count);
     }
     for Setting { key, value } in args.configs {
+        let value = plain_value(&key, value);
         change = change.set(key, value);
     }
     for key in args.unset {
         change = change.unset(key);
     }
-    let warnings = client.admin().alter_topic(change).await?;
+    let mut warnings = client.admin().alter_topic(change).await?;
+    if args.partitions.is_some() {
+        warnings
+            .push("with more partitions, a key's new records may go to another partition than its old ones".to_owned());
+    }
     for warning in &warnings {
         note(format!("warning: {warning}"));
     }

@@ -30,6 +30,7 @@ use crate::{
     output::{Output, note},
     progress::Progress,
     signals::Signals,
+    units::plain_value,
 };
 
 /// How often the progress is told.
@@ -156,7 +157,7 @@ async fn create(client: &Client, name: &str, flags: &LoadFlags) -> Result {
         .partitions(flags.partitions.unwrap_or(0))
         .replication_factor(flags.replication_factor.unwrap_or(0));
     for Setting { key, value } in &flags.configs {
-        topic = topic.config(key, value);
+        topic = topic.config(key, plain_value(key, value.clone()));
     }
     match client.admin().create_topic(topic).await {
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),

@@ -1,0 +1,60 @@
+//! How the nodes are: their processes, and what the cluster says of itself.
+
+use serde_json::json;
+
+use holdfast_checker::text::bytes;
+use holdfast_local::{NodeStatus, ProcessCluster, process::ProcessState};
+use holdfast_proto::v1::DescribeClusterResponse;
+
+use crate::{
+    commands::cluster::{Silent, summary},
+    exit::Result,
+    output::{Output, note, print_json, print_table, say},
+};
+
+pub(super) async fn status(mut cluster: ProcessCluster, output: Output) -> Result {
+    if output == Output::Json {
+        let bootstrap = cluster.bootstrap().join(",");
+        let dir = cluster.dir().to_path_buf();
+        return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": cluster.status() }))?);
+    }
+    print_status(&mut cluster, output)?;
+    if cluster.status().iter().any(|node| node.state == ProcessState::Running) {
+        match cluster.describe().await {
+            Ok(view) => say(format!("\n{}", summary(&view, &silent(&cluster.status(), &view))))?,
+            Err(error) => note(format!("\n{error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Nodes whose process does not run though the controllers still count on it.
+fn silent(nodes: &[NodeStatus], view: &DescribeClusterResponse) -> Silent {
+    let ended = |address: &str| nodes.iter().any(|node| node.address == address && node.state != ProcessState::Running);
+    let brokers = view.brokers.iter().filter(|broker| !broker.fenced && ended(&broker.client_address));
+    let controllers = view.controllers.iter().filter(|controller| ended(&controller.address));
+    Silent {
+        brokers: brokers.map(|broker| broker.broker_id).collect(),
+        controllers: controllers.map(|controller| controller.node_id).collect(),
+    }
+}
+
+pub(super) fn print_status(cluster: &mut ProcessCluster, output: Output) -> Result {
+    let nodes = cluster.status();
+    if output == Output::Json {
+        let (dir, bootstrap) = (cluster.dir(), cluster.bootstrap().join(","));
+        return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": nodes }))?);
+    }
+    let rows = nodes.into_iter().map(|node| {
+        [
+            node.name.to_string(),
+            format!("{:?}", node.state).to_lowercase(),
+            node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            node.address,
+            node.peer_address.unwrap_or_else(|| "-".to_owned()),
+            node.resident_bytes.map_or_else(|| "-".to_owned(), bytes),
+            node.log.display().to_string(),
+        ]
+    });
+    Ok(print_table(["NODE", "STATE", "PID", "ADDRESS", "PEERS", "MEMORY", "LOG"], rows)?)
+}
