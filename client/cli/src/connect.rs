@@ -26,9 +26,13 @@ pub struct Connect {
     )]
     bootstrap: Vec<String>,
     /// Speak to the first of these addresses alone; that broker passes on what is for others (for port-forward).
-    #[arg(long, global = true, env = "HOLDFAST_ONE_ADDRESS", help_heading = "Common options", display_order = 2)]
+    /// HOLDFAST_ONE_ADDRESS=1 does the same.
+    #[arg(long, global = true, help_heading = "Common options", display_order = 2)]
     one_address: bool,
 }
+
+/// The environment variable that says the same as `--one-address`.
+const ONE_ADDRESS_ENV: &str = "HOLDFAST_ONE_ADDRESS";
 
 /// The same flags for a command that reaches no cluster by them: taken, as before every command, and not shown.
 pub(crate) fn hidden() -> Vec<Arg> {
@@ -54,8 +58,23 @@ impl Connect {
     pub async fn client(&self) -> Result<Client> {
         let mut config = ClientConfig::new(self.bootstrap()?);
         "holdfast-cli".clone_into(&mut config.client_id);
-        config.one_address = self.one_address;
+        config.one_address = self.one_address || is_set(ONE_ADDRESS_ENV)?;
         Ok(Client::connect(config).await?)
+    }
+}
+
+/// What the variable of this name says; false if it is not set.
+fn is_set(name: &str) -> Result<bool> {
+    std::env::var(name).map_or(Ok(false), |text| is_yes(name, &text))
+}
+
+fn is_yes(name: &str, text: &str) -> Result<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(Failure::usage(format!(
+            "{name}: '{text}' is not yes or no; write 1, yes, on, true or 0, no, off, false"
+        ))),
     }
 }
 
@@ -73,8 +92,28 @@ impl From<holdfast_client::Error> for Failure {
             Error::Unreachable { .. } | Error::NotConnected { .. } => {
                 "\nis it running? `holdfast dev status` shows a local cluster".to_owned()
             }
+            Error::Advertised { .. } => " (--one-address)".to_owned(),
             _ => String::new(),
         };
         Self::new(code, format!("{error}{advice}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_yes_and_no_as_people_write_it() {
+        for (texts, expected) in [
+            (&["1", "yes", "On", "TRUE"][..], Some(true)),
+            (&["", "0", "no", "OFF", "false"], Some(false)),
+            (&["maybe", "-"], None),
+        ] {
+            for text in texts {
+                assert_eq!(is_yes("X", text).ok(), expected, "'{text}'");
+            }
+        }
+        assert!(is_yes("X", "2").unwrap_err().message.starts_with("X: '2'"));
     }
 }

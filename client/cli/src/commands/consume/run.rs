@@ -1,27 +1,32 @@
 //! From the first connection to the end, the count or a signal.
 
-use std::{collections::BTreeMap, io, time::Duration};
-
-use holdfast_client::{
-    Client,
-    consumer::{Consumer, Message, StartAt},
-    offsets::{OffsetQuery, OffsetSpec},
+use std::{
+    io,
+    time::{Duration, Instant},
 };
-use holdfast_proto::ids::{Offset, PartitionIndex, TimestampMs};
+
+use holdfast_client::{Client, consumer::Message};
+use holdfast_proto::ids::PartitionIndex;
 
 use super::{
     command::{ConsumeArgs, Start},
+    places::{self, Found},
     printer::Printer,
+    reader::Reader,
 };
 use crate::{
-    exit::{Failure, Result},
+    exit::{Code, Failure, Result},
     format::View,
-    output::Output,
+    output::{Output, note},
     signals::Signals,
 };
 
-/// How long ends and offsets are looked for.
-const LOOK_UP: Duration = Duration::from_secs(30);
+/// How long partitions that nobody can be asked about are looked for, unless it follows.
+const LOOK_UP: Duration = Duration::from_secs(10);
+/// How long the leaders of all partitions are waited for before those that are there are read.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// How often partitions are looked for that are missing or new.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long one batch is waited for before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -36,32 +41,55 @@ pub async fn run(args: ConsumeArgs, output: Output) -> Result {
 }
 
 async fn consume(args: &ConsumeArgs, output: Output) -> Result {
+    if let Some(hint) = args.offset.hint() {
+        note(hint);
+    }
+    let begun = Instant::now();
     let client = args.connect.client().await?;
     let partitions = partitions(&client, args).await?;
-    let starts = starts(&client, args, &partitions).await?;
-    let assigned = starts.into_iter().map(|(partition, start)| (args.topic.as_str(), partition, start));
-    let mut consumer = Consumer::builder(client).assign(assigned).build().await?;
-    let mut ends = BTreeMap::new();
-    if !args.follow {
-        let found = consumer.end_offsets(LOOK_UP).await?;
-        ends = consumer.assignment().map(|(_, partition)| partition).zip(found).collect();
+    let mut found = places::find(&client, &args.topic, args.offset, &partitions, FIRST_LOOK).await?;
+    while found.places.is_empty() && !found.missing.is_empty() {
+        if !args.follow && begun.elapsed() > LOOK_UP {
+            return Err(first_of(found.missing));
+        }
+        let missing: Vec<_> = found.missing.iter().map(|(partition, _)| *partition).collect();
+        found = places::find(&client, &args.topic, args.offset, &missing, FIRST_LOOK).await?;
     }
+    let Found { places, missing } = found;
+    for (_, failure) in &missing {
+        note(format!("{failure}; it is read once that has passed"));
+    }
+    let mut reader = Reader::open(client, args, &partitions, &places, missing).await?;
     let mut printer = Printer::start()?;
     let mut left = args.count.unwrap_or(u64::MAX);
-    while left > 0 && (args.follow || !at_end(&consumer, &args.topic, &ends)?) {
-        let batch = match tokio::time::timeout(LOOK, consumer.next_batch()).await {
+    let mut looked = Instant::now();
+    while left > 0 && (args.follow || !reader.is_at_end()?) {
+        if looked.elapsed() > LOOK_AGAIN {
+            reader.look_for_more().await?;
+            if !args.follow && begun.elapsed() > LOOK_UP && reader.only_misses()? {
+                break;
+            }
+            looked = Instant::now();
+        }
+        let batch = match tokio::time::timeout(LOOK, reader.next()).await {
             Ok(Some(batch)) => batch,
             Ok(None) => return Err(Failure::error(format!("no partition of {} can be read any more", args.topic))),
-            Err(_nothing_came) => continue,
+            Err(_nothing_came) => {
+                printer.flush().await?;
+                continue;
+            }
         };
         let batch = match batch {
             Ok(batch) => batch,
-            Err(error) => {
-                printer.end().await?;
-                return Err(error.into());
-            }
+            Err(error) => match reader.go_on_after(error).await {
+                Ok(()) => continue,
+                Err(failure) => {
+                    printer.end().await?;
+                    return Err(failure);
+                }
+            },
         };
-        let end = ends.get(&batch.partition).copied();
+        let end = reader.end_of(batch.partition);
         for message in batch.into_messages() {
             if left == 0 || end.is_some_and(|end| message.offset >= end) {
                 break;
@@ -74,7 +102,13 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
             printer.flush().await?;
         }
     }
-    Ok(printer.end().await?)
+    printer.end().await?;
+    let (missing, skipped) = reader.end();
+    match missing {
+        missing if !missing.is_empty() && left > 0 => Err(first_of(missing)),
+        _ if skipped > 0 => Err(Failure::new(Code::Loss, format!("{skipped} damaged batches were passed over"))),
+        _ => Ok(()),
+    }
 }
 
 async fn partitions(client: &Client, args: &ConsumeArgs) -> Result<Vec<PartitionIndex>> {
@@ -90,49 +124,13 @@ async fn partitions(client: &Client, args: &ConsumeArgs) -> Result<Vec<Partition
     Ok(args.partition.iter().copied().map(PartitionIndex).collect())
 }
 
-async fn starts(
-    client: &Client,
-    args: &ConsumeArgs,
-    partitions: &[PartitionIndex],
-) -> Result<Vec<(PartitionIndex, StartAt)>> {
-    let start = match args.offset {
-        Start::Beginning => StartAt::Earliest,
-        Start::End => StartAt::Latest,
-        Start::At(offset) => StartAt::Offset(Offset(offset)),
-        Start::Time(ms) => StartAt::Timestamp(TimestampMs(ms)),
-        Start::Ago(span) => {
-            let now = jiff::Timestamp::now().as_millisecond();
-            StartAt::Timestamp(TimestampMs(now.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))))
-        }
-        Start::Last(count) => {
-            let query = |spec| {
-                move |partition: &PartitionIndex| OffsetQuery { topic: args.topic.clone(), partition: *partition, spec }
-            };
-            let queries: Vec<_> = partitions
-                .iter()
-                .map(query(OffsetSpec::Earliest))
-                .chain(partitions.iter().map(query(OffsetSpec::Latest)))
-                .collect();
-            let found = client.admin().list_offsets(&queries).await?;
-            let (starts, ends) = found.split_at(partitions.len());
-            let offset = |at: usize| {
-                let (start, end) = (starts[at].offset.unwrap_or_default(), ends[at].offset.unwrap_or_default());
-                Offset(end.0.saturating_sub(count).max(start.0))
-            };
-            let places = partitions.iter().enumerate();
-            return Ok(places.map(|(at, partition)| (*partition, StartAt::Offset(offset(at)))).collect());
-        }
-    };
-    Ok(partitions.iter().map(|partition| (*partition, start)).collect())
-}
-
-fn at_end(consumer: &Consumer, topic: &str, ends: &BTreeMap<PartitionIndex, Offset>) -> Result<bool> {
-    for (partition, end) in ends {
-        if consumer.position(topic, *partition)? < *end {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Why the first of these partitions was not read, and how many more there are.
+fn first_of(missing: Vec<(PartitionIndex, Failure)>) -> Failure {
+    let others = missing.len().saturating_sub(1);
+    let more = if others == 0 { String::new() } else { format!("; and {others} more partitions were not read") };
+    let first = missing.into_iter().next().map(|(_, failure)| failure);
+    let first = first.unwrap_or_else(|| Failure::error("a partition was not read"));
+    Failure::new(first.code, format!("{first}{more}"))
 }
 
 async fn print(printer: &mut Printer, message: &Message, args: &ConsumeArgs, output: Output) -> io::Result<()> {
@@ -147,4 +145,29 @@ async fn print(printer: &mut Printer, message: &Message, args: &ConsumeArgs, out
         headers: &headers,
     };
     printer.print(&view, args, output).await
+}
+
+impl Start {
+    /// What may have been meant instead of a time that is hardly meant.
+    fn hint(self) -> Option<String> {
+        let Self::Time(ms) = self else { return None };
+        // Seconds since 1970 of our days are milliseconds of its first months.
+        let looks_like_seconds = (300_000_000..100_000_000_000).contains(&ms);
+        let time = jiff::Timestamp::from_millisecond(ms).ok().filter(|_| looks_like_seconds)?;
+        Some(format!("'@{ms}' is {time}: times are in ms since 1970; for seconds write @{ms}000"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_in_seconds_is_told() {
+        let hint = Start::Time(1_769_300_000).hint().unwrap();
+        assert!(hint.contains("1970-01-21") && hint.contains("@1769300000000"), "{hint}");
+        for fine in [Start::Time(1_769_300_000_000), Start::Time(0), Start::At(1_769_300_000), Start::Beginning] {
+            assert_eq!(fine.hint(), None, "{fine:?}");
+        }
+    }
 }

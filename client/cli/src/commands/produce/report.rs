@@ -29,6 +29,8 @@ pub(super) struct Report {
     pub(super) outcomes: Outcomes,
     /// Why nothing was sent from some record on.
     pub(super) stopped_by: Option<Failure>,
+    /// A broker that cannot be reached, as the last attempt ended.
+    pub(super) unreachable: Option<holdfast_client::Error>,
     pub(super) interrupted: Option<Code>,
     pub(super) time: Duration,
 }
@@ -86,6 +88,9 @@ impl Report {
         }
         if let Some((place, error)) = &self.outcomes.first_problem {
             said.push(format!("the first: {}: {error}", name(&self.sources, *place)));
+        }
+        if let Some(error) = self.unreachable.filter(|_| not_appended + in_doubt > 0) {
+            said.push(Failure::from(error).message);
         }
         if let Some(failure) = &self.stopped_by {
             said.push(failure.to_string());
@@ -149,6 +154,7 @@ mod tests {
             counts: CloseReport { delivered, not_appended, in_doubt },
             outcomes: Outcomes::default(),
             stopped_by: None,
+            unreachable: None,
             interrupted: None,
             time: Duration::ZERO,
         }

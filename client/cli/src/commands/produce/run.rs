@@ -13,7 +13,10 @@ use std::{
 use tokio::sync::mpsc;
 
 use holdfast_checker::text::{counted, grouped};
-use holdfast_client::producer::{CloseReport, DeliveryFuture, Producer, Record, TopicHandle};
+use holdfast_client::{
+    Client,
+    producer::{CloseReport, DeliveryFuture, Producer, Record, TopicHandle},
+};
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
@@ -41,7 +44,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Sends all of the input and waits for every outcome. Fails if one record was refused or is in doubt.
 pub async fn run(args: ProduceArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
-    let (producer, topic) = tokio::select! {
+    let (client, producer, topic) = tokio::select! {
         opened = open(&args) => opened?,
         code = signals.wait() => return Err(Failure::new(code, "interrupted before anything was read")),
     };
@@ -52,8 +55,14 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
     let outcomes = tokio::spawn(outcomes::gather(outcomes));
     let quiet = output == Output::Json || (io::stdin().is_terminal() && args.files.is_empty());
     let progress = (!quiet && io::stderr().is_terminal()).then(|| Progress::start("producing", 0));
-    let sending =
-        Sending { args: &args, producer: &producer, topic: &topic, sources: &sources, sent: AtomicU64::new(0) };
+    let sending = Sending {
+        args: &args,
+        client: &client,
+        producer: &producer,
+        topic: &topic,
+        sources: &sources,
+        sent: AtomicU64::new(0),
+    };
 
     let mut interrupted = None;
     let stopped_by = {
@@ -73,6 +82,7 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
     };
     let left = intake.close();
     let counts = sending.close(&mut signals, &mut interrupted).await;
+    let unreachable = client.unreachable_brokers().into_iter().next();
     if let Some(progress) = progress {
         progress.end();
     }
@@ -84,16 +94,17 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
         counts,
         outcomes: outcomes.await.unwrap_or_default(),
         stopped_by,
+        unreachable,
         interrupted,
         time: start.elapsed(),
     };
     report.tell(output)
 }
 
-/// The producer and its topic.
-async fn open(args: &ProduceArgs) -> Result<(Producer, TopicHandle)> {
+/// The client, its producer, and the topic.
+async fn open(args: &ProduceArgs) -> Result<(Client, Producer, TopicHandle)> {
     let client = args.connect.client().await?;
-    let builder = Producer::builder(client).acks(args.acks.into()).compression(args.compression);
+    let builder = Producer::builder(client.clone()).acks(args.acks.into()).compression(args.compression);
     let timeout = args.delivery_timeout;
     let producer = builder.delivery_timeout(timeout).max_block(timeout).build().await?;
     let topic = producer.topic(&args.topic).await?;
@@ -103,13 +114,14 @@ async fn open(args: &ProduceArgs) -> Result<(Producer, TopicHandle)> {
             topic.name(),
             topic.partition_count() - 1
         ))),
-        _ => Ok((producer, topic)),
+        _ => Ok((client, producer, topic)),
     }
 }
 
 /// What sends, and how far it is.
 struct Sending<'a> {
     args: &'a ProduceArgs,
+    client: &'a Client,
     producer: &'a Producer,
     topic: &'a TopicHandle,
     sources: &'a Sources,
@@ -192,6 +204,7 @@ impl Sending<'_> {
                 counted(open, "record"),
                 self.args.delivery_timeout
             ));
+            self.client.unreachable_brokers().iter().for_each(|error| note(error.to_string()));
         }
     }
 

@@ -1,0 +1,119 @@
+//! Where reading begins and ends in each partition.
+
+use std::time::Duration;
+
+use holdfast_client::{
+    Client,
+    offsets::{OffsetAt, OffsetQuery, OffsetSpec},
+};
+use holdfast_proto::ids::{Offset, PartitionIndex, TimestampMs};
+
+use super::command::Start;
+use crate::{
+    exit::{Failure, Result},
+    output::note,
+};
+
+/// What is read of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) partition: PartitionIndex,
+    pub(super) start: Offset,
+    /// End of what is there now.
+    pub(super) end: Offset,
+}
+
+/// The places that were found, and the partitions that nobody could be asked about.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) places: Vec<Place>,
+    pub(super) missing: Vec<(PartitionIndex, Failure)>,
+}
+
+/// Looks places up at the leaders, within this time. Fails if none of the partitions holds the start.
+pub(super) async fn find(
+    client: &Client,
+    topic: &str,
+    start: Start,
+    partitions: &[PartitionIndex],
+    within: Duration,
+) -> Result<Found> {
+    let time = match start {
+        Start::Time(ms) => Some(ms),
+        Start::Ago(span) => {
+            let now = jiff::Timestamp::now().as_millisecond();
+            Some(now.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+        }
+        Start::Beginning | Start::End | Start::At(_) | Start::Last(_) => None,
+    };
+    // The end before the time: a record that comes between the two look-ups must not be skipped.
+    let specs: Vec<_> = [OffsetSpec::Earliest, OffsetSpec::Latest]
+        .into_iter()
+        .chain(time.map(|ms| OffsetSpec::Timestamp(TimestampMs(ms))))
+        .collect();
+    let queries: Vec<_> = partitions
+        .iter()
+        .flat_map(|partition| {
+            specs.iter().map(|spec| OffsetQuery { topic: topic.to_owned(), partition: *partition, spec: *spec })
+        })
+        .collect();
+    let answers = client.admin().list_offsets_each(&queries, within).await?;
+    let (mut found, mut outside) = (Found::default(), Vec::new());
+    for (partition, answers) in partitions.iter().zip(answers.chunks(specs.len())) {
+        let offsets = match answers.iter().cloned().collect::<std::result::Result<Vec<OffsetAt>, _>>() {
+            Ok(offsets) => offsets,
+            Err(error) => {
+                found.missing.push((*partition, error.into()));
+                continue;
+            }
+        };
+        let offset = |at: usize| offsets.get(at).and_then(|found| found.offset);
+        let (first, end) = (offset(0).unwrap_or_default(), offset(1).unwrap_or_default());
+        match start_in(start, first, end, offset(2)) {
+            Some(start) => found.places.push(Place { partition: *partition, start, end }),
+            None => outside.push(format!("{topic}-{partition} holds {first} to below {end}")),
+        }
+    }
+    if let Start::At(offset) = start
+        && !outside.is_empty()
+    {
+        let ranges = outside.join(", ");
+        if found.places.is_empty() && found.missing.is_empty() {
+            return Err(Failure::error(format!("no partition holds offset {offset}: {ranges}")));
+        }
+        note(format!("nothing is read where offset {offset} is not: {ranges}"));
+    }
+    Ok(found)
+}
+
+/// The offset to begin at; `None` if the partition does not hold the one that was asked for.
+fn start_in(start: Start, first: Offset, end: Offset, at_time: Option<Offset>) -> Option<Offset> {
+    match start {
+        Start::Beginning => Some(first),
+        Start::End => Some(end),
+        Start::At(offset) => Some(Offset(offset)).filter(|offset| (first..=end).contains(offset)),
+        Start::Last(count) => Some(Offset(end.0.saturating_sub(count)).max(first)),
+        Start::Time(_) | Start::Ago(_) => Some(at_time.unwrap_or(end)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_is_not_held_is_no_start() {
+        let check = |start, expected: Option<u64>| {
+            assert_eq!(start_in(start, Offset(5), Offset(10), Some(Offset(7))), expected.map(Offset), "{start:?}");
+        };
+        check(Start::Beginning, Some(5));
+        check(Start::End, Some(10));
+        check(Start::At(4), None);
+        check(Start::At(5), Some(5));
+        check(Start::At(10), Some(10));
+        check(Start::At(11), None);
+        check(Start::Last(3), Some(7));
+        check(Start::Last(30), Some(5));
+        check(Start::Time(0), Some(7));
+    }
+}

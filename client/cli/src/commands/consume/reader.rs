@@ -1,0 +1,155 @@
+//! The consumer of one run: which partitions it reads, which it misses, and how it goes on after an error.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+
+use holdfast_client::{
+    Client,
+    consumer::{Consumer, Error, MessageBatch, StartAt},
+};
+use holdfast_proto::ids::{Offset, PartitionIndex};
+
+use super::{
+    command::{ConsumeArgs, Start},
+    places::{self, Place},
+};
+use crate::{
+    exit::{Failure, Result},
+    output::note,
+};
+
+/// How long a look for partitions that are missing may hold up the others.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Reads the partitions that there are, and takes in more.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    args: &'a ConsumeArgs,
+    client: Client,
+    consumer: Consumer,
+    /// Where to stop in each partition, unless it follows.
+    ends: BTreeMap<PartitionIndex, Offset>,
+    /// Partitions that nobody can be asked about, with why.
+    missing: Vec<(PartitionIndex, Failure)>,
+    /// Partitions that the topic had when the command began, or that were taken in since.
+    known: BTreeSet<PartitionIndex>,
+    /// Partitions of which something was read.
+    touched: BTreeSet<PartitionIndex>,
+    skipped: u64,
+}
+
+impl<'a> Reader<'a> {
+    /// A consumer of these places.
+    pub(super) async fn open(
+        client: Client,
+        args: &'a ConsumeArgs,
+        partitions: &[PartitionIndex],
+        places: &[Place],
+        missing: Vec<(PartitionIndex, Failure)>,
+    ) -> Result<Self> {
+        let assigned = places.iter().map(|place| (&*args.topic, place.partition, StartAt::Offset(place.start)));
+        let consumer = Consumer::builder(client.clone()).assign(assigned).build().await?;
+        let ends = places.iter().map(|place| (place.partition, place.end)).collect();
+        let known = partitions.iter().copied().collect();
+        Ok(Self { args, client, consumer, ends, missing, known, touched: BTreeSet::new(), skipped: 0 })
+    }
+
+    /// The next batch of any partition. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<std::result::Result<MessageBatch, Error>> {
+        let batch = self.consumer.next_batch().await;
+        if let Some(Ok(batch)) = &batch {
+            self.touched.insert(batch.partition);
+        }
+        batch
+    }
+
+    /// Where to stop in the partition; `None` while following.
+    pub(super) fn end_of(&self, partition: PartitionIndex) -> Option<Offset> {
+        self.ends.get(&partition).copied().filter(|_| !self.args.follow)
+    }
+
+    /// True if everything is read that there was.
+    pub(super) fn is_at_end(&self) -> Result<bool> {
+        Ok(self.missing.is_empty() && self.only_misses()?)
+    }
+
+    /// True if everything is read but the partitions that are missing.
+    pub(super) fn only_misses(&self) -> Result<bool> {
+        for (partition, end) in &self.ends {
+            if self.consumer.position(&self.args.topic, *partition)? < *end {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks for partitions that were missing, and for those that the topic got since.
+    pub(super) async fn look_for_more(&mut self) -> Result {
+        if self.args.follow && self.args.partition.is_empty() {
+            self.look_for_new().await;
+        }
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<_> = self.missing.iter().map(|(partition, _)| *partition).collect();
+        let found = places::find(&self.client, &self.args.topic, self.args.offset, &wanted, PATIENCE).await?;
+        self.missing = found.missing;
+        for place in found.places {
+            match self.add(place.partition, StartAt::Offset(place.start)).await {
+                Ok(()) => drop(self.ends.insert(place.partition, place.end)),
+                Err(failure) => self.missing.push((place.partition, failure)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Partitions that are younger than the command are read from their beginning. The next look may find what this one
+    /// could not; the records of the others go on meanwhile.
+    async fn look_for_new(&mut self) {
+        let admin = self.client.admin();
+        let Ok(Ok(topic)) = timeout(PATIENCE, admin.describe_topic(&self.args.topic)).await else { return };
+        for partition in topic.partitions.iter().map(|partition| partition.partition) {
+            if !self.known.contains(&partition) && self.add(partition, StartAt::Earliest).await.is_ok() {
+                note(format!("{}-{partition} is new; it is read from its beginning", self.args.topic));
+                self.known.insert(partition);
+            }
+        }
+    }
+
+    async fn add(&mut self, partition: PartitionIndex, start: StartAt) -> Result {
+        match timeout(PATIENCE, self.consumer.add(&self.args.topic, partition, start)).await {
+            Ok(added) => Ok(added.map(drop)?),
+            Err(_late) => Err(Failure::error(format!("the leader of {}-{partition} does not answer", self.args.topic))),
+        }
+    }
+
+    /// Goes on after an error that need not end it, or gives the failure.
+    pub(super) async fn go_on_after(&mut self, error: Error) -> Result {
+        match &error {
+            // The oldest records were deleted since the start was looked up; an offset that was named is meant as it is.
+            Error::OffsetOutOfRange { partition, .. }
+                if !self.touched.contains(partition) && !matches!(self.args.offset, Start::At(_)) =>
+            {
+                let partition = *partition;
+                self.consumer.seek(&self.args.topic, partition, StartAt::Earliest).await?;
+                Ok(())
+            }
+            Error::Corrupt { partition, next_offset: Some(next), .. } if self.args.skip_corrupt => {
+                note(format!("{error}; passed over"));
+                self.skipped += 1;
+                self.consumer.seek(&self.args.topic, *partition, StartAt::Offset(*next)).await?;
+                Ok(())
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// The partitions that were never read, and the number of damaged batches that were passed over.
+    pub(super) fn end(self) -> (Vec<(PartitionIndex, Failure)>, u64) {
+        (self.missing, self.skipped)
+    }
+}
