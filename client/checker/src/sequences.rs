@@ -13,6 +13,13 @@ use std::{collections::BTreeMap, ops::Range};
 /// Name of the header that makes a record its key's end marker. Its value names the numbers that may be absent.
 pub const LAST_HEADER: &str = "last";
 
+/// Name of the header of an end marker that says of which of its producer's keys, `PREFIX/0` and so on, something was
+/// acknowledged. So a key of which nothing is left is missed too.
+pub const KEYS_HEADER: &str = "keys";
+
+/// Most keys of one producer that are looked for, as many as a topic has partitions.
+const KEYS_MAX: usize = 10_000;
+
 /// How many findings are told in words.
 const EXAMPLES_MAX: usize = 10;
 
@@ -89,6 +96,8 @@ impl Key {
 #[derive(Debug, Default)]
 pub struct Sequences {
     keys: BTreeMap<Vec<u8>, Key>,
+    /// Which keys that begin so are there, by what end markers say.
+    announced: BTreeMap<Vec<u8>, Holes>,
     tally: Tally,
 }
 
@@ -155,9 +164,26 @@ impl Sequences {
         }
     }
 
+    /// Notes which keys the producer of this one has, as the value of an end marker's header says.
+    pub fn announce(&mut self, key: &[u8], indices: &[u8]) {
+        let Some(slash) = key.iter().rposition(|byte| *byte == b'/') else { return };
+        if let Some(indices) = Holes::from_text(indices) {
+            self.announced.insert(key[..=slash].to_vec(), indices);
+        }
+    }
+
     /// Judges what was read.
     pub fn finish(self) -> Tally {
         let mut tally = self.tally;
+        for (prefix, indices) in self.announced {
+            for index in indices.0.into_iter().flatten().take(KEYS_MAX) {
+                let key = [&prefix[..], index.to_string().as_bytes()].concat();
+                if !self.keys.contains_key(&key) {
+                    tally.lost += 1;
+                    tally.example(format!("lost: {} has not even its end marker", String::from_utf8_lossy(&key)));
+                }
+            }
+        }
         tally.keys = self.keys.len() as u64;
         for (name, key) in self.keys {
             let name = String::from_utf8_lossy(&name).into_owned();
@@ -222,6 +248,19 @@ mod tests {
     #[test]
     fn a_lost_tail_takes_the_end_marker_with_it() {
         check(&[0, 1], None, [0, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_key_of_which_nothing_is_left_is_lost() {
+        let mut sequences = Sequences::default();
+        for key in [&b"audit/run/0/0"[..], b"audit/run/0/2"] {
+            sequences.read(key, 0, Some(Holes::default()));
+            sequences.announce(key, b"0-3");
+        }
+        sequences.announce(b"audit/run/0/0", b"x");
+        let tally = sequences.finish();
+        assert_eq!((tally.keys, tally.lost), (2, 2), "{tally:?}");
+        assert!(tally.examples[0].contains("audit/run/0/1"), "{tally:?}");
     }
 
     #[test]

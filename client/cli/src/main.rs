@@ -7,12 +7,15 @@ use tracing_subscriber::EnvFilter;
 
 use holdfast_cli::{
     cli::{Cli, run},
-    exit::Failure,
+    exit::{Code, Failure},
     output::note,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return show(&said),
+    };
     if let Err(failure) = cli.launch() {
         return end(&failure);
     }
@@ -31,6 +34,15 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => end(&failure),
+    }
+}
+
+/// Prints help, the version, or what is wrong with the flags.
+fn show(said: &clap::Error) -> ExitCode {
+    let code = u8::try_from(said.exit_code()).unwrap_or(Code::Usage as u8);
+    match said.print().map_err(Failure::from) {
+        Ok(()) => ExitCode::from(code),
         Err(failure) => end(&failure),
     }
 }

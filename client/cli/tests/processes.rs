@@ -177,3 +177,14 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
     let (code, message) = run(&["dev", "up", "-n", "0"]);
     assert_eq!(code, Some(2), "{message}");
 }
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    let run = |to: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        command.arg("--help").stdout(to).stderr(Stdio::null()).status().unwrap().code()
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_eq!(run(Stdio::null()), Some(0));
+    assert_eq!(run(full.into()), Some(1));
+}

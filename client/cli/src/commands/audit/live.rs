@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use holdfast_checker::{
     ledger::sequence_of,
     readback::{read_to_end, step_over},
-    sequences::{Holes, LAST_HEADER, Sequences, Tally},
+    sequences::{Holes, KEYS_HEADER, LAST_HEADER, Sequences, Tally},
 };
 use holdfast_client::{
     Client,
@@ -39,6 +39,9 @@ impl Checker {
                     let last = record.headers.iter().find(|header| header.key == LAST_HEADER);
                     let last = last.and_then(|last| Holes::from_text(last.value.as_deref().unwrap_or_default()));
                     self.sequences.read(key, number, last);
+                    if let Some(keys) = record.headers.iter().find(|header| header.key == KEYS_HEADER) {
+                        self.sequences.announce(key, keys.value.as_deref().unwrap_or_default());
+                    }
                 }
                 _ => self.foreign += 1,
             }

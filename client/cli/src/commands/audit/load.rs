@@ -17,7 +17,7 @@ use holdfast_checker::{
     account::Record,
     ledger::{Ledger, Summary, Watch, sequence_header},
     pace::Pace,
-    sequences::{Holes, LAST_HEADER},
+    sequences::{Holes, KEYS_HEADER, LAST_HEADER},
     totals::Totals,
     tracker::{Handler, Tracker},
     values::Values,
@@ -62,6 +62,8 @@ struct Follower {
     ledger: Ledger,
     /// Numbers that may be absent.
     holes: Holes,
+    /// True once a record was acknowledged.
+    is_there: bool,
     gauges: Arc<Gauges>,
 }
 
@@ -71,6 +73,7 @@ type Item = (Record, u64);
 impl Handler<Item> for Follower {
     fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: SendOutcome) {
         self.gauges.totals.done(sent, now, result.is_ok());
+        self.is_there |= result.is_ok();
         if result.is_err() && self.holes.ranges() < HOLES_MAX {
             self.holes.push(number);
         }
@@ -102,6 +105,7 @@ impl KeyedProducer {
         let tracker = Tracker::start(count, |partition| Follower {
             ledger: Ledger::new(partition, Arc::clone(&gauges.watch)),
             holes: Holes::default(),
+            is_there: false,
             gauges: Arc::clone(gauges),
         });
         Ok(Self { producer, topic, tracker, keys, next: vec![0; count as usize], unaccepted: 0 })
@@ -136,9 +140,13 @@ impl KeyedProducer {
     async fn close(self, gauges: &Gauges, timeout: Duration) -> (Vec<Ledger>, u64) {
         let Self { producer, topic, tracker, keys, next, unaccepted } = self;
         let mut followers = tracker.finish().await;
+        let mut there = Holes::default();
+        (0..).zip(&followers).filter(|(_, follower)| follower.is_there).for_each(|(index, _)| there.push(index));
+        let there = Bytes::from(there.to_text());
         let words = followers.iter().zip(&keys).zip(&next).zip(0..).map(|(((follower, key), number), partition)| {
             let last = Header { key: LAST_HEADER.to_owned(), value: Some(Bytes::from(follower.holes.to_text())) };
-            let headers = [sequence_header(*number), last];
+            let all = Header { key: KEYS_HEADER.to_owned(), value: Some(there.clone()) };
+            let headers = [sequence_header(*number), last, all];
             let (producer, topic) = (&producer, &topic);
             gauges.totals.sent();
             async move {

@@ -24,7 +24,7 @@ use holdfast_client::{
     Client, ClientConfig,
     producer::{Error, Producer, Record as Outgoing, TopicHandle},
 };
-use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs, faults::Target};
+use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs, Role, faults::Target};
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
@@ -86,19 +86,21 @@ struct Kill {
 
 pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
-    let mut sandbox = None;
-    let mut cluster = if args.own {
-        let folder = sandbox.insert(Sandbox::make(None)?);
-        ProcessCluster::up(&ClusterSpec::tied(folder.dir())?, PATIENCE).await?
-    } else {
-        let mut cluster = ProcessCluster::open(&args.data_dir, Programs::find()?)?;
-        cluster.wait_ready(Duration::from_secs(10)).await?;
-        cluster
+    let mut sandbox = if args.own { Some(Sandbox::make(None)?) } else { None };
+    let mut cluster = tokio::select! {
+        cluster = open(&args, sandbox.as_ref()) => cluster?,
+        code = signals.wait() => return Err(Failure::new(code, "interrupted")),
     };
-    let result = tokio::select! {
-        result = bench(&args, &mut cluster, output) => result,
-        code = signals.wait() => Err(Failure::new(code, "interrupted")),
-    };
+    let result = async {
+        check_take_over(&args, &mut cluster)?;
+        let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
+        let flags = args.topic.clone();
+        BenchTopic::with(&client, &flags, "failover", async |topic| {
+            bench(&args, &client, topic, &mut cluster, output).await
+        })
+        .await
+    }
+    .await;
     if let (Err(failure), Some(sandbox)) = (&result, &mut sandbox) {
         match failure.code {
             Code::Interrupted | Code::Terminated => {}
@@ -111,10 +113,42 @@ pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
     result
 }
 
-async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output) -> Result {
-    let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
-    let topic = BenchTopic::prepare(&client, &args.topic, "failover").await?;
-    topic.check_empty(&client).await?;
+/// The cluster whose nodes are killed, once it is ready.
+async fn open(args: &FailoverArgs, sandbox: Option<&Sandbox>) -> Result<ProcessCluster> {
+    if let Some(sandbox) = sandbox {
+        return Ok(ProcessCluster::up(&ClusterSpec::tied(sandbox.dir())?, PATIENCE).await?);
+    }
+    let mut cluster = ProcessCluster::open(&args.data_dir, Programs::find()?)?;
+    cluster.wait_ready(Duration::from_secs(10)).await?;
+    Ok(cluster)
+}
+
+/// Fails if nobody could take over from an active controller.
+fn check_take_over(args: &FailoverArgs, cluster: &mut ProcessCluster) -> Result {
+    let controllers = cluster.status().iter().filter(|node| node.name.role == Role::Controller).count();
+    if args.controllers && controllers < 3 {
+        return Err(Failure::usage(format!(
+            "with {controllers} controllers nobody takes over from the active one; start the cluster with 3"
+        )));
+    }
+    Ok(())
+}
+
+async fn bench(
+    args: &FailoverArgs,
+    client: &Client,
+    topic: &BenchTopic,
+    cluster: &mut ProcessCluster,
+    output: Output,
+) -> Result {
+    if !args.controllers && topic.replica_count < 2 {
+        return Err(Failure::usage(format!(
+            "{} has partitions with one replica: nobody takes over from a leader that is killed; write \
+             --replication-factor 3, on as many brokers",
+            topic.name
+        )));
+    }
+    topic.check_empty(client).await?;
     let producer = Producer::builder(client.clone()).delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT);
     let producer = producer.build().await?;
     let watch = Arc::new(Watch::default());
@@ -165,8 +199,7 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
     let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
     let summary = Summary::close(tracker.finish().await);
     let progress = Progress::start("reading", summary.account.acked());
-    let verdict =
-        readback::audit(&client, &topic.name, summary.account.audit(), |told| progress.reading(&told)).await?;
+    let verdict = readback::audit(client, &topic.name, summary.account.audit(), |told| progress.reading(&told)).await?;
     progress.end();
 
     let pauses: Vec<_> = kills.iter().map(|kill| Duration::from_secs_f64(kill.pause_ms / 1_000.0)).collect();
@@ -197,7 +230,6 @@ async fn bench(args: &FailoverArgs, cluster: &mut ProcessCluster, output: Output
         verdict.examples.iter().for_each(note);
         return Err(Failure::new(Code::Loss, "records are missing or wrong"));
     }
-    topic.clean_up(&client).await;
     super::setup::check_delivered(
         summary.refused,
         verdict.in_doubt,

@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use holdfast_checker::{pace::Pace, text::grouped, tracker::Tracker, values::Values};
-use holdfast_client::producer::{Error, Producer, Record, TopicHandle};
+use holdfast_client::{
+    Client,
+    producer::{Error, Producer, Record, TopicHandle},
+};
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
@@ -39,7 +42,10 @@ pub(super) struct LatencyArgs {
 
 pub(super) async fn run(connect: &Connect, args: LatencyArgs, output: Output) -> Result {
     let client = connect.client().await?;
-    let topic = BenchTopic::prepare(&client, &args.topic, "latency").await?;
+    BenchTopic::with(&client, &args.topic, "latency", async |topic| bench(&client, &args, topic, output).await).await
+}
+
+async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: Output) -> Result {
     let producer = args.producer.builder(client.clone()).build().await?;
     let handle = producer.topic(&topic.name).await?;
     let values = Values::new(args.producer.size.0);
@@ -76,7 +82,6 @@ pub(super) async fn run(connect: &Connect, args: LatencyArgs, output: Output) ->
             ))?;
         }
     }
-    topic.clean_up(&client).await;
     check_delivered(report.not_appended, report.in_doubt, first_problem)
 }
 

@@ -83,7 +83,11 @@ pub(super) fn sum(sampled: Vec<Sampled>) -> (Latencies, Option<String>) {
 
 pub(super) async fn run(connect: &Connect, args: ProduceArgs, output: Output) -> Result {
     let client = connect.client().await?;
-    let topic = BenchTopic::prepare(&client, &args.topic, "produce").await?;
+    BenchTopic::with(&client, &args.topic, "produce", async |topic| bench(connect, &client, &args, topic, output).await)
+        .await
+}
+
+async fn bench(connect: &Connect, client: &Client, args: &ProduceArgs, topic: &BenchTopic, output: Output) -> Result {
     let progress = Progress::start("producing", args.records);
     let start = Instant::now();
     let mut loads = Vec::new();
@@ -121,7 +125,6 @@ pub(super) async fn run(connect: &Connect, args: ProduceArgs, output: Output) ->
             say(format!("latency, with full buffers: {}", latencies.text()))?;
         }
     }
-    topic.clean_up(&client).await;
     check_delivered(report.not_appended, report.in_doubt, first_problem)
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use holdfast_client::{
     Client,
     admin::NewTopic,
+    metadata::TopicView,
     offsets::{OffsetQuery, OffsetSpec},
     producer::{Acks, Producer, ProducerBuilder},
 };
@@ -15,9 +16,10 @@ use holdfast_proto::{batch::Compression, ids::PartitionIndex};
 
 use crate::{
     delivery::{AcksFlag, parse_compression},
-    exit::{Failure, Result},
+    exit::{Code, Failure, Result},
     output::note,
-    units::{Size, parse_pause, parse_value_size},
+    signals::Signals,
+    units::{Size, parse_pause, parse_value_size, plain_value},
 };
 
 /// The topic of a bench.
@@ -80,26 +82,56 @@ impl ProducerFlags {
 pub(super) struct BenchTopic {
     pub(super) name: String,
     pub(super) partition_count: u32,
+    /// Fewest replicas of any of its partitions.
+    pub(super) replica_count: usize,
     delete: bool,
 }
 
 impl BenchTopic {
-    /// Makes the topic, or takes the one that is named.
-    pub(super) async fn prepare(client: &Client, flags: &TopicFlags, kind: &str) -> Result<Self> {
+    /// Makes the topic, or takes the one that is named, for as long as the bench runs. However that ends, by an error or a
+    /// signal too, its own topic goes; only where records are missing it stays, to be looked at.
+    pub(super) async fn with(
+        client: &Client,
+        flags: &TopicFlags,
+        kind: &str,
+        bench: impl AsyncFnOnce(&Self) -> Result,
+    ) -> Result {
+        let mut signals = Signals::listen()?;
+        let topic = Self::prepare(client, flags, kind).await?;
+        let result = tokio::select! {
+            result = bench(&topic) => result,
+            code = signals.wait() => Err(Failure::new(code, "interrupted")),
+        };
+        if result.as_ref().is_err_and(|failure| failure.code == Code::Loss) {
+            return result;
+        }
+        let name = topic.name.clone();
+        tokio::select! {
+            () = topic.clean_up(client) => {}
+            _ = signals.wait() => note(format!("interrupted again; the bench's topic {name} is left behind")),
+        }
+        result
+    }
+
+    async fn prepare(client: &Client, flags: &TopicFlags, kind: &str) -> Result<Self> {
         let admin = client.admin();
         if let Some(name) = &flags.topic {
-            let topic = admin.describe_topic(name).await?;
-            return Ok(Self { name: name.clone(), partition_count: topic.partitions.len() as u32, delete: false });
+            return Ok(Self::of(&admin.describe_topic(name).await?, false));
         }
         let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         let name = format!("bench-{kind}-{millis}");
         let mut topic =
             NewTopic::new(&name).partitions(flags.partitions).replication_factor(flags.replication_factor.unwrap_or(0));
         for Setting { key, value } in &flags.configs {
-            topic = topic.config(key, value);
+            topic = topic.config(key, plain_value(key, value.clone()));
         }
         admin.create_topic(topic).await?;
-        Ok(Self { name, partition_count: flags.partitions, delete: !flags.keep })
+        Ok(Self::of(&admin.describe_topic(&name).await?, !flags.keep))
+    }
+
+    fn of(topic: &TopicView, delete: bool) -> Self {
+        let replica_count = topic.partitions.iter().map(|partition| partition.replicas.len()).min().unwrap_or(0);
+        Self { name: topic.name.to_string(), partition_count: topic.partitions.len() as u32, replica_count, delete }
     }
 
     /// Fails if the topic holds records: an audit would take them for phantoms.
@@ -119,7 +151,7 @@ impl BenchTopic {
     }
 
     /// Deletes the topic, if it is the bench's own.
-    pub(super) async fn clean_up(self, client: &Client) {
+    async fn clean_up(self, client: &Client) {
         if !self.delete {
             return;
         }
@@ -134,7 +166,7 @@ pub(super) fn check_delivered(not_appended: u64, in_doubt: u64, first: Option<St
     let because = first.map_or_else(String::new, |first| format!("; the first: {first}"));
     if in_doubt > 0 {
         let message = format!("{in_doubt} records are in doubt, {not_appended} were refused{because}");
-        return Err(Failure::new(crate::exit::Code::InDoubt, message));
+        return Err(Failure::new(Code::InDoubt, message));
     }
     if not_appended > 0 {
         return Err(Failure::error(format!("{not_appended} records were refused{because}")));
