@@ -94,6 +94,11 @@ impl Consumer {
         self.partitions.iter().map(|position| (&*position.topic, position.partition))
     }
 
+    /// The next offset for the caller in each partition, in the order of [`Self::assignment`].
+    pub fn positions(&self) -> impl Iterator<Item = (PartitionIndex, Offset)> {
+        self.partitions.iter().map(|position| (position.partition, position.offset))
+    }
+
     /// The next offset for the caller.
     pub fn position(&self, topic: &str, partition: PartitionIndex) -> Result<Offset, Error> {
         Ok(self.partitions[self.index_of(topic, partition)?].offset)

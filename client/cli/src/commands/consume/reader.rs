@@ -33,6 +33,8 @@ pub(super) struct Reader<'a> {
     consumer: Consumer,
     /// Where to stop in each partition, unless it follows.
     ends: BTreeMap<PartitionIndex, Offset>,
+    /// How many of the consumer's partitions, from the first one on, are read to their ends.
+    read_up: usize,
     /// Partitions that nobody can be asked about, with why.
     missing: Vec<(PartitionIndex, Failure)>,
     /// Partitions that the topic had when the command began, or that were taken in since.
@@ -55,7 +57,7 @@ impl<'a> Reader<'a> {
         let consumer = Consumer::builder(client.clone()).assign(assigned).build().await?;
         let ends = places.iter().map(|place| (place.partition, place.end)).collect();
         let known = partitions.iter().copied().collect();
-        Ok(Self { args, client, consumer, ends, missing, known, touched: BTreeSet::new(), skipped: 0 })
+        Ok(Self { args, client, consumer, ends, read_up: 0, missing, known, touched: BTreeSet::new(), skipped: 0 })
     }
 
     /// The next batch of any partition. Cancel safe.
@@ -73,18 +75,17 @@ impl<'a> Reader<'a> {
     }
 
     /// True if everything is read that there was.
-    pub(super) fn is_at_end(&self) -> Result<bool> {
-        Ok(self.missing.is_empty() && self.only_misses()?)
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.missing.is_empty() && self.only_misses()
     }
 
     /// True if everything is read but the partitions that are missing.
-    pub(super) fn only_misses(&self) -> Result<bool> {
-        for (partition, end) in &self.ends {
-            if self.consumer.position(&self.args.topic, *partition)? < *end {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    pub(super) fn only_misses(&mut self) -> bool {
+        let is_open = |(partition, offset): (PartitionIndex, Offset)| self.ends.get(&partition) > Some(&offset);
+        let open = self.consumer.positions().skip(self.read_up).position(is_open);
+        // What is read stays read: with many partitions the whole list is not looked at for each batch.
+        self.read_up += open.unwrap_or(0);
+        open.is_none()
     }
 
     /// Looks for partitions that were missing, and for those that the topic got since.

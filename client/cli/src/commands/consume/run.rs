@@ -63,10 +63,10 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
     let mut printer = Printer::start()?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut looked = Instant::now();
-    while left > 0 && (args.follow || !reader.is_at_end()?) {
+    while left > 0 && (args.follow || !reader.is_at_end()) {
         if looked.elapsed() > LOOK_AGAIN {
             reader.look_for_more().await?;
-            if !args.follow && begun.elapsed() > LOOK_UP && reader.only_misses()? {
+            if !args.follow && begun.elapsed() > LOOK_UP && reader.only_misses() {
                 break;
             }
             looked = Instant::now();
