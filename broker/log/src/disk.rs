@@ -3,11 +3,14 @@
 //! Place: every log of one data folder shares one [`Disk`]. Reads do not pass here; they change nothing.
 //!
 //! Invariants:
-//! 1. The first write, fsync, rename or removal that fails latches the disk. From then on every operation answers with
+//! 1. The first write, fsync, cut, rename or removal that fails latches the disk. From then on every operation answers with
 //!    that first error. Nothing is retried: after a failed fsync the kernel may have dropped the very pages that were to
 //!    be written, and a second fsync would answer "done".
 //! 2. A file that is replaced is either the old or the new one after a crash: written beside, fsynced, renamed, and the
 //!    folder fsynced.
+//!
+//! 3. A file or folder that cannot be opened or made because handles or memory have run out latches nothing: the disk was
+//!    not asked, and what it holds is known. Who wanted it has to do without.
 //!
 //! Failure: what was being written is in an unknown state. The process has to stop serving this disk, and to recover
 //! from what the disk really holds at its next start.
@@ -119,7 +122,8 @@ impl Disk {
     /// Makes the names in a folder durable.
     pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
         self.other_syncs.fetch_add(1, Ordering::Relaxed);
-        self.run("cannot fsync the folder", folder, || File::open(folder)?.sync_all())
+        let opened = self.run_open("cannot open the folder", folder, || File::open(folder))?;
+        self.run("cannot fsync the folder", folder, || opened.sync_all())
     }
 
     /// Writes bytes into a small file at `position`, not durably.
@@ -129,19 +133,19 @@ impl Disk {
 
     /// Creates a file that must not exist yet, open for reading and writing.
     pub(crate) fn create(&self, path: &Path) -> Result<File, Error> {
-        self.run("cannot create", path, || OpenOptions::new().read(true).write(true).create_new(true).open(path))
+        self.run_open("cannot create", path, || OpenOptions::new().read(true).write(true).create_new(true).open(path))
     }
 
     /// Opens a file for reading and writing, creating it if absent.
     pub(crate) fn open(&self, path: &Path) -> Result<File, Error> {
-        self.run("cannot open", path, || {
+        self.run_open("cannot open", path, || {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
         })
     }
 
     /// Creates a folder and those above it; the caller makes their names durable.
     pub(crate) fn create_folder(&self, folder: &Path) -> Result<(), Error> {
-        self.run("cannot create the folder", folder, || fs::create_dir_all(folder))
+        self.run_open("cannot create the folder", folder, || fs::create_dir_all(folder))
     }
 
     /// Sets the length of a file, not durably.
@@ -159,8 +163,8 @@ impl Disk {
     pub(crate) fn replace_unnamed(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let beside = with_suffix(path, TEMPORARY);
         self.other_syncs.fetch_add(1, Ordering::Relaxed);
+        let mut file = self.run_open("cannot create", &beside, || File::create(&beside))?;
         self.run("cannot write", &beside, || {
-            let mut file = File::create(&beside)?;
             file.write_all(bytes)?;
             file.sync_all()
         })?;
@@ -180,9 +184,9 @@ impl Disk {
         })
     }
 
-    /// Removes a folder with all it holds, if it is there.
+    /// Removes a folder with all it holds, if it is there; it opens the folders in it.
     pub(crate) fn remove_folder(&self, folder: &Path) -> Result<(), Error> {
-        self.run("cannot remove the folder", folder, || match fs::remove_dir_all(folder) {
+        self.run_open("cannot remove the folder", folder, || match fs::remove_dir_all(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         })
@@ -190,18 +194,43 @@ impl Disk {
 
     /// Runs one change of the disk unless an earlier one failed; latches if this one fails.
     fn run<T>(&self, doing: &'static str, path: &Path, change: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
+        self.run_unless(doing, path, change, |_| false)
+    }
+
+    /// As [`Self::run`], for what opens or makes a file or folder: that handles or memory have run out says nothing of the
+    /// disk.
+    fn run_open<T>(&self, doing: &'static str, path: &Path, open: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
+        self.run_unless(doing, path, open, has_run_out)
+    }
+
+    fn run_unless<T>(
+        &self,
+        doing: &'static str,
+        path: &Path,
+        change: impl FnOnce() -> io::Result<T>,
+        is_passing: impl FnOnce(&io::Error) -> bool,
+    ) -> Result<T, Error> {
         self.check()?;
         #[cfg(test)]
-        if let Some(error) = self.injected(doing, path) {
-            return Err(self.latch(Error::io(doing, path, error)));
-        }
-        change().map_err(|error| self.latch(Error::io(doing, path, error)))
+        let change = || self.injected(doing, path).map_or_else(change, Err);
+        change().map_err(|error| {
+            let passing = is_passing(&error);
+            let error = Error::io(doing, path, error);
+            if passing { error } else { self.latch(error) }
+        })
     }
 
     /// The first error stays.
     fn latch(&self, error: Error) -> Error {
         self.failure.get_or_init(|| error).clone()
     }
+}
+
+/// True if the system refused for want of handles or memory.
+fn has_run_out(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// Ending of files that are being written; removed at the next start.

@@ -6,6 +6,8 @@ use crate::test_support::tempdir;
 pub(crate) enum Fault {
     /// The next change of this kind, on a path that ends so.
     At { doing: &'static str, path_ends_with: &'static str },
+    /// The next change of this kind, for want of handles.
+    RanOut { doing: &'static str },
     /// The change after so many others: as if the process ended there.
     After(u32),
 }
@@ -18,11 +20,13 @@ impl Disk {
 
     pub(super) fn injected(&self, change: &str, path: &Path) -> Option<io::Error> {
         let mut fault = self.fault.lock();
+        let errno = if matches!(*fault, Some(Fault::RanOut { .. })) { 24 } else { 5 };
         let hits = match &mut *fault {
             None => false,
             Some(Fault::At { doing, path_ends_with }) => {
                 change == *doing && path.to_string_lossy().ends_with(*path_ends_with)
             }
+            Some(Fault::RanOut { doing }) => change == *doing,
             Some(Fault::After(0)) => true,
             Some(Fault::After(left)) => {
                 *left -= 1;
@@ -31,7 +35,7 @@ impl Disk {
         };
         hits.then(|| {
             *fault = None;
-            io::Error::from_raw_os_error(5)
+            io::Error::from_raw_os_error(errno)
         })
     }
 }
@@ -59,6 +63,33 @@ fn the_first_error_answers_everything_after_it() {
     assert_eq!(disk.sync_batches(&file, &path).unwrap_err().to_string(), first, "an fsync is never retried");
     assert_eq!(disk.replace(&folder.path().join("b"), b"").unwrap_err().to_string(), first);
     assert_eq!(disk.failure().unwrap().to_string(), first);
+}
+
+#[test]
+fn what_cannot_be_opened_for_want_of_handles_says_nothing_of_the_disk() {
+    let folder = tempdir().unwrap();
+    let disk = Disk::new();
+    let path = folder.path().join("a.log");
+    disk.replace(&folder.path().join("b"), b"old").unwrap();
+    for doing in ["cannot create", "cannot open", "cannot create the folder", "cannot open the folder"] {
+        disk.inject(Fault::RanOut { doing });
+        let refused = [
+            disk.create(&path).err(),
+            disk.open(&path).err(),
+            disk.create_folder(&folder.path().join("c")).err(),
+            disk.sync_folder(folder.path()).err(),
+        ];
+        assert_eq!(refused.iter().flatten().count(), 1, "{doing}: {refused:?}");
+        disk.remove(&path).unwrap();
+    }
+    disk.inject(Fault::RanOut { doing: "cannot create" });
+    disk.replace(&folder.path().join("b"), b"new").unwrap_err();
+    assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"old");
+    assert!(disk.failure().is_none());
+    let file = disk.open(&path).unwrap();
+    disk.inject(Fault::RanOut { doing: "cannot fsync" });
+    disk.sync_batches(&file, &path).unwrap_err();
+    assert!(disk.failure().is_some(), "an fsync that fails is final, whatever the reason");
 }
 
 #[test]
