@@ -29,6 +29,8 @@ pub struct Own {
     pub address: String,
     /// From its identity file. `formed` is false and `leader` 0: once formed, nothing is left to decide.
     pub state: PeerState,
+    /// The only cluster that its configuration lets it belong to; `None` if it names none.
+    pub configured: Option<ClusterId>,
 }
 
 /// What one round of questions comes to; the task carries it out.
@@ -52,7 +54,12 @@ pub fn decide(own: &Own, answers: &BTreeMap<String, PeerAnswer>, wanted: Option<
 
     if let Some((address, formed)) = states.iter().find(|(_, state)| state.formed) {
         return match (formed.cluster_id, own.state.cluster_id) {
-            (Some(theirs), None) => Decision::Join(theirs),
+            (Some(theirs), None) => match own.configured.filter(|ours| *ours != theirs) {
+                Some(ours) => Decision::Wait(format!(
+                    "{address} belongs to cluster {theirs}, but cluster_id is {ours} here: correct cluster_id or peers"
+                )),
+                None => Decision::Join(theirs),
+            },
             (Some(theirs), Some(ours)) if theirs == ours => Decision::Wait(format!(
                 "cluster {ours} is formed; waiting for its active controller to take in or to reach this node, id {}",
                 own.state.node_id

@@ -17,7 +17,7 @@ fn blank(node_id: u64) -> PeerState {
 }
 
 fn own(address: &str, state: PeerState) -> Own {
-    Own { address: address.to_owned(), state }
+    Own { address: address.to_owned(), state, configured: None }
 }
 
 fn answers(list: &[(&str, PeerAnswer)]) -> BTreeMap<String, PeerAnswer> {
@@ -46,6 +46,9 @@ fn a_formed_peer_stops_every_formation() {
     let formed = PeerState { formed: true, cluster_id: Some(cluster(9)), ..blank(3) };
     let seen = answers(&[("b", Ok(blank(2))), ("c", Ok(formed))]);
     assert_eq!(decide(&own("a", blank(1)), &seen, None), Decision::Join(cluster(9)));
+    let configured = |number| Own { configured: Some(cluster(number)), ..own("a", blank(1)) };
+    assert_eq!(decide(&configured(9), &seen, None), Decision::Join(cluster(9)));
+    assert!(is_wait(&decide(&configured(8), &seen, None), "correct cluster_id or peers"), "it binds to no other");
     let bound = PeerState { cluster_id: Some(cluster(9)), ..blank(1) };
     assert!(is_wait(&decide(&own("a", bound), &seen, Some(cluster(9))), "waiting for its active controller"));
     let other = PeerState { cluster_id: Some(cluster(8)), ..blank(1) };

@@ -123,6 +123,7 @@ impl Formation {
                 promised_to: identity.promised_to,
                 leader: 0,
             },
+            configured: self.peers.config.cluster_id.map(ClusterId),
         }
     }
 }
