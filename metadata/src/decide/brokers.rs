@@ -171,7 +171,7 @@ pub(crate) fn begin_controlled_shutdown(image: &Image, broker_id: BrokerId, brok
         records.push(Record::Broker(BrokerRegistration { shutting_down: true, ..old.clone() }));
     }
     let moved = change_partitions(image, &standings, broker_id, |change| change.move_away(broker_id))?;
-    let led = image.partitions_led_by(broker_id).count();
+    let led = image.load(broker_id).leaders as usize;
     let handed_over = moved
         .iter()
         .filter(|record| match record {
@@ -191,7 +191,7 @@ pub(crate) fn unregister(image: &Image, broker_id: BrokerId) -> Decision {
     let Some(old) = image.broker(broker_id) else {
         return Err(not_registered(broker_id));
     };
-    let replicas = image.partitions_of(broker_id).count();
+    let replicas = image.load(broker_id).replicas;
     if !old.fenced || replicas > 0 {
         let state = if old.fenced { "fenced" } else { "alive" };
         return Err(Rejection::new(

@@ -5,10 +5,13 @@
 //! node can hand an unchanging image to its readers. Records that do not fit, as those of another stream, are refused
 //! with [`Error`] and change nothing: a broker then asks for a snapshot, a controller must stop.
 //!
-//! `state` is the state and what records do to it; `undo` takes records back; `queries` is what there is to read in it.
+//! `state` is the state and what records do to it; `undo` takes records back; `queries` is what there is to read in it;
+//! `loads` are counts that are kept of it.
 
+mod loads;
 mod queries;
 mod state;
 mod undo;
 
+pub use loads::Load;
 pub use state::{Error, Image, Topic};

@@ -8,7 +8,7 @@ use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, MetadataIndex, PartitionIndex, ProducerId, TopicId, TopicPartition,
 };
 
-use super::{Image, Topic};
+use super::{Image, Load, Topic};
 use crate::{
     config::{Setting, TopicConfig},
     record::{BrokerRegistration, PartitionState},
@@ -97,6 +97,11 @@ impl Image {
         broker_id: BrokerId,
     ) -> impl Iterator<Item = (TopicPartition, &Topic, &PartitionState)> {
         self.partitions().filter(move |(_, _, state)| state.leader == Some(broker_id))
+    }
+
+    /// What a broker carries, kept as counts.
+    pub fn load(&self, broker_id: BrokerId) -> Load {
+        self.loads.of(broker_id)
     }
 
     /// Number of topics, deleted ones left out.

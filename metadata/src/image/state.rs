@@ -10,6 +10,7 @@ use holdfast_proto::ids::{
     TopicPartition,
 };
 
+use super::loads::Loads;
 use crate::{
     config::TopicConfig,
     record::{BrokerRegistration, PartitionState, Record},
@@ -27,6 +28,7 @@ pub struct Image {
     pub(super) topic_ids: BTreeMap<Arc<str>, TopicId>,
     pub(super) deleted_topics: Arc<BTreeSet<TopicId>>,
     pub(super) partition_count: usize,
+    pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
     pub(super) next_broker_epoch: BrokerEpoch,
 }
@@ -91,6 +93,7 @@ impl Default for Image {
             topic_ids: BTreeMap::new(),
             deleted_topics: Arc::default(),
             partition_count: 0,
+            loads: Loads::default(),
             next_producer_id: ProducerId(0),
             // 0 stays free, so that an unset field of a message is no broker epoch.
             next_broker_epoch: BrokerEpoch(1),
@@ -160,6 +163,7 @@ impl Image {
                 if let Some(topic) = self.topics.remove(topic_id) {
                     self.topic_ids.remove(&topic.name);
                     self.partition_count -= topic.partitions.len();
+                    topic.partitions.values().for_each(|state| self.loads.remove(state));
                 }
                 Arc::make_mut(&mut self.deleted_topics).insert(*topic_id);
             }
@@ -235,6 +239,7 @@ impl Image {
                     state.partition_epoch,
                 ));
             }
+            self.loads.remove(old);
         } else {
             let next = PartitionIndex(topic.partitions.len() as u32);
             if partition != next {
@@ -242,6 +247,7 @@ impl Image {
             }
             self.partition_count += 1;
         }
+        self.loads.add(state);
         Arc::make_mut(topic).partitions.insert(partition, Arc::new(state.clone()));
         Ok(())
     }

@@ -69,11 +69,14 @@ impl Image {
             Undo::Partition { topic_id, partition, state } => {
                 let Some(topic) = self.topics.get_mut(&topic_id) else { return };
                 let topic = Arc::make_mut(topic);
-                match state {
-                    Some(state) => {
-                        topic.partitions.insert(partition, state);
-                    }
-                    None => self.partition_count -= usize::from(topic.partitions.remove(&partition).is_some()),
+                if let Some(gone) = topic.partitions.remove(&partition) {
+                    self.partition_count -= 1;
+                    self.loads.remove(&gone);
+                }
+                if let Some(state) = state {
+                    self.partition_count += 1;
+                    self.loads.add(&state);
+                    topic.partitions.insert(partition, state);
                 }
             }
             Undo::NextProducerId(next) => self.next_producer_id = next,
@@ -84,10 +87,12 @@ impl Image {
     fn restore_topic(&mut self, topic_id: TopicId, topic: Option<Arc<Topic>>, deleted: bool) {
         if let Some(gone) = self.topics.remove(&topic_id) {
             self.partition_count -= gone.partitions.len();
+            gone.partitions.values().for_each(|state| self.loads.remove(state));
             self.topic_ids.remove(&gone.name);
         }
         if let Some(topic) = topic {
             self.partition_count += topic.partitions.len();
+            topic.partitions.values().for_each(|state| self.loads.add(state));
             self.topic_ids.insert(Arc::clone(&topic.name), topic_id);
             self.topics.insert(topic_id, topic);
         }

@@ -74,6 +74,12 @@ impl Cluster {
         assert_eq!(self.replayed, self.image, "replay differs after {command}");
         let snapshot = Image::from_records(index, &self.image.records()).expect("a snapshot fits");
         assert_eq!(snapshot, self.image, "the snapshot differs after {command}");
+        for broker_id in self.image.brokers().keys() {
+            let counted =
+                (self.image.partitions_of(*broker_id).count(), self.image.partitions_led_by(*broker_id).count());
+            let load = self.image.load(*broker_id);
+            assert_eq!((load.replicas as usize, load.leaders as usize), counted, "broker {broker_id} after {command}");
+        }
         let stored = serde_json::to_string(&outcome).expect("an outcome is JSON");
         assert_eq!(serde_json::from_str::<Outcome>(&stored).expect("stored outcomes are read"), outcome);
         if outcome.result.is_err() {

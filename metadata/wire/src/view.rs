@@ -1,6 +1,6 @@
 //! The image as administration shows it, on brokers and on controllers.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, config::Setting, status::PartitionHealth};
 use holdfast_proto::{
@@ -112,29 +112,13 @@ pub fn troubled(image: &Image, limit: usize) -> Vec<TroubledPartition> {
     troubled.collect()
 }
 
-/// The registered brokers, with what they carry. Looks at every partition, once.
+/// The registered brokers, with what they carry.
 pub fn brokers(image: &Image) -> Vec<BrokerInfo> {
-    let mut loads: BTreeMap<BrokerId, Load> = BTreeMap::new();
-    for (_, _, state) in image.partitions() {
-        for replica in &state.replicas {
-            loads.entry(*replica).or_default().replicas += 1;
-        }
-        if let Some(leader) = state.leader {
-            loads.entry(leader).or_default().leaders += 1;
-        }
-    }
-    let load = |broker: &BrokerId| loads.get(broker).copied().unwrap_or_default();
-    image.brokers().iter().map(|(id, registration)| broker(image, registration, load(id))).collect()
+    image.brokers().values().map(|registration| broker(image, registration)).collect()
 }
 
-/// What one broker carries.
-#[derive(Clone, Copy, Default)]
-struct Load {
-    replicas: u64,
-    leaders: u64,
-}
-
-fn broker(image: &Image, broker: &BrokerRegistration, load: Load) -> BrokerInfo {
+fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
+    let load = image.load(broker.broker_id);
     BrokerInfo {
         broker_id: broker.broker_id.0,
         client_address: broker.client_address.clone(),
