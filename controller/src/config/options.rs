@@ -29,7 +29,8 @@ holdfast_node::options! {
     broker_disconnect_grace_ms: u64 = 500, in 0, 600_000;
     /// Most brokers with a session at once. Past it: OVERLOADED.
     max_broker_sessions: u64 = 1_000, in 1, 100_000;
-    /// Most connections at once, of brokers, controllers and operators. More wait in the system's queue.
+    /// Most connections at once, of brokers, controllers and operators; one address has a quarter of them, and 64 if there
+    /// are as many. More wait in the system's queue.
     max_connections: u64 = 4_096, in 8, 1_000_000;
     /// Replicas of a topic that names no number. Equal to `default_min_insync_replicas`, one failure stops writes.
     default_replication_factor: u32 = 3, in 1, 15;

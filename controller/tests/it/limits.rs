@@ -1,6 +1,11 @@
 //! What strangers may send, and what it costs the controllers' disks.
 
-use std::path::Path;
+use std::{
+    io::{ErrorKind, Read as _},
+    net::TcpStream,
+    path::Path,
+    time::Duration,
+};
 
 use tonic::Status;
 
@@ -130,4 +135,20 @@ fn the_log_is_short_in_bytes_whatever_the_number_of_its_entries() {
     eventually("the same state", || {
         (quorum.node(0).node().view().image().topic_count() == image.topic_count()).then_some(())
     });
+}
+
+#[test]
+fn silent_connections_take_no_port_from_a_probe() {
+    let quorum = Quorum::formed(1, |config| config.max_connections = 8);
+    let connect = || TcpStream::connect(&quorum.addresses[0]).expect("a connection");
+    let silent: Vec<TcpStream> = (0..8).map(|_| connect()).collect();
+    eventually("an answer", || quorum.probe(0, "live").then_some(()));
+    for mut connection in silent {
+        connection.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+        // The server's own settings, and then the end.
+        match connection.read_to_end(&mut Vec::new()) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
 }

@@ -16,7 +16,7 @@ const PLACES: [(&str, &[&str]); 5] = [
             "proto/build.rs",
             "net/src/",
             "node/src/health.rs",
-            "node/src/incoming.rs",
+            "node/src/incoming/",
             "broker/src/grpc/",
             // Calls to others, and the session.
             "broker/src/outward/",
