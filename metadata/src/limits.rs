@@ -1,7 +1,4 @@
 //! The limits of the metadata, each with its reason. Past one, the answer is POLICY_VIOLATION or INVALID_REQUEST.
-//!
-//! One thing has none: ids of deleted topics are kept for ever, 16 bytes each, because a broker may be away for any time
-//! and must still learn that its data is to be deleted.
 
 /// Registered brokers. Every snapshot and every heartbeat round grows with them.
 pub const MAX_BROKERS: usize = 1_000;
@@ -29,3 +26,7 @@ pub const MAX_ADDRESS_BYTES: usize = 300;
 
 /// Largest `max.message.bytes`: every stream and cache is sized for it.
 pub const MAX_MESSAGE_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Ids of deleted topics that are kept, the newest ones: about 2 MiB of what a broker is sent when its session begins. A
+/// broker that was away while more topics were deleted sets the data of the oldest of them aside instead of deleting it.
+pub const MAX_DELETED_TOPICS: usize = 100_000;

@@ -125,8 +125,8 @@ pub enum Record {
         /// Name of the topic, which no other topic has at the time.
         name: String,
     },
-    /// A topic was deleted with its partitions. Stays in every snapshot, because only this lets a broker that was away
-    /// delete the topic's data: absence never does.
+    /// A topic was deleted with its partitions. Stays in the snapshots until enough newer deletions stand behind it, because
+    /// only this lets a broker that was away delete the topic's data: absence never does.
     RemoveTopic {
         /// The topic whose data brokers delete.
         topic_id: TopicId,

@@ -65,9 +65,10 @@ impl Image {
         self.topic_ids.get(name).and_then(|topic_id| self.topic(*topic_id))
     }
 
-    /// Ids of the topics that were deleted. A broker deletes the data of these, and of no other.
+    /// Ids of the topics that were deleted, the newest [`MAX_DELETED_TOPICS`](crate::limits::MAX_DELETED_TOPICS). A broker
+    /// deletes the data of these, and of no other.
     pub fn deleted_topics(&self) -> &BTreeSet<TopicId> {
-        &self.deleted_topics
+        self.deleted_topics.ids()
     }
 
     /// State of a partition; `None` if its topic or its index is not there.

@@ -10,7 +10,7 @@ use holdfast_proto::ids::{
     TopicPartition,
 };
 
-use super::loads::Loads;
+use super::{deleted::DeletedTopics, loads::Loads};
 use crate::{
     config::TopicConfig,
     record::{BrokerRegistration, PartitionState, Record},
@@ -26,7 +26,7 @@ pub struct Image {
     pub(super) move_bytes_per_second: u64,
     pub(super) topics: BTreeMap<TopicId, Arc<Topic>>,
     pub(super) topic_ids: BTreeMap<Arc<str>, TopicId>,
-    pub(super) deleted_topics: Arc<BTreeSet<TopicId>>,
+    pub(super) deleted_topics: Arc<DeletedTopics>,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
@@ -204,7 +204,7 @@ impl Image {
     }
 
     fn apply_topic(&mut self, topic_id: TopicId, name: &str) -> Result<(), Error> {
-        if self.topics.contains_key(&topic_id) || self.deleted_topics.contains(&topic_id) {
+        if self.topics.contains_key(&topic_id) || self.deleted_topics.ids().contains(&topic_id) {
             return Err(Error::TopicIdUsed(topic_id));
         }
         if self.topic_ids.contains_key(name) {
@@ -266,7 +266,7 @@ impl Image {
         if self.move_bytes_per_second > 0 {
             records.push(Record::MoveLimit { bytes_per_second: self.move_bytes_per_second });
         }
-        records.extend(self.deleted_topics.iter().map(|topic_id| Record::RemoveTopic { topic_id: *topic_id }));
+        records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
         for topic in self.topics.values() {
             let topic_id = topic.id;
             records.push(Record::Topic { topic_id, name: topic.name.to_string() });

@@ -13,11 +13,14 @@ pub(crate) enum Undo {
     Cluster(Option<ClusterId>),
     Broker { broker_id: BrokerId, registration: Option<BrokerRegistration>, draining: bool },
     MoveLimit(u64),
-    Topic { topic_id: TopicId, topic: Option<Arc<Topic>>, deleted: bool },
+    Topic { topic_id: TopicId, topic: Option<Arc<Topic>>, deletion: Option<Deletion> },
     Partition { topic_id: TopicId, partition: PartitionIndex, state: Option<Arc<PartitionState>> },
     NextProducerId(ProducerId),
     NextBrokerEpoch(BrokerEpoch),
 }
+
+/// A deletion that is new, and the id that is forgotten with it.
+pub(crate) struct Deletion(Option<TopicId>);
 
 impl Image {
     /// What [`Self::restore`] needs to take the record back that is about to be applied.
@@ -32,13 +35,14 @@ impl Image {
                 draining: self.draining.contains(broker_id),
             },
             Record::MoveLimit { .. } => Undo::MoveLimit(self.move_bytes_per_second),
-            Record::Topic { topic_id, .. }
-            | Record::RemoveTopic { topic_id }
-            | Record::TopicConfig { topic_id, .. } => Undo::Topic {
-                topic_id: *topic_id,
-                topic: self.topics.get(topic_id).cloned(),
-                deleted: self.deleted_topics.contains(topic_id),
-            },
+            Record::Topic { topic_id, .. } | Record::TopicConfig { topic_id, .. } => {
+                Undo::Topic { topic_id: *topic_id, topic: self.topics.get(topic_id).cloned(), deletion: None }
+            }
+            Record::RemoveTopic { topic_id } => {
+                let is_new = !self.deleted_topics.ids().contains(topic_id);
+                let deletion = is_new.then(|| Deletion(self.deleted_topics.next_to_go()));
+                Undo::Topic { topic_id: *topic_id, topic: self.topics.get(topic_id).cloned(), deletion }
+            }
             Record::Partition { topic_id, partition, .. } => Undo::Partition {
                 topic_id: *topic_id,
                 partition: *partition,
@@ -65,7 +69,7 @@ impl Image {
                 }
             }
             Undo::MoveLimit(bytes_per_second) => self.move_bytes_per_second = bytes_per_second,
-            Undo::Topic { topic_id, topic, deleted } => self.restore_topic(topic_id, topic, deleted),
+            Undo::Topic { topic_id, topic, deletion } => self.restore_topic(topic_id, topic, deletion.as_ref()),
             Undo::Partition { topic_id, partition, state } => {
                 let Some(topic) = self.topics.get_mut(&topic_id) else { return };
                 let topic = Arc::make_mut(topic);
@@ -84,7 +88,7 @@ impl Image {
         }
     }
 
-    fn restore_topic(&mut self, topic_id: TopicId, topic: Option<Arc<Topic>>, deleted: bool) {
+    fn restore_topic(&mut self, topic_id: TopicId, topic: Option<Arc<Topic>>, deletion: Option<&Deletion>) {
         if let Some(gone) = self.topics.remove(&topic_id) {
             self.partition_count -= gone.partitions.len();
             gone.partitions.values().for_each(|state| self.loads.remove(state));
@@ -96,8 +100,8 @@ impl Image {
             self.topic_ids.insert(Arc::clone(&topic.name), topic_id);
             self.topics.insert(topic_id, topic);
         }
-        if !deleted && self.deleted_topics.contains(&topic_id) {
-            Arc::make_mut(&mut self.deleted_topics).remove(&topic_id);
+        if let Some(Deletion(gone)) = deletion {
+            Arc::make_mut(&mut self.deleted_topics).take_back(*gone);
         }
     }
 }
