@@ -136,7 +136,7 @@ impl ConsumerBuilder {
         let ends: Vec<_> = wanted.iter().map(|(topic, partition, _)| (*topic, *partition, StartAt::Latest)).collect();
         let ends = resolve(&self.client, &ends, deadline).await?;
         let mut partitions = Vec::with_capacity(assigned.len());
-        for (((name, partition, _), start), end) in assigned.iter().zip(&starts).zip(&ends) {
+        for (((name, partition, at), start), end) in assigned.iter().zip(&starts).zip(&ends) {
             let topic = metadata.topic(name, deadline).await?;
             if topic.partition(*partition).is_none() {
                 let (topic, count) = (name.clone(), topic.partitions.len());
@@ -144,13 +144,14 @@ impl ConsumerBuilder {
             }
             let mut fetch = PartitionFetch::new(Arc::clone(&topic.name), topic.id.to_bytes(), *partition, *start);
             fetch.high_watermark = Some(*end);
+            fetch.from_beginning = *at == StartAt::Earliest;
             partitions.push(fetch);
         }
-        let names = partitions.iter().map(|fetch| (Arc::clone(&fetch.topic), fetch.partition)).collect();
         let shared = Arc::new(Shared::new(self.client, self.rules, partitions));
+        let consumer = Consumer::new(Arc::clone(&shared), starts);
         router::route(&shared);
         tokio::spawn(router::run(Arc::downgrade(&shared)));
-        Ok(Consumer::new(shared, names, starts))
+        Ok(consumer)
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -50,6 +50,14 @@ struct Position {
     offset: Offset,
     leader_epoch: LeaderEpoch,
     refetched: u32,
+    /// True until something is read, if it begins at the oldest record, wherever that is by then.
+    from_beginning: bool,
+}
+
+impl Position {
+    fn new(topic: Arc<str>, partition: PartitionIndex, offset: Offset, from_beginning: bool) -> Self {
+        Self { topic, partition, offset, leader_epoch: NO_EPOCH, refetched: 0, from_beginning }
+    }
 }
 
 /// The batch whose messages are being handed out one by one.
@@ -62,10 +70,15 @@ struct Current {
 }
 
 impl Consumer {
-    pub(crate) fn new(shared: Arc<Shared>, names: Vec<(Arc<str>, PartitionIndex)>, starts: Vec<Offset>) -> Self {
-        let position =
-            |((topic, partition), offset)| Position { topic, partition, offset, leader_epoch: NO_EPOCH, refetched: 0 };
-        Self { shared, partitions: names.into_iter().zip(starts).map(position).collect(), current: None }
+    /// Reads the partitions of `shared`, each from where it stands there.
+    pub(crate) fn new(shared: Arc<Shared>, starts: Vec<Offset>) -> Self {
+        let partitions = shared.update(|buffers| {
+            let position = |(fetch, offset): (&PartitionFetch, _)| {
+                Position::new(Arc::clone(&fetch.topic), fetch.partition, offset, fetch.from_beginning)
+            };
+            buffers.partitions.iter().zip(starts).map(position).collect()
+        });
+        Self { shared, partitions, current: None }
     }
 
     /// The records of one batch from the position on. `None` once every partition has failed.
@@ -150,6 +163,10 @@ impl Consumer {
         let offset = found[0];
         self.partitions[index].refetched = 0;
         self.go_to(index, offset, NO_EPOCH);
+        if to == StartAt::Earliest {
+            self.partitions[index].from_beginning = true;
+            self.shared.update(|buffers| buffers.partitions[index].from_beginning = true);
+        }
         Ok(offset)
     }
 
@@ -166,8 +183,9 @@ impl Consumer {
         let found = resolve(client, &places, deadline).await?;
         let mut fetch = PartitionFetch::new(Arc::clone(&known.name), known.id.to_bytes(), partition, found[0]);
         fetch.high_watermark = Some(found[1]);
+        fetch.from_beginning = start == StartAt::Earliest;
         let topic = Arc::clone(&known.name);
-        self.partitions.push(Position { topic, partition, offset: found[0], leader_epoch: NO_EPOCH, refetched: 0 });
+        self.partitions.push(Position::new(topic, partition, found[0], fetch.from_beginning));
         self.shared.update(|buffers| buffers.partitions.push(fetch));
         router::route(&self.shared);
         Ok(found[0])
@@ -198,7 +216,7 @@ impl Consumer {
     fn go_to(&mut self, index: usize, offset: Offset, epoch: LeaderEpoch) {
         self.current.take_if(|current| current.index == index);
         let position = &mut self.partitions[index];
-        (position.offset, position.leader_epoch) = (offset, epoch);
+        (position.offset, position.leader_epoch, position.from_beginning) = (offset, epoch, false);
         self.shared.update(|buffers| buffers.partitions[index].seek(offset, epoch));
         self.wake_lanes();
     }
@@ -241,7 +259,11 @@ impl Consumer {
     fn decode(&mut self, index: usize, fetched: Fetched) -> Result<Option<Decoded>, Error> {
         let rules = &self.shared.rules;
         let position = &mut self.partitions[index];
-        let (expected, header) = (position.offset, fetched.header);
+        let header = fetched.header;
+        if std::mem::take(&mut position.from_beginning) {
+            position.offset = position.offset.max(header.base_offset); // what was fetched follows the beginning
+        }
+        let expected = position.offset;
         let name = |position: &Position| (position.topic.to_string(), position.partition);
         let mut records = match batch::decode(fetched.bytes, &rules.limits) {
             Ok(records) => records,

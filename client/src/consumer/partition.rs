@@ -6,6 +6,8 @@
 //! 1. The batches in the buffer continue each other, and `fetch_offset` continues the last one.
 //! 2. At most one request for the partition is out; a seek or a new leader forgets it.
 //! 3. A problem is told after everything that was fetched before it.
+//! 4. What begins at the oldest record and finds it deleted begins at the one that is the oldest then. No other position
+//!    is moved: that would pass over records without a word.
 
 use std::{
     collections::VecDeque,
@@ -56,6 +58,8 @@ pub(crate) struct PartitionFetch {
     pub(crate) high_watermark: Option<Offset>,
     pub(crate) log_start: Option<Offset>,
     pub(crate) buffered_bytes: usize,
+    /// True until something is fetched, if it begins at the oldest record: that may be deleted before it is asked for.
+    pub(crate) from_beginning: bool,
     fetch_offset: Offset,
     /// Leader epoch of the last batch before `fetch_offset`.
     last_epoch: LeaderEpoch,
@@ -87,6 +91,7 @@ impl PartitionFetch {
             high_watermark: None,
             log_start: None,
             buffered_bytes: 0,
+            from_beginning: false,
             fetch_offset: start,
             last_epoch: LeaderEpoch(0),
             batches: VecDeque::new(),
@@ -153,6 +158,7 @@ impl PartitionFetch {
         self.problem = None;
         self.failed = false;
         self.retry_at = None;
+        self.from_beginning = false;
         self.fetch_offset = offset;
         self.last_epoch = epoch;
     }
@@ -211,6 +217,7 @@ impl PartitionFetch {
             self.fail(Error::Diverged { topic, partition, offset: expected, known, found });
         } else {
             self.last_epoch = header.leader_epoch;
+            self.from_beginning = false;
             self.fetch_offset = header.next_offset();
             self.buffered_bytes += fetched.bytes.len();
             self.batches.push_back(fetched);
@@ -219,6 +226,10 @@ impl PartitionFetch {
 
     fn refused(&mut self, detail: ErrorDetail, range: (Option<Offset>, Offset), now: Instant) -> Reaction {
         if detail.code == ErrorCode::OffsetOutOfRange {
+            if let (true, Some(start)) = (self.from_beginning, range.0.filter(|start| *start > self.fetch_offset)) {
+                self.fetch_offset = start;
+                return Reaction::default();
+            }
             let ((topic, partition), offset, (log_start, high_watermark)) = (self.name(), self.fetch_offset, range);
             self.fail(Error::OffsetOutOfRange { topic, partition, offset, log_start, high_watermark });
         } else if detail.retriable {

@@ -16,7 +16,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{Error, Gaps, PartitionFetch};
+use super::{Error, Gaps, PartitionFetch, Reaction};
 
 /// A batch of so many records at the offset.
 fn batch_at(offset: u64, count: usize, epoch: u32) -> Bytes {
@@ -132,4 +132,22 @@ fn a_refusal_for_good_is_told_and_a_position_out_of_range_is_named() {
     let mut denied = fetch_from(0);
     denied.answer(refusal(ErrorCode::TopicAuthorizationFailed), Gaps::AreErrors, Instant::now());
     assert_eq!(taken(&mut denied), ["Rejected"]);
+}
+
+#[test]
+fn the_beginning_is_followed_until_something_is_read_and_no_other_position() {
+    let deleted = || v1::FetchedPartition { log_start_offset: 7, ..refusal(ErrorCode::OffsetOutOfRange) };
+    let mut fetch = fetch_from(0);
+    fetch.from_beginning = true;
+    assert_eq!(fetch.answer(deleted(), Gaps::AreErrors, Instant::now()), Reaction::default());
+    assert_eq!(fetch.request(1, Instant::now(), 10).fetch_offset, 7);
+    fetch.answer(part(&[batch_at(7, 2, 1)]), Gaps::AreErrors, Instant::now());
+    assert_eq!(taken(&mut fetch), ["7"]);
+    let later = v1::FetchedPartition { log_start_offset: 20, ..deleted() };
+    fetch.answer(later, Gaps::AreErrors, Instant::now());
+    assert_eq!(taken(&mut fetch), ["OffsetOutOfRange"]);
+
+    let mut named = fetch_from(0);
+    named.answer(deleted(), Gaps::AreErrors, Instant::now());
+    assert_eq!(taken(&mut named), ["OffsetOutOfRange"]);
 }

@@ -49,6 +49,8 @@ pub(crate) enum ProduceFault {
 pub(crate) enum FetchFault {
     /// Nothing: it is sent as it is.
     Serve,
+    /// Retention deletes the first batch before it is read.
+    DeleteFirstBatch,
     /// The first batch is left out.
     SkipFirstBatch,
     /// A byte of the first batch's records is flipped.

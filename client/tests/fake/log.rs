@@ -76,6 +76,12 @@ impl FakePartition {
         self.producers.clear();
     }
 
+    /// Retention removes the oldest batch.
+    pub(crate) fn delete_first(&mut self) {
+        let deleted = self.batches.remove(0);
+        self.log_start = BatchHeader::parse(&deleted).unwrap().next_offset().0;
+    }
+
     /// Batches from the one that holds the offset on, up to about so many bytes.
     pub(crate) fn read(&self, offset: u64, max_bytes: usize) -> Vec<Bytes> {
         let mut size = 0;

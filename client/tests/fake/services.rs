@@ -124,6 +124,10 @@ impl Node {
                 v1::FetchedPartition { topic: wanted.topic.clone(), partition: wanted.partition, ..Default::default() };
             let mut error = self.check_leader(&state, &wanted.topic, &wanted.topic_id, wanted.partition).err();
             if error.is_none() {
+                if state.fetch_faults.front() == Some(&FetchFault::DeleteFirstBatch) {
+                    state.fetch_faults.pop_front();
+                    state.topics.get_mut(&wanted.topic).unwrap().partitions[wanted.partition as usize].delete_first();
+                }
                 let known = &state.topics[&wanted.topic].partitions[wanted.partition as usize];
                 (answer.high_watermark, answer.log_start_offset) = (known.end, known.log_start);
                 answer.leader_epoch = known.leader_epoch;
@@ -140,7 +144,7 @@ impl Node {
                     continue;
                 }
                 match state.fetch_faults.pop_front().unwrap_or(FetchFault::Serve) {
-                    FetchFault::Serve => {}
+                    FetchFault::Serve | FetchFault::DeleteFirstBatch => {}
                     FetchFault::SkipFirstBatch => drop(batches.remove(0)),
                     FetchFault::FlipByte => {
                         let mut damaged = BytesMut::from(&batches[0][..]);

@@ -151,6 +151,16 @@ async fn a_partition_that_came_later_is_added_to_what_is_read() {
 }
 
 #[tokio::test]
+async fn a_beginning_that_is_deleted_before_it_is_read_is_the_new_beginning() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 40).await;
+    cluster.script_fetch([FetchFault::DeleteFirstBatch]);
+    let mut consumer = consumer(&client, StartAt::Earliest).await;
+    assert_eq!(read(&mut consumer, 30).await, numbers(40)[10..]);
+    assert_eq!(consumer.position("t", P0).unwrap(), Offset(40));
+}
+
+#[tokio::test]
 async fn an_offset_out_of_range_is_an_error_and_no_reset() {
     let cluster = FakeCluster::start(1).await;
     let client = filled(&cluster, 20).await;
