@@ -82,6 +82,27 @@ fn writes_on_any_controller_and_reads_with_their_index() {
 }
 
 #[test]
+fn a_deletion_by_id_means_what_was_seen_and_not_what_has_its_name_now() {
+    let (quorum, _broker) = with_broker();
+    let mut admin = quorum.admin(quorum.passive());
+    let mut create = || {
+        let created = quorum.block_on(admin.create_topic(topic("t"))).expect("created").into_inner();
+        created.topic.expect("a topic").topic_id
+    };
+    let seen = create();
+    let mut admin = quorum.admin(quorum.passive());
+    let mut delete = |topic_id: &bytes::Bytes| {
+        let request = DeleteTopicRequest { name: "t".to_owned(), topic_id: topic_id.clone() };
+        quorum.block_on(admin.delete_topic(request))
+    };
+    delete(&seen).expect("deleted");
+    let made_again = create();
+    assert_eq!(code(delete(&seen)), ErrorCode::UnknownTopicId);
+    assert_eq!(quorum.node(quorum.active()).node().view().image().topic_count(), 1);
+    delete(&made_again).expect("deleted");
+}
+
+#[test]
 fn validation_alone_changes_nothing() {
     let (quorum, _broker) = with_broker();
     let mut admin = quorum.admin(quorum.passive());
