@@ -64,6 +64,10 @@ test-k8s: image ## pods, volumes and nodes killed on a real Kubernetes, as root 
 sim: deps ## the simulation alone: SEED=n repeats one run, SEEDS=n tries new ones
 	$(CARGO) test $(PROFILE) -p holdfast-tests --test simulation -- --nocapture
 
+.PHONY: test-shapes
+test-shapes: build ## clusters of every shape: partitions, brokers, record sizes and codecs, each with each (half an hour)
+	SHAPES=all HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test shapes -- --nocapture
+
 .PHONY: sim-guards
 sim-guards: deps ## switches the guards of the promise off, one by one: the simulation must find each (half an hour)
 	@scripts/deps.sh $(BENCH_PACKAGES)

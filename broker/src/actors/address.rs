@@ -1,11 +1,12 @@
 //! How others reach a partition's actor, without naming actix.
 //!
 //! The mailbox is bounded by places of its own: each message holds one from before it is sent until it was handled.
-//! Actix' bound counts the clones of an address, each of which may always send one message more.
+//! Actix' own bound is not asked: it counts the clones of an address, each of which may always send one message more, and
+//! is another one until the actor has started.
 
 use std::sync::Arc;
 
-use actix::{Recipient, prelude::SendError};
+use actix::Recipient;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::partition::message::Message;
@@ -59,16 +60,63 @@ impl PartitionAddress {
     }
 
     fn put(&self, message: Message, place: OwnedSemaphorePermit) -> Option<Closed> {
-        match self.0.recipient.try_send(Envelope { message, _place: place }) {
-            Ok(()) => None,
-            Err(SendError::Closed(envelope)) => Some(Closed(envelope.message)),
-            Err(SendError::Full(_)) => unreachable!("the mailbox holds as many messages as there are places"),
+        if !self.0.recipient.connected() {
+            return Some(Closed(message));
         }
+        // An actor that ends just now drops it: a producer is then told that the outcome is unknown.
+        self.0.recipient.do_send(Envelope { message, _place: place });
+        None
     }
 }
 
 impl std::fmt::Debug for PartitionAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PartitionAddress")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use actix::{Actor, Arbiter, Context, Handler, System};
+
+    use super::*;
+
+    /// Tells of each message that it handled.
+    struct Counting(mpsc::Sender<()>);
+
+    impl Actor for Counting {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Envelope> for Counting {
+        type Result = ();
+
+        fn handle(&mut self, envelope: Envelope, _: &mut Self::Context) {
+            drop(envelope);
+            self.0.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_mailbox_holds_as_many_messages_as_it_has_places_also_before_its_actor_runs() {
+        const PLACES: usize = 100;
+        let _system = System::new();
+        let arbiter = Arbiter::new();
+        let (go_on, waiting) = mpsc::channel::<()>();
+        arbiter.spawn_fn(move || waiting.recv().unwrap());
+        let (handled, handling) = mpsc::channel();
+        let actor = Counting::start_in_arbiter(&arbiter.handle(), move |_| Counting(handled));
+        let address = PartitionAddress::new(actor.recipient(), PLACES);
+        for sent in 0..PLACES {
+            assert!(address.clone().try_send(Message::LeaseEnded).is_ok(), "{sent}");
+        }
+        assert!(address.clone().try_send(Message::LeaseEnded).is_err(), "it is full, whoever sends");
+        go_on.send(()).unwrap();
+        for _ in 0..PLACES {
+            handling.recv_timeout(holdfast_eventually::PATIENCE).unwrap();
+        }
+        arbiter.stop();
     }
 }

@@ -86,8 +86,7 @@ holdfast_node::options! {
     /// Bytes of records that followers fetched and that may wait for the disk, over all partitions. Past it this broker
     /// reads nothing more from leaders until some are written: a replica catches up as fast as its disk.
     log_writer_fetched_bytes: u64 = 64 * MIB, in 16 * MIB, 64 * GIB;
-    /// Most bytes in a consumer's answer when it names no limit, and the most it may name; the first batch is given
-    /// whole even if larger.
+    /// The most bytes that a consumer may ask for in one answer; the first batch is given whole even if larger.
     fetch_max_bytes: u32 = 8 * 1024 * 1024, in 65_536, 67_108_864;
     /// Memory for answers to consumers that were read and have not left the socket, bytes. The fuller it is the smaller
     /// answers become; when nothing is left, readers that take nothing for 5 s lose their connection, and fetches that

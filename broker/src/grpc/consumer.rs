@@ -25,7 +25,7 @@ use crate::{
         fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer},
         lookup::Named,
         offsets::{Ends, Position},
-        plain_fetch,
+        plain_fetch::{self, PlainLimits},
     },
 };
 
@@ -34,6 +34,9 @@ const MAX_PARTITIONS: usize = 10_000;
 
 /// Records of a plain fetch that names no number, and the most it may name.
 const PLAIN_RECORDS: (u32, u32) = (500, 10_000);
+
+/// Bytes of a plain fetch that names no number.
+const PLAIN_BYTES: u32 = 2 << 20;
 
 /// The gRPC side of fetching and of looking up offsets.
 pub(super) struct ConsumerEdge {
@@ -107,21 +110,23 @@ impl ConsumerService for ConsumerEdge {
             partition: convert::partition(request.partition, "partition")?,
             fetch_offset: from,
             leader_epoch: None,
-            max_bytes: 0,
+            max_bytes: request.max_bytes,
         };
         let max_wait = self.wait(request.max_wait_ms);
         let most = if request.max_records == 0 { PLAIN_RECORDS.0 } else { request.max_records.min(PLAIN_RECORDS.1) };
-        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0 };
-        let FetchedAnswer { mut fetched, room, .. } = self.services.fetch.fetch(&caller, &command).await;
+        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: request.max_bytes };
+        let FetchedAnswer { mut fetched, mut room, .. } = self.services.fetch.fetch(&caller, &command).await;
         let Some(fetched) = fetched.pop() else {
             return Ok(Response::new(self.nothing(&caller, &command.targets[0])?));
         };
         let found = fetched.result?;
         let (high_watermark, log_start_offset) = (found.high_watermark.0, found.log_start_offset.0);
         let disk = &self.context.logs.consumers.disk;
-        let records = plain_fetch::records(disk, found.joined(), from, most as usize).await?;
+        let bytes = if request.max_bytes == 0 { PLAIN_BYTES } else { request.max_bytes };
+        let bytes = bytes.min(self.context.config.fetch_max_bytes) as usize;
+        let limits = PlainLimits { records: most as usize, bytes };
+        let records = plain_fetch::records(disk, found.joined(), from, limits, &mut room).await?;
         let records = records.into_iter().map(Into::into).collect();
-        // The records are at most as large as the batches, or not much larger than what one of them may hold.
         unsent.hold(room);
         Ok(unsent.response(v1::FetchRecordsResponse { records, high_watermark, log_start_offset }))
     }

@@ -114,9 +114,6 @@ impl http_body::Body for HoldingBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(reader) = &self.unsent.reader {
-            reader.moves();
-        }
         if self.rest.is_empty() {
             let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
             let held = std::mem::take(&mut *self.unsent.held.lock());
@@ -131,6 +128,10 @@ impl http_body::Body for HoldingBody {
                 },
                 end => return Poll::Ready(end),
             }
+        }
+        // It took what it had before.
+        if let Some(reader) = &self.unsent.reader {
+            reader.moves();
         }
         let size = self.rest.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))

@@ -21,6 +21,8 @@ use holdfast_proto::ids::{MetadataIndex, Millis};
 pub enum Event {
     /// A heartbeat is due.
     Tick,
+    /// As [`Self::Tick`], while what the controller sent is worked on: that nothing is heard meanwhile says nothing of it.
+    TickAtWork,
     /// The last [`Effect::Send`] was taken by the connection. One that was not is as good as none.
     Sent,
     /// The controller took the stream. This answers no heartbeat yet.
@@ -112,7 +114,7 @@ impl Heartbeats {
     pub fn step(&mut self, now: Millis, local: Local, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Tick if now.since(self.heard) > self.silence_ms => effects.push(Effect::Leave),
-            Event::Tick => effects.push(self.heartbeat(local)),
+            Event::Tick | Event::TickAtWork => effects.push(self.heartbeat(local)),
             Event::Accepted => self.heard = now,
             Event::Sent => self.unanswered.push_back(now),
             Event::Heard { lease_ms, content } => {
@@ -210,6 +212,7 @@ mod tests {
         let answer = Event::Heard { lease_ms: 3_000, content: Content::Changes };
         step(&mut heartbeats, 500, SERVING, answer);
         assert_ne!(step(&mut heartbeats, 2_500, SERVING, Event::Tick), [Effect::Leave]);
+        assert_ne!(step(&mut heartbeats, 9_000, SERVING, Event::TickAtWork), [Effect::Leave], "nobody listened");
         assert_eq!(step(&mut heartbeats, 2_501, SERVING, Event::Tick), [Effect::Leave]);
     }
 }

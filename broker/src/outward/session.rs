@@ -10,9 +10,12 @@
 //! broker registers once. A newer epoch under its id can only be another process's, for its own never changes:
 //! it then ends for good rather than displace that one, so that two processes with one id never take turns.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, Interval},
+};
 use tokio_stream::wrappers::ReceiverStream;
 
 use holdfast_metadata_wire::records;
@@ -234,11 +237,8 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = interval.tick() => {
-                if heartbeats.step(Event::Tick) == SessionVerdict::Leave {
-                    return fail(&tonic::Status::from_error("the controller is silent".into()));
-                }
-            }
+            // What has come is heard before anybody is called silent: metadata may have taken long to apply.
+            biased;
             message = incoming.message() => {
                 let message = match message {
                     Ok(Some(message)) => message,
@@ -255,16 +255,22 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                             return End::Broken;
                         }
                     };
-                    match actor.tell(event).await {
+                    match heartbeats.beat_until(actor.tell(event), &mut interval).await {
                         Some(SessionReply::Applied(index)) => heartbeats.step(Event::Applied(index)),
                         Some(SessionReply::SnapshotNeeded) | None => return End::Broken,
                     };
                 }
                 // After the metadata that came before it.
-                if let Some(number) = heartbeats.began.take()
-                    && actor.tell(SessionEvent::LeaseBegan(number)).await.is_none()
-                {
-                    return End::Broken;
+                if let Some(number) = heartbeats.began.take() {
+                    let told = actor.tell(SessionEvent::LeaseBegan(number));
+                    if heartbeats.beat_until(told, &mut interval).await.is_none() {
+                        return End::Broken;
+                    }
+                }
+            }
+            _ = interval.tick() => {
+                if heartbeats.step(Event::Tick) == SessionVerdict::Leave {
+                    return fail(&tonic::Status::from_error("the controller is silent".into()));
                 }
             }
         }
@@ -312,6 +318,20 @@ impl SessionHeartbeats<'_> {
             }
         }
         SessionVerdict::Stay
+    }
+
+    /// Goes on with heartbeats while something else is done. Whether the controller answers them is heard after it.
+    async fn beat_until<T>(&mut self, done: impl Future<Output = T>, interval: &mut Interval) -> T {
+        let mut done = pin!(done);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut done => return result,
+                _ = interval.tick() => {
+                    self.step(Event::TickAtWork);
+                }
+            }
+        }
     }
 
     fn message(&self, applied: MetadataIndex, is_ready: bool) -> v1::BrokerSessionRequest {

@@ -22,6 +22,9 @@ use crate::{
 /// A fetch that found less than it wants looks again not sooner than this: what it found, maybe on disk, is read again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
+/// Bytes of an answer to who names no number: a client with gRPC's default limit takes it.
+const DEFAULT_BYTES: u32 = 3 << 20;
+
 /// Reads for consumers, and waits where there is nothing to read yet.
 #[derive(Clone)]
 pub struct FetchService {
@@ -85,8 +88,7 @@ impl FetchService {
 
     /// The most bytes, where so many were asked for.
     fn limit(&self, asked: u32) -> usize {
-        let most = self.context.config.fetch_max_bytes;
-        (if asked == 0 { most } else { asked.min(most) }) as usize
+        (if asked == 0 { DEFAULT_BYTES } else { asked }).min(self.context.config.fetch_max_bytes) as usize
     }
 
     async fn look(&self, command: &FetchCommand, replicas: Vec<Result<OpenReplica, ErrorDetail>>) -> FetchedAnswer {
@@ -126,16 +128,18 @@ impl FetchService {
             }
             // One batch alone is larger than the room: nothing is held while it waits for more.
             let size = answer.size();
+            let target = answer.fetched.first().map(|fetched| fetched.target);
+            let alone = readable.iter().position(|one| Some(one.index) == target).unwrap_or_default();
             drop((answer, room));
             room = memory.exactly(size).await?;
-            answer = self.read_all(&readable[..1], size).await;
+            answer = self.read_all(&readable[alone..=alone], size).await;
             room.fit(answer.size());
             break;
         }
         Ok(FetchedAnswer { room: Some(room), is_cut, ..answer })
     }
 
-    /// Reads up to `limit` bytes; the first batch comes whole, the later partitions wait for the next answer.
+    /// Reads up to `limit` bytes; the first batch comes whole, what does not fit behind it waits for the next answer.
     async fn read_all(&self, readable: &[Readable<'_>], limit: usize) -> FetchedAnswer {
         let mut answer = FetchedAnswer::default();
         let mut left = limit;
@@ -145,6 +149,8 @@ impl FetchService {
             }
             let result = match self.read(one, self.limit(one.target.max_bytes).min(left)).await {
                 Ok(None) => continue,
+                // Its first batch alone is larger than what is left.
+                Ok(Some(records)) if !answer.fetched.is_empty() && read::size(&records.pieces) > left => break,
                 Ok(Some(records)) => {
                     left = left.saturating_sub(read::size(&records.pieces));
                     Ok(records)

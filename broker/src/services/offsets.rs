@@ -71,7 +71,7 @@ impl OffsetService {
         let ends = || {
             let (replica, _) = lookup::replica(&self.context, named)?;
             let view = replica.view();
-            let high_watermark = view.readable.map_err(|code| lookup::explain(&self.context, replica.id, code))?;
+            let high_watermark = view.latest.map_err(|code| lookup::explain(&self.context, replica.id, code))?;
             Ok(Ends { log_start_offset: view.log_start, high_watermark })
         };
         ends().inspect_err(|detail| caller.refused("the ends of a partition", detail))

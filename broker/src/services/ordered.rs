@@ -29,6 +29,8 @@ struct State<K, T> {
     ready: VecDeque<T>,
     open: usize,
     finished: bool,
+    /// Nobody takes answers any more: they are dropped, with what they hold.
+    is_left: bool,
 }
 
 #[derive(Debug)]
@@ -47,13 +49,16 @@ pub struct Ticket<K> {
 impl<K: Eq + Hash + Copy, T> Ordered<K, T> {
     /// A queue without lanes: each begins with its first request.
     pub fn new() -> Arc<Self> {
-        let state = State { lanes: HashMap::new(), ready: VecDeque::new(), open: 0, finished: false };
+        let state = State { lanes: HashMap::new(), ready: VecDeque::new(), open: 0, finished: false, is_left: false };
         Arc::new(Self { state: Mutex::new(state), waker: AtomicWaker::new() })
     }
 
     /// A request came; its answer will follow those of earlier ones in the lane.
     pub fn ask(&self, lane: K) -> Ticket<K> {
         let mut state = self.state.lock();
+        if state.is_left {
+            return Ticket { lane, number: 0 };
+        }
         state.open += 1;
         let answers = state.lanes.entry(lane).or_insert_with(|| AnswerLane { first: 0, answers: VecDeque::new() });
         answers.answers.push_back(None);
@@ -65,6 +70,9 @@ impl<K: Eq + Hash + Copy, T> Ordered<K, T> {
         {
             let mut guard = self.state.lock();
             let state = &mut *guard;
+            if state.is_left {
+                return;
+            }
             let Some(lane) = state.lanes.get_mut(&ticket.lane) else { return };
             if let Some(place) = lane.answers.get_mut((ticket.number - lane.first) as usize) {
                 *place = Some(answer);
@@ -90,6 +98,17 @@ impl<K: Eq + Hash + Copy, T> Ordered<K, T> {
 
 /// Gives the answers out.
 pub struct Answers<K, T>(pub Arc<Ordered<K, T>>);
+
+impl<K, T> Drop for Answers<K, T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.is_left = true;
+        let unsent = (std::mem::take(&mut state.ready), std::mem::take(&mut state.lanes));
+        drop(state);
+        // What they hold goes without the lock.
+        drop(unsent);
+    }
+}
 
 impl<K, T> Stream for Answers<K, T> {
     type Item = T;
@@ -129,5 +148,18 @@ mod tests {
         assert_eq!(answers.next().now_or_never(), Some(Some(3)));
         assert_eq!(answers.next().now_or_never(), Some(None));
         assert!(ordered.state.lock().lanes.is_empty());
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_any_more_keep_nothing() {
+        let ordered = Ordered::new();
+        let held = Arc::new(());
+        let [first, second] = [(); 2].map(|()| ordered.ask("a"));
+        ordered.answer(&first, Arc::clone(&held));
+        drop(Answers(Arc::clone(&ordered)));
+        ordered.answer(&second, Arc::clone(&held));
+        let late = ordered.ask("a");
+        ordered.answer(&late, Arc::clone(&held));
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

@@ -8,24 +8,45 @@ use bytes::Bytes;
 use holdfast_proto::{
     batch::{self, DecodeLimits, Header, Record, Records},
     detail::ErrorDetail,
+    error::ErrorCode,
     ids::Offset,
 };
 
-use crate::partition::read::DiskReads;
+use crate::partition::{answer_memory::AnswerRoom, read::DiskReads};
 
-/// Bytes of keys, values and headers after which an answer is full; the first record comes whatever its size.
-const FULL_BYTES: usize = 2 << 20;
+/// Where an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainLimits {
+    /// Most records.
+    pub records: usize,
+    /// Bytes of keys, values and headers after which it is full; the first record comes whatever its size.
+    pub bytes: usize,
+}
 
-/// The first records from `from` on of these batches, at most `most`. An error only if there is none before it.
-pub async fn records(disk: &DiskReads, batches: Bytes, from: Offset, most: usize) -> Result<Vec<Record>, ErrorDetail> {
-    match disk.run(move || Ok(first(batches, from, most))).await.map_err(ErrorDetail::from)? {
-        (records, Some(error)) if records.is_empty() => Err(ErrorDetail::from(error)),
-        (records, _) => Ok(records),
+/// The first records from `from` on of these batches, which hold `room`; it grows to what they take up when decompressed. An
+/// error only if there is none before it.
+pub async fn records(
+    disk: &DiskReads,
+    batches: Bytes,
+    from: Offset,
+    limits: PlainLimits,
+    room: &mut Option<AnswerRoom>,
+) -> Result<Vec<Record>, ErrorDetail> {
+    let (records, error) = disk.run(move || Ok(first(batches, from, limits))).await.map_err(ErrorDetail::from)?;
+    if let (true, Some(error)) = (records.is_empty(), error) {
+        return Err(ErrorDetail::from(error));
     }
+    let size = records.iter().map(bytes_of).sum();
+    if room.as_mut().is_some_and(|room| !room.fit(size)) {
+        let message =
+            "the memory for answers is taken up by other readers; retry, or read batches, which stay compressed";
+        return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
+    }
+    Ok(records)
 }
 
 /// What is found before the first error, and that.
-fn first(batches: Bytes, from: Offset, most: usize) -> (Vec<Record>, Option<batch::Error>) {
+fn first(batches: Bytes, from: Offset, limits: PlainLimits) -> (Vec<Record>, Option<batch::Error>) {
     let (mut found, mut size) = (Vec::new(), 0);
     for batch in batch::split(batches) {
         let records = match batch.and_then(|batch| Records::new(batch, &DecodeLimits::default())) {
@@ -40,7 +61,7 @@ fn first(batches: Bytes, from: Offset, most: usize) -> (Vec<Record>, Option<batc
             };
             size += bytes_of(&record);
             found.push(own(record));
-            if found.len() >= most || size >= FULL_BYTES {
+            if found.len() >= limits.records || size >= limits.bytes {
                 return (found, None);
             }
         }
@@ -70,6 +91,8 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: PlainLimits = PlainLimits { records: 100, bytes: 2 << 20 };
+
     /// A batch of so many records with values of so many zeros.
     fn batch(base: u64, records: usize, value_bytes: usize) -> Bytes {
         let mut builder = BatchBuilder::new(Compression::Zstd);
@@ -86,16 +109,16 @@ mod tests {
     #[test]
     fn an_answer_ends_at_its_records_and_at_its_bytes() {
         let batches: Bytes = [batch(0, 10, 1), batch(10, 10, 1)].concat().into();
-        let offsets = |most| {
-            let (records, error) = first(batches.clone(), Offset(5), most);
+        let offsets = |records| {
+            let (records, error) = first(batches.clone(), Offset(5), PlainLimits { records, ..LIMITS });
             assert_eq!(error, None);
             records.iter().map(|record| record.offset.0).collect::<Vec<_>>()
         };
         assert_eq!(offsets(7), (5..12).collect::<Vec<_>>());
         assert_eq!(offsets(100), (5..20).collect::<Vec<_>>());
-        let (records, _) = first(batch(0, 30, 1 << 20), Offset(0), 100);
+        let (records, _) = first(batch(0, 30, 1 << 20), Offset(0), LIMITS);
         assert_eq!(records.len(), 2, "full");
-        let (records, _) = first(batch(0, 1, 8 << 20), Offset(0), 100);
+        let (records, _) = first(batch(0, 1, 8 << 20), Offset(0), LIMITS);
         assert_eq!(records.len(), 1, "the first comes whatever its size");
     }
 
@@ -104,9 +127,9 @@ mod tests {
         let mut second = batch(10, 10, 1).to_vec();
         *second.last_mut().unwrap() ^= 1;
         let batches: Bytes = [batch(0, 10, 1).to_vec(), second].concat().into();
-        let (records, error) = first(batches.clone(), Offset(0), 100);
+        let (records, error) = first(batches.clone(), Offset(0), LIMITS);
         assert_eq!((records.len(), error.is_some()), (10, true));
-        let (records, error) = first(batches, Offset(10), 100);
+        let (records, error) = first(batches, Offset(10), LIMITS);
         assert_eq!((records.len(), error.is_some()), (0, true));
     }
 }

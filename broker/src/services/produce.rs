@@ -51,13 +51,16 @@ pub type ProduceAnswer = Result<Produced, ErrorDetail>;
 pub struct ProduceService {
     context: Arc<Context>,
     budget: Arc<Semaphore>,
+    /// Places for checks on blocking threads: some codecs decompress a batch whole.
+    checks: Arc<Semaphore>,
 }
 
 /// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
 pub const PERMIT_BYTES: usize = 1024;
 
-/// Largest compressed batch that is checked where it came. By the limit of the ratio it has 4 MiB at most.
-const TINY_BYTES: usize = 4 * 1024;
+/// Largest batch that is checked where it came, if it is not compressed: the work for a larger one, or for what a few
+/// compressed bytes may grow to, would keep a thread that has connections and heartbeats to serve.
+const CHECKED_HERE_BYTES: usize = 128 * 1024;
 
 /// Permits of a request of this size.
 pub fn permits(bytes: usize) -> u32 {
@@ -68,7 +71,8 @@ impl ProduceService {
     /// The service of this broker.
     pub fn new(context: Arc<Context>) -> Self {
         let budget = Arc::new(Semaphore::new(context.config.max_in_flight_bytes as usize / PERMIT_BYTES));
-        Self { context, budget }
+        let checks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { context, budget, checks: Arc::new(Semaphore::new(checks)) }
     }
 
     /// Takes a batch. `answer` is called once: here if it is refused, else later on the partition's thread; it must not
@@ -117,12 +121,18 @@ impl ProduceService {
     /// of the connections have heartbeats to answer.
     async fn check_records(&self, header: &BatchHeader, batch: &Bytes) -> Result<(), ErrorDetail> {
         let check = |header: &BatchHeader, batch: &Bytes| batch::check_records(header, batch, &DecodeLimits::default());
-        if header.compression() == Compression::None || batch.len() <= TINY_BYTES {
+        if header.compression() == Compression::None && batch.len() <= CHECKED_HERE_BYTES {
             return check(header, batch).map_err(|error| unreadable(&error));
         }
+        let stopping = || ErrorDetail::from(ErrorCode::ShuttingDown);
+        let place = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| stopping())?;
         let (header, batch) = (*header, batch.clone());
+        let check = move |header: &BatchHeader, batch: &Bytes| {
+            let _place = place;
+            check(header, batch)
+        };
         let checked = self.context.logs.runtime.spawn_blocking(move || check(&header, &batch)).await;
-        checked.map_err(|_| ErrorDetail::from(ErrorCode::ShuttingDown))?.map_err(|error| unreadable(&error))
+        checked.map_err(|_| stopping())?.map_err(|error| unreadable(&error))
     }
 
     fn check(&self, command: ProduceCommand<'_>) -> Result<(OpenReplica, BatchHeader, ProduceJob), ErrorDetail> {

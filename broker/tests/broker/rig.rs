@@ -151,6 +151,7 @@ impl Client {
             fetch_offset: offset,
             max_records: 10_000,
             max_wait_ms: 5_000,
+            max_bytes: 0,
         };
         let answer = soon("a fetch", self.consumer().fetch_records(request)).await?.into_inner();
         let text = |value: Option<Bytes>| String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();

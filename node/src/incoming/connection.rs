@@ -108,6 +108,15 @@ impl Connection {
         }
     }
 
+    /// Fails once one of its times is over. Asked when it is written too: with a client that takes nothing, HTTP/2 does not
+    /// read any more.
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.over(context) {
+            Some(why) => Err(io::Error::new(io::ErrorKind::TimedOut, why)),
+            None => Ok(()),
+        }
+    }
+
     /// Why the connection has to end, if one of its times is over.
     fn over(&mut self, context: &mut Context<'_>) -> Option<&'static str> {
         let over = |at: &mut Pin<Box<Sleep>>, context: &mut Context<'_>| at.as_mut().poll(context).is_ready();
@@ -156,9 +165,7 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(why) = self.over(context) {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
-        }
+        self.check(context)?;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         self.heard(buffer.filled().len() - before);
@@ -168,6 +175,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -176,6 +184,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
         Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
     }
 
@@ -184,6 +193,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
