@@ -1,15 +1,21 @@
 //! How others reach a partition's actor, without naming actix.
 //!
 //! The mailbox is bounded by places of its own: each message holds one from before it is sent until it was handled.
-//! Actix' own bound is not asked: it counts the clones of an address, each of which may always send one message more, and
-//! is another one until the actor has started.
+//! Actix' own bound does not do: each clone of an address may send one message more. It is set so high that it is met
+//! only before the actor has started, when it is 16.
 
 use std::sync::Arc;
 
-use actix::Recipient;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use actix::{Recipient, prelude::SendError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Duration,
+};
 
 use crate::partition::message::Message;
+
+/// Pause of a sender whose actor has not started: its thread has others to run.
+const UNTIL_STARTED: Duration = Duration::from_millis(1);
 
 /// A message in the mailbox, and its place there.
 pub(super) struct Envelope {
@@ -42,30 +48,26 @@ impl PartitionAddress {
 
     /// Sends a message, and waits for place if the mailbox is full.
     pub async fn send(&self, message: Message) -> Option<Closed> {
-        match Arc::clone(&self.0.places).acquire_owned().await {
-            Ok(place) => self.put(message, place),
-            Err(_never_closed) => Some(Closed(message)),
+        let Ok(place) = Arc::clone(&self.0.places).acquire_owned().await else { return Some(Closed(message)) };
+        let mut envelope = Envelope { message, _place: place };
+        loop {
+            match self.0.recipient.try_send(envelope) {
+                Ok(()) => return None,
+                Err(SendError::Closed(envelope)) => return Some(Closed(envelope.message)),
+                // The actor has not started yet.
+                Err(SendError::Full(back)) => envelope = back,
+            }
+            tokio::time::sleep(UNTIL_STARTED).await;
         }
     }
 
     /// Sends a message, or gives it back if the mailbox is full. A closed one takes and forgets it.
     pub fn try_send(&self, message: Message) -> Result<(), Message> {
-        match Arc::clone(&self.0.places).try_acquire_owned() {
-            Ok(place) => {
-                let _closed = self.put(message, place);
-                Ok(())
-            }
-            Err(_full) => Err(message),
+        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else { return Err(message) };
+        match self.0.recipient.try_send(Envelope { message, _place: place }) {
+            Err(SendError::Full(envelope)) => Err(envelope.message),
+            Ok(()) | Err(SendError::Closed(_)) => Ok(()),
         }
-    }
-
-    fn put(&self, message: Message, place: OwnedSemaphorePermit) -> Option<Closed> {
-        if !self.0.recipient.connected() {
-            return Some(Closed(message));
-        }
-        // An actor that ends just now drops it: a producer is then told that the outcome is unknown.
-        self.0.recipient.do_send(Envelope { message, _place: place });
-        None
     }
 }
 
@@ -99,24 +101,39 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_mailbox_holds_as_many_messages_as_it_has_places_also_before_its_actor_runs() {
-        const PLACES: usize = 100;
-        let _system = System::new();
-        let arbiter = Arbiter::new();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_mailbox_holds_as_many_messages_as_it_has_places() {
+        const SENT: usize = 100;
+        const PLACES: usize = 10;
         let (go_on, waiting) = mpsc::channel::<()>();
-        arbiter.spawn_fn(move || waiting.recv().unwrap());
         let (handled, handling) = mpsc::channel();
-        let actor = Counting::start_in_arbiter(&arbiter.handle(), move |_| Counting(handled));
-        let address = PartitionAddress::new(actor.recipient(), PLACES);
+        let (told, address) = mpsc::channel();
+        let running = std::thread::spawn(move || {
+            let _system = System::new();
+            let arbiter = Arbiter::new();
+            arbiter.spawn_fn(move || waiting.recv().unwrap());
+            let actor = Counting::start_in_arbiter(&arbiter.handle(), move |_| Counting(handled));
+            told.send(actor.recipient()).unwrap();
+            arbiter
+        });
+        let recipient = address.recv_timeout(holdfast_eventually::PATIENCE).unwrap();
+        let address = PartitionAddress::new(recipient, PLACES);
         for sent in 0..PLACES {
             assert!(address.clone().try_send(Message::LeaseEnded).is_ok(), "{sent}");
         }
-        assert!(address.clone().try_send(Message::LeaseEnded).is_err(), "it is full, whoever sends");
+        assert!(address.clone().try_send(Message::LeaseEnded).is_err(), "it is full");
+        // More than actix takes before its actor runs.
+        let address = PartitionAddress::new(address.0.recipient.clone(), SENT);
+        let sending = tokio::spawn(async move {
+            for _ in PLACES..SENT {
+                assert!(address.clone().send(Message::LeaseEnded).await.is_none());
+            }
+        });
         go_on.send(()).unwrap();
-        for _ in 0..PLACES {
+        sending.await.unwrap();
+        for _ in 0..SENT {
             handling.recv_timeout(holdfast_eventually::PATIENCE).unwrap();
         }
-        arbiter.stop();
+        running.join().unwrap().stop();
     }
 }

@@ -273,7 +273,8 @@ impl Actors {
     pub(super) fn start_partition(&self, context: &Arc<Context>, opened: Opened) -> OpenReplica {
         let capacity = context.config.partition_mailbox as usize;
         let (context, partition) = (Arc::clone(context), Arc::clone(&opened.partition));
-        let address = PartitionActor::start_in_arbiter(self.next_partition_thread(), move |_| {
+        let address = PartitionActor::start_in_arbiter(self.next_partition_thread(), move |actor_context| {
+            actor_context.set_mailbox_capacity(2 * capacity);
             PartitionActor::new(context, opened)
         });
         OpenReplica::new(partition, PartitionAddress::new(address.recipient(), capacity))

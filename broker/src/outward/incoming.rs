@@ -1,5 +1,7 @@
 //! What a leader answered, checked byte by byte before it reaches the follower's actor.
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 
 use holdfast_proto::{
@@ -32,7 +34,10 @@ pub(super) async fn deliver(
             (FetchAnswer::Failed(ErrorCode::CorruptMessage), Bytes::new())
         }
     };
-    let room = if records.is_empty() { None } else { Some(context.logs.writer.reserve_fetched(records.len()).await) };
+    let room = match records.len() {
+        0 => None,
+        bytes => Some(poll_fn(|waiting| context.logs.writer.poll_fetched_room(waiting, bytes)).await),
+    };
     handle.actor().send(Message::FetchResponse { from, leader_epoch, outcome, records, room }).await;
 }
 

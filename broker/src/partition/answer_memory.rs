@@ -24,7 +24,7 @@ use holdfast_proto::error::ErrorCode;
 use super::answer_reader::{Reader, Readers};
 
 /// Room that an answer gets however little is free, bytes; less if it wants less.
-pub const LEAST_BYTES: usize = 64 * 1024;
+const LEAST_BYTES: usize = 64 * 1024;
 
 /// How long who waits for room has patience, and with whom.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ impl AnswerMemory {
 }
 
 impl AnswerRoom {
-    /// Its size.
+    /// Bytes that it may hold.
     pub fn bytes(&self) -> usize {
         self.0.num_permits() * UNIT_BYTES
     }

@@ -1,6 +1,6 @@
 //! Single records out of batches, for callers that read no batches.
 //!
-//! Bounded by records, by bytes and by the disk's threads: whoever asks, a broker decompresses few batches at the same
+//! Bounded by records, by bytes and by the disk's threads: a broker decompresses few batches at the same
 //! time, none of them on a thread that has connections to keep.
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::partition::{answer_memory::AnswerRoom, read::DiskReads};
 /// Where an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainLimits {
-    /// Most records.
+    /// Most records in an answer.
     pub records: usize,
     /// Bytes of keys, values and headers after which it is full; the first record comes whatever its size.
     pub bytes: usize,

@@ -163,7 +163,7 @@ trait Input {
     fn position(&self) -> usize;
 }
 
-/// Records in memory.
+/// Records that are in memory.
 struct Slice<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -30,7 +30,7 @@ const STOPPED_READERS: usize = 8;
 pub struct Shape {
     /// Brokers; up to three replicas of each partition.
     pub brokers: u32,
-    /// Topics, all alike.
+    /// Topics, all of this shape.
     pub topics: u32,
     /// Partitions of each topic.
     pub partitions: u32,
@@ -118,7 +118,8 @@ impl Shape {
         for sequence in 0..u64::from(self.records) {
             for partition in 0..self.partitions {
                 let key = format!("{topic_name}-{partition}");
-                let value = format!("{sequence:>width$}", width = self.value_bytes);
+                let number = sequence.to_string();
+                let value = number.clone() + &"x".repeat(self.value_bytes.saturating_sub(number.len()));
                 let headers = [sequence_header(sequence)];
                 let identity = Record::new(key.as_bytes(), sequence, value.as_bytes());
                 let record = Outgoing::new(&topic)

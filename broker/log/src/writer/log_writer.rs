@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::Arc,
+    task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -86,10 +87,10 @@ impl LogWriter {
         self.owner.pool.budget.reserve(bytes)
     }
 
-    /// Reserves place for what a follower fetched; waits as long as too much waits for the disk. What is fetched
-    /// meanwhile has to wait as well: who calls this reads nothing more from a leader before it returns.
-    pub async fn reserve_fetched(&self, bytes: usize) -> Room {
-        self.owner.pool.fetched.wait(bytes).await
+    /// Reserves place for what a follower fetched; not ready as long as too much waits for the disk. Who polls this reads
+    /// nothing more from a leader before it is ready.
+    pub fn poll_fetched_room(&self, context: &Context<'_>, bytes: usize) -> Poll<Room> {
+        self.owner.pool.fetched.poll(context, bytes)
     }
 
     /// Bytes that wait for the disk, produced and fetched, and some overhead.

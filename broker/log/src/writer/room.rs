@@ -2,7 +2,6 @@
 //! replica that catches up takes no room from the partitions that this broker leads.
 
 use std::{
-    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -42,12 +41,8 @@ impl Budget {
         Ok(room)
     }
 
-    /// Takes place once less than the limit is in flight: what comes last may pass it.
-    pub(super) async fn wait(self: &Arc<Self>, bytes: usize) -> Room {
-        poll_fn(|context| self.poll(context, bytes)).await
-    }
-
-    fn poll(self: &Arc<Self>, context: &Context<'_>, bytes: usize) -> Poll<Room> {
+    /// Takes place once less than the limit is in flight: what comes last may pass it. Else the waker is noted.
+    pub(super) fn poll(self: &Arc<Self>, context: &Context<'_>, bytes: usize) -> Poll<Room> {
         let mut waiting = self.waiting.lock();
         // Under the lock: what is given back after this look wakes who is noted here.
         if self.in_flight() < self.limit {
