@@ -224,6 +224,10 @@ fn message(command: &FetchCommand, fetched: Fetched) -> v1::FetchedPartition {
     let target = &command.targets[fetched.target];
     let mut message =
         v1::FetchedPartition { topic: target.topic.clone(), partition: target.partition.0, ..Default::default() };
+    if let Some(ends) = fetched.ends {
+        message.high_watermark = ends.high_watermark.0;
+        message.log_start_offset = ends.log_start_offset.0;
+    }
     match fetched.result {
         Ok(records) => {
             message.high_watermark = records.high_watermark.0;

@@ -13,6 +13,7 @@ use super::{
     caller::Caller,
     fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer, FetchedRecords},
     lookup::{self, Named},
+    offsets::Ends,
 };
 use crate::{
     here::context::Context,
@@ -95,10 +96,11 @@ impl FetchService {
         let mut failed = Vec::new();
         let mut readable = Vec::new();
         for (index, (target, replica)) in command.targets.iter().zip(replicas).enumerate() {
+            let ends = replica.as_ref().ok().and_then(|replica| ends(&replica.view()));
             match replica.and_then(|replica| self.readable(index, target, replica)) {
                 Ok(Some(one)) => readable.push(one),
                 Ok(None) => {}
-                Err(detail) => failed.push(Fetched { target: index, result: Err(detail) }),
+                Err(detail) => failed.push(Fetched { target: index, result: Err(detail), ends }),
             }
         }
         let asked: usize = readable.iter().map(|one| self.limit(one.target.max_bytes)).sum();
@@ -107,7 +109,10 @@ impl FetchService {
             None => FetchedAnswer::default(),
             Some(first) => self.read_within(&readable, wanted).await.unwrap_or_else(|code| {
                 let result = Err(lookup::explain(&self.context, first.replica.id, code));
-                FetchedAnswer { fetched: vec![Fetched { target: first.index, result }], ..FetchedAnswer::default() }
+                FetchedAnswer {
+                    fetched: vec![Fetched { target: first.index, result, ends: ends(&first.view) }],
+                    ..FetchedAnswer::default()
+                }
             }),
         };
         answer.fetched.extend(failed);
@@ -157,7 +162,7 @@ impl FetchService {
                 }
                 Err(code) => Err(self.explain(one, code)),
             };
-            answer.fetched.push(Fetched { target: one.index, result });
+            answer.fetched.push(Fetched { target: one.index, result, ends: ends(&one.view) });
         }
         answer
     }
@@ -206,4 +211,10 @@ impl FetchService {
         );
         ErrorDetail::new(code, message)
     }
+}
+
+/// What may be read of a partition, if it is led from here.
+fn ends(view: &ReplicaView) -> Option<Ends> {
+    let high_watermark = view.readable.ok()?;
+    Some(Ends { log_start_offset: view.log_start, high_watermark })
 }

@@ -9,6 +9,7 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, TopicId},
 };
 
+use super::offsets::Ends;
 use crate::partition::{answer_memory::AnswerRoom, read};
 
 /// From where to read one partition.
@@ -48,6 +49,8 @@ pub struct Fetched {
     pub target: usize,
     /// The records, or why this partition has none to give.
     pub result: Result<FetchedRecords, ErrorDetail>,
+    /// What may be read, of a partition that is led from here: who is told OFFSET_OUT_OF_RANGE has to know.
+    pub ends: Option<Ends>,
 }
 
 /// Records of one partition.

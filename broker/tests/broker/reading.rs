@@ -51,7 +51,11 @@ async fn read_all(client: &Client, records: u64) -> BTreeMap<u32, u64> {
         requests.send(request(wanted, 1)).await.unwrap();
         let answer = soon("an answer", answers.message()).await.unwrap().expect("the stream stands");
         for fetched in answer.partitions {
-            assert_eq!(fetched.error, None);
+            // Who is refused because others hold the memory asks again.
+            match fetched.error {
+                Some(error) if error.name == "OVERLOADED" => continue,
+                error => assert_eq!(error, None),
+            }
             let next = batch::split(fetched.batches)
                 .map(|one| batch::BatchHeader::parse(&one.unwrap()).unwrap().next_offset());
             let next = next.last().unwrap_or(Offset(0));
