@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use holdfast_metadata::{Command, Rejection, Response, refusal};
+use holdfast_metadata::{Command, Rejection, Response, decide, refusal};
 use holdfast_proto::{
     detail::{ControllerHint, ErrorDetail},
     error::{ErrorCode, Outcome},
@@ -131,6 +131,7 @@ impl Node {
     ) -> Result<(MetadataIndex, Response), ErrorDetail> {
         self.check_active()?;
         if let Some(rejection) = refusal(&self.inner.view.image(), &command) {
+            report(&command, Some(&rejection).filter(|rejection| rejection.is_fault()));
             return Err(refused(rejection));
         }
         let _place = self.inner.admission.enter(proposer, command_bytes(&command)?)?;
@@ -142,6 +143,13 @@ impl Node {
             Some(Err(rejection)) => Err(refused(rejection)),
             None => Err(ErrorDetail::new(ErrorCode::UnknownServerError, "a command was applied as none")),
         }
+    }
+
+    /// What the command would come to by the present image, without doing it.
+    pub(crate) fn validate(&self, command: &Command) -> Result<Response, ErrorDetail> {
+        let outcome = decide(&self.inner.view.image(), command);
+        report(command, outcome.fault());
+        Ok(outcome.result?)
     }
 
     /// Hands the leadership to another voter and waits until it has one, at most `deadline`.
@@ -157,6 +165,13 @@ impl Node {
     /// True if a majority answered within the lease, or none but this node votes.
     fn holds_lease(&self) -> bool {
         self.inner.consensus.holds_lease(Duration::from_millis(self.inner.config.election_timeout_max_ms))
+    }
+}
+
+/// Reports a fault of what is not logged: of what is, the state machine reports it.
+fn report(command: &Command, fault: Option<&Rejection>) {
+    if let Some(rejection) = fault {
+        tracing::error!(%command, %rejection, "the metadata machine refused to break its rules");
     }
 }
 

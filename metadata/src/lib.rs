@@ -36,7 +36,7 @@ pub use command::{
     AlterPartition, AlterReplicas, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, RegisterBroker, ReplicaMove,
 };
 pub use config::TopicConfig;
-pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, refusal};
+pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, refusal, registered};
 pub use image::{Image, Topic};
 pub use record::{BrokerRegistration, PartitionState, Record};
 pub use response::{Outcome, Rejection, Response};

@@ -125,6 +125,22 @@ pub struct Outcome {
     pub result: Result<Response, Rejection>,
 }
 
+impl Outcome {
+    /// The first fault of the machine in it: of the whole command, or of one of the changes that are decided alone.
+    pub fn fault(&self) -> Option<&Rejection> {
+        match &self.result {
+            Err(rejection) => Some(rejection).filter(|rejection| rejection.is_fault()),
+            Ok(Response::PartitionsAltered { results }) => first_fault(results),
+            Ok(Response::ReplicasAltered { results }) => first_fault(results),
+            Ok(_) => None,
+        }
+    }
+}
+
+fn first_fault<T>(results: &[Result<T, Rejection>]) -> Option<&Rejection> {
+    results.iter().filter_map(|result| result.as_ref().err()).find(|rejection| rejection.is_fault())
+}
+
 /// An error code is stored as its number.
 mod code_as_number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};

@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use holdfast_metadata::registered;
 use holdfast_proto::{
     convert::required,
     detail::ErrorDetail,
@@ -67,20 +68,8 @@ pub(super) async fn open(
 
 /// Refuses a broker whose registration is not the current one.
 pub(super) fn check_epoch(node: &Node, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Result<(), ErrorDetail> {
-    match node.view().image().broker(broker_id) {
-        None => {
-            let message = format!("broker {broker_id} is not registered");
-            Err(ErrorDetail::new(ErrorCode::BrokerIdNotRegistered, message))
-        }
-        Some(broker) if broker.broker_epoch != broker_epoch => {
-            let message = format!(
-                "broker {broker_id} is registered with broker epoch {}, not {broker_epoch}",
-                broker.broker_epoch
-            );
-            Err(ErrorDetail::new(ErrorCode::StaleBrokerEpoch, message))
-        }
-        Some(_) => Ok(()),
-    }
+    registered(&node.view().image(), broker_id, broker_epoch)?;
+    Ok(())
 }
 
 /// Tells the sessions' actor of the end, however it comes.

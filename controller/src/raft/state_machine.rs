@@ -69,9 +69,7 @@ impl StateMachine {
             let (result, records) = match command {
                 Some(command) => {
                     let outcome = apply_command(image, index, &command);
-                    if let Err(rejection) = outcome.result.as_ref()
-                        && rejection.is_fault()
-                    {
+                    if let Some(rejection) = outcome.fault() {
                         tracing::error!(%index, %command, %rejection, "the metadata machine refused to break its rules");
                     }
                     (Ok(Some(outcome.result)), outcome.records)

@@ -216,7 +216,7 @@ pub(crate) fn set_drain(image: &Image, broker_id: BrokerId, draining: bool) -> D
 }
 
 /// The registration that is meant, or why it is not the current one.
-pub(crate) fn registered(
+pub fn registered(
     image: &Image,
     broker_id: BrokerId,
     broker_epoch: BrokerEpoch,

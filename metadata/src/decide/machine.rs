@@ -15,7 +15,7 @@ use super::{brokers, leaders, moves, partitions, producer_ids, topics};
 use crate::{
     command::Command,
     image::Image,
-    invariant,
+    invariant::{self, Violation},
     record::Record,
     response::{Outcome, Rejection},
 };
@@ -67,14 +67,20 @@ fn carry_out(image: &mut Image, index: MetadataIndex, command: &Command, outcome
         panic!("index {index}, {command}: {error}; was the log applied out of order?");
     }
     let fault = match &outcome.result {
-        Ok(_) => apply(image, &outcome.records).err(),
-        Err(rejection) => rejection.is_fault().then(|| rejection.message.clone()),
+        Ok(_) => apply(image, &outcome.records).err().map(|why| Rejection::fault(format!("{command}: {why}"))),
+        Err(rejection) => Some(rejection).filter(|rejection| rejection.is_fault()).cloned(),
     };
     let Some(fault) = fault else { return outcome };
     if let Err(violations) = invariant::check(image) {
-        panic!("index {index}, {command}: {fault}; the state was broken before: {violations:?}");
+        panic!("index {index}, {command}: {fault}; the state was broken before: {}", first(&violations));
     }
-    Outcome { records: Vec::new(), result: Err(Rejection::fault(format!("{command}: {fault}"))) }
+    Outcome { records: Vec::new(), result: Err(fault) }
+}
+
+/// The first of them, and how many there are: there may be several a partition, and the text travels.
+fn first(violations: &[Violation]) -> String {
+    let count = violations.len();
+    violations.first().map_or_else(String::new, |first| format!("{first} (the first of {count})"))
 }
 
 /// Applies all records, or none and says what is wrong with them.
@@ -93,7 +99,7 @@ fn apply(image: &mut Image, records: &[Record]) -> Result<(), String> {
             Record::Partition { topic_id, partition, .. } => Some((*topic_id, *partition)),
             _ => None,
         });
-        invariant::check_partitions(image, touched).map_err(|violations| format!("{violations:?}"))
+        invariant::check_partitions(image, touched).map_err(|violations| first(&violations))
     };
     let result = fits();
     if result.is_err() {

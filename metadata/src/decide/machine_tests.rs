@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, PartitionIndex, ProducerId, TopicId,
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, PartitionIndex, ProducerId, TopicId},
 };
 
 use super::*;
@@ -98,10 +99,40 @@ fn records_that_break_a_rule_are_taken_back_and_refused() {
         let mut after = before.clone();
         let outcome = Outcome { records, result: Ok(Response::TopicDeleted) };
         let outcome = carry_out(&mut after, MetadataIndex(4), &command, outcome);
-        assert!(outcome.result.expect_err("refused").is_fault());
+        let fault = outcome.result.expect_err("refused");
+        assert!(fault.is_fault());
+        assert_eq!(fault.message.matches("report it").count(), 1, "{fault}");
         assert_eq!((outcome.records.len(), after.index()), (0, MetadataIndex(4)));
         assert_eq!(after.records(), before.records(), "everything is as before");
     }
+}
+
+#[test]
+fn a_fault_is_told_once_and_with_one_of_the_rules_that_it_would_break() {
+    let before = image();
+    let command = Command::DeleteTopic { topic_id: TOPIC };
+    let text = |outcome| {
+        let outcome = carry_out(&mut before.clone(), MetadataIndex(4), &command, outcome);
+        outcome.result.expect_err("refused").message
+    };
+    let bad = |number| partition(number, PartitionState { isr: vec![BrokerId(2)], ..state(2, &[1]) });
+    let records: Vec<Record> = (0..1_000).map(bad).collect();
+    let broken = text(Outcome { records, result: Ok(Response::TopicDeleted) });
+    assert!(broken.len() < 1_000, "{broken}");
+    let decided = Outcome { records: Vec::new(), result: Err(Rejection::fault("no leader")) };
+    assert_eq!(text(decided), "a fault of the controllers, report it: no leader");
+}
+
+#[test]
+fn a_fault_of_one_change_is_a_fault_of_the_outcome() {
+    let refused = || Rejection::new(ErrorCode::InvalidRequest, "named twice");
+    let altered = |results| Outcome { records: Vec::new(), result: Ok(Response::ReplicasAltered { results }) };
+    assert_eq!(altered(vec![Ok(()), Err(refused())]).fault(), None);
+    let faulty = altered(vec![Ok(()), Err(refused()), Err(Rejection::fault("no leader"))]);
+    assert_eq!(faulty.fault(), Some(&Rejection::fault("no leader")));
+    let results = vec![Err(refused()), Err(Rejection::fault("no leader"))];
+    let faulty = Outcome { records: Vec::new(), result: Ok(Response::PartitionsAltered { results }) };
+    assert!(faulty.fault().is_some());
 }
 
 #[test]

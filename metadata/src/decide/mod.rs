@@ -18,6 +18,7 @@ mod refusal;
 mod topic_warnings;
 mod topics;
 
+pub use brokers::registered;
 pub use machine::{apply_command, decide};
 pub use producer_ids::PRODUCER_ID_BLOCK;
 pub use refusal::refusal;

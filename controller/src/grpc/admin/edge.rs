@@ -1,6 +1,6 @@
 //! What all of administration stands on: the node, the way to the active one, and how a command is carried out.
 
-use holdfast_metadata::{Command, Image, Response, Topic, decide};
+use holdfast_metadata::{Command, Image, Response, Topic};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
 use super::{forward::Forwarder, limits::check_name};
@@ -28,8 +28,7 @@ impl AdminEdge {
             tracing::info!(%command, "administration");
             return self.node.propose(Proposer::Operator, command).await;
         }
-        let outcome = decide(&self.node.view().image(), &command);
-        Ok((MetadataIndex(0), outcome.result?))
+        Ok((MetadataIndex(0), self.node.validate(&command)?))
     }
 }
 
