@@ -8,8 +8,15 @@
 //!
 //! A flood of one kind fills its own places alone: however many topics are asked for, a dead broker is fenced, and a leader
 //! can shrink its ISR. Who finds no place is told OVERLOADED; nobody waits.
+//!
+//! A change has its place until the consensus is done with it. Whoever proposed it may have given up long before.
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::Arc;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 
 use holdfast_metadata::limits::MAX_BROKERS;
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode};
@@ -39,16 +46,27 @@ pub(crate) struct Admission {
 
 /// What one kind of proposer may have in flight.
 struct Share {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// One permit a byte.
-    bytes: Semaphore,
+    bytes: Arc<Semaphore>,
     limit: usize,
 }
 
 /// A place, until it is dropped.
-pub(crate) struct Place<'a> {
-    _place: SemaphorePermit<'a>,
-    _bytes: SemaphorePermit<'a>,
+pub(crate) struct Place {
+    _place: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Starts what needs the place. It runs to its end and has the place until then, whether or not somebody waits for it.
+    pub(crate) fn during<T: Send + 'static>(self, change: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        tokio::spawn(async move {
+            let done = change.await;
+            drop(self);
+            done
+        })
+    }
 }
 
 impl Admission {
@@ -57,13 +75,13 @@ impl Admission {
         let operators = (max_proposals / 4).max(1);
         Self {
             controller: Share::new(OWN_PLACES),
-            brokers: Share::new(max_proposals.saturating_sub(operators).max(1)),
+            brokers: Share::new(max_proposals - operators),
             operators: Share::new(operators),
         }
     }
 
     /// A place for a change of so many bytes, or OVERLOADED.
-    pub(crate) fn enter(&self, proposer: Proposer, bytes: usize) -> Result<Place<'_>, ErrorDetail> {
+    pub(crate) fn enter(&self, proposer: Proposer, bytes: usize) -> Result<Place, ErrorDetail> {
         match proposer {
             Proposer::Controller => self.controller.enter("of this controller's own", bytes),
             Proposer::Broker => self.brokers.enter("of brokers", bytes),
@@ -74,25 +92,28 @@ impl Admission {
 
 impl Share {
     fn new(limit: usize) -> Self {
-        Self { places: Semaphore::new(limit), bytes: Semaphore::new(BYTES), limit }
+        Self { places: Arc::new(Semaphore::new(limit)), bytes: Arc::new(Semaphore::new(BYTES)), limit }
     }
 
-    fn enter(&self, whose: &str, bytes: usize) -> Result<Place<'_>, ErrorDetail> {
+    fn enter(&self, whose: &str, bytes: usize) -> Result<Place, ErrorDetail> {
         let overloaded = |most: String| {
             let message = format!("as many changes {whose} are in flight as there may be, {most}; retry later");
             ErrorDetail::new(ErrorCode::Overloaded, message)
         };
-        // A change that is larger than all of it is refused for its size.
-        let bytes = bytes.min(BYTES) as u32;
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
         Ok(Place {
-            _place: self.places.try_acquire().map_err(|_| overloaded(self.limit.to_string()))?,
-            _bytes: self.bytes.try_acquire_many(bytes).map_err(|_| overloaded(format!("{BYTES} bytes")))?,
+            _place: place.map_err(|_| overloaded(self.limit.to_string()))?,
+            _bytes: bytes.map_err(|_| overloaded(format!("{BYTES} bytes")))?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -118,6 +139,20 @@ mod tests {
         assert!(admission.enter(Proposer::Operator, 10).is_ok());
         assert!(admission.enter(Proposer::Broker, BYTES).is_ok(), "each has bytes of its own");
         drop(large);
-        assert!(admission.enter(Proposer::Operator, 10 * BYTES).is_ok(), "its size is refused elsewhere");
+        assert!(admission.enter(Proposer::Operator, BYTES).is_ok(), "the bytes are given back");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_nobody_waits_for_any_more_has_its_place_until_it_is_done() {
+        let admission = Admission::new(2);
+        let enter = || admission.enter(Proposer::Operator, BYTES);
+        let (finish, change) = tokio::sync::oneshot::channel::<()>();
+        let waiting = enter().expect("a place").during(change);
+        tokio::time::timeout(Duration::from_millis(10), waiting).await.expect_err("the caller gives up");
+        assert_eq!(enter().err().expect("full").code, ErrorCode::Overloaded);
+        finish.send(()).expect("the change goes on");
+        while enter().is_err() {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -122,22 +122,23 @@ impl Node {
         Members::of(&self.inner.consensus).list
     }
 
-    /// Proposes a command and waits until it is committed and applied here. Refused before anything is logged: what the
-    /// present image refuses, what is too large, and what finds no place among those of its `proposer`.
+    /// Proposes a command and waits until it is committed and applied here. Refused before anything is logged: what is
+    /// too large, what finds no place among those of its `proposer`, and what the present image refuses.
     pub async fn propose(
         &self,
         proposer: Proposer,
         command: Command,
     ) -> Result<(MetadataIndex, Response), ErrorDetail> {
         self.check_active()?;
+        // First: what the present image says of a command costs more than a place.
+        let place = self.inner.admission.enter(proposer, command_bytes(&command)?)?;
         if let Some(rejection) = refusal(&self.inner.view.image(), &command) {
             report(&command, Some(&rejection).filter(|rejection| rejection.is_fault()));
             return Err(refused(rejection));
         }
-        let _place = self.inner.admission.enter(proposer, command_bytes(&command)?)?;
         tracing::debug!(%command, ?proposer, "proposing");
         let deadline = Duration::from_millis(self.inner.config.proposal_timeout_ms);
-        let reply = self.inner.consensus.propose(command, deadline).await?;
+        let reply = self.inner.consensus.propose(command, place, deadline).await?;
         match reply.result {
             Some(Ok(response)) => Ok((MetadataIndex(reply.index), response)),
             Some(Err(rejection)) => Err(refused(rejection)),

@@ -27,7 +27,7 @@ use super::{
     state_machine::StateMachine,
     types::{Reply, TypeConfig, settings},
 };
-use crate::{config::Config, exit::Fatal};
+use crate::{admission::Place, config::Config, exit::Fatal};
 
 /// openraft, with this crate's state machine.
 pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;
@@ -67,11 +67,22 @@ impl Consensus {
     }
 
     /// Proposes a command that [`command_bytes`] has measured and waits until it is committed and applied here, at most
-    /// `deadline`.
-    pub async fn propose(&self, command: Command, deadline: Duration) -> Result<Reply, ErrorDetail> {
-        match tokio::time::timeout(deadline, self.raft.client_write(command)).await {
-            Ok(Ok(written)) => Ok(written.data),
-            Ok(Err(error)) => Err(refused(error)),
+    /// `deadline`. The command has its place as long as the consensus holds it, which may be longer.
+    pub(crate) async fn propose(
+        &self,
+        command: Command,
+        place: Place,
+        deadline: Duration,
+    ) -> Result<Reply, ErrorDetail> {
+        let raft = self.raft.clone();
+        let written = place.during(async move { raft.client_write(command).await });
+        match tokio::time::timeout(deadline, written).await {
+            Ok(Ok(Ok(written))) => Ok(written.data),
+            Ok(Ok(Err(error))) => Err(refused(error)),
+            Ok(Err(ended)) => {
+                let message = format!("the proposal was ended: {ended}");
+                Err(ErrorDetail::new(ErrorCode::ShuttingDown, message).with_outcome(Outcome::Unknown))
+            }
             Err(_) => {
                 let message =
                     format!("the change was not committed within {} ms; it may be later", deadline.as_millis());

@@ -1,8 +1,11 @@
 //! Whether a command would be refused, asked before it is proposed: what is refused anyway needs no place in the log.
 //!
-//! Pure. It says of the image what [`super::decide`] would say, without the scan of all partitions that some commands
-//! cost. A refusal is final for the caller, as the image holds everything that was acknowledged; what is not refused
-//! here may still be refused once its turn in the log has come.
+//! Pure. It says of the image what [`super::decide`] would say. Of what comes often, and of what changes all partitions of
+//! a broker, it looks at the registration alone; the rest is decided as a whole, which may cost as much as carrying it
+//! out: a creation places all its replicas. So the caller has to bound how many are asked about at once.
+//!
+//! A refusal is final for the caller, as the image holds everything that was acknowledged; what is not refused here may
+//! still be refused once its turn in the log has come.
 //!
 //! The changes of an ISR and the moves are not looked at one by one: what a leader may conclude from the refusal of one
 //! proposal rests on the proposals that it made before having been decided first, and that is known in the log alone.
