@@ -51,6 +51,7 @@ struct State {
     address: String,
     why: Option<Why>,
     refusing_since: Option<Instant>,
+    last_refusal: Option<Instant>,
 }
 
 impl StreamEnd {
@@ -82,10 +83,15 @@ impl StreamEnd {
         self.refusing.store(false, Ordering::Relaxed);
     }
 
-    /// The broker says that it does not lead what it leads by the metadata.
-    pub(crate) fn refused(&self, now: Instant) {
+    /// The broker says that it does not lead what it leads by the metadata. Who is refused asks again within the pause.
+    ///
+    /// A refusal after which nobody asked again for longer says nothing about now: the time begins again.
+    pub(crate) fn refused(&self, now: Instant, longest_pause: Duration) {
         let mut state = self.state.lock();
-        if !self.refusing.swap(true, Ordering::Relaxed) {
+        let last = state.last_refusal.replace(now);
+        let is_old =
+            last.is_some_and(|last| now.saturating_duration_since(last) > REFUSING.saturating_add(longest_pause));
+        if !self.refusing.swap(true, Ordering::Relaxed) || is_old {
             state.refusing_since = Some(now);
         } else if state.refusing_since.is_some_and(|since| now.saturating_duration_since(since) >= REFUSING) {
             state.refusing_since = None;
@@ -111,6 +117,8 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(5);
 
     #[test]
     fn a_reason_ends_one_stream_alone() {
@@ -142,13 +150,27 @@ mod tests {
         let end = StreamEnd::default();
         end.begin("a:1");
         let start = Instant::now();
-        end.refused(start);
+        end.refused(start, PAUSE);
         end.served();
-        end.refused(start + REFUSING);
-        end.refused(start + REFUSING + REFUSING / 2);
+        end.refused(start + REFUSING, PAUSE);
+        end.refused(start + REFUSING + REFUSING / 2, PAUSE);
         assert_eq!(end.wait().now_or_never(), None);
-        end.refused(start + REFUSING * 2);
-        end.refused(start + REFUSING * 2);
+        end.refused(start + REFUSING * 2, PAUSE);
+        end.refused(start + REFUSING * 2, PAUSE);
         assert_eq!(end.wait().now_or_never(), Some(Why::NotMeant));
+    }
+
+    #[test]
+    fn an_old_refusal_takes_nothing_from_the_time_of_the_next_one() {
+        let end = StreamEnd::default();
+        end.begin("a:1");
+        let start = Instant::now();
+        let later = start + Duration::from_mins(1);
+        end.refused(start, PAUSE);
+        end.refused(later, PAUSE);
+        end.refused(later + REFUSING / 2, PAUSE);
+        assert_eq!(end.wait().now_or_never(), None);
+        end.refused(later + REFUSING / 2 + PAUSE, PAUSE);
+        assert_eq!(end.wait().now_or_never(), Some(Why::NotMeant), "however long the pauses are");
     }
 }

@@ -23,7 +23,7 @@ use holdfast_proto::{
 use super::{
     Error,
     lane::FetchLane,
-    partition::{Fetched, Gaps, PartitionFetch},
+    partition::{Fetched, Gaps, PartitionFetch, RETRY_BACKOFF_MAX},
 };
 use crate::Client;
 
@@ -200,7 +200,7 @@ impl Shared {
         let is_named =
             || metadata.view().leader(&part.topic, partition).is_some_and(|known| known.broker == lane.broker);
         if error.code == ErrorCode::NotLeaderOrFollower.number() && is_named() {
-            lane.end.refused(now);
+            lane.end.refused(now, RETRY_BACKOFF_MAX);
         }
     }
 

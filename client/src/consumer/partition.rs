@@ -30,7 +30,7 @@ use super::Error;
 
 /// First and longest pause after an answer that says "not now".
 const RETRY_BACKOFF: Duration = Duration::from_millis(20);
-const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(1);
+pub(super) const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// A batch that was fetched but not handed out.
 #[derive(Clone, Debug)]

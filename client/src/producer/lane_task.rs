@@ -156,7 +156,7 @@ fn take_answer(lane: &PartitionLane, shared: &Shared, answer: v1::ProduceRespons
             let detail = ErrorDetail::from(error);
             let leader = || metadata.view().leader(&partition.topic, partition.partition);
             if detail.code == ErrorCode::NotLeaderOrFollower && leader().is_some_and(|it| it.broker == lane.broker) {
-                lane.end.refused(Instant::now());
+                lane.end.refused(Instant::now(), shared.client.config().retry_backoff_max);
             }
             Err(detail)
         }
