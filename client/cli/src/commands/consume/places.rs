@@ -28,9 +28,33 @@ pub(super) struct Place {
 pub(super) struct Found {
     pub(super) places: Vec<Place>,
     pub(super) missing: Vec<(PartitionIndex, Failure)>,
+    /// What those hold that do not hold the offset that was named.
+    outside: Vec<String>,
 }
 
-/// Looks places up at the leaders, within this time. Fails if none of the partitions holds the start.
+impl Found {
+    /// Says where nothing is read, and fails if that is everywhere.
+    pub(super) fn told_first(self, start: Start) -> Result<Self> {
+        match start {
+            Start::At(offset) if self.places.is_empty() && self.missing.is_empty() && !self.outside.is_empty() => {
+                Err(Failure::error(format!("no partition holds offset {offset}: {}", self.outside.join(", "))))
+            }
+            _ => Ok(self.told_later(start)),
+        }
+    }
+
+    /// Says where nothing is read. Others may be read already: that these are not is no failure.
+    pub(super) fn told_later(self, start: Start) -> Self {
+        if let Start::At(offset) = start
+            && !self.outside.is_empty()
+        {
+            note(format!("nothing is read where offset {offset} is not: {}", self.outside.join(", ")));
+        }
+        self
+    }
+}
+
+/// Looks places up at the leaders, within this time.
 pub(super) async fn find(
     client: &Client,
     topic: &str,
@@ -58,7 +82,7 @@ pub(super) async fn find(
         })
         .collect();
     let answers = client.admin().list_offsets_each(&queries, within).await?;
-    let (mut found, mut outside) = (Found::default(), Vec::new());
+    let mut found = Found::default();
     for (partition, answers) in partitions.iter().zip(answers.chunks(specs.len())) {
         let offsets = match answers.iter().cloned().collect::<std::result::Result<Vec<OffsetAt>, _>>() {
             Ok(offsets) => offsets,
@@ -71,17 +95,8 @@ pub(super) async fn find(
         let (first, end) = (offset(0).unwrap_or_default(), offset(1).unwrap_or_default());
         match start_in(start, first, end, offset(2)) {
             Some(start) => found.places.push(Place { partition: *partition, start, end }),
-            None => outside.push(format!("{topic}-{partition} holds {first} to below {end}")),
+            None => found.outside.push(format!("{topic}-{partition} holds {first} to below {end}")),
         }
-    }
-    if let Start::At(offset) = start
-        && !outside.is_empty()
-    {
-        let ranges = outside.join(", ");
-        if found.places.is_empty() && found.missing.is_empty() {
-            return Err(Failure::error(format!("no partition holds offset {offset}: {ranges}")));
-        }
-        note(format!("nothing is read where offset {offset} is not: {ranges}"));
     }
     Ok(found)
 }
@@ -100,6 +115,21 @@ fn start_in(start: Start, first: Offset, end: Offset, at_time: Option<Offset>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_no_partition_holds_the_offset_fails_the_first_look_alone() {
+        let at = Start::At(42);
+        let place = Place { partition: PartitionIndex(1), start: Offset(42), end: Offset(50) };
+        let outside = |places: &[Place]| Found {
+            places: places.to_vec(),
+            outside: vec!["t-0 holds 0 to below 10".to_owned()],
+            ..Found::default()
+        };
+        let failure = outside(&[]).told_first(at).unwrap_err();
+        assert!(failure.message.contains("no partition holds offset 42: t-0 holds 0"), "{failure}");
+        assert_eq!(outside(&[place]).told_first(at).unwrap().places, [place]);
+        assert!(outside(&[]).told_later(at).places.is_empty());
+    }
 
     #[test]
     fn an_offset_that_is_not_held_is_no_start() {

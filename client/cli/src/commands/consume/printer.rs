@@ -22,7 +22,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(super) struct Printer {
     buffer: Vec<u8>,
     full: mpsc::Sender<Vec<u8>>,
-    ended: oneshot::Receiver<io::Result<()>>,
+    /// How the thread ended; `None` once that was told.
+    ended: Option<oneshot::Receiver<io::Result<()>>>,
 }
 
 impl Printer {
@@ -34,7 +35,7 @@ impl Printer {
             // Nobody waits for it once the command was interrupted.
             let _gone = told.send(write_all(buffers));
         })?;
-        Ok(Self { buffer: Vec::with_capacity(BUFFER_BYTES), full, ended })
+        Ok(Self { buffer: Vec::with_capacity(BUFFER_BYTES), full, ended: Some(ended) })
     }
 
     /// Prints one record; written when the buffer is full, or by [`Self::flush`].
@@ -58,19 +59,25 @@ impl Printer {
         }
     }
 
-    /// Waits until all is written.
+    /// Waits until all is written. Fails only with what no other call has told.
     pub(super) async fn end(mut self) -> io::Result<()> {
         self.flush().await?;
         let Self { full, ended, .. } = self;
         drop(full);
-        ended.await.unwrap_or(Ok(()))
+        match ended {
+            Some(ended) => ended.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
     }
 
     /// Why the thread has ended before its time.
     async fn failure(&mut self) -> io::Error {
-        match (&mut self.ended).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) | Err(_) => io::ErrorKind::BrokenPipe.into(),
+        match self.ended.take() {
+            Some(ended) => match ended.await {
+                Ok(Err(error)) => error,
+                Ok(Ok(())) | Err(_) => io::ErrorKind::BrokenPipe.into(),
+            },
+            None => io::ErrorKind::BrokenPipe.into(),
         }
     }
 }

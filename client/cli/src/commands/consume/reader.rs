@@ -97,7 +97,8 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let wanted: Vec<_> = self.missing.iter().map(|(partition, _)| *partition).collect();
-        let found = places::find(&self.client, &self.args.topic, self.args.offset, &wanted, PATIENCE).await?;
+        let start = self.args.offset;
+        let found = places::find(&self.client, &self.args.topic, start, &wanted, PATIENCE).await?.told_later(start);
         self.missing = found.missing;
         for place in found.places {
             match self.add(place.partition, StartAt::Offset(place.start)).await {
@@ -131,17 +132,16 @@ impl<'a> Reader<'a> {
     /// Goes on after an error that need not end it, or gives the failure.
     pub(super) async fn go_on_after(&mut self, error: Error) -> Result {
         match &error {
-            // The oldest records were deleted since the start was looked up; an offset that was named is meant as it is.
-            Error::OffsetOutOfRange { partition, .. }
-                if !self.touched.contains(partition) && !matches!(self.args.offset, Start::At(_)) =>
+            Error::OffsetOutOfRange { partition, offset, log_start, .. }
+                if !self.touched.contains(partition) && was_deleted(self.args.offset, *offset, *log_start) =>
             {
-                let partition = *partition;
-                self.consumer.seek(&self.args.topic, partition, StartAt::Earliest).await?;
+                self.consumer.seek(&self.args.topic, *partition, StartAt::Earliest).await?;
                 Ok(())
             }
             Error::Corrupt { partition, next_offset: Some(next), .. } if self.args.skip_corrupt => {
                 note(format!("{error}; passed over"));
                 self.skipped += 1;
+                self.touched.insert(*partition);
                 self.consumer.seek(&self.args.topic, *partition, StartAt::Offset(*next)).await?;
                 Ok(())
             }
@@ -152,5 +152,28 @@ impl<'a> Reader<'a> {
     /// The partitions that were never read, and the number of damaged batches that were passed over.
     pub(super) fn end(self) -> (Vec<(PartitionIndex, Failure)>, u64) {
         (self.missing, self.skipped)
+    }
+}
+
+/// True if the records at the start were deleted since it was looked up. An offset that was named is meant as it is, and
+/// one beyond the log's end is no older record: the log has lost its tail.
+fn was_deleted(start: Start, offset: Offset, log_start: Option<Offset>) -> bool {
+    !matches!(start, Start::At(_)) && log_start.is_some_and(|first| first > offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_before_the_log_was_deleted() {
+        let check = |start, log_start: Option<u64>, expected| {
+            assert_eq!(was_deleted(start, Offset(5), log_start.map(Offset)), expected, "{start:?} {log_start:?}");
+        };
+        check(Start::Beginning, Some(6), true);
+        check(Start::Last(3), Some(6), true);
+        check(Start::At(5), Some(6), false);
+        check(Start::Beginning, Some(0), false);
+        check(Start::Beginning, None, false);
     }
 }

@@ -47,20 +47,43 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
     let begun = Instant::now();
     let client = args.connect.client().await?;
     let partitions = partitions(&client, args).await?;
-    let mut found = places::find(&client, &args.topic, args.offset, &partitions, FIRST_LOOK).await?;
+    let look = async |partitions: &[PartitionIndex]| {
+        places::find(&client, &args.topic, args.offset, partitions, FIRST_LOOK).await?.told_first(args.offset)
+    };
+    let mut found = look(&partitions).await?;
     while found.places.is_empty() && !found.missing.is_empty() {
         if !args.follow && begun.elapsed() > LOOK_UP {
             return Err(first_of(found.missing));
         }
         let missing: Vec<_> = found.missing.iter().map(|(partition, _)| *partition).collect();
-        found = places::find(&client, &args.topic, args.offset, &missing, FIRST_LOOK).await?;
+        found = look(&missing).await?;
     }
-    let Found { places, missing } = found;
+    let Found { places, missing, .. } = found;
     for (_, failure) in &missing {
         note(format!("{failure}; it is read once that has passed"));
     }
     let mut reader = Reader::open(client, args, &partitions, &places, missing).await?;
     let mut printer = Printer::start()?;
+    let read = read(args, output, begun, &mut reader, &mut printer).await;
+    // Also what was read before a failure is written.
+    printer.end().await?;
+    let (missing, skipped) = reader.end();
+    let failure = match read {
+        Ok(left) if left > 0 && !missing.is_empty() => Some(first_of(missing)),
+        Ok(_) => None,
+        Err(failure) => Some(failure),
+    };
+    verdict(failure, skipped)
+}
+
+/// Prints what is read, up to the end or the count; gives how many records of the count are left.
+async fn read(
+    args: &ConsumeArgs,
+    output: Output,
+    begun: Instant,
+    reader: &mut Reader<'_>,
+    printer: &mut Printer,
+) -> Result<u64> {
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut looked = Instant::now();
     while left > 0 && (args.follow || !reader.is_at_end()) {
@@ -81,20 +104,17 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
         };
         let batch = match batch {
             Ok(batch) => batch,
-            Err(error) => match reader.go_on_after(error).await {
-                Ok(()) => continue,
-                Err(failure) => {
-                    printer.end().await?;
-                    return Err(failure);
-                }
-            },
+            Err(error) => {
+                reader.go_on_after(error).await?;
+                continue;
+            }
         };
         let end = reader.end_of(batch.partition);
         for message in batch.into_messages() {
             if left == 0 || end.is_some_and(|end| message.offset >= end) {
                 break;
             }
-            print(&mut printer, &message, args, output).await?;
+            print(printer, &message, args, output).await?;
             left -= 1;
         }
         // With --follow it is shown at once; in bulk the buffer is emptied when it is full.
@@ -102,12 +122,17 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
             printer.flush().await?;
         }
     }
-    printer.end().await?;
-    let (missing, skipped) = reader.end();
-    match missing {
-        missing if !missing.is_empty() && left > 0 => Err(first_of(missing)),
-        _ if skipped > 0 => Err(Failure::new(Code::Loss, format!("{skipped} damaged batches were passed over"))),
-        _ => Ok(()),
+    Ok(left)
+}
+
+/// How it ends; damage that was passed over outweighs what else there is, but for output that nobody reads any more.
+fn verdict(failure: Option<Failure>, skipped: u64) -> Result {
+    let damage = || format!("{skipped} damaged batches were passed over");
+    match failure {
+        Some(failure) if skipped == 0 || failure.message.is_empty() => Err(failure),
+        Some(failure) => Err(Failure::new(Code::Loss, format!("{failure}; {}", damage()))),
+        None if skipped > 0 => Err(Failure::new(Code::Loss, damage())),
+        None => Ok(()),
     }
 }
 
@@ -161,6 +186,20 @@ impl Start {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_that_was_passed_over_is_never_hidden() {
+        let missing = || Some(Failure::error("t-1 has no leader now"));
+        let both = verdict(missing(), 2).unwrap_err();
+        assert_eq!(
+            (both.code, &*both.message),
+            (Code::Loss, "t-1 has no leader now; 2 damaged batches were passed over")
+        );
+        assert_eq!(verdict(missing(), 0).unwrap_err().code, Code::Error);
+        assert_eq!(verdict(None, 1).unwrap_err().code, Code::Loss);
+        assert_eq!(verdict(Some(Failure::new(Code::Ok, "")), 1).unwrap_err().code, Code::Ok, "nobody reads on");
+        verdict(None, 0).unwrap();
+    }
 
     #[test]
     fn a_time_in_seconds_is_told() {
