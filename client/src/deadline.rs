@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Time below which another attempt is not worth beginning: it would hide what the one before it met.
+pub(crate) const LEAST_ATTEMPT: Duration = Duration::from_millis(200);
+
 /// A point in time that work must end at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {

@@ -16,15 +16,12 @@ use holdfast_proto::{
 use crate::{
     Client,
     connection::{Effect, Lane, call},
-    deadline::Deadline,
+    deadline::{Deadline, LEAST_ATTEMPT},
     error::Error,
 };
 
 /// How long one leader may take before fresh metadata is asked for: it may no longer lead.
 const ATTEMPT: Duration = Duration::from_secs(2);
-
-/// Time below which another round is not worth beginning: it would hide what the one before it met.
-const LEAST_ATTEMPT: Duration = Duration::from_millis(100);
 
 /// Where in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

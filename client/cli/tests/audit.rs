@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 
 use rustix::process::{Pid, Signal};
 
-use support::{Down, ends_with, holdfast, programs_are_there};
+use support::{Cluster, ends_with, holdfast};
 
 /// The number behind `name=` in the account's line.
 #[track_caller]
@@ -17,13 +17,8 @@ fn number(line: &str, name: &str) -> u64 {
 
 #[test]
 fn what_audits_wrote_is_found_again_by_a_fresh_process() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let _down = Down(dir);
-    ends_with(dir, 0, &["dev", "up", "-n", "3", "--base-port", "0"]);
+    let Some((cluster, _)) = Cluster::up(&["-n", "3"]) else { return };
+    let dir = &cluster.dir();
 
     let load = ["audit", "-t", "a", "--create", "--partitions", "3", "-r", "3", "--rate", "500", "--duration", "1s"];
     let (first, _) = ends_with(dir, 0, &load);

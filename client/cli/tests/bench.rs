@@ -6,17 +6,12 @@ use std::io::{BufRead, BufReader};
 
 use rustix::process::{Pid, Signal};
 
-use support::{Down, ends_with, holdfast, programs_are_there};
+use support::{Cluster, ends_with, holdfast};
 
 #[test]
 fn a_bench_leaves_no_topic_behind_however_it_ends() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let _down = Down(dir);
-    ends_with(dir, 0, &["dev", "up", "-n", "1", "--base-port", "0"]);
+    let Some((cluster, _)) = Cluster::up(&["-n", "1"]) else { return };
+    let dir = &cluster.dir();
     let topics = || ends_with(dir, 0, &["topic", "ls", "-o", "json"]).0;
 
     let mut bench = holdfast(dir, &["bench", "latency", "--duration", "10m"]).spawn().unwrap();

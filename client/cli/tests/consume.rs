@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use support::{Down, ends_with, holdfast, programs_are_there};
+use support::{Cluster, ends_with, holdfast};
 
 /// Gives these lines to one partition.
 #[track_caller]
@@ -23,13 +23,8 @@ fn produce(dir: &Path, topic: &str, partition: &str, lines: &str) {
 
 #[test]
 fn what_is_there_is_read_and_what_is_not_is_named() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let _down = Down(dir);
-    ends_with(dir, 0, &["dev", "up", "-n", "2", "--controllers", "1", "--base-port", "0"]);
+    let Some((cluster, _)) = Cluster::up(&["-n", "2", "--controllers", "1"]) else { return };
+    let dir = &cluster.dir();
     places_to_begin(dir);
     a_topic_that_grows(dir);
     names_that_do_not_exist(dir);

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use support::{Down, ends_with, holdfast, programs_are_there};
+use support::{Cluster, end, ends_with, holdfast, programs_are_there};
 
 /// Runs a command that must succeed; gives its standard output.
 #[track_caller]
@@ -30,13 +30,8 @@ fn ok_with(dir: &Path, arguments: &[&str], input: &str) {
 
 #[test]
 fn a_newcomers_first_steps() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let down = Down(dir);
-    let up = ok(dir, &["dev", "up", "-n", "3", "--base-port", "0"]);
+    let Some((cluster, up)) = Cluster::up(&["-n", "3"]) else { return };
+    let dir = &cluster.dir();
     assert!(up.contains("export HOLDFAST_BOOTSTRAP=127.0.0.1:"), "{up}");
     ok(dir, &["topic", "create", "orders", "--partitions", "6"]);
     let (_, again) = ends_with(dir, 1, &["topic", "create", "orders"]);
@@ -66,7 +61,7 @@ fn a_newcomers_first_steps() {
     // Scripts are refused what a person would be asked.
     ends_with(dir, 2, &["topic", "delete", "orders"]);
     ok(dir, &["topic", "delete", "orders", "--yes"]);
-    drop(down);
+    end(dir);
     assert!(!dir.exists(), "nothing is left");
 }
 

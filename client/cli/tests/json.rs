@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use clap::{Command, CommandFactory};
 
 use holdfast_cli::cli::Cli;
 
-use support::{Down, ends_with, programs_are_there};
+use support::{Cluster, ends_with};
 
 /// A run of each command; without the name of the program and `-o json`.
 const RUNS: &[&[&str]] = &[
@@ -54,13 +54,9 @@ const LEFT_OUT: &[&str] = &["dev up", "broker remove", "bench consume", "bench f
 fn every_command_with_an_output_prints_json_alone() {
     let covered: BTreeSet<String> = paths().into_iter().filter(|path| is_covered(path)).collect();
     assert_eq!(covered, paths(), "each command that takes --output is run here, or left out with its reason");
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir: &Path = &root.path().join("cluster");
-    let _down = Down(dir);
-    is_json(&["dev", "up"], &ends_with(dir, 0, &["dev", "up", "-n", "1", "--base-port", "0", "-o", "json"]).0);
+    let Some((cluster, up)) = Cluster::up(&["-n", "1", "-o", "json"]) else { return };
+    let dir = &cluster.dir();
+    is_json(&["dev", "up"], &up);
     for run in RUNS {
         let out = ends_with(dir, 0, &[run, &["-o", "json"][..]].concat()).0;
         if run[0] == "consume" {

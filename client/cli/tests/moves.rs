@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use holdfast_eventually::eventually;
 
-use support::{Down, ends_with, holdfast, programs_are_there, run};
+use support::{Cluster, ends_with, holdfast, run};
 
 #[track_caller]
 fn json(dir: &Path, arguments: &[&str]) -> Value {
@@ -68,13 +68,8 @@ fn folders(dir: &Path, broker: u32) -> usize {
 
 #[test]
 fn a_cluster_grows_and_shrinks_under_load() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let _down = Down(dir);
-    ends_with(dir, 0, &["dev", "up", "-n", "3", "--base-port", "0"]);
+    let Some((cluster, _)) = Cluster::up(&["-n", "3"]) else { return };
+    let dir = &cluster.dir();
     let load = Load::start(dir);
 
     // One broker more. A script has to say yes, and a plan changes nothing.
@@ -118,13 +113,8 @@ fn a_cluster_grows_and_shrinks_under_load() {
 
 #[test]
 fn a_move_to_a_broker_that_is_down_waits_and_can_be_cancelled() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let _down = Down(dir);
-    ends_with(dir, 0, &["dev", "up", "-n", "4", "--base-port", "0"]);
+    let Some((cluster, _)) = Cluster::up(&["-n", "4"]) else { return };
+    let dir = &cluster.dir();
     ends_with(dir, 0, &["topic", "create", "t", "--partitions", "1", "--replication-factor", "3"]);
     let partition = |flags: &[&str]| json(dir, &[&["partition", "ls", "--topic", "t"], flags].concat());
     let old: Vec<_> = partition(&[])[0]["replicas"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();

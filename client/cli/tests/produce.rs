@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal};
 
 use holdfast_eventually::eventually;
 
-use support::{Down, ends_with, holdfast, programs_are_there};
+use support::{Cluster, ends_with, holdfast};
 
 /// Gives the input to a command that ends with the code; its standard output and error.
 #[track_caller]
@@ -51,13 +51,8 @@ fn listens(child: &Child) -> bool {
 
 #[test]
 fn input_of_any_size_is_delivered_or_named_and_signals_end_it_at_any_moment() {
-    if !programs_are_there() {
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let dir = &root.path().join("cluster");
-    let _down = Down(dir);
-    ends_with(dir, 0, &["dev", "up", "-n", "1", "--base-port", "0"]);
+    let Some((cluster, _)) = Cluster::up(&["-n", "1"]) else { return };
+    let dir = &cluster.dir();
     large_and_small_records(dir);
     a_stuck_output(dir);
     signals(dir);

@@ -11,7 +11,7 @@ use holdfast_proto::{error::ErrorCode, v1};
 use crate::{
     Client,
     connection::{Effect, call},
-    deadline::Deadline,
+    deadline::{Deadline, LEAST_ATTEMPT},
     error::Error,
 };
 
@@ -22,9 +22,6 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// How long one broker may take to answer what may be repeated, before another is asked.
 const REPEATABLE_ATTEMPT: Duration = Duration::from_secs(3);
-
-/// Time below which another attempt is not worth beginning.
-const LEAST_ATTEMPT: Duration = Duration::from_millis(200);
 
 /// Administration of the cluster that the client is connected to.
 #[derive(Clone, Debug)]

@@ -7,9 +7,10 @@ use holdfast_proto::batch::Compression;
 
 use super::{
     Acks, Error, Producer,
+    batch_bytes::{BATCH_BYTES_MAX, BATCH_BYTES_MIN},
     batch_queue::{ProducerIdentity, Rules},
     identity::CurrentIdentity,
-    limits::{LARGEST_RECORD_BYTES, RecordLimits},
+    limits::RecordLimits,
     memory::Memory,
     renewal, router,
     shared::Shared,
@@ -158,7 +159,7 @@ impl ProducerBuilder {
             jitter: jittered,
         };
         let memory = Memory::new(self.buffer_memory_bytes);
-        let largest = LARGEST_RECORD_BYTES.min(config.max_message_bytes - ENVELOPE_BYTES);
+        let largest = BATCH_BYTES_MAX.min(config.max_message_bytes - ENVELOPE_BYTES);
         let limits = RecordLimits {
             max_record_bytes: self.max_record_bytes.unwrap_or(largest),
             buffer_memory_bytes: self.buffer_memory_bytes,
@@ -176,7 +177,7 @@ impl ProducerBuilder {
         if !(1..=MAX_IN_FLIGHT).contains(&self.max_in_flight) {
             problems.push(format!("max_in_flight is {}, allowed are 1 to {MAX_IN_FLIGHT}", self.max_in_flight));
         }
-        if !(1 << 10..=16 << 20).contains(&self.batch_size_bytes) {
+        if !(BATCH_BYTES_MIN..=BATCH_BYTES_MAX).contains(&self.batch_size_bytes) {
             problems.push(format!("batch_size_bytes is {}, allowed are 1 KiB to 16 MiB", self.batch_size_bytes));
         }
         if self.buffer_memory_bytes < self.batch_size_bytes {

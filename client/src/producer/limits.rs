@@ -13,9 +13,6 @@ use holdfast_proto::batch::{BatchBuilder, Compression};
 use super::{Error, Record, SizeLimit};
 use crate::Client;
 
-/// Largest record that any topic takes, bytes in its batch.
-pub(super) const LARGEST_RECORD_BYTES: usize = 16 << 20;
-
 /// How long a broker may take to tell a topic's limit before the record goes without.
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -22,6 +22,7 @@
 //! finally failed.
 
 mod acks;
+mod batch_bytes;
 pub(crate) mod batch_queue;
 mod builder;
 pub(crate) mod completion;
@@ -42,6 +43,7 @@ mod shared;
 mod topic;
 
 pub use acks::Acks;
+pub use batch_bytes::BATCH_BYTES_MAX;
 pub use builder::ProducerBuilder;
 pub use completion::{Delivery, DeliveryFuture};
 pub use error::{Error, SizeLimit};

@@ -2,9 +2,11 @@
 
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+
+use tempfile::TempDir;
 
 /// True if there are programs to run against.
 pub(crate) fn programs_are_there() -> bool {
@@ -39,12 +41,35 @@ pub(crate) fn ends_with(dir: &Path, code: i32, arguments: &[&str]) -> (String, S
     (out.into_owned(), err.into_owned())
 }
 
-/// Ends the cluster even if the test fails.
-pub(crate) struct Down<'a>(pub(crate) &'a Path);
+/// A cluster in a folder of its own; ended and deleted even if the test fails.
+pub(crate) struct Cluster(TempDir);
 
-impl Drop for Down<'_> {
-    fn drop(&mut self) {
-        let ended = run(self.0, &["dev", "down", "--wipe", "--yes"]);
-        eprintln!("{}", String::from_utf8_lossy(&ended.stderr));
+impl Cluster {
+    /// Starts one with these flags of `dev up`, on free ports, and gives what that printed; `None` without programs.
+    #[track_caller]
+    pub(crate) fn up(flags: &[&str]) -> Option<(Self, String)> {
+        if !programs_are_there() {
+            return None;
+        }
+        let cluster = Self(tempfile::tempdir().unwrap());
+        let (said, _) = ends_with(&cluster.dir(), 0, &[&["dev", "up", "--base-port", "0"], flags].concat());
+        Some((cluster, said))
     }
+
+    /// Its folder, for [`holdfast`] and all that runs commands.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.0.path().join("cluster")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        end(&self.dir());
+    }
+}
+
+/// Ends the cluster of this folder and deletes it.
+pub(crate) fn end(dir: &Path) {
+    let ended = run(dir, &["dev", "down", "--wipe", "--yes"]);
+    eprintln!("{}", String::from_utf8_lossy(&ended.stderr));
 }

@@ -87,6 +87,15 @@ impl Rig {
         self.queue.answer(correlation, Err(ErrorDetail::from(code)), self.now);
     }
 
+    /// Sends the next batch twice: what became of the first attempt is unknown, the second is refused as too large.
+    pub(super) fn lose_then_refuse_as_too_large(&mut self) {
+        for code in [ErrorCode::RequestTimedOut, ErrorCode::MessageTooLarge] {
+            let sent = self.send().0;
+            self.refuse(sent, code);
+            self.pass(Duration::from_secs(2));
+        }
+    }
+
     /// What has finished since: `+offset`, `-code`, `?code`.
     pub(super) fn finished(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.queue.take_finished())

@@ -13,10 +13,7 @@ use super::{
     BatchQueue,
     flight::{Flight, FlightBatch, Payload},
 };
-use crate::producer::completion::Part;
-
-/// Least size that batches are brought down to, bytes: no topic has a lower limit.
-const MIN_BATCH_BYTES: usize = 1 << 10;
+use crate::producer::{batch_bytes::BATCH_BYTES_MIN, completion::Part};
 
 impl BatchQueue {
     /// Puts two flights in the place of this one, to be sent once all that is out is answered. False, and nothing is
@@ -35,7 +32,7 @@ impl BatchQueue {
         let Ok(builders) = halves(&records, self.rules.compression) else { return false };
         let Some(flight) = self.flights.remove(index) else { return false };
         let size = builders.0.size_bytes() + builders.1.size_bytes();
-        self.rules.batch_size_bytes = self.rules.batch_size_bytes.min((size / 2).max(MIN_BATCH_BYTES));
+        self.rules.batch_size_bytes = self.rules.batch_size_bytes.min((size / 2).max(BATCH_BYTES_MIN));
         let ids = (flight.id, self.next_flight);
         self.next_flight += 1;
         let (first, second) = flight.split(ids, builders);

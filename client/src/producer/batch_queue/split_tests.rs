@@ -77,11 +77,7 @@ fn no_more_parts_are_out_than_a_leader_remembers() {
 fn a_batch_that_may_be_in_the_log_is_not_split() {
     let mut rig = Rig::new();
     rig.batch_of(2);
-    let first = rig.send().0;
-    rig.refuse(first, ErrorCode::RequestTimedOut);
-    rig.pass(Duration::from_secs(2));
-    let second = rig.send().0;
-    rig.refuse(second, ErrorCode::MessageTooLarge);
+    rig.lose_then_refuse_as_too_large();
     assert_eq!(rig.finished(), ["?MESSAGE_TOO_LARGE"]);
 }
 

@@ -185,11 +185,7 @@ fn the_answer_to_an_attempt_that_is_out_is_waited_for_a_little_past_the_timeout(
 fn an_attempt_with_unknown_outcome_is_never_called_not_appended() {
     let mut rig = Rig::new();
     rig.batch();
-    let first = rig.send().0;
-    rig.refuse(first, ErrorCode::RequestTimedOut);
-    rig.pass(Duration::from_secs(2));
-    let second = rig.send().0;
-    rig.refuse(second, ErrorCode::MessageTooLarge);
+    rig.lose_then_refuse_as_too_large();
     assert_eq!(rig.finished(), ["?MESSAGE_TOO_LARGE"]);
 }
 

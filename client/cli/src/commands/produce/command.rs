@@ -87,17 +87,22 @@ fn parse_header(text: &str) -> Result<Header, String> {
     Ok(Header { key: name.to_owned(), value: Some(Bytes::copy_from_slice(value.as_bytes())) })
 }
 
+/// The arguments of a command line, for tests: the flags behind the topic's name.
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
+pub(super) fn parse(flags: &[&str]) -> Result<ProduceArgs, clap::Error> {
+    #[derive(clap::Parser)]
     struct Flags {
         #[command(flatten)]
         args: ProduceArgs,
     }
+
+    let line = [&["produce", "orders"], flags].concat();
+    <Flags as clap::Parser>::try_parse_from(line).map(|flags| flags.args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn wrong_flags_are_refused() {
@@ -110,9 +115,9 @@ mod tests {
             &["-K:", "-k", "x"],
             &["-D", "\\q"],
         ] {
-            assert!(Flags::try_parse_from([&["produce", "orders"], flags].concat()).is_err(), "{flags:?}");
+            assert!(parse(flags).is_err(), "{flags:?}");
         }
-        let args = |flags: &[&str]| Flags::parse_from([&["produce", "orders"], flags].concat()).args;
+        let args = |flags: &[&str]| parse(flags).unwrap();
         assert_eq!(args(&["--acks", "1"]).acks, AcksFlag::Leader);
         assert_eq!(args(&["-z", "lz4"]).compression, Compression::Lz4);
     }

@@ -7,14 +7,14 @@ use std::{
     sync::Arc,
 };
 
+use holdfast_client::producer::BATCH_BYTES_MAX;
+
 use super::{
     command::Delimiter,
     intake::{Chunk, Intake},
 };
 use crate::exit::{Failure, Result};
 
-/// Largest record that is read, bytes: no topic takes a larger one.
-const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Records and bytes at which a chunk is handed on.
 const CHUNK_RECORDS: usize = 512;
 const CHUNK_BYTES: usize = 256 << 10;
@@ -52,7 +52,7 @@ fn read_all(sources: &Sources, delimiter: &[u8], intake: &Intake) -> Result {
         move |error| match error {
             ReadError::Io(error) => Failure::error(format!("cannot read {}: {error}", sources.name(index))),
             ReadError::TooLong(number) => Failure::error(format!(
-                "{}, record {number}: it is longer than {RECORD_BYTES_MAX} bytes, the most that any topic takes",
+                "{}, record {number}: it is longer than {BATCH_BYTES_MAX} bytes, the most that any topic takes",
                 sources.name(index)
             )),
         }
@@ -89,7 +89,7 @@ fn read_records<R: Read>(
         let mut bytes = 0;
         let end = loop {
             let record = match read_record(&mut input, delimiter) {
-                Ok(Some(record)) if record.len() <= RECORD_BYTES_MAX => record,
+                Ok(Some(record)) if record.len() <= BATCH_BYTES_MAX => record,
                 Ok(Some(_too_long)) => break Some(Err(ReadError::TooLong(next))),
                 // A file is one record, also an empty one.
                 Ok(None) if delimiter.is_empty() && next == 1 => Vec::new(),
@@ -116,7 +116,7 @@ fn read_records<R: Read>(
 /// The next record without its delimiter; one that is too long is cut behind the limit. `None` at the end.
 fn read_record<R: Read>(input: &mut BufReader<R>, delimiter: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut record = Vec::new();
-    let most = RECORD_BYTES_MAX + delimiter.len() + 1;
+    let most = BATCH_BYTES_MAX + delimiter.len() + 1;
     loop {
         let mut rest = input.take((most - record.len()) as u64);
         let read = match delimiter.last() {
@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_of_any_length_is_read_up_to_the_limit_alone() {
         let mut input = b"short\n".to_vec();
-        input.resize(input.len() + RECORD_BYTES_MAX, b'x');
+        input.resize(input.len() + BATCH_BYTES_MAX, b'x');
         assert_eq!(records(&input, "\\n").await.unwrap().len(), 2, "as long as any may be");
         input.push(b'x');
         assert!(matches!(records(&input, "\\n").await, Err(ReadError::TooLong(2))));

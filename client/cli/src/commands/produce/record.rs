@@ -21,25 +21,14 @@ fn find(line: &[u8], separator: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        args: ProduceArgs,
-    }
-
-    fn args(flags: &[&str]) -> ProduceArgs {
-        Flags::parse_from([&["produce", "orders"], flags].concat()).args
-    }
+    use crate::commands::produce::command;
 
     #[test]
     fn a_key_is_split_off_once() {
         let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
         let check = |flags: &[&str], line: &str, key: Option<&str>, value: Option<&str>| {
-            let args = args(flags);
+            let args = command::parse(flags).unwrap();
             let (k, v) = split(line.as_bytes(), &args);
             assert_eq!((text(k).as_deref(), text(v).as_deref()), (key, value), "{line} {flags:?}");
         };
