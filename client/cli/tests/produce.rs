@@ -6,6 +6,11 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -56,6 +61,7 @@ fn input_of_any_size_is_delivered_or_named_and_signals_end_it_at_any_moment() {
     large_and_small_records(dir);
     a_stuck_output(dir);
     signals(dir);
+    signals_while_it_sends(dir);
 }
 
 fn large_and_small_records(dir: &Path) {
@@ -80,6 +86,11 @@ fn large_and_small_records(dir: &Path) {
     for part in ["standard input, record 3", "max.message.bytes of topic 't'", "2 before it are delivered"] {
         assert!(said.contains(part), "{part} is missing in: {said}");
     }
+    // What was read behind it is counted, and it with it.
+    let input = format!("a\nb\n{}\nc\nd\n", "x".repeat(3_000));
+    let (out, _) = with_input(dir, 1, &["produce", "small", "-o", "json"], input.as_bytes());
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&json["sent"], &json["not_sent"]), (&2.into(), &3.into()), "{out}");
     // A record without an end is not read into memory.
     let (_, said) = with_input(dir, 1, &["produce", "t"], &vec![b'x'; 40 << 20]);
     assert!(said.contains("record 1: it is longer than 16777216 bytes"), "{said}");
@@ -136,5 +147,42 @@ fn signals(dir: &Path) {
     let rest: Vec<_> = lines.map_while(Result::ok).collect();
     assert_eq!(ends_soon(stuck).0, Some(4), "{rest:?}");
     assert!(rest.join("\n").contains("1 of 2 records are in doubt"), "{rest:?}");
+    ends_with(dir, 0, &["dev", "resume", "broker-1"]);
+}
+
+/// With the buffer full, the second signal ends it as fast as without.
+fn signals_while_it_sends(dir: &Path) {
+    ends_with(dir, 0, &["topic", "create", "full", "--partitions", "1"]);
+    let mut stuck = holdfast(dir, &["produce", "full"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = stuck.stdin.take().unwrap();
+    input.write_all(b"one\n").unwrap();
+    eventually("the record is there", || ends_with(dir, 0, &["consume", "full"]).0 == "one\n");
+    ends_with(dir, 0, &["dev", "suspend", "broker-1"]);
+    let written = Arc::new(AtomicUsize::new(0));
+    let writer = thread::spawn({
+        let written = Arc::clone(&written);
+        move || {
+            let line = ["x".repeat(64 << 10), "\n".to_owned()].concat();
+            while input.write_all(line.as_bytes()).is_ok() {
+                written.fetch_add(line.len(), Ordering::Relaxed);
+            }
+        }
+    });
+    let mut last = (0, Instant::now());
+    eventually("the buffer is full, and nothing more is read", || {
+        let now = written.load(Ordering::Relaxed);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        now > 32 << 20 && last.1.elapsed() > Duration::from_millis(300)
+    });
+    let mut lines = BufReader::new(stuck.stderr.take().unwrap()).lines();
+    signal(&stuck, Signal::INT);
+    assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains("without an answer so far")));
+    signal(&stuck, Signal::INT);
+    assert_eq!(ends_soon(stuck).0, Some(4));
+    let rest = lines.map_while(Result::ok).collect::<Vec<_>>().join("\n");
+    assert!(rest.contains("are in doubt") && rest.contains("more were read and not sent"), "{rest}");
+    writer.join().unwrap();
     ends_with(dir, 0, &["dev", "resume", "broker-1"]);
 }

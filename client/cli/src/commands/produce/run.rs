@@ -61,10 +61,12 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
         producer: &producer,
         topic: &topic,
         sources: &sources,
+        taken: AtomicU64::new(0),
         sent: AtomicU64::new(0),
     };
 
     let mut interrupted = None;
+    let mut gives_up = false;
     let stopped_by = {
         let mut all = pin!(sending.run(&intake, waiting, progress.as_ref()));
         loop {
@@ -72,6 +74,7 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
                 result = &mut all => break result.err(),
                 code = signals.wait() => {
                     if interrupted.replace(code).is_some() {
+                        gives_up = true;
                         break None;
                     }
                     intake.stop();
@@ -80,8 +83,8 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
             }
         }
     };
-    let left = intake.close();
-    let counts = sending.close(&mut signals, &mut interrupted).await;
+    let left = intake.close() + sending.rest_of_chunk();
+    let counts = if gives_up { sending.give_up().await } else { sending.close(&mut signals, &mut interrupted).await };
     let unreachable = client.unreachable_brokers().into_iter().next();
     if let Some(progress) = progress {
         progress.end();
@@ -125,6 +128,9 @@ struct Sending<'a> {
     producer: &'a Producer,
     topic: &'a TopicHandle,
     sources: &'a Sources,
+    /// Records that came out of the intake.
+    taken: AtomicU64,
+    /// Those of them that were given to the producer.
     sent: AtomicU64,
 }
 
@@ -138,6 +144,7 @@ impl Sending<'_> {
     ) -> Result {
         while let Some(chunk) = intake.next().await {
             let Chunk { source, first, records } = chunk?;
+            self.taken.fetch_add(records.len() as u64, Ordering::Relaxed);
             for (number, line) in (first..).zip(records) {
                 let place = Place { source, number };
                 let delivery = self.accept(&line).await.map_err(|failure| {
@@ -185,13 +192,18 @@ impl Sending<'_> {
                 }
                 code = signals.wait() => {
                     if interrupted.replace(code).is_some() {
-                        return self.producer.clone().close(Duration::ZERO).await;
+                        return self.give_up().await;
                     }
                     told = true;
                     self.tell_what_is_awaited();
                 }
             }
         }
+    }
+
+    /// Waits for nothing more: what has no outcome by now is in doubt, or was never sent.
+    async fn give_up(&self) -> CloseReport {
+        self.producer.clone().close(Duration::ZERO).await
     }
 
     /// Says what the end waits for, if it waits.
@@ -210,5 +222,10 @@ impl Sending<'_> {
 
     fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Records of the chunk in hand that were not given to the producer, once the sending has ended.
+    fn rest_of_chunk(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed) - self.sent()
     }
 }
