@@ -1,8 +1,8 @@
 //! How others reach a partition's actor, without naming actix.
 //!
 //! The mailbox is bounded by places of its own: each message holds one from before it is sent until it was handled.
-//! Actix' own bound does not do: each clone of an address may send one message more. It is set so high that it is met
-//! only before the actor has started, when it is 16.
+//! Senders wait for them in order. Actix' own bound only refuses, and is switched off; before the actor has started it is
+//! 16 all the same.
 
 use std::sync::Arc;
 

@@ -274,7 +274,8 @@ impl Actors {
         let capacity = context.config.partition_mailbox as usize;
         let (context, partition) = (Arc::clone(context), Arc::clone(&opened.partition));
         let address = PartitionActor::start_in_arbiter(self.next_partition_thread(), move |actor_context| {
-            actor_context.set_mailbox_capacity(2 * capacity);
+            // None: its places bound the mailbox.
+            actor_context.set_mailbox_capacity(0);
             PartitionActor::new(context, opened)
         });
         OpenReplica::new(partition, PartitionAddress::new(address.recipient(), capacity))

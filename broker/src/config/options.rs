@@ -90,7 +90,7 @@ holdfast_node::options! {
     /// The most bytes that a consumer may ask for in one answer; the first batch is given whole even if larger.
     fetch_max_bytes: u32 = 8 * 1024 * 1024, in 65_536, 67_108_864;
     /// Memory for answers to consumers that were read and have not left the socket, bytes. The fuller it is the smaller
-    /// answers become; when nothing is left, readers that take nothing for 5 s lose their connection, and fetches that
+    /// answers become; when nothing is left, readers that take less than 64 KiB in 5 s lose their connection, and fetches that
     /// wait for 10 s are refused with OVERLOADED.
     fetch_memory_bytes: u64 = 64 * MIB, in 32 * MIB, 64 * GIB;
     /// Requests in work at the same time on one consumer stream.

@@ -24,19 +24,13 @@ use crate::{
         caller::Caller,
         fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer},
         lookup::Named,
-        offsets::{Ends, Position},
-        plain_fetch::{self, PlainLimits},
+        offsets::Position,
+        plain_fetch::{PlainFetch, PlainFetched},
     },
 };
 
 /// Partitions in one request.
 const MAX_PARTITIONS: usize = 10_000;
-
-/// Records of a plain fetch that names no number, and the most it may name.
-const PLAIN_RECORDS: (u32, u32) = (500, 10_000);
-
-/// Bytes of a plain fetch that names no number.
-const PLAIN_BYTES: u32 = 2 << 20;
 
 /// The gRPC side of fetching and of looking up offsets.
 pub(super) struct ConsumerEdge {
@@ -104,31 +98,30 @@ impl ConsumerService for ConsumerEdge {
         let unsent = self.unsent(&request);
         let request = request.into_inner();
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
+        let partition = convert::partition(request.partition, "partition")?;
         let target = FetchTarget {
             topic: request.topic,
             topic_id: None,
-            partition: convert::partition(request.partition, "partition")?,
+            partition,
             fetch_offset: from,
             leader_epoch: None,
             max_bytes: request.max_bytes,
         };
-        let max_wait = self.wait(request.max_wait_ms);
-        let most = if request.max_records == 0 { PLAIN_RECORDS.0 } else { request.max_records.min(PLAIN_RECORDS.1) };
-        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: request.max_bytes };
-        let FetchedAnswer { mut fetched, mut room, .. } = self.services.fetch.fetch(&caller, &command).await;
-        let Some(fetched) = fetched.pop() else {
-            return Ok(Response::new(self.nothing(&caller, &command.targets[0])?));
+        let call = PlainFetch {
+            target: target.clone(),
+            max_wait: self.wait(request.max_wait_ms),
+            max_records: request.max_records,
+            max_bytes: request.max_bytes,
         };
-        let found = fetched.result?;
-        let (high_watermark, log_start_offset) = (found.high_watermark.0, found.log_start_offset.0);
-        let disk = &self.context.logs.consumers.disk;
-        let bytes = if request.max_bytes == 0 { PLAIN_BYTES } else { request.max_bytes };
-        let bytes = bytes.min(self.context.config.fetch_max_bytes) as usize;
-        let limits = PlainLimits { records: most as usize, bytes };
-        let records = plain_fetch::records(disk, found.joined(), from, limits, &mut room).await?;
-        let records = records.into_iter().map(Into::into).collect();
+        let PlainFetched { records, ends, room } = self.services.plain_fetch.fetch(&caller, call).await?;
+        let named = Named { topic: &target.topic, topic_id: None, partition };
+        let ends = ends.map_or_else(|| self.services.offsets.ends(&caller, &named), Ok)?;
         unsent.hold(room);
-        Ok(unsent.response(v1::FetchRecordsResponse { records, high_watermark, log_start_offset }))
+        Ok(unsent.response(v1::FetchRecordsResponse {
+            records: records.into_iter().map(Into::into).collect(),
+            high_watermark: ends.high_watermark.0,
+            log_start_offset: ends.log_start_offset.0,
+        }))
     }
 
     async fn list_offsets(
@@ -172,17 +165,6 @@ impl ConsumerEdge {
         result.topic = query.topic;
         result
     }
-
-    /// The answer when nothing came in time: the ends alone.
-    fn nothing(&self, caller: &Caller, target: &FetchTarget) -> Result<v1::FetchRecordsResponse, ErrorDetail> {
-        let named = Named { topic: &target.topic, topic_id: None, partition: target.partition };
-        let Ends { high_watermark, log_start_offset } = self.services.offsets.ends(caller, &named)?;
-        Ok(v1::FetchRecordsResponse {
-            records: Vec::new(),
-            high_watermark: high_watermark.0,
-            log_start_offset: log_start_offset.0,
-        })
-    }
 }
 
 fn too_many(count: usize) -> ErrorDetail {
@@ -203,6 +185,7 @@ async fn answer(
         max_wait: Duration::from_millis(request.max_wait_ms.into()).min(longest),
         min_bytes: request.min_bytes as usize,
         max_bytes: request.max_bytes,
+        spare_bytes: 0,
     };
     let FetchedAnswer { fetched, room, .. } = services.fetch.fetch(caller, &command).await;
     let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();
@@ -230,8 +213,6 @@ fn message(command: &FetchCommand, fetched: Fetched) -> v1::FetchedPartition {
     }
     match fetched.result {
         Ok(records) => {
-            message.high_watermark = records.high_watermark.0;
-            message.log_start_offset = records.log_start_offset.0;
             message.leader_epoch = records.leader_epoch.0;
             message.batches = records.joined();
         }

@@ -28,8 +28,8 @@ use crate::partition::answer_reader::{self, Reader};
 /// Something that is given back when it is dropped.
 type Held = Box<dyn Send + Sync>;
 
-/// Bytes in one piece of a body.
-const PIECE_BYTES: usize = 256 * 1024;
+/// Bytes in one piece of a body: a reader that takes less in the time that a stalled one has counts as one.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// What the messages hold that were given to a response and are not encoded yet. Cheap to clone.
 #[derive(Clone, Default)]

@@ -54,7 +54,7 @@ pub struct Logs {
     pub consumers: ReadShare,
     /// What reads for followers may take up.
     pub followers: ReadShare,
-    /// Its blocking threads open, close, delete and read logs.
+    /// Its blocking threads open, close, delete and read logs, and look into batches.
     pub runtime: tokio::runtime::Handle,
 }
 

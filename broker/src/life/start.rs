@@ -41,7 +41,7 @@ use crate::{
     outward::{self, Controllers, Peers},
     partition::{
         answer_memory::AnswerMemory,
-        read::{DiskReads, ReadShare},
+        read::{BlockingReads, ReadShare},
         tail::TailCache,
     },
     services::all::Services,
@@ -225,7 +225,7 @@ fn open(
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
     let (positions, created) = Positions::new();
     let share = |answer_bytes: u64| ReadShare {
-        disk: DiskReads::new(config.log_read_threads as usize, runtime.clone()),
+        disk: BlockingReads::new(config.log_read_threads as usize, runtime.clone()),
         memory: AnswerMemory::new(answer_bytes as usize),
     };
     let context = Context {

@@ -10,11 +10,16 @@
 //!    One with a snapshot counts once that was applied: it may say that this broker leads nothing any more.
 //! 2. "Ready" is said only once every log is recovered and the registration's own index was applied: a broker knows what
 //!    it lost before it serves.
-//! 3. A controller that says nothing for the silence is left while the lease still holds.
+//! 3. A controller that says nothing for the silence is left while the lease still holds; while this broker works on what
+//!    the controller sent, it hears nothing and leaves nobody, for [`WORK_MS`] at most.
 
 use std::collections::VecDeque;
 
 use holdfast_proto::ids::{MetadataIndex, Millis};
+
+/// How long this broker says that it lives while it works on metadata, ms since it heard the controller last. Longer than
+/// a snapshot of the largest cluster takes; past it another may lead what a stuck thread leads.
+const WORK_MS: u64 = 10_000;
 
 /// What happened to one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,7 @@ pub enum Event {
     /// A heartbeat is due.
     Tick,
     /// As [`Self::Tick`], while what the controller sent is worked on: that nothing is heard meanwhile says nothing of it.
+    /// The work has [`WORK_MS`]: past it this broker is no better than a dead one, and is silent.
     TickAtWork,
     /// The last [`Effect::Send`] was taken by the connection. One that was not is as good as none.
     Sent,
@@ -114,6 +120,7 @@ impl Heartbeats {
     pub fn step(&mut self, now: Millis, local: Local, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Tick if now.since(self.heard) > self.silence_ms => effects.push(Effect::Leave),
+            Event::TickAtWork if now.since(self.heard) > WORK_MS => {}
             Event::Tick | Event::TickAtWork => effects.push(self.heartbeat(local)),
             Event::Accepted => self.heard = now,
             Event::Sent => self.unanswered.push_back(now),
@@ -213,6 +220,7 @@ mod tests {
         step(&mut heartbeats, 500, SERVING, answer);
         assert_ne!(step(&mut heartbeats, 2_500, SERVING, Event::Tick), [Effect::Leave]);
         assert_ne!(step(&mut heartbeats, 9_000, SERVING, Event::TickAtWork), [Effect::Leave], "nobody listened");
+        assert_eq!(step(&mut heartbeats, 500 + WORK_MS + 1, SERVING, Event::TickAtWork), [], "a thread is stuck");
         assert_eq!(step(&mut heartbeats, 2_501, SERVING, Event::Tick), [Effect::Leave]);
     }
 }

@@ -52,6 +52,9 @@ impl Readers {
         let mut known = self.known.lock();
         if known.len() == known.capacity() {
             known.retain(|reader| reader.strong_count() > 0);
+            // As many again may come before the next look at all.
+            let held = known.len();
+            known.reserve(held.max(8));
         }
         known.push(Arc::downgrade(&reader));
         reader

@@ -16,7 +16,7 @@ use holdfast_replication::Replica;
 
 use super::{
     answer_memory::AnswerRoom,
-    read::{self, DiskReads, ReadShare},
+    read::{self, BlockingReads, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
 };
@@ -114,7 +114,7 @@ impl Partition {
     /// `max_bytes`. From memory at once, else from disk once the caller awaits it.
     pub fn read(
         &self,
-        disk: &DiskReads,
+        disk: &BlockingReads,
         from: Offset,
         up_to: Offset,
         max_bytes: usize,

@@ -17,20 +17,20 @@ use super::answer_memory::AnswerMemory;
 #[derive(Clone, Debug)]
 pub struct ReadShare {
     /// Its reads from disk.
-    pub disk: DiskReads,
+    pub disk: BlockingReads,
     /// Its memory for answers.
     pub memory: AnswerMemory,
 }
 
-/// Reads from disk, a bounded number at the same time. What they read is bounded apart, by the memory for answers: a place
-/// is held by nothing but a read that runs.
+/// Reads from disk and other work on blocking threads, a bounded number at the same time. What is read is bounded apart, by
+/// the memory for answers: a place is held by nothing but work that runs.
 #[derive(Clone, Debug)]
-pub struct DiskReads {
+pub struct BlockingReads {
     places: Arc<Semaphore>,
     runtime: tokio::runtime::Handle,
 }
 
-impl DiskReads {
+impl BlockingReads {
     /// At most `threads` at the same time.
     pub fn new(threads: usize, runtime: tokio::runtime::Handle) -> Self {
         Self { places: Arc::new(Semaphore::new(threads)), runtime }
@@ -57,7 +57,7 @@ impl DiskReads {
         self.run(work).await
     }
 
-    /// Runs any read on a blocking thread.
+    /// Runs any work on a blocking thread.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ErrorCode> + Send + 'static,

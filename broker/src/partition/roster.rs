@@ -18,7 +18,8 @@
 //!    metadata has gone back, and the folder is kept as a stray.
 //! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
 //!
-//! Snapshots keep the ids of deleted topics forever, so a broker that was away when a topic was deleted still learns of it.
+//! Snapshots keep the newest ids of deleted topics (100,000), so a broker that was away when a topic was deleted still learns
+//! of it; of one that was deleted longer ago the replicas are strays.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 

@@ -8,6 +8,7 @@ use super::{
     offsets::OffsetService,
     other_nodes::{OtherBrokers, ProducerIdBlocks},
     plain::PlainService,
+    plain_fetch::PlainFetchService,
     produce::ProduceService,
     producer_ids::ProducerIds,
 };
@@ -31,6 +32,8 @@ pub struct Services {
     pub plain: PlainService,
     /// Gives record batches to consumers.
     pub fetch: FetchService,
+    /// Gives single records to consumers.
+    pub plain_fetch: PlainFetchService,
     /// Offsets by time, and the ends of partitions.
     pub offsets: OffsetService,
     /// Ids for idempotent producers.
@@ -43,11 +46,12 @@ impl Services {
     /// The services of this broker.
     pub fn new(context: &Arc<Context>, others: OtherNodes) -> Self {
         let context = || Arc::clone(context);
-        let produce = ProduceService::new(context());
+        let (produce, fetch) = (ProduceService::new(context()), FetchService::new(context()));
         Self {
             plain: PlainService::new(context(), produce.clone(), others.brokers),
             produce,
-            fetch: FetchService::new(context()),
+            plain_fetch: PlainFetchService::new(context(), fetch.clone()),
+            fetch,
             offsets: OffsetService::new(context()),
             producer_ids: ProducerIds::new(others.producer_ids),
             admin: AdminService::new(context(), others.controllers),

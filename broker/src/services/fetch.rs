@@ -96,23 +96,22 @@ impl FetchService {
         let mut failed = Vec::new();
         let mut readable = Vec::new();
         for (index, (target, replica)) in command.targets.iter().zip(replicas).enumerate() {
-            let ends = replica.as_ref().ok().and_then(|replica| ends(&replica.view()));
-            match replica.and_then(|replica| self.readable(index, target, replica)) {
+            let found = match replica {
+                Ok(replica) => self.readable(index, target, replica),
+                Err(detail) => Err(Box::new(Fetched { target: index, result: Err(detail), ends: None })),
+            };
+            match found {
                 Ok(Some(one)) => readable.push(one),
                 Ok(None) => {}
-                Err(detail) => failed.push(Fetched { target: index, result: Err(detail), ends }),
+                Err(refused) => failed.push(*refused),
             }
         }
         let asked: usize = readable.iter().map(|one| self.limit(one.target.max_bytes)).sum();
         let wanted = asked.min(self.limit(command.max_bytes));
         let mut answer = match readable.first() {
             None => FetchedAnswer::default(),
-            Some(first) => self.read_within(&readable, wanted).await.unwrap_or_else(|code| {
-                let result = Err(lookup::explain(&self.context, first.replica.id, code));
-                FetchedAnswer {
-                    fetched: vec![Fetched { target: first.index, result, ends: ends(&first.view) }],
-                    ..FetchedAnswer::default()
-                }
+            Some(first) => self.read_within(&readable, wanted, command.spare_bytes).await.unwrap_or_else(|code| {
+                FetchedAnswer { fetched: vec![self.refused(first, code)], ..FetchedAnswer::default() }
             }),
         };
         answer.fetched.extend(failed);
@@ -120,28 +119,26 @@ impl FetchService {
     }
 
     /// Reads as much as there is room for.
-    async fn read_within(&self, readable: &[Readable<'_>], wanted: usize) -> Result<FetchedAnswer, ErrorCode> {
+    async fn read_within(
+        &self,
+        readable: &[Readable<'_>],
+        wanted: usize,
+        spare: usize,
+    ) -> Result<FetchedAnswer, ErrorCode> {
         let memory = &self.context.logs.consumers.memory;
-        let mut room = memory.room(wanted).await?;
-        let is_cut = room.bytes() < wanted;
-        let mut answer = self.read_all(readable, wanted.min(room.bytes())).await;
-        // Each partition gives a whole batch at least. What does not fit is left to the next answer.
-        while !room.fit(answer.size()) {
-            if answer.fetched.len() > 1 {
-                answer.fetched.pop();
-                continue;
-            }
+        let mut room = memory.room(wanted + spare).await?;
+        let limit = if spare == 0 { room.bytes() } else { room.bytes() / 2 };
+        let mut answer = self.read_all(readable, wanted.min(limit)).await;
+        let size = answer.size();
+        if !room.fit((size + spare).min(room.bytes()).max(size)) {
             // One batch alone is larger than the room: nothing is held while it waits for more.
-            let size = answer.size();
             let target = answer.fetched.first().map(|fetched| fetched.target);
             let alone = readable.iter().position(|one| Some(one.index) == target).unwrap_or_default();
             drop((answer, room));
-            room = memory.exactly(size).await?;
+            room = memory.exactly(size + spare).await?;
             answer = self.read_all(&readable[alone..=alone], size).await;
-            room.fit(answer.size());
-            break;
         }
-        Ok(FetchedAnswer { room: Some(room), is_cut, ..answer })
+        Ok(FetchedAnswer { room: Some(room), is_cut: limit < wanted, ..answer })
     }
 
     /// Reads up to `limit` bytes; the first batch comes whole, what does not fit behind it waits for the next answer.
@@ -152,17 +149,19 @@ impl FetchService {
             if left == 0 {
                 break;
             }
-            let result = match self.read(one, self.limit(one.target.max_bytes).min(left)).await {
+            let records = match self.read(one, self.limit(one.target.max_bytes).min(left)).await {
                 Ok(None) => continue,
                 // Its first batch alone is larger than what is left.
-                Ok(Some(records)) if !answer.fetched.is_empty() && read::size(&records.pieces) > left => break,
-                Ok(Some(records)) => {
-                    left = left.saturating_sub(read::size(&records.pieces));
-                    Ok(records)
+                Ok(Some(records)) if left < limit && read::size(&records.pieces) > left => break,
+                Ok(Some(records)) => records,
+                Err(code) => {
+                    answer.fetched.push(self.refused(one, code));
+                    continue;
                 }
-                Err(code) => Err(self.explain(one, code)),
             };
-            answer.fetched.push(Fetched { target: one.index, result, ends: ends(&one.view) });
+            left = left.saturating_sub(read::size(&records.pieces));
+            let ends = Ends { log_start_offset: one.view.log_start, high_watermark: one.end };
+            answer.fetched.push(Fetched { target: one.index, result: Ok(records), ends: Some(ends) });
         }
         answer
     }
@@ -173,8 +172,7 @@ impl FetchService {
         if read::size(&pieces) == 0 {
             return Ok(None);
         }
-        let (log_start_offset, leader_epoch) = (one.view.log_start, one.view.leader_epoch.unwrap_or_default());
-        Ok(Some(FetchedRecords { high_watermark: one.end, log_start_offset, leader_epoch, pieces }))
+        Ok(Some(FetchedRecords { leader_epoch: one.view.leader_epoch.unwrap_or_default(), pieces }))
     }
 
     /// A partition and up to where it may be read, if there is anything to read from the target's offset on.
@@ -183,7 +181,7 @@ impl FetchService {
         index: usize,
         target: &'a FetchTarget,
         replica: OpenReplica,
-    ) -> Result<Option<Readable<'a>>, ErrorDetail> {
+    ) -> Result<Option<Readable<'a>>, Box<Fetched>> {
         let view = replica.view();
         let one = Readable { index, target, replica, view, end: Offset(0) };
         let readable = || {
@@ -196,25 +194,23 @@ impl FetchService {
             }
             Ok(end)
         };
-        let end = readable().map_err(|code| self.explain(&one, code))?;
+        let end = readable().map_err(|code| Box::new(self.refused(&one, code)))?;
         Ok((target.fetch_offset < end).then_some(Readable { end, ..one }))
     }
 
-    fn explain(&self, one: &Readable<'_>, code: ErrorCode) -> ErrorDetail {
-        if code != ErrorCode::OffsetOutOfRange {
-            return lookup::explain(&self.context, one.replica.id, code);
-        }
-        let (target, view) = (one.target, one.replica.view());
-        let message = format!(
-            "offset {} is out of range: partition {} of '{}' holds {} to {} (exclusive); seek to one of these",
-            target.fetch_offset, target.partition, target.topic, view.log_start, view.log_end,
-        );
-        ErrorDetail::new(code, message)
+    fn refused(&self, one: &Readable<'_>, code: ErrorCode) -> Fetched {
+        let (target, view) = (one.target, &one.view);
+        let detail = match code {
+            ErrorCode::OffsetOutOfRange => {
+                let message = format!(
+                    "offset {} is out of range: partition {} of '{}' holds {} to {} (exclusive); seek to one of these",
+                    target.fetch_offset, target.partition, target.topic, view.log_start, view.log_end,
+                );
+                ErrorDetail::new(code, message)
+            }
+            code => lookup::explain(&self.context, one.replica.id, code),
+        };
+        let ends = |high_watermark| Ends { log_start_offset: view.log_start, high_watermark };
+        Fetched { target: one.index, result: Err(detail), ends: view.latest.ok().map(ends) }
     }
-}
-
-/// What may be read of a partition, if it is led from here.
-fn ends(view: &ReplicaView) -> Option<Ends> {
-    let high_watermark = view.readable.ok()?;
-    Some(Ends { log_start_offset: view.log_start, high_watermark })
 }

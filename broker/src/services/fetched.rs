@@ -40,6 +40,8 @@ pub struct FetchCommand {
     pub min_bytes: usize,
     /// Most bytes in all; 0: the broker's default.
     pub max_bytes: u32,
+    /// Room that is kept beyond the batches, bytes, for what the caller makes of them; as far as there is some.
+    pub spare_bytes: usize,
 }
 
 /// Records of one partition, or why there are none.
@@ -49,17 +51,14 @@ pub struct Fetched {
     pub target: usize,
     /// The records, or why this partition has none to give.
     pub result: Result<FetchedRecords, ErrorDetail>,
-    /// What may be read, of a partition that is led from here: who is told OFFSET_OUT_OF_RANGE has to know.
+    /// What the partition holds, if it is led from here and its end may be told: who hears OFFSET_OUT_OF_RANGE has to know.
+    /// With records, up to where they could be read.
     pub ends: Option<Ends>,
 }
 
 /// Records of one partition.
 #[derive(Debug)]
 pub struct FetchedRecords {
-    /// End of what consumers may read.
-    pub high_watermark: Offset,
-    /// First offset that the partition holds.
-    pub log_start_offset: Offset,
     /// Leader epoch of this leadership.
     pub leader_epoch: LeaderEpoch,
     /// Whole batches, contiguous; the first may begin below the offset that was asked for.

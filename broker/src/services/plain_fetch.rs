@@ -1,7 +1,10 @@
 //! Single records out of batches, for callers that read no batches.
 //!
-//! Bounded by records, by bytes and by the disk's threads: a broker decompresses few batches at the same
-//! time, none of them on a thread that has connections to keep.
+//! Bounded by records, by bytes and by the disk's threads: a broker decompresses few batches at the same time, none of
+//! them on a thread that has connections to keep. What is built holds room of the same memory as the batches; the room is
+//! taken with theirs.
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -12,37 +15,110 @@ use holdfast_proto::{
     ids::Offset,
 };
 
-use crate::partition::{answer_memory::AnswerRoom, read::DiskReads};
+use super::{
+    caller::Caller,
+    fetch::FetchService,
+    fetched::{FetchCommand, FetchTarget, FetchedAnswer},
+    offsets::Ends,
+};
+use crate::{
+    here::context::Context,
+    partition::{answer_memory::AnswerRoom, read},
+};
+
+/// Records of a call that names no number, and the most it may name.
+const RECORDS: (u32, u32) = (500, 10_000);
+
+/// Bytes of an answer to who names no number: a client with gRPC's default limit takes it.
+const BYTES: u32 = 2 << 20;
+
+/// One call for single records of one partition.
+#[derive(Clone, Debug)]
+pub struct PlainFetch {
+    /// From where to read.
+    pub target: FetchTarget,
+    /// How long to wait for a first record.
+    pub max_wait: Duration,
+    /// Most records; 0: 500.
+    pub max_records: u32,
+    /// Bytes of records that an answer may have; the first record comes whatever its size. 0: 2 MiB.
+    pub max_bytes: u32,
+}
+
+/// What there is.
+#[derive(Debug)]
+pub struct PlainFetched {
+    /// The records, by offset; none if nothing came in time.
+    pub records: Vec<Record>,
+    /// What consumers may read of the partition; `None` if nothing came in time.
+    pub ends: Option<Ends>,
+    /// What the records take up of the memory for answers: hold it as long as they are there.
+    pub room: Option<AnswerRoom>,
+}
+
+/// Gives consumers single records.
+#[derive(Clone)]
+pub struct PlainFetchService {
+    context: Arc<Context>,
+    fetch: FetchService,
+}
+
+impl PlainFetchService {
+    /// The service of this broker.
+    pub fn new(context: Arc<Context>, fetch: FetchService) -> Self {
+        Self { context, fetch }
+    }
+
+    /// The first records from the target's offset on. An error about what is read only if no record stands before it.
+    pub async fn fetch(&self, caller: &Caller, call: PlainFetch) -> Result<PlainFetched, ErrorDetail> {
+        let PlainFetch { target, max_wait, max_records, max_bytes } = call;
+        let from = target.fetch_offset;
+        let bytes = if max_bytes == 0 { BYTES } else { max_bytes }.min(self.context.config.fetch_max_bytes) as usize;
+        let records = if max_records == 0 { RECORDS.0 } else { max_records.min(RECORDS.1) } as usize;
+        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes, spare_bytes: bytes };
+        let FetchedAnswer { mut fetched, room, .. } = self.fetch.fetch(caller, &command).await;
+        let (Some(found), room) = (fetched.pop(), room) else { return Ok(PlainFetched::nothing()) };
+        let (batches, ends) = (found.result?.pieces, found.ends);
+        let Some(mut room) = room else { return Ok(PlainFetched::nothing()) };
+        // The fuller the memory the fewer records.
+        let left = room.bytes().saturating_sub(read::size(&batches));
+        let limits = PlainLimits { records, bytes: bytes.min(left) };
+        let disk = &self.context.logs.consumers.disk;
+        let decoding = disk.run(move || Ok(first(read::join(batches), from, limits)));
+        let (records, error) = decoding.await.map_err(ErrorDetail::from)?;
+        if let (true, Some(error)) = (records.is_empty(), error) {
+            return Err(ErrorDetail::from(error));
+        }
+        let size = records.iter().map(bytes_of).sum();
+        if !room.fit(size) {
+            return Err(self.no_room(size));
+        }
+        Ok(PlainFetched { records, ends, room: Some(room) })
+    }
+
+    fn no_room(&self, size: usize) -> ErrorDetail {
+        if size > self.context.config.fetch_memory_bytes as usize {
+            let message = format!("the record takes up {size} bytes; read it as a batch, which stays compressed");
+            return ErrorDetail::new(ErrorCode::MessageTooLarge, message);
+        }
+        let message = "the memory for answers is taken up by other readers; retry, or read batches";
+        ErrorDetail::new(ErrorCode::Overloaded, message)
+    }
+}
+
+impl PlainFetched {
+    fn nothing() -> Self {
+        Self { records: Vec::new(), ends: None, room: None }
+    }
+}
 
 /// Where an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlainLimits {
+struct PlainLimits {
     /// Most records in an answer.
-    pub records: usize,
-    /// Bytes of keys, values and headers after which it is full; the first record comes whatever its size.
-    pub bytes: usize,
-}
-
-/// The first records from `from` on of these batches, which hold `room`; it grows to what they take up when decompressed. An
-/// error only if there is none before it.
-pub async fn records(
-    disk: &DiskReads,
-    batches: Bytes,
-    from: Offset,
-    limits: PlainLimits,
-    room: &mut Option<AnswerRoom>,
-) -> Result<Vec<Record>, ErrorDetail> {
-    let (records, error) = disk.run(move || Ok(first(batches, from, limits))).await.map_err(ErrorDetail::from)?;
-    if let (true, Some(error)) = (records.is_empty(), error) {
-        return Err(ErrorDetail::from(error));
-    }
-    let size = records.iter().map(bytes_of).sum();
-    if room.as_mut().is_some_and(|room| !room.fit(size)) {
-        let message =
-            "the memory for answers is taken up by other readers; retry, or read batches, which stay compressed";
-        return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
-    }
-    Ok(records)
+    records: usize,
+    /// Most bytes that its records take up; the first comes whatever its size.
+    bytes: usize,
 }
 
 /// What is found before the first error, and that.
@@ -60,8 +136,11 @@ fn first(batches: Bytes, from: Offset, limits: PlainLimits) -> (Vec<Record>, Opt
                 Err(error) => return (found, Some(error)),
             };
             size += bytes_of(&record);
+            if !found.is_empty() && size > limits.bytes {
+                return (found, None);
+            }
             found.push(own(record));
-            if found.len() >= limits.records || size >= limits.bytes {
+            if found.len() >= limits.records {
                 return (found, None);
             }
         }
@@ -76,10 +155,12 @@ fn own(record: Record) -> Record {
     Record { key: copy(record.key), value: copy(record.value), headers: headers.collect(), ..record }
 }
 
+/// What a record takes up in memory: many headers of no bytes are many bytes.
 fn bytes_of(record: &Record) -> usize {
     let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
     let headers = record.headers.iter().map(|header| header.key.len() + length(&header.value));
-    length(&record.key) + length(&record.value) + headers.sum::<usize>()
+    let text = length(&record.key) + length(&record.value) + headers.sum::<usize>();
+    text + DecodeLimits::built_bytes(record.headers.len())
 }
 
 #[cfg(test)]
@@ -117,9 +198,24 @@ mod tests {
         assert_eq!(offsets(7), (5..12).collect::<Vec<_>>());
         assert_eq!(offsets(100), (5..20).collect::<Vec<_>>());
         let (records, _) = first(batch(0, 30, 1 << 20), Offset(0), LIMITS);
-        assert_eq!(records.len(), 2, "full");
+        assert_eq!(records.len(), 1, "two do not fit, with what they are built of");
         let (records, _) = first(batch(0, 1, 8 << 20), Offset(0), LIMITS);
         assert_eq!(records.len(), 1, "the first comes whatever its size");
+    }
+
+    #[test]
+    fn headers_of_no_bytes_fill_an_answer_too() {
+        let headers = vec![Header { key: String::new(), value: None }; 10_000];
+        let mut builder = BatchBuilder::new(Compression::Zstd);
+        for _ in 0..20 {
+            let record = RecordRef { timestamp: TimestampMs(0), key: None, value: None, headers: &headers };
+            builder.append(&record).unwrap();
+        }
+        let batch = builder.build(None).unwrap();
+        assert!(batch.len() < 10_000, "{} bytes", batch.len());
+        let (records, _) = first(batch, Offset(0), LIMITS);
+        let size: usize = records.iter().map(bytes_of).sum();
+        assert!(size <= LIMITS.bytes && records.len() < 5, "{} records, {size} bytes", records.len());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::{
     partition::{
         OpenReplica,
         message::{Message, ProduceJob, ProduceReply},
+        read::BlockingReads,
     },
 };
 
@@ -51,8 +52,8 @@ pub type ProduceAnswer = Result<Produced, ErrorDetail>;
 pub struct ProduceService {
     context: Arc<Context>,
     budget: Arc<Semaphore>,
-    /// Places for checks on blocking threads: some codecs decompress a batch whole.
-    checks: Arc<Semaphore>,
+    /// Checks on blocking threads, as many as cores: some codecs decompress a batch whole.
+    checks: BlockingReads,
 }
 
 /// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
@@ -72,7 +73,8 @@ impl ProduceService {
     pub fn new(context: Arc<Context>) -> Self {
         let budget = Arc::new(Semaphore::new(context.config.max_in_flight_bytes as usize / PERMIT_BYTES));
         let checks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { context, budget, checks: Arc::new(Semaphore::new(checks)) }
+        let checks = BlockingReads::new(checks, context.logs.runtime.clone());
+        Self { context, budget, checks }
     }
 
     /// Takes a batch. `answer` is called once: here if it is refused, else later on the partition's thread; it must not
@@ -117,22 +119,16 @@ impl ProduceService {
         answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
     }
 
-    /// Looks at every record. What has to be decompressed is looked at on a blocking thread, if it is not tiny: the threads
-    /// of the connections have heartbeats to answer.
+    /// Looks at every record. What has to be decompressed, or is large, is looked at on a blocking thread: the threads of
+    /// the connections have heartbeats to answer.
     async fn check_records(&self, header: &BatchHeader, batch: &Bytes) -> Result<(), ErrorDetail> {
         let check = |header: &BatchHeader, batch: &Bytes| batch::check_records(header, batch, &DecodeLimits::default());
         if header.compression() == Compression::None && batch.len() <= CHECKED_HERE_BYTES {
             return check(header, batch).map_err(|error| unreadable(&error));
         }
-        let stopping = || ErrorDetail::from(ErrorCode::ShuttingDown);
-        let place = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| stopping())?;
         let (header, batch) = (*header, batch.clone());
-        let check = move |header: &BatchHeader, batch: &Bytes| {
-            let _place = place;
-            check(header, batch)
-        };
-        let checked = self.context.logs.runtime.spawn_blocking(move || check(&header, &batch)).await;
-        checked.map_err(|_| stopping())?.map_err(|error| unreadable(&error))
+        let checked = self.checks.run(move || Ok(check(&header, &batch))).await;
+        checked.map_err(ErrorDetail::from)?.map_err(|error| unreadable(&error))
     }
 
     fn check(&self, command: ProduceCommand<'_>) -> Result<(OpenReplica, BatchHeader, ProduceJob), ErrorDetail> {

@@ -50,8 +50,8 @@ impl DecodeLimits {
         compressed.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(self.max_decompressed_bytes)
     }
 
-    /// Bytes that are built for a record with so many headers.
-    pub(super) const fn built_bytes(headers: usize) -> usize {
+    /// Bytes that are built for a record with so many headers, its key, value and headers' text apart.
+    pub const fn built_bytes(headers: usize) -> usize {
         headers.saturating_mul(size_of::<Header>()).saturating_add(size_of::<Record>())
     }
 }

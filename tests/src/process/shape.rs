@@ -68,7 +68,13 @@ impl Shape {
         cluster.wait_ready(PATIENCE).await.expect("the cluster becomes ready");
         let mut stopped = Vec::new();
         for _ in 0..STOPPED_READERS {
-            let reader = Consumer::builder(client.clone()).assign_topic(name(0), StartAt::Earliest).build();
+            // Little is taken in advance, so that it soon asks for nothing any more.
+            let reader = Consumer::builder(client.clone())
+                .partition_max_bytes(1 << 10)
+                .fetch_max_bytes(1 << 10)
+                .prefetch_bytes(1 << 10)
+                .assign_topic(name(0), StartAt::Earliest)
+                .build();
             let mut reader = soon("a reader", Box::pin(reader)).await.expect("it finds its partitions");
             soon("a record", reader.next_batch()).await.expect("the reader goes on").expect("no fetch fails");
             stopped.push(reader);

@@ -52,6 +52,9 @@ impl Pool {
         // Only when it would grow: a look at all of them for each would cost the square.
         if slots.len() == slots.capacity() {
             slots.retain(|slot| slot.strong_count() > 0);
+            // As many again may come before the next look at all.
+            let held = slots.len();
+            slots.reserve(held.max(8));
         }
         slots.push(Arc::downgrade(slot));
     }
