@@ -15,7 +15,7 @@ use holdfast_checker::{
     ledger::{Ledger, Summary, Watch, sequence_header},
     tracker::Tracker,
 };
-use holdfast_client::{Client, Producer, Record as Outgoing};
+use holdfast_client::{Client, Producer, Record as Outgoing, TopicHandle};
 use holdfast_eventually::until;
 use holdfast_proto::ids::PartitionIndex;
 
@@ -87,20 +87,26 @@ async fn produce(
             for partition in 0..PARTITIONS.min(per_second) {
                 let key = format!("producer {number}, partition {partition}");
                 let value = format!("record {sequence} of {key}: {}", "x".repeat((sequence % 200) as usize));
-                let headers = [sequence_header(sequence)];
-                let identity = Record::new(key.as_bytes(), sequence, value.as_bytes());
-                let record = Outgoing::new(&topic)
-                    .partition(PartitionIndex(partition))
-                    .key(&key)
-                    .value(&value)
-                    .headers(&headers);
-                let delivery =
-                    producer.enqueue(record).await.expect("the producer's buffer has room within its patience");
-                tracker.track(partition, identity, Instant::now(), delivery).await;
+                send(&producer, &topic, &tracker, (partition, sequence), (&key, &value)).await;
             }
             sequence += 1;
         }
     }
     let _report = producer.close(DELIVERY_TIMEOUT).await;
     tracker.finish().await
+}
+
+/// Sends one record to a partition and follows it to its end.
+pub(super) async fn send(
+    producer: &Producer,
+    topic: &TopicHandle,
+    tracker: &Tracker<Record, Ledger>,
+    (partition, sequence): (u32, u64),
+    (key, value): (&str, &str),
+) {
+    let headers = [sequence_header(sequence)];
+    let identity = Record::new(key.as_bytes(), sequence, value.as_bytes());
+    let record = Outgoing::new(topic).partition(PartitionIndex(partition)).key(key).value(value).headers(&headers);
+    let delivery = producer.enqueue(record).await.expect("the producer's buffer has room within its patience");
+    tracker.track(partition, identity, Instant::now(), delivery).await;
 }

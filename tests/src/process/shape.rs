@@ -10,15 +10,16 @@ use std::{
 use tempfile::TempDir;
 
 use holdfast_checker::{
-    account::{Account, Record},
-    ledger::{Ledger, Summary, Watch, sequence_header},
+    account::Account,
+    ledger::{Ledger, Summary, Watch},
     readback,
     tracker::Tracker,
 };
-use holdfast_client::{Client, ClientConfig, Compression, Consumer, NewTopic, Producer, Record as Outgoing, StartAt};
+use holdfast_client::{Client, ClientConfig, Compression, Consumer, NewTopic, Producer, StartAt};
 use holdfast_eventually::{PATIENCE, soon};
 use holdfast_local::{ClusterSpec, ProcessCluster};
-use holdfast_proto::ids::PartitionIndex;
+
+use super::load::send;
 
 /// How long a record may take.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
@@ -126,15 +127,7 @@ impl Shape {
                 let key = format!("{topic_name}-{partition}");
                 let number = sequence.to_string();
                 let value = number.clone() + &"x".repeat(self.value_bytes.saturating_sub(number.len()));
-                let headers = [sequence_header(sequence)];
-                let identity = Record::new(key.as_bytes(), sequence, value.as_bytes());
-                let record = Outgoing::new(&topic)
-                    .partition(PartitionIndex(partition))
-                    .key(&key)
-                    .value(&value)
-                    .headers(&headers);
-                let delivery = producer.enqueue(record).await.expect("the buffer has room within its patience");
-                tracker.track(partition, identity, Instant::now(), delivery).await;
+                send(&producer, &topic, &tracker, (partition, sequence), (&key, &value)).await;
             }
         }
         let _report = producer.close(DELIVERY_TIMEOUT).await;
