@@ -45,7 +45,7 @@ pub struct PlainFetch {
     pub max_bytes: u32,
 }
 
-/// What there is.
+/// What one plain fetch found, with the room that it takes up.
 #[derive(Debug)]
 pub struct PlainFetched {
     /// The records, by offset; none if nothing came in time.
