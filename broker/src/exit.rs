@@ -44,6 +44,9 @@ pub enum Fatal {
     /// The controllers do not take this broker.
     #[error("registration refused: {0}")]
     RegistrationRefused(String),
+    /// The cluster's metadata version is none that this build supports.
+    #[error("the cluster does not take this build of the broker: {0}")]
+    TooOld(String),
     /// Another process registered under the same broker id while this one had no session.
     #[error(
         "this broker was replaced by another process with the same broker id {broker_id} (broker epoch {theirs}, for \
@@ -75,6 +78,7 @@ impl Fatal {
             Self::LogDamaged(_) => Code::Damaged,
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::RegistrationRefused(_) => Code::NoQuorum,
+            Self::TooOld(_) => Code::TooOld,
             Self::Replaced { .. } => Code::Replaced,
         };
         code as u8

@@ -242,6 +242,13 @@ impl admin_service_server::AdminService for Sink {
         not_here()
     }
 
+    async fn finalize_version(
+        &self,
+        _: Request<v1::FinalizeVersionRequest>,
+    ) -> Result<Response<v1::FinalizeVersionResponse>, Status> {
+        not_here()
+    }
+
     async fn remove_broker(
         &self,
         _: Request<v1::RemoveBrokerRequest>,

@@ -12,6 +12,7 @@ use holdfast_node::{fatal::FatalCell, health::Probes, watchdog::Watchdog};
 
 use crate::{
     actors::{self, SessionsHandle, Stopper},
+    agreement::Agreement,
     channels::{Channels, channels},
     config::Config,
     duties,
@@ -26,7 +27,7 @@ use crate::{
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, keep_short, watch_role},
+    raft::{Consensus, Contact, Halt, Inbound, LogStore, Network, Role, StateMachine, keep_short, watch_role},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -83,13 +84,17 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
     let store = Store::open(&data.store_path(), &marker)?;
     let view = MetadataView::default();
+    let fatal = FatalCell::default();
+    let halt = Halt::new(fatal.clone());
     let damaged = |error: std::io::Error| Fatal::StoreDamaged(error.to_string());
-    let log = LogStore::open(store.clone()).map_err(damaged)?;
-    let machine = StateMachine::open(store, view.clone()).map_err(damaged)?;
+    let log = LogStore::open(store.clone(), halt.clone()).map_err(damaged)?;
+    let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(damaged)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
-    let consensus = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine))?;
+    let started = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine));
+    // What the storage noted is why it did not start.
+    let consensus = started.map_err(|error| fatal.get().unwrap_or(error))?;
     runtime.spawn(keep_short(consensus.clone(), log, Arc::clone(&config)));
 
     let contact = Contact::default();
@@ -101,7 +106,6 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     runtime.spawn(watchdog.watch("the runtime").keep());
     let turns = watchdog.watch("the sessions' thread");
     let (sessions, stopper) = actors::start(node.clone(), turns).map_err(|error| failure(&error))?;
-    let fatal = FatalCell::default();
     let (stop, stopped) = watch::channel(false);
     let (standing, own_standing) = watch::channel(Standing::default());
     let parts = Parts {
@@ -109,10 +113,12 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         data: Arc::clone(&data),
         node: node.clone(),
         consensus,
-        channels,
+        channels: channels.clone(),
         view,
         standing,
         contact,
+        halt,
+        agreement: Agreement::new(node.clone(), channels),
         probes,
     };
     let server = {
@@ -141,6 +147,8 @@ struct Parts {
     view: MetadataView,
     standing: watch::Sender<Standing>,
     contact: Contact,
+    halt: Halt,
+    agreement: Agreement,
     probes: Probes,
 }
 
@@ -154,7 +162,7 @@ impl Parts {
         fatal: FatalCell<Fatal>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, consensus, channels, view, standing, contact, probes } = self;
+        let Self { config, data, node, consensus, channels, view, standing, contact, halt, agreement, probes } = self;
         let fail = move |reason: Fatal| {
             // The program reports it as it ends.
             fatal.put(reason, |_| {});
@@ -179,9 +187,12 @@ impl Parts {
         let replaced = fail.clone();
         let keeping = Keeping { node: node.clone(), peers: peers.clone(), standing };
         tokio::spawn(async move { replaced(keeping.run().await) });
+        let diverged = fail.clone();
+        let watching = agreement.clone().watch();
+        tokio::spawn(async move { diverged(watching.await) });
         tokio::spawn(health::report(node.clone(), peers, probes.clone()));
-        let inbound = Inbound::new(Arc::clone(&data), &consensus, contact);
-        let edge = Edge { config, data, node, sessions, channels, inbound, keeper, probes };
+        let inbound = Inbound::new(Arc::clone(&data), &consensus, contact, halt);
+        let edge = Edge { config, data, node, sessions, channels, inbound, keeper, agreement, probes };
         tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
             if let Err(error) = server::serve(edge, listener, ended).await {
@@ -205,6 +216,12 @@ impl Controller {
     /// Resolves when the controller cannot go on.
     pub async fn failed(&self) -> Fatal {
         self.fatal.wait().await
+    }
+
+    /// Why the controller cannot go on, if so.
+    #[cfg(test)]
+    pub(crate) fn fatal(&self) -> Option<Fatal> {
+        self.fatal.get()
     }
 
     /// Runs a future on the controller's runtime. Must not be called from async code.

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use holdfast_node::{exit::Code, program};
 
+use holdfast_metadata::{HistoryHash, version::SUPPORTED};
+use holdfast_proto::ids::{MetadataIndex, MetadataVersion};
+
 use crate::{identity, store};
 
 /// A reason to end, with the sentence that is logged.
@@ -49,6 +52,33 @@ pub enum Fatal {
         /// By whom, in words; empty if nobody has the address now.
         by: String,
     },
+    /// This build does not know what the cluster's metadata version has.
+    #[error(
+        "this controller is older than the cluster's metadata version{}: {what}. It supports versions {SUPPORTED}. \
+         Upgrade it to the build of the other controllers; its data folder stays as it is",
+        finalised.map(|version| format!(" {version}")).unwrap_or_default()
+    )]
+    TooOld {
+        /// The finalised version, where it is known.
+        finalised: Option<MetadataVersion>,
+        /// What it met, in words.
+        what: String,
+    },
+    /// This controller made something else of the log than most others did.
+    #[error(
+        "the metadata of this controller differs from that of most others: its hash of all changes up to index {index} is \
+         {ours}, theirs is {theirs}. This is a fault of Holdfast: report it, and keep a copy of the data folder. The \
+         others go on without this controller. If all run the same build, empty the folder and start it again: it then \
+         joins under a new id, and takes their metadata over"
+    )]
+    Diverged {
+        /// Where they were compared.
+        index: MetadataIndex,
+        /// The hash here.
+        ours: HistoryHash,
+        /// That of the active controller, and of most.
+        theirs: HistoryHash,
+    },
 }
 
 impl Fatal {
@@ -63,6 +93,8 @@ impl Fatal {
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::ConsensusStopped(_) => Code::NoQuorum,
             Self::Replaced { .. } => Code::Replaced,
+            Self::TooOld { .. } => Code::TooOld,
+            Self::Diverged { .. } => Code::Diverged,
         };
         code as u8
     }

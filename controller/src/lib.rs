@@ -12,10 +12,12 @@
 //! - [`channels`], [`peers`]: connections to the other controllers, and questions to the configured ones.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], [`admission`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
+//! - `agreement`: what each controller supports, and whether all made the same of the log. `recent`: the last changes.
 //! - [`controller`]: all of it, running.
 
 mod actors;
 pub mod admission;
+mod agreement;
 pub mod channels;
 pub mod config;
 pub mod controller;
@@ -29,6 +31,7 @@ pub mod node;
 pub mod peers;
 pub mod quorum;
 pub mod raft;
+mod recent;
 pub mod sessions;
 pub mod store;
 pub mod view;

@@ -1,5 +1,6 @@
 use uuid::Uuid;
 
+use holdfast_metadata::VersionRange;
 use holdfast_proto::ids::IncarnationId;
 
 use super::*;
@@ -21,6 +22,7 @@ fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
         client_address: "c:1".to_owned(),
         peer_address: "p:1".to_owned(),
         rack: None,
+        versions: VersionRange::default(),
         fenced,
         shutting_down: false,
     }

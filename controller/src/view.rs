@@ -4,15 +4,18 @@
 //!
 //! 1. The image is replaced as a whole: a reader holds an unchanging one, true at its index.
 //! 2. [`MetadataView::subscribe`] gives an image and every change after its index, with no gap between the two.
-//! 3. The stream is bounded. A subscriber that falls behind is told so, and subscribes again for a fresh image.
+//! 3. The changes of the last while are kept, with the hash as of each ([`Recent`]).
+//! 4. The stream is bounded. A subscriber that falls behind is told so, and subscribes again for a fresh image.
 
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::{broadcast, watch};
 
-use holdfast_metadata::{Image, Record};
+use holdfast_metadata::{HistoryHash, Image, Record};
 use holdfast_proto::ids::MetadataIndex;
+
+use crate::recent::Recent;
 
 /// Changes that a subscriber may be behind before it needs a fresh image.
 const DELTAS: usize = 1_024;
@@ -21,18 +24,20 @@ const DELTAS: usize = 1_024;
 #[derive(Clone, Debug)]
 pub enum Change {
     /// The records of one index; none for an entry that changed nothing.
-    Delta(Delta),
+    Delta(Arc<Delta>),
     /// The image was replaced by a snapshot's: subscribe again.
     Reset,
 }
 
 /// The records of one index.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Delta {
     /// Index of the log entry that they come from.
     pub index: MetadataIndex,
     /// Its records, applied together.
-    pub records: Arc<[Record]>,
+    pub records: Vec<Record>,
+    /// The hash of all changes up to here, if there is one.
+    pub history: Option<HistoryHash>,
 }
 
 /// The last applied log entry.
@@ -49,15 +54,23 @@ pub struct Applied {
 /// See the module. Clones share it.
 #[derive(Clone)]
 pub struct MetadataView {
-    image: Arc<RwLock<Arc<Image>>>,
+    known: Arc<RwLock<Known>>,
     changes: broadcast::Sender<Change>,
     applied: watch::Sender<Applied>,
 }
 
+/// The image, and what led to it.
+struct Known {
+    image: Arc<Image>,
+    recent: Recent,
+}
+
 impl Default for MetadataView {
     fn default() -> Self {
+        let image = Arc::<Image>::default();
+        let recent = Recent::after(image.index(), image.history());
         Self {
-            image: Arc::default(),
+            known: Arc::new(RwLock::new(Known { image, recent })),
             changes: broadcast::Sender::new(DELTAS),
             applied: watch::Sender::new(Applied::default()),
         }
@@ -67,14 +80,19 @@ impl Default for MetadataView {
 impl MetadataView {
     /// The image as it is now.
     pub fn image(&self) -> Arc<Image> {
-        Arc::clone(&self.image.read())
+        Arc::clone(&self.known.read().image)
+    }
+
+    /// The hash of all changes up to an index of the last while; `None` for another, and while there is no hash.
+    pub fn history_at(&self, index: MetadataIndex) -> Option<HistoryHash> {
+        self.known.read().recent.history_at(index)
     }
 
     /// The image as it is now, and every change after it.
     pub fn subscribe(&self) -> (Arc<Image>, broadcast::Receiver<Change>) {
         // Changes are published under the write lock, so none falls between the two lines.
-        let image = self.image.read();
-        (Arc::clone(&image), self.changes.subscribe())
+        let known = self.known.read();
+        (Arc::clone(&known.image), self.changes.subscribe())
     }
 
     /// The last applied entry, and a watch on it.
@@ -90,13 +108,15 @@ impl MetadataView {
         self.image()
     }
 
-    /// Changes the image in place and publishes what the change returns.
-    pub(crate) fn update<T>(&self, applied: Applied, change: impl FnOnce(&mut Image) -> (T, Change)) -> T {
+    /// Changes the image in place and publishes the records that the change returns.
+    pub(crate) fn update<T>(&self, applied: Applied, change: impl FnOnce(&mut Image) -> (T, Vec<Record>)) -> T {
         let result = {
-            let mut image = self.image.write();
-            let (result, change) = change(Arc::make_mut(&mut image));
+            let mut known = self.known.write();
+            let (result, records) = change(Arc::make_mut(&mut known.image));
+            let delta = Arc::new(Delta { index: applied.index, records, history: known.image.history() });
+            known.recent.push(&delta);
             // Nobody may be subscribed.
-            let _ = self.changes.send(change);
+            let _ = self.changes.send(Change::Delta(delta));
             result
         };
         self.applied.send_replace(applied);
@@ -106,8 +126,9 @@ impl MetadataView {
     /// Replaces the image by a snapshot's.
     pub(crate) fn replace(&self, applied: Applied, image: Image) {
         {
-            let mut current = self.image.write();
-            *current = Arc::new(image);
+            let recent = Recent::after(image.index(), image.history());
+            let mut known = self.known.write();
+            *known = Known { image: Arc::new(image), recent };
             let _ = self.changes.send(Change::Reset);
         }
         self.applied.send_replace(applied);

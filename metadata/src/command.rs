@@ -2,20 +2,23 @@
 //!
 //! A command carries everything that is not in the [`crate::Image`]: random ids and the liveness of sessions are
 //! chosen by the active controller that proposes it. Commands are stored as JSON in the log; a field added later needs
-//! `#[serde(default)]` with the meaning of the time before it.
+//! `#[serde(default)]` with the meaning of the time before it, and a newer metadata version (see [`crate::version`]):
+//! an older controller refuses fields and commands that it does not know, rather than decide without them.
 
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId,
-    TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataIndex,
+    MetadataVersion, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
 };
+
+use crate::{history::HistoryHash, version::VersionRange};
 
 /// Something to decide. [`crate::apply_command`] says what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Gives the cluster its id, once and for all. Idempotent.
     FormCluster {
@@ -84,10 +87,23 @@ pub enum Command {
         /// The registration that is meant; another one is refused.
         broker_epoch: BrokerEpoch,
     },
+    /// Makes a newer metadata version the one that is used from now on; there is no way back (KIP-584). Idempotent.
+    FinalizeVersion(FinalizeVersion),
+    /// Begins the hash of all changes, on every controller at this entry. For metadata that began before there was one.
+    BeginHistory,
+    /// What the active controller and most others had at an index: a controller that had another hash there decided
+    /// otherwise, and must not go on. Changes nothing.
+    CheckHistory {
+        /// An index below that of this command.
+        index: MetadataIndex,
+        /// The hash of all changes up to it.
+        hash: HistoryHash,
+    },
 }
 
 /// See [`Command::RegisterBroker`]. The fields are those of [`crate::record::BrokerRegistration`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterBroker {
     /// Id that the broker itself brings; controllers give none.
     pub broker_id: BrokerId,
@@ -104,6 +120,9 @@ pub struct RegisterBroker {
     /// Rack or zone, over which replicas are spread; `None` if the broker names none.
     #[serde(default)]
     pub rack: Option<String>,
+    /// Metadata versions that the broker supports.
+    #[serde(default)]
+    pub versions: VersionRange,
     /// True if the active controller still holds a live session of another incarnation of this id; the registration is
     /// then refused with DUPLICATE_BROKER_REGISTRATION. To be false as soon as that session's connection is gone, or a
     /// restarted broker would wait for a timeout.
@@ -113,6 +132,7 @@ pub struct RegisterBroker {
 
 /// A topic to create, see [`Command::CreateTopic`]. Every problem with it is reported at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateTopic {
     /// Name of 1 to 249 characters; refused if another topic that is not deleted has it.
     pub name: String,
@@ -130,6 +150,7 @@ pub struct CreateTopic {
 
 /// What changes of one topic, see [`Command::AlterTopic`]. All of it is done, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterTopic {
     /// The topic to change, which has to exist.
     pub topic_id: TopicId,
@@ -143,6 +164,7 @@ pub struct AlterTopic {
 
 /// ISR changes of one leader, see [`Command::AlterPartition`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterPartition {
     /// The broker that proposes; has to lead the partitions.
     pub broker_id: BrokerId,
@@ -154,6 +176,7 @@ pub struct AlterPartition {
 
 /// The ISR that a leader proposes for one partition, and the epochs that it knew when it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IsrChange {
     /// Topic of the partition; a change of one that was deleted is refused.
     pub topic_id: TopicId,
@@ -169,6 +192,7 @@ pub struct IsrChange {
 
 /// A proposed member of an ISR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IsrMember {
     /// A replica of the partition, the proposing leader included.
     pub broker_id: BrokerId,
@@ -178,6 +202,7 @@ pub struct IsrMember {
 
 /// Moves to start, change or cancel, see [`Command::AlterReplicas`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterReplicas {
     /// The moves, each decided alone; at most [`crate::limits::MAX_MOVES`].
     pub moves: Vec<ReplicaMove>,
@@ -189,6 +214,7 @@ pub struct AlterReplicas {
 
 /// Where the replicas of one partition are to be. Refused if another move of the same command names the partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReplicaMove {
     /// Topic of the partition that moves.
     pub topic_id: TopicId,
@@ -196,6 +222,26 @@ pub struct ReplicaMove {
     pub partition: PartitionIndex,
     /// The replicas that it is to have, the preferred leader first. Empty: those that it had before the move under way.
     pub new_replicas: Vec<BrokerId>,
+}
+
+/// The version to use from now on, and who was asked, see [`Command::FinalizeVersion`]. Brokers said it when they registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinalizeVersion {
+    /// The new version, not below the one that is finalised.
+    pub version: MetadataVersion,
+    /// Every voter, with what it said to the active controller just now.
+    pub controllers: Vec<ControllerVersions>,
+}
+
+/// What one voter supports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControllerVersions {
+    /// Raft id of the voter.
+    pub controller_id: ControllerId,
+    /// Metadata versions that it supports; `None` if it did not say, because it is down or older than the question.
+    pub versions: Option<VersionRange>,
 }
 
 impl fmt::Display for Command {
@@ -232,6 +278,9 @@ impl fmt::Display for Command {
             Self::ElectLeaders { partitions } if partitions.is_empty() => f.write_str("elect all preferred leaders"),
             Self::ElectLeaders { partitions } => write!(f, "elect {} preferred leaders", partitions.len()),
             Self::AllocateProducerIds { broker_id, .. } => write!(f, "allocate producer ids for broker {broker_id}"),
+            Self::FinalizeVersion(c) => write!(f, "finalise metadata version {}", c.version),
+            Self::BeginHistory => f.write_str("begin the hash of all changes"),
+            Self::CheckHistory { index, hash } => write!(f, "check for hash {hash} at index {index}"),
         }
     }
 }

@@ -11,6 +11,8 @@
 //!   state.
 //! - [`invariant`]: what always holds. The promise hangs on it: only a replica that holds every acknowledged record is
 //!   ever elected.
+//! - [`version`]: which commands and records the cluster may use; [`history`]: the hash of all changes, by which controllers
+//!   find out that one of them decides otherwise.
 //! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are;
 //!   [`plan`]: which replicas should move.
 //!
@@ -22,6 +24,7 @@
 
 pub mod command;
 pub mod config;
+pub mod history;
 pub mod image;
 pub mod invariant;
 pub mod limits;
@@ -29,14 +32,18 @@ pub mod plan;
 pub mod record;
 pub mod response;
 pub mod status;
+pub mod version;
 
 mod decide;
 
 pub use command::{
-    AlterPartition, AlterReplicas, AlterTopic, Command, CreateTopic, IsrChange, IsrMember, RegisterBroker, ReplicaMove,
+    AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, FinalizeVersion, IsrChange,
+    IsrMember, RegisterBroker, ReplicaMove,
 };
 pub use config::TopicConfig;
 pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, refusal, registered};
+pub use history::HistoryHash;
 pub use image::{Image, Topic};
 pub use record::{BrokerRegistration, PartitionState, Record};
 pub use response::{Outcome, Rejection, Response};
+pub use version::VersionRange;

@@ -2,19 +2,24 @@
 //!
 //! A record holds the whole new value of one thing, so that applying it needs no other knowledge. Most records travel
 //! to the brokers, see [`Record::travels`]; all of them together are the snapshot of the controller quorum.
-//! A field added later needs `#[serde(default)]` with the meaning of the time before it.
+//! A field added later needs `#[serde(default)]` with the meaning of the time before it, and belongs to a newer metadata
+//! version (see [`crate::version`]): until that is finalised it is left out of what is stored and hashed
+//! (`skip_serializing_if`), for an older controller refuses what it does not know.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex,
-    ProducerId, TopicId,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch,
+    PartitionIndex, ProducerId, TopicId,
 };
+
+use crate::{history::HistoryHash, version::VersionRange};
 
 /// One start of one broker, as it registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BrokerRegistration {
     /// Key of the registration: a new one of the same broker takes the place of the old one.
     pub broker_id: BrokerId,
@@ -33,6 +38,9 @@ pub struct BrokerRegistration {
     /// Rack or zone, over which replicas are spread; `None` if the broker names none.
     #[serde(default)]
     pub rack: Option<String>,
+    /// Metadata versions that it supports.
+    #[serde(default)]
+    pub versions: VersionRange,
     /// True while it has no live session: it leads nothing and is in no ISR.
     pub fenced: bool,
     /// True once it asked to leave: it joins no ISR, and leads only what nobody else can lead.
@@ -51,6 +59,7 @@ impl BrokerRegistration {
 ///
 /// `isr` and `elr` have no member in common, are subsets of `replicas`, and stand in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartitionState {
     /// The leader, always a member of the ISR; `None` while the partition is offline.
     pub leader: Option<BrokerId>,
@@ -104,7 +113,7 @@ impl PartitionState {
 
 /// One change of the cluster's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Record {
     /// The cluster has its id.
     Cluster {
@@ -170,11 +179,21 @@ pub enum Record {
         /// Starts at 1, grows by one with each registration and never goes back.
         next_broker_epoch: BrokerEpoch,
     },
+    /// The metadata version that is finalised: nothing of a newer one is proposed.
+    Version {
+        /// Never goes back; 1 where no record says anything.
+        version: MetadataVersion,
+    },
+    /// The hash of all changes up to here begins, or is this one in a snapshot.
+    History {
+        /// The hash as of this record.
+        hash: HistoryHash,
+    },
 }
 
 impl Record {
-    /// True if brokers are told of it; false for the controllers' own counters and the cluster id, which a broker
-    /// knows from its data folder.
+    /// True if brokers are told of it; false for the controllers' own counters and hash, and for the cluster id, which a
+    /// broker knows from its data folder.
     pub fn travels(&self) -> bool {
         match self {
             Self::Broker(_)
@@ -184,8 +203,12 @@ impl Record {
             | Self::TopicConfig { .. }
             | Self::Partition { .. }
             | Self::BrokerDrain { .. }
-            | Self::MoveLimit { .. } => true,
-            Self::Cluster { .. } | Self::NextProducerId { .. } | Self::NextBrokerEpoch { .. } => false,
+            | Self::MoveLimit { .. }
+            | Self::Version { .. } => true,
+            Self::Cluster { .. }
+            | Self::NextProducerId { .. }
+            | Self::NextBrokerEpoch { .. }
+            | Self::History { .. } => false,
         }
     }
 }

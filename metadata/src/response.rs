@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, ProducerId, TopicId},
+    ids::{BrokerEpoch, MetadataVersion, ProducerId, TopicId},
 };
 
 use crate::record::{PartitionState, Record};
@@ -70,6 +70,15 @@ pub enum Response {
         /// Number of partitions whose leader changed.
         elected: u32,
     },
+    /// Answers [`crate::Command::FinalizeVersion`]: this version is in use, now or since before.
+    VersionFinalized {
+        /// The version before the command.
+        before: MetadataVersion,
+    },
+    /// Answers [`crate::Command::BeginHistory`]: the hash covers what follows.
+    HistoryBegun,
+    /// Answers [`crate::Command::CheckHistory`]: each controller compares for itself.
+    HistoryChecked,
     /// Answers [`crate::Command::AllocateProducerIds`] with a block that nobody else has.
     ProducerIds {
         /// First id of the block.

@@ -31,6 +31,10 @@ pub enum Code {
     NoQuorum = 15,
     /// Another process has its place.
     Replaced = 16,
+    /// This build is older than the cluster's metadata version.
+    TooOld = 17,
+    /// The metadata of this controller is another than that of the others.
+    Diverged = 18,
 }
 
 /// What `--help` says of exit codes.
@@ -47,6 +51,8 @@ Exit codes:
    14  storage failed: a write or fsync
    15  broker: registration refused; controller: consensus stopped
    16  replaced by another process in its place
+   17  older than the cluster's metadata version: upgrade it
+   18  controller: its metadata differs from the others'
   134  a broken invariant (abort): report it";
 
 impl From<Code> for ExitCode {
@@ -61,7 +67,7 @@ mod tests {
 
     #[test]
     fn help_and_the_table_for_operators_name_every_code() {
-        const CODES: [Code; 10] = [
+        const CODES: [Code; 12] = [
             Code::Failure,
             Code::Usage,
             Code::Interrupted,
@@ -72,6 +78,8 @@ mod tests {
             Code::StorageFailed,
             Code::NoQuorum,
             Code::Replaced,
+            Code::TooOld,
+            Code::Diverged,
         ];
         let table = include_str!("../../deploy/README.md");
         for number in CODES.map(|code| code as u8).into_iter().chain([0, 134]) {

@@ -104,6 +104,7 @@ errors! {
     BrokerNotAvailable = 8, "BROKER_NOT_AVAILABLE", Unavailable, true, NotAppended, "The broker is not there, is fenced, or is still starting.";
     MessageTooLarge = 10, "MESSAGE_TOO_LARGE", Invalid, false, NotAppended, "The record batch is larger than the topic's max.message.bytes.";
     CoordinatorLoadInProgress = 14, "COORDINATOR_LOAD_IN_PROGRESS", Unavailable, true, NotAppended, "The node is still loading its state.";
+    UnsupportedVersion = 35, "UNSUPPORTED_VERSION", Precondition, false, NotAppended, "A node, or the cluster's metadata version, does not support what is asked: upgrade the node, or finalise a newer version.";
     InvalidTopic = 17, "INVALID_TOPIC_EXCEPTION", Invalid, false, NotAppended, "The topic's name is not allowed: 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.";
     NotEnoughReplicas = 19, "NOT_ENOUGH_REPLICAS", Unavailable, true, NotAppended, "Fewer replicas are in sync than min.insync.replicas; nothing was appended.";
     NotEnoughReplicasAfterAppend = 20, "NOT_ENOUGH_REPLICAS_AFTER_APPEND", Unavailable, true, Unknown, "The records were appended, but then too few replicas were in sync.";

@@ -68,6 +68,10 @@ number!(
     MetadataIndex(u64)
 );
 number!(
+    /// Counts the sets of commands and records that controllers may use (Kafka: `metadata.version`, KIP-584), from 1.
+    MetadataVersion(u32)
+);
+number!(
     /// A point in monotonic time, in milliseconds since an arbitrary start. Never compared across processes.
     Millis(u64)
 );
@@ -174,6 +178,7 @@ unique!(
 
 /// A partition of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TopicPartition {
     /// Id of the topic.
     pub topic_id: TopicId,

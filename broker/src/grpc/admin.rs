@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use holdfast_proto::{
-    ids::{BrokerId, MetadataIndex},
+    ids::{BrokerId, MetadataIndex, MetadataVersion},
     v1::{self, admin_service_server::AdminService},
 };
 
@@ -110,6 +110,16 @@ impl AdminService for AdminEdge {
         let v1::SetBrokerDrainRequest { broker_id, draining } = request.into_inner();
         let index = self.services.admin.set_broker_drain(&caller, BrokerId(broker_id), draining).await?.0;
         Ok(Response::new(v1::SetBrokerDrainResponse { index }))
+    }
+
+    async fn finalize_version(
+        &self,
+        request: Request<v1::FinalizeVersionRequest>,
+    ) -> Result<Response<v1::FinalizeVersionResponse>, Status> {
+        let caller = caller(&request);
+        let v1::FinalizeVersionRequest { version, validate_only } = request.into_inner();
+        let done = self.services.admin.finalize_version(&caller, MetadataVersion(version), validate_only).await?;
+        Ok(Response::new(v1::FinalizeVersionResponse { index: done.index.0, version_before: done.before.0 }))
     }
 
     async fn remove_broker(

@@ -1,10 +1,10 @@
 //! The state of the cluster as messages.
 
-use holdfast_metadata::status::Counts;
+use holdfast_metadata::{VersionRange, status::Counts};
 use holdfast_metadata_wire::{records::ids, view};
 use holdfast_proto::{
     convert::{Error, optional_id, required},
-    ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex},
+    ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion},
     v1,
 };
 
@@ -18,8 +18,13 @@ pub(crate) fn metadata_answer(seen: &ClusterView, request: &v1::GetMetadataReque
 
 /// The answer with the state of the cluster.
 pub(crate) fn describe_answer(status: ClusterStatus) -> v1::DescribeClusterResponse {
-    let controller =
-        |one: ControllerStatus| v1::ControllerInfo { node_id: one.id.0, address: one.address, voter: one.voter };
+    let controller = |one: ControllerStatus| v1::ControllerInfo {
+        node_id: one.id.0,
+        address: one.address,
+        voter: one.voter,
+        min_metadata_version: one.versions.map_or(0, |versions| versions.min.0),
+        max_metadata_version: one.versions.map_or(0, |versions| versions.max.0),
+    };
     v1::DescribeClusterResponse {
         cluster_id: status.cluster_id.map(ClusterId::to_bytes).unwrap_or_default(),
         index: status.index.0,
@@ -35,6 +40,7 @@ pub(crate) fn describe_answer(status: ClusterStatus) -> v1::DescribeClusterRespo
         moving_partition_count: status.counts.moving as u64,
         troubled_partitions: status.troubled.into_iter().map(troubled_message).collect(),
         move_bytes_per_second: status.move_bytes_per_second,
+        metadata_version: status.metadata_version.0,
     }
 }
 
@@ -44,6 +50,8 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
         id: ControllerId(one.node_id),
         address: one.address,
         voter: one.voter,
+        versions: (one.max_metadata_version > 0)
+            .then(|| VersionRange::from_numbers(one.min_metadata_version, one.max_metadata_version)),
     };
     let counts = Counts {
         topics: answer.topic_count as usize,
@@ -65,6 +73,7 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
         counts,
         troubled: answer.troubled_partitions.into_iter().map(troubled).collect::<Result<_, _>>()?,
         move_bytes_per_second: answer.move_bytes_per_second,
+        metadata_version: MetadataVersion(answer.metadata_version),
     })
 }
 
@@ -80,6 +89,7 @@ fn broker(info: v1::BrokerInfo) -> BrokerStatus {
         draining: info.draining,
         replica_count: info.replica_count,
         leader_count: info.leader_count,
+        versions: VersionRange::from_numbers(info.min_metadata_version, info.max_metadata_version),
     }
 }
 
@@ -95,6 +105,8 @@ fn broker_message(status: BrokerStatus) -> v1::BrokerInfo {
         draining: status.draining,
         replica_count: status.replica_count,
         leader_count: status.leader_count,
+        min_metadata_version: status.versions.min.0,
+        max_metadata_version: status.versions.max.0,
     }
 }
 
@@ -139,7 +151,13 @@ mod tests {
         v1::DescribeClusterResponse {
             cluster_id: vec![8; 16].into(),
             index: 9,
-            controllers: vec![v1::ControllerInfo { node_id: 10, address: "c:11".to_owned(), voter: true }],
+            controllers: vec![v1::ControllerInfo {
+                node_id: 10,
+                address: "c:11".to_owned(),
+                voter: true,
+                min_metadata_version: 30,
+                max_metadata_version: 31,
+            }],
             active_controller: Some(12),
             term: 13,
             brokers: vec![v1::BrokerInfo {
@@ -153,6 +171,8 @@ mod tests {
                 draining: true,
                 replica_count: 19,
                 leader_count: 20,
+                min_metadata_version: 32,
+                max_metadata_version: 33,
             }],
             topic_count: 21,
             partition_count: 22,
@@ -167,6 +187,7 @@ mod tests {
                 missing_replicas: vec![28],
             }],
             move_bytes_per_second: 29,
+            metadata_version: 34,
         }
     }
 

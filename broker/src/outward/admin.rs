@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, transport::Channel};
 use holdfast_metadata::plan::PlanGoal;
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerId, MetadataIndex},
+    ids::{BrokerId, MetadataIndex, MetadataVersion},
     v1::{self, admin_service_client::AdminServiceClient},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     messages::{cluster, malformed, moves, topics},
     services::{
         admin::{
-            cluster::ClusterStatus,
+            cluster::{ClusterStatus, FinalizedVersion},
             controllers::ControllerAdmin,
             moves::{ChangedReplicas, MovePlan, ReplicaChange},
             topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
@@ -115,6 +115,17 @@ impl ControllerAdmin for Controllers {
             let request = v1::SetBrokerDrainRequest { broker_id: broker_id.0, draining };
             let answer = ask!(self, Always, set_broker_drain, request).await?;
             Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+
+    fn finalize_version(&self, version: MetadataVersion, validate_only: bool) -> RemoteAnswer<'_, FinalizedVersion> {
+        async move {
+            let request = v1::FinalizeVersionRequest { version: version.0, validate_only };
+            // Twice is the same as once.
+            let answer = ask!(self, Always, finalize_version, request).await?;
+            let before = MetadataVersion(answer.version_before);
+            Ok(FinalizedVersion { index: MetadataIndex(answer.index), before })
         }
         .boxed()
     }

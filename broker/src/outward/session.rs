@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
+use holdfast_metadata::version::SUPPORTED;
 use holdfast_metadata_wire::records;
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
@@ -149,6 +150,8 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
         client_address: context.identity.addresses.client.clone(),
         peer_address: context.identity.addresses.peer.clone(),
         rack: context.config.rack.clone(),
+        min_metadata_version: SUPPORTED.min.0,
+        max_metadata_version: SUPPORTED.max.0,
     };
     match context.nodes.controllers.register(request).await {
         Ok(answer) => {
@@ -160,6 +163,7 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
             let ours = identity.cluster_id().map(|id| id.to_string()).unwrap_or_default();
             Err(Some(Fatal::OtherCluster { ours, theirs: detail.message }))
         }
+        Err(detail) if detail.code == ErrorCode::UnsupportedVersion => Err(Some(Fatal::TooOld(detail.message))),
         Err(detail) if is_final(&detail) => Err(Some(Fatal::RegistrationRefused(detail.to_string()))),
         Err(detail) => {
             tracing::warn!(error = %detail, "not registered yet");

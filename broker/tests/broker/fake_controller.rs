@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
-    apply_command,
+    VersionRange, apply_command,
 };
 use holdfast_metadata_wire::{records, view};
 use holdfast_proto::{
@@ -150,6 +150,7 @@ impl ControllerService for Edge {
             client_address: request.client_address,
             peer_address: request.peer_address,
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
+            versions: VersionRange::from_numbers(request.min_metadata_version, request.max_metadata_version),
             old_session_alive: false,
         });
         match self.0.run(&command).map_err(refused)? {
@@ -348,6 +349,13 @@ impl AdminService for Edge {
         &self,
         _: Request<v1::SetBrokerDrainRequest>,
     ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn finalize_version(
+        &self,
+        _: Request<v1::FinalizeVersionRequest>,
+    ) -> Result<Response<v1::FinalizeVersionResponse>, Status> {
         unreachable!("no test sends this on")
     }
 

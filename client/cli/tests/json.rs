@@ -30,6 +30,8 @@ const RUNS: &[&[&str]] = &[
     &["broker", "drain", "1", "--dry-run"],
     &["broker", "undrain", "1"],
     &["cluster", "status"],
+    &["cluster", "finalize-version", "1"],
+    &["cluster", "finalize-version", "1", "--dry-run"],
     &["dev", "status"],
     &["audit", "-t", "load", "--create", "--duration", "1s"],
     &["audit", "verify", "-t", "load"],

@@ -73,7 +73,7 @@ mod tests {
     fn view(fenced: &[bool]) -> DescribeClusterResponse {
         DescribeClusterResponse {
             active_controller: Some(1),
-            controllers: vec![ControllerInfo { node_id: 1, address: String::new(), voter: true }],
+            controllers: vec![ControllerInfo { node_id: 1, voter: true, ..ControllerInfo::default() }],
             brokers: (1..)
                 .zip(fenced)
                 .map(|(broker_id, fenced)| BrokerInfo { broker_id, fenced: *fenced, ..BrokerInfo::default() })

@@ -5,7 +5,7 @@
 
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerId, PartitionIndex},
+    ids::{BrokerId, MetadataVersion, PartitionIndex},
     v1,
 };
 
@@ -154,6 +154,25 @@ impl Admin {
             .await?;
         self.wait_for_index(response.index, deadline).await;
         Ok(())
+    }
+
+    /// Makes a newer metadata version the one that the cluster uses, once every broker and every voter supports it; with
+    /// `validate_only` says whether that could be done. There is no way back (KIP-584). Gives the version before.
+    pub async fn finalize_version(
+        &self,
+        version: MetadataVersion,
+        validate_only: bool,
+    ) -> Result<MetadataVersion, Error> {
+        let request = v1::FinalizeVersionRequest { version: version.0, validate_only };
+        let deadline = self.deadline();
+        // Twice is the same as once.
+        let (_, response) = self
+            .retry("FinalizeVersion", deadline, Repeat::Always, &request, |mut client, request| async move {
+                client.finalize_version(request).await
+            })
+            .await?;
+        self.wait_for_index(response.index, deadline).await;
+        Ok(MetadataVersion(response.version_before))
     }
 
     /// Forgets a broker that is fenced and holds no replica.

@@ -135,6 +135,13 @@ impl admin_service_server::AdminService for Node {
         Err(status::status(ErrorCode::NoQuorum, "no active controller"))
     }
 
+    async fn finalize_version(
+        &self,
+        _: Request<v1::FinalizeVersionRequest>,
+    ) -> Result<Response<v1::FinalizeVersionResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
     async fn remove_broker(
         &self,
         _: Request<v1::RemoveBrokerRequest>,

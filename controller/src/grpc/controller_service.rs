@@ -6,7 +6,7 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_metadata::{
-    AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done,
+    AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, VersionRange,
     limits::{MAX_ISR_CHANGES, MAX_REPLICATION_FACTOR},
 };
 use holdfast_metadata_wire::records::state_to_message;
@@ -66,6 +66,7 @@ impl ControllerService for ControllerEdge {
             client_address: request.client_address,
             peer_address: request.peer_address,
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
+            versions: VersionRange::from_numbers(request.min_metadata_version, request.max_metadata_version),
             old_session_alive: self.sessions.is_alive(broker_id, directory_id).await?,
         });
         match self.node.propose(Proposer::Broker, command).await? {

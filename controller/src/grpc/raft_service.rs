@@ -7,14 +7,16 @@ use tonic::{Request, Response, Status, Streaming};
 use holdfast_proto::{
     convert::required,
     v1::{
-        AppendEntriesRequest, AppendEntriesResponse, GetFormationRequest, GetFormationResponse, InstallSnapshotRequest,
-        InstallSnapshotResponse, JoinQuorumRequest, JoinQuorumResponse, RequestVoteRequest, RequestVoteResponse,
-        TransferLeaderRequest, TransferLeaderResponse, raft_service_server::RaftService,
+        AppendEntriesRequest, AppendEntriesResponse, GetControllerStateRequest, GetControllerStateResponse,
+        GetFormationRequest, GetFormationResponse, InstallSnapshotRequest, InstallSnapshotResponse, JoinQuorumRequest,
+        JoinQuorumResponse, RequestVoteRequest, RequestVoteResponse, TransferLeaderRequest, TransferLeaderResponse,
+        raft_service_server::RaftService,
     },
 };
 
 use crate::{
-    config::Config, formation::answer_formation, identity::DataDir, node::Node, quorum::keeper::Keeper, raft::Inbound,
+    agreement::Agreement, config::Config, formation::answer_formation, identity::DataDir, node::Node,
+    quorum::keeper::Keeper, raft::Inbound,
 };
 
 /// Serves the other controllers.
@@ -24,6 +26,7 @@ pub(super) struct RaftEdge {
     pub(super) node: Node,
     pub(super) inbound: Inbound,
     pub(super) keeper: Keeper,
+    pub(super) agreement: Agreement,
 }
 
 #[tonic::async_trait]
@@ -84,5 +87,12 @@ impl RaftService for RaftEdge {
 
     async fn join_quorum(&self, request: Request<JoinQuorumRequest>) -> Result<Response<JoinQuorumResponse>, Status> {
         Ok(Response::new(self.keeper.join(request.into_inner()).await?))
+    }
+
+    async fn get_controller_state(
+        &self,
+        request: Request<GetControllerStateRequest>,
+    ) -> Result<Response<GetControllerStateResponse>, Status> {
+        Ok(Response::new(self.agreement.answer(request.into_inner()).await?))
     }
 }

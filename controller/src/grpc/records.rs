@@ -39,7 +39,7 @@ mod tests {
         });
         // Refused, for there is no broker: the delta still tells the index.
         let outcome = apply_command(&mut image, MetadataIndex(1), &command);
-        let sent = delta(&Delta { index: MetadataIndex(1), records: outcome.records.into() });
+        let sent = delta(&Delta { index: MetadataIndex(1), records: outcome.records, history: None });
         assert_eq!((sent.index, sent.records.len()), (1, 0));
         for record in image.records() {
             assert_eq!(record.travels(), to_message(&record).is_some(), "{record:?}");

@@ -17,6 +17,7 @@ use holdfast_proto::v1::{
 use super::{admin::AdminEdge, controller_service::ControllerEdge, raft_service::RaftEdge};
 use crate::{
     actors::SessionsHandle,
+    agreement::Agreement,
     channels::Channels,
     config::Config,
     identity::DataDir,
@@ -43,12 +44,13 @@ pub(crate) struct Edge {
     pub(crate) channels: Channels,
     pub(crate) inbound: Inbound,
     pub(crate) keeper: Keeper,
+    pub(crate) agreement: Agreement,
     pub(crate) probes: Probes,
 }
 
 /// Serves until `stop` resolves.
 pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let Edge { config, data, node, sessions, channels, inbound, keeper, probes } = edge;
+    let Edge { config, data, node, sessions, channels, inbound, keeper, agreement, probes } = edge;
     let (health, reporting) = health::service(&probes);
     let reporting = tokio::spawn(reporting);
     let reflection = tonic_reflection::server::Builder::configure()
@@ -57,8 +59,8 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
         .build_v1()
         .map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
-    let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper };
-    let admin = AdminEdge::new(node.clone(), channels);
+    let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper, agreement: agreement.clone() };
+    let admin = AdminEdge::new(node.clone(), channels, agreement);
     let served = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)

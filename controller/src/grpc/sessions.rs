@@ -8,7 +8,7 @@
 //!    the broker has registered again. However it ends, the sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -163,7 +163,7 @@ impl Session {
 
     async fn change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), ErrorDetail> {
         let mut next = Some(change);
-        let mut deltas: Vec<Delta> = Vec::new();
+        let mut deltas: Vec<Arc<Delta>> = Vec::new();
         while let Some(change) = next.take() {
             match change {
                 Ok(Change::Delta(delta)) => deltas.push(delta),
@@ -187,7 +187,7 @@ impl Session {
         deltas.retain(|delta| delta.index > sent);
         let Some(last) = deltas.last().map(|delta| delta.index) else { return Ok(()) };
         self.sent = Some(last);
-        let deltas = deltas.iter().map(delta).collect();
+        let deltas = deltas.iter().map(|change| delta(change)).collect();
         self.send(BrokerSessionResponse { snapshot: None, deltas, lease_ms: 0 }).await
     }
 

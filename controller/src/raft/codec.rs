@@ -47,12 +47,41 @@ impl io::Write for Counted {
     }
 }
 
+/// Something that is whole, and that this build does not know: written by a newer one.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} holds something that this build does not know ({why})")]
+pub(super) struct Unknown {
+    what: String,
+    why: String,
+}
+
+impl Unknown {
+    /// What `error` says of `what`, if it is this.
+    pub(super) fn of(what: &str, error: &serde_json::Error) -> Option<Self> {
+        error.is_data().then(|| Self { what: what.to_owned(), why: error.to_string() })
+    }
+
+    /// True if this is why something was not decoded.
+    pub(super) fn is_cause(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
+/// JSON that is not read: unknown to this build, or damaged.
+fn unread(what: &str, error: &serde_json::Error) -> io::Error {
+    let kind = io::ErrorKind::InvalidData;
+    match Unknown::of(what, error) {
+        Some(unknown) => io::Error::new(kind, unknown),
+        None => io::Error::new(kind, format!("{what} is damaged: {error}")),
+    }
+}
+
 /// Decodes what [`encode`] made. Any other bytes are an error that names `what`.
 pub(super) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> io::Result<T> {
     let damaged = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
     match bytes.split_first() {
         Some((&VERSION, json)) => {
-            serde_json::from_slice(json).map_err(|error| damaged(format!("the stored {what} is damaged: {error}")))
+            serde_json::from_slice(json).map_err(|error| unread(&format!("the stored {what}"), &error))
         }
         Some((version, _)) => Err(damaged(format!(
             "the stored {what} has format {version}; this version reads {VERSION}: install the newer version again"
@@ -62,6 +91,7 @@ pub(super) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> io::Resul
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Body {
     index: MetadataIndex,
     records: Vec<Record>,
@@ -101,12 +131,14 @@ pub(super) fn decode_image(bytes: &[u8]) -> io::Result<Image> {
     if stored != computed {
         return Err(damaged(format!("the snapshot's checksum is {computed:08x}, stored is {stored:08x}")));
     }
-    let body: Body = serde_json::from_slice(json).map_err(|error| damaged(format!("the snapshot: {error}")))?;
+    let body: Body = serde_json::from_slice(json).map_err(|error| unread("the snapshot", &error))?;
     Image::from_records(body.index, &body.records).map_err(|error| damaged(format!("the snapshot: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
+    use holdfast_metadata::Command;
+
     use super::*;
 
     #[test]
@@ -118,6 +150,19 @@ mod tests {
         for bad in [&b""[..], &b"\x02[1]"[..], &b"\x01[1"[..], &b"\x01{}"[..]] {
             assert!(decode::<Vec<u64>>("list", bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_a_newer_build_wrote_is_told_from_what_is_damaged() {
+        let unknown = |result: io::Result<Command>| Unknown::is_cause(&result.expect_err("it is not read"));
+        assert!(unknown(decode("log entry", b"\x01{\"added_later\":{}}")));
+        assert!(!unknown(decode("log entry", b"\x01{\"begin")), "cut off");
+        let mut snapshot = vec![IMAGE_VERSION, 0, 0, 0, 0];
+        snapshot.extend(br#"{"index":1,"records":[{"added_later":{}}]}"#);
+        let crc = crc32c::crc32c(&snapshot[5..]);
+        snapshot[1..5].copy_from_slice(&crc.to_be_bytes());
+        let error = decode_image(&snapshot).expect_err("it is not read");
+        assert!(Unknown::is_cause(&error) && error.to_string().contains("added_later"), "{error}");
     }
 
     #[test]

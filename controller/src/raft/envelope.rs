@@ -13,6 +13,8 @@ use holdfast_proto::{
     v1::RaftEnvelope,
 };
 
+use super::codec::Unknown;
+
 /// JSON of openraft 0.10's types.
 const FORMAT_JSON: u32 = 1;
 
@@ -33,7 +35,8 @@ pub(super) fn wrap<T: Serialize>(
     })
 }
 
-/// Checks whom a message is for and reads it. Returns the sender's node id with it.
+/// Checks whom a message is for and reads it. Returns the sender's node id with it. A message to this controller that is
+/// whole and holds what this build does not know is refused with UNSUPPORTED_VERSION.
 pub(super) fn unwrap<T: DeserializeOwned>(
     envelope: Option<RaftEnvelope>,
     cluster_id: Option<ClusterId>,
@@ -58,5 +61,8 @@ fn read<T: DeserializeOwned>(format: u32, body: &[u8]) -> Result<T, ErrorDetail>
     if format != FORMAT_JSON {
         return Err(invalid(format!("envelope format {format}; this version reads {FORMAT_JSON}")));
     }
-    serde_json::from_slice(body).map_err(|error| invalid(format!("envelope body: {error}")))
+    serde_json::from_slice(body).map_err(|error| match Unknown::of("a message of another controller", &error) {
+        Some(unknown) => ErrorDetail::new(ErrorCode::UnsupportedVersion, unknown.to_string()),
+        None => invalid(format!("envelope body: {error}")),
+    })
 }

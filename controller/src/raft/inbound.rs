@@ -1,10 +1,12 @@
 //! openraft's network over `RaftService`: the answering side, free of tonic.
 //!
 //! Nothing reaches the consensus that was meant for another cluster or node, or that this controller may not take part
-//! in because it is bound to no cluster.
+//! in because it is bound to no cluster. Log entries and snapshots of a member that this build does not know end the process:
+//! it would refuse them for ever, and still look as if it were led.
 
 use bytes::{Bytes, BytesMut};
 use openraft::{
+    async_runtime::watch::WatchReceiver as _,
     errors::{Fatal, RaftError},
     raft::AppendEntriesResponse,
 };
@@ -13,14 +15,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex, v1::RaftEnvelope};
 
 use super::{
-    codec::decode_image_at,
+    codec::{Unknown, decode_image_at},
     consensus::{Consensus, Raft},
     envelope::{unwrap, wrap},
+    halt::Halt,
     network::SnapshotHead,
     role::Contact,
-    types::{Snapshot, TypeConfig},
+    types::{Entry, Snapshot, TypeConfig, Vote},
 };
-use crate::identity::DataDir;
+use crate::{exit, identity::DataDir};
 
 /// Largest snapshot that is taken, in bytes. Past it the sender is told MESSAGE_TOO_LARGE.
 const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
@@ -31,18 +34,24 @@ pub struct Inbound {
     data: std::sync::Arc<DataDir>,
     raft: Raft,
     contact: Contact,
+    halt: Halt,
 }
 
 impl Inbound {
-    /// For the node in `data`. `contact` is told of each message of the leader.
-    pub fn new(data: std::sync::Arc<DataDir>, consensus: &Consensus, contact: Contact) -> Self {
+    /// For the node in `data`. `contact` is told of each message of the leader, `halt` why this controller has to end.
+    pub fn new(data: std::sync::Arc<DataDir>, consensus: &Consensus, contact: Contact, halt: Halt) -> Self {
         let raft = consensus.raft().clone();
-        Self { data, raft, contact }
+        Self { data, raft, contact, halt }
     }
 
     /// Log entries and heartbeats.
     pub async fn append_entries(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
-        let (source, request) = self.open(envelope)?;
+        let sent = envelope.clone();
+        let (source, request) = self.open(envelope).inspect_err(|detail| {
+            if let Some((sender, vote)) = sent.as_ref().and_then(unread_entries) {
+                self.unless_known(sender, vote, detail);
+            }
+        })?;
         let response = self.raft.append_entries(request).await.map_err(|error| refused(&error))?;
         // A sender of an older term leads nobody.
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
@@ -83,7 +92,7 @@ impl Inbound {
     pub async fn install(&self, incoming: IncomingSnapshot) -> Result<RaftEnvelope, ErrorDetail> {
         let IncomingSnapshot { source, head, data } = incoming;
         let data = data.freeze();
-        check(&head, data.clone()).await?;
+        check(&head, data.clone()).await.inspect_err(|detail| self.unless_known(source, head.vote, detail))?;
         let snapshot = Snapshot { meta: head.meta, snapshot: data };
         let sent_under = head.vote;
         let response = self.raft.install_full_snapshot(head.vote, snapshot).await;
@@ -97,6 +106,18 @@ impl Inbound {
     fn open<T: DeserializeOwned>(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, T), ErrorDetail> {
         let identity = self.data.identity();
         unwrap(envelope, identity.cluster_id, identity.node_id)
+    }
+
+    /// Ends this controller if who leads it, or takes it in, sent what only a newer build knows.
+    fn unless_known(&self, sender: u64, vote: Vote, detail: &ErrorDetail) {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let mut members = metrics.membership_config.nodes().map(|(id, _)| *id).peekable();
+        let is_member = members.peek().is_none() || members.any(|id| id == sender);
+        if detail.code == ErrorCode::UnsupportedVersion && is_member && vote >= metrics.vote {
+            let what = format!("controller {sender} sent it: {}", detail.message);
+            // The caller hears the refusal itself.
+            let _ = self.halt.note(exit::Fatal::TooOld { finalised: None, what });
+        }
     }
 
     fn reply<T: Serialize>(&self, target: u64, body: &T) -> Result<RaftEnvelope, ErrorDetail> {
@@ -130,13 +151,26 @@ impl IncomingSnapshot {
 async fn check(head: &SnapshotHead, data: Bytes) -> Result<(), ErrorDetail> {
     let index = MetadataIndex(head.meta.last_log_id.map_or(0, |id| id.index));
     let checked = tokio::task::spawn_blocking(move || decode_image_at(index, &data).map(drop)).await;
-    let problem = match checked {
+    let (code, problem) = match checked {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => error.to_string(),
-        Err(ended) => ended.to_string(),
+        Ok(Err(error)) if Unknown::is_cause(&error) => (ErrorCode::UnsupportedVersion, error.to_string()),
+        Ok(Err(error)) => (ErrorCode::InvalidRequest, error.to_string()),
+        Err(ended) => (ErrorCode::InvalidRequest, ended.to_string()),
     };
     tracing::warn!(%index, problem, "a snapshot of another controller is refused");
-    Err(ErrorDetail::new(ErrorCode::InvalidRequest, problem))
+    Err(ErrorDetail::new(code, problem))
+}
+
+/// Sender and vote of a message with log entries of which one is not read by this build; `None` for any other message.
+fn unread_entries(envelope: &RaftEnvelope) -> Option<(u64, Vote)> {
+    #[derive(serde::Deserialize)]
+    struct Entries {
+        vote: Vote,
+        entries: Vec<serde_json::Value>,
+    }
+    let Entries { vote, entries } = serde_json::from_slice(&envelope.body).ok()?;
+    let unread = entries.into_iter().any(|entry| serde_json::from_value::<Entry>(entry).is_err());
+    unread.then_some((envelope.header.as_ref()?.source_node_id, vote))
 }
 
 fn refused(error: &RaftError<TypeConfig>) -> ErrorDetail {

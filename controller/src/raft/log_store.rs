@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 
 use super::{
     codec::{decode, encode},
+    halt::Halt,
     log_cache::LogCache,
     log_sizes::LogSizes,
     types::{Entry, LogId, TypeConfig, Vote},
@@ -36,6 +37,7 @@ const READ_BYTES: usize = 4 << 20;
 #[derive(Clone)]
 pub struct LogStore {
     store: Store,
+    halt: Halt,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -48,13 +50,13 @@ struct Shared {
 
 impl LogStore {
     /// Reads vote, purge mark, and how long each entry is. Blocks.
-    pub fn open(store: Store) -> io::Result<Self> {
+    pub fn open(store: Store, halt: Halt) -> io::Result<Self> {
         let vote = store.read_state(VOTE)?.map(|bytes| decode("vote", &bytes)).transpose()?;
         let purged = store.read_state(PURGED)?.map(|bytes| decode("purge mark", &bytes)).transpose()?;
         let mut sizes = LogSizes::default();
         store.log_sizes(|index, bytes| sizes.push(index, bytes))?;
         let shared = Shared { cache: LogCache::default(), sizes, vote, purged };
-        Ok(Self { store, shared: Arc::new(Mutex::new(shared)) })
+        Ok(Self { store, halt, shared: Arc::new(Mutex::new(shared)) })
     }
 
     /// What `look` finds in the sizes of the entries.
@@ -79,8 +81,9 @@ impl LogStore {
         let wanted = on_disk.end - on_disk.start;
         let stored = self.blocking(move |store| Ok(store.read_log(on_disk.start, on_disk.end, max_bytes)?)).await?;
         let stored_count = stored.len();
-        let mut entries =
-            stored.into_iter().map(|(_, bytes)| decode("log entry", &bytes)).collect::<io::Result<Vec<Entry>>>()?;
+        let entry = |(index, bytes): (u64, Vec<u8>)| decode(&format!("log entry {index}"), &bytes);
+        let decoded = stored.into_iter().map(entry).collect::<io::Result<Vec<Entry>>>();
+        let mut entries = self.halt.unless_unknown(decoded)?;
         // A read that its bound cut short is not continued behind the cut; openraft asks again for the rest.
         let cut_short = max_bytes != usize::MAX && (stored_count as u64) < wanted;
         if !cut_short {
@@ -128,7 +131,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let last = match cached {
             Some(last) => Some(last),
             None => match self.blocking(|store| Ok(store.last_log()?)).await? {
-                Some((_, bytes)) => Some(decode::<Entry>("log entry", &bytes)?.log_id()),
+                Some((_, bytes)) => Some(self.halt.unless_unknown(decode::<Entry>("last log entry", &bytes))?.log_id()),
                 None => purged,
             },
         };

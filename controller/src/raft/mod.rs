@@ -5,12 +5,13 @@
 //!
 //! - `consensus`: the facade. `role`: who leads, and when it was heard. `members`: who takes part, read and changed.
 //! - `types`: what openraft is told. `log_store` over `log_cache`: the log; `trimmer` over `log_sizes` keeps it short.
-//!   `state_machine`: the image. `codec`: what stands on disk, as bytes.
+//!   `state_machine`: the image. `codec`: what stands on disk, as bytes. `halt`: why the metadata ends this controller.
 //! - `network`: calls to others. `inbound`: calls from others. `envelope`: who speaks to whom.
 
 mod codec;
 mod consensus;
 mod envelope;
+mod halt;
 mod inbound;
 mod log_cache;
 mod log_sizes;
@@ -27,6 +28,7 @@ mod suite_tests;
 
 pub use consensus::{Consensus, Error};
 pub use envelope::MAX_MESSAGE_BYTES;
+pub use halt::Halt;
 pub use inbound::{Inbound, IncomingSnapshot};
 pub use log_store::LogStore;
 pub use members::{Change, Member, Members};

@@ -4,7 +4,8 @@
 //!    neither a clock nor random numbers.
 //! 2. A command that would break an invariant is refused, loudly, on every controller alike. A state that is broken
 //!    already, or an index that goes back, ends the process.
-//! 3. The stored snapshot never goes back: a build that was overtaken by an installed one is dropped.
+//! 3. What this build does not know, and a controller that decided otherwise than most, end the process ([`Halt`]).
+//! 4. The stored snapshot never goes back: a build that was overtaken by an installed one is dropped.
 
 use std::{io, sync::Arc};
 
@@ -16,22 +17,25 @@ use openraft::{
 };
 use tokio::sync::Mutex;
 
-use holdfast_metadata::{Command, apply_command};
+use holdfast_metadata::{Command, HistoryHash, apply_command};
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
     codec::{decode, decode_image_at, encode, encode_image},
+    halt::Halt,
     types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use crate::{
+    exit::Fatal,
     store::{Op, Store},
-    view::{Applied, Change, Delta, MetadataView},
+    view::{Applied, MetadataView},
 };
 
 /// Applies what is committed to `view`, and keeps the last snapshot in `store`.
 pub struct StateMachine {
     view: MetadataView,
     store: Store,
+    halt: Halt,
     last_applied: Option<LogId>,
     membership: StoredMembership,
     stored: Arc<Mutex<Option<SnapshotMeta>>>,
@@ -47,7 +51,7 @@ pub struct SnapshotBuilder {
 
 impl StateMachine {
     /// Reads the stored snapshot's meta data; openraft installs it. Blocks.
-    pub fn open(store: Store, view: MetadataView) -> io::Result<Self> {
+    pub fn open(store: Store, view: MetadataView, halt: Halt) -> io::Result<Self> {
         let stored = match store.read_snapshot()? {
             Some(snapshot) => Some(decode("snapshot's meta data", &snapshot.meta)?),
             None => None,
@@ -55,6 +59,7 @@ impl StateMachine {
         Ok(Self {
             view,
             store,
+            halt,
             last_applied: None,
             membership: StoredMembership::default(),
             stored: Arc::new(Mutex::new(stored)),
@@ -63,10 +68,13 @@ impl StateMachine {
 
     /// Applies one entry; `None` for an entry without a command.
     fn apply_one(&mut self, log_id: LogId, command: Option<Command>) -> io::Result<Reply> {
+        if let Some(Command::CheckHistory { index, hash }) = &command {
+            self.compare(*index, *hash)?;
+        }
         let index = MetadataIndex(log_id.index);
         let applied = applied(Some(&log_id));
         let result = self.view.update(applied, |image| {
-            let (result, records) = match command {
+            match command {
                 Some(command) => {
                     let outcome = apply_command(image, index, &command);
                     if let Some(rejection) = outcome.fault() {
@@ -77,11 +85,19 @@ impl StateMachine {
                 // The very first entry has index 0, where the empty image already is.
                 None if index.0 == 0 => (Ok(None), Vec::new()),
                 None => (image.advance_to(index).map(|()| None), Vec::new()),
-            };
-            (result, Change::Delta(Delta { index, records: records.into() }))
+            }
         });
+        self.halt.unless_too_old(&self.view.image())?;
         self.last_applied = Some(log_id);
         Ok(Reply { index: index.0, result: result.map_err(io::Error::other)? })
+    }
+
+    /// Ends this controller if its own hash at the index is another. One that is not known any more is not compared.
+    fn compare(&self, index: MetadataIndex, theirs: HistoryHash) -> io::Result<()> {
+        match self.view.history_at(index) {
+            Some(ours) if ours != theirs => Err(self.halt.note(Fatal::Diverged { index, ours, theirs })),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -127,7 +143,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let data = snapshot.clone();
         let at = applied(meta.last_log_id.as_ref()).index;
         let decoded = tokio::task::spawn_blocking(move || decode_image_at(at, &data)).await;
-        let image = decoded.map_err(io::Error::other)??;
+        let image = self.halt.unless_unknown(decoded.map_err(io::Error::other)?)?;
+        self.halt.unless_too_old(&image)?;
         // Durable first: what the image then serves must not vanish with a crash.
         put(&self.store, &self.stored, meta, snapshot).await?;
         self.view.replace(applied(meta.last_log_id.as_ref()), image);

@@ -7,7 +7,7 @@ use openraft::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{LogStore, StateMachine, types::TypeConfig};
+use super::{Halt, LogStore, StateMachine, types::TypeConfig};
 use crate::{
     store::{Marker, Store},
     view::MetadataView,
@@ -19,8 +19,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(dir.path(), &Marker { node_id: 1, directory_id: Uuid::nil() }).expect("open");
-        let log = LogStore::open(store.clone()).expect("log");
-        let machine = StateMachine::open(store, MetadataView::default()).expect("state machine");
+        let log = LogStore::open(store.clone(), Halt::default()).expect("log");
+        let machine = StateMachine::open(store, MetadataView::default(), Halt::default()).expect("state machine");
         Ok((dir, log, machine))
     }
 }

@@ -49,6 +49,8 @@ pub(crate) fn registration(cluster: ClusterId, disk: Disk) -> RegisterBrokerRequ
         client_address: format!("client-{}:1", disk.id),
         peer_address: format!("peer-{}:1", disk.id),
         rack: String::new(),
+        min_metadata_version: 1,
+        max_metadata_version: 1,
     }
 }
 
@@ -91,6 +93,11 @@ impl Broker {
     pub(crate) fn kill(&self) {
         self.task.abort();
     }
+}
+
+/// True if the message brings the whole state.
+pub(crate) fn has_snapshot(message: &BrokerSessionResponse) -> bool {
+    message.snapshot.is_some()
 }
 
 async fn register(addresses: &[String], cluster: ClusterId, disk: Disk) -> RegisterBrokerResponse {

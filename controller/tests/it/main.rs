@@ -12,4 +12,6 @@ mod rejoin;
 mod sessions;
 mod silence;
 mod stopping;
+mod storm;
 mod support;
+mod versions;

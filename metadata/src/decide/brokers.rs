@@ -37,6 +37,7 @@ pub(crate) fn form_cluster(image: &Image, cluster_id: ClusterId) -> Decision {
 pub(crate) fn registrable(image: &Image, command: &RegisterBroker) -> Result<(), Rejection> {
     let broker_id = command.broker_id;
     check_registration(command)?;
+    check_versions(image, command)?;
     let old = image.broker(broker_id);
     if let Some(old) = old.filter(|old| old.incarnation_id == command.incarnation_id) {
         return check_same_start(old, command);
@@ -78,6 +79,7 @@ pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
         client_address: command.client_address.clone(),
         peer_address: command.peer_address.clone(),
         rack: command.rack.clone(),
+        versions: command.versions,
         fenced: true,
         shutting_down: false,
     }));
@@ -102,6 +104,7 @@ fn register_again(old: &BrokerRegistration, command: &RegisterBroker) -> (Vec<Re
         client_address: command.client_address.clone(),
         peer_address: command.peer_address.clone(),
         rack: command.rack.clone(),
+        versions: command.versions,
         ..old.clone()
     };
     let records = if new == *old { Vec::new() } else { vec![Record::Broker(new)] };
@@ -254,6 +257,23 @@ fn change_partitions(
             Some(changed.map(|state| Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state }))
         })
         .collect()
+}
+
+/// Refuses a broker that does not know the metadata version that is finalised.
+fn check_versions(image: &Image, command: &RegisterBroker) -> Result<(), Rejection> {
+    let (finalised, versions) = (image.version(), command.versions);
+    if versions.contains(finalised) {
+        return Ok(());
+    }
+    let what = if versions.max < finalised { "older than the cluster: upgrade it" } else { "too new for the cluster" };
+    Err(Rejection::new(
+        ErrorCode::UnsupportedVersion,
+        format!(
+            "broker {} supports metadata versions {versions}, and the cluster's finalised one is {finalised}: this broker \
+             is {what}",
+            command.broker_id
+        ),
+    ))
 }
 
 /// Everything that is wrong with a registration's own fields.

@@ -5,24 +5,41 @@
 //! arguments alone: every controller comes to the same image.
 //!
 //! A change to what a command decides changes what old logs mean on nodes that replay them: it needs a new command, or
-//! a field with a default.
+//! a field with a default, and a newer metadata version. What is of a version that is not finalised is refused.
 
 use std::borrow::Borrow;
 
 use holdfast_proto::ids::MetadataIndex;
 
-use super::{brokers, leaders, moves, partitions, producer_ids, topics};
+use super::{brokers, leaders, moves, partitions, producer_ids, topics, versions};
 use crate::{
     command::Command,
+    history::HistoryHash,
     image::Image,
     invariant::{self, Violation},
     record::Record,
-    response::{Outcome, Rejection},
+    response::{Decision, Outcome, Rejection, Response},
+    version::{self, Needs},
 };
 
 /// What the command would come to, without doing it.
 pub fn decide(image: &Image, command: &Command) -> Outcome {
-    let decision = match command {
+    match decide_by(&version::SHIPPED, image, command) {
+        Ok((records, response)) => Outcome { records, result: Ok(response) },
+        Err(rejection) => Outcome { records: Vec::new(), result: Err(rejection) },
+    }
+}
+
+/// Decides, if by this table the cluster's version has the command and all records that come of it.
+fn decide_by(needs: &Needs, image: &Image, command: &Command) -> Decision {
+    needs.check_command(image.version(), command)?;
+    let decided = decide_any(image, command)?;
+    needs.check_records(image.version(), &decided.0)?;
+    Ok(decided)
+}
+
+fn decide_any(image: &Image, command: &Command) -> Decision {
+    match command {
         Command::FormCluster { cluster_id } => brokers::form_cluster(image, *cluster_id),
         Command::RegisterBroker(command) => brokers::register(image, command),
         Command::FenceBroker { broker_id, broker_epoch } => brokers::fence(image, *broker_id, *broker_epoch),
@@ -41,10 +58,9 @@ pub fn decide(image: &Image, command: &Command) -> Outcome {
         Command::AllocateProducerIds { broker_id, broker_epoch } => {
             producer_ids::allocate(image, *broker_id, *broker_epoch)
         }
-    };
-    match decision {
-        Ok((records, response)) => Outcome { records, result: Ok(response) },
-        Err(rejection) => Outcome { records: Vec::new(), result: Err(rejection) },
+        Command::FinalizeVersion(command) => versions::finalize(image, command),
+        Command::BeginHistory => Ok((vec![Record::History { hash: HistoryHash::START }], Response::HistoryBegun)),
+        Command::CheckHistory { .. } => Ok((Vec::new(), Response::HistoryChecked)),
     }
 }
 
@@ -70,7 +86,10 @@ fn carry_out(image: &mut Image, index: MetadataIndex, command: &Command, outcome
         Ok(_) => apply(image, &outcome.records).err().map(|why| Rejection::fault(format!("{command}: {why}"))),
         Err(rejection) => Some(rejection).filter(|rejection| rejection.is_fault()).cloned(),
     };
-    let Some(fault) = fault else { return outcome };
+    let Some(fault) = fault else {
+        image.remember(&outcome.records);
+        return outcome;
+    };
     if let Err(violations) = invariant::check(image) {
         panic!("index {index}, {command}: {fault}; the state was broken before: {}", first(&violations));
     }

@@ -7,7 +7,10 @@ use uuid::Uuid;
 use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId, PartitionIndex, TopicId};
 
 use super::*;
-use crate::record::{BrokerRegistration, PartitionState, Record};
+use crate::{
+    record::{BrokerRegistration, PartitionState, Record},
+    version::VersionRange,
+};
 
 /// An image with these live brokers.
 fn cluster(racks: &[Option<&str>]) -> Image {
@@ -23,6 +26,7 @@ fn cluster(racks: &[Option<&str>]) -> Image {
             client_address: "host:1".into(),
             peer_address: "host:2".into(),
             rack: rack.map(str::to_owned),
+            versions: VersionRange::default(),
             fenced: false,
             shutting_down: false,
         };

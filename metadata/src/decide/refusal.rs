@@ -11,10 +11,13 @@
 //! proposal rests on the proposals that it made before having been decided first, and that is known in the log alone.
 
 use super::{brokers, machine::decide, moves, partitions};
-use crate::{command::Command, image::Image, response::Rejection};
+use crate::{command::Command, image::Image, response::Rejection, version};
 
 /// Why the whole command would be refused if it were decided on this image; `None` if it would be carried out.
 pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
+    if let Err(rejection) = version::SHIPPED.check_command(image.version(), command) {
+        return Some(rejection);
+    }
     let checked = match command {
         Command::RegisterBroker(command) => brokers::registrable(image, command),
         Command::FenceBroker { broker_id, broker_epoch }
@@ -26,6 +29,7 @@ pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
         }
         Command::AlterPartition(command) => partitions::acceptable(image, command),
         Command::AlterReplicas(command) => moves::acceptable(command),
+        Command::BeginHistory | Command::CheckHistory { .. } => Ok(()),
         Command::FormCluster { .. }
         | Command::UnregisterBroker { .. }
         | Command::CreateTopic(_)
@@ -33,7 +37,8 @@ pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
         | Command::AlterTopic(_)
         | Command::SetBrokerDrain { .. }
         | Command::ElectLeaders { .. }
-        | Command::AllocateProducerIds { .. } => decide(image, command).result.map(drop),
+        | Command::AllocateProducerIds { .. }
+        | Command::FinalizeVersion(_) => decide(image, command).result.map(drop),
     };
     checked.err()
 }

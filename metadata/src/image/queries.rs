@@ -5,12 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, MetadataIndex, PartitionIndex, ProducerId, TopicId, TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, MetadataIndex, MetadataVersion, PartitionIndex, ProducerId, TopicId,
+    TopicPartition,
 };
 
 use super::{Image, Load, Topic};
 use crate::{
     config::{Setting, TopicConfig},
+    history::HistoryHash,
     record::{BrokerRegistration, PartitionState},
 };
 
@@ -23,6 +25,16 @@ impl Image {
     /// Index of the last change that is included.
     pub fn index(&self) -> MetadataIndex {
         self.index
+    }
+
+    /// The metadata version that is finalised; 1 in the beginning.
+    pub fn version(&self) -> MetadataVersion {
+        self.version
+    }
+
+    /// The hash of all changes up to the index; `None` on a broker, and of metadata that began before there was one.
+    pub fn history(&self) -> Option<HistoryHash> {
+        self.history
     }
 
     /// The brokers that registered and were not forgotten since, fenced ones included.

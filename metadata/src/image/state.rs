@@ -6,20 +6,24 @@ use std::{
 };
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, ProducerId, TopicId,
-    TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, MetadataVersion, PartitionEpoch, PartitionIndex,
+    ProducerId, TopicId, TopicPartition,
 };
 
 use super::{deleted::DeletedTopics, loads::Loads};
 use crate::{
     config::TopicConfig,
+    history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
+    version,
 };
 
 /// The cluster's state. See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     pub(super) cluster_id: Option<ClusterId>,
+    pub(super) version: MetadataVersion,
+    pub(super) history: Option<HistoryHash>,
     pub(super) index: MetadataIndex,
     pub(super) brokers: BTreeMap<BrokerId, BrokerRegistration>,
     pub(super) draining: BTreeSet<BrokerId>,
@@ -85,6 +89,8 @@ impl Default for Image {
     fn default() -> Self {
         Self {
             cluster_id: None,
+            version: version::FIRST,
+            history: Some(HistoryHash::START),
             index: MetadataIndex(0),
             brokers: BTreeMap::new(),
             draining: BTreeSet::new(),
@@ -102,12 +108,13 @@ impl Default for Image {
 }
 
 impl Image {
-    /// Builds the image that a snapshot's records describe.
+    /// Builds the image that a snapshot's records describe. Without a [`Record::History`] among them, as from the time
+    /// before there was one or for a broker, the image has no hash, and gets none from later changes.
     pub fn from_records<'a>(
         index: MetadataIndex,
         records: impl IntoIterator<Item = &'a Record>,
     ) -> Result<Self, Error> {
-        let mut image = Self { index, ..Self::default() };
+        let mut image = Self { index, history: None, ..Self::default() };
         for record in records {
             image.apply(record)?;
         }
@@ -122,11 +129,18 @@ impl Image {
     ) -> Result<(), Error> {
         let mut next = self.clone();
         next.advance_to(index)?;
-        for record in records {
+        let records: Vec<&Record> = records.into_iter().collect();
+        for record in &records {
             next.apply(record)?;
         }
+        next.remember(records);
         *self = next;
         Ok(())
+    }
+
+    /// Takes the changes that were applied at the present index into the hash of all changes, if there is one.
+    pub(crate) fn remember<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) {
+        self.history = self.history.map(|hash| hash.then(self.index, records));
     }
 
     /// The index moves on without a change, as for a log entry that holds no command.
@@ -188,6 +202,14 @@ impl Image {
                 }
                 self.next_broker_epoch = *next_broker_epoch;
             }
+            Record::Version { version } => {
+                if *version < self.version {
+                    let (old, new) = (u64::from(self.version.0), u64::from(version.0));
+                    return Err(Error::CounterWentBack("metadata version", old, new));
+                }
+                self.version = *version;
+            }
+            Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
     }
@@ -258,6 +280,10 @@ impl Image {
         if let Some(cluster_id) = self.cluster_id {
             records.push(Record::Cluster { cluster_id });
         }
+        if self.version != version::FIRST {
+            records.push(Record::Version { version: self.version });
+        }
+        records.extend(self.history.map(|hash| Record::History { hash }));
         records.push(Record::NextBrokerEpoch { next_broker_epoch: self.next_broker_epoch });
         records.push(Record::NextProducerId { next_producer_id: self.next_producer_id });
         records.extend(self.brokers.values().cloned().map(Record::Broker));

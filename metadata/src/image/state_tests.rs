@@ -7,7 +7,7 @@ use uuid::Uuid;
 use holdfast_proto::ids::{DirectoryId, IncarnationId};
 
 use super::*;
-use crate::status::PartitionHealth;
+use crate::{status::PartitionHealth, version::VersionRange};
 
 const TOPIC: TopicId = TopicId(Uuid::from_u128(1));
 
@@ -36,6 +36,7 @@ fn broker(epoch: u64) -> Record {
         client_address: "a:1".into(),
         peer_address: "a:2".into(),
         rack: None,
+        versions: VersionRange::default(),
         fenced: false,
         shutting_down: false,
     })

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, MetadataVersion, PartitionIndex, ProducerId, TopicId};
 
 use super::{Image, Topic};
-use crate::record::{BrokerRegistration, PartitionState, Record};
+use crate::{
+    history::HistoryHash,
+    record::{BrokerRegistration, PartitionState, Record},
+};
 
 /// What stood where one record was applied. Taken back in the opposite order of the records.
 pub(crate) enum Undo {
@@ -17,6 +20,8 @@ pub(crate) enum Undo {
     Partition { topic_id: TopicId, partition: PartitionIndex, state: Option<Arc<PartitionState>> },
     NextProducerId(ProducerId),
     NextBrokerEpoch(BrokerEpoch),
+    Version(MetadataVersion),
+    History(Option<HistoryHash>),
 }
 
 /// A deletion that is new, and the id that is forgotten with it.
@@ -50,6 +55,8 @@ impl Image {
             },
             Record::NextProducerId { .. } => Undo::NextProducerId(self.next_producer_id),
             Record::NextBrokerEpoch { .. } => Undo::NextBrokerEpoch(self.next_broker_epoch),
+            Record::Version { .. } => Undo::Version(self.version),
+            Record::History { .. } => Undo::History(self.history),
         }
     }
 
@@ -85,6 +92,8 @@ impl Image {
             }
             Undo::NextProducerId(next) => self.next_producer_id = next,
             Undo::NextBrokerEpoch(next) => self.next_broker_epoch = next,
+            Undo::Version(version) => self.version = version,
+            Undo::History(history) => self.history = history,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     invariant,
     record::{BrokerRegistration, PartitionState, Record},
     response::Response,
+    version::VersionRange,
 };
 
 fn b(n: u32) -> BrokerId {
@@ -37,6 +38,7 @@ fn add_broker(image: &mut Image, n: u32, rack: Option<&str>, fenced: bool) {
         client_address: "host:1".into(),
         peer_address: "host:2".into(),
         rack: rack.map(str::to_owned),
+        versions: VersionRange::default(),
         fenced,
         shutting_down: false,
     };

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use holdfast_metadata::{BrokerRegistration, Command, PRODUCER_ID_BLOCK, Record, Response};
+use holdfast_metadata::{BrokerRegistration, Command, PRODUCER_ID_BLOCK, Record, Response, VersionRange};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId},
@@ -33,6 +33,7 @@ fn a_broker_registers_fenced_and_is_unfenced() {
         client_address: "broker-1:9092".into(),
         peer_address: "broker-1:9093".into(),
         rack: None,
+        versions: VersionRange::default(),
         fenced: true,
         shutting_down: false,
     };

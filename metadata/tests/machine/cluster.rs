@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use holdfast_metadata::{
     AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, Outcome, PartitionState, Record, RegisterBroker,
-    Rejection, Response, apply_command, decide, invariant, refusal,
+    Rejection, Response, VersionRange, apply_command, decide, invariant, refusal,
 };
 use holdfast_proto::{
     error::ErrorCode,
@@ -115,6 +115,7 @@ impl Cluster {
             client_address: format!("broker-{n}:9092"),
             peer_address: format!("broker-{n}:9093"),
             rack: None,
+            versions: VersionRange::default(),
             old_session_alive: false,
         }
     }

@@ -10,3 +10,4 @@ mod partitions;
 mod random_commands;
 mod shutdown;
 mod topics;
+mod versions;

@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_metadata::{BrokerRegistration, PartitionState, Record};
+use holdfast_metadata::{BrokerRegistration, PartitionState, Record, VersionRange};
 use holdfast_proto::{
     convert::{Error, leader_epoch, partition, required, required_id},
-    ids::{BrokerEpoch, BrokerId, PartitionEpoch},
+    ids::{BrokerEpoch, BrokerId, MetadataVersion, PartitionEpoch},
     v1::{self, metadata_record::Record as Wire},
 };
 
@@ -27,6 +27,8 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
             client_address: broker.client_address.clone(),
             peer_address: broker.peer_address.clone(),
             rack: broker.rack.clone().unwrap_or_default(),
+            min_metadata_version: broker.versions.min.0,
+            max_metadata_version: broker.versions.max.0,
             fenced: broker.fenced,
             shutting_down: broker.shutting_down,
         }),
@@ -57,7 +59,11 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
         Record::MoveLimit { bytes_per_second } => {
             Wire::MoveLimit(v1::MoveLimitRecord { bytes_per_second: *bytes_per_second })
         }
-        Record::Cluster { .. } | Record::NextProducerId { .. } | Record::NextBrokerEpoch { .. } => return None,
+        Record::Version { version } => Wire::Version(v1::MetadataVersionRecord { version: version.0 }),
+        Record::Cluster { .. }
+        | Record::NextProducerId { .. }
+        | Record::NextBrokerEpoch { .. }
+        | Record::History { .. } => return None,
     };
     Some(v1::MetadataRecord { record: Some(wire) })
 }
@@ -82,6 +88,7 @@ pub fn from_message(message: v1::MetadataRecord) -> Result<Option<Record>, Error
             Record::BrokerDrain { broker_id: BrokerId(drain.broker_id), draining: drain.draining }
         }
         Wire::MoveLimit(limit) => Record::MoveLimit { bytes_per_second: limit.bytes_per_second },
+        Wire::Version(finalised) => Record::Version { version: MetadataVersion(finalised.version) },
         Wire::Partition(changed) => Record::Partition {
             topic_id: required_id(&changed.topic_id, "topic_id")?,
             partition: partition(changed.partition, "partition")?,
@@ -100,6 +107,7 @@ fn registration(broker: v1::BrokerRecord) -> Result<BrokerRegistration, Error> {
         client_address: broker.client_address,
         peer_address: broker.peer_address,
         rack: Some(broker.rack).filter(|rack| !rack.is_empty()),
+        versions: VersionRange::from_numbers(broker.min_metadata_version, broker.max_metadata_version),
         fenced: broker.fenced,
         shutting_down: broker.shutting_down,
     })
@@ -143,6 +151,7 @@ pub fn ids(brokers: &[BrokerId]) -> Vec<u32> {
 mod tests {
     use uuid::Uuid;
 
+    use holdfast_metadata::HistoryHash;
     use holdfast_proto::ids::{
         ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
     };
@@ -163,6 +172,7 @@ mod tests {
                 client_address: "client:7".to_owned(),
                 peer_address: "peer:8".to_owned(),
                 rack: Some("nine".to_owned()),
+                versions: VersionRange::from_numbers(25, 26),
                 fenced: true,
                 shutting_down: false,
             }),
@@ -190,6 +200,8 @@ mod tests {
             Record::Cluster { cluster_id: ClusterId(Uuid::from_u128(19)) },
             Record::NextProducerId { next_producer_id: ProducerId(20) },
             Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(21) },
+            Record::Version { version: MetadataVersion(27) },
+            Record::History { hash: HistoryHash::START },
         ]
     }
 

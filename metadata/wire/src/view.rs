@@ -130,5 +130,7 @@ fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
         draining: image.is_draining(broker.broker_id),
         replica_count: load.replicas,
         leader_count: load.leaders,
+        min_metadata_version: broker.versions.min.0,
+        max_metadata_version: broker.versions.max.0,
     }
 }

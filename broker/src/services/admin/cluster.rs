@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use holdfast_metadata::{Image, PartitionState, status::Counts};
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, PartitionIndex};
+use holdfast_metadata::{Image, PartitionState, VersionRange, status::Counts};
+use holdfast_proto::ids::{
+    BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion, PartitionIndex,
+};
 
 /// The cluster as this broker knows it.
 #[derive(Clone, Debug)]
@@ -12,6 +14,15 @@ pub struct ClusterView {
     pub cluster_id: Option<ClusterId>,
     /// Brokers, topics and partitions.
     pub image: Arc<Image>,
+}
+
+/// A metadata version was finalised, or could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalizedVersion {
+    /// Index of the change; 0 if it was only checked.
+    pub index: MetadataIndex,
+    /// The version that was finalised before.
+    pub before: MetadataVersion,
 }
 
 /// The cluster as a controller describes it.
@@ -35,6 +46,8 @@ pub struct ClusterStatus {
     pub troubled: Vec<TroubledPartition>,
     /// Most bytes a second that each broker copies for moves; 0: no limit.
     pub move_bytes_per_second: u64,
+    /// The finalised metadata version.
+    pub metadata_version: MetadataVersion,
 }
 
 /// A controller of the quorum, as the active one knows it.
@@ -46,6 +59,8 @@ pub struct ControllerStatus {
     pub address: String,
     /// True for a voter, false for a learner.
     pub voter: bool,
+    /// Metadata versions that it supports; `None` if the answering controller was not told.
+    pub versions: Option<VersionRange>,
 }
 
 /// A registered broker, as the active controller knows it.
@@ -71,6 +86,8 @@ pub struct BrokerStatus {
     pub replica_count: u64,
     /// Partitions that it leads.
     pub leader_count: u64,
+    /// Metadata versions that it supports.
+    pub versions: VersionRange,
 }
 
 /// A partition that is not as it should be.

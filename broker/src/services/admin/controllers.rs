@@ -1,10 +1,10 @@
 //! What administration asks of the active controller.
 
 use holdfast_metadata::plan::PlanGoal;
-use holdfast_proto::ids::{BrokerId, MetadataIndex};
+use holdfast_proto::ids::{BrokerId, MetadataIndex, MetadataVersion};
 
 use super::{
-    cluster::ClusterStatus,
+    cluster::{ClusterStatus, FinalizedVersion},
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
@@ -32,6 +32,9 @@ pub trait ControllerAdmin: Send + Sync {
 
     /// Marks a broker as one to be emptied, or takes the mark away.
     fn set_broker_drain(&self, broker_id: BrokerId, draining: bool) -> RemoteAnswer<'_, MetadataIndex>;
+
+    /// Makes a newer metadata version the one that is used, or only checks that it could. The version before it.
+    fn finalize_version(&self, version: MetadataVersion, validate_only: bool) -> RemoteAnswer<'_, FinalizedVersion>;
 
     /// Forgets a broker that is fenced and holds no replica.
     fn remove_broker(&self, broker_id: BrokerId) -> RemoteAnswer<'_, MetadataIndex>;

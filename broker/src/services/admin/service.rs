@@ -8,11 +8,11 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     forward,
-    ids::{BrokerId, MetadataIndex},
+    ids::{BrokerId, MetadataIndex, MetadataVersion},
 };
 
 use super::{
-    cluster::{ClusterStatus, ClusterView},
+    cluster::{ClusterStatus, ClusterView, FinalizedVersion},
     controllers::ControllerAdmin,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
@@ -112,6 +112,17 @@ impl AdminService {
     pub async fn remove_broker(&self, caller: &Caller, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
         tracing::info!(%caller, broker = %broker_id, "asking for the removal of a broker");
         self.controllers.remove_broker(broker_id).await
+    }
+
+    /// Makes a newer metadata version the one that is used, or only checks that it could.
+    pub async fn finalize_version(
+        &self,
+        caller: &Caller,
+        version: MetadataVersion,
+        validate_only: bool,
+    ) -> Result<FinalizedVersion, ErrorDetail> {
+        tracing::info!(%caller, %version, validate_only, "asking for another metadata version");
+        self.controllers.finalize_version(version, validate_only).await
     }
 
     /// The image, once it holds `index`.

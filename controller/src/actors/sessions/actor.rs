@@ -111,7 +111,7 @@ impl SessionsActor {
             let Some(changes) = &mut self.changes else { return };
             match changes.try_recv() {
                 Ok(Change::Delta(delta)) => {
-                    for record in delta.records.iter() {
+                    for record in &delta.records {
                         let event = match record {
                             Record::Broker(broker) => Event::Registered { broker: broker.clone(), index: delta.index },
                             Record::RemoveBroker { broker_id } => Event::Unregistered(*broker_id),

@@ -4,19 +4,24 @@ use holdfast_metadata::Image;
 use holdfast_metadata_wire::view::{brokers, troubled};
 use holdfast_proto::v1::{ControllerInfo, DescribeClusterResponse};
 
-use crate::node::Node;
+use crate::{agreement::Agreement, node::Node};
 
 /// Partitions in trouble that one answer names.
 const MAX_TROUBLED: usize = 100;
 
 /// The quorum, the brokers and how well the partitions are.
-pub(super) fn describe(image: &Image, node: &Node) -> DescribeClusterResponse {
+pub(super) fn describe(image: &Image, node: &Node, agreement: &Agreement) -> DescribeClusterResponse {
     let counts = image.counts();
     let role = node.role().borrow().clone();
-    let controllers = node.members().into_iter().map(|member| ControllerInfo {
-        node_id: member.id,
-        address: member.address,
-        voter: member.voter,
+    let controllers = node.members().into_iter().map(|member| {
+        let versions = agreement.versions_of(member.id);
+        ControllerInfo {
+            node_id: member.id,
+            address: member.address,
+            voter: member.voter,
+            min_metadata_version: versions.map_or(0, |versions| versions.min.0),
+            max_metadata_version: versions.map_or(0, |versions| versions.max.0),
+        }
     });
     DescribeClusterResponse {
         cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
@@ -33,6 +38,7 @@ pub(super) fn describe(image: &Image, node: &Node) -> DescribeClusterResponse {
         moving_partition_count: counts.moving as u64,
         troubled_partitions: troubled(image, MAX_TROUBLED),
         move_bytes_per_second: image.move_bytes_per_second(),
+        metadata_version: image.version().0,
     }
 }
 

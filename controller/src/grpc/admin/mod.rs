@@ -1,7 +1,7 @@
 //! `AdminService`: what operators and clients ask.
 //!
 //! - `service`: the service; a write goes to the active controller, over `forward`. `edge`: how a command is carried out.
-//! - `limits`: how long a request's parts may be. `topics`, `moves`: the writes. `cluster`: the cluster as a controller describes it.
+//! - `limits`: how long a request's parts may be. `topics`, `moves`, `version`: the writes. `cluster`: the cluster as a controller describes it.
 
 mod cluster;
 mod edge;
@@ -10,5 +10,6 @@ mod limits;
 mod moves;
 mod service;
 mod topics;
+mod version;
 
 pub(super) use edge::AdminEdge;

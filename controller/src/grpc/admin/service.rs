@@ -12,9 +12,9 @@ use holdfast_proto::{
     v1::{
         AlterReplicasRequest, AlterReplicasResponse, AlterTopicRequest, AlterTopicResponse, CreateTopicRequest,
         CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
-        DescribeTopicConfigRequest, DescribeTopicConfigResponse, GetMetadataRequest, GetMetadataResponse,
-        PlanMovesRequest, PlanMovesResponse, RemoveBrokerRequest, RemoveBrokerResponse, SetBrokerDrainRequest,
-        SetBrokerDrainResponse, admin_service_server::AdminService,
+        DescribeTopicConfigRequest, DescribeTopicConfigResponse, FinalizeVersionRequest, FinalizeVersionResponse,
+        GetMetadataRequest, GetMetadataResponse, PlanMovesRequest, PlanMovesResponse, RemoveBrokerRequest,
+        RemoveBrokerResponse, SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
 
@@ -84,7 +84,7 @@ impl AdminService for AdminEdge {
         _: Request<DescribeClusterRequest>,
     ) -> Result<Response<DescribeClusterResponse>, Status> {
         let image = self.node.view().image();
-        Ok(Response::new(cluster::describe(&image, &self.node)))
+        Ok(Response::new(cluster::describe(&image, &self.node, &self.agreement)))
     }
 
     async fn plan_moves(&self, request: Request<PlanMovesRequest>) -> Result<Response<PlanMovesResponse>, Status> {
@@ -114,5 +114,13 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<RemoveBrokerResponse>, Status> {
         forward_unless_active!(self, request, remove_broker);
         Ok(Response::new(self.remove(request.into_inner()).await?))
+    }
+
+    async fn finalize_version(
+        &self,
+        request: Request<FinalizeVersionRequest>,
+    ) -> Result<Response<FinalizeVersionResponse>, Status> {
+        forward_unless_active!(self, request, finalize_version);
+        Ok(Response::new(self.finalize(request.into_inner()).await?))
     }
 }

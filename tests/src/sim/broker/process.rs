@@ -11,7 +11,7 @@ use holdfast_broker::{
     outward::heartbeats::{self, Content, Heartbeats, Local},
     partition::roster::{self, Effect, Reason, Roster},
 };
-use holdfast_metadata::{Record, RegisterBroker};
+use holdfast_metadata::{Record, RegisterBroker, VersionRange};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, IncarnationId, MetadataIndex, Millis, Offset, TopicPartition},
@@ -125,6 +125,7 @@ impl Broker {
                 client_address: format!("broker-{}:9201", self.id),
                 peer_address: format!("broker-{}:9301", self.id),
                 rack: None,
+                versions: VersionRange::default(),
                 old_session_alive: false,
             };
             return out.push(Outgoing::Send(Node::Controller, Message::Register(register)));

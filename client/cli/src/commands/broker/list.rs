@@ -34,9 +34,10 @@ pub fn table(brokers: &[BrokerInfo], silent: &BTreeSet<u32>) -> String {
             state(broker) + if silent.contains(&broker.broker_id) { ", not answering" } else { "" },
             broker.replica_count.to_string(),
             broker.leader_count.to_string(),
+            versions(broker),
         ]
     });
-    render_table(["BROKER", "CLIENTS", "PEERS", "RACK", "STATE", "REPLICAS", "LEADS"], rows)
+    render_table(["BROKER", "CLIENTS", "PEERS", "RACK", "STATE", "REPLICAS", "LEADS", "VERSIONS"], rows)
 }
 
 /// A broker for scripts.
@@ -52,7 +53,14 @@ pub fn as_json(broker: &BrokerInfo) -> serde_json::Value {
         "replica_count": broker.replica_count,
         "leader_count": broker.leader_count,
         "broker_epoch": broker.broker_epoch,
+        "min_metadata_version": broker.min_metadata_version,
+        "max_metadata_version": broker.max_metadata_version,
     })
+}
+
+/// The metadata versions that it supports.
+fn versions(broker: &BrokerInfo) -> String {
+    format!("{}-{}", broker.min_metadata_version, broker.max_metadata_version)
 }
 
 fn state(broker: &BrokerInfo) -> String {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::status;
+use super::{finalize, status};
 use crate::{connect::Connect, exit::Result, output::Output};
 
 /// Arguments of `holdfast cluster`.
@@ -19,12 +19,16 @@ enum ClusterCommand {
     /// Show controllers, brokers, moves, and partitions in trouble with what to do.
     #[command(after_help = status::EXAMPLES)]
     Status,
+    /// Use a newer metadata version, after all nodes were upgraded.
+    #[command(after_help = finalize::EXAMPLES)]
+    FinalizeVersion(finalize::FinalizeArgs),
 }
 
-/// Asks any broker that answers and prints the result.
+/// Asks any broker that answers, which passes on what changes the cluster, and prints the result.
 pub async fn run(args: ClusterArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {
         ClusterCommand::Status => status::run(&admin, output).await,
+        ClusterCommand::FinalizeVersion(args) => finalize::run(&admin, &args, output).await,
     }
 }

@@ -9,7 +9,7 @@ use holdfast_proto::{
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{silent::Silent, trouble};
+use super::{finalize::range, silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
@@ -89,6 +89,8 @@ fn as_json(view: &DescribeClusterResponse, silent: &Silent) -> serde_json::Value
                 "voter": controller.voter,
                 "active": Some(controller.node_id) == view.active_controller,
                 "not_answering": silent.controllers.contains(&controller.node_id),
+                "min_metadata_version": controller.min_metadata_version,
+                "max_metadata_version": controller.max_metadata_version,
             })
         })
         .collect();
@@ -102,6 +104,7 @@ fn as_json(view: &DescribeClusterResponse, silent: &Silent) -> serde_json::Value
         "cluster_id": ClusterId::from_bytes(&view.cluster_id).map(|id| id.to_string()),
         "index": view.index,
         "term": view.term,
+        "metadata_version": view.metadata_version,
         "active_controller": view.active_controller,
         "controllers": controllers,
         "brokers": brokers,
@@ -130,11 +133,13 @@ fn as_text(view: &DescribeClusterResponse, silent: &Silent) -> String {
             "learner"
         };
         let silent = if silent.controllers.contains(&controller.node_id) { ", not answering" } else { "" };
-        [controller.node_id.to_string(), controller.address.clone(), format!("{role}{silent}")]
+        let versions = range(controller.min_metadata_version, controller.max_metadata_version);
+        [controller.node_id.to_string(), controller.address.clone(), format!("{role}{silent}"), versions]
     });
-    let mut parts = vec![format!("{}\ncluster id {id}", summary(view, silent))];
+    let mut parts =
+        vec![format!("{}\ncluster id {id}, metadata version {}", summary(view, silent), view.metadata_version)];
     parts.extend(Some(notices(view).join("\n")).filter(|text| !text.is_empty()));
-    parts.push(render_table(["CONTROLLER", "ADDRESS", "STATE"], controllers));
+    parts.push(render_table(["CONTROLLER", "ADDRESS", "STATE", "VERSIONS"], controllers));
     parts.push(broker::table(&view.brokers, &silent.brokers));
     parts.extend(Some(trouble::table(view)).filter(|text| !text.is_empty()));
     let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
@@ -183,7 +188,12 @@ mod tests {
             index: 12,
             term: 3,
             active_controller: Some(5),
-            controllers: vec![ControllerInfo { node_id: 5, address: "127.0.0.1:9401".into(), voter: true }],
+            controllers: vec![ControllerInfo {
+                node_id: 5,
+                address: "127.0.0.1:9401".into(),
+                voter: true,
+                ..ControllerInfo::default()
+            }],
             brokers: vec![BrokerInfo { broker_id: 1, client_address: "127.0.0.1:9201".into(), ..Default::default() }],
             ..Default::default()
         }
@@ -207,7 +217,11 @@ mod tests {
         view.move_bytes_per_second = 50_000_000;
         view.brokers[0].draining = true;
         view.brokers[0].replica_count = 7;
-        view.controllers.push(ControllerInfo { node_id: 9, address: "127.0.0.1:9402".into(), voter: false });
+        view.controllers.push(ControllerInfo {
+            node_id: 9,
+            address: "127.0.0.1:9402".into(),
+            ..ControllerInfo::default()
+        });
         let expected = [
             "2 partitions are moving: holdfast partition ls --moving",
             "each broker copies at most 50.0 MB/s for moves",

@@ -1,0 +1,144 @@
+//! The changes of the last while, so that who was away for a moment needs nothing else. Pure.
+//!
+//! ```text
+//!    before ──▶ delta ──▶ delta ──▶ … ──▶ delta (the present index)        each with the hash as of its index
+//! ```
+//!
+//! 1. One index follows the other without a gap, up to that of the image.
+//! 2. They have at most [`MAX_BYTES`] in memory: the oldest go first.
+
+use std::{collections::VecDeque, mem::size_of, sync::Arc};
+
+use holdfast_metadata::{HistoryHash, PartitionState, Record};
+use holdfast_proto::ids::{BrokerId, MetadataIndex};
+
+use crate::view::Delta;
+
+/// Bytes of changes that are kept: about 20,000 partitions that each changed once.
+const MAX_BYTES: usize = 4 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    before: (MetadataIndex, Option<HistoryHash>),
+    deltas: VecDeque<Arc<Delta>>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl Recent {
+    /// None yet, after the state of an index.
+    pub(crate) fn after(index: MetadataIndex, history: Option<HistoryHash>) -> Self {
+        Self { before: (index, history), deltas: VecDeque::new(), bytes: 0, max_bytes: MAX_BYTES }
+    }
+
+    /// Adds the change of the next index.
+    pub(crate) fn push(&mut self, delta: &Arc<Delta>) {
+        let last = self.deltas.back().map_or(self.before.0, |last| last.index);
+        if delta.index <= last {
+            // The very first entry has index 0, which no image is before.
+            return;
+        }
+        if delta.index.0 != last.0 + 1 {
+            *self = Self { max_bytes: self.max_bytes, ..Self::after(MetadataIndex(delta.index.0 - 1), None) };
+        }
+        self.bytes += bytes_of(delta);
+        self.deltas.push_back(Arc::clone(delta));
+        while self.bytes > self.max_bytes
+            && let Some(oldest) = self.deltas.pop_front()
+        {
+            self.bytes -= bytes_of(&oldest);
+            self.before = (oldest.index, oldest.history);
+        }
+    }
+
+    /// The hash as of an index, if it is one of the last while and has a hash.
+    pub(crate) fn history_at(&self, index: MetadataIndex) -> Option<HistoryHash> {
+        if index == self.before.0 {
+            return self.before.1;
+        }
+        let place = index.0.checked_sub(self.before.0.0 + 1)?;
+        self.deltas.get(usize::try_from(place).ok()?)?.history
+    }
+}
+
+/// Bytes in memory, about: with what is encoded of it for brokers, which is as long.
+fn bytes_of(delta: &Delta) -> usize {
+    size_of::<Delta>() + 2 * delta.records.iter().map(|record| size_of::<Record>() + on_heap(record)).sum::<usize>()
+}
+
+fn on_heap(record: &Record) -> usize {
+    match record {
+        Record::Broker(broker) => {
+            broker.client_address.len() + broker.peer_address.len() + broker.rack.as_ref().map_or(0, String::len)
+        }
+        Record::Topic { name, .. } => name.len(),
+        Record::TopicConfig { configs, .. } => {
+            configs.iter().map(|(key, value)| key.len() + value.len() + 2 * size_of::<String>()).sum()
+        }
+        Record::Partition { state, .. } => {
+            let PartitionState { replicas, isr, elr, adding, removing, .. } = state;
+            size_of::<BrokerId>() * (replicas.len() + isr.len() + elr.len() + adding.len() + removing.len())
+        }
+        Record::Cluster { .. }
+        | Record::RemoveBroker { .. }
+        | Record::RemoveTopic { .. }
+        | Record::BrokerDrain { .. }
+        | Record::MoveLimit { .. }
+        | Record::NextProducerId { .. }
+        | Record::NextBrokerEpoch { .. }
+        | Record::Version { .. }
+        | Record::History { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change of one record; its hash tells its index.
+    fn delta(index: u64) -> Arc<Delta> {
+        let records = vec![Record::MoveLimit { bytes_per_second: index }];
+        Arc::new(Delta { index: MetadataIndex(index), records, history: hash(index) })
+    }
+
+    fn hash(index: u64) -> Option<HistoryHash> {
+        HistoryHash::from_bytes(&u128::from(index).to_be_bytes())
+    }
+
+    fn recent(before: u64, up_to: u64, kept: usize) -> Recent {
+        let max_bytes = kept * bytes_of(&delta(0));
+        let mut recent = Recent { max_bytes, ..Recent::after(MetadataIndex(before), hash(before)) };
+        (before + 1..=up_to).for_each(|index| recent.push(&delta(index)));
+        recent
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_the_hash_before_them() {
+        let recent = recent(5, 20, 4);
+        let known: Vec<u64> = (0..30).filter(|index| recent.history_at(MetadataIndex(*index)).is_some()).collect();
+        assert_eq!(known, [16, 17, 18, 19, 20]);
+        assert!(known.iter().all(|index| recent.history_at(MetadataIndex(*index)) == hash(*index)));
+        assert_eq!(recent.bytes, 4 * bytes_of(&delta(0)));
+    }
+
+    #[test]
+    fn one_that_is_larger_than_all_leaves_nothing_but_its_index() {
+        let mut recent = recent(0, 3, 4);
+        let many = (0..99).map(|bytes_per_second| Record::MoveLimit { bytes_per_second }).collect();
+        recent.push(&Arc::new(Delta { index: MetadataIndex(4), records: many, history: hash(4) }));
+        assert_eq!((recent.deltas.len(), recent.bytes, recent.history_at(MetadataIndex(4))), (0, 0, hash(4)));
+        assert_eq!(recent.history_at(MetadataIndex(3)), None);
+    }
+
+    #[test]
+    fn the_first_entry_and_a_gap_are_no_part_of_it() {
+        let mut recent = recent(0, 2, 9);
+        recent.push(&delta(0));
+        assert_eq!(recent.deltas.len(), 2, "index 0");
+        recent.push(&delta(7));
+        assert_eq!(recent.deltas.len(), 1);
+        assert_eq!((recent.history_at(MetadataIndex(2)), recent.history_at(MetadataIndex(6))), (None, None));
+        assert_eq!(recent.history_at(MetadataIndex(7)), hash(7));
+    }
+}

@@ -1,0 +1,106 @@
+//! What it costs a controller when every broker begins a session at once, as after a fail-over: measured, not judged.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use holdfast_controller::config::Config;
+use holdfast_proto::{
+    convert::peer_header,
+    ids::ClusterId,
+    v1::{
+        BrokerSessionRequest, BrokerSessionResponse, CreateTopicRequest,
+        controller_service_client::ControllerServiceClient,
+    },
+};
+
+use crate::{
+    broker::{Broker, Disk, has_snapshot},
+    support::{Quorum, channel, eventually},
+};
+
+const BROKERS: u32 = 50;
+const PARTITIONS: u32 = 10_000;
+
+fn patient(config: &mut Config) {
+    // A busy machine must not change what is measured.
+    config.broker_session_timeout_ms = 60_000;
+    config.broker_disconnect_grace_ms = 30_000;
+}
+
+/// CPU time of the threads of the controllers of this process so far; brokers and tests have others.
+fn controllers_cpu() -> Duration {
+    let mut ticks = 0;
+    for thread in fs::read_dir("/proc/self/task").expect("threads").flatten() {
+        let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { continue };
+        let Some((name, rest)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        if name.ends_with("(controller") {
+            ticks += fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+        }
+    }
+    // USER_HZ is 100 wherever Linux runs.
+    Duration::from_millis(10 * ticks)
+}
+
+/// Opens a session and waits for the answer to its first heartbeat. True if a snapshot came.
+async fn begin(
+    address: String,
+    cluster: ClusterId,
+    id: u32,
+    epoch: u64,
+) -> (bool, mpsc::Sender<BrokerSessionRequest>, Streaming<BrokerSessionResponse>) {
+    let (heartbeats, outgoing) = mpsc::channel(4);
+    let header = Some(peer_header(cluster, 0, id.into()));
+    let first = BrokerSessionRequest { header, broker_id: id, broker_epoch: epoch, ..BrokerSessionRequest::default() };
+    heartbeats.send(first).await.expect("a heartbeat");
+    let mut client = ControllerServiceClient::new(channel(&address)).max_decoding_message_size(64 << 20);
+    let mut stream = client.broker_session(ReceiverStream::new(outgoing)).await.expect("a session").into_inner();
+    let mut came = false;
+    loop {
+        let message = stream.message().await.expect("a message").expect("before the end");
+        came |= has_snapshot(&message);
+        if message.lease_ms > 0 {
+            return (came, heartbeats, stream);
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement: prints what 50 sessions with 10,000 partitions cost; run it alone, with --nocapture"]
+fn fifty_brokers_begin_their_sessions_at_once() {
+    let quorum = Quorum::formed(1, patient);
+    let brokers: Vec<Broker> = (1..=BROKERS).map(|id| Broker::start(&quorum, Disk::new(id))).collect();
+    let image = || quorum.node(0).node().view().image();
+    eventually("all brokers to serve", || image().brokers().values().all(|broker| !broker.fenced));
+    let topic = CreateTopicRequest {
+        name: "t".to_owned(),
+        partition_count: PARTITIONS,
+        replication_factor: 3,
+        ..CreateTopicRequest::default()
+    };
+    quorum.block_on(quorum.admin(0).create_topic(topic)).expect("a topic");
+    let cluster = quorum.cluster_id();
+    for round in 1..=3 {
+        brokers.iter().for_each(Broker::kill);
+        let (cpu, began) = (controllers_cpu(), Instant::now());
+        let snapshots = quorum.block_on(async {
+            let mut sessions = JoinSet::new();
+            for broker in &brokers {
+                sessions.spawn(begin(quorum.addresses[0].clone(), cluster, broker.id, broker.epoch));
+            }
+            sessions.join_all().await.iter().filter(|(came, ..)| *came).count()
+        });
+        let (took, used) = (began.elapsed(), controllers_cpu() - cpu);
+        println!(
+            "round {round}: {BROKERS} sessions, {PARTITIONS} partitions, {snapshots} snapshots: {} ms, {} ms of CPU",
+            took.as_millis(),
+            used.as_millis()
+        );
+    }
+}
