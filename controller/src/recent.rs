@@ -52,6 +52,14 @@ impl Recent {
         }
     }
 
+    /// The changes after an index, if they are all here, and the hash as of it is this one: the state that they are added to
+    /// is of the same history.
+    pub(crate) fn since(&self, index: MetadataIndex, history: Option<HistoryHash>) -> Option<Vec<Arc<Delta>>> {
+        let known = self.deltas.len() as u64;
+        let place = index.0.checked_sub(self.before.0.0).filter(|place| *place <= known)?;
+        (self.history_at(index) == history).then(|| self.deltas.range(place as usize..).cloned().collect())
+    }
+
     /// The hash as of an index, if it is one of the last while and has a hash.
     pub(crate) fn history_at(&self, index: MetadataIndex) -> Option<HistoryHash> {
         if index == self.before.0 {
@@ -63,7 +71,7 @@ impl Recent {
 }
 
 /// Bytes in memory, about: with what is encoded of it for brokers, which is as long.
-fn bytes_of(delta: &Delta) -> usize {
+pub(crate) fn bytes_of(delta: &Delta) -> usize {
     size_of::<Delta>() + 2 * delta.records.iter().map(|record| size_of::<Record>() + on_heap(record)).sum::<usize>()
 }
 
@@ -99,7 +107,7 @@ mod tests {
     /// A change of one record; its hash tells its index.
     fn delta(index: u64) -> Arc<Delta> {
         let records = vec![Record::MoveLimit { bytes_per_second: index }];
-        Arc::new(Delta { index: MetadataIndex(index), records, history: hash(index) })
+        Arc::new(Delta::new(MetadataIndex(index), records, hash(index)))
     }
 
     fn hash(index: u64) -> Option<HistoryHash> {
@@ -123,10 +131,26 @@ mod tests {
     }
 
     #[test]
+    fn what_came_after_an_index_of_the_same_history_is_given_whole_or_not_at_all() {
+        let recent = recent(5, 20, 4);
+        let since = |index, history| {
+            let deltas = recent.since(MetadataIndex(index), history)?;
+            Some(deltas.iter().map(|delta| delta.index.0).collect::<Vec<_>>())
+        };
+        assert_eq!(since(16, hash(16)), Some(vec![17, 18, 19, 20]));
+        assert_eq!(since(18, hash(18)), Some(vec![19, 20]));
+        assert_eq!(since(20, hash(20)), Some(Vec::new()), "nothing is missing");
+        assert_eq!(since(15, hash(15)), None, "too old");
+        assert_eq!(since(21, hash(21)), None, "what was never here");
+        assert_eq!(since(18, hash(17)), None, "another history");
+        assert_eq!(since(18, None), None, "no history");
+    }
+
+    #[test]
     fn one_that_is_larger_than_all_leaves_nothing_but_its_index() {
         let mut recent = recent(0, 3, 4);
         let many = (0..99).map(|bytes_per_second| Record::MoveLimit { bytes_per_second }).collect();
-        recent.push(&Arc::new(Delta { index: MetadataIndex(4), records: many, history: hash(4) }));
+        recent.push(&Arc::new(Delta::new(MetadataIndex(4), many, hash(4))));
         assert_eq!((recent.deltas.len(), recent.bytes, recent.history_at(MetadataIndex(4))), (0, 0, hash(4)));
         assert_eq!(recent.history_at(MetadataIndex(3)), None);
     }

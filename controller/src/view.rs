@@ -4,15 +4,18 @@
 //!
 //! 1. The image is replaced as a whole: a reader holds an unchanging one, true at its index.
 //! 2. [`MetadataView::subscribe`] gives an image and every change after its index, with no gap between the two.
-//! 3. The changes of the last while are kept, with the hash as of each ([`Recent`]).
+//! 3. The changes of the last while are kept, with the hash as of each ([`Recent`]): who knows the state at one of them needs
+//!    no image.
 //! 4. The stream is bounded. A subscriber that falls behind is told so, and subscribes again for a fresh image.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::{broadcast, watch};
 
 use holdfast_metadata::{HistoryHash, Image, Record};
+use holdfast_metadata_wire::stream;
 use holdfast_proto::ids::MetadataIndex;
 
 use crate::recent::Recent;
@@ -38,6 +41,20 @@ pub struct Delta {
     pub records: Vec<Record>,
     /// The hash of all changes up to here, if there is one.
     pub history: Option<HistoryHash>,
+    /// As brokers are told it; made when the first of them is.
+    encoded: OnceLock<Bytes>,
+}
+
+impl Delta {
+    /// The records of an index, and the hash as of it.
+    pub(crate) fn new(index: MetadataIndex, records: Vec<Record>, history: Option<HistoryHash>) -> Self {
+        Self { index, records, history, encoded: OnceLock::new() }
+    }
+
+    /// As brokers are told it. Made once: all sessions share the bytes.
+    pub(crate) fn encoded(&self) -> Bytes {
+        self.encoded.get_or_init(|| stream::delta(self.index, &self.records, self.history)).clone()
+    }
 }
 
 /// The last applied log entry.
@@ -95,6 +112,18 @@ impl MetadataView {
         (Arc::clone(&known.image), self.changes.subscribe())
     }
 
+    /// Every change after an index whose hash is this one: those so far, and a stream of those to come, with no gap between
+    /// the two. `None` if some of them are not kept any more, or the hash is of another history.
+    pub(crate) fn resume(
+        &self,
+        index: MetadataIndex,
+        history: Option<HistoryHash>,
+    ) -> Option<(Vec<Arc<Delta>>, broadcast::Receiver<Change>)> {
+        let known = self.known.read();
+        let deltas = known.recent.since(index, history)?;
+        Some((deltas, self.changes.subscribe()))
+    }
+
     /// The last applied entry, and a watch on it.
     pub fn applied(&self) -> watch::Receiver<Applied> {
         self.applied.subscribe()
@@ -113,7 +142,7 @@ impl MetadataView {
         let result = {
             let mut known = self.known.write();
             let (result, records) = change(Arc::make_mut(&mut known.image));
-            let delta = Arc::new(Delta { index: applied.index, records, history: known.image.history() });
+            let delta = Arc::new(Delta::new(applied.index, records, known.image.history()));
             known.recent.push(&delta);
             // Nobody may be subscribed.
             let _ = self.changes.send(Change::Delta(delta));

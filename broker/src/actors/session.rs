@@ -68,7 +68,9 @@ impl SessionActor {
         deltas: Vec<Changes>,
         actor: &mut ActorContext<Self>,
     ) -> SessionReply {
-        match self.metadata.apply(registered_at, snapshot, deltas) {
+        let applied = self.metadata.apply(registered_at, snapshot, deltas);
+        self.context.metadata.note_resume_point(self.metadata.resume_point(registered_at));
+        match applied {
             Ok(changed) => {
                 self.context.metadata.publish(self.metadata.image().clone());
                 self.step(&Event::Metadata(&changed), actor);

@@ -1,8 +1,9 @@
 //! The cluster's metadata as this broker applies it: a snapshot, then changes. Pure.
 //!
-//! Invariants: (1) records are applied in order of their index, all of an index or none; (2) nothing is applied before a
-//! snapshot, and no snapshot that is older than what was applied or than this start's registration; (3) what does not fit
-//! changes nothing, and asks for a snapshot.
+//! Invariants: (1) records are applied in order of their index, without a gap, all of an index or none; (2) nothing is
+//! applied before a snapshot, and no snapshot that is older than what was applied or than this start's registration; (3) what
+//! does not fit changes nothing, and asks for a snapshot; (4) a session goes on from what was applied only under the hash
+//! that came with it, if it is not older than the registration, and if everything fitted since.
 //!
 //! Why not older than the registration: a state from before may name this broker as the leader of an epoch in which it led
 //! in an earlier start. It would lead on in that epoch, with a log that may have lost its unflushed end since, and other
@@ -10,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_metadata::{Image, Record};
+use holdfast_metadata::{HistoryHash, Image, Record};
 use holdfast_proto::ids::{MetadataIndex, TopicId, TopicPartition};
 
 /// Records of one index, or of a snapshot.
@@ -20,6 +21,8 @@ pub struct Changes {
     pub index: MetadataIndex,
     /// The records, in order.
     pub records: Vec<Record>,
+    /// The hash of all changes up to the index, as the controller told it.
+    pub history: Option<HistoryHash>,
 }
 
 /// What changed, as far as it concerns replicas.
@@ -44,12 +47,21 @@ pub struct ImageFollower {
     image: Image,
     /// True once a snapshot was applied.
     is_informed: bool,
+    /// The hash that came with the image's index; `None` if none did, or if something did not fit since.
+    history: Option<HistoryHash>,
 }
 
 impl ImageFollower {
     /// The image as of the last change that was applied.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// From where a session may go on without a snapshot, with the hash as the proof of which history it is; `None` if it
+    /// has to begin with one.
+    pub fn resume_point(&self, registered_at: MetadataIndex) -> Option<(MetadataIndex, HistoryHash)> {
+        let index = self.image.index();
+        self.history.filter(|_| self.is_informed && index >= registered_at).map(|history| (index, history))
     }
 
     /// Applies a snapshot, if there is one, and changes, in order; or says why they do not fit. `registered_at` is the
@@ -60,10 +72,13 @@ impl ImageFollower {
         snapshot: Option<Changes>,
         deltas: Vec<Changes>,
     ) -> Result<Changed, String> {
+        // Until everything has fitted.
+        let told = self.history.take();
+        let mut history = told;
         let mut changed = Changed::nothing();
         let mut image = self.image.clone();
         let mut is_informed = self.is_informed;
-        if let Some(Changes { index, records }) = snapshot {
+        if let Some(Changes { index, records, history: told }) = snapshot {
             if index < self.image.index() {
                 return Err(format!("a snapshot of index {index} came after index {}", self.image.index()));
             }
@@ -73,20 +88,24 @@ impl ImageFollower {
                 ));
             }
             image = Image::from_records(index, &records).map_err(|error| error.to_string())?;
-            is_informed = true;
+            (is_informed, history) = (true, told);
             changed = Changed::All;
         } else if !is_informed {
             return Err("changes came before any snapshot".to_owned());
         }
-        for Changes { index, records } in deltas {
+        for Changes { index, records, history: told } in deltas {
             // What a snapshot already holds may come again as a change.
             if index <= image.index() {
                 continue;
             }
+            if index.0 != image.index().0 + 1 {
+                return Err(format!("the changes of index {index} came after index {}", image.index()));
+            }
             image.apply_all(index, &records).map_err(|error| error.to_string())?;
             changed.note(&records);
+            history = told;
         }
-        (self.image, self.is_informed) = (image, is_informed);
+        (self.image, self.is_informed, self.history) = (image, is_informed, history);
         Ok(changed)
     }
 }
@@ -113,7 +132,9 @@ impl Changed {
                 | Record::Topic { .. }
                 | Record::BrokerDrain { .. }
                 | Record::NextProducerId { .. }
-                | Record::NextBrokerEpoch { .. } => {}
+                | Record::NextBrokerEpoch { .. }
+                | Record::Version { .. }
+                | Record::History { .. } => {}
             }
         }
     }
@@ -133,7 +154,12 @@ mod tests {
     }
 
     fn changes(index: u64, records: Vec<Record>) -> Changes {
-        Changes { index: MetadataIndex(index), records }
+        Changes { index: MetadataIndex(index), records, history: hash(index) }
+    }
+
+    /// The hash of an index, as the tests have it.
+    fn hash(index: u64) -> Option<HistoryHash> {
+        HistoryHash::from_bytes(&u128::from(index).to_be_bytes())
     }
 
     fn removed() -> Record {
@@ -182,6 +208,25 @@ mod tests {
         let topics = [topic()].into();
         assert_eq!(changed, Ok(Changed::Some { partitions: BTreeSet::new(), topics, move_limit: false }));
         assert!(follower.image().deleted_topics().contains(&topic()));
+    }
+
+    #[test]
+    fn a_session_goes_on_only_from_what_fitted_and_is_not_older_than_the_registration() {
+        let follower = ImageFollower::default();
+        assert_eq!(follower.resume_point(MetadataIndex(0)), None, "nothing was applied");
+        let mut follower = informed(7);
+        let point = |index| hash(index).map(|hash| (MetadataIndex(index), hash));
+        assert_eq!(follower.resume_point(REGISTERED_AT), point(7));
+        assert_eq!(follower.resume_point(MetadataIndex(8)), None, "it registered again since");
+        follower.apply(REGISTERED_AT, None, vec![changes(8, Vec::new()), changes(9, Vec::new())]).expect("fits");
+        assert_eq!(follower.resume_point(REGISTERED_AT), point(9));
+        follower.apply(REGISTERED_AT, None, vec![changes(9, Vec::new())]).expect("known already");
+        assert_eq!(follower.resume_point(REGISTERED_AT), point(9));
+        assert!(follower.apply(REGISTERED_AT, None, vec![changes(11, Vec::new())]).is_err(), "a gap");
+        assert_eq!(follower.image().index(), MetadataIndex(9));
+        assert_eq!(follower.resume_point(REGISTERED_AT), None, "something did not fit: all is to come again");
+        follower.apply(REGISTERED_AT, Some(changes(12, Vec::new())), Vec::new()).expect("fits");
+        assert_eq!(follower.resume_point(REGISTERED_AT), point(12));
     }
 
     #[test]

@@ -110,9 +110,9 @@ pub struct Heartbeats {
 }
 
 impl Heartbeats {
-    /// Those of a session that begins now. `silence_ms` must be less than the lease.
-    pub fn new(now: Millis, silence_ms: u64, registered_at: MetadataIndex) -> Self {
-        let applied = MetadataIndex(0);
+    /// Those of a session that begins now, with the metadata applied that it goes on from (0: with a snapshot). `silence_ms`
+    /// must be less than the lease.
+    pub fn new(now: Millis, silence_ms: u64, registered_at: MetadataIndex, applied: MetadataIndex) -> Self {
         Self { silence_ms, heard: now, unanswered: VecDeque::new(), applied, registered_at, granted: None }
     }
 
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_lease_counts_from_the_oldest_heartbeat_that_is_not_answered() {
-        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0), MetadataIndex(0));
         for now in [100, 200] {
             step(&mut heartbeats, now, SERVING, Event::Sent);
         }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_lease_that_comes_with_a_snapshot_counts_once_that_is_applied() {
-        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0), MetadataIndex(0));
         step(&mut heartbeats, 100, SERVING, Event::Sent);
         let snapshot = Event::Heard { lease_ms: 3_000, content: Content::Snapshot };
         assert_eq!(step(&mut heartbeats, 200, SERVING, snapshot), []);
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn ready_is_said_only_with_the_own_registration_applied_and_all_logs_recovered() {
-        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(7));
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(7), MetadataIndex(0));
         let send = |applied, is_ready| [Effect::Send { applied: MetadataIndex(applied), is_ready }];
         assert_eq!(step(&mut heartbeats, 1, JOINING, Event::Tick), send(0, false));
         assert_eq!(step(&mut heartbeats, 2, JOINING, Event::Applied(MetadataIndex(6))), []);
@@ -205,8 +205,22 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_goes_on_is_ready_at_once_and_its_lease_counts_from_its_first_answer() {
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(7), MetadataIndex(9));
+        let first = [Effect::Send { applied: MetadataIndex(9), is_ready: true }];
+        assert_eq!(step(&mut heartbeats, 1, SERVING, Event::Tick), first);
+        step(&mut heartbeats, 1, SERVING, Event::Sent);
+        let since = Event::Heard { lease_ms: 0, content: Content::Changes };
+        assert_eq!(step(&mut heartbeats, 5, SERVING, since), [], "what is new comes before the answer");
+        assert_eq!(step(&mut heartbeats, 6, SERVING, Event::Applied(MetadataIndex(12))), []);
+        let answer = Event::Heard { lease_ms: 3_000, content: Content::Nothing };
+        let renewed = [Effect::RenewLease { sent: Millis(1), lease_ms: 3_000 }];
+        assert_eq!(step(&mut heartbeats, 7, SERVING, answer), renewed);
+    }
+
+    #[test]
     fn an_accepted_stream_breaks_the_silence_and_gives_no_lease() {
-        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0), MetadataIndex(0));
         step(&mut heartbeats, 0, SERVING, Event::Sent);
         assert_eq!(step(&mut heartbeats, 1_000, SERVING, Event::Accepted), []);
         assert_ne!(step(&mut heartbeats, 3_000, SERVING, Event::Tick), [Effect::Leave]);
@@ -215,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_silent_controller_is_left() {
-        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0));
+        let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(0), MetadataIndex(0));
         let answer = Event::Heard { lease_ms: 3_000, content: Content::Changes };
         step(&mut heartbeats, 500, SERVING, answer);
         assert_ne!(step(&mut heartbeats, 2_500, SERVING, Event::Tick), [Effect::Leave]);

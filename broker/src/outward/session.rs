@@ -9,20 +9,23 @@
 //! When heartbeats are sent, what they say and how long the lease holds, [`Heartbeats`] decides. Invariant: a start of a
 //! broker registers once. A newer epoch under its id can only be another process's, for its own never changes:
 //! it then ends for good rather than displace that one, so that two processes with one id never take turns.
+//!
+//! A session goes on from what the one before had applied, if the controller has the same hash there: after a fail-over it
+//! sends what is new, not the whole state.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     sync::mpsc,
     time::{Instant, Interval},
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use holdfast_metadata::version::SUPPORTED;
-use holdfast_metadata_wire::records;
+use holdfast_metadata::{HistoryHash, version::SUPPORTED};
+use holdfast_metadata_wire::stream::{self, Told};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
-    convert::Error as ConvertError,
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, MetadataIndex},
@@ -220,12 +223,16 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
     let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
     let silence = (interval * SILENT_HEARTBEATS).max(SHORTEST_SILENCE).min(timeout);
     let (queue, outgoing) = mpsc::channel(HEARTBEAT_QUEUE);
+    // What is older than the registration is not gone on from: it may name this broker as the leader of its time before.
+    let resume = context.metadata.resume_point().filter(|(index, _)| *index >= registered_at);
+    let from = resume.map_or(MetadataIndex(0), |(index, _)| index);
     let mut heartbeats = SessionHeartbeats {
         context,
         queue,
         is_first: true,
+        resume,
         began: None,
-        rule: Heartbeats::new(context.clock.now(), silence.as_millis() as u64, registered_at),
+        rule: Heartbeats::new(context.clock.now(), silence.as_millis() as u64, registered_at, from),
     };
     // The first opens the session.
     heartbeats.step(Event::Tick);
@@ -249,7 +256,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     Ok(None) => return fail(&tonic::Status::from_error("the controller ended the session".into())),
                     Err(status) => return fail(&status),
                 };
-                let content = Content::of(message.snapshot.is_some(), !message.deltas.is_empty());
+                let content = Content::of(!message.snapshot.is_empty(), !message.deltas.is_empty());
                 heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), content });
                 if content != Content::Nothing {
                     let event = match metadata(registered_at, message) {
@@ -294,6 +301,8 @@ struct SessionHeartbeats<'a> {
     queue: mpsc::Sender<v1::BrokerSessionRequest>,
     /// True until the first was sent: it says who calls.
     is_first: bool,
+    /// What is applied, and the proof of which history it is: said in the first.
+    resume: Option<(MetadataIndex, HistoryHash)>,
     /// A lease that began, and that the partitions are not told of yet.
     began: Option<LeaseNumber>,
     rule: Heartbeats,
@@ -346,18 +355,21 @@ impl SessionHeartbeats<'_> {
             broker_epoch: identity.broker_epoch().0,
             applied_index: applied.0,
             ready: is_ready,
+            history_hash: self
+                .resume
+                .filter(|_| self.is_first)
+                .map(|(_, hash)| Bytes::copy_from_slice(&hash.to_bytes()))
+                .unwrap_or_default(),
         }
     }
 }
 
-fn metadata(registered_at: MetadataIndex, message: v1::BrokerSessionResponse) -> Result<SessionEvent, ConvertError> {
-    let changes = |index, messages: Vec<v1::MetadataRecord>| {
-        let records = messages.into_iter().filter_map(|message| records::from_message(message).transpose());
-        Ok(Changes { index: MetadataIndex(index), records: records.collect::<Result<_, ConvertError>>()? })
-    };
-    let snapshot = message.snapshot.map(|snapshot| changes(snapshot.index, snapshot.records)).transpose()?;
-    let deltas = message.deltas.into_iter().map(|delta| changes(delta.index, delta.records));
-    Ok(SessionEvent::Metadata { registered_at, snapshot, deltas: deltas.collect::<Result<_, ConvertError>>()? })
+fn metadata(registered_at: MetadataIndex, message: v1::BrokerSessionResponse) -> Result<SessionEvent, stream::Error> {
+    let changes = |Told { index, records, history }| Changes { index, records, history };
+    let snapshot = Some(message.snapshot).filter(|bytes| !bytes.is_empty());
+    let snapshot = snapshot.map(|bytes| stream::read_snapshot(bytes).map(changes)).transpose()?;
+    let deltas = message.deltas.into_iter().map(|bytes| stream::read_delta(bytes).map(changes));
+    Ok(SessionEvent::Metadata { registered_at, snapshot, deltas: deltas.collect::<Result<_, _>>()? })
 }
 
 /// Tells the partitions when the lease runs out, for those in which nothing happens by itself.

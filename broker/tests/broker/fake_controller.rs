@@ -4,6 +4,7 @@
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
+use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
@@ -11,10 +12,10 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use holdfast_metadata::{
-    AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided,
-    VersionRange, apply_command,
+    AlterPartition, Command, CreateTopic, HistoryHash, Image, IsrChange, IsrMember, RegisterBroker, Rejection,
+    Response as Decided, VersionRange, apply_command,
 };
-use holdfast_metadata_wire::{records, view};
+use holdfast_metadata_wire::{records, stream, view};
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
@@ -48,10 +49,35 @@ struct State {
     machine: Mutex<Machine>,
 }
 
+type Messages = mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>;
+
 #[derive(Default)]
 struct Machine {
     image: Image,
-    sessions: HashMap<BrokerId, (BrokerEpoch, mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>)>,
+    /// The session of each broker: epoch, number, and where its messages go.
+    sessions: HashMap<BrokerId, (BrokerEpoch, u64, Messages)>,
+    begun: u64,
+    /// The hash as of each index, and its change.
+    changes: Vec<(Option<HistoryHash>, Bytes)>,
+    snapshots_sent: usize,
+}
+
+impl Machine {
+    /// What a session begins with: the changes since what the broker has, or the whole state.
+    fn beginning(&mut self, first: &v1::BrokerSessionRequest) -> Vec<v1::BrokerSessionResponse> {
+        let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
+        let known = HistoryHash::from_bytes(&first.history_hash).filter(|hash| {
+            let place = (first.applied_index as usize).wrapping_sub(1);
+            self.changes.get(place).is_some_and(|(history, _)| *history == Some(*hash))
+        });
+        if known.is_some() {
+            let since = &self.changes[first.applied_index as usize..];
+            let deltas = since.iter().map(|(_, change)| change.clone()).collect();
+            return vec![v1::BrokerSessionResponse { deltas, ..v1::BrokerSessionResponse::default() }, answer];
+        }
+        self.snapshots_sent += 1;
+        vec![v1::BrokerSessionResponse { snapshot: stream::snapshot(&self.image), ..answer }]
+    }
 }
 
 impl FakeController {
@@ -74,6 +100,23 @@ impl FakeController {
     /// A copy of the state.
     pub(crate) fn image(&self) -> Image {
         self.state.machine.lock().image.clone()
+    }
+
+    /// Breaks every session.
+    pub(crate) fn break_sessions(&self) {
+        for (_, (.., session)) in self.state.machine.lock().sessions.drain() {
+            let _ = session.try_send(Err(Status::unavailable("the connection broke")));
+        }
+    }
+
+    /// How often a session began with the whole state.
+    pub(crate) fn snapshots_sent(&self) -> usize {
+        self.state.machine.lock().snapshots_sent
+    }
+
+    /// How many sessions began.
+    pub(crate) fn sessions_begun(&self) -> u64 {
+        self.state.machine.lock().begun
     }
 
     /// Carries out a command.
@@ -102,10 +145,12 @@ impl State {
         let mut machine = self.machine.lock();
         let index = MetadataIndex(machine.image.index().0 + 1);
         let outcome = apply_command(&mut machine.image, index, command);
-        let records: Vec<_> = outcome.records.iter().filter_map(records::to_message).collect();
-        let delta = v1::MetadataDelta { index: index.0, records };
-        let message = v1::BrokerSessionResponse { snapshot: None, deltas: vec![delta], lease_ms: LEASE_MS };
-        for (_, session) in machine.sessions.values() {
+        let history = machine.image.history();
+        let delta = stream::delta(index, &outcome.records, history);
+        machine.changes.push((history, delta.clone()));
+        let deltas = vec![delta];
+        let message = v1::BrokerSessionResponse { deltas, lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
+        for (.., session) in machine.sessions.values() {
             // A session that is gone, or does not read, is fenced elsewhere.
             let _ = session.try_send(Ok(message.clone()));
         }
@@ -115,8 +160,8 @@ impl State {
     /// A newer start registered under this id: the session of the older one ends.
     fn end_older_session(&self, broker_id: BrokerId, broker_epoch: BrokerEpoch) {
         let mut machine = self.machine.lock();
-        if machine.sessions.get(&broker_id).is_some_and(|(older, _)| *older != broker_epoch)
-            && let Some((_, session)) = machine.sessions.remove(&broker_id)
+        if machine.sessions.get(&broker_id).is_some_and(|(older, ..)| *older != broker_epoch)
+            && let Some((.., session)) = machine.sessions.remove(&broker_id)
         {
             let _ = session.try_send(Err(ErrorDetail::from(ErrorCode::StaleBrokerEpoch).into()));
         }
@@ -170,19 +215,19 @@ impl ControllerService for Edge {
         let first = heartbeats.message().await?.expect("a session begins with a heartbeat");
         let (broker_id, broker_epoch) = (BrokerId(first.broker_id), BrokerEpoch(first.broker_epoch));
         let (session, messages) = mpsc::channel(10_000);
-        {
+        let number = {
             let mut machine = self.0.machine.lock();
             if machine.image.broker(broker_id).is_none_or(|known| known.broker_epoch != broker_epoch) {
                 return Err(ErrorDetail::from(ErrorCode::StaleBrokerEpoch).into());
             }
-            let snapshot = v1::MetadataSnapshot {
-                index: machine.image.index().0,
-                records: machine.image.records().iter().filter_map(records::to_message).collect(),
-            };
-            let message = v1::BrokerSessionResponse { snapshot: Some(snapshot), deltas: vec![], lease_ms: LEASE_MS };
-            session.try_send(Ok(message)).unwrap();
-            machine.sessions.insert(broker_id, (broker_epoch, session.clone()));
-        }
+            for message in machine.beginning(&first) {
+                session.try_send(Ok(message)).unwrap();
+            }
+            machine.begun += 1;
+            let number = machine.begun;
+            machine.sessions.insert(broker_id, (broker_epoch, number, session.clone()));
+            number
+        };
         let state = Arc::clone(&self.0);
         tokio::spawn(async move {
             while let Ok(Some(heartbeat)) = heartbeats.message().await {
@@ -192,10 +237,10 @@ impl ControllerService for Edge {
                         let _ = state.run(&Command::UnfenceBroker { broker_id, broker_epoch });
                     }
                 }
-                let answer = v1::BrokerSessionResponse { snapshot: None, deltas: vec![], lease_ms: LEASE_MS };
+                let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
                 let _ = session.try_send(Ok(answer));
             }
-            state.machine.lock().sessions.retain(|id, (epoch, _)| (*id, *epoch) != (broker_id, broker_epoch));
+            state.machine.lock().sessions.retain(|_, (_, open, _)| *open != number);
             let _ = state.run(&Command::FenceBroker { broker_id, broker_epoch });
         });
         Ok(Response::new(ReceiverStream::new(messages).boxed()))

@@ -1,6 +1,7 @@
 //! Starting and refusing to start.
 
 use holdfast_broker::{exit::Fatal, life::start::Broker};
+use holdfast_metadata::{AlterReplicas, Command};
 use holdfast_proto::ids::BrokerId;
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -99,5 +100,24 @@ async fn a_damaged_log_refuses_the_start_until_it_is_set_aside() {
     assert_eq!(rig.controller.image().partitions_led_by(BrokerId(1)).count(), 0);
     let set_aside = std::fs::read_dir(&partitions).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(set_aside.into_iter().any(|name| name.to_string_lossy().contains(".damaged-")));
+    soon("it stops", broker.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_breaks_goes_on_without_the_whole_state() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "t", 0, &["a"]).await;
+    assert_eq!(rig.controller.snapshots_sent(), 1, "a start begins with it");
+    let begun = rig.controller.sessions_begun();
+    rig.controller.break_sessions();
+    // It is fenced by that, and has to learn it, and the rest that it missed, before it serves again.
+    let limit = AlterReplicas { moves: Vec::new(), move_bytes_per_second: Some(5) };
+    rig.controller.run(&Command::AlterReplicas(limit)).unwrap();
+    until("a new session", async || (rig.controller.sessions_begun() > begun).then_some(())).await;
+    produce_until(&client, "t", 0, &["b"]).await;
+    assert_eq!(rig.controller.snapshots_sent(), 1);
     soon("it stops", broker.stop()).await;
 }

@@ -26,16 +26,22 @@ use holdfast_proto::{
 use super::{
     answer::unexpected,
     sessions::{self, check_epoch},
+    snapshots::Snapshots,
 };
 use crate::{actors::SessionsHandle, admission::Proposer, node::Node};
 
 /// Checks that this controller is active and meant, then proposes to `node` or passes on to `sessions`.
 pub(super) struct ControllerEdge {
-    pub(super) node: Node,
-    pub(super) sessions: SessionsHandle,
+    node: Node,
+    sessions: SessionsHandle,
+    snapshots: Snapshots,
 }
 
 impl ControllerEdge {
+    pub(super) fn new(node: Node, sessions: SessionsHandle) -> Self {
+        Self { node, sessions, snapshots: Snapshots::default() }
+    }
+
     /// Refuses unless this controller is active and the call is meant for this cluster.
     fn check(&self, header: Option<PeerHeader>) -> Result<(), ErrorDetail> {
         let cluster_id = self.node.cluster_id().ok_or_else(|| {
@@ -85,7 +91,8 @@ impl ControllerService for ControllerEdge {
         let mut heartbeats = request.into_inner();
         let first = sessions::first(&mut heartbeats).await?;
         self.check(first.header.clone())?;
-        let stream = sessions::open(self.node.clone(), self.sessions.clone(), first, heartbeats).await?;
+        let stream =
+            sessions::open(self.node.clone(), self.sessions.clone(), self.snapshots.clone(), first, heartbeats).await?;
         Ok(Response::new(Box::pin(stream)))
     }
 

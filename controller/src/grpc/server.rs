@@ -74,7 +74,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
-            ControllerServiceServer::new(ControllerEdge { node, sessions })
+            ControllerServiceServer::new(ControllerEdge::new(node, sessions))
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )

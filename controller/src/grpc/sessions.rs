@@ -1,9 +1,11 @@
 //! A broker's session as a stream: heartbeats up, metadata down.
 //!
 //! 1. Every heartbeat is answered by exactly one message, in order, which carries a snapshot or nothing. Changes come
-//!    in messages of their own, with deltas. So a broker knows which heartbeat its lease counts from.
-//! 2. The first answer carries the snapshot. If the deltas no longer connect, because the broker reads too slowly, they
-//!    stop, and the answer to the next heartbeat carries a fresh snapshot.
+//!    in messages of their own, with deltas, or with the snapshot that they follow. So a broker knows which heartbeat its
+//!    lease counts from.
+//! 2. A broker says what it has applied, with the hash that came with it. If this controller has the same hash there and
+//!    still holds the changes since, it sends these before the first answer. Else that carries a snapshot. If the deltas no
+//!    longer connect, because the broker reads too slowly, they stop, and the answer to the next heartbeat carries one.
 //! 3. The stream ends with NOT_CONTROLLER once this controller is not active any more, and with STALE_BROKER_EPOCH once
 //!    the broker has registered again. However it ends, the sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
@@ -14,7 +16,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use holdfast_metadata::registered;
+use holdfast_metadata::{HistoryHash, registered};
 use holdfast_proto::{
     convert::required,
     detail::ErrorDetail,
@@ -23,7 +25,7 @@ use holdfast_proto::{
     v1::{BrokerSessionRequest, BrokerSessionResponse},
 };
 
-use super::records::{delta, snapshot};
+use super::snapshots::{Beginning, Snapshots};
 use crate::{
     actors::SessionsHandle,
     node::Node,
@@ -50,6 +52,7 @@ pub(super) async fn first(heartbeats: &mut Streaming<BrokerSessionRequest>) -> R
 pub(super) async fn open(
     node: Node,
     sessions: SessionsHandle,
+    snapshots: Snapshots,
     first: BrokerSessionRequest,
     heartbeats: Streaming<BrokerSessionRequest>,
 ) -> Result<ReceiverStream<Result<BrokerSessionResponse, Status>>, ErrorDetail> {
@@ -57,11 +60,16 @@ pub(super) async fn open(
     let broker_epoch = BrokerEpoch(first.broker_epoch);
     check_epoch(&node, broker_id, broker_epoch)?;
     let connection = sessions.connect(broker_id).await?;
-    tracing::info!(%broker_id, %broker_epoch, connection = connection.0, "a broker's session begins");
     let (messages, outgoing) = mpsc::channel(QUEUE);
-    let (_, changes) = node.view().subscribe();
+    let applied = MetadataIndex(first.applied_index);
+    let hash = HistoryHash::from_bytes(&first.history_hash);
+    let resumed = hash.and_then(|hash| node.view().resume(applied, Some(hash)));
+    let is_resumed = resumed.is_some();
+    tracing::info!(%broker_id, %broker_epoch, connection = connection.0, is_resumed, %applied, "a broker's session begins");
+    let (since, changes) = resumed.unwrap_or_else(|| (Vec::new(), node.view().subscribe().1));
     let guard = Connection { sessions, broker_id, id: connection };
-    let session = Session { node, guard, broker_epoch, messages, changes, sent: None };
+    let sent = is_resumed.then_some(applied);
+    let session = Session { node, snapshots, guard, broker_epoch, messages, since, changes, sent };
     tokio::spawn(session.run(first, heartbeats));
     Ok(ReceiverStream::new(outgoing))
 }
@@ -88,9 +96,12 @@ impl Drop for Connection {
 
 struct Session {
     node: Node,
+    snapshots: Snapshots,
     guard: Connection,
     broker_epoch: BrokerEpoch,
     messages: mpsc::Sender<Result<BrokerSessionResponse, Status>>,
+    /// Changes before those of the stream that are not sent yet.
+    since: Vec<Arc<Delta>>,
     changes: broadcast::Receiver<Change>,
     /// The last index that was sent; `None` while a snapshot is due.
     sent: Option<MetadataIndex>,
@@ -135,23 +146,27 @@ impl Session {
         self.node.check_active()?;
         check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
         let Connection { sessions, broker_id, id } = &self.guard;
-        let applied = MetadataIndex(heartbeat.applied_index);
+        // What it has of another history counts for nothing.
+        let connects = self.sent.is_some();
+        let applied = if connects { MetadataIndex(heartbeat.applied_index) } else { MetadataIndex(0) };
         let lease_ms = sessions.heartbeat(*broker_id, *id, applied, heartbeat.ready).await?;
-        self.send_committed().await?;
-        let snapshot = if self.sent.is_some() {
-            None
-        } else {
-            let (image, changes) = self.node.view().subscribe();
-            self.changes = changes;
-            self.sent = Some(image.index());
-            Some(snapshot(&image))
-        };
         let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
-        self.send(BrokerSessionResponse { snapshot, deltas: Vec::new(), lease_ms }).await
+        self.send_committed().await?;
+        if self.sent.is_some() {
+            return self.send(BrokerSessionResponse { lease_ms, ..BrokerSessionResponse::default() }).await;
+        }
+        let Beginning { snapshot, index, deltas, changes } = self.snapshots.begin(self.node.view()).await?;
+        self.changes = changes;
+        self.sent = Some(deltas.last().map_or(index, |last| last.index));
+        let deltas = deltas.iter().map(|delta| delta.encoded()).collect();
+        self.send(BrokerSessionResponse { snapshot, deltas, lease_ms }).await
     }
 
     /// Sends what is committed by now: a lease must not reach a broker before the state that ends what it leads.
     async fn send_committed(&mut self) -> Result<(), ErrorDetail> {
+        for deltas in std::mem::take(&mut self.since).chunks(DELTAS) {
+            self.send_deltas(deltas).await?;
+        }
         let committed = self.node.view().image().index();
         while self.sent.is_some_and(|sent| sent < committed) {
             // It is there: a change is published before its image can be seen.
@@ -185,10 +200,14 @@ impl Session {
         }
         let Some(sent) = self.sent else { return Ok(()) };
         deltas.retain(|delta| delta.index > sent);
-        let Some(last) = deltas.last().map(|delta| delta.index) else { return Ok(()) };
-        self.sent = Some(last);
-        let deltas = deltas.iter().map(|change| delta(change)).collect();
-        self.send(BrokerSessionResponse { snapshot: None, deltas, lease_ms: 0 }).await
+        self.send_deltas(&deltas).await
+    }
+
+    async fn send_deltas(&mut self, deltas: &[Arc<Delta>]) -> Result<(), ErrorDetail> {
+        let Some(last) = deltas.last() else { return Ok(()) };
+        self.sent = Some(last.index);
+        let deltas = deltas.iter().map(|delta| delta.encoded()).collect();
+        self.send(BrokerSessionResponse { deltas, ..BrokerSessionResponse::default() }).await
     }
 
     async fn send(&mut self, message: BrokerSessionResponse) -> Result<(), ErrorDetail> {

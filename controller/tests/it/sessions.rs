@@ -8,7 +8,7 @@ use holdfast_proto::{
 };
 
 use crate::{
-    broker::{Broker, Disk, registration},
+    broker::{Applied, Broker, Disk, begin, registration},
     support::{Quorum, eventually},
 };
 
@@ -93,15 +93,16 @@ fn metadata_comes_as_a_snapshot_and_then_as_deltas_without_a_gap() {
         create(&quorum, &format!("t{number}"), 1);
     }
     let last = quorum.node(quorum.active()).node().view().image().index().0;
-    let reached = || broker.messages.lock().iter().flat_map(|m| m.deltas.iter().map(|d| d.index)).last() >= Some(last);
+    let reached =
+        || broker.messages.lock().iter().flat_map(|m| m.deltas.iter().map(|d| d.index.0)).last() >= Some(last);
     eventually("the last change", || reached().then_some(()));
     let messages = broker.messages.lock();
     let first = messages.first().expect("a message");
-    let mut index = first.snapshot.as_ref().expect("a snapshot first").index;
+    let mut index = first.snapshot.as_ref().expect("a snapshot first").index.0;
     assert_eq!(messages.iter().filter(|message| message.snapshot.is_some()).count(), 1);
     for delta in messages.iter().flat_map(|message| &message.deltas) {
-        assert_eq!(delta.index, index + 1, "a gap");
-        index = delta.index;
+        assert_eq!(delta.index.0, index + 1, "a gap");
+        index = delta.index.0;
     }
     // Only the answers to heartbeats give a lease.
     assert!(messages.iter().all(|message| message.lease_ms == if message.deltas.is_empty() { 3_000 } else { 0 }));
@@ -123,12 +124,67 @@ fn brokers_stay_unfenced_when_the_active_controller_is_killed() {
     let seen: Vec<usize> = brokers.iter().map(|broker| broker.messages.lock().len()).collect();
     for (broker, seen) in brokers.iter().zip(seen) {
         eventually("a new session", || {
-            broker.messages.lock()[seen..].iter().any(|message| message.snapshot.is_some()).then_some(())
+            broker.messages.lock()[seen..].iter().any(|message| message.lease_ms > 0).then_some(())
         });
+    }
+    // The new active controller has the changes since, and the same history: nobody is sent the whole state again.
+    for broker in &brokers {
+        let messages = broker.messages.lock();
+        assert_eq!(messages.iter().filter(|message| message.snapshot.is_some()).count(), 1);
+        let mut index = messages[0].snapshot.as_ref().expect("a snapshot first").index.0;
+        for delta in messages.iter().flat_map(|message| &message.deltas) {
+            assert_eq!(delta.index.0, index + 1, "a gap");
+            index = delta.index.0;
+        }
     }
     assert_eq!(fenced(&quorum), BTreeMap::from([(1, false), (2, false)]));
     let leaders = |list: &[PartitionInfo]| list.iter().map(|p| (p.leader, p.leader_epoch)).collect::<Vec<_>>();
     assert_eq!(leaders(&partitions(&quorum, "t")), leaders(&before), "no election was needed");
+}
+
+/// What a broker that has applied so much is sent when its session begins: whether the whole state, and the index then.
+fn sent(quorum: &Quorum, broker: &Broker, applied: Applied) -> (bool, u64) {
+    let (address, cluster) = (&quorum.addresses[quorum.active()], quorum.cluster_id());
+    let begun = quorum.block_on(begin(address, cluster, broker.id, broker.epoch, applied));
+    let whole = begun.heard.iter().any(|heard| heard.snapshot.is_some());
+    let told = begun.heard.iter().flat_map(|heard| heard.snapshot.iter().chain(&heard.deltas));
+    (whole, told.last().map_or(applied.index, |last| last.index.0))
+}
+
+#[test]
+fn a_session_goes_on_only_from_a_state_of_the_same_history_that_is_not_too_old() {
+    // Sessions are opened by hand, beside that of the broker itself.
+    let quorum = Quorum::formed(1, |config| config.broker_session_timeout_ms = 60_000);
+    let broker = Broker::start(&quorum, Disk::new(1));
+    wait_fenced(&quorum, 1, false);
+    create(&quorum, "t", 1);
+    broker.kill();
+    let view = quorum.node(0).node().view();
+    let known = || {
+        let image = view.image();
+        Applied { index: image.index().0, history: image.history() }
+    };
+    let old = known();
+    create(&quorum, "u", 1);
+    let now = known();
+    assert_eq!(sent(&quorum, &broker, old), (false, now.index), "what is new alone");
+    assert_eq!(sent(&quorum, &broker, now), (false, now.index), "nothing");
+    let other = Applied { history: now.history, ..old };
+    assert_eq!(sent(&quorum, &broker, other), (true, now.index), "a state of another history");
+    let ahead = Applied { index: now.index + 5, ..now };
+    assert_eq!(sent(&quorum, &broker, ahead), (true, now.index), "a state that this cluster never had");
+    assert_eq!(sent(&quorum, &broker, Applied { history: None, ..old }), (true, now.index), "a state without a proof");
+    assert_eq!(sent(&quorum, &broker, Applied::default()), (true, now.index), "no state");
+    for name in ["large", "larger", "largest"] {
+        let request = CreateTopicRequest {
+            name: name.to_owned(),
+            partition_count: 10_000,
+            replication_factor: 1,
+            ..CreateTopicRequest::default()
+        };
+        quorum.block_on(quorum.admin(0).create_topic(request)).expect("a topic");
+    }
+    assert_eq!(sent(&quorum, &broker, now), (true, known().index), "more changed since than is kept");
 }
 
 #[test]

@@ -5,23 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinSet};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tokio::task::JoinSet;
 
 use holdfast_controller::config::Config;
-use holdfast_proto::{
-    convert::peer_header,
-    ids::ClusterId,
-    v1::{
-        BrokerSessionRequest, BrokerSessionResponse, CreateTopicRequest,
-        controller_service_client::ControllerServiceClient,
-    },
-};
+use holdfast_proto::v1::CreateTopicRequest;
 
 use crate::{
-    broker::{Broker, Disk, has_snapshot},
-    support::{Quorum, channel, eventually},
+    broker::{Applied, Broker, Disk, begin},
+    support::{Quorum, eventually},
 };
 
 const BROKERS: u32 = 50;
@@ -48,29 +39,6 @@ fn controllers_cpu() -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
-/// Opens a session and waits for the answer to its first heartbeat. True if a snapshot came.
-async fn begin(
-    address: String,
-    cluster: ClusterId,
-    id: u32,
-    epoch: u64,
-) -> (bool, mpsc::Sender<BrokerSessionRequest>, Streaming<BrokerSessionResponse>) {
-    let (heartbeats, outgoing) = mpsc::channel(4);
-    let header = Some(peer_header(cluster, 0, id.into()));
-    let first = BrokerSessionRequest { header, broker_id: id, broker_epoch: epoch, ..BrokerSessionRequest::default() };
-    heartbeats.send(first).await.expect("a heartbeat");
-    let mut client = ControllerServiceClient::new(channel(&address)).max_decoding_message_size(64 << 20);
-    let mut stream = client.broker_session(ReceiverStream::new(outgoing)).await.expect("a session").into_inner();
-    let mut came = false;
-    loop {
-        let message = stream.message().await.expect("a message").expect("before the end");
-        came |= has_snapshot(&message);
-        if message.lease_ms > 0 {
-            return (came, heartbeats, stream);
-        }
-    }
-}
-
 #[test]
 #[ignore = "a measurement: prints what 50 sessions with 10,000 partitions cost; run it alone, with --nocapture"]
 fn fifty_brokers_begin_their_sessions_at_once() {
@@ -86,19 +54,22 @@ fn fifty_brokers_begin_their_sessions_at_once() {
     };
     quorum.block_on(quorum.admin(0).create_topic(topic)).expect("a topic");
     let cluster = quorum.cluster_id();
-    for round in 1..=3 {
+    let known = Applied { index: image().index().0, history: image().history() };
+    for (round, applied) in [("whole", Applied::default()), ("whole", Applied::default()), ("resumed", known)] {
         brokers.iter().for_each(Broker::kill);
         let (cpu, began) = (controllers_cpu(), Instant::now());
         let snapshots = quorum.block_on(async {
             let mut sessions = JoinSet::new();
             for broker in &brokers {
-                sessions.spawn(begin(quorum.addresses[0].clone(), cluster, broker.id, broker.epoch));
+                let (address, id, epoch) = (quorum.addresses[0].clone(), broker.id, broker.epoch);
+                sessions.spawn(async move { begin(&address, cluster, id, epoch, applied).await });
             }
-            sessions.join_all().await.iter().filter(|(came, ..)| *came).count()
+            let begun = sessions.join_all().await;
+            begun.iter().flat_map(|begun| &begun.heard).filter(|heard| heard.snapshot.is_some()).count()
         });
-        let (took, used) = (began.elapsed(), controllers_cpu() - cpu);
+        let (took, used) = (began.elapsed(), controllers_cpu().saturating_sub(cpu));
         println!(
-            "round {round}: {BROKERS} sessions, {PARTITIONS} partitions, {snapshots} snapshots: {} ms, {} ms of CPU",
+            "{round}: {BROKERS} sessions, {PARTITIONS} partitions, {snapshots} snapshots: {} ms, {} ms of CPU",
             took.as_millis(),
             used.as_millis()
         );

@@ -6,4 +6,5 @@
 
 pub mod records;
 pub mod settings;
+pub mod stream;
 pub mod view;

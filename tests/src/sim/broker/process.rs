@@ -132,7 +132,7 @@ impl Broker {
         };
         if self.session.is_none() {
             self.sessions += 1;
-            self.session = Some(Heartbeats::new(now, SILENCE_MS, registered_at));
+            self.session = Some(Heartbeats::new(now, SILENCE_MS, registered_at, MetadataIndex(0)));
         }
         self.beat(now, heartbeats::Event::Tick, out);
     }
@@ -242,7 +242,7 @@ impl Broker {
         if content == Content::Nothing {
             return;
         }
-        let changes = |(index, records)| Changes { index, records };
+        let changes = |(index, records)| Changes { index, records, history: None };
         let Some((_, registered_at)) = self.registered else { return };
         let deltas = deltas.into_iter().map(changes).collect();
         match self.metadata.apply(registered_at, snapshot.map(changes), deltas) {

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_plan_says_of_each_node_whether_it_is_ready() {
-        let controller = |node_id, max| ControllerInfo {
+        let controller = |node_id, max: u32| ControllerInfo {
             node_id,
             voter: true,
             min_metadata_version: max.min(1),
