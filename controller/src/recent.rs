@@ -7,15 +7,45 @@
 //! 1. One index follows the other without a gap, up to that of the image.
 //! 2. They have at most [`MAX_BYTES`] in memory: the oldest go first.
 
-use std::{collections::VecDeque, mem::size_of, sync::Arc};
+use std::{
+    collections::VecDeque,
+    mem::size_of,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
 
 use holdfast_metadata::{HistoryHash, PartitionState, Record};
+use holdfast_metadata_wire::stream;
 use holdfast_proto::ids::{BrokerId, MetadataIndex};
-
-use crate::view::Delta;
 
 /// Bytes of changes that are kept: about 20,000 partitions that each changed once.
 const MAX_BYTES: usize = 4 << 20;
+
+/// The records of one index.
+#[derive(Debug)]
+pub struct Delta {
+    /// Index of the log entry that they come from.
+    pub index: MetadataIndex,
+    /// Its records, applied together.
+    pub records: Vec<Record>,
+    /// The hash of all changes up to here, if there is one.
+    pub history: Option<HistoryHash>,
+    /// As brokers are told it; made when the first of them is.
+    encoded: OnceLock<Bytes>,
+}
+
+impl Delta {
+    /// The records of an index, and the hash as of it.
+    pub(crate) fn new(index: MetadataIndex, records: Vec<Record>, history: Option<HistoryHash>) -> Self {
+        Self { index, records, history, encoded: OnceLock::new() }
+    }
+
+    /// As brokers are told it. Made once: all sessions share the bytes.
+    pub(crate) fn encoded(&self) -> Bytes {
+        self.encoded.get_or_init(|| stream::delta(self.index, &self.records, self.history)).clone()
+    }
+}
 
 /// See the module.
 #[derive(Debug)]

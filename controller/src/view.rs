@@ -8,16 +8,15 @@
 //!    no image.
 //! 4. The stream is bounded. A subscriber that falls behind is told so, and subscribes again for a fresh image.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::{broadcast, watch};
 
 use holdfast_metadata::{HistoryHash, Image, Record};
-use holdfast_metadata_wire::stream;
 use holdfast_proto::ids::MetadataIndex;
 
+pub use crate::recent::Delta;
 use crate::recent::Recent;
 
 /// Changes that a subscriber may be behind before it needs a fresh image.
@@ -30,31 +29,6 @@ pub enum Change {
     Delta(Arc<Delta>),
     /// The image was replaced by a snapshot's: subscribe again.
     Reset,
-}
-
-/// The records of one index.
-#[derive(Debug)]
-pub struct Delta {
-    /// Index of the log entry that they come from.
-    pub index: MetadataIndex,
-    /// Its records, applied together.
-    pub records: Vec<Record>,
-    /// The hash of all changes up to here, if there is one.
-    pub history: Option<HistoryHash>,
-    /// As brokers are told it; made when the first of them is.
-    encoded: OnceLock<Bytes>,
-}
-
-impl Delta {
-    /// The records of an index, and the hash as of it.
-    pub(crate) fn new(index: MetadataIndex, records: Vec<Record>, history: Option<HistoryHash>) -> Self {
-        Self { index, records, history, encoded: OnceLock::new() }
-    }
-
-    /// As brokers are told it. Made once: all sessions share the bytes.
-    pub(crate) fn encoded(&self) -> Bytes {
-        self.encoded.get_or_init(|| stream::delta(self.index, &self.records, self.history)).clone()
-    }
 }
 
 /// The last applied log entry.

@@ -15,8 +15,6 @@ use sha2::{Digest, Sha256};
 
 use holdfast_proto::ids::MetadataIndex;
 
-use crate::record::Record;
-
 /// Bytes of a hash.
 const BYTES: usize = 16;
 
@@ -31,7 +29,7 @@ impl HistoryHash {
 
     /// The hash after the changes of one index.
     #[must_use]
-    pub fn then<'a>(self, index: MetadataIndex, records: impl IntoIterator<Item = &'a Record>) -> Self {
+    pub fn then<'a, R: Serialize + 'a>(self, index: MetadataIndex, records: impl IntoIterator<Item = &'a R>) -> Self {
         let mut records = records.into_iter().peekable();
         if records.peek().is_none() {
             return self;

@@ -35,6 +35,7 @@ pub mod status;
 pub mod version;
 
 mod decide;
+mod needs;
 
 pub use command::{
     AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, FinalizeVersion, IsrChange,

@@ -4,16 +4,14 @@
 //! version, an operator finalises a version once every node knows it, and only then the active controller proposes what
 //! came with it. Until then a mixed cluster is one that decides alike.
 //!
-//! To add a command, a record or a field: raise [`SUPPORTED`]`.max`, give it the new number in [`SHIPPED`], and leave it out
+//! To add a command, a record or a field: raise [`SUPPORTED`]`.max`, give it the new number in the table of `needs`, and leave it out
 //! of what is stored while an older version is finalised. The number of what is there never changes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use holdfast_proto::{error::ErrorCode, ids::MetadataVersion};
-
-use crate::{command::Command, record::Record, response::Rejection};
+use holdfast_proto::ids::MetadataVersion;
 
 /// The first version, which a cluster has before any is finalised.
 pub const FIRST: MetadataVersion = MetadataVersion(1);
@@ -56,78 +54,3 @@ impl fmt::Display for VersionRange {
         write!(f, "{} to {}", self.min, self.max)
     }
 }
-
-/// The version that each command and each record came with.
-pub(crate) struct Needs {
-    pub(crate) command: fn(&Command) -> MetadataVersion,
-    pub(crate) record: fn(&Record) -> MetadataVersion,
-}
-
-/// The table of this build. A version is the first one that has the command or the record, and never changes.
-pub(crate) const SHIPPED: Needs = Needs {
-    command: |command| match command {
-        Command::FormCluster { .. }
-        | Command::RegisterBroker(_)
-        | Command::FenceBroker { .. }
-        | Command::UnfenceBroker { .. }
-        | Command::BeginControlledShutdown { .. }
-        | Command::UnregisterBroker { .. }
-        | Command::CreateTopic(_)
-        | Command::DeleteTopic { .. }
-        | Command::AlterTopic(_)
-        | Command::AlterPartition(_)
-        | Command::AlterReplicas(_)
-        | Command::SetBrokerDrain { .. }
-        | Command::ElectLeaders { .. }
-        | Command::AllocateProducerIds { .. }
-        | Command::FinalizeVersion(_)
-        | Command::BeginHistory
-        | Command::CheckHistory { .. } => FIRST,
-    },
-    record: |record| match record {
-        Record::Cluster { .. }
-        | Record::Broker(_)
-        | Record::RemoveBroker { .. }
-        | Record::Topic { .. }
-        | Record::RemoveTopic { .. }
-        | Record::TopicConfig { .. }
-        | Record::Partition { .. }
-        | Record::BrokerDrain { .. }
-        | Record::MoveLimit { .. }
-        | Record::NextProducerId { .. }
-        | Record::NextBrokerEpoch { .. }
-        | Record::Version { .. }
-        | Record::History { .. } => FIRST,
-    },
-};
-
-impl Needs {
-    /// Refuses a command that the version does not have.
-    pub(crate) fn check_command(&self, finalised: MetadataVersion, command: &Command) -> Result<(), Rejection> {
-        let needed = (self.command)(command);
-        if needed <= finalised {
-            return Ok(());
-        }
-        Err(Rejection::new(
-            ErrorCode::UnsupportedVersion,
-            format!(
-                "this needs metadata version {needed}, and the cluster's finalised one is {finalised}; once every node is \
-                 upgraded: `holdfast cluster finalize-version {needed}`"
-            ),
-        ))
-    }
-
-    /// A command of the version must not make records that the version does not have.
-    pub(crate) fn check_records(&self, finalised: MetadataVersion, records: &[Record]) -> Result<(), Rejection> {
-        match records.iter().map(self.record).max() {
-            Some(needed) if needed > finalised => Err(Rejection::fault(format!(
-                "a record of metadata version {needed}, while version {finalised} is finalised"
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-#[path = "version_tests.rs"]
-mod tests;

@@ -17,14 +17,14 @@ use crate::{
     history::HistoryHash,
     image::Image,
     invariant::{self, Violation},
+    needs::{self, Needs},
     record::Record,
     response::{Decision, Outcome, Rejection, Response},
-    version::{self, Needs},
 };
 
 /// What the command would come to, without doing it.
 pub fn decide(image: &Image, command: &Command) -> Outcome {
-    match decide_by(&version::SHIPPED, image, command) {
+    match decide_by(&needs::SHIPPED, image, command) {
         Ok((records, response)) => Outcome { records, result: Ok(response) },
         Err(rejection) => Outcome { records: Vec::new(), result: Err(rejection) },
     }

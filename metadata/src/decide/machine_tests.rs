@@ -15,7 +15,7 @@ use crate::{
     command::{AlterReplicas, CreateTopic, RegisterBroker},
     record::{BrokerRegistration, PartitionState},
     response::Response,
-    version::VersionRange,
+    version::{self, VersionRange},
 };
 
 const TOPIC: TopicId = TopicId(Uuid::from_u128(1));

@@ -11,11 +11,11 @@
 //! proposal rests on the proposals that it made before having been decided first, and that is known in the log alone.
 
 use super::{brokers, machine::decide, moves, partitions};
-use crate::{command::Command, image::Image, response::Rejection, version};
+use crate::{command::Command, image::Image, needs, response::Rejection};
 
 /// Why the whole command would be refused if it were decided on this image; `None` if it would be carried out.
 pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
-    if let Err(rejection) = version::SHIPPED.check_command(image.version(), command) {
+    if let Err(rejection) = needs::SHIPPED.check_command(image.version(), command) {
         return Some(rejection);
     }
     let checked = match command {

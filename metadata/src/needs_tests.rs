@@ -15,6 +15,7 @@ use crate::{
         IsrMember, RegisterBroker, ReplicaMove,
     },
     history::HistoryHash,
+    version::{SUPPORTED, VersionRange},
 };
 
 /// A command of each kind, with something in every list.
