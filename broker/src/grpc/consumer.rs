@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_node::incoming::{self, ConnectionInfo};
@@ -75,8 +76,14 @@ impl ConsumerService for ConsumerEdge {
             .into_inner()
             .take_until(aged)
             .map(move |request| {
-                let (services, caller) = (Arc::clone(&services), Arc::clone(&caller));
-                async move { answer(&services, &caller, request?, left()).await }
+                let (services, caller, left) = (Arc::clone(&services), Arc::clone(&caller), left());
+                // A task of its own: this stream stands still while its client takes nothing, and a fetch that stood still
+                // with it would keep its turn in the queues for the disk and for memory, where all others wait behind it.
+                let fetch =
+                    AbortOnDropHandle::new(tokio::spawn(
+                        async move { answer(&services, &caller, request?, left).await },
+                    ));
+                async { fetch.await.unwrap_or_else(|_| Err(ErrorDetail::from(ErrorCode::ShuttingDown).into())) }
             })
             .buffer_unordered(most)
             .take_until(ended);
