@@ -146,6 +146,7 @@ errors! {
     ShuttingDown = 10_005, "SHUTTING_DOWN", Unavailable, true, NotAppended, "The node is stopping.";
     LogDamaged = 10_006, "LOG_DAMAGED", DataLoss, false, NotAppended, "The replica's log is damaged below its durable mark and was set aside.";
     NoQuorum = 10_007, "NO_QUORUM", Unavailable, true, Unknown, "No active controller: a majority of the controllers is not reachable.";
+    TooManyProducers = 10_008, "TOO_MANY_PRODUCERS", Exhausted, true, NotAppended, "The partition remembers as many producers as it can, and each wrote lately; let fewer producers write more, or retry.";
 }
 
 impl fmt::Display for ErrorCode {
