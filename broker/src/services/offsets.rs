@@ -93,7 +93,7 @@ impl OffsetService {
             Position::Time(time) => {
                 let reader = replica.reader.clone();
                 let work = move || reader.offset_for_timestamp(time).map_err(|error| read::read_error(&error));
-                let found = context.logs.consumers.disk.run(work).await;
+                let found = context.logs.single_records.run(work).await;
                 let found = found.map_err(|code| lookup::explain(context, replica.id, code))?;
                 let found = found.filter(|(offset, _)| *offset < end);
                 (found.map(|(offset, _)| offset), found.map(|(_, timestamp)| timestamp))

@@ -83,8 +83,8 @@ impl PlainFetchService {
         // The fuller the memory the fewer records.
         let left = room.bytes().saturating_sub(read::size(&batches));
         let limits = PlainLimits { records, bytes: bytes.min(left) };
-        let disk = &self.context.logs.consumers.disk;
-        let decoding = disk.run(move || Ok(first(read::join(batches), from, limits)));
+        let single_records = &self.context.logs.single_records;
+        let decoding = single_records.run(move || Ok(first(read::join(batches), from, limits)));
         let (records, error) = decoding.await.map_err(ErrorDetail::from)?;
         if let (true, Some(error)) = (records.is_empty(), error) {
             return Err(ErrorDetail::from(error));
