@@ -19,7 +19,7 @@ use holdfast_proto::{
 use super::{caller::caller, unsent::Unsent};
 use crate::{
     here::context::Context,
-    partition::answer_memory::AnswerRoom,
+    partition::{answer_memory::AnswerRoom, answer_reader::Reader},
     services::{
         all::Services,
         caller::Caller,
@@ -65,6 +65,7 @@ impl ConsumerService for ConsumerEdge {
         let unsent = self.unsent(&request);
         let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
+        let reader = unsent.reader();
         let context = Arc::clone(&self.context);
         let ended = Box::pin(async move { context.state.streams_ended().await });
         let end = ConnectionInfo::streams_end(&request);
@@ -77,12 +78,12 @@ impl ConsumerService for ConsumerEdge {
             .take_until(aged)
             .map(move |request| {
                 let (services, caller, left) = (Arc::clone(&services), Arc::clone(&caller), left());
+                let reader = reader.clone();
                 // A task of its own: this stream stands still while its client takes nothing, and a fetch that stood still
                 // with it would keep its turn in the queues for the disk and for memory, where all others wait behind it.
-                let fetch =
-                    AbortOnDropHandle::new(tokio::spawn(
-                        async move { answer(&services, &caller, request?, left).await },
-                    ));
+                let fetch = AbortOnDropHandle::new(tokio::spawn(async move {
+                    answer(&services, &caller, request?, left, reader).await
+                }));
                 async { fetch.await.unwrap_or_else(|_| Err(ErrorDetail::from(ErrorCode::ShuttingDown).into())) }
             })
             .buffer_unordered(most)
@@ -119,6 +120,7 @@ impl ConsumerService for ConsumerEdge {
             max_wait: self.wait(request.max_wait_ms),
             max_records: request.max_records,
             max_bytes: request.max_bytes,
+            reader: unsent.reader(),
         };
         let PlainFetched { records, ends, room } = self.services.plain_fetch.fetch(&caller, call).await?;
         let named = Named { topic: &target.topic, topic_id: None, partition };
@@ -183,6 +185,7 @@ async fn answer(
     caller: &Caller,
     request: v1::FetchRequest,
     longest: Duration,
+    reader: Option<Arc<Reader>>,
 ) -> Result<(v1::FetchResponse, Option<AnswerRoom>), Status> {
     if request.partitions.len() > MAX_PARTITIONS {
         return Err(too_many(request.partitions.len()).into());
@@ -193,6 +196,7 @@ async fn answer(
         min_bytes: request.min_bytes as usize,
         max_bytes: request.max_bytes,
         spare_bytes: 0,
+        reader,
     };
     let FetchedAnswer { fetched, room, .. } = services.fetch.fetch(caller, &command).await;
     let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();

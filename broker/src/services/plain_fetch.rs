@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     here::context::Context,
-    partition::{answer_memory::AnswerRoom, read},
+    partition::{answer_memory::AnswerRoom, answer_reader::Reader, read},
 };
 
 /// Records of a call that names no number, and the most it may name.
@@ -43,6 +43,8 @@ pub struct PlainFetch {
     pub max_records: u32,
     /// Bytes of records that an answer may have; the first record comes whatever its size. 0: 2 MiB.
     pub max_bytes: u32,
+    /// Who the answer goes to, as far as its answers have a share of the memory.
+    pub reader: Option<Arc<Reader>>,
 }
 
 /// What one plain fetch found, with the room that it takes up.
@@ -71,11 +73,12 @@ impl PlainFetchService {
 
     /// The first records from the target's offset on. An error about what is read only if no record stands before it.
     pub async fn fetch(&self, caller: &Caller, call: PlainFetch) -> Result<PlainFetched, ErrorDetail> {
-        let PlainFetch { target, max_wait, max_records, max_bytes } = call;
+        let PlainFetch { target, max_wait, max_records, max_bytes, reader } = call;
         let from = target.fetch_offset;
         let bytes = if max_bytes == 0 { BYTES } else { max_bytes }.min(self.context.config.fetch_max_bytes) as usize;
         let records = if max_records == 0 { RECORDS.0 } else { max_records.min(RECORDS.1) } as usize;
-        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes, spare_bytes: bytes };
+        let targets = vec![target];
+        let command = FetchCommand { targets, max_wait, min_bytes: 1, max_bytes, spare_bytes: bytes, reader };
         let FetchedAnswer { mut fetched, room, .. } = self.fetch.fetch(caller, &command).await;
         let (Some(found), room) = (fetched.pop(), room) else { return Ok(PlainFetched::nothing()) };
         let (batches, ends) = (found.result?.pieces, found.ends);

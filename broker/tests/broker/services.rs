@@ -70,7 +70,8 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
         max_bytes: 0,
     };
     let max_wait = std::time::Duration::from_secs(20);
-    let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0, spare_bytes: 0 };
+    let command =
+        FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0, spare_bytes: 0, reader: None };
     let fetched = soon("records", services.fetch.fetch(&caller, &command)).await.fetched.pop().unwrap();
     assert_eq!(fetched.ends.unwrap().high_watermark, Offset(1));
     assert!(fetched.result.is_ok());
