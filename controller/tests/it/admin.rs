@@ -205,6 +205,7 @@ fn health_and_reflection_are_served() {
     for wanted in ["holdfast.v1.AdminService", "holdfast.v1.ControllerService", "grpc.health.v1.Health"] {
         assert!(names.contains(&wanted), "{names:?}");
     }
+    assert!(!names.contains(&"holdfast.v1.ProducerService"), "not served here: {names:?}");
 }
 
 #[test]
