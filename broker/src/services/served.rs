@@ -88,3 +88,17 @@ impl Served {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_the_callers_time_is_left_to_answer_in() {
+        let start = Instant::now();
+        assert!(Served::end(start, Hop::default()) >= start + LONGEST);
+        let within = |seconds| Hop { forwarded: false, deadline: Some(start + Duration::from_secs(seconds)) };
+        assert_eq!(Served::end(start, within(2)), start + Duration::from_millis(1_800));
+        assert!(Served::end(start, within(3_600)) < start + Duration::from_secs(60), "the wait is bounded without it");
+    }
+}

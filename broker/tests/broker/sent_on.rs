@@ -167,7 +167,8 @@ async fn what_was_created_is_served_when_the_answer_comes() {
     for round in 0..5 {
         let name = format!("t{round}");
         let answer = soon("a topic", client.admin().create_topic(create(&name, 6))).await.unwrap().into_inner();
-        assert_eq!(answer.warnings, [""; 0]);
+        let unserved = answer.warnings.iter().any(|warning| warning.contains("the change is made"));
+        assert!(!unserved, "{:?}", answer.warnings);
         for info in answer.topic.unwrap().partitions {
             let id = BrokerId(info.leader.expect("it is led"));
             let leader = brokers.iter().find(|broker| broker.context().identity.broker_id == id).unwrap();
@@ -186,9 +187,7 @@ async fn what_is_created_and_not_served_in_time_is_said() {
     let broker = rig.broker(1).await;
     let client = Client::connect(&broker).await;
     rig.controller.hold_changes();
-    let mut request = Request::new(create("t", 1));
-    request.set_timeout(std::time::Duration::from_secs(2));
-    let answer = soon("a topic", client.admin().create_topic(request)).await.unwrap().into_inner();
+    let answer = soon("a topic", client.admin().create_topic(create("t", 1))).await.unwrap().into_inner();
     assert!(answer.index > 0 && answer.topic.is_some());
     assert!(answer.warnings.iter().any(|warning| warning.contains("has not heard of it yet")), "{:?}", answer.warnings);
     rig.controller.release_changes();

@@ -24,7 +24,13 @@ fn record(bytes: usize) -> v1::PlainRecord {
 }
 
 fn produce(records: Vec<v1::PlainRecord>) -> v1::ProduceRecordsRequest {
-    v1::ProduceRecordsRequest { topic: "t".to_owned(), partition: Some(0), records, ..Default::default() }
+    v1::ProduceRecordsRequest {
+        topic: "t".to_owned(),
+        partition: Some(0),
+        records,
+        timeout_ms: 1_500,
+        ..Default::default()
+    }
 }
 
 /// The error that a stock client reads out of a status.

@@ -8,7 +8,7 @@
 //! | streams that the server has to reset, as malformed | `RESETS_CAUSED` | GOAWAY, closed |
 //! | headers, CONTINUATION frames | `HEADER_LIST_BYTES` decoded; the library bounds the frames too | refused, closed |
 //! | streams at the same time | the node's own number | refused, to be tried again |
-//! | a PING or SETTINGS whose answer it does not read | one answer; nothing is read before it is written | its own socket fills |
+//! | a PING or SETTINGS whose answer it does not read | one answer; nothing is read before it is written | its socket fills; closed as one that takes nothing |
 
 use tonic::transport::Server;
 

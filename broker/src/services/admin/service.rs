@@ -24,6 +24,9 @@ use crate::{
     services::{caller::Caller, hop::Hop, lookup, offsets::OffsetService, served::Served},
 };
 
+/// Bytes of all settings of one request: several times what a topic has.
+const MAX_CONFIGS_BYTES: usize = 256 * 1024;
+
 /// Administration of the cluster, by way of one broker. Says in the log who asks for a change.
 #[derive(Clone)]
 pub struct AdminService {
@@ -58,7 +61,8 @@ impl AdminService {
     /// a warning says what it was too short for.
     pub async fn create_topic(&self, caller: &Caller, topic: NewTopic, hop: Hop) -> Result<CreatedTopic, ErrorDetail> {
         let start = Instant::now();
-        // Told once it is known to be a name: what a caller sends instead may be megabytes.
+        Self::check(caller, &topic.name, topic.configs.iter().map(|(key, value)| key.len() + value.len()))?;
+        // Told once it is known to be a name.
         let (name, validate_only) = (topic.name.clone(), topic.validate_only);
         let created = self.controllers.create_topic(topic).await;
         let mut created = created.inspect_err(|detail| caller.refused("a new topic", detail))?;
@@ -79,6 +83,7 @@ impl AdminService {
         hop: Hop,
     ) -> Result<MetadataIndex, ErrorDetail> {
         let start = Instant::now();
+        Self::check(caller, &deletion.name, [])?;
         let name = deletion.name.clone();
         let deleted = self.controllers.delete_topic(deletion).await;
         let index = deleted.inspect_err(|detail| caller.refused("the end of a topic", detail))?;
@@ -96,6 +101,8 @@ impl AdminService {
         hop: Hop,
     ) -> Result<ChangedTopic, ErrorDetail> {
         let (start, adds) = (Instant::now(), change.partition_count.is_some());
+        let bytes = |(key, value): (&String, &Option<String>)| key.len() + value.as_ref().map_or(0, String::len);
+        Self::check(caller, &change.name, change.configs.iter().map(bytes))?;
         let (name, validate_only) = (change.name.clone(), change.validate_only);
         let changed = self.controllers.alter_topic(change).await;
         let mut changed = changed.inspect_err(|detail| caller.refused("a change of a topic", detail))?;
@@ -143,6 +150,20 @@ impl AdminService {
     pub async fn remove_broker(&self, caller: &Caller, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
         tracing::info!(%caller, broker = %broker_id, "asking for the removal of a broker");
         self.controllers.remove_broker(broker_id).await
+    }
+
+    /// Refuses here what a controller would refuse for its size: what a caller sends may be megabytes, of which copies
+    /// would be made on the way. `configs` are the bytes of each setting.
+    fn check(caller: &Caller, name: &str, configs: impl IntoIterator<Item = usize>) -> Result<(), ErrorDetail> {
+        let total: usize = configs.into_iter().sum();
+        let checked = lookup::check_name(name).and_then(|()| {
+            if total <= MAX_CONFIGS_BYTES {
+                return Ok(());
+            }
+            let message = format!("settings of {total} bytes in one request; at most {MAX_CONFIGS_BYTES} are allowed");
+            Err(ErrorDetail::new(ErrorCode::InvalidConfig, message))
+        });
+        checked.inspect_err(|detail| caller.refused("a change of a topic", detail))
     }
 
     /// The image, once it holds `index`.
