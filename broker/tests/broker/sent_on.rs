@@ -2,7 +2,6 @@
 
 use tonic::{Request, Status};
 
-use crate::rig::{Client, Rig, batch, produce_until, soon, until};
 use holdfast_broker::life::start::Broker;
 use holdfast_proto::{
     error::ErrorCode,
@@ -11,6 +10,8 @@ use holdfast_proto::{
     status::from_status,
     v1::{self, offset_query::Position},
 };
+
+use crate::rig::{Client, Rig, batch, produce_until, soon, until};
 
 const ONE: &[(&str, &str)] = &[("min.insync.replicas", "1")];
 
