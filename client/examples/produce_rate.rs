@@ -188,7 +188,7 @@ impl admin_service_server::AdminService for Sink {
             index: 1,
             brokers: vec![v1::BrokerInfo { broker_id: 1, client_address: self.address.clone(), ..Default::default() }],
             topics: topics.collect(),
-            unknown_topics: vec![],
+            ..Default::default()
         }))
     }
 

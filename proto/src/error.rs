@@ -102,7 +102,7 @@ errors! {
     NotLeaderOrFollower = 6, "NOT_LEADER_OR_FOLLOWER", Precondition, true, NotAppended, "This broker does not lead the partition; ask the leader.";
     RequestTimedOut = 7, "REQUEST_TIMED_OUT", Deadline, true, Unknown, "The in-sync replicas did not confirm in time; the records may be there.";
     BrokerNotAvailable = 8, "BROKER_NOT_AVAILABLE", Unavailable, true, NotAppended, "The broker is not there, is fenced, or is still starting.";
-    MessageTooLarge = 10, "MESSAGE_TOO_LARGE", Invalid, false, NotAppended, "The record batch is larger than the topic's max.message.bytes.";
+    MessageTooLarge = 10, "MESSAGE_TOO_LARGE", Exhausted, false, NotAppended, "The request, or a record batch in it, is larger than is taken; a topic's limit is max.message.bytes.";
     CoordinatorLoadInProgress = 14, "COORDINATOR_LOAD_IN_PROGRESS", Unavailable, true, NotAppended, "The node is still loading its state.";
     InvalidTopic = 17, "INVALID_TOPIC_EXCEPTION", Invalid, false, NotAppended, "The topic's name is not allowed: 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.";
     NotEnoughReplicas = 19, "NOT_ENOUGH_REPLICAS", Unavailable, true, NotAppended, "Fewer replicas are in sync than min.insync.replicas; nothing was appended.";

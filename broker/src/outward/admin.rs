@@ -46,7 +46,7 @@ impl Controllers {
         let attempt = |channel, timeout: Duration| {
             let mut request = Request::new(message.clone());
             request.set_timeout(timeout.max(SHORTEST_ATTEMPT));
-            send(AdminServiceClient::new(channel), request)
+            send(Self::admin(channel), request)
         };
         self.call(DEADLINE, repeat, attempt).await
     }

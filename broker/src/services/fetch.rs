@@ -12,8 +12,8 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Offset};
 use super::{
     caller::Caller,
     fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer, FetchedRecords},
+    found_offsets::Ends,
     lookup::{self, Named},
-    offsets::Ends,
 };
 use crate::{
     here::context::Context,

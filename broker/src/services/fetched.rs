@@ -9,7 +9,7 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, TopicId},
 };
 
-use super::offsets::Ends;
+use super::found_offsets::Ends;
 use crate::partition::{answer_memory::AnswerRoom, answer_reader::Reader, read};
 
 /// From where to read one partition.

@@ -52,6 +52,19 @@ struct State {
 struct Machine {
     image: Image,
     sessions: HashMap<BrokerId, (BrokerEpoch, mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>)>,
+    /// Changes that brokers are not told of, while they are held back.
+    held: Option<Vec<v1::BrokerSessionResponse>>,
+    /// The plan of moves, if a test asks for one.
+    plan: Vec<v1::ReplicaMove>,
+}
+
+impl Machine {
+    fn tell(&self, message: &v1::BrokerSessionResponse) {
+        for (_, session) in self.sessions.values() {
+            // A session that is gone, or does not read, is fenced elsewhere.
+            let _ = session.try_send(Ok(message.clone()));
+        }
+    }
 }
 
 impl FakeController {
@@ -74,6 +87,24 @@ impl FakeController {
     /// A copy of the state.
     pub(crate) fn image(&self) -> Image {
         self.state.machine.lock().image.clone()
+    }
+
+    /// From now on brokers hear of no change.
+    pub(crate) fn hold_changes(&self) {
+        self.state.machine.lock().held = Some(Vec::new());
+    }
+
+    /// They hear of what was held back, and of all that follows.
+    pub(crate) fn release_changes(&self) {
+        let mut machine = self.state.machine.lock();
+        for message in machine.held.take().unwrap_or_default() {
+            machine.tell(&message);
+        }
+    }
+
+    /// What a plan of moves will be answered with.
+    pub(crate) fn set_plan(&self, plan: Vec<v1::ReplicaMove>) {
+        self.state.machine.lock().plan = plan;
     }
 
     /// Carries out a command.
@@ -105,9 +136,9 @@ impl State {
         let records: Vec<_> = outcome.records.iter().filter_map(records::to_message).collect();
         let delta = v1::MetadataDelta { index: index.0, records };
         let message = v1::BrokerSessionResponse { snapshot: None, deltas: vec![delta], lease_ms: LEASE_MS };
-        for (_, session) in machine.sessions.values() {
-            // A session that is gone, or does not read, is fenced elsewhere.
-            let _ = session.try_send(Ok(message.clone()));
+        match &mut machine.held {
+            Some(held) => held.push(message),
+            None => machine.tell(&message),
         }
         outcome.result
     }
@@ -334,7 +365,8 @@ impl AdminService for Edge {
     }
 
     async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
-        unreachable!("no test sends this on")
+        let moves = self.0.machine.lock().plan.clone();
+        Ok(Response::new(v1::PlanMovesResponse { moves, ..Default::default() }))
     }
 
     async fn alter_replicas(

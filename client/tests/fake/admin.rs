@@ -49,6 +49,7 @@ impl admin_service_server::AdminService for Node {
                     .map(|(name, topic)| topic_info(name, topic))
                     .collect(),
                 unknown_topics: unknown.cloned().collect(),
+                ..Default::default()
             }
         });
         Ok(Response::new(answer))

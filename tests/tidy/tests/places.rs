@@ -17,6 +17,7 @@ const PLACES: [(&str, &[&str]); 5] = [
             "net/src/",
             "node/src/health.rs",
             "node/src/incoming/",
+            "node/src/serving/",
             "broker/src/grpc/",
             // Calls to others, and the session.
             "broker/src/outward/",
