@@ -52,11 +52,15 @@ fn bounds_of_memory_fit_the_limit_of_the_pod() {
     let more = more.iter().map(|limit| vec!["--set", limit.as_str()]);
     for values in WORKING.iter().map(|values| values.to_vec()).chain(more) {
         let objects = helm.render(&values).unwrap_or_else(|error| panic!("{values:?}: {error}"));
-        let set = objects.iter().find(|object| object["metadata"]["name"].to_string().contains("broker")
-            && object["kind"] == "StatefulSet").expect("a StatefulSet");
+        let set = objects
+            .iter()
+            .find(|object| object["metadata"]["name"].to_string().contains("broker") && object["kind"] == "StatefulSet")
+            .expect("a StatefulSet");
         let config = options(&objects, set["metadata"]["name"].as_str().expect("a name"));
         let limit = quantity(
-            set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"].as_str().expect("a limit"),
+            set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+                .as_str()
+                .expect("a limit"),
         );
         let windows = STUCK_CONNECTIONS * u64::from(config.http2_connection_window_bytes);
         let sum = bounds(&config) + windows + OWN_BYTES;
@@ -68,7 +72,11 @@ fn bounds_of_memory_fit_the_limit_of_the_pod() {
 fn with_enough_memory_the_bounds_are_the_programs_own() {
     let Some(helm) = Helm::find() else { return };
     let config = options(&helm.render(&[]).expect("the defaults are rendered"), "hf-holdfast-broker");
-    assert_eq!(bounds(&config), bounds(&Config::default()), "one is missing in _memory.tpl, or its default has changed");
+    assert_eq!(
+        bounds(&config),
+        bounds(&Config::default()),
+        "one is missing in _memory.tpl, or its default has changed"
+    );
     let unlimited = helm.render(&["--set-json", r#"broker.resources={"limits":null}"#]).expect("no limit is needed");
     let config = options(&unlimited, "hf-holdfast-broker");
     assert_eq!(config.http2_connection_window_bytes, Config::default().http2_connection_window_bytes);

@@ -26,7 +26,11 @@ fn long_names_of_two_releases_stay_two() {
         assert!(name.len() <= 52, "{name}");
     }
     // What fits is not touched: a name that changes loses its volumes.
-    object(&rendered("a-name-of-just-31-characters-xx"), "StatefulSet", "a-name-of-just-31-characters-xx-holdfast-broker");
+    object(
+        &rendered("a-name-of-just-31-characters-xx"),
+        "StatefulSet",
+        "a-name-of-just-31-characters-xx-holdfast-broker",
+    );
 }
 
 #[test]
@@ -43,7 +47,8 @@ fn a_name_that_kubernetes_would_refuse_is_refused_with_the_rule() {
 #[test]
 fn names_that_look_like_something_else_stay_texts() {
     let Some(helm) = Helm::find() else { return };
-    let values = ["--set-string", "fullnameOverride=true,nameOverride=no,serviceAccountName=1,broker.priorityClassName=2"];
+    let values =
+        ["--set-string", "fullnameOverride=true,nameOverride=no,serviceAccountName=1,broker.priorityClassName=2"];
     for object in helm.render_as("123", "456", &values).expect("it is rendered") {
         let metadata = &object["metadata"];
         assert!(metadata["name"].as_str().is_some_and(|name| name.starts_with("true")), "{metadata}");
