@@ -61,10 +61,10 @@ pub struct DemoArgs {
     /// File or folder whose lines are produced [default: the sources in cargo's registry folder].
     #[arg(short, long, value_name = "PATH")]
     input: Option<PathBuf>,
-    /// Number of brokers.
+    /// Number of brokers of the cluster.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
     brokers: u32,
-    /// Number of controllers.
+    /// Number of controllers of the cluster.
     #[arg(long, value_name = "N", default_value_t = 3)]
     controllers: u32,
     /// Number of partitions of the topic.
