@@ -79,9 +79,13 @@ impl admin_service_server::AdminService for Node {
         &self,
         request: Request<v1::DeleteTopicRequest>,
     ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
-        let name = request.into_inner().name;
+        let v1::DeleteTopicRequest { name, topic_id } = request.into_inner();
         self.shared.change(|state| {
-            state.topics.remove(&name).ok_or_else(|| unknown_topic(&name))?;
+            let found = state.topics.get(&name).ok_or_else(|| unknown_topic(&name))?;
+            if !topic_id.is_empty() && topic_id != found.id[..] {
+                return Err(status::status(ErrorCode::UnknownTopicId, format!("'{name}' has another id")));
+            }
+            state.topics.remove(&name);
             state.index += 1;
             Ok(Response::new(v1::DeleteTopicResponse { index: state.index }))
         })

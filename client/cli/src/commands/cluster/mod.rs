@@ -1,6 +1,7 @@
 //! `holdfast cluster`: the cluster as a whole.
 
 mod command;
+mod notices;
 mod silent;
 mod status;
 mod trouble;
