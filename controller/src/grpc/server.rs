@@ -57,8 +57,8 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
         .build_v1()
         .map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
+    let admin = AdminEdge::new(node.clone(), channels, keeper.operator());
     let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper };
-    let admin = AdminEdge::new(node.clone(), channels);
     let served = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)

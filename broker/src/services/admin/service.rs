@@ -15,6 +15,7 @@ use super::{
     cluster::{ClusterStatus, ClusterView},
     controllers::ControllerAdmin,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
+    quorum::{QuorumStatus, Removal, RemovalPlan},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
 };
 use crate::{
@@ -112,6 +113,18 @@ impl AdminService {
     pub async fn remove_broker(&self, caller: &Caller, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
         tracing::info!(%caller, broker = %broker_id, "asking for the removal of a broker");
         self.controllers.remove_broker(broker_id).await
+    }
+
+    /// The controllers of the quorum, as the active one sees them.
+    pub async fn describe_quorum(&self, caller: &Caller) -> Result<QuorumStatus, ErrorDetail> {
+        self.controllers.describe_quorum().await.inspect_err(|detail| caller.refused("the state of the quorum", detail))
+    }
+
+    /// Takes a controller out of the quorum, or only says what would become of it.
+    pub async fn remove_controller(&self, caller: &Caller, removal: Removal) -> Result<RemovalPlan, ErrorDetail> {
+        let Removal { id: controller, validate_only } = removal;
+        tracing::info!(%caller, %controller, validate_only, "asking for the removal of a controller");
+        self.controllers.remove_controller(removal).await
     }
 
     /// The image, once it holds `index`.
