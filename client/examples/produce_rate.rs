@@ -248,4 +248,18 @@ impl admin_service_server::AdminService for Sink {
     ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
         not_here()
     }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        not_here()
+    }
+
+    async fn remove_controller(
+        &self,
+        _: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
+        not_here()
+    }
 }

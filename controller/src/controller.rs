@@ -23,10 +23,11 @@ use crate::{
     node::Node,
     peers::Peers,
     quorum::{
+        finder::Finder,
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Consensus, Contact, Inbound, LogStore, Network, Role, StateMachine, keep_short, watch_role},
+    raft::{Consensus, Contact, Inbound, LogStore, Network, Reach, Role, StateMachine, keep_short, watch_role},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -88,7 +89,8 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let machine = StateMachine::open(store, view.clone()).map_err(damaged)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
-    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
+    let reach = Reach::default();
+    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout, reach.clone());
     let consensus = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine))?;
     runtime.spawn(keep_short(consensus.clone(), log, Arc::clone(&config)));
 
@@ -114,6 +116,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         standing,
         contact,
         probes,
+        reach,
     };
     let server = {
         let _context = runtime.enter();
@@ -142,6 +145,7 @@ struct Parts {
     standing: watch::Sender<Standing>,
     contact: Contact,
     probes: Probes,
+    reach: Reach,
 }
 
 impl Parts {
@@ -154,7 +158,7 @@ impl Parts {
         fatal: FatalCell<Fatal>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, consensus, channels, view, standing, contact, probes } = self;
+        let Self { config, data, node, consensus, channels, view, standing, contact, probes, reach } = self;
         let fail = move |reason: Fatal| {
             // The program reports it as it ends.
             fatal.put(reason, |_| {});
@@ -174,12 +178,14 @@ impl Parts {
         let naming = duties::name_cluster(node.clone(), Arc::clone(&data));
         tokio::spawn(async move { naming_ended(naming.await) });
         tokio::spawn(duties::rebalance_leaders(node.clone()));
-        let keeper = Keeper::new(node.clone(), Arc::clone(&data));
+        let keeper = Keeper::new(node.clone(), peers.clone());
         tokio::spawn(keeper.clone().run());
+        tokio::spawn(Finder { node: node.clone(), peers: peers.clone(), reach }.run());
         let replaced = fail.clone();
+        let own_standing = standing.subscribe();
         let keeping = Keeping { node: node.clone(), peers: peers.clone(), standing };
         tokio::spawn(async move { replaced(keeping.run().await) });
-        tokio::spawn(health::report(node.clone(), peers, probes.clone()));
+        tokio::spawn(health::report(node.clone(), peers, own_standing, probes.clone()));
         let inbound = Inbound::new(Arc::clone(&data), &consensus, contact);
         let edge = Edge { config, data, node, sessions, channels, inbound, keeper, probes };
         tokio::spawn(async move {

@@ -12,7 +12,7 @@ use holdfast_proto::{
 
 use super::caller::{caller, hop};
 use crate::{
-    messages::{cluster, moves, topics},
+    messages::{cluster, moves, quorum, topics},
     services::all::Services,
 };
 
@@ -124,5 +124,22 @@ impl AdminService for AdminEdge {
         let broker_id = BrokerId(request.into_inner().broker_id);
         let index = self.services.admin.remove_broker(&caller, broker_id).await?.0;
         Ok(Response::new(v1::RemoveBrokerResponse { index }))
+    }
+
+    async fn describe_quorum(
+        &self,
+        request: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        let caller = caller(&request);
+        Ok(Response::new(quorum::describe_answer(self.services.admin.describe_quorum(&caller).await?)))
+    }
+
+    async fn remove_controller(
+        &self,
+        request: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
+        let caller = caller(&request);
+        let removal = quorum::removal(request.into_inner());
+        Ok(Response::new(quorum::removal_answer(self.services.admin.remove_controller(&caller, removal).await?)))
     }
 }

@@ -389,4 +389,18 @@ impl AdminService for Edge {
     ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
         unreachable!("no test sends this on")
     }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn remove_controller(
+        &self,
+        _: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
 }

@@ -146,6 +146,20 @@ impl admin_service_server::AdminService for Node {
     ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
         Err(status::status(ErrorCode::NoQuorum, "no active controller"))
     }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
+    async fn remove_controller(
+        &self,
+        _: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
 }
 
 fn unknown_topic(name: &str) -> Status {

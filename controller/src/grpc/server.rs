@@ -56,8 +56,8 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
     let reporting = tokio::spawn(reporting);
     let reflection = reflection::service(&SERVICES).map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
+    let admin = AdminEdge::new(node.clone(), channels, keeper.operator());
     let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper };
-    let admin = AdminEdge::new(node.clone(), channels);
     let served = http2::bounded(Server::builder(), MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))

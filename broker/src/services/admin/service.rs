@@ -17,6 +17,7 @@ use super::{
     cluster::{ClusterStatus, ClusterView},
     controllers::ControllerAdmin,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
+    quorum::{QuorumStatus, Removal, RemovalPlan},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
 };
 use crate::{
@@ -164,6 +165,18 @@ impl AdminService {
             Err(ErrorDetail::new(ErrorCode::InvalidConfig, message))
         });
         checked.inspect_err(|detail| caller.refused("a change of a topic", detail))
+    }
+
+    /// The controllers of the quorum, as the active one sees them.
+    pub async fn describe_quorum(&self, caller: &Caller) -> Result<QuorumStatus, ErrorDetail> {
+        self.controllers.describe_quorum().await.inspect_err(|detail| caller.refused("the state of the quorum", detail))
+    }
+
+    /// Takes a controller out of the quorum, or only says what would become of it.
+    pub async fn remove_controller(&self, caller: &Caller, removal: Removal) -> Result<RemovalPlan, ErrorDetail> {
+        let Removal { id: controller, validate_only } = removal;
+        tracing::info!(%caller, %controller, validate_only, "asking for the removal of a controller");
+        self.controllers.remove_controller(removal).await
     }
 
     /// The image, once it holds `index`.

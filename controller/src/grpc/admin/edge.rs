@@ -4,18 +4,19 @@ use holdfast_metadata::{Command, Image, Response, Topic};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
 use super::{forward::Forwarder, limits::check_name};
-use crate::{admission::Proposer, channels::Channels, node::Node};
+use crate::{admission::Proposer, channels::Channels, node::Node, quorum::operator::Operator};
 
 /// Serves operators and clients.
 pub(in crate::grpc) struct AdminEdge {
     pub(super) node: Node,
     pub(super) forwarder: Forwarder,
+    pub(super) operator: Operator,
 }
 
 impl AdminEdge {
     /// Over these connections to the other controllers.
-    pub(in crate::grpc) fn new(node: Node, channels: Channels) -> Self {
-        Self { forwarder: Forwarder { node: node.clone(), channels }, node }
+    pub(in crate::grpc) fn new(node: Node, channels: Channels, operator: Operator) -> Self {
+        Self { forwarder: Forwarder { node: node.clone(), channels }, node, operator }
     }
 
     /// Proposes the command, or only says what it would come to (then at index 0).

@@ -12,8 +12,9 @@ use holdfast_proto::{
     v1::{
         AlterReplicasRequest, AlterReplicasResponse, AlterTopicRequest, AlterTopicResponse, CreateTopicRequest,
         CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
-        DescribeTopicConfigRequest, DescribeTopicConfigResponse, GetMetadataRequest, GetMetadataResponse,
-        PlanMovesRequest, PlanMovesResponse, RemoveBrokerRequest, RemoveBrokerResponse, SetBrokerDrainRequest,
+        DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicConfigRequest, DescribeTopicConfigResponse,
+        GetMetadataRequest, GetMetadataResponse, PlanMovesRequest, PlanMovesResponse, RemoveBrokerRequest,
+        RemoveBrokerResponse, RemoveControllerRequest, RemoveControllerResponse, SetBrokerDrainRequest,
         SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
@@ -114,5 +115,21 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<RemoveBrokerResponse>, Status> {
         forward_unless_active!(self, request, remove_broker);
         Ok(Response::new(self.remove(request.into_inner()).await?))
+    }
+
+    async fn describe_quorum(
+        &self,
+        request: Request<DescribeQuorumRequest>,
+    ) -> Result<Response<DescribeQuorumResponse>, Status> {
+        forward_unless_active!(self, request, describe_quorum);
+        Ok(Response::new(self.quorum()?))
+    }
+
+    async fn remove_controller(
+        &self,
+        request: Request<RemoveControllerRequest>,
+    ) -> Result<Response<RemoveControllerResponse>, Status> {
+        forward_unless_active!(self, request, remove_controller);
+        Ok(Response::new(self.remove_member(request.into_inner()).await?))
     }
 }

@@ -7,6 +7,12 @@
 {{- if and (eq (int .Values.controller.replicas) 1) (not .Values.controller.allowSingle) -}}
 {{- $wrong = append $wrong "controller.replicas is 1: while that one is away no leader is elected, and with its volume the cluster is lost. Take 3 or 5, or set controller.allowSingle=true for a trial." -}}
 {{- end -}}
+{{- /* Nothing is found where no cluster is asked, as by `helm template`. */}}
+{{- $set := lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-controller" (include "holdfast.fullname" .)) -}}
+{{- $running := dig "spec" "replicas" 0 (default dict $set) | int -}}
+{{- if gt $running (int .Values.controller.replicas) -}}
+{{- $wrong = append $wrong (printf "controller.replicas is %d, and %d controllers run: those that end would still have their votes, and the rest might be no majority. Take them out one after another first, the last one first: `kubectl scale` the StatefulSet down by one, then `holdfast quorum remove`; see Scale in deploy/README.md." (int .Values.controller.replicas) $running) -}}
+{{- end -}}
 {{- if gt $factor $brokers -}}
 {{- $wrong = append $wrong (printf "topicDefaults.replicationFactor (%d) is more than broker.replicas (%d): no topic could be created. Lower it, or run more brokers." $factor $brokers) -}}
 {{- end -}}
