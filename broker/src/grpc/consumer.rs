@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, future};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
@@ -85,6 +85,11 @@ impl ConsumerService for ConsumerEdge {
         let answers = request
             .into_inner()
             .take_until(aged)
+            // What follows one that cannot be read is no request: its bytes may begin anywhere.
+            .scan(false, |broken, request| {
+                let follows = std::mem::replace(broken, request.is_err());
+                future::ready((!follows).then_some(request))
+            })
             .map(move |request| {
                 let (services, caller, left) = (Arc::clone(&services), Arc::clone(&caller), left());
                 // A task of its own: this stream stands still while its client takes nothing, and a fetch that stood still
