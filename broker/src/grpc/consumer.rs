@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, future};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
@@ -86,6 +86,11 @@ impl ConsumerService for ConsumerEdge {
         let answers = request
             .into_inner()
             .take_until(aged)
+            // What follows one that cannot be read is no request: its bytes may begin anywhere.
+            .scan(false, |broken, request| {
+                let follows = std::mem::replace(broken, request.is_err());
+                future::ready((!follows).then_some(request))
+            })
             .map(move |request| {
                 let (services, caller, left) = (Arc::clone(&services), Arc::clone(&caller), left());
                 let reader = reader.clone();
