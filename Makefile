@@ -68,6 +68,10 @@ sim: deps ## the simulation alone: SEED=n repeats one run, SEEDS=n tries new one
 test-shapes: build ## clusters of every shape: partitions, brokers, record sizes and codecs, each with each (half an hour)
 	SHAPES=all HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test shapes -- --nocapture
 
+.PHONY: test-bounds
+test-bounds: build ## what brokers bear, in full: stopped readers, idle connections, a replica that copies 5 GB (10 minutes)
+	BOUNDS=all HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test bounds -- --nocapture --test-threads 1
+
 .PHONY: sim-guards
 sim-guards: deps ## switches the guards of the promise off, one by one: the simulation must find each (half an hour)
 	@scripts/deps.sh $(BENCH_PACKAGES)

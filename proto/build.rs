@@ -4,13 +4,18 @@ use std::{env, error::Error, path::PathBuf};
 
 const FILES: [&str; 7] = ["common", "producer", "consumer", "admin", "replica", "controller", "raft"];
 
+/// What the details of errors are made of; protox holds these files.
+const WELL_KNOWN: [&str; 2] = ["google/protobuf/any.proto", "google/protobuf/duration.proto"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = FILES.map(|name| format!("proto/holdfast/v1/{name}.proto"));
     let descriptors = protox::compile(&files, ["proto"])?;
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    // Server reflection serves this file as it is.
+    // Server reflection serves these files as they are.
     std::fs::write(out_dir.join("descriptors.bin"), prost_encode(&descriptors))?;
+    let well_known = protox::compile(WELL_KNOWN, ["proto"])?;
+    std::fs::write(out_dir.join("well_known.bin"), prost_encode(&well_known))?;
     tonic_prost_build::configure().bytes(".").skip_protoc_run().compile_fds(descriptors)?;
     Ok(())
 }

@@ -4,8 +4,10 @@
 //! `cargo bench -p holdfast-broker --bench replicated [-- SECONDS]`
 
 #[path = "../tests/broker/fake_controller.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod fake_controller;
 #[path = "../tests/broker/rig.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod rig;
 
 use std::time::Duration;

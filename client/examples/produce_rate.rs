@@ -188,7 +188,7 @@ impl admin_service_server::AdminService for Sink {
             index: 1,
             brokers: vec![v1::BrokerInfo { broker_id: 1, client_address: self.address.clone(), ..Default::default() }],
             topics: topics.collect(),
-            unknown_topics: vec![],
+            ..Default::default()
         }))
     }
 
@@ -253,6 +253,20 @@ impl admin_service_server::AdminService for Sink {
         &self,
         _: Request<v1::RemoveBrokerRequest>,
     ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        not_here()
+    }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        not_here()
+    }
+
+    async fn remove_controller(
+        &self,
+        _: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
         not_here()
     }
 }

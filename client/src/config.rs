@@ -4,6 +4,8 @@
 
 use std::{env, net::Ipv6Addr, time::Duration};
 
+use holdfast_proto::limits::MAX_MESSAGE_BYTES;
+
 use crate::error::Error;
 
 /// Name of the environment variable that holds the bootstrap list, `host:port,host:port`.
@@ -43,7 +45,8 @@ pub struct ClientConfig {
     /// HTTP/2 flow-control window of one stream, bytes; that of a connection is twice as much. Default 8 MiB. Too
     /// small: throughput is bound by window / round trip.
     pub stream_window_bytes: u32,
-    /// Largest gRPC message, bytes. Default 32 MiB; above the largest batch with its envelope.
+    /// Largest gRPC message, bytes. Default 64 MiB, the largest that a node sends: what is said of every partition of a
+    /// large cluster.
     pub max_message_bytes: usize,
 }
 
@@ -62,7 +65,7 @@ impl Default for ClientConfig {
             metadata_max_age: Duration::from_mins(5),
             keep_alive_interval: Duration::from_secs(1),
             stream_window_bytes: 8 << 20,
-            max_message_bytes: 32 << 20,
+            max_message_bytes: MAX_MESSAGE_BYTES,
         }
     }
 }

@@ -169,7 +169,12 @@ async fn ask(
             OffsetSpec::Latest => Position::Latest(true),
             OffsetSpec::Timestamp(time) => Position::TimestampMs(time.0),
         };
-        v1::OffsetQuery { topic: query.topic.clone(), partition: query.partition.0, position: Some(position) }
+        v1::OffsetQuery {
+            topic: query.topic.clone(),
+            partition: query.partition.0,
+            position: Some(position),
+            ..Default::default()
+        }
     });
     let request = v1::ListOffsetsRequest { queries: queries.collect() };
     let mut stub = client.connections().consumer(address, Lane::Control)?;

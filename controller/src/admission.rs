@@ -9,7 +9,7 @@
 //! A flood of one kind fills its own places alone: however many topics are asked for, a dead broker is fenced, and a leader
 //! can shrink its ISR. Who finds no place is told OVERLOADED; nobody waits.
 //!
-//! A change has its place until the consensus is done with it. Whoever proposed it may have given up long before.
+//! A change has its place until the consensus is done with it. Who proposed it may have given up long before.
 
 use std::sync::Arc;
 

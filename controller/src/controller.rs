@@ -24,10 +24,11 @@ use crate::{
     node::Node,
     peers::Peers,
     quorum::{
+        finder::Finder,
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Consensus, Contact, Halt, Inbound, LogStore, Network, Role, StateMachine, keep_short, watch_role},
+    raft::{Consensus, Contact, Halt, Inbound, LogStore, Network, Reach, Role, StateMachine, keep_short, watch_role},
     store::{Marker, Store},
     view::MetadataView,
 };
@@ -91,7 +92,8 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(damaged)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
-    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout);
+    let reach = Reach::default();
+    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout, reach.clone());
     let started = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine));
     // What the storage noted is why it did not start.
     let consensus = started.map_err(|error| fatal.get().unwrap_or(error))?;
@@ -120,6 +122,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         halt,
         agreement: Agreement::new(node.clone(), channels),
         probes,
+        reach,
     };
     let server = {
         let _context = runtime.enter();
@@ -150,6 +153,7 @@ struct Parts {
     halt: Halt,
     agreement: Agreement,
     probes: Probes,
+    reach: Reach,
 }
 
 impl Parts {
@@ -162,7 +166,8 @@ impl Parts {
         fatal: FatalCell<Fatal>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, consensus, channels, view, standing, contact, halt, agreement, probes } = self;
+        let Self { config, data, node, consensus, channels, view, standing, contact, halt, agreement, probes, reach } =
+            self;
         let fail = move |reason: Fatal| {
             // The program reports it as it ends.
             fatal.put(reason, |_| {});
@@ -182,15 +187,17 @@ impl Parts {
         let naming = duties::name_cluster(node.clone(), Arc::clone(&data));
         tokio::spawn(async move { naming_ended(naming.await) });
         tokio::spawn(duties::rebalance_leaders(node.clone()));
-        let keeper = Keeper::new(node.clone(), Arc::clone(&data));
+        let keeper = Keeper::new(node.clone(), peers.clone());
         tokio::spawn(keeper.clone().run());
+        tokio::spawn(Finder { node: node.clone(), peers: peers.clone(), reach }.run());
         let replaced = fail.clone();
+        let own_standing = standing.subscribe();
         let keeping = Keeping { node: node.clone(), peers: peers.clone(), standing };
         tokio::spawn(async move { replaced(keeping.run().await) });
         let diverged = fail.clone();
         let watching = agreement.clone().watch();
         tokio::spawn(async move { diverged(watching.await) });
-        tokio::spawn(health::report(node.clone(), peers, probes.clone()));
+        tokio::spawn(health::report(node.clone(), peers, own_standing, probes.clone()));
         let inbound = Inbound::new(Arc::clone(&data), &consensus, contact, halt);
         let edge = Edge { config, data, node, sessions, channels, inbound, keeper, agreement, probes };
         tokio::spawn(async move {

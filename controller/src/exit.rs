@@ -4,9 +4,8 @@
 
 use std::process::ExitCode;
 
-use holdfast_node::{exit::Code, program};
-
 use holdfast_metadata::{HistoryHash, version::SUPPORTED};
+use holdfast_node::{exit::Code, program};
 use holdfast_proto::ids::{MetadataIndex, MetadataVersion};
 
 use crate::{identity, store};
@@ -42,15 +41,30 @@ pub enum Fatal {
     ConsensusStopped(String),
     /// Another controller has its place.
     #[error(
-        "this controller, id {id}, was replaced in the quorum{by} while it was away: its data folder counts for \
-         nothing any more. Make sure that no other controller uses its address, empty the folder, and start it again: \
-         it then joins under a new id"
+        "this controller, id {id}, was replaced in the quorum by controller {by} at the same address {address} while it \
+         was away: its data folder counts for nothing any more. Make sure that no other controller uses its address, \
+         empty the folder, and start it again: it then joins under a new id"
     )]
     Replaced {
         /// Raft id of its data folder, which is not in the membership any more.
         id: u64,
-        /// By whom, in words; empty if nobody has the address now.
-        by: String,
+        /// Raft id of the voter at its address.
+        by: u64,
+        /// Address of both, `host:port`, as it is configured here.
+        address: String,
+    },
+    /// The membership does not have it any more, and nobody its address.
+    #[error(
+        "this controller, id {id}, does not belong to the quorum any more: it was removed (`holdfast quorum remove`), or \
+         one at another address took its place. Its data folder counts for nothing any more. To let a controller take \
+         part again at {address}, put that into 'peers' of all, empty the folder, and start it: it then joins under a \
+         new id"
+    )]
+    Removed {
+        /// Raft id of its data folder, which is not in the membership any more.
+        id: u64,
+        /// Its own address, `host:port`, as it is configured.
+        address: String,
     },
     /// This build does not know what the cluster's metadata version has.
     #[error(
@@ -74,7 +88,7 @@ pub enum Fatal {
     Diverged {
         /// Where they were compared.
         index: MetadataIndex,
-        /// The hash here.
+        /// The hash of the metadata here.
         ours: HistoryHash,
         /// That of the active controller, and of most.
         theirs: HistoryHash,
@@ -92,7 +106,7 @@ impl Fatal {
             Self::StoreDamaged(_) => Code::Damaged,
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::ConsensusStopped(_) => Code::NoQuorum,
-            Self::Replaced { .. } => Code::Replaced,
+            Self::Replaced { .. } | Self::Removed { .. } => Code::Replaced,
             Self::TooOld { .. } => Code::TooOld,
             Self::Diverged { .. } => Code::Diverged,
         };

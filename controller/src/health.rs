@@ -18,12 +18,16 @@
 //!    [`LEADERLESS_MS`] the majority above is found, for controllers that run answer "no leader" and systems where none
 //!    runs refuse the connection. What is silent (a node without power) may be a quorum and is waited for; its pods come
 //!    back somewhere, and then answer.
+//! 3. **Nor the roll that makes the quorum larger.** Its new pods come first, and the active controller, whose pod is
+//!    rolled later, has no place for them: they do not vote, and are safe as long as it says that every voter is alive.
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use holdfast_node::health::{Probe, Probes};
 
-use crate::{node::Node, peers::Peers, raft::Members};
+use crate::{node::Node, peers::Peers, quorum::Standing, raft::Members};
 
 /// A leader that was heard within this time is there, ms. Longer than an election, so that a fail-over makes nobody unready.
 pub const READY_MS: u64 = 3_000;
@@ -56,6 +60,8 @@ pub struct Sight {
     pub controllers: usize,
     /// Others that are known to have no leader, or to be down.
     pub others_without_leader: usize,
+    /// True if the active controller has no place for this one yet, and said a moment ago that every voter is alive.
+    pub not_missed: bool,
 }
 
 impl Sight {
@@ -71,6 +77,9 @@ pub fn is_ready(sight: &Sight) -> bool {
 
 /// Why another controller must not be stopped yet; `None` if it may. See the module.
 pub fn unsafe_to_stop(sight: &Sight) -> Option<String> {
+    if sight.not_missed && !sight.voter {
+        return None;
+    }
     if sight.is_led() {
         let Some(committed) = sight.committed else { return Some("what is committed is not known yet".to_owned()) };
         let lag = committed.saturating_sub(sight.applied);
@@ -96,7 +105,7 @@ pub fn unsafe_to_stop(sight: &Sight) -> Option<String> {
 }
 
 /// Keeps the answers true until it is dropped.
-pub(crate) async fn report(node: Node, peers: Peers, probes: Probes) {
+pub(crate) async fn report(node: Node, peers: Peers, standing: watch::Receiver<Standing>, probes: Probes) {
     probes.set(Probe::Started, true);
     let mut leaderless_since = Instant::now();
     let mut asked: Option<(Instant, usize)> = None;
@@ -106,6 +115,7 @@ pub(crate) async fn report(node: Node, peers: Peers, probes: Probes) {
     loop {
         ticks.tick().await;
         let mut sight = look(&node, &peers);
+        sight.not_missed = standing.borrow().not_missed;
         if sight.is_led() {
             leaderless_since = Instant::now();
             asked = None;
@@ -122,7 +132,7 @@ pub(crate) async fn report(node: Node, peers: Peers, probes: Probes) {
         let why_not = unsafe_to_stop(&sight);
         if probes.set(Probe::SafeToStopNext, why_not.is_none()) {
             match &why_not {
-                None if sight.is_led() => tracing::info!("another controller may be stopped"),
+                None if sight.is_led() || sight.not_missed => tracing::info!("another controller may be stopped"),
                 None => tracing::warn!("no controller leads, and none can: stopping another one takes nothing away"),
                 Some(why) => tracing::info!("no other controller should be stopped: {why}"),
             }
@@ -146,6 +156,7 @@ fn look(node: &Node, peers: &Peers) -> Sight {
         leaderless_ms: 0,
         controllers: peers.config.peers.len(),
         others_without_leader: 0,
+        not_missed: false,
     }
 }
 

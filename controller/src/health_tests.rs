@@ -13,6 +13,7 @@ fn follower() -> Sight {
         leaderless_ms: 0,
         controllers: 3,
         others_without_leader: 0,
+        not_missed: false,
     }
 }
 
@@ -40,6 +41,15 @@ fn an_empty_disk_holds_the_roll_until_it_votes() {
     let blank = Sight { formed: false, voter: false, leader_heard_ms: None, applied: 0, committed: None, ..follower() };
     check(&blank, false, Some("no active controller"));
     check(&Sight { voter: false, ..follower() }, true, Some("does not vote"));
+}
+
+#[test]
+fn one_that_has_no_place_yet_does_not_hold_up_the_roll_that_makes_it() {
+    let extra = Sight { formed: false, voter: false, leader_heard_ms: None, committed: None, ..follower() };
+    check(&extra, false, Some("no active controller"));
+    check(&Sight { not_missed: true, ..extra }, false, None);
+    // What votes by its own log is judged as a voter.
+    check(&Sight { not_missed: true, applied: 0, ..follower() }, true, Some("lacks"));
 }
 
 #[test]

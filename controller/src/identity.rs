@@ -20,7 +20,7 @@ use rand::RngExt as _;
 use uuid::Uuid;
 
 use holdfast_identity::{CONTROLLER, Lock, Problem, VERSION};
-use holdfast_proto::ids::{ClusterId, DirectoryId};
+use holdfast_proto::ids::{ClusterId, DirectoryId, IncarnationId};
 
 const NODE_ID: &str = "node.id";
 const DIRECTORY_ID: &str = "directory.id";
@@ -89,6 +89,7 @@ pub struct Identity {
 pub struct DataDir {
     path: PathBuf,
     identity: Mutex<Identity>,
+    incarnation_id: IncarnationId,
     _lock: Lock,
 }
 
@@ -105,7 +106,8 @@ impl DataDir {
         };
         identity.boot_counter += 1;
         write(path, &identity)?;
-        Ok(Self { path: path.to_owned(), identity: Mutex::new(identity), _lock: lock })
+        let incarnation_id = IncarnationId(Uuid::new_v4());
+        Ok(Self { path: path.to_owned(), identity: Mutex::new(identity), incarnation_id, _lock: lock })
     }
 
     /// The identity as it is now.
@@ -116,6 +118,11 @@ impl DataDir {
     /// Raft id of this node.
     pub fn node_id(&self) -> u64 {
         self.identity.lock().node_id
+    }
+
+    /// Random id of this start; it is not stored. A copy of the folder has the same node id, and never this.
+    pub const fn incarnation_id(&self) -> IncarnationId {
+        self.incarnation_id
     }
 
     /// The cluster that the folder is bound to.

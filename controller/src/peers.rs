@@ -3,7 +3,11 @@
 //! Place: `formation`, `quorum` and `health` ask. Each question has a deadline, and all peers are asked at once: one that
 //! does not answer delays nobody.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::join_all;
 use tokio::net::TcpStream;
@@ -12,7 +16,10 @@ use holdfast_proto::{
     convert::{optional_id, peer_header},
     ids::{ClusterId, DirectoryId},
     status::classify,
-    v1::{GetFormationRequest, JoinQuorumRequest, JoinQuorumResponse, raft_service_client::RaftServiceClient},
+    v1::{
+        GetFormationRequest, GetFormationResponse, JoinQuorumRequest, JoinQuorumResponse,
+        raft_service_client::RaftServiceClient,
+    },
 };
 
 use crate::{
@@ -20,6 +27,7 @@ use crate::{
     config::Config,
     formation::{PeerAnswer, PeerState},
     identity::DataDir,
+    raft::Sighting,
 };
 
 /// Deadline of one question to one peer.
@@ -48,31 +56,50 @@ impl Peers {
     /// Asks every other peer at once for the state of its formation; with a cluster id for its promise.
     pub async fn formation(&self, promise: Option<ClusterId>) -> BTreeMap<String, PeerAnswer> {
         let questions = self.others().map(|peer| async move {
-            let answer = match tokio::time::timeout(ASK_TIMEOUT, self.formation_of(peer, promise)).await {
-                Ok(answer) => answer,
-                Err(_) => Err("no answer in time".to_owned()),
-            };
+            let answer = self.ask(peer, promise).await.and_then(|response| {
+                Ok(PeerState {
+                    node_id: response.node_id,
+                    formed: response.formed,
+                    cluster_id: cluster_of(&response)?,
+                    promised_to: response.promised_to,
+                    leader: response.leader_node_id,
+                })
+            });
             (peer.clone(), answer)
         });
         join_all(questions).await.into_iter().collect()
     }
 
-    async fn formation_of(&self, peer: &str, promise: Option<ClusterId>) -> PeerAnswer {
+    /// Asks these addresses at once which controllers of the cluster answer there. The others are left out.
+    pub async fn sightings(&self, addresses: &BTreeSet<String>, cluster_id: ClusterId) -> Vec<Sighting> {
+        let questions = addresses.iter().map(|address| self.identify(address, cluster_id));
+        join_all(questions).await.into_iter().flatten().collect()
+    }
+
+    /// Asks which controller of the cluster answers at this address. The error says why none does.
+    pub async fn identify(&self, address: &str, cluster_id: ClusterId) -> Result<Sighting, String> {
+        let response = self.ask(address, None).await?;
+        if cluster_of(&response)? != Some(cluster_id) {
+            return Err("a controller of another cluster answers there".to_owned());
+        }
+        let incarnation = response.incarnation_id.to_vec();
+        let last_log = response.last_log_index;
+        Ok(Sighting { address: address.to_owned(), node_id: response.node_id, incarnation, last_log })
+    }
+
+    async fn ask(&self, peer: &str, promise: Option<ClusterId>) -> Result<GetFormationResponse, String> {
         let request = GetFormationRequest {
             cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
             source_node_id: self.data.node_id(),
             peers: self.config.peers.clone(),
         };
         let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
-        let response = RaftServiceClient::new(channel).get_formation(request).await;
-        let response = response.map_err(|status| classify(&status).1.message)?.into_inner();
-        Ok(PeerState {
-            node_id: response.node_id,
-            formed: response.formed,
-            cluster_id: optional_id(&response.cluster_id, "cluster_id").map_err(|error| error.to_string())?,
-            promised_to: response.promised_to,
-            leader: response.leader_node_id,
-        })
+        let mut client = RaftServiceClient::new(channel);
+        match tokio::time::timeout(ASK_TIMEOUT, client.get_formation(request)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(classify(&status).1.message),
+            Err(_) => Err("no answer in time".to_owned()),
+        }
     }
 
     /// Asks one peer to take this controller into the quorum of `cluster_id`, or whether it still votes.
@@ -108,4 +135,8 @@ impl Peers {
         });
         join_all(attempts).await.into_iter().filter(|refuses| *refuses).count()
     }
+}
+
+fn cluster_of(response: &GetFormationResponse) -> Result<Option<ClusterId>, String> {
+    optional_id(&response.cluster_id, "cluster_id").map_err(|error| error.to_string())
 }

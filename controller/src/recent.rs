@@ -47,7 +47,7 @@ impl Delta {
     }
 }
 
-/// See the module.
+/// The recent changes, as the module says.
 #[derive(Debug)]
 pub(crate) struct Recent {
     before: (MetadataIndex, Option<HistoryHash>),

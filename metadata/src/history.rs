@@ -48,7 +48,7 @@ impl HistoryHash {
         Self(hash)
     }
 
-    /// As it travels.
+    /// The hash as it travels.
     pub fn to_bytes(self) -> [u8; BYTES] {
         self.0
     }

@@ -23,7 +23,7 @@ pub const SUPPORTED: VersionRange = VersionRange { min: FIRST, max: FIRST };
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VersionRange {
-    /// The oldest one.
+    /// The oldest that is supported.
     pub min: MetadataVersion,
     /// The newest one, not below the oldest.
     pub max: MetadataVersion,

@@ -6,6 +6,7 @@
 //! - [`fatal`]: why the program has to end.
 //! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
 //! - [`incoming`]: accepted connections, for tonic; [`closer`]: ends one from elsewhere.
+//! - [`serving`]: what every port serves alike.
 //!
 //! Place: below both programs, above `holdfast-proto` and `holdfast-net`. Invariant: nothing here knows which program it
 //! serves; what differs is passed in.
@@ -16,6 +17,7 @@ pub mod fatal;
 pub mod health;
 pub mod incoming;
 pub mod program;
+pub mod serving;
 pub mod settings;
 pub mod telemetry;
 pub mod watchdog;

@@ -10,7 +10,7 @@ use crate::{
     error::{ErrorCode, Outcome},
     ids::{
         BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch,
-        ProducerId, TopicId,
+        ProducerId, TimestampMs, TopicId,
     },
     v1,
 };
@@ -229,6 +229,18 @@ impl From<v1::Header> for batch::Header {
 impl From<batch::Header> for v1::Header {
     fn from(header: batch::Header) -> Self {
         Self { key: header.key, value: header.value }
+    }
+}
+
+impl From<v1::ConsumedRecord> for batch::Record {
+    fn from(record: v1::ConsumedRecord) -> Self {
+        Self {
+            offset: Offset(record.offset),
+            timestamp: TimestampMs(record.timestamp_ms),
+            key: record.key,
+            value: record.value,
+            headers: record.headers.into_iter().map(Into::into).collect(),
+        }
     }
 }
 

@@ -29,9 +29,9 @@ pub struct ControllerHint {
     pub address: String,
 }
 
-/// An error with all that its receiver may need.
+/// An error with all that its receiver may need. For people it is the message, and its name in brackets behind it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
+#[error("{message} [{code}]")]
 pub struct ErrorDetail {
     /// Its number and name. [`ErrorCode::UnknownServerError`] for a number that this version does not know.
     pub code: ErrorCode,

@@ -102,7 +102,7 @@ errors! {
     NotLeaderOrFollower = 6, "NOT_LEADER_OR_FOLLOWER", Precondition, true, NotAppended, "This broker does not lead the partition; ask the leader.";
     RequestTimedOut = 7, "REQUEST_TIMED_OUT", Deadline, true, Unknown, "The in-sync replicas did not confirm in time; the records may be there.";
     BrokerNotAvailable = 8, "BROKER_NOT_AVAILABLE", Unavailable, true, NotAppended, "The broker is not there, is fenced, or is still starting.";
-    MessageTooLarge = 10, "MESSAGE_TOO_LARGE", Invalid, false, NotAppended, "The record batch is larger than the topic's max.message.bytes.";
+    MessageTooLarge = 10, "MESSAGE_TOO_LARGE", Exhausted, false, NotAppended, "The request, or a record batch in it, is larger than is taken; a topic's limit is max.message.bytes.";
     CoordinatorLoadInProgress = 14, "COORDINATOR_LOAD_IN_PROGRESS", Unavailable, true, NotAppended, "The node is still loading its state.";
     UnsupportedVersion = 35, "UNSUPPORTED_VERSION", Precondition, false, NotAppended, "A node, or the cluster's metadata version, does not support what is asked: upgrade the node, or finalise a newer version.";
     InvalidTopic = 17, "INVALID_TOPIC_EXCEPTION", Invalid, false, NotAppended, "The topic's name is not allowed: 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'.";
@@ -147,6 +147,7 @@ errors! {
     ShuttingDown = 10_005, "SHUTTING_DOWN", Unavailable, true, NotAppended, "The node is stopping.";
     LogDamaged = 10_006, "LOG_DAMAGED", DataLoss, false, NotAppended, "The replica's log is damaged below its durable mark and was set aside.";
     NoQuorum = 10_007, "NO_QUORUM", Unavailable, true, Unknown, "No active controller: a majority of the controllers is not reachable.";
+    TooManyProducers = 10_008, "TOO_MANY_PRODUCERS", Exhausted, true, NotAppended, "The partition remembers as many producers as it can, and each wrote lately; let fewer producers write more, or retry.";
 }
 
 impl fmt::Display for ErrorCode {

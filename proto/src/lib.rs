@@ -4,18 +4,21 @@
 //! - [`error`]: the one table of errors that travel.
 //! - [`detail`]: one such error with its message and hints.
 //! - [`batch`]: Kafka's record batch v2, byte for byte.
-//! - [`forward`]: calls that a node sends on.
+//! - [`forward`]: calls that a node sends on. [`limits`]: sizes that both ends agree on.
 //! - [`partitioner`]: which partition a key belongs to. [`near`]: which name was meant by one that does not exist.
-//! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `convert`: ids and
-//!   numbers out of messages.
+//! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `descriptors`: what
+//!   server reflection serves; `convert`: ids and numbers out of messages.
 
 pub mod batch;
 #[cfg(feature = "grpc")]
 pub mod convert;
+#[cfg(feature = "grpc")]
+pub mod descriptors;
 pub mod detail;
 pub mod error;
 pub mod forward;
 pub mod ids;
+pub mod limits;
 pub mod near;
 pub mod partitioner;
 

@@ -4,7 +4,8 @@
 //! [`key`]. Clients in any language read that, never the message.
 //!
 //! A status without it was not sent by a Holdfast node: the connection broke, a deadline passed, something else
-//! answered. [`classify`] says what that means for the request.
+//! answered. [`classify`] says what that means for the request. What the gRPC library of a node refuses by itself gets its
+//! `ErrorInfo` by [`named`].
 
 use std::{collections::HashMap, error::Error as StdError, str::FromStr};
 
@@ -30,7 +31,7 @@ pub mod key {
     pub const NUMBER: &str = "number";
     /// `true` if the same request may succeed later without any change, else `false`.
     pub const RETRIABLE: &str = "retriable";
-    /// What became of what was asked for: `NOT_APPENDED` or `OUTCOME_UNKNOWN`.
+    /// What became of what was asked for, as the enum `Outcome` spells it: `OUTCOME_NOT_APPENDED` or `OUTCOME_UNKNOWN`.
     pub const OUTCOME: &str = "outcome";
     /// Broker id of the partition's leader, decimal. Only with the next two.
     pub const LEADER_ID: &str = "leader_id";
@@ -44,7 +45,7 @@ pub mod key {
     pub const CONTROLLER_ADDRESS: &str = "controller_address";
 }
 
-const NOT_APPENDED: &str = "NOT_APPENDED";
+const NOT_APPENDED: &str = "OUTCOME_NOT_APPENDED";
 const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 
 /// The status of an error with a message of its own.
@@ -99,6 +100,34 @@ pub fn from_status(status: &Status) -> Option<ErrorDetail> {
         leader: leader(&info),
         controller: controller(&info),
     })
+}
+
+/// The refusal of a request by a node's own gRPC library, before any service saw it, as an error of ours. `None` where
+/// the status is no such refusal: it has details, or leaves more open than that.
+pub fn named(status: &Status) -> Option<Status> {
+    if !status.details().is_empty() {
+        return None;
+    }
+    let (code, advice) = match status.code() {
+        // tonic's word for a message past the limit, as it comes and once it is decompressed.
+        Code::OutOfRange | Code::ResourceExhausted => (ErrorCode::MessageTooLarge, "; send less in one request"),
+        Code::Internal => (ErrorCode::InvalidRequest, ""),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unimplemented
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => return None,
+    };
+    Some(self::status(code, format!("the request cannot be taken: {}{advice}", status.message())))
 }
 
 /// Who made a status.

@@ -66,6 +66,33 @@ fn a_status_of_others_is_not_ours() {
 }
 
 #[test]
+fn what_the_library_refuses_gets_a_name() {
+    let too_large = named(&Status::new(Code::OutOfRange, "found 20 bytes, the limit is: 10 bytes")).unwrap();
+    assert_eq!(too_large.code(), Code::ResourceExhausted, "OUT_OF_RANGE speaks of offsets alone");
+    let detail = from_status(&through_the_wire(&too_large)).unwrap();
+    assert_eq!((detail.code, detail.outcome), (ErrorCode::MessageTooLarge, Outcome::NotAppended));
+    assert!(detail.message.contains("20 bytes"), "{detail}");
+    let malformed = named(&Status::new(Code::Internal, "invalid wire type")).unwrap();
+    assert_eq!(from_status(&malformed).map(|detail| detail.code), Some(ErrorCode::InvalidRequest));
+    // Reflection asks for another version, and a deadline leaves everything open.
+    for code in [Code::Ok, Code::Unimplemented, Code::DeadlineExceeded, Code::Cancelled, Code::NotFound] {
+        assert!(named(&Status::new(code, "")).is_none(), "{code}");
+    }
+    assert!(named(&to_status(&ErrorCode::OffsetOutOfRange.into())).is_none(), "ours already");
+}
+
+#[test]
+fn an_outcome_has_one_spelling() {
+    for (outcome, word) in
+        [(Outcome::NotAppended, crate::v1::Outcome::NotAppended), (Outcome::Unknown, crate::v1::Outcome::Unknown)]
+    {
+        let status = to_status(&ErrorDetail::from(ErrorCode::Overloaded).with_outcome(outcome));
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.metadata[key::OUTCOME], word.as_str_name());
+    }
+}
+
+#[test]
 fn a_call_without_an_answer_is_in_doubt_unless_it_was_never_sent() {
     use ErrorCode::{BrokerNotAvailable, DeadlineExceeded, Overloaded, UnknownServerError, WrongNode};
 

@@ -99,7 +99,7 @@ mod tests {
     fn a_snapshot_survives_the_disk_and_no_flipped_bit_does() {
         let mut producers = ProducerTable::new();
         for n in 0..20u32 {
-            producers.record(&PlacedBatch {
+            producers.replay(&PlacedBatch {
                 base_offset: Offset(u64::from(n) * 10),
                 leader_epoch: LeaderEpoch(1),
                 info: BatchInfo {

@@ -84,7 +84,7 @@ impl Bench {
         for (leader_epoch, records) in batches {
             let batch = placed(state.log_end_offset.0, *leader_epoch, *records);
             state.epochs.assign(batch.leader_epoch, batch.base_offset);
-            state.producers.record(&batch);
+            state.producers.replay(&batch);
             state.log_end_offset = state.log_end_offset.plus(u64::from(*records));
         }
         let mut monitor = Monitor::default();

@@ -20,6 +20,9 @@ pub struct ReplicaConfig {
     /// one more message per produce and follower at low rates. Too high: after a fail-over more has to be confirmed
     /// again before consumers may read.
     pub hw_notify_ms: u64,
+    /// After this a fetch that waits at the log end is answered though nothing is there, ms: a word that got lost between
+    /// the two brokers is missed for no longer. A follower asks again when it has waited twice as long.
+    pub parked_fetch_max_ms: u64,
     /// First pause before a failed fetch is tried again, ms; doubles up to `fetch_backoff_max_ms`.
     pub fetch_backoff_ms: u64,
     /// Longest pause before a failed fetch is tried again, ms.
@@ -40,6 +43,7 @@ impl ReplicaConfig {
             max_pending_produces: 10_000,
             max_produce_wait_ms: 60_000,
             hw_notify_ms: 500,
+            parked_fetch_max_ms: 30_000,
             fetch_backoff_ms: 20,
             fetch_backoff_max_ms: 1_000,
             isr_backoff_ms: 500,

@@ -12,7 +12,7 @@
 //! where the two part (KIP-101, KIP-279), and tells the leader how far it is durable.
 //!
 //! Invariants:
-//! 1. At most one fetch that wants records is outstanding.
+//! 1. At most one fetch that wants records is outstanding; one that was not answered in time is given up.
 //! 2. The high watermark is taken from an answer only if that answer also showed that our log is a prefix of the
 //!    leader's, so never from one that asks for a truncation (KAFKA-14704), and never past our own counted end.
 //! 3. Once the leader has answered with records in this epoch, our log is a prefix of its log for the rest of the epoch:
@@ -36,8 +36,8 @@ const MAX_DOUBLINGS: u32 = 10;
 /// Where the conversation with the leader stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FetchState {
-    /// A fetch waits for its answer.
-    Outstanding,
+    /// A fetch waits for its answer, no longer than until then.
+    Outstanding { until: Millis },
     /// The last one failed; the next goes out then.
     Backoff { until: Millis },
     /// The disk is cutting the log; nothing is told to anybody meanwhile.
@@ -94,7 +94,7 @@ impl Follower {
     pub(crate) fn reassigned(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
         self.partition_epoch = assignment.partition_epoch;
         self.settings_changed(turn, assignment.flush_policy);
-        if self.fetch == FetchState::Outstanding && !assignment.isr.contains(&turn.config.broker_id) {
+        if self.waits() && !assignment.isr.contains(&turn.config.broker_id) {
             self.tell_position(turn, false);
         }
     }
@@ -115,7 +115,7 @@ impl Follower {
     ) -> FollowerVerdict {
         let failed = matches!(outcome, FetchOutcome::Failed(_));
         let is_ours = from == self.leader && (failed || leader_epoch == self.leader_epoch);
-        if !is_ours || self.fetch != FetchState::Outstanding {
+        if !is_ours || !self.waits() {
             return FollowerVerdict::Continue;
         }
         match outcome {
@@ -150,7 +150,7 @@ impl Follower {
     pub(crate) fn own_flush_advanced(&mut self, turn: &mut Turn<'_>) {
         self.follow_high_watermark(turn);
         let counts = self.flush_policy == FlushPolicy::Ack;
-        if counts && self.fetch == FetchState::Outstanding {
+        if counts && self.waits() {
             self.tell_position(turn, false);
         }
     }
@@ -162,11 +162,16 @@ impl Follower {
         }
     }
 
+    /// True while a fetch is out.
+    const fn waits(&self) -> bool {
+        matches!(self.fetch, FetchState::Outstanding { .. })
+    }
+
     /// The next moment at which [`Self::on_time`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         match self.fetch {
-            FetchState::Backoff { until } => Some(until),
-            FetchState::Outstanding | FetchState::Truncating => None,
+            FetchState::Backoff { until } | FetchState::Outstanding { until } => Some(until),
+            FetchState::Truncating => None,
         }
     }
 
@@ -232,7 +237,8 @@ impl Follower {
     }
 
     fn send_fetch(&mut self, turn: &mut Turn<'_>) {
-        self.fetch = FetchState::Outstanding;
+        // The leader answers in half that time: what is later was lost on the way, and is asked for again.
+        self.fetch = FetchState::Outstanding { until: turn.now.plus(2 * turn.config.parked_fetch_max_ms) };
         self.tell_position(turn, true);
     }
 
@@ -264,7 +270,7 @@ fn append(turn: &mut Turn<'_>, batches: &[PlacedBatch]) {
         return;
     }
     for batch in batches {
-        turn.log.append(batch);
+        turn.log.append(batch, turn.now);
     }
     turn.emit(Effect::AppendFetched { end_offset: turn.log.end(), generation: turn.log.generation() });
 }

@@ -230,3 +230,12 @@ fn records_that_do_not_fit_are_refused() {
         assert_eq!(bench.deadline(), Some(109));
     }
 }
+
+#[test]
+fn a_fetch_whose_answer_got_lost_is_sent_again() {
+    let mut bench = Bench::following(&[(4, 2)], 0);
+    let deadline = bench.deadline().expect("every wait has an end");
+    assert_eq!(bench.at(deadline - 1), []);
+    assert_eq!(bench.at(deadline), [send_fetch(position(5, 2, 2, 4, true))]);
+    assert_eq!(bench.answer(records(&[placed(2, 5, 1)], 0, 0))[0], appended(3), "the answer to either will do");
+}

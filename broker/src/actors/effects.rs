@@ -117,9 +117,8 @@ impl PartitionActor {
         };
         let records = move |batches, room| reply.map(|from_offset| Pieces { from_offset, batches, room: Some(room) });
         let (share, max_bytes) = (&self.context.logs.followers, *max_bytes);
-        if let Some(mut room) = share.memory.try_room(max_bytes)
-            && let Read::InMemory(batches) =
-                self.partition.read(&share.disk, from_offset, end, max_bytes.min(room.bytes()))
+        if let Some(mut room) = share.memory.try_room(None, max_bytes)
+            && let Read::InMemory(batches) = self.partition.read(from_offset, end, max_bytes.min(room.bytes()))
             && room.fit(read::size(&batches))
         {
             return outbox.put(answer(records(batches, room)));

@@ -1,14 +1,8 @@
 //! Limits of what travels that are no settings: both ends of a connection have to agree on them.
 
-/// Largest message between nodes, and to clients: several batches, or the metadata of a large cluster.
-pub(crate) const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
-
 /// Largest message of a client: the largest batch and room for what is round it. What a stream may have in work is at
 /// least this, so that one request alone always fits.
 pub(crate) const MAX_REQUEST_BYTES: usize = 17 * 1024 * 1024 - 64 * 1024;
 
 /// Largest HTTP/2 frame: large ones cost fewer steps for the same bytes.
 pub(crate) const MAX_FRAME_BYTES: u32 = 1024 * 1024;
-
-/// Largest list of headers of one call.
-pub(crate) const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;

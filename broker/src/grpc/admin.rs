@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use holdfast_proto::{
-    ids::{BrokerId, MetadataIndex, MetadataVersion},
+    convert::required_id,
+    ids::{BrokerId, MetadataIndex, MetadataVersion, TopicId},
     v1::{self, admin_service_server::AdminService},
 };
 
-use super::caller::caller;
+use super::caller::{caller, hop};
 use crate::{
-    messages::{cluster, moves, topics},
+    messages::{cluster, moves, quorum, topics},
     services::all::Services,
 };
 
@@ -34,6 +35,9 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<v1::GetMetadataResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
+        for id in &request.topic_ids {
+            let _: TopicId = required_id(id, "topic_ids")?;
+        }
         let seen = self.services.admin.metadata(&caller, MetadataIndex(request.min_index)).await?;
         Ok(Response::new(cluster::metadata_answer(&seen, &request)))
     }
@@ -42,19 +46,19 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::CreateTopicRequest>,
     ) -> Result<Response<v1::CreateTopicResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, hop) = (caller(&request), hop(&request));
         let topic = topics::new_topic(request.into_inner())?;
         let name = topic.name.clone();
-        Ok(Response::new(topics::create_answer(name, self.services.admin.create_topic(&caller, topic).await?)))
+        Ok(Response::new(topics::create_answer(name, self.services.admin.create_topic(&caller, topic, hop).await?)))
     }
 
     async fn delete_topic(
         &self,
         request: Request<v1::DeleteTopicRequest>,
     ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, hop) = (caller(&request), hop(&request));
         let deletion = topics::deletion(request.into_inner())?;
-        let index = self.services.admin.delete_topic(&caller, deletion).await?.0;
+        let index = self.services.admin.delete_topic(&caller, deletion, hop).await?.0;
         Ok(Response::new(v1::DeleteTopicResponse { index }))
     }
 
@@ -62,9 +66,9 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::AlterTopicRequest>,
     ) -> Result<Response<v1::AlterTopicResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, hop) = (caller(&request), hop(&request));
         let change = topics::change(request.into_inner())?;
-        Ok(Response::new(topics::alter_answer(self.services.admin.alter_topic(&caller, change).await?)))
+        Ok(Response::new(topics::alter_answer(self.services.admin.alter_topic(&caller, change, hop).await?)))
     }
 
     async fn describe_topic_config(
@@ -130,5 +134,22 @@ impl AdminService for AdminEdge {
         let broker_id = BrokerId(request.into_inner().broker_id);
         let index = self.services.admin.remove_broker(&caller, broker_id).await?.0;
         Ok(Response::new(v1::RemoveBrokerResponse { index }))
+    }
+
+    async fn describe_quorum(
+        &self,
+        request: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        let caller = caller(&request);
+        Ok(Response::new(quorum::describe_answer(self.services.admin.describe_quorum(&caller).await?)))
+    }
+
+    async fn remove_controller(
+        &self,
+        request: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
+        let caller = caller(&request);
+        let removal = quorum::removal(request.into_inner());
+        Ok(Response::new(quorum::removal_answer(self.services.admin.remove_controller(&caller, removal).await?)))
     }
 }

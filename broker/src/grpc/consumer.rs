@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, future};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_node::incoming::{self, ConnectionInfo};
@@ -11,21 +12,25 @@ use holdfast_proto::{
     convert::{self, optional_id, partition_error},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::TimestampMs,
-    v1::{self, consumer_service_server::ConsumerService, offset_query::Position as WirePosition},
+    limits::MAX_FETCH_WAIT_MS,
+    status::named,
+    v1::{self, consumer_service_server::ConsumerService},
 };
 
-use super::{caller::caller, unsent::Unsent};
+use super::{
+    caller::{caller, hop},
+    offsets,
+    unsent::Unsent,
+};
 use crate::{
     here::context::Context,
-    partition::answer_memory::AnswerRoom,
+    partition::{answer_memory::AnswerRoom, answer_reader::Reader},
     services::{
         all::Services,
         caller::Caller,
         fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer},
         lookup::Named,
-        offsets::Position,
-        plain_fetch::{PlainFetch, PlainFetched},
+        plain_fetched::{PlainFetch, PlainFetched},
     },
 };
 
@@ -46,10 +51,16 @@ impl ConsumerEdge {
     fn unsent<T>(&self, request: &Request<T>) -> Unsent {
         Unsent::of(self.context.logs.consumers.memory.reader(ConnectionInfo::closer(request)))
     }
+}
 
-    fn wait(&self, max_wait_ms: u32) -> Duration {
-        Duration::from_millis(u64::from(max_wait_ms).min(self.context.config.fetch_max_wait_ms))
+/// How long a fetch may wait, at most `longest`. What no broker allows is refused.
+fn wait(max_wait_ms: u32, longest: Duration) -> Result<Duration, ErrorDetail> {
+    if max_wait_ms > MAX_FETCH_WAIT_MS {
+        let message =
+            format!("max_wait_ms is {max_wait_ms}; at most {MAX_FETCH_WAIT_MS} is allowed: fetch again instead");
+        return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message));
     }
+    Ok(Duration::from_millis(max_wait_ms.into()).min(longest))
 }
 
 #[tonic::async_trait]
@@ -64,6 +75,7 @@ impl ConsumerService for ConsumerEdge {
         let unsent = self.unsent(&request);
         let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
+        let reader = unsent.reader();
         let context = Arc::clone(&self.context);
         let ended = Box::pin(async move { context.state.streams_ended().await });
         let end = ConnectionInfo::streams_end(&request);
@@ -74,9 +86,21 @@ impl ConsumerService for ConsumerEdge {
         let answers = request
             .into_inner()
             .take_until(aged)
+            // What follows one that cannot be read is no request: its bytes may begin anywhere.
+            .scan(false, |broken, request| {
+                let follows = std::mem::replace(broken, request.is_err());
+                future::ready((!follows).then_some(request))
+            })
             .map(move |request| {
-                let (services, caller) = (Arc::clone(&services), Arc::clone(&caller));
-                async move { answer(&services, &caller, request?, left()).await }
+                let (services, caller, left) = (Arc::clone(&services), Arc::clone(&caller), left());
+                let reader = reader.clone();
+                // A task of its own: this stream stands still while its client takes nothing, and a fetch that stood still
+                // with it would keep its turn in the queues for the disk and for memory, where all others wait behind it.
+                let fetch = AbortOnDropHandle::new(tokio::spawn(async move {
+                    let request = request.map_err(|status| named(&status).unwrap_or(status))?;
+                    answer(&services, &caller, request, left, reader).await
+                }));
+                async { fetch.await.unwrap_or_else(|_| Err(ErrorDetail::from(ErrorCode::ShuttingDown).into())) }
             })
             .buffer_unordered(most)
             .take_until(ended);
@@ -94,14 +118,14 @@ impl ConsumerService for ConsumerEdge {
         &self,
         request: Request<v1::FetchRecordsRequest>,
     ) -> Result<Response<v1::FetchRecordsResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, hop) = (caller(&request), hop(&request));
         let unsent = self.unsent(&request);
         let request = request.into_inner();
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
         let partition = convert::partition(request.partition, "partition")?;
         let target = FetchTarget {
             topic: request.topic,
-            topic_id: None,
+            topic_id: optional_id(&request.topic_id, "topic_id")?,
             partition,
             fetch_offset: from,
             leader_epoch: None,
@@ -109,12 +133,13 @@ impl ConsumerService for ConsumerEdge {
         };
         let call = PlainFetch {
             target: target.clone(),
-            max_wait: self.wait(request.max_wait_ms),
+            max_wait: wait(request.max_wait_ms, Duration::from_millis(self.context.config.fetch_max_wait_ms))?,
             max_records: request.max_records,
             max_bytes: request.max_bytes,
+            reader: unsent.reader(),
         };
-        let PlainFetched { records, ends, room } = self.services.plain_fetch.fetch(&caller, call).await?;
-        let named = Named { topic: &target.topic, topic_id: None, partition };
+        let PlainFetched { records, ends, room } = self.services.plain_fetch.fetch(&caller, call, hop).await?;
+        let named = Named { topic: &target.topic, topic_id: target.topic_id, partition };
         let ends = ends.map_or_else(|| self.services.offsets.ends(&caller, &named), Ok)?;
         unsent.hold(room);
         Ok(unsent.response(v1::FetchRecordsResponse {
@@ -128,42 +153,18 @@ impl ConsumerService for ConsumerEdge {
         &self,
         request: Request<v1::ListOffsetsRequest>,
     ) -> Result<Response<v1::ListOffsetsResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, hop) = (caller(&request), hop(&request));
         let queries = request.into_inner().queries;
         if queries.len() > MAX_PARTITIONS {
             return Err(too_many(queries.len()).into());
         }
-        let mut results = Vec::with_capacity(queries.len());
-        for query in queries {
-            results.push(self.list_offset(&caller, query).await);
+        let results = offsets::found(&self.services.offsets, &caller, &queries, hop).await;
+        // Another broker is told of each: it has others to add.
+        if let (false, Some(detail)) = (hop.forwarded, offsets::all_failed(&results)) {
+            return Err(detail.into());
         }
+        let results = queries.into_iter().zip(results).map(|(query, result)| offsets::message(query, result)).collect();
         Ok(Response::new(v1::ListOffsetsResponse { results }))
-    }
-}
-
-impl ConsumerEdge {
-    async fn list_offset(&self, caller: &Caller, query: v1::OffsetQuery) -> v1::OffsetResult {
-        let mut result = v1::OffsetResult { partition: query.partition, ..Default::default() };
-        let found = async {
-            let position = match convert::required(query.position, "position")? {
-                WirePosition::Earliest(_) => Position::Earliest,
-                WirePosition::Latest(_) => Position::Latest,
-                WirePosition::TimestampMs(time) => Position::Time(TimestampMs(time)),
-            };
-            let partition = convert::partition(query.partition, "partition")?;
-            let named = Named { topic: &query.topic, topic_id: None, partition };
-            self.services.offsets.find(caller, named, position).await
-        };
-        match found.await {
-            Ok(found) => {
-                result.offset = found.offset.map(|offset| offset.0);
-                result.timestamp_ms = found.timestamp.map(|timestamp| timestamp.0);
-                result.leader_epoch = found.leader_epoch.0;
-            }
-            Err(detail) => result.error = Some(partition_error(detail)),
-        }
-        result.topic = query.topic;
-        result
     }
 }
 
@@ -176,16 +177,18 @@ async fn answer(
     caller: &Caller,
     request: v1::FetchRequest,
     longest: Duration,
+    reader: Option<Arc<Reader>>,
 ) -> Result<(v1::FetchResponse, Option<AnswerRoom>), Status> {
     if request.partitions.len() > MAX_PARTITIONS {
         return Err(too_many(request.partitions.len()).into());
     }
     let command = FetchCommand {
         targets: request.partitions.into_iter().map(target).collect::<Result<_, convert::Error>>()?,
-        max_wait: Duration::from_millis(request.max_wait_ms.into()).min(longest),
+        max_wait: wait(request.max_wait_ms, longest)?,
         min_bytes: request.min_bytes as usize,
         max_bytes: request.max_bytes,
         spare_bytes: 0,
+        reader,
     };
     let FetchedAnswer { fetched, room, .. } = services.fetch.fetch(caller, &command).await;
     let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();

@@ -1,12 +1,13 @@
 //! The gRPC server: turns messages into calls of the services and back. Calls to others are in `outward`.
 //!
-//! Towards clients: `producer`, `consumer`, `admin`; `relay` sends calls on that are meant for another broker. Towards
-//! brokers: `replica`. `server` serves both ports. `caller`: who makes a call. `unsent`: what answers hold until their
+//! Towards clients: `producer`, `consumer` with `offsets`, `admin`; `relay` sends calls on that are meant for another broker. Towards
+//! brokers: `replica`. `server` serves both ports. `caller`: who makes a call, and its way. `unsent`: what answers hold until their
 //! bytes have left the socket.
 
 mod admin;
 mod caller;
 mod consumer;
+mod offsets;
 mod producer;
 mod relay;
 mod replica;

@@ -2,10 +2,10 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
-use futures::StreamExt;
+use futures::{StreamExt, future};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -14,13 +14,16 @@ use holdfast_proto::{
     convert::{self, optional_id, produce_error},
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
-    forward,
     ids::{PartitionIndex, TimestampMs},
+    status::named,
     v1::{self, producer_service_server::ProducerService},
 };
 use holdfast_replication::Acks;
 
-use super::{caller::caller, unsent::Unsent};
+use super::{
+    caller::{caller, hop},
+    unsent::Unsent,
+};
 use crate::{
     here::context::Context,
     services::{
@@ -28,7 +31,7 @@ use crate::{
         caller::Caller,
         lookup::Named,
         ordered::{Answers, Ordered},
-        plain_records::{PlainProduce, PlainRecord},
+        plain_records::{self, PlainProduce, PlainRecord},
         produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, permits},
     },
 };
@@ -57,7 +60,7 @@ impl ProducerService for ProducerEdge {
         &self,
         request: Request<Streaming<v1::ProduceRequest>>,
     ) -> Result<Response<Self::ProduceStream>, Status> {
-        let replies = Replies::new();
+        let (replies, refusal) = (Replies::new(), Arc::new(OnceLock::new()));
         let budget = self.context.config.max_in_flight_bytes_per_stream as usize / PERMIT_BYTES;
         let stream = ProduceStream {
             services: Arc::clone(&self.services),
@@ -65,6 +68,7 @@ impl ProducerService for ProducerEdge {
             replies: Arc::clone(&replies),
             budget: Arc::new(Semaphore::new(budget)),
             hasher: RandomState::new(),
+            refusal: Arc::clone(&refusal),
         };
         let end = ConnectionInfo::streams_end(&request);
         tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner(), end));
@@ -74,20 +78,25 @@ impl ProducerService for ProducerEdge {
             held.hold(permit);
             Ok(answer)
         });
-        Ok(unsent.response(answers.boxed()))
+        // Behind the last answer, what ended the stream.
+        let refusal = futures::stream::once(async move { refusal.get().cloned().map(Err) }).filter_map(future::ready);
+        Ok(unsent.response(answers.chain(refusal).boxed()))
     }
 
     async fn produce_records(
         &self,
         request: Request<v1::ProduceRecordsRequest>,
     ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
-        let forwarded = request.metadata().contains_key(forward::FORWARDED);
-        let caller = caller(&request);
-        let call = plain_call(request.into_inner(), forwarded)?;
+        let (caller, hop) = (caller(&request), hop(&request));
+        let call = plain_call(request.into_inner(), hop.forwarded)?;
         let results = self.services.plain.produce(&caller, call).await?;
+        // Another broker is told of each record: it has others to add.
+        if let (false, Some(detail)) = (hop.forwarded, plain_records::all_failed(&results)) {
+            return Err(detail.into());
+        }
         let results = results.into_iter().map(|(PartitionIndex(partition), result)| match result {
-            Ok(offset) => v1::PlainRecordResult { partition, offset: offset.0, error: None },
-            Err(detail) => v1::PlainRecordResult { partition, offset: 0, error: Some(produce_error(detail)) },
+            Ok(offset) => v1::PlainRecordResult { partition, offset: Some(offset.0), error: None },
+            Err(detail) => v1::PlainRecordResult { partition, offset: None, error: Some(produce_error(detail)) },
         });
         Ok(Response::new(v1::ProduceRecordsResponse { results: results.collect() }))
     }
@@ -118,6 +127,8 @@ struct ProduceStream {
     /// Bytes of this stream that may be in work. Past it nothing more is read: the client's window fills.
     budget: Arc<Semaphore>,
     hasher: RandomState,
+    /// Why no request can be read any more, if it is the request's fault.
+    refusal: Arc<OnceLock<Status>>,
 }
 
 impl ProduceStream {
@@ -142,6 +153,9 @@ impl ProduceStream {
                 Ok(None) => break,
                 Err(status) => {
                     tracing::debug!(%status, "a producer's stream broke");
+                    if let Some(refusal) = named(&status) {
+                        let _ = self.refusal.set(refusal);
+                    }
                     break;
                 }
             }
@@ -226,6 +240,7 @@ fn plain_call(request: v1::ProduceRecordsRequest, forwarded: bool) -> Result<Pla
     });
     Ok(PlainProduce {
         topic: request.topic,
+        topic_id: optional_id(&request.topic_id, "topic_id")?,
         partition: request.partition.map(|index| convert::partition(index, "partition")).transpose()?,
         records: records.collect(),
         acks,

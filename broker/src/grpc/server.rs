@@ -8,19 +8,36 @@ use tonic::transport::Server;
 use holdfast_node::{
     health,
     incoming::{Lifetime, accept, accept_for},
+    serving::{http2, reflection, refusals::RefusalLayer},
     settings::Address,
 };
-use holdfast_proto::v1::{
-    FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, consumer_service_server::ConsumerServiceServer,
-    producer_service_server::ProducerServiceServer, replica_service_server::ReplicaServiceServer,
+use holdfast_proto::{
+    limits::MAX_MESSAGE_BYTES,
+    v1::{
+        admin_service_server::{self, AdminServiceServer},
+        consumer_service_server::{self, ConsumerServiceServer},
+        producer_service_server::{self, ProducerServiceServer},
+        replica_service_server::ReplicaServiceServer,
+    },
 };
 
 use super::{
     admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
     unsent::UnsentLayer,
 };
-use crate::config::limits::{MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES};
-use crate::{config::Config, exit::Fatal, here::context::Context, services::all::Services};
+use crate::{
+    config::{
+        Config,
+        limits::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES},
+    },
+    exit::Fatal,
+    here::context::Context,
+    services::all::Services,
+};
+
+/// What the client port serves, as reflection lists it.
+const CLIENT_SERVICES: [&str; 3] =
+    [producer_service_server::SERVICE_NAME, consumer_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {
@@ -60,10 +77,7 @@ impl Servers {
         let (stop, stopped) = watch::channel(false);
         let (health, reporting) = health::service(&context.state.probes);
         let reporting = tokio::spawn(reporting);
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(health::FILE_DESCRIPTOR_SET)
-            .build_v1()
+        let reflection = reflection::service(&CLIENT_SERVICES)
             .map_err(|error| Fatal::Failure(format!("server reflection: {error}")))?;
         let config = &context.config;
         let lifetime = lifetime(config);
@@ -75,6 +89,7 @@ impl Servers {
         let clients = clients
             .layer(RelayLayer(Arc::clone(context)))
             .layer(UnsentLayer)
+            .layer(RefusalLayer)
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(
@@ -87,8 +102,11 @@ impl Servers {
                     .max_decoding_message_size(MAX_REQUEST_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
-            .add_service(AdminServiceServer::new(AdminEdge::new(Arc::clone(services))));
-        let peers = builder(config).layer(UnsentLayer).add_service(health).add_service(
+            .add_service(
+                AdminServiceServer::new(AdminEdge::new(Arc::clone(services)))
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            );
+        let peers = builder(config).layer(UnsentLayer).layer(RefusalLayer).add_service(health).add_service(
             ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
@@ -144,12 +162,10 @@ fn lifetime(config: &Config) -> Option<Lifetime> {
 }
 
 fn builder(config: &Config) -> Server {
-    Server::builder()
+    http2::bounded(Server::builder(), config.max_streams_per_connection)
         .initial_stream_window_size(config.http2_stream_window_bytes)
         .initial_connection_window_size(config.http2_connection_window_bytes)
-        .max_concurrent_streams(config.max_streams_per_connection)
         .max_frame_size(MAX_FRAME_BYTES)
-        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
         .http2_keepalive_interval(Some(Duration::from_millis(config.http2_keep_alive_interval_ms)))
         .http2_keepalive_timeout(Some(Duration::from_millis(config.http2_keep_alive_timeout_ms)))
 }

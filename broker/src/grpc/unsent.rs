@@ -44,6 +44,11 @@ impl Unsent {
         Self { held: Arc::default(), reader: Some(reader) }
     }
 
+    /// Whose answers these are, if they take up the memory for answers.
+    pub(super) fn reader(&self) -> Option<Arc<Reader>> {
+        self.reader.clone()
+    }
+
     /// Held for the message that is given next.
     pub(super) fn hold(&self, held: impl Send + Sync + 'static) {
         self.held.lock().push(Box::new(held));

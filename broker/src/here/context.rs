@@ -13,7 +13,11 @@ use crate::{
     config::Config,
     outbox::{Positions, Proposals, streams::FollowerStreams},
     outward::{Controllers, Peers},
-    partition::{move_budget::MoveBudget, read::ReadShare, tail::TailCache},
+    partition::{
+        move_budget::MoveBudget,
+        read::{BlockingReads, ReadShare},
+        tail::TailCache,
+    },
 };
 
 /// Everything that is one broker.
@@ -54,6 +58,9 @@ pub struct Logs {
     pub consumers: ReadShare,
     /// What reads for followers may take up.
     pub followers: ReadShare,
+    /// What builds single records of whole batches, for plain reads and for look-ups by time: one batch at a time, for it
+    /// may be many times as large when it is decompressed.
+    pub single_records: BlockingReads,
     /// Its blocking threads open, close, delete and read logs, and look into batches.
     pub runtime: tokio::runtime::Handle,
 }

@@ -241,6 +241,7 @@ fn open(
             tail: TailCache::new(config.tail_cache_bytes as usize),
             consumers: share(config.fetch_memory_bytes),
             followers: share(config.replica_fetch_memory_bytes),
+            single_records: BlockingReads::new(1, runtime.clone()),
             runtime,
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },

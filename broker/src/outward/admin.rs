@@ -14,12 +14,13 @@ use holdfast_proto::{
 
 use super::{controllers::Controllers, retry::Repeat};
 use crate::{
-    messages::{cluster, malformed, moves, topics},
+    messages::{cluster, malformed, moves, quorum, topics},
     services::{
         admin::{
             cluster::{ClusterStatus, FinalizedVersion},
             controllers::ControllerAdmin,
             moves::{ChangedReplicas, MovePlan, ReplicaChange},
+            quorum::{QuorumStatus, Removal, RemovalPlan},
             topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
         },
         other_nodes::RemoteAnswer,
@@ -46,7 +47,7 @@ impl Controllers {
         let attempt = |channel, timeout: Duration| {
             let mut request = Request::new(message.clone());
             request.set_timeout(timeout.max(SHORTEST_ATTEMPT));
-            send(AdminServiceClient::new(channel), request)
+            send(Self::admin(channel), request)
         };
         self.call(DEADLINE, repeat, attempt).await
     }
@@ -135,6 +136,22 @@ impl ControllerAdmin for Controllers {
             let request = v1::RemoveBrokerRequest { broker_id: broker_id.0 };
             let answer = ask!(self, IfNotDone, remove_broker, request).await?;
             Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+
+    fn describe_quorum(&self) -> RemoteAnswer<'_, QuorumStatus> {
+        async move {
+            let answer = ask!(self, Always, describe_quorum, v1::DescribeQuorumRequest {}).await?;
+            Ok(quorum::status(answer))
+        }
+        .boxed()
+    }
+
+    fn remove_controller(&self, removal: Removal) -> RemoteAnswer<'_, RemovalPlan> {
+        async move {
+            let answer = ask!(self, IfNotDone, remove_controller, quorum::removal_request(removal)).await?;
+            quorum::removed(answer).map_err(|error| malformed::answer(&error))
         }
         .boxed()
     }

@@ -13,6 +13,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerId, ClusterId, MetadataIndex, ProducerId},
+    limits::MAX_MESSAGE_BYTES,
     status::{Origin, classify},
     v1::{self, admin_service_client::AdminServiceClient, controller_service_client::ControllerServiceClient},
 };
@@ -22,10 +23,7 @@ use super::{
     header::header,
     retry::{Attempts, Candidates, Next, Repeat},
 };
-use crate::{
-    config::{Config, limits::MAX_MESSAGE_BYTES},
-    here::identity::Identity,
-};
+use crate::{config::Config, here::identity::Identity};
 
 /// Longest wait for one controller before the next is tried.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
@@ -116,6 +114,13 @@ impl Controllers {
         }
     }
 
+    /// For administration: its answers may speak of every partition.
+    pub(super) fn admin(channel: Channel) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
     fn controller(channel: Channel) -> ControllerServiceClient<Channel> {
         ControllerServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -126,7 +131,7 @@ impl Controllers {
         self.call(self.timeout, Repeat::Always, |channel, timeout| async move {
             let mut request = tonic::Request::new(v1::DescribeClusterRequest {});
             request.set_timeout(timeout);
-            AdminServiceClient::new(channel).describe_cluster(request).await
+            Self::admin(channel).describe_cluster(request).await
         })
         .await
     }

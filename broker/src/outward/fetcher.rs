@@ -15,6 +15,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicPartition},
+    limits::MAX_MESSAGE_BYTES,
     v1::{self, replica_service_client::ReplicaServiceClient},
 };
 use holdfast_replication::FetchPosition;
@@ -23,7 +24,7 @@ use super::{
     channels::endpoint,
     incoming::{Incoming, deliver},
 };
-use crate::{config::limits::MAX_MESSAGE_BYTES, here::context::Context, outbox::SourcePositions};
+use crate::{here::context::Context, outbox::SourcePositions};
 
 /// First pause after a stream broke; doubles up to `reconnect_max_ms`.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

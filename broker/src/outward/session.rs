@@ -29,6 +29,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, MetadataIndex},
+    limits::MAX_MESSAGE_BYTES,
     status::classify,
     v1::{self, controller_service_client::ControllerServiceClient},
 };
@@ -39,7 +40,6 @@ use super::{
 };
 use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
-    config::limits::MAX_MESSAGE_BYTES,
     exit::Fatal,
     here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
 };

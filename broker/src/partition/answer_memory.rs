@@ -5,11 +5,13 @@
 //!    kernel. Who holds room never waits for more: it gives back what it has first. So nobody waits for ever, whatever
 //!    the sizes.
 //! 2. An answer gets at most a quarter of what is free, and [`LEAST_BYTES`] at least: the fuller it is the smaller answers
-//!    become, so that those who do not read what they asked for leave something to the others for long.
+//!    become, so that those who do not read what they asked for leave something to the others for long. All answers of one
+//!    reader together get at most a quarter of the limit.
 //! 3. Bytes that are held never pass the limit: a first batch that is larger than the room of its answer is read again
-//!    once there is room for it.
-//! 4. While somebody waits for room, a reader that takes nothing of its answers for some seconds loses its connection, and
-//!    with it what it holds.
+//!    once there is room for it. If there is not at once, it waits for a part of the memory that such batches have for
+//!    themselves, one at a time: they wait for each other, and nobody waits behind them.
+//! 4. While somebody waits for room, a reader loses its connection, and with it what it holds, that takes nothing of its
+//!    answers for some seconds, or of one of them for half a minute.
 
 use std::{pin::pin, sync::Arc};
 
@@ -25,6 +27,13 @@ use super::answer_reader::{Reader, Readers};
 
 /// Room that an answer gets however little is free, bytes; less if it wants less.
 const LEAST_BYTES: usize = 64 * 1024;
+
+/// Memory for first batches that are larger than their answer's room, bytes, or half of all if that is less. The largest
+/// batch has 16 MiB, and what is made of it may take some more.
+const LARGE_BYTES: usize = 24 << 20;
+
+/// What one reader may have of the memory that is for all.
+const READER_SHARE: u32 = 4;
 
 /// How long who waits for room has patience, and with whom.
 #[derive(Clone, Copy, Debug)]
@@ -50,53 +59,127 @@ const UNIT_BYTES: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct AnswerMemory {
     free: Arc<Semaphore>,
-    limit_units: u32,
+    /// Of `free`, when nothing is taken.
+    shared_units: u32,
+    /// One place: for a batch that needs room of its own.
+    large: Arc<Semaphore>,
+    large_units: u32,
     readers: Arc<Readers>,
     patience: Patience,
 }
 
 /// A piece of it; given back when dropped.
 #[derive(Debug)]
-pub struct AnswerRoom(OwnedSemaphorePermit);
+pub struct AnswerRoom {
+    permit: OwnedSemaphorePermit,
+    /// Of what its reader may have.
+    of_reader: Option<OwnedSemaphorePermit>,
+    /// For a batch that has room of its own, what that is.
+    large_units: Option<u32>,
+}
+
+/// Which room is wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// As [`AnswerMemory::room`] gives it.
+    Offered(Option<&'a Reader>, usize),
+    /// As [`AnswerMemory::exactly`] gives it.
+    Exactly(usize),
+}
 
 impl AnswerMemory {
-    /// A share of `limit_bytes`, which have to hold the largest batch.
+    /// A share of `limit_bytes`, half of which has to hold the largest batch.
     pub fn new(limit_bytes: usize) -> Self {
-        let limit_units = units(limit_bytes);
-        let free = Arc::new(Semaphore::new(limit_units as usize));
-        Self { free, limit_units, readers: Arc::default(), patience: PATIENCE }
+        let large_bytes = LARGE_BYTES.min(limit_bytes / 2);
+        let shared_units = units(limit_bytes - large_bytes);
+        Self {
+            free: Arc::new(Semaphore::new(shared_units as usize)),
+            shared_units,
+            large: Arc::new(Semaphore::new(1)),
+            large_units: units(large_bytes),
+            readers: Arc::default(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// What is wanted; see there. Waits for it.
+    pub(super) async fn get(&self, wanted: Wanted<'_>) -> Result<AnswerRoom, ErrorCode> {
+        match wanted {
+            Wanted::Offered(reader, bytes) => self.room(reader, bytes).await,
+            Wanted::Exactly(bytes) => self.exactly(bytes).await,
+        }
+    }
+
+    /// What is wanted, if it is there at once.
+    pub(super) fn try_get(&self, wanted: Wanted<'_>) -> Option<AnswerRoom> {
+        match wanted {
+            Wanted::Offered(reader, bytes) => self.try_room(reader, bytes),
+            Wanted::Exactly(bytes) => self.try_exactly(bytes),
+        }
     }
 
     /// Room for up to `wanted` bytes, as much as a newcomer gets. OVERLOADED if there is none for long.
-    pub async fn room(&self, wanted: usize) -> Result<AnswerRoom, ErrorCode> {
-        self.take(self.offered(wanted)).await
+    pub async fn room(&self, reader: Option<&Reader>, wanted: usize) -> Result<AnswerRoom, ErrorCode> {
+        let of_reader = match reader {
+            Some(reader) => {
+                Some(self.take(reader.share(), self.offered(wanted).min(reader.offered(units(LEAST_BYTES)))).await?)
+            }
+            None => None,
+        };
+        // Again: meanwhile there may be less.
+        let most = of_reader.as_ref().map_or(u32::MAX, |permit| permit.num_permits() as u32);
+        let permit = self.take(&self.free, self.offered(wanted).min(most)).await?;
+        Ok(AnswerRoom { permit, of_reader, large_units: None })
     }
 
     /// As [`Self::room`], if there is some at once.
-    pub fn try_room(&self, wanted: usize) -> Option<AnswerRoom> {
-        Arc::clone(&self.free).try_acquire_many_owned(self.offered(wanted)).ok().map(AnswerRoom)
+    pub fn try_room(&self, reader: Option<&Reader>, wanted: usize) -> Option<AnswerRoom> {
+        let mut wanted = self.offered(wanted);
+        let of_reader = match reader {
+            Some(reader) => {
+                wanted = wanted.min(reader.offered(units(LEAST_BYTES)));
+                Some(Arc::clone(reader.share()).try_acquire_many_owned(wanted).ok()?)
+            }
+            None => None,
+        };
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(wanted).ok()?;
+        Some(AnswerRoom { permit, of_reader, large_units: None })
     }
 
-    /// Room for `bytes` in one piece, as for a batch that is larger than what a newcomer gets. Must not be asked for by one
-    /// that holds room.
+    /// Room for `bytes` in one piece, as for a batch that is larger than what a newcomer gets; less if that is more than
+    /// large batches have. Must not be asked for by one that holds room.
     pub async fn exactly(&self, bytes: usize) -> Result<AnswerRoom, ErrorCode> {
-        self.take(units(bytes).min(self.limit_units)).await
+        match self.try_exactly(bytes) {
+            Some(room) => Ok(room),
+            None => Ok(self.large(self.take(&self.large, 1).await?)),
+        }
+    }
+
+    fn try_exactly(&self, bytes: usize) -> Option<AnswerRoom> {
+        match Arc::clone(&self.free).try_acquire_many_owned(units(bytes)) {
+            Ok(permit) => Some(AnswerRoom { permit, of_reader: None, large_units: None }),
+            Err(_) => Arc::clone(&self.large).try_acquire_owned().ok().map(|place| self.large(place)),
+        }
+    }
+
+    fn large(&self, permit: OwnedSemaphorePermit) -> AnswerRoom {
+        AnswerRoom { permit, of_reader: None, large_units: Some(self.large_units) }
     }
 
     /// One that answers will go to; `closer` ends its connection.
     pub fn reader(&self, closer: Closer) -> Arc<Reader> {
-        self.readers.add(closer)
+        self.readers.add(closer, self.shared_units / READER_SHARE)
     }
 
-    async fn take(&self, wanted: u32) -> Result<AnswerRoom, ErrorCode> {
+    async fn take(&self, of: &Arc<Semaphore>, wanted: u32) -> Result<OwnedSemaphorePermit, ErrorCode> {
         let Patience { stalled_after, look_every, wait } = self.patience;
         let start = Instant::now();
         // Kept from look to look: who waits longest gets room first.
-        let mut taking = pin!(Arc::clone(&self.free).acquire_many_owned(wanted));
+        let mut taking = pin!(Arc::clone(of).acquire_many_owned(wanted));
         let mut next_look = start + look_every;
         while next_look <= start + wait {
             match timeout_at(next_look, &mut taking).await {
-                Ok(Ok(permit)) => return Ok(AnswerRoom(permit)),
+                Ok(Ok(permit)) => return Ok(permit),
                 Ok(Err(_closed)) => return Err(ErrorCode::ShuttingDown),
                 Err(_late) => next_look += look_every,
             }
@@ -110,32 +193,50 @@ impl AnswerMemory {
 
     fn offered(&self, wanted: usize) -> u32 {
         let quarter = u32::try_from(self.free.available_permits() / 4).unwrap_or(u32::MAX);
-        units(wanted).min(quarter.max(units(LEAST_BYTES))).min(self.limit_units)
+        units(wanted).min(quarter.max(units(LEAST_BYTES))).min(self.shared_units)
     }
 }
 
 impl AnswerRoom {
     /// Bytes that it may hold.
     pub fn bytes(&self) -> usize {
-        self.0.num_permits() * UNIT_BYTES
+        self.units() as usize * UNIT_BYTES
+    }
+
+    fn units(&self) -> u32 {
+        self.large_units.unwrap_or(self.permit.num_permits() as u32)
     }
 
     /// Makes it as large as what was read. False if that is more than it can get at once: then what was read must go.
     pub fn fit(&mut self, bytes: usize) -> bool {
-        let (wanted, held) = (units(bytes) as usize, self.0.num_permits());
-        if wanted <= held {
-            drop(self.0.split(held - wanted));
-            return true;
+        let wanted = units(bytes);
+        if self.large_units.is_some() {
+            return wanted <= self.units();
         }
-        let more = u32::try_from(wanted - held).unwrap_or(u32::MAX);
-        match Arc::clone(self.0.semaphore()).try_acquire_many_owned(more) {
-            Ok(more) => {
-                self.0.merge(more);
-                true
-            }
-            Err(_) => false,
+        if !resize(&mut self.permit, wanted) {
+            return false;
         }
+        // A first batch may pass what is its reader's: the next answer waits until it has left.
+        if let Some(of_reader) = &mut self.of_reader {
+            resize(of_reader, wanted);
+        }
+        true
     }
+}
+
+/// Makes a permit as large as `wanted`. False, and nothing is changed, if there is not so much at once.
+fn resize(permit: &mut OwnedSemaphorePermit, wanted: u32) -> bool {
+    let (wanted, held) = (wanted as usize, permit.num_permits());
+    if wanted <= held {
+        drop(permit.split(held - wanted));
+        return true;
+    }
+    let more = u32::try_from(wanted - held).unwrap_or(u32::MAX);
+    let more = Arc::clone(permit.semaphore()).try_acquire_many_owned(more);
+    more.is_ok_and(|more| {
+        permit.merge(more);
+        true
+    })
 }
 
 /// Units that hold so many bytes, one at least: an empty answer costs something too.
@@ -144,56 +245,5 @@ fn units(bytes: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-
-    use super::*;
-
-    const MIB: usize = 1024 * 1024;
-
-    #[test]
-    fn answers_become_smaller_as_the_memory_fills_and_never_pass_it() {
-        let memory = AnswerMemory::new(16 * MIB);
-        let mut held = Vec::new();
-        while let Some(room) = memory.try_room(8 * MIB) {
-            held.push(room);
-        }
-        assert_eq!(held[0].bytes(), 4 * MIB);
-        assert_eq!(held[1].bytes(), 3 * MIB);
-        assert!(held.len() > 15, "{} readers that stand still leave nothing to the others", held.len());
-        assert!(held.iter().map(AnswerRoom::bytes).sum::<usize>() <= 16 * MIB);
-        held.clear();
-        assert_eq!(memory.try_room(8 * MIB).map(|room| room.bytes()), Some(4 * MIB));
-    }
-
-    #[test]
-    fn room_follows_what_was_read() {
-        let memory = AnswerMemory::new(MIB);
-        let mut room = memory.try_room(200 * 1024).unwrap();
-        assert!(room.fit(10));
-        assert_eq!(room.bytes(), 1024);
-        assert!(room.fit(MIB / 2), "a first batch may be larger than its room as long as there is more");
-        assert!(!room.fit(2 * MIB));
-        drop(room);
-        assert_eq!(memory.free.available_permits(), 1024);
-    }
-
-    #[tokio::test]
-    async fn a_large_batch_waits_for_room_of_its_own() {
-        let memory = AnswerMemory::new(MIB);
-        let small = memory.try_room(LEAST_BYTES).unwrap();
-        let mut large = Box::pin(memory.exactly(50 * MIB));
-        assert!((&mut large).now_or_never().is_none());
-        drop(small);
-        assert_eq!(large.now_or_never().unwrap().unwrap().bytes(), MIB, "never more than there is");
-    }
-
-    #[tokio::test]
-    async fn who_finds_no_room_for_long_is_refused() {
-        let ms = Duration::from_millis;
-        let patience = Patience { stalled_after: ms(1), look_every: ms(10), wait: ms(50) };
-        let memory = AnswerMemory { patience, ..AnswerMemory::new(MIB) };
-        let _all = memory.exactly(MIB).await.unwrap();
-        assert_eq!(memory.room(1).await.unwrap_err(), ErrorCode::Overloaded);
-    }
-}
+#[path = "answer_memory_tests.rs"]
+mod tests;

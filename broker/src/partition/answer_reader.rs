@@ -1,14 +1,23 @@
 //! Who answers go to, and whether it takes them.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
 
 use holdfast_node::closer::Closer;
+
+/// How many times as long one answer may take to leave as a reader may stand still.
+const ANSWER_PATIENCE: u32 = 6;
 
 /// All readers of one share of the memory for answers.
 #[derive(Debug)]
@@ -24,8 +33,11 @@ pub struct Readers {
 pub struct Reader {
     start: Instant,
     closer: Closer,
-    /// Pieces of answers that were handed to the connection and have not left it.
-    unsent: AtomicUsize,
+    /// What its answers may take up together of the memory that is for all.
+    share: Arc<Semaphore>,
+    share_units: u32,
+    /// When the answers were handed to the connection that have not left it, ms since `start`; they leave in this order.
+    unsent: Mutex<VecDeque<u64>>,
     /// When the connection last took one, ms since `start`.
     moved_ms: AtomicU64,
 }
@@ -41,12 +53,14 @@ impl Default for Readers {
 }
 
 impl Readers {
-    /// A new one, whose connection ends by this.
-    pub fn add(&self, closer: Closer) -> Arc<Reader> {
+    /// A new one, whose connection ends by this, and whose answers get `share_units` together.
+    pub fn add(&self, closer: Closer, share_units: u32) -> Arc<Reader> {
         let reader = Arc::new(Reader {
             start: self.start,
             closer,
-            unsent: AtomicUsize::new(0),
+            share: Arc::new(Semaphore::new(share_units as usize)),
+            share_units,
+            unsent: Mutex::default(),
             moved_ms: AtomicU64::new(millis(self.start)),
         });
         let mut known = self.known.lock();
@@ -60,8 +74,8 @@ impl Readers {
         reader
     }
 
-    /// Ends the connections that took nothing of what waits for them for so long. How many. One look serves all who ask
-    /// within a tenth of that time.
+    /// Ends the connections that took nothing of what waits for them for so long, or of one answer some times as long. How
+    /// many. One look serves all who ask within a tenth of that time.
     pub fn close_stalled(&self, after: Duration) -> usize {
         let now_ms = millis(self.start);
         let looked_ms = self.looked_ms.load(Ordering::Relaxed);
@@ -84,21 +98,35 @@ impl Reader {
         self.moved_ms.store(millis(self.start), Ordering::Relaxed);
     }
 
-    /// A piece is handed to it; held until that has left.
+    /// An answer is handed to it; held until that has left.
     pub fn hand(self: &Arc<Self>) -> Unsent {
-        self.unsent.fetch_add(1, Ordering::Relaxed);
+        // First: until now it had nothing to take.
+        self.moves();
+        self.unsent.lock().push_back(millis(self.start));
         Unsent(Arc::clone(self))
     }
 
+    /// What its answers may take up together, and how much is left of that.
+    pub(super) const fn share(&self) -> &Arc<Semaphore> {
+        &self.share
+    }
+
+    /// What the next of its answers may get: what is left of its share, or `least`.
+    pub(super) fn offered(&self, least: u32) -> u32 {
+        let left = u32::try_from(self.share.available_permits()).unwrap_or(u32::MAX);
+        left.max(least).min(self.share_units)
+    }
+
     fn is_stalled(&self, now_ms: u64, after: Duration) -> bool {
-        let still_ms = now_ms.saturating_sub(self.moved_ms.load(Ordering::Relaxed));
-        self.unsent.load(Ordering::Relaxed) > 0 && Duration::from_millis(still_ms) >= after
+        let Some(handed_ms) = self.unsent.lock().front().copied() else { return false };
+        let since = |then_ms: u64| Duration::from_millis(now_ms.saturating_sub(then_ms));
+        since(self.moved_ms.load(Ordering::Relaxed)) >= after || since(handed_ms) >= after * ANSWER_PATIENCE
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        self.0.unsent.fetch_sub(1, Ordering::Relaxed);
+        self.0.unsent.lock().pop_front();
         self.0.moves();
     }
 }
@@ -116,18 +144,20 @@ mod tests {
     #[test]
     fn only_who_takes_nothing_of_what_waits_for_it_is_closed() {
         let readers = Readers::default();
-        let [idle, slow, stopped] = [(); 3].map(|()| readers.add(Closer::default()));
-        let (first, _second) = (slow.hand(), slow.hand());
+        let [idle, slow, stopped] = [(); 3].map(|()| readers.add(Closer::default(), 1));
+        let (first, second) = (slow.hand(), slow.hand());
         let _waits = stopped.hand();
         slow.moved_ms.store(7_000, Ordering::Relaxed);
         assert_eq!(readers.close_stalled_at(9_000, AFTER), 0);
         assert_eq!(readers.close_stalled_at(12_000, AFTER), 1, "the one that stands still");
         drop(first);
-        assert_eq!(slow.unsent.load(Ordering::Relaxed), 1);
-        assert_eq!(idle.unsent.load(Ordering::Relaxed), 0);
+        slow.moved_ms.store(60_000, Ordering::Relaxed);
+        assert_eq!(readers.close_stalled_at(60_001, AFTER), 2, "an answer for which a minute was not enough");
+        drop(second);
+        assert_eq!(readers.close_stalled_at(60_001, AFTER), 1);
         drop((idle, slow, stopped));
         for _ in 0..100 {
-            drop(readers.add(Closer::default()));
+            drop(readers.add(Closer::default(), 1));
         }
         assert!(readers.known.lock().len() < 20, "those that are gone are forgotten");
     }

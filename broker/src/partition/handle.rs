@@ -2,7 +2,7 @@
 //!
 //! The actor writes the view after each step; services read it. Nothing else is changed from both sides.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,8 +15,8 @@ use holdfast_proto::{
 use holdfast_replication::Replica;
 
 use super::{
-    answer_memory::AnswerRoom,
-    read::{self, BlockingReads, ReadShare},
+    answer_memory::{AnswerRoom, Wanted},
+    read::{self, DiskRead, Place, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
 };
@@ -68,21 +68,11 @@ impl ReplicaView {
 
 /// Where the batches of one read are.
 #[derive(Debug)]
-pub enum Read<F> {
+pub enum Read {
     /// These, contiguous; none if there is nothing to read.
     InMemory(Vec<Bytes>),
     /// What reads them, in one piece.
-    OnDisk(F),
-}
-
-impl<F: Future<Output = Result<Bytes, ErrorCode>>> Read<F> {
-    /// The batches, contiguous; read now if they are on disk.
-    pub async fn pieces(self) -> Result<Vec<Bytes>, ErrorCode> {
-        match self {
-            Self::InMemory(pieces) => Ok(pieces),
-            Self::OnDisk(read) => Ok(vec![read.await?]),
-        }
-    }
+    OnDisk(DiskRead),
 }
 
 /// What its actor shares of one open partition replica.
@@ -111,25 +101,18 @@ impl Partition {
     }
 
     /// Whole batches from the one that holds `from` on, none that reaches past `up_to`; the first whole even if larger than
-    /// `max_bytes`. From memory at once, else from disk once the caller awaits it.
-    pub fn read(
-        &self,
-        disk: &BlockingReads,
-        from: Offset,
-        up_to: Offset,
-        max_bytes: usize,
-    ) -> Read<impl Future<Output = Result<Bytes, ErrorCode>> + Send + use<>> {
+    /// `max_bytes`. From memory at once, else what reads them from disk.
+    pub fn read(&self, from: Offset, up_to: Offset, max_bytes: usize) -> Read {
         if from >= up_to {
             return Read::InMemory(Vec::new());
         }
         if let Some(found) = self.tail.read(from, up_to, max_bytes) {
             return Read::InMemory(found.pieces);
         }
-        let (disk, partition, reader) = (disk.clone(), self.id, self.reader.clone());
-        Read::OnDisk(async move { disk.read(partition, reader, from, up_to, max_bytes).await })
+        Read::OnDisk(DiskRead::new(self.id, self.reader.clone(), from, up_to, max_bytes))
     }
 
-    /// As [`Self::read`], with the room that the pieces take up. Waits for it.
+    /// As [`Self::read`], with the room that the pieces take up. Waits for it, and for a place at the disk.
     pub async fn read_within(
         &self,
         share: &ReadShare,
@@ -137,16 +120,24 @@ impl Partition {
         up_to: Offset,
         max_bytes: usize,
     ) -> Result<(Vec<Bytes>, AnswerRoom), ErrorCode> {
-        let mut room = share.memory.room(max_bytes).await?;
-        let pieces = self.read(&share.disk, from, up_to, max_bytes.min(room.bytes())).pieces().await?;
+        let read = |room: AnswerRoom, place: Place, max_bytes: usize| async move {
+            let max_bytes = max_bytes.min(room.bytes());
+            let pieces = match self.read(from, up_to, max_bytes) {
+                Read::InMemory(pieces) => pieces,
+                Read::OnDisk(read) => vec![share.disk.read(place, read).await.0?],
+            };
+            Ok((pieces, room))
+        };
+        let (room, place) = share.room_and_place(Wanted::Offered(None, max_bytes)).await?;
+        let (pieces, mut room) = read(room, place, max_bytes).await?;
         let size = read::size(&pieces);
         if room.fit(size) {
             return Ok((pieces, room));
         }
         // One batch alone is larger: nothing is held while it waits for room.
         drop((pieces, room));
-        let mut room = share.memory.exactly(size).await?;
-        let pieces = self.read(&share.disk, from, up_to, size).pieces().await?;
+        let (room, place) = share.room_and_place(Wanted::Exactly(size)).await?;
+        let (pieces, mut room) = read(room, place, size).await?;
         room.fit(read::size(&pieces));
         Ok((pieces, room))
     }

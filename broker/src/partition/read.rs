@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Duration, timeout},
+};
 
 use holdfast_log::{Error, LogReader};
 use holdfast_proto::{
@@ -11,7 +14,7 @@ use holdfast_proto::{
     ids::{Offset, TopicPartition},
 };
 
-use super::answer_memory::AnswerMemory;
+use super::answer_memory::{AnswerMemory, AnswerRoom, Wanted};
 
 /// What one kind of reader may take up: consumers cannot keep followers from catching up, nor the other way round.
 #[derive(Clone, Debug)]
@@ -22,12 +25,52 @@ pub struct ReadShare {
     pub memory: AnswerMemory,
 }
 
+/// How long work waits for a place: a disk that takes longer answers nobody in time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl ReadShare {
+    /// Room for an answer and a place at the disk. Who waits for one of them holds nothing of the other. OVERLOADED if both
+    /// are not there for long.
+    pub async fn room_and_place(&self, wanted: Wanted<'_>) -> Result<(AnswerRoom, Place), ErrorCode> {
+        let both = async {
+            loop {
+                let place = self.disk.place().await?;
+                if let Some(room) = self.memory.try_get(wanted) {
+                    return Ok((room, place));
+                }
+                drop(place);
+                let room = self.memory.get(wanted).await?;
+                if let Some(place) = self.disk.try_place() {
+                    return Ok((room, place));
+                }
+            }
+        };
+        timeout(PATIENCE, both).await.unwrap_or(Err(ErrorCode::Overloaded))
+    }
+}
+
 /// Reads from disk and other work on blocking threads, a bounded number at the same time. What is read is bounded apart, by
-/// the memory for answers: a place is held by nothing but work that runs.
+/// the memory for answers; who waits for a place holds none of that.
 #[derive(Clone, Debug)]
 pub struct BlockingReads {
     places: Arc<Semaphore>,
     runtime: tokio::runtime::Handle,
+}
+
+/// A place for work that is about to run.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A read that needs the disk.
+#[derive(Debug)]
+pub struct DiskRead {
+    partition: TopicPartition,
+    reader: LogReader,
+    from: Offset,
+    up_to: Offset,
+    max_bytes: usize,
 }
 
 impl BlockingReads {
@@ -36,39 +79,62 @@ impl BlockingReads {
         Self { places: Arc::new(Semaphore::new(threads)), runtime }
     }
 
-    /// Whole batches from the one that holds `from` on, none that reaches past `up_to`.
-    pub async fn read(
-        &self,
-        partition: TopicPartition,
-        reader: LogReader,
-        from: Offset,
-        up_to: Offset,
-        max_bytes: usize,
-    ) -> Result<Bytes, ErrorCode> {
-        let work = move || {
-            reader.read(from, max_bytes, up_to).map_err(|error| {
-                let code = read_error(&error);
-                if code != ErrorCode::OffsetOutOfRange {
-                    tracing::error!(%partition, %from, %error, "a log cannot be read");
-                }
-                code
-            })
-        };
-        self.run(work).await
+    /// A place. OVERLOADED if there is none for long.
+    pub async fn place(&self) -> Result<Place, ErrorCode> {
+        match timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Err(_closed)) => Err(ErrorCode::ShuttingDown),
+            Err(_late) => Err(ErrorCode::Overloaded),
+        }
     }
 
-    /// Runs any work on a blocking thread.
+    /// A place, if there is one at once.
+    pub fn try_place(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
+    }
+
+    /// Reads whole batches in a place, and gives the place back.
+    pub async fn read(&self, place: Place, read: DiskRead) -> (Result<Bytes, ErrorCode>, Option<Place>) {
+        self.run_in(place, move || read.run()).await
+    }
+
+    /// Runs any work on a blocking thread, once there is a place. OVERLOADED if there is none for long.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ErrorCode> + Send + 'static,
     ) -> Result<T, ErrorCode> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| ErrorCode::ShuttingDown)?;
-        let held = move || {
-            // Not by who waits: it may go away, and the thread reads on.
-            let _place = place;
-            work()
-        };
-        self.runtime.spawn_blocking(held).await.map_err(|_| ErrorCode::UnknownServerError)?
+        let place = self.place().await?;
+        self.run_in(place, work).await.0
+    }
+
+    async fn run_in<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> Result<T, ErrorCode> + Send + 'static,
+    ) -> (Result<T, ErrorCode>, Option<Place>) {
+        // The place goes with the work, not with who waits: it may go away, and the thread reads on.
+        match self.runtime.spawn_blocking(move || (work(), place)).await {
+            Ok((done, place)) => (done, Some(place)),
+            Err(_ended) => (Err(ErrorCode::UnknownServerError), None),
+        }
+    }
+}
+
+impl DiskRead {
+    /// Of whole batches from the one that holds `from` on, none that reaches past `up_to`.
+    pub fn new(partition: TopicPartition, reader: LogReader, from: Offset, up_to: Offset, max_bytes: usize) -> Self {
+        Self { partition, reader, from, up_to, max_bytes }
+    }
+
+    fn run(self) -> Result<Bytes, ErrorCode> {
+        let Self { partition, reader, from, up_to, max_bytes } = self;
+        reader.read(from, max_bytes, up_to).map_err(|error| {
+            let code = read_error(&error);
+            if code != ErrorCode::OffsetOutOfRange {
+                tracing::error!(%partition, %from, %error, "a log cannot be read");
+            }
+            code
+        })
     }
 }
 

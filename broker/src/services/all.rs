@@ -47,14 +47,15 @@ impl Services {
     pub fn new(context: &Arc<Context>, others: OtherNodes) -> Self {
         let context = || Arc::clone(context);
         let (produce, fetch) = (ProduceService::new(context()), FetchService::new(context()));
+        let offsets = OffsetService::new(context(), Arc::clone(&others.brokers));
         Self {
-            plain: PlainService::new(context(), produce.clone(), others.brokers),
+            plain: PlainService::new(context(), produce.clone(), Arc::clone(&others.brokers)),
             produce,
-            plain_fetch: PlainFetchService::new(context(), fetch.clone()),
+            plain_fetch: PlainFetchService::new(context(), fetch.clone(), others.brokers),
             fetch,
-            offsets: OffsetService::new(context()),
             producer_ids: ProducerIds::new(others.producer_ids),
-            admin: AdminService::new(context(), others.controllers),
+            admin: AdminService::new(context(), others.controllers, offsets.clone()),
+            offsets,
         }
     }
 }

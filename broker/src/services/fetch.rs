@@ -12,12 +12,16 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Offset};
 use super::{
     caller::Caller,
     fetched::{FetchCommand, FetchTarget, Fetched, FetchedAnswer, FetchedRecords},
+    found_offsets::Ends,
     lookup::{self, Named},
-    offsets::Ends,
 };
 use crate::{
     here::context::Context,
-    partition::{OpenReplica, ReplicaView, Waiter, read},
+    partition::{
+        OpenReplica, Read, ReplicaView, Waiter,
+        answer_memory::{AnswerRoom, Wanted},
+        read::{self, Place},
+    },
 };
 
 /// A fetch that found less than it wants looks again not sooner than this: what it found, maybe on disk, is read again.
@@ -110,69 +114,101 @@ impl FetchService {
         let wanted = asked.min(self.limit(command.max_bytes));
         let mut answer = match readable.first() {
             None => FetchedAnswer::default(),
-            Some(first) => self.read_within(&readable, wanted, command.spare_bytes).await.unwrap_or_else(|code| {
-                FetchedAnswer { fetched: vec![self.refused(first, code)], ..FetchedAnswer::default() }
+            Some(first) => self.read_within(&readable, wanted, command).await.unwrap_or_else(|code| FetchedAnswer {
+                fetched: vec![self.refused(first, code)],
+                ..FetchedAnswer::default()
             }),
         };
         answer.fetched.extend(failed);
         answer
     }
 
-    /// Reads as much as there is room for.
+    /// Reads as much as there is room for. What is in memory waits for no place at the disk.
     async fn read_within(
         &self,
         readable: &[Readable<'_>],
         wanted: usize,
-        spare: usize,
+        command: &FetchCommand,
     ) -> Result<FetchedAnswer, ErrorCode> {
-        let memory = &self.context.logs.consumers.memory;
-        let mut room = memory.room(wanted + spare).await?;
-        let limit = if spare == 0 { room.bytes() } else { room.bytes() / 2 };
-        let mut answer = self.read_all(readable, wanted.min(limit)).await;
+        let share = &self.context.logs.consumers;
+        let spare = command.spare_bytes;
+        let offered = Wanted::Offered(command.reader.as_deref(), wanted + spare);
+        let limit_of = |room: &AnswerRoom| wanted.min(if spare == 0 { room.bytes() } else { room.bytes() / 2 });
+        let mut room = share.memory.room(command.reader.as_deref(), wanted + spare).await?;
+        let mut limit = limit_of(&room);
+        let (mut answer, mut is_cut) = self.read_all(readable, limit, share.disk.try_place()).await;
+        if is_cut && answer.fetched.is_empty() {
+            let place;
+            drop(room);
+            (room, place) = share.room_and_place(offered).await?;
+            limit = limit_of(&room);
+            (answer, is_cut) = self.read_all(readable, limit, Some(place)).await;
+        }
         let size = answer.size();
         if !room.fit((size + spare).min(room.bytes()).max(size)) {
             // One batch alone is larger than the room: nothing is held while it waits for more.
             let target = answer.fetched.first().map(|fetched| fetched.target);
             let alone = readable.iter().position(|one| Some(one.index) == target).unwrap_or_default();
             drop((answer, room));
-            room = memory.exactly(size + spare).await?;
-            answer = self.read_all(&readable[alone..=alone], size).await;
+            let place;
+            (room, place) = share.room_and_place(Wanted::Exactly(size + spare)).await?;
+            (answer, is_cut) = self.read_all(&readable[alone..=alone], size, Some(place)).await;
         }
-        Ok(FetchedAnswer { room: Some(room), is_cut: limit < wanted, ..answer })
+        Ok(FetchedAnswer { room: Some(room), is_cut: is_cut || limit < wanted, ..answer })
     }
 
-    /// Reads up to `limit` bytes; the first batch comes whole, what does not fit behind it waits for the next answer.
-    async fn read_all(&self, readable: &[Readable<'_>], limit: usize) -> FetchedAnswer {
+    /// Reads up to `limit` bytes; the first batch comes whole, what does not fit behind it waits for the next answer. What
+    /// is on disk is read in `place`, or passed over without one: then there is more than the answer holds.
+    async fn read_all(
+        &self,
+        readable: &[Readable<'_>],
+        limit: usize,
+        mut place: Option<Place>,
+    ) -> (FetchedAnswer, bool) {
         let mut answer = FetchedAnswer::default();
         let mut left = limit;
+        let mut is_cut = false;
         for one in readable {
             if left == 0 {
                 break;
             }
-            let records = match self.read(one, self.limit(one.target.max_bytes).min(left)).await {
-                Ok(None) => continue,
-                // Its first batch alone is larger than what is left.
-                Ok(Some(records)) if left < limit && read::size(&records.pieces) > left => break,
-                Ok(Some(records)) => records,
+            let max_bytes = self.limit(one.target.max_bytes).min(left);
+            let read = match (one.replica.read(one.target.fetch_offset, one.end, max_bytes), place.take()) {
+                (Read::InMemory(pieces), held) => {
+                    place = held;
+                    Ok(pieces)
+                }
+                (Read::OnDisk(read), Some(held)) => {
+                    let (read, held) = self.context.logs.consumers.disk.read(held, read).await;
+                    place = held;
+                    read.map(|piece| vec![piece])
+                }
+                (Read::OnDisk(_), None) => {
+                    is_cut = true;
+                    continue;
+                }
+            };
+            let pieces = match read {
+                Ok(pieces) => pieces,
                 Err(code) => {
                     answer.fetched.push(self.refused(one, code));
                     continue;
                 }
             };
-            left = left.saturating_sub(read::size(&records.pieces));
+            let size = read::size(&pieces);
+            if size == 0 {
+                continue;
+            }
+            if left < limit && size > left {
+                // Its first batch alone is larger than what is left.
+                break;
+            }
+            left = left.saturating_sub(size);
+            let records = FetchedRecords { leader_epoch: one.view.leader_epoch.unwrap_or_default(), pieces };
             let ends = Ends { log_start_offset: one.view.log_start, high_watermark: one.end };
             answer.fetched.push(Fetched { target: one.index, result: Ok(records), ends: Some(ends) });
         }
-        answer
-    }
-
-    async fn read(&self, one: &Readable<'_>, max_bytes: usize) -> Result<Option<FetchedRecords>, ErrorCode> {
-        let disk = &self.context.logs.consumers.disk;
-        let pieces = one.replica.read(disk, one.target.fetch_offset, one.end, max_bytes).pieces().await?;
-        if read::size(&pieces) == 0 {
-            return Ok(None);
-        }
-        Ok(Some(FetchedRecords { leader_epoch: one.view.leader_epoch.unwrap_or_default(), pieces }))
+        (answer, is_cut)
     }
 
     /// A partition and up to where it may be read, if there is anything to read from the target's offset on.

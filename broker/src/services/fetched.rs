@@ -1,6 +1,6 @@
 //! What a consumer asks for in one request, and what it gets.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -9,8 +9,8 @@ use holdfast_proto::{
     ids::{LeaderEpoch, Offset, PartitionIndex, TopicId},
 };
 
-use super::offsets::Ends;
-use crate::partition::{answer_memory::AnswerRoom, read};
+use super::found_offsets::Ends;
+use crate::partition::{answer_memory::AnswerRoom, answer_reader::Reader, read};
 
 /// From where to read one partition.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct FetchTarget {
 }
 
 /// One request of a consumer, for any number of partitions.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct FetchCommand {
     /// What to read, in the order of the answers.
     pub targets: Vec<FetchTarget>,
@@ -42,6 +42,8 @@ pub struct FetchCommand {
     pub max_bytes: u32,
     /// Room that is kept beyond the batches, bytes, for what the caller makes of them; as far as there is some.
     pub spare_bytes: usize,
+    /// Who the answer goes to, as far as its answers have a share of the memory.
+    pub reader: Option<Arc<Reader>>,
 }
 
 /// Records of one partition, or why there are none.

@@ -1,62 +1,90 @@
-//! Offsets by time, and the ends of partitions.
+//! Offsets by time, and the ends of partitions. What another broker leads is asked of that one.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::join_all;
 
 use holdfast_proto::{
-    detail::ErrorDetail,
-    ids::{LeaderEpoch, Offset, TimestampMs},
+    detail::{ErrorDetail, LeaderHint},
+    error::ErrorCode,
 };
 
 use super::{
     caller::Caller,
+    found_offsets::{Ends, FoundOffset, Lookup, Position},
+    hop::Hop,
     lookup::{self, Named},
+    other_nodes::OtherBrokers,
 };
 use crate::{here::context::Context, partition::read};
-
-/// What to look for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// The log start offset.
-    Earliest,
-    /// The high watermark: the end of what consumers may read.
-    Latest,
-    /// The first record at or after this time.
-    Time(TimestampMs),
-}
-
-/// The offset of a position, and what it was read under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FoundOffset {
-    /// The offset; `None` if no record is as late.
-    pub offset: Option<Offset>,
-    /// Time of that record, for a look-up by time.
-    pub timestamp: Option<TimestampMs>,
-    /// Leader epoch of this leadership.
-    pub leader_epoch: LeaderEpoch,
-}
-
-/// What consumers may read of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
-    /// First offset that the partition holds.
-    pub log_start_offset: Offset,
-    /// End of what consumers may read, exclusive.
-    pub high_watermark: Offset,
-}
 
 /// Looks up offsets. Only what consumers may read is found.
 #[derive(Clone)]
 pub struct OffsetService {
     context: Arc<Context>,
+    others: Arc<dyn OtherBrokers>,
 }
+
+/// A leader elsewhere, and which of the look-ups are for it.
+type Elsewhere = (LeaderHint, Vec<usize>);
 
 impl OffsetService {
     /// The service of this broker.
-    pub fn new(context: Arc<Context>) -> Self {
-        Self { context }
+    pub fn new(context: Arc<Context>, others: Arc<dyn OtherBrokers>) -> Self {
+        Self { context, others }
     }
 
-    /// Looks up one offset.
+    /// Looks up offsets here and, unless the call came from another broker, at the leaders elsewhere. One result a look-up,
+    /// in their order.
+    pub async fn find_all(
+        &self,
+        caller: &Caller,
+        lookups: &[Lookup],
+        hop: Hop,
+    ) -> Vec<Result<FoundOffset, ErrorDetail>> {
+        let mut elsewhere: BTreeMap<String, Elsewhere> = BTreeMap::new();
+        let mut results = vec![Err(ErrorCode::UnknownServerError.into()); lookups.len()];
+        for (index, lookup) in lookups.iter().enumerate() {
+            let leader = lookup::other_leader(&self.context, &lookup.topic, lookup.partition);
+            if let Some(leader) = leader.filter(|_| !hop.forwarded) {
+                elsewhere.entry(leader.address.clone()).or_insert_with(|| (leader, Vec::new())).1.push(index);
+            }
+        }
+        let limit = hop.limit(Duration::from_millis(self.context.config.peer_rpc_timeout_ms));
+        let here = async {
+            let mut found = Vec::new();
+            let remote: std::collections::BTreeSet<usize> =
+                elsewhere.values().flat_map(|(_, indices)| indices.iter().copied()).collect();
+            for (index, lookup) in lookups.iter().enumerate().filter(|(index, _)| !remote.contains(index)) {
+                found.push((index, self.find(caller, lookup.named(), lookup.position).await));
+            }
+            found
+        };
+        let asked = join_all(elsewhere.values().map(|(leader, indices)| self.ask(leader, indices, lookups, limit)));
+        let (here, asked) = futures::join!(here, asked);
+        for (index, result) in here.into_iter().chain(asked.into_iter().flatten()) {
+            results[index] = result;
+        }
+        results
+    }
+
+    async fn ask(
+        &self,
+        leader: &LeaderHint,
+        indices: &[usize],
+        lookups: &[Lookup],
+        limit: Duration,
+    ) -> Vec<(usize, Result<FoundOffset, ErrorDetail>)> {
+        let wanted = indices.iter().map(|index| lookups[*index].clone()).collect();
+        let results = match self.others.list_offsets(&leader.address, wanted, limit).await {
+            Ok(results) if results.len() == indices.len() => results,
+            Ok(_) => vec![Err(ErrorCode::UnknownServerError.into()); indices.len()],
+            Err(detail) => vec![Err(lookup::not_reached(leader, &detail)); indices.len()],
+        };
+        indices.iter().copied().zip(results).collect()
+    }
+
+    /// Looks up one offset of a partition that is led here.
     pub async fn find(
         &self,
         caller: &Caller,
@@ -93,7 +121,7 @@ impl OffsetService {
             Position::Time(time) => {
                 let reader = replica.reader.clone();
                 let work = move || reader.offset_for_timestamp(time).map_err(|error| read::read_error(&error));
-                let found = context.logs.consumers.disk.run(work).await;
+                let found = context.logs.single_records.run(work).await;
                 let found = found.map_err(|code| lookup::explain(context, replica.id, code))?;
                 let found = found.filter(|(offset, _)| *offset < end);
                 (found.map(|(offset, _)| offset), found.map(|(_, timestamp)| timestamp))

@@ -62,7 +62,7 @@ impl PlainService {
     /// Indices of the records of each partition.
     fn groups(&self, call: &PlainProduce) -> Result<BTreeMap<PartitionIndex, Vec<usize>>, ErrorDetail> {
         let image = self.context.metadata.look();
-        let topic = lookup::topic(&image, &call.topic, None)?;
+        let topic = lookup::topic(&image, &call.topic, call.topic_id)?;
         let count = topic.partitions().len() as u32;
         let any = PartitionIndex(rand::random_range(0..count.max(1)));
         let mut groups: BTreeMap<PartitionIndex, Vec<usize>> = BTreeMap::new();
@@ -85,11 +85,11 @@ impl PlainService {
         partition: PartitionIndex,
         members: &[usize],
     ) -> Vec<Result<Offset, ErrorDetail>> {
-        match self.other_leader(call, partition) {
-            Some(address) if !call.forwarded => {
+        match lookup::other_leader(&self.context, &call.topic, partition) {
+            Some(leader) if !call.forwarded => {
                 let records = members.iter().map(|member| call.records[*member].clone()).collect();
                 let part = PlainProduce { partition: Some(partition), records, forwarded: true, ..call.clone() };
-                match self.others.produce_plain(&address, part).await {
+                match self.others.produce_plain(&leader.address, part).await {
                     Ok(results) if results.len() == members.len() => results.into_iter().map(|(_, one)| one).collect(),
                     Ok(_) => vec![Err(ErrorCode::UnknownServerError.into()); members.len()],
                     Err(detail) => vec![Err(detail); members.len()],
@@ -99,15 +99,6 @@ impl PlainService {
         }
     }
 
-    /// Where the partition's leader is, if that is another broker.
-    fn other_leader(&self, call: &PlainProduce, partition: PartitionIndex) -> Option<String> {
-        let image = self.context.metadata.look();
-        let state = image.topic_by_name(&call.topic)?.partition(partition)?;
-        lookup::hint(&image, state)
-            .filter(|leader| leader.broker_id != self.context.identity.broker_id)
-            .map(|leader| leader.address)
-    }
-
     async fn produce_here(
         &self,
         caller: &Caller,
@@ -115,7 +106,7 @@ impl PlainService {
         partition: PartitionIndex,
         members: &[usize],
     ) -> Vec<Result<Offset, ErrorDetail>> {
-        let named = Named { topic: &call.topic, topic_id: None, partition };
+        let named = Named { topic: &call.topic, topic_id: call.topic_id, partition };
         let max_bytes = match lookup::replica(&self.context, &named) {
             Ok((_, max_bytes)) => max_bytes,
             Err(detail) => return vec![Err(detail); members.len()],

@@ -7,10 +7,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use holdfast_proto::{
     batch::{self, DecodeLimits, Header, Record, Records},
-    detail::ErrorDetail,
+    detail::{ErrorDetail, LeaderHint},
     error::ErrorCode,
     ids::Offset,
 };
@@ -19,12 +20,12 @@ use super::{
     caller::Caller,
     fetch::FetchService,
     fetched::{FetchCommand, FetchTarget, FetchedAnswer},
-    offsets::Ends,
+    hop::Hop,
+    lookup::{self, Named},
+    other_nodes::OtherBrokers,
+    plain_fetched::{PlainFetch, PlainFetched},
 };
-use crate::{
-    here::context::Context,
-    partition::{answer_memory::AnswerRoom, read},
-};
+use crate::{here::context::Context, partition::read};
 
 /// Records of a call that names no number, and the most it may name.
 const RECORDS: (u32, u32) = (500, 10_000);
@@ -32,50 +33,70 @@ const RECORDS: (u32, u32) = (500, 10_000);
 /// Bytes of an answer to who names no number: a client with gRPC's default limit takes it.
 const BYTES: u32 = 2 << 20;
 
-/// One call for single records of one partition.
-#[derive(Clone, Debug)]
-pub struct PlainFetch {
-    /// From where to read.
-    pub target: FetchTarget,
-    /// How long to wait for a first record.
-    pub max_wait: Duration,
-    /// Most records; 0: 500.
-    pub max_records: u32,
-    /// Bytes of records that an answer may have; the first record comes whatever its size. 0: 2 MiB.
-    pub max_bytes: u32,
-}
-
-/// What one plain fetch found, with the room that it takes up.
-#[derive(Debug)]
-pub struct PlainFetched {
-    /// The records, by offset; none if nothing came in time.
-    pub records: Vec<Record>,
-    /// What consumers may read of the partition; `None` if nothing came in time.
-    pub ends: Option<Ends>,
-    /// What the records take up of the memory for answers: hold it as long as they are there.
-    pub room: Option<AnswerRoom>,
-}
+/// Fetches that wait at other brokers at the same time. An answer of [`BYTES`], or one record, is held for each; past it a
+/// caller is told to ask the leader itself.
+const ELSEWHERE: usize = 32;
 
 /// Gives consumers single records.
 #[derive(Clone)]
 pub struct PlainFetchService {
     context: Arc<Context>,
     fetch: FetchService,
+    others: Arc<dyn OtherBrokers>,
+    elsewhere: Arc<Semaphore>,
 }
 
 impl PlainFetchService {
     /// The service of this broker.
-    pub fn new(context: Arc<Context>, fetch: FetchService) -> Self {
-        Self { context, fetch }
+    pub fn new(context: Arc<Context>, fetch: FetchService, others: Arc<dyn OtherBrokers>) -> Self {
+        Self { context, fetch, others, elsewhere: Arc::new(Semaphore::new(ELSEWHERE)) }
     }
 
-    /// The first records from the target's offset on. An error about what is read only if no record stands before it.
-    pub async fn fetch(&self, caller: &Caller, call: PlainFetch) -> Result<PlainFetched, ErrorDetail> {
-        let PlainFetch { target, max_wait, max_records, max_bytes } = call;
+    /// The first records from the target's offset on, from the leader if that is another broker and the call did not come
+    /// from one. An error about what is read only if no record stands before it.
+    pub async fn fetch(&self, caller: &Caller, call: PlainFetch, hop: Hop) -> Result<PlainFetched, ErrorDetail> {
+        let FetchTarget { topic, topic_id, partition, .. } = &call.target;
+        let named = Named { topic, topic_id: *topic_id, partition: *partition };
+        match lookup::other_leader(&self.context, named.topic, named.partition) {
+            Some(leader) if !hop.forwarded => {
+                lookup::check_id(&self.context, &named).inspect_err(|detail| caller.refused("records", detail))?;
+                self.fetch_elsewhere(leader, call, hop).await
+            }
+            _ => self.fetch_here(caller, call).await,
+        }
+    }
+
+    async fn fetch_elsewhere(
+        &self,
+        leader: LeaderHint,
+        call: PlainFetch,
+        hop: Hop,
+    ) -> Result<PlainFetched, ErrorDetail> {
+        let Ok(_turn) = self.elsewhere.try_acquire() else { return Err(lookup::elsewhere(leader)) };
+        let max_bytes = if call.max_bytes == 0 { BYTES } else { call.max_bytes.min(BYTES) };
+        let limit = Duration::from_millis(self.context.config.peer_rpc_timeout_ms);
+        let max_wait = hop.limit(call.max_wait + limit).saturating_sub(limit).min(call.max_wait);
+        let call = PlainFetch { max_wait, max_bytes, ..call };
+        let fetched = match self.others.fetch_plain(&leader.address, call, limit).await {
+            Ok(fetched) => fetched,
+            Err(detail) if detail.code == ErrorCode::BrokerNotAvailable => {
+                return Err(lookup::not_reached(&leader, &detail));
+            }
+            Err(detail) => return Err(detail),
+        };
+        // It is here already: what it takes up is counted until it has left the socket.
+        let size = fetched.records.iter().map(bytes_of).sum();
+        let room = self.context.logs.consumers.memory.exactly(size).await?;
+        Ok(PlainFetched { room: Some(room), ..fetched })
+    }
+
+    async fn fetch_here(&self, caller: &Caller, call: PlainFetch) -> Result<PlainFetched, ErrorDetail> {
+        let PlainFetch { target, max_wait, max_records, max_bytes, reader } = call;
         let from = target.fetch_offset;
         let bytes = if max_bytes == 0 { BYTES } else { max_bytes }.min(self.context.config.fetch_max_bytes) as usize;
         let records = if max_records == 0 { RECORDS.0 } else { max_records.min(RECORDS.1) } as usize;
-        let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes, spare_bytes: bytes };
+        let targets = vec![target];
+        let command = FetchCommand { targets, max_wait, min_bytes: 1, max_bytes, spare_bytes: bytes, reader };
         let FetchedAnswer { mut fetched, room, .. } = self.fetch.fetch(caller, &command).await;
         let (Some(found), room) = (fetched.pop(), room) else { return Ok(PlainFetched::nothing()) };
         let (batches, ends) = (found.result?.pieces, found.ends);
@@ -83,8 +104,8 @@ impl PlainFetchService {
         // The fuller the memory the fewer records.
         let left = room.bytes().saturating_sub(read::size(&batches));
         let limits = PlainLimits { records, bytes: bytes.min(left) };
-        let disk = &self.context.logs.consumers.disk;
-        let decoding = disk.run(move || Ok(first(read::join(batches), from, limits)));
+        let single_records = &self.context.logs.single_records;
+        let decoding = single_records.run(move || Ok(first(read::join(batches), from, limits)));
         let (records, error) = decoding.await.map_err(ErrorDetail::from)?;
         if let (true, Some(error)) = (records.is_empty(), error) {
             return Err(ErrorDetail::from(error));
@@ -103,12 +124,6 @@ impl PlainFetchService {
         }
         let message = "the memory for answers is taken up by other readers; retry, or read batches";
         ErrorDetail::new(ErrorCode::Overloaded, message)
-    }
-}
-
-impl PlainFetched {
-    fn nothing() -> Self {
-        Self { records: Vec::new(), ends: None, room: None }
     }
 }
 

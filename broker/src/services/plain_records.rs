@@ -5,7 +5,8 @@ use bytes::Bytes;
 use holdfast_proto::{
     batch::Header,
     detail::ErrorDetail,
-    ids::{Offset, PartitionIndex, TimestampMs},
+    error::Outcome,
+    ids::{Offset, PartitionIndex, TimestampMs, TopicId},
 };
 use holdfast_replication::Acks;
 
@@ -27,6 +28,8 @@ pub struct PlainRecord {
 pub struct PlainProduce {
     /// Name of the topic.
     pub topic: String,
+    /// Id of the topic, if the client knows it: one of another id is not written to.
+    pub topic_id: Option<TopicId>,
     /// The partition; `None`: by each record's key, or any for records without.
     pub partition: Option<PartitionIndex>,
     /// The records, in order.
@@ -41,3 +44,46 @@ pub struct PlainProduce {
 
 /// Where one record went, or why it did not.
 pub type PlainResult = (PartitionIndex, Result<Offset, ErrorDetail>);
+
+/// The one error of a call none of whose records was taken; `None` if one was. In doubt if one record is, and to be
+/// repeated only if that helps all.
+pub fn all_failed(results: &[PlainResult]) -> Option<ErrorDetail> {
+    let errors: Vec<&ErrorDetail> = results.iter().map(|(_, result)| result.as_ref().err()).collect::<Option<_>>()?;
+    let unknown = errors.iter().find(|detail| detail.outcome == Outcome::Unknown);
+    let first = *unknown.or(errors.first())?;
+    let message = match errors.len() {
+        1 => first.message.clone(),
+        count => format!("none of the {count} records was taken: {}", first.message),
+    };
+    let retriable = errors.iter().all(|detail| detail.retriable);
+    Some(ErrorDetail { message, retriable, ..first.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::error::ErrorCode;
+
+    use super::*;
+
+    fn failed(code: ErrorCode) -> PlainResult {
+        (PartitionIndex(0), Err(code.into()))
+    }
+
+    #[test]
+    fn a_call_fails_as_a_whole_only_if_nothing_was_taken() {
+        let taken = (PartitionIndex(0), Ok(Offset(0)));
+        assert_eq!(all_failed(&[failed(ErrorCode::NotEnoughReplicas), taken]), None);
+        assert_eq!(all_failed(&[]), None);
+        let one = all_failed(&[failed(ErrorCode::NotEnoughReplicas)]).expect("it failed");
+        assert_eq!(one, ErrorCode::NotEnoughReplicas.into());
+    }
+
+    #[test]
+    fn doubt_about_one_record_is_doubt_about_the_call() {
+        let results = [failed(ErrorCode::MessageTooLarge), failed(ErrorCode::RequestTimedOut)];
+        let detail = all_failed(&results).expect("it failed");
+        assert_eq!((detail.code, detail.outcome), (ErrorCode::RequestTimedOut, Outcome::Unknown));
+        assert!(!detail.retriable, "the first record never fits");
+        assert!(detail.message.contains("2 records"), "{detail}");
+    }
+}

@@ -63,6 +63,10 @@ pub const PERMIT_BYTES: usize = 1024;
 /// compressed bytes may grow to, would keep a thread that has connections and heartbeats to serve.
 const CHECKED_HERE_BYTES: usize = 128 * 1024;
 
+/// Batches that are checked on blocking threads at the same time, however many cores there are: each may take up as much
+/// memory as a decompressed batch has.
+const MOST_CHECKS: usize = 4;
+
 /// Permits of a request of this size.
 pub fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
@@ -72,7 +76,7 @@ impl ProduceService {
     /// The service of this broker.
     pub fn new(context: Arc<Context>) -> Self {
         let budget = Arc::new(Semaphore::new(context.config.max_in_flight_bytes as usize / PERMIT_BYTES));
-        let checks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let checks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_CHECKS);
         let checks = BlockingReads::new(checks, context.logs.runtime.clone());
         Self { context, budget, checks }
     }
@@ -90,14 +94,14 @@ impl ProduceService {
             caller.refused("a batch", &detail);
             Err(detail)
         };
-        let (replica, header, job) = match self.check(command) {
+        let (replica, header, max_bytes, job) = match self.check(command) {
             Ok(checked) => checked,
             Err(detail) => return answer(refused(detail)),
         };
         let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(permits(job.bytes.len())) else {
             return answer(Err(ErrorCode::Overloaded.into()));
         };
-        if let Err(detail) = self.check_records(&header, &job.bytes).await {
+        if let Err(detail) = self.check_records(&header, &job.bytes, max_bytes).await {
             return answer(refused(detail));
         }
         let (context, id) = (Arc::clone(&self.context), replica.id);
@@ -121,8 +125,10 @@ impl ProduceService {
 
     /// Looks at every record. What has to be decompressed, or is large, is looked at on a blocking thread: the threads of
     /// the connections have heartbeats to answer.
-    async fn check_records(&self, header: &BatchHeader, batch: &Bytes) -> Result<(), ErrorDetail> {
-        let check = |header: &BatchHeader, batch: &Bytes| batch::check_records(header, batch, &DecodeLimits::default());
+    async fn check_records(&self, header: &BatchHeader, batch: &Bytes, max_bytes: usize) -> Result<(), ErrorDetail> {
+        let check = move |header: &BatchHeader, batch: &Bytes| {
+            batch::check_records(header, batch, &DecodeLimits::default(), max_bytes)
+        };
         if header.compression() == Compression::None && batch.len() <= CHECKED_HERE_BYTES {
             return check(header, batch).map_err(|error| unreadable(&error));
         }
@@ -131,13 +137,14 @@ impl ProduceService {
         checked.map_err(ErrorDetail::from)?.map_err(|error| unreadable(&error))
     }
 
-    fn check(&self, command: ProduceCommand<'_>) -> Result<(OpenReplica, BatchHeader, ProduceJob), ErrorDetail> {
+    /// What is to be done, with the most bytes that a batch of the topic may have.
+    fn check(&self, command: ProduceCommand<'_>) -> Result<(OpenReplica, BatchHeader, usize, ProduceJob), ErrorDetail> {
         let ProduceCommand { named, leader_epoch, acks, timeout_ms, batch } = command;
         let (replica, max_bytes) = lookup::replica(&self.context, &named)?;
         let header = batch::validate_produce(&batch, max_bytes).map_err(not_appended)?;
         let timeout_ms = if timeout_ms == 0 { self.context.config.produce_timeout_ms } else { timeout_ms.into() };
         let (batch, bytes, reply) = (BatchInfo::from(&header), batch, ProduceReply::none());
-        Ok((replica, header, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
+        Ok((replica, header, max_bytes, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
     }
 }
 

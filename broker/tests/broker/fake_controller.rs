@@ -49,20 +49,28 @@ struct State {
     machine: Mutex<Machine>,
 }
 
-type Messages = mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>;
-
 #[derive(Default)]
 struct Machine {
     image: Image,
     /// The session of each broker: epoch, number, and where its messages go.
-    sessions: HashMap<BrokerId, (BrokerEpoch, u64, Messages)>,
+    sessions: HashMap<BrokerId, (BrokerEpoch, u64, mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>)>,
     begun: u64,
     /// The hash as of each index, and its change.
     changes: Vec<(Option<HistoryHash>, Bytes)>,
     snapshots_sent: usize,
+    /// Changes that brokers are not told of, while they are held back.
+    held: Option<Vec<v1::BrokerSessionResponse>>,
+    /// The plan of moves, if a test asks for one.
+    plan: Vec<v1::ReplicaMove>,
 }
 
 impl Machine {
+    fn tell(&self, message: &v1::BrokerSessionResponse) {
+        for (.., session) in self.sessions.values() {
+            let _fenced_elsewhere_if_gone = session.try_send(Ok(message.clone()));
+        }
+    }
+
     /// What a session begins with: the changes since what the broker has, or the whole state.
     fn beginning(&mut self, first: &v1::BrokerSessionRequest) -> Vec<v1::BrokerSessionResponse> {
         let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
@@ -102,21 +110,35 @@ impl FakeController {
         self.state.machine.lock().image.clone()
     }
 
-    /// Breaks every session.
+    /// Breaks every session, as a lost connection does.
     pub(crate) fn break_sessions(&self) {
         for (_, (.., session)) in self.state.machine.lock().sessions.drain() {
             let _ = session.try_send(Err(Status::unavailable("the connection broke")));
         }
     }
 
-    /// How often a session began with the whole state.
-    pub(crate) fn snapshots_sent(&self) -> usize {
-        self.state.machine.lock().snapshots_sent
+    /// How many sessions began, and how many of them with the whole state.
+    pub(crate) fn sessions_begun(&self) -> (u64, usize) {
+        let machine = self.state.machine.lock();
+        (machine.begun, machine.snapshots_sent)
     }
 
-    /// How many sessions began.
-    pub(crate) fn sessions_begun(&self) -> u64 {
-        self.state.machine.lock().begun
+    /// From now on brokers hear of no change.
+    pub(crate) fn hold_changes(&self) {
+        self.state.machine.lock().held = Some(Vec::new());
+    }
+
+    /// They hear of what was held back, and of all that follows.
+    pub(crate) fn release_changes(&self) {
+        let mut machine = self.state.machine.lock();
+        for message in machine.held.take().unwrap_or_default() {
+            machine.tell(&message);
+        }
+    }
+
+    /// What a plan of moves will be answered with.
+    pub(crate) fn set_plan(&self, plan: Vec<v1::ReplicaMove>) {
+        self.state.machine.lock().plan = plan;
     }
 
     /// Carries out a command.
@@ -150,9 +172,9 @@ impl State {
         machine.changes.push((history, delta.clone()));
         let deltas = vec![delta];
         let message = v1::BrokerSessionResponse { deltas, lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
-        for (.., session) in machine.sessions.values() {
-            // A session that is gone, or does not read, is fenced elsewhere.
-            let _ = session.try_send(Ok(message.clone()));
+        match &mut machine.held {
+            Some(held) => held.push(message),
+            None => machine.tell(&message),
         }
         outcome.result
     }
@@ -380,7 +402,8 @@ impl AdminService for Edge {
     }
 
     async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
-        unreachable!("no test sends this on")
+        let moves = self.0.machine.lock().plan.clone();
+        Ok(Response::new(v1::PlanMovesResponse { moves, ..Default::default() }))
     }
 
     async fn alter_replicas(
@@ -408,6 +431,20 @@ impl AdminService for Edge {
         &self,
         _: Request<v1::RemoveBrokerRequest>,
     ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
+    async fn remove_controller(
+        &self,
+        _: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
         unreachable!("no test sends this on")
     }
 }

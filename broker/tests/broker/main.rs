@@ -2,13 +2,18 @@
 
 mod age;
 mod fake_controller;
+mod floods;
 mod hostile;
 mod identity;
 mod leaving;
 mod life;
 mod moves;
+mod process;
 mod reading;
 mod replicated;
 mod rig;
+mod sent_on;
 mod services;
 mod single;
+mod surface;
+mod wire;

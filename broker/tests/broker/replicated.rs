@@ -90,7 +90,7 @@ async fn a_follower_says_where_the_leader_is_and_sends_plain_records_on() {
         ..Default::default()
     };
     let results = soon("it is sent on", client.producer().produce_records(request)).await.unwrap().into_inner().results;
-    assert_eq!((results[0].offset, &results[0].error), (1, &None));
+    assert_eq!((results[0].offset, &results[0].error), (Some(1), &None));
     assert_eq!(at_leader.read("t", 0, 0).await.unwrap(), ["a", "plain"]);
     for broker in brokers {
         soon("a broker stops", broker.stop()).await;

@@ -116,6 +116,11 @@ impl Client {
         Self { channel: change(Channel::from_shared(address).unwrap()).connect().await.unwrap() }
     }
 
+    /// A client over this connection.
+    pub(crate) fn over(channel: Channel) -> Self {
+        Self { channel }
+    }
+
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
@@ -151,7 +156,7 @@ impl Client {
             fetch_offset: offset,
             max_records: 10_000,
             max_wait_ms: 5_000,
-            max_bytes: 0,
+            ..Default::default()
         };
         let answer = soon("a fetch", self.consumer().fetch_records(request)).await?.into_inner();
         let text = |value: Option<Bytes>| String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();

@@ -6,8 +6,9 @@ use holdfast_broker::services::{
     admin::topics::NewTopic,
     caller::Caller,
     fetched::{FetchCommand, FetchTarget},
+    found_offsets::{Ends, Position},
+    hop::Hop,
     lookup::Named,
-    offsets::{Ends, Position},
     plain_records::{PlainProduce, PlainRecord},
 };
 use holdfast_proto::{
@@ -35,10 +36,12 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
     let (services, caller) = (broker.services(), Caller::anonymous("test"));
     let partition = PartitionIndex(0);
 
-    let created =
-        until("the topic is created", async || services.admin.create_topic(&caller, new_topic("t")).await.ok()).await;
+    let created = until("the topic is created", async || {
+        services.admin.create_topic(&caller, new_topic("t"), Hop::default()).await.ok()
+    })
+    .await;
     assert_eq!((created.partitions.len(), created.topic_id.is_some()), (1, true));
-    let again = services.admin.create_topic(&caller, new_topic("t")).await;
+    let again = services.admin.create_topic(&caller, new_topic("t"), Hop::default()).await;
     assert_eq!(again.unwrap_err().code, ErrorCode::TopicAlreadyExists);
     let seen = services.admin.metadata(&caller, created.index).await.unwrap();
     assert_eq!(seen.image.topic_by_name("t").map(holdfast_metadata::Topic::topic_id), created.topic_id);
@@ -52,6 +55,7 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
     let record = PlainRecord { key: None, value: Some("a".into()), headers: Vec::new(), timestamp: None };
     let call = PlainProduce {
         topic: "t".to_owned(),
+        topic_id: None,
         partition: Some(partition),
         records: vec![record],
         acks: Acks::All,
@@ -70,7 +74,8 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
         max_bytes: 0,
     };
     let max_wait = std::time::Duration::from_secs(20);
-    let command = FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0, spare_bytes: 0 };
+    let command =
+        FetchCommand { targets: vec![target], max_wait, min_bytes: 1, max_bytes: 0, spare_bytes: 0, reader: None };
     let fetched = soon("records", services.fetch.fetch(&caller, &command)).await.fetched.pop().unwrap();
     assert_eq!(fetched.ends.unwrap().high_watermark, Offset(1));
     assert!(fetched.result.is_ok());

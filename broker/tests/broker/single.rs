@@ -116,7 +116,7 @@ async fn plain_records_and_offsets_work_in_single_calls() {
         validate_only: false,
     };
     let index = soon("a topic", client.admin().create_topic(create)).await.unwrap().into_inner().index;
-    let metadata = v1::GetMetadataRequest { all_topics: true, min_index: index, topics: vec![] };
+    let metadata = v1::GetMetadataRequest { all_topics: true, min_index: index, ..Default::default() };
     let metadata = soon("metadata", client.admin().get_metadata(metadata)).await.unwrap().into_inner();
     assert_eq!(metadata.topics[0].partitions.len(), 3);
     let record = |key: &'static str| v1::PlainRecord {
@@ -139,7 +139,8 @@ async fn plain_records_and_offsets_work_in_single_calls() {
     assert_eq!(results[0].partition, results[3].partition, "one key, one partition");
     assert!(results[0].offset < results[3].offset, "in order");
     let partition = results[0].partition;
-    let query = |position| v1::OffsetQuery { topic: "t".to_owned(), partition, position: Some(position) };
+    let query =
+        |position| v1::OffsetQuery { topic: "t".to_owned(), partition, position: Some(position), ..Default::default() };
     let queries = vec![
         query(Position::Earliest(true)),
         query(Position::Latest(true)),

@@ -42,6 +42,8 @@ enum Command {
     Partition(commands::partition::PartitionArgs),
     /// Brokers: what each carries, and emptying one before it goes.
     Broker(commands::broker::BrokerArgs),
+    /// Controllers: their quorum, and taking one out of it.
+    Quorum(commands::quorum::QuorumArgs),
     /// The cluster as a whole: controllers, brokers, partitions in trouble.
     Cluster(commands::cluster::ClusterArgs),
     /// How fast the cluster is, and how long it pauses when a leader is killed.
@@ -92,6 +94,7 @@ pub async fn run(cli: Cli) -> Result {
         Command::Consume(args) => commands::consume::run(args, output).await,
         Command::Partition(args) => commands::partition::run(args, output).await,
         Command::Broker(args) => commands::broker::run(args, output).await,
+        Command::Quorum(args) => commands::quorum::run(args, output).await,
         Command::Cluster(args) => commands::cluster::run(args, output).await,
         Command::Bench(args) => commands::bench::run(args, output).await,
         Command::Audit(args) => commands::audit::run(args, output).await,

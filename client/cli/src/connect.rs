@@ -3,11 +3,11 @@
 use clap::{Arg, Args, Command};
 
 use holdfast_client::{Client, ClientConfig};
-use holdfast_local::{Role, state::State};
+use holdfast_local::Role;
 
 use crate::{
     exit::{Code, Failure, Result, code_of},
-    folder::default_dir,
+    folder::local_cluster,
 };
 
 /// Where the cluster is.
@@ -45,8 +45,7 @@ impl Connect {
         if !self.bootstrap.is_empty() {
             return Ok(self.bootstrap.clone());
         }
-        let dir = std::env::var_os("HOLDFAST_DEV_DIR").map_or_else(default_dir, Into::into);
-        State::load(&dir).map(|state| state.addresses(Role::Broker)).map_err(|_| {
+        local_cluster().map(|state| state.addresses(Role::Broker)).map_err(|_| {
             Failure::usage(
                 "no cluster was named: give --bootstrap host:port or set HOLDFAST_BOOTSTRAP, \
                  or start a local cluster with `holdfast dev up`",

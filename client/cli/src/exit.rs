@@ -87,7 +87,9 @@ impl From<io::Error> for Failure {
 impl From<holdfast_local::Error> for Failure {
     fn from(error: holdfast_local::Error) -> Self {
         let code = match &error {
-            holdfast_local::Error::Spec(_) | holdfast_local::Error::NoSuchNode { .. } => Code::Usage,
+            holdfast_local::Error::Spec(_)
+            | holdfast_local::Error::NoSuchNode { .. }
+            | holdfast_local::Error::OtherPorts { .. } => Code::Usage,
             holdfast_local::Error::NotReady { .. } | holdfast_local::Error::WillNotEnd { .. } => Code::InDoubt,
             _ => Code::Error,
         };

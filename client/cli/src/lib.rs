@@ -3,7 +3,7 @@
 //! - [`cli`]: the flags of all commands, and where each goes. [`commands`]: one file per command.
 //! - [`connect`]: which cluster. [`format`]: how `consume` prints. [`output`]: tables and JSON. [`progress`]: bars.
 //!   [`moves`]: moves of replicas. [`exit`]: exit codes. [`signals`]: Ctrl-C. `units`: times and sizes.
-//!   `delivery`: acknowledgements and codecs. `folder`: where a local cluster is.
+//!   `delivery`: acknowledgements and codecs. `folder`: where a local cluster is. `width`: lines that fit a terminal.
 //!
 //! Conventions: results go to standard output, all else to standard error. Nothing asks without a terminal. `-o json`
 //! works with every command that prints a result.
@@ -20,3 +20,4 @@ pub mod output;
 pub mod progress;
 pub mod signals;
 mod units;
+mod width;

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use holdfast_checker::{readback::Told, text::grouped};
 
-use crate::output::note;
+use crate::{output::note, width::note_long};
 
 /// Progress of one phase. Cheap to clone; the clones share it.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Progress {
         if self.plain.is_some() {
             note(line);
         } else {
-            self.bar.suspend(|| note(line));
+            self.bar.suspend(|| note_long(line, " "));
         }
     }
 

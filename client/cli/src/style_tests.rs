@@ -138,7 +138,7 @@ fn every_listing_is_ls_with_the_alias_list_and_prints_json() {
         assert!(command.get_visible_aliases().any(|alias| alias == "list"), "{path} has no alias list");
         assert!(command.get_arguments().any(|arg| arg.get_long() == Some("output")), "{path} has no --output");
     }
-    assert_eq!(listings, 3, "topics, brokers, partitions");
+    assert_eq!(listings, 4, "topics, brokers, partitions, controllers");
 }
 
 #[test]

@@ -16,10 +16,10 @@ impl FromStr for Size {
     }
 }
 
-/// The size of a record's value: a broker takes no batch above 1 MB.
+/// The size of a record's value: no topic takes a batch above 16 MiB.
 pub(crate) fn parse_value_size(text: &str) -> Result<Size, String> {
     let size: Size = text.parse()?;
-    if size.0 <= 900_000 { Ok(size) } else { Err(format!("'{text}' is not a size of a value; write 900kB or less")) }
+    if size.0 <= 16_000_000 { Ok(size) } else { Err(format!("'{text}' is not a size of a value; write 16MB or less")) }
 }
 
 /// Bytes with or without a unit.
@@ -110,7 +110,7 @@ mod tests {
         for text in ["", "0", "-1", "KiB", "4GiB", "1TB"] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert_eq!(parse_value_size("900kB"), Ok(Size(900_000)));
-        assert!(parse_value_size("1MB").is_err());
+        assert_eq!(parse_value_size("16MB"), Ok(Size(16_000_000)));
+        assert!(parse_value_size("16MiB").is_err());
     }
 }

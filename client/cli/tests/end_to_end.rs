@@ -1,17 +1,21 @@
-//! The commands against a real cluster, as a newcomer and a script use them.
+//! The commands against a real cluster, as a newcomer and a script use them. The first steps of `README.md` and of
+//! `holdfast --help` are run by a shell as they stand; only the ports are others, for those may be taken.
 
 mod support;
 
 use std::{
     io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
 
 use support::{Cluster, end, ends_with, holdfast, programs_are_there};
+
+const README: &str = include_str!("../../../README.md");
 
 /// Runs a command that must succeed; gives its standard output.
 #[track_caller]
@@ -117,4 +121,78 @@ fn node_pids(folder: &Path) -> Vec<i32> {
     let state = std::fs::read(folder.join("cluster.json")).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
     state["nodes"].as_array().unwrap().iter().filter_map(|node| Some(node["process"]["pid"].as_i64()? as i32)).collect()
+}
+
+/// The lines of the block of code below a heading.
+fn block(heading: &str) -> Vec<&'static str> {
+    let section = README.split_once(heading).expect("the heading is there").1;
+    section.split("```").nth(1).expect("a block of code").lines().collect()
+}
+
+/// A base port with room for three brokers and three controllers, as `dev up` counts them: below the ports that clusters
+/// on free ports take, as those of other tests are.
+fn free_base() -> u16 {
+    let start = std::process::id() as u16 % 32;
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut bases = (0..32).map(|step| 3_000 + (start + step) % 32 * 250);
+    let all_free = |base: &u16| [0, 100, 200].iter().all(|step| (1..=3).all(|number| is_free(base + step + number)));
+    bases.find(all_free).expect("nine free ports")
+}
+
+/// Runs the lines in a shell that stops at the first failure; gives what was printed.
+#[track_caller]
+fn run_in_a_shell(lines: &[String], dir: &Path) -> String {
+    let script = lines.join("\n");
+    let bin = Path::new(env!("CARGO_BIN_EXE_holdfast")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", &script]).env("PATH", path).env("HOLDFAST_DEV_DIR", dir);
+    shell.env_remove("HOLDFAST_BOOTSTRAP").stdin(Stdio::null());
+    let output = shell.output().expect("bash starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        end(dir);
+    }
+    assert!(output.status.success(), "{script}\n---\n{out}\n---\n{err}");
+    assert!(!dir.exists(), "the last step leaves nothing: {out}");
+    out.into_owned()
+}
+
+/// The line on other ports.
+fn moved(line: &str, base: u16) -> String {
+    let line = line.replacen("dev up", &format!("dev up --base-port {base}"), 1);
+    (1..=3).fold(line, |line, number| line.replace(&(9_200 + number).to_string(), &(base + number).to_string()))
+}
+
+#[test]
+fn the_first_steps_run_as_they_stand() {
+    if !programs_are_there() {
+        return;
+    }
+    // One after the other, for both take the same ports.
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, base) = (folder.path().join("cluster"), free_base());
+    first_steps_of_the_readme(&dir, base);
+    first_steps_of_the_help(&dir, base);
+}
+
+fn first_steps_of_the_readme(dir: &Path, base: u16) {
+    let steps = block("## First steps").into_iter().filter(|line| !line.starts_with("make "));
+    let steps: Vec<_> = steps.map(|line| moved(line, base)).collect();
+    let is_bootstrap = |line: &&String| line.starts_with("export HOLDFAST_BOOTSTRAP=");
+    let bootstrap = steps.iter().find(is_bootstrap).expect("where clients start");
+    let bootstrap = bootstrap.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let out = run_in_a_shell(&steps, dir);
+    assert!(out.lines().any(|line| line == bootstrap), "dev up prints `{bootstrap}`: {out}");
+    assert!(out.contains("alice 2 apples") && out.contains("\ncluster: "), "{out}");
+}
+
+fn first_steps_of_the_help(dir: &Path, base: u16) {
+    let help = ok(dir, &["--help"]);
+    let steps = help.split_once("First steps:\n").expect("first steps").1.lines().take_while(|line| !line.is_empty());
+    // What a step does stands behind it.
+    let steps: Vec<_> = steps.map(|line| moved(line.trim().split("   ").next().unwrap_or_default(), base)).collect();
+    assert!(steps.len() > 4, "{steps:?}");
+    let out = run_in_a_shell(&steps, dir);
+    assert!(out.contains("alice 2 apples"), "{out}");
 }

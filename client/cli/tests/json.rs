@@ -29,6 +29,7 @@ const RUNS: &[&[&str]] = &[
     &["broker", "ls"],
     &["broker", "drain", "1", "--dry-run"],
     &["broker", "undrain", "1"],
+    &["quorum", "ls"],
     &["cluster", "status"],
     &["cluster", "finalize-version", "1"],
     &["cluster", "finalize-version", "1", "--dry-run"],
@@ -49,8 +50,8 @@ const RUNS: &[&[&str]] = &[
     &["dev", "down"],
 ];
 
-/// Commands that are run elsewhere, or that need what this cluster has not: a broker to lose, input, minutes.
-const LEFT_OUT: &[&str] = &["dev up", "broker remove", "bench consume", "bench failover", "demo"];
+/// Commands that are run elsewhere, or that need what this cluster has not: a node to lose, input, minutes.
+const LEFT_OUT: &[&str] = &["dev up", "broker remove", "quorum remove", "bench consume", "bench failover", "demo"];
 
 #[test]
 fn every_command_with_an_output_prints_json_alone() {

@@ -109,8 +109,35 @@ async fn a_running_cluster_is_not_laid_out_again_and_another_size_is_refused() {
     cluster.kill_all();
     let larger = ClusterSpec { brokers: 5, ..spec.clone() };
     assert!(matches!(ProcessCluster::create(&larger), Err(Error::OtherSize { .. })));
-    let as_before = ClusterSpec { base_port: None, ..spec };
-    assert_eq!(ProcessCluster::create(&as_before).unwrap().bootstrap(), bootstrap, "the ports are kept");
+    // Controllers know each other by their ports: those stay, whatever is free now.
+    for kept in [None, Some(0)] {
+        let again = ProcessCluster::create(&ClusterSpec { base_port: kept, ..spec.clone() }).unwrap();
+        assert_eq!(again.bootstrap(), bootstrap, "{kept:?}");
+    }
+    let error = ProcessCluster::create(&ClusterSpec { base_port: Some(9200), ..spec }).unwrap_err();
+    assert!(matches!(error, Error::OtherPorts { .. }) && error.to_string().contains(&bootstrap[0]), "{error}");
+}
+
+#[tokio::test]
+async fn settings_reach_the_programs_as_they_were_given_and_stay_once_they_worked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(dir.path(), programs(dir.path(), SLEEPER, SLEEPER));
+    spec.broker_settings = vec!["rack=0".parse().unwrap()];
+    let told = |cluster: &ProcessCluster, node| cluster.tail(node, 1).unwrap();
+    let mut cluster = ProcessCluster::create(&spec).unwrap();
+    cluster.start_all().unwrap();
+    let (broker, controller) = (NodeName::broker(1), NodeName::controller(1));
+    eventually("the broker got it", || told(&cluster, broker).ends_with("--set rack=0"));
+    eventually("the controller got nothing", || told(&cluster, controller).ends_with("controller-1.toml"));
+    let again = |cluster: &mut ProcessCluster| {
+        cluster.kill(broker).unwrap();
+        cluster.start(broker).unwrap();
+        eventually("it runs", || told(cluster, broker).starts_with("started"));
+        told(cluster, broker)
+    };
+    cluster.keep_settings(&spec).unwrap();
+    let mut other = ProcessCluster::open(&spec.dir, spec.programs.clone()).unwrap();
+    assert!(again(&mut other).ends_with("--set rack=0"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    ClusterSpec, Error, Lifetime, NodeName, Programs, Role, config,
+    ClusterSpec, Error, Lifetime, NodeName, Programs, Role, Setting, config,
     ports::{self, Ports, address},
     process::{Launch, ProcessIdentity, ProcessState, spawn},
     state::{Lock, NodeState, State},
@@ -31,6 +31,8 @@ pub struct ProcessCluster {
     pub(super) programs: Programs,
     pub(super) lifetime: Lifetime,
     pub(super) state: State,
+    /// Settings of brokers and of controllers that are tried and not kept yet.
+    tried: Option<[Vec<Setting>; 2]>,
     /// Children of this process, kept to be reaped.
     children: Vec<Child>,
 }
@@ -38,7 +40,7 @@ pub struct ProcessCluster {
 impl ProcessCluster {
     /// Lays the cluster out in its folder, or takes up the one that is there, and starts nothing.
     ///
-    /// Fails if one runs there, if one of another size is there, or if a port is taken.
+    /// Fails if one runs there, if one of another size or on other ports is there, or if a port is taken.
     pub fn create(spec: &ClusterSpec) -> Result<Self, Error> {
         spec.validate()?;
         for folder in ["config", "data", "logs"] {
@@ -65,8 +67,8 @@ impl ProcessCluster {
             }
         }
         let ports = match &stored {
-            Some(stored) if spec.base_port.is_none() => stored.ports(),
-            _ => Ports::choose(spec)?,
+            Some(stored) => kept_ports(stored, spec)?,
+            None => Ports::choose(spec)?,
         };
         for (node, ports) in ports.iter() {
             ports::check_free(node, ports)?;
@@ -80,14 +82,21 @@ impl ProcessCluster {
             stored.map_or_else(Default::default, |state| (state.broker_settings, state.controller_settings));
         let state = State::new(&ports, broker_settings, controller_settings);
         state.save(&dir)?;
-        Ok(Self { dir, programs: spec.programs.clone(), lifetime: spec.lifetime, state, children: Vec::new() })
+        Ok(Self {
+            dir,
+            programs: spec.programs.clone(),
+            lifetime: spec.lifetime,
+            state,
+            tried: Some([spec.broker_settings.clone(), spec.controller_settings.clone()]),
+            children: Vec::new(),
+        })
     }
 
     /// The cluster in this folder, also one that another process started. What this handle starts is detached.
     pub fn open(dir: &Path, programs: Programs) -> Result<Self, Error> {
         let dir = dir.canonicalize().map_err(|_| Error::NoCluster { dir: dir.to_path_buf() })?;
         let state = State::load(&dir)?;
-        Ok(Self { dir, programs, lifetime: Lifetime::Detached, state, children: Vec::new() })
+        Ok(Self { dir, programs, lifetime: Lifetime::Detached, state, tried: None, children: Vec::new() })
     }
 
     /// Lays the cluster out, starts it and waits until it is ready. What was started is ended again if that fails.
@@ -111,6 +120,7 @@ impl ProcessCluster {
         let _lock = self.reload()?;
         self.state.broker_settings.clone_from(&spec.broker_settings);
         self.state.controller_settings.clone_from(&spec.controller_settings);
+        self.tried = None;
         self.state.save(&self.dir)
     }
 
@@ -171,17 +181,24 @@ impl ProcessCluster {
         let log_path = self.log_path(name);
         let config = config_path(&self.dir, name);
         let _lock = self.reload()?;
-        let node = self.state.node_mut(name)?;
+        let node = self.state.node(name)?;
         if let Some(process) = node.process.as_ref().filter(|process| process.is_alive()) {
             return Err(Error::AlreadyRunning { node: name.to_string(), pid: process.pid });
         }
         ports::check_free(name, node.ports)?;
+        let [of_brokers, of_controllers] = match &self.tried {
+            Some([brokers, controllers]) => [brokers, controllers],
+            None => [&self.state.broker_settings, &self.state.controller_settings],
+        };
+        let settings = if name.role == Role::Broker { of_brokers } else { of_controllers }.clone();
+        let node = self.state.node_mut(name)?;
         let log = File::options().create(true).append(true).open(&log_path).map_err(Error::io("open", &log_path))?;
         node.log_start = log.metadata().map_or(0, |metadata| metadata.len());
         let child = spawn(Launch {
             holdfast: self.programs.holdfast(),
             program: self.programs.of(name.role),
             config: &config,
+            settings: &settings,
             log,
             lifetime: self.lifetime,
         })
@@ -335,6 +352,18 @@ impl Drop for ProcessCluster {
         if self.lifetime == Lifetime::Tied {
             self.kill_all();
         }
+    }
+}
+
+/// The ports of a folder's cluster, which it keeps: its controllers know each other by them. Fails if others are wanted;
+/// 0, any that are free, are those that it has.
+fn kept_ports(stored: &State, spec: &ClusterSpec) -> Result<Ports, Error> {
+    let ports = stored.ports();
+    match spec.base_port {
+        Some(wanted) if wanted != 0 && Some(wanted) != ports.base() => {
+            Err(Error::OtherPorts { dir: spec.dir.clone(), first: stored.addresses(Role::Broker).join(","), wanted })
+        }
+        _ => Ok(ports),
     }
 }
 

@@ -35,6 +35,16 @@ pub enum Error {
         /// For which node and what.
         purpose: String,
     },
+    /// A port of loopback cannot be listened on, though nobody else does.
+    #[error(
+        "cannot listen on {address}: {source}; a local cluster needs 127.0.0.1, the loopback address of IPv4, and ports that this user may take"
+    )]
+    NoListen {
+        /// The address that was tried.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// There are not enough free ports.
     #[error("found no {wanted} free ports between {from} and {to}")]
     NoFreePorts {
@@ -82,6 +92,18 @@ pub enum Error {
         found: String,
         /// What was asked for.
         wanted: String,
+    },
+    /// The folder's cluster has other ports.
+    #[error(
+        "{dir} holds a cluster at {first}, which keeps its ports; leave --base-port {wanted} away, or remove the cluster with `holdfast dev down --wipe`"
+    )]
+    OtherPorts {
+        /// Folder of the cluster that is there.
+        dir: PathBuf,
+        /// Addresses of its brokers.
+        first: String,
+        /// The base port that was asked for.
+        wanted: u16,
     },
     /// There is no cluster in the folder.
     #[error("there is no cluster in {dir}; start one with `holdfast dev up`")]

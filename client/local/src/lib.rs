@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! DIR/cluster.json          what was started: nodes, addresses, process ids
-//! DIR/config/<node>.toml    written at every `up`
+//! DIR/config/<node>.toml    written at every `up`; further settings stand on the command lines
 //! DIR/data/<node>/          the node's data
 //! DIR/logs/<node>.log       its output, appended at each start
 //! ```

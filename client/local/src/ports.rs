@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{Ipv4Addr, SocketAddrV4, TcpListener},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -88,6 +89,11 @@ impl Ports {
         Ok(Self(ports))
     }
 
+    /// The base port that they count from, if they were chosen so: broker 1 is at the next one.
+    pub(super) fn base(&self) -> Option<u16> {
+        self.0.get(&NodeName::broker(1)).and_then(|ports| ports.main.checked_sub(1))
+    }
+
     /// The ports of a node of this cluster.
     pub fn of(&self, node: NodeName) -> NodePorts {
         self.0[&node]
@@ -113,7 +119,7 @@ pub fn check_free(node: NodeName, ports: NodePorts) -> Result<(), Error> {
     };
     let peer = ports.peer.map(|port| (port, format!("{node}, peers")));
     for (port, purpose) in [(ports.main, main)].into_iter().chain(peer) {
-        if !is_free(port) {
+        if !is_free(port)? {
             return Err(Error::PortInUse { port, purpose });
         }
     }
@@ -125,8 +131,17 @@ pub fn address(port: u16) -> String {
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).to_string()
 }
 
-fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+fn is_free(port: u16) -> Result<bool, Error> {
+    is_bound(port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
+}
+
+/// False if another has the port; an error if nobody could have it here.
+fn is_bound(port: u16, bound: io::Result<TcpListener>) -> Result<bool, Error> {
+    match bound {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
+        Err(source) => Err(Error::NoListen { address: address(port), source }),
+    }
 }
 
 /// A port that nothing listens on, never the same twice in one process until all were tried. Where the search starts
@@ -138,7 +153,7 @@ fn free_port() -> Result<u16, Error> {
     for _ in 0..range {
         let step = TRIED.fetch_add(1, Ordering::Relaxed);
         let port = FREE_FROM + (start.wrapping_add(step) % range) as u16;
-        if is_free(port) {
+        if is_free(port)? {
             return Ok(port);
         }
     }
@@ -184,5 +199,15 @@ mod tests {
         let ports = NodePorts { main: free_port().unwrap(), peer: Some(port) };
         let error = check_free(NodeName::broker(2), ports).unwrap_err().to_string();
         assert!(error.contains(&port.to_string()) && error.contains("broker-2, peers"), "{error}");
+    }
+
+    #[test]
+    fn a_machine_without_the_address_is_told_from_one_without_a_free_port() {
+        let failed = |kind: io::ErrorKind| is_bound(9201, Err(kind.into()));
+        assert!(matches!(failed(io::ErrorKind::AddrInUse), Ok(false)));
+        for kind in [io::ErrorKind::AddrNotAvailable, io::ErrorKind::PermissionDenied] {
+            let error = failed(kind).unwrap_err().to_string();
+            assert!(error.starts_with("cannot listen on 127.0.0.1:9201: "), "{error}");
+        }
     }
 }

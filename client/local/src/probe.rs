@@ -5,9 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use tonic::transport::Channel;
 
 use holdfast_net::Connector;
-use holdfast_proto::v1::{
-    DescribeClusterRequest, DescribeClusterResponse, GetMetadataRequest, GetMetadataResponse,
-    admin_service_client::AdminServiceClient,
+use holdfast_proto::{
+    limits::MAX_MESSAGE_BYTES,
+    v1::{
+        DescribeClusterRequest, DescribeClusterResponse, GetMetadataRequest, GetMetadataResponse,
+        admin_service_client::AdminServiceClient,
+    },
 };
 
 /// How long one node is waited for.
@@ -21,7 +24,7 @@ pub async fn describe(address: &str) -> Result<DescribeClusterResponse, String> 
 
 /// All topics as the node at this address knows them.
 pub async fn metadata(address: &str) -> Result<GetMetadataResponse, String> {
-    let request = GetMetadataRequest { topics: Vec::new(), all_topics: true, min_index: 0 };
+    let request = GetMetadataRequest { all_topics: true, ..GetMetadataRequest::default() };
     let answer = connect(address)?.get_metadata(request).await;
     answer.map(tonic::Response::into_inner).map_err(|status| explain(address, &status))
 }
@@ -31,7 +34,7 @@ fn connect(address: &str) -> Result<AdminServiceClient<Channel>, String> {
     let endpoint = connector.endpoint(address).map_err(|error| error.to_string())?;
     let channel = endpoint.timeout(CALL_TIMEOUT).connect_lazy();
     // Clusters of thousands of partitions answer with more than tonic's 4 MiB.
-    Ok(AdminServiceClient::new(channel).max_decoding_message_size(64 << 20))
+    Ok(AdminServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
 fn explain(address: &str, status: &tonic::Status) -> String {

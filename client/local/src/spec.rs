@@ -109,8 +109,8 @@ pub struct ClusterSpec {
     pub brokers: u32,
     /// Number of controllers, 1 to 9; an odd number is wise.
     pub controllers: u32,
-    /// Clients find broker n at this port plus n; 0 picks free ports. Absent: the ports that the folder's cluster had
-    /// before, or else [`crate::ports::DEFAULT_BASE_PORT`].
+    /// Clients find broker n at this port plus n; 0 picks free ports. A folder's cluster keeps its ports: absent or 0
+    /// means those, any other number is refused. Absent in a new folder: [`crate::ports::DEFAULT_BASE_PORT`].
     pub base_port: Option<u16>,
     /// Further settings of every broker.
     pub broker_settings: Vec<Setting>,

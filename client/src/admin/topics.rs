@@ -137,9 +137,17 @@ impl Admin {
         Ok(CreatedTopic { topic: Some(topic), warnings: response.warnings })
     }
 
-    /// Deletes a topic and all of its records.
+    /// Deletes a topic and all of its records, whichever has this name by now.
     pub async fn delete_topic(&self, name: &str) -> Result<(), Error> {
-        let request = v1::DeleteTopicRequest { name: name.to_owned(), ..Default::default() };
+        self.delete(v1::DeleteTopicRequest { name: name.to_owned(), ..Default::default() }).await
+    }
+
+    /// Deletes this topic and all of its records. Fails if another has its name by now, created after it was looked at.
+    pub async fn delete_this_topic(&self, topic: &TopicView) -> Result<(), Error> {
+        self.delete(v1::DeleteTopicRequest { name: topic.name.to_string(), topic_id: topic.id.to_bytes() }).await
+    }
+
+    async fn delete(&self, request: v1::DeleteTopicRequest) -> Result<(), Error> {
         let deadline = self.deadline();
         let (_, response) = self
             .retry("DeleteTopic", deadline, Repeat::IfNotDone, &request, |mut client, request| async move {

@@ -119,7 +119,7 @@ impl Metadata {
             let next = waiting.next();
             let exhausted = next.is_none();
             if let Some(address) = next {
-                let request = v1::GetMetadataRequest { topics: topics.clone(), all_topics: false, min_index };
+                let request = v1::GetMetadataRequest { topics: topics.clone(), min_index, ..Default::default() };
                 asked.push(self.ask(address, request));
             } else if asked.is_empty() {
                 let last = last.unwrap_or_else(|| "no address is known".to_owned());

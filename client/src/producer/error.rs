@@ -31,13 +31,13 @@ impl fmt::Display for SizeLimit {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The record is certainly not in the log, and never will be. It may be sent again.
-    #[error("not appended: {} ({})", code.name(), code.sentence())]
+    #[error("not appended: {} [{code}]", code.sentence())]
     NotAppended {
         /// What the last attempt met, or why there was none.
         code: ErrorCode,
     },
     /// The record may be in the log, now or later. Sending it again may make a duplicate.
-    #[error("in doubt: {} ({})", code.name(), code.sentence())]
+    #[error("in doubt: {} [{code}]", code.sentence())]
     InDoubt {
         /// What the last attempt met.
         code: ErrorCode,

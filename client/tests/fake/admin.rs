@@ -49,6 +49,7 @@ impl admin_service_server::AdminService for Node {
                     .map(|(name, topic)| topic_info(name, topic))
                     .collect(),
                 unknown_topics: unknown.cloned().collect(),
+                ..Default::default()
             }
         });
         Ok(Response::new(answer))
@@ -78,9 +79,13 @@ impl admin_service_server::AdminService for Node {
         &self,
         request: Request<v1::DeleteTopicRequest>,
     ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
-        let name = request.into_inner().name;
+        let v1::DeleteTopicRequest { name, topic_id } = request.into_inner();
         self.shared.change(|state| {
-            state.topics.remove(&name).ok_or_else(|| unknown_topic(&name))?;
+            let found = state.topics.get(&name).ok_or_else(|| unknown_topic(&name))?;
+            if !topic_id.is_empty() && topic_id != found.id[..] {
+                return Err(status::status(ErrorCode::UnknownTopicId, format!("'{name}' has another id")));
+            }
+            state.topics.remove(&name);
             state.index += 1;
             Ok(Response::new(v1::DeleteTopicResponse { index: state.index }))
         })
@@ -146,6 +151,20 @@ impl admin_service_server::AdminService for Node {
         &self,
         _: Request<v1::RemoveBrokerRequest>,
     ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<v1::DescribeQuorumRequest>,
+    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
+    async fn remove_controller(
+        &self,
+        _: Request<v1::RemoveControllerRequest>,
+    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
         Err(status::status(ErrorCode::NoQuorum, "no active controller"))
     }
 }

@@ -29,6 +29,21 @@ async fn topics_are_created_listed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_topic_that_was_created_again_meanwhile_is_not_the_one_that_is_deleted() {
+    let cluster = FakeCluster::start(1).await;
+    let admin = cluster.client().await.admin();
+    let create = || admin.create_topic(NewTopic::new("orders").partitions(1));
+    let first = create().await.unwrap().topic.unwrap();
+    admin.delete_topic("orders").await.unwrap();
+    let second = create().await.unwrap().topic.unwrap();
+    let error = within("the answer", admin.delete_this_topic(&first)).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopicId), "{error}");
+    assert!(!error.is_in_doubt(), "{error}");
+    assert_eq!(admin.describe_topic("orders").await.unwrap().id, second.id);
+    admin.delete_this_topic(&second).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_change_that_may_have_happened_is_not_repeated() {
     let cluster = FakeCluster::start(1).await;
     cluster.add_topic("t", 1);

@@ -109,7 +109,7 @@ impl Agreement {
         }
     }
 
-    /// Answers another controller.
+    /// Answers another controller that asks for it.
     pub(crate) async fn answer(
         &self,
         request: GetControllerStateRequest,

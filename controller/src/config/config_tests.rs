@@ -50,6 +50,17 @@ fn every_problem_at_once_with_its_line() {
 }
 
 #[test]
+fn an_address_of_ipv6_stands_in_brackets() {
+    for wrong in ["[::1:9001", "::1:9001", "[::1]", "a:0"] {
+        let problems = load_text(GOOD, &[&format!("advertised_address={wrong}")]).expect_err(wrong);
+        let expected = format!("--set advertised_address={wrong}: advertised_address: '{wrong}' is not an address");
+        assert!(problems[0].starts_with(&expected), "{problems:?}");
+    }
+    let right = ["advertised_address=[::1]:9001", "peers=[::1]:9001"];
+    assert_eq!(load_text(GOOD, &right).expect("good").own_address(), "[::1]:9001");
+}
+
+#[test]
 fn relations_are_checked_and_placed() {
     let problems = load_text(
         &format!("{GOOD}default_min_insync_replicas = 4\nadvertised_address = \"a:1\"\n"),

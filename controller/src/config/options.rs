@@ -17,7 +17,8 @@ holdfast_node::options! {
     /// Address under which the others reach this controller, host:port; empty: the same as `listen`.
     /// It must be one of `peers`. Names are resolved again at each connect.
     advertised_address: String = String::new();
-    /// Addresses of all controllers, itself included, the same list on each. Three or five; one for trials.
+    /// Addresses of all controllers, itself included, the same list on each. Three or five; one for trials. Longer: new
+    /// controllers join. Shorter: `holdfast quorum remove` first. A controller with another address keeps its vote.
     peers: Vec<String> = Vec::new() => required;
     /// Id of the cluster, a UUID. Absent: chosen at the first formation. Set, a controller refuses every other cluster.
     cluster_id: Option<Uuid> = None;

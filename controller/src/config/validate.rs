@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use holdfast_node::settings::Address;
+
 use super::Config;
 
 impl Config {
@@ -70,7 +72,7 @@ impl Config {
     }
 }
 
-/// True for `host:port` with a port above 0.
+/// True for `host:port` with a port above 0; an IPv6 address stands in brackets.
 fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+    text.parse::<Address>().is_ok_and(|address| address.port > 0)
 }

@@ -8,7 +8,7 @@ use holdfast_proto::{
     convert::required_id,
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{ClusterId, DirectoryId},
+    ids::{ClusterId, DirectoryId, IncarnationId},
     v1::{GetFormationRequest, GetFormationResponse},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     identity::{self, DataDir, Identity},
     peers::Peers,
-    raft::{self, Consensus},
+    raft::{self, Consensus, Members},
 };
 
 /// The same reason to wait is logged again after so many rounds.
@@ -155,6 +155,8 @@ pub async fn answer_formation(
         cluster_id: identity.cluster_id.map(ClusterId::to_bytes).unwrap_or_default(),
         promised_to: identity.promised_to,
         leader_node_id: leader.unwrap_or(0),
+        incarnation_id: IncarnationId::to_bytes(data.incarnation_id()),
+        last_log_index: Members::of(consensus).last_log,
     })
 }
 

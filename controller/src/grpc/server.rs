@@ -8,10 +8,12 @@ use tonic::transport::Server;
 use holdfast_node::{
     health::{self, Probes},
     incoming::accept,
+    serving::{http2, reflection, refusals::RefusalLayer},
 };
 use holdfast_proto::v1::{
-    FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer, controller_service_server::ControllerServiceServer,
-    raft_service_server::RaftServiceServer,
+    admin_service_server::{self, AdminServiceServer},
+    controller_service_server::{self, ControllerServiceServer},
+    raft_service_server::{self, RaftServiceServer},
 };
 
 use super::{admin::AdminEdge, controller_service::ControllerEdge, raft_service::RaftEdge};
@@ -26,10 +28,11 @@ use crate::{
     raft::{Inbound, MAX_MESSAGE_BYTES},
 };
 
+/// What the port serves, as reflection lists it.
+const SERVICES: [&str; 3] =
+    [raft_service_server::SERVICE_NAME, controller_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
 /// Streams of one connection at once. Past it the client waits.
 const MAX_STREAMS: u32 = 1_000;
-/// Bytes of the headers of one call.
-const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
 /// Bytes of a request of brokers and operators: the largest holds 10,000 ISR changes.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
 /// A ping after this long on an idle connection, and its deadline.
@@ -53,19 +56,14 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
     let Edge { config, data, node, sessions, channels, inbound, keeper, agreement, probes } = edge;
     let (health, reporting) = health::service(&probes);
     let reporting = tokio::spawn(reporting);
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(health::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(io::Error::other)?;
+    let reflection = reflection::service(&SERVICES).map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
-    let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper, agreement: agreement.clone() };
-    let admin = AdminEdge::new(node.clone(), channels, agreement);
-    let served = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+    let admin = AdminEdge::new(node.clone(), channels, agreement.clone(), keeper.operator());
+    let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper, agreement };
+    let served = http2::bounded(Server::builder(), MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .layer(RefusalLayer)
         .add_service(health)
         .add_service(reflection)
         .add_service(

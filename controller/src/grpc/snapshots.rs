@@ -20,7 +20,7 @@ use crate::{
 /// Changes since an encoded snapshot that are always few, in bytes.
 const FEW_BYTES: usize = 64 << 10;
 
-/// An encoded snapshot.
+/// A snapshot as it is sent.
 #[derive(Clone)]
 struct Encoded {
     index: MetadataIndex,
@@ -32,11 +32,11 @@ struct Encoded {
 pub(super) struct Beginning {
     /// The state at some index, encoded.
     pub(super) snapshot: Bytes,
-    /// Its index.
+    /// Index as of which it is.
     pub(super) index: MetadataIndex,
     /// The changes from there to the present.
     pub(super) deltas: Vec<Arc<Delta>>,
-    /// Those to come.
+    /// Those that are still to come.
     pub(super) changes: broadcast::Receiver<Change>,
 }
 

@@ -1,76 +1,79 @@
 //! The active controller's part: answers those who want to join, finishes changes that were cut in two, and forgets
 //! learners that nobody waits for.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use std::time::Duration;
 
 use holdfast_proto::{
     convert::{check_peer, required_id},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::DirectoryId,
+    ids::{ClusterId, DirectoryId},
     v1::{JoinQuorumRequest, JoinQuorumResponse},
 };
 
-use super::policy::{Asks, Place, Policy, Seen, Step, decide, left_over};
+use super::{
+    operator::Operator,
+    policy::{Asks, Step, abandoned, decide, left_over},
+    proof::{Doubt, Member, check_move},
+    seen::Seen,
+    turn::{Turn, Turns},
+};
 use crate::{
-    identity::DataDir,
     node::Node,
-    raft::{Change, Members},
+    peers::Peers,
+    raft::{Change, Sighting},
 };
 
 /// How often the active controller looks for a change that was cut in two.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Since when this controller is active, as far as was looked; held while the membership is changed.
-#[derive(Debug, Default)]
-struct Turn {
-    since: Option<(u64, Instant)>,
-}
-
 /// See the module. Clones share one turn: there is one change at a time.
 #[derive(Clone)]
 pub(crate) struct Keeper {
-    node: Node,
-    data: Arc<DataDir>,
-    turn: Arc<Mutex<Turn>>,
+    peers: Peers,
+    turns: Turns,
 }
 
 impl Keeper {
-    pub(crate) fn new(node: Node, data: Arc<DataDir>) -> Self {
-        Self { node, data, turn: Arc::default() }
+    pub(crate) fn new(node: Node, peers: Peers) -> Self {
+        Self { peers, turns: Turns::new(node) }
+    }
+
+    /// The operator's part of the same quorum.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator { turns: self.turns.clone() }
     }
 
     /// Takes at most one step for a controller that wants to vote, and says how far it is.
     pub(crate) async fn join(&self, request: JoinQuorumRequest) -> Result<JoinQuorumResponse, ErrorDetail> {
-        let cluster_id = self.data.cluster_id().ok_or_else(|| {
+        let cluster_id = self.peers.data.cluster_id().ok_or_else(|| {
             ErrorDetail::new(ErrorCode::NotController, "this controller belongs to no cluster yet; ask another one")
         })?;
-        check_peer(request.header, cluster_id, self.node.id(), true)?;
+        check_peer(request.header, cluster_id, self.turns.node.id(), true)?;
         // Asked for in the request so that a later rule can tell folders apart; a wrong length is a wrong caller.
         let directory_id: DirectoryId = required_id(&request.directory_id, "directory_id")?;
         if request.node_id == 0 {
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "'node_id' is 0"));
         }
         let asks = Asks { id: request.node_id, address: request.address, voted: request.voted };
-        self.node.check_active()?;
-        let Ok(mut turn) = Arc::clone(&self.turn).try_lock_owned() else {
+        self.turns.node.check_active()?;
+        let Some(mut turn) = self.turns.try_take() else {
             return Ok(waiting(0, 0, "another change of the quorum is under way"));
         };
-        let (members, seen) = self.look(&mut turn);
+        let (members, seen) = self.turns.look(&mut turn);
         let lag = seen.last_log;
-        let (change, next) = match decide(&seen, &asks, &self.policy()) {
+        let (change, next) = match decide(&seen, &asks, &self.turns.policy()) {
             Step::Votes => return Ok(JoinQuorumResponse { voter: true, ..JoinQuorumResponse::default() }),
             Step::Removed { replaced_by } => {
                 return Ok(JoinQuorumResponse { removed: true, replaced_by, ..JoinQuorumResponse::default() });
             }
-            Step::Refuse(why) => return Err(ErrorDetail::new(ErrorCode::InvalidRequest, why)),
+            Step::Unlisted { why, not_missed } => return Ok(JoinQuorumResponse { not_missed, ..waiting(0, 0, &why) }),
             Step::Wait { lag, held_by, why } => return Ok(waiting(lag, held_by, &why)),
             Step::Finish => (Change::Finish, "the last change of the quorum was finished first"),
+            Step::SetAddress { from } => match self.prove(&mut turn, &seen, cluster_id, &asks, &from).await {
+                Ok(change) => (change, "its address in the membership was changed"),
+                Err(why) => return Ok(waiting(0, 0, &why)),
+            },
             Step::AddLearner => {
                 tracing::info!(node_id = asks.id, address = asks.address, %directory_id, "a controller with an empty \
                     disk asks to join: it is added as a learner");
@@ -82,13 +85,12 @@ impl Keeper {
                     address = asks.address,
                     replaced = instead_of,
                     ?forget,
-                    "the learner \
-                    has caught up: it votes from now on in place of the controller whose disk is gone"
+                    "the learner has caught up: it votes from now on, in place of the controller that is gone if one is"
                 );
                 (Change::Promote { id: asks.id, instead_of, forget }, "it was made a voter")
             }
         };
-        self.change(turn, members, change).await?;
+        self.turns.change(turn, members, change).await?;
         Ok(waiting(lag, 0, next))
     }
 
@@ -98,75 +100,81 @@ impl Keeper {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if !self.node.is_active() {
+            if !self.turns.node.is_active() {
                 continue;
             }
-            let Ok(mut turn) = Arc::clone(&self.turn).try_lock_owned() else { continue };
-            let (members, seen) = self.look(&mut turn);
-            let forget = left_over(&seen, &self.policy());
+            let Some(mut turn) = self.turns.try_take() else { continue };
+            let (members, seen) = self.turns.look(&mut turn);
+            let policy = self.turns.policy();
+            let forget = left_over(&seen, &policy);
+            if let Some(report) = abandoned(&seen, &policy)
+                && turn.abandoned.is_new(&report)
+            {
+                tracing::warn!("{report}");
+            }
             let change = if members.joint {
                 tracing::info!("finishing a change of the quorum that was left half done");
                 Change::Finish
+            } else if let Some(change) = self.own_move(&mut turn, &seen).await {
+                change
             } else if !forget.is_empty() {
-                tracing::info!(?forget, "forgetting learners that are gone, and whose places are held by voters");
+                tracing::info!(
+                    ?forget,
+                    "forgetting learners that are gone, and whose places are held or are none any more"
+                );
                 Change::Forget(forget)
             } else {
                 continue;
             };
             // The reason is logged; the next look tries again.
-            let _ = self.change(turn, members, change).await;
+            let _ = self.turns.change(turn, members, change).await;
         }
     }
 
-    /// The membership as it is now.
-    fn look(&self, turn: &mut Turn) -> (Members, Seen) {
-        let term = self.node.role().borrow().term;
-        let since = match turn.since {
-            Some((known, since)) if known == term => since,
-            _ => turn.since.insert((term, Instant::now())).1,
-        };
-        let members = Members::of(self.node.consensus());
-        let places = members.list.iter().cloned().map(|member| Place {
-            id: member.id,
-            address: member.address,
-            voter: member.voter,
-            heard_ms_ago: member.heard_ms_ago,
-            matched: member.matched,
-        });
-        let seen = Seen {
-            own_id: self.node.id(),
-            active_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            last_log: members.last_log,
-            joint: members.joint,
-            places: places.collect(),
-        };
-        (members, seen)
+    /// The change of this controller's own address, if the membership has another one.
+    async fn own_move(&self, turn: &mut Turn, seen: &Seen) -> Option<Change> {
+        let cluster_id = self.peers.data.cluster_id()?;
+        let asks = Asks { id: seen.own_id, address: self.peers.config.own_address().to_owned(), voted: true };
+        let Step::SetAddress { from } = decide(seen, &asks, &self.turns.policy()) else { return None };
+        self.prove(turn, seen, cluster_id, &asks, &from).await.ok()
     }
 
-    fn policy(&self) -> Policy {
-        let config = self.node.config();
-        // Twice the longest time without a heartbeat after which a follower gives its leader up.
-        Policy { peers: config.peers.clone(), silent_ms: 2 * config.election_timeout_max_ms }
-    }
-
-    /// Changes the membership. The turn is held to the end of the change, also if the caller goes away or gives up.
-    async fn change(&self, turn: OwnedMutexGuard<Turn>, members: Members, change: Change) -> Result<(), ErrorDetail> {
-        let consensus = self.node.consensus().clone();
-        let running = tokio::spawn(async move {
-            let done = members.change(&consensus, change).await;
-            drop(turn);
-            done
-        });
-        let deadline = Duration::from_millis(self.node.config().proposal_timeout_ms);
-        match tokio::time::timeout(deadline, running).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => {
-                tracing::warn!(error, "the quorum was not changed");
-                Err(ErrorDetail::new(ErrorCode::NotController, format!("the quorum was not changed: {error}; retry")))
+    /// The change of a member's address, once both addresses were asked. The error says why it stays.
+    async fn prove(
+        &self,
+        turn: &mut Turn,
+        seen: &Seen,
+        cluster_id: ClusterId,
+        asks: &Asks,
+        from: &str,
+    ) -> Result<Change, String> {
+        let identify = async {
+            if asks.id == self.turns.node.id() {
+                let incarnation = self.peers.data.incarnation_id().to_bytes().to_vec();
+                let address = asks.address.clone();
+                return Ok(Sighting { address, node_id: asks.id, incarnation, last_log: seen.last_log });
             }
-            Ok(Err(_)) | Err(_) => {
-                let message = "the change of the quorum is not committed yet; it may be later".to_owned();
-                Err(ErrorDetail::new(ErrorCode::RequestTimedOut, message))
+            self.peers.identify(&asks.address, cluster_id).await
+        };
+        let (old, new) = tokio::join!(self.peers.identify(from, cluster_id), identify);
+        let member = Member { id: asks.id, address: from, matched: seen.matched(asks.id) };
+        match check_move(&member, &old, &new) {
+            Ok(()) => {
+                tracing::info!(
+                    node_id = asks.id,
+                    from,
+                    to = asks.address,
+                    "a controller is at another address: the \
+                    membership is changed"
+                );
+                Ok(Change::SetAddress { id: asks.id, address: asks.address.clone() })
+            }
+            Err(Doubt::Unproved(why)) => Err(why),
+            Err(Doubt::Copy(why)) => {
+                if turn.copies.is_new(&why) {
+                    tracing::error!(node_id = asks.id, "{why}");
+                }
+                Err(why)
             }
         }
     }
@@ -182,8 +190,7 @@ mod tests {
 
     use holdfast_eventually::eventually;
 
-    use super::*;
-    use crate::{Controller, config::Config, run};
+    use crate::{Controller, config::Config, raft::Members, run};
 
     fn alone(folder: &std::path::Path) -> Controller {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -1,6 +1,9 @@
 //! One request after another, with what the active controller sees.
 
-use super::policy::{Asks, FORGET_AFTER, MAX_LAG_ENTRIES, Place, Policy, Seen, Step, decide, left_over};
+use super::{
+    policy::{Asks, FORGET_AFTER, GONE_AFTER, MAX_LAG_ENTRIES, Step, abandoned, decide, left_over},
+    seen::{Place, Policy, Seen},
+};
 
 const SILENT: u64 = 1_000;
 
@@ -71,7 +74,77 @@ fn a_voter_that_lives_or_may_live_is_not_replaced() {
 fn only_configured_addresses_are_places() {
     let peers = vec!["a".to_owned()];
     let step = decide(&seen(), &ask(9, "d"), &Policy { peers, silent_ms: SILENT });
-    assert!(matches!(&step, Step::Refuse(why) if why.contains("d is not in 'peers'")), "{step:?}");
+    let Step::Unlisted { why, not_missed } = step else { panic!("{step:?}") };
+    assert!(why.contains("d is not in 'peers'") && !not_missed, "a voter is silent, and may be waited for: {why}");
+    let mut whole = seen();
+    whole.places[2].heard_ms_ago = Some(10);
+    let policy = Policy { peers: vec!["a".to_owned()], silent_ms: SILENT };
+    assert!(matches!(decide(&whole, &ask(9, "d"), &policy), Step::Unlisted { not_missed: true, .. }));
+}
+
+#[test]
+fn a_member_at_another_address_gets_that_written() {
+    let moved = |id, voted| Asks { voted, ..ask(id, "d") };
+    let policy = Policy { peers: ["a", "b", "d"].map(str::to_owned).to_vec(), silent_ms: SILENT };
+    let from = |address: &str| Step::SetAddress { from: address.to_owned() };
+    assert_eq!(decide(&seen(), &moved(3, true), &policy), from("c"));
+    // A learner keeps its place as well, and so does one whose new address was another voter's.
+    let learner = with(seen(), place(9, "e", false, Some(5), Some(1_000)));
+    assert_eq!(decide(&learner, &moved(9, false), &policy), from("e"));
+    assert_eq!(decide(&seen(), &Asks { voted: true, ..ask(3, "b") }, &policy), from("c"));
+    // Not where it has no place, and one change at a time.
+    let elsewhere = decide(&seen(), &Asks { voted: true, ..ask(3, "f") }, &policy);
+    assert!(matches!(elsewhere, Step::Unlisted { .. }), "{elsewhere:?}");
+    assert_eq!(decide(&Seen { joint: true, ..seen() }, &moved(3, true), &policy), Step::Finish);
+}
+
+#[test]
+fn a_newcomer_at_a_new_address_takes_the_place_of_a_voter_that_is_gone_and_whose_address_left() {
+    let policy = Policy { peers: ["a", "b", "d"].map(str::to_owned).to_vec(), silent_ms: SILENT };
+    let newcomer = place(9, "d", false, Some(5), Some(1_000));
+    let gone = GONE_AFTER * SILENT;
+    assert_eq!(decide(&seen(), &ask(9, "d"), &policy), Step::AddLearner);
+    let after = |active_ms, heard: Option<u64>| {
+        let mut seen = with(Seen { active_ms, ..seen() }, newcomer.clone());
+        seen.places[2].heard_ms_ago = heard;
+        decide(&seen, &ask(9, "d"), &policy)
+    };
+    let replaced = Step::Promote { instead_of: Some(3), forget: vec![] };
+    assert_eq!(after(gone, None), replaced);
+    assert_eq!(after(10 * gone, Some(gone)), replaced);
+    // Its disk may be on the way: nobody is added beside it, and nobody alive is replaced.
+    for waits in [after(gone - 1, None), after(10 * gone, Some(gone - 1)), after(10 * gone, Some(5))] {
+        assert!(matches!(&waits, Step::Wait { why, .. } if why.contains("3 at c")), "{waits:?}");
+    }
+    // The active controller itself is alive, whatever its address.
+    let own = Policy { peers: ["b", "c", "d"].map(str::to_owned).to_vec(), silent_ms: SILENT };
+    let mut seen = with(Seen { active_ms: 10 * gone, ..seen() }, newcomer);
+    seen.places[0].heard_ms_ago = None;
+    seen.places[2].heard_ms_ago = Some(5);
+    let step = decide(&seen, &ask(9, "d"), &own);
+    assert!(matches!(&step, Step::Wait { why, .. } if why.contains("1 at a")), "{step:?}");
+}
+
+#[test]
+fn voters_that_are_gone_without_a_place_are_reported() {
+    let policy = Policy { peers: ["a", "b"].map(str::to_owned).to_vec(), silent_ms: SILENT };
+    let old = Seen { active_ms: GONE_AFTER * SILENT, ..seen() };
+    let report = abandoned(&old, &policy).expect("a report");
+    assert!(report.starts_with("1 of 3 voters are gone") && report.contains("3 at c"), "{report}");
+    assert_eq!(abandoned(&seen(), &policy), None, "not yet");
+    let listed = Policy { peers: ["a", "b", "c"].map(str::to_owned).to_vec(), silent_ms: SILENT };
+    assert_eq!(abandoned(&old, &listed), None);
+}
+
+#[test]
+fn one_newcomer_replaces_one_voter() {
+    let policy = Policy { peers: ["a", "d", "e"].map(str::to_owned).to_vec(), silent_ms: SILENT };
+    let mut two_gone = Seen { active_ms: 10 * GONE_AFTER * SILENT, ..seen() };
+    two_gone.places.push(place(4, "x", true, Some(5), Some(1_000)));
+    two_gone.places.push(place(5, "y", true, Some(5), Some(1_000)));
+    two_gone.places[1].heard_ms_ago = None;
+    let two_gone = with(two_gone, place(9, "d", false, Some(5), Some(1_000)));
+    assert_eq!(decide(&two_gone, &ask(9, "d"), &policy), Step::Promote { instead_of: Some(2), forget: vec![] });
 }
 
 #[test]
@@ -111,7 +184,7 @@ fn an_empty_place_of_a_longer_list_is_filled() {
 
 #[test]
 fn a_silent_learner_beside_a_living_voter_is_forgotten_in_time() {
-    let policy = Policy { peers: Vec::new(), silent_ms: SILENT };
+    let policy = Policy { peers: ["a", "b", "c"].map(str::to_owned).to_vec(), silent_ms: SILENT };
     let patience = FORGET_AFTER * SILENT;
     let old = Seen { active_ms: patience, ..with(seen(), place(9, "b", false, Some(patience), Some(3))) };
     assert_eq!(left_over(&old, &policy), [9]);
@@ -123,4 +196,7 @@ fn a_silent_learner_beside_a_living_voter_is_forgotten_in_time() {
     // The place's voter is gone as well: the learner may come back and take it.
     let beside_a_lost_one = Seen { active_ms: patience, ..with(seen(), place(9, "c", false, None, Some(3))) };
     assert!(left_over(&beside_a_lost_one, &policy).is_empty());
+    // Nobody waits for one without a place.
+    let without_a_place = Seen { active_ms: patience, ..with(seen(), place(9, "d", false, None, Some(3))) };
+    assert_eq!(left_over(&without_a_place, &policy), [9]);
 }

@@ -3,12 +3,14 @@
 //! ```text
 //!   no vote in its own log ──▶ JoinQuorum, again and again ──▶ it votes
 //!   a vote, and no leader for a while ──▶ JoinQuorum { voted } ──▶ still a voter: go on
-//!                                                              └─▶ replaced: the process ends ([`Fatal::Replaced`])
+//!                                                              └─▶ replaced or removed: the process ends
+//!   another address than in its log ──▶ JoinQuorum { address } ──▶ the membership is changed
 //! ```
 //!
-//! A replaced controller ends rather than waits: its folder can never be of use again at this address, and only an
-//! operator knows whether the newer disk or this one was meant to be there. Ended, it is seen; waiting, it would look
-//! like a controller that starts. It asks only while it has no leader, so a quorum that works is never bothered.
+//! A controller that was replaced or removed ends rather than waits ([`Fatal::Replaced`], [`Fatal::Removed`]): its folder
+//! can never be of use again, and only an operator knows whether the newer disk or this one was meant to be there.
+//! Ended, it is seen; waiting, it would look like a controller that starts. A voter asks only while it has no leader or
+//! another address, so a quorum that works is never bothered.
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,9 @@ pub struct Standing {
     pub voter: bool,
     /// What it waits for, in words; `None` while it waits for nothing.
     pub waiting_for: Option<String>,
+    /// True if the active controller said a moment ago that its address has no place in `peers` there yet, and that every
+    /// voter is alive: nothing waits for this controller.
+    pub not_missed: bool,
 }
 
 /// What the others answered.
@@ -64,26 +69,31 @@ impl Keeping {
             let led = self.node.present_leader().is_some();
             leaderless = if led { None } else { leaderless.or_else(|| Some(Instant::now())) };
             let missed = leaderless.is_some_and(|since| since.elapsed() >= LEADERLESS);
+            // The active controller sees to its own address itself.
+            let moved = self.has_moved() && !self.node.is_active();
             let Some(cluster_id) = self.peers.data.cluster_id().filter(|_| self.has_place(votes)) else {
                 self.wait(ASK_AGAIN).await;
                 continue;
             };
-            if votes && !missed {
+            if votes && !missed && !moved {
                 pause = ASK_AGAIN;
-                self.say(votes, None, &mut said);
+                self.say(Standing { voter: votes, ..Standing::default() }, &mut said);
                 self.wait(LEADERLESS / 4).await;
                 continue;
             }
+            let standing = Standing { voter: votes, ..Standing::default() };
             match self.ask(cluster_id, voted).await {
-                Asked::Active(answer) if answer.removed => return self.replaced(answer.replaced_by),
-                Asked::Active(answer) if answer.voter => self.say(votes, None, &mut said),
+                Asked::Active(answer) if answer.removed => return self.gone(answer.replaced_by),
+                Asked::Active(answer) if answer.voter => self.say(standing, &mut said),
                 Asked::Active(answer) => {
-                    pause = ASK_AGAIN;
-                    self.say(votes, Some(answer.waiting_for), &mut said);
+                    // A voter, and one without a place, waits for what others do.
+                    pause = if votes || answer.not_missed { ASK_AGAIN_MAX } else { ASK_AGAIN };
+                    let not_missed = answer.not_missed;
+                    self.say(Standing { waiting_for: Some(answer.waiting_for), not_missed, ..standing }, &mut said);
                 }
                 Asked::Nobody(why) => {
                     pause = (pause * 2).min(ASK_AGAIN_MAX);
-                    self.say(votes, Some(why), &mut said);
+                    self.say(Standing { waiting_for: Some(why), ..standing }, &mut said);
                 }
             }
             self.wait(pause).await;
@@ -94,6 +104,12 @@ impl Keeping {
     fn votes(&self) -> bool {
         let own = self.node.id();
         Members::of(self.node.consensus()).list.iter().any(|member| member.id == own && member.voter)
+    }
+
+    /// True if its own log has another address for it than its configuration.
+    fn has_moved(&self) -> bool {
+        let (own, address) = (self.node.id(), self.peers.config.own_address());
+        self.node.members().iter().any(|member| member.id == own && member.address != address)
     }
 
     /// False for a controller that takes part in the first formation and waits for the first entry: it has its place.
@@ -144,19 +160,21 @@ impl Keeping {
         ))
     }
 
-    fn replaced(&self, by: u64) -> Fatal {
-        let address = self.peers.config.own_address();
-        let by = if by == 0 { String::new() } else { format!(" by controller {by} at the same address {address}") };
-        Fatal::Replaced { id: self.node.id(), by }
+    fn gone(&self, replaced_by: u64) -> Fatal {
+        let (id, address) = (self.node.id(), self.peers.config.own_address().to_owned());
+        match replaced_by {
+            0 => Fatal::Removed { id, address },
+            by => Fatal::Replaced { id, by, address },
+        }
     }
 
     /// Tells what is waited for, in the log where it is new.
-    fn say(&self, voter: bool, waiting_for: Option<String>, said: &mut Option<(String, Instant)>) {
-        match &waiting_for {
+    fn say(&self, next: Standing, said: &mut Option<(String, Instant)>) {
+        match &next.waiting_for {
             Some(why) => {
                 let again = said.as_ref().is_none_or(|(last, at)| last != why || at.elapsed() >= REPEAT_LOG);
                 if again {
-                    tracing::warn!(node_id = self.node.id(), voter, "waiting: {why}");
+                    tracing::warn!(node_id = self.node.id(), voter = next.voter, "waiting: {why}");
                     *said = Some((why.clone(), Instant::now()));
                 }
             }
@@ -166,7 +184,6 @@ impl Keeping {
                 }
             }
         }
-        let next = Standing { voter, waiting_for };
         self.standing.send_if_modified(|standing| {
             let changed = *standing != next;
             if changed {

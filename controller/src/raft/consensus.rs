@@ -102,10 +102,11 @@ impl Consensus {
             tracing::warn!("no majority of the controllers answers: there is nobody to hand the leadership to");
             return;
         }
-        // The voter that is furthest is ready soonest.
-        let furthest = metrics.replication.iter().flatten().max_by_key(|(_, matched)| *matched);
         let voters: BTreeSet<u64> = metrics.membership_config.voter_ids().collect();
-        let Some((target, _)) = furthest.filter(|(id, _)| **id != metrics.id && voters.contains(id)) else { return };
+        // This one is among them, and as far as any.
+        let others = metrics.replication.iter().flatten().filter(|(id, _)| **id != metrics.id && voters.contains(id));
+        // The voter that is furthest is ready soonest.
+        let Some((target, _)) = others.max_by_key(|(_, matched)| *matched) else { return };
         tracing::info!(target, "handing over the leadership of the controllers");
         if let Err(fatal) = self.raft.trigger().transfer_leader(*target).await {
             tracing::warn!(%fatal, "the leadership could not be handed over");

@@ -19,7 +19,7 @@ use super::codec::Unknown;
 const FORMAT_JSON: u32 = 1;
 
 /// Largest message between controllers, in bytes. Bounds what a stranger can make this node hold.
-pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+pub const MAX_MESSAGE_BYTES: usize = holdfast_proto::limits::MAX_MESSAGE_BYTES;
 
 /// Puts a message of openraft's into an envelope from the node `source` to the node `target`.
 pub(super) fn wrap<T: Serialize>(

@@ -62,6 +62,15 @@ pub enum Change {
         /// Learners that are removed in the same step; may be empty.
         forget: Vec<u64>,
     },
+    /// Writes another address of a member; nobody's vote changes. One entry.
+    SetAddress {
+        /// Raft id of the member.
+        id: u64,
+        /// `host:port` at which the others reach it from now on.
+        address: String,
+    },
+    /// Removes a voter; the others stay as they are.
+    RemoveVoter(u64),
     /// Removes these learners; the voters stay as they are.
     Forget(Vec<u64>),
     /// Writes the second half of a change of voters.
@@ -116,6 +125,10 @@ impl Members {
                 ];
                 (ChangeMembers::Batch(steps), false)
             }
+            Change::SetAddress { id, address } => {
+                (ChangeMembers::SetNodes(BTreeMap::from([(id, BasicNode::new(address))])), true)
+            }
+            Change::RemoveVoter(id) => (ChangeMembers::RemoveVoters(BTreeSet::from([id])), false),
             Change::Forget(learners) => (ChangeMembers::RemoveNodes(learners.into_iter().collect()), true),
             Change::Finish => (ChangeMembers::AddVoterIds(BTreeSet::new()), false),
         };

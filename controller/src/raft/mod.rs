@@ -6,8 +6,10 @@
 //! - `consensus`: the facade. `role`: who leads, and when it was heard. `members`: who takes part, read and changed.
 //! - `types`: what openraft is told. `log_store` over `log_cache`: the log; `trimmer` over `log_sizes` keeps it short.
 //!   `state_machine`: the image. `codec`: what stands on disk, as bytes. `halt`: why the metadata ends this controller.
-//! - `network`: calls to others. `inbound`: calls from others. `envelope`: who speaks to whom.
+//! - `network`: calls to others. `address_book` behind `reach`: at which addresses. `inbound`: calls from others.
+//!   `envelope`: who speaks to whom.
 
+mod address_book;
 mod codec;
 mod consensus;
 mod envelope;
@@ -18,6 +20,7 @@ mod log_sizes;
 mod log_store;
 mod members;
 mod network;
+mod reach;
 mod role;
 mod state_machine;
 mod trimmer;
@@ -26,6 +29,7 @@ mod types;
 #[cfg(test)]
 mod suite_tests;
 
+pub use address_book::Sighting;
 pub use consensus::{Consensus, Error};
 pub use envelope::MAX_MESSAGE_BYTES;
 pub use halt::Halt;
@@ -33,6 +37,7 @@ pub use inbound::{Inbound, IncomingSnapshot};
 pub use log_store::LogStore;
 pub use members::{Change, Member, Members};
 pub use network::Network;
+pub use reach::Reach;
 pub use role::{Contact, Role, watch_role};
 pub use state_machine::StateMachine;
 pub use trimmer::keep_short;

@@ -3,8 +3,9 @@
 //! 1. Every call names the cluster and the node that is meant, so that an address that now belongs to another node
 //!    does no harm.
 //! 2. Every call has a deadline. A node that cannot be reached is `Unreachable`, so that openraft backs off.
+//! 3. A client outlives a change of its node's address: each call asks ([`Reach`]) where the node is now.
 
-use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -18,7 +19,6 @@ use openraft::{
         VoteRequest, VoteResponse,
     },
 };
-use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Response, Status, transport::Channel};
 
@@ -32,6 +32,7 @@ use holdfast_proto::{
 
 use super::{
     envelope::{MAX_MESSAGE_BYTES, answer, wrap},
+    reach::Reach,
     types::{Snapshot, SnapshotMeta, TypeConfig, Vote},
 };
 use crate::{
@@ -50,23 +51,28 @@ pub struct Network {
     data: Arc<DataDir>,
     channels: Channels,
     append_timeout: Duration,
-    /// Nodes whose last call failed: each change is logged once.
-    unreached: Arc<Mutex<BTreeSet<u64>>>,
+    reach: Reach,
 }
 
 /// The client of one peer.
 pub struct Peer {
     target: u64,
-    address: String,
+    /// In the membership, when the client was made.
+    listed: String,
     purpose: Purpose,
     network: Network,
 }
 
 impl Network {
     /// A network of the node in `data`. `append_timeout` is the least deadline of a call with log entries: the peer's
-    /// fsync may take longer than a heartbeat's interval.
-    pub fn new(data: Arc<DataDir>, channels: Channels, append_timeout: Duration) -> Self {
-        Self { data, channels, append_timeout, unreached: Arc::default() }
+    /// fsync may take longer than a heartbeat's interval. `reach` says where peers are, and is told who was reached.
+    pub const fn new(data: Arc<DataDir>, channels: Channels, append_timeout: Duration, reach: Reach) -> Self {
+        Self { data, channels, append_timeout, reach }
+    }
+
+    fn peer(&self, target: u64, node: &BasicNode, purpose: Purpose) -> Peer {
+        self.reach.list(target, &node.addr);
+        Peer { target, listed: node.addr.clone(), purpose, network: self.clone() }
     }
 }
 
@@ -74,17 +80,24 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Peer {
-        Peer { target, address: node.addr.clone(), purpose: Purpose::Calls, network: self.clone() }
+        self.peer(target, node, Purpose::Calls)
     }
 
     async fn new_snapshot_client(&mut self, target: u64, node: &BasicNode) -> Peer {
-        Peer { target, address: node.addr.clone(), purpose: Purpose::Bulk, network: self.clone() }
+        self.peer(target, node, Purpose::Bulk)
     }
 }
 
 impl Peer {
+    fn address(&self) -> String {
+        self.network.reach.address(self.target, &self.listed)
+    }
+
     fn client(&self) -> Result<RaftServiceClient<Channel>, RPCError<TypeConfig>> {
-        let channel = self.network.channels.get(&self.address, self.purpose).map_err(|error| unreachable(&error))?;
+        let channel = self.network.channels.get(&self.address(), self.purpose).map_err(|error| {
+            self.not_reached(&error.to_string());
+            unreachable(&error)
+        })?;
         Ok(RaftServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES))
@@ -120,18 +133,14 @@ impl Peer {
                 Err(unreachable(&status))
             }
             Ok(Ok(response)) => {
-                if self.network.unreached.lock().remove(&self.target) {
-                    tracing::info!(node_id = self.target, address = self.address, "the controller is reached again");
-                }
+                self.network.reach.reached(self.target, &self.address());
                 answer(envelope(response.into_inner())).map_err(|detail: ErrorDetail| network(&detail))
             }
         }
     }
 
     fn not_reached(&self, why: &str) {
-        if self.network.unreached.lock().insert(self.target) {
-            tracing::warn!(node_id = self.target, address = self.address, why, "a controller is not reached");
-        }
+        self.network.reach.failed(self.target, &self.address(), why);
     }
 
     fn timed_out(&self, action: RPCTypes, timeout: Duration) -> RPCError<TypeConfig> {

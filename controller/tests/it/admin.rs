@@ -50,8 +50,8 @@ fn writes_on_any_controller_and_reads_with_their_index() {
     assert!(created.index > 0);
     let request = GetMetadataRequest {
         topics: vec!["t".to_owned(), "u".to_owned()],
-        all_topics: false,
         min_index: created.index,
+        ..GetMetadataRequest::default()
     };
     let read = quorum.block_on(admin.get_metadata(request)).expect("a read").into_inner();
     assert!(read.index >= created.index);
@@ -205,6 +205,7 @@ fn health_and_reflection_are_served() {
     for wanted in ["holdfast.v1.AdminService", "holdfast.v1.ControllerService", "grpc.health.v1.Health"] {
         assert!(names.contains(&wanted), "{names:?}");
     }
+    assert!(!names.contains(&"holdfast.v1.ProducerService"), "not served here: {names:?}");
 }
 
 #[test]

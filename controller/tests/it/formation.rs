@@ -1,9 +1,10 @@
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use holdfast_controller::{config::Config, exit::Fatal, run};
-use holdfast_proto::ids::ClusterId;
+use holdfast_proto::{ids::ClusterId, v1::GetFormationResponse};
 
 use crate::support::{Quorum, eventually};
 
@@ -60,12 +61,16 @@ fn a_promise_is_given_once() {
     let mut quorum = Quorum::new(3, same);
     quorum.start(2);
     let (one, other) = (ClusterId(Uuid::from_u128(1)), ClusterId(Uuid::from_u128(2)));
-    let first = quorum.formation(2, Some(one));
+    let formation = |quorum: &Quorum, promise| {
+        // The process is another one after each start.
+        GetFormationResponse { incarnation_id: Bytes::new(), ..quorum.formation(2, promise) }
+    };
+    let first = formation(&quorum, Some(one));
     assert_eq!((first.cluster_id.clone(), first.promised_to), (one.to_bytes(), 99));
-    assert_eq!(quorum.formation(2, Some(other)), first, "a second promise is not given");
+    assert_eq!(formation(&quorum, Some(other)), first, "a second promise is not given");
     quorum.kill(2);
     quorum.start(2);
-    assert_eq!(quorum.formation(2, Some(other)), first, "not after a restart either");
+    assert_eq!(formation(&quorum, Some(other)), first, "not after a restart either");
     // The initiator finds a controller that is bound elsewhere, and forms nothing.
     quorum.start(0);
     quorum.start(1);
@@ -80,4 +85,25 @@ fn a_folder_of_another_cluster_is_refused() {
     let Err(refused) = run(config) else { panic!("the folder was taken") };
     assert!(matches!(refused, Fatal::OtherCluster(_)), "{refused}");
     assert_eq!(refused.number(), 12);
+}
+
+#[test]
+fn a_blank_controller_that_is_told_of_another_cluster_binds_to_none() {
+    let mut quorum = Quorum::formed(3, same);
+    quorum.converge();
+    let (cluster, lost) = (quorum.cluster_id(), quorum.passive());
+    quorum.kill(lost);
+    std::fs::remove_dir_all(quorum.data_dir(lost)).expect("an empty folder");
+    let told = |cluster_id| Config { cluster_id: Some(cluster_id), ..quorum.config(lost) };
+    let wrong = run(told(Uuid::from_u128(7))).expect("a controller");
+    assert!(
+        !soon(|| !quorum.formation(lost, None).cluster_id.is_empty()),
+        "it is bound to a cluster that it must not join"
+    );
+    let folder = wrong.folder();
+    wrong.kill();
+    eventually("the folder to be free", || folder.upgrade().is_none());
+    let right = run(told(cluster.0)).expect("the folder is as blank as it was");
+    eventually("the cluster", || right.node().cluster_id() == Some(cluster));
+    right.kill();
 }

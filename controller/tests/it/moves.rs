@@ -43,7 +43,7 @@ fn brokers(quorum: &Quorum, count: u32) -> Vec<Broker> {
 }
 
 fn partition(quorum: &Quorum, index: u64) -> PartitionInfo {
-    let request = GetMetadataRequest { topics: vec!["t".to_owned()], all_topics: false, min_index: index };
+    let request = GetMetadataRequest { topics: vec!["t".to_owned()], min_index: index, ..Default::default() };
     let mut admin = quorum.admin(quorum.active());
     let answer = quorum.block_on(admin.get_metadata(request)).expect("metadata").into_inner();
     answer.topics[0].partitions[0].clone()

@@ -1,10 +1,18 @@
 //! A quorum to play with.
 
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Code,
+    transport::{Channel, Endpoint},
+};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use holdfast_controller::{Controller, config::Config, run};
@@ -32,6 +40,8 @@ pub(crate) struct Quorum {
     change: fn(&mut Config),
     /// Where controllers listen that are reached through something else.
     listens: BTreeMap<usize, String>,
+    /// What controllers have for `peers` that do not have all addresses there.
+    peers: BTreeMap<usize, Vec<String>>,
 }
 
 impl Quorum {
@@ -53,6 +63,7 @@ impl Quorum {
             runtime: Runtime::new().expect("a runtime"),
             change,
             listens: BTreeMap::new(),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -61,6 +72,23 @@ impl Quorum {
         let listen = format!("127.0.0.1:{}", free_ports(1)[0]);
         self.listens.insert(at, listen.clone());
         listen
+    }
+
+    /// Gives a controller that is not running another address.
+    pub(crate) fn relocate(&mut self, at: usize) {
+        assert!(self.nodes[at].is_none(), "controller {at} is running");
+        self.addresses[at] = format!("127.0.0.1:{}", free_ports(1)[0]);
+    }
+
+    /// Lets a controller have the present addresses of these alone for `peers`, from its next start on.
+    pub(crate) fn list(&mut self, at: usize, peers: &[usize]) {
+        self.peers.insert(at, peers.iter().map(|peer| self.addresses[*peer].clone()).collect());
+    }
+
+    /// Stops a controller in order and starts it again, with what is its configuration now.
+    pub(crate) fn restart(&mut self, at: usize) {
+        self.stop(at);
+        self.start(at);
     }
 
     /// `count` started controllers, one of them active.
@@ -81,7 +109,7 @@ impl Quorum {
         let mut config = Config {
             data_dir: self.data_dir(at),
             listen: self.addresses[at].clone(),
-            peers: self.addresses.clone(),
+            peers: self.peers.get(&at).unwrap_or(&self.addresses).clone(),
             heartbeat_interval_ms: 100,
             election_timeout_min_ms: 300,
             election_timeout_max_ms: 450,
@@ -183,11 +211,29 @@ impl Quorum {
         self.block_on(client.get_formation(request)).expect("an answer").into_inner()
     }
 
-    /// What a controller answers to a probe.
+    /// What a controller answers to a probe; one that it does not know yet, as it starts, is no yes.
     pub(crate) fn probe(&self, at: usize, service: &str) -> bool {
         let request = HealthCheckRequest { service: service.to_owned() };
-        let answer = self.block_on(HealthClient::new(self.channel(at)).check(request)).expect("an answer");
-        answer.into_inner().status == ServingStatus::Serving as i32
+        match self.block_on(HealthClient::new(self.channel(at)).check(request)) {
+            Ok(answer) => answer.into_inner().status == ServingStatus::Serving as i32,
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound, "{status}");
+                false
+            }
+        }
+    }
+
+    /// Waits until the active controller has exactly these for voters, at their present addresses, and no learner.
+    #[track_caller]
+    pub(crate) fn votes(&self, expected: &[usize]) {
+        let expected: BTreeMap<u64, &String> =
+            expected.iter().map(|at| (self.node(*at).node().id(), &self.addresses[*at])).collect();
+        eventually("the voters", || {
+            let members = self.node(self.active()).node().members();
+            let voters: BTreeMap<u64, &String> =
+                members.iter().filter(|member| member.voter).map(|member| (member.id, &member.address)).collect();
+            voters == expected && members.len() == voters.len()
+        });
     }
 
     /// Waits until every running controller has applied what the active one has.
@@ -207,4 +253,18 @@ pub(crate) fn channel(address: &str) -> Channel {
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(20))
         .connect_lazy()
+}
+
+/// Copies a folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("its type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
 }

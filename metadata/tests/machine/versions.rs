@@ -20,8 +20,9 @@ fn finalize(version: u32, second: Option<VersionRange>) -> Command {
     })
 }
 
-fn newer() -> Option<VersionRange> {
-    Some(VersionRange::from_numbers(1, 3))
+/// Of a controller of a newer build.
+fn newer() -> VersionRange {
+    VersionRange::from_numbers(1, 3)
 }
 
 /// A registration of a new start of broker `n` that supports these versions.
@@ -36,23 +37,23 @@ fn a_version_is_finalised_when_all_support_it_and_never_taken_back() {
     assert_eq!(c.image.version(), MetadataVersion(1));
     let command = registration(&mut c, 1, 1, VersionRange::from_numbers(1, 3));
     c.ok(&command);
-    let (records, response) = c.ok(&finalize(2, newer()));
+    let (records, response) = c.ok(&finalize(2, Some(newer())));
     assert_eq!(records, [Record::Version { version: MetadataVersion(2) }]);
     assert_eq!(response, Response::VersionFinalized { before: MetadataVersion(1) });
-    let (records, response) = c.ok(&finalize(2, newer()));
+    let (records, response) = c.ok(&finalize(2, Some(newer())));
     assert_eq!((records, response), (vec![], Response::VersionFinalized { before: MetadataVersion(2) }), "again");
-    assert_eq!(c.refused(&finalize(1, newer())).code, ErrorCode::InvalidRequest);
+    assert_eq!(c.refused(&finalize(1, Some(newer()))).code, ErrorCode::InvalidRequest);
     assert_eq!(c.image.version(), MetadataVersion(2));
 }
 
 #[test]
 fn who_does_not_support_a_version_is_named() {
     let mut c = Cluster::new(2);
-    let refusal = c.refused(&finalize(2, newer()));
+    let refusal = c.refused(&finalize(2, Some(newer())));
     assert_eq!(refusal.code, ErrorCode::UnsupportedVersion);
     assert!(refusal.message.contains("broker 1 (1 to 1), broker 2 (1 to 1);"), "{refusal}");
     c.fence(2);
-    assert!(c.refused(&finalize(2, newer())).message.contains("broker 2 (1 to 1, fenced)"), "it may come back");
+    assert!(c.refused(&finalize(2, Some(newer()))).message.contains("broker 2 (1 to 1, fenced)"), "it may come back");
     let mut c = Cluster::empty();
     let refusal = c.refused(&finalize(2, None));
     assert!(refusal.message.contains("controller 2 (which did not say)"), "{refusal}");
@@ -66,7 +67,7 @@ fn who_does_not_support_a_version_is_named() {
 #[test]
 fn a_broker_registers_only_if_it_supports_the_finalised_version() {
     let mut c = Cluster::empty();
-    c.ok(&finalize(2, newer()));
+    c.ok(&finalize(2, Some(newer())));
     for (min, max, why) in [(1, 1, "older than the cluster: upgrade it"), (3, 4, "too new for the cluster")] {
         let command = registration(&mut c, 1, 1, VersionRange::from_numbers(min, max));
         let refusal = c.refused(&command);
@@ -88,7 +89,7 @@ fn a_snapshot_from_before_versions_and_hashes_is_of_the_first_version_and_has_no
     assert_eq!((image.version(), image.history()), (MetadataVersion(1), None));
     let next = |image: &Image| MetadataIndex(image.index().0 + 1);
     let at = next(&image);
-    holdfast_metadata::apply_command(&mut image, at, finalize(1, newer()));
+    holdfast_metadata::apply_command(&mut image, at, finalize(1, Some(newer())));
     assert_eq!(image.history(), None, "what is not known stays so");
 }
 

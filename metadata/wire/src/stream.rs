@@ -46,13 +46,13 @@ pub fn delta(index: MetadataIndex, records: &[Record], history: Option<HistoryHa
     MetadataDelta { index: index.0, records: travelling(records), history_hash }.encode_to_vec().into()
 }
 
-/// What [`snapshot`] encoded.
+/// The image that [`snapshot`] encoded.
 pub fn read_snapshot(bytes: Bytes) -> Result<Told, Error> {
     let message = MetadataSnapshot::decode(bytes).map_err(|error| Error::Malformed("snapshot", error))?;
     told(message.index, message.records, &message.history_hash)
 }
 
-/// What [`delta`] encoded.
+/// The change that [`delta`] encoded.
 pub fn read_delta(bytes: Bytes) -> Result<Told, Error> {
     let message = MetadataDelta::decode(bytes).map_err(|error| Error::Malformed("change", error))?;
     told(message.index, message.records, &message.history_hash)

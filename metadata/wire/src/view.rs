@@ -15,7 +15,7 @@ use crate::records::ids;
 
 /// Brokers, and the topics that were asked for.
 pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataResponse {
-    let (mut topics, mut unknown_topics) = (Vec::new(), Vec::new());
+    let (mut topics, mut unknown_topics, mut unknown_topic_ids) = (Vec::new(), Vec::new(), Vec::new());
     if request.all_topics {
         topics.extend(image.topics_by_name().map(topic));
     } else {
@@ -25,6 +25,12 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
                 None => unknown_topics.push(name.clone()),
             }
         }
+        for id in &request.topic_ids {
+            match TopicId::from_bytes(id).and_then(|topic_id| image.topic(topic_id)) {
+                Some(found) => topics.push(topic(found)),
+                None => unknown_topic_ids.push(id.clone()),
+            }
+        }
     }
     GetMetadataResponse {
         cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
@@ -32,6 +38,7 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
         brokers: brokers(image),
         topics,
         unknown_topics,
+        unknown_topic_ids,
     }
 }
 

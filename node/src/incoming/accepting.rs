@@ -114,7 +114,7 @@ mod tests {
         let mut slow = connect("127.0.0.1", &listener).await;
         slow.write_all(&PREFACE[..23]).await.unwrap();
         let _silent = connect("127.0.0.1", &listener).await;
-        let patience = Patience { preface: SHORT, passing: LONG };
+        let patience = Patience { preface: SHORT, passing: LONG, taking: LONG };
         let mut connections = Box::pin(accept_with(listener, 3, None, patience));
         let mut heard = connections.next().await.unwrap().unwrap();
         heard.read_exact(&mut [0; 24]).await.unwrap();
@@ -129,6 +129,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_takes_nothing_is_closed_and_one_that_takes_something_is_not() {
+        let listener = listener().await;
+        let mut slow = connect("127.0.0.1", &listener).await;
+        let _deaf = connect("127.0.0.1", &listener).await;
+        let patience = Patience { preface: LONG, passing: LONG, taking: SHORT };
+        let mut connections = Box::pin(accept_with(listener, 2, None, patience));
+        let mut taken = connections.next().await.unwrap().unwrap();
+        let mut stuck = connections.next().await.unwrap().unwrap();
+        let more = vec![0; 64 << 20];
+        let reads = async { slow.read_exact(&mut vec![0; 1 << 20]).await.unwrap() };
+        let (written, _) = tokio::join!(taken.write(&more), reads);
+        assert!(written.unwrap() > 0);
+        assert_eq!(stuck.write_all(&more).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
     async fn a_full_port_takes_some_for_a_moment_and_closes_what_one_source_has_too_much() {
         let listener = listener().await;
         let mut first = connect("127.0.0.1", &listener).await;
@@ -138,7 +154,7 @@ mod tests {
         }
         let other = connect("127.0.0.3", &listener).await;
         first.write_all(PREFACE).await.unwrap();
-        let patience = Patience { preface: LONG, passing: SHORT };
+        let patience = Patience { preface: LONG, passing: SHORT, taking: LONG };
         let mut connections = Box::pin(accept_with(listener, 1, None, patience));
         let mut taken = Vec::new();
         for _ in 0..6 {

@@ -33,6 +33,9 @@ pub struct Connection {
     unheard: Option<(usize, Pin<Box<Sleep>>)>,
     /// While its place is one for a moment: until when.
     passing: Option<Pin<Box<Sleep>>>,
+    /// While its other end takes nothing of what is written: until when that is borne, and for how long at all.
+    stalled: Option<Pin<Box<Sleep>>>,
+    taking: Duration,
     place: Place,
 }
 
@@ -52,12 +55,15 @@ pub(super) struct Patience {
     pub(super) preface: Duration,
     /// For a lasting place to become free, on a connection that has one for a moment.
     pub(super) passing: Duration,
+    /// For the other end to take something of what is written. A ping would not find out: nothing can be said to one that
+    /// does not read, not even that the connection ends.
+    pub(super) taking: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         // Longer than a probe takes, and than a handshake on the slowest network.
-        Self { preface: Duration::from_secs(5), passing: Duration::from_secs(5) }
+        Self { preface: Duration::from_secs(5), passing: Duration::from_secs(5), taking: Duration::from_secs(30) }
     }
 }
 
@@ -104,6 +110,8 @@ impl Connection {
             stream,
             streams_end,
             closer: Closer::default(),
+            stalled: None,
+            taking: patience.taking,
             place,
         }
     }
@@ -132,7 +140,23 @@ impl Connection {
             }
             self.passing = None;
         }
+        if self.stalled.as_mut().is_some_and(|until| over(until, context)) {
+            return Some("nothing was taken of what is written");
+        }
         self.close.as_mut().is_some_and(|until| over(until, context)).then_some("the connection's time is over")
+    }
+
+    /// Notes whether the other end took something; while it does not, this is asked again when its time is over.
+    fn written<T>(&mut self, polled: Poll<T>, context: &mut Context<'_>) -> Poll<T> {
+        if polled.is_ready() {
+            self.stalled = None;
+        } else if self.stalled.is_none() {
+            let mut until = Box::pin(sleep_until(Instant::now() + self.taking));
+            // Not over yet: asked so that it wakes.
+            let _ = until.as_mut().poll(context);
+            self.stalled = Some(until);
+        }
+        polled
     }
 
     /// Counts the first bytes.
@@ -176,7 +200,8 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(polled, context)
     }
 
     fn poll_write_vectored(
@@ -185,7 +210,8 @@ impl AsyncWrite for Connection {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check(context)?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        self.written(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {

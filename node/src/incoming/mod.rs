@@ -17,7 +17,8 @@
 //!    whether anybody is there.
 //! 2. One source has a quarter of the places at most; what it asks for beyond is closed at once and does not wait before
 //!    the connections of others.
-//! 3. Some places are kept for the time when the others are taken, for a few seconds each: enough for a probe, so that a
+//! 3. One that takes nothing of what is written to it is closed: it cannot be told anything, so no ping finds it out.
+//! 4. Some places are kept for the time when the others are taken, for a few seconds each: enough for a probe, so that a
 //!    full node is not taken for a dead one.
 //!
 //! - `accepting`: the connections as tonic takes them. `connection`: one of them, with its times. `places`: who has how

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use toml_edit::{Document, Item, Value};
+use toml_edit::{Document, Item};
 
 use holdfast_proto::near::nearest;
 
@@ -50,10 +50,8 @@ pub fn parse<C: Settings>(name: &str, text: &str, overrides: &[String], relation
         let place = Place::Flag(flag.clone());
         match flag.split_once('=') {
             Some((key, value)) => {
-                // What is no TOML value is taken as a text, so that quotes need no quoting in a shell.
-                let value = value.trim();
-                let value = value.parse::<Value>().unwrap_or_else(|_| Value::from(value));
-                reading.take(key.trim(), &Item::Value(value), place);
+                let key = key.trim();
+                reading.take(key, &Item::Value(C::value_of(key, value.trim())), place);
             }
             None => reading.problems.push(Problem { place, message: "expected key=value".to_owned() }),
         }

@@ -24,3 +24,5 @@ pub use value::{Address, FromToml, LogFormat, in_range};
 // For the expansion of `options!`.
 #[doc(hidden)]
 pub use toml_edit::Value;
+#[doc(hidden)]
+pub use value::any_value;

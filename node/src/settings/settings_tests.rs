@@ -84,6 +84,38 @@ fn flags_win_over_the_file_and_need_no_quotes() {
 }
 
 #[test]
+fn an_option_that_is_a_text_takes_any_text() {
+    for text in ["0", "true", "1.0", "2024-01-01", "[a]", "[1]", "{a = 1}", "'", "-", "a=b", "0x1", "nan", "a\\b"] {
+        let flags = [&format!("rack={text}")[..], &format!("data_dir={text}")[..], "node_id=1"];
+        let config = read("", &flags, Relations::Always).unwrap();
+        assert_eq!((config.rack.as_str(), config.data_dir.to_str()), (text, Some(text)));
+    }
+    let quoted = read("", &["rack='0'", "data_dir=\"a b\"", "node_id=1"], Relations::Always).unwrap();
+    assert_eq!((quoted.rack.as_str(), quoted.data_dir.to_str()), ("0", Some("a b")));
+    // A number stays a number, and what is wrong is said of the text that was given.
+    let wrong = read("", &["node_id=\"1\"", "log_format=5", "cluster_id=5", "peers=5,a:1"], Relations::OnceAllIsRead);
+    let expected = [
+        "--set node_id=\"1\": node_id: expected a whole number from 0 on, found \"1\"",
+        "--set log_format=5: log_format: expected \"text\" or \"json\", found \"5\"",
+        "--set cluster_id=5: cluster_id: '5' is not a UUID; write 8-4-4-4-12 hexadecimal digits",
+        "--set peers=5,a:1: peers: '5' is not an address; write host:port, as broker-1.example:9092",
+    ];
+    assert_eq!(wrong.unwrap_err(), expected);
+}
+
+#[test]
+fn an_ipv6_address_stands_in_brackets() {
+    for wrong in ["[::1", "[::1:9201", "::1:9201", "[::1]", "[x]:1", "fe80::1%lo:9201", "[fe80::1%lo]:1", "a b:1", ":1"]
+    {
+        let error = wrong.parse::<Address>().expect_err(wrong);
+        assert!(error.starts_with(&format!("'{wrong}' is not an address; write host:port, ")), "{error}");
+    }
+    for right in ["[::1]:0", "[2001:db8::1]:65535", "a.example:1", "127.0.0.1:1", "a_b:1"] {
+        assert_eq!(right.parse::<Address>().expect(right).to_string(), right);
+    }
+}
+
+#[test]
 fn every_problem_is_reported_with_its_line() {
     let text = "node_id = -1\nthread = 1\n\nthreads = 0\nlisten = \"nowhere\"\npeers = 5\neager = 1\nrack = 5\n\
                 connections = \"many\"\ncluster_id = \"x\"\n[table]\na = 1\n";

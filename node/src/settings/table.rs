@@ -25,6 +25,9 @@ pub trait Settings: Default {
     /// Sets the option of this name. `Ok(false)` if there is none; `Err` says what is wrong with the value.
     fn set(&mut self, key: &str, value: &Value) -> Result<bool, String>;
 
+    /// The TOML value that the text of a flag means for the option of this name, as its type takes it.
+    fn value_of(key: &str, text: &str) -> Value;
+
     /// The options that have no text: empty lists and paths, and what is `None`.
     fn unset(&self) -> Vec<&'static str>;
 
@@ -88,6 +91,13 @@ macro_rules! options {
                     _ => return Ok(false),
                 }
                 Ok(true)
+            }
+
+            fn value_of(key: &str, text: &str) -> $crate::settings::Value {
+                match key {
+                    $(stringify!($key) => <$kind as $crate::settings::FromToml>::of_text(text),)*
+                    _ => $crate::settings::any_value(text),
+                }
             }
 
             fn unset(&self) -> Vec<&'static str> {

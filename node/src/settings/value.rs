@@ -1,6 +1,6 @@
 //! The types that an option can have, and how each is read from TOML.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::Ipv6Addr, path::PathBuf};
 
 use toml_edit::Value;
 use uuid::Uuid;
@@ -11,6 +11,29 @@ pub trait FromToml: Sized {
     fn from_toml(value: &Value) -> Result<Self, String>;
     /// Writes it as TOML, for the reference.
     fn to_toml(&self) -> String;
+    /// What the text of a flag means for this type, quotes or none: they need no quoting in a shell.
+    fn of_text(text: &str) -> Value {
+        any_value(text)
+    }
+}
+
+/// The TOML value that a text is; what is none is a text.
+pub fn any_value(text: &str) -> Value {
+    text.parse().unwrap_or_else(|_| Value::from(text))
+}
+
+/// As [`any_value`] where a text is wanted: `0` and `true` are texts then.
+fn text_value(text: &str) -> Value {
+    text.parse().ok().filter(Value::is_str).unwrap_or_else(|| Value::from(text))
+}
+
+/// Methods of a type that is written as a text.
+macro_rules! of_text {
+    () => {
+        fn of_text(text: &str) -> Value {
+            text_value(text)
+        }
+    };
 }
 
 /// Fails on a number that is not within `low <= number <= high`. What is not a number passes: its type refuses it.
@@ -23,7 +46,7 @@ pub fn in_range(value: &Value, low: u64, high: u64) -> Result<(), String> {
     }
 }
 
-/// An address as `host:port`. The host is resolved at each connect, never stored.
+/// An address as `host:port`, an IPv6 address in brackets. The host is resolved at each connect, never stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address {
     /// Name or IP address.
@@ -48,11 +71,21 @@ impl std::str::FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is not an address; write host:port, as broker-1.example:9092");
+        let wrong = || {
+            let how = if text.contains('[') || text.matches(':').count() > 1 {
+                ", an IPv6 address as [::1]:9092"
+            } else {
+                ", as broker-1.example:9092"
+            };
+            format!("'{text}' is not an address; write host:port{how}")
+        };
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().map_err(|_| wrong())?;
-        let plain = !host.is_empty() && (host.starts_with('[') == host.contains(':')) && !host.contains(['/', ' ']);
-        if plain { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
+        let is_host = match host.strip_prefix('[') {
+            Some(inner) => inner.strip_suffix(']').is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+            None => !host.is_empty() && !host.contains(|c: char| "[]:/%@?#".contains(c) || c.is_whitespace()),
+        };
+        if is_host { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
     }
 }
 
@@ -72,6 +105,8 @@ pub enum LogFormat {
 }
 
 impl FromToml for LogFormat {
+    of_text!();
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         match value.as_str() {
             Some("text") => Ok(Self::Text),
@@ -130,6 +165,8 @@ impl FromToml for bool {
 }
 
 impl FromToml for String {
+    of_text!();
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         value.as_str().map(str::to_owned).ok_or_else(|| format!("expected a string, found {}", shown(value)))
     }
@@ -140,6 +177,8 @@ impl FromToml for String {
 }
 
 impl FromToml for Uuid {
+    of_text!();
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         let text = String::from_toml(value)?;
         Self::parse_str(&text).map_err(|_| format!("'{text}' is not a UUID; write 8-4-4-4-12 hexadecimal digits"))
@@ -151,6 +190,8 @@ impl FromToml for Uuid {
 }
 
 impl FromToml for PathBuf {
+    of_text!();
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         String::from_toml(value).map(Self::from)
     }
@@ -161,6 +202,8 @@ impl FromToml for PathBuf {
 }
 
 impl FromToml for Address {
+    of_text!();
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         String::from_toml(value)?.parse()
     }
@@ -171,6 +214,10 @@ impl FromToml for Address {
 }
 
 impl<T: FromToml> FromToml for Option<T> {
+    fn of_text(text: &str) -> Value {
+        T::of_text(text)
+    }
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         T::from_toml(value).map(Some)
     }
@@ -181,13 +228,15 @@ impl<T: FromToml> FromToml for Option<T> {
 }
 
 impl<T: FromToml> FromToml for Vec<T> {
+    fn of_text(text: &str) -> Value {
+        text.parse().ok().filter(Value::is_array).unwrap_or_else(|| text_value(text))
+    }
+
     fn from_toml(value: &Value) -> Result<Self, String> {
         match value {
             Value::Array(values) => values.iter().map(T::from_toml).collect(),
             // A flag may give a list as a,b,c without brackets and quotes.
-            Value::String(text) => {
-                text.value().split(',').map(|part| T::from_toml(&Value::from(part.trim()))).collect()
-            }
+            Value::String(text) => text.value().split(',').map(|part| T::from_toml(&T::of_text(part.trim()))).collect(),
             _ => Err(format!("expected a list, found {}", shown(value))),
         }
     }

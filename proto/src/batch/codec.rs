@@ -18,6 +18,9 @@ const SNAPPY_HEADER_SIZE: usize = 16;
 /// Bytes before compression in one block, as Java's default.
 const SNAPPY_BLOCK_SIZE: usize = 32 * 1024;
 
+/// Bytes that one byte of a snappy block becomes at most: three bytes copy up to 64 (the format's description, 2.2).
+const SNAPPY_MAX_RATIO: usize = 22;
+
 /// Largest window of zstd that is accepted, as a power of two: 8 MiB, what every decoder should support (RFC 8878,
 /// 3.1.1.1.2) and all that levels up to 19 use. The decoder reserves the window before it gives any output.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -165,6 +168,10 @@ fn append_snappy_block(block: &[u8], out: &mut Vec<u8>, max: usize) -> Result<()
     let start = out.len();
     if size > max - start {
         return Err(Failure::TooLarge);
+    }
+    if size > block.len().saturating_mul(SNAPPY_MAX_RATIO) {
+        // Before memory for it is taken.
+        return Err(malformed(format!("a block of {} bytes cannot hold the {size} that it says", block.len())));
     }
     out.resize(start + size, 0);
     raw::Decoder::new().decompress(block, &mut out[start..]).map(drop).map_err(|error| malformed(error.to_string()))

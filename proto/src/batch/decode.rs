@@ -26,17 +26,17 @@ pub struct DecodeLimits {
     /// Most bytes of the records when decompressed. Too low: honest batches cannot be read. Too high: a small hostile
     /// batch takes that much memory. Codecs need up to 8 MiB more for their windows. Default 64 MiB.
     pub max_decompressed_bytes: usize,
-    /// Most bytes of what is built for the records and their headers, without keys and values: a record of 7 bytes and a
-    /// header of 2 take many times as much. Too low: honest batches of many small records cannot be read. Too high: a
+    /// Most bytes of what is built for the records and their headers, with the text of headers' keys and without the bytes
+    /// of keys and values, which are not copied: a record of 7 bytes and a header of 2 take many times as much. Too low: honest batches of many small records cannot be read. Too high: a
     /// small hostile batch takes that much memory. Default 128 MiB.
     pub max_built_bytes: usize,
 }
 
-/// How much larger records may be when decompressed than compressed, before [`FREE_BYTES`] are counted. The most that
-/// gzip reaches on zeros is 1,032; what compresses further than this holds nothing.
+/// How much larger records may be when decompressed than compressed. The most that gzip reaches on zeros is 1,032; what
+/// compresses further than this holds nothing.
 const MAX_RATIO: usize = 1024;
-/// Decompressed size that is allowed whatever the ratio.
-const FREE_BYTES: usize = 1 << 20;
+/// Bytes of text that one byte of a header's key becomes at most: what is not UTF-8 is replaced.
+const TEXT_GROWTH: usize = char::REPLACEMENT_CHARACTER.len_utf8();
 
 impl Default for DecodeLimits {
     fn default() -> Self {
@@ -45,9 +45,15 @@ impl Default for DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// Most bytes that `compressed` bytes of records may have when decompressed, if a leader is to take them.
-    pub(super) fn decompressed_bytes(&self, compressed: usize) -> usize {
-        compressed.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(self.max_decompressed_bytes)
+    /// Most bytes that `compressed` bytes of records may have when decompressed, if a leader is to take them. `free` bytes
+    /// are allowed whatever the ratio.
+    pub(super) fn decompressed_bytes(&self, compressed: usize, free: usize) -> usize {
+        compressed.saturating_mul(MAX_RATIO).max(free).min(self.max_decompressed_bytes)
+    }
+
+    /// Bytes that are built for the text of a header's key of so many bytes, at most.
+    pub(super) const fn text_bytes(key: usize) -> usize {
+        key.saturating_mul(TEXT_GROWTH)
     }
 
     /// Bytes that are built for a record with so many headers, its key, value and headers' text apart.
@@ -153,14 +159,30 @@ impl Records {
         let key = read_bytes(&mut body)?;
         let value = read_bytes(&mut body)?;
         let count = header_count(&mut body)?;
-        let built = DecodeLimits::built_bytes(count);
-        self.buildable = self.buildable.checked_sub(built).ok_or(Failure::TooManyParts)?;
-        let headers = read_headers(&mut body, count)?;
+        self.build(DecodeLimits::built_bytes(count))?;
+        let headers = self.read_headers(&mut body, count)?;
         if !body.is_empty() {
             return Err("bytes follow its headers".into());
         }
         self.next_offset_delta = offset_delta + 1;
         Ok(Record { offset: self.header.base_offset.plus(offset_delta.into()), timestamp, key, value, headers })
+    }
+
+    fn read_headers(&mut self, body: &mut Bytes, count: usize) -> Result<Vec<Header>, Failure> {
+        let mut headers = Vec::with_capacity(count);
+        for _ in 0..count {
+            let key = read_bytes(body)?.ok_or("a header has no key")?;
+            self.build(DecodeLimits::text_bytes(key.len()))?;
+            let value = read_bytes(body)?;
+            headers.push(Header { key: String::from_utf8_lossy(&key).into_owned(), value });
+        }
+        Ok(headers)
+    }
+
+    /// Counts bytes before they are built.
+    fn build(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.buildable = self.buildable.checked_sub(bytes).ok_or(Failure::TooManyParts)?;
+        Ok(())
     }
 }
 
@@ -202,16 +224,6 @@ fn header_count(body: &mut Bytes) -> Result<usize, &'static str> {
         return Err("it has more headers than bytes for them");
     }
     Ok(count)
-}
-
-fn read_headers(body: &mut Bytes, count: usize) -> Result<Vec<Header>, &'static str> {
-    let mut headers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let key = read_bytes(body)?.ok_or("a header has no key")?;
-        let value = read_bytes(body)?;
-        headers.push(Header { key: String::from_utf8_lossy(&key).into_owned(), value });
-    }
-    Ok(headers)
 }
 
 /// Bytes with their length before them; `None` for a length of -1.

@@ -19,12 +19,18 @@ const MAX_TIMESTAMP: TimestampMs = TimestampMs(253_402_300_799_999);
 const WINDOW_SIZE: usize = 16 * 1024;
 
 /// Checks every record of a batch that [`super::validate_produce`] let pass: lengths, offset deltas without gaps, times,
-/// header counts, the size when decompressed and what a reader has to build for it.
-pub fn check_records(header: &BatchHeader, batch: &[u8], limits: &DecodeLimits) -> Result<(), Error> {
+/// header counts, the size when decompressed and what a reader has to build for it. Up to `max_message_bytes`, the topic's
+/// own limit, records may have when decompressed however few bytes they were.
+pub fn check_records(
+    header: &BatchHeader,
+    batch: &[u8],
+    limits: &DecodeLimits,
+    max_message_bytes: usize,
+) -> Result<(), Error> {
     let body = batch
         .get(at::RECORDS..header.size_bytes)
         .ok_or(Error::Truncated { needed: header.size_bytes, have: batch.len() })?;
-    let max = limits.decompressed_bytes(body.len());
+    let max = limits.decompressed_bytes(body.len(), max_message_bytes);
     match header.compression() {
         Compression::None => walk(header, Slice { bytes: body, at: 0 }, limits),
         Compression::Snappy => {
@@ -91,15 +97,22 @@ impl<I: Input> Walker<'_, I> {
         self.field(end, true)?; // key
         self.field(end, true)?; // value
         let headers = usize::try_from(self.int()?).map_err(|_| Failure::Rule("its header count is negative"))?;
-        self.built = self.built.saturating_add(DecodeLimits::built_bytes(headers));
-        if self.built > self.limits.max_built_bytes {
-            return Err(Error::TooManyParts { max: self.limits.max_built_bytes }.into());
-        }
+        self.build(DecodeLimits::built_bytes(headers))?;
         for _ in 0..headers {
-            self.field(end, false)?;
+            let key = self.field(end, false)?;
+            self.build(DecodeLimits::text_bytes(key))?;
             self.field(end, true)?;
         }
         if self.input.position() == end { Ok(()) } else { Err(Failure::Rule("bytes follow its headers, or lack")) }
+    }
+
+    /// Counts bytes that a reader builds.
+    fn build(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.built = self.built.saturating_add(bytes);
+        if self.built > self.limits.max_built_bytes {
+            return Err(Error::TooManyParts { max: self.limits.max_built_bytes }.into());
+        }
+        Ok(())
     }
 
     fn time(&mut self, delta: i64) -> Result<(), Failure> {
@@ -115,17 +128,17 @@ impl<I: Input> Walker<'_, I> {
         Ok(())
     }
 
-    /// Passes over bytes with their length before them; -1 stands for none.
-    fn field(&mut self, end: usize, may_be_absent: bool) -> Result<(), Failure> {
+    /// Passes over bytes with their length before them; -1 stands for none. How many.
+    fn field(&mut self, end: usize, may_be_absent: bool) -> Result<usize, Failure> {
         match self.int()? {
-            -1 if may_be_absent => Ok(()),
+            -1 if may_be_absent => Ok(0),
             -1 => Err(Failure::Rule("a header has no key")),
             length => {
                 let length = usize::try_from(length).map_err(|_| Failure::Rule("a length is negative"))?;
                 if length > end.saturating_sub(self.input.position()) {
                     return Err(Failure::Rule("a field ends after its record"));
                 }
-                if self.input.skip(length)? { Ok(()) } else { Err(Failure::Rule("it ends after its batch")) }
+                if self.input.skip(length)? { Ok(length) } else { Err(Failure::Rule("it ends after its batch")) }
             }
         }
     }

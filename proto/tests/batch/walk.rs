@@ -13,10 +13,13 @@ use crate::{
     sample::{build, compressions, fix_crc, records},
 };
 
+/// What a topic allows unless told otherwise.
+const MAX_MESSAGE_BYTES: usize = (1 << 20) + 4096;
+
 /// As a leader looks at what a producer sent.
 fn take(batch: &[u8]) -> Result<(), Error> {
     let header = validate_produce(batch, usize::MAX)?;
-    check_records(&header, batch, &DecodeLimits::default())
+    check_records(&header, batch, &DecodeLimits::default(), MAX_MESSAGE_BYTES)
 }
 
 fn compress(compression: Compression, body: &[u8]) -> Vec<u8> {
@@ -168,4 +171,53 @@ fn a_small_batch_that_grows_past_what_readers_take_is_refused() {
     // What reads does not build it either.
     let error = decode(batch(Compression::Gzip, 1, &headers[..]), &DecodeLimits::default()).unwrap_err();
     assert!(matches!(error, Error::TooManyParts { .. }), "{error}");
+}
+
+/// A number of the records' format.
+fn number(value: usize) -> Vec<u8> {
+    let mut rest = (value as u64) << 1;
+    let mut out = Vec::new();
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+    out
+}
+
+/// One record with this value and one header with this key.
+fn record(value: &[u8], header_key: &[u8]) -> Vec<u8> {
+    let fields = [&[0, 0, 0, 1][..], &number(value.len()), value, &[2], &number(header_key.len()), header_key, &[1]];
+    let fields = fields.concat();
+    [number(fields.len()), fields].concat()
+}
+
+#[test]
+fn the_text_of_a_headers_key_counts_as_what_is_built() {
+    for byte in [0xff, b'x'] {
+        let body = record(b"", &vec![byte; 45 << 20]);
+        let batch = batch(Compression::Zstd, 1, &body);
+        assert_eq!(decode(batch, &DecodeLimits::default()).unwrap_err(), Error::TooManyParts { max: 128 << 20 });
+        // Not so small that it is refused for that.
+        let mut walked = self::batch(Compression::None, 1, &body).to_vec();
+        fix_crc(&mut walked);
+        assert_eq!(take(&walked).unwrap_err(), Error::TooManyParts { max: 128 << 20 });
+    }
+}
+
+#[test]
+fn what_a_topic_allows_is_taken_however_well_it_compresses() {
+    for compression in Compression::ALL {
+        assert_eq!(take(&batch(compression, 1, &record(&vec![0; 1 << 20], b"k"))), Ok(()), "{compression}");
+    }
+    let error = take(&batch(Compression::Zstd, 1, &record(&vec![0; 8 << 20], b"k"))).unwrap_err();
+    assert_eq!(error, Error::DecompressedTooLarge { max: MAX_MESSAGE_BYTES });
+}
+
+#[test]
+fn a_snappy_block_that_says_more_than_it_can_hold_takes_no_memory() {
+    let mut block = vec![0x80, 0x80, 0x80, 0x20]; // 64 MiB
+    block.resize(64 << 10, 0);
+    let error = decode(with_body(Compression::Snappy, 1, &block), &DecodeLimits::default()).unwrap_err();
+    assert!(error.to_string().contains("cannot hold the 67108864"), "{error}");
 }

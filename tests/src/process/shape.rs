@@ -61,7 +61,7 @@ impl Shape {
         let began = Instant::now();
         let mut accounts = Vec::new();
         for topic in 0..self.topics {
-            accounts.push(self.write(&client, &name(topic)).await);
+            accounts.push(self.write(&client, &Self::name(topic)).await);
         }
         let written = began.elapsed();
         cluster.down(PATIENCE).await.expect("the cluster ends in order");
@@ -74,27 +74,33 @@ impl Shape {
                 .partition_max_bytes(1 << 10)
                 .fetch_max_bytes(1 << 10)
                 .prefetch_bytes(1 << 10)
-                .assign_topic(name(0), StartAt::Earliest)
+                .assign_topic(Self::name(0), StartAt::Earliest)
                 .build();
             let mut reader = soon("a reader", Box::pin(reader)).await.expect("it finds its partitions");
             soon("a record", reader.next_batch()).await.expect("the reader goes on").expect("no fetch fails");
             stopped.push(reader);
         }
         let began = Instant::now();
-        for (topic, account) in (0..self.topics).zip(accounts) {
-            let acked = account.acked();
-            assert_eq!(acked, u64::from(self.partitions * self.records), "{self}: all is acknowledged");
-            let topic = name(topic);
-            let reading = readback::audit(&client, &topic, account.audit(), |_| ());
-            let verdict = reading.await.expect("everything can be read back");
-            assert!(verdict.is_clean(), "{self}: {verdict:?}");
-        }
+        self.read_back(&client, accounts).await;
         println!("{self}: written in {written:.1?}, read after a restart in {:.1?}", began.elapsed());
         drop(stopped);
         cluster.kill_all();
     }
 
-    async fn start(&self, folder: &TempDir) -> (ProcessCluster, Client) {
+    /// Asserts that each topic holds every record of its account, once and in order, and that all were acknowledged.
+    pub async fn read_back(&self, client: &Client, accounts: Vec<Account>) {
+        for (topic, account) in (0..self.topics).zip(accounts) {
+            let acked = account.acked();
+            assert_eq!(acked, u64::from(self.partitions * self.records), "{self}: all is acknowledged");
+            let topic = Self::name(topic);
+            let reading = readback::audit(client, &topic, account.audit(), |_| ());
+            let verdict = reading.await.expect("everything can be read back");
+            assert!(verdict.is_clean(), "{self}: {verdict:?}");
+        }
+    }
+
+    /// Starts a cluster in `folder` and creates the topics.
+    pub async fn start(&self, folder: &TempDir) -> (ProcessCluster, Client) {
         let controllers = if self.brokers == 1 { 1 } else { 3 };
         let tied = ClusterSpec::tied(folder.path()).expect("the programs were built: run `make test`");
         let spec = ClusterSpec { brokers: self.brokers, controllers, ..tied };
@@ -104,14 +110,15 @@ impl Shape {
         let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await.expect("the cluster answers");
         let replicas = self.brokers.min(3);
         for topic in 0..self.topics {
-            let topic = NewTopic::new(name(topic)).partitions(self.partitions).replication_factor(replicas);
+            let topic = NewTopic::new(Self::name(topic)).partitions(self.partitions).replication_factor(replicas);
             let topic = topic.config("min.insync.replicas", replicas.div_ceil(2).to_string());
             client.admin().create_topic(topic).await.expect("the topic is created");
         }
         (cluster, client)
     }
 
-    async fn write(&self, client: &Client, topic_name: &str) -> Account {
+    /// Writes every record of one topic, and gives the account of what was acknowledged.
+    pub async fn write(&self, client: &Client, topic_name: &str) -> Account {
         let producer = Producer::builder(client.clone())
             .compression(self.compression)
             .delivery_timeout(DELIVERY_TIMEOUT)
@@ -135,8 +142,9 @@ impl Shape {
         assert_eq!(summary.refused, 0, "{self}: {:?}", summary.first_problem);
         summary.account
     }
-}
 
-fn name(topic: u32) -> String {
-    format!("topic-{topic}")
+    /// Name of a topic, by its number from 0 on.
+    pub fn name(topic: u32) -> String {
+        format!("topic-{topic}")
+    }
 }

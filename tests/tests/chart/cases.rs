@@ -1,7 +1,7 @@
 //! Values of the chart that must work, and that must be refused.
 
 /// Values that have to work: the defaults, every example, and every option that adds something.
-pub(crate) const WORKING: [&[&str]; 9] = [
+pub(crate) const WORKING: [&[&str]; 11] = [
     &[],
     &["--values", "trial.yaml"],
     &["--values", "kind.yaml"],
@@ -22,10 +22,25 @@ pub(crate) const WORKING: [&[&str]; 9] = [
         "--set",
         "service.type=LoadBalancer,service.annotations.h=i,serviceAccountName=holdfast",
     ],
+    // An IPv6 network, its addresses in brackets; a rack and a tag that look like something else.
+    &[
+        "--set-json",
+        r#"broker.external={"enabled":true,"brokers":[{"address":"[2001:db8::1]:30070","loadBalancerIP":"2001:db8::1"},
+            {"address":"[2001:db8::2]:30070"},{"address":"b.example:65535"}]}"#,
+        "--set-string",
+        "ipFamily=IPv6,broker.rack=0,image.tag=_1.",
+    ],
+    // The least memory that a broker's bounds fit in; volumes that are made by hand; a test pod under a quota.
+    &[
+        "--set",
+        "broker.resources.limits.memory=248Mi,broker.storage.className=-,test.resources.limits.cpu=1",
+        "--set-json",
+        r#"broker.extraEnv=[{"name":"A","value":1000000},{"name":"B","value":true},{"name":"C","value":"- x"}]"#,
+    ],
 ];
 
 /// Values that must be refused, and words of the reason.
-pub(crate) const REFUSED: [(&[&str], &str); 17] = [
+pub(crate) const REFUSED: [(&[&str], &str); 29] = [
     (&["--set", "controller.replicas=4"], "value must be one of 1, 3, 5"),
     (&["--set", "controller.replicas=2"], "value must be one of 1, 3, 5"),
     (&["--set", "controller.replicas=1"], "controller.allowSingle=true"),
@@ -46,4 +61,16 @@ pub(crate) const REFUSED: [(&[&str], &str); 17] = [
         &["--set-json", r#"broker.external={"enabled":true,"brokers":[{"address":"a:1"},{"address":"a:1"}]}"#],
         "names a:1 twice",
     ),
+    (&["--set-json", r#"broker.external={"enabled":true,"brokers":[{"address":"::1:70"}]}"#], "does not match pattern"),
+    (&["--set-json", r#"broker.external={"enabled":true,"brokers":[{"address":"[a]:70"}]}"#], "does not match pattern"),
+    (&["--set-json", r#"broker.external={"enabled":true,"brokers":[{"address":"a:65536"}]}"#], "at most 65535"),
+    (&["--set-string", "fullnameOverride=9lives"], "does not match pattern"),
+    (&["--set-json", r#"broker.podLabels={"app.kubernetes.io/instance":"x"}"#], "is set by the chart: Services"),
+    (&["--set-json", r#"controller.podAnnotations={"checksum/config":"x"}"#], "rolls the pods by it"),
+    (&["--set-json", r#"broker.extraEnv=[{"name":"POD_NAME","value":"x"}]"#], "names POD_NAME"),
+    (&["--set-json", r#"broker.extraEnv=[{"name":"A","value":{}}]"#], "got object"),
+    (&["--set-json", r#"broker.extraVolumes=[{"name":"data","emptyDir":{}}]"#], "a volume of the chart's"),
+    (&["--set-json", r#"broker.extraVolumeMounts=[{"name":"a","mountPath":"/etc/holdfast/"}]"#], "where a volume"),
+    (&["--set", "broker.resources.limits.memory=128Mi"], "148 MiB together, more than three quarters"),
+    (&["--set", "broker.config.max_in_flight_bytes=1073741824"], "more than three quarters"),
 ];

@@ -55,8 +55,13 @@ impl Helm {
     ///
     /// `values` are flags as `--set key=value` and `--values file` (of `deploy/helm/examples`).
     pub(crate) fn render(&self, values: &[&str]) -> Result<Vec<Value>, String> {
+        self.render_as("hf", "messages", values)
+    }
+
+    /// As [`Self::render`], of a release and in a namespace with these names.
+    pub(crate) fn render_as(&self, release: &str, namespace: &str, values: &[&str]) -> Result<Vec<Value>, String> {
         let chart = self.chart.display().to_string();
-        let output = self.run(&[&["template", "hf", &chart, "--namespace", "messages"], values].concat());
+        let output = self.run(&[&["template", release, &chart, "--namespace", namespace], values].concat());
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }

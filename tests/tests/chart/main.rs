@@ -6,6 +6,8 @@
 mod api;
 mod cases;
 mod helm;
+mod memory;
+mod names;
 
 use std::{
     collections::BTreeSet,

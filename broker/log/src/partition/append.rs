@@ -7,7 +7,7 @@ use bytes::Bytes;
 use holdfast_proto::{batch::BatchHeader, ids::Offset};
 
 use super::{
-    clock::now,
+    clock::{now, since_start},
     log::PartitionLog,
     placed::{Placed, parse},
 };
@@ -91,7 +91,7 @@ impl PartitionLog {
             is_store_due |= self.active.tally.add(&segment, self.config.index_interval_bytes, header);
             self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
             if header.has_producer() {
-                self.producers.record(&header.into());
+                self.producers.record(&header.into(), since_start());
             }
         }
         let now = now();

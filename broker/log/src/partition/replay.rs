@@ -97,7 +97,7 @@ pub(super) fn producers_before(
     for segment in segments.iter().filter(|segment| segment.next() > start && segment.base() < end) {
         each_header(segment, |header| {
             if header.base_offset >= start && header.base_offset < end && header.has_producer() {
-                producers.record(&header.into());
+                producers.replay(&header.into());
             }
         })?;
     }

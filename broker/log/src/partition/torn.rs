@@ -44,7 +44,7 @@ impl Recovery<'_> {
                 epochs.push((header.leader_epoch, header.base_offset));
             }
             if header.has_producer() {
-                producers.record(&header.into());
+                producers.replay(&header.into());
             }
         })?;
         self.check_end(&segment, &walked, size)?;

@@ -2,8 +2,8 @@
 //!
 //! A fetch proves where the follower's log leaves ours before anything else it says is believed (KIP-101, KIP-279,
 //! KIP-595): its last epoch must be known here and must reach at least as far. One that stands at the log end is parked
-//! and answered once: when records are appended, or when the high watermark has moved and `hw_notify_ms` passed. A newer
-//! fetch of the same follower replaces a parked one: its sender has given that up.
+//! and answered once: when records are appended, when the high watermark has moved and `hw_notify_ms` passed, or after
+//! `parked_fetch_max_ms`. A newer fetch of the same follower replaces a parked one: its sender has given that up.
 
 use holdfast_proto::{
     error::ErrorCode,
@@ -56,9 +56,9 @@ impl Leader {
             turn.emit(Effect::ReplyFetch { to: from, leader_epoch: self.leader_epoch, reply });
         } else {
             follower.parked = Some(ParkedFetch { fetch_offset: position.fetch_offset });
-            if follower.told_high_watermark < high_watermark {
-                follower.notify_at = Some(turn.now.plus(turn.config.hw_notify_ms));
-            }
+            let is_told = follower.told_high_watermark >= high_watermark;
+            let wait_ms = if is_told { turn.config.parked_fetch_max_ms } else { turn.config.hw_notify_ms };
+            follower.notify_at = Some(turn.now.plus(wait_ms));
         }
     }
 
@@ -69,7 +69,7 @@ impl Leader {
         }
     }
 
-    /// Answers parked fetches whose follower has to be told the high watermark now.
+    /// Answers parked fetches that have waited long enough.
     pub(crate) fn notify_due_followers(&mut self, turn: &mut Turn<'_>) {
         let high_watermark = turn.log.high_watermark();
         let log_start_offset = turn.log.start();

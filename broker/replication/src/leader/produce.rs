@@ -35,7 +35,7 @@ impl Leader {
             // Elected before the disk has cut what was left of an earlier life.
             return turn.refuse_produce(token, ErrorCode::LeaderNotAvailable);
         }
-        let verdict = turn.log.producers.check(batch);
+        let verdict = turn.log.producers.check(batch, turn.now);
         if let BatchVerdict::Duplicate { base_offset } = verdict {
             return self.answer_duplicate(turn, token, acks, base_offset, batch, timeout_ms);
         }
@@ -62,7 +62,8 @@ impl Leader {
         for follower in &mut self.followers {
             follower.before_append(self.flush_policy, base_offset, turn.now);
         }
-        turn.log.append(&PlacedBatch { base_offset, leader_epoch: self.leader_epoch, info: *batch });
+        let placed = PlacedBatch { base_offset, leader_epoch: self.leader_epoch, info: *batch };
+        turn.log.append(&placed, turn.now);
         turn.emit(Effect::AppendProduced {
             token,
             base_offset,

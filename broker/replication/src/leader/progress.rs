@@ -56,7 +56,7 @@ pub(crate) struct FollowerProgress {
     pub(crate) parked: Option<ParkedFetch>,
     /// The highest high watermark that it was told.
     pub(crate) told_high_watermark: Offset,
-    /// When its parked fetch has to be answered to tell it a newer one.
+    /// When its parked fetch has to be answered at the latest.
     pub(crate) notify_at: Option<Millis>,
 }
 

@@ -156,7 +156,7 @@ impl Leader {
         }
         let notify_at = turn.now.plus(turn.config.hw_notify_ms);
         for follower in self.followers.iter_mut().filter(|follower| follower.parked.is_some()) {
-            follower.notify_at.get_or_insert(notify_at);
+            follower.notify_at = follower.notify_at.min(Some(notify_at));
         }
     }
 

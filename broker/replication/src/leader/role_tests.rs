@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     Acks, BatchInfo, Event,
     bench::{
-        BROKER_EPOCH, Bench, append_produced, assignment, batch, failed, high_watermark, ok, position, propose, reply,
-        reply_records, under,
+        BROKER_EPOCH, Bench, append_produced, assignment, batch, config, failed, high_watermark, ok, position, propose,
+        reply, reply_records, under,
     },
 };
 
@@ -149,10 +149,19 @@ fn a_follower_is_told_a_new_high_watermark_when_nothing_is_appended() {
     assert_eq!(bench.at(160), [reply_records(2, 1, 1)]);
     // It knows now: the next fetch waits, also for long.
     assert_eq!(bench.fetch(2, position(5, 1, 1, 5, true)), []);
-    assert_eq!(bench.deadline(), None);
+    assert_eq!(bench.deadline(), Some(160 + config().parked_fetch_max_ms));
     // The other one did not want an answer; when it does, it is told after the same while.
     assert_eq!(bench.fetch(3, position(5, 1, 1, 5, true)), []);
     assert_eq!(bench.deadline(), Some(210));
+}
+
+#[test]
+fn a_waiting_fetch_is_answered_in_the_end_though_nothing_is_there() {
+    let mut bench = with_parked_followers();
+    let longest = config().parked_fetch_max_ms;
+    assert_eq!(bench.deadline(), Some(bench.now + longest));
+    assert_eq!(bench.at(bench.now + longest - 1), []);
+    assert_eq!(bench.at(bench.now + 1), [reply_records(2, 0, 0), reply_records(3, 0, 0)]);
 }
 
 #[test]
@@ -240,7 +249,8 @@ fn members_that_do_not_come_leave_the_isr() {
     let committed = assignment(1, 5, 11, &[1, 2]);
     assert_eq!(bench.step(proposal_result(Ok(committed))), []);
     assert_eq!(bench.replica.isr(), [BrokerId(1), BrokerId(2)]);
-    assert_eq!(bench.deadline(), None, "who stands at the log end does not lag");
+    let longest = 100 + config().parked_fetch_max_ms;
+    assert_eq!(bench.deadline(), Some(longest), "who stands at the log end does not lag; its fetch waits");
 }
 
 #[test]

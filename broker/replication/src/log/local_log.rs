@@ -7,7 +7,7 @@
 //! Place: changed by [`crate::leader::role`] and [`crate::follower`]; every change that needs the disk is also an
 //! effect. The asserts here stay on in release: a broken one means that acknowledged records are at stake.
 
-use holdfast_proto::ids::{LeaderEpoch, Offset};
+use holdfast_proto::ids::{LeaderEpoch, Millis, Offset};
 
 use super::{
     batch::{LogGeneration, PlacedBatch},
@@ -47,7 +47,7 @@ impl LocalLog {
             generation: LogGeneration::default(),
             truncating: false,
             epochs,
-            producers,
+            producers: producers.ageless(),
         }
     }
 
@@ -93,11 +93,11 @@ impl LocalLog {
     }
 
     /// Takes one more batch at the end.
-    pub(crate) fn append(&mut self, batch: &PlacedBatch) {
+    pub(crate) fn append(&mut self, batch: &PlacedBatch, now: Millis) {
         assert_eq!(batch.base_offset, self.end, "append at {} to a log that ends at {}", batch.base_offset, self.end);
         assert!(!self.truncating, "append at {} while the log is being cut", self.end);
         self.epochs.assign(batch.leader_epoch, batch.base_offset);
-        self.producers.record(batch);
+        self.producers.record(batch, now);
         self.end = self.end.plus(u64::from(batch.info.record_count));
     }
 
@@ -143,7 +143,7 @@ impl LocalLog {
             return false;
         }
         self.truncating = false;
-        self.producers = producers;
+        self.producers = producers.ageless();
         self.flushed = self.end;
         true
     }

@@ -5,8 +5,14 @@
 //!
 //! Invariants:
 //! 1. Of each producer only its newest epoch is kept, with its last [`REMEMBERED_BATCHES`] batches, oldest first.
-//! 2. At most `limit` producers are kept; one more evicts the producer whose last batch has the lowest offset. Offsets
-//!    instead of times: every replica evicts the same producer.
+//! 2. Whose last batch came less than [`Limits::kept_ms`] ago is kept: a retry of that batch may still come, and would
+//!    be appended again. Past [`Limits::idle`] producers one more evicts the longest idle of the others.
+//! 3. At most [`Limits::most`] are kept. The leader refuses one more with TOO_MANY_PRODUCERS while all are young; a log
+//!    that holds more than that is the truth, and evicts the one whose last batch has the lowest offset.
+//!
+//! How old an entry is, each replica reckons from when itself took the batch, on a clock that never jumps. So replicas
+//! may evict in another order, and none earlier than `kept_ms`. Entries of a snapshot or a replay have an unknown age:
+//! they count from when the table is first asked.
 //!
 //! **A producer that is not known** must begin at sequence 0; any other sequence is refused with UNKNOWN_PRODUCER_ID.
 //! Kafka accepts it since KIP-360 (any sequence, so that a producer survives the loss of its state by retention). That
@@ -22,7 +28,7 @@ use std::collections::BTreeMap;
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{Offset, ProducerEpoch, ProducerId, Sequence},
+    ids::{Millis, Offset, ProducerEpoch, ProducerId, Sequence},
 };
 
 use super::batch::{BatchInfo, PlacedBatch};
@@ -30,10 +36,24 @@ use super::batch::{BatchInfo, PlacedBatch};
 /// How many batches of a producer are remembered: as many as a client may have in flight (Kafka: 5).
 const REMEMBERED_BATCHES: usize = 5;
 
-/// How many producers one partition remembers unless told otherwise; about 2 MiB at the most.
-///
-/// Too low: a producer that pauses while as many others write is refused and has to start a new epoch.
-const DEFAULT_MAX_PRODUCERS: usize = 10_000;
+/// How many producers a table remembers, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Up to so many are kept however long they are idle. Too low: a producer that pauses while as many others write is
+    /// refused and has to start a new epoch.
+    pub idle: usize,
+    /// Up to so many are kept if all of them wrote lately; about 190 bytes each.
+    pub most: usize,
+    /// What counts as lately: longer than a producer retries one batch (the client library: 2 minutes unless told).
+    pub kept_ms: u64,
+}
+
+impl Default for Limits {
+    /// Some 2 MB, and 6 MB while very many producers begin.
+    fn default() -> Self {
+        Self { idle: 10_000, most: 30_000, kept_ms: 600_000 }
+    }
+}
 
 /// A batch that is remembered so that its retry is answered and not appended again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,33 +133,61 @@ pub enum BatchVerdict {
     Refuse(ErrorCode),
 }
 
+/// Who wrote a batch that is the last one of its producer, and when this replica took it.
+#[derive(Clone, Copy, Debug)]
+struct LastWrite {
+    producer_id: ProducerId,
+    /// `None`: before this table was made; see [`ProducerTable::since`].
+    at: Option<Millis>,
+}
+
 /// The producers of one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ProducerTable {
     producers: BTreeMap<ProducerId, ProducerEntry>,
-    /// Base offset of each producer's last batch: the first one is the longest idle.
-    by_last_offset: BTreeMap<Offset, ProducerId>,
-    limit: usize,
+    /// By base offset of each producer's last batch: the first one is the longest idle.
+    last_writes: BTreeMap<Offset, LastWrite>,
+    /// When it was first told the time.
+    since: Option<Millis>,
+    limits: Limits,
 }
+
+/// Two tables are the same if they remember the same, whenever they came to know it.
+impl PartialEq for ProducerTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.producers == other.producers
+    }
+}
+
+impl Eq for ProducerTable {}
 
 impl Default for ProducerTable {
     fn default() -> Self {
-        Self::with_limit(DEFAULT_MAX_PRODUCERS)
+        Self::with_limits(Limits::default())
     }
 }
 
 impl ProducerTable {
-    /// An empty table with the default limit.
+    /// An empty table with the default limits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty table that remembers up to `limit` producers, at least 1.
-    pub fn with_limit(limit: usize) -> Self {
-        Self { producers: BTreeMap::new(), by_last_offset: BTreeMap::new(), limit: limit.max(1) }
+    /// An empty table with these limits.
+    pub fn with_limits(limits: Limits) -> Self {
+        assert!(0 < limits.idle && limits.idle <= limits.most, "limits of a producer table: {limits:?}");
+        Self { producers: BTreeMap::new(), last_writes: BTreeMap::new(), since: None, limits }
     }
 
-    /// Number of producers that are remembered, at most the limit.
+    /// The same, with times of another clock forgotten: it goes to another owner.
+    #[must_use]
+    pub fn ageless(mut self) -> Self {
+        self.since = None;
+        self.last_writes.values_mut().for_each(|last| last.at = None);
+        self
+    }
+
+    /// Number of producers that are remembered, at most [`Limits::most`].
     pub fn len(&self) -> usize {
         self.producers.len()
     }
@@ -159,14 +207,21 @@ impl ProducerTable {
         self.producers.get(&producer_id)
     }
 
-    /// Decides about a batch that a producer sent to the leader. Changes nothing.
-    pub fn check(&self, batch: &BatchInfo) -> BatchVerdict {
+    /// Decides about a batch that a producer sent to the leader.
+    pub fn check(&mut self, batch: &BatchInfo, now: Millis) -> BatchVerdict {
+        self.since.get_or_insert(now);
         if batch.producer_id == ProducerId::NONE {
             return BatchVerdict::Append;
         }
         let starts_anew = batch.base_sequence == Sequence(0);
         let Some(entry) = self.producers.get(&batch.producer_id) else {
-            return if starts_anew { BatchVerdict::Append } else { BatchVerdict::Refuse(ErrorCode::UnknownProducerId) };
+            return if !starts_anew {
+                BatchVerdict::Refuse(ErrorCode::UnknownProducerId)
+            } else if self.producers.len() >= self.limits.most && !self.is_longest_idle_old(now) {
+                BatchVerdict::Refuse(ErrorCode::TooManyProducers)
+            } else {
+                BatchVerdict::Append
+            };
         };
         if batch.producer_epoch < entry.epoch {
             return BatchVerdict::Refuse(ErrorCode::InvalidProducerEpoch);
@@ -195,25 +250,35 @@ impl ProducerTable {
         }
     }
 
-    /// Notes a batch of the log. The log is the truth: what contradicts it here is forgotten.
-    pub fn record(&mut self, batch: &PlacedBatch) {
+    /// Notes a batch that comes into the log now. The log is the truth: what contradicts it here is forgotten.
+    pub fn record(&mut self, batch: &PlacedBatch, now: Millis) {
+        self.since.get_or_insert(now);
+        self.note(batch, Some(now));
+    }
+
+    /// Notes a batch that stood in the log before, as it is read again.
+    pub fn replay(&mut self, batch: &PlacedBatch) {
+        self.note(batch, None);
+    }
+
+    fn note(&mut self, batch: &PlacedBatch, at: Option<Millis>) {
         if batch.info.producer_id == ProducerId::NONE {
             return;
         }
         let remembered = RememberedBatch::of(batch);
         let epoch = batch.info.producer_epoch;
         if let Some(entry) = self.producers.get_mut(&batch.info.producer_id) {
-            self.by_last_offset.remove(&entry.last().base_offset);
+            self.last_writes.remove(&entry.last().base_offset);
             if entry.epoch == epoch {
                 entry.push(remembered);
             } else {
                 *entry = ProducerEntry::new(epoch, remembered);
             }
         } else {
-            self.make_room();
+            self.make_room(at);
             self.producers.insert(batch.info.producer_id, ProducerEntry::new(epoch, remembered));
         }
-        self.by_last_offset.insert(batch.base_offset, batch.info.producer_id);
+        self.last_writes.insert(batch.base_offset, LastWrite { producer_id: batch.info.producer_id, at });
     }
 
     /// Puts a producer of a snapshot file back. False, and nothing changed, if it cannot be one: bytes from a disk are
@@ -226,38 +291,40 @@ impl ProducerTable {
             || batches.len() > REMEMBERED_BATCHES
             || !batches.windows(2).all(increases)
             || self.producers.contains_key(&producer_id)
-            || self.by_last_offset.contains_key(&last_offset)
+            || self.last_writes.contains_key(&last_offset)
         {
             return false;
         }
-        self.make_room();
+        self.make_room(None);
         let mut entry = ProducerEntry::new(epoch, *first);
         for batch in rest {
             entry.push(*batch);
         }
         self.producers.insert(producer_id, entry);
-        self.by_last_offset.insert(last_offset, producer_id);
+        self.last_writes.insert(last_offset, LastWrite { producer_id, at: None });
         true
-    }
-
-    /// Forgets everything, but the limit.
-    pub fn clear(&mut self) {
-        self.producers.clear();
-        self.by_last_offset.clear();
     }
 
     /// Exclusive end of the last batch that is remembered.
     pub fn end_offset(&self) -> Offset {
-        let last = self.by_last_offset.last_key_value().and_then(|(_, id)| self.producers.get(id));
+        let last = self.last_writes.last_key_value().and_then(|(_, last)| self.producers.get(&last.producer_id));
         last.map_or(Offset(0), |entry| entry.last().base_offset.plus(u64::from(entry.last().record_count)))
     }
 
-    fn make_room(&mut self) {
-        while self.producers.len() >= self.limit
-            && let Some((_, idle)) = self.by_last_offset.pop_first()
+    /// Makes room for one more.
+    fn make_room(&mut self, now: Option<Millis>) {
+        while self.producers.len() >= self.limits.most
+            || (self.producers.len() >= self.limits.idle && now.is_some_and(|now| self.is_longest_idle_old(now)))
         {
-            self.producers.remove(&idle);
+            let Some((_, idle)) = self.last_writes.pop_first() else { return };
+            self.producers.remove(&idle.producer_id);
         }
+    }
+
+    /// True if no retry of the last batch of the longest idle producer can come any more.
+    fn is_longest_idle_old(&self, now: Millis) -> bool {
+        let Some((_, last)) = self.last_writes.first_key_value() else { return false };
+        last.at.or(self.since).is_some_and(|since| now.0.saturating_sub(since.0) > self.limits.kept_ms)
     }
 }
 

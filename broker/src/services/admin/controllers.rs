@@ -6,6 +6,7 @@ use holdfast_proto::ids::{BrokerId, MetadataIndex, MetadataVersion};
 use super::{
     cluster::{ClusterStatus, FinalizedVersion},
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
+    quorum::{QuorumStatus, Removal, RemovalPlan},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
 use crate::services::other_nodes::RemoteAnswer;
@@ -38,4 +39,10 @@ pub trait ControllerAdmin: Send + Sync {
 
     /// Forgets a broker that is fenced and holds no replica.
     fn remove_broker(&self, broker_id: BrokerId) -> RemoteAnswer<'_, MetadataIndex>;
+
+    /// The controllers of the quorum, as the active one sees them.
+    fn describe_quorum(&self) -> RemoteAnswer<'_, QuorumStatus>;
+
+    /// Takes a controller out of the quorum, or only says what would become of it.
+    fn remove_controller(&self, removal: Removal) -> RemoteAnswer<'_, RemovalPlan>;
 }

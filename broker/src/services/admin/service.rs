@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use holdfast_metadata::{Image, plan::PlanGoal};
 use holdfast_proto::{
     detail::ErrorDetail,
@@ -15,24 +17,30 @@ use super::{
     cluster::{ClusterStatus, ClusterView, FinalizedVersion},
     controllers::ControllerAdmin,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
+    quorum::{QuorumStatus, Removal, RemovalPlan},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
 };
 use crate::{
     here::context::Context,
-    services::{caller::Caller, lookup},
+    services::{caller::Caller, hop::Hop, lookup, offsets::OffsetService, served::Served},
 };
+
+/// Bytes of all settings of one request: several times what a topic has.
+const MAX_CONFIGS_BYTES: usize = 256 * 1024;
 
 /// Administration of the cluster, by way of one broker. Says in the log who asks for a change.
 #[derive(Clone)]
 pub struct AdminService {
     context: Arc<Context>,
     controllers: Arc<dyn ControllerAdmin>,
+    served: Served,
 }
 
 impl AdminService {
     /// The service of this broker.
-    pub fn new(context: Arc<Context>, controllers: Arc<dyn ControllerAdmin>) -> Self {
-        Self { context, controllers }
+    pub fn new(context: Arc<Context>, controllers: Arc<dyn ControllerAdmin>, offsets: OffsetService) -> Self {
+        let served = Served::new(Arc::clone(&context), offsets);
+        Self { context, controllers, served }
     }
 
     /// The cluster as this broker knows it, once its metadata holds `min_index`: a change that was answered with that
@@ -50,31 +58,62 @@ impl AdminService {
         Ok(TopicSettings { settings: topic.settings(), index: image.index() })
     }
 
-    /// Creates a topic, or only checks that it could be. Its leaders are elected when this returns.
-    pub async fn create_topic(&self, caller: &Caller, topic: NewTopic) -> Result<CreatedTopic, ErrorDetail> {
-        // Told once it is known to be a name: what a caller sends instead may be megabytes.
+    /// Creates a topic, or only checks that it could be. Returns once its leaders serve it, as far as a bounded time allows:
+    /// a warning says what it was too short for.
+    pub async fn create_topic(&self, caller: &Caller, topic: NewTopic, hop: Hop) -> Result<CreatedTopic, ErrorDetail> {
+        let start = Instant::now();
+        Self::check(caller, &topic.name, topic.configs.iter().map(|(key, value)| key.len() + value.len()))?;
+        // Told once it is known to be a name.
         let (name, validate_only) = (topic.name.clone(), topic.validate_only);
         let created = self.controllers.create_topic(topic).await;
-        let created = created.inspect_err(|detail| caller.refused("a new topic", detail))?;
+        let mut created = created.inspect_err(|detail| caller.refused("a new topic", detail))?;
         tracing::info!(%caller, topic = name, validate_only, "a topic was created");
+        if !validate_only {
+            let end = Served::end(start, hop);
+            created.warnings.extend(self.served.all(caller, &name, created.index, end).await);
+        }
         Ok(created)
     }
 
-    /// Deletes a topic for good, with all of its records.
-    pub async fn delete_topic(&self, caller: &Caller, deletion: TopicDeletion) -> Result<MetadataIndex, ErrorDetail> {
+    /// Deletes a topic for good, with all of its records. This broker does not know it any more when this returns, as far
+    /// as a bounded time allows.
+    pub async fn delete_topic(
+        &self,
+        caller: &Caller,
+        deletion: TopicDeletion,
+        hop: Hop,
+    ) -> Result<MetadataIndex, ErrorDetail> {
+        let start = Instant::now();
+        Self::check(caller, &deletion.name, [])?;
         let name = deletion.name.clone();
         let deleted = self.controllers.delete_topic(deletion).await;
         let index = deleted.inspect_err(|detail| caller.refused("the end of a topic", detail))?;
         tracing::info!(%caller, topic = name, "a topic was deleted");
+        let _ = self.served.applied(index, Served::end(start, hop)).await;
         Ok(index)
     }
 
-    /// Changes settings of a topic, or adds partitions; or only checks that it could.
-    pub async fn alter_topic(&self, caller: &Caller, change: TopicChange) -> Result<ChangedTopic, ErrorDetail> {
+    /// Changes settings of a topic, or adds partitions; or only checks that it could. Partitions are waited for as those
+    /// of a new topic.
+    pub async fn alter_topic(
+        &self,
+        caller: &Caller,
+        change: TopicChange,
+        hop: Hop,
+    ) -> Result<ChangedTopic, ErrorDetail> {
+        let (start, adds) = (Instant::now(), change.partition_count.is_some());
+        let bytes = |(key, value): (&String, &Option<String>)| key.len() + value.as_ref().map_or(0, String::len);
+        Self::check(caller, &change.name, change.configs.iter().map(bytes))?;
         let (name, validate_only) = (change.name.clone(), change.validate_only);
         let changed = self.controllers.alter_topic(change).await;
-        let changed = changed.inspect_err(|detail| caller.refused("a change of a topic", detail))?;
+        let mut changed = changed.inspect_err(|detail| caller.refused("a change of a topic", detail))?;
         tracing::info!(%caller, topic = name, validate_only, "a topic was changed");
+        let end = Served::end(start, hop);
+        match (validate_only, adds) {
+            (true, _) => {}
+            (false, true) => changed.warnings.extend(self.served.all(caller, &name, changed.index, end).await),
+            (false, false) => drop(self.served.applied(changed.index, end).await),
+        }
         Ok(changed)
     }
 
@@ -123,6 +162,32 @@ impl AdminService {
     ) -> Result<FinalizedVersion, ErrorDetail> {
         tracing::info!(%caller, %version, validate_only, "asking for another metadata version");
         self.controllers.finalize_version(version, validate_only).await
+    }
+
+    /// Refuses here what a controller would refuse for its size: what a caller sends may be megabytes, of which copies
+    /// would be made on the way. `configs` are the bytes of each setting.
+    fn check(caller: &Caller, name: &str, configs: impl IntoIterator<Item = usize>) -> Result<(), ErrorDetail> {
+        let total: usize = configs.into_iter().sum();
+        let checked = lookup::check_name(name).and_then(|()| {
+            if total <= MAX_CONFIGS_BYTES {
+                return Ok(());
+            }
+            let message = format!("settings of {total} bytes in one request; at most {MAX_CONFIGS_BYTES} are allowed");
+            Err(ErrorDetail::new(ErrorCode::InvalidConfig, message))
+        });
+        checked.inspect_err(|detail| caller.refused("a change of a topic", detail))
+    }
+
+    /// The controllers of the quorum, as the active one sees them.
+    pub async fn describe_quorum(&self, caller: &Caller) -> Result<QuorumStatus, ErrorDetail> {
+        self.controllers.describe_quorum().await.inspect_err(|detail| caller.refused("the state of the quorum", detail))
+    }
+
+    /// Takes a controller out of the quorum, or only says what would become of it.
+    pub async fn remove_controller(&self, caller: &Caller, removal: Removal) -> Result<RemovalPlan, ErrorDetail> {
+        let Removal { id: controller, validate_only } = removal;
+        tracing::info!(%caller, %controller, validate_only, "asking for the removal of a controller");
+        self.controllers.remove_controller(removal).await
     }
 
     /// The image, once it holds `index`.

@@ -10,4 +10,5 @@ pub mod demo;
 pub mod dev;
 pub mod partition;
 pub mod produce;
+pub mod quorum;
 pub mod topic;

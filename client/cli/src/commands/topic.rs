@@ -264,15 +264,16 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
 }
 
 async fn delete(client: &Client, names: &[String], yes: bool, output: Output) -> Result {
-    // Before the question, so that a misspelt name is told at once.
+    // Before the question, so that a misspelt name is told at once, and so that what is deleted is what was there then.
+    let mut topics = Vec::new();
     for name in names {
-        client.admin().describe_topic(name).await?;
+        topics.push(client.admin().describe_topic(name).await?);
     }
     confirm(&format!("This deletes {} with all records", names.join(", ")), yes)?;
     let mut deleted = Vec::new();
     let mut result = Ok(());
-    for name in names {
-        if let Err(error) = client.admin().delete_topic(name).await {
+    for (topic, name) in topics.iter().zip(names) {
+        if let Err(error) = client.admin().delete_this_topic(topic).await {
             result = Err(error.into());
             break;
         }

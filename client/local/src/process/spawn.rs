@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use crate::Lifetime;
+use crate::{Lifetime, Setting};
 
 /// Everything that a node's process is started with.
 pub(crate) struct Launch<'a> {
@@ -24,6 +24,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) program: &'a Path,
     /// The node's configuration file, passed as `--config`.
     pub(crate) config: &'a Path,
+    /// Further settings, passed as `--set` each: they win over the file.
+    pub(crate) settings: &'a [Setting],
     /// Where its output goes, at the end.
     pub(crate) log: File,
     /// How long it lives.
@@ -38,6 +40,9 @@ pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<Child> {
         command.args(["--tied-to", &std::process::id().to_string()]);
     }
     command.arg("--").arg(launch.program).arg("--config").arg(launch.config);
+    for Setting { key, value } in launch.settings {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
     command.stdin(Stdio::null()).stdout(launch.log.try_clone()?).stderr(launch.log);
     let (reply, answer) = sync_channel(1);
     let gone = || io::Error::other("the thread that starts processes has ended");

@@ -4,19 +4,20 @@ use holdfast_metadata::{Command, Image, Response, Topic};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
 use super::{forward::Forwarder, limits::check_name};
-use crate::{admission::Proposer, agreement::Agreement, channels::Channels, node::Node};
+use crate::{admission::Proposer, agreement::Agreement, channels::Channels, node::Node, quorum::operator::Operator};
 
 /// Serves operators and clients.
 pub(in crate::grpc) struct AdminEdge {
     pub(super) node: Node,
     pub(super) forwarder: Forwarder,
     pub(super) agreement: Agreement,
+    pub(super) operator: Operator,
 }
 
 impl AdminEdge {
     /// Over these connections to the other controllers.
-    pub(in crate::grpc) fn new(node: Node, channels: Channels, agreement: Agreement) -> Self {
-        Self { forwarder: Forwarder { node: node.clone(), channels }, node, agreement }
+    pub(in crate::grpc) fn new(node: Node, channels: Channels, agreement: Agreement, operator: Operator) -> Self {
+        Self { forwarder: Forwarder { node: node.clone(), channels }, node, agreement, operator }
     }
 
     /// Proposes the command, or only says what it would come to (then at index 0).

@@ -12,6 +12,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
     forward::FORWARDED,
+    limits::MAX_MESSAGE_BYTES,
     status::{Origin, classify},
     v1::admin_service_client::AdminServiceClient,
 };
@@ -56,7 +57,10 @@ impl Forwarder {
                 let channel = self.channels.get(&leader.address, Purpose::Calls).map_err(|error| {
                     ErrorDetail::new(ErrorCode::NotController, format!("{}: {error}", leader.address))
                 })?;
-                Ok(Some(AdminServiceClient::new(channel)))
+                let client = AdminServiceClient::new(channel)
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES);
+                Ok(Some(client))
             }
             _ => self.node.check_active().map(|()| None),
         }

@@ -1,13 +1,15 @@
 //! `AdminService`: what operators and clients ask.
 //!
 //! - `service`: the service; a write goes to the active controller, over `forward`. `edge`: how a command is carried out.
-//! - `limits`: how long a request's parts may be. `topics`, `moves`, `version`: the writes. `cluster`: the cluster as a controller describes it.
+//! - `limits`: how long a request's parts may be. `topics`, `moves`, `version`: the writes. `cluster`: the cluster as a
+//!   controller describes it. `quorum`: the controllers themselves.
 
 mod cluster;
 mod edge;
 mod forward;
 mod limits;
 mod moves;
+mod quorum;
 mod service;
 mod topics;
 mod version;

@@ -12,9 +12,10 @@ use holdfast_proto::{
     v1::{
         AlterReplicasRequest, AlterReplicasResponse, AlterTopicRequest, AlterTopicResponse, CreateTopicRequest,
         CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
-        DescribeTopicConfigRequest, DescribeTopicConfigResponse, FinalizeVersionRequest, FinalizeVersionResponse,
-        GetMetadataRequest, GetMetadataResponse, PlanMovesRequest, PlanMovesResponse, RemoveBrokerRequest,
-        RemoveBrokerResponse, SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
+        DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicConfigRequest, DescribeTopicConfigResponse,
+        FinalizeVersionRequest, FinalizeVersionResponse, GetMetadataRequest, GetMetadataResponse, PlanMovesRequest,
+        PlanMovesResponse, RemoveBrokerRequest, RemoveBrokerResponse, RemoveControllerRequest,
+        RemoveControllerResponse, SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
 
@@ -122,5 +123,21 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<FinalizeVersionResponse>, Status> {
         forward_unless_active!(self, request, finalize_version);
         Ok(Response::new(self.finalize(request.into_inner()).await?))
+    }
+
+    async fn describe_quorum(
+        &self,
+        request: Request<DescribeQuorumRequest>,
+    ) -> Result<Response<DescribeQuorumResponse>, Status> {
+        forward_unless_active!(self, request, describe_quorum);
+        Ok(Response::new(self.quorum()?))
+    }
+
+    async fn remove_controller(
+        &self,
+        request: Request<RemoveControllerRequest>,
+    ) -> Result<Response<RemoveControllerResponse>, Status> {
+        forward_unless_active!(self, request, remove_controller);
+        Ok(Response::new(self.remove_member(request.into_inner()).await?))
     }
 }

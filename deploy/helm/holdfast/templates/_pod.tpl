@@ -1,20 +1,19 @@
 {{/* What the pods of both roles have in common. Called with (dict "root" $ "role" "broker" "values" .Values.broker "port" 7071). */}}
 
 {{- define "holdfast.pod.head" -}}
-serviceAccountName: {{ default "default" .root.Values.serviceAccountName }}
+serviceAccountName: {{ default "default" .root.Values.serviceAccountName | quote }}
 automountServiceAccountToken: false
 # Hundreds of services of a namespace as variables help nobody.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ int .values.terminationGracePeriodSeconds }}
 securityContext:
-{{- $ours := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") }}
-{{- toYaml (mergeOverwrite $ours (deepCopy .values.podSecurityContext)) | nindent 2 }}
+  {{- include "holdfast.pod.security" .values | nindent 2 }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -56,6 +55,11 @@ topologySpreadConstraints:
       matchLabels:
         {{- include "holdfast.selector" . | nindent 8 }}
 {{- end }}
+{{- end -}}
+
+{{- define "holdfast.pod.security" -}}
+{{- $ours := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") }}
+{{- toYaml (mergeOverwrite $ours (deepCopy .podSecurityContext)) }}
 {{- end -}}
 
 {{- define "holdfast.pod.containerSecurity" -}}
@@ -103,9 +107,9 @@ readinessProbe:
   spec:
     accessModes: [ReadWriteOnce]
     {{- with .values.storage.className }}
-    storageClassName: {{ . }}
+    storageClassName: {{ eq . "-" | ternary "" . | quote }}
     {{- end }}
     resources:
       requests:
-        storage: {{ .values.storage.size }}
+        storage: {{ .values.storage.size | quote }}
 {{- end -}}

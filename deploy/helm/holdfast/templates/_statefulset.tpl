@@ -11,12 +11,9 @@
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
-  name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
-  labels:
-    {{- include "holdfast.labels" . | nindent 4 }}
+  {{- include "holdfast.metadata" (merge (dict "suffix" (printf "-%s" .role)) .) | nindent 2 }}
 spec:
-  serviceName: {{ $name }}
+  serviceName: {{ $name | quote }}
   replicas: {{ int .values.replicas }}
   # All at once: after a loss of all pods each waits for others to be in sync, and none would come first. It also lets
   # a roll that is stuck be repaired by the next one.
@@ -53,13 +50,13 @@ spec:
         # the life of the pod: a process that starts again after a crash, while a roll to settings that are wrong is
         # stuck, runs with those that it ran with.
         - name: check-config
-          image: {{ include "holdfast.image" .root }}
+          image: {{ include "holdfast.image" .root | quote }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           command: [/usr/bin/{{ .program }}]
           args:
             {{- toYaml (concat (list "--config" .config) $args (list "--check-config" "--keep-checked" (printf "/run/checked/%s.toml" .role))) | nindent 12 }}
           env:
-            {{- toYaml $env | nindent 12 }}
+            {{- include "holdfast.env" $env | trim | nindent 12 }}
           securityContext:
             {{- include "holdfast.pod.containerSecurity" . | nindent 12 }}
           resources:
@@ -72,13 +69,13 @@ spec:
             {{- end }}
       containers:
         - name: {{ .role }}
-          image: {{ include "holdfast.image" .root }}
+          image: {{ include "holdfast.image" .root | quote }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           command: [/usr/bin/{{ .program }}]
           args:
             {{- toYaml (concat (list "--config" (printf "/etc/holdfast/%s.toml" .role)) $args) | nindent 12 }}
           env:
-            {{- toYaml $env | nindent 12 }}
+            {{- include "holdfast.env" $env | trim | nindent 12 }}
           ports:
             {{- range $port, $number := .ports }}
             - {name: {{ $port }}, containerPort: {{ $number }}}
@@ -97,7 +94,7 @@ spec:
       volumes:
         - name: config
           configMap:
-            name: {{ $name }}
+            name: {{ $name | quote }}
         - name: checked
           emptyDir: {sizeLimit: 8Mi}
         {{- with .values.extraVolumes }}
@@ -114,10 +111,7 @@ spec:
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "holdfast.fullname" .root }}-{{ .role }}
-  namespace: {{ .root.Release.Namespace }}
-  labels:
-    {{- include "holdfast.labels" . | nindent 4 }}
+  {{- include "holdfast.metadata" (merge (dict "suffix" (printf "-%s" .role)) .) | nindent 2 }}
 spec:
   maxUnavailable: 1
   selector:
@@ -130,10 +124,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "holdfast.fullname" .root }}-{{ .role }}
-  namespace: {{ .root.Release.Namespace }}
-  labels:
-    {{- include "holdfast.labels" . | nindent 4 }}
+  {{- include "holdfast.metadata" (merge (dict "suffix" (printf "-%s" .role)) .) | nindent 2 }}
 spec:
   clusterIP: None
   publishNotReadyAddresses: true

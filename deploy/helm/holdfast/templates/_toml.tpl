@@ -7,23 +7,28 @@
 {{- end }}
 {{- end -}}
 
+{{/* Where the programs listen: every address of the pod. That of IPv6 takes IPv4 as well, where the node has it. */}}
+{{- define "holdfast.anyone" -}}
+{{- eq .Values.ipFamily "IPv6" | ternary "[::]" "0.0.0.0" -}}
+{{- end -}}
+
 {{- define "holdfast.toml.broker" -}}
 {{- $ours := dict
   "data_dir" "/var/lib/holdfast"
-  "client_listen" "0.0.0.0:7070"
-  "peer_listen" "0.0.0.0:7071"
+  "client_listen" (printf "%s:7070" (include "holdfast.anyone" .))
+  "peer_listen" (printf "%s:7071" (include "holdfast.anyone" .))
   "log_format" .Values.logging.format
   "log_level" .Values.logging.level
   "shutdown_timeout_ms" (mul 1000 (sub (int64 .Values.broker.terminationGracePeriodSeconds) 20)) -}}
 {{- $_ := set $ours "controllers" (include "holdfast.controllers" . | fromJsonArray) -}}
 # What all brokers share. Id and addresses come from the pod, as --set.
-{{- include "holdfast.toml" (mergeOverwrite $ours (deepCopy .Values.broker.config)) }}
+{{- include "holdfast.toml" (mergeOverwrite $ours (include "holdfast.memory" . | fromJson) (deepCopy .Values.broker.config)) }}
 {{- end -}}
 
 {{- define "holdfast.toml.controller" -}}
 {{- $ours := dict
   "data_dir" "/var/lib/holdfast"
-  "listen" "0.0.0.0:7072"
+  "listen" (printf "%s:7072" (include "holdfast.anyone" .))
   "log_format" .Values.logging.format
   "log_level" .Values.logging.level
   "default_replication_factor" .Values.topicDefaults.replicationFactor

@@ -7,6 +7,12 @@
 {{- if and (eq (int .Values.controller.replicas) 1) (not .Values.controller.allowSingle) -}}
 {{- $wrong = append $wrong "controller.replicas is 1: while that one is away no leader is elected, and with its volume the cluster is lost. Take 3 or 5, or set controller.allowSingle=true for a trial." -}}
 {{- end -}}
+{{- /* Nothing is found where no cluster is asked, as by `helm template`. */}}
+{{- $set := lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-controller" (include "holdfast.fullname" .)) -}}
+{{- $running := dig "spec" "replicas" 0 (default dict $set) | int -}}
+{{- if gt $running (int .Values.controller.replicas) -}}
+{{- $wrong = append $wrong (printf "controller.replicas is %d, and %d controllers run: those that end would still have their votes, and the rest might be no majority. Take them out one after another first, the last one first: `kubectl scale` the StatefulSet down by one, then `holdfast quorum remove`; see Scale in deploy/README.md." (int .Values.controller.replicas) $running) -}}
+{{- end -}}
 {{- if gt $factor $brokers -}}
 {{- $wrong = append $wrong (printf "topicDefaults.replicationFactor (%d) is more than broker.replicas (%d): no topic could be created. Lower it, or run more brokers." $factor $brokers) -}}
 {{- end -}}
@@ -31,6 +37,49 @@
 {{- $wrong = append $wrong (printf "broker.config.shutdown_timeout_ms (%d) leaves less than 10 seconds of broker.terminationGracePeriodSeconds (%d): Kubernetes would kill a broker that is still handing over." (int64 .) (int64 $.Values.broker.terminationGracePeriodSeconds)) -}}
 {{- end -}}
 {{- end -}}
+{{- $name := include "holdfast.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- $wrong = append $wrong (printf "the objects would be named %s-..., and a Service's name begins with a letter and has none but a-z, 0-9 and -. Name the release otherwise, or set fullnameOverride." $name) -}}
+{{- end -}}
+{{- range $role := list "broker" "controller" -}}
+{{- $values := get $.Values $role -}}
+{{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
+{{- if hasKey $values.podLabels $key -}}
+{{- $wrong = append $wrong (printf "%s.podLabels.%s is set by the chart: Services, budgets and the StatefulSet find the pods by it. See nameOverride." $role $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "checksum/config" "kubectl.kubernetes.io/default-container" -}}
+{{- if hasKey $values.podAnnotations $key -}}
+{{- $wrong = append $wrong (printf "%s.podAnnotations.%s is set by the chart: a changed setting rolls the pods by it." $role $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $values.extraEnv -}}
+{{- if has .name (list "POD_NAME" "HOLDFAST_ORDINAL" "HOLDFAST_BOOTSTRAP" "HOLDFAST_ZONE") -}}
+{{- $wrong = append $wrong (printf "%s.extraEnv names %s, which is set by the chart." $role .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $values.extraVolumes -}}
+{{- if has .name (list "config" "checked" "data") -}}
+{{- $wrong = append $wrong (printf "%s.extraVolumes names %s, which is a volume of the chart's." $role .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $values.extraVolumeMounts -}}
+{{- if has (trimSuffix "/" .mountPath) (list "/etc/holdfast" "/run/checked" "/var/lib/holdfast") -}}
+{{- $wrong = append $wrong (printf "%s.extraVolumeMounts names %s, where a volume of the chart's is." $role .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $limit := include "holdfast.bytes" (dig "limits" "memory" "" .Values.broker.resources) | int64 -}}
+{{- if gt $limit 0 -}}
+{{- $bounds := mergeOverwrite (include "holdfast.memory" . | fromJson) (deepCopy .Values.broker.config) -}}
+{{- $sum := 0 -}}
+{{- range $key, $_ := include "holdfast.memory.bounds" . | fromJson -}}
+{{- $sum = add $sum (get $bounds $key | int64) -}}
+{{- end -}}
+{{- if gt (mul 4 $sum) (mul 3 $limit) -}}
+{{- $wrong = append $wrong (printf "what bounds a broker's memory (%s) is %d MiB together, more than three quarters of broker.resources.limits.memory (%d MiB): a broker with a slow disk would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 248Mi." (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $sum 1048576) (div $limit 1048576)) -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.broker.external.enabled -}}
 {{- $told := len .Values.broker.external.brokers -}}
 {{- if lt $told $brokers -}}
@@ -38,6 +87,9 @@
 {{- end -}}
 {{- $seen := dict -}}
 {{- range .Values.broker.external.brokers -}}
+{{- if gt (regexFind "[0-9]+$" .address | int) 65535 -}}
+{{- $wrong = append $wrong (printf "broker.external.brokers names %s: a port is at most 65535." .address) -}}
+{{- end -}}
 {{- if hasKey $seen .address -}}
 {{- $wrong = append $wrong (printf "broker.external.brokers names %s twice: clients could not tell the brokers apart." .address) -}}
 {{- end -}}

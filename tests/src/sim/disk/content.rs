@@ -50,7 +50,7 @@ impl Content {
         let gone = self.batches.partition_point(|batch| batch.next_offset().0 <= to);
         for batch in self.batches.drain(..gone) {
             self.start = batch.next_offset().0;
-            self.gone.record(&batch.placed);
+            self.gone.replay(&batch.placed);
         }
         self.epochs.truncate_from_start(Offset(self.start));
     }
@@ -59,7 +59,7 @@ impl Content {
     pub(super) fn producers(&self) -> ProducerTable {
         let mut producers = self.gone.clone();
         for batch in &self.batches {
-            producers.record(&PlacedBatch { ..batch.placed });
+            producers.replay(&PlacedBatch { ..batch.placed });
         }
         producers
     }

@@ -18,6 +18,10 @@ Examples:
   holdfast audit --topic audit --create --duration 30s
   # until Ctrl-C or SIGTERM
   holdfast audit --topic audit --rate 5000 --size 1000
+  # another shape, beside readers that stand still
+  holdfast audit --topic wide --create --partitions 500 -r 2 \\
+    --size 2MB -c max.message.bytes=16MiB --rate 20 -z lz4 \\
+    --stopped-readers 8 --duration 1m
   # later: is all of it still there?
   holdfast audit verify --topic audit
 

@@ -5,8 +5,12 @@ use std::time::Duration;
 use clap::Args;
 
 use holdfast_local::Setting;
+use holdfast_proto::batch::Compression;
 
-use crate::units::{Size, parse_duration, parse_value_size};
+use crate::{
+    delivery::parse_compression,
+    units::{Size, parse_duration, parse_value_size},
+};
 
 /// What a load is like, and the topic that it writes to.
 #[derive(Debug, Args)]
@@ -32,12 +36,18 @@ pub(super) struct LoadFlags {
     /// Records a second, of all producers together.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(super) rate: u32,
-    /// Size of a record's value, as 100 (bytes) or 64KiB.
+    /// Size of a record's value, as 100 (bytes) or 64KiB; above 1 MB also -c max.message.bytes=16MiB.
     #[arg(long, value_name = "SIZE", default_value = "100", value_parser = parse_value_size)]
     pub(super) size: Size,
+    /// Compression: none, gzip, snappy, lz4, zstd. The values are random, so it finds little.
+    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
+    pub(super) compression: Compression,
     /// Producers, each with connections of its own; each writes to all partitions.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) producers: u32,
+    /// Readers beside the one that checks: each takes one batch, then stands still with its connections open.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub(super) stopped_readers: u32,
     /// Longest time to deliver a record, retries included. Then it is refused, or in doubt.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_duration)]
     pub(super) delivery_timeout: Duration,

@@ -26,7 +26,10 @@ use holdfast_client::{
     Client,
     producer::{Delivery, Error, Producer, Record as Outgoing, TopicHandle},
 };
-use holdfast_proto::{batch::Header, ids::PartitionIndex};
+use holdfast_proto::{
+    batch::{Compression, Header},
+    ids::PartitionIndex,
+};
 
 use crate::exit::Result;
 
@@ -83,6 +86,14 @@ impl Handler<Item> for Follower {
 
 type SendOutcome = std::result::Result<Delivery, Error>;
 
+/// How the producers deliver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// Longest time to deliver a record.
+    pub(super) delivery_timeout: Duration,
+    pub(super) compression: Compression,
+}
+
 /// One producer and its keys.
 struct KeyedProducer {
     producer: Producer,
@@ -97,8 +108,9 @@ struct KeyedProducer {
 }
 
 impl KeyedProducer {
-    async fn open(client: Client, topic: &str, prefix: &str, timeout: Duration, gauges: &Arc<Gauges>) -> Result<Self> {
-        let producer = Producer::builder(client).delivery_timeout(timeout).max_block(timeout).build().await?;
+    async fn open(client: Client, topic: &str, prefix: &str, how: How, gauges: &Arc<Gauges>) -> Result<Self> {
+        let builder = Producer::builder(client).compression(how.compression);
+        let producer = builder.delivery_timeout(how.delivery_timeout).max_block(how.delivery_timeout).build().await?;
         let topic = producer.topic(topic).await?;
         let count = topic.partition_count() as u32;
         let keys = (0..count).map(|partition| Bytes::from(format!("{prefix}{partition}"))).collect();
@@ -178,7 +190,7 @@ fn outgoing<'a>(
 pub(super) struct Load {
     producers: Vec<KeyedProducer>,
     gauges: Arc<Gauges>,
-    delivery_timeout: Duration,
+    how: How,
 }
 
 impl Load {
@@ -187,15 +199,15 @@ impl Load {
         clients: Vec<Client>,
         topic: &str,
         run_id: &str,
-        delivery_timeout: Duration,
+        how: How,
         gauges: &Arc<Gauges>,
     ) -> Result<Self> {
         let mut producers = Vec::new();
         for (number, client) in clients.into_iter().enumerate() {
             let prefix = format!("{}{number}/", key_prefix(run_id));
-            producers.push(KeyedProducer::open(client, topic, &prefix, delivery_timeout, gauges).await?);
+            producers.push(KeyedProducer::open(client, topic, &prefix, how, gauges).await?);
         }
-        Ok(Self { producers, gauges: Arc::clone(gauges), delivery_timeout })
+        Ok(Self { producers, gauges: Arc::clone(gauges), how })
     }
 
     /// Sends until `stop` is set. Blocks the thread; the answers come on the runtime.
@@ -217,7 +229,7 @@ impl Load {
 
     /// Waits for the outcome of every record, ends every key with its end marker, and sums the ledgers up.
     pub(super) async fn close(self) -> Summary {
-        let timeout = self.delivery_timeout;
+        let timeout = self.how.delivery_timeout;
         let closed = join_all(self.producers.into_iter().map(|producer| producer.close(&self.gauges, timeout))).await;
         let unaccepted: u64 = closed.iter().map(|(_, unaccepted)| unaccepted).sum();
         let mut summary = Summary::close(closed.into_iter().flat_map(|(ledgers, _)| ledgers).collect());

@@ -1,6 +1,7 @@
 //! `holdfast audit`: a load whose every record is followed to its end, and its account.
 //!
 //! - [`load`]: produces numbered records at a rate, and keeps the account. [`live`]: consumes them at the same time.
+//!   [`stopped`]: readers that stand still.
 //! - [`command`]: the command and its help. [`flags`]: what one may set.
 //! - [`one_run`]: both, then reads everything back and judges. [`report`]: how the account is printed.
 //! - [`verify`]: judges later, in a fresh process, what audits wrote before.
@@ -14,6 +15,7 @@ mod live;
 mod load;
 mod one_run;
 mod report;
+mod stopped;
 mod verify;
 
 pub use command::{AuditArgs, EXAMPLES, run};

@@ -21,16 +21,18 @@ use holdfast_proto::error::ErrorCode;
 use super::{
     flags::LoadFlags,
     live::Live,
-    load::{Gauges, Load, key_prefix, random_run_id},
+    load::{Gauges, How, Load, key_prefix, random_run_id},
     report::{Report, progress_line},
+    stopped,
 };
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
-    output::{Output, note},
+    output::Output,
     progress::Progress,
     signals::Signals,
     units::plain_value,
+    width::note_long,
 };
 
 /// How often the progress is told.
@@ -63,11 +65,16 @@ pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, outpu
         for _ in 0..flags.producers {
             clients.push(connect.client().await?);
         }
-        let load = Load::open(clients, topic, &run_id, flags.delivery_timeout, &gauges).await?;
+        let how = How { delivery_timeout: flags.delivery_timeout, compression: flags.compression };
+        let load = Load::open(clients, topic, &run_id, how, &gauges).await?;
         let live = Live::open(connect.client().await?, topic, &prefix).await?;
-        Ok::<_, Failure>((client, load, live))
+        let mut readers = Vec::new();
+        for _ in 0..flags.stopped_readers {
+            readers.push(connect.client().await?);
+        }
+        Ok::<_, Failure>((client, load, live, stopped::start(readers, topic)))
     };
-    let (client, load, live) = tokio::select! {
+    let (client, load, live, _stopped) = tokio::select! {
         opened = opening => opened?,
         code = signals.wait() => return Err(Failure::new(code, "interrupted before anything was produced")),
     };
@@ -137,7 +144,7 @@ async fn produce(
         tokio::select! {
             _ = ticks.tick() => {
                 let now = Instant::now();
-                note(progress_line(gauges, start.elapsed(), now));
+                note_long(&progress_line(gauges, start.elapsed(), now), " ");
             }
             () = &mut over, if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
             code = signals.wait() => {

@@ -9,7 +9,8 @@ use holdfast_checker::{account::Verdict, sequences::Tally};
 use super::load::Gauges;
 use crate::{
     exit::{Code, Failure, Result},
-    output::{Output, note, print_json, say},
+    output::{Output, note, print_json},
+    width::say_long,
 };
 
 /// Everything that is told at the end.
@@ -36,7 +37,7 @@ impl Report {
             if let Some(problem) = &self.first_problem {
                 note(format!("the first record that was not delivered: {problem}"));
             }
-            say(self.line())?;
+            say_long(&self.line(), " ")?;
         }
         if !self.verdict.is_clean() {
             return Err(Failure::new(Code::Loss, "records are missing or wrong"));

@@ -8,7 +8,8 @@ use super::{flags::VerifyArgs, live::Checker, one_run::connect_within};
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
-    output::{Output, note, print_json, say},
+    output::{Output, note, print_json},
+    width::say_long,
 };
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
@@ -23,10 +24,11 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
         print_json(&json!({ "topic": args.topic, "tally": tally, "foreign": foreign, "fewer_than_expected": absent }))?;
     } else {
         tally.examples.iter().for_each(note);
-        say(format!(
+        let line = format!(
             "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} foreign={foreign}",
             tally.keys, tally.read, tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused
-        ))?;
+        );
+        say_long(&line, " ")?;
     }
     if tally.keys == 0 {
         return Err(Failure::new(Code::Loss, format!("no audit's records are in {}", args.topic)));

@@ -34,6 +34,7 @@ const FAILOVER_EXAMPLES: &str = "\
 Examples:
   # leaders of a cluster of its own
   holdfast bench failover --own --kills 20
+  holdfast bench failover --own -n 5 --partitions 100 -r 5 --size 64KiB
   # the active controllers of the cluster of `holdfast dev`
   holdfast bench failover --controllers --kills 5
 

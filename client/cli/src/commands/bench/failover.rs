@@ -25,7 +25,7 @@ use holdfast_client::{
     producer::{Error, Producer, Record as Outgoing, TopicHandle},
 };
 use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs, Role, faults::Target};
-use holdfast_proto::ids::PartitionIndex;
+use holdfast_proto::{batch::Compression, ids::PartitionIndex};
 
 use super::{
     setup::{BenchTopic, TopicFlags},
@@ -33,12 +33,14 @@ use super::{
 };
 use crate::{
     commands::demo::sandbox::Sandbox,
+    delivery::parse_compression,
     exit::{Code, Failure, Result},
     folder::default_dir,
     output::{Output, note, print_json, print_table, say},
     progress::Progress,
     signals::Signals,
     units::{Size, parse_pause, parse_value_size},
+    width::say_long,
 };
 
 /// How long a cluster may take to start, a take-over to happen, or a node to be in sync again.
@@ -59,15 +61,21 @@ pub(super) struct FailoverArgs {
     /// Records a second, over all partitions.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: u32,
-    /// Size of a record's value, as 100 (bytes) or 64KiB.
+    /// Size of a record's value, as 100 (bytes) or 64KiB; above 1 MB also -c max.message.bytes=16MiB.
     #[arg(long, value_name = "SIZE", default_value = "100", value_parser = parse_value_size)]
     size: Size,
+    /// Compression: none, gzip, snappy, lz4, zstd. The values are random, so it finds little.
+    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
+    compression: Compression,
     /// Load between a recovery and the next kill.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_pause)]
     settle: Duration,
-    /// Start a cluster of three brokers and three controllers for this, and end it afterwards.
+    /// Start a cluster with three controllers for this, and end it afterwards.
     #[arg(long)]
     own: bool,
+    /// Brokers of the cluster that --own starts.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 3, requires = "own")]
+    brokers: u32,
     /// Folder of the cluster of `holdfast dev` whose nodes are killed.
     #[arg(long, value_name = "DIR", env = "HOLDFAST_DEV_DIR", default_value_os_t = default_dir(), hide_default_value = true)]
     data_dir: PathBuf,
@@ -116,7 +124,8 @@ pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
 /// The cluster whose nodes are killed, once it is ready.
 async fn open(args: &FailoverArgs, sandbox: Option<&Sandbox>) -> Result<ProcessCluster> {
     if let Some(sandbox) = sandbox {
-        return Ok(ProcessCluster::up(&ClusterSpec::tied(sandbox.dir())?, PATIENCE).await?);
+        let spec = ClusterSpec { brokers: args.brokers, ..ClusterSpec::tied(sandbox.dir())? };
+        return Ok(ProcessCluster::up(&spec, PATIENCE).await?);
     }
     let mut cluster = ProcessCluster::open(&args.data_dir, Programs::find()?)?;
     cluster.wait_ready(Duration::from_secs(10)).await?;
@@ -149,8 +158,8 @@ async fn bench(
         )));
     }
     topic.check_empty(client).await?;
-    let producer = Producer::builder(client.clone()).delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT);
-    let producer = producer.build().await?;
+    let producer = Producer::builder(client.clone()).compression(args.compression);
+    let producer = producer.delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT).build().await?;
     let watch = Arc::new(Watch::default());
     let load = Load {
         topic: producer.topic(&topic.name).await?,
@@ -221,10 +230,11 @@ async fn bench(
         });
         print_table(["KILLED", "PAUSE MS", "TAKEOVER MS", "RECOVERY MS"], rows)?;
         say(format!("\npause after kill -9: median {} ms, longest {} ms", middle.as_millis(), longest.as_millis()))?;
-        say(format!(
+        let line = format!(
             "acked={} read={} lost={} duplicated={} reordered={} in_doubt={}",
             verdict.acked, verdict.read, verdict.lost, verdict.duplicated, verdict.reordered, verdict.in_doubt
-        ))?;
+        );
+        say_long(&line, " ")?;
     }
     if !verdict.is_clean() {
         verdict.examples.iter().for_each(note);

@@ -21,6 +21,7 @@ use crate::{
     exit::{Failure, Result},
     output::{Output, note, print_json, say},
     units::{parse_duration, parse_pause},
+    width::say_long,
 };
 
 #[derive(Debug, Args)]
@@ -74,12 +75,10 @@ async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: 
         }))?;
     } else {
         say(format!("{} records of {} B at {}/s", grouped(latencies.count()), args.producer.size.0, grouped(rate)))?;
-        say(format!("latency: {}", latencies.text()))?;
+        say_long(&format!("latency: {}", latencies.text()), ", ")?;
         if late > Duration::from_millis(5) {
-            say(format!(
-                "the load was up to {:.1} ms behind its schedule, which counts as latency",
-                late.as_secs_f64() * 1e3
-            ))?;
+            let late = late.as_secs_f64() * 1e3;
+            say_long(&format!("the load was up to {late:.1} ms behind its schedule, which counts as latency"), " ")?;
         }
     }
     check_delivered(report.not_appended, report.in_doubt, first_problem)

@@ -25,6 +25,7 @@ use crate::{
     exit::{Failure, Result},
     output::{Output, print_json, say},
     progress::Progress,
+    width::say_long,
 };
 
 /// One record in so many has its latency taken: taking it for all would cost the load generator more than sending.
@@ -122,7 +123,7 @@ async fn bench(connect: &Connect, client: &Client, args: &ProduceArgs, topic: &B
     } else {
         say(throughput.text())?;
         if latencies.count() > 0 {
-            say(format!("latency, with full buffers: {}", latencies.text()))?;
+            say_long(&format!("latency, with full buffers: {}", latencies.text()), ", ")?;
         }
     }
     check_delivered(report.not_appended, report.in_doubt, first_problem)

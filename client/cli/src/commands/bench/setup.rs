@@ -3,16 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use tokio::time::timeout;
 
 use holdfast_client::{
     Client,
-    admin::NewTopic,
+    admin::{CreatedTopic, NewTopic},
     metadata::TopicView,
     offsets::{OffsetQuery, OffsetSpec},
     producer::{Acks, Producer, ProducerBuilder},
 };
 use holdfast_local::Setting;
-use holdfast_proto::{batch::Compression, ids::PartitionIndex};
+use holdfast_proto::{batch::Compression, error::ErrorCode, ids::PartitionIndex};
 
 use crate::{
     delivery::{AcksFlag, parse_compression},
@@ -21,6 +22,9 @@ use crate::{
     signals::Signals,
     units::{Size, parse_pause, parse_value_size, plain_value},
 };
+
+/// How long the end waits for a topic that may be there.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// The topic of a bench.
 #[derive(Clone, Debug, Args)]
@@ -45,7 +49,7 @@ pub(super) struct TopicFlags {
 /// How a bench produces.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ProducerFlags {
-    /// Size of a record's value, as 100 (bytes) or 64KiB.
+    /// Size of a record's value, as 100 (bytes) or 64KiB; above 1 MB also -c max.message.bytes=16MiB.
     #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = parse_value_size)]
     pub(super) size: Size,
     /// When a record counts as delivered: none, leader, all.
@@ -84,7 +88,8 @@ pub(super) struct BenchTopic {
     pub(super) partition_count: u32,
     /// Fewest replicas of any of its partitions.
     pub(super) replica_count: usize,
-    delete: bool,
+    /// The bench's own, to be deleted.
+    delete: Option<TopicView>,
 }
 
 impl BenchTopic {
@@ -97,7 +102,7 @@ impl BenchTopic {
         bench: impl AsyncFnOnce(&Self) -> Result,
     ) -> Result {
         let mut signals = Signals::listen()?;
-        let topic = Self::prepare(client, flags, kind).await?;
+        let topic = Self::prepare(client, flags, kind, &mut signals).await?;
         let result = tokio::select! {
             result = bench(&topic) => result,
             code = signals.wait() => Err(Failure::new(code, "interrupted")),
@@ -113,7 +118,7 @@ impl BenchTopic {
         result
     }
 
-    async fn prepare(client: &Client, flags: &TopicFlags, kind: &str) -> Result<Self> {
+    async fn prepare(client: &Client, flags: &TopicFlags, kind: &str, signals: &mut Signals) -> Result<Self> {
         let admin = client.admin();
         if let Some(name) = &flags.topic {
             return Ok(Self::of(&admin.describe_topic(name).await?, false));
@@ -125,13 +130,27 @@ impl BenchTopic {
         for Setting { key, value } in &flags.configs {
             topic = topic.config(key, plain_value(key, value.clone()));
         }
-        admin.create_topic(topic).await?;
-        Ok(Self::of(&admin.describe_topic(&name).await?, !flags.keep))
+        let created = tokio::select! {
+            created = admin.create_topic(topic) => created.map_err(Failure::from),
+            code = signals.wait() => Err(Failure::new(code, "interrupted")),
+        };
+        match created {
+            Ok(CreatedTopic { topic: Some(topic), .. }) => Ok(Self::of(&topic, !flags.keep)),
+            Ok(CreatedTopic { topic: None, .. }) => Err(Failure::error("the cluster does not say what it created")),
+            Err(failure) => {
+                // Anything but a refusal may have happened all the same.
+                if failure.code != Code::Error {
+                    remove_if_there(client, &name).await;
+                }
+                Err(failure)
+            }
+        }
     }
 
     fn of(topic: &TopicView, delete: bool) -> Self {
         let replica_count = topic.partitions.iter().map(|partition| partition.replicas.len()).min().unwrap_or(0);
-        Self { name: topic.name.to_string(), partition_count: topic.partitions.len() as u32, replica_count, delete }
+        let partition_count = topic.partitions.len() as u32;
+        Self { name: topic.name.to_string(), partition_count, replica_count, delete: delete.then(|| topic.clone()) }
     }
 
     /// Fails if the topic holds records: an audit would take them for phantoms.
@@ -152,12 +171,24 @@ impl BenchTopic {
 
     /// Deletes the topic, if it is the bench's own.
     async fn clean_up(self, client: &Client) {
-        if !self.delete {
-            return;
+        let Some(topic) = &self.delete else { return };
+        if let Err(error) = client.admin().delete_this_topic(topic).await {
+            note(left_behind(&self.name, &error));
         }
-        if let Err(error) = client.admin().delete_topic(&self.name).await {
-            note(format!("the bench's topic {} is left behind: {error}", self.name));
-        }
+    }
+}
+
+fn left_behind(name: &str, error: &holdfast_client::Error) -> String {
+    format!("the bench's topic {name} is left behind: {error}\nremove it with `holdfast topic delete {name}`")
+}
+
+/// Deletes a topic whose creation was not seen to its end.
+async fn remove_if_there(client: &Client, name: &str) {
+    match timeout(REMOVAL, client.admin().delete_topic(name)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => {}
+        Ok(Err(error)) => note(left_behind(name, &error)),
+        Err(_) => note(format!("the bench's topic {name} may be left behind: nobody answers")),
     }
 }
 

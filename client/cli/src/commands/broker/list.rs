@@ -17,27 +17,39 @@ pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let view = admin.describe_cluster().await?;
     match output {
         Output::Json => print_json(&view.brokers.iter().map(as_json).collect::<Vec<_>>())?,
-        Output::Table => say(table(&view.brokers, &BTreeSet::new()))?,
+        Output::Table => say(with_peers(&view.brokers))?,
     }
     Ok(())
 }
 
-/// The brokers as a table. Those in `silent` did not answer though they count as alive.
+/// The brokers as a table, what may be long in its last column. Those in `silent` did not answer though they count as
+/// alive.
 pub fn table(brokers: &[BrokerInfo], silent: &BTreeSet<u32>) -> String {
     let rows = brokers.iter().map(|broker| {
-        let rack = if broker.rack.is_empty() { "-" } else { &broker.rack };
-        [
-            broker.broker_id.to_string(),
-            broker.client_address.clone(),
-            broker.peer_address.clone(),
-            rack.to_owned(),
-            state(broker) + if silent.contains(&broker.broker_id) { ", not answering" } else { "" },
-            broker.replica_count.to_string(),
-            broker.leader_count.to_string(),
-            versions(broker),
-        ]
+        let [id, state, replicas, leads, rack] = cells(broker, silent.contains(&broker.broker_id));
+        [id, state, replicas, leads, rack, broker.client_address.clone()]
     });
-    render_table(["BROKER", "CLIENTS", "PEERS", "RACK", "STATE", "REPLICAS", "LEADS", "VERSIONS"], rows)
+    render_table(["BROKER", "STATE", "REPLICAS", "LEADS", "RACK", "CLIENTS"], rows)
+}
+
+fn with_peers(brokers: &[BrokerInfo]) -> String {
+    let rows = brokers.iter().map(|broker| {
+        let [id, state, replicas, leads, rack] = cells(broker, false);
+        let (clients, peers) = (broker.client_address.clone(), broker.peer_address.clone());
+        [id, state, replicas, leads, rack, versions(broker), clients, peers]
+    });
+    render_table(["BROKER", "STATE", "REPLICAS", "LEADS", "RACK", "VERSIONS", "CLIENTS", "PEERS"], rows)
+}
+
+fn cells(broker: &BrokerInfo, is_silent: bool) -> [String; 5] {
+    let rack = if broker.rack.is_empty() { "-" } else { &broker.rack };
+    [
+        broker.broker_id.to_string(),
+        state(broker) + if is_silent { ", not answering" } else { "" },
+        broker.replica_count.to_string(),
+        broker.leader_count.to_string(),
+        rack.to_owned(),
+    ]
 }
 
 /// A broker for scripts.

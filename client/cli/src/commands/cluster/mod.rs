@@ -2,6 +2,7 @@
 
 mod command;
 mod finalize;
+mod notices;
 mod silent;
 mod status;
 mod trouble;

@@ -1,20 +1,25 @@
 //! `holdfast cluster status`.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use serde_json::json;
+use tokio::time::timeout;
 
 use holdfast_checker::text::{counted, grouped, render_table};
 use holdfast_client::admin::Admin;
+use holdfast_local::{ports::address, state::State};
 use holdfast_proto::{
     ids::ClusterId,
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{finalize::range, silent::Silent, trouble};
+use super::{notices, silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
-    moves::Throttle,
+    folder::local_cluster,
     output::{Output, print_json, say},
+    width::fit,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -23,28 +28,47 @@ Examples:
   holdfast cluster status -o json | jq .offline_partition_count
   holdfast cluster status -o json | jq '.troubled_partitions[].remedy'";
 
+/// How long the leaders of all partitions are looked for.
+const LOOK_UP: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let view = admin.describe_cluster().await?;
     let silent = Silent::find(admin, &view).await;
+    let mut notices = notices::notices(&view);
+    // What is going on is told beside the rest, and holds it up by little.
+    if view.brokers.iter().any(notices::is_idle)
+        && let Ok(Ok(topics)) = timeout(LOOK_UP, admin.list_topics()).await
+    {
+        notices.extend(notices::returning(&view, &topics));
+    }
+    let status = Status { view, silent, notices, names: node_names() };
     match output {
-        Output::Json => print_json(&as_json(&view, &silent))?,
-        Output::Table => say(as_text(&view, &silent))?,
+        Output::Json => print_json(&status.as_json())?,
+        Output::Table => say(status.as_text())?,
     }
     Ok(())
 }
 
-/// A verdict and the counts behind it, in two lines.
+/// The names by which `holdfast dev` calls its nodes, by their addresses; none where there is no such cluster.
+fn node_names() -> BTreeMap<String, String> {
+    let names =
+        |state: State| state.nodes.iter().map(|node| (address(node.ports.main), node.name.to_string())).collect();
+    local_cluster().map(names).unwrap_or_default()
+}
+
+/// The counts, and the verdict in the last line.
 pub fn summary(view: &DescribeClusterResponse, silent: &Silent) -> String {
     let problems = problems(view, silent);
     let verdict = if problems.is_empty() { "healthy".to_owned() } else { problems.join(", ") };
-    format!(
-        "cluster: {verdict}\n{}, {}, {}; metadata index {}, term {}",
+    let counts = format!(
+        "{}, {}, {}; metadata index {}, term {}",
         counted(view.brokers.len() as u64, "broker"),
         counted(view.topic_count, "topic"),
         counted(view.partition_count, "partition"),
         view.index,
         view.term
-    )
+    );
+    format!("{}\n{}", fit(&counts, " "), fit(&format!("cluster: {verdict}"), " "))
 }
 
 /// What is wrong, worst first.
@@ -78,102 +102,90 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
     problems
 }
 
-fn as_json(view: &DescribeClusterResponse, silent: &Silent) -> serde_json::Value {
-    let controllers: Vec<_> = view
-        .controllers
-        .iter()
-        .map(|controller| {
-            json!({
-                "node_id": controller.node_id,
-                "address": controller.address,
-                "voter": controller.voter,
-                "active": Some(controller.node_id) == view.active_controller,
-                "not_answering": silent.controllers.contains(&controller.node_id),
-                "min_metadata_version": controller.min_metadata_version,
-                "max_metadata_version": controller.max_metadata_version,
+/// Everything that is told.
+struct Status {
+    view: DescribeClusterResponse,
+    silent: Silent,
+    notices: Vec<String>,
+    /// Names of nodes by their addresses, where they have any.
+    names: BTreeMap<String, String>,
+}
+
+impl Status {
+    fn as_json(&self) -> serde_json::Value {
+        let Self { view, silent, notices, names } = self;
+        let controllers: Vec<_> = view
+            .controllers
+            .iter()
+            .map(|controller| {
+                json!({
+                    "node_id": controller.node_id,
+                    "name": names.get(&controller.address),
+                    "address": controller.address,
+                    "voter": controller.voter,
+                    "active": Some(controller.node_id) == view.active_controller,
+                    "not_answering": silent.controllers.contains(&controller.node_id),
+                    "min_metadata_version": controller.min_metadata_version,
+                    "max_metadata_version": controller.max_metadata_version,
+                })
             })
-        })
-        .collect();
-    let broker = |info: &BrokerInfo| {
-        let mut json = broker::as_json(info);
-        json["not_answering"] = json!(silent.brokers.contains(&info.broker_id));
-        json
-    };
-    let brokers: Vec<_> = view.brokers.iter().map(broker).collect();
-    json!({
-        "cluster_id": ClusterId::from_bytes(&view.cluster_id).map(|id| id.to_string()),
-        "index": view.index,
-        "term": view.term,
-        "metadata_version": view.metadata_version,
-        "active_controller": view.active_controller,
-        "controllers": controllers,
-        "brokers": brokers,
-        "topic_count": view.topic_count,
-        "partition_count": view.partition_count,
-        "offline_partition_count": view.offline_partition_count,
-        "under_replicated_partition_count": view.under_replicated_partition_count,
-        "under_min_isr_partition_count": view.under_min_isr_partition_count,
-        "moving_partition_count": view.moving_partition_count,
-        "move_bytes_per_second": view.move_bytes_per_second,
-        "troubled_partitions": trouble::as_json(view),
-        "problems": problems(view, silent),
-        "notices": notices(view),
-    })
-}
-
-fn as_text(view: &DescribeClusterResponse, silent: &Silent) -> String {
-    let id = ClusterId::from_bytes(&view.cluster_id).map_or_else(|| "(none yet)".to_owned(), |id| id.to_string());
-    let controllers = view.controllers.iter().map(|controller| {
-        let active = Some(controller.node_id) == view.active_controller;
-        let role = if active {
-            "active"
-        } else if controller.voter {
-            "voter"
-        } else {
-            "learner"
+            .collect();
+        let broker = |info: &BrokerInfo| {
+            let mut json = broker::as_json(info);
+            json["not_answering"] = json!(silent.brokers.contains(&info.broker_id));
+            json
         };
-        let silent = if silent.controllers.contains(&controller.node_id) { ", not answering" } else { "" };
-        let versions = range(controller.min_metadata_version, controller.max_metadata_version);
-        [controller.node_id.to_string(), controller.address.clone(), format!("{role}{silent}"), versions]
-    });
-    let mut parts =
-        vec![format!("{}\ncluster id {id}, metadata version {}", summary(view, silent), view.metadata_version)];
-    parts.extend(Some(notices(view).join("\n")).filter(|text| !text.is_empty()));
-    parts.push(render_table(["CONTROLLER", "ADDRESS", "STATE", "VERSIONS"], controllers));
-    parts.push(broker::table(&view.brokers, &silent.brokers));
-    parts.extend(Some(trouble::table(view)).filter(|text| !text.is_empty()));
-    let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
-    if troubled > view.troubled_partitions.len() as u64 {
-        parts.push("there are more: holdfast partition ls --troubled".to_owned());
+        let brokers: Vec<_> = view.brokers.iter().map(broker).collect();
+        json!({
+            "cluster_id": ClusterId::from_bytes(&view.cluster_id).map(|id| id.to_string()),
+            "index": view.index,
+            "term": view.term,
+            "metadata_version": view.metadata_version,
+            "active_controller": view.active_controller,
+            "controllers": controllers,
+            "brokers": brokers,
+            "topic_count": view.topic_count,
+            "partition_count": view.partition_count,
+            "offline_partition_count": view.offline_partition_count,
+            "under_replicated_partition_count": view.under_replicated_partition_count,
+            "under_min_isr_partition_count": view.under_min_isr_partition_count,
+            "moving_partition_count": view.moving_partition_count,
+            "move_bytes_per_second": view.move_bytes_per_second,
+            "troubled_partitions": trouble::as_json(view),
+            "problems": problems(view, silent),
+            "notices": notices,
+        })
     }
-    parts.join("\n\n")
-}
 
-/// What is going on and no problem.
-fn notices(view: &DescribeClusterResponse) -> Vec<String> {
-    let mut notices = Vec::new();
-    if view.moving_partition_count > 0 {
-        let noun = if view.moving_partition_count == 1 { "partition is" } else { "partitions are" };
-        notices.push(format!("{} {noun} moving: holdfast partition ls --moving", grouped(view.moving_partition_count)));
-    }
-    if view.move_bytes_per_second > 0 {
-        let limit = Throttle { bytes_per_second: view.move_bytes_per_second };
-        notices.push(format!("each broker copies at most {limit} for moves"));
-    }
-    for broker in view.brokers.iter().filter(|broker| broker.draining) {
-        let id = broker.broker_id;
-        notices.push(match broker.replica_count {
-            0 => format!("broker {id} is drained: it is safe to remove"),
-            left => format!("broker {id} is being drained, {} left", counted(left, "replica")),
+    fn as_text(&self) -> String {
+        let Self { view, silent, notices, names } = self;
+        let id = ClusterId::from_bytes(&view.cluster_id).map_or_else(|| "(none yet)".to_owned(), |id| id.to_string());
+        let controllers = view.controllers.iter().map(|controller| {
+            let active = Some(controller.node_id) == view.active_controller;
+            let role = if active {
+                "active"
+            } else if controller.voter {
+                "voter"
+            } else {
+                "learner"
+            };
+            let silent = if silent.controllers.contains(&controller.node_id) { ", not answering" } else { "" };
+            let name = names.get(&controller.address).cloned().unwrap_or_else(|| "-".to_owned());
+            [name, controller.node_id.to_string(), format!("{role}{silent}"), controller.address.clone()]
         });
+        let mut parts = vec![format!("cluster id {id}, metadata version {}", view.metadata_version)];
+        parts.push(render_table(["CONTROLLER", "ID", "STATE", "ADDRESS"], controllers));
+        parts.push(broker::table(&view.brokers, &silent.brokers));
+        let told: Vec<_> = notices.iter().map(|notice| fit(notice, " ")).collect();
+        parts.extend(Some(told.join("\n")).filter(|text| !text.is_empty()));
+        parts.extend(Some(trouble::as_text(view)).filter(|text| !text.is_empty()));
+        let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
+        if troubled > view.troubled_partitions.len() as u64 {
+            parts.push("there are more: holdfast partition ls --troubled".to_owned());
+        }
+        parts.push(summary(view, silent));
+        parts.join("\n\n")
     }
-    for controller in view.controllers.iter().filter(|controller| !controller.voter) {
-        notices.push(format!(
-            "controller {} ({}) is a learner: it is catching up",
-            controller.node_id, controller.address
-        ));
-    }
-    notices
 }
 
 #[cfg(test)]
@@ -181,6 +193,7 @@ mod tests {
     use holdfast_proto::v1::ControllerInfo;
 
     use super::*;
+    use crate::width::WIDTH;
 
     fn view() -> DescribeClusterResponse {
         DescribeClusterResponse {
@@ -199,48 +212,68 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_healthy_cluster_says_so() {
-        assert!(
-            summary(&view(), &Silent::default()).starts_with("cluster: healthy\n"),
-            "{}",
-            summary(&view(), &Silent::default())
-        );
-        let text = as_text(&view(), &Silent::default());
-        assert!(text.contains("active") && text.contains("alive"), "{text}");
+    fn status(view: DescribeClusterResponse, silent: Silent) -> Status {
+        let names = [("127.0.0.1:9401".to_owned(), "controller-1".to_owned())].into();
+        Status { view, silent, notices: vec!["something goes on".to_owned()], names }
     }
 
     #[test]
-    fn what_is_under_way_is_told_and_is_no_problem() {
+    fn a_healthy_cluster_says_so_in_the_last_line() {
+        let text = summary(&view(), &Silent::default());
+        assert!(text.ends_with("\ncluster: healthy"), "{text}");
+        let text = status(view(), Silent::default()).as_text();
+        assert!(text.contains("active") && text.contains("alive") && text.contains("something goes on"), "{text}");
+        assert!(text.ends_with("\ncluster: healthy"), "{text}");
+    }
+
+    #[test]
+    fn controllers_have_the_names_that_the_local_cluster_gives_them() {
         let mut view = view();
-        view.moving_partition_count = 2;
-        view.move_bytes_per_second = 50_000_000;
-        view.brokers[0].draining = true;
-        view.brokers[0].replica_count = 7;
         view.controllers.push(ControllerInfo {
-            node_id: 9,
-            address: "127.0.0.1:9402".into(),
-            ..ControllerInfo::default()
+            node_id: 6,
+            address: "10.0.0.1:9401".into(),
+            voter: true,
+            ..Default::default()
         });
-        let expected = [
-            "2 partitions are moving: holdfast partition ls --moving",
-            "each broker copies at most 50.0 MB/s for moves",
-            "broker 1 is being drained, 7 replicas left",
-            "controller 9 (127.0.0.1:9402) is a learner: it is catching up",
-        ];
-        assert_eq!(notices(&view), expected);
-        let text = as_text(&view, &Silent::default());
-        assert!(text.starts_with("cluster: healthy\n") && text.contains(expected[2]), "{text}");
+        let status = status(view, Silent::default());
+        let text = status.as_text();
+        let rows = text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
+        let rows: Vec<_> = rows.filter(|row| row.len() == 2 && ["5", "6"].contains(&row[1])).collect();
+        assert_eq!(rows, [["controller-1", "5"], ["-", "6"]], "{text}");
+        let json = status.as_json();
+        assert_eq!(json["controllers"][0]["name"], "controller-1");
+        assert!(json["controllers"][1]["name"].is_null(), "{json}");
+    }
+
+    #[test]
+    fn the_widest_local_cluster_fits_a_narrow_terminal() {
+        let mut view = view();
+        view.controllers[0].node_id = u64::MAX;
+        view.active_controller = Some(u64::MAX);
+        view.brokers[0] = BrokerInfo {
+            client_address: "127.0.0.1:65535".into(),
+            replica_count: 10_000,
+            leader_count: 10_000,
+            draining: true,
+            broker_id: 50,
+            ..Default::default()
+        };
+        (view.offline_partition_count, view.under_replicated_partition_count) = (10_000, 10_000);
+        view.under_min_isr_partition_count = 10_000;
+        let silent = Silent { brokers: [50].into(), controllers: [u64::MAX].into() };
+        let text = status(view, silent).as_text();
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 
     #[test]
     fn a_node_that_does_not_answer_is_shown_and_is_a_problem() {
         let silent = Silent { brokers: [1].into(), controllers: [5].into() };
-        let text = as_text(&view(), &silent);
-        let expected = "cluster: 1 of 1 brokers not answering, 1 of 1 controllers not answering\n";
-        assert!(text.starts_with(expected), "{text}");
+        let status = status(view(), silent);
+        let text = status.as_text();
+        let expected = "\ncluster: 1 of 1 brokers not answering, 1 of 1 controllers not answering";
+        assert!(text.ends_with(expected), "{text}");
         assert!(text.contains("active, not answering") && text.contains("alive, not answering"), "{text}");
-        let json = as_json(&view(), &silent);
+        let json = status.as_json();
         assert_eq!([&json["brokers"][0]["not_answering"], &json["controllers"][0]["not_answering"]], [true, true]);
     }
 
@@ -258,6 +291,6 @@ mod tests {
             "1 of 1 brokers fenced",
         ];
         assert_eq!(problems(&view, &Silent::default()), expected);
-        assert_eq!(as_json(&view, &Silent::default())["problems"][0], expected[0]);
+        assert_eq!(status(view, Silent::default()).as_json()["problems"][0], expected[0]);
     }
 }

@@ -4,25 +4,42 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use holdfast_checker::text::render_table;
+use holdfast_checker::text::{counted, grouped};
 use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
 
-/// The partitions as a table; empty if there are none.
-pub(super) fn table(view: &DescribeClusterResponse) -> String {
-    if view.troubled_partitions.is_empty() {
-        return String::new();
-    }
-    let rows = view.troubled_partitions.iter().filter_map(|troubled| {
-        let partition = troubled.partition.as_ref()?;
-        Some([
-            format!("{}-{}", troubled.topic, partition.partition),
+use crate::width::fit;
+
+/// Partitions that have the same trouble and the same remedy are told together, by these names at most.
+const NAMES_MAX: usize = 5;
+
+/// The troubles, worst first, each with its partitions and with what to do: three lines or so a cause, however many
+/// partitions it meets. Empty if there are none.
+pub(super) fn as_text(view: &DescribeClusterResponse) -> String {
+    let mut causes: BTreeMap<(usize, String, String, String), Vec<String>> = BTreeMap::new();
+    for troubled in &view.troubled_partitions {
+        let Some(partition) = &troubled.partition else { continue };
+        let cause = (
+            if partition.leader.is_some() { 1 + partition.isr.len() } else { 0 },
             what(troubled, partition),
-            numbers(&partition.isr),
             numbers(&troubled.missing_replicas),
             remedy(troubled, partition, &view.brokers),
-        ])
+        );
+        causes.entry(cause).or_default().push(format!("{}-{}", troubled.topic, partition.partition));
+    }
+    let told = causes.iter().map(|((_, what, missing, remedy), names)| {
+        let missing = if missing == "-" { String::new() } else { format!(" (missing: {missing})") };
+        let shown = names.len().min(NAMES_MAX);
+        let more = names.len() - shown;
+        let more = if more == 0 { String::new() } else { format!(", {} more", grouped(more as u64)) };
+        let count = counted(names.len() as u64, "partition");
+        [
+            fit(&format!("{count}: {what}{missing}"), " "),
+            fit(&format!("  {}{more}", names[..shown].join(", ")), ", "),
+            fit(&format!("  -> {remedy}"), " "),
+        ]
+        .join("\n")
     });
-    render_table(["PARTITION", "TROUBLE", "ISR", "MISSING", "WHAT TO DO"], rows)
+    told.collect::<Vec<_>>().join("\n")
 }
 
 /// The partitions for scripts.
@@ -119,7 +136,8 @@ mod tests {
         let json = as_json(view);
         assert_eq!(json[0]["trouble"], trouble);
         assert!(json[0]["remedy"].as_str().unwrap().starts_with(remedy), "{json}");
-        assert!(table(view).contains("orders-4") && table(view).contains(trouble), "{}", table(view));
+        let text = as_text(view);
+        assert!(text.contains("orders-4") && text.contains(trouble) && text.contains(remedy), "{text}");
     }
 
     #[test]
@@ -129,6 +147,30 @@ mod tests {
         check(&view(Some(1), &[1], &[2], &[2]), "1 in sync, 2 needed: writes are refused", "start broker 2; if");
         check(&view(Some(1), &[1, 2], &[], &[3]), "2 of 3 in sync", "broker 3 is no longer registered");
         check(&view(Some(1), &[1, 2], &[], &[]), "2 of 3 in sync", "wait");
-        assert_eq!(table(&DescribeClusterResponse::default()), "");
+        assert_eq!(as_text(&DescribeClusterResponse::default()), "");
+    }
+
+    #[test]
+    fn forty_partitions_of_one_cause_are_told_in_a_few_lines_that_fit() {
+        let lost = view(None, &[], &[2], &[2, 3]).troubled_partitions;
+        let mut view = view(Some(1), &[1, 3], &[], &[2]);
+        let one = view.troubled_partitions[0].clone();
+        let numbered = |(number, mut troubled): (u32, TroubledPartition)| {
+            if let Some(partition) = &mut troubled.partition {
+                partition.partition = number;
+                partition.isr.rotate_left(number as usize % 2);
+            }
+            troubled
+        };
+        view.troubled_partitions = (0..38).zip(std::iter::repeat(one)).map(numbered).collect();
+        view.troubled_partitions.extend(lost);
+        let text = as_text(&view);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines[0], "1 partition: offline: no leader (missing: 2,3)");
+        assert_eq!(lines[3], "38 partitions: 2 of 3 in sync (missing: 2)");
+        assert_eq!(lines[4], "  orders-0, orders-1, orders-2, orders-3, orders-4, 33 more");
+        assert_eq!(lines[5], "  -> start broker 2; if it is gone for good: holdfast broker drain 2");
+        assert!(lines.iter().all(|line| line.chars().count() <= crate::width::WIDTH), "{text}");
     }
 }

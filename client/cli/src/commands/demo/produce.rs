@@ -18,7 +18,7 @@ use holdfast_client::{
     producer::{Producer, Record as Outgoing},
 };
 use holdfast_local::faults::Target;
-use holdfast_proto::partitioner::partition_for_key;
+use holdfast_proto::{batch::Compression, partitioner::partition_for_key};
 
 use super::input::{Input, Lines};
 use crate::{
@@ -87,9 +87,15 @@ impl Gate {
     }
 }
 
+/// The producer of the demo.
+pub async fn open(client: Client, compression: Compression) -> Result<Producer> {
+    let builder = Producer::builder(client).compression(compression);
+    Ok(builder.delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT).build().await?)
+}
+
 /// Sends every line, and waits until the outcome of each is known.
 pub async fn produce(
-    client: Client,
+    producer: Producer,
     topic: &str,
     input: &Input,
     schedule: Vec<(f64, Target)>,
@@ -97,8 +103,6 @@ pub async fn produce(
     watch: Arc<Watch>,
     progress: &Progress,
 ) -> Result<Produced> {
-    let producer =
-        Producer::builder(client).delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT).build().await?;
     let topic = producer.topic(topic).await?;
     let partition_count = topic.partition_count() as u32;
     let tracker = Tracker::start(partition_count, |partition| Ledger::new(partition, Arc::clone(&watch)));

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use holdfast_checker::{
     ledger::Watch,
     readback,
-    text::{bytes, grouped},
+    text::{bytes, counted, grouped},
 };
 use holdfast_client::{Client, ClientConfig, admin::NewTopic};
 use holdfast_local::{ClusterSpec, ProcessCluster};
+use holdfast_proto::batch::Compression;
 
 use super::{
     faults,
@@ -25,18 +26,20 @@ use super::{
     sandbox::{self, Sandbox},
 };
 use crate::{
+    delivery::parse_compression,
     exit::{Code, Failure, Result},
-    output::{Output, note, print_json, say},
+    output::{Output, note, print_json},
     progress::Progress,
     signals::Signals,
+    width::say_long,
 };
 
 /// Name of the demo's topic.
 const TOPIC: &str = "demo";
 /// How long the cluster may take to start.
 const START_PATIENCE: Duration = Duration::from_mins(1);
-/// How often a record's bytes may stand on the disks, roughly: three replicas, keys as long as the lines.
-const DISK_FACTOR: u64 = 10;
+/// How often a line's bytes may stand on the disk of one replica, roughly: keys are as long as the lines.
+const REPLICA_FACTOR: u64 = 3;
 
 /// Examples for the help.
 pub const EXAMPLES: &str = "\
@@ -45,6 +48,7 @@ Examples:
   holdfast demo
   holdfast demo --input /usr/share/doc    any file or folder
   holdfast demo --kills 10 --controller-kills 5
+  holdfast demo -n 5 -r 5 --partitions 200 -z zstd
 
 The last line, here broken in two, is the verdict:
   acked=… read=… lost=0 duplicated=0 reordered=0 failovers=…
@@ -57,9 +61,21 @@ pub struct DemoArgs {
     /// File or folder whose lines are produced [default: the sources in cargo's registry folder].
     #[arg(short, long, value_name = "PATH")]
     input: Option<PathBuf>,
+    /// Number of brokers of the cluster.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
+    brokers: u32,
+    /// Number of controllers of the cluster.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    controllers: u32,
     /// Number of partitions of the topic.
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     partitions: u32,
+    /// Replicas of each partition [default: 3, or as many as there are brokers].
+    #[arg(short, long, alias = "replicas", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    replication_factor: Option<u32>,
+    /// Compression: none, gzip, snappy, lz4, zstd.
+    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
+    compression: Compression,
     /// How many times the leader of a partition is killed.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1_000))]
     kills: u32,
@@ -71,14 +87,41 @@ pub struct DemoArgs {
     data_dir: Option<PathBuf>,
 }
 
+impl DemoArgs {
+    fn replicas(&self) -> u32 {
+        self.replication_factor.unwrap_or_else(|| self.brokers.min(3))
+    }
+
+    /// Fails if nobody could take over from a node that is to be killed.
+    fn check(&self) -> Result {
+        let (brokers, replicas) = (self.brokers, self.replicas());
+        let controllers = self.controllers;
+        let mut problems = Vec::new();
+        if replicas > brokers {
+            problems.push(format!("{replicas} replicas need as many brokers, not {brokers}; write -n {replicas}"));
+        }
+        if self.kills > 0 && replicas < 2 {
+            problems
+                .push("with one replica nobody takes over from a leader that is killed; write --kills 0".to_owned());
+        }
+        if self.controller_kills > 0 && controllers < 3 {
+            problems.push(format!(
+                "with {controllers} controllers nobody takes over from the active one; write --controller-kills 0"
+            ));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Failure::usage(problems.join("\n"))) }
+    }
+}
+
 /// Runs the demo in a folder of its own, removed if no record is lost. Fails with the report's exit code.
 pub async fn run(args: DemoArgs, output: Output) -> Result {
+    args.check()?;
     let mut signals = Signals::listen()?;
     let root = args.input.clone().or_else(input::default_root);
     let root = root.ok_or_else(|| Failure::usage("cargo's registry folder is empty; name an --input"))?;
     let input = Input::find(&root)?;
     let mut sandbox = Sandbox::make(args.data_dir.as_deref())?;
-    sandbox.check_room(input.bytes.saturating_mul(DISK_FACTOR))?;
+    sandbox.check_room(input.bytes.saturating_mul(u64::from(args.replicas()) * REPLICA_FACTOR))?;
     keep_logs_at_panic(&sandbox);
     note(format!(
         "input: {} text files, {} in {}",
@@ -109,37 +152,42 @@ pub async fn run(args: DemoArgs, output: Output) -> Result {
     if output == Output::Json {
         print_json(&report.json())?;
     } else {
-        for line in report.lines() {
-            say(line)?;
+        for line in report.lines().iter().chain([&report.summary()]) {
+            say_long(line, " ")?;
         }
-        say(report.summary())?;
     }
     if code == Code::Ok { Ok(()) } else { Err(Failure::new(code, "")) }
 }
 
 async fn demo(args: &DemoArgs, input: Input, sandbox: &Sandbox) -> Result<Report> {
     let start = Instant::now();
-    let mut cluster = ProcessCluster::up(&ClusterSpec::tied(sandbox.dir())?, START_PATIENCE).await?;
+    let DemoArgs { brokers, controllers, partitions, .. } = *args;
+    let spec = ClusterSpec { brokers, controllers, ..ClusterSpec::tied(sandbox.dir())? };
+    let mut cluster = ProcessCluster::up(&spec, START_PATIENCE).await?;
     note(format!(
-        "cluster: 3 controllers and 3 brokers, ready after {:.1} s in {}",
+        "cluster: {} and {}, ready after {:.1} s in {}",
+        counted(u64::from(controllers), "controller"),
+        counted(u64::from(brokers), "broker"),
         start.elapsed().as_secs_f64(),
         sandbox.dir().display()
     ));
     let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
-    let topic =
-        NewTopic::new(TOPIC).partitions(args.partitions).replication_factor(3).config("min.insync.replicas", "2");
-    client.admin().create_topic(topic).await?;
-    note(format!("topic: {} partitions, replication factor 3, min.insync.replicas 2", args.partitions));
+    let (replicas, least) = (args.replicas(), args.replicas().min(2));
+    let topic = NewTopic::new(TOPIC).partitions(partitions).replication_factor(replicas);
+    client.admin().create_topic(topic.config("min.insync.replicas", least.to_string())).await?;
+    let count = counted(u64::from(partitions), "partition");
+    note(format!("topic: {count}, replication factor {replicas}, min.insync.replicas {least}"));
 
     let (due_sender, due) = mpsc::channel(1);
-    let schedule = faults::schedule(args.kills, args.controller_kills, args.partitions);
+    let schedule = faults::schedule(args.kills, args.controller_kills, partitions);
     let watch = Arc::new(Watch::default());
     let progress = Progress::start("producing", input.bytes);
+    let producer = produce::open(client.clone(), args.compression).await?;
     let producing = {
-        let (client, watch, progress) = (client.clone(), Arc::clone(&watch), progress.clone());
+        let (watch, progress) = (Arc::clone(&watch), progress.clone());
         // A task of its own: reading and encoding must not hold up the faults.
         AbortOnDrop(tokio::spawn(async move {
-            produce::produce(client, TOPIC, &input, schedule, due_sender, watch, &progress).await
+            produce::produce(producer, TOPIC, &input, schedule, due_sender, watch, &progress).await
         }))
     };
     let faulting =
@@ -196,5 +244,44 @@ impl<T> AbortOnDrop<Result<T>> {
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::exit::Code;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        args: DemoArgs,
+    }
+
+    fn check(flags: &[&str]) -> Result {
+        Flags::try_parse_from([&["demo"], flags].concat()).expect("the flags are read").args.check()
+    }
+
+    #[test]
+    fn a_shape_without_a_successor_is_refused_before_anything_starts() {
+        for (flags, word) in [
+            (&["-n", "1"][..], "--kills 0"),
+            (&["-r", "1"], "--kills 0"),
+            (&["-r", "4"], "write -n 4"),
+            (&["--controllers", "1"], "--controller-kills 0"),
+        ] {
+            let failure = check(flags).expect_err("it is refused");
+            assert!(failure.code == Code::Usage && failure.message.contains(word), "{flags:?}: {failure}");
+        }
+        for flags in [
+            &[][..],
+            &["-n", "1", "--kills", "0"],
+            &["-n", "5", "-r", "5", "--controllers", "5", "--partitions", "10000", "-z", "lz4"],
+            &["-n", "2", "--controllers", "1", "--controller-kills", "0"],
+        ] {
+            check(flags).unwrap_or_else(|failure| panic!("{flags:?}: {failure}"));
+        }
     }
 }

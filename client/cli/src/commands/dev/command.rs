@@ -144,7 +144,8 @@ pub(super) struct UpArgs {
     /// Number of controllers [default: 3, or as the folder has it].
     #[arg(long, value_name = "N")]
     pub(super) controllers: Option<u32>,
-    /// Broker n serves clients at this port plus n, 0 picks free ports [default: 9200, or as the folder has it].
+    /// Broker n serves clients at this port plus n, 0 picks free ports. A folder keeps its ports: others are refused
+    /// [default: 9200].
     #[arg(long, value_name = "PORT")]
     pub(super) base_port: Option<u16>,
     /// Stay, and end everything at Ctrl-C or SIGTERM.

@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use holdfast_checker::text::bytes;
+use holdfast_checker::text::{bytes, render_table};
 use holdfast_local::{NodeStatus, ProcessCluster, process::ProcessState};
 use holdfast_proto::v1::DescribeClusterResponse;
 
 use crate::{
     commands::cluster::{Silent, summary},
     exit::Result,
-    output::{Output, note, print_json, print_table, say},
+    output::{Output, note, print_json, say},
+    width::fit,
 };
 
 pub(super) async fn status(mut cluster: ProcessCluster, output: Output) -> Result {
@@ -22,7 +23,7 @@ pub(super) async fn status(mut cluster: ProcessCluster, output: Output) -> Resul
     if cluster.status().iter().any(|node| node.state == ProcessState::Running) {
         match cluster.describe().await {
             Ok(view) => say(format!("\n{}", summary(&view, &silent(&cluster.status(), &view))))?,
-            Err(error) => note(format!("\n{error}")),
+            Err(error) => note(format!("\n{}", fit(&error.to_string(), " "))),
         }
     }
     Ok(())
@@ -45,6 +46,12 @@ pub(super) fn print_status(cluster: &mut ProcessCluster, output: Output) -> Resu
         let (dir, bootstrap) = (cluster.dir(), cluster.bootstrap().join(","));
         return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": nodes }))?);
     }
+    say(table(nodes))?;
+    Ok(say(format!("logs: {}", cluster.dir().join("logs/NODE.log").display()))?)
+}
+
+/// The nodes as a table, no wider than a narrow terminal.
+fn table(nodes: impl IntoIterator<Item = NodeStatus>) -> String {
     let rows = nodes.into_iter().map(|node| {
         [
             node.name.to_string(),
@@ -53,8 +60,31 @@ pub(super) fn print_status(cluster: &mut ProcessCluster, output: Output) -> Resu
             node.address,
             node.peer_address.unwrap_or_else(|| "-".to_owned()),
             node.resident_bytes.map_or_else(|| "-".to_owned(), bytes),
-            node.log.display().to_string(),
         ]
     });
-    Ok(print_table(["NODE", "STATE", "PID", "ADDRESS", "PEERS", "MEMORY", "LOG"], rows)?)
+    render_table(["NODE", "STATE", "PID", "ADDRESS", "PEERS", "MEMORY"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_local::NodeName;
+
+    use super::*;
+    use crate::width::WIDTH;
+
+    #[test]
+    fn the_widest_node_fits_a_narrow_terminal() {
+        let node = NodeStatus {
+            name: NodeName::controller(9),
+            state: ProcessState::Suspended,
+            pid: Some(4_194_304),
+            address: "127.0.0.1:65535".to_owned(),
+            peer_address: Some("127.0.0.1:65535".to_owned()),
+            resident_bytes: Some(999_900_000),
+            log: "/a/folder/with/a/path/that/is/rather/long/logs/controller-9.log".into(),
+        };
+        let text = table([node]);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.contains("4194304") && text.contains("999.9 MB"), "{text}");
+    }
 }

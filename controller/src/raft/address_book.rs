@@ -1,0 +1,212 @@
+//! Under which address each controller of the membership is called. Pure: the time comes with each call.
+//!
+//! The membership names one address for each node id. A controller that came back under another one is not reached
+//! there; it is looked for at the configured addresses, and called where it was found:
+//!
+//! ```text
+//!   address of the membership ──(not reached for a while)──▶ lost ──(its node id answers elsewhere)──▶ found there
+//!            ▲                                                                                            │
+//!            └──────────────(lost again, and it answers at the membership's address, or nowhere)──────────┘
+//! ```
+//!
+//! 1. **The membership first.** A node that answers at its address there is called there, wherever else its id answers.
+//! 2. **By its own word alone.** Another address is used only once a node answered there with the wanted id; and every
+//!    call names the node that it is meant for.
+//! 3. **Two processes of one id** (a data folder was copied) are told, and the first rule chooses between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A controller that was not reached for this long is looked for, ms.
+const LOOK_AFTER_MS: u64 = 1_000;
+
+/// A controller that answered at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// `host:port` that was asked.
+    pub address: String,
+    /// Raft id that it answered with.
+    pub node_id: u64,
+    /// Id of its process, random with each start; empty from a version that does not tell it.
+    pub incarnation: Vec<u8>,
+    /// Index of the last entry of its log.
+    pub last_log: u64,
+}
+
+/// What a round of questions showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// The node is called at another address than before.
+    Moved {
+        /// Raft id in the membership.
+        node_id: u64,
+        /// Address in the membership.
+        listed: String,
+        /// Where it is called from now on.
+        address: String,
+    },
+    /// Different processes answer under one node id.
+    Twice {
+        /// Raft id in the membership.
+        node_id: u64,
+        /// Each address where one answers.
+        addresses: Vec<String>,
+    },
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    /// Address in the membership.
+    listed: String,
+    /// Where it was found, if that is another one.
+    found: Option<String>,
+    /// Since when no call reaches it, ms.
+    unreached_since: Option<u64>,
+}
+
+/// The addresses of the other controllers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AddressBook {
+    entries: BTreeMap<u64, Entry>,
+}
+
+impl AddressBook {
+    /// Takes over the membership: node ids with their addresses. Nodes that left it are forgotten.
+    pub(super) fn follow(&mut self, members: &BTreeMap<u64, String>) {
+        self.entries.retain(|id, _| members.contains_key(id));
+        for (id, address) in members {
+            self.list(*id, address);
+        }
+    }
+
+    /// The membership names this address for the node.
+    pub(super) fn list(&mut self, node_id: u64, address: &str) {
+        let entry = self.entries.entry(node_id).or_default();
+        if entry.listed != address {
+            address.clone_into(&mut entry.listed);
+            entry.found = entry.found.take().filter(|found| found != address);
+        }
+    }
+
+    /// Where to call the node; `None` if it is not known.
+    pub(super) fn address(&self, node_id: u64) -> Option<&str> {
+        let entry = self.entries.get(&node_id)?;
+        Some(entry.found.as_deref().unwrap_or(&entry.listed))
+    }
+
+    /// A call did not reach the node. True if the one before did.
+    pub(super) fn failed(&mut self, node_id: u64, now_ms: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&node_id) else { return false };
+        let was_reached = entry.unreached_since.is_none();
+        entry.unreached_since.get_or_insert(now_ms);
+        was_reached
+    }
+
+    /// The node answered. True if the call before did not reach it.
+    pub(super) fn reached(&mut self, node_id: u64) -> bool {
+        self.entries.get_mut(&node_id).is_some_and(|entry| entry.unreached_since.take().is_some())
+    }
+
+    /// The nodes to look for, with their addresses in the membership.
+    pub(super) fn lost(&self, now_ms: u64) -> BTreeMap<u64, String> {
+        let long = |since: u64| now_ms.saturating_sub(since) >= LOOK_AFTER_MS;
+        let lost = self.entries.iter().filter(|(_, entry)| entry.unreached_since.is_some_and(long));
+        lost.map(|(id, entry)| (*id, entry.listed.clone())).collect()
+    }
+
+    /// Takes over who answered where, of the nodes that are lost.
+    pub(super) fn learn(&mut self, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
+        let mut learned = Vec::new();
+        for (node_id, listed) in self.lost(now_ms) {
+            let here: Vec<&Sighting> = sightings.iter().filter(|one| one.node_id == node_id).collect();
+            let processes: BTreeSet<&Vec<u8>> = here.iter().map(|one| &one.incarnation).collect();
+            if processes.len() > 1 {
+                let addresses = here.iter().map(|one| one.address.clone()).collect();
+                learned.push(Learned::Twice { node_id, addresses });
+            }
+            let is_listed = here.iter().any(|one| one.address == listed);
+            let elsewhere = here.iter().map(|one| &one.address).min().filter(|_| !is_listed);
+            let Some(entry) = self.entries.get_mut(&node_id) else { continue };
+            if entry.found.as_ref() != elsewhere {
+                entry.found = elsewhere.cloned();
+                let address = entry.found.clone().unwrap_or_else(|| listed.clone());
+                learned.push(Learned::Moved { node_id, listed, address });
+            }
+        }
+        learned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book() -> AddressBook {
+        let mut book = AddressBook::default();
+        book.follow(&BTreeMap::from([(2, "b".to_owned()), (3, "c".to_owned())]));
+        book
+    }
+
+    fn sighting(address: &str, node_id: u64, process: u8) -> Sighting {
+        Sighting { address: address.to_owned(), node_id, incarnation: vec![process], last_log: 0 }
+    }
+
+    fn moved(node_id: u64, listed: &str, address: &str) -> Learned {
+        Learned::Moved { node_id, listed: listed.to_owned(), address: address.to_owned() }
+    }
+
+    #[test]
+    fn a_node_is_looked_for_only_once_it_was_not_reached_for_a_while() {
+        let mut book = book();
+        assert!(book.failed(3, 100) && !book.failed(3, 200), "the first failure is told apart");
+        assert!(book.lost(100 + LOOK_AFTER_MS - 1).is_empty());
+        assert_eq!(book.lost(100 + LOOK_AFTER_MS), BTreeMap::from([(3, "c".to_owned())]));
+        assert!(book.reached(3) && !book.reached(3));
+        assert!(book.lost(u64::MAX).is_empty());
+        assert!(!book.failed(9, 0) && !book.reached(9), "a stranger");
+    }
+
+    #[test]
+    fn a_node_is_called_where_its_id_answers_and_at_the_memberships_address_again_once_it_answers_there() {
+        let mut book = book();
+        book.failed(3, 0);
+        assert_eq!(book.learn(&[sighting("d", 3, 1), sighting("c", 2, 2)], 5_000), [moved(3, "c", "d")]);
+        assert_eq!((book.address(3), book.address(2)), (Some("d"), Some("b")), "2 was not lost");
+        assert_eq!(book.learn(&[sighting("d", 3, 1)], 6_000), [], "nothing new");
+        book.reached(3);
+        book.failed(3, 7_000);
+        assert_eq!(book.learn(&[sighting("c", 3, 1)], 9_000), [moved(3, "c", "c")]);
+        assert_eq!(book.address(3), Some("c"));
+    }
+
+    #[test]
+    fn one_that_answers_nowhere_is_called_at_the_memberships_address() {
+        let mut book = book();
+        book.failed(3, 0);
+        book.learn(&[sighting("d", 3, 1)], 5_000);
+        assert_eq!(book.learn(&[], 6_000), [moved(3, "c", "c")]);
+        assert_eq!(book.address(3), Some("c"));
+    }
+
+    #[test]
+    fn two_processes_of_one_id_are_told_and_the_membership_chooses() {
+        let mut book = book();
+        book.failed(3, 0);
+        let both = [sighting("c", 3, 1), sighting("d", 3, 2)];
+        let twice = Learned::Twice { node_id: 3, addresses: vec!["c".to_owned(), "d".to_owned()] };
+        assert_eq!(book.learn(&both, 5_000), [twice]);
+        assert_eq!(book.address(3), Some("c"));
+        let one_process = [sighting("c", 3, 1), sighting("d", 3, 1)];
+        assert_eq!(book.learn(&one_process, 5_000), []);
+    }
+
+    #[test]
+    fn the_membership_is_followed() {
+        let mut book = book();
+        book.failed(3, 0);
+        book.learn(&[sighting("d", 3, 1)], 5_000);
+        book.follow(&BTreeMap::from([(3, "d".to_owned())]));
+        assert_eq!((book.address(2), book.address(3)), (None, Some("d")));
+        book.list(3, "e");
+        assert_eq!(book.address(3), Some("e"), "found at an address that was the membership's then");
+    }
+}

@@ -1,0 +1,8 @@
+//! Limits that both ends of a connection have to agree on.
+
+/// Largest message between nodes, and of a node to a client, bytes: several batches, or what is said of every partition of
+/// a large cluster. gRPC's libraries take 4 MiB unless they are told otherwise.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The longest wait that a consumer may ask for in one fetch, ms.
+pub const MAX_FETCH_WAIT_MS: u32 = 30_000;
