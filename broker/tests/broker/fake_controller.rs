@@ -44,6 +44,8 @@ impl Drop for FakeController {
     }
 }
 
+type Messages = mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>;
+
 #[derive(Default)]
 struct State {
     machine: Mutex<Machine>,
@@ -53,14 +55,13 @@ struct State {
 struct Machine {
     image: Image,
     /// The session of each broker: epoch, number, and where its messages go.
-    sessions: HashMap<BrokerId, (BrokerEpoch, u64, mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>)>,
+    sessions: HashMap<BrokerId, (BrokerEpoch, u64, Messages)>,
     begun: u64,
     /// The hash as of each index, and its change.
     changes: Vec<(Option<HistoryHash>, Bytes)>,
     snapshots_sent: usize,
     /// Changes that brokers are not told of, while they are held back.
     held: Option<Vec<v1::BrokerSessionResponse>>,
-    /// The plan of moves, if a test asks for one.
     plan: Vec<v1::ReplicaMove>,
 }
 
@@ -79,8 +80,8 @@ impl Machine {
             self.changes.get(place).is_some_and(|(history, _)| *history == Some(*hash))
         });
         if known.is_some() {
-            let since = &self.changes[first.applied_index as usize..];
-            let deltas = since.iter().map(|(_, change)| change.clone()).collect();
+            let deltas =
+                self.changes[first.applied_index as usize..].iter().map(|(_, change)| change.clone()).collect();
             return vec![v1::BrokerSessionResponse { deltas, ..v1::BrokerSessionResponse::default() }, answer];
         }
         self.snapshots_sent += 1;
