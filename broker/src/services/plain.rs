@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use holdfast_proto::{
-    batch::{BatchBuilder, Compression, RecordRef},
+    batch::{self, BatchBuilder, Compression, RecordRef},
     detail::ErrorDetail,
-    error::ErrorCode,
+    error::{ErrorCode, Outcome},
     ids::{Offset, PartitionIndex},
     partitioner,
 };
@@ -118,7 +118,9 @@ impl PlainService {
                 Ok(built) => built,
                 Err(detail) => {
                     // What comes after a record that cannot be taken is not appended either: order is kept.
-                    results.extend(vec![Err(detail); rest.len()]);
+                    let stopped = not_tried(detail.code);
+                    results.push(Err(detail));
+                    results.resize(members.len(), Err(stopped));
                     break;
                 }
             };
@@ -135,10 +137,9 @@ impl PlainService {
                     results.extend((0..taken.len() as u64).map(|delta| Ok(produced.base_offset.plus(delta))));
                 }
                 Err(detail) => {
-                    results.extend(vec![Err(detail.clone()); taken.len()]);
-                    let stopped = ErrorDetail::new(detail.code, "not tried: an earlier record of the partition failed")
-                        .with_outcome(holdfast_proto::error::Outcome::NotAppended);
-                    results.extend(vec![Err(stopped); later.len()]);
+                    let stopped = not_tried(detail.code);
+                    results.extend(vec![Err(detail); taken.len()]);
+                    results.resize(members.len(), Err(stopped));
                     break;
                 }
             }
@@ -148,7 +149,12 @@ impl PlainService {
     }
 }
 
-/// A batch of as many of the records as fit, at least one.
+/// For a record behind one that failed with this code.
+fn not_tried(code: ErrorCode) -> ErrorDetail {
+    ErrorDetail::new(code, "not tried: an earlier record of the partition failed").with_outcome(Outcome::NotAppended)
+}
+
+/// A batch of as many of the records as fit and can be taken, at least one; or why the first of them cannot be taken.
 fn build(records: &[PlainRecord], members: &[usize], max_bytes: usize) -> Result<(Bytes, usize), ErrorDetail> {
     let now = wall_clock();
     let mut builder = BatchBuilder::new(Compression::None);
@@ -164,8 +170,37 @@ fn build(records: &[PlainRecord], members: &[usize], max_bytes: usize) -> Result
         if count > 0 && !builder.would_fit(&record, max_bytes) {
             break;
         }
-        builder.append(&record)?;
-        count += 1;
+        match builder.append(&record) {
+            Ok(()) => count += 1,
+            Err(_) if count > 0 => break, // those before it are no worse for it
+            Err(error @ batch::Error::FieldOutOfRange { .. }) => {
+                let message =
+                    format!("{error}; give ms since 1970 up to the year 9999, or nothing for the broker's clock");
+                return Err(ErrorDetail::new(error.code(), message));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok((builder.build(None)?, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::{batch::BatchHeader, ids::TimestampMs};
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_taken_is_refused_alone() {
+        let record =
+            |time| PlainRecord { key: None, value: None, headers: Vec::new(), timestamp: Some(TimestampMs(time)) };
+        let far = TimestampMs(253_402_300_800_000);
+        let records = [record(1), record(2), record(far.0), record(3)];
+        let (batch, count) = build(&records, &[0, 1, 2, 3], usize::MAX).unwrap();
+        assert_eq!((count, BatchHeader::parse(&batch).unwrap().max_timestamp), (2, TimestampMs(2)));
+        let refused = build(&records, &[2, 3], usize::MAX).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidRecord);
+        assert!(refused.message.contains(&far.0.to_string()), "{}", refused.message);
+        assert_eq!(build(&records, &[3], usize::MAX).unwrap().1, 1);
+    }
 }

@@ -1,31 +1,30 @@
-//! The partitions of one consumer under one lock, and the wake-ups between caller and lanes.
+//! The partitions of one consumer: what is asked for next, and what the caller gets next.
+//!
+//! Place: pure; [`super::shared`] keeps it under a lock.
+//!
+//! Invariants:
+//! 1. Each broker that leads a partition has an equal share of the room for prefetched bytes, and no other broker's
+//!    partitions take any of it. So a lane without room waits for its own answers, or for the caller to take what is in
+//!    its share; nobody else has to wake it.
+//! 2. A request names the partitions in the order in which they last brought records, those that waited longest first:
+//!    a broker fills an answer in the order of its request, and one answer has not room for all.
+//! 3. The caller gets batches of the partitions in turn.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::Waker,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
-
 use holdfast_proto::{
     batch::DecodeLimits,
-    error::ErrorCode,
-    ids::{BrokerId, PartitionIndex},
+    ids::{BrokerId, LeaderEpoch},
     v1,
 };
 
 use super::{
     Error,
-    lane::FetchLane,
-    partition::{Fetched, Gaps, PartitionFetch, RETRY_BACKOFF_MAX},
+    partition::{Fetched, Gaps, PartitionFetch},
 };
-use crate::Client;
 
 /// What a consumer goes by.
 #[derive(Clone, Copy, Debug)]
@@ -40,116 +39,112 @@ pub(crate) struct Rules {
     pub(crate) limits: DecodeLimits,
 }
 
-/// What caller, lanes and router share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) client: Client,
-    pub(crate) rules: Rules,
-    pub(crate) lanes: Mutex<HashMap<BrokerId, Arc<FetchLane>>>,
-    pub(crate) ended: CancellationToken,
-    buffers: Mutex<Buffers>,
-    correlations: AtomicU64,
-}
-
-/// The partitions, and who waits for them.
+/// The partitions, and what is out for them.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     pub(crate) partitions: Vec<PartitionFetch>,
     /// Indices of partitions with something to hand out, in turn.
     ready: VecDeque<usize>,
-    /// Bytes that requests which are out may bring, by correlation id.
-    promised: HashMap<u64, usize>,
-    waiting: Option<Waker>,
+    /// Requests that are out, by correlation id.
+    promised: BTreeMap<u64, Promise>,
+    /// Brokers that lead partitions, each with how many.
+    leaders: BTreeMap<BrokerId, usize>,
+    /// Answers of single partitions that brought something.
+    served: u64,
 }
 
-/// What the caller gets next.
-pub(crate) enum Taken {
-    /// A batch or a problem of this partition.
-    Item(usize, Result<Fetched, Error>),
-    /// No partition has anything now; the caller waits.
-    Nothing,
-    /// Nothing ever: every partition has failed.
-    AllFailed,
+/// What an answer may bring.
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    broker: BrokerId,
+    bytes: usize,
 }
 
-impl Shared {
-    pub(crate) fn new(client: Client, rules: Rules, partitions: Vec<PartitionFetch>) -> Self {
-        Self {
-            client,
-            rules,
-            lanes: Mutex::default(),
-            ended: CancellationToken::new(),
-            buffers: Mutex::new(Buffers { partitions, ..Buffers::default() }),
-            correlations: AtomicU64::new(1),
+impl Buffers {
+    /// These partitions, whose leaders are not known yet.
+    pub(super) fn new(partitions: Vec<PartitionFetch>) -> Self {
+        Self { partitions, ..Self::default() }
+    }
+
+    /// Gives the partition to this leader, if it is news; what is out at an old one is forgotten.
+    pub(super) fn lead(&mut self, index: usize, broker: BrokerId, epoch: LeaderEpoch) -> bool {
+        let fetch = &mut self.partitions[index];
+        if fetch.leader.is_some_and(|(_, known)| known >= epoch) {
+            return false;
+        }
+        let old = fetch.leader_id();
+        (fetch.leader, fetch.out) = (Some((broker, epoch)), None);
+        *self.leaders.entry(broker).or_default() += 1;
+        if let Some(old) = old
+            && let Some(count) = self.leaders.get_mut(&old)
+        {
+            *count -= 1;
+            self.leaders.retain(|_, count| *count > 0);
+        }
+        true
+    }
+
+    /// Notes that the partition has something to hand out.
+    pub(crate) fn set_ready(&mut self, index: usize) {
+        if self.partitions[index].is_ready() && !self.ready.contains(&index) {
+            self.ready.push_back(index);
         }
     }
 
-    /// Does something with the partitions, then wakes the caller if there is something for it.
-    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Buffers) -> R) -> R {
-        let mut buffers = self.buffers.lock();
-        let result = change(&mut buffers);
-        let waker = if buffers.ready.is_empty() { None } else { buffers.waiting.take() };
-        drop(buffers);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        result
+    /// True if a partition may have something to hand out.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
-    /// The next batch or problem, each partition in its turn. Without one, the waker is kept.
-    pub(crate) fn take(&self, waker: &Waker) -> Taken {
-        let mut buffers = self.buffers.lock();
-        let full = buffers.room(&self.rules) == 0;
-        while let Some(index) = buffers.ready.pop_front() {
-            let partition = &mut buffers.partitions[index];
+    /// The next batch or problem, each partition in its turn.
+    pub(super) fn take(&mut self) -> Option<(usize, Result<Fetched, Error>)> {
+        while let Some(index) = self.ready.pop_front() {
+            let partition = &mut self.partitions[index];
             if !partition.is_ready() {
                 continue;
             }
             let Some(item) = partition.take() else { continue };
-            let leader = partition.leader.map(|(broker, _)| broker);
-            if partition.is_ready() {
-                buffers.ready.push_back(index);
-            }
-            drop(buffers);
-            // There is room again: for this partition's lane, or for any if all waited for room.
-            let lanes = self.lanes.lock();
-            lanes.values().filter(|lane| full || Some(lane.broker) == leader).for_each(|lane| lane.wake());
-            return Taken::Item(index, item);
+            self.set_ready(index);
+            return Some((index, item));
         }
-        if buffers.partitions.iter().all(PartitionFetch::has_failed) {
-            return Taken::AllFailed;
-        }
-        if !buffers.waiting.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            buffers.waiting = Some(waker.clone());
-        }
-        Taken::Nothing
+        None
     }
 
     /// When a partition of this broker may be asked for again that was refused for now, if nothing else has to come first.
-    pub(crate) fn retry_at(&self, broker: BrokerId) -> Option<Instant> {
-        self.buffers.lock().retry_at(broker, &self.rules)
+    /// Without room there is no time: an answer, or who makes room, wakes the lane.
+    pub(super) fn retry_at(&self, broker: BrokerId, rules: &Rules) -> Option<Instant> {
+        if self.room(broker, rules) == 0 {
+            return None;
+        }
+        let of_broker = self.partitions.iter().filter(|fetch| fetch.leader_id() == Some(broker));
+        of_broker.filter_map(|fetch| fetch.retry_at(rules.partition_max_bytes)).min()
     }
 
     /// A request for all partitions of this broker that want records, if there is one and room for the answer.
-    pub(crate) fn next_request(&self, broker: BrokerId, now: Instant) -> Option<v1::FetchRequest> {
-        let rules = &self.rules;
-        let mut buffers = self.buffers.lock();
-        let max_bytes = buffers.room(rules).min(rules.fetch_max_bytes);
+    pub(super) fn next_request(
+        &mut self,
+        broker: BrokerId,
+        correlation_id: u64,
+        rules: &Rules,
+        now: Instant,
+    ) -> Option<v1::FetchRequest> {
+        let max_bytes = self.room(broker, rules).min(rules.fetch_max_bytes);
         if max_bytes == 0 {
             return None;
         }
-        let correlation_id = self.correlations.fetch_add(1, Ordering::Relaxed);
-        let per_partition = to_u32(rules.partition_max_bytes.min(max_bytes));
-        let wanting = buffers.partitions.iter_mut().filter(|partition| {
-            partition.leader.is_some_and(|(leader, _)| leader == broker)
-                && partition.wants_fetch(now, rules.partition_max_bytes)
-        });
-        let partitions: Vec<_> =
-            wanting.map(|partition| partition.request(correlation_id, now, per_partition)).collect();
-        if partitions.is_empty() {
+        let wants = |fetch: &&mut PartitionFetch| {
+            fetch.leader_id() == Some(broker) && fetch.wants_fetch(now, rules.partition_max_bytes)
+        };
+        let mut wanting: Vec<_> = self.partitions.iter_mut().filter(wants).collect();
+        if wanting.is_empty() {
             return None;
         }
-        buffers.promised.insert(correlation_id, max_bytes.min(partitions.len() * rules.partition_max_bytes));
+        wanting.sort_by_key(|fetch| fetch.served); // stable: in the order of assignment where none was served yet
+        let per_partition = rules.partition_max_bytes.min(max_bytes);
+        let request = |fetch: &mut PartitionFetch| fetch.request(correlation_id, now, to_u32(per_partition));
+        let partitions: Vec<_> = wanting.into_iter().map(request).collect();
+        let bytes = max_bytes.min(partitions.len().saturating_mul(per_partition));
+        self.promised.insert(correlation_id, Promise { broker, bytes });
         Some(v1::FetchRequest {
             correlation_id,
             partitions,
@@ -160,86 +155,47 @@ impl Shared {
     }
 
     /// Takes an answer in; true if the metadata should be refreshed.
-    pub(crate) fn take_answer(&self, lane: &FetchLane, answer: v1::FetchResponse, now: Instant) -> bool {
+    pub(super) fn take_answer(&mut self, answer: v1::FetchResponse, gaps: Gaps, now: Instant) -> bool {
         let correlation = answer.correlation_id;
-        for part in &answer.partitions {
-            self.note_leadership(lane, part, now);
-        }
-        self.update(|buffers| {
-            buffers.promised.remove(&correlation);
-            let is_out = |fetch: &PartitionFetch| fetch.out.is_some_and(|out| out.correlation == correlation);
-            let mut refresh = false;
-            for part in answer.partitions {
-                let is_it = |fetch: &PartitionFetch| {
-                    fetch.partition.0 == part.partition && *fetch.topic == *part.topic && is_out(fetch)
-                };
-                let Some(index) = buffers.partitions.iter().position(is_it) else { continue };
-                let reaction = buffers.partitions[index].answer(part, self.rules.gaps, now);
-                refresh |= reaction.refresh;
-                if reaction.ready {
-                    buffers.set_ready(index);
-                }
+        self.promised.remove(&correlation);
+        let is_out = |fetch: &PartitionFetch| fetch.out.is_some_and(|out| out.correlation == correlation);
+        let mut refresh = false;
+        for part in answer.partitions {
+            let is_it = |fetch: &PartitionFetch| {
+                fetch.partition.0 == part.partition && *fetch.topic == *part.topic && is_out(fetch)
+            };
+            let Some(index) = self.partitions.iter().position(is_it) else { continue };
+            if !part.batches.is_empty() {
+                self.served += 1;
+                self.partitions[index].served = self.served;
             }
-            for fetch in buffers.partitions.iter_mut().filter(|fetch| is_out(fetch)) {
-                fetch.out = None;
+            let reaction = self.partitions[index].answer(part, gaps, now);
+            refresh |= reaction.refresh;
+            if reaction.ready {
+                self.set_ready(index);
             }
-            refresh
-        })
-    }
-
-    /// Takes in what a part of an answer says about who leads, and about who answers.
-    fn note_leadership(&self, lane: &FetchLane, part: &v1::FetchedPartition, now: Instant) {
-        let Some(error) = &part.error else {
-            lane.end.served();
-            return;
-        };
-        let (metadata, partition) = (self.client.metadata(), PartitionIndex(part.partition));
-        if let Some(hint) = &error.leader {
-            metadata.apply_hint(&part.topic, partition, hint);
         }
-        let is_named =
-            || metadata.view().leader(&part.topic, partition).is_some_and(|known| known.broker == lane.broker);
-        if error.code == ErrorCode::NotLeaderOrFollower.number() && is_named() {
-            lane.end.refused(now, RETRY_BACKOFF_MAX);
+        for fetch in self.partitions.iter_mut().filter(|fetch| is_out(fetch)) {
+            fetch.out = None;
         }
+        refresh
     }
 
     /// Forgets what is out at this broker: its stream is over.
-    pub(crate) fn forget(&self, broker: BrokerId, correlations: impl IntoIterator<Item = u64>) {
-        self.update(|buffers| {
-            for correlation in correlations {
-                buffers.promised.remove(&correlation);
-            }
-            let of_broker = |fetch: &&mut PartitionFetch| fetch.leader.is_some_and(|(leader, _)| leader == broker);
-            for fetch in buffers.partitions.iter_mut().filter(of_broker) {
-                fetch.out = None;
-            }
-        });
-    }
-}
-
-impl Buffers {
-    /// Notes that the partition has something to hand out.
-    pub(crate) fn set_ready(&mut self, index: usize) {
-        if self.partitions[index].is_ready() && !self.ready.contains(&index) {
-            self.ready.push_back(index);
+    pub(super) fn forget(&mut self, broker: BrokerId) {
+        self.promised.retain(|_, promise| promise.broker != broker);
+        for fetch in self.partitions.iter_mut().filter(|fetch| fetch.leader_id() == Some(broker)) {
+            fetch.out = None;
         }
     }
 
-    /// As [`Shared::retry_at`]. Without room there is no time: `take` wakes the lanes when there is some again.
-    fn retry_at(&self, broker: BrokerId, rules: &Rules) -> Option<Instant> {
-        if self.room(rules) == 0 {
-            return None;
-        }
-        let of_broker = self.partitions.iter().filter(|fetch| fetch.leader.is_some_and(|(leader, _)| leader == broker));
-        of_broker.filter_map(|fetch| fetch.retry_at(rules.partition_max_bytes)).min()
-    }
-
-    /// Bytes that may still be asked for.
-    fn room(&self, rules: &Rules) -> usize {
-        let buffered: usize = self.partitions.iter().map(|partition| partition.buffered_bytes).sum();
-        let promised: usize = self.promised.values().sum();
-        rules.prefetch_bytes.saturating_sub(buffered + promised)
+    /// Bytes of its share that may still be asked of this broker.
+    fn room(&self, broker: BrokerId, rules: &Rules) -> usize {
+        let share = (rules.prefetch_bytes / self.leaders.len().max(1)).max(1);
+        let of_broker = self.partitions.iter().filter(|fetch| fetch.leader_id() == Some(broker));
+        let buffered: usize = of_broker.map(|fetch| fetch.buffered_bytes).sum();
+        let promised = self.promised.values().filter(|promise| promise.broker == broker);
+        share.saturating_sub(buffered + promised.map(|promise| promise.bytes).sum::<usize>())
     }
 }
 
@@ -248,41 +204,5 @@ fn to_u32(value: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use bytes::Bytes;
-
-    use holdfast_proto::{
-        convert,
-        detail::ErrorDetail,
-        ids::{LeaderEpoch, Offset},
-    };
-
-    use super::*;
-
-    const BROKER: BrokerId = BrokerId(1);
-    const RULES: Rules = Rules {
-        max_wait: Duration::ZERO,
-        min_bytes: 1,
-        fetch_max_bytes: 100,
-        partition_max_bytes: 100,
-        prefetch_bytes: 100,
-        request_timeout: Duration::ZERO,
-        gaps: Gaps::AreErrors,
-        limits: DecodeLimits { max_decompressed_bytes: 1, max_built_bytes: 1 },
-    };
-
-    #[test]
-    fn a_lane_without_room_does_not_wait_for_the_time_of_a_refused_partition() {
-        let now = Instant::now();
-        let mut fetch = PartitionFetch::new(Arc::from("t"), Bytes::new(), PartitionIndex(0), Offset(0));
-        fetch.leader = Some((BROKER, LeaderEpoch(0)));
-        let error = Some(convert::partition_error(ErrorDetail::from(ErrorCode::OffsetNotAvailable)));
-        fetch.answer(v1::FetchedPartition { error, ..Default::default() }, Gaps::AreErrors, now);
-        let mut buffers = Buffers { partitions: vec![fetch], ..Buffers::default() };
-        assert!(buffers.retry_at(BROKER, &RULES).is_some());
-        buffers.promised.insert(7, RULES.prefetch_bytes);
-        assert_eq!(buffers.retry_at(BROKER, &RULES), None, "it would be over at once, again and again");
-    }
-}
+#[path = "buffers_tests.rs"]
+mod tests;

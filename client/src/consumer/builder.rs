@@ -6,9 +6,10 @@ use holdfast_proto::{batch::DecodeLimits, ids::PartitionIndex};
 
 use super::{
     Consumer, Error,
-    buffers::{Rules, Shared},
+    buffers::Rules,
     partition::{Gaps, PartitionFetch},
     router,
+    shared::Shared,
     start::{StartAt, resolve},
 };
 use crate::{Client, deadline::Deadline, error::Error as ClientError};
@@ -87,7 +88,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Most bytes that are held or asked for ahead of the caller. Default: 32 MiB.
+    /// Most bytes that are held or asked for ahead of the caller; each broker that leads a partition has an equal share of
+    /// them. Default: 32 MiB.
     pub const fn prefetch_bytes(mut self, bytes: usize) -> Self {
         self.rules.prefetch_bytes = bytes;
         self

@@ -17,10 +17,10 @@ use holdfast_proto::{
 
 use super::{
     Error, Message, MessageBatch,
-    buffers::{Shared, Taken},
     message::message,
     partition::{Fetched, Gaps, PartitionFetch},
     router,
+    shared::{Shared, Taken},
     start::{NO_EPOCH, StartAt, resolve},
 };
 use crate::{
@@ -191,14 +191,18 @@ impl Consumer {
         Ok(found[0])
     }
 
-    /// Hands out nothing more of the partition, and asks for no more, until [`Self::resume`].
+    /// Hands out nothing more of the partition, and asks for no more, until [`Self::resume`]. What was fetched ahead of the
+    /// caller is fetched again then.
     pub fn pause(&mut self, topic: &str, partition: PartitionIndex) -> Result<(), Error> {
         let index = self.index_of(topic, partition)?;
-        if self.current.take_if(|current| current.index == index).is_some() {
-            let Position { offset, leader_epoch, .. } = self.partitions[index];
-            self.go_to(index, offset, leader_epoch); // the rest of its batch is fetched again
-        }
-        self.shared.update(|buffers| buffers.partitions[index].paused = true);
+        self.current.take_if(|current| current.index == index);
+        let Position { offset, leader_epoch, .. } = self.partitions[index];
+        self.shared.update(|buffers| {
+            let fetch = &mut buffers.partitions[index];
+            fetch.paused = true;
+            fetch.set_back(offset, leader_epoch); // it would hold room that nobody makes free
+        });
+        self.shared.wake_lanes();
         Ok(())
     }
 
@@ -209,7 +213,8 @@ impl Consumer {
             buffers.partitions[index].paused = false;
             buffers.set_ready(index);
         });
-        self.wake_lanes();
+        router::route(&self.shared); // its topic may have gone meanwhile
+        self.shared.wake_lanes();
         Ok(())
     }
 
@@ -218,11 +223,7 @@ impl Consumer {
         let position = &mut self.partitions[index];
         (position.offset, position.leader_epoch, position.from_beginning) = (offset, epoch, false);
         self.shared.update(|buffers| buffers.partitions[index].seek(offset, epoch));
-        self.wake_lanes();
-    }
-
-    fn wake_lanes(&self) {
-        self.shared.lanes.lock().values().for_each(|lane| lane.wake());
+        self.shared.wake_lanes();
     }
 
     fn index_of(&self, topic: &str, partition: PartitionIndex) -> Result<usize, Error> {
@@ -248,6 +249,7 @@ impl Consumer {
                             fetch.fail(problem);
                             drop(fetch.take()); // it is told here
                         });
+                        self.shared.wake_lanes(); // what was fetched behind it held room
                         return Poll::Ready(Some(Err(error)));
                     }
                 },

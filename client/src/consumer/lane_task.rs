@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{ids::BrokerId, v1};
 
-use super::{buffers::Shared, lane::FetchLane};
+use super::{lane::FetchLane, shared::Shared};
 use crate::{
     connection::{self, from_status},
     error::Error,
@@ -69,7 +69,7 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             Err(error) if opened || is_first => warn!(broker = %lane.broker, %error, "fetch stream failed"),
             Err(error) => debug!(broker = %lane.broker, %error, "fetch stream failed again"),
         }
-        shared.forget(lane.broker, out);
+        shared.forget(lane.broker);
         shared.client.metadata().request_refresh();
         if opened {
             backoff.reset();

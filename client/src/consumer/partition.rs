@@ -1,6 +1,6 @@
 //! What is fetched of one partition, and what is to be fetched next.
 //!
-//! Place: pure; [`super::buffers`] keeps it under a lock.
+//! Place: pure; [`super::buffers`] asks for it in its turn.
 //!
 //! Invariants:
 //! 1. The batches in the buffer continue each other, and `fetch_offset` continues the last one.
@@ -60,6 +60,8 @@ pub(crate) struct PartitionFetch {
     pub(crate) buffered_bytes: usize,
     /// True until something is fetched, if it begins at the oldest record: that may be deleted before it is asked for.
     pub(crate) from_beginning: bool,
+    /// Number of the last answer that brought something, of those to all partitions; 0 before the first.
+    pub(crate) served: u64,
     fetch_offset: Offset,
     /// Leader epoch of the last batch before `fetch_offset`.
     last_epoch: LeaderEpoch,
@@ -92,6 +94,7 @@ impl PartitionFetch {
             log_start: None,
             buffered_bytes: 0,
             from_beginning: false,
+            served: 0,
             fetch_offset: start,
             last_epoch: LeaderEpoch(0),
             batches: VecDeque::new(),
@@ -100,6 +103,11 @@ impl PartitionFetch {
             retry_at: None,
             failures: 0,
         }
+    }
+
+    /// Its leader, as far as known.
+    pub(crate) fn leader_id(&self) -> Option<BrokerId> {
+        self.leader.map(|(broker, _)| broker)
     }
 
     /// True if records should be asked for now, while less than `enough_bytes` are in the buffer.
@@ -161,6 +169,16 @@ impl PartitionFetch {
         self.from_beginning = false;
         self.fetch_offset = offset;
         self.last_epoch = epoch;
+    }
+
+    /// Forgets what is out or in the buffer and was not handed out, to ask for it again later: from this offset on. A
+    /// problem that was told stays.
+    pub(crate) fn set_back(&mut self, offset: Offset, epoch: LeaderEpoch) {
+        if !self.failed || self.problem.is_some() {
+            let from_beginning = self.from_beginning;
+            self.seek(offset, epoch);
+            self.from_beginning = from_beginning;
+        }
     }
 
     /// Stops with this problem.

@@ -8,7 +8,7 @@ use std::{
 
 use tracing::info;
 
-use super::{Error, buffers::Shared, lane_task};
+use super::{Error, lane_task, shared::Shared};
 use crate::{
     housekeeping::{self, Woken},
     stream_end::Why,
@@ -33,9 +33,10 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 
 /// Gives every partition to its leader's lane. What is out at an old leader is forgotten.
 pub(crate) fn route(shared: &Arc<Shared>) {
-    let view = shared.client.metadata().view();
     let mut brokers = Vec::new();
-    shared.update(|buffers| {
+    let view = shared.update(|buffers| {
+        // With the partitions in hand: an older view may not know a topic that was added since.
+        let view = shared.client.metadata().view();
         for index in 0..buffers.partitions.len() {
             let fetch = &mut buffers.partitions[index];
             let known = view.topics.get(&fetch.topic).filter(|topic| topic.id.to_bytes() == fetch.topic_id);
@@ -47,19 +48,20 @@ pub(crate) fn route(shared: &Arc<Shared>) {
             };
             let Some(partition) = topic.partition(fetch.partition) else { continue };
             let Some(leader) = partition.leader.map(|leader| (leader, partition.leader_epoch)) else { continue };
-            if fetch.leader.is_none_or(|(_, epoch)| epoch < leader.1) {
-                fetch.leader = Some(leader);
-                fetch.out = None;
+            if buffers.lead(index, leader.0, leader.1) {
                 brokers.push(leader.0);
             }
         }
+        view
     });
     for (broker, lane) in shared.lanes.lock().iter() {
         lane.end.look_at_address(view.address(*broker));
     }
-    for broker in brokers {
-        let lane = Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| lane_task::start(shared, broker)));
-        lane.wake();
+    for broker in &brokers {
+        shared.lanes.lock().entry(*broker).or_insert_with(|| lane_task::start(shared, *broker));
+    }
+    if !brokers.is_empty() {
+        shared.wake_lanes(); // the old leaders' too: the shares are others now
     }
 }
 

@@ -14,7 +14,6 @@ use super::{
     batch_queue::Appended,
     completion::{BatchCompletion, Callback},
     limits::{self, RecordLimits},
-    partition::PartitionQueue,
     router,
     shared::Shared,
     topic::TopicQueues,
@@ -139,30 +138,24 @@ impl Producer {
     pub async fn close(self, deadline: Duration) -> CloseReport {
         let shared = &self.inner.shared;
         shared.outcomes.memory.close();
-        let last = self.seal_all();
-        if tokio::time::timeout(deadline, wait_for_all(last.clone())).await.is_err() {
+        if tokio::time::timeout(deadline, wait_for_all(self.seal_all())).await.is_err() {
             warn!(?deadline, "a producer is closed before all of its records have their outcome; the rest is given up");
         }
         shared.closed.store(true, Ordering::Release);
         shared.fail_all(ErrorCode::DeadlineExceeded);
-        // Another task may be telling the last outcomes at this moment; a callback that blocks holds up nobody for long.
-        if tokio::time::timeout(LAST_OUTCOMES, wait_for_all(last)).await.is_err() {
+        // Another task may be telling the last outcomes at this moment, also of what was accepted since; a callback that
+        // blocks holds up nobody for long.
+        if tokio::time::timeout(LAST_OUTCOMES, wait_for_all(self.seal_all())).await.is_err() {
             warn!("a callback of a producer that is closed does not return");
         }
         shared.ended.cancel();
         self.report()
     }
 
-    /// Closes all open batches; gives the completion of the last one of each partition.
+    /// Closes all open batches; gives the completion of the last one of each partition, until it has been told.
     fn seal_all(&self) -> Vec<Arc<BatchCompletion>> {
         let shared = &self.inner.shared;
-        let seal = |partition: &Arc<PartitionQueue>| {
-            partition.update(&shared.outcomes, |queue| {
-                queue.seal();
-                queue.last_completion()
-            })
-        };
-        shared.partitions().iter().filter_map(seal).collect()
+        shared.all_partitions().iter().filter_map(|partition| partition.seal(&shared.outcomes)).collect()
     }
 
     /// What became of the records that have ended so far; those under way are not counted.
@@ -213,7 +206,8 @@ impl Producer {
         let mut may_go_elsewhere = record.key.is_none() && record.partition.is_none();
         loop {
             let queue = queues.choose(record.partition, record.key)?;
-            let appended = queue.append(&encoded, reserved, &mut callback, may_go_elsewhere)?;
+            let outcomes = &self.inner.shared.outcomes;
+            let appended = queues.append(outcomes, &queue, &encoded, reserved, &mut callback, may_go_elsewhere)?;
             if may_go_elsewhere && appended.as_ref().is_none_or(|appended| appended.lone) {
                 queues.move_on(queue.partition);
             }

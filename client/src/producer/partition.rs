@@ -3,7 +3,9 @@
 //! Invariants:
 //! 1. The lock is held for moments only: never while a batch is built, a callback runs, or a task is woken.
 //! 2. The task that finds finished batches delivers them; only one does at a time, so that callbacks keep their order.
-//! 3. The queue stands at most once in its lane's list of ready ones (`queued`).
+//! 3. Where the last batch ends is known until all have been told: [`PartitionQueue::seal`].
+//! 4. The leader is never taken from an older view of the metadata than the one known.
+//! 5. The queue stands at most once in its lane's list of ready ones (`queued`).
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -18,7 +20,7 @@ use holdfast_proto::{
 
 use super::{
     batch_queue::{Appended, BatchQueue, Finished},
-    completion::Callback,
+    completion::{BatchCompletion, Callback},
     lane::Lane,
     outcomes::Outcomes,
 };
@@ -45,6 +47,8 @@ struct State {
     delivering: bool,
     /// What has come to an end but is not told yet.
     finished: VecDeque<Finished>,
+    /// The batch whose end is being told.
+    telling: Option<Arc<BatchCompletion>>,
 }
 
 impl PartitionQueue {
@@ -56,6 +60,7 @@ impl PartitionQueue {
             queued: false,
             delivering: false,
             finished: VecDeque::new(),
+            telling: None,
         };
         Arc::new(Self { topic, topic_id, partition, state: Mutex::new(state) })
     }
@@ -100,6 +105,22 @@ impl PartitionQueue {
         result
     }
 
+    /// Closes the open batch; the completion of the record that was accepted last, if its end was not told yet.
+    pub(crate) fn seal(self: &Arc<Self>, outcomes: &Outcomes) -> Option<Arc<BatchCompletion>> {
+        let last = {
+            let mut state = self.state.lock();
+            state.queue.seal();
+            state.last_completion()
+        };
+        self.update(outcomes, |_| ());
+        last
+    }
+
+    /// True if there is nothing whose end has to be told.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state.lock().last_completion().is_none()
+    }
+
     /// Nothing can be sent now, for this reason.
     pub(crate) fn block(&self, code: ErrorCode) {
         self.state.lock().queue.blocked(code);
@@ -130,12 +151,13 @@ impl PartitionQueue {
         self.state.lock().lane.clone()
     }
 
-    /// Hands the queue to the lane of a new leader; nothing of an old leadership is waited for.
+    /// Hands the queue to the lane of a new leader; nothing of an old leadership is waited for. A leader of an older epoch
+    /// than the known one is not news, though it be another broker: views of the metadata may come out of order.
     pub(crate) fn assign(self: &Arc<Self>, outcomes: &Outcomes, lane: &Arc<PartitionLane>, epoch: LeaderEpoch) {
         {
             let mut state = self.state.lock();
             let same = state.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane));
-            if same && state.leader_epoch.is_some_and(|known| known >= epoch) {
+            if state.leader_epoch.is_some_and(|known| known >= epoch) {
                 return;
             }
             state.lane = Some(Arc::clone(lane));
@@ -149,7 +171,9 @@ impl PartitionQueue {
         loop {
             let finished = {
                 let mut state = self.state.lock();
-                let Some(finished) = state.finished.pop_front() else {
+                let finished = state.finished.pop_front();
+                state.telling = finished.as_ref().map(|finished| Arc::clone(&finished.completion));
+                let Some(finished) = finished else {
                     state.delivering = false;
                     return;
                 };
@@ -161,6 +185,12 @@ impl PartitionQueue {
 }
 
 impl State {
+    /// Completion of the record that was accepted last, until its end was told.
+    fn last_completion(&self) -> Option<Arc<BatchCompletion>> {
+        let finished = || self.finished.back().map(|finished| Arc::clone(&finished.completion));
+        self.queue.last_completion().or_else(finished).or_else(|| self.telling.clone())
+    }
+
     /// The lane that has to be told, if there is work and it is not told already.
     fn take_ready_lane(&mut self) -> Option<Arc<PartitionLane>> {
         if self.queued || !self.queue.has_work() {
@@ -171,3 +201,7 @@ impl State {
         Some(lane)
     }
 }
+
+#[cfg(test)]
+#[path = "partition_tests.rs"]
+mod tests;

@@ -44,11 +44,12 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 
 /// Gives every partition to the lane of its leader.
 pub(crate) fn route_all(shared: &Arc<Shared>) {
+    // The topics first: an older view may not know one that came into use since.
+    let topics: Vec<_> = shared.topics.read().values().cloned().collect();
     let view = shared.client.metadata().view();
     for (broker, lane) in shared.lanes.lock().iter() {
         lane.end.look_at_address(view.address(*broker));
     }
-    let topics: Vec<_> = shared.topics.read().values().cloned().collect();
     for topic in topics {
         route(shared, &view, &topic);
     }
@@ -58,11 +59,7 @@ pub(crate) fn route_all(shared: &Arc<Shared>) {
 pub(crate) fn route(shared: &Arc<Shared>, view: &ClusterView, topic: &Arc<TopicQueues>) {
     let Some(known) = view.topics.get(&topic.name).filter(|known| known.id == topic.id) else {
         warn!(topic = %topic.name, "the topic was deleted or created again; its records are given up");
-        topic.set_gone();
-        shared.topics.write().retain(|_, known| !Arc::ptr_eq(known, topic));
-        for partition in topic.partitions().iter() {
-            partition.update(&shared.outcomes, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
-        }
+        shared.part_with(topic);
         return;
     };
     topic.grow_to(known.partitions.len(), shared.rules, shared.identity.get());

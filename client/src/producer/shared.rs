@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) outcomes: Outcomes,
     pub(crate) topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>>>,
     pub(crate) lanes: Mutex<HashMap<BrokerId, Arc<PartitionLane>>>,
+    /// Partitions of topics that are gone, until the ends of all of their records were told.
+    parting: Mutex<Vec<Arc<PartitionQueue>>>,
     /// True once nothing is looked after any more.
     pub(crate) closed: AtomicBool,
     /// Cancelled when the producer ends.
@@ -61,6 +63,7 @@ impl Shared {
             outcomes: Outcomes::new(memory),
             topics: RwLock::default(),
             lanes: Mutex::default(),
+            parting: Mutex::default(),
             closed: AtomicBool::new(false),
             ended: CancellationToken::new(),
             correlations: AtomicU64::new(1),
@@ -76,6 +79,26 @@ impl Shared {
     pub(crate) fn partitions(&self) -> Vec<Arc<PartitionQueue>> {
         let topics: Vec<_> = self.topics.read().values().cloned().collect();
         topics.iter().flat_map(|topic| topic.partitions().iter().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Every partition whose records may not all have been told their end, those of topics that are gone included.
+    pub(crate) fn all_partitions(&self) -> Vec<Arc<PartitionQueue>> {
+        // Topics go the other way round, so that none is missed.
+        let mut partitions = self.partitions();
+        partitions.extend(self.parting.lock().iter().cloned());
+        partitions
+    }
+
+    /// The topic was deleted or created again: ends what is under way to it, and forgets it.
+    pub(crate) fn part_with(&self, topic: &Arc<TopicQueues>) {
+        topic.set_gone();
+        let partitions = Vec::clone(&topic.partitions());
+        self.parting.lock().extend(partitions.iter().cloned());
+        self.topics.write().retain(|_, known| !Arc::ptr_eq(known, topic));
+        for partition in &partitions {
+            partition.update(&self.outcomes, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
+        }
+        self.parting.lock().retain(|partition| !partition.is_settled());
     }
 
     /// Ends everything that is under way with this code.

@@ -9,13 +9,17 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
 use holdfast_proto::{
+    batch::{self, RecordRef},
+    error::ErrorCode,
     ids::{PartitionIndex, TopicId},
     partitioner::partition_for_key,
 };
 
 use super::{
     Error,
-    batch_queue::{BatchQueue, ProducerIdentity, Rules},
+    batch_queue::{Appended, BatchQueue, ProducerIdentity, Rules},
+    completion::Callback,
+    outcomes::Outcomes,
     partition::PartitionQueue,
 };
 
@@ -109,6 +113,10 @@ impl TopicQueues {
         self.gone.store(true, Ordering::Release);
     }
 
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
     /// The queue for a record: as it asks, by its key, or the one that keyless records go to now.
     #[inline]
     pub(crate) fn choose(
@@ -116,7 +124,7 @@ impl TopicQueues {
         partition: Option<PartitionIndex>,
         key: Option<&[u8]>,
     ) -> Result<Arc<PartitionQueue>, Error> {
-        if self.gone.load(Ordering::Acquire) {
+        if self.is_gone() {
             return Err(Error::TopicGone(self.name.to_string()));
         }
         let partitions = self.partitions.load();
@@ -130,6 +138,26 @@ impl TopicQueues {
             partition: index as u32,
             count: partitions.len(),
         })
+    }
+
+    /// Appends to one of its queues, as [`PartitionQueue::append`]. What comes into a queue after the topic was found to
+    /// be gone ends at once: nobody looks after the queue any more.
+    #[inline]
+    pub(crate) fn append(
+        &self,
+        outcomes: &Outcomes,
+        queue: &Arc<PartitionQueue>,
+        record: &RecordRef<'_>,
+        reserved_bytes: usize,
+        callback: &mut Option<Callback>,
+        may_go_elsewhere: bool,
+    ) -> Result<Option<Appended>, batch::Error> {
+        let appended = queue.append(record, reserved_bytes, callback, may_go_elsewhere)?;
+        // After the append: who found it gone either ends the record, or has told so here before its turn with the lock.
+        if appended.is_some() && self.is_gone() {
+            queue.update(outcomes, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
+        }
+        Ok(appended)
     }
 
     /// A keyless record opened or filled a batch: the next ones go to another partition, one that has a leader if any
@@ -151,6 +179,7 @@ mod tests {
     use holdfast_proto::batch::Compression;
 
     use super::*;
+    use crate::producer::{DeliveryFuture, memory::Memory};
 
     const RULES: Rules = Rules {
         batch_size_bytes: 1 << 10,
@@ -163,6 +192,22 @@ mod tests {
         answered: true,
         jitter: |pause| pause,
     };
+
+    #[test]
+    fn what_comes_into_a_queue_after_its_topic_is_gone_has_an_end() {
+        let topic = TopicQueues::new(Arc::from("t"), TopicId::from_bytes(&[1; 16]).unwrap(), None);
+        topic.grow_to(1, RULES, None);
+        let outcomes = Outcomes::new(Memory::new(100));
+        assert!(outcomes.memory.try_reserve(10));
+        let chosen = topic.choose(None, None).unwrap();
+        topic.set_gone();
+        chosen.update(&outcomes, |queue| queue.fail_all(ErrorCode::UnknownTopicId));
+        let appended = topic.append(&outcomes, &chosen, &RecordRef::default(), 10, &mut None, false).unwrap().unwrap();
+        let end = DeliveryFuture::new(appended.completion, appended.index).now().expect("nobody would end it");
+        assert!(matches!(end, Err(Error::NotAppended { code: ErrorCode::UnknownTopicId })), "{end:?}");
+        assert_eq!(outcomes.memory.used(), 0);
+        assert!(matches!(topic.choose(None, None), Err(Error::TopicGone(_))));
+    }
 
     #[test]
     fn a_partition_has_one_queue_whoever_adds_it() {

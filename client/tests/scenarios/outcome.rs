@@ -134,3 +134,23 @@ async fn a_callback_that_panics_holds_up_no_other_outcome() {
     let report = within("the end", producer.close(Duration::from_secs(5))).await;
     assert_eq!(report.delivered, 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn close_waits_for_an_outcome_that_is_known_but_not_told() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 1);
+    let producer = builder(&cluster.client().await).build().await.unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    let (entered, in_callback) = tokio::sync::oneshot::channel();
+    let (leave, left) = std::sync::mpsc::channel::<()>();
+    let callback = move |_: Result<_, _>| {
+        entered.send(()).unwrap();
+        let _ = left.recv();
+    };
+    producer.send_with_callback(Record::new(&topic).value("a"), callback).await.unwrap();
+    within("the callback", in_callback).await.unwrap();
+    let mut close = std::pin::pin!(producer.close(Duration::from_secs(15)));
+    assert!(futures::poll!(close.as_mut()).is_pending(), "the callback has not returned");
+    drop(leave);
+    assert_eq!(within("the end", close).await.delivered, 1);
+}

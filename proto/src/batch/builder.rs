@@ -10,6 +10,7 @@ use super::{
     Compression, Error, ProducerStamp, RecordRef, codec,
     frame::write_crc,
     header::{Attributes, BatchHeader, LENGTH_OVERHEAD, MAGIC, at},
+    record_time::is_record_time,
     stamp::write_stamp,
     varint,
 };
@@ -43,10 +44,11 @@ impl BatchBuilder {
 
     /// Appends a record, whose offset in the batch is the number of records before it.
     ///
-    /// Fails, and changes nothing, if the time is below -1 or the batch would be larger than [`Self::MAX_SIZE`].
+    /// Fails, and changes nothing, if a leader would refuse the record, and with it the whole batch: its time is neither
+    /// from 1970 to 9999 nor -1 for none. Fails too if the batch would be larger than [`Self::MAX_SIZE`].
     pub fn append(&mut self, record: &RecordRef<'_>) -> Result<(), Error> {
         let timestamp = record.timestamp.0;
-        if timestamp < -1 {
+        if !is_record_time(record.timestamp) {
             return Err(Error::FieldOutOfRange { field: "timestamp", value: timestamp });
         }
         let timestamp_delta = self.timestamp_delta(timestamp);
@@ -141,7 +143,8 @@ impl BatchBuilder {
         Ok(Bytes::from(batch))
     }
 
-    /// Time of the record, counted from the first one's. Both are at least -1, so that it cannot overflow.
+    /// Time of the record, counted from the first one's. The first is at least -1, and so is whatever is appended, so that
+    /// it cannot overflow.
     fn timestamp_delta(&self, timestamp: i64) -> i64 {
         if self.record_count == 0 { 0 } else { timestamp.max(-1) - self.base_timestamp }
     }

@@ -29,6 +29,7 @@ mod error;
 mod frame;
 mod header;
 mod record;
+mod record_time;
 mod stamp;
 mod varint;
 mod walk;

@@ -8,12 +8,11 @@
 
 use std::io::{self, Read};
 
-use super::{BatchHeader, Compression, DecodeLimits, Error, TimestampType, codec, header::at, varint};
+use super::{
+    BatchHeader, Compression, DecodeLimits, Error, TimestampType, codec, header::at, record_time::is_record_time,
+    varint,
+};
 use crate::ids::TimestampMs;
-
-/// The latest time that a record may have: the end of the year 9999, ms. What lies behind is no time but a mistake, and
-/// no date library prints it.
-const MAX_TIMESTAMP: TimestampMs = TimestampMs(253_402_300_799_999);
 
 /// Bytes of decompressed records that are looked at in one piece.
 const WINDOW_SIZE: usize = 16 * 1024;
@@ -120,8 +119,7 @@ impl<I: Input> Walker<'_, I> {
             return Ok(());
         }
         let timestamp = self.header.base_timestamp.0.checked_add(delta).map(TimestampMs);
-        // -1 stands for none (KIP-32).
-        let Some(timestamp) = timestamp.filter(|time| (-1..=MAX_TIMESTAMP.0).contains(&time.0)) else {
+        let Some(timestamp) = timestamp.filter(|time| is_record_time(*time)) else {
             return Err(Failure::Rule("its timestamp is not between 1970 and 9999"));
         };
         self.latest = self.latest.max(Some(timestamp));

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
 use holdfast_proto::{
-    batch::{BatchHeader, Compression, DecodeLimits, Error, Record, check_records, decode, validate_produce},
+    batch::{
+        BatchBuilder, BatchHeader, Compression, DecodeLimits, Error, RecordRef, check_records, decode, validate_produce,
+    },
     error::ErrorCode,
+    ids::TimestampMs,
 };
 
 use crate::{
@@ -41,27 +44,39 @@ fn batch(compression: Compression, record_count: u32, body: &[u8]) -> Bytes {
     batch.into()
 }
 
-/// Records whose times are times.
-fn taken() -> impl Strategy<Value = Vec<Record>> {
-    records().prop_map(|mut records| {
-        for record in &mut records {
-            record.timestamp.0 = record.timestamp.0.min(253_402_300_799_999);
-        }
-        records
-    })
+fn any_time() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        any::<i64>(),
+        -3_i64..3,
+        253_402_300_799_997_i64..253_402_300_800_003,
+        1_700_000_000_000_i64..1_700_000_100_000
+    ]
 }
 
 proptest! {
     #[test]
-    fn what_a_builder_makes_passes(compression in compressions(), records in taken()) {
+    fn what_a_builder_makes_passes(compression in compressions(), records in records()) {
         let batch = build(compression, &records, None);
         prop_assert_eq!(take(&batch), Ok(()));
     }
 
     #[test]
+    fn a_builder_refuses_the_record_that_a_leader_would_refuse_with_all_others(times in vec(any_time(), 1..10)) {
+        let mut builder = BatchBuilder::new(Compression::None);
+        let taken = times.iter().filter(|time| {
+            builder.append(&RecordRef { timestamp: TimestampMs(**time), ..RecordRef::default() }).is_ok()
+        });
+        let expected = times.iter().filter(|time| (-1..=253_402_300_799_999).contains(*time)).count();
+        prop_assert_eq!(taken.count(), expected);
+        if expected > 0 {
+            prop_assert_eq!(take(&builder.build(None).unwrap()), Ok(()));
+        }
+    }
+
+    #[test]
     fn what_passes_can_be_read(
         compression in compressions(),
-        records in taken(),
+        records in records(),
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let mut batch = build(compression, &records, None).to_vec();

@@ -10,7 +10,8 @@ const PURE: [&str; 2] = ["broker/replication/src/", "metadata/src/"];
 /// How a head says it: at the end of a sentence of its own, or before what it means.
 const MARKS: [&str; 6] = ["Pure.", "Pure:", "Pure;", "pure.", "pure:", "pure;"];
 /// Pure cores of the client: `std`'s `Instant` is their time, which comes with each call.
-const CLIENT: [&str; 2] = ["client/src/producer/batch_queue/", "client/src/consumer/partition.rs"];
+const CLIENT: [&str; 3] =
+    ["client/src/producer/batch_queue/", "client/src/consumer/buffers.rs", "client/src/consumer/partition.rs"];
 
 /// Words that have no place in a pure core's code.
 const IMPURE: [&str; 17] = [

@@ -102,10 +102,11 @@ impl BatchQueue {
         self.closed.extend(self.open.take());
     }
 
-    /// Completion of the record that was accepted last, if it is still under way.
+    /// Completion of the record that was accepted last, if its end is not known or not taken out.
     pub(crate) fn last_completion(&self) -> Option<Arc<BatchCompletion>> {
         let pending = self.open.as_ref().or(self.closed.back()).map(|batch| &batch.completion);
-        pending.or(self.flights.back().map(|flight| &flight.batch.completion)).cloned()
+        let sent = || self.flights.back().map(|flight| &flight.batch.completion);
+        pending.or_else(sent).or_else(|| self.finished.back().map(|finished| &finished.completion)).cloned()
     }
 
     /// What to send next, under this correlation id. `current` is the identity that the producer has now.

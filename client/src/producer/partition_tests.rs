@@ -1,0 +1,85 @@
+//! One partition's queue between callers, lanes and metadata.
+
+use std::{sync::mpsc, time::Duration};
+
+use futures::FutureExt;
+
+use holdfast_proto::{batch::Compression, ids::BrokerId};
+
+use super::*;
+use crate::producer::{batch_queue::Rules, memory::Memory};
+
+const RULES: Rules = Rules {
+    batch_size_bytes: 1 << 10,
+    linger: Duration::ZERO,
+    max_in_flight: 1,
+    delivery_timeout: Duration::from_secs(1),
+    retry_backoff: Duration::ZERO,
+    retry_backoff_max: Duration::ZERO,
+    compression: Compression::None,
+    answered: true,
+    jitter: |pause| pause,
+};
+
+fn queue() -> Arc<PartitionQueue> {
+    let queue = BatchQueue::new(PartitionIndex(0), RULES, None);
+    PartitionQueue::new(Arc::from("t"), Bytes::new(), PartitionIndex(0), queue)
+}
+
+fn outcomes() -> Outcomes {
+    let outcomes = Outcomes::new(Memory::new(100));
+    assert!(outcomes.memory.try_reserve(100));
+    outcomes
+}
+
+fn is_told(completion: &BatchCompletion) -> bool {
+    completion.done().now_or_never().is_some()
+}
+
+fn append(queue: &Arc<PartitionQueue>, callback: impl FnOnce() + Send + 'static) {
+    let mut callback: Option<Callback> = Some(Box::new(|_| callback()));
+    queue.append(&RecordRef::default(), 10, &mut callback, false).unwrap().unwrap();
+}
+
+#[test]
+fn an_end_that_is_known_but_not_told_is_waited_for() {
+    let (queue, outcomes) = (queue(), outcomes());
+    let (entered, in_callback) = mpsc::channel();
+    let (leave, left) = mpsc::channel::<()>();
+    append(&queue, move || {
+        entered.send(()).unwrap();
+        let _ = left.recv();
+    });
+    let fail = |queue: &mut BatchQueue| queue.fail_all(ErrorCode::ShuttingDown);
+    std::thread::scope(|scope| {
+        let teller = scope.spawn(|| queue.update(&outcomes, fail));
+        in_callback.recv().unwrap();
+        let told = queue.seal(&outcomes).expect("the first record's callback has not returned");
+        assert!(!is_told(&told) && !queue.is_settled());
+        append(&queue, || ());
+        queue.update(&outcomes, fail);
+        let behind = queue.seal(&outcomes).expect("the second record's end is known, and not told");
+        assert!(!Arc::ptr_eq(&told, &behind));
+        drop(leave);
+        teller.join().unwrap();
+        assert!(is_told(&told) && is_told(&behind));
+    });
+    assert!(queue.seal(&outcomes).is_none() && queue.is_settled());
+}
+
+#[test]
+fn a_partition_never_goes_back_to_the_leader_of_an_older_epoch() {
+    let (queue, outcomes) = (queue(), outcomes());
+    let lane = |id| Arc::new(PartitionLane::new(BrokerId(id)));
+    let (old, new) = (lane(1), lane(2));
+    queue.assign(&outcomes, &old, LeaderEpoch(3));
+    queue.assign(&outcomes, &new, LeaderEpoch(4));
+    for epoch in [3, 4] {
+        queue.assign(&outcomes, &old, LeaderEpoch(epoch));
+        assert!(Arc::ptr_eq(&queue.lane().unwrap(), &new), "epoch {epoch}");
+    }
+    let known = |lane| queue.serve(lane, |_, epoch| epoch).flatten();
+    assert_eq!((known(&old), known(&new)), (None, Some(LeaderEpoch(4))));
+    queue.assign(&outcomes, &old, LeaderEpoch(5));
+    assert_eq!(known(&old), Some(LeaderEpoch(5)));
+}
