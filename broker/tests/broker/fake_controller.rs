@@ -30,7 +30,7 @@ use holdfast_proto::{
 
 const LEASE_MS: u32 = 2_000;
 
-/// The controller; stops when dropped.
+/// Stops when it is dropped.
 pub(crate) struct FakeController {
     pub(crate) address: SocketAddr,
     pub(crate) cluster_id: ClusterId,
@@ -111,7 +111,6 @@ impl FakeController {
         self.state.machine.lock().image.clone()
     }
 
-    /// Breaks every session, as a lost connection does.
     pub(crate) fn break_sessions(&self) {
         for (_, (.., session)) in self.state.machine.lock().sessions.drain() {
             let _ = session.try_send(Err(Status::unavailable("the connection broke")));
