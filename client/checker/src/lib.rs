@@ -7,6 +7,7 @@
 //! - [`readback`]: reads a topic and audits it against the account.
 //! - [`pace`]: sends at a fixed rate.
 //! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have an end marker.
+//! - [`waiting`]: how long the reading of a topic may stand still.
 //! - [`values`]: what the records hold.
 //! - [`totals`]: pauses of all partitions together, to be watched while the load runs.
 //! - [`text`]: numbers and tables for people.
@@ -21,3 +22,4 @@ pub mod text;
 pub mod totals;
 pub mod tracker;
 pub mod values;
+pub mod waiting;

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -9,15 +10,14 @@ use holdfast_client::{
     Client,
     consumer::{Consumer, Error as ConsumeError, MessageBatch, StartAt},
 };
-use holdfast_proto::ids::{Offset, PartitionIndex};
+use holdfast_proto::ids::Offset;
 
 use crate::{
     account::{Audit, Record, Verdict},
     ledger::sequence_of,
+    waiting::{self, Open, Patience, STALL, Waiting},
 };
 
-/// How long nothing may come while something must.
-const STALL: Duration = Duration::from_mins(1);
 /// How long one batch is waited for before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -34,25 +34,41 @@ pub enum Error {
         topic: String,
     },
     /// Nothing came for long, although more must be there: whether it is lost is not known.
-    #[error("nothing was read from {topic} for {seconds} s before its end")]
+    #[error("nothing came for {} s from {partitions}", STALL.as_secs())]
     Stalled {
-        /// Name of the topic.
-        topic: String,
-        /// How long nothing came, s.
-        seconds: u64,
+        /// The partitions that are not read to their ends, by name.
+        partitions: String,
     },
 }
 
-/// Reads all partitions of a topic up to where they end now. Gives the batches to `each`, and the gaps that it met, as
-/// errors, to `gap`; those are stepped over.
+/// What is told of a reading that goes on.
+#[derive(Debug)]
+pub enum Note {
+    /// A gap was met and stepped over.
+    Gap(ConsumeError),
+    /// These partitions, by name, give nothing for some seconds now.
+    Waiting(String),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap(error) => write!(f, "gap: {error}"),
+            Self::Waiting(partitions) => write!(f, "waiting for {partitions}"),
+        }
+    }
+}
+
+/// Reads all partitions of a topic up to where they end now. Gives the batches to `each`, and to `note` the gaps that it
+/// steps over and the partitions that it waits for.
 pub async fn read_all(
     client: &Client,
     topic: &str,
     each: impl FnMut(MessageBatch),
-    gap: impl FnMut(ConsumeError),
+    note: impl FnMut(Note),
 ) -> Result<(), Error> {
     let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
-    read_to_end(&mut consumer, topic, each, gap).await
+    read_to_end(&mut consumer, topic, each, note).await
 }
 
 /// As [`read_all`], from where the consumer is.
@@ -60,25 +76,32 @@ pub async fn read_to_end(
     consumer: &mut Consumer,
     topic: &str,
     mut each: impl FnMut(MessageBatch),
-    mut gap: impl FnMut(ConsumeError),
+    mut note: impl FnMut(Note),
 ) -> Result<(), Error> {
     let ends = consumer.end_offsets(STALL).await?;
-    let partitions: Vec<_> = consumer.assignment().map(|(_, partition)| partition).collect();
-    let ends: Vec<(PartitionIndex, Offset)> = partitions.into_iter().zip(ends).collect();
-    let mut last_progress = Instant::now();
-    while !at_end(consumer, topic, &ends)? {
-        match tokio::time::timeout(LOOK, consumer.next_batch()).await {
-            Ok(Some(Ok(batch))) => each(batch),
-            Ok(Some(Err(error))) => gap(step_over(consumer, topic, error).await?),
-            Ok(None) => return Err(Error::Ended { topic: topic.to_owned() }),
-            Err(_nothing_came) if last_progress.elapsed() < STALL => continue,
-            Err(_nothing_came) => {
-                return Err(Error::Stalled { topic: topic.to_owned(), seconds: STALL.as_secs() });
+    let (begun, mut waiting) = (Instant::now(), Waiting::default());
+    while open(consumer, &ends).next().is_some() {
+        match waiting.look(begun.elapsed(), || waiting::left(open(consumer, &ends))) {
+            Patience::GoOn => {}
+            Patience::Tell => note(Note::Waiting(waiting::named(topic, open(consumer, &ends)))),
+            Patience::GiveUp => {
+                return Err(Error::Stalled { partitions: waiting::named(topic, open(consumer, &ends)) });
             }
         }
-        last_progress = Instant::now();
+        match tokio::time::timeout(LOOK, consumer.next_batch()).await {
+            Ok(Some(Ok(batch))) => each(batch),
+            Ok(Some(Err(error))) => note(Note::Gap(step_over(consumer, topic, error).await?)),
+            Ok(None) => return Err(Error::Ended { topic: topic.to_owned() }),
+            Err(_nothing_came) => {}
+        }
     }
     Ok(())
+}
+
+/// The partitions that are not read to these ends, which stand in the order of the assignment.
+fn open<'a>(consumer: &'a Consumer, ends: &'a [Offset]) -> impl Iterator<Item = Open> + 'a {
+    let all = consumer.positions().zip(ends).map(|((partition, next), end)| (partition, next, *end));
+    all.filter(|(_, next, end)| next < end)
 }
 
 /// Goes on behind a gap, and gives it back. Any other error ends the reading.
@@ -88,22 +111,13 @@ pub async fn step_over(consumer: &mut Consumer, topic: &str, error: ConsumeError
     Ok(error)
 }
 
-fn at_end(consumer: &Consumer, topic: &str, ends: &[(PartitionIndex, Offset)]) -> Result<bool, Error> {
-    for (partition, end) in ends {
-        if consumer.position(topic, *partition)? < *end {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// What an audit tells while it reads.
 #[derive(Debug)]
 pub enum Told<'a> {
     /// So many records were read so far.
     Read(u64),
-    /// A gap was met and stepped over.
-    Gap(&'a ConsumeError),
+    /// A gap, or partitions that are waited for.
+    Note(&'a Note),
 }
 
 /// Reads the topic and judges it against the account.
@@ -138,6 +152,6 @@ pub async fn audit_keys(
         }
         told.borrow_mut()(Told::Read(read));
     };
-    read_all(client, topic, each, |gap| told.borrow_mut()(Told::Gap(&gap))).await?;
+    read_all(client, topic, each, |note| told.borrow_mut()(Told::Note(&note))).await?;
     Ok(audit.finish())
 }

@@ -60,9 +60,43 @@ impl Holes {
         text.split(',').filter(|part| !part.is_empty()).map(range).collect::<Option<_>>().map(Self)
     }
 
-    fn contains(&self, number: u64) -> bool {
-        self.0.iter().any(|range| range.contains(&number))
+    /// The numbers in growing order, each once. As text may hold them, ranges are empty, overlap and follow in any order.
+    fn in_order(mut self) -> Vec<Range<u64>> {
+        self.0.retain(|range| range.start < range.end);
+        self.0.sort_unstable_by_key(|range| range.start);
+        let mut merged: Vec<Range<u64>> = Vec::new();
+        for range in self.0 {
+            match merged.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        merged
     }
+}
+
+/// What is left of the ranges without the excuses. Both are in growing order and do not overlap. Whole ranges at a time:
+/// what stands in a record says how long they are.
+fn without(ranges: impl IntoIterator<Item = Range<u64>>, excuses: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut left = Vec::new();
+    let mut next = 0;
+    for Range { mut start, end } in ranges {
+        next += excuses[next..].iter().take_while(|excuse| excuse.end <= start).count();
+        for excuse in excuses[next..].iter().take_while(|excuse| excuse.start < end) {
+            if start < excuse.start {
+                left.push(start..excuse.start);
+            }
+            start = start.max(excuse.end);
+        }
+        if start < end {
+            left.push(start..end);
+        }
+    }
+    left
+}
+
+fn count<'a>(ranges: impl IntoIterator<Item = &'a Range<u64>>) -> u64 {
+    ranges.into_iter().fold(0, |sum, range| sum.saturating_add(range.end - range.start))
 }
 
 #[derive(Debug, Default)]
@@ -125,12 +159,12 @@ pub struct Tally {
 impl Tally {
     /// True if all that must be there is there, once and in order. Says nothing of unfinished keys.
     pub fn is_clean(&self) -> bool {
-        self.lost + self.duplicated + self.reordered == 0
+        [self.lost, self.duplicated, self.reordered] == [0; 3]
     }
 
-    fn example(&mut self, text: String) {
+    fn example(&mut self, text: impl FnOnce() -> String) {
         if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(text);
+            self.examples.push(text());
         }
     }
 }
@@ -153,10 +187,10 @@ impl Sequences {
             let name = String::from_utf8_lossy(key);
             if state.fill(number) {
                 self.tally.reordered += 1;
-                self.tally.example(format!("reordered: {name} number {number} comes after a later one"));
+                self.tally.example(|| format!("reordered: {name} number {number} comes after a later one"));
             } else {
                 self.tally.duplicated += 1;
-                self.tally.example(format!("duplicated: {name} number {number} was read before"));
+                self.tally.example(|| format!("duplicated: {name} number {number} was read before"));
             }
         }
         if last.is_some() {
@@ -180,7 +214,7 @@ impl Sequences {
                 let key = [&prefix[..], index.to_string().as_bytes()].concat();
                 if !self.keys.contains_key(&key) {
                     tally.lost += 1;
-                    tally.example(format!("lost: {} has not even its end marker", String::from_utf8_lossy(&key)));
+                    tally.example(|| format!("lost: {} has not even its end marker", String::from_utf8_lossy(&key)));
                 }
             }
         }
@@ -189,18 +223,15 @@ impl Sequences {
             let name = String::from_utf8_lossy(&name).into_owned();
             if key.last.is_none() {
                 tally.unfinished += 1;
-                tally.example(format!("unfinished: {name} ends at number {} without an end marker", key.next - 1));
+                tally.example(|| format!("unfinished: {name} ends at number {} without an end marker", key.next - 1));
             }
-            let excuses = key.last.unwrap_or_default();
-            for (first, end) in key.missing {
-                for number in first..end {
-                    if excuses.contains(number) {
-                        tally.excused += 1;
-                    } else {
-                        tally.lost += 1;
-                        tally.example(format!("lost: {name} number {number} is nowhere"));
-                    }
-                }
+            let excuses = key.last.unwrap_or_default().in_order();
+            let missing: Vec<_> = key.missing.into_iter().map(|(first, end)| first..end).collect();
+            let lost = without(missing.iter().cloned(), &excuses);
+            tally.excused = tally.excused.saturating_add(count(&missing) - count(&lost));
+            tally.lost = tally.lost.saturating_add(count(&lost));
+            for number in lost.into_iter().flatten().take(EXAMPLES_MAX) {
+                tally.example(|| format!("lost: {name} number {number} is nowhere"));
             }
         }
         tally
@@ -243,6 +274,21 @@ mod tests {
         check(&[0, 1], Some((5, "2,3")), [1, 0, 0, 0, 2]);
         check(&[1], Some((2, "")), [1, 0, 0, 0, 0]);
         check(&[0, 1], Some((2, "1")), [0; 5]);
+        check(&[0, 9], Some((10, "7-8,2-3,8,5-4,3")), [4, 0, 0, 0, 4]);
+        check(&[0, 3, 6], Some((7, "0-4")), [1, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn a_number_of_any_size_is_judged_at_once() {
+        let most = u64::MAX - 1;
+        check(&[most], None, [most, 0, 0, 1, 0]);
+        check(&[most], Some((u64::MAX, "1-18446744073709551614")), [1, 0, 0, 0, most - 1]);
+        let mut sequences = Sequences::default();
+        sequences.read(b"a", most, None);
+        sequences.read(b"b", most, None);
+        let tally = sequences.finish();
+        assert_eq!((tally.lost, tally.examples.len()), (u64::MAX, EXAMPLES_MAX), "{tally:?}");
+        assert!(!Tally { duplicated: 1, ..tally }.is_clean());
     }
 
     #[test]

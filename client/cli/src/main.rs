@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use holdfast_cli::{
     cli::{Cli, run},
     exit::{Code, Failure},
-    output::note,
+    output::{self, note},
 };
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(run(cli));
     // A read of standard input that nobody awaits any more must not hold up the end.
     runtime.shutdown_background();
-    match result {
+    match result.and_then(|()| output::ended()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => end(&failure),
     }
@@ -41,13 +41,22 @@ fn main() -> ExitCode {
 /// Prints help, the version, or what is wrong with the flags.
 fn show(said: &clap::Error) -> ExitCode {
     let code = u8::try_from(said.exit_code()).unwrap_or(Code::Usage as u8);
-    match said.print().map_err(Failure::from) {
-        Ok(()) => ExitCode::from(code),
-        Err(failure) => end(&failure),
+    if let Err(error) = said.print() {
+        output::keep(error);
+    }
+    match output::ended() {
+        Err(failure) if code == Code::Ok as u8 => end(&failure),
+        _ => ExitCode::from(code),
     }
 }
 
 fn end(failure: &Failure) -> ExitCode {
+    // Output that is missing is told beside what else went wrong, and does not outweigh it.
+    if let Err(unwritten) = output::ended()
+        && unwritten.message != failure.message
+    {
+        note(format!("error: {unwritten}"));
+    }
     if !failure.message.is_empty() {
         note(format!("error: {failure}"));
     }

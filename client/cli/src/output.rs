@@ -1,11 +1,22 @@
 //! Tables for people, JSON for scripts.
+//!
+//! Printing never fails: a reader that has left (`| head`) neither ends a command halfway nor changes what it ends with.
+//! What writing met first is kept, and [`ended`] gives it once the command has done all else.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::OnceLock,
+};
 
 use clap::{Arg, Args, Command};
 use serde::Serialize;
 
 use holdfast_checker::text::render_table;
+
+use crate::exit::{Failure, Result};
+
+/// What writing to standard output met first. Of the whole process, as standard output is.
+static MET: OnceLock<io::Error> = OnceLock::new();
 
 /// How a command prints its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -42,21 +53,51 @@ impl OutputFlag {
     }
 }
 
-/// Prints a value as indented JSON, with a line end. Fails if standard output is closed.
-pub fn print_json(value: &impl Serialize) -> io::Result<()> {
+/// Writes to standard output, or keeps why that fails.
+pub(crate) fn write(bytes: &[u8]) {
     let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    out.write_all(b"\n")
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+        keep(error);
+    }
+}
+
+/// Keeps what writing to standard output met, for the end of the command.
+pub fn keep(error: io::Error) {
+    // The first one is the cause of those behind it.
+    let _later = MET.set(error);
+}
+
+/// How the output ended, to be asked where all else is done: a reader that has left is no failure.
+pub fn ended() -> Result {
+    MET.get().map_or(Ok(()), judge)
+}
+
+fn judge(error: &io::Error) -> Result {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::error(format!("cannot write to standard output: {error}"))),
+    }
+}
+
+/// Prints a value as indented JSON, with a line end.
+pub fn print_json(value: &impl Serialize) {
+    match serde_json::to_vec_pretty(value) {
+        Ok(mut text) => {
+            text.push(b'\n');
+            write(&text);
+        }
+        Err(error) => keep(error.into()),
+    }
 }
 
 /// Prints a table. Columns that hold numbers alone stand to the right.
-pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", render_table(header, rows))
+pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    say(render_table(header, rows));
 }
 
 /// Prints a line to standard output, without the panic of `println!` when nobody reads it.
-pub fn say(line: impl AsRef<str>) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", line.as_ref())
+pub fn say(line: impl AsRef<str>) {
+    write(format!("{}\n", line.as_ref()).as_bytes());
 }
 
 /// Prints a line to standard error.
@@ -66,13 +107,10 @@ pub fn note(line: impl AsRef<str>) {
 }
 
 /// Prints what is for people: to standard output, or beside the JSON that stands there.
-pub fn tell(output: Output, text: impl AsRef<str>) -> io::Result<()> {
+pub fn tell(output: Output, text: impl AsRef<str>) {
     match output {
         Output::Table => say(text),
-        Output::Json => {
-            note(text);
-            Ok(())
-        }
+        Output::Json => note(text),
     }
 }
 
@@ -82,8 +120,7 @@ fn is_interactive() -> bool {
 }
 
 /// Asks before something is destroyed. Without a terminal it is refused; `yes` skips the question.
-pub fn confirm(what: &str, yes: bool) -> crate::exit::Result {
-    use crate::exit::Failure;
+pub fn confirm(what: &str, yes: bool) -> Result {
     if yes {
         return Ok(());
     }
@@ -111,6 +148,13 @@ fn unanswered(what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_has_left_is_no_failure_and_a_full_disk_is() {
+        judge(&io::ErrorKind::BrokenPipe.into()).unwrap();
+        let failure = judge(&io::ErrorKind::StorageFull.into()).unwrap_err();
+        assert!(failure.message.starts_with("cannot write to standard output"), "{failure}");
+    }
 
     #[test]
     fn a_question_without_a_terminal_becomes_an_error() {

@@ -75,7 +75,7 @@ impl Progress {
     pub fn reading(&self, told: &Told<'_>) {
         match told {
             Told::Read(count) => self.set(*count, || format!("{} read", grouped(*count))),
-            Told::Gap(gap) => self.tell(&format!("gap: {gap}")),
+            Told::Note(note) => self.tell(&note.to_string()),
         }
     }
 

@@ -40,8 +40,8 @@ fn as_read(line: &str, between: &str, is_terminal: bool) -> String {
 }
 
 /// Prints a long line to standard output: broken at a terminal, and in one elsewhere, where scripts read it.
-pub(crate) fn say_long(line: &str, between: &str) -> io::Result<()> {
-    say(as_read(line, between, io::stdout().is_terminal()))
+pub(crate) fn say_long(line: &str, between: &str) {
+    say(as_read(line, between, io::stdout().is_terminal()));
 }
 
 /// As [`say_long`], to standard error.

@@ -5,10 +5,14 @@ mod support;
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
 };
 
 use rustix::process::{Pid, Signal};
+
+use holdfast_eventually::eventually;
 
 use support::{Cluster, ends_with, holdfast};
 
@@ -28,6 +32,8 @@ fn what_is_there_is_read_and_what_is_not_is_named() {
     places_to_begin(dir);
     a_topic_that_grows(dir);
     names_that_do_not_exist(dir);
+    signals_that_are_ignored(dir);
+    a_partition_that_loses_its_leader(dir);
     a_partition_without_a_leader(dir);
 }
 
@@ -67,6 +73,64 @@ fn names_that_do_not_exist(dir: &Path) {
         let (_, said) = ends_with(dir, 2, &["topic", "ls", "-b", wrong]);
         assert!(said.contains(wrong) && said.contains("[::1]:port"), "{said}");
     }
+}
+
+/// As under `nohup`: who started it wants it to go on.
+fn signals_that_are_ignored(dir: &Path) {
+    ends_with(dir, 0, &["topic", "create", "goes-on", "--partitions", "1", "-r", "1"]);
+    produce(dir, "goes-on", "0", "first\n");
+    let follow = holdfast(dir, &["consume", "goes-on", "-f"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""]).arg(follow.get_program()).args(follow.get_args());
+    shell.env("HOLDFAST_DEV_DIR", dir).env_remove("HOLDFAST_BOOTSTRAP");
+    let mut follower = shell.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "first");
+    for signal in [Signal::HUP, Signal::INT] {
+        rustix::process::kill_process(Pid::from_child(&follower), signal).unwrap();
+    }
+    produce(dir, "goes-on", "0", "second\n");
+    assert_eq!(lines.next().unwrap().unwrap(), "second");
+    rustix::process::kill_process(Pid::from_child(&follower), Signal::TERM).unwrap();
+    assert!(follower.wait().unwrap().success());
+}
+
+/// It is named after a while, though another partition gets more all the time.
+fn a_partition_that_loses_its_leader(dir: &Path) {
+    ends_with(dir, 0, &["topic", "create", "loses", "--partitions", "2", "-r", "1"]);
+    produce(dir, "loses", "0", "a\n");
+    produce(dir, "loses", "1", &("x".repeat(1_000) + "\n").repeat(20_000));
+    let described = ends_with(dir, 0, &["topic", "describe", "loses", "-o", "json"]).0;
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    let leader = format!("broker-{}", described["partitions"][1]["leader"]);
+    let mut reading = holdfast(dir, &["consume", "loses"]).spawn().unwrap();
+    let mut out = BufReader::new(reading.stdout.take().unwrap());
+    // It reads no more than a part before its output goes on.
+    out.read_line(&mut String::new()).unwrap();
+    ends_with(dir, 0, &["dev", "kill", &leader]);
+    let drain = thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()).unwrap());
+    let mut others = holdfast(dir, &["produce", "loses", "-p", "0"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = others.stdin.take().unwrap();
+    let said = Arc::new(Mutex::new(String::new()));
+    let listener = thread::spawn({
+        let (said, mut lines) = (Arc::clone(&said), BufReader::new(reading.stderr.take().unwrap()).lines());
+        move || {
+            while let Some(Ok(line)) = lines.next() {
+                said.lock().unwrap().push_str(&(line + "\n"))
+            }
+        }
+    });
+    eventually("it is told who is waited for", || {
+        input.write_all(b"more\n").unwrap();
+        said.lock().unwrap().contains("waiting for loses-1 (read up to offset ")
+    });
+    rustix::process::kill_process(Pid::from_child(&reading), Signal::INT).unwrap();
+    assert_eq!(reading.wait().unwrap().code(), Some(130), "{}", said.lock().unwrap());
+    drop(input);
+    assert!(others.wait_with_output().unwrap().status.success());
+    drain.join().unwrap();
+    listener.join().unwrap();
+    ends_with(dir, 0, &["dev", "start", &leader]);
 }
 
 fn a_partition_without_a_leader(dir: &Path) {

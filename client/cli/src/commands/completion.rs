@@ -1,11 +1,9 @@
 //! `holdfast completion`: scripts that let a shell complete the commands.
 
-use std::io::{self, Write};
-
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::exit::Result;
+use crate::{exit::Result, output};
 
 /// How to install them, for the help.
 pub const EXAMPLES: &str = "\
@@ -28,5 +26,6 @@ pub struct CompletionArgs {
 pub fn run(args: &CompletionArgs, mut command_line: Command) -> Result {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command_line, "holdfast", &mut script);
-    Ok(io::stdout().lock().write_all(&script)?)
+    output::write(&script);
+    Ok(())
 }

@@ -163,7 +163,7 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
         Err(error) if args.if_not_exists && exists(&error) => {
             note(format!("{} exists already", args.name));
             if output == Output::Json {
-                print_json(&topic_json(&client.admin().describe_topic(&args.name).await?))?;
+                print_json(&topic_json(&client.admin().describe_topic(&args.name).await?));
             }
             return Ok(());
         }
@@ -176,13 +176,13 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
         note(format!("warning: {warning}"));
     }
     match (created.topic, output) {
-        (None, Output::Json) => print_json(&changed_json(&args.name, true, &created.warnings))?,
+        (None, Output::Json) => print_json(&changed_json(&args.name, true, &created.warnings)),
         (None, Output::Table) => note(format!("{} could be created; nothing was changed", args.name)),
-        (Some(topic), Output::Json) => print_json(&topic_json(&topic))?,
+        (Some(topic), Output::Json) => print_json(&topic_json(&topic)),
         (Some(topic), Output::Table) => {
             let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
             let partitions = counted(topic.partitions.len() as u64, "partition");
-            say(format!("created {}: {partitions}, {} each", topic.name, counted(replicas as u64, "replica")))?;
+            say(format!("created {}: {partitions}, {} each", topic.name, counted(replicas as u64, "replica")));
         }
     }
     Ok(())
@@ -195,13 +195,15 @@ fn exists(error: &holdfast_client::Error) -> bool {
 async fn list(client: &Client, output: Output) -> Result {
     let topics = client.admin().list_topics().await?;
     if output == Output::Json {
-        return Ok(print_json(&topics.iter().map(topic_json).collect::<Vec<_>>())?);
+        print_json(&topics.iter().map(topic_json).collect::<Vec<_>>());
+        return Ok(());
     }
     let rows = topics.iter().map(|topic| {
         let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
         [topic.name.to_string(), topic.partitions.len().to_string(), replicas.to_string(), health(topic)]
     });
-    Ok(print_table(["TOPIC", "PARTITIONS", "REPLICAS", "HEALTH"], rows)?)
+    print_table(["TOPIC", "PARTITIONS", "REPLICAS", "HEALTH"], rows);
+    Ok(())
 }
 
 /// The worst that is true of its partitions.
@@ -238,7 +240,8 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         let config =
             |entry: &ConfigEntry| json!({ "key": entry.key, "value": entry.value, "default": entry.is_default });
         json["configs"] = configs.iter().map(config).collect();
-        return Ok(print_json(&json)?);
+        print_json(&json);
+        return Ok(());
     }
     let rows = topic.partitions.iter().enumerate().map(|(at, partition)| {
         let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
@@ -254,13 +257,14 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         ]
     });
     let records: u64 = (0..topic.partitions.len()).filter_map(|at| end(at, 1)?.checked_sub(end(at, 0)?)).sum();
-    say(format!("{} ({}): {}, {}\n", topic.name, topic.id, health(&topic), counted(records, "record")))?;
-    print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows)?;
+    say(format!("{} ({}): {}, {}\n", topic.name, topic.id, health(&topic), counted(records, "record")));
+    print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows);
     let settings = configs.into_iter().map(|entry| {
         let origin = if entry.is_default { "default" } else { "topic" };
         [entry.key, entry.value.unwrap_or_default(), origin.to_owned()]
     });
-    Ok(say(format!("\n{}", render_table(["SETTING", "VALUE", "FROM"], settings)))?)
+    say(format!("\n{}", render_table(["SETTING", "VALUE", "FROM"], settings)));
+    Ok(())
 }
 
 async fn delete(client: &Client, names: &[String], yes: bool, output: Output) -> Result {
@@ -278,13 +282,13 @@ async fn delete(client: &Client, names: &[String], yes: bool, output: Output) ->
             break;
         }
         if output == Output::Table {
-            say(format!("deleted {name}"))?;
+            say(format!("deleted {name}"));
         }
         deleted.push(name);
     }
     // Also what went before a failure.
     if output == Output::Json {
-        print_json(&json!({ "deleted": deleted }))?;
+        print_json(&json!({ "deleted": deleted }));
     }
     result
 }
@@ -310,10 +314,12 @@ async fn alter(client: &Client, args: AlterArgs, output: Output) -> Result {
         note(format!("warning: {warning}"));
     }
     if output == Output::Json {
-        return Ok(print_json(&changed_json(&args.name, args.dry_run, &warnings))?);
+        print_json(&changed_json(&args.name, args.dry_run, &warnings));
+        return Ok(());
     }
     let done = if args.dry_run { "can be changed like this; nothing was changed" } else { "changed" };
-    Ok(say(format!("{} {done}", args.name))?)
+    say(format!("{} {done}", args.name));
+    Ok(())
 }
 
 fn ids(ids: &[BrokerId]) -> String {

@@ -84,7 +84,7 @@ impl Live {
             }
         }
         let Self { consumer, topic, checker } = &mut self;
-        read_to_end(consumer, topic, |batch| checker.take(&batch), |gap| note(format!("gap: {gap}"))).await?;
+        read_to_end(consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
         Ok(self.checker.finish())
     }
 }

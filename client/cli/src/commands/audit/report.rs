@@ -31,13 +31,13 @@ impl Report {
     /// Prints the account, and fails if a promise was broken.
     pub(super) fn tell(&self, output: Output) -> Result {
         if output == Output::Json {
-            print_json(&self.json())?;
+            print_json(&self.json());
         } else {
             self.verdict.examples.iter().chain(&self.live.examples).for_each(note);
             if let Some(problem) = &self.first_problem {
                 note(format!("the first record that was not delivered: {problem}"));
             }
-            say_long(&self.line(), " ")?;
+            say_long(&self.line(), " ");
         }
         if !self.verdict.is_clean() {
             return Err(Failure::new(Code::Loss, "records are missing or wrong"));

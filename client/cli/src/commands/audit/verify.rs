@@ -16,19 +16,19 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
     let client = connect_within(connect, args.timeout).await?;
     let mut checker = Checker::new(super::load::KEY_PREFIX);
     let each = |batch| checker.take(&batch);
-    readback::read_all(&client, &args.topic, each, |gap| note(format!("gap: {gap}"))).await?;
+    readback::read_all(&client, &args.topic, each, |told| note(told.to_string())).await?;
     let foreign = checker.foreign;
     let tally = checker.finish();
     let absent = args.expect.unwrap_or(0).saturating_sub(tally.read);
     if output == Output::Json {
-        print_json(&json!({ "topic": args.topic, "tally": tally, "foreign": foreign, "fewer_than_expected": absent }))?;
+        print_json(&json!({ "topic": args.topic, "tally": tally, "foreign": foreign, "fewer_than_expected": absent }));
     } else {
         tally.examples.iter().for_each(note);
         let line = format!(
             "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} foreign={foreign}",
             tally.keys, tally.read, tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused
         );
-        say_long(&line, " ")?;
+        say_long(&line, " ");
     }
     if tally.keys == 0 {
         return Err(Failure::new(Code::Loss, format!("no audit's records are in {}", args.topic)));

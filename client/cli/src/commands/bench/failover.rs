@@ -222,19 +222,19 @@ async fn bench(
             "size": args.size.0,
             "verdict": verdict,
             "refused": summary.refused,
-        }))?;
+        }));
     } else {
         let rows = kills.iter().map(|kill| {
             let ms = |ms: f64| format!("{ms:.0}");
             [kill.node.to_string(), ms(kill.pause_ms), ms(kill.takeover_ms), ms(kill.recovery_ms)]
         });
-        print_table(["KILLED", "PAUSE MS", "TAKEOVER MS", "RECOVERY MS"], rows)?;
-        say(format!("\npause after kill -9: median {} ms, longest {} ms", middle.as_millis(), longest.as_millis()))?;
+        print_table(["KILLED", "PAUSE MS", "TAKEOVER MS", "RECOVERY MS"], rows);
+        say(format!("\npause after kill -9: median {} ms, longest {} ms", middle.as_millis(), longest.as_millis()));
         let line = format!(
             "acked={} read={} lost={} duplicated={} reordered={} in_doubt={}",
             verdict.acked, verdict.read, verdict.lost, verdict.duplicated, verdict.reordered, verdict.in_doubt
         );
-        say_long(&line, " ")?;
+        say_long(&line, " ");
     }
     if !verdict.is_clean() {
         verdict.examples.iter().for_each(note);

@@ -72,13 +72,13 @@ async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: 
             "sent_late_max_ms": late.as_secs_f64() * 1_000.0,
             "not_appended": report.not_appended,
             "in_doubt": report.in_doubt,
-        }))?;
+        }));
     } else {
-        say(format!("{} records of {} B at {}/s", grouped(latencies.count()), args.producer.size.0, grouped(rate)))?;
-        say_long(&format!("latency: {}", latencies.text()), ", ")?;
+        say(format!("{} records of {} B at {}/s", grouped(latencies.count()), args.producer.size.0, grouped(rate)));
+        say_long(&format!("latency: {}", latencies.text()), ", ");
         if late > Duration::from_millis(5) {
             let late = late.as_secs_f64() * 1e3;
-            say_long(&format!("the load was up to {late:.1} ms behind its schedule, which counts as latency"), " ")?;
+            say_long(&format!("the load was up to {late:.1} ms behind its schedule, which counts as latency"), " ");
         }
     }
     check_delivered(report.not_appended, report.in_doubt, first_problem)

@@ -119,11 +119,11 @@ async fn bench(connect: &Connect, client: &Client, args: &ProduceArgs, topic: &B
         json["latency_ms"] = latencies.json();
         json["not_appended"] = json!(report.not_appended);
         json["in_doubt"] = json!(report.in_doubt);
-        print_json(&json)?;
+        print_json(&json);
     } else {
-        say(throughput.text())?;
+        say(throughput.text());
         if latencies.count() > 0 {
-            say_long(&format!("latency, with full buffers: {}", latencies.text()), ", ")?;
+            say_long(&format!("latency, with full buffers: {}", latencies.text()), ", ");
         }
     }
     check_delivered(report.not_appended, report.in_doubt, first_problem)

@@ -72,11 +72,13 @@ pub async fn run(args: BrokerArgs, output: Output) -> Result {
             let known = find(&admin, broker).await?;
             admin.set_broker_drain(BrokerId(broker), false).await?;
             let was = if known.draining { "is drained no longer" } else { "was not being drained" };
-            done(broker, output, &format!("broker {broker} {was}; `holdfast partition rebalance` gives it its share"))
+            done(broker, output, &format!("broker {broker} {was}; `holdfast partition rebalance` gives it its share"));
+            Ok(())
         }
         BrokerCommand::Remove { broker } => {
             remove(&admin, broker).await?;
-            done(broker, output, &format!("broker {broker} is forgotten"))
+            done(broker, output, &format!("broker {broker} is forgotten"));
+            Ok(())
         }
     }
 }
@@ -94,10 +96,9 @@ async fn remove(admin: &Admin, broker: u32) -> Result {
     Ok(admin.remove_broker(BrokerId(broker)).await?)
 }
 
-fn done(broker: u32, output: Output, text: &str) -> Result {
+fn done(broker: u32, output: Output, text: &str) {
     match output {
-        Output::Json => print_json(&json!({ "broker_id": broker }))?,
-        Output::Table => say(text)?,
+        Output::Json => print_json(&json!({ "broker_id": broker })),
+        Output::Table => say(text),
     }
-    Ok(())
 }

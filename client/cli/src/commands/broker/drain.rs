@@ -51,10 +51,10 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
     let broker = BrokerId(args.broker);
     let known = find(admin, args.broker).await?;
     let plan = admin.plan_moves(&[broker], true).await?;
-    show(&plan.moves, &plan.problems, output)?;
+    show(&plan.moves, &plan.problems, output);
     if args.dry_run {
         if output == Output::Json {
-            print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }))?;
+            print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }));
         }
         return Ok(());
     }
@@ -78,7 +78,7 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
         let moves = moves::as_json(&moved);
         print_json(&json!({
             "broker_id": broker, "moves": moves, "problems": problems, "replicas_left": left, "safe_to_remove": is_safe
-        }))?;
+        }));
     }
     if !is_safe {
         let left = counted(left, "replica");
@@ -86,7 +86,7 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
         return Err(Failure::error([vec![state], problems].concat().join("\n")));
     }
     if output == Output::Table {
-        say(farewell(args.broker))?;
+        say(farewell(args.broker));
     }
     Ok(())
 }
@@ -110,14 +110,13 @@ async fn empty(admin: &Admin, broker: BrokerId, throttle: Option<Throttle>) -> R
     Ok((moved, problems))
 }
 
-fn show(planned: &[Move], problems: &[String], output: Output) -> Result {
+fn show(planned: &[Move], problems: &[String], output: Output) {
     if !planned.is_empty() {
-        tell(output, moves::as_text(planned))?;
+        tell(output, moves::as_text(planned));
     }
     for problem in problems {
         note(format!("cannot move: {problem}"));
     }
-    Ok(())
 }
 
 /// What to do with a broker that is empty. Brokers of the Helm chart count from 0, and only the last can go.

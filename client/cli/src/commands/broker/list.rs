@@ -16,8 +16,8 @@ use crate::{
 pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let view = admin.describe_cluster().await?;
     match output {
-        Output::Json => print_json(&view.brokers.iter().map(as_json).collect::<Vec<_>>())?,
-        Output::Table => say(with_peers(&view.brokers))?,
+        Output::Json => print_json(&view.brokers.iter().map(as_json).collect::<Vec<_>>()),
+        Output::Table => say(with_peers(&view.brokers)),
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
 
 use tokio::time::timeout;
 
+use holdfast_checker::waiting::{self, Open};
 use holdfast_client::{
     Client,
     consumer::{Consumer, Error, MessageBatch, StartAt},
@@ -86,6 +87,26 @@ impl<'a> Reader<'a> {
         // What is read stays read: with many partitions the whole list is not looked at for each batch.
         self.read_up += open.unwrap_or(0);
         open.is_none()
+    }
+
+    /// The partitions that are not read to their ends.
+    pub(super) fn open_partitions(&self) -> impl Iterator<Item = Open> + '_ {
+        let positions = self.consumer.positions().skip(self.read_up);
+        positions.filter_map(|(partition, next)| {
+            let end = *self.ends.get(&partition)?;
+            (next < end).then_some((partition, next, end))
+        })
+    }
+
+    /// The partitions that are not read to their ends, by name, and what is wrong with the first of them, if that is known.
+    pub(super) async fn who_is_waited_for(&self) -> String {
+        let named = waiting::named(&self.args.topic, self.open_partitions());
+        let open: Vec<_> = self.open_partitions().map(|(partition, ..)| partition).collect();
+        let found = places::find(&self.client, &self.args.topic, Start::End, &open, PATIENCE).await;
+        match found.map(|found| found.missing.into_iter().next()) {
+            Ok(Some((_, why))) | Err(why) => format!("{named}: {why}"),
+            Ok(None) => named,
+        }
     }
 
     /// Looks for partitions that were missing, and for those that the topic got since.

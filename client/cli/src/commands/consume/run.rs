@@ -1,17 +1,23 @@
 //! From the first connection to the end, the count or a signal.
+//!
+//! Signals: the first one ends the reading; what is printed by then is still written, for a short time. The second one
+//! ends that too.
 
 use std::{
-    io,
+    pin::pin,
     time::{Duration, Instant},
 };
 
+use tokio::time::{sleep, timeout};
+
+use holdfast_checker::waiting::{self, Patience, STALL, Waiting};
 use holdfast_client::{Client, consumer::Message};
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
     command::{ConsumeArgs, Start},
     places::{self, Found},
-    printer::Printer,
+    printer::{Closed, Printer},
     reader::Reader,
 };
 use crate::{
@@ -29,22 +35,88 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long one batch is waited for before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long an interruption waits until what is printed is written.
+const WRITE_OUT: Duration = Duration::from_secs(2);
+
+/// Why nothing more is read before the end and the count.
+#[derive(Debug)]
+enum Stop {
+    Failed(Failure),
+    /// Nobody takes the output any more.
+    Closed,
+    Interrupted(Code),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Closed> for Stop {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
 
 /// Prints records until the end, the count or a signal; a signal is no failure while following.
 pub async fn run(args: ConsumeArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
+    let begun = Instant::now();
+    let mut reader = tokio::select! {
+        reader = open(&args, begun) => reader?,
+        code = signals.wait() => return interrupted(&args, code),
+    };
+    let mut printer = Printer::start()?;
+    let read = tokio::select! {
+        read = read(&args, output, begun, &mut reader, &mut printer) => read,
+        code = signals.wait() => Err(Stop::Interrupted(code)),
+    };
+    let mut stopped_by = None;
+    if let Err(Stop::Interrupted(code)) = read {
+        stopped_by = Some(code);
+    }
+    // Also what was read before a failure or a signal is written.
+    let is_written = write_out(printer, &mut signals, &mut stopped_by).await;
+    let (missing, skipped) = reader.end();
+    let failure = match (read, stopped_by) {
+        (Err(Stop::Failed(failure)), _) => Some(failure),
+        (_, Some(code)) if !is_written => {
+            Some(Failure::new(code, "interrupted; not all that was printed is written: nobody takes the output"))
+        }
+        (_, Some(code)) => interrupted(&args, code).err(),
+        (Ok(left), None) if left > 0 && !missing.is_empty() => Some(first_of(missing)),
+        (Ok(_) | Err(_), None) => None,
+    };
+    verdict(failure, skipped)
+}
+
+/// To be interrupted is the usual end of following.
+fn interrupted(args: &ConsumeArgs, code: Code) -> Result {
+    if args.follow { Ok(()) } else { Err(Failure::new(code, "")) }
+}
+
+/// Waits until all that is printed is written: after a signal for a short time, and until the second one.
+async fn write_out(printer: Printer, signals: &mut Signals, stopped_by: &mut Option<Code>) -> bool {
+    let mut ending = pin!(printer.end());
+    if stopped_by.is_none() {
+        tokio::select! {
+            () = &mut ending => return true,
+            code = signals.wait() => *stopped_by = Some(code),
+        }
+    }
     tokio::select! {
-        result = consume(&args, output) => result,
-        // To be interrupted is the usual end of following.
-        code = signals.wait() => if args.follow { Ok(()) } else { Err(Failure::new(code, "")) },
+        () = &mut ending => true,
+        () = sleep(WRITE_OUT) => false,
+        _ = signals.wait() => false,
     }
 }
 
-async fn consume(args: &ConsumeArgs, output: Output) -> Result {
+/// A reader of all partitions that somebody can be asked about.
+async fn open(args: &ConsumeArgs, begun: Instant) -> Result<Reader<'_>> {
     if let Some(hint) = args.offset.hint() {
         note(hint);
     }
-    let begun = Instant::now();
     let client = args.connect.client().await?;
     let partitions = partitions(&client, args).await?;
     let look = async |partitions: &[PartitionIndex]| {
@@ -62,18 +134,7 @@ async fn consume(args: &ConsumeArgs, output: Output) -> Result {
     for (_, failure) in &missing {
         note(format!("{failure}; it is read once that has passed"));
     }
-    let mut reader = Reader::open(client, args, &partitions, &places, missing).await?;
-    let mut printer = Printer::start()?;
-    let read = read(args, output, begun, &mut reader, &mut printer).await;
-    // Also what was read before a failure is written.
-    printer.end().await?;
-    let (missing, skipped) = reader.end();
-    let failure = match read {
-        Ok(left) if left > 0 && !missing.is_empty() => Some(first_of(missing)),
-        Ok(_) => None,
-        Err(failure) => Some(failure),
-    };
-    verdict(failure, skipped)
+    Reader::open(client, args, &partitions, &places, missing).await
 }
 
 /// Prints what is read, up to the end or the count; gives how many records of the count are left.
@@ -83,9 +144,10 @@ async fn read(
     begun: Instant,
     reader: &mut Reader<'_>,
     printer: &mut Printer,
-) -> Result<u64> {
+) -> std::result::Result<u64, Stop> {
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut looked = Instant::now();
+    let mut waiting = Waiting::default();
     while left > 0 && (args.follow || !reader.is_at_end()) {
         if looked.elapsed() > LOOK_AGAIN {
             reader.look_for_more().await?;
@@ -94,9 +156,18 @@ async fn read(
             }
             looked = Instant::now();
         }
-        let batch = match tokio::time::timeout(LOOK, reader.next()).await {
+        if !args.follow {
+            match waiting.look(begun.elapsed(), || waiting::left(reader.open_partitions())) {
+                Patience::GoOn => {}
+                Patience::Tell => note(format!("waiting for {}", reader.who_is_waited_for().await)),
+                Patience::GiveUp => return Err(stalled(&reader.who_is_waited_for().await).into()),
+            }
+        }
+        let batch = match timeout(LOOK, reader.next()).await {
             Ok(Some(batch)) => batch,
-            Ok(None) => return Err(Failure::error(format!("no partition of {} can be read any more", args.topic))),
+            Ok(None) => {
+                return Err(Failure::error(format!("no partition of {} can be read any more", args.topic)).into());
+            }
             Err(_nothing_came) => {
                 printer.flush().await?;
                 continue;
@@ -125,11 +196,16 @@ async fn read(
     Ok(left)
 }
 
-/// How it ends; damage that was passed over outweighs what else there is, but for output that nobody reads any more.
+fn stalled(partitions: &str) -> Failure {
+    Failure::new(Code::InDoubt, format!("nothing came for {} s from {partitions}", STALL.as_secs()))
+}
+
+/// How it ends; damage that was passed over outweighs what else there is.
 fn verdict(failure: Option<Failure>, skipped: u64) -> Result {
     let damage = || format!("{skipped} damaged batches were passed over");
     match failure {
-        Some(failure) if skipped == 0 || failure.message.is_empty() => Err(failure),
+        Some(failure) if skipped == 0 => Err(failure),
+        Some(failure) if failure.message.is_empty() => Err(Failure::new(Code::Loss, damage())),
         Some(failure) => Err(Failure::new(Code::Loss, format!("{failure}; {}", damage()))),
         None if skipped > 0 => Err(Failure::new(Code::Loss, damage())),
         None => Ok(()),
@@ -158,7 +234,12 @@ fn first_of(missing: Vec<(PartitionIndex, Failure)>) -> Failure {
     Failure::new(first.code, format!("{first}{more}"))
 }
 
-async fn print(printer: &mut Printer, message: &Message, args: &ConsumeArgs, output: Output) -> io::Result<()> {
+async fn print(
+    printer: &mut Printer,
+    message: &Message,
+    args: &ConsumeArgs,
+    output: Output,
+) -> std::result::Result<(), Closed> {
     let headers: Vec<_> = message.headers.iter().map(|header| (header.key.as_str(), header.value.as_deref())).collect();
     let view = View {
         topic: &message.topic,
@@ -197,7 +278,8 @@ mod tests {
         );
         assert_eq!(verdict(missing(), 0).unwrap_err().code, Code::Error);
         assert_eq!(verdict(None, 1).unwrap_err().code, Code::Loss);
-        assert_eq!(verdict(Some(Failure::new(Code::Ok, "")), 1).unwrap_err().code, Code::Ok, "nobody reads on");
+        let interrupted = verdict(Some(Failure::new(Code::Interrupted, "")), 1).unwrap_err();
+        assert_eq!((interrupted.code, &*interrupted.message), (Code::Loss, "1 damaged batches were passed over"));
         verdict(None, 0).unwrap();
     }
 

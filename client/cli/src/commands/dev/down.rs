@@ -27,7 +27,7 @@ pub(super) async fn down(mut cluster: ProcessCluster, wipe: bool, yes: bool, out
         note(format!("{} is removed", dir.display()));
     }
     if output == Output::Json {
-        print_json(&json!({ "dir": dir, "removed": wipe }))?;
+        print_json(&json!({ "dir": dir, "removed": wipe }));
     }
     Ok(())
 }

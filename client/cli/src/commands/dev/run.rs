@@ -45,30 +45,30 @@ async fn change(cluster: &mut ProcessCluster, command: DevCommand, told: &mut To
             let node = cluster.add_broker()?;
             cluster.start(node)?;
             wait(cluster, node).await?;
-            told.tell(node, "added; it has no replica yet: holdfast partition rebalance")?;
+            told.tell(node, "added; it has no replica yet: holdfast partition rebalance");
         }
         DevCommand::Kill(args) => {
             for node in args.nodes {
                 cluster.kill(node)?;
-                told.tell(node, "killed")?;
+                told.tell(node, "killed");
             }
         }
         DevCommand::Suspend(args) => {
             for node in args.nodes {
                 cluster.suspend(node)?;
-                told.tell(node, "suspended")?;
+                told.tell(node, "suspended");
             }
         }
         DevCommand::Resume(args) => {
             for node in args.nodes {
                 cluster.resume(node)?;
-                told.tell(node, "goes on")?;
+                told.tell(node, "goes on");
             }
         }
         DevCommand::Stop(args) => {
             for node in args.nodes {
                 let is_graceful = cluster.terminate(node, GRACE).await?;
-                told.tell(node, if is_graceful { "ended" } else { "did not end in time and was killed" })?;
+                told.tell(node, if is_graceful { "ended" } else { "did not end in time and was killed" });
             }
         }
         DevCommand::Start(args) => {
@@ -78,14 +78,14 @@ async fn change(cluster: &mut ProcessCluster, command: DevCommand, told: &mut To
             }
             for node in args.nodes {
                 wait(cluster, node).await?;
-                told.tell(node, "started")?;
+                told.tell(node, "started");
             }
         }
         DevCommand::Restart(args) => {
             for node in args.nodes {
                 cluster.restart(node, GRACE).await?;
                 wait(cluster, node).await?;
-                told.tell(node, "restarted")?;
+                told.tell(node, "restarted");
             }
         }
         DevCommand::Up(_) | DevCommand::Down { .. } | DevCommand::Status | DevCommand::Logs { .. } => {}
@@ -102,8 +102,8 @@ async fn wait(cluster: &mut ProcessCluster, node: NodeName) -> Result {
 fn logs(cluster: &ProcessCluster, node: NodeName, lines: usize, output: Output) -> Result {
     let tail = cluster.tail(node, lines)?;
     match output {
-        Output::Table => say(tail)?,
-        Output::Json => print_json(&json!({ "node": node.to_string(), "lines": tail.lines().collect::<Vec<_>>() }))?,
+        Output::Table => say(tail),
+        Output::Json => print_json(&json!({ "node": node.to_string(), "lines": tail.lines().collect::<Vec<_>>() })),
     }
     Ok(())
 }

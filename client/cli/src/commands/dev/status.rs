@@ -17,12 +17,13 @@ pub(super) async fn status(mut cluster: ProcessCluster, output: Output) -> Resul
     if output == Output::Json {
         let bootstrap = cluster.bootstrap().join(",");
         let dir = cluster.dir().to_path_buf();
-        return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": cluster.status() }))?);
+        print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": cluster.status() }));
+        return Ok(());
     }
-    print_status(&mut cluster, output)?;
+    print_status(&mut cluster, output);
     if cluster.status().iter().any(|node| node.state == ProcessState::Running) {
         match cluster.describe().await {
-            Ok(view) => say(format!("\n{}", summary(&view, &silent(&cluster.status(), &view))))?,
+            Ok(view) => say(format!("\n{}", summary(&view, &silent(&cluster.status(), &view)))),
             Err(error) => note(format!("\n{}", fit(&error.to_string(), " "))),
         }
     }
@@ -40,14 +41,15 @@ fn silent(nodes: &[NodeStatus], view: &DescribeClusterResponse) -> Silent {
     }
 }
 
-pub(super) fn print_status(cluster: &mut ProcessCluster, output: Output) -> Result {
+pub(super) fn print_status(cluster: &mut ProcessCluster, output: Output) {
     let nodes = cluster.status();
     if output == Output::Json {
         let (dir, bootstrap) = (cluster.dir(), cluster.bootstrap().join(","));
-        return Ok(print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": nodes }))?);
+        print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": nodes }));
+        return;
     }
-    say(table(nodes))?;
-    Ok(say(format!("logs: {}", cluster.dir().join("logs/NODE.log").display()))?)
+    say(table(nodes));
+    say(format!("logs: {}", cluster.dir().join("logs/NODE.log").display()));
 }
 
 /// The nodes as a table, no wider than a narrow terminal.

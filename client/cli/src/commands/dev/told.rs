@@ -23,18 +23,17 @@ impl Told {
     }
 
     /// This was done with the node.
-    pub(super) fn tell(&mut self, node: NodeName, done: &str) -> Result {
+    pub(super) fn tell(&mut self, node: NodeName, done: &str) {
         match self.output {
-            Output::Table => say(format!("{node} {done}"))?,
+            Output::Table => say(format!("{node} {done}")),
             Output::Json => self.done.push(json!({ "node": node.to_string(), "done": done })),
         }
-        Ok(())
     }
 
     /// Prints the object, also if something failed: what went before it was done.
     pub(super) fn end(self, result: Result) -> Result {
         if self.output == Output::Json {
-            print_json(&json!({ "nodes": self.done }))?;
+            print_json(&json!({ "nodes": self.done }));
         }
         result
     }

@@ -42,9 +42,9 @@ pub(super) async fn up(dir: PathBuf, args: UpArgs, output: Output) -> Result {
         cluster = start(&spec, patience) => cluster?,
         code = signals.wait() => return Err(Failure::new(code, "interrupted; what had started was ended")),
     };
-    print_status(&mut cluster, output)?;
+    print_status(&mut cluster, output);
     if output == Output::Table {
-        say(format!("\nexport HOLDFAST_BOOTSTRAP={}", cluster.bootstrap().join(",")))?;
+        say(format!("\nexport HOLDFAST_BOOTSTRAP={}", cluster.bootstrap().join(",")));
     }
     if args.foreground {
         note("running in the foreground; Ctrl-C ends the cluster");

@@ -73,11 +73,11 @@ pub(super) async fn run_move(admin: &Admin, args: MoveArgs, output: Output) -> R
         return Err(Failure::error(outcome.problems.join("\n")));
     }
     match output {
-        Output::Json => print_json(&moves::as_json(&[one])[0])?,
+        Output::Json => print_json(&moves::as_json(&[one])[0]),
         Output::Table => {
             let (from, to) = (ids(&one.old_replicas), ids(&one.new_replicas));
             let done = if args.start.wait { "moved" } else { "moves" };
-            say(format!("{}-{} {done} from {from} to {to}", one.topic, one.partition))?;
+            say(format!("{}-{} {done} from {from} to {to}", one.topic, one.partition));
         }
     }
     Ok(())
@@ -91,7 +91,7 @@ pub(super) async fn run_cancel(admin: &Admin, args: &CancelArgs, output: Output)
     let cancelled = moving(&topics, args.partition);
     if cancelled.is_empty() {
         match output {
-            Output::Json => print_json(&json!([]))?,
+            Output::Json => print_json(&json!([])),
             Output::Table => note("no such move is under way"),
         }
         return Ok(());
@@ -103,8 +103,8 @@ pub(super) async fn run_cancel(admin: &Admin, args: &CancelArgs, output: Output)
     )?;
     let (done, problems) = moves::ask(admin, &cancelled, None).await?;
     match output {
-        Output::Json => print_json(&done)?,
-        Output::Table => done.iter().try_for_each(|name| say(format!("{name}: cancelled")))?,
+        Output::Json => print_json(&done),
+        Output::Table => done.iter().for_each(|name| say(format!("{name}: cancelled"))),
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::error(problems.join("\n"))) }
 }

@@ -41,7 +41,8 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
     };
     let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
     if output == Output::Json {
-        return Ok(print_json(&chosen.iter().map(|(topic, partition)| as_json(topic, partition)).collect::<Vec<_>>())?);
+        print_json(&chosen.iter().map(|(topic, partition)| as_json(topic, partition)).collect::<Vec<_>>());
+        return Ok(());
     }
     if chosen.is_empty() {
         note("no such partition");
@@ -58,7 +59,8 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
             ids(&partition.removing),
         ]
     });
-    Ok(print_table(["TOPIC", "PARTITION", "LEADER", "REPLICAS", "ISR", "ADDING", "REMOVING"], rows)?)
+    print_table(["TOPIC", "PARTITION", "LEADER", "REPLICAS", "ISR", "ADDING", "REMOVING"], rows);
+    Ok(())
 }
 
 fn chosen(

@@ -40,10 +40,10 @@ pub(super) struct RebalanceArgs {
 pub(super) async fn run(admin: &Admin, args: &RebalanceArgs, output: Output) -> Result {
     let plan = admin.plan_moves(&[], false).await?;
     if args.dry_run && output == Output::Json {
-        print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }))?;
+        print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }));
         return Ok(());
     }
-    tell(output, if plan.moves.is_empty() { "nothing has to move".to_owned() } else { moves::as_text(&plan.moves) })?;
+    tell(output, if plan.moves.is_empty() { "nothing has to move".to_owned() } else { moves::as_text(&plan.moves) });
     for problem in &plan.problems {
         note(format!("cannot move: {problem}"));
     }
@@ -59,10 +59,10 @@ pub(super) async fn run(admin: &Admin, args: &RebalanceArgs, output: Output) -> 
         done = outcome.done;
         problems.extend(outcome.problems);
         let told = if args.start.wait { "done" } else { "started; watch: holdfast partition ls --moving" };
-        tell(output, format!("{done} of {count} moves {told}"))?;
+        tell(output, format!("{done} of {count} moves {told}"));
     }
     if output == Output::Json {
-        print_json(&json!({ "moves": moves::as_json(&plan.moves), "done": done, "problems": problems }))?;
+        print_json(&json!({ "moves": moves::as_json(&plan.moves), "done": done, "problems": problems }));
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::error(problems.join("\n"))) }
 }

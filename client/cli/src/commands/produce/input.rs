@@ -88,18 +88,26 @@ fn read_records<R: Read>(
         let mut chunk = Chunk { source, first: next, records: Vec::new() };
         let mut bytes = 0;
         let end = loop {
+            // A file is one record, also an empty one.
+            let is_file = delimiter.is_empty() && next == 1;
+            // From its first byte on a record is counted, however long its rest takes to come.
+            match input.fill_buf() {
+                Ok([]) if !is_file => break Some(Ok(())),
+                Ok(_) => intake.take_in_hand(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => break Some(Err(ReadError::Io(error))),
+            }
             let record = match read_record(&mut input, delimiter) {
-                Ok(Some(record)) if record.len() <= BATCH_BYTES_MAX => record,
-                Ok(Some(_too_long)) => break Some(Err(ReadError::TooLong(next))),
-                // A file is one record, also an empty one.
-                Ok(None) if delimiter.is_empty() && next == 1 => Vec::new(),
-                Ok(None) => break Some(Ok(())),
+                Ok(record) if record.len() <= BATCH_BYTES_MAX => record,
+                Ok(_too_long) => break Some(Err(ReadError::TooLong(next))),
                 Err(error) => break Some(Err(ReadError::Io(error))),
             };
             next += 1;
             bytes += record.len();
             chunk.records.push(record);
-            if input.buffer().is_empty() || chunk.records.len() >= CHUNK_RECORDS || bytes >= CHUNK_BYTES {
+            // A record of which only a part has come holds up none that is whole.
+            let is_full = chunk.records.len() >= CHUNK_RECORDS || bytes >= CHUNK_BYTES;
+            if is_full || !holds_whole_record(input.buffer(), delimiter) {
                 break None;
             }
         };
@@ -113,8 +121,17 @@ fn read_records<R: Read>(
     Ok(())
 }
 
-/// The next record without its delimiter; one that is too long is cut behind the limit. `None` at the end.
-fn read_record<R: Read>(input: &mut BufReader<R>, delimiter: &[u8]) -> io::Result<Option<Vec<u8>>> {
+/// True if a record can be read from these bytes alone.
+fn holds_whole_record(buffer: &[u8], delimiter: &[u8]) -> bool {
+    match delimiter {
+        [] => false,
+        [byte] => buffer.contains(byte),
+        _ => buffer.windows(delimiter.len()).any(|part| part == delimiter),
+    }
+}
+
+/// The next record without its delimiter, which the end stands for; one that is too long is cut behind the limit.
+fn read_record<R: Read>(input: &mut BufReader<R>, delimiter: &[u8]) -> io::Result<Vec<u8>> {
     let mut record = Vec::new();
     let most = BATCH_BYTES_MAX + delimiter.len() + 1;
     loop {
@@ -125,16 +142,18 @@ fn read_record<R: Read>(input: &mut BufReader<R>, delimiter: &[u8]) -> io::Resul
         };
         if !delimiter.is_empty() && record.ends_with(delimiter) {
             record.truncate(record.len() - delimiter.len());
-            return Ok(Some(record));
+            return Ok(record);
         }
         if read == 0 || record.len() >= most {
-            return Ok((!record.is_empty()).then_some(record));
+            return Ok(record);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use holdfast_eventually::until;
+
     use super::*;
     use crate::format::unescape;
 
@@ -169,6 +188,40 @@ mod tests {
         check("a;;b;c;;", ";;", &["a", "b;c"]).await;
         check("all\nof it\n", "", &["all\nof it\n"]).await;
         check("", "", &[""]).await;
+    }
+
+    /// Gives its parts one by one, and then nothing more before it is let go.
+    struct Slow(Vec<&'static [u8]>, std::sync::mpsc::Receiver<()>);
+
+    impl Read for Slow {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                let _let_go = self.1.recv();
+                return Ok(0);
+            }
+            let part = self.0.remove(0);
+            into[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_records_do_not_wait_for_one_of_which_a_part_has_come() {
+        for (parts, delimiter) in [(vec![&b"a\nb"[..]], "\\n"), (vec![b"a\n", b"b"], "\\n"), (vec![b"a;;b;"], ";;")] {
+            let (let_go, held) = std::sync::mpsc::channel();
+            let intake = Arc::new(Intake::default());
+            let (delimiter, reading) = (unescape(delimiter).unwrap(), Arc::clone(&intake));
+            let thread = std::thread::spawn(move || {
+                read_records(BufReader::new(Slow(parts, held)), &delimiter, 0, &reading).unwrap();
+            });
+            let chunk = intake.next().await.unwrap().unwrap();
+            assert_eq!(chunk.records, [b"a"]);
+            until("the part is in hand", async || intake.in_hand() == 1).await;
+            assert_eq!(intake.close(), 1, "what was read and not sent");
+            drop(let_go);
+            thread.join().unwrap();
+            assert_eq!(intake.close(), 1, "counted once");
+        }
     }
 
     #[tokio::test]

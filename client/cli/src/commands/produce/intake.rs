@@ -4,11 +4,14 @@
 //!
 //! Invariants:
 //! 1. It holds at most [`READ_AHEAD_BYTES`] and one chunk: nothing more is read before there is room.
-//! 2. Every record that was read is given out, or counted as left.
+//! 2. Every record of which something was read is given out, or counted as left.
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
@@ -34,6 +37,8 @@ pub(super) struct Intake {
     state: Mutex<State>,
     room: Condvar,
     filled: Notify,
+    /// Records that the reader has begun and not handed on yet.
+    in_hand: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -57,9 +62,15 @@ impl Intake {
         !state.stopped
     }
 
-    /// For the reader: these records are to be sent.
+    /// For the reader: a record has begun to come.
+    pub(super) fn take_in_hand(&self) {
+        self.in_hand.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// For the reader: these records, which it had in hand, are to be sent.
     pub(super) fn push(&self, chunk: Chunk) {
         let mut state = self.lock();
+        self.in_hand.fetch_sub(chunk.records.len() as u64, Ordering::Relaxed);
         if state.closed {
             state.left += chunk.records.len() as u64;
             return;
@@ -107,14 +118,19 @@ impl Intake {
         self.filled.notify_one();
     }
 
-    /// Nothing more is given out; the number of records that were read and not given out.
+    /// Nothing more is given out; the number of records that were read, as a whole or in part, and not given out.
     pub(super) fn close(&self) -> u64 {
         let mut state = self.lock();
         (state.stopped, state.closed, state.bytes) = (true, true, 0);
         let waiting: u64 = state.chunks.drain(..).map(|chunk| chunk.records.len() as u64).sum();
         state.left += waiting;
         self.room.notify_one();
-        state.left
+        state.left + self.in_hand.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_hand(&self) -> u64 {
+        self.in_hand.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -138,24 +154,31 @@ mod tests {
         Chunk { source: 0, first, records: sizes.iter().map(|size| vec![0; *size]).collect() }
     }
 
+    /// As the reader does: begins the records, then hands them on.
+    fn push(intake: &Intake, chunk: Chunk) {
+        chunk.records.iter().for_each(|_| intake.take_in_hand());
+        intake.push(chunk);
+    }
+
     #[tokio::test]
     async fn what_was_read_is_given_out_also_after_a_stop() {
         let intake = Intake::default();
-        intake.push(chunk(1, &[1, 1]));
+        push(&intake, chunk(1, &[1, 1]));
         intake.stop();
         assert!(!intake.wait_for_room());
-        intake.push(chunk(3, &[1]));
+        push(&intake, chunk(3, &[1]));
         assert_eq!(intake.next().await.unwrap().unwrap().first, 1);
         assert_eq!(intake.next().await.unwrap().unwrap().first, 3);
         assert!(intake.next().await.is_none());
-        intake.push(chunk(4, &[1, 1]));
-        assert_eq!(intake.close(), 2, "what came too late is counted");
+        push(&intake, chunk(4, &[1, 1]));
+        intake.take_in_hand();
+        assert_eq!(intake.close(), 3, "what came too late is counted, and what has only begun");
     }
 
     #[tokio::test]
     async fn an_error_comes_after_what_was_read_before_it() {
         let intake = Intake::default();
-        intake.push(chunk(1, &[1]));
+        push(&intake, chunk(1, &[1]));
         intake.end(Err(Failure::error("gone")));
         assert!(intake.next().await.unwrap().is_ok());
         assert_eq!(intake.next().await.unwrap().unwrap_err().message, "gone");
@@ -164,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn reading_waits_for_room_in_bytes_however_few_the_records_are() {
         let intake = Arc::new(Intake::default());
-        intake.push(chunk(1, &[READ_AHEAD_BYTES]));
+        push(&intake, chunk(1, &[READ_AHEAD_BYTES]));
         let reader = Arc::clone(&intake);
         let waiting = tokio::task::spawn_blocking(move || reader.wait_for_room());
         tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use holdfast_client::producer::{Delivery, DeliveryFuture, Error};
 
@@ -30,10 +30,13 @@ pub(super) struct Outcomes {
     pub(super) taken: BTreeMap<u32, Taken>,
     /// The first record that was not delivered.
     pub(super) first_problem: Option<(Place, Error)>,
+    /// Records of which it is known what became of them.
+    pub(super) known: u64,
 }
 
 impl Outcomes {
     fn note(&mut self, place: Place, result: Result<Delivery, Error>) {
+        self.known += 1;
         let delivery = match result {
             Ok(delivery) => delivery,
             Err(error) => {
@@ -50,11 +53,36 @@ impl Outcomes {
     }
 }
 
-/// Awaits every record's outcome.
-pub(super) async fn gather(mut waiting: mpsc::Receiver<(Place, DeliveryFuture)>) -> Outcomes {
+/// Awaits every record's outcome; gives those that it has by then when `cut` is told or dropped.
+pub(super) async fn gather(
+    mut waiting: mpsc::Receiver<(Place, DeliveryFuture)>,
+    mut cut: oneshot::Receiver<()>,
+) -> Outcomes {
     let mut outcomes = Outcomes::default();
-    while let Some((place, delivery)) = waiting.recv().await {
-        outcomes.note(place, delivery.await);
+    let all = async {
+        while let Some((place, delivery)) = waiting.recv().await {
+            outcomes.note(place, delivery.await);
+        }
+    };
+    tokio::select! {
+        // What has an outcome already is taken first.
+        biased;
+        () = all => {}
+        _ = &mut cut => {}
     }
     outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_outcome_that_never_comes_can_be_given_up() {
+        let (_open, waiting) = mpsc::channel(1);
+        let (cut_short, cut) = oneshot::channel();
+        let gathering = tokio::spawn(gather(waiting, cut));
+        drop(cut_short);
+        assert_eq!(gathering.await.unwrap().known, 0);
+    }
 }

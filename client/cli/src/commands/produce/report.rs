@@ -39,7 +39,7 @@ impl Report {
     /// Prints the account, and fails unless all of the input is delivered.
     pub(super) fn tell(self, output: Output) -> Result {
         if output == Output::Json {
-            print_json(&self.json())?;
+            print_json(&self.json());
         } else if self.counts.delivered > 0 {
             note(delivered(&self.topic, &self.outcomes));
         } else if self.sent == 0 && self.stopped_by.is_none() && self.interrupted.is_none() {
@@ -86,10 +86,15 @@ impl Report {
         if not_appended > 0 {
             said.push(format!("{} of {} records were refused", grouped(not_appended), grouped(self.sent)));
         }
+        let unknown = self.sent.saturating_sub(self.outcomes.known);
+        if unknown > 0 {
+            said.push(format!("what became of {} of {} records was not told", grouped(unknown), grouped(self.sent)));
+        }
         if let Some((place, error)) = &self.outcomes.first_problem {
             said.push(format!("the first: {}: {error}", name(&self.sources, *place)));
         }
-        if let Some(error) = self.unreachable.filter(|_| not_appended + in_doubt > 0) {
+        let problem = self.problem(unknown);
+        if let Some(error) = self.unreachable.filter(|_| problem.is_some()) {
             said.push(Failure::from(error).message);
         }
         if let Some(failure) = &self.stopped_by {
@@ -99,17 +104,29 @@ impl Report {
         if let Some(code) = self.interrupted {
             said.push(format!("interrupted; {} delivered", counted(delivered, "record")));
             if self.left > 0 {
-                said.push(format!("{} more were read and not sent", grouped(self.left)));
+                let were = if self.left == 1 { "was" } else { "were" };
+                said.push(format!("{} more {were} read and not sent", grouped(self.left)));
             }
-            return Err(Failure::new(if in_doubt > 0 { Code::InDoubt } else { code }, said.join("; ")));
+            let code = problem.filter(|code| *code == Code::InDoubt).unwrap_or(code);
+            return Err(Failure::new(code, said.join("; ")));
         }
-        let code = match self.stopped_by {
-            _ if in_doubt > 0 => Code::InDoubt,
-            Some(failure) => failure.code,
-            None if not_appended > 0 => Code::Error,
-            None => return Ok(()),
+        let code = match (problem, self.stopped_by) {
+            (Some(Code::InDoubt), _) => Code::InDoubt,
+            (_, Some(failure)) => failure.code,
+            (Some(code), None) => code,
+            (None, None) => return Ok(()),
         };
         Err(Failure::new(code, said.join("; ")))
+    }
+
+    /// The worst that became of a record, by the producer's counts and by what each record's own outcome said: neither
+    /// alone is believed that all is delivered.
+    fn problem(&self, unknown: u64) -> Option<Code> {
+        let first = self.outcomes.first_problem.as_ref().map(|(_, error)| error.is_in_doubt());
+        if self.counts.in_doubt + unknown > 0 || first == Some(true) {
+            return Some(Code::InDoubt);
+        }
+        (self.counts.not_appended > 0 || first.is_some()).then_some(Code::Error)
     }
 }
 
@@ -146,13 +163,14 @@ mod tests {
 
     fn report(counts: [u64; 3]) -> Report {
         let [delivered, not_appended, in_doubt] = counts;
+        let sent = delivered + not_appended + in_doubt;
         Report {
             topic: "t".to_owned(),
             sources: Sources::new(&[PathBuf::from("f")]),
-            sent: delivered + not_appended + in_doubt,
+            sent,
             left: 0,
             counts: CloseReport { delivered, not_appended, in_doubt },
-            outcomes: Outcomes::default(),
+            outcomes: Outcomes { known: sent, ..Outcomes::default() },
             stopped_by: None,
             unreachable: None,
             interrupted: None,
@@ -173,11 +191,26 @@ mod tests {
     fn an_error_about_a_record_names_its_place() {
         report([5, 0, 0]).verdict().unwrap();
         let refused = (Place { source: 0, number: 7 }, Error::NotAppended { code: ErrorCode::MessageTooLarge });
-        let outcomes = Outcomes { first_problem: Some(refused), ..Outcomes::default() };
+        let outcomes = Outcomes { first_problem: Some(refused), known: 7, ..Outcomes::default() };
         check(Report { outcomes, ..report([5, 2, 0]) }, Code::Error, &["2 of 7 records were refused", "f, record 7: "]);
         let stopped_by = Some(Failure::error("f, record 6: too large"));
         let parts = ["f, record 6: too large; 5 before it are delivered, nothing behind it was sent"];
         check(Report { stopped_by, ..report([5, 0, 0]) }, Code::Error, &parts);
+    }
+
+    #[test]
+    fn a_count_that_says_delivered_hides_no_record_that_was_not() {
+        let told = |first, known| {
+            let first_problem = first.map(|error| (Place { source: 0, number: 2 }, error));
+            Report { outcomes: Outcomes { first_problem, known, ..Outcomes::default() }, ..report([5, 0, 0]) }
+        };
+        let refused = Error::NotAppended { code: ErrorCode::MessageTooLarge };
+        check(told(Some(refused), 5), Code::Error, &["the first: f, record 2: "]);
+        let in_doubt = Error::InDoubt { code: ErrorCode::RequestTimedOut };
+        check(told(Some(in_doubt), 5), Code::InDoubt, &["the first: f, record 2: "]);
+        check(told(None, 3), Code::InDoubt, &["what became of 2 of 5 records was not told"]);
+        let stopped = Report { interrupted: Some(Code::Interrupted), ..told(None, 4) };
+        check(stopped, Code::InDoubt, &["what became of 1 of 5 records", "interrupted"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use holdfast_checker::text::{counted, grouped};
 use holdfast_client::{
@@ -52,7 +52,8 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
     let sources = Sources::new(&args.files);
     let intake = input::start(sources.clone(), args.delimiter.clone())?;
     let (waiting, outcomes) = mpsc::channel(WAITING_MAX);
-    let outcomes = tokio::spawn(outcomes::gather(outcomes));
+    let (cut_short, cut) = oneshot::channel();
+    let mut outcomes = tokio::spawn(outcomes::gather(outcomes, cut));
     let quiet = output == Output::Json || (io::stdin().is_terminal() && args.files.is_empty());
     let progress = (!quiet && io::stderr().is_terminal()).then(|| Progress::start("producing", 0));
     let sending = Sending {
@@ -85,6 +86,14 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
     };
     let left = intake.close() + sending.rest_of_chunk();
     let counts = if gives_up { sending.give_up().await } else { sending.close(&mut signals, &mut interrupted).await };
+    // Every outcome is known by now; should one not be told, this ends like all else by the second signal.
+    let outcomes = tokio::select! {
+        outcomes = &mut outcomes => outcomes,
+        () = second(&mut signals, &mut interrupted) => {
+            drop(cut_short);
+            outcomes.await
+        }
+    };
     let unreachable = client.unreachable_brokers().into_iter().next();
     if let Some(progress) = progress {
         progress.end();
@@ -95,13 +104,18 @@ pub async fn run(args: ProduceArgs, output: Output) -> Result {
         sources: sources.clone(),
         left,
         counts,
-        outcomes: outcomes.await.unwrap_or_default(),
+        outcomes: outcomes.unwrap_or_default(),
         stopped_by,
         unreachable,
         interrupted,
         time: start.elapsed(),
     };
     report.tell(output)
+}
+
+/// Waits for the second signal, of which the first may have come before.
+async fn second(signals: &mut Signals, interrupted: &mut Option<Code>) {
+    while interrupted.replace(signals.wait().await).is_none() {}
 }
 
 /// The client, its producer, and the topic.

@@ -23,8 +23,8 @@ active controller, and still votes until it is removed.";
 pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let quorum = admin.describe_quorum().await?;
     match output {
-        Output::Json => print_json(&as_json(&quorum))?,
-        Output::Table => say(as_text(&quorum))?,
+        Output::Json => print_json(&as_json(&quorum)),
+        Output::Table => say(as_text(&quorum)),
     }
     Ok(())
 }

@@ -41,18 +41,18 @@ pub(super) struct RemoveArgs {
 pub(super) async fn run(admin: &Admin, args: &RemoveArgs, output: Output) -> Result {
     let controller = ControllerId(args.controller);
     let plan = admin.plan_removal(controller).await?;
-    tell(output, as_text(&plan))?;
+    tell(output, as_text(&plan));
     if args.dry_run {
         if output == Output::Json {
-            print_json(&as_json(&plan, false))?;
+            print_json(&as_json(&plan, false));
         }
         return Ok(());
     }
     confirm(&format!("This removes controller {controller} from the quorum for good"), args.yes)?;
     let done = admin.remove_controller(controller).await?;
     match output {
-        Output::Json => print_json(&as_json(&done, true))?,
-        Output::Table => say(format!("controller {controller} is removed; {}", left(&done)))?,
+        Output::Json => print_json(&as_json(&done, true)),
+        Output::Table => say(format!("controller {controller} is removed; {}", left(&done))),
     }
     Ok(())
 }
