@@ -5,10 +5,13 @@
 //! unread and unchanged, streams too. A call for this broker, or under any other name (a bootstrap address, an
 //! address that no broker has), is served here.
 //!
+//! Each client's connection has one of its own to each target (`outward::Relays`), so that no client that stands still
+//! stops another.
+//!
 //! A relayed call is marked and never relayed again, so there is no loop. The target fences as ever: nothing about
 //! acknowledgements changes.
 
-use std::{sync::Arc, task::Poll};
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use futures::future::{BoxFuture, Either};
 use tonic::{
@@ -18,15 +21,17 @@ use tonic::{
 };
 use tower::{Layer, Service};
 
-use holdfast_proto::{
-    detail::ErrorDetail,
-    error::{ErrorCode, Outcome},
-};
+use holdfast_node::incoming::ConnectionInfo;
+use holdfast_proto::forward::INDEX_WAIT;
 
-use crate::here::context::Context;
+use crate::{config::Config, here::context::Context};
 
 /// Marks a call that another broker relayed.
 const RELAYED: &str = "holdfast-relayed";
+/// How long a client waits, as gRPC tells it. The connection to the target keeps to it.
+const TIMEOUT: &str = "grpc-timeout";
+/// No answer takes longer to begin.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Puts the relay before the services of the client port.
 #[derive(Clone)]
@@ -87,17 +92,17 @@ where
     }
 }
 
-/// Passes the call on. If that fails, nobody knows how much of it the target got to see.
+/// Passes the call on.
 async fn relay(context: &Context, address: &str, mut request: Request<Body>) -> Result<Response<Body>, Status> {
     request.headers_mut().insert(RELAYED, HeaderValue::from_static("1"));
-    let mut channel = context.nodes.brokers.channel(address)?;
-    let called = async {
-        std::future::poll_fn(|waiting| channel.poll_ready(waiting)).await?;
-        channel.call(request).await
-    };
-    called.await.map_err(|error| {
-        context.nodes.brokers.forget(address);
-        let message = format!("{address} cannot be reached from here: {error}");
-        ErrorDetail::new(ErrorCode::BrokerNotAvailable, message).with_outcome(Outcome::Unknown).into()
-    })
+    let client = request.extensions().get::<ConnectionInfo>().and_then(|info| info.tcp.remote_addr());
+    let limit = limit(&context.config, request.headers().contains_key(TIMEOUT));
+    Ok(context.nodes.relays.pass(client, address, request, limit).await?)
+}
+
+/// How long the target may take until it begins to answer. Where the client says itself how long it waits, that holds, and
+/// this only for one that says for ever.
+fn limit(config: &Config, is_said: bool) -> Duration {
+    let longest = config.produce_timeout_ms.max(config.fetch_max_wait_ms) + config.peer_rpc_timeout_ms;
+    if is_said { LONGEST } else { (Duration::from_millis(longest) + INDEX_WAIT).min(LONGEST) }
 }

@@ -1,6 +1,6 @@
 //! As a leader's broker: takes followers' positions, gives records. Served on the inter-node port only.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
@@ -67,7 +67,12 @@ impl ReplicaService for ReplicaEdge {
     ) -> Result<Response<Self::FetchReplicaStream>, Status> {
         let unsent = Unsent::of(self.context.logs.followers.memory.reader(ConnectionInfo::closer(&request)));
         let mut positions = request.into_inner();
-        let Some(hello) = positions.message().await? else {
+        let patience = Duration::from_millis(self.context.config.peer_rpc_timeout_ms);
+        let Ok(first) = tokio::time::timeout(patience, positions.message()).await else {
+            let message = format!("no first message within {} ms; open the stream again", patience.as_millis());
+            return Err(ErrorDetail::new(ErrorCode::RequestTimedOut, message).into());
+        };
+        let Some(hello) = first? else {
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "the stream ended before its first message").into());
         };
         let first = hello.positions.clone();

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Config,
     outbox::{Positions, Proposals, streams::FollowerStreams},
-    outward::{Controllers, Peers},
+    outward::{Controllers, Peers, Relays},
     partition::{
         move_budget::MoveBudget,
         read::{BlockingReads, ReadShare},
@@ -81,4 +81,6 @@ pub struct Nodes {
     pub controllers: Arc<Controllers>,
     /// Other brokers, for calls of clients that are sent on.
     pub brokers: Arc<Peers>,
+    /// Other brokers, for calls of clients that are passed on unread.
+    pub relays: Relays,
 }

@@ -38,7 +38,7 @@ use crate::{
         state::BrokerState,
     },
     outbox::{Positions, Proposals, SourcePositions, streams::FollowerStreams},
-    outward::{self, Controllers, Peers},
+    outward::{self, Controllers, Peers, Relays},
     partition::{
         answer_memory::AnswerMemory,
         read::{BlockingReads, ReadShare},
@@ -246,7 +246,11 @@ fn open(
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
         move_budget: Mutex::default(),
-        nodes: Nodes { controllers: Arc::new(Controllers::new(&config)), brokers: Arc::new(Peers::new(&config)) },
+        nodes: Nodes {
+            controllers: Arc::new(Controllers::new(&config)),
+            brokers: Arc::new(Peers::new(&config)),
+            relays: Relays::new(&config),
+        },
         config,
     };
     Ok((context, created))

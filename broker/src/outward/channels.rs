@@ -17,7 +17,8 @@ pub(super) fn endpoint(config: &Config, address: &str) -> Result<Endpoint, Error
     connector(config).endpoint(address).map_err(|error| no_address(&error))
 }
 
-fn connector(config: &Config) -> Connector {
+/// As the settings say.
+pub(super) fn connector(config: &Config) -> Connector {
     Connector {
         connect_timeout: Duration::from_millis(config.connect_timeout_ms),
         ping_interval: Duration::from_millis(config.http2_keep_alive_interval_ms),
@@ -30,14 +31,26 @@ fn connector(config: &Config) -> Connector {
     }
 }
 
-fn no_address(error: &holdfast_net::Error) -> ErrorDetail {
+/// What was given is no address.
+pub(super) fn no_address(error: &holdfast_net::Error) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::BrokerNotAvailable, error.to_string())
 }
 
-/// Connections by address, made when first used and re-made by themselves.
+/// What a connection is for. Calls of one kind that wait for long take the streams of no other kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// This broker's own calls, and administration.
+    Calls,
+    /// Clients' records that are sent on: they wait for their acknowledgement.
+    Writes,
+    /// Clients' reads that are sent on: they wait for records.
+    Reads,
+}
+
+/// Connections by address and purpose, made when first used and re-made by themselves.
 pub struct Peers {
     pub(super) config: Config,
-    channels: Channels<()>,
+    channels: Channels<Purpose>,
 }
 
 impl Peers {
@@ -47,12 +60,12 @@ impl Peers {
     }
 
     /// The connection to `address`. Made lazily: fails only if that is no address.
-    pub(crate) fn channel(&self, address: &str) -> Result<Channel, ErrorDetail> {
-        self.channels.get(address, ()).map_err(|error| no_address(&error))
+    pub(super) fn channel(&self, address: &str, purpose: Purpose) -> Result<Channel, ErrorDetail> {
+        self.channels.get(address, purpose).map_err(|error| no_address(&error))
     }
 
     /// Forgets the connection to `address`: the next use makes a new one.
-    pub(crate) fn forget(&self, address: &str) {
-        self.channels.forget(address, ());
+    pub(super) fn forget(&self, address: &str, purpose: Purpose) {
+        self.channels.forget(address, purpose);
     }
 }

@@ -19,7 +19,7 @@ use holdfast_proto::{
 };
 
 use super::{
-    channels::Peers,
+    channels::{Peers, Purpose},
     header::header,
     retry::{Attempts, Candidates, Next, Repeat},
 };
@@ -65,14 +65,14 @@ impl Controllers {
     }
 
     pub(super) fn channel(&self, address: &str) -> Result<Channel, ErrorDetail> {
-        self.peers.channel(address)
+        self.peers.channel(address, Purpose::Calls)
     }
 
     /// A call to `address` failed: decides whom to try next. True if that one was named as the active controller.
     pub(super) fn failed(&self, address: &str, origin: Origin, detail: &ErrorDetail) -> bool {
         if origin != Origin::Node {
             // The process may be hung behind a connection that stands.
-            self.peers.forget(address);
+            self.peers.forget(address, Purpose::Calls);
         }
         self.candidates.lock().failed(address, detail)
     }

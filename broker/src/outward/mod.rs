@@ -2,6 +2,7 @@
 //!
 //! - `other_nodes`: other nodes as the services need them.
 //! - `channels`: connections to brokers and controllers; `plain`: plain records sent on to the broker that leads.
+//! - `relays`: calls that are passed on unread, with `relayed`, their answers.
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
@@ -17,6 +18,8 @@ mod incoming;
 mod other_nodes;
 mod plain;
 mod proposer;
+mod relayed;
+mod relays;
 pub mod retry;
 mod session;
 
@@ -25,4 +28,5 @@ pub use controllers::{Controllers, ShutdownProgress};
 pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use other_nodes::other_nodes;
 pub(crate) use proposer::run as run_proposer;
+pub use relays::Relays;
 pub(crate) use session::run as run_session;

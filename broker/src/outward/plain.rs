@@ -9,7 +9,7 @@ use holdfast_proto::{
     batch::Record,
     convert,
     detail::ErrorDetail,
-    error::ErrorCode,
+    error::{ErrorCode, Outcome},
     forward,
     ids::{Offset, PartitionIndex, TimestampMs, TopicId},
     limits::MAX_MESSAGE_BYTES,
@@ -21,7 +21,7 @@ use holdfast_proto::{
 };
 use holdfast_replication::Acks;
 
-use super::channels::Peers;
+use super::channels::{Peers, Purpose};
 use crate::services::{
     found_offsets::{Ends, FoundOffset, Lookup, Position},
     other_nodes::{OtherBrokers, RemoteAnswer},
@@ -99,18 +99,23 @@ async fn in_time<T>(
 
 impl Peers {
     fn consumer(&self, address: &str) -> Result<ConsumerServiceClient<Channel>, ErrorDetail> {
-        Ok(ConsumerServiceClient::new(self.channel(address)?).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        Ok(ConsumerServiceClient::new(self.channel(address, Purpose::Reads)?)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES))
     }
 
     async fn send_plain(&self, address: &str, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {
-        let channel = self.channel(address)?;
+        let channel = self.channel(address, Purpose::Writes)?;
         let mut client = ProducerServiceClient::new(channel)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let wait = if call.timeout_ms == 0 { self.config.produce_timeout_ms } else { call.timeout_ms.into() };
         let limit = Duration::from_millis(wait + self.config.peer_rpc_timeout_ms);
         let request = forwarded(plain_request(call), limit);
-        let response = client.produce_records(request).await.map_err(|status| classify(&status).1)?;
+        let Ok(answer) = tokio::time::timeout(limit, client.produce_records(request)).await else {
+            let why = "the broker that leads did not answer in time; the records may be there";
+            return Err(ErrorDetail::new(ErrorCode::RequestTimedOut, why).with_outcome(Outcome::Unknown));
+        };
+        let response = answer.map_err(|status| classify(&status).1)?;
         Ok(response.into_inner().results.into_iter().map(plain_result).collect())
     }
 }

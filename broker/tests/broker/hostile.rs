@@ -177,3 +177,15 @@ async fn a_stranger_is_no_replica() {
     assert_eq!(refused.err().map(|status| status.code()), Some(tonic::Code::Unimplemented));
     soon("the broker stops", broker.stop()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_followers_stream_that_never_says_who_it_is_ends() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let address = format!("http://{}", broker.context().identity.addresses.peer);
+    let channel = tonic::transport::Channel::from_shared(address).unwrap().connect().await.unwrap();
+    let mut client = v1::replica_service_client::ReplicaServiceClient::new(channel);
+    let status = soon("an end", client.fetch_replica(futures::stream::pending())).await.unwrap_err();
+    assert_eq!(from_status(&status).unwrap().code, ErrorCode::RequestTimedOut);
+    soon("the broker stops", broker.stop()).await;
+}

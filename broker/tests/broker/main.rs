@@ -10,6 +10,7 @@ mod life;
 mod moves;
 mod process;
 mod reading;
+mod relayed;
 mod replicated;
 mod rig;
 mod sent_on;

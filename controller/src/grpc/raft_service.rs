@@ -1,11 +1,14 @@
 //! `RaftService`: what other controllers send.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_proto::{
     convert::required,
+    detail::ErrorDetail,
+    error::ErrorCode,
     v1::{
         AppendEntriesRequest, AppendEntriesResponse, GetControllerStateRequest, GetControllerStateResponse,
         GetFormationRequest, GetFormationResponse, InstallSnapshotRequest, InstallSnapshotResponse, JoinQuorumRequest,
@@ -19,6 +22,9 @@ use crate::{
     quorum::keeper::Keeper, raft::Inbound,
 };
 
+/// Longest wait for a snapshot's next part, of 1 MiB as a rule.
+const PART: Duration = Duration::from_secs(5);
+
 /// Serves the other controllers.
 pub(super) struct RaftEdge {
     pub(super) config: Arc<Config>,
@@ -27,6 +33,18 @@ pub(super) struct RaftEdge {
     pub(super) inbound: Inbound,
     pub(super) keeper: Keeper,
     pub(super) agreement: Agreement,
+}
+
+/// The next part of a snapshot, which has to be here as a whole at `end`.
+async fn next(
+    messages: &mut Streaming<InstallSnapshotRequest>,
+    end: Instant,
+) -> Result<Option<InstallSnapshotRequest>, Status> {
+    if let Ok(message) = tokio::time::timeout_at(end.min(Instant::now() + PART), messages.message()).await {
+        return message;
+    }
+    let message = format!("no part of the snapshot came within {} s; send it again", PART.as_secs());
+    Err(ErrorDetail::new(ErrorCode::RequestTimedOut, message).into())
 }
 
 #[tonic::async_trait]
@@ -57,11 +75,11 @@ impl RaftService for RaftEdge {
         request: Request<Streaming<InstallSnapshotRequest>>,
     ) -> Result<Response<InstallSnapshotResponse>, Status> {
         let mut messages = request.into_inner();
-        let first = required(messages.message().await?, "envelope")?;
+        let first = required(next(&mut messages, Instant::now() + PART).await?, "envelope")?;
         let mut incoming = self.inbound.begin_snapshot(first.envelope)?;
         incoming.push(&first.chunk)?;
-        while let Some(next) = messages.message().await? {
-            incoming.push(&next.chunk)?;
+        while let Some(part) = next(&mut messages, incoming.end()).await? {
+            incoming.push(&part.chunk)?;
         }
         let envelope = self.inbound.install(incoming).await?;
         Ok(Response::new(InstallSnapshotResponse { envelope: Some(envelope) }))

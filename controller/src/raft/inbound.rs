@@ -4,6 +4,8 @@
 //! in because it is bound to no cluster. Log entries and snapshots of a member that this build does not know end the process:
 //! it would refuse them for ever, and still look as if it were led.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::{Bytes, BytesMut};
 use openraft::{
     async_runtime::watch::WatchReceiver as _,
@@ -11,6 +13,10 @@ use openraft::{
     raft::AppendEntriesResponse,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex, v1::RaftEnvelope};
 
@@ -21,27 +27,31 @@ use super::{
     halt::Halt,
     network::SnapshotHead,
     role::Contact,
-    types::{Entry, Snapshot, TypeConfig, Vote},
+    types::{Entry, SNAPSHOT_TIMEOUT_MS, Snapshot, TypeConfig, Vote},
 };
 use crate::{exit, identity::DataDir};
 
 /// Largest snapshot that is taken, in bytes. Past it the sender is told MESSAGE_TOO_LARGE.
 const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
+/// From its first message to its last. Its sender gives up as soon.
+const WHOLE: Duration = Duration::from_millis(SNAPSHOT_TIMEOUT_MS);
 
 /// Answers the other controllers' messages.
 #[derive(Clone)]
 pub struct Inbound {
-    data: std::sync::Arc<DataDir>,
+    data: Arc<DataDir>,
     raft: Raft,
     contact: Contact,
     halt: Halt,
+    /// The place of the one snapshot that may be on its way in.
+    place: Arc<Semaphore>,
 }
 
 impl Inbound {
     /// For the node in `data`. `contact` is told of each message of the leader, `halt` why this controller has to end.
-    pub fn new(data: std::sync::Arc<DataDir>, consensus: &Consensus, contact: Contact, halt: Halt) -> Self {
+    pub fn new(data: Arc<DataDir>, consensus: &Consensus, contact: Contact, halt: Halt) -> Self {
         let raft = consensus.raft().clone();
-        Self { data, raft, contact, halt }
+        Self { data, raft, contact, halt, place: Arc::new(Semaphore::new(1)) }
     }
 
     /// Log entries and heartbeats.
@@ -82,15 +92,24 @@ impl Inbound {
         }
     }
 
-    /// Begins to receive a snapshot.
+    /// Begins to receive a snapshot: of the leader alone, and one at a time, for it is held in memory as a whole.
     pub fn begin_snapshot(&self, envelope: Option<RaftEnvelope>) -> Result<IncomingSnapshot, ErrorDetail> {
-        let (source, head) = self.open(envelope)?;
-        Ok(IncomingSnapshot { source, head, data: BytesMut::new() })
+        let (source, head) = self.open::<SnapshotHead>(envelope)?;
+        let known = self.raft.metrics().borrow_watched().vote;
+        if !leads(source, &head.vote, &known) {
+            let message = format!("{} does not lead here, where {known} is known: no snapshot is taken", head.vote);
+            return Err(ErrorDetail::new(ErrorCode::NotController, message));
+        }
+        let Ok(place) = Arc::clone(&self.place).try_acquire_owned() else {
+            let message = "another snapshot is on its way to this controller; retry once it is there";
+            return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
+        };
+        Ok(IncomingSnapshot { source, head, data: BytesMut::new(), end: Instant::now() + WHOLE, _place: place })
     }
 
     /// Installs a received snapshot.
     pub async fn install(&self, incoming: IncomingSnapshot) -> Result<RaftEnvelope, ErrorDetail> {
-        let IncomingSnapshot { source, head, data } = incoming;
+        let IncomingSnapshot { source, head, data, end: _, _place } = incoming;
         let data = data.freeze();
         check(&head, data.clone()).await.inspect_err(|detail| self.unless_known(source, head.vote, detail))?;
         let snapshot = Snapshot { meta: head.meta, snapshot: data };
@@ -128,14 +147,21 @@ impl Inbound {
     }
 }
 
-/// A snapshot on its way in.
+/// A snapshot on its way in. No other is taken until it is dropped.
 pub struct IncomingSnapshot {
     source: u64,
     head: SnapshotHead,
     data: BytesMut,
+    end: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 impl IncomingSnapshot {
+    /// Until when it has to be here as a whole.
+    pub fn end(&self) -> Instant {
+        self.end
+    }
+
     /// Appends the next chunk. Refused if the whole would be larger than 1 GiB.
     pub fn push(&mut self, chunk: &Bytes) -> Result<(), ErrorDetail> {
         if self.data.len() + chunk.len() > MAX_SNAPSHOT_BYTES {
@@ -145,6 +171,11 @@ impl IncomingSnapshot {
         self.data.extend_from_slice(chunk);
         Ok(())
     }
+}
+
+/// Whether `source` was elected with this vote, as far as can be seen from here.
+fn leads(source: u64, vote: &Vote, known: &Vote) -> bool {
+    vote.is_committed() && vote.leader_id().node_id == source && *vote >= *known
 }
 
 /// Refuses a snapshot that could not be installed: an error of the consensus' own would end this controller.
@@ -179,4 +210,24 @@ fn refused(error: &RaftError<TypeConfig>) -> ErrorDetail {
 
 fn stopped(error: &Fatal<TypeConfig>) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::ShuttingDown, format!("the consensus has stopped: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_that_was_elected_and_is_not_older_than_what_is_known_leads() {
+        let known = Vote::new_committed(5, 1);
+        let cases = [
+            (1, Vote::new_committed(5, 1), true),
+            (2, Vote::new_committed(6, 2), true),
+            (1, Vote::new_committed(4, 1), false),
+            (2, Vote::new(6, 2), false),
+            (3, Vote::new_committed(6, 2), false),
+        ];
+        for (source, vote, expected) in cases {
+            assert_eq!(leads(source, &vote, &known), expected, "{source}: {vote}");
+        }
+    }
 }

@@ -37,6 +37,9 @@ pub(super) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 /// A snapshot with its bytes.
 pub(super) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, bytes::Bytes>;
 
+/// How long a snapshot may be on its way, ms, for who sends it and who receives it.
+pub(super) const SNAPSHOT_TIMEOUT_MS: u64 = 60_000;
+
 /// openraft's configuration for this controller.
 pub(super) fn settings(config: &Config) -> Result<RaftConfig, ConfigError> {
     RaftConfig {
@@ -51,7 +54,7 @@ pub(super) fn settings(config: &Config) -> Result<RaftConfig, ConfigError> {
         // Beyond this many entries behind, a snapshot is sent: never while the log still has them.
         replication_lag_threshold: config.snapshot_interval_entries.saturating_add(config.snapshot_keep_entries),
         max_payload_entries: 256,
-        install_snapshot_timeout: 60_000,
+        install_snapshot_timeout: SNAPSHOT_TIMEOUT_MS,
         // A node that was away must not depose a leader that serves.
         enable_pre_vote: Some(true),
         // The image is in memory and the commit mark is written lazily: a restarted leader has to be elected again,

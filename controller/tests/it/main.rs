@@ -14,6 +14,7 @@ mod removal;
 mod resize;
 mod sessions;
 mod silence;
+mod snapshots;
 mod stopping;
 mod storm;
 mod support;

@@ -3,7 +3,7 @@
 use holdfast_metadata::{Command, Image, Response, Topic};
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
-use super::{forward::Forwarder, limits::check_name};
+use super::{forward::Forwarder, limits::check_name, reads::Reads};
 use crate::{admission::Proposer, agreement::Agreement, channels::Channels, node::Node, quorum::operator::Operator};
 
 /// Serves operators and clients.
@@ -12,12 +12,14 @@ pub(in crate::grpc) struct AdminEdge {
     pub(super) forwarder: Forwarder,
     pub(super) agreement: Agreement,
     pub(super) operator: Operator,
+    pub(super) reads: Reads,
 }
 
 impl AdminEdge {
     /// Over these connections to the other controllers.
     pub(in crate::grpc) fn new(node: Node, channels: Channels, agreement: Agreement, operator: Operator) -> Self {
-        Self { forwarder: Forwarder { node: node.clone(), channels }, node, agreement, operator }
+        let forwarder = Forwarder { node: node.clone(), channels };
+        Self { forwarder, node, agreement, operator, reads: Reads::default() }
     }
 
     /// Proposes the command, or only says what it would come to (then at index 0).
@@ -30,7 +32,8 @@ impl AdminEdge {
             tracing::info!(%command, "administration");
             return self.node.propose(Proposer::Operator, command).await;
         }
-        Ok((MetadataIndex(0), self.node.validate(&command)?))
+        let node = self.node.clone();
+        Ok((MetadataIndex(0), self.reads.answers.run(move || node.validate(&command)).await??))
     }
 }
 

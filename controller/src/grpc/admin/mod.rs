@@ -2,7 +2,7 @@
 //!
 //! - `service`: the service; a write goes to the active controller, over `forward`. `edge`: how a command is carried out.
 //! - `limits`: how long a request's parts may be. `topics`, `moves`, `version`: the writes. `cluster`: the cluster as a
-//!   controller describes it. `quorum`: the controllers themselves.
+//!   controller describes it. `quorum`: the controllers themselves. `reads`: what reads may cost.
 
 mod cluster;
 mod edge;
@@ -10,6 +10,7 @@ mod forward;
 mod limits;
 mod moves;
 mod quorum;
+mod reads;
 mod service;
 mod topics;
 mod version;

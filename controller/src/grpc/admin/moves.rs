@@ -34,10 +34,7 @@ impl AdminEdge {
             only_drain: request.only_drain,
         };
         let index = image.index().0;
-        // It looks at every partition, which may take longer than a runtime's thread should be held.
-        let plan = tokio::task::spawn_blocking(move || plan::plan(&image, &goal)).await.map_err(|error| {
-            ErrorDetail::new(ErrorCode::UnknownServerError, format!("the planner was ended: {error}"))
-        })?;
+        let plan = self.reads.plans.run(move || plan::plan(&image, &goal)).await?;
         let moves = plan.moves.into_iter().map(|wanted| MoveMessage {
             topic: wanted.topic,
             partition: wanted.partition.partition.0,

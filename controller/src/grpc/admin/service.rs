@@ -42,12 +42,13 @@ impl AdminService for AdminEdge {
         request: Request<GetMetadataRequest>,
     ) -> Result<Response<GetMetadataResponse>, Status> {
         let request = request.into_inner();
+        let _place = self.reads.wait()?;
         let wait = self.node.view().wait_for(MetadataIndex(request.min_index));
         let Ok(image) = tokio::time::timeout(INDEX_WAIT, wait).await else {
             let message = format!("this controller has not reached index {} in time; ask another", request.min_index);
             return Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message).into());
         };
-        Ok(Response::new(view::metadata(&image, &request)))
+        Ok(Response::new(self.reads.answers.run(move || view::metadata(&image, &request)).await?))
     }
 
     async fn create_topic(
@@ -84,8 +85,8 @@ impl AdminService for AdminEdge {
         &self,
         _: Request<DescribeClusterRequest>,
     ) -> Result<Response<DescribeClusterResponse>, Status> {
-        let image = self.node.view().image();
-        Ok(Response::new(cluster::describe(&image, &self.node, &self.agreement)))
+        let status = self.reads.status(self.node.view().image()).await?;
+        Ok(Response::new(cluster::describe(&status, &self.node, &self.agreement)))
     }
 
     async fn plan_moves(&self, request: Request<PlanMovesRequest>) -> Result<Response<PlanMovesResponse>, Status> {
