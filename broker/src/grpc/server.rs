@@ -22,13 +22,13 @@ use holdfast_proto::{
 };
 
 use super::{
-    admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
-    unsent::UnsentLayer,
+    admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer,
+    replica::ReplicaEdge, unsent::UnsentLayer,
 };
 use crate::{
     config::{
         Config,
-        limits::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES},
+        limits::{MAX_FRAME_BYTES, MAX_QUESTION_BYTES, MAX_REQUEST_BYTES},
     },
     exit::Fatal,
     here::context::Context,
@@ -99,16 +99,17 @@ impl Servers {
             )
             .add_service(
                 ConsumerServiceServer::new(ConsumerEdge::new(Arc::clone(context), Arc::clone(services)))
-                    .max_decoding_message_size(MAX_REQUEST_BYTES)
+                    .max_decoding_message_size(MAX_QUESTION_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
             .add_service(
-                AdminServiceServer::new(AdminEdge::new(Arc::clone(services)))
+                AdminServiceServer::new(AdminEdge::new(Arc::clone(context), Arc::clone(services)))
+                    .max_decoding_message_size(MAX_QUESTION_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             );
         let peers = builder(config).layer(UnsentLayer).layer(RefusalLayer).add_service(health).add_service(
             ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         );
         let limit = config.max_connections as usize;
