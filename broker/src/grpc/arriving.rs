@@ -51,7 +51,7 @@ pub(super) struct ArrivingLayer(Arrivals);
 #[derive(Clone)]
 struct Arrivals {
     room: Arc<Semaphore>,
-    /// As [`ARRIVAL`].
+    /// As [`ARRIVAL`] says it; tests wait less.
     within: Duration,
 }
 

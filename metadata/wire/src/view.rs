@@ -63,7 +63,7 @@ fn topic_by_id<'i>(image: &'i Image, id: &[u8]) -> Option<&'i Topic> {
     TopicId::from_bytes(id).and_then(|topic_id| image.topic(topic_id))
 }
 
-/// In their order.
+/// What is named, in its order.
 fn each_once<T: Eq + Hash>(named: &[T]) -> impl Iterator<Item = &T> {
     let mut seen = HashSet::new();
     named.iter().filter(move |one| seen.insert(*one))

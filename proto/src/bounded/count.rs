@@ -26,7 +26,7 @@ pub struct Entries {
     pub field: u64,
     /// Name of the field, as errors tell it.
     pub name: &'static str,
-    /// The most entries.
+    /// The most entries that it may have.
     pub most: usize,
     /// True for numbers, several of which may stand in one piece.
     pub is_packed: bool,
@@ -58,7 +58,7 @@ pub enum Error {
     TooMany {
         /// Name of the field.
         name: &'static str,
-        /// The most entries.
+        /// The most entries that it may have.
         most: usize,
     },
     /// Too much that is not the field for whose sake the message is large.
@@ -66,9 +66,9 @@ pub enum Error {
     TooMuchBeside {
         /// Name of the field.
         name: &'static str,
-        /// Bytes beside it.
+        /// Bytes that stand beside it.
         bytes: usize,
-        /// The most bytes.
+        /// The most that may stand there.
         most: usize,
     },
     /// The bytes are no message.
