@@ -245,6 +245,7 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, StreamExt};
+    use http_body::Body as _;
 
     use holdfast_eventually::until;
     use holdfast_proto::status::from_status;
