@@ -16,7 +16,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out_dir.join("descriptors.bin"), prost_encode(&descriptors))?;
     let well_known = protox::compile(WELL_KNOWN, ["proto"])?;
     std::fs::write(out_dir.join("well_known.bin"), prost_encode(&well_known))?;
-    tonic_prost_build::configure().bytes(".").skip_protoc_run().compile_fds(descriptors)?;
+    let mut config = tonic_prost_build::Config::new();
+    // By its name the codec finds what a message may hold.
+    config.enable_type_names();
+    tonic_prost_build::configure()
+        .bytes(".")
+        .codec_path("crate::bounded::BoundedCodec")
+        .skip_protoc_run()
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub const MAX_ISR_CHANGES: usize = 10_000;
 pub const MAX_MOVES: usize = 1_000;
 
 /// Length of a topic's name, in bytes (Kafka's limit: the name was once a folder's).
-pub const MAX_TOPIC_NAME_BYTES: usize = 249;
+pub use holdfast_proto::limits::MAX_TOPIC_NAME_BYTES;
 
 /// Length of an address or a rack, in bytes: a DNS name with its port, and room.
 pub const MAX_ADDRESS_BYTES: usize = 300;

@@ -12,10 +12,12 @@ use crate::{
         BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch,
         ProducerId, TimestampMs, TopicId,
     },
+    limits::{MAX_ERROR_MESSAGE_BYTES, MAX_TOPIC_NAME_BYTES},
     v1,
 };
 
-/// A message that a peer of this version would not have sent. Travels as INVALID_REQUEST.
+/// A message that a peer of this version would not have sent. Travels as INVALID_REQUEST, or INVALID_TOPIC_EXCEPTION for
+/// a topic's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field that has to be set is not.
@@ -32,6 +34,12 @@ pub enum Error {
         /// Its length in bytes.
         length: usize,
     },
+    /// A topic's name that no topic can have because of its length; it is not sent back.
+    #[error("a topic's name has 1 to {MAX_TOPIC_NAME_BYTES} characters, not {length}")]
+    NameLength {
+        /// Its length in bytes.
+        length: usize,
+    },
     /// A number or an enum value without a meaning.
     #[error("'{field}' is {value}, which is out of range")]
     OutOfRange {
@@ -44,7 +52,11 @@ pub enum Error {
 
 impl From<Error> for ErrorDetail {
     fn from(error: Error) -> Self {
-        Self::new(ErrorCode::InvalidRequest, error.to_string())
+        let code = match error {
+            Error::NameLength { .. } => ErrorCode::InvalidTopic,
+            _ => ErrorCode::InvalidRequest,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -88,6 +100,16 @@ pub fn optional_id<T: UniqueId>(bytes: &[u8], field: &'static str) -> Result<Opt
         return Ok(None);
     }
     T::from_id_bytes(bytes).map(Some).ok_or(Error::IdLength { field, length: bytes.len() })
+}
+
+/// A topic's name, if a topic can have one of its length. Checked before it is repeated in an answer or a log.
+pub fn topic_name(name: String) -> Result<String, Error> {
+    check_topic_name(&name).map(|()| name)
+}
+
+/// Refuses a name that no topic can have because of its length.
+pub fn check_topic_name(name: &str) -> Result<(), Error> {
+    if name.len() <= MAX_TOPIC_NAME_BYTES { Ok(()) } else { Err(Error::NameLength { length: name.len() }) }
 }
 
 /// An offset; the format of batches leaves 63 bits for it.
@@ -167,11 +189,17 @@ pub fn partition_error(detail: ErrorDetail) -> v1::PartitionError {
     v1::PartitionError {
         code: detail.code.number(),
         name: detail.code.name().to_owned(),
-        message: detail.message,
+        message: shortened(detail.message),
         retriable: detail.retriable,
         outcome: v1::Outcome::Unspecified.into(),
         leader: detail.leader.map(Into::into),
     }
+}
+
+/// A message as long as it may be in an answer: what it repeats may be what somebody sent.
+fn shortened(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MAX_ERROR_MESSAGE_BYTES));
+    message
 }
 
 /// The error of one partition's part of a produce: it also says what became of the records.

@@ -7,9 +7,11 @@
 //! - [`forward`]: calls that a node sends on. [`limits`]: sizes that both ends agree on.
 //! - [`partitioner`]: which partition a key belongs to. [`near`]: which name was meant by one that does not exist.
 //! - `v1` (feature `grpc`): the generated gRPC messages and services; `status`: errors as gRPC status; `descriptors`: what
-//!   server reflection serves; `convert`: ids and numbers out of messages.
+//!   server reflection serves; `convert`: ids and numbers out of messages; `bounded`: how many entries a request may hold.
 
 pub mod batch;
+#[cfg(feature = "grpc")]
+pub mod bounded;
 #[cfg(feature = "grpc")]
 pub mod convert;
 #[cfg(feature = "grpc")]

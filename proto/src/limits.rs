@@ -6,3 +6,10 @@ pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The longest wait that a consumer may ask for in one fetch, ms.
 pub const MAX_FETCH_WAIT_MS: u32 = 30_000;
+
+/// The longest name of a topic, bytes.
+pub const MAX_TOPIC_NAME_BYTES: usize = 249;
+
+/// Most bytes of an error's message in an answer or a status. In a status it travels percent-encoded in a header, and
+/// once more in the details; peers refuse large headers.
+pub const MAX_ERROR_MESSAGE_BYTES: usize = 1024;

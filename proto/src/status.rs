@@ -16,14 +16,11 @@ use crate::{
     detail::{ControllerHint, ErrorDetail, LeaderHint},
     error::{Class, ErrorCode, Outcome},
     ids::{BrokerId, ControllerId, LeaderEpoch},
+    limits::MAX_ERROR_MESSAGE_BYTES,
 };
 
 /// Domain of every `ErrorInfo` of ours.
 pub const DOMAIN: &str = "holdfast";
-
-/// Most bytes of a message in a status. It travels percent-encoded in a header, and once more in the details; peers
-/// refuse large headers.
-const MESSAGE_MAX_BYTES: usize = 1024;
 
 /// Keys of the metadata in an `ErrorInfo` of ours.
 pub mod key {
@@ -241,7 +238,7 @@ fn parsed<T: FromStr>(info: &ErrorInfo, key: &str) -> Option<T> {
 }
 
 fn shortened(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MESSAGE_MAX_BYTES)]
+    &message[..message.floor_char_boundary(MAX_ERROR_MESSAGE_BYTES)]
 }
 
 #[cfg(test)]

@@ -140,14 +140,57 @@ impl PartitionActor {
     }
 }
 
-/// The batch with its place written in. The one copy of a produce's bytes between socket and file, and none at all if
-/// nobody else holds the buffer: other messages usually came in the same one.
+/// Batches below this size are copied out of their buffer, whatever it is: that costs less than to ask.
+const COPIED_BYTES: usize = 4096;
+
+/// The batch with its place written in, in a buffer of about its size: it is counted by its size as long as it is kept.
+/// The one copy of a produce's bytes between socket and file, and none at all if nobody else holds the buffer and little
+/// else is in it; other messages usually came in the same one.
 fn placed(bytes: Bytes, base_offset: Offset, leader_epoch: LeaderEpoch) -> Bytes {
-    let mut own = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    let mut own = match bytes.try_into_mut() {
+        Ok(mut own) => {
+            // What lies before the batch counts as well: the buffer could take half as much again if it began with it.
+            let is_roomy = own.len() < COPIED_BYTES || own.try_reclaim(own.len() / 2);
+            if is_roomy { BytesMut::from(&own[..]) } else { own }
+        }
+        Err(shared) => BytesMut::from(&shared[..]),
+    };
     batch::set_base_offset_and_epoch(&mut own, base_offset, leader_epoch);
     own.freeze()
 }
 
 fn ids<T>(members: &[(BrokerId, T)]) -> Vec<u32> {
     members.iter().map(|(broker_id, _)| broker_id.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch of so many bytes in the middle of a buffer, where nobody else holds the rest.
+    fn within(before: usize, size: usize, after: usize) -> (Bytes, *const u8) {
+        let mut buffer = BytesMut::with_capacity(before + size + after);
+        buffer.resize(before + size + after, 7);
+        let _ = buffer.split_to(before);
+        let batch = buffer.split_to(size).freeze();
+        let at = batch.as_ptr();
+        (batch, at)
+    }
+
+    #[test]
+    fn a_batch_keeps_no_buffer_that_is_much_larger() {
+        const MIB: usize = 1 << 20;
+        let moved = |(batch, at): (Bytes, *const u8)| {
+            let placed = placed(batch, Offset(1), LeaderEpoch(1));
+            let is_moved = placed.as_ptr() != at;
+            let room = placed.try_into_mut().expect("nobody else holds it").capacity();
+            (is_moved, room)
+        };
+        for (before, size, after) in [(0, 100, MIB), (MIB, 100, 0), (16 * MIB, MIB, 0), (0, MIB, 15 * MIB)] {
+            let (is_moved, room) = moved(within(before, size, after));
+            assert!(is_moved && room < 2 * size.max(100), "{before} {size} {after}: {room}");
+        }
+        let (is_moved, _) = moved(within(300, MIB, 200));
+        assert!(!is_moved, "no copy where there is nothing to win");
+    }
 }

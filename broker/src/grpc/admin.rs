@@ -4,26 +4,34 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use holdfast_metadata_wire::view;
+use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::required_id,
     ids::{BrokerId, MetadataIndex, MetadataVersion, TopicId},
     v1::{self, admin_service_server::AdminService},
 };
 
-use super::caller::{caller, hop};
+use super::{
+    answer_room::answer_room,
+    caller::{caller, hop},
+    unsent::Unsent,
+};
 use crate::{
+    here::context::Context,
     messages::{cluster, moves, quorum, topics},
     services::all::Services,
 };
 
 /// The gRPC side of administration; what is asked is done by the services.
 pub(super) struct AdminEdge {
+    context: Arc<Context>,
     services: Arc<Services>,
 }
 
 impl AdminEdge {
-    pub(super) fn new(services: Arc<Services>) -> Self {
-        Self { services }
+    pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
+        Self { context, services }
     }
 }
 
@@ -34,12 +42,16 @@ impl AdminService for AdminEdge {
         request: Request<v1::GetMetadataRequest>,
     ) -> Result<Response<v1::GetMetadataResponse>, Status> {
         let caller = caller(&request);
+        let memory = &self.context.logs.consumers.memory;
+        let unsent = Unsent::of(memory.reader(ConnectionInfo::closer(&request)));
         let request = request.into_inner();
         for id in &request.topic_ids {
             let _: TopicId = required_id(id, "topic_ids")?;
         }
         let seen = self.services.admin.metadata(&caller, MetadataIndex(request.min_index)).await?;
-        Ok(Response::new(cluster::metadata_answer(&seen, &request)))
+        let bytes = view::metadata_bytes(&seen.image, &request);
+        unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
+        Ok(unsent.response(cluster::metadata_answer(&seen, &request)))
     }
 
     async fn create_topic(

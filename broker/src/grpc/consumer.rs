@@ -18,6 +18,7 @@ use holdfast_proto::{
 };
 
 use super::{
+    answer_room::answer_room,
     caller::{caller, hop},
     offsets,
     unsent::Unsent,
@@ -34,8 +35,8 @@ use crate::{
     },
 };
 
-/// Partitions in one request.
-const MAX_PARTITIONS: usize = 10_000;
+/// Bytes of the result of a look-up beside its topic's name, with an error's text.
+const RESULT_BYTES: usize = 512;
 
 /// The gRPC side of fetching and of looking up offsets.
 pub(super) struct ConsumerEdge {
@@ -124,7 +125,7 @@ impl ConsumerService for ConsumerEdge {
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
         let partition = convert::partition(request.partition, "partition")?;
         let target = FetchTarget {
-            topic: request.topic,
+            topic: convert::topic_name(request.topic)?,
             topic_id: optional_id(&request.topic_id, "topic_id")?,
             partition,
             fetch_offset: from,
@@ -154,22 +155,22 @@ impl ConsumerService for ConsumerEdge {
         request: Request<v1::ListOffsetsRequest>,
     ) -> Result<Response<v1::ListOffsetsResponse>, Status> {
         let (caller, hop) = (caller(&request), hop(&request));
+        let unsent = self.unsent(&request);
         let queries = request.into_inner().queries;
-        if queries.len() > MAX_PARTITIONS {
-            return Err(too_many(queries.len()).into());
+        let mut bytes = 0;
+        for query in &queries {
+            convert::check_topic_name(&query.topic)?;
+            bytes += query.topic.len() + RESULT_BYTES;
         }
+        unsent.hold(answer_room(&self.context.logs.consumers.memory, unsent.reader().as_deref(), bytes).await?);
         let results = offsets::found(&self.services.offsets, &caller, &queries, hop).await;
         // Another broker is told of each: it has others to add.
         if let (false, Some(detail)) = (hop.forwarded, offsets::all_failed(&results)) {
             return Err(detail.into());
         }
         let results = queries.into_iter().zip(results).map(|(query, result)| offsets::message(query, result)).collect();
-        Ok(Response::new(v1::ListOffsetsResponse { results }))
+        Ok(unsent.response(v1::ListOffsetsResponse { results }))
     }
-}
-
-fn too_many(count: usize) -> ErrorDetail {
-    ErrorDetail::new(ErrorCode::InvalidRequest, format!("{count} partitions in one request; at most {MAX_PARTITIONS}"))
 }
 
 async fn answer(
@@ -179,9 +180,6 @@ async fn answer(
     longest: Duration,
     reader: Option<Arc<Reader>>,
 ) -> Result<(v1::FetchResponse, Option<AnswerRoom>), Status> {
-    if request.partitions.len() > MAX_PARTITIONS {
-        return Err(too_many(request.partitions.len()).into());
-    }
     let command = FetchCommand {
         targets: request.partitions.into_iter().map(target).collect::<Result<_, convert::Error>>()?,
         max_wait: wait(request.max_wait_ms, longest)?,
@@ -202,7 +200,7 @@ fn target(message: v1::FetchPartition) -> Result<FetchTarget, convert::Error> {
         fetch_offset: convert::offset(message.fetch_offset, "fetch_offset")?,
         leader_epoch: message.leader_epoch.map(|epoch| convert::leader_epoch(epoch, "leader_epoch")).transpose()?,
         max_bytes: message.max_bytes,
-        topic: message.topic,
+        topic: convert::topic_name(message.topic)?,
     })
 }
 

@@ -5,17 +5,19 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use bytes::Bytes;
 use futures::{StreamExt, future};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_node::incoming::{self, ConnectionInfo};
 use holdfast_proto::{
+    batch::Header,
     convert::{self, optional_id, produce_error},
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
     ids::{PartitionIndex, TimestampMs},
-    status::named,
+    status::{from_status, named},
     v1::{self, producer_service_server::ProducerService},
 };
 use holdfast_replication::Acks;
@@ -32,7 +34,8 @@ use crate::{
         lookup::Named,
         ordered::{Answers, Ordered},
         plain_records::{self, PlainProduce, PlainRecord},
-        produce::{PERMIT_BYTES, ProduceAnswer, ProduceCommand, permits},
+        produce::{ProduceAnswer, ProduceCommand},
+        produce_budget::{PERMIT_BYTES, ProduceRoom, permits},
     },
 };
 
@@ -43,8 +46,11 @@ pub(super) struct ProducerEdge {
 }
 
 /// Answers of one stream, by hash of topic and index of partition. A collision only orders what need not be. Each holds
-/// a permit until it has left the socket: a client that does not read its answers is not read from.
-type Replies = Ordered<(u64, u32), (v1::ProduceResponse, OwnedSemaphorePermit)>;
+/// until it has left the socket: a client that does not read its answers is not read from.
+type Replies = Ordered<(u64, u32), (v1::ProduceResponse, Held)>;
+
+/// What an answer holds: a permit of its stream, and one of the whole broker unless it waited for that in vain.
+type Held = (OwnedSemaphorePermit, Option<ProduceRoom>);
 
 impl ProducerEdge {
     pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
@@ -71,11 +77,11 @@ impl ProducerService for ProducerEdge {
             refusal: Arc::clone(&refusal),
         };
         let end = ConnectionInfo::streams_end(&request);
+        let unsent = Unsent::of(self.services.produce.budget.producer(ConnectionInfo::closer(&request)));
         tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner(), end));
-        let unsent = Unsent::default();
         let held = unsent.clone();
-        let answers = Answers(replies).map(move |(answer, permit)| {
-            held.hold(permit);
+        let answers = Answers(replies).map(move |(answer, rooms)| {
+            held.hold(rooms);
             Ok(answer)
         });
         // Behind the last answer, what ended the stream.
@@ -89,6 +95,9 @@ impl ProducerService for ProducerEdge {
     ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
         let (caller, hop) = (caller(&request), hop(&request));
         let call = plain_call(request.into_inner(), hop.forwarded)?;
+        // Twice: the records, and what is made of them, batches or calls to other brokers.
+        let bytes = 2 * call.records.iter().map(PlainRecord::bytes).sum::<usize>();
+        let _room = self.services.produce.budget.try_call(bytes).ok_or(ErrorCode::Overloaded)?;
         let results = self.services.plain.produce(&caller, call).await?;
         // Another broker is told of each record: it has others to add.
         if let (false, Some(detail)) = (hop.forwarded, plain_records::all_failed(&results)) {
@@ -153,7 +162,8 @@ impl ProduceStream {
                 Ok(None) => break,
                 Err(status) => {
                     tracing::debug!(%status, "a producer's stream broke");
-                    if let Some(refusal) = named(&status) {
+                    let ours = || from_status(&status).is_some().then(|| status.clone());
+                    if let Some(refusal) = named(&status).or_else(ours) {
                         let _ = self.refusal.set(refusal);
                     }
                     break;
@@ -167,6 +177,8 @@ impl ProduceStream {
         let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(permits(request.batch.len())).await else {
             return;
         };
+        let room = self.services.produce.budget.answer().await;
+        let is_refused = room.is_none();
         let lane = (self.hasher.hash_one(&request.topic), request.partition);
         let correlation_id = request.correlation_id;
         let acks = convert::acks(request.acks);
@@ -177,9 +189,12 @@ impl ProduceStream {
             // The batch is done with; the answer takes up little.
             drop(permit.split(permit.num_permits() - 1));
             if let Some(ticket) = ticket {
-                replies.answer(&ticket, (response(correlation_id, answer), permit));
+                replies.answer(&ticket, (response(correlation_id, answer), (permit, room)));
             }
         };
+        if is_refused {
+            return answer(Err(ErrorCode::Overloaded.into()));
+        }
         match command(&request) {
             Ok(command) => self.services.produce.produce(&self.caller, command, answer).await,
             Err(detail) => answer(Err(detail)),
@@ -232,10 +247,17 @@ fn plain_call(request: v1::ProduceRecordsRequest, forwarded: bool) -> Result<Pla
             "acks=0 has no answer, so it makes no sense in a call with one; use the stream",
         ));
     }
+    // Copies: the call is held until its last record is answered, and with these bytes the whole message that brought
+    // them would be, however much stands in it beside its records.
+    let copied = |bytes: Bytes| Bytes::copy_from_slice(&bytes);
     let records = request.records.into_iter().map(|record| PlainRecord {
-        key: record.key,
-        value: record.value,
-        headers: record.headers.into_iter().map(Into::into).collect(),
+        key: record.key.map(copied),
+        value: record.value.map(copied),
+        headers: record
+            .headers
+            .into_iter()
+            .map(|header| Header { key: header.key, value: header.value.map(copied) })
+            .collect(),
         timestamp: record.timestamp_ms.map(TimestampMs),
     });
     Ok(PlainProduce {

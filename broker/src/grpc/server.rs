@@ -22,13 +22,13 @@ use holdfast_proto::{
 };
 
 use super::{
-    admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
-    unsent::UnsentLayer,
+    admin::AdminEdge, arriving::ArrivingLayer, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer,
+    replica::ReplicaEdge, unsent::UnsentLayer,
 };
 use crate::{
     config::{
         Config,
-        limits::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES},
+        limits::{MAX_FRAME_BYTES, MAX_QUESTION_BYTES, MAX_REQUEST_BYTES},
     },
     exit::Fatal,
     here::context::Context,
@@ -38,6 +38,9 @@ use crate::{
 /// What the client port serves, as reflection lists it.
 const CLIENT_SERVICES: [&str; 3] =
     [producer_service_server::SERVICE_NAME, consumer_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
+
+/// What messages on their way in may take up, as a part of `max_in_flight_bytes`.
+const ARRIVING_SHARE: usize = 4;
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {
@@ -90,6 +93,8 @@ impl Servers {
             .layer(RelayLayer(Arc::clone(context)))
             .layer(UnsentLayer)
             .layer(RefusalLayer)
+            // Within the relay: what is sent on is not gathered here.
+            .layer(ArrivingLayer::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE))
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(
@@ -99,16 +104,17 @@ impl Servers {
             )
             .add_service(
                 ConsumerServiceServer::new(ConsumerEdge::new(Arc::clone(context), Arc::clone(services)))
-                    .max_decoding_message_size(MAX_REQUEST_BYTES)
+                    .max_decoding_message_size(MAX_QUESTION_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             )
             .add_service(
-                AdminServiceServer::new(AdminEdge::new(Arc::clone(services)))
+                AdminServiceServer::new(AdminEdge::new(Arc::clone(context), Arc::clone(services)))
+                    .max_decoding_message_size(MAX_QUESTION_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             );
         let peers = builder(config).layer(UnsentLayer).layer(RefusalLayer).add_service(health).add_service(
             ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         );
         let limit = config.max_connections as usize;

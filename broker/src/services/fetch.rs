@@ -27,6 +27,9 @@ use crate::{
 /// A fetch that found less than it wants looks again not sooner than this: what it found, maybe on disk, is read again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
+/// Bytes of errors that an answer may hold without room.
+const UNCOUNTED_BYTES: usize = 4096;
+
 /// Bytes of an answer to who names no number: a client with gRPC's default limit takes it.
 const DEFAULT_BYTES: u32 = 3 << 20;
 
@@ -70,6 +73,7 @@ impl FetchService {
             is_first = false;
             let answer = self.look(command, replicas).await;
             if is_last || answer.is_enough(min_bytes) {
+                let answer = self.with_errors(command, answer).await;
                 for detail in answer.fetched.iter().filter_map(|fetched| fetched.result.as_ref().err()) {
                     caller.refused("records", detail);
                 }
@@ -84,6 +88,32 @@ impl FetchService {
             // Either way it looks again; the last time when the wait is over.
             let _ = tokio::time::timeout_at(deadline, more).await;
         }
+    }
+
+    /// The answer with room for its errors too. Few errors need none: a stream has few answers at a time.
+    async fn with_errors(&self, command: &FetchCommand, mut answer: FetchedAnswer) -> FetchedAnswer {
+        let errors = answer.error_bytes(&command.targets);
+        if errors <= UNCOUNTED_BYTES {
+            return answer;
+        }
+        let records = answer.size() + command.spare_bytes;
+        let reader = command.reader.as_deref();
+        let left = match &mut answer.room {
+            Some(room) => {
+                if room.fit(records + errors) {
+                    errors
+                } else {
+                    room.bytes().saturating_sub(records)
+                }
+            }
+            None => match self.context.logs.consumers.memory.room(reader, errors).await {
+                Ok(room) => answer.room.insert(room).bytes(),
+                // Then one error alone.
+                Err(_overloaded) => 0,
+            },
+        };
+        answer.cut_errors(&command.targets, left);
+        answer
     }
 
     fn find(&self, target: &FetchTarget) -> Result<OpenReplica, ErrorDetail> {

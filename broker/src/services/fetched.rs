@@ -72,7 +72,8 @@ pub struct FetchedRecords {
 pub struct FetchedAnswer {
     /// The partitions with records or an error, in the order of the targets.
     pub fetched: Vec<Fetched>,
-    /// What the records take up of the memory for answers: hold it as long as their bytes. `None` without records.
+    /// What the answer takes up of the memory for answers: hold it as long as its bytes. `None` without records and with
+    /// few errors.
     pub room: Option<AnswerRoom>,
     /// True if it had less room than it wanted: there may be more than it holds.
     pub is_cut: bool,
@@ -85,7 +86,34 @@ impl FetchedRecords {
     }
 }
 
+impl Fetched {
+    /// Bytes of its error as it is told, if it is one.
+    fn error_bytes(&self, targets: &[FetchTarget]) -> usize {
+        let told = |detail: &ErrorDetail| targets[self.target].topic.len() + detail.message.len() + FRAME_BYTES;
+        self.result.as_ref().err().map_or(0, told)
+    }
+}
+
+/// Bytes of a partition's answer that are neither its topic's name, nor records, nor a text.
+const FRAME_BYTES: usize = 256;
+
 impl FetchedAnswer {
+    /// Bytes of all errors as they are told.
+    pub(super) fn error_bytes(&self, targets: &[FetchTarget]) -> usize {
+        self.fetched.iter().map(|fetched| fetched.error_bytes(targets)).sum()
+    }
+
+    /// Leaves out the errors past so many bytes, but for the first: who asks again hears them.
+    pub(super) fn cut_errors(&mut self, targets: &[FetchTarget], most_bytes: usize) {
+        let (mut told, mut bytes) = (0, 0);
+        self.fetched.retain(|fetched| {
+            let size = fetched.error_bytes(targets);
+            bytes += size;
+            told += usize::from(size > 0);
+            size == 0 || told == 1 || bytes <= most_bytes
+        });
+    }
+
     /// True if there is no use in waiting for more: it holds `min_bytes`, or an error that its asker has to know, or all
     /// that it may hold.
     pub(super) fn is_enough(&self, min_bytes: usize) -> bool {
@@ -97,5 +125,39 @@ impl FetchedAnswer {
     pub(super) fn size(&self) -> usize {
         let records = self.fetched.iter().filter_map(|fetched| fetched.result.as_ref().ok());
         records.map(|records| read::size(&records.pieces)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::error::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn errors_that_have_no_room_wait_for_the_next_answer_and_records_do_not() {
+        let target = |index| FetchTarget {
+            topic: "t".repeat(100),
+            topic_id: None,
+            partition: PartitionIndex(index),
+            fetch_offset: Offset(0),
+            leader_epoch: None,
+            max_bytes: 0,
+        };
+        let targets: Vec<_> = (0..11).map(target).collect();
+        let failed = |target| Fetched {
+            target,
+            result: Err(ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, "m".repeat(644))),
+            ends: None,
+        };
+        let records = FetchedRecords { leader_epoch: LeaderEpoch(1), pieces: vec![Bytes::from_static(b"abc")] };
+        let read = Fetched { target: 10, result: Ok(records), ends: None };
+        let mut answer = FetchedAnswer { fetched: (0..10).map(failed).chain([read]).collect(), ..Default::default() };
+        assert_eq!(answer.error_bytes(&targets), 10_000);
+        answer.cut_errors(&targets, 4_500);
+        let left = |answer: &FetchedAnswer| answer.fetched.iter().map(|fetched| fetched.target).collect::<Vec<_>>();
+        assert_eq!(left(&answer), [0, 1, 2, 3, 10]);
+        answer.cut_errors(&targets, 0);
+        assert_eq!(left(&answer), [0, 10], "one is told always");
     }
 }

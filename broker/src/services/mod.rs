@@ -4,7 +4,7 @@
 //!   `other_nodes`: what they ask of other nodes.
 //! - `admin`: topics, moves of replicas, the state of the cluster.
 //! - `lookup`: from a topic's name to the replica that is open here, or where else to go.
-//! - `produce`: one batch for one partition. `plain` (with `plain_records`): records without a batch, for any client.
+//! - `produce`: one batch for one partition; `produce_budget`: bytes of all that are in work. `plain` (with `plain_records`): records without a batch, for any client.
 //!   `ordered`: answers of one stream in order per partition.
 //! - `fetch` (with `fetched`): batches below the high watermark, with a wait that polls nothing. `plain_fetch` (with
 //!   `plain_fetched`): single records out of them. `offsets` (with `found_offsets`): offsets by time;
@@ -27,5 +27,6 @@ pub mod plain_fetch;
 pub mod plain_fetched;
 pub mod plain_records;
 pub mod produce;
+pub mod produce_budget;
 pub mod producer_ids;
 mod served;

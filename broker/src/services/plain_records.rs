@@ -23,6 +23,15 @@ pub struct PlainRecord {
     pub timestamp: Option<TimestampMs>,
 }
 
+impl PlainRecord {
+    /// What it takes up in memory, bytes, as far as it grows with what is in it.
+    pub fn bytes(&self) -> usize {
+        let size = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let header = |header: &Header| size_of::<Header>() + header.key.len() + size(&header.value);
+        size_of::<Self>() + size(&self.key) + size(&self.value) + self.headers.iter().map(header).sum::<usize>()
+    }
+}
+
 /// One call: records of one topic, each with a result of its own.
 #[derive(Clone, Debug)]
 pub struct PlainProduce {
@@ -76,6 +85,19 @@ mod tests {
         assert_eq!(all_failed(&[]), None);
         let one = all_failed(&[failed(ErrorCode::NotEnoughReplicas)]).expect("it failed");
         assert_eq!(one, ErrorCode::NotEnoughReplicas.into());
+    }
+
+    #[test]
+    fn a_record_counts_with_all_that_is_in_it() {
+        let bytes = |size: usize| Some(Bytes::from(vec![0; size]));
+        let header = |size| Header { key: "k".repeat(size), value: bytes(size) };
+        let record = PlainRecord {
+            key: bytes(1_000),
+            value: bytes(10_000),
+            headers: vec![header(100_000), header(100_000)],
+            timestamp: None,
+        };
+        assert!((411_000..412_000).contains(&record.bytes()), "{}", record.bytes());
     }
 
     #[test]

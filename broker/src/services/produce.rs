@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use holdfast_proto::{
     batch::{self, BatchHeader, Compression, DecodeLimits},
@@ -18,6 +17,7 @@ use holdfast_replication::{Acks, BatchInfo, Produced};
 use super::{
     caller::Caller,
     lookup::{self, Named},
+    produce_budget::{ProduceBudget, ProduceRoom},
 };
 use crate::{
     actors::Closed,
@@ -51,13 +51,11 @@ pub type ProduceAnswer = Result<Produced, ErrorDetail>;
 #[derive(Clone)]
 pub struct ProduceService {
     context: Arc<Context>,
-    budget: Arc<Semaphore>,
+    /// Bytes in work, and their answers.
+    pub budget: ProduceBudget,
     /// Checks on blocking threads, as many as cores: some codecs decompress a batch whole.
     checks: BlockingReads,
 }
-
-/// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
-pub const PERMIT_BYTES: usize = 1024;
 
 /// Largest batch that is checked where it came, if it is not compressed: the work for a larger one, or for what a few
 /// compressed bytes may grow to, would keep a thread that has connections and heartbeats to serve.
@@ -67,15 +65,10 @@ const CHECKED_HERE_BYTES: usize = 128 * 1024;
 /// memory as a decompressed batch has.
 const MOST_CHECKS: usize = 4;
 
-/// Permits of a request of this size.
-pub fn permits(bytes: usize) -> u32 {
-    u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
-}
-
 impl ProduceService {
     /// The service of this broker.
     pub fn new(context: Arc<Context>) -> Self {
-        let budget = Arc::new(Semaphore::new(context.config.max_in_flight_bytes as usize / PERMIT_BYTES));
+        let budget = ProduceBudget::new(context.config.max_in_flight_bytes as usize);
         let checks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_CHECKS);
         let checks = BlockingReads::new(checks, context.logs.runtime.clone());
         Self { context, budget, checks }
@@ -90,6 +83,26 @@ impl ProduceService {
         command: ProduceCommand<'_>,
         answer: impl FnOnce(ProduceAnswer) + Send + 'static,
     ) {
+        let bytes = command.batch.len();
+        self.take(caller, command, || self.budget.try_batch(bytes).map(Some), answer).await;
+    }
+
+    /// As [`ProduceService::produce`], waiting for the answer. The caller holds room for all that it sends.
+    pub async fn produce_and_wait(&self, caller: &Caller, command: ProduceCommand<'_>) -> ProduceAnswer {
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // Nobody waits any more: the answer is not needed.
+        self.take(caller, command, || Some(None), move |result| drop(sender.send(result))).await;
+        answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
+    }
+
+    /// Takes a batch in the room that is given for it, if there is some.
+    async fn take(
+        &self,
+        caller: &Caller,
+        command: ProduceCommand<'_>,
+        room: impl FnOnce() -> Option<Option<ProduceRoom>>,
+        answer: impl FnOnce(ProduceAnswer) + Send + 'static,
+    ) {
         let refused = |detail: ErrorDetail| {
             caller.refused("a batch", &detail);
             Err(detail)
@@ -98,7 +111,7 @@ impl ProduceService {
             Ok(checked) => checked,
             Err(detail) => return answer(refused(detail)),
         };
-        let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(permits(job.bytes.len())) else {
+        let Some(room) = room() else {
             return answer(Err(ErrorCode::Overloaded.into()));
         };
         if let Err(detail) = self.check_records(&header, &job.bytes, max_bytes).await {
@@ -106,21 +119,13 @@ impl ProduceService {
         }
         let (context, id) = (Arc::clone(&self.context), replica.id);
         let reply = ProduceReply::new(move |result| {
-            drop(permit);
+            drop(room);
             answer(result.map_err(|code| explained(&context, id, code)));
         });
         let closed = replica.actor().send(Message::Produce(ProduceJob { reply, ..job })).await;
         if let Some(Closed(Message::Produce(job))) = closed {
             job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
-    }
-
-    /// As [`ProduceService::produce`], waiting for the answer.
-    pub async fn produce_and_wait(&self, caller: &Caller, command: ProduceCommand<'_>) -> ProduceAnswer {
-        let (sender, answer) = tokio::sync::oneshot::channel();
-        // Nobody waits any more: the answer is not needed.
-        self.produce(caller, command, move |result| drop(sender.send(result))).await;
-        answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
     }
 
     /// Looks at every record. What has to be decompressed, or is large, is looked at on a blocking thread: the threads of

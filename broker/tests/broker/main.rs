@@ -7,6 +7,7 @@ mod hostile;
 mod identity;
 mod leaving;
 mod life;
+mod limits;
 mod moves;
 mod process;
 mod reading;

@@ -116,7 +116,7 @@ fn a_partition_that_loses_its_leader(dir: &Path) {
         let (said, mut lines) = (Arc::clone(&said), BufReader::new(reading.stderr.take().unwrap()).lines());
         move || {
             while let Some(Ok(line)) = lines.next() {
-                said.lock().unwrap().push_str(&(line + "\n"))
+                said.lock().unwrap().push_str(&(line + "\n"));
             }
         }
     });

@@ -15,7 +15,7 @@ use holdfast_proto::{
 use crate::support::{Quorum, eventually};
 
 /// More than any deadline here; on what has none the test fails.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn same(_: &mut Config) {}
 

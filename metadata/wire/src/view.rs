@@ -1,6 +1,8 @@
 //! The image as administration shows it, on brokers and on controllers.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashSet, hash::Hash};
+
+use bytes::Bytes;
 
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, config::Setting, status::PartitionHealth};
 use holdfast_proto::{
@@ -13,33 +15,58 @@ use holdfast_proto::{
 
 use crate::records::ids;
 
-/// Brokers, and the topics that were asked for.
+/// Brokers, and the topics that were asked for: each once, however often it was named.
 pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataResponse {
-    let (mut topics, mut unknown_topics, mut unknown_topic_ids) = (Vec::new(), Vec::new(), Vec::new());
-    if request.all_topics {
-        topics.extend(image.topics_by_name().map(topic));
-    } else {
-        for name in &request.topics {
-            match image.topic_by_name(name) {
-                Some(found) => topics.push(topic(found)),
-                None => unknown_topics.push(name.clone()),
-            }
-        }
-        for id in &request.topic_ids {
-            match TopicId::from_bytes(id).and_then(|topic_id| image.topic(topic_id)) {
-                Some(found) => topics.push(topic(found)),
-                None => unknown_topic_ids.push(id.clone()),
-            }
-        }
+    let (mut unknown_topics, mut unknown_topic_ids) = (Vec::new(), Vec::new());
+    if !request.all_topics {
+        let unknown = |name: &&String| image.topic_by_name(name).is_none();
+        unknown_topics.extend(each_once(&request.topics).filter(unknown).cloned());
+        let unknown = |id: &&Bytes| topic_by_id(image, id).is_none();
+        unknown_topic_ids.extend(each_once(&request.topic_ids).filter(unknown).cloned());
     }
     GetMetadataResponse {
         cluster_id: image.cluster_id().map(holdfast_proto::ids::ClusterId::to_bytes).unwrap_or_default(),
         index: image.index().0,
         brokers: brokers(image),
-        topics,
+        topics: asked_for(image, request).into_iter().map(topic).collect(),
         unknown_topics,
         unknown_topic_ids,
     }
+}
+
+/// Bytes that [`metadata`] takes up in memory, about, without what the request itself brought.
+pub fn metadata_bytes(image: &Image, request: &GetMetadataRequest) -> usize {
+    let topic = |topic: &Topic| {
+        let replicas = topic.partitions().next().map_or(0, |(_, state)| state.replicas.len());
+        topic.name().len()
+            + size_of::<TopicInfo>()
+            + topic.partitions().len() * (size_of::<PartitionInfo>() + 3 * replicas * size_of::<u32>())
+    };
+    image.brokers().len() * BROKER_BYTES + asked_for(image, request).into_iter().map(topic).sum::<usize>()
+}
+
+/// Bytes of a broker's part of an answer: two addresses, a rack, numbers.
+const BROKER_BYTES: usize = 512;
+
+/// The topics that a request names, each once.
+fn asked_for<'i>(image: &'i Image, request: &GetMetadataRequest) -> Vec<&'i Topic> {
+    if request.all_topics {
+        return image.topics_by_name().collect();
+    }
+    let by_name = request.topics.iter().filter_map(|name| image.topic_by_name(name));
+    let by_id = request.topic_ids.iter().filter_map(|id| topic_by_id(image, id));
+    let mut seen = HashSet::new();
+    by_name.chain(by_id).filter(|topic| seen.insert(topic.topic_id())).collect()
+}
+
+fn topic_by_id<'i>(image: &'i Image, id: &[u8]) -> Option<&'i Topic> {
+    TopicId::from_bytes(id).and_then(|topic_id| image.topic(topic_id))
+}
+
+/// What is named, in its order.
+fn each_once<T: Eq + Hash>(named: &[T]) -> impl Iterator<Item = &T> {
+    let mut seen = HashSet::new();
+    named.iter().filter(move |one| seen.insert(*one))
 }
 
 /// Every setting of a topic.
@@ -139,5 +166,36 @@ fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
         leader_count: load.leaders,
         min_metadata_version: broker.versions.min.0,
         max_metadata_version: broker.versions.max.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use holdfast_metadata::Record;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_is_told_once_however_often_it_is_named() {
+        let (topic_id, other) = (TopicId(Uuid::from_u128(1)), TopicId(Uuid::from_u128(2)));
+        let mut image = Image::default();
+        let topic = Record::Topic { topic_id, name: "t".to_owned() };
+        let state = PartitionState { leader_epoch: holdfast_proto::ids::LeaderEpoch(1), ..PartitionState::default() };
+        let partition = Record::Partition { topic_id, partition: PartitionIndex(0), state };
+        for record in [topic, partition] {
+            image.apply(&record).unwrap();
+        }
+        let request = GetMetadataRequest {
+            topics: ["t", "u"].repeat(1_000).into_iter().map(str::to_owned).collect(),
+            topic_ids: [topic_id, other].repeat(1_000).into_iter().map(TopicId::to_bytes).collect(),
+            ..Default::default()
+        };
+        let answer = metadata(&image, &request);
+        assert_eq!((answer.topics.len(), answer.topics[0].partitions.len()), (1, 1));
+        assert_eq!((answer.unknown_topics, answer.unknown_topic_ids), (vec!["u".to_owned()], vec![other.to_bytes()]));
+        let one = GetMetadataRequest { topics: vec!["t".to_owned()], ..Default::default() };
+        assert_eq!(metadata_bytes(&image, &request), metadata_bytes(&image, &one));
     }
 }

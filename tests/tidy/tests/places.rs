@@ -12,6 +12,7 @@ const PLACES: [(&str, &[&str]); 5] = [
         &[
             "proto/src/status.rs",
             "proto/src/convert.rs",
+            "proto/src/bounded/codec.rs",
             "proto/src/v1.rs",
             "proto/build.rs",
             "net/src/",

@@ -41,7 +41,7 @@ pub(super) async fn run(admin: &Admin, args: &FinalizeArgs, output: Output) -> R
     let version = MetadataVersion(args.version);
     let view = admin.describe_cluster().await?;
     let finalised = view.metadata_version;
-    tell(output, plan(&view, args.version))?;
+    tell(output, plan(&view, args.version));
     // Asks every node that votes now, and names those that do not support it.
     admin.finalize_version(version, true).await?;
     let changes = args.version != finalised;
@@ -55,12 +55,12 @@ pub(super) async fn run(admin: &Admin, args: &FinalizeArgs, output: Output) -> R
             "metadata_version": if args.dry_run { finalised } else { args.version },
             "metadata_version_before": finalised,
             "dry_run": args.dry_run,
-        }))?,
+        })),
         Output::Table => say(match (changes, args.dry_run) {
             (false, _) => format!("metadata version {version} is finalised already"),
             (true, true) => format!("metadata version {version} can be finalised: every node supports it"),
             (true, false) => format!("metadata version {version} is finalised"),
-        })?,
+        }),
     }
     Ok(())
 }

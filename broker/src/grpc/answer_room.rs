@@ -1,0 +1,46 @@
+//! Room for an answer whose size is known before it is made.
+
+use holdfast_proto::error::ErrorCode;
+
+use crate::partition::{
+    answer_memory::{AnswerMemory, AnswerRoom},
+    answer_reader::Reader,
+};
+
+/// Bytes of an answer that needs no room: a connection has few calls at a time.
+const UNCOUNTED_BYTES: usize = 4096;
+
+/// Room for `bytes`, to be held until they have left the socket; none for few. OVERLOADED if there is not so much.
+pub(super) async fn answer_room(
+    memory: &AnswerMemory,
+    reader: Option<&Reader>,
+    bytes: usize,
+) -> Result<Option<AnswerRoom>, ErrorCode> {
+    if bytes <= UNCOUNTED_BYTES {
+        return Ok(None);
+    }
+    let mut room = memory.room(reader, bytes).await?;
+    if room.bytes() < bytes && !room.fit(bytes) {
+        // In the part that large answers have, one at a time; nothing is held while it waits.
+        drop(room);
+        room = memory.exactly(bytes).await?;
+    }
+    Ok(Some(room))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_answer_holds_what_it_takes_up_and_a_small_one_nothing() {
+        let memory = AnswerMemory::new(8 << 20);
+        assert!(answer_room(&memory, None, 4_096).await.unwrap().is_none());
+        let all = answer_room(&memory, None, 4 << 20).await.unwrap().expect("room");
+        assert_eq!(all.bytes(), 4 << 20);
+        assert!(memory.try_room(None, 1).is_none(), "nothing is left for others");
+        let large = answer_room(&memory, None, 64 * 1024);
+        drop(all);
+        assert!(large.await.unwrap().is_some());
+    }
+}

@@ -1,0 +1,121 @@
+//! Bytes of produces in work, and of their answers until they have left the socket, over the whole broker.
+//!
+//! A batch that finds no room is refused. An answer waits for its room before its request is looked at: meanwhile
+//! producers lose their connection that take nothing of the answers that they have, so that these keep nobody out.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Duration, timeout},
+};
+
+use holdfast_node::closer::Closer;
+
+use crate::partition::answer_reader::{Reader, Readers};
+
+/// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
+pub const PERMIT_BYTES: usize = 1024;
+
+/// How long a producer may take nothing of its answers while others wait.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// How often those who wait look for such producers.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How many looks an answer waits. Then its request is refused without room: so many answers a stream are few.
+const LOOKS: usize = 20;
+
+/// The one budget of a broker. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ProduceBudget {
+    free: Arc<Semaphore>,
+    limit: u32,
+    producers: Arc<Readers>,
+}
+
+/// Room in it; given back when dropped.
+pub type ProduceRoom = OwnedSemaphorePermit;
+
+/// Permits of a request of this size.
+pub fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
+}
+
+impl ProduceBudget {
+    /// A budget of `limit_bytes`.
+    pub fn new(limit_bytes: usize) -> Self {
+        let limit = limit_bytes / PERMIT_BYTES;
+        let free = Arc::new(Semaphore::new(limit));
+        Self { free, limit: u32::try_from(limit).unwrap_or(u32::MAX), producers: Arc::default() }
+    }
+
+    /// One that answers go to; `closer` ends its connection.
+    pub fn producer(&self, closer: Closer) -> Arc<Reader> {
+        self.producers.add(closer, 1)
+    }
+
+    /// Room for a batch of so many bytes, if there is some at once.
+    pub fn try_batch(&self, bytes: usize) -> Option<ProduceRoom> {
+        Arc::clone(&self.free).try_acquire_many_owned(permits(bytes)).ok()
+    }
+
+    /// Room for a call that holds so many bytes until it is answered, if there is some at once; half of all is enough for
+    /// the largest.
+    pub fn try_call(&self, bytes: usize) -> Option<ProduceRoom> {
+        Arc::clone(&self.free).try_acquire_many_owned(permits(bytes).min(self.limit / 2)).ok()
+    }
+
+    /// Room for one answer. `None` if there was none for long.
+    pub async fn answer(&self) -> Option<ProduceRoom> {
+        self.answer_within(LOOK_EVERY, STALLED_AFTER).await
+    }
+
+    async fn answer_within(&self, look_every: Duration, stalled_after: Duration) -> Option<ProduceRoom> {
+        let mut taking = std::pin::pin!(Arc::clone(&self.free).acquire_owned());
+        for _ in 0..LOOKS {
+            if let Ok(taken) = timeout(look_every, &mut taking).await {
+                return taken.ok();
+            }
+            let closed = self.producers.close_stalled(stalled_after);
+            if closed > 0 {
+                tracing::warn!(
+                    closed,
+                    "connections were closed: producers read nothing of their answers, and others wait"
+                );
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn answers_that_nobody_reads_give_way_to_those_who_wait() {
+        let budget = ProduceBudget::new(2 * PERMIT_BYTES);
+        let [reads, stopped] = [(); 2].map(|()| Closer::default());
+        let (_reads, stopped_reader) = (budget.producer(reads.clone()), budget.producer(stopped.clone()));
+        let held = [budget.answer().await.unwrap(), budget.answer().await.unwrap()];
+        let _unsent = stopped_reader.hand();
+        assert!(budget.try_batch(0).is_none(), "an answer holds room until it has left");
+        assert!(budget.answer_within(5 * MS, MS).await.is_none(), "nobody waits for ever");
+        let is_closed = |closer: &Closer| format!("{closer:?}").contains("true");
+        assert!(is_closed(&stopped) && !is_closed(&reads));
+        drop(held);
+        assert!(budget.answer_within(5 * MS, MS).await.is_some());
+    }
+
+    #[test]
+    fn the_largest_call_fits_and_holds_half() {
+        let budget = ProduceBudget::new(4 * PERMIT_BYTES);
+        let held = budget.try_call(1 << 30).expect("half at most");
+        assert!(budget.try_call(3 * PERMIT_BYTES).is_some_and(|more| more.num_permits() == 2));
+        let _batch = budget.try_batch(PERMIT_BYTES).unwrap();
+        assert!(budget.try_batch(0).is_none());
+        drop(held);
+        assert!(budget.try_batch(0).is_some());
+    }
+}
