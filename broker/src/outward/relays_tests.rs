@@ -29,6 +29,7 @@ fn relays() -> Relays {
     Relays::new(&crate::config::parse("test.toml", text, &[]).expect("settings"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a relay knows its client or not")]
 fn client(source: u8, port: usize) -> Option<SocketAddr> {
     Some(SocketAddr::from(([10, 0, 0, source], u16::try_from(port).expect("a port"))))
 }

@@ -62,7 +62,8 @@ async fn a_name_that_is_too_long_is_not_repeated() {
         position: Some(v1::offset_query::Position::Earliest(true)),
         ..Default::default()
     };
-    let refused = client.consumer().list_offsets(v1::ListOffsetsRequest { queries: vec![query] });
+    let mut consumer = client.consumer();
+    let refused = consumer.list_offsets(v1::ListOffsetsRequest { queries: vec![query] });
     assert_eq!(code(&soon("a refusal", refused).await.unwrap_err()), ErrorCode::InvalidTopic);
     let fetch = v1::FetchRecordsRequest { topic: "t".repeat(1 << 20), ..Default::default() };
     let refused = soon("a refusal", client.consumer().fetch_records(fetch)).await.unwrap_err();

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_count_that_says_delivered_hides_no_record_that_was_not() {
-        let told = |first, known| {
+        let told = |first: Option<Error>, known| {
             let first_problem = first.map(|error| (Place { source: 0, number: 2 }, error));
             Report { outcomes: Outcomes { first_problem, known, ..Outcomes::default() }, ..report([5, 0, 0]) }
         };
