@@ -22,8 +22,8 @@ use holdfast_proto::{
 };
 
 use super::{
-    admin::AdminEdge, arriving::ArrivingLayer, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer,
-    replica::ReplicaEdge, unsent::UnsentLayer,
+    admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
+    unsent::UnsentLayer,
 };
 use crate::{
     config::{
@@ -38,9 +38,6 @@ use crate::{
 /// What the client port serves, as reflection lists it.
 const CLIENT_SERVICES: [&str; 3] =
     [producer_service_server::SERVICE_NAME, consumer_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
-
-/// What messages on their way in may take up, as a part of `max_in_flight_bytes`.
-const ARRIVING_SHARE: usize = 4;
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {
@@ -94,7 +91,6 @@ impl Servers {
             .layer(UnsentLayer)
             .layer(RefusalLayer)
             // Within the relay: what is sent on is not gathered here.
-            .layer(ArrivingLayer::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE))
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(

@@ -78,14 +78,10 @@ impl ImageFollower {
         let mut changed = Changed::nothing();
         let mut image = self.image.clone();
         let mut is_informed = self.is_informed;
+        let begins = snapshot.is_some();
         if let Some(Changes { index, records, history: told }) = snapshot {
             if index < self.image.index() {
                 return Err(format!("a snapshot of index {index} came after index {}", self.image.index()));
-            }
-            if index < registered_at {
-                return Err(format!(
-                    "a snapshot of index {index} came, older than the registration at {registered_at}"
-                ));
             }
             image = Image::from_records(index, &records).map_err(|error| error.to_string())?;
             (is_informed, history) = (true, told);
@@ -104,6 +100,11 @@ impl ImageFollower {
             image.apply_all(index, &records).map_err(|error| error.to_string())?;
             changed.note(&records);
             history = told;
+        }
+        // Judged with the changes that came behind it: the snapshot itself may be one that others were sent before.
+        let index = image.index();
+        if begins && index < registered_at {
+            return Err(format!("the state of index {index} came, older than the registration at {registered_at}"));
         }
         (self.image, self.is_informed, self.history) = (image, is_informed, history);
         Ok(changed)
@@ -190,11 +191,13 @@ mod tests {
     #[test]
     fn no_state_from_before_the_registration_is_applied() {
         let mut follower = ImageFollower::default();
-        let error =
-            follower.apply(REGISTERED_AT, Some(changes(4, Vec::new())), vec![changes(5, Vec::new())]).unwrap_err();
+        let error = follower.apply(REGISTERED_AT, Some(changes(4, Vec::new())), Vec::new()).unwrap_err();
         assert!(error.contains("older than the registration at 5"), "{error}");
         assert_eq!(follower.image().index(), MetadataIndex(0));
         assert_eq!(follower.apply(REGISTERED_AT, Some(changes(5, Vec::new())), Vec::new()), Ok(Changed::All));
+        let mut follower = ImageFollower::default();
+        let shared = follower.apply(REGISTERED_AT, Some(changes(4, Vec::new())), vec![changes(5, Vec::new())]);
+        assert_eq!(shared, Ok(Changed::All), "a snapshot that others were sent before, and what came since");
     }
 
     #[test]

@@ -122,13 +122,16 @@ impl AnswerMemory {
     pub async fn room(&self, reader: Option<&Reader>, wanted: usize) -> Result<AnswerRoom, ErrorCode> {
         let of_reader = match reader {
             Some(reader) => {
-                Some(self.take(reader.share(), self.offered(wanted).min(reader.offered(units(LEAST_BYTES)))).await?)
+                let units = self.offered(wanted).min(reader.offered(units(LEAST_BYTES)));
+                // It waits for itself alone: until one of its answers has left, or its connection ends. Nobody is closed for that.
+                let permit = Arc::clone(reader.share()).acquire_many_owned(units).await;
+                Some(permit.map_err(|_closed| ErrorCode::ShuttingDown)?)
             }
             None => None,
         };
         // Again: meanwhile there may be less.
         let most = of_reader.as_ref().map_or(u32::MAX, |permit| permit.num_permits() as u32);
-        let permit = self.take(&self.free, self.offered(wanted).min(most)).await?;
+        let permit = self.take(&self.free, self.offered(wanted).min(most), || None).await?;
         Ok(AnswerRoom { permit, of_reader, large_units: None })
     }
 
@@ -149,21 +152,24 @@ impl AnswerMemory {
     /// Room for `bytes` in one piece, as for a batch that is larger than what a newcomer gets; less if that is more than
     /// large batches have. Must not be asked for by one that holds room.
     pub async fn exactly(&self, bytes: usize) -> Result<AnswerRoom, ErrorCode> {
-        match self.try_exactly(bytes) {
-            Some(room) => Ok(room),
-            None => Ok(self.large(self.take(&self.large, 1).await?)),
+        if let Some(room) = self.try_exactly(bytes) {
+            return Ok(room);
         }
+        let free = || Arc::clone(&self.free).try_acquire_many_owned(units(bytes)).ok();
+        let permit = self.take(&self.large, 1, free).await?;
+        Ok(self.of(permit))
     }
 
     fn try_exactly(&self, bytes: usize) -> Option<AnswerRoom> {
-        match Arc::clone(&self.free).try_acquire_many_owned(units(bytes)) {
-            Ok(permit) => Some(AnswerRoom { permit, of_reader: None, large_units: None }),
-            Err(_) => Arc::clone(&self.large).try_acquire_owned().ok().map(|place| self.large(place)),
-        }
+        let free = Arc::clone(&self.free).try_acquire_many_owned(units(bytes));
+        let permit = free.or_else(|_| Arc::clone(&self.large).try_acquire_owned()).ok()?;
+        Some(self.of(permit))
     }
 
-    fn large(&self, permit: OwnedSemaphorePermit) -> AnswerRoom {
-        AnswerRoom { permit, of_reader: None, large_units: Some(self.large_units) }
+    /// The room of a permit of either kind.
+    fn of(&self, permit: OwnedSemaphorePermit) -> AnswerRoom {
+        let large_units = Arc::ptr_eq(permit.semaphore(), &self.large).then_some(self.large_units);
+        AnswerRoom { permit, of_reader: None, large_units }
     }
 
     /// One that answers will go to; `closer` ends its connection.
@@ -171,7 +177,13 @@ impl AnswerMemory {
         self.readers.add(closer, self.shared_units / READER_SHARE)
     }
 
-    async fn take(&self, of: &Arc<Semaphore>, wanted: u32) -> Result<OwnedSemaphorePermit, ErrorCode> {
+    /// Waits for `wanted` of a semaphore, or for what `instead` finds at one of the looks.
+    async fn take(
+        &self,
+        of: &Arc<Semaphore>,
+        wanted: u32,
+        instead: impl Fn() -> Option<OwnedSemaphorePermit>,
+    ) -> Result<OwnedSemaphorePermit, ErrorCode> {
         let Patience { stalled_after, look_every, wait } = self.patience;
         let start = Instant::now();
         // Kept from look to look: who waits longest gets room first.
@@ -182,6 +194,9 @@ impl AnswerMemory {
                 Ok(Ok(permit)) => return Ok(permit),
                 Ok(Err(_closed)) => return Err(ErrorCode::ShuttingDown),
                 Err(_late) => next_look += look_every,
+            }
+            if let Some(found) = instead() {
+                return Ok(found);
             }
             let closed = self.readers.close_stalled(stalled_after);
             if closed > 0 {
@@ -216,9 +231,12 @@ impl AnswerRoom {
         if !resize(&mut self.permit, wanted) {
             return false;
         }
-        // A first batch may pass what is its reader's: the next answer waits until it has left.
-        if let Some(of_reader) = &mut self.of_reader {
-            resize(of_reader, wanted);
+        // A first batch may pass what is its reader's: it takes what is left of that, and the next answer waits.
+        if let Some(of_reader) = &mut self.of_reader
+            && !resize(of_reader, wanted)
+        {
+            let left = of_reader.num_permits() + of_reader.semaphore().available_permits();
+            resize(of_reader, u32::try_from(left).unwrap_or(u32::MAX));
         }
         true
     }

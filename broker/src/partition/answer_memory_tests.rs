@@ -76,3 +76,31 @@ async fn who_finds_no_room_for_long_is_refused() {
     let _all = memory.exactly(MIB).await.unwrap();
     assert_eq!(memory.room(None, 1).await.unwrap_err(), ErrorCode::Overloaded);
 }
+
+#[test]
+fn first_batches_that_pass_a_readers_share_end_it() {
+    let memory = AnswerMemory::new(64 * MIB);
+    let reader = memory.reader(Closer::default());
+    let mut held = Vec::new();
+    while let Some(mut room) = memory.try_room(Some(&reader), 1) {
+        assert!(room.fit(2 * MIB));
+        held.push(room);
+    }
+    assert_eq!(held.len(), 5, "10 MiB, in batches of 2 MiB");
+}
+
+#[tokio::test]
+async fn a_large_batch_that_waits_takes_what_becomes_free() {
+    let memory = AnswerMemory::new(2 * MIB);
+    let all = memory.exactly(MIB).await.unwrap();
+    let large = memory.exactly(MIB).await.unwrap();
+    assert!(large.large_units.is_some());
+    let waiting = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.exactly(MIB).await }
+    });
+    tokio::task::yield_now().await;
+    drop(all);
+    let room = waiting.await.unwrap().unwrap();
+    assert_eq!(room.large_units, None);
+}

@@ -167,9 +167,11 @@ impl FetchService {
         let mut room = share.memory.room(command.reader.as_deref(), wanted + spare).await?;
         let mut limit = limit_of(&room);
         let (mut answer, mut is_cut) = self.read_all(readable, limit, share.disk.try_place()).await;
-        if is_cut && answer.fetched.is_empty() {
+        // Passed over, though its asker named it first: it queues for the disk, so that no other partition that always has
+        // something in memory keeps it from being read.
+        if is_cut && answer.fetched.first().map(|fetched| fetched.target) != readable.first().map(|one| one.index) {
             let place;
-            drop(room);
+            drop((answer, room));
             (room, place) = share.room_and_place(offered).await?;
             limit = limit_of(&room);
             (answer, is_cut) = self.read_all(readable, limit, Some(place)).await;
