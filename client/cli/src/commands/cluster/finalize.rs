@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  holdfast cluster status                      which versions each node supports
+  holdfast cluster status -o json              what each node supports
   holdfast cluster finalize-version 2 --dry-run
   holdfast cluster finalize-version 2          asks, and cannot be taken back
 
