@@ -74,20 +74,20 @@ fn what_is_refused_is_not_logged() {
 
     let mut client = quorum.controller(0);
     let cluster_id = quorum.cluster_id();
-    let proposal = |broker_id, broker_epoch| AlterPartitionsRequest {
+    let proposal = |broker_id, broker_epoch, members| AlterPartitionsRequest {
         header: Some(peer_header(cluster_id, 0, 1)),
         broker_id,
         broker_epoch,
         changes: vec![IsrChange {
             topic_id: vec![7; 16].into(),
-            new_isr: vec![IsrMember::default(); 1_000_000],
+            new_isr: vec![IsrMember::default(); members],
             ..IsrChange::default()
         }],
     };
     let refused = [
-        (proposal(9, 1), ErrorCode::BrokerIdNotRegistered),
-        (proposal(1, broker.epoch + 1), ErrorCode::StaleBrokerEpoch),
-        (proposal(1, broker.epoch), ErrorCode::InvalidRequest),
+        (proposal(9, 1, 1), ErrorCode::BrokerIdNotRegistered),
+        (proposal(1, broker.epoch + 1, 1), ErrorCode::StaleBrokerEpoch),
+        (proposal(1, broker.epoch, 1_000_000), ErrorCode::InvalidRequest),
     ];
     for (request, wanted) in refused {
         assert_eq!(code(quorum.block_on(client.alter_partitions(request))), wanted);
