@@ -122,8 +122,16 @@ fn with_a_copy() -> (Quorum, usize, usize) {
 #[test]
 fn a_copy_beside_the_living_original_takes_over_nothing() {
     let (mut quorum, original, copied) = with_a_copy();
+    let acknowledged = |quorum: &Quorum| {
+        let id = quorum.node(original).node().id();
+        let members = quorum.node(quorum.active()).node().members();
+        members.into_iter().find(|member| member.id == id).and_then(|member| member.matched)
+    };
+    let copied_at = eventually("the original to be heard", || acknowledged(&quorum));
     let broker = Broker::start(&quorum, Disk::new(1));
     let load = Load::start(&quorum, &broker, copied);
+    // Else the copy is as good as the original, and may take its place.
+    eventually("the original to acknowledge more", || acknowledged(&quorum) > Some(copied_at));
     let before = term(&quorum);
     quorum.start(copied);
     eventually("the copy to be told", || {
