@@ -44,7 +44,8 @@ pub(crate) fn plan_removal(seen: &Seen, id: u64, policy: &Policy) -> Result<Plan
     }
     let is_active = id == seen.own_id;
     let is_alive = seen.is_alive(place, policy);
-    if !is_alive && !seen.is_silent_for(place, policy.silent_ms) {
+    let is_unknown = |place: &Place| !seen.is_alive(place, policy) && !seen.is_silent_for(place, policy.silent_ms);
+    if is_unknown(place) {
         return Err(Refusal::NotYet(format!(
             "the active controller is too new to know whether controller {id} is alive"
         )));
@@ -59,6 +60,12 @@ pub(crate) fn plan_removal(seen: &Seen, id: u64, policy: &Policy) -> Result<Plan
     let stay: Vec<&Place> = seen.voters().filter(|other| other.id != id).collect();
     let alive_after = stay.iter().filter(|other| seen.is_alive(other, policy)).count();
     let majority = stay.len() / 2 + 1;
+    let unknown = stay.iter().filter(|other| is_unknown(other)).count();
+    if alive_after < majority && alive_after + unknown >= majority {
+        return Err(Refusal::NotYet(format!(
+            "the active controller is too new to know whether {unknown} of the voters that would stay are alive"
+        )));
+    }
     if alive_after < majority {
         return Err(Refusal::Refused(format!(
             "of the {} voters that would stay, {alive_after} were heard a moment ago and {majority} have to be: start \

@@ -74,6 +74,10 @@ fn what_is_not_known_yet_is_waited_for() {
     let (mut young, policy) = seen(3, &[3], &[]);
     young.active_ms = SILENT - 1;
     not_yet(&(young, policy), 3, "too new");
+    // Voter 3 has not spoken to this leader yet: it may be there.
+    let (mut young, policy) = seen(3, &[3], &[2]);
+    young.active_ms = SILENT - 1;
+    not_yet(&(young, policy), 2, "1 of the voters that would stay");
     let (mut half, policy) = seen(3, &[3], &[]);
     half.joint = true;
     not_yet(&(half, policy), 3, "under way");

@@ -100,7 +100,7 @@ fn the_active_one_hands_over_and_is_removed_by_the_next() {
         quorum.converge();
     }
     let id = quorum.node(leaves).node().id();
-    assert!(ask(&quorum, 0, id, true).is_ok_and(|plan| plan.is_active), "the plan says so");
+    eventually("the plan says so", || ask(&quorum, 0, id, true).is_ok_and(|plan| plan.is_active));
     let (code, _) = ask(&quorum, 0, id, false).expect_err("the next active one decides");
     assert_eq!(code, ErrorCode::NotController);
     remove(&quorum, id);
