@@ -120,7 +120,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         standing,
         contact,
         halt,
-        agreement: Agreement::new(node.clone(), channels),
+        agreement: Agreement::new(node.clone(), channels, reach.clone()),
         probes,
         reach,
     };
@@ -187,7 +187,7 @@ impl Parts {
         let naming = duties::name_cluster(node.clone(), Arc::clone(&data));
         tokio::spawn(async move { naming_ended(naming.await) });
         tokio::spawn(duties::rebalance_leaders(node.clone()));
-        let keeper = Keeper::new(node.clone(), peers.clone());
+        let keeper = Keeper::new(node.clone(), peers.clone(), reach.clone());
         tokio::spawn(keeper.clone().run());
         tokio::spawn(Finder { node: node.clone(), peers: peers.clone(), reach }.run());
         let replaced = fail.clone();

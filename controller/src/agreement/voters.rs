@@ -18,7 +18,7 @@ use holdfast_proto::{
 use crate::{
     channels::{Channels, Purpose},
     node::Node,
-    raft::Member,
+    raft::{Member, Reach},
 };
 
 /// How long an answer waits for the index that it is asked about: followers learn what is committed a heartbeat later.
@@ -60,13 +60,14 @@ impl Said {
 pub(crate) struct Agreement {
     pub(super) node: Node,
     channels: Channels,
+    reach: Reach,
     known: Arc<Mutex<BTreeMap<u64, VersionRange>>>,
 }
 
 impl Agreement {
-    /// Of this controller, over these connections to the others.
-    pub(crate) fn new(node: Node, channels: Channels) -> Self {
-        Self { node, channels, known: Arc::default() }
+    /// Of this controller, over these connections to the others, which are where `reach` says.
+    pub(crate) fn new(node: Node, channels: Channels, reach: Reach) -> Self {
+        Self { node, channels, reach, known: Arc::default() }
     }
 
     /// The metadata versions that a controller supports, as it said last; `None` if it never did.
@@ -95,7 +96,8 @@ impl Agreement {
 
     async fn ask_one(&self, voter: &Member, index: MetadataIndex) -> Said {
         let Some(cluster_id) = self.node.cluster_id() else { return Said::Silent };
-        let Ok(channel) = self.channels.get(&voter.address, Purpose::Calls) else { return Said::Silent };
+        let address = self.reach.address(voter.id, &voter.address);
+        let Ok(channel) = self.channels.get(&address, Purpose::Calls) else { return Said::Silent };
         let header = Some(peer_header(cluster_id, voter.id, self.node.id()));
         let request = GetControllerStateRequest { header, index: index.0 };
         match RaftServiceClient::new(channel).get_controller_state(request).await {

@@ -11,7 +11,7 @@ use holdfast_proto::{
 };
 
 use super::*;
-use crate::{Controller, channels::channels, config::Config, run};
+use crate::{Controller, channels::channels, config::Config, raft::Reach, run};
 
 /// Controllers that are started in one process, all at once.
 fn controllers(folder: &Path, count: usize) -> Vec<Controller> {
@@ -37,7 +37,7 @@ fn active(controllers: &[Controller]) -> usize {
 }
 
 fn agreement(controller: &Controller) -> Agreement {
-    Agreement::new(controller.node().clone(), channels())
+    Agreement::new(controller.node().clone(), channels(), Reach::default())
 }
 
 /// As if this controller had made other records of an earlier command.

@@ -1,7 +1,8 @@
 //! Looks for controllers that are not reached at their address in the membership, at the configured ones.
 //!
 //! Only who has to call them looks: the active controller, and everyone while there is none; so that a quorum forms even
-//! if all controllers came back under other addresses. A round asks every address at once, with a deadline; between
+//! if all controllers came back under other addresses. Who is called elsewhere is asked for at its address in the
+//! membership as well. A round asks every address at once, with a deadline; between
 //! rounds that find nothing the pause doubles. Where they are called then, [`Reach`] says.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -40,18 +41,18 @@ impl Finder {
             ticks.tick().await;
             let members = Members::of(self.node.consensus());
             self.reach.follow(&members.list.iter().map(|member| (member.id, member.address.clone())).collect());
-            let lost = self.reach.lost();
-            let ids: BTreeSet<u64> = lost.keys().copied().collect();
+            let wanted = self.reach.sought();
+            let ids: BTreeSet<u64> = wanted.keys().copied().collect();
             if !ids.is_subset(&sought) {
                 backoff.reset();
                 next = Instant::now();
             }
             sought = ids;
             let Some(cluster_id) = self.peers.data.cluster_id() else { continue };
-            if lost.is_empty() || self.is_led() || Instant::now() < next {
+            if wanted.is_empty() || self.is_led() || Instant::now() < next {
                 continue;
             }
-            let addresses = self.peers.others().cloned().chain(lost.into_values()).collect();
+            let addresses = self.peers.others().cloned().chain(wanted.into_values()).collect();
             let mut sightings = self.peers.sightings(&addresses, cluster_id).await;
             sightings.retain(|sighting| holds_what_it_acknowledged(&members, sighting));
             if self.reach.learn(&sightings) {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     node::Node,
     peers::Peers,
-    raft::{Change, Sighting},
+    raft::{Change, Reach, Sighting},
 };
 
 /// How often the active controller looks for a change that was cut in two.
@@ -31,12 +31,13 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct Keeper {
     peers: Peers,
+    reach: Reach,
     turns: Turns,
 }
 
 impl Keeper {
-    pub(crate) fn new(node: Node, peers: Peers) -> Self {
-        Self { peers, turns: Turns::new(node) }
+    pub(crate) fn new(node: Node, peers: Peers, reach: Reach) -> Self {
+        Self { peers, reach, turns: Turns::new(node) }
     }
 
     /// The operator's part of the same quorum.
@@ -157,7 +158,11 @@ impl Keeper {
             self.peers.identify(&asks.address, cluster_id).await
         };
         let (old, new) = tokio::join!(self.peers.identify(from, cluster_id), identify);
-        let member = Member { id: asks.id, address: from, matched: seen.matched(asks.id) };
+        // As it is now: what it acknowledged while it was asked counts.
+        let (_, seen) = self.turns.look(turn);
+        let is_called_there = asks.id != seen.own_id && self.reach.address(asks.id, from) == from;
+        let heard = is_called_there && seen.is_heard(asks.id, &self.turns.policy());
+        let member = Member { id: asks.id, address: from, matched: seen.matched(asks.id), heard };
         match check_move(&member, &old, &new) {
             Ok(()) => {
                 tracing::info!(

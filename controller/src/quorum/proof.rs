@@ -5,6 +5,8 @@
 //! 3. The old address does not answer under that id, unless it is the same process: a host may have two names. Two
 //!    processes of one node id run on copies of one data folder, and changing the address back and forth between them
 //!    would hand the vote from one to the other.
+//! 4. If the old address does not answer, the member was not heard there a moment ago either: one answer that is missing
+//!    may only be late.
 
 use crate::raft::Sighting;
 
@@ -17,6 +19,8 @@ pub(crate) struct Member<'a> {
     pub address: &'a str,
     /// Last entry that it is known to have.
     pub matched: Option<u64>,
+    /// True if it was heard a moment ago at its address in the membership.
+    pub heard: bool,
 }
 
 /// Why the address stays as it is, in words.
@@ -34,7 +38,7 @@ pub(crate) fn check_move(
     old: &Result<Sighting, String>,
     new: &Result<Sighting, String>,
 ) -> Result<(), Doubt> {
-    let Member { id, address: from, matched } = *member;
+    let Member { id, address: from, matched, heard } = *member;
     let new = match new {
         Ok(sighting) if sighting.node_id == id => sighting,
         Ok(sighting) => {
@@ -57,6 +61,9 @@ pub(crate) fn check_move(
              Start it on its own folder, or empty this one: it then joins under a new id",
             new.address
         ))),
+        Err(_) if heard => Err(Doubt::Unproved(format!(
+            "controller {id} was heard a moment ago at {from}, its address in the membership"
+        ))),
         _ => Ok(()),
     }
 }
@@ -65,7 +72,7 @@ pub(crate) fn check_move(
 mod tests {
     use super::*;
 
-    const THIRD: Member<'static> = Member { id: 3, address: "c", matched: Some(100) };
+    const THIRD: Member<'static> = Member { id: 3, address: "c", matched: Some(100), heard: false };
 
     fn at(address: &str, node_id: u64, process: &[u8]) -> Sighting {
         Sighting { address: address.to_owned(), node_id, incarnation: process.to_vec(), last_log: 100 }
@@ -103,6 +110,15 @@ mod tests {
         assert_eq!(check(&THIRD, Some(at("c", 3, &[1])), Some(at("d", 3, &[1]))), Ok(()));
         let untold = check(&THIRD, Some(at("c", 3, &[])), Some(at("d", 3, &[])));
         assert!(matches!(untold, Err(Doubt::Copy(_))), "versions that do not tell their process");
+    }
+
+    #[test]
+    fn one_that_was_heard_a_moment_ago_at_its_old_address_may_only_be_late_there() {
+        let heard = Member { heard: true, ..THIRD };
+        let late = check(&heard, None, Some(at("d", 3, &[1])));
+        assert!(matches!(&late, Err(Doubt::Unproved(why)) if why.contains("heard a moment ago at c")), "{late:?}");
+        assert_eq!(check(&heard, Some(at("c", 3, &[1])), Some(at("d", 3, &[1]))), Ok(()), "one process with two names");
+        assert_eq!(check(&heard, Some(at("c", 2, &[2])), Some(at("d", 3, &[1]))), Ok(()), "its address is another's");
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Seen {
         self.places.iter().find(|place| place.id == id)?.matched
     }
 
+    /// True if the member acknowledged something a moment ago.
+    pub(crate) fn is_heard(&self, id: u64, policy: &Policy) -> bool {
+        self.places.iter().any(|place| place.id == id && self.is_alive(place, policy))
+    }
+
     /// True for the active controller, and for one that it heard a moment ago.
     pub(crate) fn is_alive(&self, place: &Place, policy: &Policy) -> bool {
         place.id == self.own_id || place.heard_ms_ago.is_some_and(|ms| ms < policy.silent_ms)

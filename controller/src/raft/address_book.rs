@@ -4,12 +4,14 @@
 //! there; it is looked for at the configured addresses, and called where it was found:
 //!
 //! ```text
-//!   address of the membership ──(not reached for a while)──▶ lost ──(its node id answers elsewhere)──▶ found there
-//!            ▲                                                                                            │
-//!            └──────────────(lost again, and it answers at the membership's address, or nowhere)──────────┘
+//!   address of the membership ──(not reached for a while)──▶ lost ──(its node id answers elsewhere alone)──▶ found there
+//!            ▲                                                                                                  │
+//!            └──────────────(it answers at the membership's address, or is lost again and answers nowhere)──────┘
 //! ```
 //!
-//! 1. **The membership first.** A node that answers at its address there is called there, wherever else its id answers.
+//! 1. **The membership first.** A node that answers at its address there is called there, wherever else its id answers; so
+//!    one that is called elsewhere is asked for there again and again. No answer says little: it counts once it was missed
+//!    [`ROUNDS`] times in a row.
 //! 2. **By its own word alone.** Another address is used only once a node answered there with the wanted id; and every
 //!    call names the node that it is meant for.
 //! 3. **Two processes of one id** (a data folder was copied) are told, and the first rule chooses between them.
@@ -18,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A controller that was not reached for this long is looked for, ms.
 const LOOK_AFTER_MS: u64 = 1_000;
+/// So many rounds of questions find nobody at the membership's address before another one is used.
+const ROUNDS: u32 = 2;
 
 /// A controller that answered at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ struct Entry {
     found: Option<String>,
     /// Since when no call reaches it, ms.
     unreached_since: Option<u64>,
+    /// Rounds in a row in which it did not answer at the listed address.
+    missed: u32,
 }
 
 /// The addresses of the other controllers.
@@ -106,17 +112,18 @@ impl AddressBook {
         self.entries.get_mut(&node_id).is_some_and(|entry| entry.unreached_since.take().is_some())
     }
 
-    /// The nodes to look for, with their addresses in the membership.
-    pub(super) fn lost(&self, now_ms: u64) -> BTreeMap<u64, String> {
-        let long = |since: u64| now_ms.saturating_sub(since) >= LOOK_AFTER_MS;
-        let lost = self.entries.iter().filter(|(_, entry)| entry.unreached_since.is_some_and(long));
-        lost.map(|(id, entry)| (*id, entry.listed.clone())).collect()
+    /// The nodes to look for, with their addresses in the membership: those that are lost, and those that are called
+    /// elsewhere.
+    pub(super) fn sought(&self, now_ms: u64) -> BTreeMap<u64, String> {
+        let is_sought = |entry: &Entry| entry.found.is_some() || is_lost(entry, now_ms);
+        let sought = self.entries.iter().filter(|(_, entry)| is_sought(entry));
+        sought.map(|(id, entry)| (*id, entry.listed.clone())).collect()
     }
 
-    /// Takes over who answered where, of the nodes that are lost.
+    /// Takes over who answered where in one round of questions, of the nodes that are sought.
     pub(super) fn learn(&mut self, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
         let mut learned = Vec::new();
-        for (node_id, listed) in self.lost(now_ms) {
+        for (node_id, listed) in self.sought(now_ms) {
             let here: Vec<&Sighting> = sightings.iter().filter(|one| one.node_id == node_id).collect();
             let processes: BTreeSet<&Vec<u8>> = here.iter().map(|one| &one.incarnation).collect();
             if processes.len() > 1 {
@@ -126,7 +133,9 @@ impl AddressBook {
             let is_listed = here.iter().any(|one| one.address == listed);
             let elsewhere = here.iter().map(|one| &one.address).min().filter(|_| !is_listed);
             let Some(entry) = self.entries.get_mut(&node_id) else { continue };
-            if entry.found.as_ref() != elsewhere {
+            entry.missed = if is_listed { 0 } else { entry.missed.saturating_add(1) };
+            let stays = !is_listed && (!is_lost(entry, now_ms) || (elsewhere.is_some() && entry.missed < ROUNDS));
+            if !stays && entry.found.as_ref() != elsewhere {
                 entry.found = elsewhere.cloned();
                 let address = entry.found.clone().unwrap_or_else(|| listed.clone());
                 learned.push(Learned::Moved { node_id, listed, address });
@@ -134,6 +143,10 @@ impl AddressBook {
         }
         learned
     }
+}
+
+fn is_lost(entry: &Entry, now_ms: u64) -> bool {
+    entry.unreached_since.is_some_and(|since| now_ms.saturating_sub(since) >= LOOK_AFTER_MS)
 }
 
 #[cfg(test)]
@@ -158,31 +171,50 @@ mod tests {
     fn a_node_is_looked_for_only_once_it_was_not_reached_for_a_while() {
         let mut book = book();
         assert!(book.failed(3, 100) && !book.failed(3, 200), "the first failure is told apart");
-        assert!(book.lost(100 + LOOK_AFTER_MS - 1).is_empty());
-        assert_eq!(book.lost(100 + LOOK_AFTER_MS), BTreeMap::from([(3, "c".to_owned())]));
+        assert!(book.sought(100 + LOOK_AFTER_MS - 1).is_empty());
+        assert_eq!(book.sought(100 + LOOK_AFTER_MS), BTreeMap::from([(3, "c".to_owned())]));
         assert!(book.reached(3) && !book.reached(3));
-        assert!(book.lost(u64::MAX).is_empty());
+        assert!(book.sought(u64::MAX).is_empty());
         assert!(!book.failed(9, 0) && !book.reached(9), "a stranger");
+    }
+
+    /// Not reached, it answered at another address, and is called there.
+    fn book_with_3_at_d() -> AddressBook {
+        let mut book = book();
+        book.failed(3, 0);
+        let answers = [sighting("d", 3, 1), sighting("c", 2, 2)];
+        assert_eq!(book.learn(&answers, 5_000), [], "one answer that is missing may only be late");
+        assert_eq!(book.learn(&answers, 5_500), [moved(3, "c", "d")]);
+        assert_eq!((book.address(3), book.address(2)), (Some("d"), Some("b")), "2 was not lost");
+        book
     }
 
     #[test]
     fn a_node_is_called_where_its_id_answers_and_at_the_memberships_address_again_once_it_answers_there() {
-        let mut book = book();
-        book.failed(3, 0);
-        assert_eq!(book.learn(&[sighting("d", 3, 1), sighting("c", 2, 2)], 5_000), [moved(3, "c", "d")]);
-        assert_eq!((book.address(3), book.address(2)), (Some("d"), Some("b")), "2 was not lost");
+        let mut book = book_with_3_at_d();
         assert_eq!(book.learn(&[sighting("d", 3, 1)], 6_000), [], "nothing new");
         book.reached(3);
-        book.failed(3, 7_000);
-        assert_eq!(book.learn(&[sighting("c", 3, 1)], 9_000), [moved(3, "c", "c")]);
+        assert_eq!(book.sought(u64::MAX).len(), 1, "it is reached, and still asked for where it should be");
+        assert_eq!(book.learn(&[], 7_000), [], "calls reach it");
+        let both = [sighting("c", 3, 2), sighting("d", 3, 1)];
+        let twice = Learned::Twice { node_id: 3, addresses: vec!["c".to_owned(), "d".to_owned()] };
+        assert_eq!(book.learn(&both, 8_000), [twice, moved(3, "c", "c")]);
         assert_eq!(book.address(3), Some("c"));
     }
 
     #[test]
-    fn one_that_answers_nowhere_is_called_at_the_memberships_address() {
+    fn rounds_that_find_nobody_count_only_in_a_row() {
         let mut book = book();
         book.failed(3, 0);
-        book.learn(&[sighting("d", 3, 1)], 5_000);
+        for (at, now) in [("d", 5_000), ("c", 6_000), ("d", 7_000)] {
+            assert_eq!(book.learn(&[sighting(at, 3, 1)], now), []);
+        }
+        assert_eq!(book.learn(&[sighting("d", 3, 1)], 8_000), [moved(3, "c", "d")]);
+    }
+
+    #[test]
+    fn one_that_answers_nowhere_is_called_at_the_memberships_address() {
+        let mut book = book_with_3_at_d();
         assert_eq!(book.learn(&[], 6_000), [moved(3, "c", "c")]);
         assert_eq!(book.address(3), Some("c"));
     }
@@ -201,9 +233,7 @@ mod tests {
 
     #[test]
     fn the_membership_is_followed() {
-        let mut book = book();
-        book.failed(3, 0);
-        book.learn(&[sighting("d", 3, 1)], 5_000);
+        let mut book = book_with_3_at_d();
         book.follow(&BTreeMap::from([(3, "d".to_owned())]));
         assert_eq!((book.address(2), book.address(3)), (None, Some("d")));
         book.list(3, "e");

@@ -25,9 +25,10 @@ impl Reach {
         self.book.lock().follow(members);
     }
 
-    /// Controllers that no call has reached for a second, with their addresses in the membership.
-    pub fn lost(&self) -> BTreeMap<u64, String> {
-        self.book.lock().lost(self.now_ms())
+    /// Controllers that no call has reached for a second, or that are called elsewhere, with their addresses in the
+    /// membership.
+    pub fn sought(&self) -> BTreeMap<u64, String> {
+        self.book.lock().sought(self.now_ms())
     }
 
     /// Takes over who answered where. True if a controller is called elsewhere from now on.
@@ -65,7 +66,7 @@ impl Reach {
     }
 
     /// Where to call the node now; `otherwise` if it is not known.
-    pub(super) fn address(&self, node_id: u64, otherwise: &str) -> String {
+    pub(crate) fn address(&self, node_id: u64, otherwise: &str) -> String {
         self.book.lock().address(node_id).unwrap_or(otherwise).to_owned()
     }
 
