@@ -137,16 +137,23 @@ fn place_to_take(seen: &Seen, policy: &Policy) -> Result<Option<u64>, String> {
     }
     let names: Vec<String> = without_place(seen, policy).map(name).collect();
     Err(format!(
-        "'peers' has {} places and there are {voters} voters: a voter whose address is in 'peers' no longer has to be \
-         silent for {} ms, or to be removed (`holdfast quorum remove`), first: {}",
+        "'peers' has {} places and there are {voters} voters: a voter whose address is in 'peers' no longer, or another's \
+         by now, has to be silent for {} ms, or to be removed (`holdfast quorum remove`), first: {}",
         policy.peers.len(),
         GONE_AFTER * policy.silent_ms,
         if names.is_empty() { "there is none".to_owned() } else { names.join(", ") }
     ))
 }
 
+/// Voters whose address has left `peers`, or is another one's by now.
 fn without_place<'a>(seen: &'a Seen, policy: &'a Policy) -> impl Iterator<Item = &'a Place> {
-    seen.voters().filter(|place| !policy.peers.contains(&place.address))
+    let is_taken = |place: &Place| {
+        !seen.is_alive(place, policy)
+            && seen
+                .voters()
+                .any(|other| other.id != place.id && other.address == place.address && seen.is_alive(other, policy))
+    };
+    seen.voters().filter(move |place| !policy.peers.contains(&place.address) || is_taken(place))
 }
 
 fn gone<'a>(seen: &'a Seen, policy: &'a Policy) -> impl Iterator<Item = &'a Place> {
@@ -163,8 +170,8 @@ pub(crate) fn abandoned(seen: &Seen, policy: &Policy) -> Option<String> {
     let names: Vec<String> = gone(seen, policy).map(name).collect();
     (!names.is_empty()).then(|| {
         format!(
-            "{} of {} voters are gone and their addresses are not in 'peers': they still count in every majority. Take \
-             them out with `holdfast quorum remove`: {}",
+            "{} of {} voters are gone and their addresses are not in 'peers', or another's by now: they still count in \
+             every majority. Take them out with `holdfast quorum remove`: {}",
             names.len(),
             seen.voters().count(),
             names.join(", ")

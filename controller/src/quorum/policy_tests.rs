@@ -134,6 +134,12 @@ fn voters_that_are_gone_without_a_place_are_reported() {
     assert_eq!(abandoned(&seen(), &policy), None, "not yet");
     let listed = Policy { peers: ["a", "b", "c"].map(str::to_owned).to_vec(), silent_ms: SILENT };
     assert_eq!(abandoned(&old, &listed), None);
+    // One that is gone, and another that came to its address.
+    let mut taken = old;
+    taken.places[1].address = "c".to_owned();
+    assert!(abandoned(&taken, &listed).is_some_and(|report| report.contains("3 at c")));
+    taken.places.push(place(9, "b", false, Some(5), Some(1_000)));
+    assert_eq!(decide(&taken, &ask(9, "b"), &listed), Step::Promote { instead_of: Some(3), forget: vec![] });
 }
 
 #[test]
