@@ -155,7 +155,8 @@ impl Node {
 
     /// Hands the leadership to another voter and waits until it has one, at most `deadline`.
     pub async fn step_down(&self, deadline: Duration) {
-        self.inner.consensus.step_down(deadline, self.holds_lease()).await;
+        let heard_within = Duration::from_millis(2 * self.inner.config.election_timeout_max_ms);
+        self.inner.consensus.step_down(deadline, self.holds_lease(), heard_within).await;
     }
 
     /// The consensus, for `run` alone.
