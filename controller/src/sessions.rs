@@ -16,17 +16,23 @@
 //! 3. Connections have numbers: what an old one still says, its end included, changes nothing.
 //! 4. A broker is unfenced only after it applied everything up to its last registration or fencing, so that it knows
 //!    what it lost before it serves.
-//! 5. A broker whose fencing is proposed gets no lease until it is known to be fenced or not.
-//! 6. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
+//! 5. A broker whose fencing is proposed gets no lease until it is known to be fenced or not. One that may have been logged
+//!    is proposed again until it is known.
+//! 6. An active controller that starts over from the registrations keeps the connections: these go on.
+//! 7. While this controller itself stood still nobody could be heard: that time counts for no deadline.
+//! 8. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
 //!    controller that lost its majority refuses each at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_metadata::BrokerRegistration;
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex, Millis};
 
 /// Time before a proposal that came to nothing is made again, ms.
 pub const RETRY_MS: u64 = 100;
+
+/// Longest time between two steps of an active controller that does not stand still, ms: some of its ticks.
+const STANDSTILL_MS: u64 = 500;
 
 /// Names a connection of a broker, never given twice by one controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +41,7 @@ pub struct ConnectionId(pub u64);
 /// What the sessions learn, each at a time that [`Sessions::step`] is told.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// This controller became active, with these registrations at this index.
+    /// This controller became active, or is and missed changes; with these registrations at this index.
     Activated {
         /// Every registered broker, fenced ones included.
         brokers: Vec<BrokerRegistration>,
@@ -80,8 +86,10 @@ pub enum Event {
     },
     /// A proposal of this module was carried out.
     Proposed(BrokerId),
-    /// A proposal of this module came to nothing, or may have.
+    /// A proposal of this module certainly came to nothing.
     Refused(BrokerId),
+    /// Nobody knows yet what becomes of a proposal of this module.
+    Doubtful(BrokerId),
     /// Nothing but time went by: deadlines are compared.
     Tick,
 }
@@ -124,15 +132,26 @@ struct Session {
 pub struct Sessions {
     timeouts: Timeouts,
     active: bool,
+    /// When the last step was.
+    stepped: Millis,
     brokers: BTreeMap<BrokerId, Session>,
     /// Brokers for which nothing is proposed now: with a time, until then; without, until the proposal has ended.
     in_flight: BTreeMap<BrokerId, Option<Millis>>,
+    /// Brokers of which a fencing was proposed that may be logged.
+    may_be_fenced: BTreeSet<BrokerId>,
 }
 
 impl Sessions {
     /// Those of a controller that is not active.
     pub fn new(timeouts: Timeouts) -> Self {
-        Self { timeouts, active: false, brokers: BTreeMap::new(), in_flight: BTreeMap::new() }
+        Self {
+            timeouts,
+            active: false,
+            stepped: Millis(0),
+            brokers: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            may_be_fenced: BTreeSet::new(),
+        }
     }
 
     /// True while this controller is active.
@@ -159,22 +178,26 @@ impl Sessions {
     /// another connection took its place, or its fencing is on the way and may commit whatever it says now.
     pub fn lease_ms(&self, broker_id: BrokerId, connection: ConnectionId) -> u64 {
         let session = self.brokers.get(&broker_id).filter(|session| session.connection == Some(connection));
-        let may_live = session.is_some_and(|session| session.fenced || !self.in_flight.contains_key(&broker_id));
+        let is_on_the_way = self.may_be_fenced.contains(&broker_id) || self.in_flight.contains_key(&broker_id);
+        let may_live = session.is_some_and(|session| session.fenced || !is_on_the_way);
         if self.active && may_live { self.timeouts.session_ms } else { 0 }
     }
 
     /// Takes one event and appends what follows from it.
     pub fn step(&mut self, now: Millis, event: Event, effects: &mut Vec<Effect>) {
+        self.forgive_standstill(now);
         match event {
             Event::Activated { brokers, index } => self.activate(now, brokers, index),
             Event::Deposed => {
                 self.active = false;
                 self.brokers.clear();
                 self.in_flight.clear();
+                self.may_be_fenced.clear();
             }
             Event::Registered { broker, index } => self.registered(now, &broker, index),
             Event::Unregistered(broker_id) => {
                 self.brokers.remove(&broker_id);
+                self.may_be_fenced.remove(&broker_id);
             }
             Event::Connected { broker_id, connection } => {
                 if let Some(session) = self.brokers.get_mut(&broker_id) {
@@ -201,9 +224,17 @@ impl Sessions {
             }
             Event::Proposed(broker_id) => {
                 self.in_flight.remove(&broker_id);
+                self.may_be_fenced.remove(&broker_id);
             }
             Event::Refused(broker_id) => {
                 self.in_flight.insert(broker_id, Some(now.plus(RETRY_MS)));
+            }
+            Event::Doubtful(broker_id) => {
+                self.in_flight.insert(broker_id, Some(now.plus(RETRY_MS)));
+                // An unfencing takes nothing away.
+                if self.brokers.get(&broker_id).is_some_and(|session| !session.fenced) {
+                    self.may_be_fenced.insert(broker_id);
+                }
             }
             Event::Tick => {}
         }
@@ -212,12 +243,32 @@ impl Sessions {
         }
     }
 
+    /// Moves the deadlines by what went by since the last step beyond what is usual.
+    fn forgive_standstill(&mut self, now: Millis) {
+        let stood_still_ms = now.since(self.stepped);
+        self.stepped = self.stepped.max(now);
+        if self.active && stood_still_ms > STANDSTILL_MS {
+            for session in self.brokers.values_mut() {
+                session.heard = session.heard.plus(stood_still_ms);
+                session.disconnected = session.disconnected.map(|at| at.plus(stood_still_ms));
+            }
+        }
+    }
+
     fn activate(&mut self, now: Millis, brokers: Vec<BrokerRegistration>, index: MetadataIndex) {
         self.active = true;
-        self.brokers.clear();
-        self.in_flight.clear();
+        let before = std::mem::take(&mut self.brokers);
+        let may_be_fenced = std::mem::take(&mut self.may_be_fenced);
         for broker in brokers {
             self.registered(now, &broker, index);
+            let known = before.get(&broker.broker_id).filter(|known| known.epoch == broker.broker_epoch);
+            if let (Some(known), Some(session)) = (known, self.brokers.get_mut(&broker.broker_id)) {
+                let Session { connection, disconnected, ready, applied, .. } = *known;
+                *session = Session { connection, disconnected, ready, applied, ..session.clone() };
+                if may_be_fenced.contains(&broker.broker_id) && !session.fenced {
+                    self.may_be_fenced.insert(broker.broker_id);
+                }
+            }
         }
     }
 
@@ -231,9 +282,13 @@ impl Sessions {
                 session.must_apply = index;
             }
             session.fenced = broker.fenced;
+            if broker.fenced {
+                self.may_be_fenced.remove(&broker.broker_id);
+            }
             session.leaving = broker.shutting_down;
             return;
         }
+        self.may_be_fenced.remove(&broker.broker_id);
         self.brokers.insert(
             broker.broker_id,
             Session {
@@ -263,7 +318,7 @@ impl Sessions {
             }
             let silent = now >= session.heard.plus(self.timeouts.session_ms);
             let gone = session.disconnected.is_some_and(|at| now >= at.plus(self.timeouts.disconnect_grace_ms));
-            let effect = if !session.fenced && (silent || gone) {
+            let effect = if !session.fenced && (silent || gone || self.may_be_fenced.contains(broker_id)) {
                 Effect::Fence(*broker_id, session.epoch)
             } else if session.fenced
                 && !session.leaving

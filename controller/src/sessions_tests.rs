@@ -30,17 +30,29 @@ fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
 
 struct Check {
     sessions: Sessions,
+    /// Time of the last step, ms.
+    now: u64,
 }
 
 impl Check {
     fn active(brokers: Vec<BrokerRegistration>) -> Self {
-        let mut check = Self { sessions: Sessions::new(TIMEOUTS) };
+        let mut check = Self { sessions: Sessions::new(TIMEOUTS), now: 0 };
         check.step(0, Event::Activated { brokers, index: MetadataIndex(10) }, &[]);
         check
     }
 
+    /// A step after ticks from which nothing follows.
     #[track_caller]
     fn step(&mut self, now: u64, event: Event, expected: &[Effect]) {
+        for tick in (self.now..now).step_by(400).skip(1) {
+            self.step_after_nothing(tick, Event::Tick, &[]);
+        }
+        self.step_after_nothing(now, event, expected);
+    }
+
+    #[track_caller]
+    fn step_after_nothing(&mut self, now: u64, event: Event, expected: &[Effect]) {
+        self.now = now;
         let mut effects = Vec::new();
         self.sessions.step(Millis(now), event, &mut effects);
         assert_eq!(effects, expected, "at {now}");
@@ -125,6 +137,38 @@ fn there_is_no_lease_while_a_fencing_is_on_the_way_nor_for_a_connection_that_was
 }
 
 #[test]
+fn a_fencing_that_may_be_logged_is_proposed_again_and_gives_no_lease_until_it_is_known() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    let lease = |check: &Check| check.sessions.lease_ms(B1, ConnectionId(1));
+    check.connect(100, 1);
+    check.step(3_100, Event::Tick, &[fence(1)]);
+    check.step(3_200, Event::Doubtful(B1), &[]);
+    check.beat(3_250, 1, 10, true, &[]);
+    assert_eq!(lease(&check), 0);
+    check.step(3_200 + RETRY_MS, Event::Tick, &[fence(1)]);
+    check.step(3_400, Event::Refused(B1), &[]);
+    check.step(3_400 + RETRY_MS, Event::Tick, &[fence(1)]);
+    assert_eq!(lease(&check), 0, "the first may still commit");
+    check.step(3_600, Event::Registered { broker: broker(1, true), index: MetadataIndex(30) }, &[]);
+    check.step(3_601, Event::Proposed(B1), &[]);
+    assert_eq!(lease(&check), 3_000);
+    check.beat(3_700, 1, 30, true, &[unfence(1)]);
+}
+
+#[test]
+fn the_time_in_which_this_controller_stood_still_fences_nobody() {
+    let mut check =
+        Check::active(vec![broker(1, false), BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) }]);
+    check.connect(100, 1);
+    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step_after_nothing(60_000, Event::Tick, &[]);
+    check.step(60_499, Event::Tick, &[]);
+    check.step(60_500, Event::Tick, &[fence(1)]);
+    check.step(61_999, Event::Tick, &[]);
+    check.step(62_000, Event::Tick, &[Effect::Fence(BrokerId(2), BrokerEpoch(1))]);
+}
+
+#[test]
 fn a_broken_connection_fences_after_the_grace_unless_it_is_made_again() {
     let mut check = Check::active(vec![broker(1, false)]);
     check.connect(100, 1);
@@ -153,6 +197,25 @@ fn a_new_active_controller_gives_a_full_timeout_first() {
     check.step(9_001, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40) }, &[]);
     check.step(12_000, Event::Tick, &[]);
     check.step(12_001, Event::Tick, &[fence(1)]);
+}
+
+#[test]
+fn one_that_starts_over_keeps_the_connections_of_those_that_are_still_registered() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.beat(1_000, 1, 10, true, &[]);
+    check.step(2_000, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40) }, &[]);
+    check.beat(2_500, 1, 40, true, &[]);
+    assert_eq!(check.sessions.lease_ms(B1, ConnectionId(1)), 3_000);
+    check.step(5_499, Event::Tick, &[]);
+    check.step(5_500, Event::Tick, &[fence(1)]);
+    // The proposal is on the way, and its entry is among the changes that were missed.
+    check.step(5_600, Event::Activated { brokers: vec![broker(1, true)], index: MetadataIndex(50) }, &[]);
+    check.step(5_700, Event::Proposed(B1), &[]);
+    check.beat(5_800, 1, 49, true, &[]);
+    check.beat(5_900, 1, 50, true, &[unfence(1)]);
+    check.step(6_000, Event::Activated { brokers: vec![broker(2, true)], index: MetadataIndex(60) }, &[]);
+    assert_eq!(check.sessions.connected(), 0, "another registration has no connection yet");
 }
 
 #[test]

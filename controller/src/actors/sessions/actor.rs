@@ -8,7 +8,11 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::WatchStream;
 
 use holdfast_metadata::{Command, Record};
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::Millis};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::{ErrorCode, Outcome},
+    ids::Millis,
+};
 
 use super::messages::{Connect, Happened, Heartbeat, IsAlive};
 use crate::{
@@ -28,6 +32,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) struct SessionsActor {
     node: Node,
     sessions: Sessions,
+    /// Of the leadership that the sessions are of.
+    term: u64,
     started: Instant,
     changes: Option<broadcast::Receiver<Change>>,
 }
@@ -55,7 +61,7 @@ impl SessionsActor {
             session_ms: node.config().broker_session_timeout_ms,
             disconnect_grace_ms: node.config().broker_disconnect_grace_ms,
         };
-        Self { node, sessions: Sessions::new(timeouts), started: Instant::now(), changes: None }
+        Self { node, sessions: Sessions::new(timeouts), term: 0, started: Instant::now(), changes: None }
     }
 
     fn now(&self) -> Millis {
@@ -87,7 +93,10 @@ impl SessionsActor {
                 Ok(_) => Event::Proposed(broker_id),
                 Err(error) => {
                     tracing::warn!(%broker_id, %error, "the proposal failed");
-                    Event::Refused(broker_id)
+                    match error.outcome {
+                        Outcome::NotAppended => Event::Refused(broker_id),
+                        Outcome::Unknown => Event::Doubtful(broker_id),
+                    }
                 }
             }
         };
@@ -121,9 +130,9 @@ impl SessionsActor {
                     }
                 }
                 Err(broadcast::error::TryRecvError::Empty) => return,
-                // Too far behind, or a new image: start over, with fresh timeouts for all.
+                // Too far behind, or a new image: start over, with fresh timeouts for all. The streams go on.
                 Ok(Change::Reset) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
-                    tracing::warn!("the sessions fell behind the metadata: it starts over");
+                    tracing::warn!("the sessions fell behind the metadata: they start over");
                     return self.activate(context);
                 }
                 Err(broadcast::error::TryRecvError::Closed) => {
@@ -136,7 +145,8 @@ impl SessionsActor {
 
 impl StreamHandler<Role> for SessionsActor {
     fn handle(&mut self, role: Role, context: &mut Self::Context) {
-        if role.active && !self.sessions.is_active() {
+        if role.active && (!self.sessions.is_active() || role.term != self.term) {
+            self.term = role.term;
             self.activate(context);
         } else if !role.active && self.sessions.is_active() {
             self.changes = None;
