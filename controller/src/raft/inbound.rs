@@ -58,7 +58,8 @@ impl Inbound {
     pub async fn append_entries(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
         let sent = envelope.clone();
         let (source, request) = self.open(envelope).inspect_err(|detail| {
-            if let Some((sender, vote)) = sent.as_ref().and_then(unread_entries) {
+            let unread = sent.as_ref().filter(|_| detail.code == ErrorCode::UnsupportedVersion);
+            if let Some((sender, vote)) = unread.and_then(unread_entries) {
                 self.unless_known(sender, vote, detail);
             }
         })?;
@@ -127,12 +128,11 @@ impl Inbound {
         unwrap(envelope, identity.cluster_id, identity.node_id)
     }
 
-    /// Ends this controller if who leads it, or takes it in, sent what only a newer build knows.
+    /// Ends this controller if who leads it, or takes it in, sent what only a newer build knows. Whether that is a member
+    /// does not count: what made it one may be among the entries that are not here yet.
     fn unless_known(&self, sender: u64, vote: Vote, detail: &ErrorDetail) {
-        let metrics = self.raft.metrics().borrow_watched().clone();
-        let mut members = metrics.membership_config.nodes().map(|(id, _)| *id).peekable();
-        let is_member = members.peek().is_none() || members.any(|id| id == sender);
-        if detail.code == ErrorCode::UnsupportedVersion && is_member && vote >= metrics.vote {
+        let known = self.raft.metrics().borrow_watched().vote;
+        if detail.code == ErrorCode::UnsupportedVersion && leads(sender, &vote, &known) {
             let what = format!("controller {sender} sent it: {}", detail.message);
             // The caller hears the refusal itself.
             let _ = self.halt.note(exit::Fatal::TooOld { finalised: None, what });
