@@ -10,7 +10,9 @@
 //!    One with a snapshot counts once that was applied: it may say that this broker leads nothing any more.
 //! 2. "Ready" is said only once every log is recovered and the registration's own index was applied: a broker knows what
 //!    it lost before it serves.
-//! 3. A controller that says nothing for the silence is left while the lease still holds; while this broker works on what
+//! 3. What a session goes on from is said in its first heartbeat; after that it counts as applied only once the controller
+//!    answered without a snapshot. Else it may be of another history, and "ready" would be believed.
+//! 4. A controller that says nothing for the silence is left while the lease still holds; while this broker works on what
 //!    the controller sent, it hears nothing and leaves nobody, for [`WORK_MS`] at most.
 
 use std::collections::VecDeque;
@@ -103,6 +105,10 @@ pub struct Heartbeats {
     heard: Millis,
     /// When those that are not answered were sent, oldest first.
     unanswered: VecDeque<Millis>,
+    /// True until one was sent.
+    is_first: bool,
+    /// What the first offers to go on from, until the controller has answered it.
+    offered: MetadataIndex,
     applied: MetadataIndex,
     registered_at: MetadataIndex,
     /// The lease that came with a snapshot that is not applied yet.
@@ -113,7 +119,16 @@ impl Heartbeats {
     /// Those of a session that begins now, with the metadata applied that it goes on from (0: with a snapshot). `silence_ms`
     /// must be less than the lease.
     pub fn new(now: Millis, silence_ms: u64, registered_at: MetadataIndex, applied: MetadataIndex) -> Self {
-        Self { silence_ms, heard: now, unanswered: VecDeque::new(), applied, registered_at, granted: None }
+        Self {
+            silence_ms,
+            heard: now,
+            unanswered: VecDeque::new(),
+            is_first: true,
+            offered: applied,
+            applied: MetadataIndex(0),
+            registered_at,
+            granted: None,
+        }
     }
 
     /// Takes one event and appends what follows.
@@ -123,9 +138,16 @@ impl Heartbeats {
             Event::TickAtWork if now.since(self.heard) > WORK_MS => {}
             Event::Tick | Event::TickAtWork => effects.push(self.heartbeat(local)),
             Event::Accepted => self.heard = now,
-            Event::Sent => self.unanswered.push_back(now),
+            Event::Sent => {
+                self.is_first = false;
+                self.unanswered.push_back(now);
+            }
             Event::Heard { lease_ms, content } => {
                 self.heard = now;
+                let offered = std::mem::take(&mut self.offered);
+                if content != Content::Snapshot {
+                    self.applied = self.applied.max(offered);
+                }
                 let answered = if content == Content::Changes { None } else { self.unanswered.pop_front() };
                 let granted = answered.map(|sent| Effect::RenewLease { sent, lease_ms });
                 match content {
@@ -137,19 +159,20 @@ impl Heartbeats {
                 self.applied = index;
                 effects.extend(self.granted.take());
                 // A broker that is fenced is let in once it has applied what fenced it: the controller waits for this.
-                if self.is_ready(local) && local.is_joining {
+                if self.is_ready(local, self.applied) && local.is_joining {
                     effects.push(self.heartbeat(local));
                 }
             }
         }
     }
 
-    fn is_ready(&self, local: Local) -> bool {
-        local.is_recovered && self.applied >= self.registered_at
+    fn is_ready(&self, local: Local, applied: MetadataIndex) -> bool {
+        local.is_recovered && applied >= self.registered_at
     }
 
     fn heartbeat(&self, local: Local) -> Effect {
-        Effect::Send { applied: self.applied, is_ready: self.is_ready(local) }
+        let applied = if self.is_first { self.applied.max(self.offered) } else { self.applied };
+        Effect::Send { applied, is_ready: self.is_ready(local, applied) }
     }
 }
 
@@ -216,6 +239,19 @@ mod tests {
         let answer = Event::Heard { lease_ms: 3_000, content: Content::Nothing };
         let renewed = [Effect::RenewLease { sent: Millis(1), lease_ms: 3_000 }];
         assert_eq!(step(&mut heartbeats, 7, SERVING, answer), renewed);
+    }
+
+    #[test]
+    fn what_is_gone_on_from_counts_once_the_controller_sends_no_snapshot_for_it() {
+        let send = |applied, is_ready| [Effect::Send { applied: MetadataIndex(applied), is_ready }];
+        for (content, says) in [(Content::Nothing, 9), (Content::Changes, 9), (Content::Snapshot, 0)] {
+            let mut heartbeats = Heartbeats::new(Millis(0), 2_000, MetadataIndex(7), MetadataIndex(9));
+            assert_eq!(step(&mut heartbeats, 1, JOINING, Event::Tick), send(9, true));
+            step(&mut heartbeats, 1, JOINING, Event::Sent);
+            assert_eq!(step(&mut heartbeats, 2, JOINING, Event::Tick), send(0, false), "not answered yet");
+            step(&mut heartbeats, 3, JOINING, Event::Heard { lease_ms: 3_000, content });
+            assert_eq!(step(&mut heartbeats, 4, JOINING, Event::Tick), send(says, says > 0), "{content:?}");
+        }
     }
 
     #[test]
