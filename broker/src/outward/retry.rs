@@ -2,7 +2,8 @@
 //! pauses by chance (`holdfast_net::jitter`).
 //!
 //! The one that answered last is tried first. One that is not active names the active one, which is tried next; one that
-//! is not reached is followed by the next in the list. What may be done twice is tried again; what may not (a change that
+//! is not reached is followed by the next in the list: after the one that named it, if one did, so that a name which leads
+//! nowhere keeps nobody out. What may be done twice is tried again; what may not (a change that
 //! an operator asked for) is tried again only if it certainly was not done. Pauses double up to a bound.
 
 use std::time::Duration;
@@ -41,13 +42,15 @@ pub struct Candidates {
     addresses: Vec<String>,
     /// The active one, as far as known.
     next: String,
+    /// Whose word that is, if it is another's.
+    named_by: Option<String>,
 }
 
 impl Candidates {
     /// The configured addresses, in order.
     pub fn new(addresses: Vec<String>) -> Self {
         let next = addresses.first().cloned().unwrap_or_default();
-        Self { addresses, next }
+        Self { addresses, next, named_by: None }
     }
 
     /// Whom to call now.
@@ -64,9 +67,12 @@ impl Candidates {
     pub fn failed(&mut self, address: &str, detail: &ErrorDetail) -> bool {
         let named = detail.controller.as_ref().map(|hint| hint.address.clone()).filter(|named| named != address);
         let is_named = named.is_some();
-        let after = self.addresses.iter().position(|known| known == address).map_or(0, |index| index + 1);
+        let named_by = self.named_by.take().filter(|_| self.next == address);
+        let asked = named_by.unwrap_or_else(|| address.to_owned());
+        let after = self.addresses.iter().position(|known| *known == asked).map_or(0, |index| index + 1);
         let following = || self.addresses.get(after % self.count()).cloned().unwrap_or_default();
         self.next = named.unwrap_or_else(following);
+        self.named_by = is_named.then_some(asked);
         is_named
     }
 }
@@ -121,6 +127,8 @@ fn is_inactive(detail: &ErrorDetail) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_proto::{detail::ControllerHint, ids::ControllerId};
+
     use super::*;
 
     fn error(code: ErrorCode) -> ErrorDetail {
@@ -160,5 +168,24 @@ mod tests {
         assert_eq!(candidates.candidate(), "b");
         assert!(!candidates.failed("c", &error(ErrorCode::BrokerNotAvailable)));
         assert_eq!(candidates.candidate(), "a");
+    }
+
+    #[test]
+    fn all_are_tried_though_some_name_one_that_is_not_reached() {
+        for wrong in ["x", "a"] {
+            let mut candidates = Candidates::new(["a", "b", "c"].map(str::to_owned).into());
+            let mut tried = Vec::new();
+            while !tried.contains(&"c".to_owned()) && tried.len() < 10 {
+                let called = candidates.candidate().to_owned();
+                let hint = ControllerHint { id: ControllerId(1), address: wrong.to_owned() };
+                let failure = match called.as_str() {
+                    called if called == wrong => error(ErrorCode::BrokerNotAvailable),
+                    _ => ErrorDetail { controller: Some(hint), ..error(ErrorCode::NotController) },
+                };
+                candidates.failed(&called, &failure);
+                tried.push(called);
+            }
+            assert_eq!(tried.last().map(String::as_str), Some("c"), "{tried:?}");
+        }
     }
 }
