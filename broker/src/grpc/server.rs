@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tonic::transport::Server;
+use tonic::{body::Body, codegen::http::Request, transport::Server};
+use tower::util::MapRequestLayer;
 
 use holdfast_node::{
     health,
     incoming::{Lifetime, accept, accept_for},
-    serving::{http2, reflection, refusals::RefusalLayer},
+    serving::{http2, reflection, refusals},
     settings::Address,
 };
 use holdfast_proto::{
@@ -22,8 +23,8 @@ use holdfast_proto::{
 };
 
 use super::{
-    admin::AdminEdge, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer, replica::ReplicaEdge,
-    unsent::UnsentLayer,
+    admin::AdminEdge, arriving::Arrivals, consumer::ConsumerEdge, producer::ProducerEdge, relay::RelayLayer,
+    replica::ReplicaEdge, unsent,
 };
 use crate::{
     config::{
@@ -38,6 +39,9 @@ use crate::{
 /// What the client port serves, as reflection lists it.
 const CLIENT_SERVICES: [&str; 3] =
     [producer_service_server::SERVICE_NAME, consumer_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
+
+/// What messages on their way in may take up, as a part of `max_in_flight_bytes`.
+const ARRIVING_SHARE: usize = 4;
 
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {
@@ -86,11 +90,13 @@ impl Servers {
             // Without tonic's own grace: with it no GOAWAY would be sent. The connection itself keeps to the grace.
             clients = clients.max_connection_age(age);
         }
+        let arrivals = Arrivals::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE);
         let clients = clients
             .layer(RelayLayer(Arc::clone(context)))
-            .layer(UnsentLayer)
-            .layer(RefusalLayer)
+            .layer(unsent::layer())
+            .layer(refusals::layer())
             // Within the relay: what is sent on is not gathered here.
+            .layer(MapRequestLayer::new(move |request: Request<Body>| request.map(|inner| arrivals.body(inner))))
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(
@@ -108,7 +114,7 @@ impl Servers {
                     .max_decoding_message_size(MAX_QUESTION_BYTES)
                     .max_encoding_message_size(MAX_MESSAGE_BYTES),
             );
-        let peers = builder(config).layer(UnsentLayer).layer(RefusalLayer).add_service(health).add_service(
+        let peers = builder(config).layer(unsent::layer()).layer(refusals::layer()).add_service(health).add_service(
             ReplicaServiceServer::new(ReplicaEdge::new(Arc::clone(context)))
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),

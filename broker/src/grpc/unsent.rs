@@ -2,7 +2,7 @@
 //!
 //! A message that is encoded and handed to the HTTP/2 connection waits there for the window of a client that may read
 //! slowly, or not at all. So what bounds memory, the room of an answer, has to travel with the encoded bytes: a service
-//! gives it to the [`Unsent`] of its response when it gives the message, and [`UnsentLayer`] ties it to the bytes of the
+//! gives it to the [`Unsent`] of its response when it gives the message, and [`layer`] ties it to the bytes of the
 //! body that follow. It is dropped when the connection has written or dropped the last of them. The bytes are given in
 //! small pieces, so that it shows whether the client takes them.
 
@@ -13,15 +13,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http_body::Frame;
 use parking_lot::Mutex;
-use tonic::{
-    Status,
-    body::Body,
-    codegen::http::{Request, Response},
-};
-use tower::{Layer, Service};
+use tonic::{Status, body::Body, codegen::http::Response};
+use tower::util::MapResponseLayer;
 
 use crate::partition::answer_reader::{self, Reader};
 
@@ -63,44 +58,11 @@ impl Unsent {
 }
 
 /// Puts [`Unsent`] into effect for all services behind it.
-#[derive(Clone)]
-pub(super) struct UnsentLayer;
-
-impl<S> Layer<S> for UnsentLayer {
-    type Service = UnsentService<S>;
-
-    fn layer(&self, next: S) -> UnsentService<S> {
-        UnsentService(next)
-    }
-}
-
-/// The service behind it.
-#[derive(Clone)]
-pub(super) struct UnsentService<S>(S);
-
-impl<S> Service<Request<Body>> for UnsentService<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let called = self.0.call(request);
-        Box::pin(async move {
-            let mut response = called.await?;
-            Ok(match response.extensions_mut().remove::<Unsent>() {
-                Some(unsent) => response.map(|inner| Body::new(HoldingBody { inner, unsent, rest: Bytes::new() })),
-                None => response,
-            })
-        })
-    }
+pub(super) fn layer() -> MapResponseLayer<fn(Response<Body>) -> Response<Body>> {
+    MapResponseLayer::new(|mut response: Response<Body>| match response.extensions_mut().remove::<Unsent>() {
+        Some(unsent) => response.map(|inner| Body::new(HoldingBody { inner, unsent, rest: Bytes::new() })),
+        None => response,
+    })
 }
 
 /// A body whose bytes hold what their messages held.

@@ -8,7 +8,7 @@ use tonic::transport::Server;
 use holdfast_node::{
     health::{self, Probes},
     incoming::accept,
-    serving::{http2, reflection, refusals::RefusalLayer},
+    serving::{http2, reflection, refusals},
 };
 use holdfast_proto::v1::{
     admin_service_server::{self, AdminServiceServer},
@@ -63,7 +63,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
     let served = http2::bounded(Server::builder(), MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .layer(RefusalLayer)
+        .layer(refusals::layer())
         .add_service(health)
         .add_service(reflection)
         .add_service(
