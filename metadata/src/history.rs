@@ -37,8 +37,10 @@ impl HistoryHash {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
         hasher.update(index.0.to_be_bytes());
+        let mut json = Vec::new();
         for record in records {
-            let json = serde_json::to_vec(record).expect("a record is JSON: its keys are strings");
+            json.clear();
+            serde_json::to_writer(&mut json, record).expect("a record is JSON: its keys are strings");
             hasher.update((json.len() as u64).to_be_bytes());
             hasher.update(&json);
         }

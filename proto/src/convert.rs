@@ -12,7 +12,7 @@ use crate::{
         BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch,
         ProducerId, TimestampMs, TopicId,
     },
-    limits::{MAX_ERROR_MESSAGE_BYTES, MAX_TOPIC_NAME_BYTES},
+    limits::{MAX_TOPIC_NAME_BYTES, shortened},
     v1,
 };
 
@@ -189,17 +189,11 @@ pub fn partition_error(detail: ErrorDetail) -> v1::PartitionError {
     v1::PartitionError {
         code: detail.code.number(),
         name: detail.code.name().to_owned(),
-        message: shortened(detail.message),
+        message: shortened(&detail.message).to_owned(),
         retriable: detail.retriable,
         outcome: v1::Outcome::Unspecified.into(),
         leader: detail.leader.map(Into::into),
     }
-}
-
-/// A message as long as it may be in an answer: what it repeats may be what somebody sent.
-fn shortened(mut message: String) -> String {
-    message.truncate(message.floor_char_boundary(MAX_ERROR_MESSAGE_BYTES));
-    message
 }
 
 /// The error of one partition's part of a produce: it also says what became of the records.

@@ -13,3 +13,8 @@ pub const MAX_TOPIC_NAME_BYTES: usize = 249;
 /// Most bytes of an error's message in an answer or a status. In a status it travels percent-encoded in a header, and
 /// once more in the details; peers refuse large headers.
 pub const MAX_ERROR_MESSAGE_BYTES: usize = 1024;
+
+/// An error's message as long as it may be in an answer: what it repeats may be what somebody sent.
+pub fn shortened(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MAX_ERROR_MESSAGE_BYTES)]
+}

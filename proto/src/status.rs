@@ -16,7 +16,7 @@ use crate::{
     detail::{ControllerHint, ErrorDetail, LeaderHint},
     error::{Class, ErrorCode, Outcome},
     ids::{BrokerId, ControllerId, LeaderEpoch},
-    limits::MAX_ERROR_MESSAGE_BYTES,
+    limits::shortened,
 };
 
 /// Domain of every `ErrorInfo` of ours.
@@ -235,10 +235,6 @@ fn controller(info: &ErrorInfo) -> Option<ControllerHint> {
 
 fn parsed<T: FromStr>(info: &ErrorInfo, key: &str) -> Option<T> {
     info.metadata.get(key)?.parse().ok()
-}
-
-fn shortened(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MAX_ERROR_MESSAGE_BYTES)]
 }
 
 #[cfg(test)]

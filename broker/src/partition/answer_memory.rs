@@ -13,17 +13,14 @@
 //! 4. While somebody waits for room, a reader loses its connection, and with it what it holds, that takes nothing of its
 //!    answers for some seconds, or of one of them for half a minute.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::Arc;
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Duration, Instant, timeout_at},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use holdfast_node::closer::Closer;
 use holdfast_proto::error::ErrorCode;
 
-use super::answer_reader::{Reader, Readers};
+use super::answer_reader::{Patience, Reader, Readers};
 
 /// Room that an answer gets however little is free, bytes; less if it wants less.
 const LEAST_BYTES: usize = 64 * 1024;
@@ -34,23 +31,6 @@ const LARGE_BYTES: usize = 24 << 20;
 
 /// What one reader may have of the memory that is for all.
 const READER_SHARE: u32 = 4;
-
-/// How long who waits for room has patience, and with whom.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    /// How long a reader may stand still while others wait.
-    stalled_after: Duration,
-    /// How often those who wait look for such readers.
-    look_every: Duration,
-    /// How long an answer waits. Then it is refused, so that its asker learns why nothing comes.
-    wait: Duration,
-}
-
-const PATIENCE: Patience = Patience {
-    stalled_after: Duration::from_secs(5),
-    look_every: Duration::from_millis(500),
-    wait: Duration::from_secs(10),
-};
 
 /// What one permit stands for, bytes: 32 bits count all that is ever wanted.
 const UNIT_BYTES: usize = 1024;
@@ -98,7 +78,7 @@ impl AnswerMemory {
             large: Arc::new(Semaphore::new(1)),
             large_units: units(large_bytes),
             readers: Arc::default(),
-            patience: PATIENCE,
+            patience: Patience::default(),
         }
     }
 
@@ -177,33 +157,14 @@ impl AnswerMemory {
         self.readers.add(closer, self.shared_units / READER_SHARE)
     }
 
-    /// Waits for `wanted` of a semaphore, or for what `instead` finds at one of the looks.
+    /// As [`Readers::take`].
     async fn take(
         &self,
         of: &Arc<Semaphore>,
         wanted: u32,
         instead: impl Fn() -> Option<OwnedSemaphorePermit>,
     ) -> Result<OwnedSemaphorePermit, ErrorCode> {
-        let Patience { stalled_after, look_every, wait } = self.patience;
-        let start = Instant::now();
-        // Kept from look to look: who waits longest gets room first.
-        let mut taking = pin!(Arc::clone(of).acquire_many_owned(wanted));
-        let mut next_look = start + look_every;
-        while next_look <= start + wait {
-            match timeout_at(next_look, &mut taking).await {
-                Ok(Ok(permit)) => return Ok(permit),
-                Ok(Err(_closed)) => return Err(ErrorCode::ShuttingDown),
-                Err(_late) => next_look += look_every,
-            }
-            if let Some(found) = instead() {
-                return Ok(found);
-            }
-            let closed = self.readers.close_stalled(stalled_after);
-            if closed > 0 {
-                tracing::warn!(closed, "connections were closed: they read nothing of their answers, and others wait");
-            }
-        }
-        Err(ErrorCode::Overloaded)
+        self.readers.take(self.patience, of, wanted, instead).await
     }
 
     fn offered(&self, wanted: usize) -> u32 {

@@ -1,5 +1,7 @@
 //! Who gets how much of the memory for answers, and who waits for whom.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 
 use super::*;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -10,14 +11,33 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::Semaphore,
-    time::{Duration, Instant},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Duration, Instant, timeout_at},
 };
 
 use holdfast_node::closer::Closer;
+use holdfast_proto::error::ErrorCode;
 
 /// How many times as long one answer may take to leave as a reader may stand still.
 const ANSWER_PATIENCE: u32 = 6;
+
+/// How long who waits for room has patience, and with whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long a reader may stand still while others wait.
+    pub stalled_after: Duration,
+    /// How often those who wait look for such readers.
+    pub look_every: Duration,
+    /// How long an answer waits. Then it is refused, so that its asker learns why nothing comes.
+    pub wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let [stalled_after, wait] = [5, 10].map(Duration::from_secs);
+        Self { stalled_after, look_every: Duration::from_millis(500), wait }
+    }
+}
 
 /// All readers of one share of the memory for answers.
 #[derive(Debug)]
@@ -74,9 +94,40 @@ impl Readers {
         reader
     }
 
+    /// Waits for `wanted` of the semaphore that bounds their answers, or for what `instead` finds at one of the looks.
+    /// Meanwhile readers lose their connection that stand still. OVERLOADED once the patience is over.
+    pub async fn take(
+        &self,
+        patience: Patience,
+        of: &Arc<Semaphore>,
+        wanted: u32,
+        instead: impl Fn() -> Option<OwnedSemaphorePermit>,
+    ) -> Result<OwnedSemaphorePermit, ErrorCode> {
+        let Patience { stalled_after, look_every, wait } = patience;
+        let start = Instant::now();
+        // Kept from look to look: who waits longest gets room first.
+        let mut taking = pin!(Arc::clone(of).acquire_many_owned(wanted));
+        let mut next_look = start + look_every;
+        while next_look <= start + wait {
+            match timeout_at(next_look, &mut taking).await {
+                Ok(Ok(permit)) => return Ok(permit),
+                Ok(Err(_closed)) => return Err(ErrorCode::ShuttingDown),
+                Err(_late) => next_look += look_every,
+            }
+            if let Some(found) = instead() {
+                return Ok(found);
+            }
+            let closed = self.close_stalled(stalled_after);
+            if closed > 0 {
+                tracing::warn!(closed, "connections were closed: they read nothing of their answers, and others wait");
+            }
+        }
+        Err(ErrorCode::Overloaded)
+    }
+
     /// Ends the connections that took nothing of what waits for them for so long, or of one answer some times as long. How
     /// many. One look serves all who ask within a tenth of that time.
-    pub fn close_stalled(&self, after: Duration) -> usize {
+    fn close_stalled(&self, after: Duration) -> usize {
         let now_ms = millis(self.start);
         let looked_ms = self.looked_ms.load(Ordering::Relaxed);
         let is_due = now_ms.saturating_sub(looked_ms) >= after.as_millis() as u64 / 10;

@@ -5,24 +5,14 @@
 
 use std::sync::Arc;
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Duration, timeout},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use holdfast_node::closer::Closer;
 
-use crate::partition::answer_reader::{Reader, Readers};
+use crate::partition::answer_reader::{Patience, Reader, Readers};
 
 /// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
 pub const PERMIT_BYTES: usize = 1024;
-
-/// How long a producer may take nothing of its answers while others wait.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
-/// How often those who wait look for such producers.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How many looks an answer waits. Then its request is refused without room: so many answers a stream are few.
-const LOOKS: usize = 20;
 
 /// The one budget of a broker. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -64,33 +54,24 @@ impl ProduceBudget {
         Arc::clone(&self.free).try_acquire_many_owned(permits(bytes).min(self.limit / 2)).ok()
     }
 
-    /// Room for one answer. `None` if there was none for long.
+    /// Room for one answer. `None` if there was none for long: then its request is refused without room, and so many
+    /// answers a stream are few.
     pub async fn answer(&self) -> Option<ProduceRoom> {
-        self.answer_within(LOOK_EVERY, STALLED_AFTER).await
+        self.answer_within(Patience::default()).await
     }
 
-    async fn answer_within(&self, look_every: Duration, stalled_after: Duration) -> Option<ProduceRoom> {
-        let mut taking = std::pin::pin!(Arc::clone(&self.free).acquire_owned());
-        for _ in 0..LOOKS {
-            if let Ok(taken) = timeout(look_every, &mut taking).await {
-                return taken.ok();
-            }
-            let closed = self.producers.close_stalled(stalled_after);
-            if closed > 0 {
-                tracing::warn!(
-                    closed,
-                    "connections were closed: producers read nothing of their answers, and others wait"
-                );
-            }
-        }
-        None
+    async fn answer_within(&self, patience: Patience) -> Option<ProduceRoom> {
+        self.producers.take(patience, &self.free, 1, || None).await.ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Duration;
+
     use super::*;
 
+    const PATIENCE: Patience = Patience { stalled_after: MS, look_every: MS, wait: Duration::from_millis(100) };
     const MS: Duration = Duration::from_millis(1);
 
     #[tokio::test]
@@ -101,11 +82,11 @@ mod tests {
         let held = [budget.answer().await.unwrap(), budget.answer().await.unwrap()];
         let _unsent = stopped_reader.hand();
         assert!(budget.try_batch(0).is_none(), "an answer holds room until it has left");
-        assert!(budget.answer_within(5 * MS, MS).await.is_none(), "nobody waits for ever");
+        assert!(budget.answer_within(PATIENCE).await.is_none(), "nobody waits for ever");
         let is_closed = |closer: &Closer| format!("{closer:?}").contains("true");
         assert!(is_closed(&stopped) && !is_closed(&reads));
         drop(held);
-        assert!(budget.answer_within(5 * MS, MS).await.is_some());
+        assert!(budget.answer_within(PATIENCE).await.is_some());
     }
 
     #[test]
