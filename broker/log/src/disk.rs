@@ -25,7 +25,7 @@ use std::{
     },
 };
 
-use crate::Error;
+use crate::{Error, error::has_run_out};
 
 /// Most slices that one vectored write takes (Linux: `UIO_MAXIOV`).
 const MAX_SLICES: usize = 1024;
@@ -224,13 +224,6 @@ impl Disk {
     fn latch(&self, error: Error) -> Error {
         self.failure.get_or_init(|| error).clone()
     }
-}
-
-/// True if the system refused for want of handles or memory.
-fn has_run_out(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// Ending of files that are being written; removed at the next start.

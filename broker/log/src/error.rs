@@ -8,6 +8,8 @@ use std::{
     sync::Arc,
 };
 
+use rustix::io::Errno;
+
 use holdfast_proto::{
     batch,
     ids::{BrokerId, ClusterId, Offset, TopicId},
@@ -144,8 +146,19 @@ impl Error {
         Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
     }
 
+    /// True if the system refused for want of handles or memory: the disk was not asked, and nothing was changed.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if has_run_out(source))
+    }
+
     /// True for damage of durable bytes.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }
+}
+
+/// True if the system refused for want of handles or memory.
+pub(crate) fn has_run_out(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }

@@ -1,15 +1,17 @@
 //! Does what the roster says with the replicas of this broker: opens logs, starts actors, tells them their state, closes
 //! them and deletes folders.
 //!
-//! On failure: a log that cannot be opened ends the broker. A folder that cannot be deleted stays, and is looked at again
+//! On failure: a log that cannot be opened ends the broker, but for want of handles or memory: then it is tried again, and
+//! the others go on. A folder that cannot be deleted stays, and is looked at again
 //! at the next start.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use tokio::sync::oneshot;
 
 use holdfast_log::{LogConfig, PartitionLog, Recovered};
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::TopicPartition;
 use holdfast_replication::Assignment;
 
@@ -24,6 +26,10 @@ use crate::{
         roster::{Effect, Event, KnownEpochs, Reason},
     },
 };
+
+/// First and longest pause before a log is tried again that was not opened for want of handles or memory.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+const OPEN_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 impl SessionActor {
     /// Logs that were opened at start.
@@ -92,22 +98,32 @@ impl SessionActor {
         }
     }
 
-    /// Opens a log on a blocking thread.
+    /// Opens a log on a blocking thread; again and again while handles or memory are wanting.
     fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         let config = self.log_config(partition);
         self.context.logs.runtime.spawn(async move {
-            let working = Arc::clone(&context);
-            let work = move || {
-                let (log, recovered) = working.logs.data_dir.open_partition(partition, config)?;
-                Opened::new(&working, partition, log, recovered, config)
-            };
-            match context.logs.runtime.spawn_blocking(work).await {
-                // The actor is gone only when the broker stops.
-                Ok(opened) => {
-                    let _gone_with_the_broker = address.send(SessionEvent::Opened(partition, opened)).await;
+            let mut backoff = Backoff::new(OPEN_AGAIN, OPEN_AGAIN_MAX);
+            loop {
+                let working = Arc::clone(&context);
+                let work = move || {
+                    let (log, recovered) = working.logs.data_dir.add_partition(partition, config)?;
+                    Opened::new(&working, partition, log, recovered, config)
+                };
+                match context.logs.runtime.spawn_blocking(work).await {
+                    Ok(Err(error)) if error.is_shortage() => {
+                        tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
+                        tokio::time::sleep(jittered(backoff.next_pause())).await;
+                    }
+                    Ok(opened) => {
+                        // The actor is gone only when the broker stops.
+                        let _gone_with_the_broker = address.send(SessionEvent::Opened(partition, opened)).await;
+                        return;
+                    }
+                    Err(error) => {
+                        return context.state.fail(Fatal::Failure(format!("{partition}: opening the log: {error}")));
+                    }
                 }
-                Err(error) => context.state.fail(Fatal::Failure(format!("{partition}: opening the log: {error}"))),
             }
         });
     }

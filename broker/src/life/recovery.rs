@@ -135,7 +135,11 @@ fn tell(partition: TopicPartition, recovered: &Recovered) {
 fn refusal(failed: &[Failed]) -> Fatal {
     let list: Vec<String> = failed.iter().map(|(partition, error)| format!("{partition}: {error}")).collect();
     let list = list.join("; ");
-    if failed.iter().any(|(_, error)| error.is_damage()) {
+    if failed.iter().any(|(_, error)| error.is_shortage()) {
+        let cure = "the broker needs two open files for each log, and some for connections: raise the limit (`ulimit -n`, \
+                    LimitNOFILE)";
+        Fatal::StorageFailed(format!("{list}; {cure}"))
+    } else if failed.iter().any(|(_, error)| error.is_damage()) {
         let cure = "the logs are left as they are. If other replicas hold these partitions, start once with \
                     `--set set_aside_damaged_logs=true`: the broker then counts as empty until it has copied them";
         Fatal::LogDamaged(format!("{list}; {cure}"))

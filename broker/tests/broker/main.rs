@@ -3,6 +3,7 @@
 mod age;
 mod fake_controller;
 mod floods;
+mod handles;
 mod hostile;
 mod identity;
 mod leaving;

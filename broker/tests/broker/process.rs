@@ -34,6 +34,22 @@ impl Drop for BrokerProcess {
 impl BrokerProcess {
     /// Starts broker 1 with these further settings, and waits until it serves.
     pub(crate) async fn start(rig: &Rig, settings: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_holdfast-broker")), rig, settings).await
+    }
+
+    /// As [`Self::start`]; it may have so many files open.
+    pub(crate) async fn start_with_files(rig: &Rig, files: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_holdfast-broker")]);
+        Self::start_by(shell, rig, "").await
+    }
+
+    /// True until it has ended.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("it was not waited for").is_none()
+    }
+
+    async fn start_by(mut program: Command, rig: &Rig, settings: &str) -> Self {
         let path = rig.folder.path().join("broker.toml");
         let text = format!(
             "broker_id = 1\ndata_dir = \"{}\"\nclient_listen = \"127.0.0.1:0\"\npeer_listen = \"127.0.0.1:0\"\n\
@@ -42,7 +58,7 @@ impl BrokerProcess {
             rig.controller.address,
         );
         fs::write(&path, text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_holdfast-broker"))
+        let child = program
             .args(["--config".as_ref(), path.as_os_str()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,17 +7,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rustix::{
-    fs::statvfs,
-    process::{Resource, Rlimit, getrlimit, setrlimit},
-};
+use rustix::fs::statvfs;
 
 use holdfast_identity::{BROKER, Lock};
 use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
 
 use crate::{
     Disk, Error, LogConfig, PartitionLog, Recovered,
-    data_dir::identity::Identity,
+    data_dir::{handles::Handles, identity::Identity},
     disk::{TEMPORARY, with_suffix},
 };
 
@@ -31,6 +28,7 @@ pub struct DataDir {
     path: PathBuf,
     disk: Arc<Disk>,
     identity: Mutex<Identity>,
+    handles: Handles,
     _lock: Lock,
 }
 
@@ -52,7 +50,7 @@ impl DataDir {
     /// or, where both are known, not this cluster's.
     pub fn open(path: &Path, broker_id: BrokerId, cluster_id: Option<ClusterId>) -> Result<Self, Error> {
         let disk = Disk::new();
-        raise_file_limit();
+        let handles = Handles::raise();
         disk.create_folder(path)?;
         let lock = lock(&disk, path)?;
         let partitions = path.join(PARTITIONS);
@@ -69,7 +67,7 @@ impl DataDir {
         identity.store(&disk, path)?;
         disk.create_folder(&partitions)?;
         disk.sync_folder(path)?;
-        let dir = Self { path: path.to_owned(), disk, identity: Mutex::new(identity), _lock: lock };
+        let dir = Self { path: path.to_owned(), disk, identity: Mutex::new(identity), handles, _lock: lock };
         dir.finish_deletions()?;
         Ok(dir)
     }
@@ -132,6 +130,17 @@ impl DataDir {
         let mut partitions: Vec<_> = self.names()?.iter().filter_map(|name| parse(name)).collect();
         partitions.sort_unstable();
         Ok(partitions)
+    }
+
+    /// Opens a new partition's log, as [`Self::open_partition`], if its files leave enough handles to those that are open;
+    /// else the error is a [shortage](Error::is_shortage).
+    pub fn add_partition(
+        &self,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(PartitionLog, Recovered), Error> {
+        self.handles.check(&self.folder(partition))?;
+        self.open_partition(partition, config)
     }
 
     /// Opens a partition's log; its folder is created if absent.
@@ -200,14 +209,6 @@ impl DataDir {
 
     fn names(&self) -> Result<Vec<String>, Error> {
         names(&self.path.join(PARTITIONS))
-    }
-}
-
-/// A failure shows when a file cannot be opened, with its reason.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, current = limit.current, "cannot raise the limit of open files");
     }
 }
 

@@ -17,6 +17,7 @@
 //! Failure: a folder of another cluster or broker is a named error, and nothing of it is touched.
 
 mod folder;
+mod handles;
 mod identity;
 
 pub use folder::{DataDir, Space};
