@@ -1,6 +1,6 @@
 //! The topics that were deleted last: what a broker that was away needs to know to delete their data.
 
-use std::collections::{BTreeSet, VecDeque};
+use imbl::{OrdSet, Vector};
 
 use holdfast_proto::ids::TopicId;
 
@@ -9,12 +9,12 @@ use crate::limits::MAX_DELETED_TOPICS;
 /// Ids in the order of their deletion, the newest [`MAX_DELETED_TOPICS`] of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DeletedTopics {
-    ids: BTreeSet<TopicId>,
-    order: VecDeque<TopicId>,
+    ids: OrdSet<TopicId>,
+    order: Vector<TopicId>,
 }
 
 impl DeletedTopics {
-    pub(super) fn ids(&self) -> &BTreeSet<TopicId> {
+    pub(super) fn ids(&self) -> &OrdSet<TopicId> {
         &self.ids
     }
 
@@ -30,7 +30,7 @@ impl DeletedTopics {
 
     /// Adds an id as the newest; the oldest goes if there are too many. One that is there stays where it is.
     pub(super) fn insert(&mut self, topic_id: TopicId) {
-        if !self.ids.insert(topic_id) {
+        if self.ids.insert(topic_id).is_some() {
             return;
         }
         self.order.push_back(topic_id);

@@ -1,8 +1,8 @@
 //! The state of the cluster at one metadata index: the same on every controller, and on every broker that has applied
 //! the records up to it.
 //!
-//! Changed by records alone, see [`Image::apply`]. A copy is cheap (topics and partitions are shared until they change), so that a
-//! node can hand an unchanging image to its readers. Records that do not fit, as those of another stream, are refused
+//! Changed by records alone, see [`Image::apply`]. A copy shares everything, and what changes is copied a small piece at a
+//! time, so that a node can hand an unchanging image to its readers however large it is. Records that do not fit, as those of another stream, are refused
 //! with [`Error`] and change nothing: a broker then asks for a snapshot, a controller must stop.
 //!
 //! `state` is the state and what records do to it; `undo` takes records back; `queries` is what there is to read in it;

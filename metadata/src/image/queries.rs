@@ -2,7 +2,9 @@
 //!
 //! Lookups are by id or name; those that ask for a broker's partitions look at every partition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use imbl::OrdSet;
 
 use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, MetadataIndex, MetadataVersion, PartitionIndex, ProducerId, TopicId,
@@ -79,7 +81,7 @@ impl Image {
 
     /// Ids of the topics that were deleted, the newest [`MAX_DELETED_TOPICS`](crate::limits::MAX_DELETED_TOPICS). A broker
     /// deletes the data of these, and of no other.
-    pub fn deleted_topics(&self) -> &BTreeSet<TopicId> {
+    pub fn deleted_topics(&self) -> &OrdSet<TopicId> {
         self.deleted_topics.ids()
     }
 

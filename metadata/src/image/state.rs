@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use imbl::OrdMap;
+
 use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, MetadataVersion, PartitionEpoch, PartitionIndex,
     ProducerId, TopicId, TopicPartition,
@@ -25,12 +27,12 @@ pub struct Image {
     pub(super) version: MetadataVersion,
     pub(super) history: Option<HistoryHash>,
     pub(super) index: MetadataIndex,
-    pub(super) brokers: BTreeMap<BrokerId, BrokerRegistration>,
+    pub(super) brokers: Arc<BTreeMap<BrokerId, BrokerRegistration>>,
     pub(super) draining: BTreeSet<BrokerId>,
     pub(super) move_bytes_per_second: u64,
-    pub(super) topics: BTreeMap<TopicId, Arc<Topic>>,
-    pub(super) topic_ids: BTreeMap<Arc<str>, TopicId>,
-    pub(super) deleted_topics: Arc<DeletedTopics>,
+    pub(super) topics: OrdMap<TopicId, Arc<Topic>>,
+    pub(super) topic_ids: OrdMap<Arc<str>, TopicId>,
+    pub(super) deleted_topics: DeletedTopics,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
@@ -44,7 +46,7 @@ pub struct Topic {
     pub(super) name: Arc<str>,
     pub(super) configs: BTreeMap<String, String>,
     pub(super) config: TopicConfig,
-    pub(super) partitions: BTreeMap<PartitionIndex, Arc<PartitionState>>,
+    pub(super) partitions: OrdMap<PartitionIndex, Arc<PartitionState>>,
 }
 
 /// Why a record does not fit the image.
@@ -92,12 +94,12 @@ impl Default for Image {
             version: version::FIRST,
             history: Some(HistoryHash::START),
             index: MetadataIndex(0),
-            brokers: BTreeMap::new(),
+            brokers: Arc::default(),
             draining: BTreeSet::new(),
             move_bytes_per_second: 0,
-            topics: BTreeMap::new(),
-            topic_ids: BTreeMap::new(),
-            deleted_topics: Arc::default(),
+            topics: OrdMap::new(),
+            topic_ids: OrdMap::new(),
+            deleted_topics: DeletedTopics::default(),
             partition_count: 0,
             loads: Loads::default(),
             next_producer_id: ProducerId(0),
@@ -161,7 +163,10 @@ impl Image {
             },
             Record::Broker(registration) => self.apply_broker(registration)?,
             Record::RemoveBroker { broker_id } => {
-                self.brokers.remove(broker_id).ok_or(Error::UnknownBroker(*broker_id))?;
+                if !self.brokers.contains_key(broker_id) {
+                    return Err(Error::UnknownBroker(*broker_id));
+                }
+                Arc::make_mut(&mut self.brokers).remove(broker_id);
                 self.draining.remove(broker_id);
             }
             Record::BrokerDrain { broker_id, draining: true } => {
@@ -179,7 +184,7 @@ impl Image {
                     self.partition_count -= topic.partitions.len();
                     topic.partitions.values().for_each(|state| self.loads.remove(state));
                 }
-                Arc::make_mut(&mut self.deleted_topics).insert(*topic_id);
+                self.deleted_topics.insert(*topic_id);
             }
             Record::TopicConfig { topic_id, configs } => {
                 let topic = self.topics.get_mut(topic_id).ok_or(Error::UnknownTopic(*topic_id))?;
@@ -221,7 +226,7 @@ impl Image {
         {
             return Err(Error::BrokerWentBack(broker_id, known.broker_epoch, broker_epoch));
         }
-        self.brokers.insert(broker_id, registration.clone());
+        Arc::make_mut(&mut self.brokers).insert(broker_id, registration.clone());
         Ok(())
     }
 
@@ -237,7 +242,7 @@ impl Image {
             name: Arc::from(name),
             configs: BTreeMap::new(),
             config: TopicConfig::default(),
-            partitions: BTreeMap::new(),
+            partitions: OrdMap::new(),
         };
         self.topic_ids.insert(Arc::clone(&topic.name), topic_id);
         self.topics.insert(topic_id, Arc::new(topic));

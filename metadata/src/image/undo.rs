@@ -65,9 +65,10 @@ impl Image {
         match undo {
             Undo::Cluster(cluster_id) => self.cluster_id = cluster_id,
             Undo::Broker { broker_id, registration, draining } => {
+                let brokers = Arc::make_mut(&mut self.brokers);
                 match registration {
-                    Some(registration) => self.brokers.insert(broker_id, registration),
-                    None => self.brokers.remove(&broker_id),
+                    Some(registration) => brokers.insert(broker_id, registration),
+                    None => brokers.remove(&broker_id),
                 };
                 if draining {
                     self.draining.insert(broker_id);
@@ -110,7 +111,7 @@ impl Image {
             self.topics.insert(topic_id, topic);
         }
         if let Some(Deletion(gone)) = deletion {
-            Arc::make_mut(&mut self.deleted_topics).take_back(*gone);
+            self.deleted_topics.take_back(*gone);
         }
     }
 }
