@@ -58,10 +58,7 @@ pub fn validate_produce(batch: &[u8], max_bytes: usize) -> Result<BatchHeader, E
     if header.record_count == 0 {
         return Err(Error::Empty);
     }
-    if header.record_count != header.last_offset_delta + 1 {
-        let (record_count, last_offset_delta) = (header.record_count, header.last_offset_delta);
-        return Err(Error::RecordCount { record_count, last_offset_delta });
-    }
+    header.check_has_no_gaps()?;
     if let Some(what) = not_for_producers(&header) {
         return Err(Error::NotForProducers(what));
     }

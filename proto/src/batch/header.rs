@@ -188,6 +188,16 @@ impl BatchHeader {
         })
     }
 
+    /// Refuses a batch with fewer records than offsets, as compaction leaves them: nothing here writes one yet.
+    pub fn check_has_no_gaps(&self) -> Result<(), Error> {
+        let Self { record_count, last_offset_delta, .. } = *self;
+        if record_count == last_offset_delta + 1 {
+            Ok(())
+        } else {
+            Err(Error::RecordCount { record_count, last_offset_delta })
+        }
+    }
+
     /// Offset of the last record.
     pub const fn last_offset(&self) -> Offset {
         self.base_offset.plus(self.last_offset_delta as u64)
