@@ -142,7 +142,7 @@ errors! {
     Overloaded = 10_000, "OVERLOADED", Exhausted, true, NotAppended, "A queue of this node is full; slow down and retry.";
     OutcomeUnknown = 10_001, "OUTCOME_UNKNOWN", Unavailable, true, Unknown, "The leadership ended before the records were confirmed; they may be there.";
     WrongNode = 10_002, "WRONG_NODE", Precondition, false, NotAppended, "The request was meant for another node: check the addresses.";
-    DiskFull = 10_003, "DISK_FULL", Exhausted, true, NotAppended, "The disk is below its reserve; free space or lower the retention.";
+    DiskFull = 10_003, "DISK_FULL", Exhausted, true, NotAppended, "The disk is below its reserve; free space, or lower retention.ms of large topics.";
     DeadlineExceeded = 10_004, "DEADLINE_EXCEEDED", Deadline, true, Unknown, "The call's deadline passed.";
     ShuttingDown = 10_005, "SHUTTING_DOWN", Unavailable, true, NotAppended, "The node is stopping.";
     LogDamaged = 10_006, "LOG_DAMAGED", DataLoss, false, NotAppended, "The replica's log is damaged below its durable mark and was set aside.";

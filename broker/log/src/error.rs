@@ -29,7 +29,7 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// The file system is full. Final, like every failed write; keep a reserve with [`crate::DataDir::space`].
-    #[error("the disk is full: cannot write {path}; free space, or lower the retention")]
+    #[error("the disk is full: cannot write {path}; free space, or lower retention.ms of large topics")]
     DiskFull {
         /// The file that could not grow.
         path: PathBuf,

@@ -80,6 +80,8 @@ pub struct FetchPosition {
 pub enum Event {
     /// The controller committed a state of this partition.
     AssignmentChanged(Assignment),
+    /// Too many producers are remembered over all partitions: those go of which no retry can come any more.
+    ExpireProducers,
     /// A producer's batch, checked by the edge (size, CRC, format).
     Produce {
         /// Names the produce in later effects.

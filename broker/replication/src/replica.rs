@@ -13,7 +13,7 @@
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Millis, Offset},
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Millis, Offset, ProducerId},
 };
 
 use crate::{
@@ -71,6 +71,16 @@ impl Replica {
     /// A replica as it starts: it waits for its assignment.
     pub fn new(config: ReplicaConfig, state: ReplicaState) -> Self {
         Self { config, log: LocalLog::new(state), assignment: None, role: Role::Waiting, now: Millis(0) }
+    }
+
+    /// Number of producers that it remembers.
+    pub fn producer_count(&self) -> usize {
+        self.log.producers.len()
+    }
+
+    /// True if it remembers this producer.
+    pub fn knows_producer(&self, producer_id: ProducerId) -> bool {
+        self.log.producers.get(producer_id).is_some()
     }
 
     /// Handles one event at the time `now` and appends what is to be done to `effects`. Runs to completion.
@@ -133,6 +143,7 @@ impl Replica {
                     leader.answer_outcome_unknown(&mut turn!(self, effects));
                 }
             }
+            Event::ExpireProducers => self.log.producers.expire(self.now),
             Event::Tick => {}
         }
         match &mut self.role {

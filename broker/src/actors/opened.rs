@@ -41,6 +41,7 @@ impl Opened {
             latest: Err(ErrorCode::NotLeaderOrFollower),
             log_start: recovered.log_start_offset,
             log_end: recovered.log_end_offset,
+            producers: recovered.producers.len(),
         };
         let tail = context.logs.tail.partition(recovered.log_end_offset);
         let partition = Arc::new(Partition::new(id, tail, log.reader(), view));

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use holdfast_log::{Completion, LogConfig, LogHandle, Op};
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerId, Millis, Offset},
+    ids::{BrokerId, Millis, Offset, ProducerId},
 };
 use holdfast_replication::{Assignment, Effect, Event, FetchAnswer, ProduceToken, Replica, ReplicaConfig};
 
@@ -176,6 +176,13 @@ impl PartitionActor {
         }
         if self.closing.is_some() || !self.lease.admits(job.acks) {
             return job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
+        }
+        let producer_id = job.batch.producer_id;
+        if producer_id != ProducerId::NONE
+            && self.context.state.has_too_many_producers()
+            && !self.core.knows_producer(producer_id)
+        {
+            return job.reply.send(Err(ErrorCode::TooManyProducers));
         }
         let Ok(room) = self.context.logs.writer.reserve(job.bytes.len()) else {
             return job.reply.send(Err(ErrorCode::Overloaded));
@@ -350,6 +357,10 @@ impl Handler<Envelope> for PartitionActor {
             // `catch_up` has looked at it.
             Message::LeaseEnded => {}
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
+            Message::ExpireProducers => {
+                self.submit(Op::ExpireProducers);
+                self.step(Event::ExpireProducers, InHand::Nothing);
+            }
             Message::Close(closed) => self.close(closed, actor),
         }
         self.ask_again();

@@ -51,6 +51,9 @@ holdfast_node::options! {
     partition_mailbox: u32 = 1024, in 16, 65_536;
     /// Produces of one partition that may wait for replication. Past it: OVERLOADED.
     partition_pending_produces: u32 = 4096, in 16, 1_000_000;
+    /// Idempotent producers that are remembered, of all partitions and each of them; about 600 bytes each. Past it new ones
+    /// get TOO_MANY_PRODUCERS until others have been idle for 10 minutes.
+    producers_max: u32 = 200_000, in 1_000, 100_000_000;
     /// Bytes of produce requests in work over all connections. Past it: OVERLOADED.
     max_in_flight_bytes: u64 = 256 * MIB, in 32 * MIB, 64 * GIB;
     /// Bytes of produce requests in work on one stream. Past it the stream is not read.

@@ -1,4 +1,4 @@
-//! What has to be looked at now and then: free space, old segments, old batches in memory. One task, one tick a second.
+//! What has to be looked at now and then: free space, producers, old segments, old batches in memory. One task, one tick a second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,16 +12,21 @@ use crate::{
 /// The tick. Free space is looked at each time: at full speed the reserve lasts a few seconds.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often idle producers are forgotten while there are too many, ms.
+const FORGET_EVERY_MS: u64 = 10_000;
+
 /// Runs until the broker ends.
 pub(crate) async fn run(context: Arc<Context>) {
     let mut ticks = tokio::time::interval(TICK.min(Duration::from_millis(context.config.retention_check_interval_ms)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut next_retention = context.clock.now();
     let mut next_expiry = context.clock.now();
+    let mut next_forgetting = context.clock.now();
     loop {
         ticks.tick().await;
         let now = context.clock.now();
         look_at_space(&context).await;
+        look_at_producers(&context, now, &mut next_forgetting).await;
         if now >= next_expiry {
             next_expiry = now.plus(context.config.tail_cache_age_ms / 2);
             context.logs.tail.expire(Millis(now.0.saturating_sub(context.config.tail_cache_age_ms)));
@@ -39,6 +44,22 @@ async fn look_at_space(context: &Arc<Context>) {
         Ok(Ok(space)) => context.state.set_disk_low(space.free < context.config.disk_reserve_bytes),
         Ok(Err(error)) => tracing::warn!(%error, "the free space cannot be read"),
         Err(_) => {}
+    }
+}
+
+/// Counts the producers that are remembered, of all partitions and each of them. Past the limit those go that are idle for
+/// long.
+async fn look_at_producers(context: &Arc<Context>, now: Millis, next_forgetting: &mut Millis) {
+    let replicas = context.partitions.all();
+    let count: usize = replicas.iter().map(|replica| replica.view().producers).sum();
+    let too_many = count >= context.config.producers_max as usize;
+    context.state.set_too_many_producers(too_many);
+    if !too_many || now < *next_forgetting {
+        return;
+    }
+    *next_forgetting = now.plus(FORGET_EVERY_MS);
+    for replica in replicas.into_iter().filter(|replica| replica.view().producers > 0) {
+        let _closed_already = replica.actor().send(Message::ExpireProducers).await;
     }
 }
 

@@ -39,6 +39,8 @@ pub struct ReplicaView {
     pub log_start: Offset,
     /// Log end offset: the offset of the next record, readable or not.
     pub log_end: Offset,
+    /// Producers that it remembers.
+    pub producers: usize,
 }
 
 impl ReplicaView {
@@ -52,6 +54,7 @@ impl ReplicaView {
             latest: replica.latest_end(),
             log_start: replica.log_start(),
             log_end: replica.log_end(),
+            producers: replica.producer_count(),
         }
     }
 

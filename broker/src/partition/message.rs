@@ -75,6 +75,8 @@ pub enum Message {
         /// The committed state, or why not.
         result: Result<Assignment, ErrorCode>,
     },
+    /// Too many producers are remembered over all partitions.
+    ExpireProducers,
     /// A new lease began; the states that were committed before came before this.
     LeaseBegan(LeaseNumber),
     /// The lease on the session ran out: look at it now.

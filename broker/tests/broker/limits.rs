@@ -3,9 +3,16 @@
 use futures::StreamExt;
 use tonic::Status;
 
-use holdfast_proto::{error::ErrorCode, status::from_status, v1};
+use holdfast_broker::config::Config;
+use holdfast_proto::{
+    batch::ProducerStamp,
+    error::ErrorCode,
+    ids::{ProducerEpoch, ProducerId, Sequence},
+    status::from_status,
+    v1,
+};
 
-use crate::rig::{Client, Rig, batch, produce_until, soon};
+use crate::rig::{Client, Rig, batch, produce_until, soon, stamped, until};
 
 const ONE: &[(&str, &str)] = &[("min.insync.replicas", "1")];
 
@@ -103,5 +110,32 @@ async fn a_produce_brings_little_beside_its_batch() {
         soon("a stream", client.producer().produce(futures::stream::iter([padded]))).await.unwrap().into_inner();
     let refused = soon("a refusal", answers.next()).await.expect("an answer").unwrap_err();
     assert_eq!(code(&refused), ErrorCode::InvalidRequest);
+    soon("the broker stops", broker.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_remembers_so_many_producers_over_all_partitions_and_refuses_new_ones_past_that() {
+    let rig = Rig::start().await;
+    let broker = rig.broker_with(1, |config| Config { producers_max: 1_000, ..config }).await;
+    rig.controller.create_topic("t", 50, 1, ONE);
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "t", 0, &["first"]).await;
+    let mut stream = client.stream().await;
+    let of = |id: i64, sequence: i32| {
+        let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(0), base_sequence: Sequence(sequence) };
+        stamped(&["record"], Some(stamp))
+    };
+    for id in 0..1_000 {
+        until("the partition is led", async || stream.produce("t", id as u32 % 50, of(id, 0)).await.ok()).await;
+    }
+    // They are counted once a second; what comes before is taken.
+    let mut next = 1_000;
+    let refused = until("a refusal", async || {
+        next += 1;
+        stream.produce("t", 0, of(next, 0)).await.err()
+    });
+    assert!(refused.await.contains("TOO_MANY_PRODUCERS"));
+    stream.produce("t", 0, of(0, 1)).await.expect("one that is known goes on");
+    stream.produce("t", 0, batch(&["record"])).await.expect("who has no number needs no memory");
     soon("the broker stops", broker.stop()).await;
 }

@@ -75,6 +75,11 @@ impl PartitionLog {
             || indexes_are_full(&active.segment, self.config.index_max_bytes)
     }
 
+    /// Forgets the producers of which no retry can come any more.
+    pub fn expire_producers(&mut self) {
+        self.producers.expire(since_start());
+    }
+
     /// Writes batches into the active segment with one vectored write, then counts and indexes them.
     fn write(&mut self, records: &[Bytes], placed: &[Placed]) -> Result<(), Error> {
         let position = self.active.tally.size;

@@ -58,6 +58,8 @@ pub enum Op {
     },
     /// Take other settings from now on. Not answered. A policy that now asks for it flushes what waits.
     Configure(LogConfig),
+    /// Forget the producers of which no retry can come any more. Not answered.
+    ExpireProducers,
     /// Make durable what was appended, whatever the policy; answered by [`Completion::Flushed`].
     Flush,
     /// Flush, write every checkpoint and close; answered by [`Completion::Closed`]. Nothing is taken after it.

@@ -104,6 +104,7 @@ impl OpenLog {
                     self.log.configure(config)?;
                     self.flush_due = None; // by the new policy, below
                 }
+                Op::ExpireProducers => self.log.expire_producers(),
                 Op::Close => {
                     self.log.flush()?;
                     self.tell_flushed(must_flush, &tell);

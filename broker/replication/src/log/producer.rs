@@ -9,6 +9,8 @@
 //!    be appended again. Past [`Limits::idle`] producers one more evicts the longest idle of the others.
 //! 3. At most [`Limits::most`] are kept. The leader refuses one more with TOO_MANY_PRODUCERS while all are young; a log
 //!    that holds more than that is the truth, and evicts the one whose last batch has the lowest offset.
+//! 4. Who holds many tables bounds them together: it refuses newcomers, and lets all go that are not young
+//!    ([`ProducerTable::expire`]).
 //!
 //! How old an entry is, each replica reckons from when itself took the batch, on a clock that never jumps. So replicas
 //! may evict in another order, and none earlier than `kept_ms`. Entries of a snapshot or a replay have an unknown age:
@@ -279,6 +281,16 @@ impl ProducerTable {
             self.producers.insert(batch.info.producer_id, ProducerEntry::new(epoch, remembered));
         }
         self.last_writes.insert(batch.base_offset, LastWrite { producer_id: batch.info.producer_id, at });
+    }
+
+    /// Forgets whose last batch came longer than [`Limits::kept_ms`] ago, however few they are.
+    pub fn expire(&mut self, now: Millis) {
+        self.since.get_or_insert(now);
+        while self.is_longest_idle_old(now)
+            && let Some((_, idle)) = self.last_writes.pop_first()
+        {
+            self.producers.remove(&idle.producer_id);
+        }
     }
 
     /// Puts a producer of a snapshot file back. False, and nothing changed, if it cannot be one: bytes from a disk are

@@ -109,6 +109,24 @@ fn the_longest_idle_producer_gives_way_once_no_retry_of_it_can_come() {
 }
 
 #[test]
+fn those_that_are_idle_for_long_are_forgotten_when_it_is_asked_for() {
+    let mut table = ProducerTable::with_limits(LIMITS);
+    table.record(&placed(0, batch(1, 0, 0, 1)), Millis(0));
+    table.record(&placed(1, batch(2, 0, 0, 1)), Millis(50));
+    table.expire(Millis(100));
+    assert_eq!(ids(&table), [1, 2], "a retry may come after so long");
+    table.expire(Millis(101));
+    assert_eq!(ids(&table), [2]);
+    table.expire(Millis(1_000));
+    assert!(table.is_empty());
+    let mut read_again = full().ageless();
+    read_again.expire(Millis(5_000));
+    assert_eq!(read_again.len(), LIMITS.most, "nobody knows how old they are");
+    read_again.expire(Millis(5_101));
+    assert!(read_again.is_empty());
+}
+
+#[test]
 fn a_retry_is_recognised_however_many_producers_come_after_it() {
     let mut table = full();
     let retry = batch(1, 0, 0, 1);

@@ -15,7 +15,8 @@
 {{/* Options of a broker by the limit of its memory, as JSON; none without a limit. Up to 1 GiB each bound is a share of the
      limit, 9/16 of it together, and never below the least that the program takes; above 1 GiB they are the program's
      own. The rest is for the program itself and for what waits in the windows of connections whose streams are not read:
-     for 64 of them at once, with a 512th of the limit each, 16 MiB at the most. */}}
+     for 64 of them at once, with a 512th of the limit each, 16 MiB at the most. Producers that are remembered take up to an
+     eighth of it. */}}
 {{- define "holdfast.memory" -}}
 {{- $mib := 1048576 -}}
 {{- $limit := include "holdfast.bytes" (dig "limits" "memory" "" .Values.broker.resources) | int64 -}}
@@ -25,6 +26,7 @@
 {{- $share := div (mul (min $limit (mul 1024 $mib)) (int64 $bound.mebibytes)) 1024 -}}
 {{- $_ := set $options $key (max $share (mul (int64 $bound.least) $mib)) -}}
 {{- end -}}
+{{- $_ := set $options "producers_max" (min 200000 (div $limit 5120) | max 1000) -}}
 {{- $window := min (div $limit 512) (mul 16 $mib) | max 131072 -}}
 {{- $options = merge $options (dict "http2_connection_window_bytes" $window "http2_stream_window_bytes" (min $window (mul 8 $mib))) -}}
 {{- end -}}
