@@ -1,10 +1,10 @@
 //! Messages on their way in: how much of them the broker keeps, and for how long.
 //!
-//! gRPC's library gathers a message until its last byte is there, as many bytes as the message announces. So who
-//! announces much and sends nearly all of it would have that memory for nothing, on every stream. Here a message of which
-//! a part is there takes room for all that it announces. One that finds none soon is refused, and so is one whose last byte
-//! is late. Who waits for room holds the window of its connection, which those that have room need to go on: so it waits a
-//! second, no longer. What a message holds once it is whole, the services count.
+//! gRPC's library gathers a message until its last byte is there. So who sends nearly all of many messages would have that
+//! memory for nothing. Here a message of which a part is there takes room for that part. One that finds none soon is
+//! refused, and so is one that stands still or whose last byte is late. Who waits for room holds the window of its
+//! connection, which those that have room need to go on: so it waits a second, no longer. What a message holds once it is
+//! whole, the services count.
 
 use std::{
     pin::Pin,
@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use http_body::Frame;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Duration, Sleep, error::Elapsed, sleep, timeout},
+    time::{Duration, Instant, Sleep, error::Elapsed, sleep_until, timeout},
 };
 use tonic::{Status, body::Body};
 
@@ -28,8 +28,11 @@ use crate::config::limits::MAX_REQUEST_BYTES;
 /// How long a message waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// From when a message has room to its last byte: the largest at a megabyte a second, and some more.
+/// From a message's first byte to its last: the largest at a megabyte a second, and some more.
 const ARRIVAL: Duration = Duration::from_secs(30);
+
+/// Longest time without another byte of a message.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// What one permit stands for, bytes.
 const UNIT_BYTES: usize = 1024;
@@ -41,16 +44,17 @@ const PREFIX_BYTES: usize = 5;
 #[derive(Clone)]
 pub(super) struct Arrivals {
     room: Arc<Semaphore>,
-    /// As [`PATIENCE`] and [`ARRIVAL`] say it; tests wait less.
+    /// As [`PATIENCE`], [`ARRIVAL`] and [`STANDSTILL`] say it; tests wait less.
     patience: Duration,
     arrival: Duration,
+    standstill: Duration,
 }
 
 impl Arrivals {
     /// Of `bytes`, or of one largest message if that is more.
     pub(super) fn new(bytes: usize) -> Self {
         let room = Arc::new(Semaphore::new(bytes.max(MAX_REQUEST_BYTES + UNIT_BYTES) / UNIT_BYTES));
-        Self { room, patience: PATIENCE, arrival: ARRIVAL }
+        Self { room, patience: PATIENCE, arrival: ARRIVAL, standstill: STANDSTILL }
     }
 
     /// The body of a request, whose messages have room here or are refused.
@@ -62,30 +66,60 @@ impl Arrivals {
         ArrivingBody { inner, arrivals: self.clone(), messages: Messages::default(), partial: None }
     }
 
-    fn begin(&self, announced: usize) -> Partial {
+    /// More of a message is there, of which `before` was.
+    fn more(&self, before: Option<Partial>, bytes: usize) -> Partial {
+        let now = Instant::now();
+        let (held, end) = before.map_or((None, now + self.arrival), |before| (before.held, before.end));
         // What is larger than any message is refused by who reads its length.
-        let units = u32::try_from(announced.min(MAX_REQUEST_BYTES) / UNIT_BYTES + 1).unwrap_or(u32::MAX);
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(units) {
-            return self.held(room);
+        let units = u32::try_from(bytes.min(MAX_REQUEST_BYTES) / UNIT_BYTES + 1).unwrap_or(u32::MAX);
+        let wanted = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits() as u32));
+        let mut partial =
+            Partial { held, wanted: None, end, late: Box::pin(sleep_until(end.min(now + self.standstill))) };
+        if let Ok(more) = Arc::clone(&self.room).try_acquire_many_owned(wanted) {
+            partial.take(more);
+        } else {
+            let more = Arc::clone(&self.room).acquire_many_owned(wanted);
+            let more = async { more.await.expect("room that nobody closes") };
+            partial.wanted = Some(Box::pin(timeout(self.patience, more)));
         }
-        let room = Arc::clone(&self.room).acquire_many_owned(units);
-        let room = async { room.await.expect("room that nobody closes") };
-        Partial::Waits(Box::pin(timeout(self.patience, room)))
-    }
-
-    fn held(&self, room: OwnedSemaphorePermit) -> Partial {
-        Partial::Arrives { _room: room, late: Box::pin(sleep(self.arrival)) }
+        partial
     }
 }
 
 /// A message of which a part is there.
-enum Partial {
-    /// No more of it is read.
-    Waits(BoxFuture<'static, Result<OwnedSemaphorePermit, Elapsed>>),
-    Arrives {
-        _room: OwnedSemaphorePermit,
-        late: Pin<Box<Sleep>>,
-    },
+struct Partial {
+    held: Option<OwnedSemaphorePermit>,
+    /// Until it has that, no more of it is read.
+    wanted: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, Elapsed>>>,
+    /// When it has to be whole.
+    end: Instant,
+    late: Pin<Box<Sleep>>,
+}
+
+impl Partial {
+    fn take(&mut self, more: OwnedSemaphorePermit) {
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+    }
+
+    /// Ready once more of it may be read. The error ends the stream.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ErrorDetail>> {
+        if let Some(wanted) = &mut self.wanted {
+            let Ok(more) = ready!(wanted.as_mut().poll(context)) else {
+                let message = "this broker has no memory for more messages on their way in; retry";
+                return Poll::Ready(Err(ErrorDetail::new(ErrorCode::Overloaded, message)));
+            };
+            self.wanted = None;
+            self.take(more);
+        }
+        if self.late.as_mut().poll(context).is_ready() {
+            let message = "a message stood still on its way or was late; send it again";
+            return Poll::Ready(Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message)));
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 struct ArrivingBody {
@@ -93,26 +127,6 @@ struct ArrivingBody {
     arrivals: Arrivals,
     messages: Messages,
     partial: Option<Partial>,
-}
-
-impl ArrivingBody {
-    /// Ready once more of it may be read. The error ends the stream.
-    fn poll_partial(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ErrorDetail>> {
-        if let Some(Partial::Waits(room)) = &mut self.partial {
-            let Ok(room) = ready!(room.as_mut().poll(context)) else {
-                let message = "this broker has no memory for more messages on their way in; retry";
-                return Poll::Ready(Err(ErrorDetail::new(ErrorCode::Overloaded, message)));
-            };
-            self.partial = Some(self.arrivals.held(room));
-        }
-        if let Some(Partial::Arrives { late, .. }) = &mut self.partial
-            && late.as_mut().poll(context).is_ready()
-        {
-            let message = format!("a message was not whole after {:?}; send it again", self.arrivals.arrival);
-            return Poll::Ready(Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message)));
-        }
-        Poll::Ready(Ok(()))
-    }
 }
 
 impl http_body::Body for ArrivingBody {
@@ -124,7 +138,9 @@ impl http_body::Body for ArrivingBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if let Err(refusal) = ready!(this.poll_partial(context)) {
+        if let Some(partial) = &mut this.partial
+            && let Err(refusal) = ready!(partial.poll(context))
+        {
             this.partial = None;
             return Poll::Ready(Some(Err(refusal.into())));
         }
@@ -132,16 +148,9 @@ impl http_body::Body for ArrivingBody {
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
         {
-            let is_other = this.messages.take(bytes);
-            let announced = this.messages.announced();
-            if is_other || announced.is_none() {
-                this.partial = None;
-            }
-            if let Some(announced) = announced
-                && this.partial.is_none()
-            {
-                this.partial = Some(this.arrivals.begin(announced));
-            }
+            let has_ended = this.messages.take(bytes);
+            let before = this.partial.take().filter(|_| !has_ended);
+            this.partial = this.messages.partial().map(|bytes| this.arrivals.more(before, bytes));
         }
         Poll::Ready(frame)
     }
@@ -162,9 +171,9 @@ struct Messages {
 }
 
 impl Messages {
-    /// More has come. True if a prefix or a message ended in it: what is partial now announces something else.
+    /// More has come. True if a message ended in it: one that is partial now is another one.
     fn take(&mut self, mut bytes: &[u8]) -> bool {
-        let mut is_other = false;
+        let mut has_ended = false;
         while !bytes.is_empty() {
             if let Some((left, _)) = &mut self.message {
                 let taken = bytes.len().min(*left);
@@ -180,20 +189,20 @@ impl Messages {
                     let size = u32::from_be_bytes([a, b, c, d]) as usize;
                     self.message = Some((size, size));
                     self.prefix_len = 0;
-                    is_other = true;
                 }
             }
             if let Some((0, _)) = self.message {
                 self.message = None;
+                has_ended = true;
             }
         }
-        is_other
+        has_ended
     }
 
-    /// Bytes of the message of which a part is there; `None` between two messages.
-    fn announced(&self) -> Option<usize> {
+    /// Bytes that are there of a message that is not whole; `None` between two messages.
+    fn partial(&self) -> Option<usize> {
         match self.message {
-            Some((_, size)) => Some(size),
+            Some((left, size)) => Some(size - left),
             None => (self.prefix_len > 0).then_some(0),
         }
     }
@@ -217,14 +226,14 @@ mod tests {
         let all = [message(3, 3), message(0, 0), message(300, 300), message(1, 1)].concat();
         for piece in 1..all.len() {
             let mut messages = Messages::default();
-            let begun = all.chunks(piece).filter(|bytes| messages.take(bytes)).count();
-            assert!(begun >= 1 && messages.announced().is_none(), "{piece}");
+            let ends = all.chunks(piece).filter(|bytes| messages.take(bytes)).count();
+            assert!(ends >= 1 && messages.partial().is_none(), "{piece}");
         }
         let mut messages = Messages::default();
-        assert!(messages.take(&message(300, 299)));
-        assert_eq!(messages.announced(), Some(300));
-        assert!(!messages.take(&[7, 0]), "its end, and the first byte of another");
-        assert_eq!(messages.announced(), Some(0));
+        assert!(!messages.take(&message(300, 299)));
+        assert_eq!(messages.partial(), Some(299));
+        assert!(messages.take(&[7, 0]), "its end, and the first byte of another");
+        assert_eq!(messages.partial(), Some(0));
     }
 
     struct Pieces(futures::stream::BoxStream<'static, Result<Frame<Bytes>, Status>>);
@@ -256,47 +265,47 @@ mod tests {
 
     const LARGE: u32 = 10 << 20;
 
+    fn free(arrivals: &Arrivals) -> usize {
+        arrivals.room.available_permits()
+    }
+
     #[tokio::test]
     async fn no_more_is_read_of_messages_than_there_is_room_for() {
         let arrivals = Arrivals { patience: Duration::from_millis(20), ..Arrivals::new(0) };
-        let rest = vec![7; LARGE as usize - 1_000];
-        let large = || arriving(&arrivals, vec![message(LARGE, 1_000), rest.clone(), message(1, 1)]);
+        let (most, last) = (vec![7; LARGE as usize - 1_001], vec![7]);
+        let large = || arriving(&arrivals, vec![message(LARGE, 1_000), most.clone(), last.clone(), message(1, 1)]);
         let (mut one, mut two, mut three) = (large(), large(), large());
-        assert_eq!(next(&mut one).await, Ok(1_005));
-        assert_eq!(next(&mut two).await, Ok(1_005));
+        for body in [&mut one, &mut two, &mut three] {
+            assert_eq!(next(body).await, Ok(1_005), "announcing much costs nothing");
+        }
+        assert_eq!((next(&mut one).await, next(&mut two).await), (Ok(most.len()), Ok(most.len())));
         assert_eq!(next(&mut two).await, Err(ErrorCode::Overloaded), "the room is for one of them");
         drop(two);
         let mut small = arriving(&arrivals, vec![message(5, 5), message(5, 4), vec![7]]);
         for size in [10, 9, 1] {
             assert_eq!(next(&mut small).await, Ok(size), "there is room for small ones");
         }
-        assert_eq!(next(&mut three).await, Ok(1_005));
+        assert_eq!(next(&mut three).await, Ok(most.len()));
         assert_eq!(next(&mut three).now_or_never(), None, "it waits");
-        assert_eq!(next(&mut one).await, Ok(rest.len()));
-        assert_eq!(next(&mut three).now_or_never(), Some(Ok(rest.len())), "the first is whole");
+        assert_eq!(next(&mut one).await, Ok(1));
+        assert_eq!(next(&mut three).now_or_never(), Some(Ok(1)), "the first is whole");
+        assert_eq!(free(&arrivals), free(&Arrivals::new(0)), "and nothing is held of what is whole");
         let mut four = large();
-        assert_eq!(next(&mut four).await, Ok(1_005));
+        assert_eq!((next(&mut four).await, next(&mut four).await), (Ok(1_005), Ok(most.len())));
         drop(four);
-        let all = Arrivals::new(0).room.available_permits();
-        assert_eq!(arrivals.room.available_permits(), all, "who leaves gives its room back");
+        assert_eq!(free(&arrivals), free(&Arrivals::new(0)), "who leaves gives its room back");
     }
 
     #[tokio::test]
-    async fn a_prefix_that_is_cut_announces_its_message_once_it_is_there() {
-        let arrivals = Arrivals::new(0);
-        let all = arrivals.room.available_permits();
-        let mut cut = arriving(&arrivals, vec![vec![0, 0], [&[160, 0, 0][..], &[7; 10]].concat()]);
-        assert_eq!((next(&mut cut).await, next(&mut cut).await), (Ok(2), Ok(13)));
-        assert_eq!(all - arrivals.room.available_permits(), LARGE as usize / UNIT_BYTES + 1);
-    }
-
-    #[tokio::test]
-    async fn a_message_whose_end_does_not_come_is_refused_and_gives_its_room_back() {
-        let arrivals = Arrivals { arrival: Duration::from_millis(20), ..Arrivals::new(0) };
-        let mut body = arriving(&arrivals, vec![message(LARGE, 1_000), vec![7; 1_000]]);
-        assert_eq!((next(&mut body).await, next(&mut body).await), (Ok(1_005), Ok(1_000)));
-        assert_eq!(next(&mut body).now_or_never(), None, "it may still come");
-        assert_eq!(next(&mut body).await, Err(ErrorCode::DeadlineExceeded));
-        assert_eq!(arrivals.room.available_permits(), Arrivals::new(0).room.available_permits());
+    async fn a_message_that_stands_still_or_is_late_is_refused_and_gives_its_room_back() {
+        let [soon, never] = [20, 60_000].map(Duration::from_millis);
+        for (arrival, standstill) in [(soon, never), (never, soon)] {
+            let arrivals = Arrivals { arrival, standstill, ..Arrivals::new(0) };
+            let mut body = arriving(&arrivals, vec![message(LARGE, 1_000), vec![7; 1_000]]);
+            assert_eq!((next(&mut body).await, next(&mut body).await), (Ok(1_005), Ok(1_000)));
+            assert_eq!(next(&mut body).now_or_never(), None, "it may still come");
+            assert_eq!(next(&mut body).await, Err(ErrorCode::DeadlineExceeded));
+            assert_eq!(free(&arrivals), free(&Arrivals::new(0)));
+        }
     }
 }
