@@ -49,7 +49,7 @@ impl Controllers {
             request.set_timeout(timeout.max(SHORTEST_ATTEMPT));
             send(Self::admin(channel), request)
         };
-        self.call(DEADLINE, repeat, attempt).await
+        self.call_for_clients(DEADLINE, repeat, attempt).await
     }
 }
 

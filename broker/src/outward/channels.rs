@@ -39,8 +39,10 @@ pub(super) fn no_address(error: &holdfast_net::Error) -> ErrorDetail {
 /// What a connection is for. Calls of one kind that wait for long take the streams of no other kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Purpose {
-    /// This broker's own calls, and administration.
+    /// This broker's own calls.
     Calls,
+    /// Clients' administration that is sent on: it may wait for a place at the controller.
+    Administration,
     /// Clients' records that are sent on: they wait for their acknowledgement.
     Writes,
     /// Clients' reads that are sent on: they wait for records.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{config::Config, here::identity::Identity};
 
-/// Longest wait for one controller before the next is tried.
+/// Longest wait for one controller before the next is tried; what must not be done twice has no other try.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 
 /// First pause after every controller was tried and none answered; doubles up to `reconnect_max_ms`.
@@ -68,18 +68,48 @@ impl Controllers {
         self.peers.channel(address, Purpose::Calls)
     }
 
+    /// For what clients ask for.
+    pub(super) async fn call_for_clients<T, F>(
+        &self,
+        deadline: Duration,
+        repeat: Repeat,
+        make: impl FnMut(Channel, Duration) -> F,
+    ) -> Result<T, ErrorDetail>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_over(Purpose::Administration, deadline, repeat, make).await
+    }
+
     /// A call to `address` failed: decides whom to try next. True if that one was named as the active controller.
     pub(super) fn failed(&self, address: &str, origin: Origin, detail: &ErrorDetail) -> bool {
+        self.failed_over(Purpose::Calls, address, origin, detail)
+    }
+
+    fn failed_over(&self, purpose: Purpose, address: &str, origin: Origin, detail: &ErrorDetail) -> bool {
         if origin != Origin::Node {
             // The process may be hung behind a connection that stands.
-            self.peers.forget(address, Purpose::Calls);
+            self.peers.forget(address, purpose);
         }
         self.candidates.lock().failed(address, detail)
     }
 
-    /// Makes a call until it is answered or `deadline` is over.
-    pub(super) async fn call<T, F>(
+    /// Makes a call of this broker's own until it is answered or `deadline` is over.
+    async fn call<T, F>(
         &self,
+        deadline: Duration,
+        repeat: Repeat,
+        make: impl FnMut(Channel, Duration) -> F,
+    ) -> Result<T, ErrorDetail>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_over(Purpose::Calls, deadline, repeat, make).await
+    }
+
+    async fn call_over<T, F>(
+        &self,
+        purpose: Purpose,
         deadline: Duration,
         repeat: Repeat,
         mut make: impl FnMut(Channel, Duration) -> F,
@@ -92,8 +122,10 @@ impl Controllers {
         let candidates = self.candidates.lock().count();
         loop {
             let address = self.candidate();
-            let attempt = ATTEMPT.min(end.saturating_duration_since(Instant::now()));
-            let called = tokio::time::timeout(attempt, make(self.channel(&address)?, attempt)).await;
+            let left = end.saturating_duration_since(Instant::now());
+            let attempt = if repeat == Repeat::IfNotDone { left } else { ATTEMPT.min(left) };
+            let channel = self.peers.channel(&address, purpose)?;
+            let called = tokio::time::timeout(attempt, make(channel, attempt)).await;
             let status = match called {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
                 Ok(Err(status)) => status,
@@ -101,7 +133,8 @@ impl Controllers {
             };
             let (origin, detail) = classify(&status);
             let from_node = origin == Origin::Node;
-            let is_named = !Attempts::is_answer(&detail, from_node) && self.failed(&address, origin, &detail);
+            let is_named =
+                !Attempts::is_answer(&detail, from_node) && self.failed_over(purpose, &address, origin, &detail);
             match attempts.failed(&detail, (from_node, is_named), Instant::now() >= end, candidates) {
                 Next::Answered => return Err(detail),
                 Next::GiveUp => return Err(unreachable(&detail)),
