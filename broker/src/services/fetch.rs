@@ -238,8 +238,11 @@ impl FetchService {
             }
             if left < limit && size > left {
                 // Its first batch alone is larger than what is left.
+                is_cut = true;
                 break;
             }
+            // Whole batches fill half of what a target may have, at least: there may be more that does not fit.
+            is_cut |= 2 * size >= self.limit(one.target.max_bytes);
             left = left.saturating_sub(size);
             let records = FetchedRecords { leader_epoch: one.view.leader_epoch.unwrap_or_default(), pieces };
             let ends = Ends { log_start_offset: one.view.log_start, high_watermark: one.end };
