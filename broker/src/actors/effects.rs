@@ -22,7 +22,6 @@ use crate::{
         Proposal,
         answers::{Answer, Pieces},
     },
-    partition::{Read, read},
 };
 
 impl PartitionActor {
@@ -39,6 +38,7 @@ impl PartitionActor {
                     let end_offset = self.core.log_end();
                     self.partition.tail.push(base_offset, end_offset, records.clone(), now);
                     refused |= !self.try_submit(Op::Append { records, end_offset, generation, room });
+                    self.make_room_in_memory();
                     self.store_high_watermark();
                 }
                 Effect::AppendFetched { end_offset, generation } => {
@@ -48,6 +48,7 @@ impl PartitionActor {
                     };
                     self.remember_fetched(now, records.clone(), &batches);
                     refused |= !self.try_submit(Op::Append { records, end_offset, generation, room });
+                    self.make_room_in_memory();
                 }
                 Effect::Truncate { to, generation } => {
                     tracing::info!(partition = %self.partition.id, %to, "cutting the log to where it agrees with the leader's");
@@ -97,6 +98,13 @@ impl PartitionActor {
         }
     }
 
+    /// Flushes what the policy would flush later, if it keeps memory that others need.
+    pub(super) fn make_room_in_memory(&self) {
+        if self.partition.tail.takes_too_much() {
+            self.submit(Op::Flush);
+        }
+    }
+
     fn remember_fetched(&self, now: Millis, mut rest: Bytes, batches: &[PlacedBatch]) {
         for batch in batches {
             let next = batch.base_offset.plus(u64::from(batch.info.record_count));
@@ -117,15 +125,15 @@ impl PartitionActor {
         };
         let records = move |batches, room| reply.map(|from_offset| Pieces { from_offset, batches, room: Some(room) });
         let (share, max_bytes) = (&self.context.logs.followers, *max_bytes);
-        if let Some(mut room) = share.memory.try_room(None, max_bytes)
-            && let Read::InMemory(batches) = self.partition.read(from_offset, end, max_bytes.min(room.bytes()))
-            && room.fit(read::size(&batches))
+        if let Some((batches, room)) =
+            self.partition.try_read_within(share, outbox.reader(), from_offset, end, max_bytes)
         {
             return outbox.put(answer(records(batches, room)));
         }
         let (outbox, replica, share) = (Arc::clone(outbox), Arc::clone(&self.partition), share.clone());
         self.context.logs.runtime.spawn(async move {
-            let body = match replica.read_within(&share, from_offset, end, max_bytes).await {
+            let read = replica.read_within(&share, outbox.reader(), from_offset, end, max_bytes).await;
+            let body = match read {
                 // The log may have been cut and written again while it was read: only the leadership that was asked
                 // vouches for what stands there.
                 _ if replica.view().leader_epoch != Some(leader_epoch) => {

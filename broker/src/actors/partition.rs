@@ -357,6 +357,7 @@ impl Handler<Envelope> for PartitionActor {
             // `catch_up` has looked at it.
             Message::LeaseEnded => {}
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
+            Message::Flush => self.submit(Op::Flush),
             Message::ExpireProducers => {
                 self.submit(Op::ExpireProducers);
                 self.step(Event::ExpireProducers, InHand::Nothing);

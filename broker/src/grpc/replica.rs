@@ -65,7 +65,8 @@ impl ReplicaService for ReplicaEdge {
         &self,
         request: Request<Streaming<v1::FetchReplicaRequest>>,
     ) -> Result<Response<Self::FetchReplicaStream>, Status> {
-        let unsent = Unsent::of(self.context.logs.followers.memory.reader(ConnectionInfo::closer(&request)));
+        let reader = self.context.logs.followers.memory.reader(ConnectionInfo::closer(&request));
+        let unsent = Unsent::of(Arc::clone(&reader));
         let mut positions = request.into_inner();
         let patience = Duration::from_millis(self.context.config.peer_rpc_timeout_ms);
         let Ok(first) = tokio::time::timeout(patience, positions.message()).await else {
@@ -78,7 +79,7 @@ impl ReplicaService for ReplicaEdge {
         let first = hello.positions.clone();
         let (follower, number) = self.check(hello)?;
         let broker_epoch = number.0;
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Arc::new(Outbox::of(reader));
         if !self.context.outboxes.follower_streams.begin(follower, number, &outbox) {
             let message = format!("a newer stream of broker {follower} is open; this one came too late");
             return Err(ErrorDetail::new(ErrorCode::StaleBrokerEpoch, message).into());

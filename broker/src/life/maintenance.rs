@@ -31,6 +31,9 @@ pub(crate) async fn run(context: Arc<Context>) {
             next_expiry = now.plus(context.config.tail_cache_age_ms / 2);
             context.logs.tail.expire(Millis(now.0.saturating_sub(context.config.tail_cache_age_ms)));
         }
+        for replica in context.partitions.all().into_iter().filter(|replica| replica.tail.takes_too_much()) {
+            let _closed_already = replica.actor().send(Message::Flush).await;
+        }
         if now >= next_retention || context.state.is_disk_low() {
             next_retention = now.plus(context.config.retention_check_interval_ms);
             retain(&context).await;

@@ -18,7 +18,7 @@ use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 use holdfast_replication::FetchAnswer;
 
 use super::latest::Latest;
-use crate::partition::{answer_memory::AnswerRoom, read};
+use crate::partition::{answer_memory::AnswerRoom, answer_reader::Reader, read};
 
 /// An answer to one follower, about one partition.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct Pieces {
 pub struct Outbox {
     state: Mutex<OutboxState>,
     waker: AtomicWaker,
+    /// Whose share of the memory for answers they take up.
+    reader: Option<Arc<Reader>>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +58,16 @@ struct OutboxState {
 }
 
 impl Outbox {
+    /// Of a stream whose answers have a share of the memory.
+    pub fn of(reader: Arc<Reader>) -> Self {
+        Self { reader: Some(reader), ..Self::default() }
+    }
+
+    /// Whose share of the memory for answers they take up; `None`: nobody's.
+    pub fn reader(&self) -> Option<&Reader> {
+        self.reader.as_deref()
+    }
+
     /// Puts an answer in; an older one about the same partition is replaced, but never one of a newer leadership: a slow
     /// read may end after that. Dropped if the stream has ended.
     pub fn put(&self, answer: Answer) {

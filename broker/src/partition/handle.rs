@@ -16,6 +16,7 @@ use holdfast_replication::Replica;
 
 use super::{
     answer_memory::{AnswerRoom, Wanted},
+    answer_reader::Reader,
     read::{self, DiskRead, Place, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
@@ -115,14 +116,34 @@ impl Partition {
         Read::OnDisk(DiskRead::new(self.id, self.reader.clone(), from, up_to, max_bytes))
     }
 
-    /// As [`Self::read`], with the room that the pieces take up. Waits for it, and for a place at the disk.
+    /// What [`Self::read`] finds in memory, with the room that the pieces take up, if there is some at once.
+    pub fn try_read_within(
+        &self,
+        share: &ReadShare,
+        reader: Option<&Reader>,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+    ) -> Option<(Vec<Bytes>, AnswerRoom)> {
+        let room = share.memory.try_room(reader, self.size_in_memory(from, up_to, max_bytes)?)?;
+        self.take_in_memory(from, up_to, max_bytes, room)
+    }
+
+    /// As [`Self::read`], with the room that the pieces take up. Waits for it, and what is on disk for a place there.
     pub async fn read_within(
         &self,
         share: &ReadShare,
+        reader: Option<&Reader>,
         from: Offset,
         up_to: Offset,
         max_bytes: usize,
     ) -> Result<(Vec<Bytes>, AnswerRoom), ErrorCode> {
+        if let Some(size) = self.size_in_memory(from, up_to, max_bytes) {
+            let room = share.memory.room(reader, size).await?;
+            if let Some(taken) = self.take_in_memory(from, up_to, max_bytes, room) {
+                return Ok(taken);
+            }
+        }
         let read = |room: AnswerRoom, place: Place, max_bytes: usize| async move {
             let max_bytes = max_bytes.min(room.bytes());
             let pieces = match self.read(from, up_to, max_bytes) {
@@ -131,7 +152,7 @@ impl Partition {
             };
             Ok((pieces, room))
         };
-        let (room, place) = share.room_and_place(Wanted::Offered(None, max_bytes)).await?;
+        let (room, place) = share.room_and_place(Wanted::Offered(reader, max_bytes)).await?;
         let (pieces, mut room) = read(room, place, max_bytes).await?;
         let size = read::size(&pieces);
         if room.fit(size) {
@@ -143,6 +164,27 @@ impl Partition {
         let (pieces, mut room) = read(room, place, size).await?;
         room.fit(read::size(&pieces));
         Ok((pieces, room))
+    }
+
+    fn size_in_memory(&self, from: Offset, up_to: Offset, max_bytes: usize) -> Option<usize> {
+        match self.read(from, up_to, max_bytes) {
+            Read::InMemory(pieces) => Some(read::size(&pieces)),
+            Read::OnDisk(_) => None,
+        }
+    }
+
+    /// As much as the room holds; `None`, and no room is held, if the first batch alone is larger or went to the disk.
+    fn take_in_memory(
+        &self,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+        mut room: AnswerRoom,
+    ) -> Option<(Vec<Bytes>, AnswerRoom)> {
+        match self.read(from, up_to, max_bytes.min(room.bytes())) {
+            Read::InMemory(pieces) if room.fit(read::size(&pieces)) => Some((pieces, room)),
+            Read::InMemory(_) | Read::OnDisk(_) => None,
+        }
     }
 
     /// Says where it stands, and wakes consumers if that changes what they may read.

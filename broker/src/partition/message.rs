@@ -75,6 +75,8 @@ pub enum Message {
         /// The committed state, or why not.
         result: Result<Assignment, ErrorCode>,
     },
+    /// Memory is wanted that batches hold which wait for a flush.
+    Flush,
     /// Too many producers are remembered over all partitions.
     ExpireProducers,
     /// A new lease began; the states that were committed before came before this.

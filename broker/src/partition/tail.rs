@@ -2,8 +2,9 @@
 //!
 //! Place: the partition actor puts in what it appends, as leader and as follower; followers' fetches and consumers read.
 //! Invariants: (1) the batches of a partition are contiguous, so a read either finds its offset or the whole range is on
-//! disk; (2) a batch at or above the partition's flushed end is never evicted, because the disk may not have it yet: the
-//! bound is passed only by what waits for the disk, which has a bound of its own; (3) the oldest batch of all goes first.
+//! disk; (2) a batch at or above the partition's flushed end is never evicted, because the disk may not have it yet; (3) the
+//! oldest batch of all goes first that may; (4) the bound is passed only by what waits for the disk: a partition that
+//! flushes seldom is asked to as soon as its batches stand in the way.
 //!
 //! ```text
 //!          flushed                     end
@@ -17,7 +18,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -25,6 +26,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use holdfast_proto::ids::{Millis, Offset};
+
+/// Batches that have to stay and are passed over in one eviction.
+const MOST_PASSED: usize = 1024;
 
 /// The bound and the order of eviction over all partitions.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ pub struct PartitionTail {
     cache: Arc<TailCache>,
     /// Flushed end of the log: what lies below may be evicted.
     flushed: AtomicU64,
+    /// Its batches should go and wait for a flush.
+    wants_flush: AtomicBool,
     batches: Mutex<Batches>,
 }
 
@@ -74,7 +80,7 @@ impl TailCache {
     /// The part of one partition, whose log is durable up to `flushed`.
     pub fn partition(self: &Arc<Self>, flushed: Offset) -> Arc<PartitionTail> {
         let (cache, flushed) = (Arc::clone(self), AtomicU64::new(flushed.0));
-        Arc::new(PartitionTail { cache, flushed, batches: Mutex::default() })
+        Arc::new(PartitionTail { cache, flushed, wants_flush: AtomicBool::default(), batches: Mutex::default() })
     }
 
     /// Bytes of all batches that are held at the moment.
@@ -84,27 +90,35 @@ impl TailCache {
 
     /// Drops the batches that came before `oldest`.
     pub fn expire(&self, oldest: Millis) {
-        self.evict_while(|arrival, _| arrival.at < oldest);
+        self.evict_while(|arrival, _| arrival.at < oldest, |_| {});
     }
 
     fn evict_to_limit(&self) {
         if self.used_bytes() > self.limit_bytes {
-            self.evict_while(|_, used| used > self.limit_bytes);
+            let must_flush = |tail: &PartitionTail| tail.wants_flush.store(true, Ordering::Relaxed);
+            self.evict_while(|_, used| used > self.limit_bytes, must_flush);
         }
     }
 
-    /// Evicts in order of arrival as long as `wanted`, and not past a batch that has to stay.
-    fn evict_while(&self, wanted: impl Fn(&Arrival, usize) -> bool) {
+    /// Evicts in order of arrival as long as `wanted`. Passes over those that have to stay, of which `stays` is told.
+    fn evict_while(&self, wanted: impl Fn(&Arrival, usize) -> bool, stays: impl Fn(&PartitionTail)) {
         let mut arrivals = self.arrivals.lock();
-        while let Some(first) = arrivals.front() {
-            if !wanted(first, self.used_bytes()) {
+        let mut passed = Vec::new();
+        while passed.len() < MOST_PASSED
+            && let Some(first) = arrivals.pop_front()
+        {
+            if !wanted(&first, self.used_bytes()) {
+                arrivals.push_front(first);
                 break;
             }
-            if first.tail.upgrade().is_some_and(|tail| !tail.evict(first.serial)) {
-                break;
+            if let Some(tail) = first.tail.upgrade()
+                && !tail.evict(first.serial)
+            {
+                stays(&tail);
+                passed.push(first);
             }
-            arrivals.pop_front();
         }
+        passed.into_iter().rev().for_each(|arrival| arrivals.push_front(arrival));
     }
 }
 
@@ -132,6 +146,11 @@ impl PartitionTail {
     /// The log is durable up to here.
     pub fn flushed_to(&self, offset: Offset) {
         self.flushed.store(offset.0, Ordering::Release);
+    }
+
+    /// True if batches that wait for a flush stand in the way of newer ones. Told once.
+    pub fn takes_too_much(&self) -> bool {
+        self.wants_flush.load(Ordering::Relaxed) && self.wants_flush.swap(false, Ordering::Relaxed)
     }
 
     /// The log was cut at `to`.
@@ -168,15 +187,14 @@ impl PartitionTail {
     fn evict(&self, serial: u64) -> bool {
         let mut batches = self.batches.lock();
         match batches.held.front() {
-            Some(first) if first.serial == serial => {
-                if first.next.0 > self.flushed.load(Ordering::Acquire) {
-                    return false;
-                }
+            // Batches of one partition go in order: it went before, or waits for another.
+            Some(first) if first.serial != serial => first.serial > serial,
+            Some(first) if first.next.0 > self.flushed.load(Ordering::Acquire) => false,
+            Some(_) => {
                 self.release(batches.held.drain(..1));
                 true
             }
-            // Batches of one partition go in order: any other serial went before.
-            _ => true,
+            None => true,
         }
     }
 
@@ -256,6 +274,26 @@ mod tests {
         assert_eq!(cache.used_bytes(), 100);
         drop(b);
         assert_eq!(cache.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_partition_that_does_not_flush_keeps_its_own_batches_alone() {
+        let cache = TailCache::new(250);
+        let (seldom, often) = (cache.partition(Offset(0)), cache.partition(Offset(0)));
+        push(&seldom, 0, 1, 10);
+        push(&seldom, 1, 2, 10);
+        for offset in 0..100 {
+            push(&often, offset, offset + 1, 100);
+            often.flushed_to(Offset(offset + 1));
+        }
+        assert!(cache.used_bytes() <= 350, "{} bytes", cache.used_bytes());
+        assert_eq!(found(&seldom, 0, 2, 1000), Some((0, 2, 20)));
+        assert!(seldom.takes_too_much() && !seldom.takes_too_much(), "told once");
+        assert!(!often.takes_too_much());
+        seldom.flushed_to(Offset(2));
+        push(&often, 100, 101, 100);
+        assert_eq!(found(&seldom, 1, 2, 1000), None, "the oldest go");
+        assert!(cache.arrivals.lock().len() < 10);
     }
 
     #[test]
