@@ -189,7 +189,7 @@ impl PartitionActor {
         };
         let token = ProduceToken(self.next_token);
         self.next_token += 1;
-        let ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply } = job;
+        let ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply, room: _until_here } = job;
         self.waiting.insert(token, reply);
         let event = Event::Produce { token, acks, leader_epoch, batch, timeout_ms };
         self.give(now, event, InHand::Produced { bytes, room });

@@ -48,7 +48,11 @@ impl AdminService for AdminEdge {
         for id in &request.topic_ids {
             let _: TopicId = required_id(id, "topic_ids")?;
         }
-        let seen = self.services.admin.metadata(&caller, MetadataIndex(request.min_index)).await?;
+        let seen = self
+            .services
+            .admin
+            .metadata(&caller, MetadataIndex(request.min_index), view::request_bytes(&request))
+            .await?;
         let bytes = view::metadata_bytes(&seen.image, &request);
         unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
         Ok(unsent.response(cluster::metadata_answer(&seen, &request)))

@@ -73,6 +73,7 @@ impl ConsumerService for ConsumerEdge {
         request: Request<Streaming<v1::FetchRequest>>,
     ) -> Result<Response<Self::FetchStream>, Status> {
         let (services, most) = (Arc::clone(&self.services), self.context.config.fetches_per_stream as usize);
+        let place = self.context.open_stream()?;
         let unsent = self.unsent(&request);
         let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
@@ -107,6 +108,7 @@ impl ConsumerService for ConsumerEdge {
             .take_until(ended);
         let held = unsent.clone();
         let answers = answers.map(move |answer| {
+            let _open = &place;
             answer.map(|(message, room)| {
                 held.hold(room);
                 message

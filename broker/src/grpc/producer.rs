@@ -66,6 +66,7 @@ impl ProducerService for ProducerEdge {
         &self,
         request: Request<Streaming<v1::ProduceRequest>>,
     ) -> Result<Response<Self::ProduceStream>, Status> {
+        let place = self.context.open_stream()?;
         let (replies, refusal) = (Replies::new(), Arc::new(OnceLock::new()));
         let budget = self.context.config.max_in_flight_bytes_per_stream as usize / PERMIT_BYTES;
         let stream = ProduceStream {
@@ -75,6 +76,7 @@ impl ProducerService for ProducerEdge {
             budget: Arc::new(Semaphore::new(budget)),
             hasher: RandomState::new(),
             refusal: Arc::clone(&refusal),
+            _open: place,
         };
         let end = ConnectionInfo::streams_end(&request);
         let unsent = Unsent::of(self.services.produce.budget.producer(ConnectionInfo::closer(&request)));
@@ -138,6 +140,7 @@ struct ProduceStream {
     hasher: RandomState,
     /// Why no request can be read any more, if it is the request's fault.
     refusal: Arc<OnceLock<Status>>,
+    _open: OwnedSemaphorePermit,
 }
 
 impl ProduceStream {
@@ -173,12 +176,19 @@ impl ProduceStream {
         self.replies.finish();
     }
 
-    async fn take(&self, request: v1::ProduceRequest) {
+    async fn take(&self, mut request: v1::ProduceRequest) {
+        // First: a batch that nobody counts must not wait.
+        let rooms = self.services.produce.budget.try_batch(request.batch.len());
+        if rooms.is_none() {
+            request.batch = Bytes::new();
+        }
         let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(permits(request.batch.len())).await else {
             return;
         };
-        let room = self.services.produce.budget.answer().await;
-        let is_refused = room.is_none();
+        let (batch_room, room) = match rooms {
+            Some((batch, answer)) => (Some(batch), Some(answer)),
+            None => (None, self.services.produce.budget.answer().await),
+        };
         let lane = (self.hasher.hash_one(&request.topic), request.partition);
         let correlation_id = request.correlation_id;
         let acks = convert::acks(request.acks);
@@ -192,11 +202,11 @@ impl ProduceStream {
                 replies.answer(&ticket, (response(correlation_id, answer), (permit, room)));
             }
         };
-        if is_refused {
+        let Some(batch_room) = batch_room else {
             return answer(Err(ErrorCode::Overloaded.into()));
-        }
+        };
         match command(&request) {
-            Ok(command) => self.services.produce.produce(&self.caller, command, answer).await,
+            Ok(command) => self.services.produce.produce(&self.caller, command, batch_room, answer).await,
             Err(detail) => answer(Err(detail)),
         }
     }

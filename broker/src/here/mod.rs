@@ -3,6 +3,7 @@
 //! - [`context`]: all of it together, made once at start and passed on explicitly; there is no global.
 //! - [`identity`], [`clock`], [`lease`], [`state`]: who it is, what time it is, how long it may believe that it is not
 //!   fenced, how it is doing.
+//! - [`parked`]: what requests take up that wait for something.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
 //! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
 
@@ -13,5 +14,6 @@ pub mod identity;
 pub mod image_follower;
 pub mod lease;
 pub mod metadata;
+pub mod parked;
 pub mod partitions;
 pub mod state;

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::Instant,
 };
@@ -34,6 +34,7 @@ use crate::{
         identity::{Addresses, Identity},
         lease::Lease,
         metadata::Metadata,
+        parked::Parked,
         partitions::Partitions,
         state::BrokerState,
     },
@@ -245,6 +246,8 @@ fn open(
             runtime,
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
+        parked: Parked::new(config.fetch_memory_bytes as usize),
+        streams: Arc::new(Semaphore::new(2 * config.max_connections as usize)),
         move_budget: Mutex::default(),
         nodes: Nodes {
             controllers: Arc::new(Controllers::new(&config)),

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU64, sync::Arc};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use holdfast_log::{LogConfig, Room};
 use holdfast_proto::{
@@ -105,6 +105,8 @@ pub struct ProduceJob {
     pub bytes: Bytes,
     /// How long the answer may wait, ms.
     pub timeout_ms: u64,
+    /// Its room among the produces in work; given back once the log has counted it.
+    pub room: Option<OwnedSemaphorePermit>,
     /// Takes the answer; see [`ProduceReply`].
     pub reply: ProduceReply,
 }

@@ -63,6 +63,7 @@ impl FetchService {
         let deadline = Instant::now() + command.max_wait;
         let min_bytes = command.min_bytes.min(self.limit(command.max_bytes));
         let mut waiter = Waiter::default();
+        let mut parked = None;
         let mut is_first = true;
         loop {
             let is_last = Instant::now() >= deadline;
@@ -86,6 +87,12 @@ impl FetchService {
             let rest = LOOK_AGAIN_AFTER.max(LOOK_AGAIN_AFTER_EACH * partitions);
             let pause = if answer.fetched.is_empty() { Duration::ZERO } else { rest };
             drop(answer);
+            if parked.is_none() {
+                match self.context.parked.park(command.memory_bytes()) {
+                    Ok(room) => parked = Some(room),
+                    Err(detail) => return FetchedAnswer::refused(detail),
+                }
+            }
             let more = async {
                 waiter.woken().await;
                 tokio::time::sleep(pause).await;

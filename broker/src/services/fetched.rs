@@ -46,6 +46,17 @@ pub struct FetchCommand {
     pub reader: Option<Arc<Reader>>,
 }
 
+/// What the wait of a partition for records takes up beside its target, bytes, about.
+const WAITER_BYTES: usize = 96;
+
+impl FetchCommand {
+    /// What it takes up while it waits, bytes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let target = |target: &FetchTarget| size_of::<FetchTarget>() + target.topic.len() + WAITER_BYTES;
+        self.targets.iter().map(target).sum()
+    }
+}
+
 /// Records of one partition, or why there are none.
 #[derive(Debug)]
 pub struct Fetched {
@@ -98,6 +109,12 @@ impl Fetched {
 const FRAME_BYTES: usize = 256;
 
 impl FetchedAnswer {
+    /// Nothing, and why.
+    pub(super) fn refused(detail: ErrorDetail) -> Self {
+        let refused = Fetched { target: 0, result: Err(detail), ends: None };
+        Self { fetched: vec![refused], ..Self::default() }
+    }
+
     /// Bytes of all errors as they are told.
     pub(super) fn error_bytes(&self, targets: &[FetchTarget]) -> usize {
         self.fetched.iter().map(|fetched| fetched.error_bytes(targets)).sum()

@@ -74,33 +74,32 @@ impl ProduceService {
         Self { context, budget, checks }
     }
 
-    /// Takes a batch. `answer` is called once: here if it is refused, else later on the partition's thread; it must not
-    /// block. For acks=0 it is called before anything is stored, and promises nothing. Waits if the partition has too much
-    /// to do.
+    /// Takes a batch, which has this room until the log counts it. `answer` is called once: here if it is refused, else later
+    /// on the partition's thread; it must not block. For acks=0 it is called before anything is stored, and promises nothing.
+    /// Waits if the partition has too much to do.
     pub async fn produce(
         &self,
         caller: &Caller,
         command: ProduceCommand<'_>,
+        room: ProduceRoom,
         answer: impl FnOnce(ProduceAnswer) + Send + 'static,
     ) {
-        let bytes = command.batch.len();
-        self.take(caller, command, || self.budget.try_batch(bytes).map(Some), answer).await;
+        self.take(caller, command, Some(room), answer).await;
     }
 
     /// As [`ProduceService::produce`], waiting for the answer. The caller holds room for all that it sends.
     pub async fn produce_and_wait(&self, caller: &Caller, command: ProduceCommand<'_>) -> ProduceAnswer {
         let (sender, answer) = tokio::sync::oneshot::channel();
         // Nobody waits any more: the answer is not needed.
-        self.take(caller, command, || Some(None), move |result| drop(sender.send(result))).await;
+        self.take(caller, command, None, move |result| drop(sender.send(result))).await;
         answer.await.unwrap_or_else(|_| Err(ErrorCode::OutcomeUnknown.into()))
     }
 
-    /// Takes a batch in the room that is given for it, if there is some.
     async fn take(
         &self,
         caller: &Caller,
         command: ProduceCommand<'_>,
-        room: impl FnOnce() -> Option<Option<ProduceRoom>>,
+        room: Option<ProduceRoom>,
         answer: impl FnOnce(ProduceAnswer) + Send + 'static,
     ) {
         let refused = |detail: ErrorDetail| {
@@ -111,18 +110,14 @@ impl ProduceService {
             Ok(checked) => checked,
             Err(detail) => return answer(refused(detail)),
         };
-        let Some(room) = room() else {
-            return answer(Err(ErrorCode::Overloaded.into()));
-        };
         if let Err(detail) = self.check_records(&header, &job.bytes, max_bytes).await {
             return answer(refused(detail));
         }
         let (context, id) = (Arc::clone(&self.context), replica.id);
         let reply = ProduceReply::new(move |result| {
-            drop(room);
             answer(result.map_err(|code| explained(&context, id, code)));
         });
-        let closed = replica.actor().send(Message::Produce(ProduceJob { reply, ..job })).await;
+        let closed = replica.actor().send(Message::Produce(ProduceJob { room, reply, ..job })).await;
         if let Some(Closed(Message::Produce(job))) = closed {
             job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
@@ -149,7 +144,7 @@ impl ProduceService {
         let header = batch::validate_produce(&batch, max_bytes).map_err(not_appended)?;
         let timeout_ms = if timeout_ms == 0 { self.context.config.produce_timeout_ms } else { timeout_ms.into() };
         let (batch, bytes, reply) = (BatchInfo::from(&header), batch, ProduceReply::none());
-        Ok((replica, header, max_bytes, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, reply }))
+        Ok((replica, header, max_bytes, ProduceJob { acks, leader_epoch, batch, bytes, timeout_ms, room: None, reply }))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Bytes of produces in work, and of their answers until they have left the socket, over the whole broker.
 //!
-//! A batch that finds no room is refused. An answer waits for its room before its request is looked at: meanwhile
-//! producers lose their connection that take nothing of the answers that they have, so that these keep nobody out.
+//! A batch that finds no room for itself and its answer is refused, and let go before anything is waited for. Then its
+//! answer alone waits: meanwhile producers lose their connection that take nothing of the answers that they have, so that
+//! these keep nobody out. The room of a batch is given back once the log has counted it, that of its answer when that has
+//! left the socket.
 
 use std::sync::Arc;
 
@@ -43,9 +45,11 @@ impl ProduceBudget {
         self.producers.add(closer, 1)
     }
 
-    /// Room for a batch of so many bytes, if there is some at once.
-    pub fn try_batch(&self, bytes: usize) -> Option<ProduceRoom> {
-        Arc::clone(&self.free).try_acquire_many_owned(permits(bytes)).ok()
+    /// Room for a batch of so many bytes, and for its answer, if there is some at once.
+    pub fn try_batch(&self, bytes: usize) -> Option<(ProduceRoom, ProduceRoom)> {
+        let mut both = Arc::clone(&self.free).try_acquire_many_owned(permits(bytes).saturating_add(1)).ok()?;
+        let answer = both.split(1)?;
+        Some((both, answer))
     }
 
     /// Room for a call that holds so many bytes until it is answered, if there is some at once; half of all is enough for
@@ -94,7 +98,7 @@ mod tests {
         let budget = ProduceBudget::new(4 * PERMIT_BYTES);
         let held = budget.try_call(1 << 30).expect("half at most");
         assert!(budget.try_call(3 * PERMIT_BYTES).is_some_and(|more| more.num_permits() == 2));
-        let _batch = budget.try_batch(PERMIT_BYTES).unwrap();
+        let _batch = budget.try_batch(0).unwrap();
         assert!(budget.try_batch(0).is_none());
         drop(held);
         assert!(budget.try_batch(0).is_some());

@@ -34,6 +34,13 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
     }
 }
 
+/// Bytes that a request takes up in memory, about: an entry and its own bytes for each that it names.
+pub fn request_bytes(request: &GetMetadataRequest) -> usize {
+    let names = request.topics.iter().map(|name| size_of::<String>() + name.len());
+    let ids = request.topic_ids.iter().map(|id| size_of_val(id) + id.len());
+    names.chain(ids).sum()
+}
+
 /// Bytes that [`metadata`] takes up in memory, about, without what the request itself brought.
 pub fn metadata_bytes(image: &Image, request: &GetMetadataRequest) -> usize {
     let topic = |topic: &Topic| {
