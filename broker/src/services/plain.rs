@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 
 use holdfast_proto::{
     batch::{self, BatchBuilder, Compression, RecordRef},
@@ -23,6 +24,9 @@ use crate::here::{clock::wall_clock, context::Context};
 
 /// Records in one call, at most.
 const MAX_RECORDS: usize = 10_000;
+
+/// Partitions that one call writes to at the same time, at most.
+const MAX_GROUPS: usize = 64;
 
 /// Takes records as key and value, and makes batches of them.
 #[derive(Clone)]
@@ -48,8 +52,9 @@ impl PlainService {
             return Err(detail);
         }
         let groups = self.groups(&call).inspect_err(|detail| caller.refused("plain records", detail))?;
-        let parts = groups.iter().map(|(partition, members)| self.produce_group(caller, &call, *partition, members));
-        let results = futures::future::join_all(parts).await;
+        let parts: Vec<_> =
+            groups.iter().map(|(partition, members)| self.produce_group(caller, &call, *partition, members)).collect();
+        let results: Vec<_> = futures::stream::iter(parts).buffered(MAX_GROUPS).collect().await;
         let mut ordered: Vec<Option<PlainResult>> = vec![None; call.records.len()];
         for ((partition, members), results) in groups.iter().zip(results) {
             for (member, result) in members.iter().zip(results) {
@@ -88,7 +93,16 @@ impl PlainService {
         match lookup::other_leader(&self.context, &call.topic, partition) {
             Some(leader) if !call.forwarded => {
                 let records = members.iter().map(|member| call.records[*member].clone()).collect();
-                let part = PlainProduce { partition: Some(partition), records, forwarded: true, ..call.clone() };
+                // Field by field: the other groups' records are not this one's to copy.
+                let part = PlainProduce {
+                    topic: call.topic.clone(),
+                    topic_id: call.topic_id,
+                    partition: Some(partition),
+                    records,
+                    acks: call.acks,
+                    timeout_ms: call.timeout_ms,
+                    forwarded: true,
+                };
                 match self.others.produce_plain(&leader.address, part).await {
                     Ok(results) if results.len() == members.len() => results.into_iter().map(|(_, one)| one).collect(),
                     Ok(_) => vec![Err(ErrorCode::UnknownServerError.into()); members.len()],

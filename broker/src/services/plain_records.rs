@@ -33,7 +33,7 @@ impl PlainRecord {
 }
 
 /// One call: records of one topic, each with a result of its own.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PlainProduce {
     /// Name of the topic.
     pub topic: String,

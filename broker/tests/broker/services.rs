@@ -53,16 +53,16 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
     );
 
     let record = PlainRecord { key: None, value: Some("a".into()), headers: Vec::new(), timestamp: None };
-    let call = PlainProduce {
+    let call = || PlainProduce {
         topic: "t".to_owned(),
         topic_id: None,
         partition: Some(partition),
-        records: vec![record],
+        records: vec![record.clone()],
         acks: Acks::All,
         timeout_ms: 0,
         forwarded: false,
     };
-    let produce = async || services.plain.produce(&caller, call.clone()).await.ok()?.pop()?.1.ok();
+    let produce = async || services.plain.produce(&caller, call()).await.ok()?.pop()?.1.ok();
     assert_eq!(until("the record is taken", produce).await, Offset(0));
 
     let target = FetchTarget {
