@@ -14,6 +14,7 @@ use crate::{
         AlterPartition, AlterReplicas, AlterTopic, ControllerVersions, CreateTopic, FinalizeVersion, IsrChange,
         IsrMember, RegisterBroker, ReplicaMove,
     },
+    config::{KEYS, TopicConfig},
     history::HistoryHash,
     version::{SUPPORTED, VersionRange},
 };
@@ -130,5 +131,44 @@ fn the_present_version_has_every_command() {
         let needed = (SHIPPED.command)(&command);
         assert!(SUPPORTED.contains(needed), "{command} is of version {needed}, and this build supports {SUPPORTED}");
         assert_eq!(SHIPPED.check_command(needed, &command), Ok(()));
+    }
+}
+
+/// Settings are looked at where a command is decided: builds that take different ones decide differently. A key or a value
+/// more needs a metadata version, before which it is refused.
+#[test]
+fn the_settings_that_the_first_version_takes_are_these() {
+    let is_taken =
+        |key: &str, value: &str| TopicConfig::parse(&BTreeMap::from([(key.to_owned(), value.to_owned())])).is_ok();
+    let words = [
+        ("cleanup.policy", &["delete"][..]),
+        ("compression.type", &["producer"]),
+        ("flush.policy", &["ack", "interval"]),
+    ];
+    let most = i64::MAX;
+    let ranges = [
+        ("flush.messages", 1, most),
+        ("flush.ms", 1, most),
+        ("max.message.bytes", 1_024, 16 << 20),
+        ("min.insync.replicas", 1, 15),
+        ("retention.bytes", -1, most),
+        ("retention.ms", -1, most),
+        ("segment.bytes", 16_384, i64::from(i32::MAX)),
+        ("segment.ms", 100, most),
+    ];
+    let mut keys: Vec<&str> = words.map(|(key, _)| key).into_iter().chain(ranges.map(|(key, ..)| key)).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, KEYS);
+    let candidates =
+        ["delete", "compact", "compact,delete", "producer", "gzip", "snappy", "lz4", "zstd", "uncompressed"];
+    for (key, taken) in words {
+        for value in candidates.iter().chain(&["ack", "interval", ""]) {
+            assert_eq!(is_taken(key, value), taken.contains(value), "{key}={value}");
+        }
+    }
+    for (key, least, greatest) in ranges {
+        let [below, above] = [i128::from(least) - 1, i128::from(greatest) + 1].map(|value| value.to_string());
+        assert!(is_taken(key, &least.to_string()) && is_taken(key, &greatest.to_string()), "{key}");
+        assert!(!is_taken(key, &below) && !is_taken(key, &above), "{key}");
     }
 }

@@ -4,7 +4,7 @@
 //! version, an operator finalises a version once every node knows it, and only then the active controller proposes what
 //! came with it. Until then a mixed cluster is one that decides alike.
 //!
-//! To add a command, a record or a field: raise [`SUPPORTED`]`.max`, give it the new number in the table of `needs`, and leave it out
+//! To add a command, a record, a field, or a key or value of a topic's settings: raise [`SUPPORTED`]`.max`, give it the new number in the table of `needs`, and leave it out
 //! of what is stored while an older version is finalised. The number of what is there never changes.
 
 use std::fmt;
