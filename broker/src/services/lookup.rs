@@ -1,7 +1,8 @@
 //! From a topic's name and a partition to the replica that is open here, or a named error that says where to go.
 
-use holdfast_metadata::{Image, PartitionState, Topic, limits::MAX_TOPIC_NAME_BYTES};
+use holdfast_metadata::{Image, PartitionState, Topic};
 use holdfast_proto::{
+    convert::check_topic_name,
     detail::{ErrorDetail, LeaderHint},
     error::ErrorCode,
     ids::{BrokerId, MetadataIndex, PartitionIndex, TopicId, TopicPartition},
@@ -20,22 +21,13 @@ pub struct Named<'a> {
     pub partition: PartitionIndex,
 }
 
-/// Refuses a name that no topic can have because of its length; it is not sent back.
-pub(super) fn check_name(name: &str) -> Result<(), ErrorDetail> {
-    if name.len() <= MAX_TOPIC_NAME_BYTES {
-        return Ok(());
-    }
-    let message = format!("a topic's name has 1 to {MAX_TOPIC_NAME_BYTES} characters, not {}", name.len());
-    Err(ErrorDetail::new(ErrorCode::InvalidTopic, message))
-}
-
 /// The topic of this name, if it is the one that is meant.
 pub(super) fn topic<'i>(image: &'i Image, name: &str, topic_id: Option<TopicId>) -> Result<&'i Topic, ErrorDetail> {
     if image.index() == MetadataIndex(0) {
         let message = "this broker has not heard from the controllers yet; retry, or ask another broker";
         return Err(ErrorDetail::new(ErrorCode::BrokerNotAvailable, message));
     }
-    check_name(name)?;
+    check_topic_name(name)?;
     let Some(topic) = image.topic_by_name(name) else {
         let message = format!("unknown topic '{name}'; check the name, or create it");
         return Err(ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, message));

@@ -152,7 +152,7 @@ impl Keeping {
         Asked::Nobody(format!(
             "cluster {cluster_id} has no active controller: {formed} of the {} others that were asked hold its log{}{}. \
              {} of {total} have to run with their disks. This controller forms nothing by itself; if the disks of a \
-             majority are lost, see `controllers without quorum` in the runbook",
+             majority are lost, see \"Controllers without a quorum\" in deploy/README.md",
             total - 1,
             if silent.is_empty() { "" } else { "; no answer of " },
             silent.join(", "),

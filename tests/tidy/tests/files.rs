@@ -52,6 +52,8 @@ fn files_stay_short_and_are_named_for_what_they_do() {
 #[test]
 fn the_architecture_names_every_folder_of_code() {
     let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+    // Its map alone: prose may name a folder and not say what it is.
+    let architecture: String = architecture.lines().filter(|line| line.starts_with('|')).collect();
     let mut missing = Vec::new();
     for Source { path, .. } in sources::all() {
         let Some((folder, _)) = path.rsplit_once('/') else { continue };

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use holdfast_metadata::{Image, plan::PlanGoal};
 use holdfast_proto::{
+    convert::check_topic_name,
     detail::ErrorDetail,
     error::ErrorCode,
     forward,
@@ -177,7 +178,7 @@ impl AdminService {
     /// would be made on the way. `configs` are the bytes of each setting.
     fn check(caller: &Caller, name: &str, configs: impl IntoIterator<Item = usize>) -> Result<(), ErrorDetail> {
         let total: usize = configs.into_iter().sum();
-        let checked = lookup::check_name(name).and_then(|()| {
+        let checked = check_topic_name(name).map_err(ErrorDetail::from).and_then(|()| {
             if total <= MAX_CONFIGS_BYTES {
                 return Ok(());
             }

@@ -1,9 +1,9 @@
 //! What all of administration stands on: the node, the way to the active one, and how a command is carried out.
 
 use holdfast_metadata::{Command, Image, Response, Topic};
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
+use holdfast_proto::{convert::check_topic_name, detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
-use super::{forward::Forwarder, limits::check_name, reads::Reads};
+use super::{forward::Forwarder, reads::Reads};
 use crate::{admission::Proposer, agreement::Agreement, channels::Channels, node::Node, quorum::operator::Operator};
 
 /// Serves operators and clients.
@@ -39,7 +39,7 @@ impl AdminEdge {
 
 /// The topic of this name.
 pub(super) fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, ErrorDetail> {
-    check_name(name)?;
+    check_topic_name(name)?;
     image
         .topic_by_name(name)
         .ok_or_else(|| ErrorDetail::new(ErrorCode::UnknownTopicOrPartition, format!("unknown topic '{name}'")))

@@ -2,22 +2,12 @@
 //!
 //! Anybody who reaches the port may send anything; what is refused here is neither logged nor sent back.
 
-use holdfast_metadata::limits::MAX_TOPIC_NAME_BYTES;
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::ConfigEntry};
 
 /// Settings in one request: several times what a topic has.
 const MAX_CONFIGS: usize = 100;
 /// Bytes of a setting's key, and of its value.
 const MAX_CONFIG_BYTES: usize = 1_024;
-
-/// Refuses a name that no topic can have because of its length.
-pub(super) fn check_name(name: &str) -> Result<(), ErrorDetail> {
-    if name.len() <= MAX_TOPIC_NAME_BYTES {
-        return Ok(());
-    }
-    let message = format!("a topic's name has 1 to {MAX_TOPIC_NAME_BYTES} characters, not {}", name.len());
-    Err(ErrorDetail::new(ErrorCode::InvalidTopic, message))
-}
 
 /// Refuses too many settings, and those that are too long.
 pub(super) fn check_configs(configs: &[ConfigEntry]) -> Result<(), ErrorDetail> {
@@ -44,10 +34,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused_without_being_repeated() {
-        assert!(check_name(&"n".repeat(249)).is_ok());
         assert!(check_configs(&vec![entry(1_024, 1_024); 100]).is_ok());
         let refused = [
-            check_name(&"n".repeat(250)),
             check_configs(&vec![entry(1, 1); 101]),
             check_configs(&[entry(1, 1_025)]),
             check_configs(&[entry(4 << 20, 1)]),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use holdfast_metadata::{AlterTopic, Command, CreateTopic, Response as Done, TopicConfig};
 use holdfast_metadata_wire::{settings, view};
 use holdfast_proto::{
-    convert::{optional_id, required},
+    convert::{check_topic_name, optional_id, required},
     detail::ErrorDetail,
     error::ErrorCode,
     ids::TopicId,
@@ -20,7 +20,7 @@ use holdfast_proto::{
 use super::{
     super::answer::unexpected,
     edge::{AdminEdge, find},
-    limits::{check_configs, check_name},
+    limits::check_configs,
 };
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -28,7 +28,7 @@ const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 impl AdminEdge {
     /// Creates a topic, or only says what it would be.
     pub(super) async fn create(&self, request: CreateTopicRequest) -> Result<CreateTopicResponse, ErrorDetail> {
-        check_name(&request.name)?;
+        check_topic_name(&request.name)?;
         check_configs(&request.configs)?;
         let validate_only = request.validate_only;
         let name = request.name.clone();
