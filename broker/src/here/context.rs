@@ -65,9 +65,11 @@ pub struct Logs {
     pub consumers: ReadShare,
     /// What reads for followers may take up.
     pub followers: ReadShare,
-    /// What builds single records of whole batches, for plain reads and for look-ups by time: one batch at a time, for it
-    /// may be many times as large when it is decompressed.
+    /// What builds single records of whole batches, for plain reads: one batch at a time, for it may be many times as large
+    /// when it is decompressed.
     pub single_records: BlockingReads,
+    /// The same for look-ups by time, which may read through a segment.
+    pub time_lookups: BlockingReads,
     /// Its blocking threads open, close, delete and read logs, and look into batches.
     pub runtime: tokio::runtime::Handle,
 }

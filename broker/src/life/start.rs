@@ -243,6 +243,7 @@ fn open(
             consumers: share(config.fetch_memory_bytes),
             followers: share(config.replica_fetch_memory_bytes),
             single_records: BlockingReads::new(1, runtime.clone()),
+            time_lookups: BlockingReads::new(1, runtime.clone()),
             runtime,
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },

@@ -82,6 +82,11 @@ impl AnswerMemory {
         }
     }
 
+    /// What one answer may have at most, bytes, a first batch in a room of its own apart.
+    pub fn most_bytes(&self) -> usize {
+        self.shared_units as usize * UNIT_BYTES
+    }
+
     /// What is wanted; see there. Waits for it.
     pub(super) async fn get(&self, wanted: Wanted<'_>) -> Result<AnswerRoom, ErrorCode> {
         match wanted {

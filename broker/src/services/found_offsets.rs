@@ -5,7 +5,7 @@ use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, Topi
 use super::lookup::Named;
 
 /// What to look for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Position {
     /// The log start offset.
     Earliest,
@@ -16,7 +16,7 @@ pub enum Position {
 }
 
 /// One position of one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lookup {
     /// Name of the topic.
     pub topic: String,

@@ -1,8 +1,13 @@
 //! Offsets by time, and the ends of partitions. What another broker leads is asked of that one.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use holdfast_proto::{
     detail::{ErrorDetail, LeaderHint},
@@ -17,6 +22,9 @@ use super::{
     other_nodes::OtherBrokers,
 };
 use crate::{here::context::Context, partition::read};
+
+/// How long look-ups of a caller that says no deadline are begun.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Looks up offsets. Only what consumers may read is found.
 #[derive(Clone)]
@@ -51,12 +59,20 @@ impl OffsetService {
             }
         }
         let limit = hop.limit(Duration::from_millis(self.context.config.peer_rpc_timeout_ms));
+        let end = hop.deadline.unwrap_or_else(|| Instant::now() + LONGEST);
         let here = async {
-            let mut found = Vec::new();
-            let remote: std::collections::BTreeSet<usize> =
-                elsewhere.values().flat_map(|(_, indices)| indices.iter().copied()).collect();
+            let mut found: Vec<(usize, Result<FoundOffset, ErrorDetail>)> = Vec::new();
+            let remote: BTreeSet<usize> = elsewhere.values().flat_map(|(_, indices)| indices.iter().copied()).collect();
+            let mut answered: BTreeMap<&Lookup, usize> = BTreeMap::new();
             for (index, lookup) in lookups.iter().enumerate().filter(|(index, _)| !remote.contains(index)) {
-                found.push((index, self.find(caller, lookup.named(), lookup.position).await));
+                let result = match answered.get(lookup) {
+                    Some(at) => found[*at].1.clone(),
+                    // Each may read through a segment: what comes after the time of the call is not begun.
+                    None if Instant::now() >= end => Err(ErrorCode::RequestTimedOut.into()),
+                    None => self.find(caller, lookup.named(), lookup.position).await,
+                };
+                answered.entry(lookup).or_insert(found.len());
+                found.push((index, result));
             }
             found
         };
@@ -121,7 +137,7 @@ impl OffsetService {
             Position::Time(time) => {
                 let reader = replica.reader.clone();
                 let work = move || reader.offset_for_timestamp(time).map_err(|error| read::read_error(&error));
-                let found = context.logs.single_records.run(work).await;
+                let found = context.logs.time_lookups.run(work).await;
                 let found = found.map_err(|code| lookup::explain(context, replica.id, code))?;
                 let found = found.filter(|(offset, _)| *offset < end);
                 (found.map(|(offset, _)| offset), found.map(|(_, timestamp)| timestamp))

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use holdfast_proto::{
-    batch::{self, DecodeLimits, Header, Record, Records},
+    batch::{self, BatchHeader, DecodeLimits, Header, Record, Records},
     detail::{ErrorDetail, LeaderHint},
     error::ErrorCode,
     ids::Offset,
@@ -107,8 +107,8 @@ impl PlainFetchService {
         let single_records = &self.context.logs.single_records;
         let decoding = single_records.run(move || Ok(first(read::join(batches), from, limits)));
         let (records, error) = decoding.await.map_err(ErrorDetail::from)?;
-        if let (true, Some(error)) = (records.is_empty(), error) {
-            return Err(ErrorDetail::from(error));
+        if let (true, Some(unreadable)) = (records.is_empty(), error) {
+            return Err(unreadable.into());
         }
         let size = records.iter().map(bytes_of).sum();
         if !room.fit(size) {
@@ -118,7 +118,7 @@ impl PlainFetchService {
     }
 
     fn no_room(&self, size: usize) -> ErrorDetail {
-        if size > self.context.config.fetch_memory_bytes as usize {
+        if size > self.context.logs.consumers.memory.most_bytes() {
             let message = format!("the record takes up {size} bytes; read it as a batch, which stays compressed");
             return ErrorDetail::new(ErrorCode::MessageTooLarge, message);
         }
@@ -136,19 +136,41 @@ struct PlainLimits {
     bytes: usize,
 }
 
-/// What is found before the first error, and that.
-fn first(batches: Bytes, from: Offset, limits: PlainLimits) -> (Vec<Record>, Option<batch::Error>) {
+/// A batch that stands in the log and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unreadable {
+    error: batch::Error,
+    /// Where the one after it begins, if its header can be read.
+    next: Option<Offset>,
+}
+
+impl From<Unreadable> for ErrorDetail {
+    /// To read it again does not help, whatever a producer is told of such bytes.
+    fn from(Unreadable { error, next }: Unreadable) -> Self {
+        let next = next.map_or_else(String::new, |next| format!("; what comes after it begins at offset {next}"));
+        Self {
+            retriable: false,
+            ..Self::new(error.code(), format!("a batch in the log cannot be read: {error}{next}"))
+        }
+    }
+}
+
+/// What is found before the first batch that cannot be read, and that.
+fn first(batches: Bytes, from: Offset, limits: PlainLimits) -> (Vec<Record>, Option<Unreadable>) {
     let (mut found, mut size) = (Vec::new(), 0);
     for batch in batch::split(batches) {
+        let header = batch.as_ref().ok().and_then(|batch| BatchHeader::parse(batch).ok());
+        let next = header.map(|header| header.next_offset());
+        let unreadable = |found, error| (found, Some(Unreadable { error, next }));
         let records = match batch.and_then(|batch| Records::new(batch, &DecodeLimits::default())) {
             Ok(records) => records,
-            Err(error) => return (found, Some(error)),
+            Err(error) => return unreadable(found, error),
         };
         for record in records {
             let record = match record {
                 Ok(record) if record.offset < from => continue,
                 Ok(record) => record,
-                Err(error) => return (found, Some(error)),
+                Err(error) => return unreadable(found, error),
             };
             size += bytes_of(&record);
             if !found.is_empty() && size > limits.bytes {
@@ -240,7 +262,9 @@ mod tests {
         let batches: Bytes = [batch(0, 10, 1).to_vec(), second].concat().into();
         let (records, error) = first(batches.clone(), Offset(0), LIMITS);
         assert_eq!((records.len(), error.is_some()), (10, true));
-        let (records, error) = first(batches, Offset(10), LIMITS);
-        assert_eq!((records.len(), error.is_some()), (0, true));
+        let (records, unreadable) = first(batches, Offset(10), LIMITS);
+        assert_eq!(records.len(), 0);
+        let detail = ErrorDetail::from(unreadable.expect("it is damaged"));
+        assert!(!detail.retriable && detail.message.ends_with("begins at offset 20"), "{detail}");
     }
 }
