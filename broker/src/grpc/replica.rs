@@ -114,12 +114,11 @@ impl Feed {
         let reason = loop {
             for position in batch {
                 match self.take(position).await {
-                    Ok(partition) => touched.insert(partition),
+                    Ok(here) => touched.extend(here),
                     Err(error) => {
                         tracing::warn!(follower = %self.follower, %error, "a follower sends what makes no sense");
-                        false
                     }
-                };
+                }
             }
             let message = tokio::select! {
                 message = stream.message() => message,
@@ -143,8 +142,9 @@ impl Feed {
         }
     }
 
-    /// Gives one position to its partition. An error says that the message is malformed.
-    async fn take(&self, message: v1::ReplicaPosition) -> Result<TopicPartition, ErrorDetail> {
+    /// Gives one position to its partition, and tells which that is if it is here. An error says that the message is
+    /// malformed.
+    async fn take(&self, message: v1::ReplicaPosition) -> Result<Option<TopicPartition>, ErrorDetail> {
         let topic_id = required_id(&message.topic_id, "topic_id")?;
         let partition = TopicPartition { topic_id, partition: convert::partition(message.partition, "partition")? };
         let last_fetched_epoch =
@@ -178,7 +178,7 @@ impl Feed {
             let body = FetchAnswer::Failed(ErrorCode::UnknownTopicOrPartition);
             self.outbox.put(Answer { partition, leader_epoch: position.leader_epoch, body });
         }
-        Ok(partition)
+        Ok((!refused).then_some(partition))
     }
 }
 
