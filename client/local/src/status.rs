@@ -1,6 +1,10 @@
 //! What the nodes of a cluster do, and what they wrote last.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -56,11 +60,38 @@ impl ProcessCluster {
     pub fn tail(&self, name: NodeName, count: usize) -> Result<String, Error> {
         let log_start = self.state.node(name)?.log_start;
         let path = self.log_path(name);
-        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let start = log_start.max((bytes.len() as u64).saturating_sub(TAIL_BYTES));
-        let text = String::from_utf8_lossy(bytes.get(start as usize..).unwrap_or_default());
+        let bytes = end_of(&path, log_start).map_err(Error::io("read", &path))?;
+        let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<_> = text.lines().collect();
         let last = &lines[lines.len().saturating_sub(count)..];
         Ok(if last.is_empty() { "(it wrote nothing)".to_owned() } else { last.join("\n") })
+    }
+}
+
+/// The last [`TAIL_BYTES`] of a file that may be very long, and nothing before `start`.
+fn end_of(path: &Path, start: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let from = start.max(file.metadata()?.len().saturating_sub(TAIL_BYTES));
+    file.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    // It may be written to meanwhile.
+    file.take(TAIL_BYTES).read_to_end(&mut end)?;
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_log_the_end_alone_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "before\nlast").unwrap();
+        assert_eq!(end_of(&path, 7).unwrap(), b"last");
+        assert_eq!(end_of(&path, 100).unwrap(), b"", "it was cut since");
+        // Sparse: it takes no place, and more memory than there is.
+        File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(end_of(&path, 0).unwrap().len() as u64, TAIL_BYTES);
     }
 }
