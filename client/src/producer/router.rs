@@ -26,6 +26,8 @@ use crate::{
 
 /// How often partitions are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How much longer than the request timeout an answer is waited for: a broker that gives up at that time says so first.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// Silence after which a leader is suspected.
 const SUSPECT_AFTER: Duration = Duration::from_millis(500);
 
@@ -84,7 +86,7 @@ fn look_after(shared: &Arc<Shared>) {
         let silence = oldest_sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
         let lane = partition.lane();
         refresh |= silence > SUSPECT_AFTER || lane.as_ref().is_none_or(|lane| !lane.is_open());
-        if silence > shared.request_timeout
+        if silence > shared.request_timeout.saturating_add(ANSWER_GRACE)
             && let Some(lane) = &lane
         {
             info!(broker = %lane.broker, topic = %partition.topic, partition = %partition.partition,
