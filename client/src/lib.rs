@@ -77,7 +77,7 @@ mod stream_end;
 
 pub use admin::{Admin, NewTopic, TopicChange};
 pub use client::Client;
-pub use config::ClientConfig;
+pub use config::{ClientConfig, split_list};
 pub use consumer::{Consumer, Error as ConsumeError, Message, MessageBatch, StartAt};
 pub use error::Error;
 pub use holdfast_proto::{

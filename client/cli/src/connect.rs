@@ -2,7 +2,7 @@
 
 use clap::{Arg, Args, Command};
 
-use holdfast_client::{Client, ClientConfig};
+use holdfast_client::{Client, ClientConfig, split_list};
 use holdfast_local::Role;
 
 use crate::{
@@ -42,8 +42,10 @@ pub(crate) fn hidden() -> Vec<Arg> {
 impl Connect {
     /// The brokers to ask first.
     pub fn bootstrap(&self) -> Result<Vec<String>> {
-        if !self.bootstrap.is_empty() {
-            return Ok(self.bootstrap.clone());
+        // As people write it: with spaces behind the commas, with one at the end, or a variable that is set to nothing.
+        let named: Vec<String> = self.bootstrap.iter().flat_map(|part| split_list(part)).collect();
+        if !named.is_empty() {
+            return Ok(named);
         }
         local_cluster().map(|state| state.addresses(Role::Broker)).map_err(|_| {
             Failure::usage(
@@ -101,6 +103,19 @@ impl From<holdfast_client::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_people_write_them() {
+        let bootstrap = |parts: &[&str]| {
+            let bootstrap = parts.iter().map(|part| (*part).to_owned()).collect();
+            Connect { bootstrap, one_address: false }.bootstrap()
+        };
+        for parts in [&["a:1", " b:2"][..], &["a:1", "b:2", ""], &[" a:1 , b:2 "]] {
+            assert_eq!(bootstrap(parts).unwrap(), ["a:1", "b:2"], "{parts:?}");
+        }
+        // A variable that is set to nothing is as one that is not set.
+        assert_eq!(bootstrap(&[""]).ok(), bootstrap(&[]).ok());
+    }
 
     #[test]
     fn the_environment_says_yes_and_no_as_people_write_it() {

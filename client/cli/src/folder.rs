@@ -1,6 +1,6 @@
 //! The folder of the cluster of `holdfast dev`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use holdfast_local::{Error, state::State};
 
@@ -13,5 +13,10 @@ pub(crate) fn default_dir() -> PathBuf {
 
 /// What is known of the local cluster: of the folder that the environment names, or the user's.
 pub(crate) fn local_cluster() -> Result<State, Error> {
-    State::load(&std::env::var_os("HOLDFAST_DEV_DIR").map_or_else(default_dir, Into::into))
+    State::load(&std::env::var_os("HOLDFAST_DEV_DIR").map_or_else(default_dir, or_default))
+}
+
+/// The folder that was named; the user's for an empty name, as of a variable that is set to nothing.
+pub(crate) fn or_default(dir: OsString) -> PathBuf {
+    if dir.is_empty() { default_dir() } else { dir.into() }
 }

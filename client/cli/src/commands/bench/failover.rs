@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use serde_json::json;
 
 use holdfast_checker::{
@@ -35,7 +38,7 @@ use crate::{
     commands::demo::sandbox::Sandbox,
     delivery::parse_compression,
     exit::{Code, Failure, Result},
-    folder::default_dir,
+    folder::{default_dir, or_default},
     output::{Output, note, print_json, print_table, say},
     progress::Progress,
     signals::Signals,
@@ -77,7 +80,14 @@ pub(super) struct FailoverArgs {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3, requires = "own")]
     brokers: u32,
     /// Folder of the cluster of `holdfast dev` whose nodes are killed.
-    #[arg(long, value_name = "DIR", env = "HOLDFAST_DEV_DIR", default_value_os_t = default_dir(), hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HOLDFAST_DEV_DIR",
+        value_parser = OsStringValueParser::new().map(or_default),
+        default_value_os_t = default_dir(),
+        hide_default_value = true
+    )]
     data_dir: PathBuf,
 }
 

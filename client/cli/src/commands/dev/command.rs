@@ -2,11 +2,17 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 
 use holdfast_local::{NodeName, Setting};
 
-use crate::{folder::default_dir, units::parse_duration};
+use crate::{
+    folder::{default_dir, or_default},
+    units::parse_duration,
+};
 
 const UP_EXAMPLES: &str = "\
 Examples:
@@ -76,6 +82,7 @@ pub struct DevArgs {
         global = true,
         value_name = "DIR",
         env = "HOLDFAST_DEV_DIR",
+        value_parser = OsStringValueParser::new().map(or_default),
         default_value_os_t = default_dir(),
         help_heading = "Common options",
         display_order = 3
