@@ -46,7 +46,7 @@ pub struct ClientConfig {
     /// small: throughput is bound by window / round trip.
     pub stream_window_bytes: u32,
     /// Largest gRPC message, bytes. Default 64 MiB, the largest that a node sends: what is said of every partition of a
-    /// large cluster.
+    /// large cluster. At least 1 MiB; for consumers at least 17 MiB, room for the largest batch of any topic.
     pub max_message_bytes: usize,
 }
 

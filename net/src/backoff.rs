@@ -28,6 +28,11 @@ impl Backoff {
         pause
     }
 
+    /// True before the first failure since the start, or since the last success.
+    pub const fn is_fresh(&self) -> bool {
+        self.failures == 0
+    }
+
     /// After a success: begins again with the first pause.
     pub const fn reset(&mut self) {
         self.failures = 0;
@@ -66,10 +71,13 @@ mod tests {
     #[test]
     fn a_connection_that_breaks_too_soon_is_no_success() {
         let mut backoff = Backoff::new(FIRST, LONGEST);
+        assert!(backoff.is_fresh());
         backoff.next_pause();
         backoff.reset_after(GOOD_AFTER);
+        assert!(!backoff.is_fresh());
         assert_eq!(backoff.next_pause(), FIRST * 2);
         backoff.reset_after(GOOD_AFTER + Duration::from_millis(1));
+        assert!(backoff.is_fresh());
         assert_eq!(backoff.next_pause(), FIRST);
     }
 }

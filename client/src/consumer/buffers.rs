@@ -25,6 +25,7 @@ use super::{
     Error,
     partition::{Fetched, Gaps, PartitionFetch},
 };
+use crate::error::Error as ClientError;
 
 /// What a consumer goes by.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +180,17 @@ impl Buffers {
             fetch.out = None;
         }
         refresh
+    }
+
+    /// Stops every partition that is out at this broker with this problem.
+    pub(super) fn fail_out(&mut self, broker: BrokerId, problem: &ClientError) {
+        for index in 0..self.partitions.len() {
+            let fetch = &mut self.partitions[index];
+            if fetch.leader_id() == Some(broker) && fetch.out.is_some() {
+                fetch.fail(problem.clone().into());
+                self.set_ready(index);
+            }
+        }
     }
 
     /// Forgets what is out at this broker: its stream is over.

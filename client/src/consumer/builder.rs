@@ -12,7 +12,10 @@ use super::{
     shared::Shared,
     start::{StartAt, resolve},
 };
-use crate::{Client, deadline::Deadline, error::Error as ClientError};
+use crate::{Client, deadline::Deadline, error::Error as ClientError, producer::BATCH_BYTES_MAX};
+
+/// Most bytes that an answer has beside its batches.
+const ENVELOPE_BYTES: usize = 1 << 20;
 
 /// Settings of a consumer.
 #[derive(Clone, Debug)]
@@ -171,8 +174,13 @@ impl ConsumerBuilder {
         if rules.prefetch_bytes < rules.partition_max_bytes {
             problems.push("prefetch_bytes must be at least partition_max_bytes");
         }
-        if rules.fetch_max_bytes + (1 << 20) > self.client.config().max_message_bytes {
-            problems.push("fetch_max_bytes must be 1 MiB below the client's max_message_bytes");
+        // A batch that is larger than an answer may be comes all the same, alone.
+        let largest = rules.fetch_max_bytes.max(BATCH_BYTES_MAX);
+        if largest.saturating_add(ENVELOPE_BYTES) > self.client.config().max_message_bytes {
+            problems.push(
+                "the client's max_message_bytes must be 1 MiB above fetch_max_bytes, and at least 17 MiB: batches may \
+                 have 16",
+            );
         }
         if problems.is_empty() { Ok(()) } else { Err(ClientError::InvalidConfig(problems.join("; ")).into()) }
     }

@@ -4,7 +4,8 @@
 //! without news does not hold up the others.
 //!
 //! Failure: a stream that ends is opened again after a pause with jitter, while partitions of that broker want records;
-//! what was out is asked for again from the same offsets.
+//! what was out is asked for again from the same offsets. The pauses grow until a stream lasts. An answer that is too
+//! large for this client would come again each time: what was asked for fails instead.
 
 use std::{
     collections::HashSet,
@@ -17,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tracing::{debug, warn};
 
 use holdfast_net::{backoff::Backoff, jitter::jittered};
-use holdfast_proto::{ids::BrokerId, v1};
+use holdfast_proto::{error::ErrorCode, ids::BrokerId, v1};
 
 use super::{lane::FetchLane, shared::Shared};
 use crate::{
@@ -49,7 +50,6 @@ pub(super) fn start(shared: &Arc<Shared>, broker: BrokerId) -> Arc<FetchLane> {
 async fn run(lane: &FetchLane, shared: &Shared) {
     let config = shared.client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    let mut is_first = true;
     loop {
         // Not before something is wanted of this broker.
         let first = loop {
@@ -59,22 +59,24 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             wait_for_work(lane, shared, true).await;
         };
         let mut out = HashSet::from([first.correlation_id]);
-        let mut opened = false;
+        let mut opened = None;
         let ended = stream(lane, shared, first, &mut out, &mut opened).await;
         if let Err(error @ Error::NotConnected { .. }) = &ended {
             shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
         }
+        backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
+        if let Err(error) = &ended
+            && error.code() == Some(ErrorCode::MessageTooLarge)
+        {
+            shared.fail_out(lane.broker, error);
+        }
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "fetch stream was closed"),
-            Err(error) if opened || is_first => warn!(broker = %lane.broker, %error, "fetch stream failed"),
+            Err(error) if backoff.is_fresh() => warn!(broker = %lane.broker, %error, "fetch stream failed"),
             Err(error) => debug!(broker = %lane.broker, %error, "fetch stream failed again"),
         }
         shared.forget(lane.broker);
         shared.client.metadata().request_refresh();
-        if opened {
-            backoff.reset();
-        }
-        is_first = opened;
         tokio::time::sleep(jittered(backoff.next_pause())).await;
     }
 }
@@ -93,7 +95,7 @@ async fn stream(
     shared: &Shared,
     first: v1::FetchRequest,
     out: &mut HashSet<u64>,
-    opened: &mut bool,
+    opened: &mut Option<Instant>,
 ) -> Result<(), Error> {
     let view = shared.client.metadata().view();
     let address = view.address(lane.broker).ok_or_else(|| Error::Unreachable {
@@ -115,7 +117,7 @@ async fn stream(
             return Err(Error::DeadlineExceeded { what, after: OPEN_TIMEOUT, in_doubt: false });
         }
     };
-    *opened = true;
+    *opened = Some(Instant::now());
     lane.end.begin(address);
     shared.client.metadata().note_reached(lane.broker, None);
     debug!(broker = %lane.broker, address, "fetch stream is open");

@@ -25,7 +25,7 @@ use super::{
     lane::FetchLane,
     partition::{Fetched, PartitionFetch, RETRY_BACKOFF_MAX},
 };
-use crate::Client;
+use crate::{Client, error::Error as ClientError};
 
 /// What caller, lanes and router share.
 #[derive(Debug)]
@@ -139,6 +139,11 @@ impl Shared {
         if error.code == ErrorCode::NotLeaderOrFollower.number() && is_named() {
             lane.end.refused(now, RETRY_BACKOFF_MAX);
         }
+    }
+
+    /// Stops every partition that is out at this broker with this problem, which would come again.
+    pub(crate) fn fail_out(&self, broker: BrokerId, problem: &ClientError) {
+        self.update(|buffers| buffers.fail_out(broker, problem));
     }
 
     /// Forgets what is out at this broker: its stream is over.

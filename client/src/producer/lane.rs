@@ -131,9 +131,9 @@ impl<Q> Lane<Q> {
         self.outbound.load().wake();
     }
 
-    /// The stream is over; true if it was open.
-    pub(super) fn close(&self) -> bool {
-        self.open.swap(false, Ordering::AcqRel)
+    /// The stream is over.
+    pub(super) fn close(&self) {
+        self.open.store(false, Ordering::Release);
     }
 
     /// The last attempt to reach the broker failed.

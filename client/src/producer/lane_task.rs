@@ -6,7 +6,8 @@
 //! 2. When a stream ends, every batch that was out on it is given up in the same moment and sent again.
 //!
 //! Failure: a stream that ends or does not open is opened again after a pause with jitter; the address is looked up
-//! again each time, and fresh metadata is asked for, since the leader may be another by now.
+//! again each time, and fresh metadata is asked for, since the leader may be another by now. The pauses grow until a
+//! stream lasts.
 
 use std::{
     sync::Arc,
@@ -56,22 +57,22 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
         while !has_work(lane) {
             lane.woken().await;
         }
-        let ended = stream(lane, shared).await;
+        let mut opened = None;
+        let ended = stream(lane, shared, &mut opened).await;
         if let Err(error @ Error::NotConnected { .. }) = &ended {
             shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
         }
+        backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "produce stream was closed"),
-            Err(error) if lane.is_usable() => warn!(broker = %lane.broker, %error, "produce stream failed"),
+            Err(error) if backoff.is_fresh() => warn!(broker = %lane.broker, %error, "produce stream failed"),
             Err(error) => debug!(broker = %lane.broker, %error, "produce stream failed again"),
         }
-        let was_open = lane.close();
+        lane.close();
         give_up_all(lane, shared);
         shared.client.metadata().request_refresh();
         lane.set_failing();
-        if was_open {
-            backoff.reset();
-        } else {
+        if opened.is_none() {
             lane.for_each_ready(|partition| partition.block(ErrorCode::BrokerNotAvailable));
         }
         tokio::time::sleep(jittered(backoff.next_pause())).await;
@@ -95,7 +96,11 @@ fn give_up_all(lane: &Arc<PartitionLane>, shared: &Shared) {
 }
 
 /// One stream from its opening to its end.
-async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) -> Result<(), Error> {
+async fn stream(
+    lane: &Arc<PartitionLane>,
+    shared: &Arc<Shared>,
+    opened: &mut Option<Instant>,
+) -> Result<(), Error> {
     let view = shared.client.metadata().view();
     let address = view.address(lane.broker).ok_or_else(|| Error::Unreachable {
         tried: 0,
@@ -117,6 +122,7 @@ async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) -> Result<(), E
     debug!(broker = %lane.broker, address, "produce stream is open");
     lane.end.begin(address);
     shared.client.metadata().note_reached(lane.broker, None);
+    *opened = Some(Instant::now());
     lane.open();
     loop {
         let answer = tokio::select! {

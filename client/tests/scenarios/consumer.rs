@@ -1,16 +1,18 @@
 //! Every record once and in order, or a named error.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 
 use holdfast_client::{
-    Client, ConsumeError, Consumer, ErrorCode, Producer, Record, StartAt,
+    Client, ClientConfig, Compression, ConsumeError, Consumer, ErrorCode, Producer, Record, StartAt,
     ids::{Offset, PartitionIndex, TimestampMs},
 };
 
+use holdfast_proto::batch::{BatchBuilder, RecordRef};
+
 use super::given::{builder, numbers, within};
-use crate::fake::{FakeCluster, FakePartition, FetchFault};
+use crate::fake::{FakeCluster, FakePartition, FetchFault, ProduceFault};
 
 const P0: PartitionIndex = PartitionIndex(0);
 
@@ -245,6 +247,52 @@ async fn a_slow_caller_is_not_fetched_for_beyond_the_bound() {
     assert_eq!(whole, numbers(2_000)[1..]);
     let requests = cluster.state().fetch_requests;
     assert!(requests >= 10, "{requests} requests for what needs many answers of {small} bytes");
+}
+
+#[tokio::test]
+async fn a_batch_that_the_client_cannot_take_is_an_error_and_is_not_asked_for_again_and_again() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 10).await;
+    let mut large = BatchBuilder::new(Compression::None);
+    large.append(&RecordRef { value: Some(&vec![b'x'; 18 << 20]), ..RecordRef::default() }).unwrap();
+    cluster.state().topics.get_mut("t").unwrap().partitions[0]
+        .append(&large.build(None).unwrap(), usize::MAX)
+        .unwrap();
+    append(&builder(&client).build().await.unwrap(), 11..12).await;
+    let config = ClientConfig { max_message_bytes: 17 << 20, ..cluster.config() };
+    let mut consumer = consumer(&Client::connect(config).await.unwrap(), StartAt::Earliest).await;
+    assert_eq!(read(&mut consumer, 10).await, numbers(10));
+    let error = read_error(&mut consumer).await;
+    assert_eq!(error.code(), Some(ErrorCode::MessageTooLarge), "{error}");
+    assert!(cluster.state().fetch_requests < 10, "{} requests", cluster.state().fetch_requests);
+    consumer.seek("t", P0, StartAt::Offset(Offset(11))).await.unwrap();
+    assert_eq!(read(&mut consumer, 1).await, ["11"]);
+
+    let small = ClientConfig { max_message_bytes: 10 << 20, ..cluster.config() };
+    let small = Consumer::builder(Client::connect(small).await.unwrap()).assign_topic("t", StartAt::Earliest);
+    let error = small.build().await.unwrap_err();
+    assert!(error.to_string().contains("max_message_bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn streams_that_open_and_break_each_time_are_opened_after_pauses_that_grow() {
+    let cluster = FakeCluster::start(1).await;
+    filled(&cluster, 10).await;
+    let config = ClientConfig { retry_backoff_max: Duration::from_millis(400), ..cluster.config() };
+    let client = Client::connect(config).await.unwrap();
+    // 5, 10, 20 and so on up to 5 of 400 ms, each cut by half at most.
+    let least = Duration::from_millis(1_300);
+    cluster.script_fetch([FetchFault::Break; 12]);
+    let start = Instant::now();
+    let mut reading = consumer(&client, StartAt::Earliest).await;
+    assert_eq!(read(&mut reading, 10).await, numbers(10));
+    assert!(start.elapsed() >= least, "12 streams in {:?}", start.elapsed());
+
+    let producer = builder(&client).build().await.unwrap();
+    cluster.script([ProduceFault::LoseAndBreak; 12]);
+    let start = Instant::now();
+    append(&producer, 10..11).await;
+    assert!(start.elapsed() >= least, "12 streams in {:?}", start.elapsed());
 }
 
 #[tokio::test]
