@@ -154,8 +154,7 @@ impl ConsumerBuilder {
         }
         let shared = Arc::new(Shared::new(self.client, self.rules, partitions));
         let consumer = Consumer::new(Arc::clone(&shared), starts);
-        router::route(&shared);
-        tokio::spawn(router::run(Arc::downgrade(&shared)));
+        router::start(&shared);
         Ok(consumer)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,16 +19,17 @@ const TICK: Duration = Duration::from_millis(250);
 /// Silence past the answer's due time after which a leader is suspected.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-/// Runs until the consumer ends.
-pub(crate) async fn run(shared: Weak<Shared>) {
-    let Some(owner) = shared.upgrade() else { return };
-    let (ended, changes) = (owner.ended.clone(), owner.client.metadata().watch());
-    drop(owner);
-    housekeeping::run(shared, ended, changes, TICK, |shared, woken| match woken {
-        Woken::Changed => route(shared),
-        Woken::Tick => look_after(shared),
-    })
-    .await;
+/// Gives every partition to its leader's lane, and looks after all of them until the consumer ends.
+pub(crate) fn start(shared: &Arc<Shared>) {
+    // Before the first look: a change between the two would be seen by nobody.
+    let (ended, changes) = (shared.ended.clone(), shared.client.metadata().watch());
+    route(shared);
+    let keeping =
+        housekeeping::run(Arc::downgrade(shared), ended, changes, TICK, |shared: &Arc<Shared>, woken| match woken {
+            Woken::Changed => route(shared),
+            Woken::Tick => look_after(shared),
+        });
+    tokio::spawn(keeping);
 }
 
 /// Gives every partition to its leader's lane. What is out at an old leader is forgotten.
@@ -87,5 +88,55 @@ fn look_after(shared: &Arc<Shared>) {
             info!(%broker, "no answer to a fetch; the stream is given up");
             lane.end.give_up(Why::Silent);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::{
+        batch::DecodeLimits,
+        ids::{BrokerId, Offset, PartitionIndex},
+        v1,
+    };
+
+    use super::*;
+    use crate::{
+        Client, ClientConfig,
+        consumer::{
+            buffers::Rules,
+            partition::{Gaps, PartitionFetch},
+        },
+        metadata::ClusterView,
+    };
+
+    fn rules() -> Rules {
+        Rules {
+            max_wait: Duration::ZERO,
+            min_bytes: 1,
+            fetch_max_bytes: 1,
+            partition_max_bytes: 1,
+            prefetch_bytes: 1,
+            request_timeout: Duration::from_secs(30),
+            gaps: Gaps::AreErrors,
+            limits: DecodeLimits::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_changes_right_after_the_first_look_is_followed() {
+        let client = Client::new(ClientConfig::new(["127.0.0.1:1"])).unwrap();
+        client.metadata().set_view(ClusterView::with_leader(Some(1), 1));
+        let topic = client.metadata().view().topics["t"].clone();
+        let fetch = PartitionFetch::new(topic.name.clone(), topic.id.to_bytes(), PartitionIndex(0), Offset(0));
+        let shared = Arc::new(Shared::new(client.clone(), rules(), vec![fetch]));
+        start(&shared);
+        let hint = v1::LeaderHint { broker_id: 2, leader_epoch: 2, ..Default::default() };
+        assert!(client.metadata().apply_hint("t", PartitionIndex(0), &hint)); // before any other task runs
+        let leader = || shared.update(|buffers| buffers.partitions[0].leader_id());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(leader(), Some(BrokerId(2)));
+        shared.ended.cancel();
     }
 }

@@ -67,6 +67,13 @@ impl Metadata {
         self.view.load_full()
     }
 
+    /// Has this known, as if a broker had answered it.
+    #[cfg(test)]
+    pub(crate) fn set_view(&self, view: ClusterView) {
+        self.view.store(Arc::new(view));
+        self.changed.send_modify(|count| *count += 1);
+    }
+
     /// Marks a change whenever the view has changed.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

@@ -191,10 +191,20 @@ impl ClusterView {
 }
 
 #[cfg(test)]
+impl ClusterView {
+    /// Knows one topic, `t`, with one partition that this broker leads, and no address.
+    pub(crate) fn with_leader(leader: Option<u32>, epoch: u32) -> Self {
+        let mut view = Self::default();
+        view.update(MetadataIndex(5), [], vec![tests::topic(leader, epoch)], &[]);
+        view
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn topic(leader: Option<u32>, epoch: u32) -> TopicView {
+    pub(super) fn topic(leader: Option<u32>, epoch: u32) -> TopicView {
         TopicView {
             name: "t".into(),
             id: TopicId::from_bytes(&[1; 16]).unwrap(),
@@ -218,8 +228,7 @@ mod tests {
 
     #[test]
     fn a_hint_counts_only_if_its_epoch_is_newer() {
-        let mut view = ClusterView::default();
-        view.update(MetadataIndex(5), [], vec![topic(Some(1), 3)], &[]);
+        let mut view = ClusterView::with_leader(Some(1), 3);
         let hint = |broker, epoch| Leader { broker: BrokerId(broker), epoch: LeaderEpoch(epoch) };
 
         assert!(!view.apply_hint("t", PartitionIndex(0), hint(2, 3), "b:1"));

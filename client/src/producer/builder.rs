@@ -168,7 +168,7 @@ impl ProducerBuilder {
         let identity = CurrentIdentity::new(identity);
         let shared = Shared::new(self.client, rules, self.acks, self.request_timeout, memory, identity);
         let shared = Arc::new(shared);
-        tokio::spawn(router::run(Arc::downgrade(&shared)));
+        router::start(&shared);
         Ok(Producer::new(shared, self.max_block, limits))
     }
 

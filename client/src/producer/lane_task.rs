@@ -96,11 +96,7 @@ fn give_up_all(lane: &Arc<PartitionLane>, shared: &Shared) {
 }
 
 /// One stream from its opening to its end.
-async fn stream(
-    lane: &Arc<PartitionLane>,
-    shared: &Arc<Shared>,
-    opened: &mut Option<Instant>,
-) -> Result<(), Error> {
+async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>, opened: &mut Option<Instant>) -> Result<(), Error> {
     let view = shared.client.metadata().view();
     let address = view.address(lane.broker).ok_or_else(|| Error::Unreachable {
         tried: 0,

@@ -1,28 +1,16 @@
 //! One partition's queue between callers, lanes and metadata.
 
-use std::{sync::mpsc, time::Duration};
+use std::sync::mpsc;
 
 use futures::FutureExt;
 
-use holdfast_proto::{batch::Compression, ids::BrokerId};
+use holdfast_proto::ids::BrokerId;
 
 use super::*;
 use crate::producer::{batch_queue::Rules, memory::Memory};
 
-const RULES: Rules = Rules {
-    batch_size_bytes: 1 << 10,
-    linger: Duration::ZERO,
-    max_in_flight: 1,
-    delivery_timeout: Duration::from_secs(1),
-    retry_backoff: Duration::ZERO,
-    retry_backoff_max: Duration::ZERO,
-    compression: Compression::None,
-    answered: true,
-    jitter: |pause| pause,
-};
-
 fn queue() -> Arc<PartitionQueue> {
-    let queue = BatchQueue::new(PartitionIndex(0), RULES, None);
+    let queue = BatchQueue::new(PartitionIndex(0), Rules::FOR_TESTS, None);
     PartitionQueue::new(Arc::from("t"), Bytes::new(), PartitionIndex(0), queue)
 }
 

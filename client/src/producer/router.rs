@@ -9,7 +9,7 @@
 //!    soon as another leads. Only after `request_timeout` is its stream given up.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -31,17 +31,17 @@ const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// Silence after which a leader is suspected.
 const SUSPECT_AFTER: Duration = Duration::from_millis(500);
 
-/// Runs until the producer ends.
-pub(crate) async fn run(shared: Weak<Shared>) {
-    let Some(owner) = shared.upgrade() else { return };
-    let (ended, changes) = (owner.ended.clone(), owner.client.metadata().watch());
-    drop(owner);
-    housekeeping::run(shared, ended, changes, TICK, |shared, woken| match woken {
-        Woken::Changed => route_all(shared),
-        Woken::Tick if shared.outcomes.memory.used() > 0 => look_after(shared),
-        Woken::Tick => {}
-    })
-    .await;
+/// Looks after the partitions until the producer ends.
+pub(crate) fn start(shared: &Arc<Shared>) {
+    // Here and not in the task: a change between the first topic and the task's first step would be seen by nobody.
+    let (ended, changes) = (shared.ended.clone(), shared.client.metadata().watch());
+    let keeping =
+        housekeeping::run(Arc::downgrade(shared), ended, changes, TICK, |shared: &Arc<Shared>, woken| match woken {
+            Woken::Changed => route_all(shared),
+            Woken::Tick if shared.outcomes.memory.used() > 0 => look_after(shared),
+            Woken::Tick => {}
+        });
+    tokio::spawn(keeping);
 }
 
 /// Gives every partition to the lane of its leader.
@@ -100,5 +100,40 @@ fn look_after(shared: &Arc<Shared>) {
     }
     if refresh {
         shared.client.metadata().request_refresh();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::{
+        ids::{BrokerId, PartitionIndex},
+        v1,
+    };
+
+    use super::*;
+    use crate::{
+        Client, ClientConfig,
+        producer::{Acks, batch_queue::Rules, identity::CurrentIdentity, memory::Memory},
+    };
+
+    #[tokio::test]
+    async fn a_leader_that_changes_right_after_the_first_look_is_followed() {
+        let client = Client::new(ClientConfig::new(["127.0.0.1:1"])).unwrap();
+        client.metadata().set_view(ClusterView::with_leader(Some(1), 1));
+        let view = client.metadata().view();
+        let (time, memory, identity) = (Duration::from_secs(30), Memory::new(1), CurrentIdentity::new(None));
+        let shared = Arc::new(Shared::new(client.clone(), Rules::FOR_TESTS, Acks::All, time, memory, identity));
+        start(&shared);
+        let known = &view.topics["t"];
+        let topic = Arc::new(TopicQueues::new(Arc::clone(&known.name), known.id, None));
+        shared.topics.write().insert(Arc::clone(&known.name), Arc::clone(&topic));
+        route(&shared, &view, &topic);
+        let hint = v1::LeaderHint { broker_id: 2, leader_epoch: 2, ..Default::default() };
+        assert!(client.metadata().apply_hint("t", PartitionIndex(0), &hint)); // before any other task runs
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(topic.partitions()[0].lane().map(|lane| lane.broker), Some(BrokerId(2)));
+        shared.ended.cancel();
     }
 }

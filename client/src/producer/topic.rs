@@ -174,29 +174,13 @@ impl TopicQueues {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use holdfast_proto::batch::Compression;
-
     use super::*;
     use crate::producer::{DeliveryFuture, memory::Memory};
-
-    const RULES: Rules = Rules {
-        batch_size_bytes: 1 << 10,
-        linger: Duration::ZERO,
-        max_in_flight: 1,
-        delivery_timeout: Duration::from_secs(1),
-        retry_backoff: Duration::ZERO,
-        retry_backoff_max: Duration::ZERO,
-        compression: Compression::None,
-        answered: true,
-        jitter: |pause| pause,
-    };
 
     #[test]
     fn what_comes_into_a_queue_after_its_topic_is_gone_has_an_end() {
         let topic = TopicQueues::new(Arc::from("t"), TopicId::from_bytes(&[1; 16]).unwrap(), None);
-        topic.grow_to(1, RULES, None);
+        topic.grow_to(1, Rules::FOR_TESTS, None);
         let outcomes = Outcomes::new(Memory::new(100));
         assert!(outcomes.memory.try_reserve(10));
         let chosen = topic.choose(None, None).unwrap();
@@ -214,7 +198,7 @@ mod tests {
         for _ in 0..200 {
             let topic = TopicQueues::new(Arc::from("t"), TopicId::from_bytes(&[1; 16]).unwrap(), None);
             let grow = || {
-                topic.grow_to(200, RULES, None);
+                topic.grow_to(200, Rules::FOR_TESTS, None);
                 Vec::clone(&topic.partitions())
             };
             let seen = std::thread::scope(|scope| {

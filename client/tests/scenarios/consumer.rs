@@ -255,9 +255,7 @@ async fn a_batch_that_the_client_cannot_take_is_an_error_and_is_not_asked_for_ag
     let client = filled(&cluster, 10).await;
     let mut large = BatchBuilder::new(Compression::None);
     large.append(&RecordRef { value: Some(&vec![b'x'; 18 << 20]), ..RecordRef::default() }).unwrap();
-    cluster.state().topics.get_mut("t").unwrap().partitions[0]
-        .append(&large.build(None).unwrap(), usize::MAX)
-        .unwrap();
+    cluster.state().topics.get_mut("t").unwrap().partitions[0].append(&large.build(None).unwrap(), usize::MAX).unwrap();
     append(&builder(&client).build().await.unwrap(), 11..12).await;
     let config = ClientConfig { max_message_bytes: 17 << 20, ..cluster.config() };
     let mut consumer = consumer(&Client::connect(config).await.unwrap(), StartAt::Earliest).await;

@@ -29,3 +29,19 @@ pub(crate) struct ProducerIdentity {
     pub(crate) id: ProducerId,
     pub(crate) epoch: ProducerEpoch,
 }
+
+#[cfg(test)]
+impl Rules {
+    /// Small batches, one at a time, and no pauses.
+    pub(crate) const FOR_TESTS: Self = Self {
+        batch_size_bytes: 1 << 10,
+        linger: Duration::ZERO,
+        max_in_flight: 1,
+        delivery_timeout: Duration::from_secs(1),
+        retry_backoff: Duration::ZERO,
+        retry_backoff_max: Duration::ZERO,
+        compression: Compression::None,
+        answered: true,
+        jitter: |pause| pause,
+    };
+}
