@@ -156,11 +156,18 @@ impl Consumer {
     }
 
     /// Goes on at another place; also after an error. Within the client's `admin_timeout`.
+    ///
+    /// A topic that was created again is another one, whose offsets mean other records: [`Error::TopicGone`], and a new
+    /// consumer reads it.
     pub async fn seek(&mut self, topic: &str, partition: PartitionIndex, to: StartAt) -> Result<Offset, Error> {
         let index = self.index_of(topic, partition)?;
         let deadline = Deadline::after(self.shared.client.config().admin_timeout);
         let found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await?;
         let offset = found[0];
+        let (view, id) = (self.shared.client.view(), self.shared.update(|b| b.partitions[index].topic_id.clone()));
+        if view.topics.get(topic).is_none_or(|known| known.id.to_bytes() != id) {
+            return Err(Error::TopicGone(topic.to_owned()));
+        }
         self.partitions[index].refetched = 0;
         self.go_to(index, offset, NO_EPOCH);
         if to == StartAt::Earliest {
@@ -223,6 +230,7 @@ impl Consumer {
         let position = &mut self.partitions[index];
         (position.offset, position.leader_epoch, position.from_beginning) = (offset, epoch, false);
         self.shared.update(|buffers| buffers.partitions[index].seek(offset, epoch));
+        router::route(&self.shared); // a problem is forgotten with the place: its topic may have gone meanwhile
         self.shared.wake_lanes();
     }
 

@@ -294,6 +294,31 @@ async fn streams_that_open_and_break_each_time_are_opened_after_pauses_that_grow
 }
 
 #[tokio::test]
+async fn seeking_in_a_topic_that_was_created_again_is_refused_by_name() {
+    for is_known in [true, false] {
+        let cluster = FakeCluster::start(1).await;
+        let client = filled(&cluster, 20).await;
+        cluster.script_fetch([FetchFault::SkipFirstBatch]);
+        let mut consumer = consumer(&client, StartAt::Earliest).await;
+        let error = read_error(&mut consumer).await;
+        assert!(matches!(error, ConsumeError::DataLoss { .. }), "{error}");
+        client.admin().delete_topic("t").await.unwrap();
+        filled(&cluster, 20).await;
+        if is_known {
+            let asked = consumer.add("t", PartitionIndex(9), StartAt::Earliest); // looks at the topic as it is now
+            within("the answer", asked).await.unwrap_err();
+        }
+        let sought = within("the answer", consumer.seek("t", P0, StartAt::Earliest)).await;
+        let error = match sought {
+            Err(error) => error,
+            Ok(_) if is_known => panic!("the client knows that it is another topic"),
+            Ok(_) => read_error(&mut consumer).await,
+        };
+        assert!(matches!(error, ConsumeError::TopicGone(_)), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_topic_is_named() {
     let cluster = FakeCluster::start(1).await;
     let client = filled(&cluster, 10).await;
