@@ -74,6 +74,7 @@ pub mod producer;
 #[doc(hidden)]
 pub mod simulation;
 mod stream_end;
+mod wall_clock;
 
 pub use admin::{Admin, NewTopic, TopicChange};
 pub use client::Client;

@@ -2,17 +2,20 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use holdfast_proto::{batch::DecodeLimits, ids::PartitionIndex};
+use holdfast_proto::{
+    batch::DecodeLimits,
+    ids::{Offset, PartitionIndex},
+};
 
 use super::{
     Consumer, Error,
     buffers::Rules,
-    partition::{Gaps, PartitionFetch},
+    partition::{Begin, Gaps, PartitionFetch},
     router,
     shared::Shared,
-    start::{StartAt, resolve},
+    start::{PATIENCE, StartAt, Unresolved, resolve, resolve_later},
 };
-use crate::{Client, deadline::Deadline, error::Error as ClientError, producer::BATCH_BYTES_MAX};
+use crate::{Client, deadline::Deadline, error::Error as ClientError, producer::BATCH_BYTES_MAX, wall_clock::now_ms};
 
 /// Most bytes that an answer has beside its batches.
 const ENVELOPE_BYTES: usize = 1 << 20;
@@ -116,15 +119,18 @@ impl ConsumerBuilder {
         self
     }
 
-    /// How long finding the topics and the starting offsets may take. Default: 30 s.
+    /// How long finding the topics and the first starting offset may take. Default: 30 s. A partition whose leader does not
+    /// answer holds the others up for 5 s at most, and begins where it was to begin as soon as a leader answers: at the end
+    /// means with what was written since the consumer was built, by the times of the records.
     pub const fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout;
         self
     }
 
-    /// The consumer, once its starting offsets are found.
+    /// The consumer, once its starting offsets are found, or those that can be.
     pub async fn build(self) -> Result<Consumer, Error> {
         self.validate()?;
+        let begun = now_ms();
         let deadline = Deadline::after(self.start_timeout);
         let metadata = self.client.metadata();
         let mut assigned = self.partitions.clone();
@@ -136,26 +142,54 @@ impl ConsumerBuilder {
         assigned.retain(|(topic, partition, _)| seen.insert((topic.clone(), *partition)));
         let wanted: Vec<_> =
             assigned.iter().map(|(topic, partition, start)| (topic.as_str(), *partition, *start)).collect();
-        let starts = resolve(&self.client, &wanted, deadline).await?;
-        // The ends too: an empty answer to a fetch does not tell them, and the caller may ask whether it is at the end.
-        let ends: Vec<_> = wanted.iter().map(|(topic, partition, _)| (*topic, *partition, StartAt::Latest)).collect();
-        let ends = resolve(&self.client, &ends, deadline).await?;
-        let mut partitions = Vec::with_capacity(assigned.len());
-        for (((name, partition, at), start), end) in assigned.iter().zip(&starts).zip(&ends) {
+        let found = self.starts_and_ends(&wanted, deadline).await?;
+        let (mut partitions, mut starts, mut unresolved) = (Vec::with_capacity(assigned.len()), Vec::new(), Vec::new());
+        for ((name, partition, at), (start, end)) in assigned.iter().zip(found) {
             let topic = metadata.topic(name, deadline).await?;
             if topic.partition(*partition).is_none() {
                 let (topic, count) = (name.clone(), topic.partitions.len());
                 return Err(ClientError::UnknownPartition { topic, partition: partition.0, count }.into());
             }
-            let mut fetch = PartitionFetch::new(Arc::clone(&topic.name), topic.id.to_bytes(), *partition, *start);
-            fetch.high_watermark = Some(*end);
+            let (topic, id) = (Arc::clone(&topic.name), topic.id.to_bytes());
+            let mut fetch = PartitionFetch::new(topic, id, *partition, start.unwrap_or_default());
+            fetch.high_watermark = end;
             fetch.from_beginning = *at == StartAt::Earliest;
+            if start.is_none() {
+                fetch.begin = Begin::Unknown;
+                let (index, topic, start) = (partitions.len(), name.clone(), at.as_of(begun));
+                unresolved.push(Unresolved { index, topic, partition: *partition, start });
+            }
+            starts.push(fetch.fetch_offset());
             partitions.push(fetch);
         }
         let shared = Arc::new(Shared::new(self.client, self.rules, partitions));
-        let consumer = Consumer::new(Arc::clone(&shared), starts);
+        let later = resolve_later(shared.client.clone(), unresolved, shared.ended.clone());
+        let consumer = Consumer::new(Arc::clone(&shared), starts, later);
         router::start(&shared);
         Ok(consumer)
+    }
+
+    /// The start and the end of each place, as far as its leader tells them. A partition whose leader does not answer
+    /// holds the others up for [`PATIENCE`] only; without any answer there is nothing to read.
+    async fn starts_and_ends(
+        &self,
+        wanted: &[(&str, PartitionIndex, StartAt)],
+        deadline: Deadline,
+    ) -> Result<Vec<(Option<Offset>, Option<Offset>)>, Error> {
+        // The ends too: an empty answer to a fetch does not tell them, and the caller may ask whether it is at the end.
+        let place = |&(topic, partition, at)| [(topic, partition, at), (topic, partition, StartAt::Latest)];
+        let places: Vec<_> = wanted.iter().flat_map(place).collect();
+        let patience = Deadline::after(self.start_timeout.min(PATIENCE));
+        let mut found = resolve(&self.client, &places, patience).await?;
+        if found.chunks(2).all(|of| of[1].is_err()) && !deadline.is_over() {
+            found = resolve(&self.client, &places, deadline).await?;
+        }
+        let is_final = |found: &&Result<_, ClientError>| found.as_ref().is_err_and(|error| !error.is_retriable());
+        let nothing = found.chunks(2).all(|of| of[1].is_err());
+        if let Some(Err(error)) = found.iter().find(is_final).or_else(|| found.get(1).filter(|_| nothing)) {
+            return Err(error.clone().into());
+        }
+        Ok(found.chunks(2).map(|of| (of[0].clone().ok(), of[1].clone().ok())).collect())
     }
 
     fn validate(&self) -> Result<(), Error> {

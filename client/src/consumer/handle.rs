@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures::Stream;
+use tokio::sync::mpsc;
 
 use holdfast_proto::{
     batch::{self, Record},
@@ -18,10 +19,10 @@ use holdfast_proto::{
 use super::{
     Error, Message, MessageBatch,
     message::message,
-    partition::{Fetched, Gaps, PartitionFetch},
+    partition::{Begin, Fetched, Gaps, PartitionFetch},
     router,
     shared::{Shared, Taken},
-    start::{NO_EPOCH, StartAt, resolve},
+    start::{NO_EPOCH, Resolved, StartAt, Unresolved, resolve},
 };
 use crate::{
     deadline::Deadline,
@@ -39,6 +40,8 @@ pub struct Consumer {
     shared: Arc<Shared>,
     partitions: Vec<Position>,
     current: Option<Current>,
+    /// Where partitions begin that could not be asked at the start.
+    later: mpsc::Receiver<Resolved>,
 }
 
 /// Where the caller is in one partition.
@@ -71,14 +74,14 @@ struct Current {
 
 impl Consumer {
     /// Reads the partitions of `shared`, each from where it stands there.
-    pub(crate) fn new(shared: Arc<Shared>, starts: Vec<Offset>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, starts: Vec<Offset>, later: mpsc::Receiver<Resolved>) -> Self {
         let partitions = shared.update(|buffers| {
             let position = |(fetch, offset): (&PartitionFetch, _)| {
                 Position::new(Arc::clone(&fetch.topic), fetch.partition, offset, fetch.from_beginning)
             };
             buffers.partitions.iter().zip(starts).map(position).collect()
         });
-        Self { shared, partitions, current: None }
+        Self { shared, partitions, current: None, later }
     }
 
     /// The records of one batch from the position on. `None` once every partition has failed.
@@ -112,7 +115,7 @@ impl Consumer {
         self.partitions.iter().map(|position| (position.partition, position.offset))
     }
 
-    /// The next offset for the caller.
+    /// The next offset for the caller; 0 while it is not known where the partition begins.
     pub fn position(&self, topic: &str, partition: PartitionIndex) -> Result<Offset, Error> {
         Ok(self.partitions[self.index_of(topic, partition)?].offset)
     }
@@ -122,7 +125,7 @@ impl Consumer {
         Ok(self.partitions[self.index_of(topic, partition)?].leader_epoch)
     }
 
-    /// End of what consumers may read, as last known; it is known from the start.
+    /// End of what consumers may read, as last known; from the start, if the partition's leader answered then.
     pub fn high_watermark(&self, topic: &str, partition: PartitionIndex) -> Result<Option<Offset>, Error> {
         let index = self.index_of(topic, partition)?;
         Ok(self.shared.update(|buffers| buffers.partitions[index].high_watermark))
@@ -143,7 +146,8 @@ impl Consumer {
         Ok(self.lag(topic, partition)? == Some(0))
     }
 
-    /// The high watermarks of all partitions now, in the order of [`Self::assignment`], asked of their leaders.
+    /// The high watermarks of all partitions now, in the order of [`Self::assignment`], asked of their leaders. Fails if one
+    /// of them does not answer until the deadline.
     pub async fn end_offsets(&self, deadline: Duration) -> Result<Vec<Offset>, Error> {
         let query = |position: &Position| OffsetQuery {
             topic: position.topic.to_string(),
@@ -162,18 +166,14 @@ impl Consumer {
     pub async fn seek(&mut self, topic: &str, partition: PartitionIndex, to: StartAt) -> Result<Offset, Error> {
         let index = self.index_of(topic, partition)?;
         let deadline = Deadline::after(self.shared.client.config().admin_timeout);
-        let found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await?;
-        let offset = found[0];
+        let mut found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await?;
+        let offset = found.pop().unwrap_or(Ok(Offset(0)))?;
         let (view, id) = (self.shared.client.view(), self.shared.update(|b| b.partitions[index].topic_id.clone()));
         if view.topics.get(topic).is_none_or(|known| known.id.to_bytes() != id) {
             return Err(Error::TopicGone(topic.to_owned()));
         }
         self.partitions[index].refetched = 0;
-        self.go_to(index, offset, NO_EPOCH);
-        if to == StartAt::Earliest {
-            self.partitions[index].from_beginning = true;
-            self.shared.update(|buffers| buffers.partitions[index].from_beginning = true);
-        }
+        self.begin_at(index, offset, to);
         Ok(offset)
     }
 
@@ -187,7 +187,7 @@ impl Consumer {
         client.metadata().refresh(deadline).await?; // it may be younger than what is known
         let known = client.metadata().topic(topic, deadline).await?;
         let places = [(topic, partition, start), (topic, partition, StartAt::Latest)];
-        let found = resolve(client, &places, deadline).await?;
+        let found = resolve(client, &places, deadline).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
         let mut fetch = PartitionFetch::new(Arc::clone(&known.name), known.id.to_bytes(), partition, found[0]);
         fetch.high_watermark = Some(found[1]);
         fetch.from_beginning = start == StartAt::Earliest;
@@ -225,6 +225,34 @@ impl Consumer {
         Ok(())
     }
 
+    /// Goes on at this offset, which is where this place was found to be.
+    fn begin_at(&mut self, index: usize, offset: Offset, place: StartAt) {
+        self.go_to(index, offset, NO_EPOCH);
+        if place == StartAt::Earliest {
+            self.partitions[index].from_beginning = true;
+            self.shared.update(|buffers| buffers.partitions[index].from_beginning = true);
+        }
+    }
+
+    /// Begins in a partition that could not be asked at the start, unless the caller went elsewhere meanwhile.
+    fn begin_later(&mut self, resolved: Resolved) {
+        let Resolved { of: Unresolved { index, start, .. }, found } = resolved;
+        let wanted = |fetch: &PartitionFetch| fetch.begin == Begin::Unknown && !fetch.has_failed();
+        if !self.shared.update(|buffers| wanted(&buffers.partitions[index])) {
+            return;
+        }
+        match found {
+            Ok([offset, end]) => {
+                self.shared.update(|buffers| buffers.partitions[index].high_watermark = Some(end));
+                self.begin_at(index, offset, start);
+            }
+            Err(error) => self.shared.update(|buffers| {
+                buffers.partitions[index].fail(error.into());
+                buffers.set_ready(index);
+            }),
+        }
+    }
+
     fn go_to(&mut self, index: usize, offset: Offset, epoch: LeaderEpoch) {
         self.current.take_if(|current| current.index == index);
         let position = &mut self.partitions[index];
@@ -240,7 +268,10 @@ impl Consumer {
         self.partitions.iter().position(is_it).ok_or_else(not_assigned)
     }
 
-    fn poll_batch(&mut self, cx: &Context<'_>) -> Poll<Option<Result<(usize, Decoded), Error>>> {
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(usize, Decoded), Error>>> {
+        while let Poll::Ready(Some(resolved)) = self.later.poll_recv(cx) {
+            self.begin_later(resolved);
+        }
         loop {
             match self.shared.take(cx.waker()) {
                 Taken::Nothing => return Poll::Pending,

@@ -46,6 +46,14 @@ pub(crate) struct Out {
     pub(crate) since: Instant,
 }
 
+/// Whether it is known where a partition begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    Known,
+    /// Its leader could not be asked: nothing is fetched until it was, or until the caller goes elsewhere.
+    Unknown,
+}
+
 /// One partition of a consumer.
 #[derive(Debug)]
 pub(crate) struct PartitionFetch {
@@ -60,6 +68,8 @@ pub(crate) struct PartitionFetch {
     pub(crate) buffered_bytes: usize,
     /// True until something is fetched, if it begins at the oldest record: that may be deleted before it is asked for.
     pub(crate) from_beginning: bool,
+    /// Whether it is known where it begins.
+    pub(crate) begin: Begin,
     /// Number of the last answer that brought something, of those to all partitions; 0 before the first.
     pub(crate) served: u64,
     fetch_offset: Offset,
@@ -94,6 +104,7 @@ impl PartitionFetch {
             log_start: None,
             buffered_bytes: 0,
             from_beginning: false,
+            begin: Begin::Known,
             served: 0,
             fetch_offset: start,
             last_epoch: LeaderEpoch(0),
@@ -105,6 +116,11 @@ impl PartitionFetch {
         }
     }
 
+    /// What is asked for next.
+    pub(crate) const fn fetch_offset(&self) -> Offset {
+        self.fetch_offset
+    }
+
     /// Its leader, as far as known.
     pub(crate) fn leader_id(&self) -> Option<BrokerId> {
         self.leader.map(|(broker, _)| broker)
@@ -114,6 +130,7 @@ impl PartitionFetch {
     pub(crate) fn wants_fetch(&self, now: Instant, enough_bytes: usize) -> bool {
         !self.paused
             && !self.failed
+            && self.begin == Begin::Known
             && self.out.is_none()
             && self.buffered_bytes < enough_bytes
             && self.retry_at.is_none_or(|at| at <= now)
@@ -167,6 +184,7 @@ impl PartitionFetch {
         self.failed = false;
         self.retry_at = None;
         self.from_beginning = false;
+        self.begin = Begin::Known;
         self.fetch_offset = offset;
         self.last_epoch = epoch;
     }
@@ -175,9 +193,9 @@ impl PartitionFetch {
     /// problem that was told stays.
     pub(crate) fn set_back(&mut self, offset: Offset, epoch: LeaderEpoch) {
         if !self.failed || self.problem.is_some() {
-            let from_beginning = self.from_beginning;
+            let start = (self.from_beginning, self.begin);
             self.seek(offset, epoch);
-            self.from_beginning = from_beginning;
+            (self.from_beginning, self.begin) = start;
         }
     }
 

@@ -1,5 +1,10 @@
 //! Where a consumer begins, and which offsets that means.
 
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
 use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 use crate::{
@@ -26,12 +31,22 @@ pub enum StartAt {
     Timestamp(TimestampMs),
 }
 
-/// The offsets that these places are at now.
+impl StartAt {
+    /// The same place for who asks later: what is the end by then is behind what has come since.
+    pub(super) fn as_of(self, begun: TimestampMs) -> Self {
+        if self == Self::Latest { Self::Timestamp(begun) } else { self }
+    }
+}
+
+/// How long a partition whose leader does not answer may hold up the start of the others.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The offsets that these places are at now, each as its leader says until the deadline.
 pub(crate) async fn resolve(
     client: &Client,
     places: &[(&str, PartitionIndex, StartAt)],
     deadline: Deadline,
-) -> Result<Vec<Offset>, ClientError> {
+) -> Result<Vec<Result<Offset, ClientError>>, ClientError> {
     let query = |spec| {
         move |&(topic, partition, _): &(&str, PartitionIndex, StartAt)| OffsetQuery {
             topic: topic.to_owned(),
@@ -52,17 +67,68 @@ pub(crate) async fn resolve(
             StartAt::Offset(_) => {}
         }
     }
-    let mut found = offsets::list(client, &queries, deadline).await?.into_iter().map(|found| found.offset);
-    let mut next = || found.next().flatten();
+    let found = offsets::list_each(client, &queries, deadline).await?;
+    let mut found = found.into_iter().map(|found| found.map(|found| found.offset));
+    let mut next = || found.next().unwrap_or(Ok(None));
     Ok(places
         .iter()
         .map(|(_, _, start)| match start {
-            StartAt::Offset(offset) => *offset,
-            StartAt::Earliest | StartAt::Latest => next().unwrap_or_default(),
+            StartAt::Offset(offset) => Ok(*offset),
+            StartAt::Earliest | StartAt::Latest => next().map(Option::unwrap_or_default),
             StartAt::Timestamp(_) => {
-                let end = next().unwrap_or_default();
-                next().unwrap_or(end)
+                let (end, at) = (next(), next());
+                Ok(at?.or(end?).unwrap_or_default())
             }
         })
         .collect())
+}
+
+/// A partition whose leader could not be asked where it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Unresolved {
+    /// Its place among the consumer's partitions.
+    pub(crate) index: usize,
+    pub(crate) topic: String,
+    pub(crate) partition: PartitionIndex,
+    pub(crate) start: StartAt,
+}
+
+/// Where such a partition begins and ends, or why that is never known.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) of: Unresolved,
+    pub(crate) found: Result<[Offset; 2], ClientError>,
+}
+
+/// Asks where these partitions begin until every one was told, or nobody wants to know any more.
+pub(super) fn resolve_later(
+    client: Client,
+    mut open: Vec<Unresolved>,
+    ended: CancellationToken,
+) -> mpsc::Receiver<Resolved> {
+    let (tell, told) = mpsc::channel(open.len().max(1));
+    let asking = async move {
+        while !open.is_empty() {
+            let place = |it: &Unresolved, start| (it.topic.clone(), it.partition, start);
+            let places: Vec<_> = open.iter().flat_map(|it| [place(it, it.start), place(it, StartAt::Latest)]).collect();
+            let places: Vec<_> =
+                places.iter().map(|(topic, partition, start)| (&**topic, *partition, *start)).collect();
+            let found = match resolve(&client, &places, Deadline::after(PATIENCE)).await {
+                Ok(found) => found,
+                Err(error) => vec![Err(error); places.len()],
+            };
+            let mut still_open = Vec::new();
+            for (of, found) in open.into_iter().zip(found.chunks(2)) {
+                let found = found[0].clone().and_then(|start| Ok([start, found[1].clone()?]));
+                if found.as_ref().is_err_and(ClientError::is_retriable) {
+                    still_open.push(of);
+                } else if tell.send(Resolved { of, found }).await.is_err() {
+                    return;
+                }
+            }
+            open = still_open;
+        }
+    };
+    tokio::spawn(async move { ended.run_until_cancelled(asking).await });
+    told
 }

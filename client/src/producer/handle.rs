@@ -2,12 +2,12 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tracing::warn;
 
-use holdfast_proto::{error::ErrorCode, ids::TimestampMs};
+use holdfast_proto::error::ErrorCode;
 
 use super::{
     Delivery, DeliveryFuture, Error, Record, TopicHandle,
@@ -18,7 +18,7 @@ use super::{
     shared::Shared,
     topic::TopicQueues,
 };
-use crate::deadline::Deadline;
+use crate::{deadline::Deadline, wall_clock::now_ms};
 
 /// How long the last outcomes may take to be told once all of them are known.
 const LAST_OUTCOMES: Duration = Duration::from_secs(5);
@@ -245,10 +245,4 @@ async fn wait_for_all(last: Vec<Arc<BatchCompletion>>) {
     for completion in last {
         completion.done().await;
     }
-}
-
-/// Now by the wall clock, ms since 1970; only recorded, nothing hangs on it.
-fn now_ms() -> TimestampMs {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,6 +1,6 @@
 //! Every record once and in order, or a named error.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
 
@@ -315,6 +315,44 @@ async fn seeking_in_a_topic_that_was_created_again_is_refused_by_name() {
             Ok(_) => read_error(&mut consumer).await,
         };
         assert!(matches!(error, ConsumeError::TopicGone(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_partition_without_a_leader_holds_up_no_other_and_begins_where_it_was_to_begin() {
+    let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    for start in [StartAt::Earliest, StartAt::Latest, StartAt::Timestamp(TimestampMs(now))] {
+        let cluster = FakeCluster::start(2).await;
+        cluster.add_topic("t", 2);
+        let client = cluster.client().await;
+        let producer = builder(&client).build().await.unwrap();
+        let topic = producer.topic("t").await.unwrap();
+        let send = async |partition, value, timestamp| {
+            let record = Record::new(&topic).partition(PartitionIndex(partition)).value(value);
+            within("a delivery", producer.send(record.timestamp(TimestampMs(timestamp)))).await.unwrap();
+        };
+        send(1, "before", 1).await;
+        cluster.elect("t", 1, None);
+        let reader = Consumer::builder(client.clone()).assign_topic("t", start);
+        let mut consumer = within("the start", reader.start_timeout(Duration::from_millis(500)).build()).await.unwrap();
+        let offline = PartitionIndex(1);
+        assert_eq!(consumer.high_watermark("t", offline).unwrap(), None);
+        consumer.pause("t", offline).unwrap();
+        consumer.resume("t", offline).unwrap();
+        send(0, "there", now).await;
+        assert_eq!(read(&mut consumer, 1).await, ["there"], "{start:?}");
+        cluster.elect("t", 1, Some(2));
+        send(1, "since", now + 60_000).await; // before the consumer asks where the end is
+        let expected: &[&str] = if start == StartAt::Earliest { &["before", "since"] } else { &["since"] };
+        assert_eq!(read(&mut consumer, expected.len()).await, expected, "{start:?}");
+        assert_eq!(consumer.position("t", offline).unwrap(), Offset(2));
+
+        for partition in [0, 1] {
+            cluster.elect("t", partition, None);
+        }
+        let nothing = Consumer::builder(client).assign_topic("t", start).start_timeout(Duration::from_millis(500));
+        let error = within("the answer", nothing.build()).await.unwrap_err();
+        assert!(error.is_retriable(), "{error}");
     }
 }
 
