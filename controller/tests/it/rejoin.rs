@@ -138,7 +138,7 @@ fn a_majority_of_lost_disks_is_waited_for_and_nothing_new_is_formed() {
     for at in 0..2 {
         eventually("the reason", || {
             let why = quorum.node(at).standing().waiting_for?;
-            (why.contains("has no active controller") && why.contains("controllers without quorum")).then_some(())
+            (why.contains("has no active controller") && why.contains("Controllers without a quorum")).then_some(())
         });
         assert!(!quorum.formation(at, None).formed);
         assert_eq!(quorum.formation(at, None).cluster_id, cluster.to_bytes(), "it is bound to the old cluster");
