@@ -30,6 +30,7 @@ impl Client {
     ///
     /// Must be called within a tokio runtime.
     pub async fn connect(config: ClientConfig) -> Result<Self, Error> {
+        let config = config.bounded();
         let deadline = Deadline::after(config.connect_timeout + config.request_timeout);
         let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
         let client = Self::new(config)?;
@@ -47,6 +48,7 @@ impl Client {
     /// The client without a first call: the cluster may still be down. Must be called within a tokio runtime.
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
         config.validate()?;
+        let config = config.bounded();
         let connections = Arc::new(Connections::new(config));
         let metadata = Metadata::start(Arc::clone(&connections));
         Ok(Self { connections, metadata })

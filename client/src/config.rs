@@ -6,12 +6,12 @@ use std::{env, net::Ipv6Addr, time::Duration};
 
 use holdfast_proto::limits::MAX_MESSAGE_BYTES;
 
-use crate::error::Error;
+use crate::{deadline::bounded, error::Error};
 
 /// Name of the environment variable that holds the bootstrap list, `host:port,host:port`.
 pub const BOOTSTRAP_ENV: &str = "HOLDFAST_BOOTSTRAP";
 
-/// How a client reaches the cluster.
+/// How a client reaches the cluster. Times of more than a year, as `Duration::MAX`, mean a year: no limit.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// Brokers to ask first, as `host:port`. One that answers is enough; the others are learnt from it. Names are
@@ -112,6 +112,26 @@ impl ClientConfig {
             problems.push("max_message_bytes must be at least 1 MiB".to_owned());
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig(problems.join("; "))) }
+    }
+}
+
+impl ClientConfig {
+    /// The same, with no time so long that sums of it overflow.
+    pub(crate) fn bounded(mut self) -> Self {
+        let times = [
+            &mut self.connect_timeout,
+            &mut self.request_timeout,
+            &mut self.admin_timeout,
+            &mut self.retry_backoff,
+            &mut self.retry_backoff_max,
+            &mut self.metadata_min_interval,
+            &mut self.metadata_max_age,
+            &mut self.keep_alive_interval,
+        ];
+        for time in times {
+            *time = bounded(*time);
+        }
+        self
     }
 }
 

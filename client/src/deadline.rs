@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 /// Time below which another attempt is not worth beginning: it would hide what the one before it met.
 pub(crate) const LEAST_ATTEMPT: Duration = Duration::from_millis(200);
 
+/// The longest time that anything waits: as good as no limit, and short enough to be added to a point in time.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+/// The time that a caller gave, who may mean no limit by [`Duration::MAX`].
+pub(crate) const fn bounded(time: Duration) -> Duration {
+    if time.as_nanos() > LONGEST.as_nanos() { LONGEST } else { time }
+}
+
 /// A point in time that work must end at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
@@ -14,8 +22,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// So long from now.
     pub(crate) fn after(after: Duration) -> Self {
-        let now = Instant::now();
-        Self { at: now.checked_add(after).unwrap_or(now + Duration::from_hours(24 * 365)) }
+        Self { at: Instant::now() + bounded(after) }
     }
 
     /// What is left; zero once it has passed.

@@ -15,12 +15,18 @@ use super::{
     shared::Shared,
     start::{PATIENCE, StartAt, Unresolved, resolve, resolve_later},
 };
-use crate::{Client, deadline::Deadline, error::Error as ClientError, producer::BATCH_BYTES_MAX, wall_clock::now_ms};
+use crate::{
+    Client,
+    deadline::{Deadline, bounded},
+    error::Error as ClientError,
+    producer::BATCH_BYTES_MAX,
+    wall_clock::now_ms,
+};
 
 /// Most bytes that an answer has beside its batches.
 const ENVELOPE_BYTES: usize = 1 << 20;
 
-/// Settings of a consumer.
+/// Settings of a consumer. Times of more than a year, as `Duration::MAX`, mean a year: no limit.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConsumerBuilder {
@@ -103,7 +109,7 @@ impl ConsumerBuilder {
 
     /// Silence of a broker, beyond `max_wait`, after which its stream is given up. Default: 30 s.
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.rules.request_timeout = timeout;
+        self.rules.request_timeout = bounded(timeout);
         self
     }
 
@@ -123,7 +129,7 @@ impl ConsumerBuilder {
     /// answer holds the others up for 5 s at most, and begins where it was to begin as soon as a leader answers: at the end
     /// means with what was written since the consumer was built, by the times of the records.
     pub const fn start_timeout(mut self, timeout: Duration) -> Self {
-        self.start_timeout = timeout;
+        self.start_timeout = bounded(timeout);
         self
     }
 

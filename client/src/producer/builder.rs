@@ -15,7 +15,11 @@ use super::{
     renewal, router,
     shared::Shared,
 };
-use crate::{Client, deadline::Deadline, error::Error as ClientError};
+use crate::{
+    Client,
+    deadline::{Deadline, bounded},
+    error::Error as ClientError,
+};
 
 /// Most batches in flight per partition that leaders detect duplicates for.
 const MAX_IN_FLIGHT: usize = 5;
@@ -23,7 +27,7 @@ const MAX_IN_FLIGHT: usize = 5;
 /// Most bytes that a request adds to its batch.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
-/// Settings of a producer.
+/// Settings of a producer. Times of more than a year, as `Duration::MAX`, mean a year: no limit.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProducerBuilder {
@@ -95,7 +99,7 @@ impl ProducerBuilder {
     /// Longest time that a record waits for others. Default: 5 ms. It waits only while earlier batches of its partition
     /// are in flight: the fewer are, the shorter, and with none not at all.
     pub const fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
+        self.linger = bounded(linger);
         self
     }
 
@@ -120,20 +124,20 @@ impl ProducerBuilder {
 
     /// Longest wait for memory, and for the metadata of a topic. Default: 60 s.
     pub const fn max_block(mut self, max_block: Duration) -> Self {
-        self.max_block = max_block;
+        self.max_block = bounded(max_block);
         self
     }
 
     /// Longest wait for the answer to one attempt. Default: 30 s. Too short: slow replicas look like dead ones.
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.request_timeout = timeout;
+        self.request_timeout = bounded(timeout);
         self
     }
 
     /// Longest time from acceptance to the end, retries included. Default: 120 s. It should outlast a fail-over. The
     /// answer to an attempt that is out at that moment is waited for up to 1 s more.
     pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
-        self.delivery_timeout = timeout;
+        self.delivery_timeout = bounded(timeout);
         self
     }
 

@@ -8,3 +8,4 @@ mod outcome;
 mod producer;
 mod routing;
 mod size;
+mod times;
