@@ -65,8 +65,8 @@ impl PartitionQueue {
         Arc::new(Self { topic, topic_id, partition, state: Mutex::new(state) })
     }
 
-    /// Encodes the record into the open batch; wakes the lane only for the first one of a batch. `None` if the batch
-    /// was full and the record may go elsewhere.
+    /// Encodes the record into the open batch; wakes the lane only for the first one of a batch. `None` if the record may
+    /// go elsewhere, and the batch was full or no leader can be reached.
     pub(crate) fn append(
         self: &Arc<Self>,
         record: &RecordRef<'_>,
@@ -75,6 +75,9 @@ impl PartitionQueue {
         may_go_elsewhere: bool,
     ) -> Result<Option<Appended>, batch::Error> {
         let mut state = self.state.lock();
+        if may_go_elsewhere && !state.has_leader() {
+            return Ok(None);
+        }
         let appended = state.queue.append(record, reserved_bytes, callback, may_go_elsewhere, Instant::now)?;
         let look_after = appended.as_ref().is_none_or(|appended| appended.opened);
         let lane = if look_after { state.take_ready_lane() } else { None };
@@ -146,6 +149,11 @@ impl PartitionQueue {
         Some(ask(&mut state.queue, epoch))
     }
 
+    /// True if its leader is known and was reached at the last attempt.
+    pub(crate) fn has_leader(&self) -> bool {
+        self.state.lock().has_leader()
+    }
+
     /// The lane of the leader, as far as known.
     pub(crate) fn lane(&self) -> Option<Arc<PartitionLane>> {
         self.state.lock().lane.clone()
@@ -185,6 +193,11 @@ impl PartitionQueue {
 }
 
 impl State {
+    /// True if its leader is known and was reached at the last attempt.
+    fn has_leader(&self) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.is_usable())
+    }
+
     /// Completion of the record that was accepted last, until its end was told.
     fn last_completion(&self) -> Option<Arc<BatchCompletion>> {
         let finished = || self.finished.back().map(|finished| Arc::clone(&finished.completion));

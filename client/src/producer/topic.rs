@@ -113,7 +113,8 @@ impl TopicQueues {
         self.gone.store(true, Ordering::Release);
     }
 
-    fn is_gone(&self) -> bool {
+    /// True once the topic was deleted, or created again.
+    pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
@@ -160,13 +161,13 @@ impl TopicQueues {
         Ok(appended)
     }
 
-    /// A keyless record opened or filled a batch: the next ones go to another partition, one that has a leader if any
+    /// A keyless record opened or filled a batch, or found no leader: the next ones go to another partition, one that has a leader if any
     /// has (KIP-480).
     pub(crate) fn move_on(&self, from: PartitionIndex) {
         let partitions = self.partitions.load();
         let count = partitions.len();
         let current = from.0 as usize;
-        let has_leader = |index: &usize| partitions[*index].lane().is_some_and(|lane| lane.is_usable());
+        let has_leader = |index: &usize| partitions[*index].has_leader();
         let next = (1..=count).map(|step| (current + step) % count).find(has_leader).unwrap_or((current + 1) % count);
         self.sticky.store(next, Ordering::Relaxed);
     }

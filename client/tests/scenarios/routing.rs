@@ -103,6 +103,23 @@ async fn a_partition_without_leader_is_waited_for() {
 }
 
 #[tokio::test]
+async fn no_keyless_record_waits_for_a_leader_while_another_partition_has_one() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 2);
+    cluster.elect("t", 0, None);
+    let client = cluster.client().await;
+    for _ in 0..10 {
+        // Each begins anywhere.
+        let producer = builder(&client).build().await.unwrap();
+        let topic = producer.topic("t").await.unwrap();
+        for value in numbers(3) {
+            let delivery = within("a delivery", producer.send(Record::new(&topic).value(&value))).await.unwrap();
+            assert_eq!(delivery.partition, PartitionIndex(1));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_topic_that_was_created_again_is_not_mistaken() {
     let cluster = FakeCluster::start(1).await;
     cluster.add_topic("t", 1);
