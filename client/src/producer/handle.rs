@@ -60,22 +60,29 @@ impl Producer {
         if shared.ended.is_cancelled() {
             return Err(Error::Closed);
         }
-        if let Some(queues) = shared.topics.read().get(name) {
-            return Ok(TopicHandle { queues: Arc::clone(queues) });
-        }
-        let known = shared.client.metadata().topic(name, Deadline::after(self.inner.max_block)).await?;
-        let max_message_bytes = limits::of_topic(&shared.client, name).await;
-        let queues = {
-            let mut topics = shared.topics.write();
-            let new = || {
-                let queues = TopicQueues::new(Arc::clone(&known.name), known.id, max_message_bytes);
-                queues.grow_to(known.partitions.len(), shared.rules, shared.identity.get());
-                Arc::new(queues)
+        let deadline = Deadline::after(self.inner.max_block);
+        loop {
+            if let Some(queues) = shared.topics.read().get(name).filter(|queues| !queues.is_gone()) {
+                return Ok(TopicHandle { queues: Arc::clone(queues) });
+            }
+            let known = shared.client.metadata().topic(name, deadline).await?;
+            let max_message_bytes = limits::of_topic(&shared.client, name).await;
+            let queues = {
+                let mut topics = shared.topics.write();
+                topics.retain(|_, queues| !queues.is_gone());
+                let new = || {
+                    let queues = TopicQueues::new(Arc::clone(&known.name), known.id, max_message_bytes);
+                    queues.grow_to(known.partitions.len(), shared.rules, shared.identity.get());
+                    Arc::new(queues)
+                };
+                Arc::clone(topics.entry(Arc::clone(&known.name)).or_insert_with(new))
             };
-            Arc::clone(topics.entry(Arc::clone(&known.name)).or_insert_with(new))
-        };
-        router::route(shared, &shared.client.metadata().view(), &queues);
-        Ok(TopicHandle { queues })
+            router::route(shared, &shared.client.metadata().view(), &queues);
+            // It may have been created again while its limit was asked for.
+            if !queues.is_gone() || deadline.is_over() {
+                return Ok(TopicHandle { queues });
+            }
+        }
     }
 
     /// Sends a record and waits until its outcome is known.
@@ -98,6 +105,9 @@ impl Producer {
         let needed = self.inner.limits.size(&record)?;
         let memory = &self.inner.shared.outcomes.memory;
         if !memory.try_reserve(needed) {
+            if memory.is_closed() {
+                return Err(Error::Closed);
+            }
             let capacity = memory.capacity();
             return Err(Error::BufferFull { needed, capacity, waited: Duration::ZERO });
         }
@@ -244,5 +254,34 @@ impl Drop for Inner {
 async fn wait_for_all(last: Vec<Arc<BatchCompletion>>) {
     for completion in last {
         completion.done().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_proto::{batch::Compression, ids::TopicId};
+
+    use super::*;
+    use crate::{
+        Client, ClientConfig,
+        metadata::ClusterView,
+        producer::{Acks, batch_queue::Rules, identity::CurrentIdentity, memory::Memory},
+    };
+
+    #[tokio::test]
+    async fn a_topic_that_is_created_again_while_it_is_asked_about_is_the_new_one() {
+        let client = Client::new(ClientConfig::new(["127.0.0.1:1"])).unwrap();
+        let mut view = ClusterView::with_leader(Some(1), 1);
+        client.metadata().set_view(view.clone());
+        let (time, memory, identity) = (Duration::from_secs(30), Memory::new(1), CurrentIdentity::new(None));
+        let shared = Shared::new(client.clone(), Rules::FOR_TESTS, Acks::All, time, memory, identity);
+        let limits = RecordLimits { max_record_bytes: 1, buffer_memory_bytes: 1, compression: Compression::None };
+        let producer = Producer::new(Arc::new(shared), time, limits);
+        let mut asked = Box::pin(producer.topic("t"));
+        assert!(futures::poll!(&mut asked).is_pending(), "nobody tells the topic's limit");
+        let again = TopicId::from_bytes(&[2; 16]).unwrap();
+        view.topics.values_mut().for_each(|topic| Arc::make_mut(topic).id = again);
+        client.metadata().set_view(view);
+        assert_eq!(asked.await.unwrap().id(), again);
     }
 }

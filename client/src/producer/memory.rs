@@ -45,6 +45,11 @@ impl Memory {
         self.free.add_permits(bytes);
     }
 
+    /// True once there is room for nobody any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.free.is_closed()
+    }
+
     /// Turns away who waits, and who comes.
     pub(crate) fn close(&self) {
         self.free.close();

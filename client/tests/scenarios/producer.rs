@@ -77,6 +77,19 @@ async fn a_full_buffer_makes_callers_wait_and_drops_nothing() {
 }
 
 #[tokio::test]
+async fn a_closed_producer_says_so() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 1);
+    let producer = builder(&cluster.client().await).build().await.unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    within("the end", producer.clone().close(Duration::from_secs(5))).await;
+    let error = producer.try_enqueue(Record::new(&topic)).unwrap_err();
+    assert!(matches!(error, ProduceError::Closed), "{error}");
+    let error = within("the answer", producer.enqueue(Record::new(&topic))).await.unwrap_err();
+    assert!(matches!(error, ProduceError::Closed), "{error}");
+}
+
+#[tokio::test]
 async fn every_compression_arrives() {
     let cluster = FakeCluster::start(1).await;
     for compression in Compression::ALL {
