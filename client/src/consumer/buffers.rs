@@ -5,7 +5,8 @@
 //! Invariants:
 //! 1. Each broker that leads a partition has an equal share of the room for prefetched bytes, and no other broker's
 //!    partitions take any of it. So a lane without room waits for its own answers, or for the caller to take what is in
-//!    its share; nobody else has to wake it.
+//!    its share; nobody else has to wake it. A request that holds all that is left while other partitions of its broker may
+//!    want some soon is soon answered, with records or without.
 //! 2. A request names the partitions in the order in which they last brought records, those that waited longest first:
 //!    a broker fills an answer in the order of its request, and one answer has not room for all.
 //! 3. The caller gets batches of the partitions in turn.
@@ -26,6 +27,9 @@ use super::{
     partition::{Fetched, Gaps, PartitionFetch},
 };
 use crate::error::Error as ClientError;
+
+/// How long a broker may wait with an answer that others wait for.
+pub(super) const SHORT_WAIT: Duration = Duration::from_millis(50);
 
 /// What a consumer goes by.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +133,8 @@ impl Buffers {
         rules: &Rules,
         now: Instant,
     ) -> Option<v1::FetchRequest> {
-        let max_bytes = self.room(broker, rules).min(rules.fetch_max_bytes);
+        let room = self.room(broker, rules);
+        let max_bytes = room.min(rules.fetch_max_bytes);
         if max_bytes == 0 {
             return None;
         }
@@ -146,10 +151,13 @@ impl Buffers {
         let partitions: Vec<_> = wanting.into_iter().map(request).collect();
         let bytes = max_bytes.min(partitions.len().saturating_mul(per_partition));
         self.promised.insert(correlation_id, Promise { broker, bytes });
+        let is_left_out = |fetch: &PartitionFetch| fetch.leader_id() == Some(broker) && fetch.may_want_fetch();
+        let holds_others_up = bytes >= room && self.partitions.iter().any(is_left_out);
+        let max_wait = if holds_others_up { rules.max_wait.min(SHORT_WAIT) } else { rules.max_wait };
         Some(v1::FetchRequest {
             correlation_id,
             partitions,
-            max_wait_ms: to_u32(usize::try_from(rules.max_wait.as_millis()).unwrap_or(usize::MAX)),
+            max_wait_ms: to_u32(usize::try_from(max_wait.as_millis()).unwrap_or(usize::MAX)),
             min_bytes: rules.min_bytes,
             max_bytes: to_u32(max_bytes),
         })

@@ -158,3 +158,18 @@ fn a_partition_that_is_set_back_holds_no_room_and_forgets_no_problem_that_was_to
     failed.set_back(Offset(0), LeaderEpoch(0));
     assert!(failed.has_failed());
 }
+
+#[test]
+fn a_request_that_brings_nothing_does_not_hold_the_others_up_for_long() {
+    let size = batch(0).len();
+    let rules = Rules { max_wait: Duration::from_secs(30), ..rules(2 * size, 2 * size, size) };
+    let mut buffers = buffers(1, 2);
+    let first = buffers.next_request(BROKER, 1, &rules, Instant::now()).unwrap();
+    assert_eq!((first.partitions.len(), first.max_wait_ms), (2, 30_000), "nobody else is there");
+    let mut answer = backlog(&first);
+    answer.partitions.truncate(1);
+    buffers.take_answer(answer, rules.gaps, Instant::now());
+    let second = buffers.next_request(BROKER, 2, &rules, Instant::now()).unwrap();
+    assert_eq!(second.partitions.len(), 1, "the other one has enough for now");
+    assert!(second.max_wait_ms <= 50, "it holds all of the room for {} ms", second.max_wait_ms);
+}

@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{error::ErrorCode, ids::BrokerId, v1};
 
-use super::{lane::FetchLane, shared::Shared};
+use super::{buffers::SHORT_WAIT, lane::FetchLane, shared::Shared};
 use crate::{
     connection::{self, from_status},
     error::Error,
@@ -33,8 +33,6 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_OUT: usize = 24;
 /// Requests on one stream from which on the next ones come back soon, so that their partitions find together again.
 const MANY_OUT: usize = 8;
-/// How long such a request waits for records.
-const SHORT_WAIT_MS: u32 = 50;
 
 /// The lane and its task, which ends with the consumer.
 pub(super) fn start(shared: &Arc<Shared>, broker: BrokerId) -> Arc<FetchLane> {
@@ -126,7 +124,7 @@ async fn stream(
             && let Some(mut request) = shared.next_request(lane.broker, Instant::now())
         {
             if out.len() >= MANY_OUT {
-                request.max_wait_ms = request.max_wait_ms.min(SHORT_WAIT_MS);
+                request.max_wait_ms = request.max_wait_ms.min(SHORT_WAIT.as_millis() as u32);
             }
             out.insert(request.correlation_id);
             if requests.try_send(request).is_err() {

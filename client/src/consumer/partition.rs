@@ -126,14 +126,14 @@ impl PartitionFetch {
         self.leader.map(|(broker, _)| broker)
     }
 
+    /// True if records are not asked for, but will be once there is room or time for it.
+    pub(crate) const fn may_want_fetch(&self) -> bool {
+        !self.paused && !self.failed && matches!(self.begin, Begin::Known) && self.out.is_none()
+    }
+
     /// True if records should be asked for now, while less than `enough_bytes` are in the buffer.
     pub(crate) fn wants_fetch(&self, now: Instant, enough_bytes: usize) -> bool {
-        !self.paused
-            && !self.failed
-            && self.begin == Begin::Known
-            && self.out.is_none()
-            && self.buffered_bytes < enough_bytes
-            && self.retry_at.is_none_or(|at| at <= now)
+        self.may_want_fetch() && self.buffered_bytes < enough_bytes && self.retry_at.is_none_or(|at| at <= now)
     }
 
     /// When to ask again after a "not now", while less than `enough_bytes` are in the buffer.
