@@ -155,8 +155,9 @@ impl Node {
 
     /// Hands the leadership to another voter and waits until it has one, at most `deadline`.
     pub async fn step_down(&self, deadline: Duration) {
-        let heard_within = Duration::from_millis(2 * self.inner.config.election_timeout_max_ms);
-        self.inner.consensus.step_down(deadline, self.holds_lease(), heard_within).await;
+        let members = Members::of(&self.inner.consensus);
+        let successor = members.successor(self.id(), 2 * self.inner.config.election_timeout_max_ms);
+        self.inner.consensus.step_down(deadline, self.holds_lease(), successor).await;
     }
 
     /// The consensus, for `run` alone.

@@ -1,5 +1,5 @@
-//! Memory of requests that wait for something to happen: for records, or for an index of the metadata. Whoever asks decides
-//! how long they wait and how much they name, so that together they have a bound.
+//! Memory of requests that wait for something to happen: for records, or for an index of the metadata. Clients decide how
+//! long they wait and how much they name, so that together they have a bound.
 
 use std::sync::Arc;
 

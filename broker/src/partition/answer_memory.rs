@@ -162,7 +162,7 @@ impl AnswerMemory {
         self.readers.add(closer, self.shared_units / READER_SHARE)
     }
 
-    /// As [`Readers::take`].
+    /// As [`Readers::take`] with this memory's patience.
     async fn take(
         &self,
         of: &Arc<Semaphore>,

@@ -109,7 +109,7 @@ impl Fetched {
 const FRAME_BYTES: usize = 256;
 
 impl FetchedAnswer {
-    /// Nothing, and why.
+    /// No records at all, and why.
     pub(super) fn refused(detail: ErrorDetail) -> Self {
         let refused = Fetched { target: 0, result: Err(detail), ends: None };
         Self { fetched: vec![refused], ..Self::default() }

@@ -8,7 +8,6 @@ use holdfast_client::{
     Client, ClientConfig, Compression, ConsumeError, Consumer, ErrorCode, Producer, Record, StartAt,
     ids::{Offset, PartitionIndex, TimestampMs},
 };
-
 use holdfast_proto::batch::{BatchBuilder, RecordRef};
 
 use super::given::{builder, numbers, within};

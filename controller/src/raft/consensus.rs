@@ -19,7 +19,6 @@ use super::{
     codec::encoded_bytes,
     envelope::MAX_MESSAGE_BYTES,
     log_store::LogStore,
-    members::{Member, Members},
     network::Network,
     state_machine::StateMachine,
     types::{Reply, TypeConfig, settings},
@@ -88,9 +87,9 @@ impl Consensus {
         }
     }
 
-    /// Hands the leadership to another voter that was heard within `heard_within`, and waits until it has one, at most
-    /// `deadline`. Nothing happens on one that does not lead.
-    pub async fn step_down(&self, deadline: Duration, holds_lease: bool, heard_within: Duration) {
+    /// Hands the leadership to another voter, if there is one to take it, and waits until it has one, at most `deadline`.
+    /// Nothing happens on one that does not lead.
+    pub async fn step_down(&self, deadline: Duration, holds_lease: bool, to: Option<u64>) {
         let metrics = self.raft.metrics().borrow_watched().clone();
         if metrics.state != ServerState::Leader {
             return;
@@ -99,13 +98,7 @@ impl Consensus {
             tracing::warn!("no majority of the controllers answers: there is nobody to hand the leadership to");
             return;
         }
-        let heard = |member: &Member| {
-            member.heard_ms_ago.is_some_and(|ms| u128::from(ms) < heard_within.as_millis()) && member.id != metrics.id
-        };
-        // One that is gone would take nothing, and this one leads no more once it has said so.
-        let others = Members::of(self).list.into_iter().filter(|member| member.voter && heard(member));
-        // The voter that is furthest is ready soonest.
-        let Some(target) = others.max_by_key(|member| member.matched).map(|member| member.id) else { return };
+        let Some(target) = to else { return };
         tracing::info!(target, "handing over the leadership of the controllers");
         if let Err(fatal) = self.raft.trigger().transfer_leader(target).await {
             tracing::warn!(%fatal, "the leadership could not be handed over");

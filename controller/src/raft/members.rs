@@ -104,6 +104,14 @@ impl Members {
         }
     }
 
+    /// Who is to lead after this node: the voter that is furthest, for it is ready soonest, of those that were heard lately.
+    /// One that is gone would take nothing, and this one leads no more once it has handed over.
+    pub fn successor(&self, own: u64, heard_within_ms: u64) -> Option<u64> {
+        let heard = |member: &&Member| member.heard_ms_ago.is_some_and(|ms| ms < heard_within_ms);
+        let others = self.list.iter().filter(|member| member.voter && member.id != own).filter(heard);
+        others.max_by_key(|member| member.matched).map(|member| member.id)
+    }
+
     /// True once the log holds a membership.
     pub const fn is_formed(&self) -> bool {
         self.version.is_some()
@@ -151,5 +159,30 @@ impl Members {
             openraft::Membership::new(vec![voters.clone(), voters], nodes).map_err(|error| error.to_string())?;
         let written = consensus.raft().append_membership(joint, openraft::EntryPayload::Blank, []).await;
         written.map(|_| ()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_furthest_voter_that_is_heard_takes_the_leadership() {
+        let member = |id, voter, heard_ms_ago, matched| {
+            let address = format!("c{id}");
+            Member { id, address, voter, heard_ms_ago, matched: Some(matched) }
+        };
+        let list = vec![
+            member(1, true, Some(0), 100),
+            member(2, true, Some(10), 90),
+            member(3, true, Some(10), 95),
+            member(4, true, Some(5_000), 100),
+            member(5, true, None, 100),
+            member(6, false, Some(10), 100),
+        ];
+        let mut members = Members { version: None, joint: false, list, last_log: 100, committed: None };
+        assert_eq!(members.successor(1, 1_000), Some(3));
+        members.list.retain(|member| ![2, 3].contains(&member.id));
+        assert_eq!(members.successor(1, 1_000), None, "nobody is heard");
     }
 }
