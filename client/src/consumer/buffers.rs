@@ -18,6 +18,7 @@ use std::{
 
 use holdfast_proto::{
     batch::DecodeLimits,
+    detail::ErrorDetail,
     ids::{BrokerId, LeaderEpoch},
     v1,
 };
@@ -26,7 +27,6 @@ use super::{
     Error,
     partition::{Fetched, Gaps, PartitionFetch},
 };
-use crate::error::Error as ClientError;
 
 /// How long a broker may wait with an answer that others wait for.
 pub(super) const SHORT_WAIT: Duration = Duration::from_millis(50);
@@ -191,11 +191,11 @@ impl Buffers {
     }
 
     /// Stops every partition that is out at this broker with this problem.
-    pub(super) fn fail_out(&mut self, broker: BrokerId, problem: &ClientError) {
+    pub(super) fn fail_out(&mut self, broker: BrokerId, problem: &ErrorDetail) {
         for index in 0..self.partitions.len() {
             let fetch = &mut self.partitions[index];
             if fetch.leader_id() == Some(broker) && fetch.out.is_some() {
-                fetch.fail(problem.clone().into());
+                fetch.reject(problem.clone());
                 self.set_ready(index);
             }
         }

@@ -77,7 +77,7 @@ pub enum Error {
     /// The topic was deleted, or deleted and created again.
     #[error("topic '{0}' was deleted or created again")]
     TopicGone(String),
-    /// The broker refuses to be read from, for a reason that no repetition cures.
+    /// The broker refuses to be read from, or its answer cannot be taken, for a reason that no repetition cures.
     #[error("{topic}-{partition} cannot be read at offset {offset}: {detail}")]
     Rejected {
         /// Name of the topic.
@@ -86,7 +86,7 @@ pub enum Error {
         partition: PartitionIndex,
         /// The offset that was asked for.
         offset: Offset,
-        /// What the broker said.
+        /// What the broker said, or what is wrong with its answer.
         detail: Box<ErrorDetail>,
     },
     /// The consumer does not read that partition.
@@ -103,6 +103,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The partition that stands still because of it; the others go on. `None` where it is about a topic or the consumer.
+    pub const fn partition(&self) -> Option<PartitionIndex> {
+        match self {
+            Self::OffsetOutOfRange { partition, .. }
+            | Self::DataLoss { partition, .. }
+            | Self::Corrupt { partition, .. }
+            | Self::Diverged { partition, .. }
+            | Self::Rejected { partition, .. } => Some(*partition),
+            Self::TopicGone(_) | Self::NotAssigned { .. } | Self::Client(_) => None,
+        }
+    }
+
     /// The error's number and name, where it has one.
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {

@@ -63,10 +63,10 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
         }
         backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
-        if let Err(error) = &ended
-            && error.code() == Some(ErrorCode::MessageTooLarge)
+        if let Err(Error::Rejected(detail) | Error::Broken { detail, .. }) = &ended
+            && detail.code == ErrorCode::MessageTooLarge
         {
-            shared.fail_out(lane.broker, error);
+            shared.fail_out(lane.broker, detail);
         }
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "fetch stream was closed"),

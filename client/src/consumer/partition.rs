@@ -273,10 +273,15 @@ impl PartitionFetch {
             self.failures += 1;
             return Reaction { refresh: true, ready: false };
         } else {
-            let ((topic, partition), offset) = (self.name(), self.fetch_offset);
-            self.fail(Error::Rejected { topic, partition, offset, detail: Box::new(detail) });
+            self.reject(detail);
         }
         Reaction { refresh: false, ready: self.is_ready() }
+    }
+
+    /// Stops, for a reason that no repetition cures.
+    pub(super) fn reject(&mut self, detail: ErrorDetail) {
+        let ((topic, partition), offset) = (self.name(), self.fetch_offset);
+        self.fail(Error::Rejected { topic, partition, offset, detail: Box::new(detail) });
     }
 
     fn name(&self) -> (String, PartitionIndex) {

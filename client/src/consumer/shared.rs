@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use holdfast_proto::{
+    detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerId, PartitionIndex},
     v1,
@@ -25,7 +26,7 @@ use super::{
     lane::FetchLane,
     partition::{Fetched, PartitionFetch, RETRY_BACKOFF_MAX},
 };
-use crate::{Client, error::Error as ClientError};
+use crate::Client;
 
 /// What caller, lanes and router share.
 #[derive(Debug)]
@@ -142,7 +143,7 @@ impl Shared {
     }
 
     /// Stops every partition that is out at this broker with this problem, which would come again.
-    pub(crate) fn fail_out(&self, broker: BrokerId, problem: &ClientError) {
+    pub(crate) fn fail_out(&self, broker: BrokerId, problem: &ErrorDetail) {
         self.update(|buffers| buffers.fail_out(broker, problem));
     }
 
