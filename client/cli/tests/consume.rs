@@ -3,11 +3,13 @@
 mod support;
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal};
@@ -34,6 +36,8 @@ fn what_is_there_is_read_and_what_is_not_is_named() {
     names_that_do_not_exist(dir);
     signals_that_are_ignored(dir);
     a_partition_that_loses_its_leader(dir);
+    a_partition_that_is_damaged(dir);
+    a_partition_whose_leader_comes_late(dir);
     a_partition_without_a_leader(dir);
 }
 
@@ -131,6 +135,76 @@ fn a_partition_that_loses_its_leader(dir: &Path) {
     drain.join().unwrap();
     listener.join().unwrap();
     ends_with(dir, 0, &["dev", "start", &leader]);
+}
+
+/// The others are read to their ends all the same.
+fn a_partition_that_is_damaged(dir: &Path) {
+    ends_with(dir, 0, &["topic", "create", "damaged", "--partitions", "2", "-r", "1"]);
+    produce(dir, "damaged", "0", "to be damaged\n");
+    let lines = ("x".repeat(1_000) + "\n").repeat(20_000);
+    produce(dir, "damaged", "1", &lines);
+    // Without what they hold in memory they read their disks.
+    ends_with(dir, 0, &["dev", "restart", "broker-1", "broker-2"]);
+    let is_it =
+        |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.windows(13).any(|part| part == b"to be damaged"));
+    let path = segments(dir).into_iter().find(is_it).expect("a segment with the record");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(13).position(|part| part == b"to be damaged").unwrap();
+    bytes[at] ^= 1;
+    File::options().write(true).open(path).unwrap().write_all(&bytes).unwrap();
+    let mut reading = holdfast(dir, &["consume", "damaged"]).spawn().unwrap();
+    let mut stdout = BufReader::new(reading.stdout.take().unwrap());
+    let mut out = String::new();
+    // It reads no more than a part before its output goes on, and by then meets the damage.
+    stdout.read_line(&mut out).unwrap();
+    eventually("the damage is found", || {
+        let logs = ["broker-1", "broker-2"].map(|node| ends_with(dir, 0, &["dev", "logs", node]).0);
+        logs.iter().any(|log| log.contains("damaged"))
+    });
+    stdout.read_to_string(&mut out).unwrap();
+    let ended = reading.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(out == lines, "{} bytes of {}: {said}", out.len(), lines.len());
+    assert!(said.contains("error: damaged-0 cannot be read at offset 0"), "{said}");
+}
+
+/// The segment files of all partitions of all brokers.
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let partitions = entries(&dir.join("data")).flat_map(|node| entries(&node.join("partitions")).collect::<Vec<_>>());
+    let files = partitions.flat_map(|partition| entries(&partition).collect::<Vec<_>>());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
+}
+
+/// What is written to it before it is found belongs to what comes from the start of the command on.
+fn a_partition_whose_leader_comes_late(dir: &Path) {
+    ends_with(dir, 0, &["topic", "create", "late", "--partitions", "2", "-r", "1"]);
+    produce(dir, "late", "1", "before\n");
+    let described = ends_with(dir, 0, &["topic", "describe", "late", "-o", "json"]).0;
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    let leader = format!("broker-{}", described["partitions"][1]["leader"]);
+    ends_with(dir, 0, &["dev", "kill", &leader]);
+    let mut follower = holdfast(dir, &["consume", "late", "-f", "-s", "end"]).spawn().unwrap();
+    let mut said = BufReader::new(follower.stderr.take().unwrap()).lines();
+    assert!(said.next().unwrap().unwrap().contains("late-1 has no leader now"));
+    // It looks for the partition from time to time; while it stands still, it does not.
+    rustix::process::kill_process(Pid::from_child(&follower), Signal::STOP).unwrap();
+    ends_with(dir, 0, &["dev", "start", &leader]);
+    produce(dir, "late", "1", "since\n");
+    rustix::process::kill_process(Pid::from_child(&follower), Signal::CONT).unwrap();
+    let (tell, told) = mpsc::channel();
+    let mut out = BufReader::new(follower.stdout.take().unwrap());
+    let listener = thread::spawn(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        drop(tell.send(line));
+    });
+    let line = told.recv_timeout(Duration::from_secs(30));
+    rustix::process::kill_process(Pid::from_child(&follower), Signal::TERM).unwrap();
+    assert!(follower.wait().unwrap().success());
+    listener.join().unwrap();
+    assert_eq!(line.unwrap(), "since\n");
 }
 
 fn a_partition_without_a_leader(dir: &Path) {

@@ -72,6 +72,16 @@ pub(super) enum Start {
     Ago(Duration),
 }
 
+impl Start {
+    /// The same place for every later look: a time that is told from now on back does not move.
+    pub(super) fn fixed(self, now_ms: i64) -> Self {
+        match self {
+            Self::Ago(span) => Self::Time(now_ms.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))),
+            Self::Beginning | Self::End | Self::At(_) | Self::Last(_) | Self::Time(_) => self,
+        }
+    }
+}
+
 impl std::str::FromStr for Start {
     type Err = String;
 
@@ -126,6 +136,12 @@ mod tests {
         for wrong in ["", "@", "@-", "@-5y", "--5", "4.2", "@yesterday", "middle"] {
             assert!(Flags::try_parse_from(["consume", "orders", "-s", wrong]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_time_before_now_is_the_same_for_every_look() {
+        assert_eq!(Start::Ago(Duration::from_millis(300)).fixed(1_000), Start::Time(700));
+        assert_eq!(Start::Last(3).fixed(1_000), Start::Last(3));
     }
 
     #[test]

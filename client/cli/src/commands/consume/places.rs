@@ -54,21 +54,20 @@ impl Found {
     }
 }
 
-/// Looks places up at the leaders, within this time.
+/// Looks places up at the leaders, within this time. `begun` is for a later look: the ends that a start counts from are
+/// those of that time, ms since 1970, or what has come since would be passed over.
 pub(super) async fn find(
     client: &Client,
     topic: &str,
     start: Start,
+    begun: Option<i64>,
     partitions: &[PartitionIndex],
     within: Duration,
 ) -> Result<Found> {
     let time = match start {
         Start::Time(ms) => Some(ms),
-        Start::Ago(span) => {
-            let now = jiff::Timestamp::now().as_millisecond();
-            Some(now.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
-        }
-        Start::Beginning | Start::End | Start::At(_) | Start::Last(_) => None,
+        Start::End | Start::Last(_) => begun,
+        Start::Beginning | Start::At(_) | Start::Ago(_) => None,
     };
     // The end before the time: a record that comes between the two look-ups must not be skipped.
     let specs: Vec<_> = [OffsetSpec::Earliest, OffsetSpec::Latest]
@@ -101,14 +100,14 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// The offset to begin at; `None` if the partition does not hold the one that was asked for.
+/// The offset to begin at; `None` if the partition does not hold the one that was asked for. `at_time` is the first record
+/// of the time asked for, or of the time from which the end counts.
 fn start_in(start: Start, first: Offset, end: Offset, at_time: Option<Offset>) -> Option<Offset> {
     match start {
         Start::Beginning => Some(first),
-        Start::End => Some(end),
         Start::At(offset) => Some(Offset(offset)).filter(|offset| (first..=end).contains(offset)),
-        Start::Last(count) => Some(Offset(end.0.saturating_sub(count)).max(first)),
-        Start::Time(_) | Start::Ago(_) => Some(at_time.unwrap_or(end)),
+        Start::Last(count) => Some(Offset(at_time.unwrap_or(end).0.saturating_sub(count)).max(first)),
+        Start::End | Start::Time(_) | Start::Ago(_) => Some(at_time.unwrap_or(end)),
     }
 }
 
@@ -132,9 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn what_came_since_the_command_began_is_not_passed_over_by_a_later_look() {
+        let since = Some(Offset(7));
+        assert_eq!(start_in(Start::End, Offset(1), Offset(10), since), Some(Offset(7)));
+        assert_eq!(start_in(Start::Last(2), Offset(1), Offset(10), since), Some(Offset(5)));
+        assert_eq!(start_in(Start::End, Offset(1), Offset(10), None), Some(Offset(10)), "nothing came");
+    }
+
+    #[test]
     fn an_offset_that_is_not_held_is_no_start() {
         let check = |start, expected: Option<u64>| {
-            assert_eq!(start_in(start, Offset(5), Offset(10), Some(Offset(7))), expected.map(Offset), "{start:?}");
+            let at_time = matches!(start, Start::Time(_)).then_some(Offset(7));
+            assert_eq!(start_in(start, Offset(5), Offset(10), at_time), expected.map(Offset), "{start:?}");
         };
         check(Start::Beginning, Some(5));
         check(Start::End, Some(10));

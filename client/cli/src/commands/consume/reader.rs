@@ -38,6 +38,10 @@ pub(super) struct Reader<'a> {
     read_up: usize,
     /// Partitions that nobody can be asked about, with why.
     missing: Vec<(PartitionIndex, Failure)>,
+    /// Partitions that stand still after an error, with that.
+    failed: Vec<(PartitionIndex, Failure)>,
+    /// When the command began, ms since 1970.
+    begun: i64,
     /// Partitions that the topic had when the command began, or that were taken in since.
     known: BTreeSet<PartitionIndex>,
     /// Partitions of which something was read.
@@ -46,19 +50,44 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A consumer of these places.
+    /// A consumer of these places, for a command that began then, ms since 1970.
     pub(super) async fn open(
         client: Client,
         args: &'a ConsumeArgs,
+        begun: i64,
         partitions: &[PartitionIndex],
         places: &[Place],
         missing: Vec<(PartitionIndex, Failure)>,
     ) -> Result<Self> {
         let assigned = places.iter().map(|place| (&*args.topic, place.partition, StartAt::Offset(place.start)));
         let consumer = Consumer::builder(client.clone()).assign(assigned).build().await?;
-        let ends = places.iter().map(|place| (place.partition, place.end)).collect();
-        let known = partitions.iter().copied().collect();
-        Ok(Self { args, client, consumer, ends, read_up: 0, missing, known, touched: BTreeSet::new(), skipped: 0 })
+        let mut reader = Self {
+            args,
+            client,
+            consumer,
+            ends: places.iter().map(|place| (place.partition, place.end)).collect(),
+            read_up: 0,
+            missing,
+            failed: Vec::new(),
+            begun,
+            known: partitions.iter().copied().collect(),
+            touched: BTreeSet::new(),
+            skipped: 0,
+        };
+        for place in places {
+            reader.rest_at_end(place.partition)?;
+        }
+        Ok(reader)
+    }
+
+    /// Asks for nothing more of the partition once it is read to where it stops: it would be dropped.
+    pub(super) fn rest_at_end(&mut self, partition: PartitionIndex) -> Result {
+        if let Some(end) = self.end_of(partition)
+            && self.consumer.position(&self.args.topic, partition)? >= end
+        {
+            self.consumer.pause(&self.args.topic, partition)?;
+        }
+        Ok(())
     }
 
     /// The next batch of any partition. Cancel safe.
@@ -73,6 +102,11 @@ impl<'a> Reader<'a> {
     /// Where to stop in the partition; `None` while following.
     pub(super) fn end_of(&self, partition: PartitionIndex) -> Option<Offset> {
         self.ends.get(&partition).copied().filter(|_| !self.args.follow)
+    }
+
+    /// True if a partition stands still after an error.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
     }
 
     /// True if everything is read that there was.
@@ -102,7 +136,7 @@ impl<'a> Reader<'a> {
     pub(super) async fn who_is_waited_for(&self) -> String {
         let named = waiting::named(&self.args.topic, self.open_partitions());
         let open: Vec<_> = self.open_partitions().map(|(partition, ..)| partition).collect();
-        let found = places::find(&self.client, &self.args.topic, Start::End, &open, PATIENCE).await;
+        let found = places::find(&self.client, &self.args.topic, Start::End, None, &open, PATIENCE).await;
         match found.map(|found| found.missing.into_iter().next()) {
             Ok(Some((_, why))) | Err(why) => format!("{named}: {why}"),
             Ok(None) => named,
@@ -118,12 +152,16 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let wanted: Vec<_> = self.missing.iter().map(|(partition, _)| *partition).collect();
-        let start = self.args.offset;
-        let found = places::find(&self.client, &self.args.topic, start, &wanted, PATIENCE).await?.told_later(start);
+        let (start, begun) = (self.args.offset, Some(self.begun));
+        let found = places::find(&self.client, &self.args.topic, start, begun, &wanted, PATIENCE).await?;
+        let found = found.told_later(start);
         self.missing = found.missing;
         for place in found.places {
             match self.add(place.partition, StartAt::Offset(place.start)).await {
-                Ok(()) => drop(self.ends.insert(place.partition, place.end)),
+                Ok(()) => {
+                    self.ends.insert(place.partition, place.end);
+                    self.rest_at_end(place.partition)?;
+                }
                 Err(failure) => self.missing.push((place.partition, failure)),
             }
         }
@@ -150,7 +188,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes on after an error that need not end it, or gives the failure.
+    /// Goes on after an error: in its partition where it may, else in the others; gives the failure of what ends all.
     pub(super) async fn go_on_after(&mut self, error: Error) -> Result {
         match &error {
             Error::OffsetOutOfRange { partition, offset, log_start, .. }
@@ -166,14 +204,35 @@ impl<'a> Reader<'a> {
                 self.consumer.seek(&self.args.topic, *partition, StartAt::Offset(*next)).await?;
                 Ok(())
             }
-            _ => Err(error.into()),
+            _ => match error.partition() {
+                Some(partition) => {
+                    let failure = Failure::from(error);
+                    note(format!("{failure}; the other partitions are read on"));
+                    self.failed.push((partition, failure));
+                    self.ends.remove(&partition); // it is waited for no longer
+                    Ok(())
+                }
+                None => Err(error.into()),
+            },
         }
     }
 
-    /// The partitions that were never read, and the number of damaged batches that were passed over.
-    pub(super) fn end(self) -> (Vec<(PartitionIndex, Failure)>, u64) {
-        (self.missing, self.skipped)
+    /// The partitions that were not read on, those that were never read, and the number of damaged batches that were
+    /// passed over.
+    pub(super) fn end(self) -> Unread {
+        Unread { failed: self.failed, missing: self.missing, skipped: self.skipped }
     }
+}
+
+/// What a run did not read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Partitions that stood still after an error.
+    pub(super) failed: Vec<(PartitionIndex, Failure)>,
+    /// Partitions of which nothing was read.
+    pub(super) missing: Vec<(PartitionIndex, Failure)>,
+    /// Damaged batches that were passed over.
+    pub(super) skipped: u64,
 }
 
 /// True if the records at the start were deleted since it was looked up. An offset that was named is meant as it is, and

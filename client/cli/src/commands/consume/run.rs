@@ -18,7 +18,7 @@ use super::{
     command::{ConsumeArgs, Start},
     places::{self, Found},
     printer::{Closed, Printer},
-    reader::Reader,
+    reader::{Reader, Unread},
 };
 use crate::{
     exit::{Code, Failure, Result},
@@ -60,11 +60,13 @@ impl From<Closed> for Stop {
 }
 
 /// Prints records until the end, the count or a signal; a signal is no failure while following.
-pub async fn run(args: ConsumeArgs, output: Output) -> Result {
+pub async fn run(mut args: ConsumeArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     let begun = Instant::now();
+    let begun_ms = jiff::Timestamp::now().as_millisecond();
+    args.offset = args.offset.fixed(begun_ms);
     let mut reader = tokio::select! {
-        reader = open(&args, begun) => reader?,
+        reader = open(&args, begun, begun_ms) => reader?,
         code = signals.wait() => return interrupted(&args, code),
     };
     let mut printer = Printer::start()?;
@@ -78,8 +80,9 @@ pub async fn run(args: ConsumeArgs, output: Output) -> Result {
     }
     // Also what was read before a failure or a signal is written.
     let is_written = write_out(printer, &mut signals, &mut stopped_by).await;
-    let (missing, skipped) = reader.end();
+    let Unread { failed, missing, skipped } = reader.end();
     let failure = match (read, stopped_by) {
+        (Ok(_) | Err(Stop::Interrupted(_)), _) if !failed.is_empty() => Some(first_of(failed)),
         (Err(Stop::Failed(failure)), _) => Some(failure),
         (_, Some(code)) if !is_written => {
             Some(Failure::new(code, "interrupted; not all that was printed is written: nobody takes the output"))
@@ -113,28 +116,28 @@ async fn write_out(printer: Printer, signals: &mut Signals, stopped_by: &mut Opt
 }
 
 /// A reader of all partitions that somebody can be asked about.
-async fn open(args: &ConsumeArgs, begun: Instant) -> Result<Reader<'_>> {
+async fn open(args: &ConsumeArgs, begun: Instant, begun_ms: i64) -> Result<Reader<'_>> {
     if let Some(hint) = args.offset.hint() {
         note(hint);
     }
     let client = args.connect.client().await?;
     let partitions = partitions(&client, args).await?;
-    let look = async |partitions: &[PartitionIndex]| {
-        places::find(&client, &args.topic, args.offset, partitions, FIRST_LOOK).await?.told_first(args.offset)
+    let look = async |begun: Option<i64>, partitions: &[PartitionIndex]| {
+        places::find(&client, &args.topic, args.offset, begun, partitions, FIRST_LOOK).await?.told_first(args.offset)
     };
-    let mut found = look(&partitions).await?;
+    let mut found = look(None, &partitions).await?;
     while found.places.is_empty() && !found.missing.is_empty() {
         if !args.follow && begun.elapsed() > LOOK_UP {
             return Err(first_of(found.missing));
         }
         let missing: Vec<_> = found.missing.iter().map(|(partition, _)| *partition).collect();
-        found = look(&missing).await?;
+        found = look(Some(begun_ms), &missing).await?;
     }
     let Found { places, missing, .. } = found;
     for (_, failure) in &missing {
         note(format!("{failure}; it is read once that has passed"));
     }
-    Reader::open(client, args, &partitions, &places, missing).await
+    Reader::open(client, args, begun_ms, &partitions, &places, missing).await
 }
 
 /// Prints what is read, up to the end or the count; gives how many records of the count are left.
@@ -165,6 +168,7 @@ async fn read(
         }
         let batch = match timeout(LOOK, reader.next()).await {
             Ok(Some(batch)) => batch,
+            Ok(None) if reader.has_failed() => break,
             Ok(None) => {
                 return Err(Failure::error(format!("no partition of {} can be read any more", args.topic)).into());
             }
@@ -180,7 +184,7 @@ async fn read(
                 continue;
             }
         };
-        let end = reader.end_of(batch.partition);
+        let (partition, end) = (batch.partition, reader.end_of(batch.partition));
         for message in batch.into_messages() {
             if left == 0 || end.is_some_and(|end| message.offset >= end) {
                 break;
@@ -188,6 +192,7 @@ async fn read(
             print(printer, &message, args, output).await?;
             left -= 1;
         }
+        reader.rest_at_end(partition)?;
         // With --follow it is shown at once; in bulk the buffer is emptied when it is full.
         if args.follow {
             printer.flush().await?;
@@ -225,8 +230,9 @@ async fn partitions(client: &Client, args: &ConsumeArgs) -> Result<Vec<Partition
     Ok(args.partition.iter().copied().map(PartitionIndex).collect())
 }
 
-/// Why the first of these partitions was not read, and how many more there are.
-fn first_of(missing: Vec<(PartitionIndex, Failure)>) -> Failure {
+/// Why the first of these partitions was not read, and how many more there are. Loss comes first, as it outweighs the rest.
+fn first_of(mut missing: Vec<(PartitionIndex, Failure)>) -> Failure {
+    missing.sort_by_key(|(partition, failure)| (failure.code != Code::Loss, *partition));
     let others = missing.len().saturating_sub(1);
     let more = if others == 0 { String::new() } else { format!("; and {others} more partitions were not read") };
     let first = missing.into_iter().next().map(|(_, failure)| failure);
