@@ -1,23 +1,90 @@
 //! Ctrl-C and SIGTERM, as something to wait for.
+//!
+//! Invariant: the second signal ends the process, whatever the command does. One that waits for it has a second to end by
+//! itself; where nobody waits any more, the first one ends it.
 
-use std::io;
+use std::{
+    io,
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
 
-use crate::exit::Code;
+use crate::{exit::Code, output::note};
+
+/// How long a command may take to notice the second signal.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// Signals that commands have taken.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+/// Those who wait for signals, or will.
+static LISTENERS: AtomicUsize = AtomicUsize::new(0);
+static WATCH: Once = Once::new();
 
 /// Takes SIGINT, SIGTERM and SIGHUP from now on, instead of ending by them; but for those that were ignored when the
 /// program started, as by `nohup`.
 #[derive(Debug)]
-pub struct Signals {
+pub struct Signals(Streams);
+
+#[derive(Debug)]
+struct Streams {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// From now on no signal ends the process. Must be called within a tokio runtime.
+    /// From now on no first signal ends the process. Must be called within a tokio runtime.
     pub fn listen() -> io::Result<Self> {
+        let streams = Streams::open()?;
+        let watched = Streams::open()?;
+        LISTENERS.fetch_add(1, Ordering::Relaxed);
+        WATCH.call_once(|| drop(tokio::spawn(watch(watched))));
+        Ok(Self(streams))
+    }
+
+    /// Waits for one, and tells what to exit with.
+    pub async fn wait(&mut self) -> Code {
+        let code = self.0.next().await;
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        code
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        LISTENERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Ends the process for commands that do not notice.
+async fn watch(mut streams: Streams) {
+    for come in 1.. {
+        let code = streams.next().await;
+        if come > 1 {
+            sleep(NOTICE).await;
+        }
+        if goes_unnoticed(come, TAKEN.load(Ordering::Relaxed), LISTENERS.load(Ordering::Relaxed)) {
+            note("interrupted: what was under way is cut off");
+            std::process::exit(code as i32);
+        }
+    }
+}
+
+/// True if nobody does anything about the last of so many signals. The first may wait until its command looks.
+const fn goes_unnoticed(come: usize, taken: usize, listeners: usize) -> bool {
+    listeners == 0 || (come > 1 && taken < come)
+}
+
+impl Streams {
+    fn open() -> io::Result<Self> {
         // One that is listened to is ignored no longer: what is ignored now was so from the start.
         let ignored = ignored();
         let listen = |kind: SignalKind| {
@@ -30,17 +97,16 @@ impl Signals {
         })
     }
 
-    /// Waits for one, and tells what to exit with.
-    pub async fn wait(&mut self) -> Code {
+    async fn next(&mut self) -> Code {
         tokio::select! {
-            () = next(&mut self.interrupt) => Code::Interrupted,
-            () = next(&mut self.terminate) => Code::Terminated,
-            () = next(&mut self.hangup) => Code::Terminated,
+            () = next_of(&mut self.interrupt) => Code::Interrupted,
+            () = next_of(&mut self.terminate) => Code::Terminated,
+            () = next_of(&mut self.hangup) => Code::Terminated,
         }
     }
 }
 
-async fn next(signal: &mut Option<Signal>) {
+async fn next_of(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
@@ -65,6 +131,12 @@ const fn is_in(mask: u64, signal: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_second_signal_ends_a_command_that_does_not_notice_and_the_first_one_that_does_not_listen() {
+        assert!(!goes_unnoticed(1, 0, 1) && !goes_unnoticed(2, 2, 2));
+        assert!(goes_unnoticed(2, 1, 1) && goes_unnoticed(3, 2, 1) && goes_unnoticed(1, 0, 0));
+    }
 
     #[test]
     fn what_is_ignored_is_read_from_the_status() {

@@ -2,10 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -31,6 +28,7 @@ use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs, Role, faul
 use holdfast_proto::{batch::Compression, ids::PartitionIndex};
 
 use super::{
+    load_thread::{LoadThread, Sender},
     setup::{BenchTopic, TopicFlags},
     stats::median,
 };
@@ -105,13 +103,17 @@ struct Kill {
 pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     let mut sandbox = if args.own { Some(Sandbox::make(None)?) } else { None };
-    let mut cluster = tokio::select! {
-        cluster = open(&args, sandbox.as_ref()) => cluster?,
+    let opened = async {
+        let cluster = open(&args, sandbox.as_ref()).await?;
+        let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
+        Ok::<_, Failure>((cluster, client))
+    };
+    let (mut cluster, client) = tokio::select! {
+        opened = opened => opened?,
         code = signals.wait() => return Err(Failure::new(code, "interrupted")),
     };
     let result = async {
         check_take_over(&args, &mut cluster)?;
-        let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
         let flags = args.topic.clone();
         BenchTopic::with(&client, &flags, "failover", async |topic| {
             bench(&args, &client, topic, &mut cluster, output).await
@@ -173,20 +175,12 @@ async fn bench(
     let watch = Arc::new(Watch::default());
     let load = Load {
         topic: producer.topic(&topic.name).await?,
-        producer: producer.clone(),
         partition_count: topic.partition_count,
         values: Values::new(args.size.0),
         rate: args.rate,
-        stop: Arc::default(),
     };
     let tracker = Tracker::start(topic.partition_count, |partition| Ledger::new(partition, Arc::clone(&watch)));
-    let stop = StopOnDrop(Arc::clone(&load.stop));
-    let (told, load_ended) = tokio::sync::oneshot::channel();
-    let runtime = tokio::runtime::Handle::current();
-    std::thread::Builder::new().name("load".to_owned()).spawn(move || {
-        // The receiver may be gone, when the bench was interrupted.
-        let _gone = told.send(load.send(&runtime, tracker));
-    })?;
+    let load = LoadThread::start(producer.clone(), move |sender| load.send(sender, tracker))?;
 
     let progress = Progress::start("killing", u64::from(args.kills));
     let mut kills = Vec::new();
@@ -212,9 +206,7 @@ async fn bench(
         progress.set(u64::from(number) + 1, || format!("{} of {}", number + 1, args.kills));
     }
     progress.end();
-    drop(stop);
-    let ended = load_ended.await.map_err(|_| Failure::error("the load's thread ended unexpectedly"))?;
-    let tracker = ended?;
+    let tracker = load.stop().await?;
     let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
     let summary = Summary::close(tracker.finish().await);
     let progress = Progress::start("reading", summary.account.acked());
@@ -257,36 +249,22 @@ async fn bench(
     )
 }
 
-/// Ends the load's thread when the bench ends, however it does.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A load at a fixed rate over all partitions, each record with an identity.
 struct Load {
-    producer: Producer,
     topic: TopicHandle,
     partition_count: u32,
     values: Values,
     rate: u32,
-    stop: Arc<AtomicBool>,
 }
 
 impl Load {
     fn send(
         &self,
-        runtime: &tokio::runtime::Handle,
+        mut sender: Sender,
         tracker: Tracker<Record, Ledger>,
     ) -> std::result::Result<Tracker<Record, Ledger>, Error> {
         let pace = Pace::new(Instant::now(), f64::from(self.rate));
         for index in 0.. {
-            if self.stop.load(Ordering::Relaxed) {
-                break;
-            }
             let partition = (index % u64::from(self.partition_count)) as u32;
             let key = partition.to_be_bytes();
             let value = self.values.get(index);
@@ -298,10 +276,7 @@ impl Load {
                 .value(value)
                 .headers(&headers);
             let due = pace.wait(index);
-            let delivery = match self.producer.try_enqueue(record) {
-                Err(Error::BufferFull { .. }) => runtime.block_on(self.producer.enqueue(record))?,
-                delivery => delivery?,
-            };
+            let Some(delivery) = sender.send(record)? else { break };
             tracker.track_blocking(partition, identity, due, delivery);
         }
         Ok(tracker)

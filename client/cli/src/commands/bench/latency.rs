@@ -8,17 +8,18 @@ use serde_json::json;
 use holdfast_checker::{pace::Pace, text::grouped, tracker::Tracker, values::Values};
 use holdfast_client::{
     Client,
-    producer::{Error, Producer, Record, TopicHandle},
+    producer::{Error, Record, TopicHandle},
 };
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
+    load_thread::{LoadThread, Sender},
     produce::{Sampled, sampling, sum},
     setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered},
 };
 use crate::{
     connect::Connect,
-    exit::{Failure, Result},
+    exit::Result,
     output::{Output, note, print_json, say},
     units::{parse_duration, parse_pause},
     width::say_long,
@@ -55,8 +56,9 @@ async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: 
     let phases = [args.warm_up, args.duration]
         .map(|time| ((time.as_millis() * u128::from(rate) / 1_000) as u64, sampling(topic.partition_count)));
     let [warm_up, measured] = phases;
-    let load = Load { producer: producer.clone(), topic: handle, partition_count: topic.partition_count, values, rate };
-    let (late, trackers) = load.run(vec![warm_up, measured]).await?;
+    let load = Load { topic: handle, partition_count: topic.partition_count, values, rate };
+    let load = LoadThread::start(producer.clone(), move |sender| load.send(sender, vec![warm_up, measured]))?;
+    let (late, trackers) = load.ended().await?;
     let report = producer.close(Duration::from_secs(150)).await;
     let mut sampled = Vec::new();
     for tracker in trackers {
@@ -84,9 +86,8 @@ async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: 
     check_delivered(report.not_appended, report.in_doubt, first_problem)
 }
 
-/// A load at a fixed rate, from a thread of its own.
+/// A load at a fixed rate.
 struct Load {
-    producer: Producer,
     topic: TopicHandle,
     partition_count: u32,
     values: Values,
@@ -97,21 +98,9 @@ type Phase = (u64, Tracker<(), Sampled>);
 
 impl Load {
     /// Sends the phases one after another without a gap; gives the trackers back, and how late the load was at worst.
-    async fn run(self, phases: Vec<Phase>) -> Result<(Duration, Vec<Tracker<(), Sampled>>)> {
-        let runtime = tokio::runtime::Handle::current();
-        let (told, hear) = tokio::sync::oneshot::channel();
-        let send = move || {
-            // The receiver may be gone, when the bench was interrupted.
-            let _gone = told.send(self.send(&runtime, phases));
-        };
-        std::thread::Builder::new().name("load".to_owned()).spawn(send)?;
-        let sent = hear.await.map_err(|_| Failure::error("the load's thread ended unexpectedly"))?;
-        Ok(sent?)
-    }
-
     fn send(
         &self,
-        runtime: &tokio::runtime::Handle,
+        mut sender: Sender,
         phases: Vec<Phase>,
     ) -> std::result::Result<(Duration, Vec<Tracker<(), Sampled>>), Error> {
         let pace = Pace::new(Instant::now(), self.rate as f64);
@@ -123,10 +112,7 @@ impl Load {
                 let record =
                     Record::new(&self.topic).partition(PartitionIndex(partition)).value(self.values.get(index));
                 let due = pace.wait(index);
-                let delivery = match self.producer.try_enqueue(record) {
-                    Err(Error::BufferFull { .. }) => runtime.block_on(self.producer.enqueue(record))?,
-                    delivery => delivery?,
-                };
+                let Some(delivery) = sender.send(record)? else { return Ok((latest, trackers)) };
                 latest = latest.max(due.elapsed());
                 tracker.track_blocking(partition, (), due, delivery);
                 index += 1;

@@ -4,6 +4,7 @@ mod command;
 mod consume;
 mod failover;
 mod latency;
+mod load_thread;
 mod produce;
 mod setup;
 mod stats;

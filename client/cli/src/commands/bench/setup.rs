@@ -121,7 +121,10 @@ impl BenchTopic {
     async fn prepare(client: &Client, flags: &TopicFlags, kind: &str, signals: &mut Signals) -> Result<Self> {
         let admin = client.admin();
         if let Some(name) = &flags.topic {
-            return Ok(Self::of(&admin.describe_topic(name).await?, false));
+            return tokio::select! {
+                found = admin.describe_topic(name) => Ok(Self::of(&found?, false)),
+                code = signals.wait() => Err(Failure::new(code, "interrupted")),
+            };
         }
         let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         let name = format!("bench-{kind}-{millis}");

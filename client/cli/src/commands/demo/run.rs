@@ -119,7 +119,14 @@ pub async fn run(args: DemoArgs, output: Output) -> Result {
     let mut signals = Signals::listen()?;
     let root = args.input.clone().or_else(input::default_root);
     let root = root.ok_or_else(|| Failure::usage("cargo's registry folder is empty; name an --input"))?;
-    let input = Input::find(&root)?;
+    let looking = tokio::task::spawn_blocking({
+        let root = root.clone();
+        move || Input::find(&root)
+    });
+    let input = tokio::select! {
+        input = looking => input.map_err(|error| Failure::error(format!("the look for input failed: {error}")))??,
+        code = signals.wait() => return Err(Failure::new(code, "interrupted before anything was started")),
+    };
     let mut sandbox = Sandbox::make(args.data_dir.as_deref())?;
     sandbox.check_room(input.bytes.saturating_mul(u64::from(args.replicas()) * REPLICA_FACTOR))?;
     keep_logs_at_panic(&sandbox);

@@ -49,7 +49,13 @@ pub(super) async fn up(dir: PathBuf, args: UpArgs, output: Output) -> Result {
     if args.foreground {
         note("running in the foreground; Ctrl-C ends the cluster");
         signals.wait().await;
-        end(&mut cluster).await?;
+        tokio::select! {
+            ended = end(&mut cluster) => ended?,
+            code = signals.wait() => {
+                cluster.kill_all();
+                return Err(Failure::new(code, "interrupted again; the nodes were killed"));
+            }
+        }
     }
     Ok(())
 }
