@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
 
-use holdfast_node::{fatal::FatalCell, health::Probes, watchdog::Watchdog};
+use holdfast_node::{fatal::FatalCell, health::Probes, incoming, watchdog::Watchdog};
 
 use crate::{
     actors::{self, SessionsHandle, Stopper},
@@ -66,7 +66,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let config = Arc::new(config);
     // The port first: a second start by mistake must not touch the folder.
     let listener = runtime
-        .block_on(TcpListener::bind(&config.listen))
+        .block_on(incoming::listen(&config.listen))
         .map_err(|error| Fatal::AddressInUse { address: config.listen.clone(), reason: error.to_string() })?;
     let data = Arc::new(DataDir::open(&config.data_dir)?);
     let identity = data.identity();

@@ -30,23 +30,25 @@ fn in_full() -> bool {
 async fn readers_that_stop_and_idle_connections_keep_nobody_from_writing_and_reading() {
     let _turn = TURN.lock().await;
     let (readers, idle, records) = if in_full() { (200, 1_000, 10_000) } else { (30, 200, 1_000) };
-    let shape = Shape { topics: 3, partitions: 50, records, ..SHAPE };
+    let shape = Shape { topics: 4, partitions: 50, records, ..SHAPE };
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (mut cluster, client) = shape.start(&folder).await;
     let mut accounts = vec![shape.write(&client, &Shape::name(0)).await];
-    let began = Instant::now();
-    accounts.push(shape.write(&client, &Shape::name(1)).await);
-    let before = began.elapsed();
+    let mut written = async |topic| {
+        let began = Instant::now();
+        accounts.push(shape.write(&client, &Shape::name(topic)).await);
+        began.elapsed()
+    };
+    let before = written(1).await;
     let burden = Burden::lay(&mut cluster, &Shape::name(0), shape.partitions, readers, idle).await;
-    let began = Instant::now();
-    accounts.push(shape.write(&client, &Shape::name(2)).await);
-    let beside = began.elapsed();
+    let beside = written(2).await;
+    let lifted = burden.lift().await;
+    let after = written(3).await;
     shape.read_back(&client, accounts).await;
     let peaks = peaks_bytes(&mut cluster);
-    let lifted = burden.lift().await;
     println!(
-        "{readers} readers that stop and {idle} idle connections on each broker: a load took {before:.1?} without them and \
-         {beside:.1?} beside them; {lifted:?}; the most memory of each broker, bytes: {peaks:?}",
+        "{readers} readers that stop and {idle} idle connections on each broker: a load took {beside:.1?} beside them, \
+         {before:.1?} before and {after:.1?} after; {lifted:?}; the most memory of each broker, bytes: {peaks:?}",
     );
     assert!(peaks.iter().all(|peak| *peak < MEMORY_BYTES), "peaks of the brokers, bytes: {peaks:?}");
     assert_eq!(lifted.answered + lifted.given_up, 3 * readers);

@@ -67,11 +67,16 @@ holdfast_node::options! {
     http2_stream_window_bytes: u32 = 8 * 1024 * 1024, in 65_535, 1_073_741_824;
     /// HTTP/2 window of one connection, bytes.
     http2_connection_window_bytes: u32 = 16 * 1024 * 1024, in 65_535, 1_073_741_824;
-    /// How often an idle connection is pinged, ms. A dead one is found after this and http2_keep_alive_timeout_ms: at
-    /// once where the other end says so, and not at all before where a node was unplugged.
-    http2_keep_alive_interval_ms: u64 = 1_000, in 100, 3_600_000;
-    /// How long an answer to a ping may take, ms. Short: a busy or paused peer is taken for a dead one.
-    http2_keep_alive_timeout_ms: u64 = 2_000, in 100, 3_600_000;
+    /// How often a connection that others made is pinged, ms. One whose node was unplugged is forgotten after this and
+    /// http2_keep_alive_timeout_ms; nobody waits for that. Short: a thousand idle clients cost a good part of a core.
+    http2_keep_alive_interval_ms: u64 = 10_000, in 100, 3_600_000;
+    /// How long an answer to such a ping may take, ms. Short: a busy or paused client is taken for a dead one.
+    http2_keep_alive_timeout_ms: u64 = 10_000, in 100, 3_600_000;
+    /// How often a connection to another node is pinged, ms. An unplugged one is given up after this and
+    /// peer_keep_alive_timeout_ms: so long what is asked of it waits.
+    peer_keep_alive_interval_ms: u64 = 1_000, in 100, 3_600_000;
+    /// How long its answer to a ping may take, ms. Short: a busy or paused node is taken for a dead one.
+    peer_keep_alive_timeout_ms: u64 = 2_000, in 100, 3_600_000;
     /// Age at which a client's connection takes no new call, ms; its streams end in good order within a tenth of it
     /// more, and the client connects again, perhaps to another broker. 0: never. Short: connections are made all the
     /// time.
@@ -96,6 +101,9 @@ holdfast_node::options! {
     /// answers become; when nothing is left, readers that take less than 64 KiB in 5 s lose their connection, and fetches that
     /// wait for 10 s are refused with OVERLOADED.
     fetch_memory_bytes: u64 = 64 * MIB, in 32 * MIB, 64 * GIB;
+    /// Memory for answers that tell metadata or offsets and have not left the socket, bytes: readers that stand still keep
+    /// nobody from finding its leaders.
+    metadata_memory_bytes: u64 = 32 * MIB, in 8 * MIB, 64 * GIB;
     /// Requests in work at the same time on one consumer stream.
     fetches_per_stream: u32 = 32, in 1, 1024;
     /// Most bytes of one partition in one answer to a follower; the first batch is given whole even if larger.

@@ -8,6 +8,7 @@ use holdfast_metadata_wire::view;
 use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::required_id,
+    error::ErrorCode,
     ids::{BrokerId, MetadataIndex, MetadataVersion, TopicId},
     v1::{self, admin_service_server::AdminService},
 };
@@ -33,6 +34,22 @@ impl AdminEdge {
     pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
         Self { context, services }
     }
+
+    fn unsent<T>(&self, request: &Request<T>) -> Unsent {
+        Unsent::of(self.context.metadata_answers.reader(ConnectionInfo::closer(request)))
+    }
+
+    async fn hold_room(&self, unsent: &Unsent, bytes: usize) -> Result<(), ErrorCode> {
+        let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
+        unsent.hold(room);
+        Ok(())
+    }
+
+    /// An answer that grows with the cluster, and holds room until it has left the socket.
+    async fn counted<T: prost::Message>(&self, unsent: &Unsent, answer: T) -> Result<Response<T>, Status> {
+        self.hold_room(unsent, answer.encoded_len()).await?;
+        Ok(unsent.response(answer))
+    }
 }
 
 #[tonic::async_trait]
@@ -42,8 +59,7 @@ impl AdminService for AdminEdge {
         request: Request<v1::GetMetadataRequest>,
     ) -> Result<Response<v1::GetMetadataResponse>, Status> {
         let caller = caller(&request);
-        let memory = &self.context.logs.consumers.memory;
-        let unsent = Unsent::of(memory.reader(ConnectionInfo::closer(&request)));
+        let unsent = self.unsent(&request);
         let request = request.into_inner();
         for id in &request.topic_ids {
             let _: TopicId = required_id(id, "topic_ids")?;
@@ -54,7 +70,7 @@ impl AdminService for AdminEdge {
             .metadata(&caller, MetadataIndex(request.min_index), view::request_bytes(&request))
             .await?;
         let bytes = view::metadata_bytes(&seen.image, &request);
-        unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
+        self.hold_room(&unsent, bytes).await?;
         Ok(unsent.response(cluster::metadata_answer(&seen, &request)))
     }
 
@@ -100,26 +116,26 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::DescribeClusterRequest>,
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
-        let caller = caller(&request);
-        Ok(Response::new(cluster::describe_answer(self.services.admin.describe_cluster(&caller).await?)))
+        let (caller, unsent) = (caller(&request), self.unsent(&request));
+        self.counted(&unsent, cluster::describe_answer(self.services.admin.describe_cluster(&caller).await?)).await
     }
 
     async fn plan_moves(
         &self,
         request: Request<v1::PlanMovesRequest>,
     ) -> Result<Response<v1::PlanMovesResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, unsent) = (caller(&request), self.unsent(&request));
         let goal = moves::goal(request.into_inner());
-        Ok(Response::new(moves::plan_answer(self.services.admin.plan_moves(&caller, goal).await?)))
+        self.counted(&unsent, moves::plan_answer(self.services.admin.plan_moves(&caller, goal).await?)).await
     }
 
     async fn alter_replicas(
         &self,
         request: Request<v1::AlterReplicasRequest>,
     ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
-        let caller = caller(&request);
+        let (caller, unsent) = (caller(&request), self.unsent(&request));
         let change = moves::change(request.into_inner());
-        Ok(Response::new(moves::alter_answer(self.services.admin.alter_replicas(&caller, change).await?)))
+        self.counted(&unsent, moves::alter_answer(self.services.admin.alter_replicas(&caller, change).await?)).await
     }
 
     async fn set_broker_drain(

@@ -157,14 +157,15 @@ impl ConsumerService for ConsumerEdge {
         request: Request<v1::ListOffsetsRequest>,
     ) -> Result<Response<v1::ListOffsetsResponse>, Status> {
         let (caller, hop) = (caller(&request), hop(&request));
-        let unsent = self.unsent(&request);
+        let memory = &self.context.metadata_answers;
+        let unsent = Unsent::of(memory.reader(ConnectionInfo::closer(&request)));
         let queries = request.into_inner().queries;
         let mut bytes = 0;
         for query in &queries {
             convert::check_topic_name(&query.topic)?;
             bytes += query.topic.len() + RESULT_BYTES;
         }
-        unsent.hold(answer_room(&self.context.logs.consumers.memory, unsent.reader().as_deref(), bytes).await?);
+        unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
         let results = offsets::found(&self.services.offsets, &caller, &queries, hop).await;
         // Another broker is told of each: it has others to add.
         if let (false, Some(detail)) = (hop.forwarded, offsets::all_failed(&results)) {

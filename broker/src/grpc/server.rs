@@ -8,7 +8,7 @@ use tower::util::MapRequestLayer;
 
 use holdfast_node::{
     health,
-    incoming::{Lifetime, accept, accept_for},
+    incoming::{Lifetime, accept, accept_for, listen},
     serving::{http2, reflection, refusals},
     settings::Address,
 };
@@ -64,9 +64,11 @@ impl Listeners {
 }
 
 async fn bind(address: &Address, option: &'static str) -> Result<TcpListener, Fatal> {
-    TcpListener::bind((address.host.trim_matches(['[', ']']), address.port))
-        .await
-        .map_err(|error| Fatal::AddressInUse { address: address.to_string(), option, reason: error.to_string() })
+    listen((address.host.trim_matches(['[', ']']), address.port)).await.map_err(|error| Fatal::AddressInUse {
+        address: address.to_string(),
+        option,
+        reason: error.to_string(),
+    })
 }
 
 /// The running servers of both ports.

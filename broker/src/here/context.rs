@@ -17,6 +17,7 @@ use crate::{
     outbox::{Positions, Proposals, streams::FollowerStreams},
     outward::{Controllers, Peers, Relays},
     partition::{
+        answer_memory::AnswerMemory,
         move_budget::MoveBudget,
         read::{BlockingReads, ReadShare},
         tail::TailCache,
@@ -43,6 +44,8 @@ pub struct Context {
     pub logs: Logs,
     /// What waits to be told to other nodes.
     pub outboxes: Outboxes,
+    /// Memory for answers that tell metadata or offsets.
+    pub metadata_answers: AnswerMemory,
     /// Requests of clients that wait for something to happen.
     pub parked: Parked,
     /// Streams of clients that are open: each takes memory, also if nothing ever comes.

@@ -247,6 +247,7 @@ fn open(
             runtime,
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
+        metadata_answers: AnswerMemory::new(config.metadata_memory_bytes as usize),
         parked: Parked::new(config.fetch_memory_bytes as usize),
         streams: Arc::new(Semaphore::new(2 * config.max_connections as usize)),
         move_budget: Mutex::default(),

@@ -21,8 +21,8 @@ pub(super) fn endpoint(config: &Config, address: &str) -> Result<Endpoint, Error
 pub(super) fn connector(config: &Config) -> Connector {
     Connector {
         connect_timeout: Duration::from_millis(config.connect_timeout_ms),
-        ping_interval: Duration::from_millis(config.http2_keep_alive_interval_ms),
-        ping_timeout: Duration::from_millis(config.http2_keep_alive_timeout_ms),
+        ping_interval: Duration::from_millis(config.peer_keep_alive_interval_ms),
+        ping_timeout: Duration::from_millis(config.peer_keep_alive_timeout_ms),
         windows: Some(Windows {
             stream_bytes: config.http2_stream_window_bytes,
             connection_bytes: config.http2_connection_window_bytes,

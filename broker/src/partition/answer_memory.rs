@@ -4,9 +4,11 @@
 //! 1. Room is taken before the first read of an answer and given back when the answer's last byte was handed to the
 //!    kernel. Who holds room never waits for more: it gives back what it has first. So nobody waits for ever, whatever
 //!    the sizes.
-//! 2. An answer gets at most a quarter of what is free, and [`LEAST_BYTES`] at least: the fuller it is the smaller answers
-//!    become, so that those who do not read what they asked for leave something to the others for long. All answers of one
-//!    reader together get at most a quarter of the limit.
+//! 2. An answer gets at most a quarter of what is free, and [`LEAST_BYTES`] at least; all answers of one reader together at
+//!    most half of what is free, and a quarter of the limit. Past that its next one waits for its own to leave, and nobody
+//!    waits behind it. The fuller it is the smaller answers become: `n` readers that do not read what they asked for leave
+//!    one part in `1 + n / 2` to the others (Choudhury and Hahne, Dynamic queue length thresholds for shared-memory packet
+//!    switches, 1998).
 //! 3. Bytes that are held never pass the limit: a first batch that is larger than the room of its answer is read again
 //!    once there is room for it. If there is not at once, it waits for a part of the memory that such batches have for
 //!    themselves, one at a time: they wait for each other, and nobody waits behind them.
@@ -31,6 +33,8 @@ const LARGE_BYTES: usize = 24 << 20;
 
 /// What one reader may have of the memory that is for all.
 const READER_SHARE: u32 = 4;
+/// And of what is free of it.
+const READER_SHARE_OF_FREE: usize = 2;
 
 /// What one permit stands for, bytes: 32 bits count all that is ever wanted.
 const UNIT_BYTES: usize = 1024;
@@ -107,10 +111,14 @@ impl AnswerMemory {
     pub async fn room(&self, reader: Option<&Reader>, wanted: usize) -> Result<AnswerRoom, ErrorCode> {
         let of_reader = match reader {
             Some(reader) => {
-                let units = self.offered(wanted).min(reader.offered(units(LEAST_BYTES)));
-                // It waits for itself alone: until one of its answers has left, or its connection ends. Nobody is closed for that.
-                let permit = Arc::clone(reader.share()).acquire_many_owned(units).await;
-                Some(permit.map_err(|_closed| ErrorCode::ShuttingDown)?)
+                // It waits for itself alone: until its answers have left, or its connection ends. Nobody is closed for that.
+                let units = self.offered_to(reader, wanted, 0);
+                let turn = Arc::clone(reader.share()).acquire_many_owned(self.left_for(reader, units)).await;
+                let mut permit = turn.map_err(|_closed| ErrorCode::ShuttingDown)?;
+                // Its answers may have left all at once.
+                let units = self.offered_to(reader, wanted, permit.num_permits());
+                resize(&mut permit, units);
+                Some(permit)
             }
             None => None,
         };
@@ -125,8 +133,11 @@ impl AnswerMemory {
         let mut wanted = self.offered(wanted);
         let of_reader = match reader {
             Some(reader) => {
-                wanted = wanted.min(reader.offered(units(LEAST_BYTES)));
-                Some(Arc::clone(reader.share()).try_acquire_many_owned(wanted).ok()?)
+                wanted = self.offered_to(reader, wanted as usize * UNIT_BYTES, 0);
+                let mut permit =
+                    Arc::clone(reader.share()).try_acquire_many_owned(self.left_for(reader, wanted)).ok()?;
+                resize(&mut permit, wanted);
+                Some(permit)
             }
             None => None,
         };
@@ -175,6 +186,25 @@ impl AnswerMemory {
     fn offered(&self, wanted: usize) -> u32 {
         let quarter = u32::try_from(self.free.available_permits() / 4).unwrap_or(u32::MAX);
         units(wanted).min(quarter.max(units(LEAST_BYTES))).min(self.shared_units)
+    }
+
+    /// What the next answer of a reader may get, which holds `mine` for it already.
+    fn offered_to(&self, reader: &Reader, wanted: usize, mine: usize) -> u32 {
+        let left = self.most_of(reader).saturating_sub(reader.held().saturating_sub(mine));
+        let left = u32::try_from(left).unwrap_or(u32::MAX).max(units(LEAST_BYTES));
+        self.offered(wanted).min(left).min(reader.share_units())
+    }
+
+    /// What must be left of the reader's share for an answer of so many units: with it all of its answers are no more than
+    /// they may be.
+    fn left_for(&self, reader: &Reader, units: u32) -> u32 {
+        let others = u32::try_from(self.most_of(reader)).unwrap_or(u32::MAX).saturating_sub(units);
+        reader.share_units() - others.min(reader.share_units() - units)
+    }
+
+    /// What all answers of one reader may take up, units.
+    fn most_of(&self, reader: &Reader) -> usize {
+        (self.free.available_permits() / READER_SHARE_OF_FREE).min(reader.share_units() as usize)
     }
 }
 

@@ -106,3 +106,29 @@ async fn a_large_batch_that_waits_takes_what_becomes_free() {
     let room = waiting.await.unwrap().unwrap();
     assert_eq!(room.large_units, None);
 }
+
+#[test]
+fn readers_that_stop_leave_room_to_who_comes_after_them() {
+    let memory = AnswerMemory::new(64 * MIB);
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let reader = memory.reader(Closer::default());
+        while let Some(room) = memory.try_room(Some(&reader), 8 * MIB) {
+            held.push((Arc::clone(&reader), room));
+        }
+    }
+    let reader = memory.reader(Closer::default());
+    let rooms: Vec<_> = (0..4).filter_map(|_| memory.try_room(Some(&reader), 8 * MIB)).collect();
+    assert!(!rooms.is_empty() && rooms[0].bytes() >= LEAST_BYTES, "{rooms:?}");
+}
+
+#[tokio::test]
+async fn a_reader_whose_answers_have_all_left_gets_a_large_one_again() {
+    let memory = AnswerMemory::new(64 * MIB);
+    let reader = memory.reader(Closer::default());
+    let first: Vec<_> = std::iter::from_fn(|| memory.try_room(Some(&reader), 8 * MIB)).collect();
+    let mut next = Box::pin(memory.room(Some(&reader), 8 * MIB));
+    assert!((&mut next).now_or_never().is_none());
+    drop(first);
+    assert_eq!(next.now_or_never().map(|room| room.unwrap().bytes()), Some(8 * MIB));
+}

@@ -162,10 +162,14 @@ impl Reader {
         &self.share
     }
 
-    /// What the next of its answers may get: what is left of its share, or `least`.
-    pub(super) fn offered(&self, least: u32) -> u32 {
-        let left = u32::try_from(self.share.available_permits()).unwrap_or(u32::MAX);
-        left.max(least).min(self.share_units)
+    /// All of that.
+    pub(super) const fn share_units(&self) -> u32 {
+        self.share_units
+    }
+
+    /// What its answers take up.
+    pub(super) fn held(&self) -> usize {
+        (self.share_units as usize).saturating_sub(self.share.available_permits())
     }
 
     fn is_stalled(&self, now_ms: u64, after: Duration) -> bool {

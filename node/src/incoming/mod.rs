@@ -21,12 +21,14 @@
 //! 4. Some places are kept for the time when the others are taken, for a few seconds each: enough for a probe, so that a
 //!    full node is not taken for a dead one.
 //!
-//! - `accepting`: the connections as tonic takes them. `connection`: one of them, with its times. `places`: who has how
-//!   many.
+//! - `listening`: the port. `accepting`: the connections as tonic takes them. `connection`: one of them, with its times.
+//!   `places`: who has how many.
 
 mod accepting;
 mod connection;
+mod listening;
 mod places;
 
 pub use accepting::{accept, accept_for};
 pub use connection::{Connection, ConnectionInfo, Lifetime, until};
+pub use listening::listen;

@@ -31,6 +31,7 @@ fn bounds(config: &Config) -> u64 {
         + config.log_writer_fetched_bytes
         + config.fetch_memory_bytes
         + config.replica_fetch_memory_bytes
+        + config.metadata_memory_bytes
         + config.tail_cache_bytes
 }
 

@@ -13,7 +13,7 @@
 {{- end -}}
 
 {{/* Options of a broker by the limit of its memory, as JSON; none without a limit. Up to 1 GiB each bound is a share of the
-     limit, 9/16 of it together, and never below the least that the program takes; above 1 GiB they are the program's
+     limit, 19/32 of it together, and never below the least that the program takes; above 1 GiB they are the program's
      own. The rest is for the program itself and for what waits in the windows of connections whose streams are not read:
      for 64 of them at once, with a 512th of the limit each, 16 MiB at the most. Producers that are remembered take up to an
      eighth of it. */}}
@@ -41,5 +41,6 @@
   "log_writer_fetched_bytes" (dict "mebibytes" 64 "least" 16)
   "fetch_memory_bytes" (dict "mebibytes" 64 "least" 32)
   "replica_fetch_memory_bytes" (dict "mebibytes" 32 "least" 32)
+  "metadata_memory_bytes" (dict "mebibytes" 32 "least" 8)
   "tail_cache_bytes" (dict "mebibytes" 32 "least" 1)) -}}
 {{- end -}}
