@@ -101,8 +101,15 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
 
     let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());
-    let node =
-        Node::new(Arc::clone(&config), Arc::clone(&data), consensus.clone(), view.clone(), role, contact.clone());
+    let node = Node::new(
+        Arc::clone(&config),
+        Arc::clone(&data),
+        consensus.clone(),
+        view.clone(),
+        role,
+        contact.clone(),
+        reach.clone(),
+    );
     let probes = Probes::new();
     let watchdog = Watchdog::start(&probes, &config.data_dir).map_err(|error| failure(&error))?;
     runtime.spawn(watchdog.watch("the runtime").keep());

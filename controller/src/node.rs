@@ -8,7 +8,13 @@
 //! 3. A command that the image as it is refuses is not logged: the log holds what changes something, or was about to.
 //! 4. An error says whether the change certainly did not happen; if that is not known, the outcome is unknown.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -23,7 +29,7 @@ use crate::{
     admission::{Admission, Proposer},
     config::Config,
     identity::DataDir,
-    raft::{Consensus, Contact, Member, Members, Role, command_bytes, not_controller},
+    raft::{Consensus, Contact, Member, Members, Reach, Role, command_bytes, not_controller},
     view::MetadataView,
 };
 
@@ -40,7 +46,10 @@ struct Inner {
     view: MetadataView,
     role: watch::Receiver<Role>,
     contact: Contact,
+    reach: Reach,
     admission: Admission,
+    /// Term of a leadership that is being handed over; 0 is none.
+    handing_over: AtomicU64,
 }
 
 impl Node {
@@ -52,9 +61,22 @@ impl Node {
         view: MetadataView,
         role: watch::Receiver<Role>,
         contact: Contact,
+        reach: Reach,
     ) -> Self {
         let admission = Admission::new(config.max_proposals as usize);
-        Self { inner: Arc::new(Inner { config, data, consensus, view, role, contact, admission }) }
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                data,
+                consensus,
+                view,
+                role,
+                contact,
+                reach,
+                admission,
+                handing_over: AtomicU64::new(0),
+            }),
+        }
     }
 
     /// What this process was started with; it does not change.
@@ -82,9 +104,10 @@ impl Node {
         self.inner.role.clone()
     }
 
-    /// The leader, if one is known.
+    /// The leader, if one is known, at the address where it is called: it may have left that of the membership.
     pub fn leader(&self) -> Option<ControllerHint> {
-        self.inner.role.borrow().leader.clone()
+        let leader = self.inner.role.borrow().leader.clone()?;
+        Some(ControllerHint { address: self.inner.reach.address(leader.id.0, &leader.address), ..leader })
     }
 
     /// Time since the leader was heard, about zero on an active controller; `None` if it was not since this process started.
@@ -103,9 +126,10 @@ impl Node {
         self.leader_heard().filter(|age| *age < lease).and_then(|_| self.leader())
     }
 
-    /// True while this controller is active.
+    /// True while this controller is active. One that hands over is not: once it did, nobody refuses the others' elections.
     pub fn is_active(&self) -> bool {
-        self.inner.role.borrow().active && self.holds_lease()
+        let Role { active, term, .. } = *self.inner.role.borrow();
+        active && self.inner.handing_over.load(Ordering::Relaxed) != term && self.holds_lease()
     }
 
     /// Refuses unless this controller is active, naming the one that is.
@@ -138,11 +162,20 @@ impl Node {
         }
         tracing::debug!(%command, ?proposer, "proposing");
         let deadline = Duration::from_millis(self.inner.config.proposal_timeout_ms);
-        let reply = self.inner.consensus.propose(command, place, deadline).await?;
+        let reply =
+            self.inner.consensus.propose(command, place, deadline).await.map_err(|error| self.pointed(error))?;
         match reply.result {
             Some(Ok(response)) => Ok((MetadataIndex(reply.index), response)),
             Some(Err(rejection)) => Err(refused(rejection)),
             None => Err(ErrorDetail::new(ErrorCode::UnknownServerError, "a command was applied as none")),
+        }
+    }
+
+    /// The error, with the leader at the address where it is called.
+    fn pointed(&self, error: ErrorDetail) -> ErrorDetail {
+        match error.code {
+            ErrorCode::NotController => not_controller(self.leader().filter(|leader| leader.id.0 != self.id())),
+            _ => error,
         }
     }
 
@@ -157,7 +190,11 @@ impl Node {
     pub async fn step_down(&self, deadline: Duration) {
         let members = Members::of(&self.inner.consensus);
         let successor = members.successor(self.id(), 2 * self.inner.config.election_timeout_max_ms);
+        let term = self.inner.role.borrow().term;
+        self.inner.handing_over.store(term, Ordering::Relaxed);
         self.inner.consensus.step_down(deadline, self.holds_lease(), successor).await;
+        // If nobody took it, it goes on.
+        self.inner.handing_over.store(0, Ordering::Relaxed);
     }
 
     /// The consensus, for `run` alone.

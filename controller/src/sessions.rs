@@ -18,9 +18,11 @@
 //!    what it lost before it serves.
 //! 5. A broker whose fencing is proposed gets no lease until it is known to be fenced or not. One that may have been logged
 //!    is proposed again until it is known.
-//! 6. An active controller that starts over from the registrations keeps the connections: these go on.
-//! 7. While this controller itself stood still nobody could be heard: that time counts for no deadline.
-//! 8. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
+//! 6. An active controller that starts over from the registrations keeps the connections: these go on. In another term it
+//!    keeps nothing of its proposals: what came of them is in the registrations, or never will be.
+//! 7. While this controller itself stood still nobody could be heard: that time counts for no deadline, up to one session
+//!    timeout for each time that a broker is heard.
+//! 8. Proposals have numbers: the end of one that is no longer the broker's changes nothing. At most one proposal a broker is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner: a
 //!    controller that lost its majority refuses each at once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +33,8 @@ use holdfast_proto::ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex, Mil
 /// Time before a proposal that came to nothing is made again, ms.
 pub const RETRY_MS: u64 = 100;
 
-/// Longest time between two steps of an active controller that does not stand still, ms: some of its ticks.
+/// Longest time between two steps of an active controller that does not stand still, ms: some of its ticks; or a quarter
+/// of the session timeout if that is less.
 const STANDSTILL_MS: u64 = 500;
 
 /// Names a connection of a broker, never given twice by one controller.
@@ -47,6 +50,8 @@ pub enum Event {
         brokers: Vec<BrokerRegistration>,
         /// Index that they are true at.
         index: MetadataIndex,
+        /// Of this leadership.
+        term: u64,
     },
     /// It is no longer active.
     Deposed,
@@ -84,23 +89,43 @@ pub enum Event {
         /// The one that ended.
         connection: ConnectionId,
     },
-    /// A proposal of this module was carried out.
-    Proposed(BrokerId),
-    /// A proposal of this module certainly came to nothing.
-    Refused(BrokerId),
-    /// Nobody knows yet what becomes of a proposal of this module.
-    Doubtful(BrokerId),
+    /// A proposal of this module has ended.
+    Ended(Proposal, Ending),
     /// Nothing but time went by: deadlines are compared.
     Tick,
 }
 
 /// A command to propose, for the registration with this broker epoch only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Fence the broker: it was silent, or without a connection, for too long.
-    Fence(BrokerId, BrokerEpoch),
-    /// Let the broker serve: it is heard, ready, and has applied what it must.
-    Unfence(BrokerId, BrokerEpoch),
+pub struct Proposal {
+    /// The broker that it is about.
+    pub broker_id: BrokerId,
+    /// The one registration that it is about.
+    pub epoch: BrokerEpoch,
+    /// What is to become of the broker.
+    pub verdict: Verdict,
+    /// Counts the proposals of this controller.
+    pub number: u64,
+}
+
+/// What a proposal says of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is fenced: it was silent, or without a connection, for too long.
+    Fence,
+    /// It may serve: it is heard, ready, and has applied what it must.
+    Unfence,
+}
+
+/// What came of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was carried out.
+    Done,
+    /// It certainly came to nothing.
+    Refused,
+    /// Nobody knows yet.
+    Doubtful,
 }
 
 /// How long a broker is waited for before it is fenced.
@@ -121,6 +146,8 @@ struct Session {
     /// It must have applied this before it is unfenced.
     must_apply: MetadataIndex,
     heard: Millis,
+    /// What was forgiven since it was heard, ms.
+    forgiven_ms: u64,
     connection: Option<ConnectionId>,
     disconnected: Option<Millis>,
     ready: bool,
@@ -135,10 +162,30 @@ pub struct Sessions {
     /// When the last step was.
     stepped: Millis,
     brokers: BTreeMap<BrokerId, Session>,
-    /// Brokers for which nothing is proposed now: with a time, until then; without, until the proposal has ended.
-    in_flight: BTreeMap<BrokerId, Option<Millis>>,
+    /// Of the leadership that they are of.
+    term: u64,
+    /// Brokers for which nothing is proposed now.
+    in_flight: BTreeMap<BrokerId, InFlight>,
+    /// Proposals so far.
+    proposals: u64,
     /// Brokers of which a fencing was proposed that may be logged.
     may_be_fenced: BTreeSet<BrokerId>,
+}
+
+impl Session {
+    fn hear(&mut self, now: Millis) {
+        self.heard = now;
+        self.forgiven_ms = 0;
+    }
+}
+
+/// Why nothing is proposed for a broker.
+#[derive(Clone, Copy, Debug)]
+enum InFlight {
+    /// Until the proposal of this number has ended.
+    Proposed(u64),
+    /// Until then.
+    Pause(Millis),
 }
 
 impl Sessions {
@@ -149,7 +196,9 @@ impl Sessions {
             active: false,
             stepped: Millis(0),
             brokers: BTreeMap::new(),
+            term: 0,
             in_flight: BTreeMap::new(),
+            proposals: 0,
             may_be_fenced: BTreeSet::new(),
         }
     }
@@ -183,11 +232,11 @@ impl Sessions {
         if self.active && may_live { self.timeouts.session_ms } else { 0 }
     }
 
-    /// Takes one event and appends what follows from it.
-    pub fn step(&mut self, now: Millis, event: Event, effects: &mut Vec<Effect>) {
+    /// Takes one event and appends the proposals that follow from it.
+    pub fn step(&mut self, now: Millis, event: Event, proposals: &mut Vec<Proposal>) {
         self.forgive_standstill(now);
         match event {
-            Event::Activated { brokers, index } => self.activate(now, brokers, index),
+            Event::Activated { brokers, index, term } => self.activate(now, brokers, index, term),
             Event::Deposed => {
                 self.active = false;
                 self.brokers.clear();
@@ -203,14 +252,14 @@ impl Sessions {
                 if let Some(session) = self.brokers.get_mut(&broker_id) {
                     session.connection = Some(connection);
                     session.disconnected = None;
-                    session.heard = now;
+                    session.hear(now);
                     session.ready = false;
                     session.applied = MetadataIndex(0);
                 }
             }
             Event::Heartbeat { broker_id, connection, applied_index, ready } => {
                 if let Some(session) = self.of_connection(broker_id, connection) {
-                    session.heard = now;
+                    session.hear(now);
                     session.ready = ready;
                     session.applied = applied_index;
                 }
@@ -222,41 +271,58 @@ impl Sessions {
                     session.ready = false;
                 }
             }
-            Event::Proposed(broker_id) => {
-                self.in_flight.remove(&broker_id);
-                self.may_be_fenced.remove(&broker_id);
-            }
-            Event::Refused(broker_id) => {
-                self.in_flight.insert(broker_id, Some(now.plus(RETRY_MS)));
-            }
-            Event::Doubtful(broker_id) => {
-                self.in_flight.insert(broker_id, Some(now.plus(RETRY_MS)));
-                // An unfencing takes nothing away.
-                if self.brokers.get(&broker_id).is_some_and(|session| !session.fenced) {
-                    self.may_be_fenced.insert(broker_id);
-                }
-            }
+            Event::Ended(proposal, ending) => self.ended(now, proposal, ending),
             Event::Tick => {}
         }
         if self.active {
-            self.decide(now, effects);
+            self.decide(now, proposals);
         }
     }
 
-    /// Moves the deadlines by what went by since the last step beyond what is usual.
+    fn ended(&mut self, now: Millis, proposal: Proposal, ending: Ending) {
+        let Proposal { broker_id, epoch, verdict, number } = proposal;
+        if !matches!(self.in_flight.get(&broker_id), Some(InFlight::Proposed(known)) if *known == number) {
+            return;
+        }
+        if ending == Ending::Done {
+            self.in_flight.remove(&broker_id);
+        } else {
+            self.in_flight.insert(broker_id, InFlight::Pause(now.plus(RETRY_MS)));
+        }
+        let is_unfenced = self.brokers.get(&broker_id).is_some_and(|session| session.epoch == epoch && !session.fenced);
+        match (verdict, ending) {
+            (_, Ending::Done) => {
+                self.may_be_fenced.remove(&broker_id);
+            }
+            (Verdict::Fence, Ending::Doubtful) if is_unfenced => {
+                self.may_be_fenced.insert(broker_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Moves the deadlines by what went by since the last step, if that is more than usual.
     fn forgive_standstill(&mut self, now: Millis) {
         let stood_still_ms = now.since(self.stepped);
         self.stepped = self.stepped.max(now);
-        if self.active && stood_still_ms > STANDSTILL_MS {
+        let session_ms = self.timeouts.session_ms;
+        if self.active && stood_still_ms > STANDSTILL_MS.min(session_ms / 4) {
             for session in self.brokers.values_mut() {
-                session.heard = session.heard.plus(stood_still_ms);
-                session.disconnected = session.disconnected.map(|at| at.plus(stood_still_ms));
+                let forgiven_ms = stood_still_ms.min(session_ms.saturating_sub(session.forgiven_ms));
+                session.forgiven_ms += forgiven_ms;
+                session.heard = session.heard.plus(forgiven_ms);
+                session.disconnected = session.disconnected.map(|at| at.plus(forgiven_ms));
             }
         }
     }
 
-    fn activate(&mut self, now: Millis, brokers: Vec<BrokerRegistration>, index: MetadataIndex) {
+    fn activate(&mut self, now: Millis, brokers: Vec<BrokerRegistration>, index: MetadataIndex, term: u64) {
         self.active = true;
+        if term != self.term {
+            self.term = term;
+            self.in_flight.clear();
+            self.may_be_fenced.clear();
+        }
         let before = std::mem::take(&mut self.brokers);
         let may_be_fenced = std::mem::take(&mut self.may_be_fenced);
         for broker in brokers {
@@ -298,6 +364,7 @@ impl Sessions {
                 leaving: broker.shutting_down,
                 must_apply: index,
                 heard: now,
+                forgiven_ms: 0,
                 connection: None,
                 disconnected: None,
                 ready: false,
@@ -310,16 +377,16 @@ impl Sessions {
         self.brokers.get_mut(&broker_id).filter(|session| session.connection == Some(connection))
     }
 
-    fn decide(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        self.in_flight.retain(|_, until| until.is_none_or(|until| now < until));
+    fn decide(&mut self, now: Millis, proposals: &mut Vec<Proposal>) {
+        self.in_flight.retain(|_, one| !matches!(one, InFlight::Pause(until) if now >= *until));
         for (broker_id, session) in &self.brokers {
             if self.in_flight.contains_key(broker_id) {
                 continue;
             }
             let silent = now >= session.heard.plus(self.timeouts.session_ms);
             let gone = session.disconnected.is_some_and(|at| now >= at.plus(self.timeouts.disconnect_grace_ms));
-            let effect = if !session.fenced && (silent || gone || self.may_be_fenced.contains(broker_id)) {
-                Effect::Fence(*broker_id, session.epoch)
+            let verdict = if !session.fenced && (silent || gone || self.may_be_fenced.contains(broker_id)) {
+                Verdict::Fence
             } else if session.fenced
                 && !session.leaving
                 && !silent
@@ -327,12 +394,14 @@ impl Sessions {
                 && session.ready
                 && session.applied >= session.must_apply
             {
-                Effect::Unfence(*broker_id, session.epoch)
+                Verdict::Unfence
             } else {
                 continue;
             };
-            self.in_flight.insert(*broker_id, None);
-            effects.push(effect);
+            self.proposals += 1;
+            let number = self.proposals;
+            self.in_flight.insert(*broker_id, InFlight::Proposed(number));
+            proposals.push(Proposal { broker_id: *broker_id, epoch: session.epoch, verdict, number });
         }
     }
 }

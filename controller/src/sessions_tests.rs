@@ -32,18 +32,23 @@ struct Check {
     sessions: Sessions,
     /// Time of the last step, ms.
     now: u64,
+    /// All that was proposed.
+    proposals: Vec<Proposal>,
 }
+
+/// What a proposal says, but for its number.
+type Wanted = (BrokerId, BrokerEpoch, Verdict);
 
 impl Check {
     fn active(brokers: Vec<BrokerRegistration>) -> Self {
-        let mut check = Self { sessions: Sessions::new(TIMEOUTS), now: 0 };
-        check.step(0, Event::Activated { brokers, index: MetadataIndex(10) }, &[]);
+        let mut check = Self { sessions: Sessions::new(TIMEOUTS), now: 0, proposals: Vec::new() };
+        check.step(0, Event::Activated { brokers, index: MetadataIndex(10), term: 1 }, &[]);
         check
     }
 
     /// A step after ticks from which nothing follows.
     #[track_caller]
-    fn step(&mut self, now: u64, event: Event, expected: &[Effect]) {
+    fn step(&mut self, now: u64, event: Event, expected: &[Wanted]) {
         for tick in (self.now..now).step_by(400).skip(1) {
             self.step_after_nothing(tick, Event::Tick, &[]);
         }
@@ -51,11 +56,19 @@ impl Check {
     }
 
     #[track_caller]
-    fn step_after_nothing(&mut self, now: u64, event: Event, expected: &[Effect]) {
+    fn step_after_nothing(&mut self, now: u64, event: Event, expected: &[Wanted]) {
         self.now = now;
-        let mut effects = Vec::new();
-        self.sessions.step(Millis(now), event, &mut effects);
-        assert_eq!(effects, expected, "at {now}");
+        let mut proposals = Vec::new();
+        self.sessions.step(Millis(now), event, &mut proposals);
+        let wanted: Vec<Wanted> = proposals.iter().map(|one| (one.broker_id, one.epoch, one.verdict)).collect();
+        assert_eq!(wanted, expected, "at {now}");
+        self.proposals.extend(proposals);
+    }
+
+    /// The last proposal has ended.
+    fn end(&mut self, now: u64, ending: Ending) {
+        let last = *self.proposals.last().expect("one was made");
+        self.step(now, Event::Ended(last, ending), &[]);
     }
 
     fn connect(&mut self, now: u64, connection: u64) {
@@ -63,7 +76,7 @@ impl Check {
     }
 
     #[track_caller]
-    fn beat(&mut self, now: u64, connection: u64, applied: u64, ready: bool, expected: &[Effect]) {
+    fn beat(&mut self, now: u64, connection: u64, applied: u64, ready: bool, expected: &[Wanted]) {
         let event = Event::Heartbeat {
             broker_id: B1,
             connection: ConnectionId(connection),
@@ -74,12 +87,12 @@ impl Check {
     }
 }
 
-fn fence(epoch: u64) -> Effect {
-    Effect::Fence(B1, BrokerEpoch(epoch))
+fn fence(epoch: u64) -> Wanted {
+    (B1, BrokerEpoch(epoch), Verdict::Fence)
 }
 
-fn unfence(epoch: u64) -> Effect {
-    Effect::Unfence(B1, BrokerEpoch(epoch))
+fn unfence(epoch: u64) -> Wanted {
+    (B1, BrokerEpoch(epoch), Verdict::Unfence)
 }
 
 #[test]
@@ -92,7 +105,7 @@ fn a_ready_broker_that_caught_up_is_unfenced_once() {
     check.beat(40, 1, 20, true, &[unfence(1)]);
     check.beat(50, 1, 20, true, &[]);
     check.step(60, Event::Registered { broker: broker(1, false), index: MetadataIndex(21) }, &[]);
-    check.step(61, Event::Proposed(B1), &[]);
+    check.end(61, Ending::Done);
     check.beat(70, 1, 21, true, &[]);
 }
 
@@ -105,7 +118,7 @@ fn silence_fences_after_the_session_timeout_and_life_unfences() {
     check.step(4_000, Event::Tick, &[fence(1)]);
     check.step(4_100, Event::Tick, &[]);
     check.step(4_200, Event::Registered { broker: broker(1, true), index: MetadataIndex(30) }, &[]);
-    check.step(4_201, Event::Proposed(B1), &[]);
+    check.end(4_201, Ending::Done);
     // It wakes up: it must first have seen its own fencing.
     check.beat(9_000, 1, 29, true, &[]);
     check.beat(9_010, 1, 30, true, &[unfence(1)]);
@@ -121,14 +134,14 @@ fn there_is_no_lease_while_a_fencing_is_on_the_way_nor_for_a_connection_that_was
     check.step(4_000, Event::Tick, &[fence(1)]);
     check.beat(4_050, 1, 10, true, &[]);
     assert_eq!(lease(&check, 1), 0, "it may commit");
-    check.step(4_100, Event::Refused(B1), &[]);
+    check.end(4_100, Ending::Refused);
     assert_eq!(lease(&check, 1), 0, "it may still commit");
     check.beat(4_150, 1, 10, true, &[]);
     check.step(4_100 + RETRY_MS, Event::Tick, &[]);
     assert_eq!(lease(&check, 1), 3_000, "the broker was heard since");
     check.step(7_150, Event::Tick, &[fence(1)]);
     check.step(7_200, Event::Registered { broker: broker(1, true), index: MetadataIndex(30) }, &[]);
-    check.step(7_201, Event::Proposed(B1), &[]);
+    check.end(7_201, Ending::Done);
     assert_eq!(lease(&check, 1), 3_000, "it is fenced, and learns so first");
     check.connect(7_300, 2);
     assert_eq!((lease(&check, 1), lease(&check, 2)), (0, 3_000));
@@ -142,30 +155,77 @@ fn a_fencing_that_may_be_logged_is_proposed_again_and_gives_no_lease_until_it_is
     let lease = |check: &Check| check.sessions.lease_ms(B1, ConnectionId(1));
     check.connect(100, 1);
     check.step(3_100, Event::Tick, &[fence(1)]);
-    check.step(3_200, Event::Doubtful(B1), &[]);
+    check.end(3_200, Ending::Doubtful);
     check.beat(3_250, 1, 10, true, &[]);
     assert_eq!(lease(&check), 0);
     check.step(3_200 + RETRY_MS, Event::Tick, &[fence(1)]);
-    check.step(3_400, Event::Refused(B1), &[]);
+    check.end(3_400, Ending::Refused);
     check.step(3_400 + RETRY_MS, Event::Tick, &[fence(1)]);
     assert_eq!(lease(&check), 0, "the first may still commit");
     check.step(3_600, Event::Registered { broker: broker(1, true), index: MetadataIndex(30) }, &[]);
-    check.step(3_601, Event::Proposed(B1), &[]);
+    check.end(3_601, Ending::Done);
     assert_eq!(lease(&check), 3_000);
     check.beat(3_700, 1, 30, true, &[unfence(1)]);
 }
 
 #[test]
 fn the_time_in_which_this_controller_stood_still_fences_nobody() {
-    let mut check =
-        Check::active(vec![broker(1, false), BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) }]);
+    let other = BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) };
+    let mut check = Check::active(vec![broker(1, false), other]);
     check.connect(100, 1);
     check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
-    check.step_after_nothing(60_000, Event::Tick, &[]);
-    check.step(60_499, Event::Tick, &[]);
-    check.step(60_500, Event::Tick, &[fence(1)]);
-    check.step(61_999, Event::Tick, &[]);
-    check.step(62_000, Event::Tick, &[Effect::Fence(BrokerId(2), BrokerEpoch(1))]);
+    check.step_after_nothing(3_900, Event::Tick, &[]);
+    check.step(4_399, Event::Tick, &[]);
+    check.step(4_400, Event::Tick, &[fence(1)]);
+    check.step(5_899, Event::Tick, &[]);
+    check.step(5_900, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
+}
+
+#[test]
+fn a_controller_that_stands_still_again_and_again_forgives_no_more_than_one_timeout() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    for now in (501..6_000).step_by(501) {
+        check.step_after_nothing(now, Event::Tick, &[]);
+    }
+    check.step_after_nothing(6_100, Event::Tick, &[fence(1)]);
+}
+
+#[test]
+fn the_end_of_an_unfencing_fences_nobody() {
+    let mut check = Check::active(vec![broker(1, true)]);
+    check.connect(100, 1);
+    check.beat(200, 1, 10, true, &[unfence(1)]);
+    // Its outcome is not known, and it was carried out.
+    check.step(300, Event::Registered { broker: broker(1, false), index: MetadataIndex(11) }, &[]);
+    check.end(301, Ending::Doubtful);
+    check.beat(500, 1, 11, true, &[]);
+    assert_eq!(check.sessions.lease_ms(B1, ConnectionId(1)), 3_000);
+}
+
+#[test]
+fn the_end_of_an_earlier_proposal_changes_nothing() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(3_100, Event::Tick, &[fence(1)]);
+    let early = check.proposals[0];
+    check.step(3_150, Event::Deposed, &[]);
+    check.step(3_200, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(9), term: 2 }, &[]);
+    check.connect(3_201, 2);
+    check.step(6_201, Event::Tick, &[fence(1)]);
+    check.step(6_300, Event::Ended(early, Ending::Done), &[]);
+    check.beat(6_301, 2, 9, true, &[]);
+    assert_eq!(check.sessions.lease_ms(B1, ConnectionId(2)), 0, "the later one is on the way");
+}
+
+#[test]
+fn another_term_knows_what_came_of_the_fencings_of_the_one_before() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(3_100, Event::Tick, &[fence(1)]);
+    check.end(3_150, Ending::Doubtful);
+    check.step(3_160, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(9), term: 3 }, &[]);
+    check.beat(3_400, 1, 9, true, &[]);
+    assert_eq!(check.sessions.lease_ms(B1, ConnectionId(1)), 3_000);
 }
 
 #[test]
@@ -182,7 +242,7 @@ fn a_broken_connection_fences_after_the_grace_unless_it_is_made_again() {
     check.step(2_500, Event::Disconnected { broker_id: B1, connection: ConnectionId(2) }, &[]);
     check.step(3_000, Event::Tick, &[fence(1)]);
     // The proposal came to nothing: it is made again, but not at once.
-    check.step(3_100, Event::Refused(B1), &[]);
+    check.end(3_100, Ending::Refused);
     check.step(3_100 + RETRY_MS - 1, Event::Tick, &[]);
     check.step(3_100 + RETRY_MS, Event::Tick, &[fence(1)]);
 }
@@ -194,7 +254,7 @@ fn a_new_active_controller_gives_a_full_timeout_first() {
     check.step(3_000, Event::Tick, &[fence(1)]);
     check.step(3_001, Event::Deposed, &[]);
     check.step(9_000, Event::Tick, &[]);
-    check.step(9_001, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40) }, &[]);
+    check.step(9_001, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40), term: 2 }, &[]);
     check.step(12_000, Event::Tick, &[]);
     check.step(12_001, Event::Tick, &[fence(1)]);
 }
@@ -204,17 +264,17 @@ fn one_that_starts_over_keeps_the_connections_of_those_that_are_still_registered
     let mut check = Check::active(vec![broker(1, false)]);
     check.connect(100, 1);
     check.beat(1_000, 1, 10, true, &[]);
-    check.step(2_000, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40) }, &[]);
+    check.step(2_000, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(40), term: 1 }, &[]);
     check.beat(2_500, 1, 40, true, &[]);
     assert_eq!(check.sessions.lease_ms(B1, ConnectionId(1)), 3_000);
     check.step(5_499, Event::Tick, &[]);
     check.step(5_500, Event::Tick, &[fence(1)]);
     // The proposal is on the way, and its entry is among the changes that were missed.
-    check.step(5_600, Event::Activated { brokers: vec![broker(1, true)], index: MetadataIndex(50) }, &[]);
-    check.step(5_700, Event::Proposed(B1), &[]);
+    check.step(5_600, Event::Activated { brokers: vec![broker(1, true)], index: MetadataIndex(50), term: 1 }, &[]);
+    check.end(5_700, Ending::Done);
     check.beat(5_800, 1, 49, true, &[]);
     check.beat(5_900, 1, 50, true, &[unfence(1)]);
-    check.step(6_000, Event::Activated { brokers: vec![broker(2, true)], index: MetadataIndex(60) }, &[]);
+    check.step(6_000, Event::Activated { brokers: vec![broker(2, true)], index: MetadataIndex(60), term: 1 }, &[]);
     assert_eq!(check.sessions.connected(), 0, "another registration has no connection yet");
 }
 

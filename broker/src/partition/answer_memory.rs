@@ -6,9 +6,9 @@
 //!    the sizes.
 //! 2. An answer gets at most a quarter of what is free, and [`LEAST_BYTES`] at least; all answers of one reader together at
 //!    most half of what is free, and a quarter of the limit. Past that its next one waits for its own to leave, and nobody
-//!    waits behind it. The fuller it is the smaller answers become: `n` readers that do not read what they asked for leave
-//!    one part in `1 + n / 2` to the others (Choudhury and Hahne, Dynamic queue length thresholds for shared-memory packet
-//!    switches, 1998).
+//!    waits behind it. The fuller it is the smaller answers become, so that a few readers that do not read what they asked
+//!    for leave something to the others for long (Choudhury and Hahne, Dynamic queue length thresholds for shared-memory
+//!    packet switches, 1998).
 //! 3. Bytes that are held never pass the limit: a first batch that is larger than the room of its answer is read again
 //!    once there is room for it. If there is not at once, it waits for a part of the memory that such batches have for
 //!    themselves, one at a time: they wait for each other, and nobody waits behind them.

@@ -111,15 +111,15 @@ async fn a_large_batch_that_waits_takes_what_becomes_free() {
 fn readers_that_stop_leave_room_to_who_comes_after_them() {
     let memory = AnswerMemory::new(64 * MIB);
     let mut held = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..5 {
         let reader = memory.reader(Closer::default());
         while let Some(room) = memory.try_room(Some(&reader), 8 * MIB) {
             held.push((Arc::clone(&reader), room));
         }
     }
     let reader = memory.reader(Closer::default());
-    let rooms: Vec<_> = (0..4).filter_map(|_| memory.try_room(Some(&reader), 8 * MIB)).collect();
-    assert!(!rooms.is_empty() && rooms[0].bytes() >= LEAST_BYTES, "{rooms:?}");
+    let room = memory.try_room(Some(&reader), 8 * MIB).expect("a quarter of the limit each would leave nothing");
+    assert!(room.bytes() >= MIB / 2, "{} bytes", room.bytes());
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Finder {
     /// Looks and asks until the process ends.
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::new(ASK_AGAIN, ASK_AGAIN_MAX);
-        let (mut sought, mut next) = (BTreeSet::new(), Instant::now());
+        let (mut lost, mut next) = (BTreeSet::new(), Instant::now());
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -42,20 +42,20 @@ impl Finder {
             let members = Members::of(self.node.consensus());
             self.reach.follow(&members.list.iter().map(|member| (member.id, member.address.clone())).collect());
             let wanted = self.reach.sought();
-            let ids: BTreeSet<u64> = wanted.keys().copied().collect();
-            if !ids.is_subset(&sought) {
+            let ids = self.reach.lost();
+            if !ids.is_subset(&lost) {
                 backoff.reset();
                 next = Instant::now();
             }
-            sought = ids;
+            lost = ids;
             let Some(cluster_id) = self.peers.data.cluster_id() else { continue };
             if wanted.is_empty() || self.is_led() || Instant::now() < next {
                 continue;
             }
-            let addresses = self.peers.others().cloned().chain(wanted.into_values()).collect();
+            let addresses = self.peers.others().chain(wanted.values()).cloned().collect();
             let mut sightings = self.peers.sightings(&addresses, cluster_id).await;
             sightings.retain(|sighting| holds_what_it_acknowledged(&members, sighting));
-            if self.reach.learn(&sightings) {
+            if self.reach.learn(&wanted, &sightings) {
                 backoff.reset();
             }
             next = Instant::now() + jittered(backoff.next_pause());

@@ -158,10 +158,11 @@ impl Keeper {
             self.peers.identify(&asks.address, cluster_id).await
         };
         let (old, new) = tokio::join!(self.peers.identify(from, cluster_id), identify);
-        // As it is now: what it acknowledged while it was asked counts.
-        let (_, seen) = self.turns.look(turn);
-        let is_called_there = asks.id != seen.own_id && self.reach.address(asks.id, from) == from;
-        let heard = is_called_there && seen.is_heard(asks.id, &self.turns.policy());
+        // As it is now: one that is silent at its old address may have been heard there while it was asked. But what it
+        // acknowledged meanwhile its new address need not have had when that was asked.
+        let (_, now) = self.turns.look(turn);
+        let is_called_there = asks.id != now.own_id && self.reach.address(asks.id, from) == from;
+        let heard = is_called_there && now.is_heard_of_late(asks.id, &self.turns.policy());
         let member = Member { id: asks.id, address: from, matched: seen.matched(asks.id), heard };
         match check_move(&member, &old, &new) {
             Ok(()) => {

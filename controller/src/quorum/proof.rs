@@ -1,12 +1,13 @@
 //! Whether a member's address in the membership may be changed to another, by what both addresses answer. Pure.
 //!
 //! 1. The new address answers under the member's node id.
-//! 2. Its log holds all that the member acknowledged in this leadership: else it is an older copy of the data folder.
+//! 2. Its log holds all that the member had acknowledged in this leadership when it was asked: else it is an older copy of
+//!    the data folder.
 //! 3. The old address does not answer under that id, unless it is the same process: a host may have two names. Two
 //!    processes of one node id run on copies of one data folder, and changing the address back and forth between them
 //!    would hand the vote from one to the other.
-//! 4. If the old address does not answer, the member was not heard there a moment ago either: one answer that is missing
-//!    may only be late.
+//! 4. If the old address does not answer, the member was not heard there for several times as long either: one answer that
+//!    is missing may only be late.
 
 use crate::raft::Sighting;
 
@@ -17,9 +18,9 @@ pub(crate) struct Member<'a> {
     pub id: u64,
     /// `host:port` in the membership.
     pub address: &'a str,
-    /// Last entry that it is known to have.
+    /// Last entry that it was known to have before it was asked.
     pub matched: Option<u64>,
-    /// True if it was heard a moment ago at its address in the membership.
+    /// True if it was heard of late at its address in the membership.
     pub heard: bool,
 }
 

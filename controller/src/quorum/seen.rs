@@ -1,5 +1,8 @@
 //! The quorum as the active controller sees it when it decides who votes. Pure.
 
+/// A member counts as heard of late that was heard within so many times [`Policy::silent_ms`], about one question each.
+const QUESTIONS: u64 = 5;
+
 /// One controller of the membership, as the active one sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -50,9 +53,10 @@ impl Seen {
         self.places.iter().find(|place| place.id == id)?.matched
     }
 
-    /// True if the member acknowledged something a moment ago.
-    pub(crate) fn is_heard(&self, id: u64, policy: &Policy) -> bool {
-        self.places.iter().any(|place| place.id == id && self.is_alive(place, policy))
+    /// True if the member acknowledged something in the time in which several questions would have been answered.
+    pub(crate) fn is_heard_of_late(&self, id: u64, policy: &Policy) -> bool {
+        let is_late = |place: &&Place| place.heard_ms_ago.is_some_and(|ms| ms < QUESTIONS * policy.silent_ms);
+        id == self.own_id || self.places.iter().any(|place| place.id == id && is_late(&place))
     }
 
     /// True for the active controller, and for one that it heard a moment ago.

@@ -89,6 +89,7 @@ impl AddressBook {
         let entry = self.entries.entry(node_id).or_default();
         if entry.listed != address {
             address.clone_into(&mut entry.listed);
+            entry.missed = 0;
             entry.found = entry.found.take().filter(|found| found != address);
         }
     }
@@ -109,7 +110,16 @@ impl AddressBook {
 
     /// The node answered. True if the call before did not reach it.
     pub(super) fn reached(&mut self, node_id: u64) -> bool {
-        self.entries.get_mut(&node_id).is_some_and(|entry| entry.unreached_since.take().is_some())
+        let Some(entry) = self.entries.get_mut(&node_id) else { return false };
+        if entry.found.is_none() {
+            entry.missed = 0;
+        }
+        entry.unreached_since.take().is_some()
+    }
+
+    /// The nodes that are lost.
+    pub(super) fn lost(&self, now_ms: u64) -> BTreeSet<u64> {
+        self.entries.iter().filter(|(_, entry)| is_lost(entry, now_ms)).map(|(id, _)| *id).collect()
     }
 
     /// The nodes to look for, with their addresses in the membership: those that are lost, and those that are called
@@ -120,10 +130,11 @@ impl AddressBook {
         sought.map(|(id, entry)| (*id, entry.listed.clone())).collect()
     }
 
-    /// Takes over who answered where in one round of questions, of the nodes that are sought.
-    pub(super) fn learn(&mut self, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
+    /// Takes over who answered where in one round of questions, of the nodes that were `asked` for with their addresses in
+    /// the membership, as far as they are still sought there.
+    pub(super) fn learn(&mut self, asked: &BTreeMap<u64, String>, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
         let mut learned = Vec::new();
-        for (node_id, listed) in self.sought(now_ms) {
+        for (node_id, listed) in self.sought(now_ms).into_iter().filter(|(id, listed)| asked.get(id) == Some(listed)) {
             let here: Vec<&Sighting> = sightings.iter().filter(|one| one.node_id == node_id).collect();
             let processes: BTreeSet<&Vec<u8>> = here.iter().map(|one| &one.incarnation).collect();
             if processes.len() > 1 {
@@ -163,6 +174,12 @@ mod tests {
         Sighting { address: address.to_owned(), node_id, incarnation: vec![process], last_log: 0 }
     }
 
+    /// A round that asked for all who were sought.
+    fn learn(book: &mut AddressBook, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
+        let asked = book.sought(now_ms);
+        book.learn(&asked, sightings, now_ms)
+    }
+
     fn moved(node_id: u64, listed: &str, address: &str) -> Learned {
         Learned::Moved { node_id, listed: listed.to_owned(), address: address.to_owned() }
     }
@@ -183,8 +200,8 @@ mod tests {
         let mut book = book();
         book.failed(3, 0);
         let answers = [sighting("d", 3, 1), sighting("c", 2, 2)];
-        assert_eq!(book.learn(&answers, 5_000), [], "one answer that is missing may only be late");
-        assert_eq!(book.learn(&answers, 5_500), [moved(3, "c", "d")]);
+        assert_eq!(learn(&mut book, &answers, 5_000), [], "one answer that is missing may only be late");
+        assert_eq!(learn(&mut book, &answers, 5_500), [moved(3, "c", "d")]);
         assert_eq!((book.address(3), book.address(2)), (Some("d"), Some("b")), "2 was not lost");
         book
     }
@@ -192,13 +209,13 @@ mod tests {
     #[test]
     fn a_node_is_called_where_its_id_answers_and_at_the_memberships_address_again_once_it_answers_there() {
         let mut book = book_with_3_at_d();
-        assert_eq!(book.learn(&[sighting("d", 3, 1)], 6_000), [], "nothing new");
+        assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 6_000), [], "nothing new");
         book.reached(3);
         assert_eq!(book.sought(u64::MAX).len(), 1, "it is reached, and still asked for where it should be");
-        assert_eq!(book.learn(&[], 7_000), [], "calls reach it");
+        assert_eq!(learn(&mut book, &[], 7_000), [], "calls reach it");
         let both = [sighting("c", 3, 2), sighting("d", 3, 1)];
         let twice = Learned::Twice { node_id: 3, addresses: vec!["c".to_owned(), "d".to_owned()] };
-        assert_eq!(book.learn(&both, 8_000), [twice, moved(3, "c", "c")]);
+        assert_eq!(learn(&mut book, &both, 8_000), [twice, moved(3, "c", "c")]);
         assert_eq!(book.address(3), Some("c"));
     }
 
@@ -207,15 +224,41 @@ mod tests {
         let mut book = book();
         book.failed(3, 0);
         for (at, now) in [("d", 5_000), ("c", 6_000), ("d", 7_000)] {
-            assert_eq!(book.learn(&[sighting(at, 3, 1)], now), []);
+            assert_eq!(learn(&mut book, &[sighting(at, 3, 1)], now), []);
         }
-        assert_eq!(book.learn(&[sighting("d", 3, 1)], 8_000), [moved(3, "c", "d")]);
+        assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 8_000), [moved(3, "c", "d")]);
+    }
+
+    #[test]
+    fn what_was_missed_before_it_was_reached_or_listed_elsewhere_counts_no_more() {
+        let mut book = book();
+        for (reached, listed) in [(true, "c"), (false, "e")] {
+            book.failed(3, 0);
+            assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 5_000), []);
+            if reached {
+                book.reached(3);
+            }
+            book.list(3, listed);
+            book.failed(3, 6_000);
+            assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 8_000), [], "{reached} {listed}");
+            book.reached(3);
+        }
+    }
+
+    #[test]
+    fn a_round_says_nothing_of_who_was_not_asked_for_in_it() {
+        let mut book = book();
+        book.failed(3, 0);
+        for now in [5_000, 6_000] {
+            assert_eq!(book.learn(&BTreeMap::new(), &[sighting("d", 3, 1)], now), []);
+        }
+        assert_eq!(book.lost(6_000), BTreeSet::from([3]));
     }
 
     #[test]
     fn one_that_answers_nowhere_is_called_at_the_memberships_address() {
         let mut book = book_with_3_at_d();
-        assert_eq!(book.learn(&[], 6_000), [moved(3, "c", "c")]);
+        assert_eq!(learn(&mut book, &[], 6_000), [moved(3, "c", "c")]);
         assert_eq!(book.address(3), Some("c"));
     }
 
@@ -225,10 +268,10 @@ mod tests {
         book.failed(3, 0);
         let both = [sighting("c", 3, 1), sighting("d", 3, 2)];
         let twice = Learned::Twice { node_id: 3, addresses: vec!["c".to_owned(), "d".to_owned()] };
-        assert_eq!(book.learn(&both, 5_000), [twice]);
+        assert_eq!(learn(&mut book, &both, 5_000), [twice]);
         assert_eq!(book.address(3), Some("c"));
         let one_process = [sighting("c", 3, 1), sighting("d", 3, 1)];
-        assert_eq!(book.learn(&one_process, 5_000), []);
+        assert_eq!(learn(&mut book, &one_process, 5_000), []);
     }
 
     #[test]

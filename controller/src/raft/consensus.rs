@@ -25,6 +25,8 @@ use super::{
 };
 use crate::{admission::Place, config::Config, exit::Fatal};
 
+type Metrics = openraft::RaftMetrics<TypeConfig>;
+
 /// openraft, with this crate's state machine.
 pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;
 
@@ -88,7 +90,7 @@ impl Consensus {
     }
 
     /// Hands the leadership to another voter, if there is one to take it, and waits until it has one, at most `deadline`.
-    /// Nothing happens on one that does not lead.
+    /// Nothing happens on one that does not lead. Meanwhile nothing is to be proposed.
     pub async fn step_down(&self, deadline: Duration, holds_lease: bool, to: Option<u64>) {
         let metrics = self.raft.metrics().borrow_watched().clone();
         if metrics.state != ServerState::Leader {
@@ -99,6 +101,15 @@ impl Consensus {
             return;
         }
         let Some(target) = to else { return };
+        // One that lacks an entry does not take it, and this one would lead no more all the same.
+        let has_all = |m: &Metrics| {
+            let matched = m.replication.as_ref().and_then(|all| all.get(&target)).copied().flatten();
+            m.state != ServerState::Leader || matched.map(|matched| matched.index) >= m.last_log_index
+        };
+        if self.raft.wait(Some(deadline / 2)).metrics(has_all, "the successor has every entry").await.is_err() {
+            tracing::warn!(target, "the controller that is to lead does not catch up; the leadership is kept");
+            return;
+        }
         tracing::info!(target, "handing over the leadership of the controllers");
         if let Err(fatal) = self.raft.trigger().transfer_leader(target).await {
             tracing::warn!(%fatal, "the leadership could not be handed over");

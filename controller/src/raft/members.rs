@@ -4,7 +4,10 @@
 //! were decided at the same time one is refused. A change of voters is two entries, the joint and the uniform one; if
 //! only the first is written, [`Members::joint`] says so and [`Change::Finish`] writes the second.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use openraft::{BasicNode, ChangeMembers, Instant as _, async_runtime::watch::WatchReceiver as _, raft::Precondition};
 
@@ -22,6 +25,8 @@ pub struct Member {
     pub address: String,
     /// True for a voter, of either half while a change is under way.
     pub voter: bool,
+    /// True for one that votes also after that.
+    pub stays: bool,
     /// On the leader: milliseconds since it acknowledged something, if it did in this leadership.
     pub heard_ms_ago: Option<u64>,
     /// On the leader: the last entry that it is known to have.
@@ -83,6 +88,7 @@ impl Members {
         let metrics = consensus.raft().metrics().borrow_watched().clone();
         let membership = &metrics.membership_config;
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let staying = membership.get_joint_config().last();
         let heard = |id: &u64| {
             let at = metrics.heartbeat.as_ref()?.get(id)?.as_ref()?;
             Some(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
@@ -92,6 +98,7 @@ impl Members {
             id: *id,
             address: node.addr.clone(),
             voter: voters.contains(id),
+            stays: staying.is_some_and(|staying| staying.contains(id)),
             heard_ms_ago: heard(id),
             matched: matched(id),
         });
@@ -104,12 +111,13 @@ impl Members {
         }
     }
 
-    /// Who is to lead after this node: the voter that is furthest, for it is ready soonest, of those that were heard lately.
-    /// One that is gone would take nothing, and this one leads no more once it has handed over.
+    /// Who is to lead after this node: of the voters that stay and were heard lately the one that is furthest, for it is
+    /// ready soonest, and of several the one that was heard last. One that is gone would take nothing, and this one leads no
+    /// more once it has handed over.
     pub fn successor(&self, own: u64, heard_within_ms: u64) -> Option<u64> {
         let heard = |member: &&Member| member.heard_ms_ago.is_some_and(|ms| ms < heard_within_ms);
-        let others = self.list.iter().filter(|member| member.voter && member.id != own).filter(heard);
-        others.max_by_key(|member| member.matched).map(|member| member.id)
+        let others = self.list.iter().filter(|member| member.stays && member.id != own).filter(heard);
+        others.max_by_key(|member| (member.matched, Reverse(member.heard_ms_ago))).map(|member| member.id)
     }
 
     /// True once the log holds a membership.
@@ -170,7 +178,7 @@ mod tests {
     fn the_furthest_voter_that_is_heard_takes_the_leadership() {
         let member = |id, voter, heard_ms_ago, matched| {
             let address = format!("c{id}");
-            Member { id, address, voter, heard_ms_ago, matched: Some(matched) }
+            Member { id, address, voter, stays: voter, heard_ms_ago, matched: Some(matched) }
         };
         let list = vec![
             member(1, true, Some(0), 100),
@@ -182,6 +190,10 @@ mod tests {
         ];
         let mut members = Members { version: None, joint: false, list, last_log: 100, committed: None };
         assert_eq!(members.successor(1, 1_000), Some(3));
+        members.list.push(member(7, true, Some(5), 95));
+        assert_eq!(members.successor(1, 1_000), Some(7), "as far, and heard later");
+        members.list[6].stays = false;
+        assert_eq!(members.successor(1, 1_000), Some(3), "the other leaves");
         members.list.retain(|member| ![2, 3].contains(&member.id));
         assert_eq!(members.successor(1, 1_000), None, "nobody is heard");
     }

@@ -1,6 +1,10 @@
 //! Who is reached under which address, shared by the calls, which tell what became of them, and by who looks for lost ones.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 
@@ -31,9 +35,14 @@ impl Reach {
         self.book.lock().sought(self.now_ms())
     }
 
-    /// Takes over who answered where. True if a controller is called elsewhere from now on.
-    pub fn learn(&self, sightings: &[Sighting]) -> bool {
-        let learned = self.book.lock().learn(sightings, self.now_ms());
+    /// Those of them that no call has reached for a second.
+    pub fn lost(&self) -> BTreeSet<u64> {
+        self.book.lock().lost(self.now_ms())
+    }
+
+    /// Takes over who answered where, when these were `asked` for. True if a controller is called elsewhere from now on.
+    pub fn learn(&self, asked: &BTreeMap<u64, String>, sightings: &[Sighting]) -> bool {
+        let learned = self.book.lock().learn(asked, sightings, self.now_ms());
         for one in &learned {
             match one {
                 Learned::Moved { node_id, listed, address } if listed == address => {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_controller::sessions::{ConnectionId, Effect, Event, Sessions, Timeouts};
+use holdfast_controller::sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict};
 use holdfast_metadata::{Command, Image, Outcome, Record, RegisterBroker, Response, apply_command, invariant};
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex, Millis};
 
@@ -41,6 +41,8 @@ pub struct Controller {
     /// When each broker was heard last, under its current registration.
     heard: BTreeMap<BrokerId, Millis>,
     next_connection: u64,
+    /// Counts the controllers that became active.
+    term: u64,
     /// The last states and the records that led on from each.
     history: Vec<(Image, Vec<Delta>)>,
     moves_ended: u64,
@@ -55,6 +57,7 @@ impl Default for Controller {
             connections: BTreeMap::new(),
             heard: BTreeMap::new(),
             next_connection: 0,
+            term: 0,
             history: Vec::new(),
             moves_ended: 0,
             fenced: 0,
@@ -131,23 +134,22 @@ impl Controller {
     }
 
     fn step(&mut self, now: Millis, event: Event, out: &mut Outbox) {
-        let mut effects = Vec::new();
-        self.sessions.step(now, event, &mut effects);
-        for effect in effects {
-            let (broker_id, command) = match effect {
-                Effect::Fence(broker_id, broker_epoch) => {
+        let mut proposals = Vec::new();
+        self.sessions.step(now, event, &mut proposals);
+        for proposal in proposals {
+            let Proposal { broker_id, epoch: broker_epoch, verdict, number: _ } = proposal;
+            let command = match verdict {
+                Verdict::Fence => {
                     self.fenced += 1;
-                    (broker_id, Command::FenceBroker { broker_id, broker_epoch })
+                    Command::FenceBroker { broker_id, broker_epoch }
                 }
-                Effect::Unfence(broker_id, broker_epoch) => {
-                    (broker_id, Command::UnfenceBroker { broker_id, broker_epoch })
-                }
+                Verdict::Unfence => Command::UnfenceBroker { broker_id, broker_epoch },
             };
-            let event = match self.execute(now, &command, out).result {
-                Ok(_) => Event::Proposed(broker_id),
-                Err(_) => Event::Refused(broker_id),
+            let ending = match self.execute(now, &command, out).result {
+                Ok(_) => Ending::Done,
+                Err(_) => Ending::Refused,
             };
-            self.step(now, event, out);
+            self.step(now, Event::Ended(proposal, ending), out);
         }
     }
 
@@ -156,7 +158,8 @@ impl Controller {
         self.connections.clear();
         self.step(now, Event::Deposed, out);
         let brokers = self.image.brokers().values().cloned().collect();
-        self.step(now, Event::Activated { brokers, index: self.image.index() }, out);
+        self.term += 1;
+        self.step(now, Event::Activated { brokers, index: self.image.index(), term: self.term }, out);
     }
 
     /// A broker speaks. `old_state`: tell it an older state first, if the session begins.

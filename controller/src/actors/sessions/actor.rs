@@ -19,7 +19,7 @@ use crate::{
     admission::Proposer,
     node::Node,
     raft::Role,
-    sessions::{Effect, Event, Sessions, Timeouts},
+    sessions::{Ending, Event, Proposal, Sessions, Timeouts, Verdict},
     view::Change,
 };
 
@@ -68,42 +68,52 @@ impl SessionsActor {
         Millis(self.started.elapsed().as_millis() as u64)
     }
 
+    /// Refuses while the sessions are none, or of an earlier leadership: the role may have changed a moment ago, and this
+    /// actor hears of it behind the calls that wait. Who asks asks again.
+    fn check_active(&self) -> Result<(), ErrorDetail> {
+        if self.sessions.is_active() && self.node.role().borrow().term == self.term {
+            return Ok(());
+        }
+        Err(self.node.check_active().err().unwrap_or_else(|| ErrorDetail::from(ErrorCode::NotController)))
+    }
+
     fn step(&mut self, event: Event, context: &mut Context<Self>) {
-        let mut effects = Vec::new();
-        self.sessions.step(self.now(), event, &mut effects);
-        for effect in effects {
-            self.propose(effect, context);
+        let mut proposals = Vec::new();
+        self.sessions.step(self.now(), event, &mut proposals);
+        for proposal in proposals {
+            self.propose(proposal, context);
         }
     }
 
-    fn propose(&self, effect: Effect, context: &mut Context<Self>) {
-        let (broker_id, command) = match effect {
-            Effect::Fence(broker_id, broker_epoch) => {
+    fn propose(&self, proposal: Proposal, context: &mut Context<Self>) {
+        let Proposal { broker_id, epoch: broker_epoch, verdict, number: _ } = proposal;
+        let command = match verdict {
+            Verdict::Fence => {
                 tracing::info!(%broker_id, %broker_epoch, "the broker's session ended: fencing it");
-                (broker_id, Command::FenceBroker { broker_id, broker_epoch })
+                Command::FenceBroker { broker_id, broker_epoch }
             }
-            Effect::Unfence(broker_id, broker_epoch) => {
+            Verdict::Unfence => {
                 tracing::info!(%broker_id, %broker_epoch, "the broker is ready: unfencing it");
-                (broker_id, Command::UnfenceBroker { broker_id, broker_epoch })
+                Command::UnfenceBroker { broker_id, broker_epoch }
             }
         };
         let node = self.node.clone();
-        let proposal = async move {
+        let proposed = async move {
             match node.propose(Proposer::Controller, command).await {
-                Ok(_) => Event::Proposed(broker_id),
+                Ok(_) => Ending::Done,
                 Err(error) => {
                     tracing::warn!(%broker_id, %error, "the proposal failed");
                     match error.outcome {
-                        Outcome::NotAppended => Event::Refused(broker_id),
-                        Outcome::Unknown => Event::Doubtful(broker_id),
+                        Outcome::NotAppended => Ending::Refused,
+                        Outcome::Unknown => Ending::Doubtful,
                     }
                 }
             }
         };
-        context.spawn(proposal.into_actor(self).map(move |ended, actor, context| {
+        context.spawn(proposed.into_actor(self).map(move |ending, actor, context| {
             // The registration's own record first, so that the same is not proposed again.
             actor.read_changes(context);
-            actor.step(ended, context);
+            actor.step(Event::Ended(proposal, ending), context);
         }));
     }
 
@@ -112,7 +122,7 @@ impl SessionsActor {
         let (image, changes) = self.node.view().subscribe();
         self.changes = Some(changes);
         let brokers = image.brokers().values().cloned().collect();
-        self.step(Event::Activated { brokers, index: image.index() }, context);
+        self.step(Event::Activated { brokers, index: image.index(), term: self.term }, context);
     }
 
     fn read_changes(&mut self, context: &mut Context<Self>) {
@@ -194,10 +204,7 @@ impl Handler<Connect> for SessionsActor {
 
     fn handle(&mut self, message: Connect, context: &mut Self::Context) -> Self::Result {
         self.read_changes(context);
-        if !self.sessions.is_active() {
-            // The role may have changed a moment ago; the broker asks again.
-            return Err(self.node.check_active().err().unwrap_or_else(|| ErrorDetail::from(ErrorCode::NotController)));
-        }
+        self.check_active()?;
         let limit = self.node.config().max_broker_sessions as usize;
         if self.sessions.connected() >= limit {
             let message = format!("{limit} brokers have a session, which is max_broker_sessions");
@@ -210,10 +217,11 @@ impl Handler<Connect> for SessionsActor {
 }
 
 impl Handler<IsAlive> for SessionsActor {
-    type Result = bool;
+    type Result = Result<bool, ErrorDetail>;
 
     fn handle(&mut self, message: IsAlive, context: &mut Self::Context) -> Self::Result {
         self.read_changes(context);
-        self.sessions.is_alive(self.now(), message.broker_id, message.directory_id)
+        self.check_active()?;
+        Ok(self.sessions.is_alive(self.now(), message.broker_id, message.directory_id))
     }
 }

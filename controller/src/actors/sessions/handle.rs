@@ -58,9 +58,10 @@ impl SessionsHandle {
         }
     }
 
-    /// As [`Sessions::is_alive`](crate::sessions::Sessions::is_alive) says now; an error only while the process ends.
+    /// As [`Sessions::is_alive`](crate::sessions::Sessions::is_alive) says now; NOT_CONTROLLER if nobody can say on this
+    /// controller.
     pub(crate) async fn is_alive(&self, broker_id: BrokerId, directory_id: DirectoryId) -> Result<bool, ErrorDetail> {
-        self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())
+        self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())?
     }
 }
 

@@ -38,12 +38,13 @@ impl Message for Connect {
     type Result = Result<(), ErrorDetail>;
 }
 
-/// Asks whether a broker lives, for a registration under its id.
+/// Asks whether a broker lives, for a registration under its id. An error if the sessions are not those of the present
+/// leadership.
 pub(super) struct IsAlive {
     pub(super) broker_id: BrokerId,
     pub(super) directory_id: DirectoryId,
 }
 
 impl Message for IsAlive {
-    type Result = bool;
+    type Result = Result<bool, ErrorDetail>;
 }
