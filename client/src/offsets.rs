@@ -10,6 +10,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs},
+    limits::MAX_REQUEST_PARTITIONS,
     v1,
 };
 
@@ -58,7 +59,7 @@ pub struct OffsetAt {
 
 /// All look-ups, tried again until the deadline where the error allows it.
 pub(crate) async fn list(client: &Client, queries: &[OffsetQuery], deadline: Deadline) -> Result<Vec<OffsetAt>, Error> {
-    list_each(client, queries, deadline).await?.into_iter().collect()
+    list_each(client, queries, deadline).await.into_iter().collect()
 }
 
 /// As [`list`], with what each look-up met last: a partition that cannot be asked hides no other.
@@ -66,24 +67,26 @@ pub(crate) async fn list_each(
     client: &Client,
     queries: &[OffsetQuery],
     deadline: Deadline,
-) -> Result<Vec<Result<OffsetAt, Error>>, Error> {
+) -> Vec<Result<OffsetAt, Error>> {
     let config = client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
     let mut found = Vec::with_capacity(queries.len());
     for query in queries {
-        let topic = client.metadata().topic(&query.topic, deadline).await?;
-        if topic.partition(query.partition).is_none() {
-            let (topic, count) = (query.topic.clone(), topic.partitions.len());
-            return Err(Error::UnknownPartition { topic, partition: query.partition.0, count });
-        }
-        found.push(Err(no_leader(query)));
+        found.push(Err(match client.metadata().topic(&query.topic, deadline).await {
+            Ok(topic) if topic.partition(query.partition).is_none() => {
+                let (topic, count) = (query.topic.clone(), topic.partitions.len());
+                Error::UnknownPartition { topic, partition: query.partition.0, count }
+            }
+            Ok(_) => no_leader(query),
+            Err(error) => error,
+        }));
     }
     loop {
-        round(client, queries, &mut found, deadline).await?;
+        round(client, queries, &mut found, deadline).await;
         let may_pass = |found: &Result<_, Error>| found.as_ref().is_err_and(Error::is_retriable);
         let pause = jittered(backoff.next_pause());
         if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().any(may_pass) {
-            return Ok(found);
+            return found;
         }
         debug!(error = ?found.iter().find_map(|found| found.as_ref().err()), "looking offsets up; trying again");
         client.metadata().request_refresh();
@@ -97,12 +100,7 @@ fn no_leader(query: &OffsetQuery) -> Error {
 }
 
 /// Asks every leader once for what is not found yet and may be found.
-async fn round(
-    client: &Client,
-    queries: &[OffsetQuery],
-    found: &mut [Result<OffsetAt, Error>],
-    deadline: Deadline,
-) -> Result<(), Error> {
+async fn round(client: &Client, queries: &[OffsetQuery], found: &mut [Result<OffsetAt, Error>], deadline: Deadline) {
     let view = client.metadata().view();
     let mut by_leader: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, query) in queries.iter().enumerate() {
@@ -115,17 +113,25 @@ async fn round(
             None => found[index] = Err(no_leader(query)),
         }
     }
-    let asked = by_leader.iter().map(|(address, indices)| ask(client, address, queries, indices, deadline));
-    for ((address, indices), answer) in by_leader.iter().zip(join_all(asked).await) {
+    // As many at once as a broker takes.
+    let calls: Vec<_> = by_leader
+        .iter()
+        .flat_map(|(address, indices)| indices.chunks(MAX_REQUEST_PARTITIONS).map(move |indices| (address, indices)))
+        .collect();
+    let asked = calls.iter().map(|(address, indices)| ask(client, address, queries, indices, deadline));
+    for ((address, indices), answer) in calls.iter().zip(join_all(asked).await) {
         match answer {
             Err(error) => {
                 let error = client.metadata().explain(error);
-                for index in indices {
+                for index in *indices {
                     found[*index] = Err(error.clone());
                 }
             }
             Ok(response) if response.results.len() != indices.len() => {
-                return Err(Error::Malformed { address: address.clone(), reason: "not one result a query" });
+                for index in *indices {
+                    let (address, reason) = ((*address).clone(), "not one result a query");
+                    found[*index] = Err(Error::Malformed { address, reason });
+                }
             }
             Ok(response) => {
                 for (index, result) in indices.iter().zip(response.results) {
@@ -134,7 +140,6 @@ async fn round(
             }
         }
     }
-    Ok(())
 }
 
 /// What the leader says about one look-up.

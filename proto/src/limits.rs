@@ -18,3 +18,6 @@ pub const MAX_ERROR_MESSAGE_BYTES: usize = 1024;
 pub fn shortened(message: &str) -> &str {
     &message[..message.floor_char_boundary(MAX_ERROR_MESSAGE_BYTES)]
 }
+
+/// Partitions that one request of a client may name, in a fetch or in look-ups.
+pub const MAX_REQUEST_PARTITIONS: usize = 10_000;

@@ -83,7 +83,7 @@ impl Servers {
         let (stop, stopped) = watch::channel(false);
         let (health, reporting) = health::service(&context.state.probes);
         let reporting = tokio::spawn(reporting);
-        let reflection = reflection::service(&CLIENT_SERVICES)
+        let (reflection, older_reflection) = reflection::services(&CLIENT_SERVICES)
             .map_err(|error| Fatal::Failure(format!("server reflection: {error}")))?;
         let config = &context.config;
         let lifetime = lifetime(config);
@@ -101,6 +101,7 @@ impl Servers {
             .layer(MapRequestLayer::new(move |request: Request<Body>| request.map(|inner| arrivals.body(inner))))
             .add_service(health.clone())
             .add_service(reflection)
+            .add_service(older_reflection)
             .add_service(
                 ProducerServiceServer::new(ProducerEdge::new(Arc::clone(context), Arc::clone(services)))
                     .max_decoding_message_size(MAX_REQUEST_BYTES)

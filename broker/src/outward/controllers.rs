@@ -31,6 +31,10 @@ const ATTEMPT: Duration = Duration::from_millis(1_500);
 /// First pause after every controller was tried and none answered; doubles up to `reconnect_max_ms`.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long an active controller is looked for when a client asks: several elections, and well below what clients wait for
+/// an answer, so that they learn that there is none.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The configured controllers, and connections to them. Finds the active one.
 pub struct Controllers {
     peers: Peers,
@@ -78,7 +82,7 @@ impl Controllers {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        self.call_over(Purpose::Administration, deadline, repeat, make).await
+        self.call_over(Purpose::Administration, deadline, CLIENTS_PATIENCE.min(deadline), repeat, make).await
     }
 
     /// A call to `address` failed: decides whom to try next. True if that one was named as the active controller.
@@ -104,20 +108,22 @@ impl Controllers {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        self.call_over(Purpose::Calls, deadline, repeat, make).await
+        self.call_over(Purpose::Calls, deadline, deadline, repeat, make).await
     }
 
+    /// `patience`: how long an active controller is looked for; one that was found has until the deadline.
     async fn call_over<T, F>(
         &self,
         purpose: Purpose,
         deadline: Duration,
+        patience: Duration,
         repeat: Repeat,
         mut make: impl FnMut(Channel, Duration) -> F,
     ) -> Result<T, ErrorDetail>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let end = Instant::now() + deadline;
+        let (end, found_by) = (Instant::now() + deadline, Instant::now() + patience);
         let mut attempts = Attempts::new(repeat, Backoff::new(FIRST_PAUSE, self.longest_pause));
         let candidates = self.candidates.lock().count();
         loop {
@@ -135,7 +141,7 @@ impl Controllers {
             let from_node = origin == Origin::Node;
             let is_named =
                 !Attempts::is_answer(&detail, from_node) && self.failed_over(purpose, &address, origin, &detail);
-            match attempts.failed(&detail, (from_node, is_named), Instant::now() >= end, candidates) {
+            match attempts.failed(&detail, (from_node, is_named), Instant::now() >= found_by, candidates) {
                 Next::Answered => return Err(detail),
                 Next::GiveUp => return Err(unreachable(&detail)),
                 Next::Again => {}

@@ -176,6 +176,7 @@ async fn reflection_lists_what_is_served_and_knows_the_details_of_errors() {
     let served = [
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
         "holdfast.v1.AdminService",
         "holdfast.v1.ConsumerService",
         "holdfast.v1.ProducerService",

@@ -13,23 +13,17 @@ use crate::{
 /// Where the cluster is.
 #[derive(Clone, Debug, Args)]
 pub struct Connect {
-    /// Brokers to ask first, as host:port,host:port [default: the cluster of `holdfast dev`].
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "LIST",
-        env = "HOLDFAST_BOOTSTRAP",
-        value_delimiter = ',',
-        help_heading = "Common options",
-        display_order = 1
-    )]
+    /// Brokers to ask first, as host:port,host:port [default: HOLDFAST_BOOTSTRAP, or the cluster of `holdfast dev`].
+    #[arg(short, long, global = true, value_name = "LIST", help_heading = "Common options", display_order = 1)]
     bootstrap: Vec<String>,
     /// Speak to the first of these addresses alone; that broker passes on what is for others (for port-forward).
     /// HOLDFAST_ONE_ADDRESS=1 does the same.
     #[arg(long, global = true, help_heading = "Common options", display_order = 2)]
     one_address: bool,
 }
+
+/// Names the brokers if no flag does.
+const BOOTSTRAP_ENV: &str = "HOLDFAST_BOOTSTRAP";
 
 /// The environment variable that says the same as `--one-address`.
 const ONE_ADDRESS_ENV: &str = "HOLDFAST_ONE_ADDRESS";
@@ -42,10 +36,12 @@ pub(crate) fn hidden() -> Vec<Arg> {
 impl Connect {
     /// The brokers to ask first.
     pub fn bootstrap(&self) -> Result<Vec<String>> {
-        // As people write it: with spaces behind the commas, with one at the end, or a variable that is set to nothing.
-        let named: Vec<String> = self.bootstrap.iter().flat_map(|part| split_list(part)).collect();
-        if !named.is_empty() {
-            return Ok(named);
+        if !self.bootstrap.is_empty() {
+            return addresses("--bootstrap", &self.bootstrap.join(","));
+        }
+        // A variable that is set to nothing is not set.
+        if let Some(list) = std::env::var(BOOTSTRAP_ENV).ok().filter(|list| !list.is_empty()) {
+            return addresses(BOOTSTRAP_ENV, &list);
         }
         local_cluster().map(|state| state.addresses(Role::Broker)).map_err(|_| {
             Failure::usage(
@@ -60,8 +56,23 @@ impl Connect {
         let mut config = ClientConfig::new(self.bootstrap()?);
         "holdfast-cli".clone_into(&mut config.client_id);
         config.one_address = self.one_address || is_set(ONE_ADDRESS_ENV)?;
-        Ok(Client::connect(config).await?)
+        Client::connect(config).await.map_err(|error| {
+            let Failure { code, message } = Failure::from(error);
+            let is_env = self.bootstrap.is_empty() && std::env::var(BOOTSTRAP_ENV).is_ok_and(|list| !list.is_empty());
+            let origin = if is_env { "\nthe addresses are those of HOLDFAST_BOOTSTRAP" } else { "" };
+            Failure::new(code, message + origin)
+        })
     }
+}
+
+/// As people write it: with spaces behind the commas, or with a comma at the end. Who names nobody does not mean the local
+/// cluster.
+fn addresses(from: &str, list: &str) -> Result<Vec<String>> {
+    let named = split_list(list);
+    if named.is_empty() {
+        return Err(Failure::usage(format!("{from}: '{list}' names no broker; write host:port,host:port")));
+    }
+    Ok(named)
 }
 
 /// What the variable of this name says; false if it is not set.
@@ -113,8 +124,10 @@ mod tests {
         for parts in [&["a:1", " b:2"][..], &["a:1", "b:2", ""], &[" a:1 , b:2 "]] {
             assert_eq!(bootstrap(parts).unwrap(), ["a:1", "b:2"], "{parts:?}");
         }
-        // A variable that is set to nothing is as one that is not set.
-        assert_eq!(bootstrap(&[""]).ok(), bootstrap(&[]).ok());
+        for nobody in ["", " ", ","] {
+            let failure = bootstrap(&[nobody]).unwrap_err();
+            assert!(failure.code == Code::Usage && failure.message.contains("names no broker"), "{failure}");
+        }
     }
 
     #[test]

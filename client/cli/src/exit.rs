@@ -38,7 +38,7 @@ Exit codes:
 HOLDFAST_LOG=debug shows what the client does.";
 
 /// Why a command ended without doing what it was asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What the process exits with.
     pub code: Code,

@@ -1,9 +1,9 @@
 //! The program `holdfast`. See [`holdfast_cli`].
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use holdfast_cli::{
     cli::{Cli, run},
@@ -19,9 +19,12 @@ fn main() -> ExitCode {
     if let Err(failure) = cli.launch() {
         return end(&failure);
     }
-    // For those who look for the cause of something: the client's own log.
-    let filter = EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = match log_filter(std::env::var("HOLDFAST_LOG").unwrap_or_default().trim()) {
+        Ok(filter) => filter,
+        Err(failure) => return end(&failure),
+    };
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -35,6 +38,22 @@ fn main() -> ExitCode {
     match result.and_then(|()| output::ended()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => end(&failure),
+    }
+}
+
+/// For those who look for the cause of something: what the client itself does. A level alone is that of Holdfast's own parts;
+/// libraries are asked for by name, as in `h2=debug`.
+fn log_filter(text: &str) -> Result<EnvFilter, Failure> {
+    let own = |level: LevelFilter| EnvFilter::new(format!("error,holdfast={level}"));
+    match text.parse::<LevelFilter>() {
+        _ if text.is_empty() => Ok(EnvFilter::new("error")),
+        Ok(level) => Ok(own(level)),
+        Err(_) if text.contains('=') => {
+            EnvFilter::try_new(text).map_err(|error| Failure::usage(format!("HOLDFAST_LOG: '{text}': {error}")))
+        }
+        Err(_) => Err(Failure::usage(format!(
+            "HOLDFAST_LOG: unknown level '{text}'; known: error, warn, info, debug, trace, or target=level"
+        ))),
     }
 }
 

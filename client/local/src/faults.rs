@@ -108,13 +108,16 @@ impl ProcessCluster {
         }
     }
 
-    /// The whole fault: kill, take-over, start, in sync.
+    /// The whole fault: kill, take-over, start, in sync. The node is started also if nobody takes over, and when this is
+    /// dropped before.
     pub async fn fault(&mut self, topic: &str, target: Target, patience: Duration) -> Result<FaultReport, Error> {
         let (node, struck) = self.strike(topic, target, patience).await?;
-        self.wait_takeover(topic, node, patience).await?;
+        let mut down = Down { cluster: self, node, is_over: false };
+        down.cluster.wait_takeover(topic, node, patience).await?;
         let takeover = struck.elapsed();
         let started = Instant::now();
-        self.start(node)?;
+        down.start()?;
+        drop(down);
         self.wait_node(node, patience).await?;
         self.wait_in_sync(topic, patience).await?;
         let partition = match target {
@@ -151,5 +154,29 @@ impl ProcessCluster {
 
     fn overdue(&self, patience: Duration, missing: String) -> Error {
         Error::NotReady { seconds: patience.as_secs(), missing, logs: self.dir().join("logs") }
+    }
+}
+
+/// A node that was killed, to be started again.
+struct Down<'a> {
+    cluster: &'a mut ProcessCluster,
+    node: NodeName,
+    is_over: bool,
+}
+
+impl Down<'_> {
+    fn start(&mut self) -> Result<(), Error> {
+        self.is_over = true;
+        self.cluster.start(self.node)
+    }
+}
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        if !self.is_over
+            && let Err(error) = self.start()
+        {
+            eprintln!("{} stays down: {error}", self.node);
+        }
     }
 }

@@ -218,12 +218,8 @@ impl Admin {
     }
 
     /// As [`Self::list_offsets`], within this time, with what each look-up met last: a partition without a leader hides
-    /// no other.
-    pub async fn list_offsets_each(
-        &self,
-        queries: &[OffsetQuery],
-        within: Duration,
-    ) -> Result<Vec<Result<OffsetAt, Error>>, Error> {
+    /// no other, nor does a topic that is unknown.
+    pub async fn list_offsets_each(&self, queries: &[OffsetQuery], within: Duration) -> Vec<Result<OffsetAt, Error>> {
         offsets::list_each(&self.client, queries, Deadline::after(within)).await
     }
 

@@ -20,6 +20,7 @@ use holdfast_proto::{
     batch::DecodeLimits,
     detail::ErrorDetail,
     ids::{BrokerId, LeaderEpoch},
+    limits::MAX_REQUEST_PARTITIONS,
     v1,
 };
 
@@ -146,6 +147,7 @@ impl Buffers {
             return None;
         }
         wanting.sort_by_key(|fetch| fetch.served); // stable: in the order of assignment where none was served yet
+        wanting.truncate(MAX_REQUEST_PARTITIONS);
         let per_partition = rules.partition_max_bytes.min(max_bytes);
         let request = |fetch: &mut PartitionFetch| fetch.request(correlation_id, now, to_u32(per_partition));
         let partitions: Vec<_> = wanting.into_iter().map(request).collect();

@@ -148,6 +148,7 @@ impl ConsumerBuilder {
         assigned.retain(|(topic, partition, _)| seen.insert((topic.clone(), *partition)));
         let wanted: Vec<_> =
             assigned.iter().map(|(topic, partition, start)| (topic.as_str(), *partition, *start)).collect();
+        let before = self.client.view();
         let found = self.starts_and_ends(&wanted, deadline).await?;
         let (mut partitions, mut starts, mut unresolved) = (Vec::with_capacity(assigned.len()), Vec::new(), Vec::new());
         for ((name, partition, at), (start, end)) in assigned.iter().zip(found) {
@@ -155,6 +156,10 @@ impl ConsumerBuilder {
             if topic.partition(*partition).is_none() {
                 let (topic, count) = (name.clone(), topic.partitions.len());
                 return Err(ClientError::UnknownPartition { topic, partition: partition.0, count }.into());
+            }
+            if before.topics.get(&**name).is_some_and(|known| known.id != topic.id) {
+                // The offsets may be of the one before.
+                return Err(Error::TopicGone(name.clone()));
             }
             let (topic, id) = (Arc::clone(&topic.name), topic.id.to_bytes());
             let mut fetch = PartitionFetch::new(topic, id, *partition, start.unwrap_or_default());
@@ -186,9 +191,9 @@ impl ConsumerBuilder {
         let place = |&(topic, partition, at)| [(topic, partition, at), (topic, partition, StartAt::Latest)];
         let places: Vec<_> = wanted.iter().flat_map(place).collect();
         let patience = Deadline::after(self.start_timeout.min(PATIENCE));
-        let mut found = resolve(&self.client, &places, patience).await?;
+        let mut found = resolve(&self.client, &places, patience).await;
         if found.chunks(2).all(|of| of[1].is_err()) && !deadline.is_over() {
-            found = resolve(&self.client, &places, deadline).await?;
+            found = resolve(&self.client, &places, deadline).await;
         }
         let is_final = |found: &&Result<_, ClientError>| found.as_ref().is_err_and(|error| !error.is_retriable());
         let nothing = found.chunks(2).all(|of| of[1].is_err());

@@ -166,7 +166,7 @@ impl Consumer {
     pub async fn seek(&mut self, topic: &str, partition: PartitionIndex, to: StartAt) -> Result<Offset, Error> {
         let index = self.index_of(topic, partition)?;
         let deadline = Deadline::after(self.shared.client.config().admin_timeout);
-        let mut found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await?;
+        let mut found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await;
         let offset = found.pop().unwrap_or(Ok(Offset(0)))?;
         let (view, id) = (self.shared.client.view(), self.shared.update(|b| b.partitions[index].topic_id.clone()));
         if view.topics.get(topic).is_none_or(|known| known.id.to_bytes() != id) {
@@ -179,15 +179,22 @@ impl Consumer {
 
     /// Reads one more partition, from this place on. Within the client's `admin_timeout`. Cancel safe: it is added or not.
     pub async fn add(&mut self, topic: &str, partition: PartitionIndex, start: StartAt) -> Result<Offset, Error> {
-        if self.index_of(topic, partition).is_ok() {
-            return self.position(topic, partition);
+        if let Ok(index) = self.index_of(topic, partition) {
+            let (view, id) = (self.shared.client.view(), self.shared.update(|b| b.partitions[index].topic_id.clone()));
+            return match view.topics.get(topic) {
+                Some(known) if known.id.to_bytes() == id => self.position(topic, partition),
+                _ => Err(Error::TopicGone(topic.to_owned())),
+            };
         }
         let client = &self.shared.client;
         let deadline = Deadline::after(client.config().admin_timeout);
         client.metadata().refresh(deadline).await?; // it may be younger than what is known
         let known = client.metadata().topic(topic, deadline).await?;
         let places = [(topic, partition, start), (topic, partition, StartAt::Latest)];
-        let found = resolve(client, &places, deadline).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let found = resolve(client, &places, deadline).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if client.view().topics.get(topic).is_none_or(|now| now.id != known.id) {
+            return Err(Error::TopicGone(topic.to_owned()));
+        }
         let mut fetch = PartitionFetch::new(Arc::clone(&known.name), known.id.to_bytes(), partition, found[0]);
         fetch.high_watermark = Some(found[1]);
         fetch.from_beginning = start == StartAt::Earliest;

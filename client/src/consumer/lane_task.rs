@@ -63,10 +63,13 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
         }
         backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
-        if let Err(Error::Rejected(detail) | Error::Broken { detail, .. }) = &ended
-            && detail.code == ErrorCode::MessageTooLarge
-        {
-            shared.fail_out(lane.broker, detail);
+        match &ended {
+            // To ask again would be refused again.
+            Err(Error::Rejected(detail)) if !detail.retriable => shared.fail_out(lane.broker, detail),
+            Err(Error::Broken { detail, .. }) if detail.code == ErrorCode::MessageTooLarge => {
+                shared.fail_out(lane.broker, detail);
+            }
+            _ => {}
         }
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "fetch stream was closed"),

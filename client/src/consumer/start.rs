@@ -46,7 +46,7 @@ pub(crate) async fn resolve(
     client: &Client,
     places: &[(&str, PartitionIndex, StartAt)],
     deadline: Deadline,
-) -> Result<Vec<Result<Offset, ClientError>>, ClientError> {
+) -> Vec<Result<Offset, ClientError>> {
     let query = |spec| {
         move |&(topic, partition, _): &(&str, PartitionIndex, StartAt)| OffsetQuery {
             topic: topic.to_owned(),
@@ -67,10 +67,10 @@ pub(crate) async fn resolve(
             StartAt::Offset(_) => {}
         }
     }
-    let found = offsets::list_each(client, &queries, deadline).await?;
+    let found = offsets::list_each(client, &queries, deadline).await;
     let mut found = found.into_iter().map(|found| found.map(|found| found.offset));
     let mut next = || found.next().unwrap_or(Ok(None));
-    Ok(places
+    places
         .iter()
         .map(|(_, _, start)| match start {
             StartAt::Offset(offset) => Ok(*offset),
@@ -80,7 +80,7 @@ pub(crate) async fn resolve(
                 Ok(at?.or(end?).unwrap_or_default())
             }
         })
-        .collect())
+        .collect()
 }
 
 /// A partition whose leader could not be asked where it begins.
@@ -113,10 +113,7 @@ pub(super) fn resolve_later(
             let places: Vec<_> = open.iter().flat_map(|it| [place(it, it.start), place(it, StartAt::Latest)]).collect();
             let places: Vec<_> =
                 places.iter().map(|(topic, partition, start)| (&**topic, *partition, *start)).collect();
-            let found = match resolve(&client, &places, Deadline::after(PATIENCE)).await {
-                Ok(found) => found,
-                Err(error) => vec![Err(error); places.len()],
-            };
+            let found = resolve(&client, &places, Deadline::after(PATIENCE)).await;
             let mut still_open = Vec::new();
             for (of, found) in open.into_iter().zip(found.chunks(2)) {
                 let found = found[0].clone().and_then(|start| Ok([start, found[1].clone()?]));

@@ -194,7 +194,7 @@ impl ProducerBuilder {
             problems.push("delivery_timeout must be longer than linger".to_owned());
         }
         let limit = self.client.config().max_message_bytes;
-        if self.max_record_bytes.unwrap_or(0).max(self.batch_size_bytes) + ENVELOPE_BYTES > limit {
+        if self.max_record_bytes.unwrap_or(0).max(self.batch_size_bytes).saturating_add(ENVELOPE_BYTES) > limit {
             problems.push(format!("batches and records must be smaller than max_message_bytes of the client, {limit}"));
         }
         if problems.is_empty() { Ok(()) } else { Err(ClientError::InvalidConfig(problems.join("; ")).into()) }

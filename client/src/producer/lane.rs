@@ -80,7 +80,8 @@ impl<Q> Lane<Q> {
         self.open.load(Ordering::Acquire)
     }
 
-    /// False while the last attempt to reach the broker failed.
+    /// False from a stream that broke, or did not open, until one opens: the task tries again as long as the broker leads
+    /// a partition, also without work.
     pub(crate) fn is_usable(&self) -> bool {
         !self.failing.load(Ordering::Relaxed)
     }
@@ -136,9 +137,9 @@ impl<Q> Lane<Q> {
         self.open.store(false, Ordering::Release);
     }
 
-    /// The last attempt to reach the broker failed.
-    pub(super) fn set_failing(&self) {
-        self.failing.store(true, Ordering::Relaxed);
+    /// The last attempt to reach the broker failed, or it is not known any more that it did.
+    pub(super) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
     }
 
     /// Ends the stream's generation: nothing is out any more.

@@ -7,7 +7,7 @@
 //!
 //! Failure: a stream that ends or does not open is opened again after a pause with jitter; the address is looked up
 //! again each time, and fresh metadata is asked for, since the leader may be another by now. The pauses grow until a
-//! stream lasts.
+//! stream lasts. It is tried also while there is nothing to send: keyless records avoid a broker whose stream broke.
 
 use std::{
     sync::Arc,
@@ -54,7 +54,7 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
     let config = shared.client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
     loop {
-        while !has_work(lane) {
+        while !has_work(lane) && !must_try(lane, shared) {
             lane.woken().await;
         }
         let mut opened = None;
@@ -63,6 +63,8 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
             shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
         }
         backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
+        // One that was closed in good order, as for its age, says nothing of the broker.
+        lane.set_failing(ended.is_err());
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "produce stream was closed"),
             Err(error) if backoff.is_fresh() => warn!(broker = %lane.broker, %error, "produce stream failed"),
@@ -71,7 +73,6 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
         lane.close();
         give_up_all(lane, shared);
         shared.client.metadata().request_refresh();
-        lane.set_failing();
         if opened.is_none() {
             lane.for_each_ready(|partition| partition.block(ErrorCode::BrokerNotAvailable));
         }
@@ -82,6 +83,16 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
 /// True if a partition that this broker leads waits to be sent. Those that moved on are served elsewhere.
 fn has_work(lane: &Arc<PartitionLane>) -> bool {
     lane.retain_ready(|partition| is_served(partition, lane))
+}
+
+/// True if keyless records avoid the broker though it leads partitions: without a try they would for ever.
+fn must_try(lane: &Arc<PartitionLane>, shared: &Shared) -> bool {
+    if lane.is_usable() {
+        return false;
+    }
+    let leads = shared.partitions().iter().any(|partition| is_served(partition, lane));
+    lane.set_failing(leads);
+    leads
 }
 
 /// Ends the generation, and with it every attempt that is out.

@@ -17,7 +17,9 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) const fn new(capacity: usize) -> Self {
-        Self { capacity, free: Semaphore::const_new(capacity) }
+        // More than there ever is.
+        let permits = if capacity > Semaphore::MAX_PERMITS { Semaphore::MAX_PERMITS } else { capacity };
+        Self { capacity, free: Semaphore::const_new(permits) }
     }
 
     /// Takes room if there is some at once.

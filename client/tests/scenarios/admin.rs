@@ -128,10 +128,15 @@ async fn a_partition_without_a_leader_hides_no_other() {
         spec: OffsetSpec::Latest,
     };
     let within_time = Duration::from_millis(300);
-    let found = within("the answer", admin.list_offsets_each(&[0, 1, 2].map(query), within_time)).await.unwrap();
+    let found = within("the answer", admin.list_offsets_each(&[0, 1, 2].map(query), within_time)).await;
     let error = found[1].as_ref().unwrap_err();
     assert!(error.to_string().contains("t-1 has no leader now"), "{error}");
     assert!(found[0].is_ok() && found[2].is_ok(), "{found:?}");
+
+    let gone = OffsetQuery { topic: "gone".to_owned(), ..query(0) };
+    let found = within("the answer", admin.list_offsets_each(&[gone, query(0), query(3)], within_time)).await;
+    assert!(matches!(found[0], Err(Error::UnknownTopic(_))) && found[1].is_ok(), "{found:?}");
+    assert!(matches!(found[2], Err(Error::UnknownPartition { .. })), "{found:?}");
 }
 
 #[tokio::test]

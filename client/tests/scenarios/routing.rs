@@ -1,13 +1,13 @@
 //! Leaders change, brokers die, topics go.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
 
-use holdfast_client::{Consumer, ErrorCode, ProduceError, Record, StartAt, ids::PartitionIndex};
+use holdfast_client::{Acks, Consumer, ErrorCode, ProduceError, Record, StartAt, ids::PartitionIndex};
 
 use super::given::{builder, enqueue, numbers, within};
-use crate::fake::FakeCluster;
+use crate::fake::{FakeCluster, ProduceFault};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_leader_is_followed_by_hint_and_by_metadata() {
@@ -117,6 +117,29 @@ async fn no_keyless_record_waits_for_a_leader_while_another_partition_has_one() 
             assert_eq!(delivery.partition, PartitionIndex(1));
         }
     }
+}
+
+#[tokio::test]
+async fn keyless_records_come_back_to_a_broker_whose_stream_broke_while_it_had_nothing_to_send() {
+    let cluster = FakeCluster::start(2).await;
+    cluster.add_topic("t", 2);
+    let client = cluster.client().await;
+    // Nothing is sent again after the break.
+    let producer = builder(&client).acks(Acks::None).build().await.unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    let calls = cluster.state().metadata_calls;
+    cluster.script([ProduceFault::AppendAndBreak]);
+    within("a delivery", producer.send(Record::new(&topic).value(b"a"))).await.unwrap();
+    // So the client has seen the break.
+    cluster.wait_until("the client asks again", |state| state.metadata_calls > calls).await;
+    let both = async {
+        let mut seen = BTreeSet::new();
+        while seen.len() < 2 {
+            seen.insert(producer.send(Record::new(&topic).value(b"b")).await.unwrap().partition);
+            tokio::task::yield_now().await;
+        }
+    };
+    within("both partitions are used", both).await;
 }
 
 #[tokio::test]

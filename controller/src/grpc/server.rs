@@ -56,7 +56,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
     let Edge { config, data, node, sessions, channels, inbound, keeper, agreement, probes } = edge;
     let (health, reporting) = health::service(&probes);
     let reporting = tokio::spawn(reporting);
-    let reflection = reflection::service(&SERVICES).map_err(io::Error::other)?;
+    let (reflection, older_reflection) = reflection::services(&SERVICES).map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
     let admin = AdminEdge::new(node.clone(), channels, agreement.clone(), keeper.operator());
     let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper, agreement };
@@ -66,6 +66,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
         .layer(refusals::layer())
         .add_service(health)
         .add_service(reflection)
+        .add_service(older_reflection)
         .add_service(
             RaftServiceServer::new(raft)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -255,9 +255,10 @@ fn place(
                 none if none.is_empty() => String::new(),
                 some => format!(" that are not being drained; drained: {}", some.join(", ")),
             };
+            let plural = if live == 1 { "" } else { "s" };
             problems.add(
                 ErrorCode::InvalidReplicationFactor,
-                format!("replication factor {replication_factor} is more than the {live} live brokers{drained}"),
+                format!("replication factor {replication_factor} is more than the {live} live broker{plural}{drained}"),
             );
             Vec::new()
         }

@@ -3,9 +3,8 @@
 //! Invariant: every repeated field that a request can hold stands here; a test walks the descriptors for it.
 
 use super::count::{Bounds, Entries};
+use crate::limits::MAX_REQUEST_PARTITIONS as PARTITIONS;
 
-/// Partitions in one fetch or look-up.
-const PARTITIONS: usize = 10_000;
 /// Partitions or topics of a whole cluster: a broker may follow all, and a client may know all.
 const WHOLE_CLUSTER: usize = 50_000;
 /// Records in one plain call.

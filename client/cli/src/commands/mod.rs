@@ -8,6 +8,7 @@ pub mod completion;
 pub mod consume;
 pub mod demo;
 pub mod dev;
+mod load_thread;
 pub mod partition;
 pub mod produce;
 pub mod quorum;

@@ -199,14 +199,22 @@ async fn list(client: &Client, output: Output) -> Result {
         return Ok(());
     }
     let rows = topics.iter().map(|topic| {
-        let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
-        [topic.name.to_string(), topic.partitions.len().to_string(), replicas.to_string(), health(topic)]
+        [topic.name.to_string(), topic.partitions.len().to_string(), replica_counts(topic), health(topic)]
     });
     print_table(["TOPIC", "PARTITIONS", "REPLICAS", "HEALTH"], rows);
     Ok(())
 }
 
-/// The worst that is true of its partitions.
+/// Replicas of each partition: one number, or from the fewest to the most.
+fn replica_counts(topic: &TopicView) -> String {
+    let counts = || topic.partitions.iter().map(|partition| partition.replicas.len());
+    match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
+        (least, most) if least == most => least.to_string(),
+        (least, most) => format!("{least}-{most}"),
+    }
+}
+
+/// What is wrong with its partitions, the worst first.
 fn health(topic: &TopicView) -> String {
     let count = |bad: fn(&PartitionView) -> bool| topic.partitions.iter().filter(|partition| bad(partition)).count();
     let offline = count(|partition| partition.leader.is_none());
@@ -214,7 +222,9 @@ fn health(topic: &TopicView) -> String {
     match (offline, under_replicated) {
         (0, 0) => "ok".to_owned(),
         (0, under) => format!("{under} under-replicated"),
-        (offline, _) => format!("{offline} offline"),
+        // One without a leader is out of sync as well.
+        (offline, under) if under <= offline => format!("{offline} offline"),
+        (offline, under) => format!("{offline} offline, {under} under-replicated"),
     }
 }
 
@@ -229,7 +239,7 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         .iter()
         .flat_map(|at| [query(at, OffsetSpec::Earliest), query(at, OffsetSpec::Latest)])
         .collect();
-    let ends = admin.list_offsets_each(&queries, LOOK_UP).await?;
+    let ends = admin.list_offsets_each(&queries, LOOK_UP).await;
     let end = |at: usize, which: usize| Some(ends.get(2 * at + which)?.as_ref().ok()?.offset?.0);
     if output == Output::Json {
         let mut json = topic_json(&topic);
@@ -257,7 +267,14 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         ]
     });
     let records: u64 = (0..topic.partitions.len()).filter_map(|at| end(at, 1)?.checked_sub(end(at, 0)?)).sum();
-    say(format!("{} ({}): {}, {}\n", topic.name, topic.id, health(&topic), counted(records, "record")));
+    let unknown = (0..topic.partitions.len()).filter(|at| end(*at, 0).is_none() || end(*at, 1).is_none()).count();
+    let records = match unknown {
+        0 => counted(records, "record"),
+        unknown => {
+            format!("at least {} ({} not counted)", counted(records, "record"), counted(unknown as u64, "partition"))
+        }
+    };
+    say(format!("{} ({}): {}, {records}\n", topic.name, topic.id, health(&topic)));
     print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows);
     let settings = configs.into_iter().map(|entry| {
         let origin = if entry.is_default { "default" } else { "topic" };

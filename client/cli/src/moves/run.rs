@@ -64,9 +64,6 @@ enum Look {
 /// Makes the moves. With `throttle`, each broker copies no faster until they are done.
 pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> Result<MoveOutcome> {
     let mut signals = Signals::listen()?;
-    if let Some(throttle) = throttle {
-        admin.alter_replicas(&[], Some(throttle.bytes_per_second)).await?;
-    }
     let progress = Progress::start("moving", moves.len() as u64);
     let mut runner = Runner {
         admin,
@@ -75,18 +72,25 @@ pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> R
         under_way: Vec::new(),
         outcome: MoveOutcome::default(),
     };
+    let moving = async {
+        if let Some(throttle) = throttle {
+            admin.alter_replicas(&[], Some(throttle.bytes_per_second)).await?;
+        }
+        runner.run(&progress).await?;
+        if throttle.is_some_and(|throttle| throttle.bytes_per_second > 0) {
+            admin.alter_replicas(&[], Some(0)).await?;
+        }
+        Ok(())
+    };
     let ended = tokio::select! {
-        ended = runner.run(&progress) => ended,
+        ended = moving => ended,
         code = signals.wait() => Err(Failure::new(code, "interrupted")),
     };
     progress.end();
-    if let Err(failure) = ended {
-        return Err(Failure::new(failure.code, format!("{failure}; {}", runner.left(throttle))));
+    match ended {
+        Ok(()) => Ok(runner.outcome),
+        Err(failure) => Err(Failure::new(failure.code, format!("{failure}; {}", runner.left(throttle)))),
     }
-    if throttle.is_some_and(|throttle| throttle.bytes_per_second > 0) {
-        admin.alter_replicas(&[], Some(0)).await?;
-    }
-    Ok(runner.outcome)
 }
 
 /// Asks for moves, or for their ends, and watches none: gives the names of those that were taken, and why others were not.

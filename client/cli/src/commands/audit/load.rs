@@ -2,16 +2,12 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::runtime::Handle;
 
 use holdfast_checker::{
     account::Record,
@@ -31,7 +27,7 @@ use holdfast_proto::{
     ids::PartitionIndex,
 };
 
-use crate::exit::Result;
+use crate::{commands::load_thread::Sender, exit::Result};
 
 /// Excuses that fit into one end marker. More than this many holes apart only a cluster that is down for long makes;
 /// the later check then calls the rest lost, which the account of the run itself does not.
@@ -123,26 +119,31 @@ impl KeyedProducer {
         Ok(Self { producer, topic, tracker, keys, next: vec![0; count as usize], unaccepted: 0 })
     }
 
-    /// Sends the next record of the partition. Fails only where no later record would fare better.
-    fn send(&mut self, partition: u32, value: &[u8], due: Instant, gauges: &Gauges, runtime: &Handle) -> Result {
+    /// Sends the next record of the partition; false if the load is to stop. Fails only where no later record would fare
+    /// better.
+    fn send(
+        &mut self,
+        partition: u32,
+        value: &[u8],
+        due: Instant,
+        gauges: &Gauges,
+        sender: &mut Sender,
+    ) -> Result<bool> {
         let at = partition as usize;
         let (key, number) = (&self.keys[at], self.next[at]);
         let headers = [sequence_header(number)];
         let record = outgoing(&self.topic, partition, key, value, &headers);
-        let accepted = match self.producer.try_enqueue(record) {
-            Err(Error::BufferFull { .. }) => runtime.block_on(self.producer.enqueue(record)),
-            accepted => accepted,
-        };
-        match accepted {
-            Ok(future) => {
+        match sender.send(&self.producer, record) {
+            Ok(None) => Ok(false),
+            Ok(Some(future)) => {
                 gauges.totals.sent();
                 self.next[at] += 1;
                 self.tracker.track_blocking(partition, (Record::new(key, number, value), number), due, future);
-                Ok(())
+                Ok(true)
             }
             Err(Error::BufferFull { .. }) => {
                 self.unaccepted += 1;
-                Ok(())
+                Ok(true)
             }
             Err(error) => Err(error.into()),
         }
@@ -210,19 +211,18 @@ impl Load {
         Ok(Self { producers, gauges: Arc::clone(gauges), how })
     }
 
-    /// Sends until `stop` is set. Blocks the thread; the answers come on the runtime.
-    pub(super) fn send(&mut self, rate: u32, size: u32, stop: &AtomicBool, runtime: &Handle) -> Result {
+    /// Sends until it is told to stop. Blocks the thread; the answers come on the runtime.
+    pub(super) fn send(&mut self, rate: u32, size: u32, mut sender: Sender) -> Result {
         let values = Values::new(size);
         let pace = Pace::new(Instant::now(), f64::from(rate));
         let producer_count = self.producers.len() as u64;
         for index in 0.. {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
             let producer = &mut self.producers[(index % producer_count) as usize];
             let partition = ((index / producer_count) % producer.keys.len() as u64) as u32;
             let due = pace.wait(index);
-            producer.send(partition, values.get(index), due, &self.gauges, runtime)?;
+            if !producer.send(partition, values.get(index), due, &self.gauges, &mut sender)? {
+                break;
+            }
         }
         Ok(())
     }

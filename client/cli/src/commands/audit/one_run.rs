@@ -1,10 +1,7 @@
 //! A run from its start to its account.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,6 +23,7 @@ use super::{
     stopped,
 };
 use crate::{
+    commands::load_thread::LoadThread,
     connect::Connect,
     exit::{Code, Failure, Result},
     output::Output,
@@ -128,15 +126,12 @@ async fn produce(
     signals: &mut Signals,
     start: Instant,
 ) -> Result<(Load, Result)> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (told, mut load_ended) = oneshot::channel();
-    let (rate, size, runtime) = (flags.rate, flags.size.0, tokio::runtime::Handle::current());
-    let stopped = Arc::clone(&stop);
-    std::thread::Builder::new().name("load".to_owned()).spawn(move || {
-        let result = load.send(rate, size, &stopped, &runtime);
-        // The receiver may be gone, when the program was interrupted.
-        let _gone = told.send((load, result));
+    let (rate, size) = (flags.rate, flags.size.0);
+    let mut thread = LoadThread::start(move |sender| {
+        let result = load.send(rate, size, sender);
+        (load, result)
     })?;
+    let mut is_over = false;
     let mut ticks = interval(PROGRESS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut over = std::pin::pin!(sleep(flags.duration.unwrap_or(Duration::MAX)));
@@ -146,15 +141,17 @@ async fn produce(
                 let now = Instant::now();
                 note_long(&progress_line(gauges, start.elapsed(), now), " ");
             }
-            () = &mut over, if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
+            () = &mut over, if !is_over => {
+                is_over = true;
+                thread.stop();
+            }
             code = signals.wait() => {
-                if stop.swap(true, Ordering::Relaxed) {
+                is_over = true;
+                if !thread.stop() {
                     return Err(Failure::new(Code::InDoubt, format!("interrupted again ({})", code as u8)));
                 }
             }
-            ended = &mut load_ended => {
-                return ended.map_err(|_| Failure::error("the load's thread ended unexpectedly"));
-            }
+            ended = thread.ended() => return ended,
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(connect: &Connect, args: ConsumeArgs, output: Output) ->
             let size = |part: Option<&bytes::Bytes>| part.map_or(0, bytes::Bytes::len);
             let sizes = batch.records.iter().map(|record| size(record.key.as_ref()) + size(record.value.as_ref()));
             bytes += sizes.sum::<usize>() as u64;
-            progress.set(u64::from(round), || format!("{} read", grouped(records)));
+            progress.set(u64::from(round), || format!("round {}, {} read", round + 1, grouped(records)));
         };
         read_all(&client, &args.topic, each, |told| note(told.to_string())).await?;
         let elapsed = start.elapsed().max(Duration::from_micros(1));

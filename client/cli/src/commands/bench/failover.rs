@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{
-    Args,
-    builder::{OsStringValueParser, TypedValueParser as _},
-};
+use clap::Args;
 use serde_json::json;
 
 use holdfast_checker::{
@@ -28,15 +25,17 @@ use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs, Role, faul
 use holdfast_proto::{batch::Compression, ids::PartitionIndex};
 
 use super::{
-    load_thread::{LoadThread, Sender},
     setup::{BenchTopic, TopicFlags},
     stats::median,
 };
 use crate::{
-    commands::demo::sandbox::Sandbox,
+    commands::{
+        demo::sandbox::Sandbox,
+        load_thread::{LoadThread, Sender},
+    },
     delivery::parse_compression,
     exit::{Code, Failure, Result},
-    folder::{default_dir, or_default},
+    folder::data_dir,
     output::{Output, note, print_json, print_table, say},
     progress::Progress,
     signals::Signals,
@@ -77,16 +76,9 @@ pub(super) struct FailoverArgs {
     /// Brokers of the cluster that --own starts.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3, requires = "own")]
     brokers: u32,
-    /// Folder of the cluster of `holdfast dev` whose nodes are killed.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "HOLDFAST_DEV_DIR",
-        value_parser = OsStringValueParser::new().map(or_default),
-        default_value_os_t = default_dir(),
-        hide_default_value = true
-    )]
-    data_dir: PathBuf,
+    /// Folder of the cluster of `holdfast dev` whose nodes are killed [default: HOLDFAST_DEV_DIR, or the user's].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 /// One kill of a node, timed; a part of the printed JSON.
@@ -139,7 +131,7 @@ async fn open(args: &FailoverArgs, sandbox: Option<&Sandbox>) -> Result<ProcessC
         let spec = ClusterSpec { brokers: args.brokers, ..ClusterSpec::tied(sandbox.dir())? };
         return Ok(ProcessCluster::up(&spec, PATIENCE).await?);
     }
-    let mut cluster = ProcessCluster::open(&args.data_dir, Programs::find()?)?;
+    let mut cluster = ProcessCluster::open(&data_dir(args.data_dir.clone()), Programs::find()?)?;
     cluster.wait_ready(Duration::from_secs(10)).await?;
     Ok(cluster)
 }
@@ -174,13 +166,14 @@ async fn bench(
     let producer = producer.delivery_timeout(DELIVERY_TIMEOUT).max_block(DELIVERY_TIMEOUT).build().await?;
     let watch = Arc::new(Watch::default());
     let load = Load {
+        producer: producer.clone(),
         topic: producer.topic(&topic.name).await?,
         partition_count: topic.partition_count,
         values: Values::new(args.size.0),
         rate: args.rate,
     };
     let tracker = Tracker::start(topic.partition_count, |partition| Ledger::new(partition, Arc::clone(&watch)));
-    let load = LoadThread::start(producer.clone(), move |sender| load.send(sender, tracker))?;
+    let mut load = LoadThread::start(move |sender| load.send(sender, tracker))?;
 
     let progress = Progress::start("killing", u64::from(args.kills));
     let mut kills = Vec::new();
@@ -206,7 +199,8 @@ async fn bench(
         progress.set(u64::from(number) + 1, || format!("{} of {}", number + 1, args.kills));
     }
     progress.end();
-    let tracker = load.stop().await?;
+    load.stop();
+    let tracker = load.ended().await??;
     let _report = producer.close(DELIVERY_TIMEOUT + Duration::from_secs(10)).await;
     let summary = Summary::close(tracker.finish().await);
     let progress = Progress::start("reading", summary.account.acked());
@@ -251,6 +245,7 @@ async fn bench(
 
 /// A load at a fixed rate over all partitions, each record with an identity.
 struct Load {
+    producer: Producer,
     topic: TopicHandle,
     partition_count: u32,
     values: Values,
@@ -276,7 +271,7 @@ impl Load {
                 .value(value)
                 .headers(&headers);
             let due = pace.wait(index);
-            let Some(delivery) = sender.send(record)? else { break };
+            let Some(delivery) = sender.send(&self.producer, record)? else { break };
             tracker.track_blocking(partition, identity, due, delivery);
         }
         Ok(tracker)

@@ -8,16 +8,16 @@ use serde_json::json;
 use holdfast_checker::{pace::Pace, text::grouped, tracker::Tracker, values::Values};
 use holdfast_client::{
     Client,
-    producer::{Error, Record, TopicHandle},
+    producer::{Error, Producer, Record, TopicHandle},
 };
 use holdfast_proto::ids::PartitionIndex;
 
 use super::{
-    load_thread::{LoadThread, Sender},
     produce::{Sampled, sampling, sum},
     setup::{BenchTopic, ProducerFlags, TopicFlags, check_delivered},
 };
 use crate::{
+    commands::load_thread::{LoadThread, Sender},
     connect::Connect,
     exit::Result,
     output::{Output, note, print_json, say},
@@ -56,9 +56,9 @@ async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: 
     let phases = [args.warm_up, args.duration]
         .map(|time| ((time.as_millis() * u128::from(rate) / 1_000) as u64, sampling(topic.partition_count)));
     let [warm_up, measured] = phases;
-    let load = Load { topic: handle, partition_count: topic.partition_count, values, rate };
-    let load = LoadThread::start(producer.clone(), move |sender| load.send(sender, vec![warm_up, measured]))?;
-    let (late, trackers) = load.ended().await?;
+    let load = Load { producer: producer.clone(), topic: handle, partition_count: topic.partition_count, values, rate };
+    let mut load = LoadThread::start(move |sender| load.send(sender, vec![warm_up, measured]))?;
+    let (late, trackers) = load.ended().await??;
     let report = producer.close(Duration::from_secs(150)).await;
     let mut sampled = Vec::new();
     for tracker in trackers {
@@ -88,6 +88,7 @@ async fn bench(client: &Client, args: &LatencyArgs, topic: &BenchTopic, output: 
 
 /// A load at a fixed rate.
 struct Load {
+    producer: Producer,
     topic: TopicHandle,
     partition_count: u32,
     values: Values,
@@ -112,7 +113,7 @@ impl Load {
                 let record =
                     Record::new(&self.topic).partition(PartitionIndex(partition)).value(self.values.get(index));
                 let due = pace.wait(index);
-                let Some(delivery) = sender.send(record)? else { return Ok((latest, trackers)) };
+                let Some(delivery) = sender.send(&self.producer, record)? else { return Ok((latest, trackers)) };
                 latest = latest.max(due.elapsed());
                 tracker.track_blocking(partition, (), due, delivery);
                 index += 1;

@@ -4,7 +4,6 @@ mod command;
 mod consume;
 mod failover;
 mod latency;
-mod load_thread;
 mod produce;
 mod setup;
 mod stats;

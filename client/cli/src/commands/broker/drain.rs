@@ -14,7 +14,8 @@ use super::find::find;
 use crate::{
     exit::{Failure, Result},
     moves::{self, Throttle},
-    output::{Output, confirm, note, print_json, say, tell},
+    output::{Output, confirm, note, print_json, tell},
+    width::say_long,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -27,6 +28,9 @@ Examples:
 
 A broker that is gone for good is drained in the same way: the others copy
 from each other.";
+
+/// Problems that are shown of many.
+const PROBLEMS_MAX: usize = 5;
 
 /// How often moves are planned again before the rest is given up.
 const ROUNDS_MAX: usize = 10;
@@ -51,16 +55,16 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
     let broker = BrokerId(args.broker);
     let known = find(admin, args.broker).await?;
     let plan = admin.plan_moves(&[broker], true).await?;
-    show(&plan.moves, &plan.problems, output);
-    if args.dry_run {
-        if output == Output::Json {
-            print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }));
-        }
-        return Ok(());
+    if args.dry_run && output == Output::Json {
+        print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }));
     }
     if plan.moves.is_empty() && !plan.problems.is_empty() {
-        let message = format!("broker {broker} cannot be emptied; nothing was changed:\n{}", plan.problems.join("\n"));
-        return Err(Failure::error(message));
+        let examples = some_of(&plan.problems);
+        return Err(Failure::error(format!("broker {broker} cannot be emptied; nothing was changed:\n{examples}")));
+    }
+    show(&plan.moves, &plan.problems, output);
+    if args.dry_run {
+        return Ok(());
     }
     if known.replica_count > 0 {
         let replicas = counted(known.replica_count, "replica");
@@ -83,10 +87,10 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
     if !is_safe {
         let left = counted(left, "replica");
         let state = format!("broker {broker} still has {left}: it is not safe to remove");
-        return Err(Failure::error([vec![state], problems].concat().join("\n")));
+        return Err(Failure::error(format!("{state}\n{}", some_of(&problems)).trim_end()));
     }
     if output == Output::Table {
-        say(farewell(args.broker));
+        say_long(&farewell(args.broker), " ");
     }
     Ok(())
 }
@@ -114,16 +118,24 @@ fn show(planned: &[Move], problems: &[String], output: Output) {
     if !planned.is_empty() {
         tell(output, moves::as_text(planned));
     }
-    for problem in problems {
-        note(format!("cannot move: {problem}"));
+    if !problems.is_empty() {
+        note(format!("some cannot move:\n{}", some_of(problems)));
     }
+}
+
+/// A thousand partitions have the same problem: the first few stand for all.
+fn some_of(problems: &[String]) -> String {
+    let shown = problems.len().min(PROBLEMS_MAX);
+    let more = problems.len() - shown;
+    let more = if more == 0 { String::new() } else { format!("\nand {more} more like these") };
+    problems[..shown].join("\n") + &more
 }
 
 /// What to do with a broker that is empty. Brokers of the Helm chart count from 0, and only the last can go.
 fn farewell(broker: u32) -> String {
     format!(
-        "broker {broker} holds no replica: it is safe to remove. End its process for good (Helm chart, for the last \
-         broker: --set broker.replicas={broker}), then: holdfast broker remove {broker}"
+        "broker {broker} holds no replica: it is safe to remove. End its process for good (the last one of a Helm \
+         release: --set broker.replicas={broker}), then: holdfast broker remove {broker}"
     )
 }
 

@@ -1,6 +1,6 @@
 //! Partitions in trouble: what is wrong with each, who is missing, what to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -103,7 +103,9 @@ fn numbers(ids: &[u32]) -> String {
     if ids.is_empty() {
         return "-".to_owned();
     }
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    // The same brokers are the same cause, in whichever order a partition names them.
+    let sorted: BTreeSet<_> = ids.iter().collect();
+    sorted.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -23,11 +23,12 @@ pub(super) struct Place {
     pub(super) end: Offset,
 }
 
-/// The places that were found, and the partitions that nobody could be asked about.
+/// The places that were found, and the partitions that nobody could be asked about so far, or never can.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) places: Vec<Place>,
     pub(super) missing: Vec<(PartitionIndex, Failure)>,
+    pub(super) failed: Vec<(PartitionIndex, Failure)>,
     /// What those hold that do not hold the offset that was named.
     outside: Vec<String>,
 }
@@ -80,13 +81,14 @@ pub(super) async fn find(
             specs.iter().map(|spec| OffsetQuery { topic: topic.to_owned(), partition: *partition, spec: *spec })
         })
         .collect();
-    let answers = client.admin().list_offsets_each(&queries, within).await?;
+    let answers = client.admin().list_offsets_each(&queries, within).await;
     let mut found = Found::default();
     for (partition, answers) in partitions.iter().zip(answers.chunks(specs.len())) {
         let offsets = match answers.iter().cloned().collect::<std::result::Result<Vec<OffsetAt>, _>>() {
             Ok(offsets) => offsets,
             Err(error) => {
-                found.missing.push((*partition, error.into()));
+                let which = if error.is_retriable() { &mut found.missing } else { &mut found.failed };
+                which.push((*partition, error.into()));
                 continue;
             }
         };

@@ -26,6 +26,9 @@ use crate::{
 /// How long a look for partitions that are missing may hold up the others.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long the start of a partition whose first records are gone may be looked for.
+const SEEK: Duration = Duration::from_secs(5);
+
 /// Reads the partitions that there are, and takes in more.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
@@ -57,8 +60,9 @@ impl<'a> Reader<'a> {
         begun: i64,
         partitions: &[PartitionIndex],
         places: &[Place],
-        missing: Vec<(PartitionIndex, Failure)>,
+        unread: Unread,
     ) -> Result<Self> {
+        let Unread { failed, missing, skipped } = unread;
         let assigned = places.iter().map(|place| (&*args.topic, place.partition, StartAt::Offset(place.start)));
         let consumer = Consumer::builder(client.clone()).assign(assigned).build().await?;
         let mut reader = Self {
@@ -68,11 +72,11 @@ impl<'a> Reader<'a> {
             ends: places.iter().map(|place| (place.partition, place.end)).collect(),
             read_up: 0,
             missing,
-            failed: Vec::new(),
+            failed,
             begun,
             known: partitions.iter().copied().collect(),
             touched: BTreeSet::new(),
-            skipped: 0,
+            skipped,
         };
         for place in places {
             reader.rest_at_end(place.partition)?;
@@ -102,6 +106,11 @@ impl<'a> Reader<'a> {
     /// Where to stop in the partition; `None` while following.
     pub(super) fn end_of(&self, partition: PartitionIndex) -> Option<Offset> {
         self.ends.get(&partition).copied().filter(|_| !self.args.follow)
+    }
+
+    /// True if there are partitions that somebody may be asked about yet.
+    pub(super) fn may_find_more(&self) -> bool {
+        !self.missing.is_empty()
     }
 
     /// True if a partition stands still after an error.
@@ -156,6 +165,10 @@ impl<'a> Reader<'a> {
         let found = places::find(&self.client, &self.args.topic, start, begun, &wanted, PATIENCE).await?;
         let found = found.told_later(start);
         self.missing = found.missing;
+        for (_, failure) in &found.failed {
+            note(format!("{failure}; the other partitions are read on"));
+        }
+        self.failed.extend(found.failed);
         for place in found.places {
             match self.add(place.partition, StartAt::Offset(place.start)).await {
                 Ok(()) => {
@@ -194,7 +207,12 @@ impl<'a> Reader<'a> {
             Error::OffsetOutOfRange { partition, offset, log_start, .. }
                 if !self.touched.contains(partition) && was_deleted(self.args.offset, *offset, *log_start) =>
             {
-                self.consumer.seek(&self.args.topic, *partition, StartAt::Earliest).await?;
+                let seek = self.consumer.seek(&self.args.topic, *partition, StartAt::Earliest);
+                match timeout(SEEK, seek).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(late)) => self.stands_still(*partition, late.into()),
+                    Err(_late) => self.stands_still(*partition, error.into()),
+                }
                 Ok(())
             }
             Error::Corrupt { partition, next_offset: Some(next), .. } if self.args.skip_corrupt => {
@@ -206,15 +224,19 @@ impl<'a> Reader<'a> {
             }
             _ => match error.partition() {
                 Some(partition) => {
-                    let failure = Failure::from(error);
-                    note(format!("{failure}; the other partitions are read on"));
-                    self.failed.push((partition, failure));
-                    self.ends.remove(&partition); // it is waited for no longer
+                    self.stands_still(partition, error.into());
                     Ok(())
                 }
                 None => Err(error.into()),
             },
         }
+    }
+
+    fn stands_still(&mut self, partition: PartitionIndex, failure: Failure) {
+        let others = if self.known.len() > 1 { "; the other partitions are read on" } else { "" };
+        note(format!("{failure}{others}"));
+        self.failed.push((partition, failure));
+        self.ends.remove(&partition); // it is waited for no longer
     }
 
     /// The partitions that were not read on, those that were never read, and the number of damaged batches that were

@@ -81,17 +81,32 @@ pub async fn run(mut args: ConsumeArgs, output: Output) -> Result {
     // Also what was read before a failure or a signal is written.
     let is_written = write_out(printer, &mut signals, &mut stopped_by).await;
     let Unread { failed, missing, skipped } = reader.end();
-    let failure = match (read, stopped_by) {
-        (Ok(_) | Err(Stop::Interrupted(_)), _) if !failed.is_empty() => Some(first_of(failed)),
+    let mut unread = failed;
+    if matches!(read, Ok(left) if left > 0) && stopped_by.is_none() {
+        unread.extend(missing);
+    }
+    let ended = match (read, stopped_by) {
         (Err(Stop::Failed(failure)), _) => Some(failure),
         (_, Some(code)) if !is_written => {
             Some(Failure::new(code, "interrupted; not all that was printed is written: nobody takes the output"))
         }
         (_, Some(code)) => interrupted(&args, code).err(),
-        (Ok(left), None) if left > 0 && !missing.is_empty() => Some(first_of(missing)),
         (Ok(_) | Err(_), None) => None,
     };
-    verdict(failure, skipped)
+    verdict(both(ended, (!unread.is_empty()).then(|| first_of(unread))), skipped)
+}
+
+/// What ended the reading, and what was not read. The code is that of a loss if there is one, and else of the end; one that
+/// says nothing gives way.
+fn both(ended: Option<Failure>, unread: Option<Failure>) -> Option<Failure> {
+    match (ended, unread) {
+        (Some(ended), Some(unread)) if ended.message.is_empty() => Some(unread),
+        (Some(ended), Some(unread)) => {
+            let code = if unread.code == Code::Loss { Code::Loss } else { ended.code };
+            Some(Failure::new(code, format!("{ended}; {unread}")))
+        }
+        (ended, unread) => ended.or(unread),
+    }
 }
 
 /// To be interrupted is the usual end of following.
@@ -126,18 +141,31 @@ async fn open(args: &ConsumeArgs, begun: Instant, begun_ms: i64) -> Result<Reade
         places::find(&client, &args.topic, args.offset, begun, partitions, FIRST_LOOK).await?.told_first(args.offset)
     };
     let mut found = look(None, &partitions).await?;
+    let mut failed = std::mem::take(&mut found.failed);
+    let mut told = false;
     while found.places.is_empty() && !found.missing.is_empty() {
         if !args.follow && begun.elapsed() > LOOK_UP {
             return Err(first_of(found.missing));
         }
+        if !std::mem::replace(&mut told, true) {
+            note(format!("waiting: {}", first_of(found.missing.clone())));
+        }
+        sleep(LOOK).await;
         let missing: Vec<_> = found.missing.iter().map(|(partition, _)| *partition).collect();
         found = look(Some(begun_ms), &missing).await?;
+        failed.append(&mut found.failed);
     }
     let Found { places, missing, .. } = found;
+    if places.is_empty() && !failed.is_empty() {
+        return Err(first_of(failed));
+    }
+    for (_, failure) in &failed {
+        note(format!("{failure}; the other partitions are read"));
+    }
     for (_, failure) in &missing {
         note(format!("{failure}; it is read once that has passed"));
     }
-    Reader::open(client, args, begun_ms, &partitions, &places, missing).await
+    Reader::open(client, args, begun_ms, &partitions, &places, Unread { failed, missing, skipped: 0 }).await
 }
 
 /// Prints what is read, up to the end or the count; gives how many records of the count are left.
@@ -168,6 +196,11 @@ async fn read(
         }
         let batch = match timeout(LOOK, reader.next()).await {
             Ok(Some(batch)) => batch,
+            Ok(None) if reader.may_find_more() && (args.follow || begun.elapsed() < LOOK_UP) => {
+                printer.flush().await?;
+                sleep(LOOK).await;
+                continue;
+            }
             Ok(None) if reader.has_failed() => break,
             Ok(None) => {
                 return Err(Failure::error(format!("no partition of {} can be read any more", args.topic)).into());

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::exit::{Failure, Result};
+use crate::{
+    exit::{Failure, Result},
+    folder::variable,
+};
 
 /// A file whose beginning holds a zero byte is no text.
 const SNIFF_BYTES: usize = 8 << 10;
@@ -66,9 +69,8 @@ impl Input {
 
 /// Where cargo keeps the sources of crates.
 pub fn default_root() -> Option<PathBuf> {
-    let cargo = std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
-    cargo.or_else(home).map(|cargo| cargo.join("registry/src")).filter(|root| root.is_dir())
+    let home = || variable("HOME").map(|home| home.join(".cargo"));
+    variable("CARGO_HOME").or_else(home).map(|cargo| cargo.join("registry/src")).filter(|root| root.is_dir())
 }
 
 fn is_text(path: &Path) -> io::Result<bool> {

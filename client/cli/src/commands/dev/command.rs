@@ -2,17 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{
-    Args, Subcommand,
-    builder::{OsStringValueParser, TypedValueParser as _},
-};
+use clap::{Args, Subcommand};
 
 use holdfast_local::{NodeName, Setting};
 
-use crate::{
-    folder::{default_dir, or_default},
-    units::parse_duration,
-};
+use crate::units::parse_duration;
 
 const UP_EXAMPLES: &str = "\
 Examples:
@@ -76,18 +70,9 @@ Examples:
 /// Arguments of `holdfast dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
-    /// Folder of the cluster.
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "HOLDFAST_DEV_DIR",
-        value_parser = OsStringValueParser::new().map(or_default),
-        default_value_os_t = default_dir(),
-        help_heading = "Common options",
-        display_order = 3
-    )]
-    pub(super) data_dir: PathBuf,
+    /// Folder of the cluster [default: HOLDFAST_DEV_DIR, or ~/.local/state/holdfast/dev].
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Common options", display_order = 3)]
+    pub(super) data_dir: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) command: DevCommand,
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     exit::{Failure, Result},
+    folder::data_dir,
     output::{Output, note, print_json, say},
 };
 
@@ -23,7 +24,7 @@ const READY_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts, ends or changes the cluster of processes in the folder; a command other than `up` needs one there.
 pub async fn run(args: DevArgs, output: Output) -> Result {
-    let dir = args.data_dir;
+    let dir = data_dir(args.data_dir);
     let open = || Ok::<_, Failure>(ProcessCluster::open(&dir, Programs::find()?)?);
     match args.command {
         DevCommand::Up(args) => up(dir, args, output).await,

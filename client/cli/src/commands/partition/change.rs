@@ -40,6 +40,9 @@ pub(super) struct MoveArgs {
     /// Brokers that will hold it, the preferred leader first.
     #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
     to: Vec<u32>,
+    /// Answer the question with yes: whether fewer replicas are meant.
+    #[arg(short, long)]
+    yes: bool,
     #[command(flatten)]
     start: Start,
 }
@@ -68,6 +71,11 @@ pub(super) async fn run_move(admin: &Admin, args: MoveArgs, output: Output) -> R
         old_replicas: partition.replicas.clone(),
         ..Move::to(args.topic, index, args.to.into_iter().map(BrokerId))
     };
+    let (before, after) = (one.old_replicas.len(), one.new_replicas.len());
+    if after < before {
+        let fewer = format!("This leaves {}-{} {after} of its {before} replicas", one.topic, one.partition);
+        confirm(&fewer, args.yes)?;
+    }
     let outcome = args.start.make(admin, std::slice::from_ref(&one)).await?;
     if !outcome.problems.is_empty() {
         return Err(Failure::error(outcome.problems.join("\n")));
@@ -92,7 +100,7 @@ pub(super) async fn run_cancel(admin: &Admin, args: &CancelArgs, output: Output)
     if cancelled.is_empty() {
         match output {
             Output::Json => print_json(&json!([])),
-            Output::Table => note("no such move is under way"),
+            Output::Table => note("no move is under way"),
         }
         return Ok(());
     }

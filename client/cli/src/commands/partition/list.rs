@@ -45,7 +45,11 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
         return Ok(());
     }
     if chosen.is_empty() {
-        note("no such partition");
+        note(match (args.moving, args.troubled) {
+            (true, false) => "no partition is moving",
+            (false, true) => "no partition is in trouble",
+            _ => "there is no such partition",
+        });
         return Ok(());
     }
     let rows = chosen.iter().map(|(topic, partition)| {
