@@ -124,7 +124,7 @@ async fn round(client: &Client, queries: &[OffsetQuery], found: &mut [Result<Off
             Err(error) => {
                 let error = client.metadata().explain(error);
                 for index in *indices {
-                    found[*index] = Err(error.clone());
+                    found[*index] = Err(named(&queries[*index], error.clone()));
                 }
             }
             Ok(response) if response.results.len() != indices.len() => {
@@ -142,6 +142,17 @@ async fn round(client: &Client, queries: &[OffsetQuery], found: &mut [Result<Off
     }
 }
 
+/// The error with the partition that it is about: a broker speaks of "the partition".
+fn named(query: &OffsetQuery, error: Error) -> Error {
+    match error {
+        Error::Rejected(mut detail) => {
+            detail.message = format!("{}-{}: {}", query.topic, query.partition, detail.message);
+            Error::Rejected(detail)
+        }
+        error => error,
+    }
+}
+
 /// What the leader says about one look-up.
 fn take_in(client: &Client, query: &OffsetQuery, result: v1::OffsetResult) -> Result<OffsetAt, Error> {
     match result.error {
@@ -154,7 +165,7 @@ fn take_in(client: &Client, query: &OffsetQuery, result: v1::OffsetResult) -> Re
             if let Some(hint) = &error.leader {
                 client.metadata().apply_hint(&query.topic, query.partition, hint);
             }
-            Err(Error::Rejected(Box::new(ErrorDetail::from(error))))
+            Err(named(query, Error::Rejected(Box::new(ErrorDetail::from(error)))))
         }
     }
 }

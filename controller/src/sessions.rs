@@ -50,7 +50,7 @@ pub enum Event {
         brokers: Vec<BrokerRegistration>,
         /// Index that they are true at.
         index: MetadataIndex,
-        /// Of this leadership.
+        /// Number of this leadership.
         term: u64,
     },
     /// It is no longer active.
@@ -124,7 +124,7 @@ pub enum Ending {
     Done,
     /// It certainly came to nothing.
     Refused,
-    /// Nobody knows yet.
+    /// Nobody knows yet what.
     Doubtful,
 }
 
@@ -166,7 +166,7 @@ pub struct Sessions {
     term: u64,
     /// Brokers for which nothing is proposed now.
     in_flight: BTreeMap<BrokerId, InFlight>,
-    /// Proposals so far.
+    /// How many proposals were made.
     proposals: u64,
     /// Brokers of which a fencing was proposed that may be logged.
     may_be_fenced: BTreeSet<BrokerId>,
@@ -184,7 +184,7 @@ impl Session {
 enum InFlight {
     /// Until the proposal of this number has ended.
     Proposed(u64),
-    /// Until then.
+    /// Nothing before that time.
     Pause(Millis),
 }
 

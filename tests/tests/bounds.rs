@@ -52,7 +52,7 @@ async fn readers_that_stop_and_idle_connections_keep_nobody_from_writing_and_rea
     );
     assert!(peaks.iter().all(|peak| *peak < MEMORY_BYTES), "peaks of the brokers, bytes: {peaks:?}");
     assert_eq!(lifted.answered + lifted.given_up, 3 * readers);
-    assert!(lifted.given_up > 0, "they filled the memory for answers: {lifted:?}");
+    assert!(!in_full() || lifted.given_up > 0, "they filled the memory for answers, and others waited: {lifted:?}");
     cluster.kill_all();
 }
 

@@ -178,7 +178,9 @@ impl PartitionActor {
             return job.reply.send(Err(ErrorCode::NotLeaderOrFollower));
         }
         let producer_id = job.batch.producer_id;
-        if producer_id != ProducerId::NONE
+        // Not before it is known to lead: who does not is no reason to come again.
+        if self.core.is_leader()
+            && producer_id != ProducerId::NONE
             && self.context.state.has_too_many_producers()
             && !self.core.knows_producer(producer_id)
         {

@@ -59,7 +59,7 @@ holdfast_node::options! {
     /// Bytes of produce requests in work on one stream. Past it the stream is not read.
     max_in_flight_bytes_per_stream: u64 = 32 * MIB, in 17 * MIB, GIB;
     /// Connections of clients. Past it a new one is served for some seconds at most, for probes; one address may have a
-    /// quarter of them, 64 at least.
+    /// quarter of them, 64 at least. Of streams there may be twice as many, and a quarter of these from one address.
     max_connections: u32 = 4096, in 1, 1_000_000;
     /// Calls and streams at the same time on one connection.
     max_streams_per_connection: u32 = 256, in 8, 100_000;

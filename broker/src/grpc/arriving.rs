@@ -73,8 +73,7 @@ impl Arrivals {
         // What is larger than any message is refused by who reads its length.
         let units = u32::try_from(bytes.min(MAX_REQUEST_BYTES) / UNIT_BYTES + 1).unwrap_or(u32::MAX);
         let wanted = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits() as u32));
-        let mut partial =
-            Partial { held, wanted: None, end, late: Box::pin(sleep_until(end.min(now + self.standstill))) };
+        let mut partial = Partial { held, wanted: None, end, late: Late::Since(now), standstill: self.standstill };
         if let Ok(more) = Arc::clone(&self.room).try_acquire_many_owned(wanted) {
             partial.take(more);
         } else {
@@ -93,7 +92,16 @@ struct Partial {
     wanted: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, Elapsed>>>,
     /// When it has to be whole.
     end: Instant,
-    late: Pin<Box<Sleep>>,
+    late: Late,
+    standstill: Duration,
+}
+
+/// How long more of a message is waited for. The time in which the broker itself does not read is not the message's.
+enum Late {
+    /// Nobody has asked for more since then.
+    Since(Instant),
+    /// It is waited for, until then.
+    At(Pin<Box<Sleep>>),
 }
 
 impl Partial {
@@ -114,7 +122,14 @@ impl Partial {
             self.wanted = None;
             self.take(more);
         }
-        if self.late.as_mut().poll(context).is_ready() {
+        if let Late::Since(then) = self.late {
+            let now = Instant::now();
+            self.end += now - then;
+            self.late = Late::At(Box::pin(sleep_until(self.end.min(now + self.standstill))));
+        }
+        if let Late::At(late) = &mut self.late
+            && late.as_mut().poll(context).is_ready()
+        {
             let message = "a message stood still on its way or was late; send it again";
             return Poll::Ready(Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message)));
         }
@@ -294,6 +309,18 @@ mod tests {
         assert_eq!((next(&mut four).await, next(&mut four).await), (Ok(1_005), Ok(most.len())));
         drop(four);
         assert_eq!(free(&arrivals), free(&Arrivals::new(0)), "who leaves gives its room back");
+    }
+
+    #[tokio::test]
+    async fn the_time_in_which_the_broker_does_not_read_is_not_the_messages() {
+        let [soon, never] = [20, 60_000].map(Duration::from_millis);
+        for (arrival, standstill) in [(soon, never), (never, soon)] {
+            let arrivals = Arrivals { arrival, standstill, ..Arrivals::new(0) };
+            let mut body = arriving(&arrivals, vec![message(LARGE, 1_000), vec![7; 1_000]]);
+            assert_eq!(next(&mut body).await, Ok(1_005));
+            tokio::time::sleep(2 * soon).await;
+            assert_eq!(next(&mut body).await, Ok(1_000), "it was there");
+        }
     }
 
     #[tokio::test]

@@ -73,7 +73,7 @@ impl ConsumerService for ConsumerEdge {
         request: Request<Streaming<v1::FetchRequest>>,
     ) -> Result<Response<Self::FetchStream>, Status> {
         let (services, most) = (Arc::clone(&self.services), self.context.config.fetches_per_stream as usize);
-        let place = self.context.open_stream()?;
+        let place = self.context.streams.open(ConnectionInfo::source(&request))?;
         let unsent = self.unsent(&request);
         let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);

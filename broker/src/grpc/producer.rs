@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, future};
+use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -66,7 +67,7 @@ impl ProducerService for ProducerEdge {
         &self,
         request: Request<Streaming<v1::ProduceRequest>>,
     ) -> Result<Response<Self::ProduceStream>, Status> {
-        let place = self.context.open_stream()?;
+        let place = self.context.streams.open(ConnectionInfo::source(&request))?;
         let (replies, refusal) = (Replies::new(), Arc::new(OnceLock::new()));
         let budget = self.context.config.max_in_flight_bytes_per_stream as usize / PERMIT_BYTES;
         let stream = ProduceStream {
@@ -76,13 +77,14 @@ impl ProducerService for ProducerEdge {
             budget: Arc::new(Semaphore::new(budget)),
             hasher: RandomState::new(),
             refusal: Arc::clone(&refusal),
-            _open: place,
         };
         let end = ConnectionInfo::streams_end(&request);
         let unsent = Unsent::of(self.services.produce.budget.producer(ConnectionInfo::closer(&request)));
         tokio::spawn(stream.run(Arc::clone(&self.context), request.into_inner(), end));
         let held = unsent.clone();
+        // As long as answers may come: the client may have ended its half long ago.
         let answers = Answers(replies).map(move |(answer, rooms)| {
+            let _open = &place;
             held.hold(rooms);
             Ok(answer)
         });
@@ -96,10 +98,12 @@ impl ProducerService for ProducerEdge {
         request: Request<v1::ProduceRecordsRequest>,
     ) -> Result<Response<v1::ProduceRecordsResponse>, Status> {
         let (caller, hop) = (caller(&request), hop(&request));
+        let budget = &self.services.produce.budget;
+        let unsent = Unsent::of(budget.producer(ConnectionInfo::closer(&request)));
         let call = plain_call(request.into_inner(), hop.forwarded)?;
         // Twice: the records, and what is made of them, batches or calls to other brokers.
         let bytes = 2 * call.records.iter().map(PlainRecord::bytes).sum::<usize>();
-        let _room = self.services.produce.budget.try_call(bytes).ok_or(ErrorCode::Overloaded)?;
+        let room = budget.try_call(bytes).ok_or(ErrorCode::Overloaded)?;
         let results = self.services.plain.produce(&caller, call).await?;
         // Another broker is told of each record: it has others to add.
         if let (false, Some(detail)) = (hop.forwarded, plain_records::all_failed(&results)) {
@@ -109,7 +113,19 @@ impl ProducerService for ProducerEdge {
             Ok(offset) => v1::PlainRecordResult { partition, offset: Some(offset.0), error: None },
             Err(detail) => v1::PlainRecordResult { partition, offset: None, error: Some(produce_error(detail)) },
         });
-        Ok(Response::new(v1::ProduceRecordsResponse { results: results.collect() }))
+        let mut answer = v1::ProduceRecordsResponse { results: results.collect() };
+        // The room of the call is that of its answer, until this has left the socket.
+        unsent.hold(room);
+        if let Some(more) = answer.encoded_len().checked_sub(bytes).filter(|more| *more > 0) {
+            match budget.try_call(more) {
+                Some(room) => unsent.hold(room),
+                // What each error is stays; its text goes.
+                None => answer.results.iter_mut().filter_map(|one| one.error.as_mut()).for_each(|error| {
+                    error.message = String::new();
+                }),
+            }
+        }
+        Ok(unsent.response(answer))
     }
 
     async fn init_producer_id(
@@ -140,7 +156,6 @@ struct ProduceStream {
     hasher: RandomState,
     /// Why no request can be read any more, if it is the request's fault.
     refusal: Arc<OnceLock<Status>>,
-    _open: OwnedSemaphorePermit,
 }
 
 impl ProduceStream {

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use holdfast_log::{DataDir, LogWriter};
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode};
 
 use super::{
     clock::Clock, identity::Identity, lease::Lease, metadata::Metadata, parked::Parked, partitions::Partitions,
-    state::BrokerState,
+    state::BrokerState, streams::Streams,
 };
 use crate::{
     config::Config,
@@ -48,8 +46,8 @@ pub struct Context {
     pub metadata_answers: AnswerMemory,
     /// Requests of clients that wait for something to happen.
     pub parked: Parked,
-    /// Streams of clients that are open: each takes memory, also if nothing ever comes.
-    pub streams: Arc<Semaphore>,
+    /// Streams of clients that are open.
+    pub streams: Streams,
     /// What its replicas may copy for moves at the moment, all together.
     pub move_budget: Mutex<MoveBudget>,
     /// The other nodes that it calls.
@@ -95,17 +93,4 @@ pub struct Nodes {
     pub brokers: Arc<Peers>,
     /// Other brokers, for calls of clients that are passed on unread.
     pub relays: Relays,
-}
-
-impl Context {
-    /// The place of one more stream of a client, held while it is open. OVERLOADED if there are twice as many as connections
-    /// may be.
-    pub fn open_stream(&self) -> Result<OwnedSemaphorePermit, ErrorDetail> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_full| {
-            let most = 2 * self.config.max_connections;
-            let message =
-                format!("{most} streams are open on this broker, twice max_connections; use one for each client");
-            ErrorDetail::new(ErrorCode::Overloaded, message)
-        })
-    }
 }

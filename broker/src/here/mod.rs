@@ -3,7 +3,7 @@
 //! - [`context`]: all of it together, made once at start and passed on explicitly; there is no global.
 //! - [`identity`], [`clock`], [`lease`], [`state`]: who it is, what time it is, how long it may believe that it is not
 //!   fenced, how it is doing.
-//! - [`parked`]: what requests take up that wait for something.
+//! - [`parked`]: what requests take up that wait for something. [`streams`]: how many are open.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
 //! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
 
@@ -17,3 +17,4 @@ pub mod metadata;
 pub mod parked;
 pub mod partitions;
 pub mod state;
+pub mod streams;

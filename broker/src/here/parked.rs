@@ -10,6 +10,9 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode};
 /// What one permit stands for, bytes.
 const UNIT_BYTES: usize = 1024;
 
+/// A stream has a few dozen requests at a time; smaller ones than this count only while they wait.
+const LARGE_BYTES: usize = 16 * 1024;
+
 /// The bound of a broker.
 #[derive(Debug)]
 pub struct Parked(Arc<Semaphore>);
@@ -18,6 +21,11 @@ impl Parked {
     /// At most so many bytes wait.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes / UNIT_BYTES)))
+    }
+
+    /// As [`Self::park`] for a request that takes up much even if it waits for nothing; none for a small one.
+    pub fn park_large(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, ErrorDetail> {
+        if bytes <= LARGE_BYTES { Ok(None) } else { self.park(bytes).map(Some) }
     }
 
     /// Room for a request of so many bytes, held while it waits. OVERLOADED if there is none.

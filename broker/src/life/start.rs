@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::Instant,
 };
@@ -37,6 +37,7 @@ use crate::{
         parked::Parked,
         partitions::Partitions,
         state::BrokerState,
+        streams::Streams,
     },
     outbox::{Positions, Proposals, SourcePositions, streams::FollowerStreams},
     outward::{self, Controllers, Peers, Relays},
@@ -249,7 +250,7 @@ fn open(
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
         metadata_answers: AnswerMemory::new(config.metadata_memory_bytes as usize),
         parked: Parked::new(config.fetch_memory_bytes as usize),
-        streams: Arc::new(Semaphore::new(2 * config.max_connections as usize)),
+        streams: Streams::new(config.max_connections),
         move_budget: Mutex::default(),
         nodes: Nodes {
             controllers: Arc::new(Controllers::new(&config)),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
-use tonic::{metadata::MetadataValue, transport::Channel};
+use futures::{FutureExt, TryFutureExt};
+use tonic::{Code, metadata::MetadataValue, transport::Channel};
 
 use holdfast_proto::{
     batch::Record,
@@ -29,6 +29,10 @@ use crate::services::{
     plain_records::{PlainProduce, PlainResult},
 };
 
+/// Bytes of an answer with plain records that is passed on: twice what is asked for. It is here before it has room, so a
+/// single record that is larger is the leader's to give.
+const MAX_PASSED_ON_BYTES: usize = 4 << 20;
+
 impl OtherBrokers for Peers {
     fn produce_plain<'a>(&'a self, address: &'a str, call: PlainProduce) -> RemoteAnswer<'a, Vec<PlainResult>> {
         self.send_plain(address, call).boxed()
@@ -43,7 +47,16 @@ impl OtherBrokers for Peers {
         async move {
             let limit = call.max_wait + limit;
             let request = forwarded(fetch_request(call), limit);
-            let answer = in_time(limit, self.consumer(address)?.fetch_records(request)).await?;
+            let mut leader = self.consumer(address, MAX_PASSED_ON_BYTES)?;
+            let answer = leader.fetch_records(request).map_err(|status| match status.code() {
+                // By the library, which has read the length alone; no node says it.
+                Code::OutOfRange => {
+                    let message = "the record is too large to be passed on; ask the broker that leads";
+                    ErrorDetail::new(ErrorCode::NotLeaderOrFollower, message).into()
+                }
+                _ => status,
+            });
+            let answer = in_time(limit, answer).await?;
             Ok(PlainFetched {
                 records: answer.records.into_iter().map(Record::from).collect(),
                 ends: Some(Ends {
@@ -65,7 +78,7 @@ impl OtherBrokers for Peers {
         async move {
             let queries = lookups.into_iter().map(offset_query).collect();
             let request = forwarded(v1::ListOffsetsRequest { queries }, limit);
-            let answer = in_time(limit, self.consumer(address)?.list_offsets(request)).await?;
+            let answer = in_time(limit, self.consumer(address, MAX_MESSAGE_BYTES)?.list_offsets(request)).await?;
             Ok(answer.results.into_iter().map(found_offset).collect())
         }
         .boxed()
@@ -98,9 +111,8 @@ async fn in_time<T>(
 }
 
 impl Peers {
-    fn consumer(&self, address: &str) -> Result<ConsumerServiceClient<Channel>, ErrorDetail> {
-        Ok(ConsumerServiceClient::new(self.channel(address, Purpose::Reads)?)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES))
+    fn consumer(&self, address: &str, most_bytes: usize) -> Result<ConsumerServiceClient<Channel>, ErrorDetail> {
+        Ok(ConsumerServiceClient::new(self.channel(address, Purpose::Reads)?).max_decoding_message_size(most_bytes))
     }
 
     async fn send_plain(&self, address: &str, call: PlainProduce) -> Result<Vec<PlainResult>, ErrorDetail> {

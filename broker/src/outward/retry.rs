@@ -83,12 +83,14 @@ pub struct Attempts {
     repeat: Repeat,
     backoff: Backoff,
     tried: usize,
+    /// Attempts in a row that named another one.
+    named: usize,
 }
 
 impl Attempts {
     /// No attempt yet. `backoff` gives the pause after every round of all controllers.
     pub fn new(repeat: Repeat, backoff: Backoff) -> Self {
-        Self { repeat, backoff, tried: 0 }
+        Self { repeat, backoff, tried: 0, named: 0 }
     }
 
     /// An attempt failed with `detail`. `from_node`: the controller itself said it, and not the connection.
@@ -113,7 +115,9 @@ impl Attempts {
             return Next::GiveUp;
         }
         self.tried += 1;
-        if is_named || !self.tried.is_multiple_of(candidates) {
+        self.named = if is_named { self.named + 1 } else { 0 };
+        // Two that name each other lead nowhere.
+        if (is_named && self.named <= candidates) || !self.tried.is_multiple_of(candidates) {
             return Next::Again;
         }
         Next::AgainAfter(self.backoff.next_pause())

@@ -17,7 +17,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use holdfast_node::closer::Closer;
 use holdfast_proto::error::ErrorCode;
@@ -111,9 +114,11 @@ impl AnswerMemory {
     pub async fn room(&self, reader: Option<&Reader>, wanted: usize) -> Result<AnswerRoom, ErrorCode> {
         let of_reader = match reader {
             Some(reader) => {
-                // It waits for itself alone: until its answers have left, or its connection ends. Nobody is closed for that.
+                // It waits for itself alone: until its answers have left, or its connection ends. Nobody is closed for that; but
+                // what its request takes up goes.
                 let units = self.offered_to(reader, wanted, 0);
-                let turn = Arc::clone(reader.share()).acquire_many_owned(self.left_for(reader, units)).await;
+                let turn = Arc::clone(reader.share()).acquire_many_owned(self.left_for(reader, units));
+                let turn = timeout(self.patience.wait, turn).await.map_err(|_late| ErrorCode::Overloaded)?;
                 let mut permit = turn.map_err(|_closed| ErrorCode::ShuttingDown)?;
                 // Its answers may have left all at once.
                 let units = self.offered_to(reader, wanted, permit.num_permits());

@@ -162,7 +162,7 @@ impl Reader {
         &self.share
     }
 
-    /// All of that.
+    /// All of that, in units.
     pub(super) const fn share_units(&self) -> u32 {
         self.share_units
     }

@@ -27,16 +27,24 @@ use parking_lot::Mutex;
 
 use holdfast_proto::ids::{Millis, Offset};
 
-/// Batches that have to stay and are passed over in one eviction.
-const MOST_PASSED: usize = 1024;
+/// Batches that had to stay and are looked at again in one eviction.
+const LOOKS: usize = 16;
 
 /// The bound and the order of eviction over all partitions.
 #[derive(Debug)]
 pub struct TailCache {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
-    /// Every batch in order of arrival. May name batches that are gone: they are skipped.
-    arrivals: Mutex<VecDeque<Arrival>>,
+    order: Mutex<Order>,
+}
+
+/// Every batch. May name batches that are gone: they are skipped.
+#[derive(Debug, Default)]
+struct Order {
+    /// In order of arrival.
+    arrivals: VecDeque<Arrival>,
+    /// Older ones, which had to stay when it was their turn: they wait for a flush.
+    staying: VecDeque<Arrival>,
 }
 
 #[derive(Debug)]
@@ -74,7 +82,7 @@ struct Batch {
 impl TailCache {
     /// A cache of at most `limit_bytes`, what waits for the disk apart.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, used_bytes: AtomicUsize::new(0), arrivals: Mutex::default() })
+        Arc::new(Self { limit_bytes, used_bytes: AtomicUsize::new(0), order: Mutex::default() })
     }
 
     /// The part of one partition, whose log is durable up to `flushed`.
@@ -90,35 +98,40 @@ impl TailCache {
 
     /// Drops the batches that came before `oldest`.
     pub fn expire(&self, oldest: Millis) {
-        self.evict_while(|arrival, _| arrival.at < oldest, |_| {});
+        self.evict_while(usize::MAX, |arrival, _| arrival.at < oldest, |_| {});
     }
 
     fn evict_to_limit(&self) {
         if self.used_bytes() > self.limit_bytes {
             let must_flush = |tail: &PartitionTail| tail.wants_flush.store(true, Ordering::Relaxed);
-            self.evict_while(|_, used| used > self.limit_bytes, must_flush);
+            self.evict_while(LOOKS, |_, used| used > self.limit_bytes, must_flush);
         }
     }
 
-    /// Evicts in order of arrival as long as `wanted`. Passes over those that have to stay, of which `stays` is told.
-    fn evict_while(&self, wanted: impl Fn(&Arrival, usize) -> bool, stays: impl Fn(&PartitionTail)) {
-        let mut arrivals = self.arrivals.lock();
-        let mut passed = Vec::new();
-        while passed.len() < MOST_PASSED
-            && let Some(first) = arrivals.pop_front()
-        {
+    /// Evicts as long as `wanted`: of those that had to stay so many are looked at again, then the others in order of
+    /// arrival. Passes over those that have to stay, of which `stays` is told.
+    fn evict_while(&self, looks: usize, wanted: impl Fn(&Arrival, usize) -> bool, stays: impl Fn(&PartitionTail)) {
+        let mut order = self.order.lock();
+        let Order { arrivals, staying } = &mut *order;
+        let has_to_stay = |one: &Arrival| {
+            let tail = one.tail.upgrade().filter(|tail| !tail.evict(one.serial));
+            tail.inspect(|tail| stays(tail)).is_some()
+        };
+        for _ in 0..staying.len().min(looks) {
+            let Some(first) = staying.pop_front() else { break };
+            if !wanted(&first, self.used_bytes()) || has_to_stay(&first) {
+                staying.push_back(first);
+            }
+        }
+        while let Some(first) = arrivals.pop_front() {
             if !wanted(&first, self.used_bytes()) {
                 arrivals.push_front(first);
                 break;
             }
-            if let Some(tail) = first.tail.upgrade()
-                && !tail.evict(first.serial)
-            {
-                stays(&tail);
-                passed.push(first);
+            if has_to_stay(&first) {
+                staying.push_back(first);
             }
         }
-        passed.into_iter().rev().for_each(|arrival| arrivals.push_front(arrival));
     }
 }
 
@@ -139,7 +152,7 @@ impl PartitionTail {
             serial
         };
         self.cache.used_bytes.fetch_add(size, Ordering::Relaxed);
-        self.cache.arrivals.lock().push_back(Arrival { tail: Arc::downgrade(self), serial, at: now });
+        self.cache.order.lock().arrivals.push_back(Arrival { tail: Arc::downgrade(self), serial, at: now });
         self.cache.evict_to_limit();
     }
 
@@ -293,7 +306,27 @@ mod tests {
         seldom.flushed_to(Offset(2));
         push(&often, 100, 101, 100);
         assert_eq!(found(&seldom, 1, 2, 1000), None, "the oldest go");
-        assert!(cache.arrivals.lock().len() < 10);
+        assert!(cache.order.lock().arrivals.len() < 10);
+    }
+
+    #[test]
+    fn others_are_evicted_behind_any_number_that_have_to_stay() {
+        let cache = TailCache::new(250);
+        let (many, often) = (cache.partition(Offset(0)), cache.partition(Offset(0)));
+        for offset in 0..5_000 {
+            push(&many, offset, offset + 1, 1);
+        }
+        for offset in 0..100 {
+            push(&often, offset, offset + 1, 100);
+            often.flushed_to(Offset(offset + 1));
+        }
+        assert!(cache.used_bytes() <= 5_200, "{} bytes", cache.used_bytes());
+        many.flushed_to(Offset(5_000));
+        for offset in 100..600 {
+            push(&often, offset, offset + 1, 100);
+            often.flushed_to(Offset(offset + 1));
+        }
+        assert!(cache.used_bytes() <= 350, "they go once they may: {} bytes", cache.used_bytes());
     }
 
     #[test]

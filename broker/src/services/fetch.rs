@@ -30,6 +30,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// more than a twentieth of a core.
 const LOOK_AGAIN_AFTER_EACH: Duration = Duration::from_micros(20);
 
+/// Partitions that one answer says of why they give nothing.
+const MOST_ERRORS: usize = 256;
+
 /// Bytes of errors that an answer may hold without room.
 const UNCOUNTED_BYTES: usize = 4096;
 
@@ -63,7 +66,12 @@ impl FetchService {
         let deadline = Instant::now() + command.max_wait;
         let min_bytes = command.min_bytes.min(self.limit(command.max_bytes));
         let mut waiter = Waiter::default();
-        let mut parked = None;
+        // A large one counts from its first look on: it may have to wait for room, too.
+        let memory_bytes = command.memory_bytes();
+        let mut parked = match self.context.parked.park_large(memory_bytes) {
+            Ok(parked) => parked,
+            Err(detail) => return FetchedAnswer::refused(detail),
+        };
         let mut is_first = true;
         loop {
             let is_last = Instant::now() >= deadline;
@@ -88,7 +96,7 @@ impl FetchService {
             let pause = if answer.fetched.is_empty() { Duration::ZERO } else { rest };
             drop(answer);
             if parked.is_none() {
-                match self.context.parked.park(command.memory_bytes()) {
+                match self.context.parked.park(memory_bytes) {
                     Ok(room) => parked = Some(room),
                     Err(detail) => return FetchedAnswer::refused(detail),
                 }
@@ -149,6 +157,8 @@ impl FetchService {
             match found {
                 Ok(Some(one)) => readable.push(one),
                 Ok(None) => {}
+                // Who asks again hears the others.
+                Err(_) if failed.len() >= MOST_ERRORS => {}
                 Err(refused) => failed.push(*refused),
             }
         }

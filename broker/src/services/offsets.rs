@@ -59,7 +59,8 @@ impl OffsetService {
             }
         }
         let limit = hop.limit(Duration::from_millis(self.context.config.peer_rpc_timeout_ms));
-        let end = hop.deadline.unwrap_or_else(|| Instant::now() + LONGEST);
+        let longest = Instant::now() + LONGEST;
+        let end = hop.deadline.map_or(longest, |deadline| deadline.min(longest));
         let here = async {
             let mut found: Vec<(usize, Result<FoundOffset, ErrorDetail>)> = Vec::new();
             let remote: BTreeSet<usize> = elsewhere.values().flat_map(|(_, indices)| indices.iter().copied()).collect();

@@ -33,8 +33,8 @@ const RECORDS: (u32, u32) = (500, 10_000);
 /// Bytes of an answer to who names no number: a client with gRPC's default limit takes it.
 const BYTES: u32 = 2 << 20;
 
-/// Fetches that wait at other brokers at the same time. An answer of [`BYTES`], or one record, is held for each; past it a
-/// caller is told to ask the leader itself.
+/// Fetches that wait at other brokers at the same time. An answer of twice [`BYTES`] may be held for each; past it a caller
+/// is told to ask the leader itself.
 const ELSEWHERE: usize = 32;
 
 /// Gives consumers single records.
@@ -81,6 +81,9 @@ impl PlainFetchService {
             Ok(fetched) => fetched,
             Err(detail) if detail.code == ErrorCode::BrokerNotAvailable => {
                 return Err(lookup::not_reached(&leader, &detail));
+            }
+            Err(detail) if detail.code == ErrorCode::NotLeaderOrFollower && detail.leader.is_none() => {
+                return Err(lookup::elsewhere(leader));
             }
             Err(detail) => return Err(detail),
         };

@@ -27,7 +27,6 @@ const RUNS: &[&[&str]] = &[
     &["partition", "move", "orders", "0", "--to", "1"],
     &["partition", "cancel", "--yes"],
     &["broker", "ls"],
-    &["broker", "drain", "1", "--dry-run"],
     &["broker", "undrain", "1"],
     &["quorum", "ls"],
     &["cluster", "status"],
@@ -46,6 +45,7 @@ const RUNS: &[&[&str]] = &[
     &["dev", "start", "broker-1"],
     &["dev", "restart", "broker-1"],
     &["dev", "add"],
+    &["broker", "drain", "1", "--dry-run"],
     &["dev", "kill", "broker-1"],
     &["dev", "down"],
 ];

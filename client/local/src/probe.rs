@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use holdfast_net::Connector;
 use holdfast_proto::{
@@ -29,12 +30,26 @@ pub async fn metadata(address: &str) -> Result<GetMetadataResponse, String> {
     answer.map(tonic::Response::into_inner).map_err(|status| explain(address, &status))
 }
 
+/// Fails unless the node at this address says itself that it serves. What the cluster knows of it may be of the process
+/// before it.
+pub async fn ready(address: &str) -> Result<(), String> {
+    let request = HealthCheckRequest { service: "ready".to_owned() };
+    let answer = HealthClient::new(channel(address)?).check(request).await;
+    match answer.map_err(|status| explain(address, &status))?.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        _ => Err(format!("{address} does not serve yet")),
+    }
+}
+
 fn connect(address: &str) -> Result<AdminServiceClient<Channel>, String> {
+    // Clusters of thousands of partitions answer with more than tonic's 4 MiB.
+    Ok(AdminServiceClient::new(channel(address)?).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+fn channel(address: &str) -> Result<Channel, String> {
     let connector = Connector { connect_timeout: CALL_TIMEOUT, ..Connector::default() };
     let endpoint = connector.endpoint(address).map_err(|error| error.to_string())?;
-    let channel = endpoint.timeout(CALL_TIMEOUT).connect_lazy();
-    // Clusters of thousands of partitions answer with more than tonic's 4 MiB.
-    Ok(AdminServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    Ok(endpoint.timeout(CALL_TIMEOUT).connect_lazy())
 }
 
 fn explain(address: &str, status: &tonic::Status) -> String {

@@ -29,12 +29,14 @@ impl ProcessCluster {
             }
             let addresses = self.bootstrap();
             let views = futures::future::join_all(addresses.iter().map(|address| probe::describe(address))).await;
+            let own = futures::future::join_all(addresses.iter().map(|address| probe::ready(address))).await;
             let missing: BTreeSet<String> = views
                 .into_iter()
                 .flat_map(|view| match view {
                     Ok(view) => probe::missing(&view, &brokers, controllers),
                     Err(reason) => vec![reason],
                 })
+                .chain(own.into_iter().filter_map(Result::err))
                 .collect();
             if missing.is_empty() {
                 return Ok(());
@@ -54,7 +56,10 @@ impl ProcessCluster {
             self.check_alive(name)?;
             let missing = match probe::describe(&address).await {
                 Err(reason) => vec![reason],
-                Ok(view) if name.role == Role::Broker => probe::missing(&view, &BTreeSet::from([name.number]), 0),
+                Ok(view) if name.role == Role::Broker => {
+                    let missing = probe::missing(&view, &BTreeSet::from([name.number]), 0);
+                    missing.into_iter().chain(probe::ready(&address).await.err()).collect()
+                }
                 Ok(_) => return Ok(()),
             };
             if missing.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -82,6 +83,11 @@ impl ConnectionInfo {
     /// When streams of the call's connection have to end.
     pub fn streams_end<T>(request: &tonic::Request<T>) -> Option<Instant> {
         request.extensions().get::<Self>().and_then(|info| info.streams_end)
+    }
+
+    /// The address that the call comes from, as far as it is known.
+    pub fn source<T>(request: &tonic::Request<T>) -> Option<IpAddr> {
+        request.extensions().get::<Self>().and_then(|info| info.tcp.remote_addr()).map(|address| address.ip())
     }
 
     /// What ends the call's connection.

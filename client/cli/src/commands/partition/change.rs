@@ -71,7 +71,9 @@ pub(super) async fn run_move(admin: &Admin, args: MoveArgs, output: Output) -> R
         old_replicas: partition.replicas.clone(),
         ..Move::to(args.topic, index, args.to.into_iter().map(BrokerId))
     };
-    let (before, after) = (one.old_replicas.len(), one.new_replicas.len());
+    // Those that an earlier move brings in are not there yet.
+    let before = partition.replicas.len() - partition.adding.len().min(partition.replicas.len());
+    let after = one.new_replicas.len();
     if after < before {
         let fewer = format!("This leaves {}-{} {after} of its {before} replicas", one.topic, one.partition);
         confirm(&fewer, args.yes)?;
