@@ -96,13 +96,17 @@ impl TailCache {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
+    fn is_over_limit(&self) -> bool {
+        self.used_bytes() > self.limit_bytes
+    }
+
     /// Drops the batches that came before `oldest`.
     pub fn expire(&self, oldest: Millis) {
         self.evict_while(usize::MAX, |arrival, _| arrival.at < oldest, |_| {});
     }
 
     fn evict_to_limit(&self) {
-        if self.used_bytes() > self.limit_bytes {
+        if self.is_over_limit() {
             let must_flush = |tail: &PartitionTail| tail.wants_flush.store(true, Ordering::Relaxed);
             self.evict_while(LOOKS, |_, used| used > self.limit_bytes, must_flush);
         }
@@ -156,9 +160,16 @@ impl PartitionTail {
         self.cache.evict_to_limit();
     }
 
-    /// The log is durable up to here.
+    /// The log is durable up to here. What had to stay until now goes if memory is wanted.
     pub fn flushed_to(&self, offset: Offset) {
         self.flushed.store(offset.0, Ordering::Release);
+        if !self.cache.is_over_limit() {
+            return;
+        }
+        let mut batches = self.batches.lock();
+        while self.cache.is_over_limit() && batches.held.front().is_some_and(|first| first.next <= offset) {
+            self.release(batches.held.drain(..1));
+        }
     }
 
     /// True if batches that wait for a flush stand in the way of newer ones. Told once.
