@@ -187,7 +187,8 @@ impl Producer {
     async fn reserve(&self, record: &Record<'_>) -> Result<usize, Error> {
         let size = self.inner.limits.size(record)?;
         if self.inner.limits.may_be_too_large(record, size) {
-            self.inner.limits.check_with_topic(record, &self.inner.shared.client).await?;
+            // Boxed: a call to a broker would make every record's future some kilobytes larger.
+            Box::pin(self.inner.limits.check_with_topic(record, &self.inner.shared.client)).await?;
         }
         let memory = &self.inner.shared.outcomes.memory;
         if !memory.try_reserve(size) {
