@@ -283,6 +283,9 @@ mod tests {
         let again = TopicId::from_bytes(&[2; 16]).unwrap();
         view.topics.values_mut().for_each(|topic| Arc::make_mut(topic).id = again);
         client.metadata().set_view(view);
-        assert_eq!(asked.await.unwrap().id(), again);
+        let topic = asked.await.unwrap();
+        assert_eq!(topic.id(), again);
+        let sent = producer.post(Record::new(&topic));
+        assert!(size_of_val(&sent) < 1_024, "{} bytes are made and moved for each record", size_of_val(&sent));
     }
 }
