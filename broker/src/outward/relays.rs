@@ -8,12 +8,7 @@
 //! goes whose calls are over, then the one whose clients have taken nothing for a while ([`Call`]); else the new call is
 //! refused. Failure: a broken connection fails its calls, and the next call connects again.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -25,6 +20,7 @@ use tonic::{
 use tower::Service;
 
 use holdfast_net::{Connector, Windows};
+use holdfast_node::incoming::Source;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
@@ -200,8 +196,8 @@ impl Lines {
 }
 
 impl Ends {
-    fn source(&self) -> Option<IpAddr> {
-        self.client.map(|client| client.ip())
+    fn source(&self) -> Option<Source> {
+        self.client.map(|client| client.ip().into())
     }
 }
 

@@ -135,18 +135,17 @@ impl AnswerMemory {
 
     /// As [`Self::room`], if there is some at once.
     pub fn try_room(&self, reader: Option<&Reader>, wanted: usize) -> Option<AnswerRoom> {
-        let mut wanted = self.offered(wanted);
+        let units = reader.map_or_else(|| self.offered(wanted), |reader| self.offered_to(reader, wanted, 0));
         let of_reader = match reader {
             Some(reader) => {
-                wanted = self.offered_to(reader, wanted as usize * UNIT_BYTES, 0);
-                let mut permit =
-                    Arc::clone(reader.share()).try_acquire_many_owned(self.left_for(reader, wanted)).ok()?;
-                resize(&mut permit, wanted);
+                let left = self.left_for(reader, units);
+                let mut permit = Arc::clone(reader.share()).try_acquire_many_owned(left).ok()?;
+                resize(&mut permit, units);
                 Some(permit)
             }
             None => None,
         };
-        let permit = Arc::clone(&self.free).try_acquire_many_owned(wanted).ok()?;
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(units).ok()?;
         Some(AnswerRoom { permit, of_reader, large_units: None })
     }
 

@@ -137,6 +137,16 @@ pub fn confirm(what: &str, yes: bool) -> Result {
     }
 }
 
+/// The first few of these lines, and how many more there are: one cause may meet thousands.
+pub fn few<T: std::fmt::Display>(lines: &[T]) -> String {
+    const FEW: usize = 5;
+    let mut few: Vec<String> = lines.iter().take(FEW).map(ToString::to_string).collect();
+    if lines.len() > FEW {
+        few.push(format!("and {} more like these", lines.len() - FEW));
+    }
+    few.join("\n")
+}
+
 /// What is said where nobody can answer the question; an error begins with a small letter.
 fn unanswered(what: &str) -> String {
     let mut letters = what.chars();

@@ -168,23 +168,27 @@ impl Consumer {
         let deadline = Deadline::after(self.shared.client.config().admin_timeout);
         let mut found = resolve(&self.shared.client, &[(topic, partition, to)], deadline).await;
         let offset = found.pop().unwrap_or(Ok(Offset(0)))?;
-        let (view, id) = (self.shared.client.view(), self.shared.update(|b| b.partitions[index].topic_id.clone()));
-        if view.topics.get(topic).is_none_or(|known| known.id.to_bytes() != id) {
-            return Err(Error::TopicGone(topic.to_owned()));
-        }
+        self.check_topic(index)?;
         self.partitions[index].refetched = 0;
         self.begin_at(index, offset, to);
         Ok(offset)
     }
 
+    /// Fails if the topic of this partition is not the one that is known now under its name.
+    fn check_topic(&self, index: usize) -> Result<(), Error> {
+        let name = &self.partitions[index].topic;
+        let id = self.shared.update(|buffers| buffers.partitions[index].topic_id.clone());
+        match self.shared.client.view().topics.get(name) {
+            Some(known) if known.id.to_bytes() == id => Ok(()),
+            _ => Err(Error::TopicGone(name.to_string())),
+        }
+    }
+
     /// Reads one more partition, from this place on. Within the client's `admin_timeout`. Cancel safe: it is added or not.
     pub async fn add(&mut self, topic: &str, partition: PartitionIndex, start: StartAt) -> Result<Offset, Error> {
         if let Ok(index) = self.index_of(topic, partition) {
-            let (view, id) = (self.shared.client.view(), self.shared.update(|b| b.partitions[index].topic_id.clone()));
-            return match view.topics.get(topic) {
-                Some(known) if known.id.to_bytes() == id => self.position(topic, partition),
-                _ => Err(Error::TopicGone(topic.to_owned())),
-            };
+            self.check_topic(index)?;
+            return self.position(topic, partition);
         }
         let client = &self.shared.client;
         let deadline = Deadline::after(client.config().admin_timeout);

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -17,7 +16,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use holdfast_net::jitter;
 
-use super::places::{Kind, Place};
+use super::places::{Kind, Place, Source};
 use crate::closer::Closer;
 
 /// Bytes with which a client of HTTP/2 begins (RFC 9113, section 3.4).
@@ -85,9 +84,9 @@ impl ConnectionInfo {
         request.extensions().get::<Self>().and_then(|info| info.streams_end)
     }
 
-    /// The address that the call comes from, as far as it is known.
-    pub fn source<T>(request: &tonic::Request<T>) -> Option<IpAddr> {
-        request.extensions().get::<Self>().and_then(|info| info.tcp.remote_addr()).map(|address| address.ip())
+    /// Where the call comes from, as far as it is known.
+    pub fn source<T>(request: &tonic::Request<T>) -> Option<Source> {
+        request.extensions().get::<Self>().and_then(|info| info.tcp.remote_addr()).map(|address| address.ip().into())
     }
 
     /// What ends the call's connection.

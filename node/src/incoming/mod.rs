@@ -32,3 +32,4 @@ mod places;
 pub use accepting::{accept, accept_for};
 pub use connection::{Connection, ConnectionInfo, Lifetime, until};
 pub use listening::listen;
+pub use places::Source;

@@ -19,7 +19,14 @@ const KEPT_OF_SOURCE: usize = 4;
 /// Where a connection comes from: an address, and of IPv6 the network of one host or site, which has any number of
 /// addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Source(IpAddr);
+pub struct Source(IpAddr);
+
+impl Source {
+    /// What one source may have of a limit: a quarter, and 64 where there are as many.
+    pub fn share(limit: usize) -> usize {
+        (limit / 4).max(limit.min(SOURCE_AT_LEAST))
+    }
+}
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
@@ -89,7 +96,7 @@ impl Places {
     pub(super) fn take(self: &Arc<Self>, source: Source) -> Option<Place> {
         let mut taken = self.taken.lock();
         let of_source = taken.by_source.get(&source).copied().unwrap_or_default();
-        let kind = if taken.lasting < self.limit && of_source.0 < self.of_source() {
+        let kind = if taken.lasting < self.limit && of_source.0 < Source::share(self.limit) {
             Kind::Lasting
         } else if taken.passing < KEPT && of_source.1 < KEPT_OF_SOURCE {
             Kind::Passing
@@ -98,10 +105,6 @@ impl Places {
         };
         taken.add(source, kind);
         Some(Place { places: Arc::clone(self), source, kind })
-    }
-
-    fn of_source(&self) -> usize {
-        (self.limit / 4).max(self.limit.min(SOURCE_AT_LEAST))
     }
 }
 
@@ -138,7 +141,7 @@ impl Place {
         }
         let mut taken = self.places.taken.lock();
         let of_source = taken.by_source.get(&self.source).map_or(0, |of_source| of_source.0);
-        if taken.lasting >= self.places.limit || of_source >= self.places.of_source() {
+        if taken.lasting >= self.places.limit || of_source >= Source::share(self.places.limit) {
             return false;
         }
         taken.add(self.source, Kind::Lasting);

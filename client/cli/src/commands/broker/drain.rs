@@ -14,7 +14,7 @@ use super::find::find;
 use crate::{
     exit::{Failure, Result},
     moves::{self, Throttle},
-    output::{Output, confirm, note, print_json, tell},
+    output::{Output, confirm, few, note, print_json, tell},
     width::say_long,
 };
 
@@ -28,9 +28,6 @@ Examples:
 
 A broker that is gone for good is drained in the same way: the others copy
 from each other.";
-
-/// Problems that are shown of many.
-const PROBLEMS_MAX: usize = 5;
 
 /// How often moves are planned again before the rest is given up.
 const ROUNDS_MAX: usize = 10;
@@ -59,7 +56,7 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
         print_json(&json!({ "moves": moves::as_json(&plan.moves), "problems": plan.problems }));
     }
     if plan.moves.is_empty() && !plan.problems.is_empty() {
-        let examples = some_of(&plan.problems);
+        let examples = few(&plan.problems);
         return Err(Failure::error(format!("broker {broker} cannot be emptied; nothing was changed:\n{examples}")));
     }
     show(&plan.moves, &plan.problems, output);
@@ -87,7 +84,7 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
     if !is_safe {
         let left = counted(left, "replica");
         let state = format!("broker {broker} still has {left}: it is not safe to remove");
-        return Err(Failure::error(format!("{state}\n{}", some_of(&problems)).trim_end()));
+        return Err(Failure::error(format!("{state}\n{}", few(&problems)).trim_end()));
     }
     if output == Output::Table {
         say_long(&farewell(args.broker), " ");
@@ -119,16 +116,8 @@ fn show(planned: &[Move], problems: &[String], output: Output) {
         tell(output, moves::as_text(planned));
     }
     if !problems.is_empty() {
-        note(format!("some cannot move:\n{}", some_of(problems)));
+        note(format!("some cannot move:\n{}", few(problems)));
     }
-}
-
-/// A thousand partitions have the same problem: the first few stand for all.
-fn some_of(problems: &[String]) -> String {
-    let shown = problems.len().min(PROBLEMS_MAX);
-    let more = problems.len() - shown;
-    let more = if more == 0 { String::new() } else { format!("\nand {more} more like these") };
-    problems[..shown].join("\n") + &more
 }
 
 /// What to do with a broker that is empty. Brokers of the Helm chart count from 0, and only the last can go.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     exit::{Failure, Result},
-    output::note,
+    output::{few, note},
 };
 
 /// How long a look for partitions that are missing may hold up the others.
@@ -165,9 +165,7 @@ impl<'a> Reader<'a> {
         let found = places::find(&self.client, &self.args.topic, start, begun, &wanted, PATIENCE).await?;
         let found = found.told_later(start);
         self.missing = found.missing;
-        for (_, failure) in &found.failed {
-            note(format!("{failure}; the other partitions are read on"));
-        }
+        tell(&found.failed, "the other partitions are read on");
         self.failed.extend(found.failed);
         for place in found.places {
             match self.add(place.partition, StartAt::Offset(place.start)).await {
@@ -243,6 +241,14 @@ impl<'a> Reader<'a> {
     /// passed over.
     pub(super) fn end(self) -> Unread {
         Unread { failed: self.failed, missing: self.missing, skipped: self.skipped }
+    }
+}
+
+/// Says what is wrong with partitions, and what becomes of the reading.
+pub(super) fn tell(unread: &[(PartitionIndex, Failure)], then: &str) {
+    let lines: Vec<_> = unread.iter().map(|(_, failure)| format!("{failure}; {then}")).collect();
+    if !lines.is_empty() {
+        note(few(&lines));
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     command::{ConsumeArgs, Start},
     places::{self, Found},
     printer::{Closed, Printer},
-    reader::{Reader, Unread},
+    reader::{self, Reader, Unread},
 };
 use crate::{
     exit::{Code, Failure, Result},
@@ -33,8 +33,6 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How often partitions are looked for that are missing or new.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// Partitions that are named where the same may be true of many.
-const TOLD_MAX: usize = 5;
 /// How long one batch is waited for before the positions are looked at again.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long an interruption waits until what is printed is written.
@@ -147,7 +145,8 @@ async fn open(args: &ConsumeArgs, begun: Instant, begun_ms: i64) -> Result<Reade
     let mut told = false;
     while found.places.is_empty() && !found.missing.is_empty() {
         if !args.follow && begun.elapsed() > LOOK_UP {
-            return Err(first_of(found.missing));
+            failed.append(&mut found.missing);
+            return Err(first_of(failed));
         }
         if !std::mem::replace(&mut told, true) {
             note(format!("waiting: {}", first_of(found.missing.clone())));
@@ -161,19 +160,9 @@ async fn open(args: &ConsumeArgs, begun: Instant, begun_ms: i64) -> Result<Reade
     if places.is_empty() && !failed.is_empty() {
         return Err(first_of(failed));
     }
-    tell_some(&failed, "the other partitions are read");
-    tell_some(&missing, "it is read once that has passed");
+    reader::tell(&failed, "the other partitions are read");
+    reader::tell(&missing, "it is read once that has passed");
     Reader::open(client, args, begun_ms, &partitions, &places, Unread { failed, missing, skipped: 0 }).await
-}
-
-/// Says what is wrong with the first few partitions, and how many more there are: one cause may meet thousands.
-fn tell_some(unread: &[(PartitionIndex, Failure)], then: &str) {
-    for (_, failure) in unread.iter().take(TOLD_MAX) {
-        note(format!("{failure}; {then}"));
-    }
-    if let Some(more) = unread.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
-        note(format!("and {more} more partitions like these"));
-    }
 }
 
 /// Prints what is read, up to the end or the count; gives how many records of the count are left.
