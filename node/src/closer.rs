@@ -1,6 +1,7 @@
 //! Ends a connection from elsewhere, as when its client takes nothing of what it asked for and others wait for the memory.
 
 use std::{
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 
-/// Ends one connection. Cheap to clone.
+/// Ends one connection. Cheap to clone; equal if it ends the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Closer(Arc<Closing>);
 
@@ -18,6 +19,20 @@ pub struct Closer(Arc<Closing>);
 struct Closing {
     is_closed: AtomicBool,
     reader: AtomicWaker,
+}
+
+impl PartialEq for Closer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Closer {}
+
+impl Hash for Closer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
 }
 
 impl Closer {

@@ -181,8 +181,8 @@ impl PartitionActor {
         // Not before it is known to lead: who does not is no reason to come again.
         if self.core.is_leader()
             && producer_id != ProducerId::NONE
-            && self.context.state.has_too_many_producers()
             && !self.core.knows_producer(producer_id)
+            && self.context.known_producers.is_full(self.partition.id.topic_id)
         {
             return job.reply.send(Err(ErrorCode::TooManyProducers));
         }

@@ -52,14 +52,18 @@ holdfast_node::options! {
     /// Produces of one partition that may wait for replication. Past it: OVERLOADED.
     partition_pending_produces: u32 = 4096, in 16, 1_000_000;
     /// Idempotent producers that are remembered, of all partitions and each of them; about 600 bytes each. Past it new ones
-    /// get TOO_MANY_PRODUCERS until others have been idle for 10 minutes.
+    /// get TOO_MANY_PRODUCERS until others have been idle for 10 minutes; so do those of a topic that has more than three times
+    /// as many as are left for others.
     producers_max: u32 = 200_000, in 1_000, 100_000_000;
-    /// Bytes of produce requests in work over all connections. Past it: OVERLOADED.
+    /// Bytes of produce requests in work over all connections. Past it: OVERLOADED. What comes from one address gets at most as
+    /// much as then stays free for others: half if it is alone.
     max_in_flight_bytes: u64 = 256 * MIB, in 32 * MIB, 64 * GIB;
-    /// Bytes of produce requests in work on one stream. Past it the stream is not read.
+    /// Bytes of produce requests in work on one stream, a quarter of max_in_flight_bytes at most but enough for the largest
+    /// request. Past it the stream is not read.
     max_in_flight_bytes_per_stream: u64 = 32 * MIB, in 17 * MIB, GIB;
     /// Connections of clients. Past it a new one is served for some seconds at most, for probes; one address may have a
-    /// quarter of them, 64 at least. Of streams there may be twice as many, and a quarter of these from one address.
+    /// quarter of them, 64 at least; of IPv6 a network of /64 counts as one address. Of streams there may be twice as many,
+    /// and a quarter of these from one address.
     max_connections: u32 = 4096, in 1, 1_000_000;
     /// Calls and streams at the same time on one connection.
     max_streams_per_connection: u32 = 256, in 8, 100_000;

@@ -14,7 +14,7 @@ use holdfast_proto::{
 };
 
 use super::{
-    answer_room::answer_room,
+    answer_room::{answer_room, answer_room_now},
     caller::{caller, hop},
     unsent::Unsent,
 };
@@ -39,15 +39,18 @@ impl AdminEdge {
         Unsent::of(self.context.metadata_answers.reader(ConnectionInfo::closer(request)))
     }
 
-    async fn hold_room(&self, unsent: &Unsent, bytes: usize) -> Result<(), ErrorCode> {
-        let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
-        unsent.hold(room);
-        Ok(())
-    }
-
-    /// An answer that grows with the cluster, and holds room until it has left the socket.
-    async fn counted<T: prost::Message>(&self, unsent: &Unsent, answer: T) -> Result<Response<T>, Status> {
-        self.hold_room(unsent, answer.encoded_len()).await?;
+    /// An answer that grows with the cluster, and holds room until it has left the socket. If there is none, what is left of
+    /// it without what takes up most; the error if that would be no answer.
+    fn counted<T: prost::Message>(
+        &self,
+        unsent: &Unsent,
+        mut answer: T,
+        lessen: impl FnOnce(&mut T) -> Result<(), ErrorCode>,
+    ) -> Result<Response<T>, Status> {
+        match answer_room_now(&self.context.metadata_answers, unsent.reader().as_deref(), answer.encoded_len()) {
+            Ok(room) => unsent.hold(room),
+            Err(_full) => lessen(&mut answer)?,
+        }
         Ok(unsent.response(answer))
     }
 }
@@ -64,13 +67,12 @@ impl AdminService for AdminEdge {
         for id in &request.topic_ids {
             let _: TopicId = required_id(id, "topic_ids")?;
         }
-        let seen = self
-            .services
-            .admin
-            .metadata(&caller, MetadataIndex(request.min_index), view::request_bytes(&request))
-            .await?;
+        // It may wait for its index, and for room.
+        let _parked = self.context.parked.park(caller.source, view::request_bytes(&request))?;
+        let seen = self.services.admin.metadata(&caller, MetadataIndex(request.min_index)).await?;
         let bytes = view::metadata_bytes(&seen.image, &request);
-        self.hold_room(&unsent, bytes).await?;
+        let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
+        unsent.hold(room);
         Ok(unsent.response(cluster::metadata_answer(&seen, &request)))
     }
 
@@ -78,10 +80,17 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::CreateTopicRequest>,
     ) -> Result<Response<v1::CreateTopicResponse>, Status> {
-        let (caller, hop) = (caller(&request), hop(&request));
+        let (caller, hop, unsent) = (caller(&request), hop(&request), self.unsent(&request));
         let topic = topics::new_topic(request.into_inner())?;
         let name = topic.name.clone();
-        Ok(Response::new(topics::create_answer(name, self.services.admin.create_topic(&caller, topic, hop).await?)))
+        let created = topics::create_answer(name, self.services.admin.create_topic(&caller, topic, hop).await?);
+        self.counted(&unsent, created, |created| {
+            created.topic.iter_mut().for_each(|topic| topic.partitions = Vec::new());
+            created
+                .warnings
+                .push("the partitions are not told here: this broker has no memory for them now".to_owned());
+            Ok(())
+        })
     }
 
     async fn delete_topic(
@@ -117,7 +126,8 @@ impl AdminService for AdminEdge {
         request: Request<v1::DescribeClusterRequest>,
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
-        self.counted(&unsent, cluster::describe_answer(self.services.admin.describe_cluster(&caller).await?)).await
+        let described = cluster::describe_answer(self.services.admin.describe_cluster(&caller).await?);
+        self.counted(&unsent, described, |_| Err(ErrorCode::Overloaded))
     }
 
     async fn plan_moves(
@@ -126,7 +136,8 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<v1::PlanMovesResponse>, Status> {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
         let goal = moves::goal(request.into_inner());
-        self.counted(&unsent, moves::plan_answer(self.services.admin.plan_moves(&caller, goal).await?)).await
+        let plan = moves::plan_answer(self.services.admin.plan_moves(&caller, goal).await?);
+        self.counted(&unsent, plan, |_| Err(ErrorCode::Overloaded))
     }
 
     async fn alter_replicas(
@@ -135,7 +146,15 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
         let change = moves::change(request.into_inner());
-        self.counted(&unsent, moves::alter_answer(self.services.admin.alter_replicas(&caller, change).await?)).await
+        let done = moves::alter_answer(self.services.admin.alter_replicas(&caller, change).await?);
+        // It is done: which of them were refused stays, the texts go.
+        self.counted(&unsent, done, |done| {
+            done.results
+                .iter_mut()
+                .filter_map(|one| one.error.as_mut())
+                .for_each(|error| error.message = String::new());
+            Ok(())
+        })
     }
 
     async fn set_broker_drain(

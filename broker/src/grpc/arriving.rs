@@ -1,10 +1,12 @@
 //! Messages on their way in: how much of them the broker keeps, and for how long.
 //!
 //! gRPC's library gathers a message until its last byte is there. So who sends nearly all of many messages would have that
-//! memory for nothing. Here a message of which a part is there takes room for that part. One that finds none soon is
-//! refused, and so is one that stands still or whose last byte is late. Who waits for room holds the window of its
-//! connection, which those that have room need to go on: so it waits a second, no longer. What a message holds once it is
-//! whole, the services count.
+//! memory for nothing. Here a message of which a part is there takes room for that part; what comes from one address leaves
+//! some to the others. One that finds none waits until it may be the one that has room of its own: so nobody waits behind
+//! it who needs less. One that waits for long is refused, and so is one that stands still or whose last byte is late. Who
+//! waits for room holds the window of its connection, which those that have room need to go on: so it waits a second, no
+//! longer; and connections end that take nothing of their answers: whose answers stand still is not read from, and what is
+//! there of its next message would stay. What a message holds once it is whole, the services count.
 
 use std::{
     pin::Pin,
@@ -21,9 +23,13 @@ use tokio::{
 };
 use tonic::{Status, body::Body};
 
+use holdfast_node::incoming::Source;
 use holdfast_proto::{detail::ErrorDetail, error::ErrorCode};
 
-use crate::config::limits::MAX_REQUEST_BYTES;
+use crate::{
+    config::limits::MAX_REQUEST_BYTES,
+    here::shares::{Share, Shares, units},
+};
 
 /// How long a message waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,8 +40,8 @@ const ARRIVAL: Duration = Duration::from_secs(30);
 /// Longest time without another byte of a message.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
-/// What one permit stands for, bytes.
-const UNIT_BYTES: usize = 1024;
+/// Least that there is for all, bytes.
+const LEAST_BYTES: usize = 4 << 20;
 
 /// Bytes before each message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
@@ -43,7 +49,11 @@ const PREFIX_BYTES: usize = 5;
 /// Room for messages of which a part is there, of all requests of a port. Clones share it.
 #[derive(Clone)]
 pub(super) struct Arrivals {
-    room: Arc<Semaphore>,
+    room: Shares,
+    /// One place: for a message that has room of its own.
+    alone: Arc<Semaphore>,
+    /// Ends connections that take nothing of their answers.
+    close_stalled: Arc<dyn Fn() + Send + Sync>,
     /// As [`PATIENCE`], [`ARRIVAL`] and [`STANDSTILL`] say it; tests wait less.
     patience: Duration,
     arrival: Duration,
@@ -51,35 +61,52 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Of `bytes`, or of one largest message if that is more.
-    pub(super) fn new(bytes: usize) -> Self {
-        let room = Arc::new(Semaphore::new(bytes.max(MAX_REQUEST_BYTES + UNIT_BYTES) / UNIT_BYTES));
-        Self { room, patience: PATIENCE, arrival: ARRIVAL, standstill: STANDSTILL }
+    /// Of `bytes`, of which one largest message has its part alone; 4 MiB for all others at least. `close_stalled` ends
+    /// connections that take nothing of their answers.
+    pub(super) fn new(bytes: usize, close_stalled: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            close_stalled: Arc::new(close_stalled),
+            room: Shares::new(bytes.saturating_sub(MAX_REQUEST_BYTES).max(LEAST_BYTES)),
+            alone: Arc::new(Semaphore::new(1)),
+            patience: PATIENCE,
+            arrival: ARRIVAL,
+            standstill: STANDSTILL,
+        }
     }
 
-    /// The body of a request, whose messages have room here or are refused.
-    pub(super) fn body(&self, inner: Body) -> Body {
-        Body::new(self.arriving(inner))
+    /// The body of a request that comes from there, whose messages have room here or are refused.
+    pub(super) fn body(&self, source: Option<Source>, inner: Body) -> Body {
+        Body::new(self.arriving(source, inner))
     }
 
-    fn arriving(&self, inner: Body) -> ArrivingBody {
-        ArrivingBody { inner, arrivals: self.clone(), messages: Messages::default(), partial: None }
+    fn arriving(&self, source: Option<Source>, inner: Body) -> ArrivingBody {
+        ArrivingBody { inner, source, arrivals: self.clone(), messages: Messages::default(), partial: None }
     }
 
     /// More of a message is there, of which `before` was.
-    fn more(&self, before: Option<Partial>, bytes: usize) -> Partial {
+    fn more(&self, source: Option<Source>, before: Option<Partial>, bytes: usize) -> Partial {
         let now = Instant::now();
-        let (held, end) = before.map_or((None, now + self.arrival), |before| (before.held, before.end));
-        // What is larger than any message is refused by who reads its length.
-        let units = u32::try_from(bytes.min(MAX_REQUEST_BYTES) / UNIT_BYTES + 1).unwrap_or(u32::MAX);
-        let wanted = units.saturating_sub(held.as_ref().map_or(0, |held| held.num_permits() as u32));
+        let (held, end) = before.map_or((Held::Nothing, now + self.arrival), |before| (before.held, before.end));
         let mut partial = Partial { held, wanted: None, end, late: Late::Since(now), standstill: self.standstill };
-        if let Ok(more) = Arc::clone(&self.room).try_acquire_many_owned(wanted) {
-            partial.take(more);
-        } else {
-            let more = Arc::clone(&self.room).acquire_many_owned(wanted);
-            let more = async { more.await.expect("room that nobody closes") };
-            partial.wanted = Some(Box::pin(timeout(self.patience, more)));
+        let held = match &partial.held {
+            Held::Alone(_) => return partial,
+            Held::Share(share) => share.units(),
+            Held::Nothing => 0,
+        };
+        // What is larger than any message is refused by who reads its length.
+        let wanted = units(bytes.min(MAX_REQUEST_BYTES)).saturating_sub(held);
+        if wanted == 0 {
+            return partial;
+        }
+        match (&mut partial.held, self.room.take(source, wanted)) {
+            (Held::Share(share), Some(more)) => share.merge(more),
+            (held, Some(more)) => *held = Held::Share(more),
+            (_, None) => {
+                (self.close_stalled)();
+                let alone = Arc::clone(&self.alone).acquire_owned();
+                let alone = async { alone.await.expect("a place that nobody closes") };
+                partial.wanted = Some(Box::pin(timeout(self.patience, alone)));
+            }
         }
         partial
     }
@@ -87,13 +114,22 @@ impl Arrivals {
 
 /// A message of which a part is there.
 struct Partial {
-    held: Option<OwnedSemaphorePermit>,
+    held: Held,
     /// Until it has that, no more of it is read.
     wanted: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, Elapsed>>>,
     /// When it has to be whole.
     end: Instant,
     late: Late,
     standstill: Duration,
+}
+
+/// Where the part of a message has its room.
+enum Held {
+    Nothing,
+    /// In what is for all.
+    Share(Share),
+    /// As the one that has it alone.
+    Alone(#[expect(dead_code, reason = "given back when it is dropped")] OwnedSemaphorePermit),
 }
 
 /// How long more of a message is waited for. The time in which the broker itself does not read is not the message's.
@@ -104,41 +140,39 @@ enum Late {
     At(Pin<Box<Sleep>>),
 }
 
-impl Partial {
-    fn take(&mut self, more: OwnedSemaphorePermit) {
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            None => self.held = Some(more),
-        }
-    }
+const LATE: &str = "a message stood still on its way or was late; send it again";
 
-    /// Ready once more of it may be read. The error ends the stream.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ErrorDetail>> {
+impl Partial {
+    /// Ready once it has room for what is there of it: then more of it may be read. The error ends the stream.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ErrorDetail>> {
         if let Some(wanted) = &mut self.wanted {
-            let Ok(more) = ready!(wanted.as_mut().poll(context)) else {
+            let Ok(alone) = ready!(wanted.as_mut().poll(context)) else {
                 let message = "this broker has no memory for more messages on their way in; retry";
                 return Poll::Ready(Err(ErrorDetail::new(ErrorCode::Overloaded, message)));
             };
             self.wanted = None;
-            self.take(more);
+            self.held = Held::Alone(alone);
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing more of it is there: ready if it was waited for long enough.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<ErrorDetail> {
         if let Late::Since(then) = self.late {
             let now = Instant::now();
             self.end += now - then;
             self.late = Late::At(Box::pin(sleep_until(self.end.min(now + self.standstill))));
         }
-        if let Late::At(late) = &mut self.late
-            && late.as_mut().poll(context).is_ready()
-        {
-            let message = "a message stood still on its way or was late; send it again";
-            return Poll::Ready(Err(ErrorDetail::new(ErrorCode::DeadlineExceeded, message)));
+        match &mut self.late {
+            Late::At(late) => late.as_mut().poll(context).map(|()| ErrorDetail::new(ErrorCode::DeadlineExceeded, LATE)),
+            Late::Since(_) => Poll::Pending,
         }
-        Poll::Ready(Ok(()))
     }
 }
 
 struct ArrivingBody {
     inner: Body,
+    source: Option<Source>,
     arrivals: Arrivals,
     messages: Messages,
     partial: Option<Partial>,
@@ -154,18 +188,24 @@ impl http_body::Body for ArrivingBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         if let Some(partial) = &mut this.partial
-            && let Err(refusal) = ready!(partial.poll(context))
+            && let Err(refusal) = ready!(partial.poll_room(context))
         {
             this.partial = None;
             return Poll::Ready(Some(Err(refusal.into())));
         }
-        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        // What is there is taken first, however late it is looked at.
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) else {
+            let Some(partial) = &mut this.partial else { return Poll::Pending };
+            let late = ready!(partial.poll_late(context));
+            this.partial = None;
+            return Poll::Ready(Some(Err(late.into())));
+        };
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
         {
             let has_ended = this.messages.take(bytes);
             let before = this.partial.take().filter(|_| !has_ended);
-            this.partial = this.messages.partial().map(|bytes| this.arrivals.more(before, bytes));
+            this.partial = this.messages.partial().map(|bytes| this.arrivals.more(this.source, before, bytes));
         }
         Poll::Ready(frame)
     }
@@ -265,10 +305,14 @@ mod tests {
         }
     }
 
+    fn arrivals_of_least() -> Arrivals {
+        Arrivals::new(0, || ())
+    }
+
     fn arriving(arrivals: &Arrivals, pieces: Vec<Vec<u8>>) -> ArrivingBody {
         let frames =
             futures::stream::iter(pieces.into_iter().map(|piece| Ok::<_, Status>(Frame::data(Bytes::from(piece)))));
-        arrivals.arriving(Body::new(Pieces(frames.chain(futures::stream::pending()).boxed())))
+        arrivals.arriving(None, Body::new(Pieces(frames.chain(futures::stream::pending()).boxed())))
     }
 
     /// Bytes of the next frame, or the error.
@@ -280,42 +324,59 @@ mod tests {
 
     const LARGE: u32 = 10 << 20;
 
-    fn free(arrivals: &Arrivals) -> usize {
-        arrivals.room.available_permits()
+    fn free(arrivals: &Arrivals) -> (usize, usize) {
+        (arrivals.room.free().available_permits(), arrivals.alone.available_permits())
     }
 
     #[tokio::test]
     async fn no_more_is_read_of_messages_than_there_is_room_for() {
-        let arrivals = Arrivals { patience: Duration::from_millis(20), ..Arrivals::new(0) };
-        let (most, last) = (vec![7; LARGE as usize - 1_001], vec![7]);
-        let large = || arriving(&arrivals, vec![message(LARGE, 1_000), most.clone(), last.clone(), message(1, 1)]);
+        let arrivals = Arrivals { patience: Duration::from_millis(20), ..arrivals_of_least() };
+        let parts = [LEAST_BYTES + 1, LARGE as usize - LEAST_BYTES - 1_002, 1];
+        let large = || {
+            let rest = parts.map(|size| vec![7; size]);
+            arriving(&arrivals, [vec![message(LARGE, 1_000)], rest.to_vec(), vec![message(1, 1)]].concat())
+        };
         let (mut one, mut two, mut three) = (large(), large(), large());
         for body in [&mut one, &mut two, &mut three] {
             assert_eq!(next(body).await, Ok(1_005), "announcing much costs nothing");
         }
-        assert_eq!((next(&mut one).await, next(&mut two).await), (Ok(most.len()), Ok(most.len())));
-        assert_eq!(next(&mut two).await, Err(ErrorCode::Overloaded), "the room is for one of them");
+        assert_eq!((next(&mut one).await, next(&mut two).await), (Ok(parts[0]), Ok(parts[0])));
+        assert_eq!(next(&mut one).await, Ok(parts[1]), "it has room of its own");
+        assert_eq!(next(&mut two).await, Err(ErrorCode::Overloaded), "which is for one of them");
         drop(two);
         let mut small = arriving(&arrivals, vec![message(5, 5), message(5, 4), vec![7]]);
-        for size in [10, 9, 1] {
-            assert_eq!(next(&mut small).await, Ok(size), "there is room for small ones");
-        }
-        assert_eq!(next(&mut three).await, Ok(most.len()));
+        assert_eq!(next(&mut three).await, Ok(parts[0]));
         assert_eq!(next(&mut three).now_or_never(), None, "it waits");
+        for size in [10, 9, 1] {
+            assert_eq!(next(&mut small).await, Ok(size), "and small ones do not wait behind it");
+        }
         assert_eq!(next(&mut one).await, Ok(1));
-        assert_eq!(next(&mut three).now_or_never(), Some(Ok(1)), "the first is whole");
-        assert_eq!(free(&arrivals), free(&Arrivals::new(0)), "and nothing is held of what is whole");
-        let mut four = large();
-        assert_eq!((next(&mut four).await, next(&mut four).await), (Ok(1_005), Ok(most.len())));
-        drop(four);
-        assert_eq!(free(&arrivals), free(&Arrivals::new(0)), "who leaves gives its room back");
+        assert_eq!(next(&mut three).now_or_never(), Some(Ok(parts[1])), "the first is whole");
+        assert_eq!(next(&mut one).now_or_never(), Some(Ok(6)));
+        drop(three);
+        assert_eq!(free(&arrivals), free(&arrivals_of_least()), "who leaves gives its room back");
+    }
+
+    #[tokio::test]
+    async fn what_comes_from_one_address_leaves_room_to_the_others() {
+        let arrivals = Arrivals { patience: Duration::from_millis(20), ..arrivals_of_least() };
+        let source = |last| Some(Source::from(std::net::IpAddr::from([10, 0, 0, last])));
+        let held: Vec<_> = (0..7).map(|_| arrivals.room.take(source(1), units(LEAST_BYTES / 16))).collect();
+        assert!(held.iter().all(Option::is_some));
+        let frames = [vec![message(LARGE, LEAST_BYTES / 8)], vec![vec![7]; 2]].concat();
+        for (last, needs_its_own) in [(1, true), (2, false)] {
+            let mut body = ArrivingBody { source: source(last), ..arriving(&arrivals, frames.clone()) };
+            assert_eq!(next(&mut body).await, Ok(LEAST_BYTES / 8 + PREFIX_BYTES));
+            assert_eq!(next(&mut body).await, Ok(1));
+            assert_eq!(arrivals.alone.available_permits() == 0, needs_its_own, "{last}");
+        }
     }
 
     #[tokio::test]
     async fn the_time_in_which_the_broker_does_not_read_is_not_the_messages() {
         let [soon, never] = [20, 60_000].map(Duration::from_millis);
         for (arrival, standstill) in [(soon, never), (never, soon)] {
-            let arrivals = Arrivals { arrival, standstill, ..Arrivals::new(0) };
+            let arrivals = Arrivals { arrival, standstill, ..arrivals_of_least() };
             let mut body = arriving(&arrivals, vec![message(LARGE, 1_000), vec![7; 1_000]]);
             assert_eq!(next(&mut body).await, Ok(1_005));
             tokio::time::sleep(2 * soon).await;
@@ -327,12 +388,12 @@ mod tests {
     async fn a_message_that_stands_still_or_is_late_is_refused_and_gives_its_room_back() {
         let [soon, never] = [20, 60_000].map(Duration::from_millis);
         for (arrival, standstill) in [(soon, never), (never, soon)] {
-            let arrivals = Arrivals { arrival, standstill, ..Arrivals::new(0) };
+            let arrivals = Arrivals { arrival, standstill, ..arrivals_of_least() };
             let mut body = arriving(&arrivals, vec![message(LARGE, 1_000), vec![7; 1_000]]);
             assert_eq!((next(&mut body).await, next(&mut body).await), (Ok(1_005), Ok(1_000)));
             assert_eq!(next(&mut body).now_or_never(), None, "it may still come");
             assert_eq!(next(&mut body).await, Err(ErrorCode::DeadlineExceeded));
-            assert_eq!(free(&arrivals), free(&Arrivals::new(0)));
+            assert_eq!(free(&arrivals), free(&arrivals_of_least()));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Request;
 
+use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::forward;
 
 use crate::services::{caller::Caller, hop::Hop};
@@ -15,7 +16,7 @@ const LIBRARIES: [&str; 2] = ["tonic/", "grpc-"];
 /// The caller. Its client id is what the program put before its library's name in the user agent.
 pub(super) fn caller<T>(request: &Request<T>) -> Caller {
     let agent = request.metadata().get("user-agent").and_then(|agent| agent.to_str().ok());
-    Caller::anonymous(client_id(agent.unwrap_or_default()))
+    Caller::anonymous(client_id(agent.unwrap_or_default())).from_source(ConnectionInfo::source(request))
 }
 
 /// How far the call has come, and until when its caller waits.

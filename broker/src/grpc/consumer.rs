@@ -165,8 +165,10 @@ impl ConsumerService for ConsumerEdge {
             convert::check_topic_name(&query.topic)?;
             bytes += query.topic.len() + RESULT_BYTES;
         }
-        unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
+        // It may look for long: until then it holds nothing that others need for what is there at once.
+        let _parked = self.context.parked.park(caller.source, 2 * bytes)?;
         let results = offsets::found(&self.services.offsets, &caller, &queries, hop).await;
+        unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
         // Another broker is told of each: it has others to add.
         if let (false, Some(detail)) = (hop.forwarded, offsets::all_failed(&results)) {
             return Err(detail.into());
@@ -192,7 +194,7 @@ async fn answer(
         reader,
     };
     let FetchedAnswer { fetched, room, .. } = services.fetch.fetch(caller, &command).await;
-    let partitions = fetched.into_iter().map(|fetched| message(&command, fetched)).collect();
+    let partitions = fetched.into_iter().filter_map(|fetched| message(&command, fetched)).collect();
     Ok((v1::FetchResponse { correlation_id: request.correlation_id, partitions }, room))
 }
 
@@ -207,8 +209,8 @@ fn target(message: v1::FetchPartition) -> Result<FetchTarget, convert::Error> {
     })
 }
 
-fn message(command: &FetchCommand, fetched: Fetched) -> v1::FetchedPartition {
-    let target = &command.targets[fetched.target];
+fn message(command: &FetchCommand, fetched: Fetched) -> Option<v1::FetchedPartition> {
+    let target = command.targets.get(fetched.target)?;
     let mut message =
         v1::FetchedPartition { topic: target.topic.clone(), partition: target.partition.0, ..Default::default() };
     if let Some(ends) = fetched.ends {
@@ -222,5 +224,5 @@ fn message(command: &FetchCommand, fetched: Fetched) -> v1::FetchedPartition {
         }
         Err(detail) => message.error = Some(partition_error(detail)),
     }
-    message
+    Some(message)
 }

@@ -28,7 +28,10 @@ use super::{
     unsent::Unsent,
 };
 use crate::{
-    here::context::Context,
+    here::{
+        context::Context,
+        shares::{Share, units},
+    },
     services::{
         all::Services,
         caller::Caller,
@@ -36,7 +39,6 @@ use crate::{
         ordered::{Answers, Ordered},
         plain_records::{self, PlainProduce, PlainRecord},
         produce::{ProduceAnswer, ProduceCommand},
-        produce_budget::{PERMIT_BYTES, ProduceRoom, permits},
     },
 };
 
@@ -51,7 +53,7 @@ pub(super) struct ProducerEdge {
 type Replies = Ordered<(u64, u32), (v1::ProduceResponse, Held)>;
 
 /// What an answer holds: a permit of its stream, and one of the whole broker unless it waited for that in vain.
-type Held = (OwnedSemaphorePermit, Option<ProduceRoom>);
+type Held = (OwnedSemaphorePermit, Option<Share>);
 
 impl ProducerEdge {
     pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
@@ -69,12 +71,13 @@ impl ProducerService for ProducerEdge {
     ) -> Result<Response<Self::ProduceStream>, Status> {
         let place = self.context.streams.open(ConnectionInfo::source(&request))?;
         let (replies, refusal) = (Replies::new(), Arc::new(OnceLock::new()));
-        let budget = self.context.config.max_in_flight_bytes_per_stream as usize / PERMIT_BYTES;
+        let budget =
+            self.services.produce.budget.of_stream(self.context.config.max_in_flight_bytes_per_stream as usize);
         let stream = ProduceStream {
             services: Arc::clone(&self.services),
             caller: caller(&request),
             replies: Arc::clone(&replies),
-            budget: Arc::new(Semaphore::new(budget)),
+            budget: Arc::new(Semaphore::new(budget as usize)),
             hasher: RandomState::new(),
             refusal: Arc::clone(&refusal),
         };
@@ -103,7 +106,7 @@ impl ProducerService for ProducerEdge {
         let call = plain_call(request.into_inner(), hop.forwarded)?;
         // Twice: the records, and what is made of them, batches or calls to other brokers.
         let bytes = 2 * call.records.iter().map(PlainRecord::bytes).sum::<usize>();
-        let room = budget.try_call(bytes).ok_or(ErrorCode::Overloaded)?;
+        let mut room = budget.try_call(caller.source, bytes).ok_or(ErrorCode::Overloaded)?;
         let results = self.services.plain.produce(&caller, call).await?;
         // Another broker is told of each record: it has others to add.
         if let (false, Some(detail)) = (hop.forwarded, plain_records::all_failed(&results)) {
@@ -114,10 +117,12 @@ impl ProducerService for ProducerEdge {
             Err(detail) => v1::PlainRecordResult { partition, offset: None, error: Some(produce_error(detail)) },
         });
         let mut answer = v1::ProduceRecordsResponse { results: results.collect() };
-        // The room of the call is that of its answer, until this has left the socket.
+        // The records are done with. The room of the call is that of its answer, until this has left the socket.
+        let (wanted, held) = (units(answer.encoded_len()), room.units());
+        drop(held.checked_sub(wanted).and_then(|rest| room.split(rest)));
         unsent.hold(room);
-        if let Some(more) = answer.encoded_len().checked_sub(bytes).filter(|more| *more > 0) {
-            match budget.try_call(more) {
+        if wanted > held {
+            match budget.try_call(caller.source, answer.encoded_len() - bytes) {
                 Some(room) => unsent.hold(room),
                 // What each error is stays; its text goes.
                 None => answer.results.iter_mut().filter_map(|one| one.error.as_mut()).for_each(|error| {
@@ -193,16 +198,16 @@ impl ProduceStream {
 
     async fn take(&self, mut request: v1::ProduceRequest) {
         // First: a batch that nobody counts must not wait.
-        let rooms = self.services.produce.budget.try_batch(request.batch.len());
+        let rooms = self.services.produce.budget.try_batch(self.caller.source, request.batch.len());
         if rooms.is_none() {
             request.batch = Bytes::new();
         }
-        let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(permits(request.batch.len())).await else {
+        let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(units(request.batch.len())).await else {
             return;
         };
         let (batch_room, room) = match rooms {
             Some((batch, answer)) => (Some(batch), Some(answer)),
-            None => (None, self.services.produce.budget.answer().await),
+            None => (None, self.services.produce.budget.answer(self.caller.source).await),
         };
         let lane = (self.hasher.hash_one(&request.topic), request.partition);
         let correlation_id = request.correlation_id;

@@ -8,7 +8,7 @@ use tower::util::MapRequestLayer;
 
 use holdfast_node::{
     health,
-    incoming::{Lifetime, accept, accept_for, listen},
+    incoming::{ConnectionInfo, Lifetime, accept, accept_for, listen},
     serving::{http2, reflection, refusals},
     settings::Address,
 };
@@ -92,13 +92,24 @@ impl Servers {
             // Without tonic's own grace: with it no GOAWAY would be sent. The connection itself keeps to the grace.
             clients = clients.max_connection_age(age);
         }
-        let arrivals = Arrivals::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE);
+        let close_stalled = {
+            let (context, services) = (Arc::clone(context), Arc::clone(services));
+            move || {
+                context.logs.consumers.memory.close_stalled();
+                context.metadata_answers.close_stalled();
+                services.produce.budget.close_stalled();
+            }
+        };
+        let arrivals = Arrivals::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE, close_stalled);
         let clients = clients
             .layer(RelayLayer(Arc::clone(context)))
             .layer(unsent::layer())
             .layer(refusals::layer())
             // Within the relay: what is sent on is not gathered here.
-            .layer(MapRequestLayer::new(move |request: Request<Body>| request.map(|inner| arrivals.body(inner))))
+            .layer(MapRequestLayer::new(move |request: Request<Body>| {
+                let source = ConnectionInfo::source_of(request.extensions());
+                request.map(|inner| arrivals.body(source, inner))
+            }))
             .add_service(health.clone())
             .add_service(reflection)
             .add_service(older_reflection)

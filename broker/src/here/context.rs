@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use holdfast_log::{DataDir, LogWriter};
 
 use super::{
-    clock::Clock, identity::Identity, lease::Lease, metadata::Metadata, parked::Parked, partitions::Partitions,
-    state::BrokerState, streams::Streams,
+    clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
+    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams,
 };
 use crate::{
     config::Config,
@@ -38,6 +38,8 @@ pub struct Context {
     pub partitions: Partitions,
     /// How it is doing.
     pub state: BrokerState,
+    /// Whether a topic may have more idempotent producers.
+    pub known_producers: KnownProducers,
     /// Where its records are.
     pub logs: Logs,
     /// What waits to be told to other nodes.

@@ -3,7 +3,8 @@
 //! - [`context`]: all of it together, made once at start and passed on explicitly; there is no global.
 //! - [`identity`], [`clock`], [`lease`], [`state`]: who it is, what time it is, how long it may believe that it is not
 //!   fenced, how it is doing.
-//! - [`parked`]: what requests take up that wait for something. [`streams`]: how many are open.
+//! - [`shares`]: memory that all clients use and of which none gets all. [`parked`]: of it, what requests take up that wait
+//!   for something. [`known_producers`]: how many are remembered. [`streams`]: how many are open.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
 //! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
 
@@ -12,9 +13,11 @@ pub mod clock;
 pub mod context;
 pub mod identity;
 pub mod image_follower;
+pub mod known_producers;
 pub mod lease;
 pub mod metadata;
 pub mod parked;
 pub mod partitions;
+pub mod shares;
 pub mod state;
 pub mod streams;

@@ -13,7 +13,6 @@ pub struct BrokerState {
     recovered: AtomicBool,
     stopping: AtomicBool,
     disk_low: AtomicBool,
-    too_many_producers: AtomicBool,
     fatal: FatalCell<Fatal>,
     phase: watch::Sender<Phase>,
     streams_end: watch::Sender<bool>,
@@ -40,7 +39,6 @@ impl Default for BrokerState {
             recovered: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
-            too_many_producers: AtomicBool::new(false),
             fatal: FatalCell::default(),
             phase: watch::Sender::new(Phase::Recovering),
             streams_end: watch::Sender::new(false),
@@ -115,24 +113,6 @@ impl BrokerState {
     /// True while the disk is below its reserve.
     pub fn is_disk_low(&self) -> bool {
         self.disk_low.load(Ordering::Acquire)
-    }
-
-    /// Whether more producers are remembered over all partitions than there is room for.
-    pub fn set_too_many_producers(&self, too_many: bool) {
-        if self.too_many_producers.swap(too_many, Ordering::AcqRel) != too_many {
-            if too_many {
-                tracing::error!(
-                    "producers_max is reached: new producers get TOO_MANY_PRODUCERS until others are idle for long"
-                );
-            } else {
-                tracing::info!("the producers are below producers_max again");
-            }
-        }
-    }
-
-    /// True while a producer that a partition does not know is refused.
-    pub fn has_too_many_producers(&self) -> bool {
-        self.too_many_producers.load(Ordering::Acquire)
     }
 
     /// How far it is. A broker that stops does not go back to serving.

@@ -1,8 +1,8 @@
 //! What has to be looked at now and then: free space, producers, old segments, old batches in memory. One task, one tick a second.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use holdfast_proto::ids::{Millis, Offset};
+use holdfast_proto::ids::{Millis, Offset, TopicId};
 
 use crate::{
     here::{assignment, clock::wall_clock, context::Context},
@@ -50,18 +50,20 @@ async fn look_at_space(context: &Arc<Context>) {
     }
 }
 
-/// Counts the producers that are remembered, of all partitions and each of them. Past the limit those go that are idle for
-/// long.
+/// Counts the producers that are remembered, of each partition. Of topics that have too many those go that are idle for long.
 async fn look_at_producers(context: &Arc<Context>, now: Millis, next_forgetting: &mut Millis) {
-    let replicas = context.partitions.all();
-    let count: usize = replicas.iter().map(|replica| replica.view().producers).sum();
-    let too_many = count >= context.config.producers_max as usize;
-    context.state.set_too_many_producers(too_many);
-    if !too_many || now < *next_forgetting {
+    let (replicas, known) = (context.partitions.all(), &context.known_producers);
+    let mut by_topic: HashMap<TopicId, usize> = HashMap::new();
+    for (topic, count) in replicas.iter().map(|replica| (replica.id.topic_id, replica.view().producers)) {
+        if count > 0 {
+            *by_topic.entry(topic).or_default() += count;
+        }
+    }
+    if !known.counted(&by_topic, context.config.producers_max as usize) || now < *next_forgetting {
         return;
     }
     *next_forgetting = now.plus(FORGET_EVERY_MS);
-    for replica in replicas.into_iter().filter(|replica| replica.view().producers > 0) {
+    for replica in replicas.into_iter().filter(|replica| known.is_full(replica.id.topic_id)) {
         let _closed_already = replica.actor().send(Message::ExpireProducers).await;
     }
 }

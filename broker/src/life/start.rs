@@ -32,6 +32,7 @@ use crate::{
         clock::Clock,
         context::{Context, Logs, Nodes, Outboxes},
         identity::{Addresses, Identity},
+        known_producers::KnownProducers,
         lease::Lease,
         metadata::Metadata,
         parked::Parked,
@@ -237,6 +238,7 @@ fn open(
         metadata: Metadata::default(),
         partitions: Partitions::default(),
         state: BrokerState::default(),
+        known_producers: KnownProducers::default(),
         logs: Logs {
             data_dir,
             writer: log_writer,

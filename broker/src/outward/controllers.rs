@@ -11,7 +11,7 @@ use tonic::{Response, Status, transport::Channel};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     detail::ErrorDetail,
-    error::ErrorCode,
+    error::{ErrorCode, Outcome},
     ids::{BrokerId, ClusterId, MetadataIndex, ProducerId},
     limits::MAX_MESSAGE_BYTES,
     status::{Origin, classify},
@@ -85,6 +85,11 @@ impl Controllers {
         self.call_over(Purpose::Administration, deadline, CLIENTS_PATIENCE.min(deadline), repeat, make).await
     }
 
+    /// Number of configured controllers, at least 1.
+    pub(super) fn count(&self) -> usize {
+        self.candidates.lock().count()
+    }
+
     /// A call to `address` failed: decides whom to try next. True if that one was named as the active controller.
     pub(super) fn failed(&self, address: &str, origin: Origin, detail: &ErrorDetail) -> bool {
         self.failed_over(Purpose::Calls, address, origin, detail)
@@ -143,7 +148,7 @@ impl Controllers {
                 !Attempts::is_answer(&detail, from_node) && self.failed_over(purpose, &address, origin, &detail);
             match attempts.failed(&detail, (from_node, is_named), Instant::now() >= found_by, candidates) {
                 Next::Answered => return Err(detail),
-                Next::GiveUp => return Err(unreachable(&detail)),
+                Next::GiveUp => return Err(unreachable(&detail, attempts.outcome())),
                 Next::Again => {}
                 Next::AgainAfter(pause) => {
                     let left = end.saturating_duration_since(Instant::now());
@@ -262,7 +267,7 @@ impl Controllers {
 struct TimedOut;
 
 /// The error of a call that no controller answered: the caller asked this broker, which is there.
-fn unreachable(detail: &ErrorDetail) -> ErrorDetail {
+fn unreachable(detail: &ErrorDetail, outcome: Outcome) -> ErrorDetail {
     let message = format!("no active controller answered in time; the last failure was {detail}");
-    ErrorDetail::new(ErrorCode::NoQuorum, message).with_outcome(detail.outcome)
+    ErrorDetail::new(ErrorCode::NoQuorum, message).with_outcome(outcome)
 }

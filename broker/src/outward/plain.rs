@@ -13,7 +13,7 @@ use holdfast_proto::{
     forward,
     ids::{Offset, PartitionIndex, TimestampMs, TopicId},
     limits::MAX_MESSAGE_BYTES,
-    status::{Origin, classify},
+    status::{Origin, classify, from_status},
     v1::{
         self, consumer_service_client::ConsumerServiceClient, offset_query::Position as WirePosition,
         producer_service_client::ProducerServiceClient,
@@ -48,14 +48,7 @@ impl OtherBrokers for Peers {
             let limit = call.max_wait + limit;
             let request = forwarded(fetch_request(call), limit);
             let mut leader = self.consumer(address, MAX_PASSED_ON_BYTES)?;
-            let answer = leader.fetch_records(request).map_err(|status| match status.code() {
-                // By the library, which has read the length alone; no node says it.
-                Code::OutOfRange => {
-                    let message = "the record is too large to be passed on; ask the broker that leads";
-                    ErrorDetail::new(ErrorCode::NotLeaderOrFollower, message).into()
-                }
-                _ => status,
-            });
+            let answer = leader.fetch_records(request).map_err(too_large_to_pass_on);
             let answer = in_time(limit, answer).await?;
             Ok(PlainFetched {
                 records: answer.records.into_iter().map(Record::from).collect(),
@@ -83,6 +76,16 @@ impl OtherBrokers for Peers {
         }
         .boxed()
     }
+}
+
+/// What gRPC's library says of an answer of which it has read the length alone, in other words; what a node says, of an
+/// offset that is out of range, has the same code.
+fn too_large_to_pass_on(status: tonic::Status) -> tonic::Status {
+    if status.code() != Code::OutOfRange || from_status(&status).is_some() {
+        return status;
+    }
+    let message = "the record is too large to be passed on; ask the broker that leads";
+    ErrorDetail::new(ErrorCode::NotLeaderOrFollower, message).into()
 }
 
 /// A call that goes no further, with its deadline.

@@ -85,12 +85,19 @@ pub struct Attempts {
     tried: usize,
     /// Attempts in a row that named another one.
     named: usize,
+    /// What is known of all attempts: in doubt if one is.
+    outcome: Outcome,
 }
 
 impl Attempts {
     /// No attempt yet. `backoff` gives the pause after every round of all controllers.
     pub fn new(repeat: Repeat, backoff: Backoff) -> Self {
-        Self { repeat, backoff, tried: 0, named: 0 }
+        Self { repeat, backoff, tried: 0, named: 0, outcome: Outcome::NotAppended }
+    }
+
+    /// Whether what was asked for may have been done by one of the attempts that failed.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     /// An attempt failed with `detail`. `from_node`: the controller itself said it, and not the connection.
@@ -111,6 +118,9 @@ impl Attempts {
             return Next::Answered;
         }
         let may_be_done = detail.outcome == Outcome::Unknown && !from_node;
+        if may_be_done {
+            self.outcome = Outcome::Unknown;
+        }
         if is_over || (may_be_done && self.repeat == Repeat::IfNotDone) {
             return Next::GiveUp;
         }
@@ -150,7 +160,9 @@ mod tests {
         assert_eq!(once.failed(&lost, (false, false), false, 3), Next::GiveUp);
         let mut always = Attempts::new(Repeat::Always, backoff(20, 100));
         assert_eq!(always.failed(&lost, (false, false), false, 3), Next::Again);
-        assert_eq!(always.failed(&lost, (false, false), true, 3), Next::GiveUp, "the deadline is over");
+        let inactive = error(ErrorCode::NotController);
+        assert_eq!(always.failed(&inactive, (true, true), true, 3), Next::GiveUp, "the deadline is over");
+        assert_eq!(always.outcome(), Outcome::Unknown, "an earlier attempt may have done it");
         let inactive = error(ErrorCode::NotController).with_outcome(Outcome::Unknown);
         assert_eq!(once.failed(&inactive, (true, true), false, 3), Next::Again, "certainly not done");
         assert_eq!(once.failed(&error(ErrorCode::InvalidTopic), (true, false), false, 3), Next::Answered);

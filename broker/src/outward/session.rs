@@ -67,6 +67,9 @@ enum End {
     Moved,
 }
 
+/// A session that ends within this ended at once.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// Keeps the session until the broker ends.
 pub(crate) async fn run(context: Arc<Context>, actor: SessionAddress) {
     if let Err(fatal) = find_cluster(&context).await {
@@ -79,6 +82,8 @@ pub(crate) async fn run(context: Arc<Context>, actor: SessionAddress) {
 
 async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
     let mut registered: Option<MetadataIndex> = None;
+    // Sessions in a row that ended at once.
+    let mut short = 0;
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         let index = match registered {
@@ -95,6 +100,11 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         let started = Instant::now();
         let end = session(context, actor, index).await;
         backoff.reset_after(started.elapsed());
+        short = if started.elapsed() < SHORT { short + 1 } else { 0 };
+        if short > context.nodes.controllers.count() && matches!(end, End::Moved | End::Unregistered) {
+            // Two that name each other, or of which one does not know what the other registers, lead nowhere.
+            rest(&mut backoff).await;
+        }
         match end {
             End::Unregistered => registered = None,
             End::Stale => match replaced_by(context).await {

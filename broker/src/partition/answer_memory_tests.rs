@@ -132,3 +132,15 @@ async fn a_reader_whose_answers_have_all_left_gets_a_large_one_again() {
     drop(first);
     assert_eq!(next.now_or_never().map(|room| room.unwrap().bytes()), Some(8 * MIB));
 }
+
+#[test]
+fn all_calls_of_one_connection_have_one_share() {
+    let memory = AnswerMemory::new(64 * MIB);
+    let connection = Closer::default();
+    let one = || memory.reader(connection.clone());
+    let held: Vec<_> = std::iter::from_fn(|| memory.try_room(Some(&one()), 8 * MIB)).collect();
+    let total = held.iter().map(AnswerRoom::bytes).sum::<usize>();
+    assert!((9 * MIB..=10 * MIB).contains(&total), "{total}");
+    drop(held);
+    assert!(memory.try_room(Some(&one()), 8 * MIB).is_some_and(|room| room.bytes() == 8 * MIB));
+}

@@ -1,7 +1,7 @@
 //! Who answers go to, and whether it takes them.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     pin::pin,
     sync::{
         Arc, Weak,
@@ -43,9 +43,16 @@ impl Default for Patience {
 #[derive(Debug)]
 pub struct Readers {
     start: Instant,
-    known: Mutex<Vec<Weak<Reader>>>,
+    known: Mutex<Known>,
     /// When all were looked at last, ms since `start`.
     looked_ms: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    readers: Vec<Weak<Reader>>,
+    /// What the readers of one connection have together.
+    shares: HashMap<Closer, Weak<Semaphore>>,
 }
 
 /// One stream or call that answers go to.
@@ -53,7 +60,8 @@ pub struct Readers {
 pub struct Reader {
     start: Instant,
     closer: Closer,
-    /// What its answers may take up together of the memory that is for all.
+    /// What its answers may take up together of the memory that is for all, with those of other streams and calls of its
+    /// connection.
     share: Arc<Semaphore>,
     share_units: u32,
     /// When the answers were handed to the connection that have not left it, ms since `start`; they leave in this order.
@@ -73,24 +81,30 @@ impl Default for Readers {
 }
 
 impl Readers {
-    /// A new one, whose connection ends by this, and whose answers get `share_units` together.
+    /// A new one, whose connection ends by this; all of that connection get `share_units` together.
     pub fn add(&self, closer: Closer, share_units: u32) -> Arc<Reader> {
+        let mut known = self.known.lock();
+        if known.readers.len() == known.readers.capacity() {
+            known.readers.retain(|reader| reader.strong_count() > 0);
+            known.shares.retain(|_, share| share.strong_count() > 0);
+            // As many again may come before the next look at all.
+            let held = known.readers.len();
+            known.readers.reserve(held.max(8));
+        }
+        let share = known.shares.get(&closer).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let share = Arc::new(Semaphore::new(share_units as usize));
+            known.shares.insert(closer.clone(), Arc::downgrade(&share));
+            share
+        });
         let reader = Arc::new(Reader {
             start: self.start,
             closer,
-            share: Arc::new(Semaphore::new(share_units as usize)),
+            share,
             share_units,
             unsent: Mutex::default(),
             moved_ms: AtomicU64::new(millis(self.start)),
         });
-        let mut known = self.known.lock();
-        if known.len() == known.capacity() {
-            known.retain(|reader| reader.strong_count() > 0);
-            // As many again may come before the next look at all.
-            let held = known.len();
-            known.reserve(held.max(8));
-        }
-        known.push(Arc::downgrade(&reader));
+        known.readers.push(Arc::downgrade(&reader));
         reader
     }
 
@@ -103,7 +117,7 @@ impl Readers {
         wanted: u32,
         instead: impl Fn() -> Option<OwnedSemaphorePermit>,
     ) -> Result<OwnedSemaphorePermit, ErrorCode> {
-        let Patience { stalled_after, look_every, wait } = patience;
+        let Patience { look_every, wait, .. } = patience;
         let start = Instant::now();
         // Kept from look to look: who waits longest gets room first.
         let mut taking = pin!(Arc::clone(of).acquire_many_owned(wanted));
@@ -117,27 +131,28 @@ impl Readers {
             if let Some(found) = instead() {
                 return Ok(found);
             }
-            let closed = self.close_stalled(stalled_after);
-            if closed > 0 {
-                tracing::warn!(closed, "connections were closed: they read nothing of their answers, and others wait");
-            }
+            self.close_stalled(patience);
         }
         Err(ErrorCode::Overloaded)
     }
 
-    /// Ends the connections that took nothing of what waits for them for so long, or of one answer some times as long. How
-    /// many. One look serves all who ask within a tenth of that time.
-    fn close_stalled(&self, after: Duration) -> usize {
+    /// Ends the connections that took nothing of what waits for them for so long as the patience says, or of one answer some
+    /// times as long: others need the memory. One look serves all who ask within a tenth of that time.
+    pub fn close_stalled(&self, patience: Patience) {
+        let after = patience.stalled_after;
         let now_ms = millis(self.start);
         let looked_ms = self.looked_ms.load(Ordering::Relaxed);
         let is_due = now_ms.saturating_sub(looked_ms) >= after.as_millis() as u64 / 10;
         let is_mine =
             || self.looked_ms.compare_exchange(looked_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_due && is_mine() { self.close_stalled_at(now_ms, after) } else { 0 }
+        let closed = if is_due && is_mine() { self.close_stalled_at(now_ms, after) } else { 0 };
+        if closed > 0 {
+            tracing::warn!(closed, "connections were closed: they read nothing of their answers, and others wait");
+        }
     }
 
     fn close_stalled_at(&self, now_ms: u64, after: Duration) -> usize {
-        let known: Vec<_> = self.known.lock().iter().filter_map(Weak::upgrade).collect();
+        let known: Vec<_> = self.known.lock().readers.iter().filter_map(Weak::upgrade).collect();
         let stalled = known.iter().filter(|reader| reader.is_stalled(now_ms, after));
         stalled.inspect(|reader| reader.closer.close()).count()
     }
@@ -214,6 +229,7 @@ mod tests {
         for _ in 0..100 {
             drop(readers.add(Closer::default(), 1));
         }
-        assert!(readers.known.lock().len() < 20, "those that are gone are forgotten");
+        let known = readers.known.lock();
+        assert!(known.readers.len() < 20 && known.shares.len() < 20, "those that are gone are forgotten");
     }
 }

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU64, sync::Arc};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use holdfast_log::{LogConfig, Room};
 use holdfast_proto::{
@@ -12,7 +12,10 @@ use holdfast_proto::{
 };
 use holdfast_replication::{Acks, Assignment, BatchInfo, FetchOutcome, FetchPosition, Produced};
 
-use crate::{here::lease::LeaseNumber, outbox::answers::Outbox};
+use crate::{
+    here::{lease::LeaseNumber, shares::Share},
+    outbox::answers::Outbox,
+};
 
 /// What became of a produce.
 pub type ProduceResult = Result<Produced, ErrorCode>;
@@ -106,7 +109,7 @@ pub struct ProduceJob {
     /// How long the answer may wait, ms.
     pub timeout_ms: u64,
     /// Its room among the produces in work; given back once the log has counted it.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Option<Share>,
     /// Takes the answer; see [`ProduceReply`].
     pub reply: ProduceReply,
 }

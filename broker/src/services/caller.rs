@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use holdfast_node::incoming::Source;
 use holdfast_proto::detail::ErrorDetail;
 
 /// Longest name of a client that is kept, bytes.
@@ -20,6 +21,8 @@ pub enum Principal {
 pub struct Caller {
     /// As whom it is known.
     pub principal: Principal,
+    /// Where it comes from, if that is known: what it may take up of memory that is for all.
+    pub source: Option<Source>,
     client_id: String,
 }
 
@@ -29,7 +32,13 @@ impl Caller {
     pub fn anonymous(client_id: &str) -> Self {
         let keeps = client_id.len() <= MAX_CLIENT_ID_BYTES && !client_id.contains(char::is_control);
         let client_id = if keeps { client_id.to_owned() } else { String::new() };
-        Self { principal: Principal::Anonymous, client_id }
+        Self { principal: Principal::Anonymous, source: None, client_id }
+    }
+
+    /// The same, coming from there.
+    #[must_use]
+    pub fn from_source(self, source: Option<Source>) -> Self {
+        Self { source, ..self }
     }
 
     /// Notes a refusal, for those who look for the client that gets it wrong.

@@ -66,11 +66,10 @@ impl FetchService {
         let deadline = Instant::now() + command.max_wait;
         let min_bytes = command.min_bytes.min(self.limit(command.max_bytes));
         let mut waiter = Waiter::default();
-        // A large one counts from its first look on: it may have to wait for room, too.
-        let memory_bytes = command.memory_bytes();
-        let mut parked = match self.context.parked.park_large(memory_bytes) {
+        // From its first look on: it may have to wait for room, too.
+        let _parked = match self.context.parked.park(caller.source, command.memory_bytes()) {
             Ok(parked) => parked,
-            Err(detail) => return FetchedAnswer::refused(detail),
+            Err(detail) => return FetchedAnswer::refused(&command.targets, detail),
         };
         let mut is_first = true;
         loop {
@@ -95,12 +94,6 @@ impl FetchService {
             let rest = LOOK_AGAIN_AFTER.max(LOOK_AGAIN_AFTER_EACH * partitions);
             let pause = if answer.fetched.is_empty() { Duration::ZERO } else { rest };
             drop(answer);
-            if parked.is_none() {
-                match self.context.parked.park(memory_bytes) {
-                    Ok(room) => parked = Some(room),
-                    Err(detail) => return FetchedAnswer::refused(detail),
-                }
-            }
             let more = async {
                 waiter.woken().await;
                 tokio::time::sleep(pause).await;
@@ -147,7 +140,8 @@ impl FetchService {
     }
 
     async fn look(&self, command: &FetchCommand, replicas: Vec<Result<OpenReplica, ErrorDetail>>) -> FetchedAnswer {
-        let mut failed = Vec::new();
+        // What does not pass comes first: who asks again hears the others, and those that pass may have passed by then.
+        let [mut lasting, mut passing] = [(); 2].map(|()| Vec::new());
         let mut readable = Vec::new();
         for (index, (target, replica)) in command.targets.iter().zip(replicas).enumerate() {
             let found = match replica {
@@ -157,11 +151,16 @@ impl FetchService {
             match found {
                 Ok(Some(one)) => readable.push(one),
                 Ok(None) => {}
-                // Who asks again hears the others.
-                Err(_) if failed.len() >= MOST_ERRORS => {}
-                Err(refused) => failed.push(*refused),
+                Err(refused) => {
+                    let passes = refused.result.as_ref().is_err_and(|detail| detail.retriable);
+                    let those = if passes { &mut passing } else { &mut lasting };
+                    if those.len() < MOST_ERRORS {
+                        those.push(*refused);
+                    }
+                }
             }
         }
+        passing.truncate(MOST_ERRORS - lasting.len());
         let asked: usize = readable.iter().map(|one| self.limit(one.target.max_bytes)).sum();
         let wanted = asked.min(self.limit(command.max_bytes));
         let mut answer = match readable.first() {
@@ -171,7 +170,7 @@ impl FetchService {
                 ..FetchedAnswer::default()
             }),
         };
-        answer.fetched.extend(failed);
+        answer.fetched.extend(lasting.into_iter().chain(passing));
         answer
     }
 

@@ -109,10 +109,10 @@ impl Fetched {
 const FRAME_BYTES: usize = 256;
 
 impl FetchedAnswer {
-    /// No records at all, and why.
-    pub(super) fn refused(detail: ErrorDetail) -> Self {
+    /// No records at all, and why: told of the first target, if there is one.
+    pub(super) fn refused(targets: &[FetchTarget], detail: ErrorDetail) -> Self {
         let refused = Fetched { target: 0, result: Err(detail), ends: None };
-        Self { fetched: vec![refused], ..Self::default() }
+        Self { fetched: targets.first().map(|_| refused).into_iter().collect(), ..Self::default() }
     }
 
     /// Bytes of all errors as they are told.

@@ -17,11 +17,11 @@ use holdfast_replication::{Acks, BatchInfo, Produced};
 use super::{
     caller::Caller,
     lookup::{self, Named},
-    produce_budget::{ProduceBudget, ProduceRoom},
+    produce_budget::ProduceBudget,
 };
 use crate::{
     actors::Closed,
-    here::context::Context,
+    here::{context::Context, shares::Share},
     partition::{
         OpenReplica,
         message::{Message, ProduceJob, ProduceReply},
@@ -81,7 +81,7 @@ impl ProduceService {
         &self,
         caller: &Caller,
         command: ProduceCommand<'_>,
-        room: ProduceRoom,
+        room: Share,
         answer: impl FnOnce(ProduceAnswer) + Send + 'static,
     ) {
         self.take(caller, command, Some(room), answer).await;
@@ -99,7 +99,7 @@ impl ProduceService {
         &self,
         caller: &Caller,
         command: ProduceCommand<'_>,
-        room: Option<ProduceRoom>,
+        room: Option<Share>,
         answer: impl FnOnce(ProduceAnswer) + Send + 'static,
     ) {
         let refused = |detail: ErrorDetail| {

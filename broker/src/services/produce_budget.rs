@@ -1,43 +1,39 @@
 //! Bytes of produces in work, and of their answers until they have left the socket, over the whole broker.
 //!
-//! A batch that finds no room for itself and its answer is refused, and let go before anything is waited for. Then its
-//! answer alone waits: meanwhile producers lose their connection that take nothing of the answers that they have, so that
-//! these keep nobody out. The room of a batch is given back once the log has counted it, that of its answer when that has
-//! left the socket.
+//! What comes from one address leaves some to the others. A batch that finds no room for itself and its answer is refused,
+//! and let go before anything is waited for. Then its answer alone waits. Whenever there is no room, producers lose their
+//! connection that take nothing of the answers that they have, so that these keep nobody out. The room of a batch is given
+//! back once the log has counted it, that of its answer when that has left the socket.
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use holdfast_node::{closer::Closer, incoming::Source};
 
-use holdfast_node::closer::Closer;
+use crate::{
+    config::limits::MAX_REQUEST_BYTES,
+    here::shares::{Share, Shares, units},
+    partition::answer_reader::{Patience, Reader, Readers},
+};
 
-use crate::partition::answer_reader::{Patience, Reader, Readers};
-
-/// Bytes that one permit stands for. A request takes one permit more, so that many small ones are bounded too.
-pub const PERMIT_BYTES: usize = 1024;
+/// What one stream may have of it: of the half that one client gets, so that it is slowed down and not refused.
+const STREAM_SHARE: usize = 4;
 
 /// The one budget of a broker. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ProduceBudget {
-    free: Arc<Semaphore>,
-    limit: u32,
+    shares: Shares,
     producers: Arc<Readers>,
-}
-
-/// Room in it; given back when dropped.
-pub type ProduceRoom = OwnedSemaphorePermit;
-
-/// Permits of a request of this size.
-pub fn permits(bytes: usize) -> u32 {
-    u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
 }
 
 impl ProduceBudget {
     /// A budget of `limit_bytes`.
     pub fn new(limit_bytes: usize) -> Self {
-        let limit = limit_bytes / PERMIT_BYTES;
-        let free = Arc::new(Semaphore::new(limit));
-        Self { free, limit: u32::try_from(limit).unwrap_or(u32::MAX), producers: Arc::default() }
+        Self { shares: Shares::new(limit_bytes), producers: Arc::default() }
+    }
+
+    /// Units that one stream may have in work, if it is set to `bytes`; the largest request fits.
+    pub fn of_stream(&self, bytes: usize) -> u32 {
+        units(bytes).min((self.shares.limit() as usize / STREAM_SHARE) as u32).max(units(MAX_REQUEST_BYTES))
     }
 
     /// One that answers go to; `closer` ends its connection.
@@ -45,27 +41,42 @@ impl ProduceBudget {
         self.producers.add(closer, 1)
     }
 
-    /// Room for a batch of so many bytes, and for its answer, if there is some at once.
-    pub fn try_batch(&self, bytes: usize) -> Option<(ProduceRoom, ProduceRoom)> {
-        let mut both = Arc::clone(&self.free).try_acquire_many_owned(permits(bytes).saturating_add(1)).ok()?;
+    /// Room for a batch of so many bytes from there, and for its answer, if there is some for it at once.
+    pub fn try_batch(&self, source: Option<Source>, bytes: usize) -> Option<(Share, Share)> {
+        let mut both = self.take(source, units(bytes).saturating_add(1))?;
         let answer = both.split(1)?;
         Some((both, answer))
     }
 
     /// Room for a call that holds so many bytes until it is answered, if there is some at once; half of all is enough for
     /// the largest.
-    pub fn try_call(&self, bytes: usize) -> Option<ProduceRoom> {
-        Arc::clone(&self.free).try_acquire_many_owned(permits(bytes).min(self.limit / 2)).ok()
+    pub fn try_call(&self, source: Option<Source>, bytes: usize) -> Option<Share> {
+        self.take(source, units(bytes).min(self.shares.limit() / 2))
+    }
+
+    /// Who finds none is refused, and sees to it that those who come after find some.
+    fn take(&self, source: Option<Source>, units: u32) -> Option<Share> {
+        let room = self.shares.take(source, units);
+        if room.is_none() {
+            self.close_stalled();
+        }
+        room
+    }
+
+    /// Ends the connections that take nothing of their answers.
+    pub fn close_stalled(&self) {
+        self.producers.close_stalled(Patience::default());
     }
 
     /// Room for one answer. `None` if there was none for long: then its request is refused without room, and so many
     /// answers a stream are few.
-    pub async fn answer(&self) -> Option<ProduceRoom> {
-        self.answer_within(Patience::default()).await
+    pub async fn answer(&self, source: Option<Source>) -> Option<Share> {
+        self.answer_within(source, Patience::default()).await
     }
 
-    async fn answer_within(&self, patience: Patience) -> Option<ProduceRoom> {
-        self.producers.take(patience, &self.free, 1, || None).await.ok()
+    async fn answer_within(&self, source: Option<Source>, patience: Patience) -> Option<Share> {
+        let permit = self.producers.take(patience, self.shares.free(), 1, || None).await.ok()?;
+        Some(self.shares.counted(source, permit))
     }
 }
 
@@ -74,33 +85,35 @@ mod tests {
     use tokio::time::Duration;
 
     use super::*;
+    use crate::here::shares::UNIT_BYTES;
 
     const PATIENCE: Patience = Patience { stalled_after: MS, look_every: MS, wait: Duration::from_millis(100) };
     const MS: Duration = Duration::from_millis(1);
 
     #[tokio::test]
     async fn answers_that_nobody_reads_give_way_to_those_who_wait() {
-        let budget = ProduceBudget::new(2 * PERMIT_BYTES);
+        let budget = ProduceBudget::new(2 * UNIT_BYTES);
         let [reads, stopped] = [(); 2].map(|()| Closer::default());
         let (_reads, stopped_reader) = (budget.producer(reads.clone()), budget.producer(stopped.clone()));
-        let held = [budget.answer().await.unwrap(), budget.answer().await.unwrap()];
+        let held = [budget.answer(None).await.unwrap(), budget.answer(None).await.unwrap()];
         let _unsent = stopped_reader.hand();
-        assert!(budget.try_batch(0).is_none(), "an answer holds room until it has left");
-        assert!(budget.answer_within(PATIENCE).await.is_none(), "nobody waits for ever");
+        assert!(budget.try_batch(None, 0).is_none(), "an answer holds room until it has left");
+        assert!(budget.answer_within(None, PATIENCE).await.is_none(), "nobody waits for ever");
         let is_closed = |closer: &Closer| format!("{closer:?}").contains("true");
         assert!(is_closed(&stopped) && !is_closed(&reads));
         drop(held);
-        assert!(budget.answer_within(PATIENCE).await.is_some());
+        assert!(budget.answer_within(None, PATIENCE).await.is_some());
     }
 
     #[test]
     fn the_largest_call_fits_and_holds_half() {
-        let budget = ProduceBudget::new(4 * PERMIT_BYTES);
-        let held = budget.try_call(1 << 30).expect("half at most");
-        assert!(budget.try_call(3 * PERMIT_BYTES).is_some_and(|more| more.num_permits() == 2));
-        let _batch = budget.try_batch(0).unwrap();
-        assert!(budget.try_batch(0).is_none());
+        let budget = ProduceBudget::new(4 * UNIT_BYTES);
+        let held = budget.try_call(None, 1 << 30).expect("half at most");
+        assert_eq!(held.units(), 2);
+        assert!(budget.try_batch(None, 0).is_none(), "the rest is for others");
+        let other = Some(Source::from(std::net::IpAddr::from([10, 0, 0, 1])));
+        let _batch = budget.try_batch(other, 0).unwrap();
         drop(held);
-        assert!(budget.try_batch(0).is_some());
+        assert!(budget.try_batch(None, 0).is_some());
     }
 }

@@ -1,5 +1,7 @@
 //! How much one request may make the broker build, answer or keep: past it a named error, and nothing is built.
 
+use std::net::IpAddr;
+
 use futures::StreamExt;
 use tonic::Status;
 
@@ -99,6 +101,28 @@ async fn many_errors_are_told_in_one_answer_that_has_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fetches_for_which_there_is_no_memory_are_refused_and_an_empty_one_has_nobody_to_tell() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    rig.controller.create_topic("t", 1, 1, ONE);
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "t", 0, &["first"]).await;
+    let parked = &broker.context().parked;
+    let source = Some(IpAddr::from([127, 0, 0, 1]).into());
+    let _all: Vec<_> = std::iter::from_fn(|| parked.park(source, 0).ok()).collect();
+    let answer = async |partitions: Vec<v1::FetchPartition>| {
+        let fetch = v1::FetchRequest { partitions, max_wait_ms: 1, ..Default::default() };
+        let mut answers = client.consumer().fetch(futures::stream::iter([fetch])).await.unwrap().into_inner();
+        soon("an answer", answers.next()).await.expect("an answer").unwrap()
+    };
+    assert_eq!(answer(Vec::new()).await.partitions, []);
+    let named = v1::FetchPartition { topic: "t".to_owned(), ..Default::default() };
+    let refused = answer(vec![named]).await.partitions[0].error.clone().expect("an error");
+    assert_eq!(refused.name, "OVERLOADED");
+    soon("the broker stops", broker.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_produce_brings_little_beside_its_batch() {
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
@@ -114,7 +138,7 @@ async fn a_produce_brings_little_beside_its_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_remembers_so_many_producers_over_all_partitions_and_refuses_new_ones_past_that() {
+async fn a_broker_remembers_so_many_producers_of_a_topic_and_refuses_new_ones_past_that() {
     let rig = Rig::start().await;
     let broker = rig.broker_with(1, |config| Config { producers_max: 1_000, ..config }).await;
     rig.controller.create_topic("t", 50, 1, ONE);
@@ -125,17 +149,19 @@ async fn a_broker_remembers_so_many_producers_over_all_partitions_and_refuses_ne
         let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(0), base_sequence: Sequence(sequence) };
         stamped(&["record"], Some(stamp))
     };
-    for id in 0..1_000 {
+    for id in 0..750 {
         until("the partition is led", async || stream.produce("t", id as u32 % 50, of(id, 0)).await.ok()).await;
     }
     // They are counted once a second; what comes before is taken.
-    let mut next = 1_000;
+    let mut next = 750;
     let refused = until("a refusal", async || {
         next += 1;
         stream.produce("t", 0, of(next, 0)).await.err()
     });
     assert!(refused.await.contains("TOO_MANY_PRODUCERS"));
     stream.produce("t", 0, of(0, 1)).await.expect("one that is known goes on");
+    rig.controller.create_topic("other", 1, 1, ONE);
+    until("another topic has room", async || stream.produce("other", 0, of(0, 0)).await.ok()).await;
     stream.produce("t", 0, batch(&["record"])).await.expect("who has no number needs no memory");
     soon("the broker stops", broker.stop()).await;
 }

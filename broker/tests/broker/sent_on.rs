@@ -69,6 +69,21 @@ async fn any_broker_gives_records_and_offsets() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_broker_says_which_offsets_there_are() {
+    let (_rig, brokers, _, leader) = two_brokers().await;
+    for broker in [&brokers[leader], &brokers[1 - leader]] {
+        let mut consumer = Client::connect(broker).await.consumer();
+        let beyond = v1::FetchRecordsRequest { fetch_offset: 7, ..fetch() };
+        let refused = soon("a refusal", consumer.fetch_records(beyond)).await.unwrap_err();
+        assert_eq!(code(&refused), ErrorCode::OffsetOutOfRange, "{refused:?}");
+        assert!(refused.message().contains("holds 0 to 1"), "{refused:?}");
+    }
+    for broker in brokers {
+        soon("a broker stops", broker.stop()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_sent_on_goes_no_further_and_names_the_leader() {
     let (_rig, brokers, _, leader) = two_brokers().await;
     let mut consumer = Client::connect(&brokers[1 - leader]).await.consumer();

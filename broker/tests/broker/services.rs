@@ -43,7 +43,7 @@ async fn a_topic_is_created_written_and_read_through_the_services_alone() {
     assert_eq!((created.partitions.len(), created.topic_id.is_some()), (1, true));
     let again = services.admin.create_topic(&caller, new_topic("t"), Hop::default()).await;
     assert_eq!(again.unwrap_err().code, ErrorCode::TopicAlreadyExists);
-    let seen = services.admin.metadata(&caller, created.index, 0).await.unwrap();
+    let seen = services.admin.metadata(&caller, created.index).await.unwrap();
     assert_eq!(seen.image.topic_by_name("t").map(holdfast_metadata::Topic::topic_id), created.topic_id);
     let settings = services.admin.topic_settings(&caller, "t").await.unwrap().settings;
     let own: Vec<_> = settings.iter().filter(|setting| !setting.is_default).collect();

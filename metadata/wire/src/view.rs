@@ -36,12 +36,18 @@ pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataRespo
 
 /// Bytes that a request takes up in memory, about: an entry and its own bytes for each that it names.
 pub fn request_bytes(request: &GetMetadataRequest) -> usize {
-    let names = request.topics.iter().map(|name| size_of::<String>() + name.len());
-    let ids = request.topic_ids.iter().map(|id| size_of_val(id) + id.len());
-    names.chain(ids).sum()
+    request.topics.iter().map(name_bytes).chain(request.topic_ids.iter().map(id_bytes)).sum()
 }
 
-/// Bytes that [`metadata`] takes up in memory, about, without what the request itself brought.
+fn name_bytes(name: &String) -> usize {
+    size_of_val(name) + name.len()
+}
+
+fn id_bytes(id: &Bytes) -> usize {
+    size_of_val(id) + id.len()
+}
+
+/// Bytes that [`metadata`] takes up in memory, about: what is known, and what is named and is not.
 pub fn metadata_bytes(image: &Image, request: &GetMetadataRequest) -> usize {
     let topic = |topic: &Topic| {
         let replicas = topic.partitions().next().map_or(0, |(_, state)| state.replicas.len());
@@ -49,7 +55,11 @@ pub fn metadata_bytes(image: &Image, request: &GetMetadataRequest) -> usize {
             + size_of::<TopicInfo>()
             + topic.partitions().len() * (size_of::<PartitionInfo>() + 3 * replicas * size_of::<u32>())
     };
-    image.brokers().len() * BROKER_BYTES + asked_for(image, request).into_iter().map(topic).sum::<usize>()
+    let known: usize = asked_for(image, request).into_iter().map(topic).sum();
+    let names = each_once(&request.topics).filter(|name| image.topic_by_name(name).is_none());
+    let ids = each_once(&request.topic_ids).filter(|id| topic_by_id(image, id).is_none());
+    let unknown = names.map(name_bytes).chain(ids.map(id_bytes)).sum::<usize>();
+    image.brokers().len() * BROKER_BYTES + known + unknown
 }
 
 /// Bytes of a broker's part of an answer: two addresses, a rack, numbers.
@@ -203,6 +213,7 @@ mod tests {
         assert_eq!((answer.topics.len(), answer.topics[0].partitions.len()), (1, 1));
         assert_eq!((answer.unknown_topics, answer.unknown_topic_ids), (vec!["u".to_owned()], vec![other.to_bytes()]));
         let one = GetMetadataRequest { topics: vec!["t".to_owned()], ..Default::default() };
-        assert_eq!(metadata_bytes(&image, &request), metadata_bytes(&image, &one));
+        let unknown = name_bytes(&"u".to_owned()) + id_bytes(&other.to_bytes());
+        assert_eq!(metadata_bytes(&image, &request), metadata_bytes(&image, &one) + unknown);
     }
 }

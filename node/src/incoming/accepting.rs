@@ -6,6 +6,7 @@ use futures::{Stream, stream};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
+    affordable::affordable,
     connection::{Connection, Lifetime, Patience},
     places::Places,
 };
@@ -31,7 +32,7 @@ fn accept_with(
     lifetime: Option<Lifetime>,
     patience: Patience,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    stream::unfold((listener, Places::new(limit)), move |(listener, places)| async move {
+    stream::unfold((listener, Places::new(affordable(limit))), move |(listener, places)| async move {
         let accepted = next(&listener, &places, lifetime, patience).await;
         Some((accepted, (listener, places)))
     })

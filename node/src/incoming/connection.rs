@@ -12,7 +12,10 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep, sleep_until},
 };
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::{
+    Extensions,
+    transport::server::{Connected, TcpConnectInfo},
+};
 
 use holdfast_net::jitter;
 
@@ -86,7 +89,12 @@ impl ConnectionInfo {
 
     /// Where the call comes from, as far as it is known.
     pub fn source<T>(request: &tonic::Request<T>) -> Option<Source> {
-        request.extensions().get::<Self>().and_then(|info| info.tcp.remote_addr()).map(|address| address.ip().into())
+        Self::source_of(request.extensions())
+    }
+
+    /// The same, of a request that tonic has not seen.
+    pub fn source_of(extensions: &Extensions) -> Option<Source> {
+        extensions.get::<Self>().and_then(|info| info.tcp.remote_addr()).map(|address| address.ip().into())
     }
 
     /// What ends the call's connection.

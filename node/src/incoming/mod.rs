@@ -22,9 +22,10 @@
 //!    full node is not taken for a dead one.
 //!
 //! - `listening`: the port. `accepting`: the connections as tonic takes them. `connection`: one of them, with its times.
-//!   `places`: who has how many.
+//!   `places`: who has how many. `affordable`: how many there may be, as far as files go.
 
 mod accepting;
+mod affordable;
 mod connection;
 mod listening;
 mod places;

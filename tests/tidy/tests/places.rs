@@ -34,7 +34,17 @@ const PLACES: [(&str, &[&str]); 5] = [
         ],
     ),
     // The watchdog tells errors of a disk apart by their numbers.
-    ("rustix", &["broker/log/", "controller/src/store/", "client/cli/", "client/local/", "node/src/watchdog.rs"]),
+    (
+        "rustix",
+        &[
+            "broker/log/",
+            "controller/src/store/",
+            "client/cli/",
+            "client/local/",
+            "node/src/watchdog.rs",
+            "node/src/incoming/affordable.rs",
+        ],
+    ),
 ];
 
 #[test]

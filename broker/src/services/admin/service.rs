@@ -46,17 +46,9 @@ impl AdminService {
 
     /// The cluster as this broker knows it, once its metadata holds `min_index`: a change that was answered with that
     /// index is seen.
-    /// The request takes up so many bytes while it waits for that.
-    pub async fn metadata(
-        &self,
-        caller: &Caller,
-        min_index: MetadataIndex,
-        bytes: usize,
-    ) -> Result<ClusterView, ErrorDetail> {
+    pub async fn metadata(&self, caller: &Caller, min_index: MetadataIndex) -> Result<ClusterView, ErrorDetail> {
         // Index 1 at least: an empty answer of a broker that knows nothing would look like an empty cluster.
         let min_index = min_index.max(MetadataIndex(1));
-        let is_there = self.context.metadata.image().index() >= min_index;
-        let _parked = if is_there { None } else { Some(self.context.parked.park(bytes)?) };
         let image = self.image_at(caller, min_index).await?;
         Ok(ClusterView { cluster_id: self.context.identity.cluster_id(), image })
     }
