@@ -4,12 +4,13 @@
 //! slowly, or not at all. So what bounds memory, the room of an answer, has to travel with the encoded bytes: a service
 //! gives it to the [`Unsent`] of its response when it gives the message, and [`layer`] ties it to the bytes of the
 //! body that follow. It is dropped when the connection has written or dropped the last of them. The bytes are given in
-//! small pieces, so that it shows whether the client takes them.
+//! pieces, so that it shows whether the client takes them: small ones for who is slow, for each costs a system call.
 
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -23,8 +24,14 @@ use crate::partition::answer_reader::{self, Reader};
 /// Something that is given back when it is dropped.
 type Held = Box<dyn Send + Sync>;
 
-/// Bytes in one piece of a body: a reader that takes less in the time that a stalled one has counts as one.
+/// Bytes in the first pieces of a body: a reader that takes less in the time that a stalled one has counts as one.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Bytes in a piece for who takes them at once.
+const MOST_PIECE_BYTES: usize = 1024 * 1024;
+
+/// Who takes a piece within this gets one twice as large next; who does not, the smallest.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// What the messages hold that were given to a response and are not encoded yet. Cheap to clone.
 #[derive(Clone, Default)]
@@ -60,7 +67,9 @@ impl Unsent {
 /// Puts [`Unsent`] into effect for all services behind it.
 pub(super) fn layer() -> MapResponseLayer<fn(Response<Body>) -> Response<Body>> {
     MapResponseLayer::new(|mut response: Response<Body>| match response.extensions_mut().remove::<Unsent>() {
-        Some(unsent) => response.map(|inner| Body::new(HoldingBody { inner, unsent, rest: Bytes::new() })),
+        Some(unsent) => response.map(|inner| {
+            Body::new(HoldingBody { inner, unsent, rest: Bytes::new(), piece_bytes: PIECE_BYTES, given: None })
+        }),
         None => response,
     })
 }
@@ -71,6 +80,10 @@ struct HoldingBody {
     unsent: Unsent,
     /// What was encoded and is not handed on.
     rest: Bytes,
+    /// The size of the next piece.
+    piece_bytes: usize,
+    /// When a piece was given that another one follows.
+    given: Option<Instant>,
 }
 
 impl http_body::Body for HoldingBody {
@@ -100,8 +113,15 @@ impl http_body::Body for HoldingBody {
         if let Some(reader) = &self.unsent.reader {
             reader.moves();
         }
-        let size = self.rest.len().min(PIECE_BYTES);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
+        let now = Instant::now();
+        if let Some(given) = self.given.take() {
+            let twice = 2 * self.piece_bytes;
+            self.piece_bytes = if now - given < AT_ONCE { twice.min(MOST_PIECE_BYTES) } else { PIECE_BYTES };
+        }
+        let size = self.rest.len().min(self.piece_bytes);
+        let piece = self.rest.split_to(size);
+        self.given = (!self.rest.is_empty()).then_some(now);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
