@@ -43,7 +43,7 @@ scenarios! {
 
 #[test]
 fn every_text_is_run() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let folder = Path::new("scenarios");
     let files = fs::read_dir(folder).expect("the folder of the texts is there");
     let names: BTreeSet<String> = files
         .map(|file| file.expect("its entries are readable").path())

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The root of the source tree.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate lies in the workspace").to_path_buf()
+    Path::new("..").canonicalize().expect("the tests crate lies in the workspace")
 }
 
 /// Where the programs of the tests on Kubernetes are kept: `HOLDFAST_K8S_DIR`, or a folder of the user's cache.
