@@ -1,7 +1,6 @@
 //! Ends a connection from elsewhere, as when its client takes nothing of what it asked for and others wait for the memory.
 
 use std::{
-    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +10,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 
-/// Ends one connection. Cheap to clone; equal if it ends the same one.
+/// Ends one connection. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Closer(Arc<Closing>);
 
@@ -21,21 +20,12 @@ struct Closing {
     reader: AtomicWaker,
 }
 
-impl PartialEq for Closer {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Closer {}
-
-impl Hash for Closer {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).hash(state);
-    }
-}
-
 impl Closer {
+    /// Where it is in memory: no other connection's is there as long as a clone of it lives.
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Ends the connection: what runs on it breaks, and what waits to be sent is dropped.
     pub fn close(&self) {
         self.0.is_closed.store(true, Ordering::Release);

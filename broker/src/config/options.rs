@@ -55,8 +55,8 @@ holdfast_node::options! {
     /// get TOO_MANY_PRODUCERS until others have been idle for 10 minutes; so do those of a topic that has more than three times
     /// as many as are left for others.
     producers_max: u32 = 200_000, in 1_000, 100_000_000;
-    /// Bytes of produce requests in work over all connections. Past it: OVERLOADED. What comes from one address gets at most as
-    /// much as then stays free for others: half if it is alone.
+    /// Bytes of produce requests in work over all connections. Past it: OVERLOADED. What comes from one address gets at most
+    /// three times as much as then stays free for others: three quarters if it is alone.
     max_in_flight_bytes: u64 = 256 * MIB, in 32 * MIB, 64 * GIB;
     /// Bytes of produce requests in work on one stream, a quarter of max_in_flight_bytes at most but enough for the largest
     /// request. Past it the stream is not read.
@@ -102,7 +102,7 @@ holdfast_node::options! {
     /// The most bytes that a consumer may ask for in one answer; the first batch is given whole even if larger.
     fetch_max_bytes: u32 = 8 * 1024 * 1024, in 65_536, 67_108_864;
     /// Memory for answers to consumers that were read and have not left the socket, bytes. The fuller it is the smaller
-    /// answers become; when nothing is left, readers that take less than 64 KiB in 5 s lose their connection, and fetches that
+    /// answers become; when nothing is left, readers that take less than 256 KiB in 5 s lose their connection, and fetches that
     /// wait for 10 s are refused with OVERLOADED.
     fetch_memory_bytes: u64 = 64 * MIB, in 32 * MIB, 64 * GIB;
     /// Memory for answers that tell metadata or offsets and have not left the socket, bytes: readers that stand still keep

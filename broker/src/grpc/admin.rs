@@ -8,20 +8,19 @@ use holdfast_metadata_wire::view;
 use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::required_id,
-    error::ErrorCode,
     ids::{BrokerId, MetadataIndex, MetadataVersion, TopicId},
     v1::{self, admin_service_server::AdminService},
 };
 
 use super::{
-    answer_room::{answer_room, answer_room_now},
+    answer_room::answer_room,
     caller::{caller, hop},
     unsent::Unsent,
 };
 use crate::{
     here::context::Context,
     messages::{cluster, moves, quorum, topics},
-    services::all::Services,
+    services::{all::Services, caller::Caller},
 };
 
 /// The gRPC side of administration; what is asked is done by the services.
@@ -36,22 +35,29 @@ impl AdminEdge {
     }
 
     fn unsent<T>(&self, request: &Request<T>) -> Unsent {
-        Unsent::of(self.context.metadata_answers.reader(ConnectionInfo::closer(request)))
+        Unsent::of(self.context.metadata_answers.call(ConnectionInfo::closer(request)))
     }
 
-    /// An answer that grows with the cluster, and holds room until it has left the socket. If there is none, what is left of
-    /// it without what takes up most; the error if that would be no answer.
-    fn counted<T: prost::Message>(
+    /// An answer that grows with the cluster, and holds room until it has left the socket. It is there already, and counts as
+    /// a request while it waits for that.
+    async fn counted<T: prost::Message>(
         &self,
-        unsent: &Unsent,
-        mut answer: T,
-        lessen: impl FnOnce(&mut T) -> Result<(), ErrorCode>,
+        (caller, unsent): (&Caller, &Unsent),
+        answer: T,
     ) -> Result<Response<T>, Status> {
-        match answer_room_now(&self.context.metadata_answers, unsent.reader().as_deref(), answer.encoded_len()) {
-            Ok(room) => unsent.hold(room),
-            Err(_full) => lessen(&mut answer)?,
-        }
+        let bytes = answer.encoded_len();
+        let _waits = self.context.asking.park(caller.source, bytes)?;
+        let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
+        unsent.hold(room);
         Ok(unsent.response(answer))
+    }
+
+    /// As [`Self::counted`] for what was done: that there is no room does not undo it, and controllers take few changes.
+    async fn counted_if_room<T: prost::Message + Clone>(&self, of: (&Caller, &Unsent), answer: T) -> Response<T> {
+        match self.counted(of, answer.clone()).await {
+            Ok(response) => response,
+            Err(_full) => of.1.response(answer),
+        }
     }
 }
 
@@ -68,7 +74,7 @@ impl AdminService for AdminEdge {
             let _: TopicId = required_id(id, "topic_ids")?;
         }
         // It may wait for its index, and for room.
-        let _parked = self.context.parked.park(caller.source, view::request_bytes(&request))?;
+        let _parked = self.context.asking.park(caller.source, view::request_bytes(&request))?;
         let seen = self.services.admin.metadata(&caller, MetadataIndex(request.min_index)).await?;
         let bytes = view::metadata_bytes(&seen.image, &request);
         let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
@@ -83,14 +89,10 @@ impl AdminService for AdminEdge {
         let (caller, hop, unsent) = (caller(&request), hop(&request), self.unsent(&request));
         let topic = topics::new_topic(request.into_inner())?;
         let name = topic.name.clone();
+        let validate_only = topic.validate_only;
         let created = topics::create_answer(name, self.services.admin.create_topic(&caller, topic, hop).await?);
-        self.counted(&unsent, created, |created| {
-            created.topic.iter_mut().for_each(|topic| topic.partitions = Vec::new());
-            created
-                .warnings
-                .push("the partitions are not told here: this broker has no memory for them now".to_owned());
-            Ok(())
-        })
+        let of = (&caller, &unsent);
+        if validate_only { self.counted(of, created).await } else { Ok(self.counted_if_room(of, created).await) }
     }
 
     async fn delete_topic(
@@ -127,7 +129,7 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
         let described = cluster::describe_answer(self.services.admin.describe_cluster(&caller).await?);
-        self.counted(&unsent, described, |_| Err(ErrorCode::Overloaded))
+        self.counted((&caller, &unsent), described).await
     }
 
     async fn plan_moves(
@@ -137,7 +139,7 @@ impl AdminService for AdminEdge {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
         let goal = moves::goal(request.into_inner());
         let plan = moves::plan_answer(self.services.admin.plan_moves(&caller, goal).await?);
-        self.counted(&unsent, plan, |_| Err(ErrorCode::Overloaded))
+        self.counted((&caller, &unsent), plan).await
     }
 
     async fn alter_replicas(
@@ -147,14 +149,7 @@ impl AdminService for AdminEdge {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
         let change = moves::change(request.into_inner());
         let done = moves::alter_answer(self.services.admin.alter_replicas(&caller, change).await?);
-        // It is done: which of them were refused stays, the texts go.
-        self.counted(&unsent, done, |done| {
-            done.results
-                .iter_mut()
-                .filter_map(|one| one.error.as_mut())
-                .for_each(|error| error.message = String::new());
-            Ok(())
-        })
+        Ok(self.counted_if_room((&caller, &unsent), done).await)
     }
 
     async fn set_broker_drain(

@@ -28,24 +28,6 @@ pub(super) async fn answer_room(
     Ok(Some(room))
 }
 
-/// As [`answer_room`] for an answer that is there already: nobody bounds how many of these there are, so it does not wait.
-pub(super) fn answer_room_now(
-    memory: &AnswerMemory,
-    reader: Option<&Reader>,
-    bytes: usize,
-) -> Result<Option<AnswerRoom>, ErrorCode> {
-    if bytes <= UNCOUNTED_BYTES {
-        return Ok(None);
-    }
-    let offered = memory.try_room(reader, bytes).filter(|room| room.bytes() >= bytes);
-    let room = offered.or_else(|| memory.try_exactly(bytes));
-    if room.is_none() {
-        // So that who comes again finds some.
-        memory.close_stalled();
-    }
-    room.map(Some).ok_or(ErrorCode::Overloaded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,12 @@
 //!
 //! gRPC's library gathers a message until its last byte is there. So who sends nearly all of many messages would have that
 //! memory for nothing. Here a message of which a part is there takes room for that part; what comes from one address leaves
-//! some to the others. One that finds none waits until it may be the one that has room of its own: so nobody waits behind
-//! it who needs less. One that waits for long is refused, and so is one that stands still or whose last byte is late. Who
-//! waits for room holds the window of its connection, which those that have room need to go on: so it waits a second, no
-//! longer; and connections end that take nothing of their answers: whose answers stand still is not read from, and what is
-//! there of its next message would stay. What a message holds once it is whole, the services count.
+//! some to the others. One that finds none waits for some, or until it may be the one that has room of its own, for as long
+//! as that one may: so nobody waits behind it who needs less. One that waits for long is refused, and so is one that stands
+//! still or whose last byte is late. Who waits for room holds the window of its connection, which those that have room need
+//! to go on: so it waits a second, no longer. Where there is none for anybody, connections end that take nothing of what they
+//! fetch: these are not read from, and what is there of their next message would stay. What a message holds once it is whole,
+//! the services count.
 
 use std::{
     pin::Pin,
@@ -37,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// From a message's first byte to its last: the largest at a megabyte a second, and some more.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
+/// How long a message may have room of its own.
+const ALONE: Duration = Duration::from_secs(10);
+
 /// Longest time without another byte of a message.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
@@ -52,7 +56,7 @@ pub(super) struct Arrivals {
     room: Shares,
     /// One place: for a message that has room of its own.
     alone: Arc<Semaphore>,
-    /// Ends connections that take nothing of their answers.
+    /// Ends connections that take nothing of what they fetch.
     close_stalled: Arc<dyn Fn() + Send + Sync>,
     /// As [`PATIENCE`], [`ARRIVAL`] and [`STANDSTILL`] say it; tests wait less.
     patience: Duration,
@@ -62,7 +66,7 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     /// Of `bytes`, of which one largest message has its part alone; 4 MiB for all others at least. `close_stalled` ends
-    /// connections that take nothing of their answers.
+    /// connections that take nothing of what they fetch.
     pub(super) fn new(bytes: usize, close_stalled: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             close_stalled: Arc::new(close_stalled),
@@ -102,10 +106,17 @@ impl Arrivals {
             (Held::Share(share), Some(more)) => share.merge(more),
             (held, Some(more)) => *held = Held::Share(more),
             (_, None) => {
-                (self.close_stalled)();
-                let alone = Arc::clone(&self.alone).acquire_owned();
-                let alone = async { alone.await.expect("a place that nobody closes") };
-                partial.wanted = Some(Box::pin(timeout(self.patience, alone)));
+                if self.room.is_short_of(wanted) {
+                    (self.close_stalled)();
+                }
+                let (room, alone) = (self.room.clone(), Arc::clone(&self.alone).acquire_owned());
+                let found = async move {
+                    tokio::select! {
+                        share = room.wait(source, wanted) => Held::Share(share),
+                        alone = alone => Held::Alone(alone.expect("a place that nobody closes")),
+                    }
+                };
+                partial.wanted = Some(Box::pin(timeout(self.patience, found)));
             }
         }
         partial
@@ -116,7 +127,7 @@ impl Arrivals {
 struct Partial {
     held: Held,
     /// Until it has that, no more of it is read.
-    wanted: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, Elapsed>>>,
+    wanted: Option<BoxFuture<'static, Result<Held, Elapsed>>>,
     /// When it has to be whole.
     end: Instant,
     late: Late,
@@ -146,12 +157,18 @@ impl Partial {
     /// Ready once it has room for what is there of it: then more of it may be read. The error ends the stream.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ErrorDetail>> {
         if let Some(wanted) = &mut self.wanted {
-            let Ok(alone) = ready!(wanted.as_mut().poll(context)) else {
+            let Ok(found) = ready!(wanted.as_mut().poll(context)) else {
                 let message = "this broker has no memory for more messages on their way in; retry";
                 return Poll::Ready(Err(ErrorDetail::new(ErrorCode::Overloaded, message)));
             };
             self.wanted = None;
-            self.held = Held::Alone(alone);
+            match (&mut self.held, found) {
+                (Held::Share(share), Held::Share(more)) => share.merge(more),
+                (held, found) => *held = found,
+            }
+            if let Held::Alone(_) = self.held {
+                self.end = self.end.min(Instant::now() + ALONE);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -324,8 +341,8 @@ mod tests {
 
     const LARGE: u32 = 10 << 20;
 
-    fn free(arrivals: &Arrivals) -> (usize, usize) {
-        (arrivals.room.free().available_permits(), arrivals.alone.available_permits())
+    fn free(arrivals: &Arrivals) -> (bool, usize) {
+        (!arrivals.room.is_short_of(arrivals.room.limit()), arrivals.alone.available_permits())
     }
 
     #[tokio::test]
@@ -361,8 +378,8 @@ mod tests {
     async fn what_comes_from_one_address_leaves_room_to_the_others() {
         let arrivals = Arrivals { patience: Duration::from_millis(20), ..arrivals_of_least() };
         let source = |last| Some(Source::from(std::net::IpAddr::from([10, 0, 0, last])));
-        let held: Vec<_> = (0..7).map(|_| arrivals.room.take(source(1), units(LEAST_BYTES / 16))).collect();
-        assert!(held.iter().all(Option::is_some));
+        let held: Vec<_> = std::iter::from_fn(|| arrivals.room.take(source(1), units(LEAST_BYTES / 32))).collect();
+        assert!((20..24).contains(&held.len()), "three quarters: {}", held.len());
         let frames = [vec![message(LARGE, LEAST_BYTES / 8)], vec![vec![7]; 2]].concat();
         for (last, needs_its_own) in [(1, true), (2, false)] {
             let mut body = ArrivingBody { source: source(last), ..arriving(&arrivals, frames.clone()) };

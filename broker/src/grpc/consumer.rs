@@ -48,10 +48,6 @@ impl ConsumerEdge {
     pub(super) fn new(context: Arc<Context>, services: Arc<Services>) -> Self {
         Self { context, services }
     }
-
-    fn unsent<T>(&self, request: &Request<T>) -> Unsent {
-        Unsent::of(self.context.logs.consumers.memory.reader(ConnectionInfo::closer(request)))
-    }
 }
 
 /// How long a fetch may wait, at most `longest`. What no broker allows is refused.
@@ -74,7 +70,7 @@ impl ConsumerService for ConsumerEdge {
     ) -> Result<Response<Self::FetchStream>, Status> {
         let (services, most) = (Arc::clone(&self.services), self.context.config.fetches_per_stream as usize);
         let place = self.context.streams.open(ConnectionInfo::source(&request))?;
-        let unsent = self.unsent(&request);
+        let unsent = Unsent::of(self.context.logs.consumers.memory.stream(ConnectionInfo::closer(&request)));
         let caller = Arc::new(caller(&request));
         let longest = Duration::from_millis(self.context.config.fetch_max_wait_ms);
         let reader = unsent.reader();
@@ -122,7 +118,8 @@ impl ConsumerService for ConsumerEdge {
         request: Request<v1::FetchRecordsRequest>,
     ) -> Result<Response<v1::FetchRecordsResponse>, Status> {
         let (caller, hop) = (caller(&request), hop(&request));
-        let unsent = self.unsent(&request);
+        let closer = ConnectionInfo::closer(&request);
+        let unsent = Unsent::of(self.context.logs.consumers.memory.call(closer));
         let request = request.into_inner();
         let from = convert::offset(request.fetch_offset, "fetch_offset")?;
         let partition = convert::partition(request.partition, "partition")?;
@@ -158,7 +155,7 @@ impl ConsumerService for ConsumerEdge {
     ) -> Result<Response<v1::ListOffsetsResponse>, Status> {
         let (caller, hop) = (caller(&request), hop(&request));
         let memory = &self.context.metadata_answers;
-        let unsent = Unsent::of(memory.reader(ConnectionInfo::closer(&request)));
+        let unsent = Unsent::of(memory.call(ConnectionInfo::closer(&request)));
         let queries = request.into_inner().queries;
         let mut bytes = 0;
         for query in &queries {
@@ -166,7 +163,7 @@ impl ConsumerService for ConsumerEdge {
             bytes += query.topic.len() + RESULT_BYTES;
         }
         // It may look for long: until then it holds nothing that others need for what is there at once.
-        let _parked = self.context.parked.park(caller.source, 2 * bytes)?;
+        let _parked = self.context.asking.park(caller.source, 2 * bytes)?;
         let results = offsets::found(&self.services.offsets, &caller, &queries, hop).await;
         unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
         // Another broker is told of each: it has others to add.

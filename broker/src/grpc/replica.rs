@@ -65,7 +65,7 @@ impl ReplicaService for ReplicaEdge {
         &self,
         request: Request<Streaming<v1::FetchReplicaRequest>>,
     ) -> Result<Response<Self::FetchReplicaStream>, Status> {
-        let reader = self.context.logs.followers.memory.reader(ConnectionInfo::closer(&request));
+        let reader = self.context.logs.followers.memory.stream(ConnectionInfo::closer(&request));
         let unsent = Unsent::of(Arc::clone(&reader));
         let mut positions = request.into_inner();
         let patience = Duration::from_millis(self.context.config.peer_rpc_timeout_ms);

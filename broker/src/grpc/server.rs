@@ -93,12 +93,8 @@ impl Servers {
             clients = clients.max_connection_age(age);
         }
         let close_stalled = {
-            let (context, services) = (Arc::clone(context), Arc::clone(services));
-            move || {
-                context.logs.consumers.memory.close_stalled();
-                context.metadata_answers.close_stalled();
-                services.produce.budget.close_stalled();
-            }
+            let context = Arc::clone(context);
+            move || context.logs.consumers.memory.close_stalled()
         };
         let arrivals = Arrivals::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE, close_stalled);
         let clients = clients

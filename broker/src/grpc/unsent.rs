@@ -27,8 +27,8 @@ type Held = Box<dyn Send + Sync>;
 /// Bytes in the first pieces of a body: a reader that takes less in the time that a stalled one has counts as one.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Bytes in a piece for who takes them at once.
-const MOST_PIECE_BYTES: usize = 1024 * 1024;
+/// Bytes in a piece for who takes them at once. Who stops in the middle of one is as slow as that before it counts as stalled.
+const MOST_PIECE_BYTES: usize = 256 * 1024;
 
 /// Who takes a piece within this gets one twice as large next; who does not, the smallest.
 const AT_ONCE: Duration = Duration::from_millis(50);

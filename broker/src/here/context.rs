@@ -46,8 +46,10 @@ pub struct Context {
     pub outboxes: Outboxes,
     /// Memory for answers that tell metadata or offsets.
     pub metadata_answers: AnswerMemory,
-    /// Requests of clients that wait for something to happen.
-    pub parked: Parked,
+    /// Requests of clients that fetch and are not answered.
+    pub fetching: Parked,
+    /// Those that ask for metadata or offsets: long fetches of thousands of clients keep nobody from finding a leader.
+    pub asking: Parked,
     /// Streams of clients that are open.
     pub streams: Streams,
     /// What its replicas may copy for moves at the moment, all together.

@@ -16,7 +16,7 @@ const OF_FREE: usize = 3;
 #[derive(Debug, Default)]
 pub struct KnownProducers(RwLock<Full>);
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Full {
     /// There is no room for any topic.
     all: bool,
@@ -28,18 +28,16 @@ impl KnownProducers {
     pub fn counted(&self, by_topic: &HashMap<TopicId, usize>, most: usize) -> bool {
         let full = Full::of(by_topic, most);
         let is_some = full.all || !full.topics.is_empty();
-        let before = std::mem::replace(&mut *self.0.write(), full.clone());
-        if full.all != before.all || full.topics != before.topics {
-            if is_some {
-                let topics: Vec<_> = full.topics.iter().take(10).map(ToString::to_string).collect();
-                tracing::error!(
-                    all = full.all,
-                    ?topics,
-                    "new producers of these topics get TOO_MANY_PRODUCERS until others are idle for long (producers_max)"
-                );
-            } else {
-                tracing::info!("the producers are below producers_max again");
-            }
+        let topics: Vec<_> = full.topics.iter().take(10).map(ToString::to_string).collect();
+        let before = std::mem::replace(&mut *self.0.write(), full);
+        let was_some = before.all || !before.topics.is_empty();
+        match (was_some, is_some) {
+            (false, true) => tracing::error!(
+                ?topics,
+                "new producers of these topics get TOO_MANY_PRODUCERS until others are idle for long (producers_max)"
+            ),
+            (true, false) => tracing::info!("the producers are below producers_max again"),
+            _ => {}
         }
         is_some
     }

@@ -9,19 +9,24 @@ use super::shares::{Share, Shares, units};
 
 /// The bound of a broker.
 #[derive(Debug)]
-pub struct Parked(Shares);
+pub struct Parked {
+    memory: Shares,
+    /// The option that sets it.
+    option: &'static str,
+}
 
 impl Parked {
     /// At most so many bytes wait.
-    pub fn new(bytes: usize) -> Self {
-        Self(Shares::new(bytes))
+    pub fn new(bytes: usize, option: &'static str) -> Self {
+        Self { memory: Shares::new(bytes), option }
     }
 
     /// Room for a request of so many bytes from there, held until its answer has room. OVERLOADED if there is none for it.
     pub fn park(&self, source: Option<Source>, bytes: usize) -> Result<Share, ErrorDetail> {
-        self.0.take(source, units(bytes)).ok_or_else(|| {
-            let message = "too many requests wait on this broker (fetch_memory_bytes bounds them); retry, or ask for less \
-                           at once";
+        self.memory.take(source, units(bytes)).ok_or_else(|| {
+            let option = self.option;
+            let message =
+                format!("too many requests wait on this broker ({option} bounds them); retry, or ask for less at once");
             ErrorDetail::new(ErrorCode::Overloaded, message)
         })
     }
@@ -33,7 +38,7 @@ mod tests {
 
     #[test]
     fn requests_wait_within_a_bound_and_leave_room_when_they_go() {
-        let parked = Parked::new(10 << 10);
+        let parked = Parked::new(10 << 10, "an_option");
         let large = parked.park(None, 8 << 10).unwrap();
         assert_eq!(parked.park(None, 10).unwrap_err().code, ErrorCode::Overloaded);
         drop(large);

@@ -1,11 +1,13 @@
 //! Memory that all clients use and of which none gets all.
 //!
-//! What comes from one source gets at most as much together as then stays free: half if it is alone, and the next one half
-//! of the rest, so that a few that hold what they have leave something to the others for long (Choudhury and Hahne, Dynamic
-//! queue length thresholds for shared-memory packet switches, 1998).
+//! What comes from one source gets at most three times as much together as then stays free: three quarters if it is alone,
+//! and the next one three quarters of the rest, so that a few that hold what they have leave something to the others
+//! (Choudhury and Hahne, Dynamic queue length thresholds for shared-memory packet switches, 1998). Many clients may have one
+//! address: what they have together must do for them.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,12 +15,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use holdfast_node::incoming::Source;
 
 /// Bytes that one unit stands for. Whatever is taken takes one unit more, so that many small ones are bounded too.
 pub const UNIT_BYTES: usize = 1024;
+
+/// How many units a source may have for each that is free.
+const OF_FREE: usize = 3;
 
 /// One such memory. Clones share it.
 #[derive(Clone, Debug)]
@@ -27,9 +32,16 @@ pub struct Shares(Arc<Memory>);
 #[derive(Debug)]
 struct Memory {
     limit: u32,
-    free: Arc<Semaphore>,
+    state: Mutex<State>,
+    /// Something was given back.
+    given_back: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
     /// What is held, of those who hold some.
-    by_source: Mutex<HashMap<Option<Source>, Arc<Held>>>,
+    by_source: HashMap<Option<Source>, Arc<Held>>,
 }
 
 /// What one source holds.
@@ -37,7 +49,7 @@ struct Memory {
 struct Held {
     memory: Arc<Memory>,
     source: Option<Source>,
-    /// Changed while the lock of all sources is held.
+    /// Changed while the lock of the memory's state is held.
     units: AtomicUsize,
 }
 
@@ -57,7 +69,8 @@ impl Shares {
     /// Of so many bytes.
     pub fn new(limit_bytes: usize) -> Self {
         let limit = u32::try_from(limit_bytes / UNIT_BYTES).unwrap_or(u32::MAX);
-        Self(Arc::new(Memory { limit, free: Arc::new(Semaphore::new(limit as usize)), by_source: Mutex::default() }))
+        let state = State { free: limit as usize, by_source: HashMap::new() };
+        Self(Arc::new(Memory { limit, state: Mutex::new(state), given_back: Notify::new() }))
     }
 
     /// All of it, units.
@@ -65,43 +78,39 @@ impl Shares {
         self.0.limit
     }
 
-    /// What is free of it, for who waits; what it gets is to be [counted](Self::counted).
-    pub fn free(&self) -> &Arc<Semaphore> {
-        &self.0.free
+    /// True if so many units are not free, for whomever.
+    pub fn is_short_of(&self, units: u32) -> bool {
+        self.0.state.lock().free < units as usize
     }
 
     /// So many units for what comes from there, if it may have them and they are there at once.
     pub fn take(&self, source: Option<Source>, units: u32) -> Option<Share> {
-        let mut by_source = self.0.by_source.lock();
-        let held = by_source.get(&source).map_or(0, |held| held.units.load(Ordering::Relaxed));
-        if held + units as usize > self.0.free.available_permits() {
+        let mut state = self.0.state.lock();
+        let (wanted, free) = (units as usize, state.free);
+        let held = state.by_source.get(&source).map_or(0, |held| held.units.load(Ordering::Relaxed));
+        let left = free.checked_sub(wanted)?;
+        // Who holds nothing may have all that is free: the largest request of all is larger than a share of a small memory.
+        if held > 0 && held + wanted > OF_FREE * left {
             return None;
         }
-        self.0.free.try_acquire_many(units).ok()?.forget();
-        Some(self.0.held(&mut by_source, source, units))
+        state.free -= wanted;
+        let new = || Arc::new(Held { memory: Arc::clone(&self.0), source, units: AtomicUsize::new(0) });
+        let of = state.by_source.entry(source).or_insert_with(new);
+        of.units.fetch_add(wanted, Ordering::Relaxed);
+        Some(Share { of: Arc::clone(of), units })
     }
 
-    /// What was waited for, of what comes from there, whatever else that holds.
-    pub fn counted(&self, source: Option<Source>, permit: OwnedSemaphorePermit) -> Share {
-        assert!(Arc::ptr_eq(permit.semaphore(), &self.0.free), "a permit of this memory");
-        let units = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
-        permit.forget();
-        self.0.held(&mut self.0.by_source.lock(), source, units)
-    }
-}
-
-impl Memory {
-    /// So many units, which are taken, of this source.
-    fn held(
-        self: &Arc<Self>,
-        by_source: &mut HashMap<Option<Source>, Arc<Held>>,
-        source: Option<Source>,
-        units: u32,
-    ) -> Share {
-        let new = || Arc::new(Held { memory: Arc::clone(self), source, units: AtomicUsize::new(0) });
-        let of = by_source.entry(source).or_insert_with(new);
-        of.units.fetch_add(units as usize, Ordering::Relaxed);
-        Share { of: Arc::clone(of), units }
+    /// As [`Self::take`], waiting until it may have them. In no order: whoever finds them has them.
+    pub async fn wait(&self, source: Option<Source>, units: u32) -> Share {
+        loop {
+            let mut given_back = pin!(self.0.given_back.notified());
+            // Before the look: what is given back between the two wakes.
+            given_back.as_mut().enable();
+            if let Some(share) = self.take(source, units) {
+                return share;
+            }
+            given_back.await;
+        }
     }
 }
 
@@ -128,12 +137,13 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         let (memory, units) = (&self.of.memory, self.units as usize);
-        let mut by_source = memory.by_source.lock();
+        let mut state = memory.state.lock();
         if self.of.units.fetch_sub(units, Ordering::Relaxed) == units {
-            by_source.remove(&self.of.source);
+            state.by_source.remove(&self.of.source);
         }
-        drop(by_source);
-        memory.free.add_permits(units);
+        state.free += units;
+        drop(state);
+        memory.given_back.notify_waiters();
     }
 }
 
@@ -148,34 +158,47 @@ mod tests {
     }
 
     #[test]
-    fn one_source_leaves_half_and_some_leave_something() {
+    fn one_source_leaves_a_quarter_and_some_leave_something() {
         let memory = Shares::new(1_024 * UNIT_BYTES);
         let all = |last| std::iter::from_fn(|| memory.take(Some(source(last)), 1)).collect::<Vec<_>>();
-        let held: Vec<_> = (1..=4).map(all).collect();
-        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [512, 256, 128, 64]);
-        assert!(memory.take(Some(source(9)), 64).is_some(), "and the next one finds some");
+        let held: Vec<_> = (1..=3).map(all).collect();
+        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [768, 192, 48]);
+        assert!(memory.take(Some(source(9)), 16).is_some(), "and the next one finds some");
+        assert!(memory.is_short_of(17) && !memory.is_short_of(16));
         drop(held);
-        assert_eq!(memory.free().available_permits(), 1_024);
-        assert!(memory.0.by_source.lock().is_empty(), "nothing is kept of who is gone");
+        assert!(
+            !memory.is_short_of(1_024) && memory.0.state.lock().by_source.is_empty(),
+            "nothing is kept of who is gone"
+        );
         assert!(memory.take(Some(source(1)), 1_024).is_some(), "who is alone may have all at once");
     }
 
     #[test]
-    fn what_is_split_merged_or_was_waited_for_counts_once() {
+    fn what_is_split_or_merged_counts_once() {
         let memory = Shares::new(16 * UNIT_BYTES);
-        let held =
-            || memory.0.by_source.lock().get(&Some(source(1))).map_or(0, |held| held.units.load(Ordering::Relaxed));
-        let mut share = memory.take(Some(source(1)), 8).unwrap();
+        let held = || memory.0.state.lock().by_source.get(&None).map_or(0, |held| held.units.load(Ordering::Relaxed));
+        let mut share = memory.take(None, 8).unwrap();
         let part = share.split(3).unwrap();
         assert_eq!((share.units(), part.units(), held()), (5, 3, 8));
         assert!(share.split(6).is_none());
         share.merge(part);
         assert_eq!((share.units(), held()), (8, 8));
-        let waited = memory.counted(Some(source(1)), Arc::clone(memory.free()).try_acquire_owned().unwrap());
-        assert_eq!(held(), 9);
         drop(share);
-        assert_eq!(held(), 1);
-        drop(waited);
-        assert_eq!((held(), memory.free().available_permits()), (0, 16));
+        assert_eq!((held(), memory.0.state.lock().free), (0, 16));
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_what_its_source_gives_back() {
+        let memory = Shares::new(16 * UNIT_BYTES);
+        let held = memory.take(None, 12).unwrap();
+        let waiting = tokio::spawn({
+            let memory = memory.clone();
+            async move { memory.wait(None, 4).await.units() }
+        });
+        tokio::task::yield_now().await;
+        assert!(memory.take(Some(source(1)), 2).is_some(), "others find what is left");
+        assert!(!waiting.is_finished());
+        drop(held);
+        assert_eq!(waiting.await.unwrap(), 4);
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn run(context: Arc<Context>, actor: SessionAddress) {
 
 async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
     let mut registered: Option<MetadataIndex> = None;
-    // Sessions in a row that ended at once.
+    // Sessions in a row that ended at once, and not by a broken connection.
     let mut short = 0;
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
@@ -100,8 +100,9 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         let started = Instant::now();
         let end = session(context, actor, index).await;
         backoff.reset_after(started.elapsed());
-        short = if started.elapsed() < SHORT { short + 1 } else { 0 };
-        if short > context.nodes.controllers.count() && matches!(end, End::Moved | End::Unregistered) {
+        let is_answer = matches!(end, End::Moved | End::Unregistered);
+        short = if is_answer && started.elapsed() < SHORT { short + 1 } else { 0 };
+        if short > context.nodes.controllers.count() {
             // Two that name each other, or of which one does not know what the other registers, lead nowhere.
             rest(&mut backoff).await;
         }

@@ -4,8 +4,8 @@
 //! 1. Room is taken before the first read of an answer and given back when the answer's last byte was handed to the
 //!    kernel. Who holds room never waits for more: it gives back what it has first. So nobody waits for ever, whatever
 //!    the sizes.
-//! 2. An answer gets at most a quarter of what is free, and [`LEAST_BYTES`] at least; all answers of one connection together
-//!    at most half of what is free, and a quarter of the limit. Past that its next one waits for its own to leave, and nobody
+//! 2. An answer gets at most a quarter of what is free, and [`LEAST_BYTES`] at least; all answers of one stream, or of the
+//!    calls of one connection, together at most half of what is free, and a quarter of the limit. Past that its next one waits for its own to leave, and nobody
 //!    waits behind it. The fuller it is the smaller answers become, so that a few readers that do not read what they asked
 //!    for leave something to the others for long (Choudhury and Hahne, Dynamic queue length thresholds for shared-memory
 //!    packet switches, 1998).
@@ -160,8 +160,7 @@ impl AnswerMemory {
         Ok(self.of(permit))
     }
 
-    /// As [`Self::exactly`], if there is some at once.
-    pub fn try_exactly(&self, bytes: usize) -> Option<AnswerRoom> {
+    fn try_exactly(&self, bytes: usize) -> Option<AnswerRoom> {
         let free = Arc::clone(&self.free).try_acquire_many_owned(units(bytes));
         let permit = free.or_else(|_| Arc::clone(&self.large).try_acquire_owned()).ok()?;
         Some(self.of(permit))
@@ -173,9 +172,14 @@ impl AnswerMemory {
         AnswerRoom { permit, of_reader: None, large_units }
     }
 
-    /// One that answers will go to; `closer` ends its connection.
-    pub fn reader(&self, closer: Closer) -> Arc<Reader> {
-        self.readers.add(closer, self.shared_units / READER_SHARE)
+    /// A stream that answers will go to; `closer` ends its connection.
+    pub fn stream(&self, closer: Closer) -> Arc<Reader> {
+        self.readers.stream(closer, self.shared_units / READER_SHARE)
+    }
+
+    /// A call that an answer will go to; `closer` ends its connection, of which all calls have one share.
+    pub fn call(&self, closer: Closer) -> Arc<Reader> {
+        self.readers.call(closer, self.shared_units / READER_SHARE)
     }
 
     /// Ends the connections that take nothing of their answers: somebody needs memory that they keep.

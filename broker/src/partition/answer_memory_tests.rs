@@ -26,14 +26,14 @@ fn answers_become_smaller_as_the_memory_fills_and_never_pass_it() {
 #[tokio::test]
 async fn one_reader_gets_a_quarter_however_much_it_asks_for() {
     let memory = AnswerMemory::new(64 * MIB);
-    let reader = memory.reader(Closer::default());
+    let reader = memory.stream(Closer::default());
     let mut held = Vec::new();
     while let Some(room) = memory.try_room(Some(&reader), 8 * MIB) {
         held.push(room);
     }
     let total = held.iter().map(AnswerRoom::bytes).sum::<usize>();
     assert!((9 * MIB..=10 * MIB).contains(&total), "{total}");
-    assert!(memory.try_room(Some(&memory.reader(Closer::default())), MIB).is_some());
+    assert!(memory.try_room(Some(&memory.stream(Closer::default())), MIB).is_some());
     assert!(memory.room(Some(&reader), 1).now_or_never().is_none(), "it waits for itself");
     held.pop();
     assert!(memory.room(Some(&reader), 1).now_or_never().is_some());
@@ -42,7 +42,7 @@ async fn one_reader_gets_a_quarter_however_much_it_asks_for() {
 #[test]
 fn room_follows_what_was_read() {
     let memory = AnswerMemory::new(2 * MIB);
-    let reader = memory.reader(Closer::default());
+    let reader = memory.stream(Closer::default());
     let mut room = memory.try_room(Some(&reader), 200 * 1024).unwrap();
     assert!(room.fit(10));
     assert_eq!(room.bytes(), 1024);
@@ -82,7 +82,7 @@ async fn who_finds_no_room_for_long_is_refused() {
 #[test]
 fn first_batches_that_pass_a_readers_share_end_it() {
     let memory = AnswerMemory::new(64 * MIB);
-    let reader = memory.reader(Closer::default());
+    let reader = memory.stream(Closer::default());
     let mut held = Vec::new();
     while let Some(mut room) = memory.try_room(Some(&reader), 1) {
         assert!(room.fit(2 * MIB));
@@ -112,12 +112,12 @@ fn readers_that_stop_leave_room_to_who_comes_after_them() {
     let memory = AnswerMemory::new(64 * MIB);
     let mut held = Vec::new();
     for _ in 0..5 {
-        let reader = memory.reader(Closer::default());
+        let reader = memory.stream(Closer::default());
         while let Some(room) = memory.try_room(Some(&reader), 8 * MIB) {
             held.push((Arc::clone(&reader), room));
         }
     }
-    let reader = memory.reader(Closer::default());
+    let reader = memory.stream(Closer::default());
     let room = memory.try_room(Some(&reader), 8 * MIB).expect("a quarter of the limit each would leave nothing");
     assert!(room.bytes() >= MIB / 2, "{} bytes", room.bytes());
 }
@@ -125,7 +125,7 @@ fn readers_that_stop_leave_room_to_who_comes_after_them() {
 #[tokio::test]
 async fn a_reader_whose_answers_have_all_left_gets_a_large_one_again() {
     let memory = AnswerMemory::new(64 * MIB);
-    let reader = memory.reader(Closer::default());
+    let reader = memory.stream(Closer::default());
     let first: Vec<_> = std::iter::from_fn(|| memory.try_room(Some(&reader), 8 * MIB)).collect();
     let mut next = Box::pin(memory.room(Some(&reader), 8 * MIB));
     assert!((&mut next).now_or_never().is_none());
@@ -137,7 +137,7 @@ async fn a_reader_whose_answers_have_all_left_gets_a_large_one_again() {
 fn all_calls_of_one_connection_have_one_share() {
     let memory = AnswerMemory::new(64 * MIB);
     let connection = Closer::default();
-    let one = || memory.reader(connection.clone());
+    let one = || memory.call(connection.clone());
     let held: Vec<_> = std::iter::from_fn(|| memory.try_room(Some(&one()), 8 * MIB)).collect();
     let total = held.iter().map(AnswerRoom::bytes).sum::<usize>();
     assert!((9 * MIB..=10 * MIB).contains(&total), "{total}");

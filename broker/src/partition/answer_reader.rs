@@ -51,8 +51,8 @@ pub struct Readers {
 #[derive(Debug, Default)]
 struct Known {
     readers: Vec<Weak<Reader>>,
-    /// What the readers of one connection have together.
-    shares: HashMap<Closer, Weak<Semaphore>>,
+    /// What the calls of one connection have together, by its address in memory: a call that lives keeps it there.
+    shares: HashMap<usize, Weak<Semaphore>>,
 }
 
 /// One stream or call that answers go to.
@@ -60,7 +60,7 @@ struct Known {
 pub struct Reader {
     start: Instant,
     closer: Closer,
-    /// What its answers may take up together of the memory that is for all, with those of other streams and calls of its
+    /// What its answers may take up together of the memory that is for all; of a call, with those of other calls of its
     /// connection.
     share: Arc<Semaphore>,
     share_units: u32,
@@ -81,8 +81,25 @@ impl Default for Readers {
 }
 
 impl Readers {
-    /// A new one, whose connection ends by this; all of that connection get `share_units` together.
-    pub fn add(&self, closer: Closer, share_units: u32) -> Arc<Reader> {
+    /// A new stream, whose connection ends by this, and whose answers get `share_units` together: streams of one connection
+    /// do not wait for each other.
+    pub fn stream(&self, closer: Closer, share_units: u32) -> Arc<Reader> {
+        self.add(closer, Arc::new(Semaphore::new(share_units as usize)), share_units)
+    }
+
+    /// A new call, whose connection ends by this; all calls of that connection get `share_units` together.
+    pub fn call(&self, closer: Closer, share_units: u32) -> Arc<Reader> {
+        let mut known = self.known.lock();
+        let share = known.shares.get(&closer.address()).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let share = Arc::new(Semaphore::new(share_units as usize));
+            known.shares.insert(closer.address(), Arc::downgrade(&share));
+            share
+        });
+        drop(known);
+        self.add(closer, share, share_units)
+    }
+
+    fn add(&self, closer: Closer, share: Arc<Semaphore>, share_units: u32) -> Arc<Reader> {
         let mut known = self.known.lock();
         if known.readers.len() == known.readers.capacity() {
             known.readers.retain(|reader| reader.strong_count() > 0);
@@ -91,11 +108,6 @@ impl Readers {
             let held = known.readers.len();
             known.readers.reserve(held.max(8));
         }
-        let share = known.shares.get(&closer).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let share = Arc::new(Semaphore::new(share_units as usize));
-            known.shares.insert(closer.clone(), Arc::downgrade(&share));
-            share
-        });
         let reader = Arc::new(Reader {
             start: self.start,
             closer,
@@ -214,7 +226,7 @@ mod tests {
     #[test]
     fn only_who_takes_nothing_of_what_waits_for_it_is_closed() {
         let readers = Readers::default();
-        let [idle, slow, stopped] = [(); 3].map(|()| readers.add(Closer::default(), 1));
+        let [idle, slow, stopped] = [(); 3].map(|()| readers.stream(Closer::default(), 1));
         let (first, second) = (slow.hand(), slow.hand());
         let _waits = stopped.hand();
         slow.moved_ms.store(7_000, Ordering::Relaxed);
@@ -227,7 +239,7 @@ mod tests {
         assert_eq!(readers.close_stalled_at(60_001, AFTER), 1);
         drop((idle, slow, stopped));
         for _ in 0..100 {
-            drop(readers.add(Closer::default(), 1));
+            drop(readers.call(Closer::default(), 1));
         }
         let known = readers.known.lock();
         assert!(known.readers.len() < 20 && known.shares.len() < 20, "those that are gone are forgotten");

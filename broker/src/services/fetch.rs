@@ -67,7 +67,7 @@ impl FetchService {
         let min_bytes = command.min_bytes.min(self.limit(command.max_bytes));
         let mut waiter = Waiter::default();
         // From its first look on: it may have to wait for room, too.
-        let _parked = match self.context.parked.park(caller.source, command.memory_bytes()) {
+        let _parked = match self.context.fetching.park(caller.source, command.memory_bytes()) {
             Ok(parked) => parked,
             Err(detail) => return FetchedAnswer::refused(&command.targets, detail),
         };

@@ -5,7 +5,9 @@
 //! connection that take nothing of the answers that they have, so that these keep nobody out. The room of a batch is given
 //! back once the log has counted it, that of its answer when that has left the socket.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
+
+use tokio::time::timeout;
 
 use holdfast_node::{closer::Closer, incoming::Source};
 
@@ -15,7 +17,7 @@ use crate::{
     partition::answer_reader::{Patience, Reader, Readers},
 };
 
-/// What one stream may have of it: of the half that one client gets, so that it is slowed down and not refused.
+/// What one stream may have of it: of the three quarters that one client gets, so that it is slowed down and not refused.
 const STREAM_SHARE: usize = 4;
 
 /// The one budget of a broker. Cheap to clone.
@@ -38,7 +40,7 @@ impl ProduceBudget {
 
     /// One that answers go to; `closer` ends its connection.
     pub fn producer(&self, closer: Closer) -> Arc<Reader> {
-        self.producers.add(closer, 1)
+        self.producers.stream(closer, 1)
     }
 
     /// Room for a batch of so many bytes from there, and for its answer, if there is some for it at once.
@@ -75,8 +77,16 @@ impl ProduceBudget {
     }
 
     async fn answer_within(&self, source: Option<Source>, patience: Patience) -> Option<Share> {
-        let permit = self.producers.take(patience, self.shares.free(), 1, || None).await.ok()?;
-        Some(self.shares.counted(source, permit))
+        let waiting = async {
+            let mut room = pin!(self.shares.wait(source, 1));
+            loop {
+                self.producers.close_stalled(patience);
+                if let Ok(room) = timeout(patience.look_every, &mut room).await {
+                    return room;
+                }
+            }
+        };
+        timeout(patience.wait, waiting).await.ok()
     }
 }
 
@@ -92,10 +102,11 @@ mod tests {
 
     #[tokio::test]
     async fn answers_that_nobody_reads_give_way_to_those_who_wait() {
-        let budget = ProduceBudget::new(2 * UNIT_BYTES);
+        let budget = ProduceBudget::new(8 * UNIT_BYTES);
         let [reads, stopped] = [(); 2].map(|()| Closer::default());
         let (_reads, stopped_reader) = (budget.producer(reads.clone()), budget.producer(stopped.clone()));
-        let held = [budget.answer(None).await.unwrap(), budget.answer(None).await.unwrap()];
+        let held: Vec<_> = std::iter::from_fn(|| budget.take(None, 1)).collect();
+        assert_eq!(held.len(), 6, "what comes from one address leaves a quarter");
         let _unsent = stopped_reader.hand();
         assert!(budget.try_batch(None, 0).is_none(), "an answer holds room until it has left");
         assert!(budget.answer_within(None, PATIENCE).await.is_none(), "nobody waits for ever");

@@ -107,7 +107,7 @@ async fn fetches_for_which_there_is_no_memory_are_refused_and_an_empty_one_has_n
     rig.controller.create_topic("t", 1, 1, ONE);
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["first"]).await;
-    let parked = &broker.context().parked;
+    let parked = &broker.context().fetching;
     let source = Some(IpAddr::from([127, 0, 0, 1]).into());
     let _all: Vec<_> = std::iter::from_fn(|| parked.park(source, 0).ok()).collect();
     let answer = async |partitions: Vec<v1::FetchPartition>| {
