@@ -11,10 +11,12 @@
 //! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes.
 //! - [`channels`], [`peers`]: connections to the other controllers, and questions to the configured ones.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
-//! - [`node`], [`admission`], [`sessions`], `duties`, `actors`: what an active controller decides. `grpc`: the edge.
+//! - [`node`], `activity`: whether this controller is active. [`admission`], [`sessions`], `duties`, `actors`: what it decides
+//!   then. `grpc`: the edge.
 //! - `agreement`: what each controller supports, and whether all made the same of the log. `recent`: the last changes.
 //! - [`controller`]: all of it, running.
 
+mod activity;
 mod actors;
 pub mod admission;
 mod agreement;

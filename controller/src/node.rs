@@ -3,35 +3,39 @@
 //! Place: `grpc` and `actors` hold a [`Node`]; `run` makes it. It hides the consensus from them.
 //!
 //! 1. A controller is *active* while it leads the consensus, has applied an entry of its own leadership (so that its
-//!    image holds everything that was committed before), and heard a majority within the lease.
+//!    image holds everything that was committed before), heard a majority within the lease, and neither hands this
+//!    leadership over nor did (`activity`).
 //! 2. [`Node::propose`] answers once the command is committed and applied here; the answer's index is the entry's.
 //! 3. A command that the image as it is refuses is not logged: the log holds what changes something, or was about to.
 //! 4. An error says whether the change certainly did not happen; if that is not known, the outcome is unknown.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use holdfast_metadata::{Command, Rejection, Response, decide, refusal};
 use holdfast_proto::{
     detail::{ControllerHint, ErrorDetail},
     error::{ErrorCode, Outcome},
-    ids::{ClusterId, MetadataIndex},
+    ids::{ClusterId, MetadataIndex, Millis},
 };
 
 use crate::{
+    activity::{Activity, Spell},
     admission::{Admission, Proposer},
     config::Config,
     identity::DataDir,
     raft::{Consensus, Contact, Member, Members, Reach, Role, command_bytes, not_controller},
     view::MetadataView,
 };
+
+/// A time in which no part looked whether this controller is active is one in which the process stood still, if it is as
+/// long as the lease and this: several turns of those that look all the time.
+const STANDSTILL: Duration = Duration::from_millis(500);
 
 /// See the module. Clones share it.
 #[derive(Clone)]
@@ -48,8 +52,19 @@ struct Inner {
     contact: Contact,
     reach: Reach,
     admission: Admission,
-    /// Term of a leadership that is being handed over; 0 is none.
-    handing_over: AtomicU64,
+    started: Instant,
+    activity: Mutex<Activity>,
+    /// Held by whom hands the leadership over: one at a time.
+    hand_over: tokio::sync::Mutex<()>,
+}
+
+/// A leadership that is being handed over. Dropped before it is, it is kept.
+struct HandOver<'a>(&'a Mutex<Activity>);
+
+impl Drop for HandOver<'_> {
+    fn drop(&mut self) {
+        self.0.lock().give_up();
+    }
 }
 
 impl Node {
@@ -64,6 +79,7 @@ impl Node {
         reach: Reach,
     ) -> Self {
         let admission = Admission::new(config.max_proposals as usize);
+        let gap_ms = config.election_timeout_max_ms.max(STANDSTILL.as_millis() as u64);
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -74,7 +90,9 @@ impl Node {
                 contact,
                 reach,
                 admission,
-                handing_over: AtomicU64::new(0),
+                started: Instant::now(),
+                activity: Mutex::new(Activity::new(gap_ms)),
+                hand_over: tokio::sync::Mutex::default(),
             }),
         }
     }
@@ -128,8 +146,20 @@ impl Node {
 
     /// True while this controller is active. One that hands over is not: once it did, nobody refuses the others' elections.
     pub fn is_active(&self) -> bool {
+        self.spell().is_some()
+    }
+
+    /// The time without a gap in which this controller is active now.
+    pub(crate) fn spell(&self) -> Option<Spell> {
+        // What is looked at belongs to the time that it is looked at.
+        let mut activity = self.inner.activity.lock();
         let Role { active, term, .. } = *self.inner.role.borrow();
-        active && self.inner.handing_over.load(Ordering::Relaxed) != term && self.holds_lease()
+        activity.look(self.now(), (active && self.holds_lease()).then_some(term))
+    }
+
+    /// For how long this controller has been active without a gap, ms; 0 if it is not.
+    pub(crate) fn active_ms(&self) -> u64 {
+        self.spell().map_or(0, |spell| self.now().since(spell.since))
     }
 
     /// Refuses unless this controller is active, naming the one that is.
@@ -186,20 +216,37 @@ impl Node {
         Ok(outcome.result?)
     }
 
-    /// Hands the leadership to another voter and waits until it has one, at most `deadline`.
+    /// Hands the leadership to another voter and waits until it has one, at most about twice `deadline`. It is kept if nobody
+    /// is ready to take it. Goes on to its end also if its caller does not wait for it.
     pub async fn step_down(&self, deadline: Duration) {
-        let members = Members::of(&self.inner.consensus);
-        let successor = members.successor(self.id(), 2 * self.inner.config.election_timeout_max_ms);
-        let term = self.inner.role.borrow().term;
-        self.inner.handing_over.store(term, Ordering::Relaxed);
-        self.inner.consensus.step_down(deadline, self.holds_lease(), successor).await;
-        // If nobody took it, it goes on.
-        self.inner.handing_over.store(0, Ordering::Relaxed);
+        let node = self.clone();
+        let running = tokio::spawn(async move { node.hand_over(deadline).await });
+        // It fails with the runtime alone.
+        let _ = running.await;
+    }
+
+    async fn hand_over(&self, deadline: Duration) {
+        let Inner { consensus, activity, config, hand_over, .. } = &*self.inner;
+        // Who came first may have handed over what this one leads no more.
+        let _turn = hand_over.lock().await;
+        let Some(term) = consensus.leads().filter(|term| activity.lock().begin_hand_over(*term)) else { return };
+        let kept = HandOver(activity);
+        let successor = Members::of(consensus).successor(self.id(), 2 * config.election_timeout_max_ms);
+        let ready = consensus.ready_to_lead(term, successor, self.holds_lease(), deadline / 2).await;
+        let Some(target) = ready else { return };
+        // Before it is: from then on the consensus refuses every change of this term.
+        activity.lock().hand_over();
+        drop(kept);
+        consensus.transfer(target, deadline).await;
     }
 
     /// The consensus, for `run` alone.
     pub(crate) fn consensus(&self) -> &Consensus {
         &self.inner.consensus
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// True if a majority answered within the lease, or none but this node votes.

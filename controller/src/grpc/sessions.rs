@@ -6,8 +6,9 @@
 //! 2. A broker says what it has applied, with the hash that came with it. If this controller has the same hash there and
 //!    still holds the changes since, it sends these before the first answer. Else that carries a snapshot. If the deltas no
 //!    longer connect, because the broker reads too slowly, they stop, and the answer to the next heartbeat carries one.
-//! 3. The stream ends with NOT_CONTROLLER once this controller is not active any more, and with STALE_BROKER_EPOCH once
-//!    the broker has registered again. However it ends, the sessions' actor hears of it.
+//! 3. The stream ends with NOT_CONTROLLER once this controller is not active any more, is in another term, or knows the
+//!    broker by another stream; and with STALE_BROKER_EPOCH once the broker has registered again. However it ends, the
+//!    sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
 
 use std::{sync::Arc, time::Duration};
@@ -59,7 +60,7 @@ pub(super) async fn open(
     let broker_id = BrokerId(first.broker_id);
     let broker_epoch = BrokerEpoch(first.broker_epoch);
     check_epoch(&node, broker_id, broker_epoch)?;
-    let connection = sessions.connect(broker_id).await?;
+    let (connection, term) = sessions.connect(broker_id, broker_epoch).await?;
     let (messages, outgoing) = mpsc::channel(QUEUE);
     let applied = MetadataIndex(first.applied_index);
     let hash = HistoryHash::from_bytes(&first.history_hash);
@@ -69,7 +70,7 @@ pub(super) async fn open(
     let (since, changes) = resumed.unwrap_or_else(|| (Vec::new(), node.view().subscribe().1));
     let guard = Connection { sessions, broker_id, id: connection };
     let sent = is_resumed.then_some(applied);
-    let session = Session { node, snapshots, guard, broker_epoch, messages, since, changes, sent };
+    let session = Session { node, snapshots, guard, broker_epoch, term, messages, since, changes, sent };
     tokio::spawn(session.run(first, heartbeats));
     Ok(ReceiverStream::new(outgoing))
 }
@@ -99,6 +100,8 @@ struct Session {
     snapshots: Snapshots,
     guard: Connection,
     broker_epoch: BrokerEpoch,
+    /// Of the leadership that it was opened in.
+    term: u64,
     messages: mpsc::Sender<Result<BrokerSessionResponse, Status>>,
     /// Changes before those of the stream that are not sent yet.
     since: Vec<Arc<Delta>>,
@@ -130,7 +133,7 @@ impl Session {
                     Ok(None) | Err(_) => return Ok(()),
                 },
                 change = self.changes.recv() => self.change(change).await?,
-                _ = role.changed() => self.node.check_active()?,
+                _ = role.changed() => self.check_active()?,
                 () = self.messages.closed() => return Ok(()),
             }
         }
@@ -143,7 +146,7 @@ impl Session {
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "the broker changed within a session"));
         }
         // A controller that heard no majority must not extend a lease: another may be active.
-        self.node.check_active()?;
+        self.check_active()?;
         check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
         let Connection { sessions, broker_id, id } = &self.guard;
         // What it has of another history counts for nothing.
@@ -160,6 +163,16 @@ impl Session {
         self.sent = Some(deltas.last().map_or(index, |last| last.index));
         let deltas = deltas.iter().map(|delta| delta.encoded()).collect();
         self.send(BrokerSessionResponse { snapshot, deltas, lease_ms }).await
+    }
+
+    /// Refuses unless this controller is active, in the term that the session is of: one that lost its leadership and has
+    /// another forgot its sessions between.
+    fn check_active(&self) -> Result<(), ErrorDetail> {
+        self.node.check_active()?;
+        if self.node.role().borrow().term == self.term {
+            return Ok(());
+        }
+        Err(ErrorDetail::new(ErrorCode::NotController, "the session is of an earlier leadership: open another"))
     }
 
     /// Sends what is committed by now: a lease must not reach a broker before the state that ends what it leads.

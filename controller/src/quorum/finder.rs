@@ -2,8 +2,8 @@
 //!
 //! Only who has to call them looks: the active controller, and everyone while there is none; so that a quorum forms even
 //! if all controllers came back under other addresses. Who is called elsewhere is asked for at its address in the
-//! membership as well. A round asks every address at once, with a deadline; between
-//! rounds that find nothing the pause doubles. Where they are called then, [`Reach`] says.
+//! membership as well, and so is the leader by those that it leads. A round asks every address at once, with a deadline;
+//! between rounds that find nothing the pause doubles. Where they are called then, [`Reach`] says.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -41,7 +41,7 @@ impl Finder {
             ticks.tick().await;
             let members = Members::of(self.node.consensus());
             self.reach.follow(&members.list.iter().map(|member| (member.id, member.address.clone())).collect());
-            let wanted = self.reach.sought();
+            let wanted = self.reach.sought(self.led_by());
             let ids = self.reach.lost();
             if !ids.is_subset(&lost) {
                 backoff.reset();
@@ -49,7 +49,7 @@ impl Finder {
             }
             lost = ids;
             let Some(cluster_id) = self.peers.data.cluster_id() else { continue };
-            if wanted.is_empty() || self.is_led() || Instant::now() < next {
+            if wanted.is_empty() || Instant::now() < next {
                 continue;
             }
             let addresses = self.peers.others().chain(wanted.values()).cloned().collect();
@@ -62,10 +62,10 @@ impl Finder {
         }
     }
 
-    /// True while another controller leads: then nobody is called from here.
-    fn is_led(&self) -> bool {
+    /// The controller that leads, if it is another one.
+    fn led_by(&self) -> Option<u64> {
         let own = self.node.id();
-        self.node.present_leader().is_some_and(|leader| leader.id.0 != own)
+        self.node.present_leader().map(|leader| leader.id.0).filter(|leader| *leader != own)
     }
 }
 

@@ -14,7 +14,7 @@ use holdfast_proto::{
 use super::{
     operator::Operator,
     policy::{Asks, Step, abandoned, decide, left_over},
-    proof::{Doubt, Member, check_move},
+    proof::{Doubt, Listening, Member, check_move},
     seen::Seen,
     turn::{Turn, Turns},
 };
@@ -61,7 +61,7 @@ impl Keeper {
         let Some(mut turn) = self.turns.try_take() else {
             return Ok(waiting(0, 0, "another change of the quorum is under way"));
         };
-        let (members, seen) = self.turns.look(&mut turn);
+        let (members, seen) = self.turns.look();
         let lag = seen.last_log;
         let (change, next) = match decide(&seen, &asks, &self.turns.policy()) {
             Step::Votes => return Ok(JoinQuorumResponse { voter: true, ..JoinQuorumResponse::default() }),
@@ -105,7 +105,7 @@ impl Keeper {
                 continue;
             }
             let Some(mut turn) = self.turns.try_take() else { continue };
-            let (members, seen) = self.turns.look(&mut turn);
+            let (members, seen) = self.turns.look();
             let policy = self.turns.policy();
             let forget = left_over(&seen, &policy);
             if let Some(report) = abandoned(&seen, &policy)
@@ -160,10 +160,15 @@ impl Keeper {
         let (old, new) = tokio::join!(self.peers.identify(from, cluster_id), identify);
         // As it is now: one that is silent at its old address may have been heard there while it was asked. But what it
         // acknowledged meanwhile its new address need not have had when that was asked.
-        let (_, now) = self.turns.look(turn);
-        let is_called_there = asks.id != now.own_id && self.reach.address(asks.id, from) == from;
-        let heard = is_called_there && now.is_heard_of_late(asks.id, &self.turns.policy());
-        let member = Member { id: asks.id, address: from, matched: seen.matched(asks.id), heard };
+        let (_, now) = self.turns.look();
+        let listening = Listening {
+            heard_ms_ago: self.reach.heard_ms_ago(asks.id, from),
+            active_ms: now.active_ms,
+            silent_ms: self.turns.policy().silent_ms,
+        };
+        // It calls itself at no address.
+        let listening = Some(listening).filter(|_| asks.id != now.own_id);
+        let member = Member { id: asks.id, address: from, matched: seen.matched(asks.id), listening };
         match check_move(&member, &old, &new) {
             Ok(()) => {
                 tracing::info!(

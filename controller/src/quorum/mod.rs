@@ -18,8 +18,8 @@
 //! grows from 3 to 5, and a replacement with another address leaves no dead voter behind.
 //!
 //! 1. **Nobody alive is replaced.** The old voter must not have acknowledged anything under its own node id for
-//!    `seen::Policy::silent_ms`, in this leadership, and one at another address for ten times as long. Every call names
-//!    the node that it is meant for, so the newcomer cannot answer for the old one.
+//!    `seen::Policy::silent_ms`, all of which this controller was active and did not stand still, and one at another address
+//!    for ten times as long. Every call names the node that it is meant for, so the newcomer cannot answer for the old one.
 //! 2. **Caught up first.** A learner becomes a voter only with its log at most `policy::MAX_LAG_ENTRIES` behind and
 //!    while it answers; a blank disk never counts in a majority.
 //! 3. **The number of voters never falls by itself**, and never grows beyond the places in `peers`. A voter leaves only in

@@ -10,7 +10,7 @@ use holdfast_proto::{
 use super::{
     removal::{Plan, Refusal, plan_removal},
     seen::{Place, Policy, Seen},
-    turn::{Turn, Turns},
+    turn::Turns,
 };
 use crate::raft::Change;
 
@@ -28,7 +28,7 @@ impl Operator {
     pub(crate) fn describe(&self) -> Result<(Seen, Policy), ErrorDetail> {
         self.turns.node.check_active()?;
         // Nothing is changed: no turn is waited for.
-        Ok((self.turns.look(&mut Turn::default()).1, self.turns.policy()))
+        Ok((self.turns.look().1, self.turns.policy()))
     }
 
     /// Removes a controller, or with `validate_only` says what would become of the quorum, as it was seen. One that is
@@ -36,8 +36,10 @@ impl Operator {
     pub(crate) async fn remove(&self, id: u64, validate_only: bool) -> Result<(Plan, Seen, Policy), ErrorDetail> {
         let node = &self.turns.node;
         node.check_active()?;
-        let mut turn = self.turns.take().await?;
-        let (members, seen) = self.turns.look(&mut turn);
+        let turn = self.turns.take().await?;
+        // It may have handed over while it waited for the turn.
+        node.check_active()?;
+        let (members, seen) = self.turns.look();
         let policy = self.turns.policy();
         let plan = plan_removal(&seen, id, &policy).map_err(|refusal| match refusal {
             Refusal::NotYet(why) => ErrorDetail::new(ErrorCode::Overloaded, format!("{why}; retry in a moment")),

@@ -6,10 +6,15 @@
 //! 3. The old address does not answer under that id, unless it is the same process: a host may have two names. Two
 //!    processes of one node id run on copies of one data folder, and changing the address back and forth between them
 //!    would hand the vote from one to the other.
-//! 4. If the old address does not answer, the member was not heard there for several times as long either: one answer that
-//!    is missing may only be late.
+//! 4. If the old address does not answer, the member was not heard there for several times as long either, wherever it is
+//!    called meanwhile, and the active controller listened all that time: one answer that is missing may only be late, or of
+//!    a process that starts again.
 
 use crate::raft::Sighting;
+
+/// A member may come back to its old address that was heard there within so many times [`Listening::silent_ms`], about one
+/// question each.
+const QUESTIONS: u64 = 5;
 
 /// The member whose address it is about.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +25,27 @@ pub(crate) struct Member<'a> {
     pub address: &'a str,
     /// Last entry that it was known to have before it was asked.
     pub matched: Option<u64>,
-    /// True if it was heard of late at its address in the membership.
-    pub heard: bool,
+    /// Whether it was heard at its address in the membership; `None` if nobody listens there: it is the active one itself.
+    pub listening: Option<Listening>,
+}
+
+/// What was heard at an address in the membership.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listening {
+    /// Milliseconds since the member answered there, at whichever address it is called now; `None` if it never did.
+    pub heard_ms_ago: Option<u64>,
+    /// For how long the active controller would have heard it, ms.
+    pub active_ms: u64,
+    /// One that answers nothing for this long is not there, ms.
+    pub silent_ms: u64,
+}
+
+impl Listening {
+    /// True unless it was certainly silent for the time of several questions.
+    fn may_be_late(&self) -> bool {
+        let long_ms = QUESTIONS * self.silent_ms;
+        self.active_ms < long_ms || self.heard_ms_ago.is_some_and(|ms| ms < long_ms)
+    }
 }
 
 /// Why the address stays as it is, in words.
@@ -39,7 +63,7 @@ pub(crate) fn check_move(
     old: &Result<Sighting, String>,
     new: &Result<Sighting, String>,
 ) -> Result<(), Doubt> {
-    let Member { id, address: from, matched, heard } = *member;
+    let Member { id, address: from, matched, listening } = *member;
     let new = match new {
         Ok(sighting) if sighting.node_id == id => sighting,
         Ok(sighting) => {
@@ -62,8 +86,9 @@ pub(crate) fn check_move(
              Start it on its own folder, or empty this one: it then joins under a new id",
             new.address
         ))),
-        Err(_) if heard => Err(Doubt::Unproved(format!(
-            "controller {id} was heard a moment ago at {from}, its address in the membership"
+        Err(_) if listening.is_some_and(|listening| listening.may_be_late()) => Err(Doubt::Unproved(format!(
+            "controller {id} may only be late at {from}, its address in the membership: it was heard there a moment ago, or \
+             nobody has listened for long enough"
         ))),
         _ => Ok(()),
     }
@@ -73,7 +98,8 @@ pub(crate) fn check_move(
 mod tests {
     use super::*;
 
-    const THIRD: Member<'static> = Member { id: 3, address: "c", matched: Some(100), heard: false };
+    const SILENT: Listening = Listening { heard_ms_ago: None, active_ms: 60_000, silent_ms: 1_000 };
+    const THIRD: Member<'static> = Member { id: 3, address: "c", matched: Some(100), listening: Some(SILENT) };
 
     fn at(address: &str, node_id: u64, process: &[u8]) -> Sighting {
         Sighting { address: address.to_owned(), node_id, incarnation: process.to_vec(), last_log: 100 }
@@ -115,9 +141,20 @@ mod tests {
 
     #[test]
     fn one_that_was_heard_a_moment_ago_at_its_old_address_may_only_be_late_there() {
-        let heard = Member { heard: true, ..THIRD };
-        let late = check(&heard, None, Some(at("d", 3, &[1])));
-        assert!(matches!(&late, Err(Doubt::Unproved(why)) if why.contains("heard a moment ago at c")), "{late:?}");
+        let after = |heard_ms_ago, active_ms| {
+            let listening = Some(Listening { heard_ms_ago, active_ms, ..SILENT });
+            Member { listening, ..THIRD }
+        };
+        for (heard, active) in [(Some(4_999), 60_000), (None, 4_999), (Some(6_000), 4_999)] {
+            let late = check(&after(heard, active), None, Some(at("d", 3, &[1])));
+            assert!(matches!(&late, Err(Doubt::Unproved(why)) if why.contains("may only be late at c")), "{late:?}");
+        }
+        for (heard, active) in [(Some(5_000), 60_000), (None, 5_000)] {
+            assert_eq!(check(&after(heard, active), None, Some(at("d", 3, &[1]))), Ok(()));
+        }
+        let own = Member { listening: None, ..THIRD };
+        assert_eq!(check(&own, None, Some(at("d", 3, &[1]))), Ok(()), "nobody listens for the active one");
+        let heard = after(Some(10), 60_000);
         assert_eq!(check(&heard, Some(at("c", 3, &[1])), Some(at("d", 3, &[1]))), Ok(()), "one process with two names");
         assert_eq!(check(&heard, Some(at("c", 2, &[2])), Some(at("d", 3, &[1]))), Ok(()), "its address is another's");
     }

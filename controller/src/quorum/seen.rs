@@ -1,8 +1,5 @@
 //! The quorum as the active controller sees it when it decides who votes. Pure.
 
-/// A member counts as heard of late that was heard within so many times [`Policy::silent_ms`], about one question each.
-const QUESTIONS: u64 = 5;
-
 /// One controller of the membership, as the active one sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -23,7 +20,7 @@ pub(crate) struct Place {
 pub(crate) struct Seen {
     /// Node id of the active controller.
     pub own_id: u64,
-    /// Milliseconds that it has been active for, at least.
+    /// Milliseconds that it has been active for without a gap. In a gap it hears nobody, which says nothing of them.
     pub active_ms: u64,
     /// Last entry of its log.
     pub last_log: u64,
@@ -53,18 +50,13 @@ impl Seen {
         self.places.iter().find(|place| place.id == id)?.matched
     }
 
-    /// True if the member acknowledged something in the time in which several questions would have been answered.
-    pub(crate) fn is_heard_of_late(&self, id: u64, policy: &Policy) -> bool {
-        let is_late = |place: &&Place| place.heard_ms_ago.is_some_and(|ms| ms < QUESTIONS * policy.silent_ms);
-        id == self.own_id || self.places.iter().any(|place| place.id == id && is_late(&place))
-    }
-
     /// True for the active controller, and for one that it heard a moment ago.
     pub(crate) fn is_alive(&self, place: &Place, policy: &Policy) -> bool {
         place.id == self.own_id || place.heard_ms_ago.is_some_and(|ms| ms < policy.silent_ms)
     }
 
-    /// True if it certainly was not heard for so long: what was before this leadership is not known.
+    /// True if it certainly was not heard for so long: what was before the active controller became active, or was again,
+    /// is not known.
     pub(crate) fn is_silent_for(&self, place: &Place, ms: u64) -> bool {
         place.id != self.own_id && self.active_ms >= ms && place.heard_ms_ago.is_none_or(|heard| heard >= ms)
     }

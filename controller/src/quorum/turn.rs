@@ -26,8 +26,6 @@ const REPEAT_LOG: Duration = Duration::from_mins(1);
 /// What is kept from one look to the next; held while the membership is changed.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// Since when this controller is active, in this term, as far as was looked.
-    since: Option<(u64, Instant)>,
     /// Of copies of data folders.
     pub(super) copies: Reported,
     /// Of voters that are gone and have no place.
@@ -75,12 +73,7 @@ impl Turns {
     }
 
     /// The membership as it is now.
-    pub(super) fn look(&self, turn: &mut Turn) -> (Members, Seen) {
-        let term = self.node.role().borrow().term;
-        let since = match turn.since {
-            Some((known, since)) if known == term => since,
-            _ => turn.since.insert((term, Instant::now())).1,
-        };
+    pub(super) fn look(&self) -> (Members, Seen) {
         let members = Members::of(self.node.consensus());
         let places = members.list.iter().cloned().map(|member| Place {
             id: member.id,
@@ -91,7 +84,7 @@ impl Turns {
         });
         let seen = Seen {
             own_id: self.node.id(),
-            active_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            active_ms: self.node.active_ms(),
             last_log: members.last_log,
             joint: members.joint,
             places: places.collect(),

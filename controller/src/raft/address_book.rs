@@ -15,6 +15,8 @@
 //! 2. **By its own word alone.** Another address is used only once a node answered there with the wanted id; and every
 //!    call names the node that it is meant for.
 //! 3. **Two processes of one id** (a data folder was copied) are told, and the first rule chooses between them.
+//! 4. **What was found counts for the address that it was found instead of.** Another address in the membership is newer:
+//!    it is written only once the node answered there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +69,8 @@ struct Entry {
     unreached_since: Option<u64>,
     /// Rounds in a row in which it did not answer at the listed address.
     missed: u32,
+    /// When a call reached it last at the listed address, ms.
+    heard_listed: Option<u64>,
 }
 
 /// The addresses of the other controllers.
@@ -88,9 +92,8 @@ impl AddressBook {
     pub(super) fn list(&mut self, node_id: u64, address: &str) {
         let entry = self.entries.entry(node_id).or_default();
         if entry.listed != address {
-            address.clone_into(&mut entry.listed);
-            entry.missed = 0;
-            entry.found = entry.found.take().filter(|found| found != address);
+            let unreached_since = entry.unreached_since;
+            *entry = Entry { listed: address.to_owned(), unreached_since, ..Entry::default() };
         }
     }
 
@@ -108,13 +111,19 @@ impl AddressBook {
         was_reached
     }
 
-    /// The node answered. True if the call before did not reach it.
-    pub(super) fn reached(&mut self, node_id: u64) -> bool {
+    /// The node answered at this address. True if the call before did not reach it.
+    pub(super) fn reached(&mut self, node_id: u64, address: &str, now_ms: u64) -> bool {
         let Some(entry) = self.entries.get_mut(&node_id) else { return false };
-        if entry.found.is_none() {
+        if entry.listed == address {
             entry.missed = 0;
+            entry.heard_listed = Some(now_ms);
         }
         entry.unreached_since.take().is_some()
+    }
+
+    /// When a call reached the node last at this address, if it is the membership's, ms; wherever it is called now.
+    pub(super) fn heard_at(&self, node_id: u64, listed: &str) -> Option<u64> {
+        self.entries.get(&node_id).filter(|entry| entry.listed == listed)?.heard_listed
     }
 
     /// The nodes that are lost.
@@ -123,10 +132,14 @@ impl AddressBook {
     }
 
     /// The nodes to look for, with their addresses in the membership: those that are lost, and those that are called
-    /// elsewhere.
-    pub(super) fn sought(&self, now_ms: u64) -> BTreeMap<u64, String> {
-        let is_sought = |entry: &Entry| entry.found.is_some() || is_lost(entry, now_ms);
-        let sought = self.entries.iter().filter(|(_, entry)| is_sought(entry));
+    /// elsewhere. While another node leads (`led_by`) that one alone, for nobody else is called from here: it may have come
+    /// back meanwhile, and is named to those who ask for it.
+    pub(super) fn sought(&self, now_ms: u64, led_by: Option<u64>) -> BTreeMap<u64, String> {
+        let is_sought = |id: &u64, entry: &Entry| match led_by {
+            Some(leader) => *id == leader && entry.found.is_some(),
+            None => entry.found.is_some() || is_lost(entry, now_ms),
+        };
+        let sought = self.entries.iter().filter(|(id, entry)| is_sought(id, entry));
         sought.map(|(id, entry)| (*id, entry.listed.clone())).collect()
     }
 
@@ -134,7 +147,9 @@ impl AddressBook {
     /// the membership, as far as they are still sought there.
     pub(super) fn learn(&mut self, asked: &BTreeMap<u64, String>, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
         let mut learned = Vec::new();
-        for (node_id, listed) in self.sought(now_ms).into_iter().filter(|(id, listed)| asked.get(id) == Some(listed)) {
+        for (node_id, listed) in
+            self.sought(now_ms, None).into_iter().filter(|(id, listed)| asked.get(id) == Some(listed))
+        {
             let here: Vec<&Sighting> = sightings.iter().filter(|one| one.node_id == node_id).collect();
             let processes: BTreeSet<&Vec<u8>> = here.iter().map(|one| &one.incarnation).collect();
             if processes.len() > 1 {
@@ -176,7 +191,7 @@ mod tests {
 
     /// A round that asked for all who were sought.
     fn learn(book: &mut AddressBook, sightings: &[Sighting], now_ms: u64) -> Vec<Learned> {
-        let asked = book.sought(now_ms);
+        let asked = book.sought(now_ms, None);
         book.learn(&asked, sightings, now_ms)
     }
 
@@ -188,11 +203,11 @@ mod tests {
     fn a_node_is_looked_for_only_once_it_was_not_reached_for_a_while() {
         let mut book = book();
         assert!(book.failed(3, 100) && !book.failed(3, 200), "the first failure is told apart");
-        assert!(book.sought(100 + LOOK_AFTER_MS - 1).is_empty());
-        assert_eq!(book.sought(100 + LOOK_AFTER_MS), BTreeMap::from([(3, "c".to_owned())]));
-        assert!(book.reached(3) && !book.reached(3));
-        assert!(book.sought(u64::MAX).is_empty());
-        assert!(!book.failed(9, 0) && !book.reached(9), "a stranger");
+        assert!(book.sought(100 + LOOK_AFTER_MS - 1, None).is_empty());
+        assert_eq!(book.sought(100 + LOOK_AFTER_MS, None), BTreeMap::from([(3, "c".to_owned())]));
+        assert!(book.reached(3, "c", 0) && !book.reached(3, "c", 0));
+        assert!(book.sought(u64::MAX, None).is_empty());
+        assert!(!book.failed(9, 0) && !book.reached(9, "c", 0), "a stranger");
     }
 
     /// Not reached, it answered at another address, and is called there.
@@ -210,8 +225,8 @@ mod tests {
     fn a_node_is_called_where_its_id_answers_and_at_the_memberships_address_again_once_it_answers_there() {
         let mut book = book_with_3_at_d();
         assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 6_000), [], "nothing new");
-        book.reached(3);
-        assert_eq!(book.sought(u64::MAX).len(), 1, "it is reached, and still asked for where it should be");
+        book.reached(3, "d", 6_000);
+        assert_eq!(book.sought(u64::MAX, None).len(), 1, "it is reached, and still asked for where it should be");
         assert_eq!(learn(&mut book, &[], 7_000), [], "calls reach it");
         let both = [sighting("c", 3, 2), sighting("d", 3, 1)];
         let twice = Learned::Twice { node_id: 3, addresses: vec!["c".to_owned(), "d".to_owned()] };
@@ -236,12 +251,12 @@ mod tests {
             book.failed(3, 0);
             assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 5_000), []);
             if reached {
-                book.reached(3);
+                book.reached(3, "c", 5_100);
             }
             book.list(3, listed);
             book.failed(3, 6_000);
             assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 8_000), [], "{reached} {listed}");
-            book.reached(3);
+            book.reached(3, listed, 8_100);
         }
     }
 
@@ -281,5 +296,42 @@ mod tests {
         assert_eq!((book.address(2), book.address(3)), (None, Some("d")));
         book.list(3, "e");
         assert_eq!(book.address(3), Some("e"), "found at an address that was the membership's then");
+    }
+
+    #[test]
+    fn another_address_in_the_membership_is_newer_than_what_was_found() {
+        let mut book = book_with_3_at_d();
+        book.list(3, "e");
+        assert_eq!(book.address(3), Some("e"));
+        assert_eq!(learn(&mut book, &[sighting("d", 3, 1)], 6_000), [], "and counts until it was missed there as well");
+    }
+
+    #[test]
+    fn one_that_is_led_asks_where_its_leader_is_and_for_nobody_else() {
+        let mut book = book_with_3_at_d();
+        book.failed(2, 0);
+        assert_eq!(book.sought(6_000, None).len(), 2);
+        assert_eq!(book.sought(6_000, Some(2)), BTreeMap::new(), "the leader is where it should be");
+        let asked = book.sought(6_000, Some(3));
+        assert_eq!(asked, BTreeMap::from([(3, "c".to_owned())]));
+        // It came back meanwhile.
+        assert_eq!(book.learn(&asked, &[sighting("c", 3, 2)], 6_000), [moved(3, "c", "c")]);
+        assert_eq!(book.sought(7_000, Some(3)), BTreeMap::new());
+    }
+
+    #[test]
+    fn when_it_was_heard_at_the_memberships_address_is_known_wherever_it_is_called() {
+        let mut book = book();
+        assert_eq!(book.heard_at(3, "c"), None);
+        book.reached(3, "c", 100);
+        book.failed(3, 200);
+        for now in [2_000, 2_500] {
+            learn(&mut book, &[sighting("d", 3, 1)], now);
+        }
+        book.reached(3, "d", 3_000);
+        assert_eq!((book.address(3), book.heard_at(3, "c")), (Some("d"), Some(100)));
+        assert_eq!(book.heard_at(3, "d"), None, "not the membership's");
+        book.list(3, "e");
+        assert_eq!((book.heard_at(3, "e"), book.heard_at(3, "c")), (None, None));
     }
 }

@@ -89,36 +89,50 @@ impl Consensus {
         }
     }
 
-    /// Hands the leadership to another voter, if there is one to take it, and waits until it has one, at most `deadline`.
-    /// Nothing happens on one that does not lead. Meanwhile nothing is to be proposed.
-    pub async fn step_down(&self, deadline: Duration, holds_lease: bool, to: Option<u64>) {
-        let metrics = self.raft.metrics().borrow_watched().clone();
-        if metrics.state != ServerState::Leader {
-            return;
-        }
+    /// The term in which this controller leads now.
+    pub fn leads(&self) -> Option<u64> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+    }
+
+    /// The voter `to`, once it has every entry and could lead after this controller, which leads in `term`; waits for that
+    /// at most `deadline`. `None`: the leadership is kept, or is another's by now. Meanwhile nothing is to be proposed.
+    pub async fn ready_to_lead(
+        &self,
+        term: u64,
+        to: Option<u64>,
+        holds_lease: bool,
+        deadline: Duration,
+    ) -> Option<u64> {
         if !holds_lease {
             tracing::warn!("no majority of the controllers answers: there is nobody to hand the leadership to");
-            return;
+            return None;
         }
-        let Some(target) = to else { return };
+        let target = to?;
+        let leads = |m: &Metrics| m.state == ServerState::Leader && m.current_term == term;
         // One that lacks an entry does not take it, and this one would lead no more all the same.
         let has_all = |m: &Metrics| {
             let matched = m.replication.as_ref().and_then(|all| all.get(&target)).copied().flatten();
-            m.state != ServerState::Leader || matched.map(|matched| matched.index) >= m.last_log_index
+            !leads(m) || matched.map(|matched| matched.index) >= m.last_log_index
         };
-        if self.raft.wait(Some(deadline / 2)).metrics(has_all, "the successor has every entry").await.is_err() {
+        let waited = self.raft.wait(Some(deadline)).metrics(has_all, "the successor has every entry").await;
+        if waited.is_err() {
             tracing::warn!(target, "the controller that is to lead does not catch up; the leadership is kept");
-            return;
         }
+        waited.ok().filter(leads).map(|_| target)
+    }
+
+    /// Hands the leadership to the voter that is [ready](Self::ready_to_lead) and waits until another leads, at most
+    /// `deadline`. Whether it does or not, this controller proposes nothing more in its term.
+    pub async fn transfer(&self, target: u64, deadline: Duration) {
         tracing::info!(target, "handing over the leadership of the controllers");
         if let Err(fatal) = self.raft.trigger().transfer_leader(target).await {
             tracing::warn!(%fatal, "the leadership could not be handed over");
             return;
         }
-        let own = metrics.id;
-        let wait = self.raft.wait(Some(deadline));
-        let moved = wait.metrics(|m| m.current_leader.is_some_and(|leader| leader != own), "another leader").await;
-        if moved.is_err() {
+        let is_other = |m: &Metrics| m.current_leader.is_some_and(|leader| leader != m.id);
+        if self.raft.wait(Some(deadline)).metrics(is_other, "another leader").await.is_err() {
             tracing::warn!("no other controller took the leadership in time");
         }
     }

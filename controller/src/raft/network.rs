@@ -89,18 +89,17 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Peer {
-    fn address(&self) -> String {
-        self.network.reach.address(self.target, &self.listed)
-    }
-
-    fn client(&self) -> Result<RaftServiceClient<Channel>, RPCError<TypeConfig>> {
-        let channel = self.network.channels.get(&self.address(), self.purpose).map_err(|error| {
-            self.not_reached(&error.to_string());
+    /// A client of the node, and the address at which it calls.
+    fn client(&self) -> Result<(RaftServiceClient<Channel>, String), RPCError<TypeConfig>> {
+        let address = self.network.reach.address(self.target, &self.listed);
+        let channel = self.network.channels.get(&address, self.purpose).map_err(|error| {
+            self.not_reached(&address, &error.to_string());
             unreachable(&error)
         })?;
-        Ok(RaftServiceClient::new(channel)
+        let client = RaftServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES))
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Ok((client, address))
     }
 
     fn envelope<T: Serialize>(&self, body: &T) -> Result<holdfast_proto::v1::RaftEnvelope, RPCError<TypeConfig>> {
@@ -111,9 +110,10 @@ impl Peer {
         wrap(cluster_id, self.target, identity.node_id, body).map_err(|error| network(&error))
     }
 
-    /// Runs a call under a deadline and reads its answer.
+    /// Runs a call to this address under a deadline and reads its answer.
     async fn call<T: DeserializeOwned, R>(
         &self,
+        address: &str,
         action: RPCTypes,
         deadline: Duration,
         call: impl Future<Output = Result<Response<R>, Status>>,
@@ -121,26 +121,26 @@ impl Peer {
     ) -> Result<T, RPCError<TypeConfig>> {
         match tokio::time::timeout(deadline, call).await {
             Err(_) => {
-                self.not_reached("no answer in time");
+                self.not_reached(address, "no answer in time");
                 Err(self.timed_out(action, deadline))
             }
             Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
-                self.not_reached("no answer in time");
+                self.not_reached(address, "no answer in time");
                 Err(self.timed_out(action, deadline))
             }
             Ok(Err(status)) => {
-                self.not_reached(status.message());
+                self.not_reached(address, status.message());
                 Err(unreachable(&status))
             }
             Ok(Ok(response)) => {
-                self.network.reach.reached(self.target, &self.address());
+                self.network.reach.reached(self.target, address);
                 answer(envelope(response.into_inner())).map_err(|detail: ErrorDetail| network(&detail))
             }
         }
     }
 
-    fn not_reached(&self, why: &str) {
-        self.network.reach.failed(self.target, &self.address(), why);
+    fn not_reached(&self, address: &str, why: &str) {
+        self.network.reach.failed(self.target, address, why);
     }
 
     fn timed_out(&self, action: RPCTypes, timeout: Duration) -> RPCError<TypeConfig> {
@@ -154,10 +154,10 @@ impl Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let message = RequestVoteRequest { envelope: Some(self.envelope(&rpc)?) };
-        let mut client = self.client()?;
+        let (mut client, address) = self.client()?;
         let call =
             async move { if pre_vote { client.pre_vote(message).await } else { client.request_vote(message).await } };
-        self.call(RPCTypes::Vote, option.soft_ttl(), call, |answer| answer.envelope).await
+        self.call(&address, RPCTypes::Vote, option.soft_ttl(), call, |answer| answer.envelope).await
     }
 }
 
@@ -177,9 +177,9 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             shortened = true;
         }
         let deadline = option.soft_ttl().max(self.network.append_timeout);
-        let mut client = self.client()?;
+        let (mut client, address) = self.client()?;
         let call = async move { client.append_entries(AppendEntriesMessage { envelope: Some(envelope) }).await };
-        let response = self.call(RPCTypes::AppendEntries, deadline, call, |answer| answer.envelope).await?;
+        let response = self.call(&address, RPCTypes::AppendEntries, deadline, call, |answer| answer.envelope).await?;
         match response {
             AppendEntriesResponse::Success if shortened => {
                 Ok(AppendEntriesResponse::PartialSuccess(rpc.entries.last().map(RaftEntry::log_id)))
@@ -219,9 +219,9 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             chunk: data.slice(at..data.len().min(at + CHUNK_BYTES)),
         });
         let messages = futures::stream::iter(std::iter::once(first).chain(chunks));
-        let mut client = self.client()?;
+        let (mut client, address) = self.client()?;
         let call = async move { client.install_snapshot(messages).await };
-        let call = self.call(RPCTypes::InstallSnapshot, option.hard_ttl(), call, |answer| answer.envelope);
+        let call = self.call(&address, RPCTypes::InstallSnapshot, option.hard_ttl(), call, |answer| answer.envelope);
         tokio::select! {
             response = call => Ok(response?),
             closed = cancel.fuse() => Err(StreamingError::Closed(closed)),
@@ -234,7 +234,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
         let message = TransferLeaderMessage { envelope: Some(self.envelope(&req)?) };
-        let mut client = self.client()?;
+        let (mut client, _) = self.client()?;
         let deadline = option.soft_ttl().max(self.network.append_timeout);
         match tokio::time::timeout(deadline, client.transfer_leader(message)).await {
             Err(_) => Err(self.timed_out(RPCTypes::TransferLeader, deadline)),

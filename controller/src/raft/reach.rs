@@ -30,12 +30,12 @@ impl Reach {
     }
 
     /// Controllers that no call has reached for a second, or that are called elsewhere, with their addresses in the
-    /// membership.
-    pub fn sought(&self) -> BTreeMap<u64, String> {
-        self.book.lock().sought(self.now_ms())
+    /// membership. Of these the leader alone, while another controller is (`led_by`).
+    pub fn sought(&self, led_by: Option<u64>) -> BTreeMap<u64, String> {
+        self.book.lock().sought(self.now_ms(), led_by)
     }
 
-    /// Those of them that no call has reached for a second.
+    /// Those that no call has reached for a second.
     pub fn lost(&self) -> BTreeSet<u64> {
         self.book.lock().lost(self.now_ms())
     }
@@ -81,9 +81,15 @@ impl Reach {
 
     /// A call reached the node.
     pub(super) fn reached(&self, node_id: u64, address: &str) {
-        if self.book.lock().reached(node_id) {
+        if self.book.lock().reached(node_id, address, self.now_ms()) {
             tracing::info!(node_id, address, "the controller is reached again");
         }
+    }
+
+    /// Milliseconds since a call reached the node at this address, if it is the membership's; wherever it is called now.
+    pub(crate) fn heard_ms_ago(&self, node_id: u64, listed: &str) -> Option<u64> {
+        let at_ms = self.book.lock().heard_at(node_id, listed)?;
+        Some(self.now_ms().saturating_sub(at_ms))
     }
 
     /// A call did not. Each change is logged once.

@@ -22,7 +22,8 @@ use crate::{exit, view::MetadataView};
 pub struct Role {
     /// Raft term of this controller; 0 before the first, and once the consensus has stopped.
     pub term: u64,
-    /// True if this controller leads and has applied an entry of its leadership.
+    /// True if this controller leads, has applied an entry of its leadership, and votes. One that was voted out hands over
+    /// by itself, and proposes nothing more.
     pub active: bool,
     /// The leader, if one is known.
     pub leader: Option<ControllerHint>,
@@ -88,5 +89,6 @@ fn current_role(metrics: &RaftMetrics<TypeConfig>, view: &MetadataView) -> Role 
     let applied = *view.applied().borrow();
     let leads = metrics.state == ServerState::Leader && metrics.current_leader == Some(metrics.id);
     let caught_up = applied.term == metrics.current_term && applied.leader == metrics.id;
-    Role { term: metrics.current_term, active: leads && caught_up, leader }
+    let votes = metrics.membership_config.voter_ids().any(|id| id == metrics.id);
+    Role { term: metrics.current_term, active: leads && caught_up && votes, leader }
 }

@@ -12,6 +12,11 @@ use tokio::{
 };
 
 use holdfast_controller::config::Config;
+use holdfast_proto::{
+    error::ErrorCode,
+    status::from_status,
+    v1::{CreateTopicRequest, DescribeQuorumRequest},
+};
 
 use crate::{
     broker::{Broker, Disk},
@@ -47,6 +52,69 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut silent: watch
             return;
         }
     }
+}
+
+#[test]
+fn a_hand_over_whose_caller_goes_away_ends_one_way_or_the_other() {
+    let mut quorum = Quorum::new(3, same);
+    let behind = 2;
+    let (silence, silent) = watch::channel(false);
+    let listen = quorum.listen_elsewhere(behind);
+    let listener = quorum.block_on(TcpListener::bind(&quorum.addresses[behind])).expect("its address");
+    quorum.runtime().spawn(proxy(listener, listen, silent));
+    (0..3).for_each(|at| quorum.start(at));
+    let broker = Broker::start(&quorum, Disk::new(1));
+    quorum.converge();
+    while quorum.active() == behind {
+        quorum.restart(behind);
+        quorum.converge();
+    }
+    let is_fenced = |quorum: &Quorum| {
+        let image = quorum.node(quorum.active()).node().view().image();
+        image.brokers().values().any(|one| one.broker_id.0 == broker.id && one.fenced)
+    };
+    eventually("the broker to serve", || (!is_fenced(&quorum)).then_some(()));
+    let active = quorum.active();
+    quorum.kill((0..behind).find(|at| *at != active).expect("a third one"));
+    eventually("the change without the third", || quorum.block_on(change(&quorum, active, "t")).then_some(()));
+    // The one that could take it lacks an entry, and does not get it for a while.
+    silence.send_replace(true);
+    let node = quorum.node(active).node();
+    let lacks = |quorum: &Quorum| {
+        let asked = quorum.block_on(quorum.admin(active).describe_quorum(DescribeQuorumRequest {})).ok()?.into_inner();
+        let id = quorum.node(behind).node().id();
+        asked.members.iter().any(|one| one.node_id == id && one.lag_entries > Some(0)).then_some(())
+    };
+    let written = quorum.runtime().spawn(change(&quorum, active, "u"));
+    let is_behind = eventually("it to lack an entry, or the lease to be lost", || {
+        lacks(&quorum).map(|()| true).or_else(|| (!node.is_active()).then_some(false))
+    });
+    let leaves = quorum.runtime().spawn({
+        let node = node.clone();
+        async move { node.step_down(Duration::from_millis(400)).await }
+    });
+    eventually("the hand-over to begin", || (!node.is_active()).then_some(()));
+    leaves.abort();
+    silence.send_replace(false);
+    // One or the other leads then, and writes.
+    quorum.active();
+    written.abort();
+    eventually("a change", || quorum.block_on(change(&quorum, quorum.active(), "v")).then_some(()));
+    println!("it lacked an entry: {is_behind}; the same led on: {}", quorum.active() == active);
+    assert!(!is_fenced(&quorum), "nobody could be heard for a while, and the broker was fenced for it");
+}
+
+/// Makes a topic through this controller; true once it is there.
+fn change(quorum: &Quorum, at: usize, name: &str) -> impl Future<Output = bool> + use<> {
+    let mut admin = quorum.admin(at);
+    let request = CreateTopicRequest {
+        name: name.to_owned(),
+        partition_count: 1,
+        replication_factor: 1,
+        ..CreateTopicRequest::default()
+    };
+    let is_there = |status| from_status(&status).is_some_and(|detail| detail.code == ErrorCode::TopicAlreadyExists);
+    async move { admin.create_topic(request).await.map_or_else(is_there, |_| true) }
 }
 
 #[test]

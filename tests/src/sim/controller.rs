@@ -227,7 +227,7 @@ impl Controller {
                 self.next_connection += 1;
                 let id = ConnectionId(self.next_connection);
                 self.connections.insert(from, Connection { id, session, broker_epoch, is_informed: false });
-                self.step(now, Event::Connected { broker_id: from, connection: id }, out);
+                self.step(now, Event::Connected { broker_id: from, broker_epoch, connection: id }, out);
                 id
             }
         };

@@ -7,11 +7,11 @@ use futures::StreamExt as _;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::WatchStream;
 
-use holdfast_metadata::{Command, Record};
+use holdfast_metadata::{Command, Record, registered};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
-    ids::Millis,
+    ids::{BrokerId, Millis},
 };
 
 use super::messages::{Connect, Happened, Heartbeat, IsAlive};
@@ -19,7 +19,7 @@ use crate::{
     admission::Proposer,
     node::Node,
     raft::Role,
-    sessions::{Ending, Event, Proposal, Sessions, Timeouts, Verdict},
+    sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict},
     view::Change,
 };
 
@@ -34,6 +34,8 @@ pub(super) struct SessionsActor {
     sessions: Sessions,
     /// Of the leadership that the sessions are of.
     term: u64,
+    /// Number of the time of activity that they were told of last; `None`: that there is none.
+    spell: Option<u64>,
     started: Instant,
     changes: Option<broadcast::Receiver<Change>>,
 }
@@ -46,11 +48,7 @@ impl Actor for SessionsActor {
         context.add_stream(WatchStream::new(self.node.role()));
         // Woken by each applied entry: the changes themselves are read in order from the broadcast.
         context.add_stream(WatchStream::new(self.node.view().applied()).map(|_| Applied));
-        context.run_interval(TICK, |actor, context| {
-            if actor.sessions.is_active() {
-                actor.step(Event::Tick, context);
-            }
-        });
+        context.run_interval(TICK, |actor, context| actor.step(Event::Tick, context));
     }
 }
 
@@ -61,23 +59,50 @@ impl SessionsActor {
             session_ms: node.config().broker_session_timeout_ms,
             disconnect_grace_ms: node.config().broker_disconnect_grace_ms,
         };
-        Self { node, sessions: Sessions::new(timeouts), term: 0, started: Instant::now(), changes: None }
+        // No spell has this number: what is true is told at the first step.
+        let spell = Some(0);
+        Self { node, sessions: Sessions::new(timeouts), term: 0, spell, started: Instant::now(), changes: None }
     }
 
     fn now(&self) -> Millis {
         Millis(self.started.elapsed().as_millis() as u64)
     }
 
-    /// Refuses while the sessions are none, or of an earlier leadership: the role may have changed a moment ago, and this
-    /// actor hears of it behind the calls that wait. Who asks asks again.
-    fn check_active(&self) -> Result<(), ErrorDetail> {
-        if self.sessions.is_active() && self.node.role().borrow().term == self.term {
+    /// Refuses while the sessions are none, are suspended, or are of an earlier leadership: the role may have changed a moment
+    /// ago, and this actor hears of it behind the calls that wait. Who asks asks again.
+    fn check_active(&mut self, context: &mut Context<Self>) -> Result<(), ErrorDetail> {
+        self.follow_activity(context);
+        if self.sessions.decides() && self.node.role().borrow().term == self.term {
             return Ok(());
         }
         Err(self.node.check_active().err().unwrap_or_else(|| ErrorDetail::from(ErrorCode::NotController)))
     }
 
+    /// Refuses what comes by another connection than the broker's present one, which ends the stream: nobody else tells
+    /// the broker that it is not heard by it.
+    fn check_present(&self, broker_id: BrokerId, connection: ConnectionId) -> Result<(), ErrorDetail> {
+        if self.sessions.is_present(broker_id, connection) {
+            return Ok(());
+        }
+        let message = "the session is not the broker's present one on this controller: open another";
+        Err(ErrorDetail::new(ErrorCode::NotController, message))
+    }
+
+    /// Tells the sessions whether this controller is active now, if that is not what they were told last.
+    fn follow_activity(&mut self, context: &mut Context<Self>) {
+        let spell = self.node.spell().map(|spell| spell.number);
+        if spell != self.spell {
+            self.spell = spell;
+            self.take(if spell.is_some() { Event::Resumed } else { Event::Suspended }, context);
+        }
+    }
+
     fn step(&mut self, event: Event, context: &mut Context<Self>) {
+        self.follow_activity(context);
+        self.take(event, context);
+    }
+
+    fn take(&mut self, event: Event, context: &mut Context<Self>) {
         let mut proposals = Vec::new();
         self.sessions.step(self.now(), event, &mut proposals);
         for proposal in proposals {
@@ -189,30 +214,35 @@ impl Handler<Happened> for SessionsActor {
 }
 
 impl Handler<Heartbeat> for SessionsActor {
-    type Result = u64;
+    type Result = Result<u64, ErrorDetail>;
 
     fn handle(&mut self, message: Heartbeat, context: &mut Self::Context) -> Self::Result {
         let Heartbeat { broker_id, connection, applied_index, ready } = message;
         self.read_changes(context);
+        self.check_active(context)?;
+        self.check_present(broker_id, connection)?;
         self.step(Event::Heartbeat { broker_id, connection, applied_index, ready }, context);
-        self.sessions.lease_ms(broker_id, connection)
+        Ok(self.sessions.lease_ms(broker_id, connection))
     }
 }
 
 impl Handler<Connect> for SessionsActor {
-    type Result = Result<(), ErrorDetail>;
+    type Result = Result<u64, ErrorDetail>;
 
     fn handle(&mut self, message: Connect, context: &mut Self::Context) -> Self::Result {
+        let Connect { broker_id, broker_epoch, connection } = message;
         self.read_changes(context);
-        self.check_active()?;
+        self.check_active(context)?;
         let limit = self.node.config().max_broker_sessions as usize;
-        if self.sessions.connected() >= limit {
+        if self.sessions.others_connected(broker_id) >= limit {
             let message = format!("{limit} brokers have a session, which is max_broker_sessions");
             return Err(ErrorDetail::new(ErrorCode::Overloaded, message));
         }
-        let Connect { broker_id, connection } = message;
-        self.step(Event::Connected { broker_id, connection }, context);
-        Ok(())
+        // It may have registered again since its epoch was looked at.
+        registered(&self.node.view().image(), broker_id, broker_epoch)?;
+        self.step(Event::Connected { broker_id, broker_epoch, connection }, context);
+        self.check_present(broker_id, connection)?;
+        Ok(self.term)
     }
 }
 
@@ -221,7 +251,7 @@ impl Handler<IsAlive> for SessionsActor {
 
     fn handle(&mut self, message: IsAlive, context: &mut Self::Context) -> Self::Result {
         self.read_changes(context);
-        self.check_active()?;
+        self.check_active(context)?;
         Ok(self.sessions.is_alive(self.now(), message.broker_id, message.directory_id))
     }
 }

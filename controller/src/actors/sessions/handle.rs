@@ -10,7 +10,7 @@ use actix::Addr;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerId, DirectoryId, MetadataIndex},
+    ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex},
 };
 
 use super::{
@@ -32,14 +32,20 @@ impl SessionsHandle {
         Self { actor, connections: Arc::default() }
     }
 
-    /// Opens a session. The broker must be registered with this controller's image.
-    pub(crate) async fn connect(&self, broker_id: BrokerId) -> Result<ConnectionId, ErrorDetail> {
+    /// Opens a session of the broker that is registered with this epoch. Returns its number, and the term of the leadership
+    /// that it is of.
+    pub(crate) async fn connect(
+        &self,
+        broker_id: BrokerId,
+        broker_epoch: BrokerEpoch,
+    ) -> Result<(ConnectionId, u64), ErrorDetail> {
         let connection = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
-        self.actor.send(Connect { broker_id, connection }).await.map_err(|_| stopping())??;
-        Ok(connection)
+        let term = self.actor.send(Connect { broker_id, broker_epoch, connection }).await.map_err(|_| stopping())??;
+        Ok((connection, term))
     }
 
-    /// Passes on a heartbeat. Answered after the actor has seen it, with the lease that it gives, ms.
+    /// Passes on a heartbeat. Answered after the actor has seen it, with the lease that it gives, ms. An error ends the
+    /// session.
     pub(crate) async fn heartbeat(
         &self,
         broker_id: BrokerId,
@@ -47,7 +53,7 @@ impl SessionsHandle {
         applied_index: MetadataIndex,
         ready: bool,
     ) -> Result<u64, ErrorDetail> {
-        self.actor.send(Heartbeat { broker_id, connection, applied_index, ready }).await.map_err(|_| stopping())
+        self.actor.send(Heartbeat { broker_id, connection, applied_index, ready }).await.map_err(|_| stopping())?
     }
 
     /// Ends a session. For use in `drop`: does not wait.

@@ -4,7 +4,7 @@ use actix::Message;
 
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerId, DirectoryId, MetadataIndex},
+    ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex},
 };
 
 use crate::sessions::{ConnectionId, Event};
@@ -16,7 +16,8 @@ impl Message for Happened {
     type Result = ();
 }
 
-/// A broker says that it lives. Answered with how long it may believe so from then on, ms.
+/// A broker says that it lives. Answered with how long it may believe so from then on, ms. An error ends its stream: this
+/// controller cannot say, or knows the connection no more.
 pub(super) struct Heartbeat {
     pub(super) broker_id: BrokerId,
     pub(super) connection: ConnectionId,
@@ -25,17 +26,18 @@ pub(super) struct Heartbeat {
 }
 
 impl Message for Heartbeat {
-    type Result = u64;
+    type Result = Result<u64, ErrorDetail>;
 }
 
-/// Opens a session, unless there are too many.
+/// Opens a session, unless there are too many. Answered with the term of the leadership that it is of, and ends with.
 pub(super) struct Connect {
     pub(super) broker_id: BrokerId,
+    pub(super) broker_epoch: BrokerEpoch,
     pub(super) connection: ConnectionId,
 }
 
 impl Message for Connect {
-    type Result = Result<(), ErrorDetail>;
+    type Result = Result<u64, ErrorDetail>;
 }
 
 /// Asks whether a broker lives, for a registration under its id. An error if the sessions are not those of the present

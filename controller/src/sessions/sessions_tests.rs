@@ -1,18 +1,20 @@
+//! One broker after another, with what the sessions propose.
+
 use uuid::Uuid;
 
-use holdfast_metadata::VersionRange;
-use holdfast_proto::ids::IncarnationId;
+use holdfast_metadata::{BrokerRegistration, VersionRange};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataIndex, Millis};
 
 use super::*;
 
 const TIMEOUTS: Timeouts = Timeouts { session_ms: 3_000, disconnect_grace_ms: 500 };
-const B1: BrokerId = BrokerId(1);
+pub(super) const B1: BrokerId = BrokerId(1);
 
-fn directory(number: u128) -> DirectoryId {
+pub(super) fn directory(number: u128) -> DirectoryId {
     DirectoryId(Uuid::from_u128(number))
 }
 
-fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
+pub(super) fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
     BrokerRegistration {
         broker_id: B1,
         broker_epoch: BrokerEpoch(epoch),
@@ -28,8 +30,8 @@ fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
     }
 }
 
-struct Check {
-    sessions: Sessions,
+pub(super) struct Check {
+    pub(super) sessions: Sessions,
     /// Time of the last step, ms.
     now: u64,
     /// All that was proposed.
@@ -37,10 +39,10 @@ struct Check {
 }
 
 /// What a proposal says, but for its number.
-type Wanted = (BrokerId, BrokerEpoch, Verdict);
+pub(super) type Wanted = (BrokerId, BrokerEpoch, Verdict);
 
 impl Check {
-    fn active(brokers: Vec<BrokerRegistration>) -> Self {
+    pub(super) fn active(brokers: Vec<BrokerRegistration>) -> Self {
         let mut check = Self { sessions: Sessions::new(TIMEOUTS), now: 0, proposals: Vec::new() };
         check.step(0, Event::Activated { brokers, index: MetadataIndex(10), term: 1 }, &[]);
         check
@@ -48,7 +50,7 @@ impl Check {
 
     /// A step after ticks from which nothing follows.
     #[track_caller]
-    fn step(&mut self, now: u64, event: Event, expected: &[Wanted]) {
+    pub(super) fn step(&mut self, now: u64, event: Event, expected: &[Wanted]) {
         for tick in (self.now..now).step_by(400).skip(1) {
             self.step_after_nothing(tick, Event::Tick, &[]);
         }
@@ -56,7 +58,7 @@ impl Check {
     }
 
     #[track_caller]
-    fn step_after_nothing(&mut self, now: u64, event: Event, expected: &[Wanted]) {
+    pub(super) fn step_after_nothing(&mut self, now: u64, event: Event, expected: &[Wanted]) {
         self.now = now;
         let mut proposals = Vec::new();
         self.sessions.step(Millis(now), event, &mut proposals);
@@ -66,17 +68,23 @@ impl Check {
     }
 
     /// The last proposal has ended.
-    fn end(&mut self, now: u64, ending: Ending) {
+    pub(super) fn end(&mut self, now: u64, ending: Ending) {
         let last = *self.proposals.last().expect("one was made");
         self.step(now, Event::Ended(last, ending), &[]);
     }
 
-    fn connect(&mut self, now: u64, connection: u64) {
-        self.step(now, Event::Connected { broker_id: B1, connection: ConnectionId(connection) }, &[]);
+    /// For the first registration.
+    pub(super) fn connect(&mut self, now: u64, connection: u64) {
+        self.connect_as(now, 1, connection);
+    }
+
+    pub(super) fn connect_as(&mut self, now: u64, epoch: u64, connection: u64) {
+        let (broker_epoch, connection) = (BrokerEpoch(epoch), ConnectionId(connection));
+        self.step(now, Event::Connected { broker_id: B1, broker_epoch, connection }, &[]);
     }
 
     #[track_caller]
-    fn beat(&mut self, now: u64, connection: u64, applied: u64, ready: bool, expected: &[Wanted]) {
+    pub(super) fn beat(&mut self, now: u64, connection: u64, applied: u64, ready: bool, expected: &[Wanted]) {
         let event = Event::Heartbeat {
             broker_id: B1,
             connection: ConnectionId(connection),
@@ -87,11 +95,11 @@ impl Check {
     }
 }
 
-fn fence(epoch: u64) -> Wanted {
+pub(super) fn fence(epoch: u64) -> Wanted {
     (B1, BrokerEpoch(epoch), Verdict::Fence)
 }
 
-fn unfence(epoch: u64) -> Wanted {
+pub(super) fn unfence(epoch: u64) -> Wanted {
     (B1, BrokerEpoch(epoch), Verdict::Unfence)
 }
 
@@ -177,8 +185,20 @@ fn the_time_in_which_this_controller_stood_still_fences_nobody() {
     check.step_after_nothing(3_900, Event::Tick, &[]);
     check.step(4_399, Event::Tick, &[]);
     check.step(4_400, Event::Tick, &[fence(1)]);
-    check.step(5_899, Event::Tick, &[]);
-    check.step(5_900, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
+    // As long as it is, and a timeout from its end.
+    check.step(6_899, Event::Tick, &[]);
+    check.step(6_900, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
+}
+
+#[test]
+fn after_the_longest_standstill_everyone_has_a_full_timeout() {
+    for woke in [1_000, 10_000, 60_000] {
+        let mut check = Check::active(vec![broker(1, false)]);
+        check.connect(100, 1);
+        check.step_after_nothing(woke, Event::Tick, &[]);
+        check.step(woke + 2_999, Event::Tick, &[]);
+        check.step(woke + 3_000, Event::Tick, &[fence(1)]);
+    }
 }
 
 #[test]
@@ -224,8 +244,9 @@ fn another_term_knows_what_came_of_the_fencings_of_the_one_before() {
     check.step(3_100, Event::Tick, &[fence(1)]);
     check.end(3_150, Ending::Doubtful);
     check.step(3_160, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(9), term: 3 }, &[]);
-    check.beat(3_400, 1, 9, true, &[]);
-    assert_eq!(check.sessions.lease_ms(B1, ConnectionId(1)), 3_000);
+    check.connect(3_300, 2);
+    check.beat(3_400, 2, 9, true, &[]);
+    assert_eq!(check.sessions.lease_ms(B1, ConnectionId(2)), 3_000);
 }
 
 #[test]
@@ -275,7 +296,7 @@ fn one_that_starts_over_keeps_the_connections_of_those_that_are_still_registered
     check.beat(5_800, 1, 49, true, &[]);
     check.beat(5_900, 1, 50, true, &[unfence(1)]);
     check.step(6_000, Event::Activated { brokers: vec![broker(2, true)], index: MetadataIndex(60), term: 1 }, &[]);
-    assert_eq!(check.sessions.connected(), 0, "another registration has no connection yet");
+    assert_eq!(check.sessions.others_connected(BrokerId(9)), 0, "another registration has no connection yet");
 }
 
 #[test]
@@ -284,8 +305,58 @@ fn a_new_registration_takes_the_place_of_the_old_one() {
     check.connect(100, 1);
     check.step(200, Event::Registered { broker: broker(2, true), index: MetadataIndex(50) }, &[]);
     check.beat(210, 1, 50, true, &[]);
-    check.connect(220, 2);
+    check.connect_as(220, 2, 2);
     check.beat(230, 2, 50, true, &[unfence(2)]);
+}
+
+#[test]
+fn a_connection_of_an_earlier_start_or_an_earlier_number_takes_the_place_of_none() {
+    let mut check = Check::active(vec![broker(2, false)]);
+    let present =
+        |check: &Check| (1..=4).filter(|id| check.sessions.is_present(B1, ConnectionId(*id))).collect::<Vec<_>>();
+    check.connect_as(100, 2, 2);
+    // They were on their way while the broker registered, and while it gave up a connection, again.
+    check.connect_as(110, 1, 3);
+    check.connect_as(120, 2, 1);
+    assert_eq!(present(&check), [2]);
+    check.beat(200, 3, 10, true, &[]);
+    check.step(210, Event::Disconnected { broker_id: B1, connection: ConnectionId(3) }, &[]);
+    check.connect_as(220, 2, 4);
+    assert_eq!(present(&check), [4]);
+}
+
+#[test]
+fn no_connection_outlives_the_leadership_that_it_was_opened_in() {
+    for is_told in [true, false] {
+        let mut check = Check::active(vec![broker(1, false)]);
+        check.connect(100, 1);
+        if is_told {
+            check.step(200, Event::Deposed, &[]);
+        }
+        check.step(300, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(9), term: 2 }, &[]);
+        assert!(!check.sessions.is_present(B1, ConnectionId(1)));
+        check.step(400, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+        check.step(3_299, Event::Tick, &[]);
+        check.step(3_300, Event::Tick, &[fence(1)]);
+    }
+}
+
+#[test]
+fn what_one_broker_says_costs_the_same_however_many_there_are() {
+    let other = BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) };
+    let mut check = Check::active(vec![broker(1, false), other]);
+    check.connect(100, 1);
+    // All deadlines have passed: its own is looked at, and the other's at the next tick.
+    check.step(3_100, Event::Disconnected { broker_id: B1, connection: ConnectionId(9) }, &[fence(1)]);
+    check.step(3_101, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
+}
+
+#[test]
+fn who_connects_again_does_not_count_among_the_others() {
+    let other = BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) };
+    let mut check = Check::active(vec![broker(1, false), other]);
+    check.connect(100, 1);
+    assert_eq!((check.sessions.others_connected(B1), check.sessions.others_connected(BrokerId(2))), (0, 1));
 }
 
 #[test]

@@ -1,0 +1,44 @@
+//! Broker sessions: who is alive, as a function of events and time. Pure.
+//!
+//! Place: the sessions' actor feeds it and carries out its effects. It exists on the active controller only and is not
+//! replicated: what it decides becomes a command, and only the command changes the cluster.
+//!
+//! ```text
+//!            heartbeat within the timeout, ready, caught up
+//!   fenced ────────────────────────────────────────────────▶ alive
+//!      ▲                                                       │
+//!      └── silent for the session timeout, or ─────────────────┘
+//!          disconnected and not back within the grace
+//! ```
+//!
+//! 1. A broker's deadlines are compared at each of its own events, and all at every tick, with the time that came with it:
+//!    what a heartbeat costs does not grow with the brokers.
+//! 2. A controller that becomes active gives every broker a full session timeout: it knows nothing of the time before.
+//! 3. Connections have numbers: what an old one still says, its end included, changes nothing. None outlives the leadership
+//!    or the registration that it was opened in.
+//! 4. A broker is unfenced only after it applied everything up to its last registration or fencing, so that it knows
+//!    what it lost before it serves.
+//! 5. A broker whose fencing is proposed gets no lease until it is known to be fenced or not. One that may have been logged
+//!    is proposed again until it is known.
+//! 6. An active controller that starts over from the registrations keeps the connections: these go on. In another term it
+//!    keeps nothing: what came of its proposals is in the registrations, or never will be.
+//! 7. **While this controller itself could hear nobody no deadline runs.** Suspended, because it lost its lease or hands
+//!    over, it refuses every session: then it decides nothing and gives no lease, and afterwards gives every broker a full
+//!    session timeout. If it stood still it does the same, once for each time that a broker is heard; what it stands still
+//!    after that counts for no deadline up to one session timeout in all.
+//! 8. Proposals have numbers: the end of one that is no longer the broker's changes nothing. At most one proposal a broker
+//!    is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner.
+//!
+//! - `event`: what goes in and out. `session`: one broker. `state`: all of them.
+
+mod event;
+mod session;
+mod state;
+
+pub use event::{ConnectionId, Ending, Event, Proposal, Timeouts, Verdict};
+pub use state::{RETRY_MS, Sessions};
+
+#[cfg(test)]
+mod sessions_tests;
+#[cfg(test)]
+mod suspended_tests;

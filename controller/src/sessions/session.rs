@@ -1,0 +1,118 @@
+//! The session of one registered broker, and what is to become of it. Pure.
+
+use holdfast_metadata::BrokerRegistration;
+use holdfast_proto::ids::{BrokerEpoch, DirectoryId, MetadataIndex, Millis};
+
+use super::event::{ConnectionId, Timeouts, Verdict};
+
+/// Of one registration: another start of the broker has another.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) epoch: BrokerEpoch,
+    pub(super) directory_id: DirectoryId,
+    pub(super) fenced: bool,
+    leaving: bool,
+    /// It must have applied this before it is unfenced.
+    must_apply: MetadataIndex,
+    pub(super) heard: Millis,
+    /// How long the controller stood still since then, as far as it is forgiven, ms; 0: it did not.
+    forgiven_ms: u64,
+    pub(super) connection: Option<ConnectionId>,
+    pub(super) disconnected: Option<Millis>,
+    ready: bool,
+    applied: MetadataIndex,
+}
+
+impl Session {
+    /// Of a broker that was not heard yet and has a full timeout from now on; its registration is true at `index`.
+    pub(super) fn new(now: Millis, broker: &BrokerRegistration, index: MetadataIndex) -> Self {
+        Self {
+            epoch: broker.broker_epoch,
+            directory_id: broker.directory_id,
+            fenced: broker.fenced,
+            leaving: broker.shutting_down,
+            must_apply: index,
+            heard: now,
+            forgiven_ms: 0,
+            connection: None,
+            disconnected: None,
+            ready: false,
+            applied: MetadataIndex(0),
+        }
+    }
+
+    /// The same registration was applied again, at this index.
+    pub(super) fn update(&mut self, broker: &BrokerRegistration, index: MetadataIndex) {
+        if broker.fenced && !self.fenced {
+            self.must_apply = index;
+        }
+        self.fenced = broker.fenced;
+        self.leaving = broker.shutting_down;
+    }
+
+    /// Takes over the connection of `known`, and what came by it.
+    pub(super) fn keep_connection(&mut self, known: &Self) {
+        self.connection = known.connection;
+        self.disconnected = known.disconnected;
+        self.ready = known.ready;
+        self.applied = known.applied;
+    }
+
+    /// A connection was opened. One of an earlier number comes too late.
+    pub(super) fn connect(&mut self, now: Millis, connection: ConnectionId) {
+        if self.connection.is_none_or(|present| present < connection) {
+            self.connection = Some(connection);
+            self.disconnected = None;
+            self.ready = false;
+            self.applied = MetadataIndex(0);
+            self.hear(now);
+        }
+    }
+
+    /// A heartbeat came by the present connection.
+    pub(super) fn beat(&mut self, now: Millis, ready: bool, applied: MetadataIndex) {
+        self.ready = ready;
+        self.applied = applied;
+        self.hear(now);
+    }
+
+    /// The present connection ended.
+    pub(super) fn disconnect(&mut self, now: Millis) {
+        self.connection = None;
+        self.disconnected = Some(now);
+        self.ready = false;
+    }
+
+    /// It has a full session timeout from now on, whatever was before.
+    pub(super) fn start_over(&mut self, now: Millis) {
+        self.disconnected = None;
+        self.hear(now);
+    }
+
+    /// Nobody could be heard for the time that ends now. At first its deadlines start over: however long that time was,
+    /// the broker had none to be heard in. After that they move by that time, as far as not all of `at_most_ms` is used up.
+    pub(super) fn forgive(&mut self, now: Millis, stood_still_ms: u64, at_most_ms: u64) {
+        let more_ms = stood_still_ms.min(at_most_ms.saturating_sub(self.forgiven_ms));
+        let is_first = self.forgiven_ms == 0;
+        for begun in std::iter::once(&mut self.heard).chain(&mut self.disconnected) {
+            *begun = if is_first { now } else { begun.plus(more_ms) };
+        }
+        self.forgiven_ms += more_ms;
+    }
+
+    /// What is to become of it now. `may_be_fenced`: a fencing that was proposed may be logged.
+    pub(super) fn verdict(&self, now: Millis, timeouts: &Timeouts, may_be_fenced: bool) -> Option<Verdict> {
+        let silent = now >= self.heard.plus(timeouts.session_ms);
+        let gone = self.disconnected.is_some_and(|at| now >= at.plus(timeouts.disconnect_grace_ms));
+        if !self.fenced {
+            return (silent || gone || may_be_fenced).then_some(Verdict::Fence);
+        }
+        let caught_up = self.ready && self.applied >= self.must_apply;
+        (!self.leaving && !silent && self.connection.is_some() && caught_up).then_some(Verdict::Unfence)
+    }
+
+    fn hear(&mut self, now: Millis) {
+        self.heard = now;
+        self.forgiven_ms = 0;
+    }
+}
