@@ -43,15 +43,21 @@ image: build ## the container image as an archive, and its size (IMAGE_NAME=regi
 	@deploy/image/build.py --bin $(BIN) --out $(CARGO_TARGET_DIR)/image --name $(IMAGE_NAME)
 
 .PHONY: chart-check
-chart-check: build ## the image and the chart alone: contents, lint, schemas, what is refused (part of make test)
+chart-check: build helm ## the image and the chart alone: contents, lint, schemas, what is refused (part of make test)
 	HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test chart --test image -- --nocapture
 
 .PHONY: demo
 demo: build ## a cluster, real input, four kills, and a report of what was lost (INPUT=path)
 	@$(BIN)/holdfast demo $(if $(INPUT),--input "$(INPUT)")
 
+# The chart is tested with helm, which is built from Go modules where there is a Go for it.
+.PHONY: helm
+helm:
+	@if command -v helm >/dev/null; then :; elif command -v go >/dev/null; then tests/k8s/bed.sh build helm; \
+	else echo "The chart is not tested: that needs helm on the path, or Go 1.24 or newer to build it." >&2; fi
+
 .PHONY: test
-test: build ## all tests but the peers' benchmarks; under 30 minutes from a warm build
+test: build helm ## all tests but the peers' benchmarks; under 30 minutes from a warm build
 	HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) --workspace
 
 .PHONY: test-k8s

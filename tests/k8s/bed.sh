@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Kubernetes of several nodes on this machine, for the tests of the chart. Run as root.
 #
-#   bed.sh build               builds what is missing: Kubernetes, helm, CNI plugins, CoreDNS, from Go modules
+#   bed.sh build [NAME...]     builds what is missing: Kubernetes, helm, CNI plugins, CoreDNS, from Go modules
 #   bed.sh up [N]              starts a control plane and N nodes (3)
 #   bed.sh down                ends and removes all of it; safe at any time
 #   bed.sh off I | on I        takes node I's power, gives it back

@@ -44,9 +44,6 @@ const ALONE: Duration = Duration::from_secs(10);
 /// Longest time without another byte of a message.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
-/// Least that there is for all, bytes.
-const LEAST_BYTES: usize = 4 << 20;
-
 /// Bytes before each message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
@@ -65,12 +62,12 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Of `bytes`, of which one largest message has its part alone; 4 MiB for all others at least. `close_stalled` ends
+    /// Of `bytes`, of which one largest message has its part alone; the rest is for all others. `close_stalled` ends
     /// connections that take nothing of what they fetch.
     pub(super) fn new(bytes: usize, close_stalled: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             close_stalled: Arc::new(close_stalled),
-            room: Shares::new(bytes.saturating_sub(MAX_REQUEST_BYTES).max(LEAST_BYTES)),
+            room: Shares::new(bytes.saturating_sub(MAX_REQUEST_BYTES)),
             alone: Arc::new(Semaphore::new(1)),
             patience: PATIENCE,
             arrival: ARRIVAL,
@@ -323,7 +320,7 @@ mod tests {
     }
 
     fn arrivals_of_least() -> Arrivals {
-        Arrivals::new(0, || ())
+        Arrivals::new(MAX_REQUEST_BYTES + LEAST_BYTES, || ())
     }
 
     fn arriving(arrivals: &Arrivals, pieces: Vec<Vec<u8>>) -> ArrivingBody {
@@ -340,6 +337,7 @@ mod tests {
     }
 
     const LARGE: u32 = 10 << 20;
+    const LEAST_BYTES: usize = 4 << 20;
 
     fn free(arrivals: &Arrivals) -> (bool, usize) {
         (!arrivals.room.is_short_of(arrivals.room.limit()), arrivals.alone.available_permits())

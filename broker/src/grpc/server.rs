@@ -40,9 +40,6 @@ use crate::{
 const CLIENT_SERVICES: [&str; 3] =
     [producer_service_server::SERVICE_NAME, consumer_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
 
-/// What messages on their way in may take up, as a part of `max_in_flight_bytes`.
-const ARRIVING_SHARE: usize = 4;
-
 /// The bound ports, not served yet.
 pub(crate) struct Listeners {
     client: TcpListener,
@@ -96,7 +93,7 @@ impl Servers {
             let context = Arc::clone(context);
             move || context.logs.consumers.memory.close_stalled()
         };
-        let arrivals = Arrivals::new(config.max_in_flight_bytes as usize / ARRIVING_SHARE, close_stalled);
+        let arrivals = Arrivals::new(services.produce.budget.arriving_bytes(), close_stalled);
         let clients = clients
             .layer(RelayLayer(Arc::clone(context)))
             .layer(unsent::layer())

@@ -251,8 +251,8 @@ fn open(
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
         metadata_answers: AnswerMemory::new(config.metadata_memory_bytes as usize),
-        fetching: Parked::new(config.fetch_memory_bytes as usize, "fetch_memory_bytes"),
-        asking: Parked::new(config.metadata_memory_bytes as usize, "metadata_memory_bytes"),
+        fetching: Parked::new(config.fetch_memory_bytes as usize / 4, "fetch_memory_bytes"),
+        asking: Parked::new(config.metadata_memory_bytes as usize / 4, "metadata_memory_bytes"),
         streams: Streams::new(config.max_connections),
         move_budget: Mutex::default(),
         nodes: Nodes {

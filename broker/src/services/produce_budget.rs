@@ -17,6 +17,11 @@ use crate::{
     partition::answer_reader::{Patience, Reader, Readers},
 };
 
+/// The part that is for messages on their way in.
+const ARRIVING_SHARE: usize = 4;
+/// And its least: a largest message, and something for all others.
+const ARRIVING_LEAST_BYTES: usize = MAX_REQUEST_BYTES + (4 << 20);
+
 /// What one stream may have of it: of the three quarters that one client gets, so that it is slowed down and not refused.
 const STREAM_SHARE: usize = 4;
 
@@ -24,13 +29,24 @@ const STREAM_SHARE: usize = 4;
 #[derive(Clone, Debug)]
 pub struct ProduceBudget {
     shares: Shares,
+    arriving_bytes: usize,
     producers: Arc<Readers>,
 }
 
 impl ProduceBudget {
-    /// A budget of `limit_bytes`.
+    /// A budget of `limit_bytes`, a part of which is for what is on its way.
     pub fn new(limit_bytes: usize) -> Self {
-        Self { shares: Shares::new(limit_bytes), producers: Arc::default() }
+        let arriving_bytes = (limit_bytes / ARRIVING_SHARE).max(ARRIVING_LEAST_BYTES);
+        Self { arriving_bytes, ..Self::in_work(limit_bytes.saturating_sub(arriving_bytes)) }
+    }
+
+    fn in_work(bytes: usize) -> Self {
+        Self { shares: Shares::new(bytes), arriving_bytes: 0, producers: Arc::default() }
+    }
+
+    /// What messages on their way in may take up.
+    pub fn arriving_bytes(&self) -> usize {
+        self.arriving_bytes
     }
 
     /// Units that one stream may have in work, if it is set to `bytes`; the largest request fits.
@@ -102,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_that_nobody_reads_give_way_to_those_who_wait() {
-        let budget = ProduceBudget::new(8 * UNIT_BYTES);
+        let budget = ProduceBudget::in_work(8 * UNIT_BYTES);
         let [reads, stopped] = [(); 2].map(|()| Closer::default());
         let (_reads, stopped_reader) = (budget.producer(reads.clone()), budget.producer(stopped.clone()));
         let held: Vec<_> = std::iter::from_fn(|| budget.take(None, 1)).collect();
@@ -118,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_largest_call_fits_and_holds_half() {
-        let budget = ProduceBudget::new(4 * UNIT_BYTES);
+        let budget = ProduceBudget::in_work(4 * UNIT_BYTES);
         let held = budget.try_call(None, 1 << 30).expect("half at most");
         assert_eq!(held.units(), 2);
         assert!(budget.try_batch(None, 0).is_none(), "the rest is for others");

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds what the bed runs, from Go modules alone: no registry of images is asked. Does nothing for what is there in the
-# right version. The first time takes some eight minutes on two cores.
+# right version. The first time takes some eight minutes on two cores. With names as arguments, these alone.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=env.sh
@@ -86,14 +86,15 @@ build_pause() {
   "$HERE/image.py" docker.io/bed/pause:1 "$BIN/pause.tar" "/pause=$BIN/pause"
 }
 
+declare -A VERSIONS=(
+  [hyper]=$KUBERNETES_VERSION [helm]=$HELM_VERSION [cni]=$CNI_VERSION [coredns]=$COREDNS_VERSION [pause]=1
+)
+[ $# -gt 0 ] || set -- hyper helm cni coredns pause
 mkdir -p "$BIN"
-if ! is_built hyper $KUBERNETES_VERSION || ! is_built helm $HELM_VERSION || ! is_built cni $CNI_VERSION ||
-  ! is_built coredns "$COREDNS_VERSION" || ! is_built pause 1; then
-  command -v go >/dev/null || fail "Go 1.24 or newer is needed to build Kubernetes: see https://go.dev/dl"
+for name in "$@"; do
+  [ -n "${VERSIONS[$name]:-}" ] || fail "nothing is called '$name'; known: ${!VERSIONS[*]}"
+  is_built "$name" "${VERSIONS[$name]}" && continue
+  command -v go >/dev/null || fail "Go 1.24 or newer is needed to build $name: see https://go.dev/dl"
   go version | grep -qE 'go1\.(2[4-9]|[3-9][0-9])' || fail "Go 1.24 or newer is needed; this is $(go version)"
-fi
-provide hyper $KUBERNETES_VERSION
-provide helm $HELM_VERSION
-provide cni $CNI_VERSION
-provide coredns $COREDNS_VERSION
-provide pause 1
+  provide "$name" "${VERSIONS[$name]}"
+done

@@ -33,7 +33,7 @@ pub(crate) const WORKING: [&[&str]; 11] = [
     // The least memory that a broker's bounds fit in; volumes that are made by hand; a test pod under a quota.
     &[
         "--set",
-        "broker.resources.limits.memory=248Mi,broker.storage.className=-,test.resources.limits.cpu=1",
+        "broker.resources.limits.memory=288Mi,broker.storage.className=-,test.resources.limits.cpu=1",
         "--set-json",
         r#"broker.extraEnv=[{"name":"A","value":1000000},{"name":"B","value":true},{"name":"C","value":"- x"}]"#,
     ],
@@ -71,6 +71,6 @@ pub(crate) const REFUSED: [(&[&str], &str); 29] = [
     (&["--set-json", r#"broker.extraEnv=[{"name":"A","value":{}}]"#], "got object"),
     (&["--set-json", r#"broker.extraVolumes=[{"name":"data","emptyDir":{}}]"#], "a volume of the chart's"),
     (&["--set-json", r#"broker.extraVolumeMounts=[{"name":"a","mountPath":"/etc/holdfast/"}]"#], "where a volume"),
-    (&["--set", "broker.resources.limits.memory=128Mi"], "148 MiB together, more than three quarters"),
+    (&["--set", "broker.resources.limits.memory=128Mi"], "172 MiB together, more than three quarters"),
     (&["--set", "broker.config.max_in_flight_bytes=1073741824"], "more than three quarters"),
 ];

@@ -33,6 +33,9 @@ fn bounds(config: &Config) -> u64 {
         + config.replica_fetch_memory_bytes
         + config.metadata_memory_bytes
         + config.tail_cache_bytes
+        // Requests that read, a quarter as much as their answers.
+        + config.fetch_memory_bytes / 4
+        + config.metadata_memory_bytes / 4
 }
 
 /// A quantity of Kubernetes, as the cases write it.

@@ -36,7 +36,7 @@
 {{/* The program's bounds of memory, as JSON: the default and the least of each, MiB. A test compares them with the program. */}}
 {{- define "holdfast.memory.bounds" -}}
 {{- toJson (dict
-  "max_in_flight_bytes" (dict "mebibytes" 256 "least" 32)
+  "max_in_flight_bytes" (dict "mebibytes" 256 "least" 48)
   "log_writer_queue_bytes" (dict "mebibytes" 128 "least" 32)
   "log_writer_fetched_bytes" (dict "mebibytes" 64 "least" 16)
   "fetch_memory_bytes" (dict "mebibytes" 64 "least" 32)

@@ -77,7 +77,7 @@
 {{- $sum = add $sum (get $bounds $key | int64) -}}
 {{- end -}}
 {{- if gt (mul 4 $sum) (mul 3 $limit) -}}
-{{- $wrong = append $wrong (printf "what bounds a broker's memory (%s) is %d MiB together, more than three quarters of broker.resources.limits.memory (%d MiB): a broker with a slow disk would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 248Mi." (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $sum 1048576) (div $limit 1048576)) -}}
+{{- $wrong = append $wrong (printf "what bounds a broker's memory (%s) is %d MiB together, more than three quarters of broker.resources.limits.memory (%d MiB): a broker with a slow disk would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 288Mi." (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $sum 1048576) (div $limit 1048576)) -}}
 {{- end -}}
 {{- end -}}
 {{- if .Values.broker.external.enabled -}}
