@@ -78,11 +78,12 @@ impl ClientConfig {
 
     /// The defaults, with the bootstrap list from `HOLDFAST_BOOTSTRAP`.
     pub fn from_env() -> Result<Self, Error> {
+        let wrong =
+            |how| Error::InvalidConfig(format!("{BOOTSTRAP_ENV} is not {how}: set it to host:port[,host:port…]"));
         match env::var(BOOTSTRAP_ENV) {
             Ok(list) => Ok(Self::new(split_list(&list))),
-            Err(_) => {
-                Err(Error::InvalidConfig(format!("{BOOTSTRAP_ENV} is not set: set it to host:port[,host:port…]")))
-            }
+            Err(env::VarError::NotPresent) => Err(wrong("set")),
+            Err(env::VarError::NotUnicode(_)) => Err(wrong("UTF-8")),
         }
     }
 

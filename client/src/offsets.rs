@@ -1,6 +1,9 @@
 //! Looks offsets up at the leaders of partitions: the ends, and by time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use futures::future::join_all;
 use tracing::debug;
@@ -70,27 +73,43 @@ pub(crate) async fn list_each(
 ) -> Vec<Result<OffsetAt, Error>> {
     let config = client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
-    let mut found = Vec::with_capacity(queries.len());
-    for query in queries {
-        found.push(Err(match client.metadata().topic(&query.topic, deadline).await {
-            Ok(topic) if topic.partition(query.partition).is_none() => {
-                let (topic, count) = (query.topic.clone(), topic.partitions.len());
-                Error::UnknownPartition { topic, partition: query.partition.0, count }
-            }
-            Ok(_) => no_leader(query),
-            Err(error) => error,
-        }));
-    }
+    let mut found: Vec<_> = queries.iter().map(|query| Err(no_leader(query))).collect();
     loop {
+        find_topics(client, queries, &mut found, deadline).await;
         round(client, queries, &mut found, deadline).await;
-        let may_pass = |found: &Result<_, Error>| found.as_ref().is_err_and(Error::is_retriable);
         let pause = jittered(backoff.next_pause());
-        if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().any(may_pass) {
+        if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().any(is_open) {
             return found;
         }
         debug!(error = ?found.iter().find_map(|found| found.as_ref().err()), "looking offsets up; trying again");
         client.metadata().request_refresh();
         deadline.pause(pause).await;
+    }
+}
+
+/// True if the offset is not found yet and may be found.
+fn is_open(found: &Result<OffsetAt, Error>) -> bool {
+    found.as_ref().is_err_and(Error::is_retriable)
+}
+
+/// Asks for the topics that are not known, all at once and each once, however many partitions are looked up in it.
+async fn find_topics(
+    client: &Client,
+    queries: &[OffsetQuery],
+    found: &mut [Result<OffsetAt, Error>],
+    deadline: Deadline,
+) {
+    let view = client.metadata().view();
+    let open = |(query, found): (_, &Result<_, _>)| is_open(found).then_some(query);
+    let names = queries.iter().zip(&*found).filter_map(open).map(|query: &OffsetQuery| query.topic.as_str());
+    let unknown: BTreeSet<_> = names.filter(|name| !view.topics.contains_key(*name)).collect();
+    let asked =
+        unknown.into_iter().map(async |name| Some((name, client.metadata().topic(name, deadline).await.err()?)));
+    let errors: HashMap<_, _> = join_all(asked).await.into_iter().flatten().collect();
+    for (query, found) in queries.iter().zip(found).filter(|(_, found)| is_open(found)) {
+        if let Some(error) = errors.get(query.topic.as_str()) {
+            *found = Err(error.clone());
+        }
     }
 }
 
@@ -104,11 +123,17 @@ async fn round(client: &Client, queries: &[OffsetQuery], found: &mut [Result<Off
     let view = client.metadata().view();
     let mut by_leader: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, query) in queries.iter().enumerate() {
-        if !found[index].as_ref().is_err_and(Error::is_retriable) {
+        if !is_open(&found[index]) {
             continue;
         }
-        let leader = view.leader(&query.topic, query.partition);
-        match leader.and_then(|leader| view.address(leader.broker)) {
+        // Of a topic that is not known, what asking for it met says more.
+        let Some(topic) = view.topics.get(query.topic.as_str()) else { continue };
+        let Some(partition) = topic.partition(query.partition) else {
+            let (topic, count) = (query.topic.clone(), topic.partitions.len());
+            found[index] = Err(Error::UnknownPartition { topic, partition: query.partition.0, count });
+            continue;
+        };
+        match partition.leader.and_then(|leader| view.address(leader)) {
             Some(address) => by_leader.entry(address.to_owned()).or_default().push(index),
             None => found[index] = Err(no_leader(query)),
         }

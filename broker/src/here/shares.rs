@@ -78,7 +78,7 @@ impl Shares {
         self.0.limit
     }
 
-    /// True if so many units are not free, for whomever.
+    /// True if so many units are not free, for anybody.
     pub fn is_short_of(&self, units: u32) -> bool {
         self.0.state.lock().free < units as usize
     }
@@ -100,7 +100,7 @@ impl Shares {
         Some(Share { of: Arc::clone(of), units })
     }
 
-    /// As [`Self::take`], waiting until it may have them. In no order: whoever finds them has them.
+    /// As [`Self::take`], waiting until it may have them. In no order: who finds them has them.
     pub async fn wait(&self, source: Option<Source>, units: u32) -> Share {
         loop {
             let mut given_back = pin!(self.0.given_back.notified());

@@ -17,6 +17,11 @@ const WAITING_MAX: usize = 1 << 20;
 /// How many are taken from the queue at once.
 const TAKE: usize = 512;
 
+/// The tasks that follow records have ended, as the runtime does when a command is interrupted: the load is to end too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody follows the records any more")]
+pub struct Ended;
+
 /// Told what became of each record of one partition, in order.
 pub trait Handler<T>: Send + 'static {
     /// The record that was tracked with `item`, and sent (or meant to be sent) at `sent`, is done at `now`.
@@ -49,15 +54,13 @@ impl<T: Send + 'static, H: Handler<T>> Tracker<T, H> {
     }
 
     /// Follows one record of this partition.
-    pub async fn track(&self, partition: u32, item: T, sent: Instant, future: DeliveryFuture) {
-        let ended = self.queues[partition as usize].send(Waiting { item, sent, future }).await.is_err();
-        assert!(!ended, "the task that follows partition {partition} ended before its records");
+    pub async fn track(&self, partition: u32, item: T, sent: Instant, future: DeliveryFuture) -> Result<(), Ended> {
+        self.queues[partition as usize].send(Waiting { item, sent, future }).await.map_err(|_| Ended)
     }
 
     /// As [`Self::track`], from a thread outside of the runtime.
-    pub fn track_blocking(&self, partition: u32, item: T, sent: Instant, future: DeliveryFuture) {
-        let ended = self.queues[partition as usize].blocking_send(Waiting { item, sent, future }).is_err();
-        assert!(!ended, "the task that follows partition {partition} ended before its records");
+    pub fn track_blocking(&self, partition: u32, item: T, sent: Instant, future: DeliveryFuture) -> Result<(), Ended> {
+        self.queues[partition as usize].blocking_send(Waiting { item, sent, future }).map_err(|_| Ended)
     }
 
     /// Waits until all records are done, and gives the handlers back, by partition.

@@ -1,5 +1,7 @@
 //! The flags by which a command reaches its cluster.
 
+use std::ffi::OsString;
+
 use clap::{Arg, Args, Command};
 
 use holdfast_client::{Client, ClientConfig, split_list};
@@ -39,8 +41,7 @@ impl Connect {
         if !self.bootstrap.is_empty() {
             return addresses("--bootstrap", &self.bootstrap.join(","));
         }
-        // A variable that is set to nothing is not set.
-        if let Some(list) = std::env::var(BOOTSTRAP_ENV).ok().filter(|list| !list.is_empty()) {
+        if let Some(list) = variable(BOOTSTRAP_ENV)? {
             return addresses(BOOTSTRAP_ENV, &list);
         }
         local_cluster().map(|state| state.addresses(Role::Broker)).map_err(|_| {
@@ -58,7 +59,7 @@ impl Connect {
         config.one_address = self.one_address || is_set(ONE_ADDRESS_ENV)?;
         Client::connect(config).await.map_err(|error| {
             let Failure { code, message } = Failure::from(error);
-            let is_env = self.bootstrap.is_empty() && std::env::var(BOOTSTRAP_ENV).is_ok_and(|list| !list.is_empty());
+            let is_env = self.bootstrap.is_empty() && matches!(variable(BOOTSTRAP_ENV), Ok(Some(_)));
             let origin = if is_env { "\nthe addresses are those of HOLDFAST_BOOTSTRAP" } else { "" };
             Failure::new(code, message + origin)
         })
@@ -75,9 +76,19 @@ fn addresses(from: &str, list: &str) -> Result<Vec<String>> {
     Ok(named)
 }
 
+/// The variable of this name; one that is set to nothing is not set, and one that nobody can read is refused.
+pub fn variable(name: &str) -> Result<Option<String>> {
+    text_of(name, std::env::var_os(name))
+}
+
+fn text_of(name: &str, value: Option<OsString>) -> Result<Option<String>> {
+    let text = value.filter(|value| !value.is_empty()).map(OsString::into_string).transpose();
+    text.map_err(|value| Failure::usage(format!("{name}: '{}' is not UTF-8", value.display())))
+}
+
 /// What the variable of this name says; false if it is not set.
 fn is_set(name: &str) -> Result<bool> {
-    std::env::var(name).map_or(Ok(false), |text| is_yes(name, &text))
+    variable(name)?.map_or(Ok(false), |text| is_yes(name, &text))
 }
 
 fn is_yes(name: &str, text: &str) -> Result<bool> {
@@ -113,6 +124,8 @@ impl From<holdfast_client::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     #[test]
@@ -128,6 +141,15 @@ mod tests {
             let failure = bootstrap(&[nobody]).unwrap_err();
             assert!(failure.code == Code::Usage && failure.message.contains("names no broker"), "{failure}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_nobody_can_read_is_not_taken_for_one_that_is_not_set() {
+        let check = |value: Option<&[u8]>| text_of("X", value.map(|value| OsString::from_vec(value.to_vec())));
+        assert_eq!((check(None).unwrap(), check(Some(b"")).unwrap()), (None, None));
+        assert_eq!(check(Some(b"a:1")).unwrap().as_deref(), Some("a:1"));
+        let failure = check(Some(b"a\xff:1")).unwrap_err();
+        assert!(failure.code == Code::Usage && failure.message.starts_with("X: 'a"), "{failure}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use holdfast_checker::readback;
+use holdfast_checker::{readback, tracker};
 use holdfast_client::{consumer, producer};
 use holdfast_proto::error::{ErrorCode, Outcome};
 
@@ -129,6 +129,13 @@ impl From<producer::Error> for Failure {
             _ => Code::Error,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<tracker::Ended> for Failure {
+    /// Nobody is there any more to be told: the command was interrupted.
+    fn from(ended: tracker::Ended) -> Self {
+        Self::error(ended.to_string())
     }
 }
 

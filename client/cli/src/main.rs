@@ -7,6 +7,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use holdfast_cli::{
     cli::{Cli, run},
+    connect::variable,
     exit::{Code, Failure},
     output::{self, note},
 };
@@ -19,7 +20,8 @@ fn main() -> ExitCode {
     if let Err(failure) = cli.launch() {
         return end(&failure);
     }
-    let filter = match log_filter(std::env::var("HOLDFAST_LOG").unwrap_or_default().trim()) {
+    let level = variable("HOLDFAST_LOG").and_then(|level| log_filter(level.unwrap_or_default().trim()));
+    let filter = match level {
         Ok(filter) => filter,
         Err(failure) => return end(&failure),
     };

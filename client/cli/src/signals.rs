@@ -8,19 +8,27 @@ use std::{
     sync::{
         Once,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
+    thread,
     time::Duration,
 };
 
 use tokio::{
+    runtime,
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 
-use crate::{exit::Code, output::note};
+use crate::{
+    exit::{Code, Failure, Result},
+    output::note,
+};
 
 /// How long a command may take to notice the second signal.
 const NOTICE: Duration = Duration::from_secs(1);
+/// How long standard error may take the last line: who reads it may stand still.
+const LAST_LINE: Duration = Duration::from_millis(200);
 
 /// Signals that commands have taken.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
@@ -44,10 +52,19 @@ impl Signals {
     /// From now on no first signal ends the process. Must be called within a tokio runtime.
     pub fn listen() -> io::Result<Self> {
         let streams = Streams::open()?;
-        let watched = Streams::open()?;
+        let mut watched = Ok(());
+        WATCH.call_once(|| watched = start_watch());
+        watched?;
         LISTENERS.fetch_add(1, Ordering::Relaxed);
-        WATCH.call_once(|| drop(tokio::spawn(watch(watched))));
         Ok(Self(streams))
+    }
+
+    /// Works on to the end, or until a signal comes.
+    pub(crate) async fn or<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            code = self.wait() => Err(Failure::new(code, "interrupted")),
+        }
     }
 
     /// Waits for one, and tells what to exit with.
@@ -64,6 +81,18 @@ impl Drop for Signals {
     }
 }
 
+/// Watches from a thread and a runtime of its own: all threads of the command's may be stuck, as in writing to a terminal
+/// that stands still.
+fn start_watch() -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let streams = {
+        let _within = runtime.enter();
+        Streams::open()?
+    };
+    let watching = move || runtime.block_on(watch(streams));
+    thread::Builder::new().name("signals".to_owned()).spawn(watching).map(drop)
+}
+
 /// Ends the process for commands that do not notice.
 async fn watch(mut streams: Streams) {
     for come in 1.. {
@@ -72,7 +101,12 @@ async fn watch(mut streams: Streams) {
             sleep(NOTICE).await;
         }
         if goes_unnoticed(come, TAKEN.load(Ordering::Relaxed), LISTENERS.load(Ordering::Relaxed)) {
-            note("interrupted: what was under way is cut off");
+            let (said, is_said) = mpsc::channel::<()>();
+            thread::spawn(move || {
+                note("interrupted: what was under way is cut off");
+                drop(said);
+            });
+            let _said_or_late = is_said.recv_timeout(LAST_LINE);
             std::process::exit(code as i32);
         }
     }
@@ -80,7 +114,7 @@ async fn watch(mut streams: Streams) {
 
 /// True if nobody does anything about the last of so many signals. The first may wait until its command looks.
 const fn goes_unnoticed(come: usize, taken: usize, listeners: usize) -> bool {
-    listeners == 0 || (come > 1 && taken < come)
+    taken < come && (listeners == 0 || come > 1)
 }
 
 impl Streams {
@@ -135,6 +169,8 @@ mod tests {
     #[test]
     fn the_second_signal_ends_a_command_that_does_not_notice_and_the_first_one_that_does_not_listen() {
         assert!(!goes_unnoticed(1, 0, 1) && !goes_unnoticed(2, 2, 2));
+        // A command that ends by the first one is done with it before the watch looks.
+        assert!(!goes_unnoticed(1, 1, 0) && !goes_unnoticed(2, 2, 0) && goes_unnoticed(2, 1, 0));
         assert!(goes_unnoticed(2, 1, 1) && goes_unnoticed(3, 2, 1) && goes_unnoticed(1, 0, 0));
     }
 

@@ -10,6 +10,10 @@
 //! 2. A request names the partitions in the order in which they last brought records, those that waited longest first:
 //!    a broker fills an answer in the order of its request, and one answer has not room for all.
 //! 3. The caller gets batches of the partitions in turn.
+//!
+//! Failure: a broker that refuses a request as a whole, or whose answer cannot be taken in, does not say for which
+//! partition's sake. What was out is then asked for again one partition after another, with nothing else out at that
+//! broker; the one that is refused alone stops, and the others go on.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,7 +30,7 @@ use holdfast_proto::{
 
 use super::{
     Error,
-    partition::{Fetched, Gaps, PartitionFetch},
+    partition::{Asked, Fetched, Gaps, PartitionFetch},
 };
 
 /// How long a broker may wait with an answer that others wait for.
@@ -64,6 +68,8 @@ pub(crate) struct Buffers {
 struct Promise {
     broker: BrokerId,
     bytes: usize,
+    /// Partitions that it is of.
+    partitions: usize,
 }
 
 impl Buffers {
@@ -117,9 +123,9 @@ impl Buffers {
     }
 
     /// When a partition of this broker may be asked for again that was refused for now, if nothing else has to come first.
-    /// Without room there is no time: an answer, or who makes room, wakes the lane.
+    /// Without room, or while one is asked for alone, there is no time: an answer, or who makes room, wakes the lane.
     pub(super) fn retry_at(&self, broker: BrokerId, rules: &Rules) -> Option<Instant> {
-        if self.room(broker, rules) == 0 {
+        if self.room(broker, rules) == 0 || self.waits_for_answers(broker) {
             return None;
         }
         let of_broker = self.partitions.iter().filter(|fetch| fetch.leader_id() == Some(broker));
@@ -136,7 +142,7 @@ impl Buffers {
     ) -> Option<v1::FetchRequest> {
         let room = self.room(broker, rules);
         let max_bytes = room.min(rules.fetch_max_bytes);
-        if max_bytes == 0 {
+        if max_bytes == 0 || self.waits_for_answers(broker) {
             return None;
         }
         let wants = |fetch: &&mut PartitionFetch| {
@@ -147,14 +153,18 @@ impl Buffers {
             return None;
         }
         wanting.sort_by_key(|fetch| fetch.served); // stable: in the order of assignment where none was served yet
-        wanting.truncate(MAX_REQUEST_PARTITIONS);
+        let alone = wanting.iter().position(|fetch| fetch.asked == Asked::Alone);
+        if let Some(alone) = alone {
+            wanting.swap(0, alone);
+        }
+        wanting.truncate(if alone.is_some() { 1 } else { MAX_REQUEST_PARTITIONS });
         let per_partition = rules.partition_max_bytes.min(max_bytes);
         let request = |fetch: &mut PartitionFetch| fetch.request(correlation_id, now, to_u32(per_partition));
         let partitions: Vec<_> = wanting.into_iter().map(request).collect();
         let bytes = max_bytes.min(partitions.len().saturating_mul(per_partition));
-        self.promised.insert(correlation_id, Promise { broker, bytes });
+        self.promised.insert(correlation_id, Promise { broker, bytes, partitions: partitions.len() });
         let is_left_out = |fetch: &PartitionFetch| fetch.leader_id() == Some(broker) && fetch.may_want_fetch();
-        let holds_others_up = bytes >= room && self.partitions.iter().any(is_left_out);
+        let holds_others_up = (bytes >= room || alone.is_some()) && self.partitions.iter().any(is_left_out);
         let max_wait = if holds_others_up { rules.max_wait.min(SHORT_WAIT) } else { rules.max_wait };
         Some(v1::FetchRequest {
             correlation_id,
@@ -192,15 +202,39 @@ impl Buffers {
         refresh
     }
 
-    /// Stops every partition that is out at this broker with this problem.
+    /// Stops every partition that is out at this broker with this problem: it takes no request at all.
     pub(super) fn fail_out(&mut self, broker: BrokerId, problem: &ErrorDetail) {
-        for index in 0..self.partitions.len() {
-            let fetch = &mut self.partitions[index];
-            if fetch.leader_id() == Some(broker) && fetch.out.is_some() {
-                fetch.reject(problem.clone());
-                self.set_ready(index);
-            }
+        for index in self.out_at(broker) {
+            self.partitions[index].reject(problem.clone());
+            self.set_ready(index);
         }
+    }
+
+    /// One of the requests that are out at this broker met this problem, and would again. Stops the partition that it is
+    /// of if there is no other; else each of them is asked for alone from now on, until it is answered.
+    pub(super) fn single_out(&mut self, broker: BrokerId, problem: &ErrorDetail) {
+        let promised = self.promised.values().filter(|promise| promise.broker == broker);
+        if promised.map(|promise| promise.partitions).sum::<usize>() == 1 {
+            return self.fail_out(broker, problem);
+        }
+        for index in self.out_at(broker) {
+            self.partitions[index].asked = Asked::Alone;
+        }
+    }
+
+    /// The partitions that are out at this broker.
+    fn out_at(&self, broker: BrokerId) -> Vec<usize> {
+        let is_out = |fetch: &PartitionFetch| fetch.leader_id() == Some(broker) && fetch.out.is_some();
+        (0..self.partitions.len()).filter(|index| is_out(&self.partitions[*index])).collect()
+    }
+
+    /// True while nothing more may be asked of this broker: one that is asked for alone has nothing beside it.
+    fn waits_for_answers(&self, broker: BrokerId) -> bool {
+        let is_waited_for = |fetch: &PartitionFetch| {
+            let is_of_it = fetch.asked == Asked::Alone && fetch.leader_id() == Some(broker);
+            is_of_it && (fetch.out.is_some() || fetch.may_want_fetch())
+        };
+        self.partitions.iter().any(is_waited_for) && self.promised.values().any(|promise| promise.broker == broker)
     }
 
     /// Forgets what is out at this broker: its stream is over.

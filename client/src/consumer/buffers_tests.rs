@@ -173,3 +173,43 @@ fn a_request_that_brings_nothing_does_not_hold_the_others_up_for_long() {
     assert_eq!(second.partitions.len(), 1, "the other one has enough for now");
     assert!(second.max_wait_ms <= 50, "it holds all of the room for {} ms", second.max_wait_ms);
 }
+
+#[test]
+fn one_request_that_is_refused_stops_the_partition_that_is_the_cause_alone() {
+    let (rules, now) = (rules(1 << 20, 1 << 10, 1 << 10), Instant::now());
+    let mut buffers = buffers(2, 12); // six of them at the broker
+    let (bad, problem) = (8, ErrorDetail::from(ErrorCode::InvalidRequest));
+    let failed = |buffers: &Buffers| {
+        let of = |(index, fetch): (usize, &PartitionFetch)| fetch.has_failed().then_some(index);
+        buffers.partitions.iter().enumerate().filter_map(of).collect::<Vec<_>>()
+    };
+    let mut asked = Vec::new();
+    for correlation in 1..20 {
+        let Some(request) = buffers.next_request(BROKER, correlation, &rules, now) else { break };
+        asked.push(request.partitions.len());
+        assert!(correlation == 1 || buffers.next_request(BROKER, 100, &rules, now).is_none(), "beside one alone");
+        if request.partitions.iter().any(|wanted| wanted.partition == bad) {
+            buffers.single_out(BROKER, &problem);
+            buffers.forget(BROKER);
+        } else {
+            buffers.take_answer(backlog(&request), rules.gaps, now);
+        }
+        if buffers.partitions.iter().all(|fetch| fetch.asked == Asked::WithOthers || fetch.has_failed()) {
+            break;
+        }
+    }
+    assert_eq!(failed(&buffers), [bad as usize]);
+    assert_eq!(asked, [6, 1, 1, 1, 1, 1, 1]);
+    assert!(buffers.next_request(BrokerId(2), 200, &rules, now).is_some(), "what the others lead goes on");
+}
+
+#[test]
+fn a_broker_that_takes_no_request_stops_all_that_is_out_at_it() {
+    let mut buffers = buffers(2, 4);
+    buffers.next_request(BROKER, 1, &rules(100, 100, 100), Instant::now()).unwrap();
+    buffers.fail_out(BROKER, &ErrorDetail::from(ErrorCode::InvalidRequest));
+    assert_eq!(
+        buffers.partitions.iter().map(PartitionFetch::has_failed).collect::<Vec<_>>(),
+        [true, false, true, false]
+    );
+}

@@ -151,7 +151,7 @@ impl ConsumerBuilder {
         let before = self.client.view();
         let found = self.starts_and_ends(&wanted, deadline).await?;
         let (mut partitions, mut starts, mut unresolved) = (Vec::with_capacity(assigned.len()), Vec::new(), Vec::new());
-        for ((name, partition, at), (start, end)) in assigned.iter().zip(found) {
+        for ((name, partition, at), [start, end]) in assigned.iter().zip(found) {
             let topic = metadata.topic(name, deadline).await?;
             if topic.partition(*partition).is_none() {
                 let (topic, count) = (name.clone(), topic.partitions.len());
@@ -162,45 +162,59 @@ impl ConsumerBuilder {
                 return Err(Error::TopicGone(name.clone()));
             }
             let (topic, id) = (Arc::clone(&topic.name), topic.id.to_bytes());
-            let mut fetch = PartitionFetch::new(topic, id, *partition, start.unwrap_or_default());
-            fetch.high_watermark = end;
+            let offset = start.as_ref().copied().unwrap_or_default();
+            let mut fetch = PartitionFetch::new(topic, id, *partition, offset);
+            fetch.high_watermark = end.ok();
             fetch.from_beginning = *at == StartAt::Earliest;
-            if start.is_none() {
-                fetch.begin = Begin::Unknown;
-                let (index, topic, start) = (partitions.len(), name.clone(), at.as_of(begun));
-                unresolved.push(Unresolved { index, topic, partition: *partition, start });
+            match start {
+                Ok(_) => {}
+                Err(error) if error.is_retriable() => {
+                    fetch.begin = Begin::Unknown;
+                    let (index, topic, start) = (partitions.len(), name.clone(), at.as_of(begun));
+                    unresolved.push(Unresolved { index, topic, partition: *partition, start });
+                }
+                Err(error) => fetch.fail(error.into()),
             }
             starts.push(fetch.fetch_offset());
             partitions.push(fetch);
         }
         let shared = Arc::new(Shared::new(self.client, self.rules, partitions));
+        shared.update(|buffers| (0..starts.len()).for_each(|index| buffers.set_ready(index))); // those that have failed
         let later = resolve_later(shared.client.clone(), unresolved, shared.ended.clone());
         let consumer = Consumer::new(Arc::clone(&shared), starts, later);
         router::start(&shared);
         Ok(consumer)
     }
 
-    /// The start and the end of each place, as far as its leader tells them. A partition whose leader does not answer
-    /// holds the others up for [`PATIENCE`] only; without any answer there is nothing to read.
+    /// The start and the end of each place, as its leader tells them. A partition whose leader does not answer holds the
+    /// others up for [`PATIENCE`] only; without any answer, or any hope of one, there is nothing to read.
     async fn starts_and_ends(
         &self,
         wanted: &[(&str, PartitionIndex, StartAt)],
         deadline: Deadline,
-    ) -> Result<Vec<(Option<Offset>, Option<Offset>)>, Error> {
+    ) -> Result<Vec<[Result<Offset, ClientError>; 2]>, Error> {
         // The ends too: an empty answer to a fetch does not tell them, and the caller may ask whether it is at the end.
         let place = |&(topic, partition, at)| [(topic, partition, at), (topic, partition, StartAt::Latest)];
         let places: Vec<_> = wanted.iter().flat_map(place).collect();
-        let patience = Deadline::after(self.start_timeout.min(PATIENCE));
-        let mut found = resolve(&self.client, &places, patience).await;
-        if found.chunks(2).all(|of| of[1].is_err()) && !deadline.is_over() {
-            found = resolve(&self.client, &places, deadline).await;
+        let look = async |until| {
+            let mut found = resolve(&self.client, &places, until).await.into_iter();
+            std::iter::from_fn(|| Some([found.next()?, found.next()?])).collect::<Vec<_>>()
+        };
+        // Who answers for none of them cannot be read from; a start that was named is no answer.
+        let is_there = |[start, end]: &[Result<_, ClientError>; 2]| start.is_ok() && end.is_ok();
+        let may_pass = |found: &Result<_, ClientError>| found.as_ref().is_err_and(ClientError::is_retriable);
+        let mut found = look(Deadline::after(self.start_timeout.min(PATIENCE))).await;
+        if !found.iter().any(is_there) && found.iter().flatten().any(may_pass) && !deadline.is_over() {
+            found = look(deadline).await;
         }
-        let is_final = |found: &&Result<_, ClientError>| found.as_ref().is_err_and(|error| !error.is_retriable());
-        let nothing = found.chunks(2).all(|of| of[1].is_err());
-        if let Some(Err(error)) = found.iter().find(is_final).or_else(|| found.get(1).filter(|_| nothing)) {
-            return Err(error.clone().into());
+        if found.iter().any(is_there) {
+            return Ok(found);
         }
-        Ok(found.chunks(2).map(|of| (of[0].clone().ok(), of[1].clone().ok())).collect())
+        let final_first = || found.iter().flatten().find(|found| found.is_err() && !may_pass(found));
+        match final_first().or_else(|| found.iter().flatten().find(|found| found.is_err())) {
+            Some(Err(error)) => Err(error.clone().into()),
+            _ => Ok(found),
+        }
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The consumer as callers hold it.
 
 use std::{
+    collections::HashMap,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -37,8 +38,10 @@ const REFETCHES: u32 = 1;
 /// The stream ends only when every partition has failed. After an error in one partition the others go on.
 #[derive(Debug)]
 pub struct Consumer {
-    shared: Arc<Shared>,
-    partitions: Vec<Position>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) partitions: Vec<Position>,
+    /// Where the partitions of each index are, of whatever topic.
+    pub(super) by_index: HashMap<PartitionIndex, Vec<usize>>,
     current: Option<Current>,
     /// Where partitions begin that could not be asked at the start.
     later: mpsc::Receiver<Resolved>,
@@ -46,11 +49,11 @@ pub struct Consumer {
 
 /// Where the caller is in one partition.
 #[derive(Debug)]
-struct Position {
+pub(super) struct Position {
     topic: Arc<str>,
     partition: PartitionIndex,
     /// The next offset for the caller.
-    offset: Offset,
+    pub(super) offset: Offset,
     leader_epoch: LeaderEpoch,
     refetched: u32,
     /// True until something is read, if it begins at the oldest record, wherever that is by then.
@@ -58,7 +61,7 @@ struct Position {
 }
 
 impl Position {
-    fn new(topic: Arc<str>, partition: PartitionIndex, offset: Offset, from_beginning: bool) -> Self {
+    pub(super) fn new(topic: Arc<str>, partition: PartitionIndex, offset: Offset, from_beginning: bool) -> Self {
         Self { topic, partition, offset, leader_epoch: NO_EPOCH, refetched: 0, from_beginning }
     }
 }
@@ -75,13 +78,17 @@ struct Current {
 impl Consumer {
     /// Reads the partitions of `shared`, each from where it stands there.
     pub(crate) fn new(shared: Arc<Shared>, starts: Vec<Offset>, later: mpsc::Receiver<Resolved>) -> Self {
-        let partitions = shared.update(|buffers| {
+        let partitions: Vec<_> = shared.update(|buffers| {
             let position = |(fetch, offset): (&PartitionFetch, _)| {
                 Position::new(Arc::clone(&fetch.topic), fetch.partition, offset, fetch.from_beginning)
             };
             buffers.partitions.iter().zip(starts).map(position).collect()
         });
-        Self { shared, partitions, current: None, later }
+        let mut by_index: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, position) in partitions.iter().enumerate() {
+            by_index.entry(position.partition).or_default().push(index);
+        }
+        Self { shared, partitions, by_index, current: None, later }
     }
 
     /// The records of one batch from the position on. `None` once every partition has failed.
@@ -171,42 +178,18 @@ impl Consumer {
         self.check_topic(index)?;
         self.partitions[index].refetched = 0;
         self.begin_at(index, offset, to);
+        self.look_again();
         Ok(offset)
     }
 
     /// Fails if the topic of this partition is not the one that is known now under its name.
-    fn check_topic(&self, index: usize) -> Result<(), Error> {
+    pub(super) fn check_topic(&self, index: usize) -> Result<(), Error> {
         let name = &self.partitions[index].topic;
         let id = self.shared.update(|buffers| buffers.partitions[index].topic_id.clone());
         match self.shared.client.view().topics.get(name) {
             Some(known) if known.id.to_bytes() == id => Ok(()),
             _ => Err(Error::TopicGone(name.to_string())),
         }
-    }
-
-    /// Reads one more partition, from this place on. Within the client's `admin_timeout`. Cancel safe: it is added or not.
-    pub async fn add(&mut self, topic: &str, partition: PartitionIndex, start: StartAt) -> Result<Offset, Error> {
-        if let Ok(index) = self.index_of(topic, partition) {
-            self.check_topic(index)?;
-            return self.position(topic, partition);
-        }
-        let client = &self.shared.client;
-        let deadline = Deadline::after(client.config().admin_timeout);
-        client.metadata().refresh(deadline).await?; // it may be younger than what is known
-        let known = client.metadata().topic(topic, deadline).await?;
-        let places = [(topic, partition, start), (topic, partition, StartAt::Latest)];
-        let found = resolve(client, &places, deadline).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if client.view().topics.get(topic).is_none_or(|now| now.id != known.id) {
-            return Err(Error::TopicGone(topic.to_owned()));
-        }
-        let mut fetch = PartitionFetch::new(Arc::clone(&known.name), known.id.to_bytes(), partition, found[0]);
-        fetch.high_watermark = Some(found[1]);
-        fetch.from_beginning = start == StartAt::Earliest;
-        let topic = Arc::clone(&known.name);
-        self.partitions.push(Position::new(topic, partition, found[0], fetch.from_beginning));
-        self.shared.update(|buffers| buffers.partitions.push(fetch));
-        router::route(&self.shared);
-        Ok(found[0])
     }
 
     /// Hands out nothing more of the partition, and asks for no more, until [`Self::resume`]. What was fetched ahead of the
@@ -231,12 +214,11 @@ impl Consumer {
             buffers.partitions[index].paused = false;
             buffers.set_ready(index);
         });
-        router::route(&self.shared); // its topic may have gone meanwhile
-        self.shared.wake_lanes();
+        self.look_again();
         Ok(())
     }
 
-    /// Goes on at this offset, which is where this place was found to be.
+    /// Goes on at this offset, which is where this place was found to be; [`Self::look_again`] is to follow.
     fn begin_at(&mut self, index: usize, offset: Offset, place: StartAt) {
         self.go_to(index, offset, NO_EPOCH);
         if place == StartAt::Earliest {
@@ -245,7 +227,8 @@ impl Consumer {
         }
     }
 
-    /// Begins in a partition that could not be asked at the start, unless the caller went elsewhere meanwhile.
+    /// Begins in a partition that could not be asked at the start, unless the caller went elsewhere meanwhile;
+    /// [`Self::look_again`] is to follow.
     fn begin_later(&mut self, resolved: Resolved) {
         let Resolved { of: Unresolved { index, start, .. }, found } = resolved;
         let wanted = |fetch: &PartitionFetch| fetch.begin == Begin::Unknown && !fetch.has_failed();
@@ -264,24 +247,34 @@ impl Consumer {
         }
     }
 
+    /// Goes on at this offset; [`Self::look_again`] is to follow, once however many partitions go elsewhere.
     fn go_to(&mut self, index: usize, offset: Offset, epoch: LeaderEpoch) {
         self.current.take_if(|current| current.index == index);
         let position = &mut self.partitions[index];
         (position.offset, position.leader_epoch, position.from_beginning) = (offset, epoch, false);
         self.shared.update(|buffers| buffers.partitions[index].seek(offset, epoch));
+    }
+
+    /// Has what went elsewhere asked for.
+    fn look_again(&self) {
         router::route(&self.shared); // a problem is forgotten with the place: its topic may have gone meanwhile
         self.shared.wake_lanes();
     }
 
-    fn index_of(&self, topic: &str, partition: PartitionIndex) -> Result<usize, Error> {
-        let is_it = |position: &Position| &*position.topic == topic && position.partition == partition;
-        let not_assigned = || Error::NotAssigned { topic: topic.to_owned(), partition };
-        self.partitions.iter().position(is_it).ok_or_else(not_assigned)
+    pub(super) fn index_of(&self, topic: &str, partition: PartitionIndex) -> Result<usize, Error> {
+        let of_index = self.by_index.get(&partition).map_or(&[][..], Vec::as_slice);
+        let found = of_index.iter().copied().find(|index| &*self.partitions[*index].topic == topic);
+        found.ok_or_else(|| Error::NotAssigned { topic: topic.to_owned(), partition })
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(usize, Decoded), Error>>> {
+        let mut any = false;
         while let Poll::Ready(Some(resolved)) = self.later.poll_recv(cx) {
             self.begin_later(resolved);
+            any = true;
+        }
+        if any {
+            self.look_again();
         }
         loop {
             match self.shared.take(cx.waker()) {
@@ -325,6 +318,7 @@ impl Consumer {
                 position.refetched += 1;
                 let epoch = position.leader_epoch;
                 self.go_to(index, expected, epoch);
+                self.look_again();
                 return Ok(None);
             }
             Err(reason) => {

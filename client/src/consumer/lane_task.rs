@@ -4,8 +4,9 @@
 //! without news does not hold up the others.
 //!
 //! Failure: a stream that ends is opened again after a pause with jitter, while partitions of that broker want records;
-//! what was out is asked for again from the same offsets. The pauses grow until a stream lasts. An answer that is too
-//! large for this client would come again each time: what was asked for fails instead.
+//! what was out is asked for again from the same offsets. The pauses grow until a stream lasts. A request that is refused
+//! as a whole, or whose answer is too large for this client, would be so each time: the partition that is the cause is
+//! found and fails instead, see `buffers.rs`.
 
 use std::{
     collections::HashSet,
@@ -63,13 +64,16 @@ async fn run(lane: &FetchLane, shared: &Shared) {
             shared.client.metadata().note_reached(lane.broker, Some(error.clone()));
         }
         backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
-        match &ended {
-            // To ask again would be refused again.
-            Err(Error::Rejected(detail)) if !detail.retriable => shared.fail_out(lane.broker, detail),
-            Err(Error::Broken { detail, .. }) if detail.code == ErrorCode::MessageTooLarge => {
-                shared.fail_out(lane.broker, detail);
-            }
-            _ => {}
+        // To ask the same again would be refused again.
+        let refused = match &ended {
+            Err(Error::Rejected(detail)) if !detail.retriable => Some(detail),
+            Err(Error::Broken { detail, .. }) if detail.code == ErrorCode::MessageTooLarge => Some(detail),
+            _ => None,
+        };
+        match refused {
+            Some(detail) if opened.is_some() => shared.single_out(lane.broker, detail),
+            Some(detail) => shared.fail_out(lane.broker, detail),
+            None => {}
         }
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "fetch stream was closed"),

@@ -19,6 +19,7 @@
 //!
 //! Failure: lost connections and new leaders are followed without an error, from the same position.
 
+mod adding;
 mod buffers;
 mod builder;
 mod error;

@@ -54,6 +54,14 @@ pub(crate) enum Begin {
     Unknown,
 }
 
+/// How a partition is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    WithOthers,
+    /// From a request that was refused as a whole until an answer: so it shows for whose sake it was refused.
+    Alone,
+}
+
 /// One partition of a consumer.
 #[derive(Debug)]
 pub(crate) struct PartitionFetch {
@@ -63,6 +71,8 @@ pub(crate) struct PartitionFetch {
     pub(crate) leader: Option<(BrokerId, LeaderEpoch)>,
     pub(crate) paused: bool,
     pub(crate) out: Option<Out>,
+    /// Whether a request may be of others too.
+    pub(crate) asked: Asked,
     pub(crate) high_watermark: Option<Offset>,
     pub(crate) log_start: Option<Offset>,
     pub(crate) buffered_bytes: usize,
@@ -100,6 +110,7 @@ impl PartitionFetch {
             leader: None,
             paused: false,
             out: None,
+            asked: Asked::WithOthers,
             high_watermark: None,
             log_start: None,
             buffered_bytes: 0,
@@ -209,6 +220,7 @@ impl PartitionFetch {
 
     /// The partition's part of the answer to what is out.
     pub(crate) fn answer(&mut self, part: v1::FetchedPartition, gaps: Gaps, now: Instant) -> Reaction {
+        self.asked = Asked::WithOthers;
         if let Some(error) = part.error {
             // 0 where the broker does not tell.
             let known = |offset: u64, old: Option<Offset>| if offset > 0 { Some(Offset(offset)) } else { old };

@@ -8,6 +8,8 @@ use std::{
 
 use tracing::info;
 
+use holdfast_proto::ids::TopicId;
+
 use super::{Error, lane_task, shared::Shared};
 use crate::{
     housekeeping::{self, Woken},
@@ -40,7 +42,8 @@ pub(crate) fn route(shared: &Arc<Shared>) {
         let view = shared.client.metadata().view();
         for index in 0..buffers.partitions.len() {
             let fetch = &mut buffers.partitions[index];
-            let known = view.topics.get(&fetch.topic).filter(|topic| topic.id.to_bytes() == fetch.topic_id);
+            let id = TopicId::from_bytes(&fetch.topic_id);
+            let known = view.topics.get(&fetch.topic).filter(|topic| Some(topic.id) == id);
             let Some(topic) = known else {
                 let gone = Error::TopicGone(fetch.topic.to_string());
                 fetch.fail(gone);

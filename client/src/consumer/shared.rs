@@ -142,9 +142,14 @@ impl Shared {
         }
     }
 
-    /// Stops every partition that is out at this broker with this problem, which would come again.
+    /// Stops every partition that is out at this broker with this problem: it takes no request at all.
     pub(crate) fn fail_out(&self, broker: BrokerId, problem: &ErrorDetail) {
         self.update(|buffers| buffers.fail_out(broker, problem));
+    }
+
+    /// One of the requests that are out at this broker met this problem, and would again: finds out which.
+    pub(crate) fn single_out(&self, broker: BrokerId, problem: &ErrorDetail) {
+        self.update(|buffers| buffers.single_out(broker, problem));
     }
 
     /// Forgets what is out at this broker: its stream is over.

@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs},
+};
 
 use crate::{
     Client,
@@ -25,7 +29,7 @@ pub enum StartAt {
     Earliest,
     /// Behind the newest record that it holds.
     Latest,
-    /// At this offset; not checked before the first fetch.
+    /// At this offset, at most `i64::MAX`; whether it is there shows the first fetch.
     Offset(Offset),
     /// At the first record whose time is at or after this; behind the newest if there is none.
     Timestamp(TimestampMs),
@@ -72,8 +76,8 @@ pub(crate) async fn resolve(
     let mut next = || found.next().unwrap_or(Ok(None));
     places
         .iter()
-        .map(|(_, _, start)| match start {
-            StartAt::Offset(offset) => Ok(*offset),
+        .map(|(topic, partition, start)| match start {
+            StartAt::Offset(offset) => check(topic, *partition, *offset),
             StartAt::Earliest | StartAt::Latest => next().map(Option::unwrap_or_default),
             StartAt::Timestamp(_) => {
                 let (end, at) = (next(), next());
@@ -81,6 +85,15 @@ pub(crate) async fn resolve(
             }
         })
         .collect()
+}
+
+/// No partition holds an offset beyond `i64::MAX`, and a broker refuses all that is asked together with one.
+fn check(topic: &str, partition: PartitionIndex, offset: Offset) -> Result<Offset, ClientError> {
+    if i64::try_from(offset.0).is_ok() {
+        return Ok(offset);
+    }
+    let message = format!("{topic}-{partition}: offset {offset} is beyond the largest, {}", i64::MAX);
+    Err(ClientError::Rejected(Box::new(ErrorDetail::new(ErrorCode::InvalidRequest, message))))
 }
 
 /// A partition whose leader could not be asked where it begins.

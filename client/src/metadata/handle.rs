@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
@@ -18,7 +19,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{ClusterView, Leader, TopicView};
+use super::{ClusterView, Leader, TopicView, wanted::Wanted};
 use crate::{connection::Connections, deadline::Deadline, error::Error};
 
 /// How often a topic must be missing before it counts as unknown: a broker may lag behind its creation.
@@ -29,7 +30,7 @@ const UNKNOWN_AFTER: u32 = 3;
 pub(crate) struct Metadata {
     pub(super) connections: Arc<Connections>,
     pub(super) view: ArcSwap<ClusterView>,
-    pub(super) wanted: Mutex<BTreeSet<Arc<str>>>,
+    pub(super) wanted: Mutex<Wanted>,
     pub(super) requested: Arc<Notify>,
     /// Something was asked for that cannot wait for news.
     pub(super) asked_anew: Notify,
@@ -150,7 +151,7 @@ impl Metadata {
             if let Some(topic) = self.view.load().topics.get(name) {
                 return Ok(Arc::clone(topic));
             }
-            self.wanted.lock().insert(name.into());
+            self.wanted.lock().add(name, Instant::now());
             match self.refresh(deadline).await {
                 Ok(()) if self.view.load().topics.contains_key(name) => {}
                 Ok(()) => missing += 1,
@@ -164,9 +165,15 @@ impl Metadata {
         }
     }
 
-    /// Brokers to which no connection could be made at the last attempt, each with why.
+    /// Brokers that lead something and to which no connection could be made at the last attempt, each with why. Nobody tries
+    /// to reach one that leads nothing any more: it is forgotten.
     pub(crate) fn unreachable(&self) -> Vec<Error> {
-        self.unreachable.lock().values().cloned().collect()
+        let view = self.view();
+        let leaders = view.topics.values().flat_map(|topic| &topic.partitions).filter_map(|partition| partition.leader);
+        let leaders: BTreeSet<_> = leaders.collect();
+        let mut unreachable = self.unreachable.lock();
+        unreachable.retain(|broker, _| leaders.contains(broker));
+        unreachable.values().cloned().collect()
     }
 
     /// Notes how the last attempt to reach a broker ended.
@@ -213,5 +220,23 @@ impl Metadata {
 impl Drop for Metadata {
     fn drop(&mut self) {
         self.requested.notify_one(); // the task notices that nobody holds the view any more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, ClientConfig};
+
+    #[tokio::test]
+    async fn a_broker_that_leads_nothing_any_more_is_not_told_as_unreachable() {
+        let client = Client::new(ClientConfig::new(["127.0.0.1:1"])).unwrap();
+        let metadata = client.metadata();
+        let problem = Error::NotConnected { address: "a:1".to_owned(), reason: "refused".to_owned() };
+        metadata.note_reached(BrokerId(1), Some(problem));
+        for (leader, expected) in [(Some(1), 1), (Some(2), 0), (Some(1), 0)] {
+            metadata.set_view(ClusterView::with_leader(leader, 1));
+            assert_eq!(client.unreachable_brokers().len(), expected, "{leader:?} leads");
+        }
     }
 }

@@ -16,6 +16,7 @@
 mod handle;
 mod refresh;
 mod view;
+mod wanted;
 
 pub(crate) use handle::Metadata;
 

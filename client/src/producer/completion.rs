@@ -90,6 +90,9 @@ impl Told {
     }
 }
 
+/// The place of who waits for no batch yet.
+const NO_PLACE: u32 = u32::MAX;
+
 /// Shared by a batch and the futures of its records.
 #[derive(Debug)]
 pub(crate) struct BatchCompletion {
@@ -100,6 +103,7 @@ pub(crate) struct BatchCompletion {
 
 #[derive(Debug, Default)]
 struct Waiting {
+    /// One for each that waits, at the place that it keeps: none looks for itself among all of the others.
     wakers: Vec<Waker>,
     /// Parts that have ended while others of the batch have not.
     parts: Vec<(u32, BatchOutcome)>,
@@ -132,7 +136,8 @@ impl BatchCompletion {
         }
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<&Told> {
+    /// `place` is where who asks keeps its waker, [`NO_PLACE`] the first time.
+    fn poll(&self, cx: &Context<'_>, place: &mut u32) -> Poll<&Told> {
         if let Some(told) = self.told.get() {
             return Poll::Ready(told);
         }
@@ -141,7 +146,10 @@ impl BatchCompletion {
         if let Some(told) = self.told.get() {
             return Poll::Ready(told);
         }
-        if !waiting.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        if let Some(waker) = waiting.wakers.get_mut(*place as usize) {
+            waker.clone_from(cx.waker());
+        } else {
+            *place = waiting.wakers.len() as u32;
             waiting.wakers.push(cx.waker().clone());
         }
         Poll::Pending
@@ -154,7 +162,8 @@ impl BatchCompletion {
 
     /// Waits until the batch is complete.
     pub(crate) async fn done(&self) {
-        std::future::poll_fn(|cx| self.poll(cx).map(|_| ())).await;
+        let mut place = NO_PLACE;
+        std::future::poll_fn(|cx| self.poll(cx, &mut place).map(|_| ())).await;
     }
 }
 
@@ -164,11 +173,13 @@ impl BatchCompletion {
 pub struct DeliveryFuture {
     batch: Arc<BatchCompletion>,
     index: u32,
+    /// Where its waker stands; a number and no `Option`, for there is one of it for each record.
+    place: u32,
 }
 
 impl DeliveryFuture {
     pub(crate) const fn new(batch: Arc<BatchCompletion>, index: u32) -> Self {
-        Self { batch, index }
+        Self { batch, index, place: NO_PLACE }
     }
 
     /// The outcome of the record, if it is known already.
@@ -181,12 +192,18 @@ impl Future for DeliveryFuture {
     type Output = Result<Delivery, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.batch.poll(cx).map(|told| told.of_record(self.batch.partition, self.index))
+        let Self { batch, index, place } = self.get_mut();
+        batch.poll(cx, place).map(|told| told.of_record(batch.partition, *index))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        task::Wake,
+    };
+
     use super::*;
 
     #[tokio::test]
@@ -216,6 +233,30 @@ mod tests {
         batch.complete(Part { first: 4, last: true }, at(200));
         let offset = |index| future(index).now().unwrap().ok().map(|delivery| delivery.offset.unwrap().0);
         assert_eq!([0, 2, 3, 4, 6].map(offset), [Some(100), Some(102), None, Some(200), Some(202)]);
+    }
+
+    #[test]
+    fn a_future_that_is_asked_again_keeps_its_place_and_wakes_who_asked_last() {
+        struct Count(AtomicU32);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let batch = BatchCompletion::new(PartitionIndex(0));
+        let mut futures = [0, 1].map(|index| DeliveryFuture::new(Arc::clone(&batch), index));
+        let tasks = [0, 1].map(|_| Arc::new(Count(AtomicU32::new(0))));
+        // Two tasks in turn: neither waker is the one that stands there.
+        for round in 0..10 {
+            for future in &mut futures {
+                let waker = Waker::from(Arc::clone(&tasks[round % 2]));
+                assert!(Pin::new(future).poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+        }
+        assert_eq!(batch.waiting.lock().wakers.len(), 2);
+        batch.complete(Part::WHOLE, BatchOutcome::NotAppended { code: ErrorCode::MessageTooLarge });
+        assert_eq!(tasks.map(|task| task.0.load(Ordering::Relaxed)), [0, 2]);
+        assert_eq!(size_of::<DeliveryFuture>(), 16, "there is one for each record");
     }
 
     #[test]

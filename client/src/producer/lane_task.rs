@@ -24,12 +24,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{
-    batch_queue::Ack,
-    outbound::Outbound,
-    partition::{PartitionLane, PartitionQueue},
-    shared::Shared,
-};
+use super::{batch_queue::Ack, outbound::Outbound, partition::PartitionLane, shared::Shared};
 use crate::{
     connection::{self, from_status},
     error::Error,
@@ -65,6 +60,7 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
         backoff.reset_after(opened.map_or(Duration::ZERO, |at| at.elapsed()));
         // One that was closed in good order, as for its age, says nothing of the broker.
         lane.set_failing(ended.is_err());
+        shared.leaders_changed();
         match ended {
             Ok(()) => debug!(broker = %lane.broker, "produce stream was closed"),
             Err(error) if backoff.is_fresh() => warn!(broker = %lane.broker, %error, "produce stream failed"),
@@ -80,9 +76,10 @@ async fn run(lane: &Arc<PartitionLane>, shared: &Arc<Shared>) {
     }
 }
 
-/// True if a partition that this broker leads waits to be sent. Those that moved on are served elsewhere.
+/// True if a partition that this broker leads waits to be sent. Those that moved on are served elsewhere, and those
+/// without a leader nowhere.
 fn has_work(lane: &Arc<PartitionLane>) -> bool {
-    lane.retain_ready(|partition| is_served(partition, lane))
+    lane.retain_ready(|partition| partition.stays_on(lane))
 }
 
 /// True if keyless records avoid the broker though it leads partitions: without a try they would for ever.
@@ -90,7 +87,7 @@ fn must_try(lane: &Arc<PartitionLane>, shared: &Shared) -> bool {
     if lane.is_usable() {
         return false;
     }
-    let leads = shared.partitions().iter().any(|partition| is_served(partition, lane));
+    let leads = shared.partitions().iter().any(|partition| partition.is_led_by(lane));
     lane.set_failing(leads);
     leads
 }
@@ -100,7 +97,7 @@ fn give_up_all(lane: &Arc<PartitionLane>, shared: &Shared) {
     lane.end_generation();
     let now = Instant::now();
     for partition in shared.partitions() {
-        if is_served(&partition, lane) {
+        if partition.lane().is_some_and(|current| Arc::ptr_eq(&current, lane)) {
             partition.update(&shared.outcomes, |queue| queue.abandon(now));
         }
     }
@@ -131,6 +128,7 @@ async fn stream(lane: &Arc<PartitionLane>, shared: &Arc<Shared>, opened: &mut Op
     shared.client.metadata().note_reached(lane.broker, None);
     *opened = Some(Instant::now());
     lane.open();
+    shared.leaders_changed();
     loop {
         let answer = tokio::select! {
             answer = answers.message() => answer,
@@ -181,7 +179,35 @@ fn take_answer(lane: &PartitionLane, shared: &Shared, answer: v1::ProduceRespons
     }
 }
 
-/// True if the partition's leader is the broker of this lane.
-fn is_served(partition: &PartitionQueue, lane: &Arc<PartitionLane>) -> bool {
-    partition.lane().is_some_and(|current| Arc::ptr_eq(&current, lane))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Client, ClientConfig,
+        metadata::ClusterView,
+        producer::{
+            Acks, batch_queue::Rules, identity::CurrentIdentity, memory::Memory, router::route, topic::TopicQueues,
+        },
+    };
+
+    #[tokio::test]
+    async fn a_broker_is_tried_while_it_leads_something_and_no_longer() {
+        let client = Client::new(ClientConfig::new(["127.0.0.1:1"])).unwrap();
+        let (time, memory, identity) = (Duration::from_secs(30), Memory::new(1), CurrentIdentity::new(None));
+        let shared = Arc::new(Shared::new(client, Rules::FOR_TESTS, Acks::All, time, memory, identity));
+        let lane = Arc::new(PartitionLane::new(BrokerId(1)));
+        shared.lanes.lock().insert(lane.broker, Arc::clone(&lane)); // without its task
+        let view = |leader, epoch| ClusterView::with_leader(leader, epoch);
+        let known = Arc::clone(&view(Some(1), 1).topics["t"]);
+        let topic = Arc::new(TopicQueues::new(Arc::clone(&known.name), known.id, None));
+        shared.topics.write().insert(Arc::clone(&known.name), Arc::clone(&topic));
+        route(&shared, &view(Some(1), 1), &topic);
+        lane.set_failing(true);
+        assert!(must_try(&lane, &shared));
+        route(&shared, &view(None, 2), &topic);
+        assert!(!must_try(&lane, &shared), "it is tried for ever");
+        assert!(!topic.partitions()[0].has_leader());
+        route(&shared, &view(Some(1), 3), &topic);
+        assert!(topic.partitions()[0].has_leader());
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use holdfast_proto::batch::{BatchBuilder, Compression};
+use holdfast_proto::batch::{BatchBuilder, BatchHeader, Compression};
 
 use super::{Error, Record, SizeLimit};
 use crate::Client;
@@ -42,7 +42,7 @@ impl RecordLimits {
     #[inline]
     pub(super) fn may_be_too_large(&self, record: &Record<'_>, size: usize) -> bool {
         // Compressed it may be smaller: the leader decides.
-        self.compression == Compression::None && size > record.topic.queues.max_message_bytes()
+        self.compression == Compression::None && BatchHeader::SIZE + size > record.topic.queues.max_message_bytes()
     }
 
     /// Refuses a record that alone in a batch is larger than its topic takes now.

@@ -16,10 +16,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Room for so many bytes, or for as many as a semaphore counts: more than there ever are.
     pub(crate) const fn new(capacity: usize) -> Self {
-        // More than there ever is.
-        let permits = if capacity > Semaphore::MAX_PERMITS { Semaphore::MAX_PERMITS } else { capacity };
-        Self { capacity, free: Semaphore::const_new(permits) }
+        let capacity = if capacity > Semaphore::MAX_PERMITS { Semaphore::MAX_PERMITS } else { capacity };
+        Self { capacity, free: Semaphore::const_new(capacity) }
     }
 
     /// Takes room if there is some at once.
@@ -65,5 +65,21 @@ impl Memory {
     /// Bytes that are reserved now.
     pub(crate) fn used(&self) -> usize {
         self.capacity - self.free.available_permits()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_counted_however_much_may_be() {
+        for capacity in [100, usize::MAX] {
+            let memory = Memory::new(capacity);
+            assert!(memory.try_reserve(10));
+            assert_eq!(memory.used(), 10, "of {capacity}");
+            memory.release(10);
+            assert_eq!(memory.used(), 0, "of {capacity}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! 3. Where the last batch ends is known until all have been told: [`PartitionQueue::seal`].
 //! 4. The leader is never taken from an older view of the metadata than the one known.
 //! 5. The queue stands at most once in its lane's list of ready ones (`queued`).
+//! 6. While there is no leader nothing is sent, though the lane of the last one is kept: what is out on it ends with it.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -41,7 +42,11 @@ pub(crate) struct PartitionQueue {
 #[derive(Debug)]
 struct State {
     queue: BatchQueue,
+    /// The lane of the leader that was known last.
     lane: Option<Arc<PartitionLane>>,
+    /// False while there is no leader.
+    is_led: bool,
+    /// Epoch of the leader, or of its loss.
     leader_epoch: Option<LeaderEpoch>,
     queued: bool,
     delivering: bool,
@@ -56,6 +61,7 @@ impl PartitionQueue {
         let state = State {
             queue,
             lane: None,
+            is_led: false,
             leader_epoch: None,
             queued: false,
             delivering: false,
@@ -134,19 +140,43 @@ impl PartitionQueue {
         look(&self.state.lock().queue)
     }
 
-    /// For the lane: takes the queue off the list and asks what to send. `None` if another lane serves it by now.
+    /// For the lane: takes the queue off the list and asks what to send. `None` if another lane serves it by now, or none.
     pub(crate) fn serve<R>(
         &self,
         lane: &Arc<PartitionLane>,
         ask: impl FnOnce(&mut BatchQueue, Option<LeaderEpoch>) -> R,
     ) -> Option<R> {
         let mut state = self.state.lock();
-        if !state.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane)) {
+        if !state.is_on(lane) {
             return None;
         }
         state.queued = false;
+        if !state.is_led {
+            return None;
+        }
         let epoch = state.leader_epoch;
         Some(ask(&mut state.queue, epoch))
+    }
+
+    /// For the lane: true if it stays on the list, as the lane's broker leads it.
+    pub(crate) fn stays_on(&self, lane: &Arc<PartitionLane>) -> bool {
+        let mut state = self.state.lock();
+        let stays = state.is_on(lane) && state.is_led;
+        if state.is_on(lane) {
+            state.queued &= stays;
+        }
+        stays
+    }
+
+    /// True if the broker of this lane leads it.
+    pub(crate) fn is_led_by(&self, lane: &Arc<PartitionLane>) -> bool {
+        let state = self.state.lock();
+        state.is_on(lane) && state.is_led
+    }
+
+    /// True if its leader is known, though perhaps not reached.
+    pub(crate) fn is_led(&self) -> bool {
+        self.state.lock().is_led
     }
 
     /// True if its leader is known and was reached at the last attempt.
@@ -154,7 +184,7 @@ impl PartitionQueue {
         self.state.lock().has_leader()
     }
 
-    /// The lane of the leader, as far as known.
+    /// The lane of the leader that was known last.
     pub(crate) fn lane(&self) -> Option<Arc<PartitionLane>> {
         self.state.lock().lane.clone()
     }
@@ -164,15 +194,25 @@ impl PartitionQueue {
     pub(crate) fn assign(self: &Arc<Self>, outcomes: &Outcomes, lane: &Arc<PartitionLane>, epoch: LeaderEpoch) {
         {
             let mut state = self.state.lock();
-            let same = state.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane));
-            if state.leader_epoch.is_some_and(|known| known >= epoch) {
+            let same = state.is_on(lane);
+            if state.leader_epoch.is_some_and(|known| known > epoch || (known == epoch && state.is_led)) {
                 return;
             }
             state.lane = Some(Arc::clone(lane));
+            state.is_led = true;
             state.leader_epoch = Some(epoch);
             state.queued &= same;
         }
         self.update(outcomes, |queue| queue.moved(Instant::now()));
+    }
+
+    /// Has nothing more sent until there is a leader again. That it lost one comes with an epoch of its own, so that no older
+    /// view of the metadata takes back a leader that is known.
+    pub(crate) fn lose_leader(&self, epoch: LeaderEpoch) {
+        let mut state = self.state.lock();
+        if state.leader_epoch.is_none_or(|known| known < epoch) {
+            (state.is_led, state.leader_epoch) = (false, Some(epoch));
+        }
     }
 
     fn deliver(&self, outcomes: &Outcomes) {
@@ -195,7 +235,12 @@ impl PartitionQueue {
 impl State {
     /// True if its leader is known and was reached at the last attempt.
     fn has_leader(&self) -> bool {
-        self.lane.as_ref().is_some_and(|lane| lane.is_usable())
+        self.is_led && self.lane.as_ref().is_some_and(|lane| lane.is_usable())
+    }
+
+    /// True if this is the lane of the leader that was known last.
+    fn is_on(&self, lane: &Arc<PartitionLane>) -> bool {
+        self.lane.as_ref().is_some_and(|current| Arc::ptr_eq(current, lane))
     }
 
     /// Completion of the record that was accepted last, until its end was told.
@@ -206,7 +251,7 @@ impl State {
 
     /// The lane that has to be told, if there is work and it is not told already.
     fn take_ready_lane(&mut self) -> Option<Arc<PartitionLane>> {
-        if self.queued || !self.queue.has_work() {
+        if self.queued || !self.is_led || !self.queue.has_work() {
             return None;
         }
         let lane = self.lane.clone()?;

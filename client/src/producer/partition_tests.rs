@@ -71,3 +71,23 @@ fn a_partition_never_goes_back_to_the_leader_of_an_older_epoch() {
     queue.assign(&outcomes, &old, LeaderEpoch(5));
     assert_eq!(known(&old), Some(LeaderEpoch(5)));
 }
+
+#[test]
+fn nothing_is_sent_while_there_is_no_leader_and_all_of_it_to_the_next_one() {
+    let (queue, outcomes) = (queue(), outcomes());
+    let lane = Arc::new(PartitionLane::new(BrokerId(1)));
+    queue.assign(&outcomes, &lane, LeaderEpoch(3));
+    append(&queue, || ());
+    queue.lose_leader(LeaderEpoch(3));
+    assert!(queue.has_leader(), "there was none before");
+    queue.lose_leader(LeaderEpoch(4));
+    assert!(!queue.has_leader() && queue.serve(&lane, |_, _| ()).is_none());
+    let keyless = queue.append(&RecordRef::default(), 10, &mut None, true).unwrap();
+    assert!(keyless.is_none(), "it would wait, though others have leaders");
+    assert!(!lane.retain_ready(|queue| queue.stays_on(&lane)));
+    queue.assign(&outcomes, &lane, LeaderEpoch(3));
+    assert!(!queue.has_leader(), "that was before");
+    // A broker may name itself in the epoch of the loss, by a hint.
+    queue.assign(&outcomes, &lane, LeaderEpoch(4));
+    assert!(queue.has_leader() && lane.pop_ready().is_some() && lane.pop_ready().is_none());
+}

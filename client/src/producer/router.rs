@@ -4,7 +4,8 @@
 //! records are under way.
 //!
 //! Invariants:
-//! 1. A partition goes to the lane of its leader as soon as the metadata names one of a newer epoch.
+//! 1. A partition goes to the lane of its leader as soon as the metadata names one of a newer epoch, and to none while it
+//!    says that there is none.
 //! 2. A leader that has not answered for a moment is suspected: fresh metadata is asked for, and its partitions move as
 //!    soon as another leads. Only after `request_timeout` is its stream given up.
 
@@ -66,12 +67,16 @@ pub(crate) fn route(shared: &Arc<Shared>, view: &ClusterView, topic: &Arc<TopicQ
     };
     topic.grow_to(known.partitions.len(), shared.rules, shared.identity.get());
     for (queue, partition) in topic.partitions().iter().zip(&known.partitions) {
-        if let Some(broker) = partition.leader {
-            let lane =
-                Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| lane_task::start(shared, broker)));
-            queue.assign(&shared.outcomes, &lane, partition.leader_epoch);
+        match partition.leader {
+            Some(broker) => {
+                let lane =
+                    Arc::clone(shared.lanes.lock().entry(broker).or_insert_with(|| lane_task::start(shared, broker)));
+                queue.assign(&shared.outcomes, &lane, partition.leader_epoch);
+            }
+            None => queue.lose_leader(partition.leader_epoch),
         }
     }
+    topic.leaders_changed();
 }
 
 /// Time limits, silent leaders, and partitions without one.
@@ -84,8 +89,8 @@ fn look_after(shared: &Arc<Shared>) {
             continue;
         }
         let silence = oldest_sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
-        let lane = partition.lane();
-        refresh |= silence > SUSPECT_AFTER || lane.as_ref().is_none_or(|lane| !lane.is_open());
+        let (lane, is_led) = (partition.lane(), partition.is_led());
+        refresh |= !is_led || silence > SUSPECT_AFTER || lane.as_ref().is_none_or(|lane| !lane.is_open());
         if silence > shared.request_timeout.saturating_add(ANSWER_GRACE)
             && let Some(lane) = &lane
         {
@@ -93,7 +98,7 @@ fn look_after(shared: &Arc<Shared>) {
                 "no answer for {silence:?}; the stream is given up");
             lane.end.give_up(Why::Silent);
         }
-        if lane.is_none() {
+        if !is_led {
             partition.block(ErrorCode::LeaderNotAvailable);
         }
         partition.update(&shared.outcomes, |queue| queue.expire(now));

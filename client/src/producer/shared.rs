@@ -75,6 +75,11 @@ impl Shared {
         self.correlations.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A broker is reached, or may be again: keyless records look for a partition again.
+    pub(crate) fn leaders_changed(&self) {
+        self.topics.read().values().for_each(|topic| topic.leaders_changed());
+    }
+
     /// Every partition of every topic in use.
     pub(crate) fn partitions(&self) -> Vec<Arc<PartitionQueue>> {
         let topics: Vec<_> = self.topics.read().values().cloned().collect();

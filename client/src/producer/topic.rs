@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -57,6 +57,10 @@ pub(crate) struct TopicQueues {
     id_bytes: Bytes,
     partitions: ArcSwap<Vec<Arc<PartitionQueue>>>,
     sticky: AtomicUsize,
+    /// Counts what may have given a partition a leader that can be reached.
+    leader_changes: AtomicU64,
+    /// That count when no partition had one; as long as it is the same, none has.
+    none_led_at: AtomicU64,
     /// Largest batch that the topic takes; `usize::MAX` while that is not known.
     max_message_bytes: AtomicUsize,
     gone: AtomicBool,
@@ -71,6 +75,8 @@ impl TopicQueues {
             id_bytes: id.to_bytes(),
             partitions: ArcSwap::default(),
             sticky: AtomicUsize::new(rand::random_range(0..1 << 16)),
+            leader_changes: AtomicU64::new(0),
+            none_led_at: AtomicU64::new(u64::MAX),
             max_message_bytes: AtomicUsize::new(max_message_bytes.unwrap_or(usize::MAX)),
             gone: AtomicBool::new(false),
         }
@@ -161,22 +167,44 @@ impl TopicQueues {
         Ok(appended)
     }
 
-    /// A keyless record opened or filled a batch, or found no leader: the next ones go to another partition, one that has a leader if any
-    /// has (KIP-480).
+    /// A partition may have a leader now that can be reached.
+    pub(crate) fn leaders_changed(&self) {
+        self.leader_changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A keyless record opened or filled a batch, or found no leader: the next ones go to another partition, one that has
+    /// a leader if any has (KIP-480).
     pub(crate) fn move_on(&self, from: PartitionIndex) {
         let partitions = self.partitions.load();
         let count = partitions.len();
         let current = from.0 as usize;
-        let has_leader = |index: &usize| partitions[*index].has_leader();
-        let next = (1..=count).map(|step| (current + step) % count).find(has_leader).unwrap_or((current + 1) % count);
+        let next = self.next_led(current, &partitions).unwrap_or((current + 1) % count);
         self.sticky.store(next, Ordering::Relaxed);
+    }
+
+    /// The next partition whose leader can be reached. That there is none is remembered: while no broker can be reached, not
+    /// every record looks at every partition.
+    fn next_led(&self, current: usize, partitions: &[Arc<PartitionQueue>]) -> Option<usize> {
+        let changes = self.leader_changes.load(Ordering::Acquire); // before the look: what changes meanwhile is looked at again
+        if self.none_led_at.load(Ordering::Relaxed) == changes {
+            return None;
+        }
+        let count = partitions.len();
+        let has_leader = |index: &usize| partitions[*index].has_leader();
+        let next = (1..=count).map(|step| (current + step) % count).find(has_leader);
+        if next.is_none() {
+            self.none_led_at.store(changes, Ordering::Relaxed);
+        }
+        next
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use holdfast_proto::ids::{BrokerId, LeaderEpoch};
+
     use super::*;
-    use crate::producer::{DeliveryFuture, memory::Memory};
+    use crate::producer::{DeliveryFuture, memory::Memory, partition::PartitionLane};
 
     #[test]
     fn what_comes_into_a_queue_after_its_topic_is_gone_has_an_end() {
@@ -192,6 +220,21 @@ mod tests {
         assert!(matches!(end, Err(Error::NotAppended { code: ErrorCode::UnknownTopicId })), "{end:?}");
         assert_eq!(outcomes.memory.used(), 0);
         assert!(matches!(topic.choose(None, None), Err(Error::TopicGone(_))));
+    }
+
+    #[test]
+    fn that_no_partition_has_a_leader_is_looked_for_once_until_something_changes() {
+        let topic = TopicQueues::new(Arc::from("t"), TopicId::from_bytes(&[1; 16]).unwrap(), None);
+        topic.grow_to(3, Rules::FOR_TESTS, None);
+        let next = || topic.next_led(0, &topic.partitions());
+        assert_eq!(next(), None);
+        let lane = Arc::new(PartitionLane::new(BrokerId(1)));
+        topic.partitions()[2].assign(&Outcomes::new(Memory::new(1)), &lane, LeaderEpoch(1));
+        assert_eq!(next(), None, "every record looks at every partition");
+        topic.leaders_changed();
+        assert_eq!(next(), Some(2));
+        topic.move_on(PartitionIndex(0));
+        assert_eq!(topic.choose(None, None).unwrap().partition, PartitionIndex(2));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) struct FakePartition {
     pub(crate) log_start: u64,
     pub(crate) end: u64,
     pub(crate) batches: Vec<Bytes>,
+    /// True: its leader found damage, and tells nothing of it.
+    pub(crate) damaged: bool,
     pub(crate) producers: BTreeMap<i64, Producer>,
 }
 

@@ -299,7 +299,9 @@ impl consumer_service_server::ConsumerService for Node {
         let results = request.into_inner().queries.into_iter().map(|query| {
             let result =
                 v1::OffsetResult { topic: query.topic.clone(), partition: query.partition, ..Default::default() };
-            if let Err(code) = self.check_leader(&state, &query.topic, &[], query.partition) {
+            let led = self.check_leader(&state, &query.topic, &[], query.partition);
+            let is_damaged = || state.topics[&query.topic].partitions[query.partition as usize].damaged;
+            if let Err(code) = led.and_then(|()| if is_damaged() { Err(ErrorCode::LogDamaged) } else { Ok(()) }) {
                 let detail = Self::error(&state, &query.topic, query.partition, code);
                 return v1::OffsetResult { error: Some(convert::partition_error(detail)), ..result };
             }

@@ -5,6 +5,7 @@ mod consumer;
 mod given;
 mod order;
 mod outcome;
+mod places;
 mod producer;
 mod routing;
 mod size;

@@ -108,5 +108,5 @@ pub(super) async fn send(
     let identity = Record::new(key.as_bytes(), sequence, value.as_bytes());
     let record = Outgoing::new(topic).partition(PartitionIndex(partition)).key(key).value(value).headers(&headers);
     let delivery = producer.enqueue(record).await.expect("the producer's buffer has room within its patience");
-    tracker.track(partition, identity, Instant::now(), delivery).await;
+    tracker.track(partition, identity, Instant::now(), delivery).await.expect("the load ends before its followers");
 }

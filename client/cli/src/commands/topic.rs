@@ -218,12 +218,13 @@ fn replica_counts(topic: &TopicView) -> String {
 fn health(topic: &TopicView) -> String {
     let count = |bad: fn(&PartitionView) -> bool| topic.partitions.iter().filter(|partition| bad(partition)).count();
     let offline = count(|partition| partition.leader.is_none());
-    let under_replicated = count(|partition| partition.isr.len() < partition.replicas.len());
+    // Each counts once, as the worse of what it is.
+    let under_replicated =
+        count(|partition| partition.leader.is_some() && partition.isr.len() < partition.replicas.len());
     match (offline, under_replicated) {
         (0, 0) => "ok".to_owned(),
         (0, under) => format!("{under} under-replicated"),
-        // One without a leader is out of sync as well.
-        (offline, under) if under <= offline => format!("{offline} offline"),
+        (offline, 0) => format!("{offline} offline"),
         (offline, under) => format!("{offline} offline, {under} under-replicated"),
     }
 }
@@ -369,3 +370,7 @@ fn topic_json(topic: &TopicView) -> serde_json::Value {
         "partitions": topic.partitions.iter().map(partition).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+#[path = "topic_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use clap::{ArgAction, Args};
 use holdfast_client::admin::{Admin, Move};
 
 use super::{MoveOutcome, Throttle, ask, run};
-use crate::exit::Result;
+use crate::{exit::Result, signals::Signals};
 
 /// How moves are made.
 #[derive(Clone, Copy, Debug, Args)]
@@ -30,7 +30,7 @@ impl Start {
     /// Makes the moves, or starts them without waiting for their ends; then those that were started count as done.
     pub async fn make(self, admin: &Admin, moves: &[Move]) -> Result<MoveOutcome> {
         if self.wait {
-            return run(admin, moves, self.throttle).await;
+            return run(admin, moves, self.throttle, &mut Signals::listen()?).await;
         }
         let limit = self.throttle.map(|throttle| throttle.bytes_per_second);
         let (taken, problems) = ask(admin, moves, limit).await?;

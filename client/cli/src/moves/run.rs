@@ -61,9 +61,14 @@ enum Look {
     Replaced,
 }
 
-/// Makes the moves. With `throttle`, each broker copies no faster until they are done.
-pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> Result<MoveOutcome> {
-    let mut signals = Signals::listen()?;
+/// Makes the moves, or those that were started when a signal comes. With `throttle`, each broker copies no faster until they
+/// are done.
+pub async fn run(
+    admin: &Admin,
+    moves: &[Move],
+    throttle: Option<Throttle>,
+    signals: &mut Signals,
+) -> Result<MoveOutcome> {
     let progress = Progress::start("moving", moves.len() as u64);
     let mut runner = Runner {
         admin,
@@ -82,10 +87,7 @@ pub async fn run(admin: &Admin, moves: &[Move], throttle: Option<Throttle>) -> R
         }
         Ok(())
     };
-    let ended = tokio::select! {
-        ended = moving => ended,
-        code = signals.wait() => Err(Failure::new(code, "interrupted")),
-    };
+    let ended = signals.or(moving).await;
     progress.end();
     match ended {
         Ok(()) => Ok(runner.outcome),

@@ -138,8 +138,8 @@ impl KeyedProducer {
             Ok(Some(future)) => {
                 gauges.totals.sent();
                 self.next[at] += 1;
-                self.tracker.track_blocking(partition, (Record::new(key, number, value), number), due, future);
-                Ok(true)
+                let item = (Record::new(key, number, value), number);
+                Ok(self.tracker.track_blocking(partition, item, due, future).is_ok())
             }
             Err(Error::BufferFull { .. }) => {
                 self.unaccepted += 1;

@@ -80,7 +80,8 @@ pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, outpu
     let live = tokio::spawn(live.follow(told));
 
     let start = Instant::now();
-    let (load, result) = produce(load, flags, &gauges, &mut signals, start).await?;
+    let mut interrupted = Interrupted::NotYet;
+    let (load, result) = produce(load, flags, &gauges, &mut signals, start, &mut interrupted).await?;
     let producing = start.elapsed();
     let closing = async {
         let summary = load.close().await;
@@ -109,13 +110,25 @@ pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, outpu
     };
     let report = tokio::select! {
         report = closing => report?,
-        code = signals.wait() => {
-            let message = format!("interrupted again ({}), before the account was done", code as u8);
-            return Err(Failure::new(Code::InDoubt, message));
-        }
+        code = signals.wait() => return Err(interrupted.cut_off(code)),
     };
     report.tell(output)?;
     result
+}
+
+/// Whether a signal has ended the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interrupted {
+    NotYet,
+    Before,
+}
+
+impl Interrupted {
+    /// What a signal means while the account is made: nobody learns what became of the records.
+    fn cut_off(self, code: Code) -> Failure {
+        let how = if self == Self::Before { "interrupted again" } else { "interrupted" };
+        Failure::new(Code::InDoubt, format!("{how} ({}), before the account was done", code as u8))
+    }
 }
 
 /// Produces until the time is over, a signal comes, or nothing more can be sent. Tells progress every second.
@@ -125,6 +138,7 @@ async fn produce(
     gauges: &Gauges,
     signals: &mut Signals,
     start: Instant,
+    interrupted: &mut Interrupted,
 ) -> Result<(Load, Result)> {
     let (rate, size) = (flags.rate, flags.size.0);
     let mut thread = LoadThread::start(move |sender| {
@@ -148,8 +162,9 @@ async fn produce(
             code = signals.wait() => {
                 is_over = true;
                 if !thread.stop() {
-                    return Err(Failure::new(Code::InDoubt, format!("interrupted again ({})", code as u8)));
+                    return Err(interrupted.cut_off(code));
                 }
+                *interrupted = Interrupted::Before;
             }
             ended = thread.ended() => return ended,
         }
@@ -166,5 +181,18 @@ async fn create(client: &Client, name: &str, flags: &LoadFlags) -> Result {
     match client.admin().create_topic(topic).await {
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),
         result => Ok(result.map(drop)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_is_not_told_as_the_second_one() {
+        let first = Interrupted::NotYet.cut_off(Code::Interrupted).message;
+        assert_eq!(first, "interrupted (130), before the account was done");
+        let second = Interrupted::Before.cut_off(Code::Interrupted).message;
+        assert_eq!(second, "interrupted again (130), before the account was done");
     }
 }

@@ -100,10 +100,7 @@ pub(super) async fn run(args: FailoverArgs, output: Output) -> Result {
         let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await?;
         Ok::<_, Failure>((cluster, client))
     };
-    let (mut cluster, client) = tokio::select! {
-        opened = opened => opened?,
-        code = signals.wait() => return Err(Failure::new(code, "interrupted")),
-    };
+    let (mut cluster, client) = signals.or(opened).await?;
     let result = async {
         check_take_over(&args, &mut cluster)?;
         let flags = args.topic.clone();
@@ -272,7 +269,9 @@ impl Load {
                 .headers(&headers);
             let due = pace.wait(index);
             let Some(delivery) = sender.send(&self.producer, record)? else { break };
-            tracker.track_blocking(partition, identity, due, delivery);
+            if tracker.track_blocking(partition, identity, due, delivery).is_err() {
+                break;
+            }
         }
         Ok(tracker)
     }

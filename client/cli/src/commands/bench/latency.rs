@@ -115,7 +115,9 @@ impl Load {
                 let due = pace.wait(index);
                 let Some(delivery) = sender.send(&self.producer, record)? else { return Ok((latest, trackers)) };
                 latest = latest.max(due.elapsed());
-                tracker.track_blocking(partition, (), due, delivery);
+                if tracker.track_blocking(partition, (), due, delivery).is_err() {
+                    return Ok((latest, trackers));
+                }
                 index += 1;
             }
             trackers.push(tracker);

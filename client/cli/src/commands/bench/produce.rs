@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use holdfast_checker::{
     text::grouped,
@@ -91,19 +92,23 @@ pub(super) async fn run(connect: &Connect, args: ProduceArgs, output: Output) ->
 async fn bench(connect: &Connect, client: &Client, args: &ProduceArgs, topic: &BenchTopic, output: Output) -> Result {
     let progress = Progress::start("producing", args.records);
     let start = Instant::now();
-    let mut loads = Vec::new();
+    // Ended with this, however it ends; the topic stays until they have.
+    let mut loads = JoinSet::new();
     for number in 0..args.producers {
         let share = args.records / u64::from(args.producers)
             + u64::from(u64::from(number) < args.records % u64::from(args.producers));
         let client = if number == 0 { client.clone() } else { connect.client().await? };
         let (flags, name, progress) = (args.producer.clone(), topic.name.clone(), progress.clone());
-        let tells = number == 0;
-        loads.push(tokio::spawn(async move { load(client, &flags, &name, share, tells.then_some(progress)).await }));
+        let (tells, user) = (number == 0, topic.user());
+        loads.spawn(async move {
+            let _until_it_ends = user;
+            load(client, &flags, &name, share, tells.then_some(progress)).await
+        });
     }
     let mut report = CloseReport { delivered: 0, not_appended: 0, in_doubt: 0 };
     let mut sampled = Vec::new();
-    for load in loads {
-        let (one, more) = load.await.map_err(|error| Failure::error(error.to_string()))??;
+    while let Some(load) = loads.join_next().await {
+        let (one, more) = load.map_err(|error| Failure::error(error.to_string()))??;
         report.delivered += one.delivered;
         report.not_appended += one.not_appended;
         report.in_doubt += one.in_doubt;
@@ -148,7 +153,7 @@ async fn load(
         if index.is_multiple_of(SAMPLE) {
             let sent = Instant::now();
             let delivery = producer.enqueue(record).await?;
-            tracker.track(partition, (), sent, delivery).await;
+            tracker.track(partition, (), sent, delivery).await?;
             if let Some(progress) = &progress
                 && index.is_multiple_of(SAMPLE * 256)
             {

@@ -1,9 +1,12 @@
 //! What the benches share: a topic of their own, a producer, and records to send.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use clap::Args;
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use holdfast_client::{
     Client,
@@ -90,7 +93,14 @@ pub(super) struct BenchTopic {
     pub(super) replica_count: usize,
     /// The bench's own, to be deleted.
     delete: Option<TopicView>,
+    user: User,
+    /// Ends once no task uses the topic.
+    users: mpsc::Receiver<Infallible>,
 }
+
+/// Held by a task that uses the topic: it is not cleaned up before the task has ended.
+#[derive(Clone, Debug)]
+pub(super) struct User(#[expect(dead_code, reason = "that it is there tells all")] mpsc::Sender<Infallible>);
 
 impl BenchTopic {
     /// Makes the topic, or takes the one that is named, for as long as the bench runs. However that ends, by an error or a
@@ -103,10 +113,7 @@ impl BenchTopic {
     ) -> Result {
         let mut signals = Signals::listen()?;
         let topic = Self::prepare(client, flags, kind, &mut signals).await?;
-        let result = tokio::select! {
-            result = bench(&topic) => result,
-            code = signals.wait() => Err(Failure::new(code, "interrupted")),
-        };
+        let result = signals.or(bench(&topic)).await;
         if result.as_ref().is_err_and(|failure| failure.code == Code::Loss) {
             return result;
         }
@@ -121,10 +128,7 @@ impl BenchTopic {
     async fn prepare(client: &Client, flags: &TopicFlags, kind: &str, signals: &mut Signals) -> Result<Self> {
         let admin = client.admin();
         if let Some(name) = &flags.topic {
-            return tokio::select! {
-                found = admin.describe_topic(name) => Ok(Self::of(&found?, false)),
-                code = signals.wait() => Err(Failure::new(code, "interrupted")),
-            };
+            return signals.or(async { Ok(Self::of(&admin.describe_topic(name).await?, false)) }).await;
         }
         let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         let name = format!("bench-{kind}-{millis}");
@@ -133,11 +137,7 @@ impl BenchTopic {
         for Setting { key, value } in &flags.configs {
             topic = topic.config(key, plain_value(key, value.clone()));
         }
-        let created = tokio::select! {
-            created = admin.create_topic(topic) => created.map_err(Failure::from),
-            code = signals.wait() => Err(Failure::new(code, "interrupted")),
-        };
-        match created {
+        match signals.or(async { Ok(admin.create_topic(topic).await?) }).await {
             Ok(CreatedTopic { topic: Some(topic), .. }) => Ok(Self::of(&topic, !flags.keep)),
             Ok(CreatedTopic { topic: None, .. }) => Err(Failure::error("the cluster does not say what it created")),
             Err(failure) => {
@@ -153,7 +153,14 @@ impl BenchTopic {
     fn of(topic: &TopicView, delete: bool) -> Self {
         let replica_count = topic.partitions.iter().map(|partition| partition.replicas.len()).min().unwrap_or(0);
         let partition_count = topic.partitions.len() as u32;
-        Self { name: topic.name.to_string(), partition_count, replica_count, delete: delete.then(|| topic.clone()) }
+        let (user, users) = mpsc::channel(1);
+        let (name, delete, user) = (topic.name.to_string(), delete.then(|| topic.clone()), User(user));
+        Self { name, partition_count, replica_count, delete, user, users }
+    }
+
+    /// For a task that may outlive the bench by a moment, as one that is aborted does.
+    pub(super) fn user(&self) -> User {
+        self.user.clone()
     }
 
     /// Fails if the topic holds records: an audit would take them for phantoms.
@@ -172,11 +179,14 @@ impl BenchTopic {
         Ok(())
     }
 
-    /// Deletes the topic, if it is the bench's own.
+    /// Waits until nobody uses the topic, and deletes it if it is the bench's own.
     async fn clean_up(self, client: &Client) {
-        let Some(topic) = &self.delete else { return };
+        let Self { name, delete, user, mut users, .. } = self;
+        drop(user);
+        let _none = users.recv().await;
+        let Some(topic) = &delete else { return };
         if let Err(error) = client.admin().delete_this_topic(topic).await {
-            note(left_behind(&self.name, &error));
+            note(left_behind(&name, &error));
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The mark comes first, so that nothing new is placed on the broker while it is emptied; then moves are planned and made
 //! until a plan is empty, for topics may have been created or moved meanwhile.
+//!
+//! Signals: from the mark on one set of them serves all, so that an interruption says at every moment that the mark stays.
 
 use clap::Args;
 use serde_json::json;
@@ -12,9 +14,10 @@ use holdfast_proto::ids::BrokerId;
 
 use super::find::find;
 use crate::{
-    exit::{Failure, Result},
+    exit::{Code, Failure, Result},
     moves::{self, Throttle},
     output::{Output, confirm, few, note, print_json, tell},
+    signals::Signals,
     width::say_long,
 };
 
@@ -67,13 +70,16 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
         let replicas = counted(known.replica_count, "replica");
         confirm(&format!("This moves {replicas} away from broker {broker}, and gives it no new ones"), args.yes)?;
     }
-    admin.set_broker_drain(broker, true).await?;
-    let (moved, problems) = empty(admin, broker, args.throttle).await.map_err(|failure| {
-        let text =
-            format!("{failure}\nbroker {broker} stays marked; `holdfast broker undrain {broker}` takes that back");
-        Failure::new(failure.code, text)
+    let mut signals = Signals::listen()?;
+    signals.or(async { Ok(admin.set_broker_drain(broker, true).await?) }).await.map_err(|failure| {
+        // Anything but a refusal may have happened all the same.
+        if failure.code == Code::Error { failure } else { marked(&failure, broker, "may be marked") }
     })?;
-    let left = find(admin, args.broker).await?.replica_count;
+    let emptied = empty(admin, broker, args.throttle, &mut signals).await;
+    let (moved, problems) = emptied.map_err(|failure| marked(&failure, broker, "stays marked"))?;
+    let left =
+        signals.or(find(admin, args.broker)).await.map_err(|failure| marked(&failure, broker, "stays marked"))?;
+    let left = left.replica_count;
     let is_safe = left == 0;
     if output == Output::Json {
         let moves = moves::as_json(&moved);
@@ -93,15 +99,20 @@ pub(super) async fn run(admin: &Admin, args: &DrainArgs, output: Output) -> Resu
 }
 
 /// Moves everything away; gives what was moved, and what could not be.
-async fn empty(admin: &Admin, broker: BrokerId, throttle: Option<Throttle>) -> Result<(Vec<Move>, Vec<String>)> {
+async fn empty(
+    admin: &Admin,
+    broker: BrokerId,
+    throttle: Option<Throttle>,
+    signals: &mut Signals,
+) -> Result<(Vec<Move>, Vec<String>)> {
     let (mut moved, mut problems) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS_MAX {
-        let plan = admin.plan_moves(&[broker], true).await?;
+        let plan = signals.or(async { Ok(admin.plan_moves(&[broker], true).await?) }).await?;
         problems = plan.problems;
         if plan.moves.is_empty() {
             break;
         }
-        let outcome = moves::run(admin, &plan.moves, throttle).await?;
+        let outcome = moves::run(admin, &plan.moves, throttle, signals).await?;
         moved.extend(plan.moves);
         if outcome.done == 0 {
             problems.extend(outcome.problems);
@@ -109,6 +120,12 @@ async fn empty(admin: &Admin, broker: BrokerId, throttle: Option<Throttle>) -> R
         }
     }
     Ok((moved, problems))
+}
+
+/// The failure, and what it leaves behind.
+fn marked(failure: &Failure, broker: BrokerId, state: &str) -> Failure {
+    let text = format!("{failure}\nbroker {broker} {state}; `holdfast broker undrain {broker}` takes that back");
+    Failure::new(failure.code, text)
 }
 
 fn show(planned: &[Move], problems: &[String], output: Output) {

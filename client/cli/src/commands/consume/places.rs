@@ -19,8 +19,8 @@ use crate::{
 pub(super) struct Place {
     pub(super) partition: PartitionIndex,
     pub(super) start: Offset,
-    /// End of what is there now.
-    pub(super) end: Offset,
+    /// End of what is there now; `None` if nobody asked for it.
+    pub(super) end: Option<Offset>,
 }
 
 /// The places that were found, and the partitions that nobody could be asked about so far, or never can.
@@ -37,11 +37,15 @@ impl Found {
     /// Says where nothing is read, and fails if that is everywhere.
     pub(super) fn told_first(self, start: Start) -> Result<Self> {
         match start {
-            Start::At(offset) if self.places.is_empty() && self.missing.is_empty() && !self.outside.is_empty() => {
+            Start::At(offset) if self.is_all_outside() => {
                 Err(Failure::error(format!("no partition holds offset {offset}: {}", self.outside.join(", "))))
             }
             _ => Ok(self.told_later(start)),
         }
+    }
+
+    fn is_all_outside(&self) -> bool {
+        self.places.is_empty() && self.missing.is_empty() && self.failed.is_empty() && !self.outside.is_empty()
     }
 
     /// Says where nothing is read. Others may be read already: that these are not is no failure.
@@ -56,13 +60,15 @@ impl Found {
 }
 
 /// Looks places up at the leaders, within this time. `begun` is for a later look: the ends that a start counts from are
-/// those of that time, ms since 1970, or what has come since would be passed over.
+/// those of that time, ms since 1970, or what has come since would be passed over. Who follows from the beginning needs no
+/// end: a leader gives what it knows to be replicated before it can tell up to where that is.
 pub(super) async fn find(
     client: &Client,
     topic: &str,
     start: Start,
     begun: Option<i64>,
     partitions: &[PartitionIndex],
+    follow: bool,
     within: Duration,
 ) -> Result<Found> {
     let time = match start {
@@ -71,8 +77,9 @@ pub(super) async fn find(
         Start::Beginning | Start::At(_) | Start::Ago(_) => None,
     };
     // The end before the time: a record that comes between the two look-ups must not be skipped.
-    let specs: Vec<_> = [OffsetSpec::Earliest, OffsetSpec::Latest]
-        .into_iter()
+    let needs_end = !follow || start != Start::Beginning;
+    let specs: Vec<_> = std::iter::once(OffsetSpec::Earliest)
+        .chain(needs_end.then_some(OffsetSpec::Latest))
         .chain(time.map(|ms| OffsetSpec::Timestamp(TimestampMs(ms))))
         .collect();
     let queries: Vec<_> = partitions
@@ -95,7 +102,10 @@ pub(super) async fn find(
         let offset = |at: usize| offsets.get(at).and_then(|found| found.offset);
         let (first, end) = (offset(0).unwrap_or_default(), offset(1).unwrap_or_default());
         match start_in(start, first, end, offset(2)) {
-            Some(start) => found.places.push(Place { partition: *partition, start, end }),
+            Some(start) => {
+                let end = needs_end.then_some(end);
+                found.places.push(Place { partition: *partition, start, end });
+            }
             None => found.outside.push(format!("{topic}-{partition} holds {first} to below {end}")),
         }
     }
@@ -116,11 +126,12 @@ fn start_in(start: Start, first: Offset, end: Offset, at_time: Option<Offset>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Code;
 
     #[test]
     fn that_no_partition_holds_the_offset_fails_the_first_look_alone() {
         let at = Start::At(42);
-        let place = Place { partition: PartitionIndex(1), start: Offset(42), end: Offset(50) };
+        let place = Place { partition: PartitionIndex(1), start: Offset(42), end: Some(Offset(50)) };
         let outside = |places: &[Place]| Found {
             places: places.to_vec(),
             outside: vec!["t-0 holds 0 to below 10".to_owned()],
@@ -129,6 +140,9 @@ mod tests {
         let failure = outside(&[]).told_first(at).unwrap_err();
         assert!(failure.message.contains("no partition holds offset 42: t-0 holds 0"), "{failure}");
         assert_eq!(outside(&[place]).told_first(at).unwrap().places, [place]);
+        let damaged = vec![(PartitionIndex(1), Failure::new(Code::Loss, "t-1 is damaged"))];
+        let found = Found { failed: damaged, ..outside(&[]) }.told_first(at).unwrap();
+        assert_eq!(found.failed[0].1.code, Code::Loss, "a loss is no wrong offset");
         assert!(outside(&[]).told_later(at).places.is_empty());
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Reader<'a> {
     begun: i64,
     /// Partitions that the topic had when the command began, or that were taken in since.
     known: BTreeSet<PartitionIndex>,
+    /// Younger ones that could not be taken in so far, which was told.
+    told_new: BTreeSet<PartitionIndex>,
     /// Partitions of which something was read.
     touched: BTreeSet<PartitionIndex>,
     skipped: u64,
@@ -69,12 +71,13 @@ impl<'a> Reader<'a> {
             args,
             client,
             consumer,
-            ends: places.iter().map(|place| (place.partition, place.end)).collect(),
+            ends: places.iter().filter_map(|place| Some((place.partition, place.end?))).collect(),
             read_up: 0,
             missing,
             failed,
             begun,
             known: partitions.iter().copied().collect(),
+            told_new: BTreeSet::new(),
             touched: BTreeSet::new(),
             skipped,
         };
@@ -145,7 +148,7 @@ impl<'a> Reader<'a> {
     pub(super) async fn who_is_waited_for(&self) -> String {
         let named = waiting::named(&self.args.topic, self.open_partitions());
         let open: Vec<_> = self.open_partitions().map(|(partition, ..)| partition).collect();
-        let found = places::find(&self.client, &self.args.topic, Start::End, None, &open, PATIENCE).await;
+        let found = places::find(&self.client, &self.args.topic, Start::End, None, &open, false, PATIENCE).await;
         match found.map(|found| found.missing.into_iter().next()) {
             Ok(Some((_, why))) | Err(why) => format!("{named}: {why}"),
             Ok(None) => named,
@@ -162,41 +165,61 @@ impl<'a> Reader<'a> {
         }
         let wanted: Vec<_> = self.missing.iter().map(|(partition, _)| *partition).collect();
         let (start, begun) = (self.args.offset, Some(self.begun));
-        let found = places::find(&self.client, &self.args.topic, start, begun, &wanted, PATIENCE).await?;
+        let found =
+            places::find(&self.client, &self.args.topic, start, begun, &wanted, self.args.follow, PATIENCE).await?;
         let found = found.told_later(start);
         self.missing = found.missing;
         tell(&found.failed, "the other partitions are read on");
         self.failed.extend(found.failed);
-        for place in found.places {
-            match self.add(place.partition, StartAt::Offset(place.start)).await {
+        let starts: Vec<_> = found.places.iter().map(|place| (place.partition, StartAt::Offset(place.start))).collect();
+        for (place, added) in found.places.into_iter().zip(self.add(&starts).await) {
+            match added {
                 Ok(()) => {
-                    self.ends.insert(place.partition, place.end);
+                    self.ends.extend(place.end.map(|end| (place.partition, end)));
                     self.rest_at_end(place.partition)?;
                 }
-                Err(failure) => self.missing.push((place.partition, failure)),
+                Err(error) if error.is_retriable() => self.missing.push((place.partition, error.into())),
+                Err(error) => self.stands_still(place.partition, error.into()),
             }
         }
         Ok(())
     }
 
     /// Partitions that are younger than the command are read from their beginning. The next look may find what this one
-    /// could not; the records of the others go on meanwhile.
+    /// could not, which is told once; the records of the others go on meanwhile.
     async fn look_for_new(&mut self) {
         let admin = self.client.admin();
         let Ok(Ok(topic)) = timeout(PATIENCE, admin.describe_topic(&self.args.topic)).await else { return };
-        for partition in topic.partitions.iter().map(|partition| partition.partition) {
-            if !self.known.contains(&partition) && self.add(partition, StartAt::Earliest).await.is_ok() {
-                note(format!("{}-{partition} is new; it is read from its beginning", self.args.topic));
-                self.known.insert(partition);
+        let all = topic.partitions.iter().map(|partition| partition.partition);
+        let new: Vec<_> = all.filter(|partition| !self.known.contains(partition)).collect();
+        let starts: Vec<_> = new.iter().map(|partition| (*partition, StartAt::Earliest)).collect();
+        let mut lines = Vec::new();
+        for (partition, added) in new.into_iter().zip(self.add(&starts).await) {
+            let name = format!("{}-{partition}", self.args.topic);
+            match added {
+                Ok(()) => lines.push(format!("{name} is new; it is read from its beginning")),
+                Err(error) if error.is_retriable() => {
+                    if self.told_new.insert(partition) {
+                        let why = Failure::from(error);
+                        lines.push(format!("{name} is new; it is read from its beginning once this has passed: {why}"));
+                    }
+                    continue;
+                }
+                Err(error) => self.stands_still(partition, error.into()),
             }
+            self.known.insert(partition);
+        }
+        if !lines.is_empty() {
+            note(few(&lines));
         }
     }
 
-    async fn add(&mut self, partition: PartitionIndex, start: StartAt) -> Result {
-        match timeout(PATIENCE, self.consumer.add(&self.args.topic, partition, start)).await {
-            Ok(added) => Ok(added.map(drop)?),
-            Err(_late) => Err(Failure::error(format!("the leader of {}-{partition} does not answer", self.args.topic))),
-        }
+    /// Reads these partitions too, each from its start, or says why it cannot.
+    async fn add(&mut self, starts: &[(PartitionIndex, StartAt)]) -> Vec<std::result::Result<(), Error>> {
+        let topic = &*self.args.topic;
+        let places: Vec<_> = starts.iter().map(|(partition, start)| (topic, *partition, *start)).collect();
+        let added = self.consumer.add_all(&places, PATIENCE).await;
+        added.into_iter().map(|added| added.map(drop)).collect()
     }
 
     /// Goes on after an error: in its partition where it may, else in the others; gives the failure of what ends all.

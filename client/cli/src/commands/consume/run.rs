@@ -4,6 +4,7 @@
 //! ends that too.
 
 use std::{
+    collections::BTreeSet,
     pin::pin,
     time::{Duration, Instant},
 };
@@ -65,9 +66,15 @@ pub async fn run(mut args: ConsumeArgs, output: Output) -> Result {
     let begun = Instant::now();
     let begun_ms = jiff::Timestamp::now().as_millisecond();
     args.offset = args.offset.fixed(begun_ms);
-    let mut reader = tokio::select! {
-        reader = open(&args, begun, begun_ms) => reader?,
-        code = signals.wait() => return interrupted(&args, code),
+    let mut failed = Vec::new();
+    let opened = tokio::select! {
+        opened = open(&args, begun, begun_ms, &mut failed) => opened,
+        code = signals.wait() => interrupted(&args, code).map(|()| None),
+    };
+    let mut reader = match opened {
+        Ok(Some(reader)) => reader,
+        Ok(None) => return verdict(both(None, unread_of(failed)), 0),
+        Err(ended) => return verdict(both(Some(ended), unread_of(failed)), 0),
     };
     let mut printer = Printer::start()?;
     let read = tokio::select! {
@@ -93,7 +100,7 @@ pub async fn run(mut args: ConsumeArgs, output: Output) -> Result {
         (_, Some(code)) => interrupted(&args, code).err(),
         (Ok(_) | Err(_), None) => None,
     };
-    verdict(both(ended, (!unread.is_empty()).then(|| first_of(unread))), skipped)
+    verdict(both(ended, unread_of(unread)), skipped)
 }
 
 /// What ended the reading, and what was not read. The code is that of a loss if there is one, and else of the end; one that
@@ -130,39 +137,60 @@ async fn write_out(printer: Printer, signals: &mut Signals, stopped_by: &mut Opt
     }
 }
 
-/// A reader of all partitions that somebody can be asked about.
-async fn open(args: &ConsumeArgs, begun: Instant, begun_ms: i64) -> Result<Reader<'_>> {
+/// Partitions with why they are not read.
+type Unreadable = Vec<(PartitionIndex, Failure)>;
+
+/// A reader of all partitions that somebody can be asked about; `None` if there is none. Those that are never read go to
+/// `failed` as soon as they are found, whatever becomes of this.
+async fn open<'a>(
+    args: &'a ConsumeArgs,
+    begun: Instant,
+    begun_ms: i64,
+    failed: &mut Unreadable,
+) -> Result<Option<Reader<'a>>> {
     if let Some(hint) = args.offset.hint() {
         note(hint);
     }
     let client = args.connect.client().await?;
     let partitions = partitions(&client, args).await?;
-    let look = async |begun: Option<i64>, partitions: &[PartitionIndex]| {
-        places::find(&client, &args.topic, args.offset, begun, partitions, FIRST_LOOK).await?.told_first(args.offset)
-    };
-    let mut found = look(None, &partitions).await?;
-    let mut failed = std::mem::take(&mut found.failed);
+    let mut found = look(&client, args, None, &partitions, failed).await?;
     let mut told = false;
     while found.places.is_empty() && !found.missing.is_empty() {
         if !args.follow && begun.elapsed() > LOOK_UP {
             failed.append(&mut found.missing);
-            return Err(first_of(failed));
+            return Ok(None);
         }
         if !std::mem::replace(&mut told, true) {
             note(format!("waiting: {}", first_of(found.missing.clone())));
         }
         sleep(LOOK).await;
         let missing: Vec<_> = found.missing.iter().map(|(partition, _)| *partition).collect();
-        found = look(Some(begun_ms), &missing).await?;
-        failed.append(&mut found.failed);
+        found = look(&client, args, Some(begun_ms), &missing, failed).await?;
     }
     let Found { places, missing, .. } = found;
-    if places.is_empty() && !failed.is_empty() {
-        return Err(first_of(failed));
+    if places.is_empty() {
+        return Ok(None);
     }
-    reader::tell(&failed, "the other partitions are read");
     reader::tell(&missing, "it is read once that has passed");
-    Reader::open(client, args, begun_ms, &partitions, &places, Unread { failed, missing, skipped: 0 }).await
+    let unread = Unread { failed: failed.clone(), missing, skipped: 0 };
+    Reader::open(client, args, begun_ms, &partitions, &places, unread).await.map(Some)
+}
+
+/// Looks for the places of these partitions. What can never be read goes to `failed`, and is told as long as there is hope for
+/// others: else it is what the command ends with.
+async fn look(
+    client: &Client,
+    args: &ConsumeArgs,
+    begun: Option<i64>,
+    partitions: &[PartitionIndex],
+    failed: &mut Unreadable,
+) -> Result<Found> {
+    let found = places::find(client, &args.topic, args.offset, begun, partitions, args.follow, FIRST_LOOK).await?;
+    if !found.places.is_empty() || !found.missing.is_empty() {
+        reader::tell(&found.failed, "the other partitions are read");
+    }
+    failed.extend(found.failed.iter().cloned());
+    found.told_first(args.offset)
 }
 
 /// Prints what is read, up to the end or the count; gives how many records of the count are left.
@@ -257,11 +285,17 @@ async fn partitions(client: &Client, args: &ConsumeArgs) -> Result<Vec<Partition
         let message = format!("unknown partition '{wrong}' of {}; known: 0 to {}", args.topic, count - 1);
         return Err(Failure::usage(message));
     }
-    Ok(args.partition.iter().copied().map(PartitionIndex).collect())
+    let each_once: BTreeSet<_> = args.partition.iter().copied().map(PartitionIndex).collect();
+    Ok(each_once.into_iter().collect())
+}
+
+/// Why partitions were not read, if there are such.
+fn unread_of(unread: Unreadable) -> Option<Failure> {
+    (!unread.is_empty()).then(|| first_of(unread))
 }
 
 /// Why the first of these partitions was not read, and how many more there are. Loss comes first, as it outweighs the rest.
-fn first_of(mut missing: Vec<(PartitionIndex, Failure)>) -> Failure {
+fn first_of(mut missing: Unreadable) -> Failure {
     missing.sort_by_key(|(partition, failure)| (failure.code != Code::Loss, *partition));
     let others = missing.len().saturating_sub(1);
     let more = if others == 0 { String::new() } else { format!("; and {others} more partitions were not read") };
@@ -317,6 +351,21 @@ mod tests {
         let interrupted = verdict(Some(Failure::new(Code::Interrupted, "")), 1).unwrap_err();
         assert_eq!((interrupted.code, &*interrupted.message), (Code::Loss, "1 damaged batches were passed over"));
         verdict(None, 0).unwrap();
+    }
+
+    #[test]
+    fn a_loss_outweighs_whatever_the_reading_ended_by() {
+        let unread = |code| unread_of(vec![(PartitionIndex(0), Failure::new(code, "t-0 is damaged"))]);
+        let ended = |code, message: &str| Some(Failure::new(code, message));
+        let check = |ended, unread, code, message: &str| {
+            let failure = both(ended, unread).unwrap();
+            assert_eq!((failure.code, &*failure.message), (code, message));
+        };
+        check(None, unread(Code::Loss), Code::Loss, "t-0 is damaged");
+        check(ended(Code::Interrupted, ""), unread(Code::Loss), Code::Loss, "t-0 is damaged");
+        check(ended(Code::Error, "it ends"), unread(Code::Loss), Code::Loss, "it ends; t-0 is damaged");
+        check(ended(Code::InDoubt, "it ends"), unread(Code::Error), Code::InDoubt, "it ends; t-0 is damaged");
+        assert!(both(None, unread_of(Vec::new())).is_none());
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub async fn produce(
             let record = Outgoing::new(&topic).partition(partition).key(&file.key).value(line).headers(&headers);
             let now = Instant::now();
             let delivery = producer.enqueue(record).await?;
-            tracker.track(partition.0, identity, now, delivery).await;
+            tracker.track(partition.0, identity, now, delivery).await?;
             sequence += 1;
             records += 1;
             value_bytes += line.len() as u64;

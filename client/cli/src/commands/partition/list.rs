@@ -48,7 +48,8 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
         note(match (args.moving, args.troubled) {
             (true, false) => "no partition is moving",
             (false, true) => "no partition is in trouble",
-            _ => "there is no such partition",
+            (true, true) => "no partition is moving and in trouble",
+            (false, false) => "there is no partition",
         });
         return Ok(());
     }
