@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use holdfast_log::{DataDir, LogWriter};
 
 use super::{
-    clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
-    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams,
+    clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, log_folders::LogFolders,
+    metadata::Metadata, parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams,
 };
 use crate::{
     config::Config,
@@ -75,7 +75,9 @@ pub struct Logs {
     pub single_records: BlockingReads,
     /// The same for look-ups by time, which may read through a segment.
     pub time_lookups: BlockingReads,
-    /// Its blocking threads open, close, delete and read logs, and look into batches.
+    /// What opens, closes and deletes them.
+    pub folders: LogFolders,
+    /// Its blocking threads read logs, work on their folders and look into batches.
     pub runtime: tokio::runtime::Handle,
 }
 

@@ -19,7 +19,7 @@ pub(super) fn affordable(wanted: usize) -> usize {
     let most = most(wanted, files);
     if most < wanted {
         let files = files.unwrap_or(u64::MAX);
-        tracing::warn!(
+        tracing::info!(
             max_connections = wanted,
             connections = most,
             files,
