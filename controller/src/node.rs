@@ -157,9 +157,11 @@ impl Node {
         activity.look(self.now(), (active && self.holds_lease()).then_some(term))
     }
 
-    /// For how long this controller has been active without a gap, ms; 0 if it is not.
-    pub(crate) fn active_ms(&self) -> u64 {
-        self.spell().map_or(0, |spell| self.now().since(spell.since))
+    /// For how long of the last `within_ms` this controller was active in this leadership, ms; 0 if it is not now.
+    pub(crate) fn active_ms(&self, within_ms: u64) -> u64 {
+        self.spell();
+        let now = self.now();
+        self.inner.activity.lock().active_ms(now, Millis(now.0.saturating_sub(within_ms)))
     }
 
     /// Refuses unless this controller is active, naming the one that is.

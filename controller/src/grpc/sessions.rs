@@ -68,7 +68,7 @@ pub(super) async fn open(
     let is_resumed = resumed.is_some();
     tracing::info!(%broker_id, %broker_epoch, connection = connection.0, is_resumed, %applied, "a broker's session begins");
     let (since, changes) = resumed.unwrap_or_else(|| (Vec::new(), node.view().subscribe().1));
-    let guard = Connection { sessions, broker_id, id: connection };
+    let guard = Connection { sessions, broker_id, id: connection, refused: false };
     let sent = is_resumed.then_some(applied);
     let session = Session { node, snapshots, guard, broker_epoch, term, messages, since, changes, sent };
     tokio::spawn(session.run(first, heartbeats));
@@ -86,12 +86,14 @@ struct Connection {
     sessions: SessionsHandle,
     broker_id: BrokerId,
     id: ConnectionId,
+    /// True if it ends because this controller is not active.
+    refused: bool,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         tracing::info!(broker_id = %self.broker_id, connection = self.id.0, "a broker's session ends");
-        self.sessions.disconnect(self.broker_id, self.id);
+        self.sessions.disconnect(self.broker_id, self.id, self.refused);
     }
 }
 
@@ -113,6 +115,7 @@ struct Session {
 impl Session {
     async fn run(mut self, first: BrokerSessionRequest, heartbeats: Streaming<BrokerSessionRequest>) {
         if let Err(detail) = self.serve(first, heartbeats).await {
+            self.guard.refused = detail.code == ErrorCode::NotController;
             // The broker may be gone already, or too slow to hear it.
             let _ = self.messages.try_send(Err(detail.into()));
         }
@@ -148,7 +151,7 @@ impl Session {
         // A controller that heard no majority must not extend a lease: another may be active.
         self.check_active()?;
         check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
-        let Connection { sessions, broker_id, id } = &self.guard;
+        let Connection { sessions, broker_id, id, .. } = &self.guard;
         // What it has of another history counts for nothing.
         let connects = self.sent.is_some();
         let applied = if connects { MetadataIndex(heartbeat.applied_index) } else { MetadataIndex(0) };

@@ -162,7 +162,7 @@ impl Keeper {
         // acknowledged meanwhile its new address need not have had when that was asked.
         let (_, now) = self.turns.look();
         let listening = Listening {
-            heard_ms_ago: self.reach.heard_ms_ago(asks.id, from),
+            heard_ms_ago: self.reach.heard_ms_ago(asks.id, from).map(|ms| self.turns.node.active_ms(ms)),
             active_ms: now.active_ms,
             silent_ms: self.turns.policy().silent_ms,
         };

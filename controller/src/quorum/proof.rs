@@ -32,7 +32,7 @@ pub(crate) struct Member<'a> {
 /// What was heard at an address in the membership.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listening {
-    /// Milliseconds since the member answered there, at whichever address it is called now; `None` if it never did.
+    /// Milliseconds of activity since the member answered there, at whichever address it is called now; `None` if it never did.
     pub heard_ms_ago: Option<u64>,
     /// For how long the active controller would have heard it, ms.
     pub active_ms: u64,

@@ -9,7 +9,8 @@ pub(crate) struct Place {
     pub address: String,
     /// True for a voter, of either half while a change is under way.
     pub voter: bool,
-    /// Milliseconds since it acknowledged something under its own id; `None` if it never did in this leadership.
+    /// Milliseconds since it acknowledged something under its own id, as far as the active controller was active; `None` if it
+    /// never did in this leadership.
     pub heard_ms_ago: Option<u64>,
     /// Last entry that it is known to have.
     pub matched: Option<u64>,
@@ -20,7 +21,7 @@ pub(crate) struct Place {
 pub(crate) struct Seen {
     /// Node id of the active controller.
     pub own_id: u64,
-    /// Milliseconds that it has been active for without a gap. In a gap it hears nobody, which says nothing of them.
+    /// Milliseconds that it was active for in this leadership. In a gap it hears nobody, which says nothing of them.
     pub active_ms: u64,
     /// Last entry of its log.
     pub last_log: u64,
@@ -55,8 +56,7 @@ impl Seen {
         place.id == self.own_id || place.heard_ms_ago.is_some_and(|ms| ms < policy.silent_ms)
     }
 
-    /// True if it certainly was not heard for so long: what was before the active controller became active, or was again,
-    /// is not known.
+    /// True if it certainly was not heard for so long of the time in which the active controller was active.
     pub(crate) fn is_silent_for(&self, place: &Place, ms: u64) -> bool {
         place.id != self.own_id && self.active_ms >= ms && place.heard_ms_ago.is_none_or(|heard| heard >= ms)
     }

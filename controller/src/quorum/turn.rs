@@ -79,12 +79,12 @@ impl Turns {
             id: member.id,
             address: member.address,
             voter: member.voter,
-            heard_ms_ago: member.heard_ms_ago,
+            heard_ms_ago: member.heard_ms_ago.map(|ms| self.node.active_ms(ms)),
             matched: member.matched,
         });
         let seen = Seen {
             own_id: self.node.id(),
-            active_ms: self.node.active_ms(),
+            active_ms: self.node.active_ms(u64::MAX),
             last_log: members.last_log,
             joint: members.joint,
             places: places.collect(),

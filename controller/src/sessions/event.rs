@@ -54,12 +54,14 @@ pub enum Event {
         /// True if it wants to serve.
         ready: bool,
     },
-    /// A connection ended; the grace begins if it was the broker's newest.
+    /// A connection ended; the grace begins if it was the broker's newest and this controller did not end it.
     Disconnected {
         /// The broker at its other end.
         broker_id: BrokerId,
         /// The one that ended.
         connection: ConnectionId,
+        /// True if this controller ended it because it was not active: that says nothing of the broker.
+        refused: bool,
     },
     /// A proposal of this module has ended.
     Ended(Proposal, Ending),

@@ -24,8 +24,9 @@
 //!    keeps nothing: what came of its proposals is in the registrations, or never will be.
 //! 7. **While this controller itself could hear nobody no deadline runs.** Suspended, because it lost its lease or hands
 //!    over, it refuses every session: then it decides nothing and gives no lease, and afterwards gives every broker a full
-//!    session timeout. If it stood still it does the same, once for each time that a broker is heard; what it stands still
-//!    after that counts for no deadline up to one session timeout in all.
+//!    session timeout. If it stood still it does the same. Both once for each time that a broker is heard; of what comes
+//!    after that one session timeout in all counts for no deadline: one that is dead is fenced however often its controller
+//!    loses its lease.
 //! 8. Proposals have numbers: the end of one that is no longer the broker's changes nothing. At most one proposal a broker
 //!    is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner.
 //!

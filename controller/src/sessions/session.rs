@@ -83,10 +83,19 @@ impl Session {
         self.ready = false;
     }
 
-    /// It has a full session timeout from now on, whatever was before.
-    pub(super) fn start_over(&mut self, now: Millis) {
-        self.disconnected = None;
-        self.hear(now);
+    /// This controller ended the connection because it was not active: that is no word of the broker's.
+    pub(super) fn release(&mut self) {
+        self.connection = None;
+        self.ready = false;
+    }
+
+    /// This controller is active again, as it was not since `then`: the broker may have been refused, and has a full session
+    /// timeout to come back. It has that once; if it was not heard since, its deadlines move as [`Self::forgive`] does.
+    pub(super) fn resume(&mut self, now: Millis, then: Millis, at_most_ms: u64) {
+        if self.forgiven_ms == 0 {
+            self.disconnected = None;
+        }
+        self.forgive(now, now.since(then).max(1), at_most_ms);
     }
 
     /// Nobody could be heard for the time that ends now. At first its deadlines start over: however long that time was,

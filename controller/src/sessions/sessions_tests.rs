@@ -181,7 +181,7 @@ fn the_time_in_which_this_controller_stood_still_fences_nobody() {
     let other = BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) };
     let mut check = Check::active(vec![broker(1, false), other]);
     check.connect(100, 1);
-    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     check.step_after_nothing(3_900, Event::Tick, &[]);
     check.step(4_399, Event::Tick, &[]);
     check.step(4_400, Event::Tick, &[fence(1)]);
@@ -253,14 +253,14 @@ fn another_term_knows_what_came_of_the_fencings_of_the_one_before() {
 fn a_broken_connection_fences_after_the_grace_unless_it_is_made_again() {
     let mut check = Check::active(vec![broker(1, false)]);
     check.connect(100, 1);
-    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     check.step(1_499, Event::Tick, &[]);
     check.connect(1_499, 2);
     check.step(1_600, Event::Tick, &[]);
     // The end of the old connection says nothing about the new one.
-    check.step(1_700, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_700, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     check.step(2_400, Event::Tick, &[]);
-    check.step(2_500, Event::Disconnected { broker_id: B1, connection: ConnectionId(2) }, &[]);
+    check.step(2_500, Event::Disconnected { broker_id: B1, connection: ConnectionId(2), refused: false }, &[]);
     check.step(3_000, Event::Tick, &[fence(1)]);
     // The proposal came to nothing: it is made again, but not at once.
     check.end(3_100, Ending::Refused);
@@ -320,7 +320,7 @@ fn a_connection_of_an_earlier_start_or_an_earlier_number_takes_the_place_of_none
     check.connect_as(120, 2, 1);
     assert_eq!(present(&check), [2]);
     check.beat(200, 3, 10, true, &[]);
-    check.step(210, Event::Disconnected { broker_id: B1, connection: ConnectionId(3) }, &[]);
+    check.step(210, Event::Disconnected { broker_id: B1, connection: ConnectionId(3), refused: false }, &[]);
     check.connect_as(220, 2, 4);
     assert_eq!(present(&check), [4]);
 }
@@ -335,7 +335,7 @@ fn no_connection_outlives_the_leadership_that_it_was_opened_in() {
         }
         check.step(300, Event::Activated { brokers: vec![broker(1, false)], index: MetadataIndex(9), term: 2 }, &[]);
         assert!(!check.sessions.is_present(B1, ConnectionId(1)));
-        check.step(400, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+        check.step(400, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
         check.step(3_299, Event::Tick, &[]);
         check.step(3_300, Event::Tick, &[fence(1)]);
     }
@@ -347,7 +347,7 @@ fn what_one_broker_says_costs_the_same_however_many_there_are() {
     let mut check = Check::active(vec![broker(1, false), other]);
     check.connect(100, 1);
     // All deadlines have passed: its own is looked at, and the other's at the next tick.
-    check.step(3_100, Event::Disconnected { broker_id: B1, connection: ConnectionId(9) }, &[fence(1)]);
+    check.step(3_100, Event::Disconnected { broker_id: B1, connection: ConnectionId(9), refused: false }, &[fence(1)]);
     check.step(3_101, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
 }
 
@@ -377,7 +377,7 @@ fn who_is_alive_for_a_second_registration() {
     assert!(!alive(&check, 3_000, 2));
     check.connect(100, 1);
     assert!(alive(&check, 110, 1) && alive(&check, 110, 2));
-    check.step(200, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(200, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     assert!(!alive(&check, 201, 1) && !alive(&check, 201, 2), "a killed broker comes back at once");
     assert!(!check.sessions.is_alive(Millis(0), BrokerId(9), directory(1)));
 }

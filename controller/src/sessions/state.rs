@@ -22,7 +22,8 @@ const STANDSTILL_MS: u64 = 500;
 pub struct Sessions {
     timeouts: Timeouts,
     active: bool,
-    suspended: bool,
+    /// Since when it may not act though it leads.
+    suspended: Option<Millis>,
     /// When the last step was.
     stepped: Millis,
     brokers: BTreeMap<BrokerId, Session>,
@@ -51,7 +52,7 @@ impl Sessions {
         Self {
             timeouts,
             active: false,
-            suspended: false,
+            suspended: None,
             stepped: Millis(0),
             brokers: BTreeMap::new(),
             term: 0,
@@ -68,7 +69,7 @@ impl Sessions {
 
     /// True while this controller decides who is alive: active, and not suspended.
     pub fn decides(&self) -> bool {
-        self.active && !self.suspended
+        self.active && self.suspended.is_none()
     }
 
     /// Number of open sessions of others than this broker.
@@ -118,10 +119,10 @@ impl Sessions {
                 self.active = false;
                 self.forget();
             }
-            Event::Suspended => self.suspended = true,
+            Event::Suspended => self.suspended = self.suspended.or(Some(now)),
             Event::Resumed => {
-                self.suspended = false;
-                self.brokers.values_mut().for_each(|session| session.start_over(now));
+                let (then, session_ms) = (self.suspended.take().unwrap_or(now), self.timeouts.session_ms);
+                self.brokers.values_mut().for_each(|session| session.resume(now, then, session_ms));
             }
             Event::Registered { broker, index } => {
                 self.registered(now, &broker, index);
@@ -145,9 +146,11 @@ impl Sessions {
                 }
                 return Some(broker_id);
             }
-            Event::Disconnected { broker_id, connection } => {
-                if let Some(session) = self.of_connection(broker_id, connection) {
-                    session.disconnect(now);
+            Event::Disconnected { broker_id, connection, refused } => {
+                match self.of_connection(broker_id, connection) {
+                    Some(session) if refused => session.release(),
+                    Some(session) => session.disconnect(now),
+                    None => {}
                 }
                 return Some(broker_id);
             }

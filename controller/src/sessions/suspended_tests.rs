@@ -14,7 +14,7 @@ fn a_lease_that_was_lost_in_the_same_term_fences_nobody() {
     check.beat(1_000, 1, 10, true, &[]);
     check.step(1_500, Event::Suspended, &[]);
     // Its heartbeat is refused, which ends the stream, and it is not let in again.
-    check.step(1_600, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_600, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     check.step(9_000, Event::Tick, &[]);
     check.step(9_001, Event::Resumed, &[]);
     check.step(12_000, Event::Tick, &[]);
@@ -26,22 +26,45 @@ fn a_hand_over_that_was_kept_leaves_the_brokers_the_time_to_come_back() {
     let mut check = Check::active(vec![broker(1, false)]);
     check.connect(100, 1);
     check.step(1_000, Event::Suspended, &[]);
-    check.step(1_010, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_010, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     // As long as the grace: what is due in the step in which it goes on is due no more.
     check.step(1_510, Event::Resumed, &[]);
     check.step(2_500, Event::Tick, &[]);
     check.connect(2_600, 2);
     check.beat(2_610, 2, 10, true, &[]);
     assert_eq!(check.sessions.lease_ms(B1, ConnectionId(2)), 3_000);
-    check.step(2_700, Event::Disconnected { broker_id: B1, connection: ConnectionId(2) }, &[]);
+    check.step(2_700, Event::Disconnected { broker_id: B1, connection: ConnectionId(2), refused: false }, &[]);
     check.step(3_200, Event::Tick, &[fence(1)]);
+}
+
+#[test]
+fn a_lease_that_is_lost_again_and_again_keeps_no_dead_broker() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    // Every half second for a moment: of all that the first one gives a full timeout, the others what they last.
+    for now in (500..4_000).step_by(500) {
+        check.step(now, Event::Suspended, &[]);
+        check.step(now + 10, Event::Resumed, &[]);
+    }
+    check.step(510 + 3_000 + 6 * 10 - 1, Event::Tick, &[]);
+    check.step(510 + 3_000 + 6 * 10, Event::Tick, &[fence(1)]);
+}
+
+#[test]
+fn a_connection_that_this_controller_refused_says_nothing_of_the_broker() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(1_000, Event::Resumed, &[]);
+    check.step(1_001, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: true }, &[]);
+    check.step(3_999, Event::Tick, &[]);
+    check.step(4_001, Event::Tick, &[fence(1)]);
 }
 
 #[test]
 fn a_gap_that_nobody_told_of_gives_a_full_timeout_as_well() {
     let mut check = Check::active(vec![broker(1, false)]);
     check.connect(100, 1);
-    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1) }, &[]);
+    check.step(1_000, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
     check.step(1_400, Event::Resumed, &[]);
     check.step(4_399, Event::Tick, &[]);
     check.step(4_400, Event::Tick, &[fence(1)]);

@@ -259,7 +259,7 @@ impl Controller {
     /// The connection of a broker broke.
     pub fn disconnected(&mut self, now: Millis, broker_id: BrokerId, out: &mut Outbox) {
         if let Some(Connection { id, .. }) = self.connections.remove(&broker_id) {
-            self.step(now, Event::Disconnected { broker_id, connection: id }, out);
+            self.step(now, Event::Disconnected { broker_id, connection: id, refused: false }, out);
         }
     }
 

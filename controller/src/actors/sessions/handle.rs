@@ -57,8 +57,8 @@ impl SessionsHandle {
     }
 
     /// Ends a session. For use in `drop`: does not wait.
-    pub(crate) fn disconnect(&self, broker_id: BrokerId, connection: ConnectionId) {
-        if self.actor.try_send(Happened(Event::Disconnected { broker_id, connection })).is_err() {
+    pub(crate) fn disconnect(&self, broker_id: BrokerId, connection: ConnectionId, refused: bool) {
+        if self.actor.try_send(Happened(Event::Disconnected { broker_id, connection, refused })).is_err() {
             // The broker is then fenced by its silence.
             tracing::warn!(%broker_id, "the sessions' actor is too busy to hear of a broken connection");
         }
