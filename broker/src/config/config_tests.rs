@@ -57,7 +57,7 @@ fn every_problem_is_reported_with_its_line() {
 fn relations_are_checked() {
     let all = problems(
         &GOOD.replace("127.0.0.1:9093", "127.0.0.1:9092"),
-        &["max_in_flight_bytes=50331648", "max_in_flight_bytes_per_stream=67108864"],
+        &["max_in_flight_bytes=58720256", "max_in_flight_bytes_per_stream=67108864"],
     );
     assert_eq!(all.len(), 2, "{all:?}");
     assert!(all[0].starts_with("b.toml:5: peer_listen: must differ"), "{all:?}");

@@ -58,8 +58,8 @@ holdfast_node::options! {
     /// Bytes of produce requests over all connections: a quarter, and 21 MiB at least, for what is on its way in, the rest for
     /// what is in work. Past it: OVERLOADED. What comes from one address gets at most
     /// three times as much as then stays free for others: three quarters if it is alone.
-    max_in_flight_bytes: u64 = 256 * MIB, in 48 * MIB, 64 * GIB;
-    /// Bytes of produce requests in work on one stream, a quarter of all at most but enough for the largest
+    max_in_flight_bytes: u64 = 256 * MIB, in 56 * MIB, 64 * GIB;
+    /// Bytes of produce requests in work on one stream, a quarter of those in work at most but enough for the largest
     /// request. Past it the stream is not read.
     max_in_flight_bytes_per_stream: u64 = 32 * MIB, in 17 * MIB, GIB;
     /// Connections of clients. Past it a new one is served for some seconds at most, for probes; one address may have a

@@ -13,7 +13,7 @@ use holdfast_proto::{
 };
 
 use super::{
-    answer_room::answer_room,
+    answer_room::{UNCOUNTED_BYTES, answer_room, hold_room_now},
     caller::{caller, hop},
     unsent::Unsent,
 };
@@ -46,18 +46,21 @@ impl AdminEdge {
         answer: T,
     ) -> Result<Response<T>, Status> {
         let bytes = answer.encoded_len();
-        let _waits = self.context.asking.park(caller.source, bytes)?;
-        let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
-        unsent.hold(room);
+        if bytes > UNCOUNTED_BYTES {
+            let _waits = self.context.asking.park(caller.source, bytes)?;
+            let room = answer_room(&self.context.metadata_answers, unsent.reader().as_deref(), bytes).await?;
+            unsent.hold(room);
+        }
         Ok(unsent.response(answer))
     }
 
-    /// As [`Self::counted`] for what was done: that there is no room does not undo it, and controllers take few changes.
-    async fn counted_if_room<T: prost::Message + Clone>(&self, of: (&Caller, &Unsent), answer: T) -> Response<T> {
-        match self.counted(of, answer.clone()).await {
-            Ok(response) => response,
-            Err(_full) => of.1.response(answer),
+    /// What was done is told at once: there may be no room for it, and its caller may not wait so long. Then it is told in
+    /// fewer words.
+    fn told<T: prost::Message>(&self, unsent: &Unsent, mut answer: T, lessen: impl FnOnce(&mut T)) -> Response<T> {
+        if !hold_room_now(&self.context.metadata_answers, unsent, answer.encoded_len()) {
+            lessen(&mut answer);
         }
+        unsent.response(answer)
     }
 }
 
@@ -91,8 +94,11 @@ impl AdminService for AdminEdge {
         let name = topic.name.clone();
         let validate_only = topic.validate_only;
         let created = topics::create_answer(name, self.services.admin.create_topic(&caller, topic, hop).await?);
-        let of = (&caller, &unsent);
-        if validate_only { self.counted(of, created).await } else { Ok(self.counted_if_room(of, created).await) }
+        if validate_only {
+            return self.counted((&caller, &unsent), created).await;
+        }
+        // Nothing of it can be left out; and controllers do not create many in a second.
+        Ok(self.told(&unsent, created, |_| ()))
     }
 
     async fn delete_topic(
@@ -149,7 +155,12 @@ impl AdminService for AdminEdge {
         let (caller, unsent) = (caller(&request), self.unsent(&request));
         let change = moves::change(request.into_inner());
         let done = moves::alter_answer(self.services.admin.alter_replicas(&caller, change).await?);
-        Ok(self.counted_if_room((&caller, &unsent), done).await)
+        Ok(self.told(&unsent, done, |done| {
+            done.results
+                .iter_mut()
+                .filter_map(|one| one.error.as_mut())
+                .for_each(|error| error.message = String::new());
+        }))
     }
 
     async fn set_broker_drain(

@@ -2,13 +2,14 @@
 
 use holdfast_proto::error::ErrorCode;
 
+use super::unsent::Unsent;
 use crate::partition::{
     answer_memory::{AnswerMemory, AnswerRoom},
     answer_reader::Reader,
 };
 
 /// Bytes of an answer that needs no room: a connection has few calls at a time.
-const UNCOUNTED_BYTES: usize = 4096;
+pub(super) const UNCOUNTED_BYTES: usize = 4096;
 
 /// Room for `bytes`, to be held until they have left the socket; none for few. OVERLOADED if there is not so much.
 pub(super) async fn answer_room(
@@ -26,6 +27,16 @@ pub(super) async fn answer_room(
         room = memory.exactly(bytes).await?;
     }
     Ok(Some(room))
+}
+
+/// As [`answer_room`], at once; false if there is none now.
+pub(super) fn hold_room_now(memory: &AnswerMemory, unsent: &Unsent, bytes: usize) -> bool {
+    let offered = memory.try_room(unsent.reader().as_deref(), bytes).filter(|room| room.bytes() >= bytes);
+    let room = offered.or_else(|| memory.try_exactly(bytes));
+    let is_held = room.is_some();
+    // Also without room: who takes nothing of it counts as one that stands still.
+    unsent.hold(room);
+    is_held
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 //!
 //! gRPC's library gathers a message until its last byte is there. So who sends nearly all of many messages would have that
 //! memory for nothing. Here a message of which a part is there takes room for that part; what comes from one address leaves
-//! some to the others. One that finds none waits for some, or until it may be the one that has room of its own, for as long
-//! as that one may: so nobody waits behind it who needs less. One that waits for long is refused, and so is one that stands
+//! some to the others. One that finds none waits for some, or until it may be the one that has room of its own: so nobody waits behind it who needs less. One that waits for long is refused, and so is one that stands
 //! still or whose last byte is late. Who waits for room holds the window of its connection, which those that have room need
 //! to go on: so it waits a second, no longer. Where there is none for anybody, connections end that take nothing of what they
 //! fetch: these are not read from, and what is there of their next message would stay. What a message holds once it is whole,
@@ -37,9 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From a message's first byte to its last: the largest at a megabyte a second, and some more.
 const ARRIVAL: Duration = Duration::from_secs(30);
-
-/// How long a message may have room of its own.
-const ALONE: Duration = Duration::from_secs(10);
 
 /// Longest time without another byte of a message.
 const STANDSTILL: Duration = Duration::from_secs(5);
@@ -103,7 +99,7 @@ impl Arrivals {
             (Held::Share(share), Some(more)) => share.merge(more),
             (held, Some(more)) => *held = Held::Share(more),
             (_, None) => {
-                if self.room.is_short_of(wanted) {
+                if self.room.is_short_of(wanted) || self.alone.available_permits() == 0 {
                     (self.close_stalled)();
                 }
                 let (room, alone) = (self.room.clone(), Arc::clone(&self.alone).acquire_owned());
@@ -162,9 +158,6 @@ impl Partial {
             match (&mut self.held, found) {
                 (Held::Share(share), Held::Share(more)) => share.merge(more),
                 (held, found) => *held = found,
-            }
-            if let Held::Alone(_) = self.held {
-                self.end = self.end.min(Instant::now() + ALONE);
             }
         }
         Poll::Ready(Ok(()))

@@ -163,7 +163,7 @@ impl ConsumerService for ConsumerEdge {
             bytes += query.topic.len() + RESULT_BYTES;
         }
         // It may look for long: until then it holds nothing that others need for what is there at once.
-        let _parked = self.context.asking.park(caller.source, 2 * bytes)?;
+        let _parked = self.context.fetching.park(caller.source, 2 * bytes)?;
         let results = offsets::found(&self.services.offsets, &caller, &queries, hop).await;
         unsent.hold(answer_room(memory, unsent.reader().as_deref(), bytes).await?);
         // Another broker is told of each: it has others to add.

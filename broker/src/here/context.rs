@@ -46,9 +46,9 @@ pub struct Context {
     pub outboxes: Outboxes,
     /// Memory for answers that tell metadata or offsets.
     pub metadata_answers: AnswerMemory,
-    /// Requests of clients that fetch and are not answered.
+    /// Requests of clients that fetch or look offsets up, which may take long, and are not answered.
     pub fetching: Parked,
-    /// Those that ask for metadata or offsets: long fetches of thousands of clients keep nobody from finding a leader.
+    /// Those that ask for metadata: long fetches of thousands of clients keep nobody from finding a leader.
     pub asking: Parked,
     /// Streams of clients that are open.
     pub streams: Streams,

@@ -21,9 +21,10 @@ impl Parked {
         Self { memory: Shares::new(bytes), option }
     }
 
-    /// Room for a request of so many bytes from there, held until its answer has room. OVERLOADED if there is none for it.
+    /// Room for a request of so many bytes from there, held until its answer has room; half of all is enough for the largest.
+    /// OVERLOADED if there is none for it.
     pub fn park(&self, source: Option<Source>, bytes: usize) -> Result<Share, ErrorDetail> {
-        self.memory.take(source, units(bytes)).ok_or_else(|| {
+        self.memory.take(source, units(bytes).min(self.memory.limit() / 2)).ok_or_else(|| {
             let option = self.option;
             let message =
                 format!("too many requests wait on this broker ({option} bounds them); retry, or ask for less at once");
@@ -39,9 +40,10 @@ mod tests {
     #[test]
     fn requests_wait_within_a_bound_and_leave_room_when_they_go() {
         let parked = Parked::new(10 << 10, "an_option");
-        let large = parked.park(None, 8 << 10).unwrap();
-        assert_eq!(parked.park(None, 10).unwrap_err().code, ErrorCode::Overloaded);
+        let _largest = parked.park(None, 1 << 30).unwrap();
+        let large = parked.park(None, 1 << 10).unwrap();
+        assert_eq!(parked.park(None, 2 << 10).unwrap_err().code, ErrorCode::Overloaded, "three quarters are taken");
         drop(large);
-        assert!(parked.park(None, 8 << 10).is_ok());
+        assert!(parked.park(None, 10).is_ok());
     }
 }

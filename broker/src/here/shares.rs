@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    future::pending,
     pin::pin,
     sync::{
         Arc,
@@ -15,7 +16,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use holdfast_node::incoming::Source;
 
@@ -24,6 +25,9 @@ pub const UNIT_BYTES: usize = 1024;
 
 /// How many units a source may have for each that is free.
 const OF_FREE: usize = 3;
+
+/// How many may wait at a time: all are woken by whatever is given back.
+const WAITERS: usize = 256;
 
 /// One such memory. Clones share it.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ struct Memory {
     state: Mutex<State>,
     /// Something was given back.
     given_back: Notify,
+    /// Places of those who wait for that: each of them is woken.
+    waiters: Semaphore,
 }
 
 #[derive(Debug)]
@@ -70,7 +76,12 @@ impl Shares {
     pub fn new(limit_bytes: usize) -> Self {
         let limit = u32::try_from(limit_bytes / UNIT_BYTES).unwrap_or(u32::MAX);
         let state = State { free: limit as usize, by_source: HashMap::new() };
-        Self(Arc::new(Memory { limit, state: Mutex::new(state), given_back: Notify::new() }))
+        Self(Arc::new(Memory {
+            limit,
+            state: Mutex::new(state),
+            given_back: Notify::new(),
+            waiters: Semaphore::new(WAITERS),
+        }))
     }
 
     /// All of it, units.
@@ -100,8 +111,13 @@ impl Shares {
         Some(Share { of: Arc::clone(of), units })
     }
 
-    /// As [`Self::take`], waiting until it may have them. In no order: who finds them has them.
+    /// As [`Self::take`], waiting until it may have them, in no order: who finds them has them. For ever if too many wait: to be
+    /// given up after some time.
     pub async fn wait(&self, source: Option<Source>, units: u32) -> Share {
+        if let Some(share) = self.take(source, units) {
+            return share;
+        }
+        let Ok(_place) = self.0.waiters.try_acquire() else { return pending().await };
         loop {
             let mut given_back = pin!(self.0.given_back.notified());
             // Before the look: what is given back between the two wakes.

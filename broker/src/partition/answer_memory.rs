@@ -160,7 +160,8 @@ impl AnswerMemory {
         Ok(self.of(permit))
     }
 
-    fn try_exactly(&self, bytes: usize) -> Option<AnswerRoom> {
+    /// As [`Self::exactly`], if there is some at once.
+    pub fn try_exactly(&self, bytes: usize) -> Option<AnswerRoom> {
         let free = Arc::clone(&self.free).try_acquire_many_owned(units(bytes));
         let permit = free.or_else(|_| Arc::clone(&self.large).try_acquire_owned()).ok()?;
         Some(self.of(permit))

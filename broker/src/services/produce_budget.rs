@@ -66,24 +66,18 @@ impl ProduceBudget {
         Some((both, answer))
     }
 
-    /// Room for a call that holds so many bytes until it is answered, if there is some at once; half of all is enough for
-    /// the largest.
+    /// Room for a call that holds so many bytes until it is answered, if there is some at once.
     pub fn try_call(&self, source: Option<Source>, bytes: usize) -> Option<Share> {
-        self.take(source, units(bytes).min(self.shares.limit() / 2))
+        self.take(source, units(bytes))
     }
 
     /// Who finds none is refused, and sees to it that those who come after find some.
     fn take(&self, source: Option<Source>, units: u32) -> Option<Share> {
         let room = self.shares.take(source, units);
-        if room.is_none() {
-            self.close_stalled();
+        if room.is_none() && self.shares.is_short_of(units) {
+            self.producers.close_stalled(Patience::default());
         }
         room
-    }
-
-    /// Ends the connections that take nothing of their answers.
-    pub fn close_stalled(&self) {
-        self.producers.close_stalled(Patience::default());
     }
 
     /// Room for one answer. `None` if there was none for long: then its request is refused without room, and so many
@@ -111,7 +105,9 @@ mod tests {
     use tokio::time::Duration;
 
     use super::*;
-    use crate::here::shares::UNIT_BYTES;
+    use holdfast_node::settings::Settings as _;
+
+    use crate::{config::Config, here::shares::UNIT_BYTES};
 
     const PATIENCE: Patience = Patience { stalled_after: MS, look_every: MS, wait: Duration::from_millis(100) };
     const MS: Duration = Duration::from_millis(1);
@@ -133,14 +129,24 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_call_fits_and_holds_half() {
-        let budget = ProduceBudget::in_work(4 * UNIT_BYTES);
-        let held = budget.try_call(None, 1 << 30).expect("half at most");
-        assert_eq!(held.units(), 2);
+    fn what_comes_from_one_address_leaves_some_to_the_others() {
+        let budget = ProduceBudget::in_work(8 * UNIT_BYTES);
+        let held = budget.try_call(None, 4 * UNIT_BYTES).expect("who holds nothing gets what there is");
+        assert_eq!(held.units(), 5);
         assert!(budget.try_batch(None, 0).is_none(), "the rest is for others");
         let other = Some(Source::from(std::net::IpAddr::from([10, 0, 0, 1])));
-        let _batch = budget.try_batch(other, 0).unwrap();
+        assert!(budget.try_batch(other, 0).is_some());
         drop(held);
         assert!(budget.try_batch(None, 0).is_some());
+    }
+
+    #[test]
+    fn the_largest_call_fits_where_least_is_set() {
+        let reference = Config::reference();
+        let option = reference.iter().find(|option| option.key == "max_in_flight_bytes").expect("an option");
+        let (least, _most) = option.range.expect("a number");
+        let budget = ProduceBudget::new(least as usize);
+        assert!(budget.try_call(None, 2 * MAX_REQUEST_BYTES).is_some());
+        assert!(budget.arriving_bytes() > MAX_REQUEST_BYTES);
     }
 }

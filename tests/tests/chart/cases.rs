@@ -40,7 +40,7 @@ pub(crate) const WORKING: [&[&str]; 11] = [
 ];
 
 /// Values that must be refused, and words of the reason.
-pub(crate) const REFUSED: [(&[&str], &str); 29] = [
+pub(crate) const REFUSED: [(&[&str], &str); 30] = [
     (&["--set", "controller.replicas=4"], "value must be one of 1, 3, 5"),
     (&["--set", "controller.replicas=2"], "value must be one of 1, 3, 5"),
     (&["--set", "controller.replicas=1"], "controller.allowSingle=true"),
@@ -71,6 +71,7 @@ pub(crate) const REFUSED: [(&[&str], &str); 29] = [
     (&["--set-json", r#"broker.extraEnv=[{"name":"A","value":{}}]"#], "got object"),
     (&["--set-json", r#"broker.extraVolumes=[{"name":"data","emptyDir":{}}]"#], "a volume of the chart's"),
     (&["--set-json", r#"broker.extraVolumeMounts=[{"name":"a","mountPath":"/etc/holdfast/"}]"#], "where a volume"),
-    (&["--set", "broker.resources.limits.memory=128Mi"], "172 MiB together, more than three quarters"),
-    (&["--set", "broker.config.max_in_flight_bytes=1073741824"], "more than three quarters"),
+    (&["--set", "broker.resources.limits.memory=128Mi"], "more than broker.resources.limits.memory (128 MiB)"),
+    (&["--set", "broker.resources.limits.memory=276Mi"], "more than broker.resources.limits.memory (276 MiB)"),
+    (&["--set", "broker.config.max_in_flight_bytes=1073741824"], "more than broker.resources.limits.memory"),
 ];

@@ -72,12 +72,9 @@
 {{- $limit := include "holdfast.bytes" (dig "limits" "memory" "" .Values.broker.resources) | int64 -}}
 {{- if gt $limit 0 -}}
 {{- $bounds := mergeOverwrite (include "holdfast.memory" . | fromJson) (deepCopy .Values.broker.config) -}}
-{{- $sum := 0 -}}
-{{- range $key, $_ := include "holdfast.memory.bounds" . | fromJson -}}
-{{- $sum = add $sum (get $bounds $key | int64) -}}
-{{- end -}}
-{{- if gt (mul 4 $sum) (mul 3 $limit) -}}
-{{- $wrong = append $wrong (printf "what bounds a broker's memory (%s) is %d MiB together, more than three quarters of broker.resources.limits.memory (%d MiB): a broker with a slow disk would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 288Mi." (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $sum 1048576) (div $limit 1048576)) -}}
+{{- $needed := include "holdfast.memory.needed" $bounds | int64 -}}
+{{- if gt $needed $limit -}}
+{{- $wrong = append $wrong (printf "a broker may need %d MiB with what bounds its memory (%s), the windows of its connections and itself: more than broker.resources.limits.memory (%d MiB). With a slow disk it would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 288Mi." (div $needed 1048576) (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $limit 1048576)) -}}
 {{- end -}}
 {{- end -}}
 {{- if .Values.broker.external.enabled -}}
