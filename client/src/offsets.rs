@@ -22,10 +22,14 @@ use crate::{
     connection::{Effect, Lane, call},
     deadline::{Deadline, LEAST_ATTEMPT},
     error::Error,
+    metadata::TopicView,
 };
 
 /// How long one leader may take before fresh metadata is asked for: it may no longer lead.
 const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// How often a partition must be missing before it counts as unknown.
+const UNKNOWN_AFTER: u32 = 3;
 
 /// Where in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +75,33 @@ pub(crate) async fn list_each(
     queries: &[OffsetQuery],
     deadline: Deadline,
 ) -> Vec<Result<OffsetAt, Error>> {
+    list_or_hear(client, queries, |_| false, deadline).await
+}
+
+/// As [`list_each`]; of the look-ups of these indices it is answer enough that their leader does not know the end yet.
+pub(crate) async fn list_or_hear(
+    client: &Client,
+    queries: &[OffsetQuery],
+    is_hint: impl Fn(usize) -> bool,
+    deadline: Deadline,
+) -> Vec<Result<OffsetAt, Error>> {
     let config = client.config();
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
     let mut found: Vec<_> = queries.iter().map(|query| Err(no_leader(query))).collect();
+    let mut looks = 0;
     loop {
+        looks += 1;
         find_topics(client, queries, &mut found, deadline).await;
-        round(client, queries, &mut found, deadline).await;
+        round(client, queries, &mut found, looks, deadline).await;
         let pause = jittered(backoff.next_pause());
-        if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().any(is_open) {
+        let is_wanted = |(index, found): (usize, &_)| is_open(found) && !(is_hint(index) && is_unknown_end(found));
+        if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().enumerate().any(is_wanted) {
+            let view = client.metadata().view();
+            for (query, found) in queries.iter().zip(&mut found).filter(|(_, found)| is_open(found)) {
+                if let Some(topic) = view.topics.get(query.topic.as_str()).filter(|topic| !has(topic, query)) {
+                    *found = Err(unknown(query, topic));
+                }
+            }
             return found;
         }
         debug!(error = ?found.iter().find_map(|found| found.as_ref().err()), "looking offsets up; trying again");
@@ -90,6 +113,11 @@ pub(crate) async fn list_each(
 /// True if the offset is not found yet and may be found.
 fn is_open(found: &Result<OffsetAt, Error>) -> bool {
     found.as_ref().is_err_and(Error::is_retriable)
+}
+
+/// True if the leader answered that it does not know its end yet.
+pub(crate) fn is_unknown_end<T>(found: &Result<T, Error>) -> bool {
+    found.as_ref().is_err_and(|error| error.code() == Some(ErrorCode::OffsetNotAvailable))
 }
 
 /// Asks for the topics that are not known, all at once and each once, however many partitions are looked up in it.
@@ -113,13 +141,28 @@ async fn find_topics(
     }
 }
 
+fn has(topic: &TopicView, query: &OffsetQuery) -> bool {
+    topic.partition(query.partition).is_some()
+}
+
+fn unknown(query: &OffsetQuery, topic: &TopicView) -> Error {
+    let (topic, count) = (query.topic.clone(), topic.partitions.len());
+    Error::UnknownPartition { topic, partition: query.partition.0, count }
+}
+
 fn no_leader(query: &OffsetQuery) -> Error {
     let message = format!("{}-{} has no leader now", query.topic, query.partition);
     Error::Rejected(Box::new(ErrorDetail::new(ErrorCode::LeaderNotAvailable, message)))
 }
 
-/// Asks every leader once for what is not found yet and may be found.
-async fn round(client: &Client, queries: &[OffsetQuery], found: &mut [Result<OffsetAt, Error>], deadline: Deadline) {
+/// Asks every leader once for what is not found yet and may be found. `looks`: how often that was done, this time included.
+async fn round(
+    client: &Client,
+    queries: &[OffsetQuery],
+    found: &mut [Result<OffsetAt, Error>],
+    looks: u32,
+    deadline: Deadline,
+) {
     let view = client.metadata().view();
     let mut by_leader: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, query) in queries.iter().enumerate() {
@@ -129,8 +172,8 @@ async fn round(client: &Client, queries: &[OffsetQuery], found: &mut [Result<Off
         // Of a topic that is not known, what asking for it met says more.
         let Some(topic) = view.topics.get(query.topic.as_str()) else { continue };
         let Some(partition) = topic.partition(query.partition) else {
-            let (topic, count) = (query.topic.clone(), topic.partitions.len());
-            found[index] = Err(Error::UnknownPartition { topic, partition: query.partition.0, count });
+            // The broker that told the metadata may lag behind a topic that grew.
+            found[index] = Err(if looks < UNKNOWN_AFTER { no_leader(query) } else { unknown(query, topic) });
             continue;
         };
         match partition.leader.and_then(|leader| view.address(leader)) {

@@ -113,6 +113,10 @@ impl From<consumer::Error> for Failure {
                 Code::Loss
             }
             consumer::Error::Client(error) => return Self::from(error.clone()),
+            consumer::Error::NoStart { source, .. } => {
+                let code = Self::from((**source).clone()).code;
+                return Self::new(code, error.to_string());
+            }
             consumer::Error::Rejected { detail, .. } if detail.code == ErrorCode::LogDamaged => Code::Loss,
             _ => Code::Error,
         };

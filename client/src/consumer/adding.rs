@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
+use tracing::debug;
 
 use holdfast_proto::ids::{Offset, PartitionIndex};
 
@@ -15,15 +16,12 @@ use super::{
     handle::Position,
     partition::PartitionFetch,
     router,
-    start::{StartAt, resolve},
+    start::{Place, StartAt, resolve_with_ends},
 };
 use crate::{Client, deadline::Deadline, error::Error as ClientError, metadata::TopicView};
 
-/// Topic and partition, and where to begin.
-type Place<'a> = (&'a str, PartitionIndex, StartAt);
-
-/// A topic as it is known now, with the start and the end of one of its partitions.
-type Found = Result<(Arc<TopicView>, Offset, Offset), ClientError>;
+/// A topic as it is known now, with the start and, if it is known, the end of one of its partitions.
+type Found = Result<(Arc<TopicView>, Offset, Option<Offset>), ClientError>;
 
 impl Consumer {
     /// Reads one more partition, from this place on. Within the client's `admin_timeout`. Cancel safe: it is added or not.
@@ -59,20 +57,20 @@ impl Consumer {
         added
     }
 
-    /// One partition more, whose start and end were found to be these.
+    /// One partition more, whose start was found to be this, and its end if that is known.
     fn take_in(
         &mut self,
         known: &TopicView,
         partition: PartitionIndex,
         start: StartAt,
         offset: Offset,
-        end: Offset,
+        end: Option<Offset>,
     ) -> Result<Offset, Error> {
         if self.shared.client.view().topics.get(&known.name).is_none_or(|now| now.id != known.id) {
             return Err(Error::TopicGone(known.name.to_string()));
         }
         let mut fetch = PartitionFetch::new(Arc::clone(&known.name), known.id.to_bytes(), partition, offset);
-        fetch.high_watermark = Some(end);
+        fetch.high_watermark = end;
         fetch.from_beginning = start == StartAt::Earliest;
         self.by_index.entry(partition).or_default().push(self.partitions.len());
         self.partitions.push(Position::new(Arc::clone(&known.name), partition, offset, fetch.from_beginning));
@@ -91,7 +89,12 @@ async fn look_up<'a>(
     if places.is_empty() {
         return HashMap::new();
     }
-    let refreshed = client.metadata().refresh(deadline).await;
+    let refreshed = loop {
+        match client.metadata().refresh(deadline).await {
+            Err(error) if error.is_retriable() && !deadline.is_over() => debug!(%error, "metadata refresh failed"),
+            ended => break ended,
+        }
+    };
     let names: BTreeSet<_> = places.iter().map(|place| place.0).collect();
     let ask = async |name| {
         let known = match &refreshed {
@@ -102,13 +105,11 @@ async fn look_up<'a>(
     };
     let topics: HashMap<_, _> = join_all(names.into_iter().map(ask)).await.into_iter().collect();
     let (known, unknown): (Vec<_>, Vec<_>) = places.iter().partition(|place| topics[place.0].is_ok());
-    let asked: Vec<_> =
-        known.iter().flat_map(|&&(topic, at, start)| [(topic, at, start), (topic, at, StartAt::Latest)]).collect();
-    let offsets = resolve(client, &asked, deadline).await;
+    let asked: Vec<_> = known.iter().map(|place: &&Place<'_>| **place).collect();
     let mut found = HashMap::with_capacity(places.len());
-    for (&(topic, partition, _), offsets) in known.into_iter().zip(offsets.chunks(2)) {
-        let of_it = topics[topic].clone().and_then(|known| Ok((known, offsets[0].clone()?, offsets[1].clone()?)));
-        found.insert((topic, partition), of_it);
+    for ((topic, partition, _), (start, end)) in asked.iter().zip(resolve_with_ends(client, &asked, deadline).await) {
+        let of_it = topics[topic].clone().and_then(|known| Ok((known, start?, end?)));
+        found.insert((*topic, *partition), of_it);
     }
     for &(topic, partition, _) in unknown {
         found.extend(topics[topic].clone().err().map(|error| ((topic, partition), Err(error))));

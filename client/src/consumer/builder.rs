@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use holdfast_proto::{
-    batch::DecodeLimits,
-    ids::{Offset, PartitionIndex},
-};
+use holdfast_proto::{batch::DecodeLimits, ids::PartitionIndex};
 
 use super::{
     Consumer, Error,
@@ -13,7 +10,7 @@ use super::{
     partition::{Begin, Gaps, PartitionFetch},
     router,
     shared::Shared,
-    start::{PATIENCE, StartAt, Unresolved, resolve, resolve_later},
+    start::{Ends, PATIENCE, Place, StartAt, Unresolved, resolve_later, resolve_with_ends},
 };
 use crate::{
     Client,
@@ -151,7 +148,7 @@ impl ConsumerBuilder {
         let before = self.client.view();
         let found = self.starts_and_ends(&wanted, deadline).await?;
         let (mut partitions, mut starts, mut unresolved) = (Vec::with_capacity(assigned.len()), Vec::new(), Vec::new());
-        for ((name, partition, at), [start, end]) in assigned.iter().zip(found) {
+        for ((name, partition, at), (start, end)) in assigned.iter().zip(found) {
             let topic = metadata.topic(name, deadline).await?;
             if topic.partition(*partition).is_none() {
                 let (topic, count) = (name.clone(), topic.partitions.len());
@@ -164,7 +161,7 @@ impl ConsumerBuilder {
             let (topic, id) = (Arc::clone(&topic.name), topic.id.to_bytes());
             let offset = start.as_ref().copied().unwrap_or_default();
             let mut fetch = PartitionFetch::new(topic, id, *partition, offset);
-            fetch.high_watermark = end.ok();
+            fetch.high_watermark = end.ok().flatten();
             fetch.from_beginning = *at == StartAt::Earliest;
             match start {
                 Ok(_) => {}
@@ -173,7 +170,7 @@ impl ConsumerBuilder {
                     let (index, topic, start) = (partitions.len(), name.clone(), at.as_of(begun));
                     unresolved.push(Unresolved { index, topic, partition: *partition, start });
                 }
-                Err(error) => fetch.fail(error.into()),
+                Err(error) => fetch.fail(Error::no_start(name, *partition, error)),
             }
             starts.push(fetch.fetch_offset());
             partitions.push(fetch);
@@ -188,32 +185,27 @@ impl ConsumerBuilder {
 
     /// The start and the end of each place, as its leader tells them. A partition whose leader does not answer holds the
     /// others up for [`PATIENCE`] only; without any answer, or any hope of one, there is nothing to read.
-    async fn starts_and_ends(
-        &self,
-        wanted: &[(&str, PartitionIndex, StartAt)],
-        deadline: Deadline,
-    ) -> Result<Vec<[Result<Offset, ClientError>; 2]>, Error> {
-        // The ends too: an empty answer to a fetch does not tell them, and the caller may ask whether it is at the end.
-        let place = |&(topic, partition, at)| [(topic, partition, at), (topic, partition, StartAt::Latest)];
-        let places: Vec<_> = wanted.iter().flat_map(place).collect();
-        let look = async |until| {
-            let mut found = resolve(&self.client, &places, until).await.into_iter();
-            std::iter::from_fn(|| Some([found.next()?, found.next()?])).collect::<Vec<_>>()
+    async fn starts_and_ends(&self, wanted: &[Place<'_>], deadline: Deadline) -> Result<Vec<Ends>, Error> {
+        // The ends too: an empty answer to a fetch does not tell them, and the caller may ask whether it is at the end. And
+        // a start that was named is no answer of anybody.
+        let look = async |until| resolve_with_ends(&self.client, wanted, until).await;
+        let answers = |(_, end): &Ends| end.is_ok();
+        let is_final = |(start, end): &Ends| {
+            let mut errors = [start.as_ref().err(), end.as_ref().err()].into_iter().flatten();
+            errors.any(|error| !error.is_retriable())
         };
-        // Who answers for none of them cannot be read from; a start that was named is no answer.
-        let is_there = |[start, end]: &[Result<_, ClientError>; 2]| start.is_ok() && end.is_ok();
-        let may_pass = |found: &Result<_, ClientError>| found.as_ref().is_err_and(ClientError::is_retriable);
         let mut found = look(Deadline::after(self.start_timeout.min(PATIENCE))).await;
-        if !found.iter().any(is_there) && found.iter().flatten().any(may_pass) && !deadline.is_over() {
+        if !found.iter().any(answers) && !found.iter().all(is_final) && !deadline.is_over() {
             found = look(deadline).await;
         }
-        if found.iter().any(is_there) {
+        if found.iter().any(answers) && !found.iter().all(is_final) {
             return Ok(found);
         }
-        let final_first = || found.iter().flatten().find(|found| found.is_err() && !may_pass(found));
-        match final_first().or_else(|| found.iter().flatten().find(|found| found.is_err())) {
-            Some(Err(error)) => Err(error.clone().into()),
-            _ => Ok(found),
+        let error = |(start, end): &Ends| start.clone().err().or(end.clone().err());
+        let of_final = found.iter().filter(|found| is_final(found)).find_map(error);
+        match of_final.or_else(|| found.iter().find_map(error)) {
+            Some(error) => Err(error.into()),
+            None => Ok(found),
         }
     }
 

@@ -97,12 +97,26 @@ pub enum Error {
         /// The partition, as the caller gave it.
         partition: PartitionIndex,
     },
+    /// It cannot be found out where to begin in the partition, and no repetition cures that.
+    #[error("{topic}-{partition} has no start: {source}")]
+    NoStart {
+        /// Name of the topic.
+        topic: String,
+        /// The partition that stands still.
+        partition: PartitionIndex,
+        /// What the look-up of its offset met.
+        source: Box<ClientError>,
+    },
     /// A call that the consumer needs failed.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
 impl Error {
+    pub(super) fn no_start(topic: &str, partition: PartitionIndex, source: ClientError) -> Self {
+        Self::NoStart { topic: topic.to_owned(), partition, source: Box::new(source) }
+    }
+
     /// The partition that stands still because of it; the others go on. `None` where it is about a topic or the consumer.
     pub const fn partition(&self) -> Option<PartitionIndex> {
         match self {
@@ -110,7 +124,8 @@ impl Error {
             | Self::DataLoss { partition, .. }
             | Self::Corrupt { partition, .. }
             | Self::Diverged { partition, .. }
-            | Self::Rejected { partition, .. } => Some(*partition),
+            | Self::Rejected { partition, .. }
+            | Self::NoStart { partition, .. } => Some(*partition),
             Self::TopicGone(_) | Self::NotAssigned { .. } | Self::Client(_) => None,
         }
     }
@@ -122,6 +137,7 @@ impl Error {
             Self::Corrupt { .. } => Some(ErrorCode::CorruptMessage),
             Self::TopicGone(_) => Some(ErrorCode::UnknownTopicId),
             Self::Rejected { detail, .. } => Some(detail.code),
+            Self::NoStart { source, .. } => source.code(),
             Self::Client(error) => error.code(),
             Self::DataLoss { .. } | Self::Diverged { .. } | Self::NotAssigned { .. } => None,
         }
@@ -137,6 +153,7 @@ impl Error {
             | Self::Corrupt { .. }
             | Self::Diverged { .. }
             | Self::TopicGone(_)
+            | Self::NoStart { .. }
             | Self::NotAssigned { .. } => false,
         }
     }

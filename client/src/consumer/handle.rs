@@ -236,12 +236,14 @@ impl Consumer {
             return;
         }
         match found {
-            Ok([offset, end]) => {
-                self.shared.update(|buffers| buffers.partitions[index].high_watermark = Some(end));
+            Ok((offset, end)) => {
+                self.shared.update(|buffers| buffers.partitions[index].high_watermark = end);
                 self.begin_at(index, offset, start);
             }
             Err(error) => self.shared.update(|buffers| {
-                buffers.partitions[index].fail(error.into());
+                let fetch = &mut buffers.partitions[index];
+                let problem = Error::no_start(&fetch.topic, fetch.partition, error);
+                fetch.fail(problem);
                 buffers.set_ready(index);
             }),
         }

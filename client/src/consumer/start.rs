@@ -1,6 +1,6 @@
 //! Where a consumer begins, and which offsets that means.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -48,17 +48,28 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The offsets that these places are at now, each as its leader says until the deadline.
 pub(crate) async fn resolve(
     client: &Client,
-    places: &[(&str, PartitionIndex, StartAt)],
+    places: &[Place<'_>],
     deadline: Deadline,
 ) -> Vec<Result<Offset, ClientError>> {
-    let query = |spec| {
-        move |&(topic, partition, _): &(&str, PartitionIndex, StartAt)| OffsetQuery {
-            topic: topic.to_owned(),
-            partition,
-            spec,
-        }
-    };
-    let mut queries = Vec::new();
+    find(client, places, false, deadline).await.into_iter().map(|(start, _)| start).collect()
+}
+
+/// As [`resolve`], with the end of each partition. `None` if its leader answers and does not know that yet: it gives what
+/// it knows to be replicated before it can tell up to where that is.
+pub(crate) async fn resolve_with_ends(client: &Client, places: &[Place<'_>], deadline: Deadline) -> Vec<Ends> {
+    find(client, places, true, deadline).await
+}
+
+/// Topic and partition, and where to begin.
+pub(crate) type Place<'a> = (&'a str, PartitionIndex, StartAt);
+
+/// Where a place is, and the end of its partition.
+pub(crate) type Ends = (Result<Offset, ClientError>, Result<Option<Offset>, ClientError>);
+
+async fn find(client: &Client, places: &[Place<'_>], with_ends: bool, deadline: Deadline) -> Vec<Ends> {
+    let query =
+        |spec| move |&(topic, partition, _): &Place<'_>| OffsetQuery { topic: topic.to_owned(), partition, spec };
+    let (mut queries, mut hints) = (Vec::new(), BTreeSet::new());
     for place in places {
         match place.2 {
             StartAt::Earliest => queries.push(query(OffsetSpec::Earliest)(place)),
@@ -70,19 +81,27 @@ pub(crate) async fn resolve(
             }
             StartAt::Offset(_) => {}
         }
+        if with_ends {
+            hints.insert(queries.len());
+            queries.push(query(OffsetSpec::Latest)(place));
+        }
     }
-    let found = offsets::list_each(client, &queries, deadline).await;
+    let found = offsets::list_or_hear(client, &queries, |index| hints.contains(&index), deadline).await;
     let mut found = found.into_iter().map(|found| found.map(|found| found.offset));
     let mut next = || found.next().unwrap_or(Ok(None));
     places
         .iter()
-        .map(|(topic, partition, start)| match start {
-            StartAt::Offset(offset) => check(topic, *partition, *offset),
-            StartAt::Earliest | StartAt::Latest => next().map(Option::unwrap_or_default),
-            StartAt::Timestamp(_) => {
-                let (end, at) = (next(), next());
-                Ok(at?.or(end?).unwrap_or_default())
-            }
+        .map(|(topic, partition, start)| {
+            let start = match start {
+                StartAt::Offset(offset) => check(topic, *partition, *offset),
+                StartAt::Earliest | StartAt::Latest => next().map(Option::unwrap_or_default),
+                StartAt::Timestamp(_) => {
+                    let (end, at) = (next(), next());
+                    at.and_then(|at| Ok(at.or(end?).unwrap_or_default()))
+                }
+            };
+            let end = if with_ends { next() } else { Ok(None) };
+            (start, if offsets::is_unknown_end(&end) { Ok(None) } else { end })
         })
         .collect()
 }
@@ -110,7 +129,7 @@ pub(crate) struct Unresolved {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) of: Unresolved,
-    pub(crate) found: Result<[Offset; 2], ClientError>,
+    pub(crate) found: Result<(Offset, Option<Offset>), ClientError>,
 }
 
 /// Asks where these partitions begin until every one was told, or nobody wants to know any more.
@@ -122,14 +141,11 @@ pub(super) fn resolve_later(
     let (tell, told) = mpsc::channel(open.len().max(1));
     let asking = async move {
         while !open.is_empty() {
-            let place = |it: &Unresolved, start| (it.topic.clone(), it.partition, start);
-            let places: Vec<_> = open.iter().flat_map(|it| [place(it, it.start), place(it, StartAt::Latest)]).collect();
-            let places: Vec<_> =
-                places.iter().map(|(topic, partition, start)| (&**topic, *partition, *start)).collect();
-            let found = resolve(&client, &places, Deadline::after(PATIENCE)).await;
+            let places: Vec<_> = open.iter().map(|it| (it.topic.as_str(), it.partition, it.start)).collect();
+            let found = resolve_with_ends(&client, &places, Deadline::after(PATIENCE)).await;
             let mut still_open = Vec::new();
-            for (of, found) in open.into_iter().zip(found.chunks(2)) {
-                let found = found[0].clone().and_then(|start| Ok([start, found[1].clone()?]));
+            for (of, (start, end)) in open.into_iter().zip(found) {
+                let found = start.and_then(|start| Ok((start, end?)));
                 if found.as_ref().is_err_and(ClientError::is_retriable) {
                     still_open.push(of);
                 } else if tell.send(Resolved { of, found }).await.is_err() {

@@ -159,7 +159,6 @@ impl Metadata {
                 Err(error) => debug!(%error, "metadata refresh failed"),
             }
             if missing >= UNKNOWN_AFTER {
-                self.wanted.lock().remove(name);
                 return Err(Error::UnknownTopic(name.to_owned()));
             }
         }

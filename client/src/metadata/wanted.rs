@@ -22,10 +22,6 @@ impl Wanted {
         }
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        self.0.remove(name);
-    }
-
     pub(super) fn names(&self) -> Vec<String> {
         self.0.keys().map(ToString::to_string).collect()
     }
@@ -62,7 +58,5 @@ mod tests {
         wanted.told(&gone, start + KEPT);
         wanted.told(&[], start + 2 * KEPT);
         assert_eq!(wanted.names(), ["gone", "there"], "it was created again");
-        wanted.remove("gone");
-        assert_eq!(wanted.names(), ["there"]);
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct FakePartition {
     pub(crate) batches: Vec<Bytes>,
     /// True: its leader found damage, and tells nothing of it.
     pub(crate) damaged: bool,
+    /// True: its leader gives records, and does not know their end yet.
+    pub(crate) end_is_unknown: bool,
     pub(crate) producers: BTreeMap<i64, Producer>,
 }
 

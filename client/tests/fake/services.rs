@@ -306,6 +306,10 @@ impl consumer_service_server::ConsumerService for Node {
                 return v1::OffsetResult { error: Some(convert::partition_error(detail)), ..result };
             }
             let known = &state.topics[&query.topic].partitions[query.partition as usize];
+            if known.end_is_unknown && matches!(query.position, Some(Position::Latest(_))) {
+                let detail = Self::error(&state, &query.topic, query.partition, ErrorCode::OffsetNotAvailable);
+                return v1::OffsetResult { error: Some(convert::partition_error(detail)), ..result };
+            }
             let found = match query.position.unwrap() {
                 Position::Earliest(_) => Some((known.log_start, None)),
                 Position::Latest(_) => Some((known.end, None)),

@@ -126,6 +126,19 @@ async fn a_topic_that_is_deleted_while_it_is_looked_up_is_named() {
 }
 
 #[tokio::test]
+async fn who_reads_from_the_beginning_needs_no_end() {
+    let cluster = FakeCluster::start(1).await;
+    let client = filled(&cluster, 3).await;
+    cluster.state().topics.get_mut("t").unwrap().partitions.iter_mut().for_each(|known| known.end_is_unknown = true);
+    let reading = Consumer::builder(client.clone()).assign([("t", P1, StartAt::Earliest)]);
+    let mut consumer = within("the start", reading.build()).await.unwrap();
+    assert_eq!(within("a record", consumer.next()).await.unwrap().unwrap().partition, P1);
+    let added = consumer.add("t", PartitionIndex(2), StartAt::Offset(Offset(1)));
+    assert_eq!(within("the answer", added).await.unwrap(), Offset(1));
+    assert_eq!(within("a record", consumer.next()).await.unwrap().unwrap().offset, Offset(1));
+}
+
+#[tokio::test]
 async fn a_partition_that_never_tells_where_it_begins_stops_alone() {
     let cluster = FakeCluster::start(1).await;
     let client = filled(&cluster, 2).await;
@@ -136,10 +149,10 @@ async fn a_partition_that_never_tells_where_it_begins_stops_alone() {
     while records < 1 || problems.is_empty() {
         match within("what comes", consumer.next()).await.unwrap() {
             Ok(message) => records += usize::from(message.partition == P1),
-            Err(error) => problems.push(error.code()),
+            Err(error) => problems.push((error.partition(), error.code())),
         }
     }
-    assert_eq!(problems, [Some(ErrorCode::LogDamaged)]);
+    assert_eq!(problems, [(Some(P0), Some(ErrorCode::LogDamaged))]);
 
     cluster.state().topics.get_mut("t").unwrap().partitions[1].damaged = true;
     let nothing = Consumer::builder(client).assign_topic("t", StartAt::Earliest).build();

@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
                     self.ends.extend(place.end.map(|end| (place.partition, end)));
                     self.rest_at_end(place.partition)?;
                 }
-                Err(error) if error.is_retriable() => self.missing.push((place.partition, error.into())),
+                Err(error) if may_pass(&error) => self.missing.push((place.partition, error.into())),
                 Err(error) => self.stands_still(place.partition, error.into()),
             }
         }
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
             let name = format!("{}-{partition}", self.args.topic);
             match added {
                 Ok(()) => lines.push(format!("{name} is new; it is read from its beginning")),
-                Err(error) if error.is_retriable() => {
+                Err(error) if may_pass(&error) => {
                     if self.told_new.insert(partition) {
                         let why = Failure::from(error);
                         lines.push(format!("{name} is new; it is read from its beginning once this has passed: {why}"));
@@ -265,6 +265,12 @@ impl<'a> Reader<'a> {
     pub(super) fn end(self) -> Unread {
         Unread { failed: self.failed, missing: self.missing, skipped: self.skipped }
     }
+}
+
+/// True unless a broker said it of the partition itself: a look at the metadata may have met one that lags behind.
+fn may_pass(error: &Error) -> bool {
+    let is_said = matches!(error, Error::Client(holdfast_client::Error::Rejected(_)) | Error::TopicGone(_));
+    error.is_retriable() || !is_said
 }
 
 /// Says what is wrong with partitions, and what becomes of the reading.
