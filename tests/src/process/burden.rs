@@ -11,8 +11,10 @@ use holdfast_local::{NodeStatus, ProcessCluster, Role};
 use holdfast_net::{Connector, Windows};
 use holdfast_proto::v1::{FetchPartition, FetchRequest, FetchResponse, consumer_service_client::ConsumerServiceClient};
 
-/// Requests that each reader has out.
-const REQUESTS: u64 = 64;
+/// Requests that a reader has out, as clients have.
+const REQUESTS: u64 = 2;
+/// And every so many-th, which asks for more than a broker keeps of requests: that bounds itself.
+const GREEDY: (usize, u64) = (20, 64);
 /// Bytes that each request asks for: the most that a broker gives.
 const REQUEST_BYTES: u32 = 8 << 20;
 /// Bytes that a reader takes without being read: the least that HTTP/2 has.
@@ -48,7 +50,8 @@ impl Burden {
         let mut burden = Self { readers: Vec::new(), idle: Vec::new() };
         for NodeStatus { address, .. } in brokers(cluster) {
             for number in 0..readers {
-                burden.readers.push(Reader::start(connect(&address, number).await, topic, partitions).await);
+                let requests = if number % GREEDY.0 == 0 { GREEDY.1 } else { REQUESTS };
+                burden.readers.push(Reader::start(connect(&address, number).await, topic, partitions, requests).await);
             }
             for number in 0..idle {
                 burden.idle.push(connect(&address, readers + number).await);
@@ -72,11 +75,11 @@ impl Burden {
 }
 
 impl Reader {
-    async fn start(channel: Channel, topic: &str, partitions: u32) -> Self {
+    async fn start(channel: Channel, topic: &str, partitions: u32, requests: u64) -> Self {
         let wanted: Vec<_> = (0..partitions)
             .map(|partition| FetchPartition { topic: topic.to_owned(), partition, ..FetchPartition::default() })
             .collect();
-        let requests = (0..REQUESTS).map(move |correlation_id| FetchRequest {
+        let requests = (0..requests).map(move |correlation_id| FetchRequest {
             correlation_id,
             partitions: wanted.clone(),
             max_wait_ms: 1_000,
