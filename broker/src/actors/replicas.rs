@@ -110,7 +110,7 @@ impl SessionActor {
                     let (log, recovered) = working.logs.data_dir.add_partition(partition, config)?;
                     Opened::new(&working, partition, log, recovered, config)
                 };
-                match context.logs.folders.run(work).await {
+                match context.logs.folders.in_turn(work).await {
                     Ok(Err(error)) if error.is_shortage() => {
                         tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
                         tokio::time::sleep(jittered(backoff.next_pause())).await;
@@ -167,7 +167,7 @@ impl SessionActor {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         self.context.logs.runtime.spawn(async move {
             if let Some((log, _)) = recovered
-                && let Ok(Err(error)) = context.logs.folders.run(move || log.close()).await
+                && let Ok(Err(error)) = context.logs.folders.in_turn(move || log.close()).await
             {
                 tracing::warn!(%partition, %error, "the log of a stray was not closed cleanly");
             }
@@ -207,7 +207,7 @@ impl SessionActor {
                 let _ = wait.await;
             }
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let gone = context.logs.folders.run(move || data_dir.delete_partition(partition)).await;
+            let gone = context.logs.folders.in_turn(move || data_dir.delete_partition(partition)).await;
             if let Ok(Err(error)) = gone {
                 tracing::error!(%partition, %error, "the folder of a replica that has left stays");
             }
@@ -257,7 +257,7 @@ impl SessionActor {
                 waits.push(wait);
             }
             for (partition, (log, _)) in recovered {
-                if let Ok(Err(error)) = context.logs.folders.run(move || log.close()).await {
+                if let Ok(Err(error)) = context.logs.folders.in_turn(move || log.close()).await {
                     tracing::warn!(%partition, %error, "a log was not closed cleanly");
                 }
             }

@@ -56,8 +56,8 @@ holdfast_node::options! {
     /// as many as are left for others.
     producers_max: u32 = 200_000, in 1_000, 100_000_000;
     /// Bytes of produce requests over all connections: a quarter, and 21 MiB at least, for what is on its way in, the rest for
-    /// what is in work. Past it: OVERLOADED. What comes from one address gets at most
-    /// three times as much as then stays free for others: three quarters if it is alone.
+    /// what is in work. Past it: OVERLOADED. What comes from one address gets at most three times as much as then stays free
+    /// for others: three quarters if it is alone.
     max_in_flight_bytes: u64 = 256 * MIB, in 56 * MIB, 64 * GIB;
     /// Bytes of produce requests in work on one stream, a quarter of those in work at most but enough for the largest
     /// request. Past it the stream is not read.

@@ -31,6 +31,9 @@ pub(super) async fn answer_room(
 
 /// As [`answer_room`], at once; false if there is none now.
 pub(super) fn hold_room_now(memory: &AnswerMemory, unsent: &Unsent, bytes: usize) -> bool {
+    if bytes <= UNCOUNTED_BYTES {
+        return true;
+    }
     let offered = memory.try_room(unsent.reader().as_deref(), bytes).filter(|room| room.bytes() >= bytes);
     let room = offered.or_else(|| memory.try_exactly(bytes));
     let is_held = room.is_some();
@@ -51,7 +54,11 @@ mod tests {
         assert_eq!(all.bytes(), 4 << 20);
         assert!(memory.try_room(None, 1).is_none(), "nothing is left for others");
         let large = answer_room(&memory, None, 64 * 1024);
-        drop(all);
+        let unsent = Unsent::default();
+        assert!(hold_room_now(&memory, &unsent, 4_096), "a small one needs none");
+        assert!(hold_room_now(&memory, &unsent, 64 * 1024), "in the part that large ones have");
+        assert!(!hold_room_now(&memory, &unsent, 64 * 1024));
+        drop((all, unsent));
         assert!(large.await.unwrap().is_some());
     }
 }

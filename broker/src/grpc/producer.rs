@@ -118,11 +118,12 @@ impl ProducerService for ProducerEdge {
         });
         let mut answer = v1::ProduceRecordsResponse { results: results.collect() };
         // The records are done with. The room of the call is that of its answer, until this has left the socket.
-        let (wanted, held) = (units(answer.encoded_len()), room.units());
+        let answer_bytes = answer.encoded_len();
+        let (wanted, held) = (units(answer_bytes), room.units());
         drop(held.checked_sub(wanted).and_then(|rest| room.split(rest)));
         unsent.hold(room);
         if wanted > held {
-            match budget.try_call(caller.source, answer.encoded_len() - bytes) {
+            match budget.try_call(caller.source, answer_bytes.saturating_sub(bytes)) {
                 Some(room) => unsent.hold(room),
                 // What each error is stays; its text goes.
                 None => answer.results.iter_mut().filter_map(|one| one.error.as_mut()).for_each(|error| {

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use holdfast_log::{DataDir, LogWriter};
 
 use super::{
-    clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, log_folders::LogFolders,
-    metadata::Metadata, parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams,
+    clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
+    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams,
 };
 use crate::{
     config::Config,
@@ -75,8 +75,9 @@ pub struct Logs {
     pub single_records: BlockingReads,
     /// The same for look-ups by time, which may read through a segment.
     pub time_lookups: BlockingReads,
-    /// What opens, closes and deletes them.
-    pub folders: LogFolders,
+    /// What opens, closes and deletes them. A topic of a thousand partitions is a thousand of them at once: on a thread each
+    /// they wait for each other in the folder that holds all, and who serves connections waits for a processor behind them.
+    pub folders: BlockingReads,
     /// Its blocking threads read logs, work on their folders and look into batches.
     pub runtime: tokio::runtime::Handle,
 }

@@ -9,8 +9,7 @@ use parking_lot::RwLock;
 
 use holdfast_proto::ids::TopicId;
 
-/// How many a topic may have for each that is free.
-const OF_FREE: usize = 3;
+use super::shares::OF_FREE;
 
 /// Topics that may have no more of them, as they were counted last.
 #[derive(Debug, Default)]
@@ -27,18 +26,17 @@ impl KnownProducers {
     /// So many are remembered of each topic, and `most` may be in all. True if there are too many of some topic.
     pub fn counted(&self, by_topic: &HashMap<TopicId, usize>, most: usize) -> bool {
         let full = Full::of(by_topic, most);
-        let is_some = full.all || !full.topics.is_empty();
-        let topics: Vec<_> = full.topics.iter().take(10).map(ToString::to_string).collect();
-        let before = std::mem::replace(&mut *self.0.write(), full);
-        let was_some = before.all || !before.topics.is_empty();
-        match (was_some, is_some) {
-            (false, true) => tracing::error!(
+        let (was_some, is_some) = (self.0.read().is_some(), full.is_some());
+        if is_some && !was_some {
+            let topics: Vec<_> = full.topics.iter().take(10).map(ToString::to_string).collect();
+            tracing::error!(
                 ?topics,
                 "new producers of these topics get TOO_MANY_PRODUCERS until others are idle for long (producers_max)"
-            ),
-            (true, false) => tracing::info!("the producers are below producers_max again"),
-            _ => {}
+            );
+        } else if was_some && !is_some {
+            tracing::info!("the producers are below producers_max again");
         }
+        *self.0.write() = full;
         is_some
     }
 
@@ -55,6 +53,10 @@ impl Full {
         let free = most.saturating_sub(by_topic.values().sum());
         let topics = by_topic.iter().filter(|(_, count)| **count > OF_FREE * free).map(|(topic, _)| *topic).collect();
         Self { all: free == 0, topics }
+    }
+
+    fn is_some(&self) -> bool {
+        self.all || !self.topics.is_empty()
     }
 }
 

@@ -4,8 +4,7 @@
 //! - [`identity`], [`clock`], [`lease`], [`state`]: who it is, what time it is, how long it may believe that it is not
 //!   fenced, how it is doing.
 //! - [`shares`]: memory that all clients use and of which none gets all. [`parked`]: of it, what requests take up that wait
-//!   for something. [`known_producers`]: how many are remembered. [`log_folders`]: how many logs are opened at a
-//!   time. [`streams`]: how many are open.
+//!   for something. [`known_producers`]: how many are remembered. [`streams`]: how many are open.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
 //! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
 
@@ -16,7 +15,6 @@ pub mod identity;
 pub mod image_follower;
 pub mod known_producers;
 pub mod lease;
-pub mod log_folders;
 pub mod metadata;
 pub mod parked;
 pub mod partitions;

@@ -23,8 +23,8 @@ use holdfast_node::incoming::Source;
 /// Bytes that one unit stands for. Whatever is taken takes one unit more, so that many small ones are bounded too.
 pub const UNIT_BYTES: usize = 1024;
 
-/// How many units a source may have for each that is free.
-const OF_FREE: usize = 3;
+/// How many units a source may have for each that is free: three quarters of all if it is alone.
+pub const OF_FREE: usize = 3;
 
 /// How many may wait at a time: all are woken by whatever is given back.
 const WAITERS: usize = 256;

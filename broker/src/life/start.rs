@@ -34,7 +34,6 @@ use crate::{
         identity::{Addresses, Identity},
         known_producers::KnownProducers,
         lease::Lease,
-        log_folders::LogFolders,
         metadata::Metadata,
         parked::Parked,
         partitions::Partitions,
@@ -205,6 +204,9 @@ async fn end_threads(actors: Arc<Actors>, log_writer: LogWriter) {
     }
 }
 
+/// Logs that are opened, closed or deleted at the same time: enough for a disk to sync them together.
+const FOLDER_THREADS: usize = 8;
+
 /// Opens the folder and makes what the parts share. Blocks.
 fn open(
     config: Config,
@@ -248,7 +250,7 @@ fn open(
             followers: share(config.replica_fetch_memory_bytes),
             single_records: BlockingReads::new(1, runtime.clone()),
             time_lookups: BlockingReads::new(1, runtime.clone()),
-            folders: LogFolders::new(runtime.clone()),
+            folders: BlockingReads::new(FOLDER_THREADS, runtime.clone()),
             runtime,
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, JoinHandle},
     time::{Duration, timeout},
 };
 
@@ -107,16 +108,31 @@ impl BlockingReads {
         self.run_in(place, work).await.0
     }
 
+    /// Runs work that is not given up, as on the folder of a log, once its turn has come. The error is that of a work that
+    /// panicked, or of a runtime that ends.
+    pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+        let permit = Arc::clone(&self.places).acquire_owned().await.expect("places that nobody closes");
+        self.spawn(Place { _permit: permit }, work).await.map(|(done, _place)| done)
+    }
+
     async fn run_in<T: Send + 'static>(
         &self,
         place: Place,
         work: impl FnOnce() -> Result<T, ErrorCode> + Send + 'static,
     ) -> (Result<T, ErrorCode>, Option<Place>) {
-        // The place goes with the work, not with who waits: it may go away, and the thread reads on.
-        match self.runtime.spawn_blocking(move || (work(), place)).await {
+        match self.spawn(place, work).await {
             Ok((done, place)) => (done, Some(place)),
             Err(_ended) => (Err(ErrorCode::UnknownServerError), None),
         }
+    }
+
+    /// The place goes with the work, not with who waits: it may go away, and the thread works on.
+    fn spawn<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<(T, Place)> {
+        self.runtime.spawn_blocking(move || (work(), place))
     }
 }
 
@@ -163,4 +179,33 @@ pub fn join(mut pieces: Vec<Bytes>) -> Bytes {
         joined.extend_from_slice(piece);
     }
     joined.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thousand_are_done_a_few_at_a_time() {
+        const THREADS: usize = 8;
+        let few = BlockingReads::new(THREADS, tokio::runtime::Handle::current());
+        let [now, most] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let work = |_| {
+            let (few, now, most) = (few.clone(), Arc::clone(&now), Arc::clone(&most));
+            tokio::spawn(async move {
+                let work = move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                };
+                few.in_turn(work).await.unwrap();
+            })
+        };
+        for done in futures::future::join_all((0..1_000).map(work)).await {
+            done.unwrap();
+        }
+        assert!((1..=THREADS).contains(&most.load(Ordering::SeqCst)));
+    }
 }
