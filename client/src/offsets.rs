@@ -28,8 +28,8 @@ use crate::{
 /// How long one leader may take before fresh metadata is asked for: it may no longer lead.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// How often a partition must be missing before it counts as unknown.
-const UNKNOWN_AFTER: u32 = 3;
+/// How many brokers must not know a partition before it counts as unknown.
+const UNKNOWN_AFTER: u64 = 2;
 
 /// Where in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,35 +78,37 @@ pub(crate) async fn list_each(
     list_or_hear(client, queries, |_| false, deadline).await
 }
 
-/// As [`list_each`]; of the look-ups of these indices it is answer enough that their leader does not know the end yet.
+/// How long the end of a new leader is waited for by who can do without: it knows it once its replicas have fetched.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+
+/// As [`list_each`]; for the look-ups of these indices it is answer enough, after some time, that their leader does not know
+/// the end yet.
 pub(crate) async fn list_or_hear(
     client: &Client,
     queries: &[OffsetQuery],
     is_hint: impl Fn(usize) -> bool,
     deadline: Deadline,
 ) -> Vec<Result<OffsetAt, Error>> {
-    let config = client.config();
+    let (config, ends) = (client.config(), Deadline::after(END_PATIENCE));
     let mut backoff = Backoff::new(config.retry_backoff, config.retry_backoff_max);
     let mut found: Vec<_> = queries.iter().map(|query| Err(no_leader(query))).collect();
-    let mut looks = 0;
+    let heard_before = client.metadata().answers();
     loop {
-        looks += 1;
         find_topics(client, queries, &mut found, deadline).await;
-        round(client, queries, &mut found, looks, deadline).await;
+        let answers = client.metadata().answers() - heard_before;
+        let misses = round(client, queries, &mut found, answers, deadline).await;
         let pause = jittered(backoff.next_pause());
-        let is_wanted = |(index, found): (usize, &_)| is_open(found) && !(is_hint(index) && is_unknown_end(found));
+        let is_enough = |index, found: &_| is_hint(index) && is_unknown_end(found) && ends.left() < pause;
+        let is_wanted = |(index, found): (usize, &_)| is_open(found) && !is_enough(index, found);
         if deadline.left() < pause + LEAST_ATTEMPT || !found.iter().enumerate().any(is_wanted) {
-            let view = client.metadata().view();
-            for (query, found) in queries.iter().zip(&mut found).filter(|(_, found)| is_open(found)) {
-                if let Some(topic) = view.topics.get(query.topic.as_str()).filter(|topic| !has(topic, query)) {
-                    *found = Err(unknown(query, topic));
-                }
-            }
             return found;
         }
         debug!(error = ?found.iter().find_map(|found| found.as_ref().err()), "looking offsets up; trying again");
-        client.metadata().request_refresh();
-        deadline.pause(pause).await;
+        // Refreshes have pauses of their own.
+        if !misses || client.metadata().refresh(deadline).await.is_err() {
+            client.metadata().request_refresh();
+            deadline.pause(pause).await;
+        }
     }
 }
 
@@ -141,10 +143,6 @@ async fn find_topics(
     }
 }
 
-fn has(topic: &TopicView, query: &OffsetQuery) -> bool {
-    topic.partition(query.partition).is_some()
-}
-
 fn unknown(query: &OffsetQuery, topic: &TopicView) -> Error {
     let (topic, count) = (query.topic.clone(), topic.partitions.len());
     Error::UnknownPartition { topic, partition: query.partition.0, count }
@@ -155,14 +153,16 @@ fn no_leader(query: &OffsetQuery) -> Error {
     Error::Rejected(Box::new(ErrorDetail::new(ErrorCode::LeaderNotAvailable, message)))
 }
 
-/// Asks every leader once for what is not found yet and may be found. `looks`: how often that was done, this time included.
+/// Asks every leader once for what is not found yet and may be found. `answers`: how often brokers
+/// told the metadata meanwhile. True if some may be missing only where the metadata came from.
 async fn round(
     client: &Client,
     queries: &[OffsetQuery],
     found: &mut [Result<OffsetAt, Error>],
-    looks: u32,
+    answers: u64,
     deadline: Deadline,
-) {
+) -> bool {
+    let mut misses = false;
     let view = client.metadata().view();
     let mut by_leader: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, query) in queries.iter().enumerate() {
@@ -173,7 +173,9 @@ async fn round(
         let Some(topic) = view.topics.get(query.topic.as_str()) else { continue };
         let Some(partition) = topic.partition(query.partition) else {
             // The broker that told the metadata may lag behind a topic that grew.
-            found[index] = Err(if looks < UNKNOWN_AFTER { no_leader(query) } else { unknown(query, topic) });
+            let is_unknown = answers >= UNKNOWN_AFTER;
+            misses |= !is_unknown;
+            found[index] = Err(if is_unknown { unknown(query, topic) } else { no_leader(query) });
             continue;
         };
         match partition.leader.and_then(|leader| view.address(leader)) {
@@ -208,6 +210,7 @@ async fn round(
             }
         }
     }
+    misses
 }
 
 /// The error with the partition that it is about: a broker speaks of "the partition".

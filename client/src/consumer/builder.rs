@@ -165,7 +165,8 @@ impl ConsumerBuilder {
             fetch.from_beginning = *at == StartAt::Earliest;
             match start {
                 Ok(_) => {}
-                Err(error) if error.is_retriable() => {
+                // It has come since it was looked up, or its leader may.
+                Err(error) if error.is_retriable() || matches!(error, ClientError::UnknownPartition { .. }) => {
                     fetch.begin = Begin::Unknown;
                     let (index, topic, start) = (partitions.len(), name.clone(), at.as_of(begun));
                     unresolved.push(Unresolved { index, topic, partition: *partition, start });

@@ -237,7 +237,10 @@ impl Consumer {
         }
         match found {
             Ok((offset, end)) => {
-                self.shared.update(|buffers| buffers.partitions[index].high_watermark = end);
+                self.shared.update(|buffers| {
+                    let known = &mut buffers.partitions[index].high_watermark;
+                    *known = (*known).max(end);
+                });
                 self.begin_at(index, offset, start);
             }
             Err(error) => self.shared.update(|buffers| {

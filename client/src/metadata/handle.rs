@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tracing::debug;
 
 use holdfast_proto::{
+    convert,
     ids::{BrokerId, LeaderEpoch, PartitionIndex},
     v1,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Metadata {
     unreachable: Mutex<BTreeMap<BrokerId, Error>>,
     /// Number of the refresh that began last.
     pub(super) started: AtomicU64,
+    /// Counts answers of brokers that were taken in.
+    pub(super) answers: AtomicU64,
     /// Counts changes of the view.
     pub(super) changed: watch::Sender<u64>,
     /// Number of the refresh that finished last, and what it gave.
@@ -58,6 +61,7 @@ impl Metadata {
             answered: Mutex::default(),
             unreachable: Mutex::default(),
             started: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             refreshed: watch::Sender::new((0, None)),
         }
@@ -98,6 +102,11 @@ impl Metadata {
             self.changed.send_modify(|count| *count += 1);
         }
         news
+    }
+
+    /// How often a broker told the metadata so far.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::SeqCst)
     }
 
     /// Waits for a refresh that began after this call, however it ends.
@@ -146,6 +155,9 @@ impl Metadata {
 
     /// The topic, asked for if it is not known yet, and kept up to date from now on.
     pub(crate) async fn topic(&self, name: &str, deadline: Deadline) -> Result<Arc<TopicView>, Error> {
+        if convert::check_topic_name(name).is_err() {
+            return Err(Error::UnknownTopic(name.to_owned())); // no topic has it, and no broker would be asked for others with it
+        }
         let mut missing = 0;
         loop {
             if let Some(topic) = self.view.load().topics.get(name) {

@@ -111,7 +111,7 @@ impl Metadata {
     /// One refresh: asks brokers until one answers with something new enough.
     async fn refresh_once(&self, min_index: u64) -> Result<bool, Error> {
         let addresses = self.rotation();
-        let topics = self.wanted.lock().names();
+        let topics = self.wanted.lock().names(Instant::now());
         let mut waiting = addresses.iter();
         let mut asked = FuturesUnordered::new();
         let mut last = None;
@@ -198,6 +198,7 @@ impl Metadata {
         if index < known.index {
             return Ok(None);
         }
+        self.answers.fetch_add(1, Ordering::SeqCst);
         self.wanted.lock().told(&response.unknown_topics, Instant::now());
         let mut changed = false;
         self.view.rcu(|view| {

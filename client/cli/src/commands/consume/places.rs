@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use holdfast_client::{
-    Client,
+    Client, Error,
     offsets::{OffsetAt, OffsetQuery, OffsetSpec},
 };
 use holdfast_proto::ids::{Offset, PartitionIndex, TimestampMs};
@@ -59,6 +59,11 @@ impl Found {
     }
 }
 
+/// True if the same may be found later: also a look at the metadata may have met a broker that lags behind.
+pub(super) fn may_pass(error: &Error) -> bool {
+    error.is_retriable() || matches!(error, Error::UnknownTopic(_) | Error::UnknownPartition { .. })
+}
+
 /// Looks places up at the leaders, within this time. `begun` is for a later look: the ends that a start counts from are
 /// those of that time, ms since 1970, or what has come since would be passed over. Who follows from the beginning needs no
 /// end: a leader gives what it knows to be replicated before it can tell up to where that is.
@@ -94,7 +99,7 @@ pub(super) async fn find(
         let offsets = match answers.iter().cloned().collect::<std::result::Result<Vec<OffsetAt>, _>>() {
             Ok(offsets) => offsets,
             Err(error) => {
-                let which = if error.is_retriable() { &mut found.missing } else { &mut found.failed };
+                let which = if may_pass(&error) { &mut found.missing } else { &mut found.failed };
                 which.push((*partition, error.into()));
                 continue;
             }

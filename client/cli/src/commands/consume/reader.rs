@@ -267,10 +267,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// True unless a broker said it of the partition itself: a look at the metadata may have met one that lags behind.
 fn may_pass(error: &Error) -> bool {
-    let is_said = matches!(error, Error::Client(holdfast_client::Error::Rejected(_)) | Error::TopicGone(_));
-    error.is_retriable() || !is_said
+    match error {
+        Error::Client(error) => places::may_pass(error),
+        error => error.is_retriable(),
+    }
 }
 
 /// Says what is wrong with partitions, and what becomes of the reading.
