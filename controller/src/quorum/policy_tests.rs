@@ -8,7 +8,13 @@ use super::{
 const SILENT: u64 = 1_000;
 
 fn place(id: u64, address: &str, voter: bool, heard_ms_ago: Option<u64>, matched: Option<u64>) -> Place {
-    Place { id, address: address.to_owned(), voter, heard_ms_ago, matched }
+    Place { id, address: address.to_owned(), voter, heard_ms_ago, silent_ms: heard_ms_ago, matched }
+}
+
+/// Heard so long ago, all of it while the active controller was active.
+fn hear(seen: &mut Seen, index: usize, heard_ms_ago: Option<u64>) {
+    let place = &mut seen.places[index];
+    (place.heard_ms_ago, place.silent_ms) = (heard_ms_ago, heard_ms_ago);
 }
 
 /// Three voters; 1 is active, 3 has been silent since this leadership began.
@@ -61,12 +67,12 @@ fn a_newcomer_at_a_silent_voters_address_becomes_a_learner_and_then_takes_its_pl
 #[test]
 fn a_voter_that_lives_or_may_live_is_not_replaced() {
     let mut alive = seen();
-    alive.places[2].heard_ms_ago = Some(SILENT - 1);
+    hear(&mut alive, 2, Some(SILENT - 1));
     wait(&alive, &ask(9, "c"), "is alive");
     wait(&with(alive, place(9, "c", false, Some(5), Some(1_000))), &ask(9, "c"), "is alive");
     wait(&Seen { active_ms: SILENT - 1, ..seen() }, &ask(9, "c"), "too new");
     let mut quiet_self = seen();
-    quiet_self.places[0].heard_ms_ago = None;
+    hear(&mut quiet_self, 0, None);
     wait(&quiet_self, &ask(9, "a"), "is alive");
 }
 
@@ -77,7 +83,7 @@ fn only_configured_addresses_are_places() {
     let Step::Unlisted { why, not_missed } = step else { panic!("{step:?}") };
     assert!(why.contains("d is not in 'peers'") && !not_missed, "a voter is silent, and may be waited for: {why}");
     let mut whole = seen();
-    whole.places[2].heard_ms_ago = Some(10);
+    hear(&mut whole, 2, Some(10));
     let policy = Policy { peers: vec!["a".to_owned()], silent_ms: SILENT };
     assert!(matches!(decide(&whole, &ask(9, "d"), &policy), Step::Unlisted { not_missed: true, .. }));
 }
@@ -106,7 +112,7 @@ fn a_newcomer_at_a_new_address_takes_the_place_of_a_voter_that_is_gone_and_whose
     assert_eq!(decide(&seen(), &ask(9, "d"), &policy), Step::AddLearner);
     let after = |active_ms, heard: Option<u64>| {
         let mut seen = with(Seen { active_ms, ..seen() }, newcomer.clone());
-        seen.places[2].heard_ms_ago = heard;
+        hear(&mut seen, 2, heard);
         decide(&seen, &ask(9, "d"), &policy)
     };
     let replaced = Step::Promote { instead_of: Some(3), forget: vec![] };
@@ -119,8 +125,8 @@ fn a_newcomer_at_a_new_address_takes_the_place_of_a_voter_that_is_gone_and_whose
     // The active controller itself is alive, whatever its address.
     let own = Policy { peers: ["b", "c", "d"].map(str::to_owned).to_vec(), silent_ms: SILENT };
     let mut seen = with(Seen { active_ms: 10 * gone, ..seen() }, newcomer);
-    seen.places[0].heard_ms_ago = None;
-    seen.places[2].heard_ms_ago = Some(5);
+    hear(&mut seen, 0, None);
+    hear(&mut seen, 2, Some(5));
     let step = decide(&seen, &ask(9, "d"), &own);
     assert!(matches!(&step, Step::Wait { why, .. } if why.contains("1 at a")), "{step:?}");
 }
@@ -148,7 +154,7 @@ fn one_newcomer_replaces_one_voter() {
     let mut two_gone = Seen { active_ms: 10 * GONE_AFTER * SILENT, ..seen() };
     two_gone.places.push(place(4, "x", true, Some(5), Some(1_000)));
     two_gone.places.push(place(5, "y", true, Some(5), Some(1_000)));
-    two_gone.places[1].heard_ms_ago = None;
+    hear(&mut two_gone, 1, None);
     let two_gone = with(two_gone, place(9, "d", false, Some(5), Some(1_000)));
     assert_eq!(decide(&two_gone, &ask(9, "d"), &policy), Step::Promote { instead_of: Some(2), forget: vec![] });
 }
@@ -197,7 +203,7 @@ fn a_silent_learner_beside_a_living_voter_is_forgotten_in_time() {
     assert!(left_over(&Seen { active_ms: patience - 1, ..old.clone() }, &policy).is_empty());
     assert!(left_over(&Seen { joint: true, ..old.clone() }, &policy).is_empty());
     let mut answers = old.clone();
-    answers.places[3].heard_ms_ago = Some(patience - 1);
+    hear(&mut answers, 3, Some(patience - 1));
     assert!(left_over(&answers, &policy).is_empty());
     // The place's voter is gone as well: the learner may come back and take it.
     let beside_a_lost_one = Seen { active_ms: patience, ..with(seen(), place(9, "c", false, None, Some(3))) };

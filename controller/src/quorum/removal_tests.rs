@@ -14,6 +14,7 @@ fn seen(voters: u64, silent: &[u64], left_peers: &[u64]) -> (Seen, Policy) {
         address: format!("c{id}"),
         voter: true,
         heard_ms_ago: (!silent.contains(&id)).then_some(10),
+        silent_ms: (!silent.contains(&id)).then_some(10),
         matched: Some(100),
     });
     let peers = (1..=voters).filter(|id| !left_peers.contains(id)).map(|id| format!("c{id}"));
@@ -86,8 +87,19 @@ fn what_is_not_known_yet_is_waited_for() {
 #[test]
 fn learners_go_as_well_and_strangers_are_named() {
     let (mut with_learner, policy) = seen(3, &[], &[]);
-    let learner = Place { id: 9, address: "c9".to_owned(), voter: false, heard_ms_ago: None, matched: None };
+    let learner =
+        Place { id: 9, address: "c9".to_owned(), voter: false, heard_ms_ago: None, silent_ms: None, matched: None };
     with_learner.places.push(learner);
     goes(&(with_learner, policy), 9, (3, 3, 3));
     refused(&seen(3, &[], &[]), 7, "known: 1, 2, 3");
+}
+
+#[test]
+fn one_that_was_not_heard_since_this_controller_stood_still_is_neither_there_nor_gone() {
+    let (mut seen, policy) = seen(3, &[], &[2]);
+    let dead = &mut seen.places[2];
+    // A minute ago, of which this controller was active for less than a second.
+    (dead.heard_ms_ago, dead.silent_ms) = (Some(60_000), Some(700));
+    assert!(!seen.is_alive(&seen.places[2], &policy));
+    assert!(matches!(plan_removal(&seen, 2, &policy), Err(Refusal::NotYet(_))));
 }

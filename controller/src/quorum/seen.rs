@@ -9,9 +9,10 @@ pub(crate) struct Place {
     pub address: String,
     /// True for a voter, of either half while a change is under way.
     pub voter: bool,
-    /// Milliseconds since it acknowledged something under its own id, as far as the active controller was active; `None` if it
-    /// never did in this leadership.
+    /// Milliseconds since it acknowledged something under its own id; `None` if it never did in this leadership.
     pub heard_ms_ago: Option<u64>,
+    /// How many of these the active controller was active for, and could have heard it.
+    pub silent_ms: Option<u64>,
     /// Last entry that it is known to have.
     pub matched: Option<u64>,
 }
@@ -58,6 +59,6 @@ impl Seen {
 
     /// True if it certainly was not heard for so long of the time in which the active controller was active.
     pub(crate) fn is_silent_for(&self, place: &Place, ms: u64) -> bool {
-        place.id != self.own_id && self.active_ms >= ms && place.heard_ms_ago.is_none_or(|heard| heard >= ms)
+        place.id != self.own_id && self.active_ms >= ms && place.silent_ms.is_none_or(|silent| silent >= ms)
     }
 }

@@ -79,7 +79,8 @@ impl Turns {
             id: member.id,
             address: member.address,
             voter: member.voter,
-            heard_ms_ago: member.heard_ms_ago.map(|ms| self.node.active_ms(ms)),
+            heard_ms_ago: member.heard_ms_ago,
+            silent_ms: member.heard_ms_ago.map(|ms| self.node.active_ms(ms)),
             matched: member.matched,
         });
         let seen = Seen {

@@ -15,7 +15,7 @@ pub(super) struct Session {
     /// It must have applied this before it is unfenced.
     must_apply: MetadataIndex,
     pub(super) heard: Millis,
-    /// How long the controller stood still since then, as far as it is forgiven, ms; 0: it did not.
+    /// How long nobody could be heard since then, as far as it is forgiven, ms; 0: its deadlines did not start over.
     forgiven_ms: u64,
     pub(super) connection: Option<ConnectionId>,
     pub(super) disconnected: Option<Millis>,
@@ -89,22 +89,28 @@ impl Session {
         self.ready = false;
     }
 
-    /// This controller is active again, as it was not since `then`: the broker may have been refused, and has a full session
-    /// timeout to come back. It has that once; if it was not heard since, its deadlines move as [`Self::forgive`] does.
-    pub(super) fn resume(&mut self, now: Millis, then: Millis, at_most_ms: u64) {
+    /// This controller is active again, as it was not for the time that ends now: the broker may have been refused, and has
+    /// a full session timeout to come back, as [`Self::forgive`] gives it.
+    pub(super) fn resume(&mut self, now: Millis, unheard_ms: u64, at_most_ms: u64) {
         if self.forgiven_ms == 0 {
             self.disconnected = None;
         }
-        self.forgive(now, now.since(then).max(1), at_most_ms);
+        self.forgive(now, unheard_ms, at_most_ms);
     }
 
-    /// Nobody could be heard for the time that ends now. At first its deadlines start over: however long that time was,
-    /// the broker had none to be heard in. After that they move by that time, as far as not all of `at_most_ms` is used up.
-    pub(super) fn forgive(&mut self, now: Millis, stood_still_ms: u64, at_most_ms: u64) {
-        let more_ms = stood_still_ms.min(at_most_ms.saturating_sub(self.forgiven_ms));
-        let is_first = self.forgiven_ms == 0;
+    /// Nobody could be heard for the time that ends now. At first its deadlines start over: however long that time was, the
+    /// broker had none to be heard in. After that they move by that time, as far as not all of `at_most_ms` is used up; of
+    /// which the first uses up half at most, so that a second one as long leaves time to be heard, too.
+    pub(super) fn forgive(&mut self, now: Millis, unheard_ms: u64, at_most_ms: u64) {
+        if self.forgiven_ms == 0 {
+            self.heard = now;
+            self.disconnected = self.disconnected.map(|_| now);
+            self.forgiven_ms = unheard_ms.clamp(1, at_most_ms / 2);
+            return;
+        }
+        let more_ms = unheard_ms.min(at_most_ms.saturating_sub(self.forgiven_ms));
         for begun in std::iter::once(&mut self.heard).chain(&mut self.disconnected) {
-            *begun = if is_first { now } else { begun.plus(more_ms) };
+            *begun = begun.plus(more_ms);
         }
         self.forgiven_ms += more_ms;
     }

@@ -104,7 +104,13 @@ impl Sessions {
 
     /// Takes one event and appends the proposals that follow from it.
     pub fn step(&mut self, now: Millis, event: Event, proposals: &mut Vec<Proposal>) {
-        self.forgive_standstill(now);
+        let before = self.stepped;
+        self.stepped = before.max(now);
+        if matches!(event, Event::Resumed) {
+            self.resume(now, before);
+        } else {
+            self.forgive_standstill(now, before);
+        }
         let whose = self.take(now, event);
         if self.decides() {
             self.decide(now, whose, proposals);
@@ -120,10 +126,7 @@ impl Sessions {
                 self.forget();
             }
             Event::Suspended => self.suspended = self.suspended.or(Some(now)),
-            Event::Resumed => {
-                let (then, session_ms) = (self.suspended.take().unwrap_or(now), self.timeouts.session_ms);
-                self.brokers.values_mut().for_each(|session| session.resume(now, then, session_ms));
-            }
+            Event::Resumed => self.suspended = None,
             Event::Registered { broker, index } => {
                 self.registered(now, &broker, index);
                 return Some(broker.broker_id);
@@ -185,10 +188,16 @@ impl Sessions {
         }
     }
 
-    /// Moves the deadlines if more time went by since the last step than usual.
-    fn forgive_standstill(&mut self, now: Millis) {
-        let stood_still_ms = now.since(self.stepped);
-        self.stepped = self.stepped.max(now);
+    /// Moves the deadlines by the time in which it was not active: since it was suspended, or since the last step if nobody
+    /// told of that.
+    fn resume(&mut self, now: Millis, before: Millis) {
+        let (unheard_ms, session_ms) = (now.since(self.suspended.unwrap_or(before)), self.timeouts.session_ms);
+        self.brokers.values_mut().for_each(|session| session.resume(now, unheard_ms, session_ms));
+    }
+
+    /// Moves the deadlines if more time went by since the last step, `before`, than usual.
+    fn forgive_standstill(&mut self, now: Millis, before: Millis) {
+        let stood_still_ms = now.since(before);
         let session_ms = self.timeouts.session_ms;
         if self.active && stood_still_ms > STANDSTILL_MS.min(session_ms / 4) {
             self.brokers.values_mut().for_each(|session| session.forgive(now, stood_still_ms, session_ms));

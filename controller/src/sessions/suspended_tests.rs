@@ -109,3 +109,26 @@ fn one_that_is_active_before_it_holds_its_lease_gives_a_full_timeout_once_it_doe
     check.step(12_099, Event::Tick, &[]);
     check.step(12_100, Event::Tick, &[fence(1)]);
 }
+
+#[test]
+fn after_each_long_gap_there_is_time_to_be_heard() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(1_000, Event::Suspended, &[]);
+    check.step(5_000, Event::Resumed, &[]);
+    check.step(5_400, Event::Suspended, &[]);
+    check.step(9_000, Event::Resumed, &[]);
+    // A timeout from the first end, and half of one of the second gap.
+    check.step(9_499, Event::Tick, &[]);
+    check.step(9_500, Event::Tick, &[fence(1)]);
+}
+
+#[test]
+fn a_controller_that_stood_still_gives_who_was_cut_off_before_a_full_timeout() {
+    let mut check = Check::active(vec![broker(1, false)]);
+    check.connect(100, 1);
+    check.step(200, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
+    check.step_after_nothing(10_200, Event::Resumed, &[]);
+    check.step(13_199, Event::Tick, &[]);
+    check.step(13_200, Event::Tick, &[fence(1)]);
+}
