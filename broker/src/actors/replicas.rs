@@ -207,7 +207,7 @@ impl SessionActor {
                 let _ = wait.await;
             }
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let gone = context.logs.folders.in_turn(move || data_dir.delete_partition(partition)).await;
+            let gone = context.logs.deletions.in_turn(move || data_dir.delete_partition(partition)).await;
             if let Ok(Err(error)) = gone {
                 tracing::error!(%partition, %error, "the folder of a replica that has left stays");
             }

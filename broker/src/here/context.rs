@@ -75,9 +75,11 @@ pub struct Logs {
     pub single_records: BlockingReads,
     /// The same for look-ups by time, which may read through a segment.
     pub time_lookups: BlockingReads,
-    /// What opens, closes and deletes them. A topic of a thousand partitions is a thousand of them at once: on a thread each
+    /// What opens and closes them. A topic of a thousand partitions is a thousand of them at once: on a thread each
     /// they wait for each other in the folder that holds all, and who serves connections waits for a processor behind them.
     pub folders: BlockingReads,
+    /// What deletes them, apart: large files take long, and no new partition waits for that.
+    pub deletions: BlockingReads,
     /// Its blocking threads read logs, work on their folders and look into batches.
     pub runtime: tokio::runtime::Handle,
 }

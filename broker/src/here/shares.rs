@@ -7,7 +7,6 @@
 
 use std::{
     collections::HashMap,
-    future::pending,
     pin::pin,
     sync::{
         Arc,
@@ -111,13 +110,13 @@ impl Shares {
         Some(Share { of: Arc::clone(of), units })
     }
 
-    /// As [`Self::take`], waiting until it may have them, in no order: who finds them has them. For ever if too many wait: to be
-    /// given up after some time.
+    /// As [`Self::take`], waiting until it may have them, in no order: who finds them has them. Who comes when too many wait
+    /// looks once one of them is gone.
     pub async fn wait(&self, source: Option<Source>, units: u32) -> Share {
         if let Some(share) = self.take(source, units) {
             return share;
         }
-        let Ok(_place) = self.0.waiters.try_acquire() else { return pending().await };
+        let _place = self.0.waiters.acquire().await.expect("places that nobody closes");
         loop {
             let mut given_back = pin!(self.0.given_back.notified());
             // Before the look: what is given back between the two wakes.
@@ -201,6 +200,23 @@ mod tests {
         assert_eq!((share.units(), held()), (8, 8));
         drop(share);
         assert_eq!((held(), memory.0.state.lock().free), (0, 16));
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_go_on_once_there_is_enough() {
+        let memory = Shares::new(4 * WAITERS * UNIT_BYTES);
+        let held = memory.take(None, 3 * WAITERS as u32).unwrap();
+        let wait = |_| {
+            let memory = memory.clone();
+            tokio::spawn(async move { memory.wait(None, 1).await })
+        };
+        let waiting: Vec<_> = (0..2 * WAITERS).map(wait).collect();
+        tokio::task::yield_now().await;
+        assert!(!waiting.iter().any(tokio::task::JoinHandle::is_finished));
+        drop(held);
+        for one in waiting {
+            one.await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -204,8 +204,10 @@ async fn end_threads(actors: Arc<Actors>, log_writer: LogWriter) {
     }
 }
 
-/// Logs that are opened, closed or deleted at the same time: enough for a disk to sync them together.
+/// Logs that are opened or closed at the same time: enough for a disk to sync them together.
 const FOLDER_THREADS: usize = 8;
+/// Logs that are deleted at the same time.
+const DELETION_THREADS: usize = 2;
 
 /// Opens the folder and makes what the parts share. Blocks.
 fn open(
@@ -251,6 +253,7 @@ fn open(
             single_records: BlockingReads::new(1, runtime.clone()),
             time_lookups: BlockingReads::new(1, runtime.clone()),
             folders: BlockingReads::new(FOLDER_THREADS, runtime.clone()),
+            deletions: BlockingReads::new(DELETION_THREADS, runtime.clone()),
             runtime,
         },
         outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },

@@ -33,7 +33,7 @@ pub(crate) const WORKING: [&[&str]; 11] = [
     // The least memory that a broker's bounds fit in; volumes that are made by hand; a test pod under a quota.
     &[
         "--set",
-        "broker.resources.limits.memory=288Mi,broker.storage.className=-,test.resources.limits.cpu=1",
+        "broker.resources.limits.memory=320Mi,broker.storage.className=-,test.resources.limits.cpu=1",
         "--set-json",
         r#"broker.extraEnv=[{"name":"A","value":1000000},{"name":"B","value":true},{"name":"C","value":"- x"}]"#,
     ],
@@ -72,6 +72,6 @@ pub(crate) const REFUSED: [(&[&str], &str); 30] = [
     (&["--set-json", r#"broker.extraVolumes=[{"name":"data","emptyDir":{}}]"#], "a volume of the chart's"),
     (&["--set-json", r#"broker.extraVolumeMounts=[{"name":"a","mountPath":"/etc/holdfast/"}]"#], "where a volume"),
     (&["--set", "broker.resources.limits.memory=128Mi"], "more than broker.resources.limits.memory (128 MiB)"),
-    (&["--set", "broker.resources.limits.memory=276Mi"], "more than broker.resources.limits.memory (276 MiB)"),
+    (&["--set", "broker.resources.limits.memory=300Mi"], "more than broker.resources.limits.memory (300 MiB)"),
     (&["--set", "broker.config.max_in_flight_bytes=1073741824"], "more than broker.resources.limits.memory"),
 ];

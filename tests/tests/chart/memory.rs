@@ -52,7 +52,7 @@ fn quantity(text: &str) -> u64 {
 #[test]
 fn bounds_of_memory_fit_the_limit_of_the_pod() {
     let Some(helm) = Helm::find() else { return };
-    let more = ["300Mi", "512Mi", "900Mi", "1Gi", "8Gi"].map(|limit| format!("broker.resources.limits.memory={limit}"));
+    let more = ["320Mi", "512Mi", "900Mi", "1Gi", "8Gi"].map(|limit| format!("broker.resources.limits.memory={limit}"));
     let more = more.iter().map(|limit| vec!["--set", limit.as_str()]);
     for values in WORKING.iter().map(|values| values.to_vec()).chain(more) {
         let objects = helm.render(&values).unwrap_or_else(|error| panic!("{values:?}: {error}"));
@@ -67,7 +67,8 @@ fn bounds_of_memory_fit_the_limit_of_the_pod() {
                 .expect("a limit"),
         );
         let windows = STUCK_CONNECTIONS * u64::from(config.http2_connection_window_bytes);
-        let sum = bounds(&config) + windows + OWN_BYTES;
+        let producers = 600 * u64::from(config.producers_max);
+        let sum = bounds(&config) + producers + windows + OWN_BYTES;
         assert!(sum <= limit, "{values:?}: {} MiB of {} MiB", sum / MIB, limit / MIB);
     }
 }

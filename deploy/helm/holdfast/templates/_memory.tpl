@@ -16,7 +16,7 @@
      limit, 19/32 of it together, and never below the least that the program takes; above 1 GiB they are the program's
      own. The rest is for the program itself and for what waits in the windows of connections whose streams are not read:
      for 64 of them at once, with a 512th of the limit each, 16 MiB at the most. Producers that are remembered take up to a
-     sixteenth of it. */}}
+     thirtieth of it, 600 bytes each. */}}
 {{- define "holdfast.memory" -}}
 {{- $mib := 1048576 -}}
 {{- $limit := include "holdfast.bytes" (dig "limits" "memory" "" .Values.broker.resources) | int64 -}}
@@ -26,7 +26,7 @@
 {{- $share := div (mul (min $limit (mul 1024 $mib)) (int64 $bound.mebibytes)) 1024 -}}
 {{- $_ := set $options $key (max $share (mul (int64 $bound.least) $mib)) -}}
 {{- end -}}
-{{- $_ := set $options "producers_max" (min 200000 (div $limit 10240) | max 1000) -}}
+{{- $_ := set $options "producers_max" (min 200000 (div $limit 20480) | max 1000) -}}
 {{- $window := min (div $limit 512) (mul 16 $mib) | max 131072 -}}
 {{- $options = merge $options (dict "http2_connection_window_bytes" $window "http2_stream_window_bytes" (min $window (mul 8 $mib))) -}}
 {{- end -}}
@@ -34,7 +34,7 @@
 {{- end -}}
 
 {{/* What may be needed with these options, bytes: the bounds, requests that read, a quarter as much as their answers, the
-     windows of 64 connections, and 32 MiB for the program itself. */}}
+     windows of 64 connections, the producers that are remembered, and 32 MiB for the program itself. */}}
 {{- define "holdfast.memory.needed" -}}
 {{- $options := . -}}
 {{- $sum := mul 32 1048576 -}}
@@ -44,7 +44,7 @@
 {{- range $key := list "fetch_memory_bytes" "metadata_memory_bytes" -}}
 {{- $sum = add $sum (div (get $options $key | int64) 4) -}}
 {{- end -}}
-{{- add $sum (mul 64 (get $options "http2_connection_window_bytes" | int64)) -}}
+{{- add $sum (mul 64 (get $options "http2_connection_window_bytes" | int64)) (mul 600 (get $options "producers_max" | int64)) -}}
 {{- end -}}
 
 {{/* The program's bounds of memory, as JSON: the default and the least of each, MiB. A test compares them with the program. */}}

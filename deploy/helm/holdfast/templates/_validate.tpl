@@ -74,7 +74,7 @@
 {{- $bounds := mergeOverwrite (include "holdfast.memory" . | fromJson) (deepCopy .Values.broker.config) -}}
 {{- $needed := include "holdfast.memory.needed" $bounds | int64 -}}
 {{- if gt $needed $limit -}}
-{{- $wrong = append $wrong (printf "a broker may need %d MiB with what bounds its memory (%s), the windows of its connections and itself: more than broker.resources.limits.memory (%d MiB). With a slow disk it would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 288Mi." (div $needed 1048576) (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $limit 1048576)) -}}
+{{- $wrong = append $wrong (printf "a broker may need %d MiB with what bounds its memory (%s), the windows of its connections and itself: more than broker.resources.limits.memory (%d MiB). With a slow disk it would be killed. Raise the limit, or lower the bounds in broker.config; the least that the program takes needs 320Mi." (div $needed 1048576) (include "holdfast.memory.bounds" . | fromJson | keys | sortAlpha | join ", ") (div $limit 1048576)) -}}
 {{- end -}}
 {{- end -}}
 {{- if .Values.broker.external.enabled -}}
