@@ -9,8 +9,8 @@ use crate::{
     detail::{ErrorDetail, LeaderHint},
     error::{ErrorCode, Outcome},
     ids::{
-        BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch,
-        ProducerId, TimestampMs, TopicId,
+        BrokerId, ClusterId, DirectoryId, FolderToken, IncarnationId, LeaderEpoch, Offset, PartitionIndex,
+        ProducerEpoch, ProducerId, TimestampMs, TopicId,
     },
     limits::{MAX_TOPIC_NAME_BYTES, shortened},
     v1,
@@ -82,7 +82,7 @@ macro_rules! unique_id {
     };
 }
 
-unique_id!(TopicId ClusterId DirectoryId IncarnationId);
+unique_id!(TopicId ClusterId DirectoryId IncarnationId FolderToken);
 
 /// The value of a field that has to be set.
 pub fn required<T>(value: Option<T>, field: &'static str) -> Result<T, Error> {

@@ -175,6 +175,10 @@ unique!(
     /// Id of one start of a process.
     IncarnationId
 );
+unique!(
+    /// What a broker's data folder shows to prove that it is the one that registered last, and not a copy of it.
+    FolderToken
+);
 
 /// A partition of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
