@@ -10,11 +10,15 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataIndex,
-    MetadataVersion, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, FolderToken, IncarnationId, LeaderEpoch,
+    MetadataIndex, MetadataVersion, Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
 };
 
-use crate::{history::HistoryHash, version::VersionRange};
+use crate::{
+    history::HistoryHash,
+    trust::{DistrustReason, FolderProof},
+    version::VersionRange,
+};
 
 /// Something to decide. [`crate::apply_command`] says what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +93,19 @@ pub enum Command {
     },
     /// Makes a newer metadata version the one that is used from now on; there is no way back (KIP-584). Idempotent.
     FinalizeVersion(FinalizeVersion),
+    /// A broker shows another token from now on. Idempotent.
+    RenewFolderToken {
+        /// The broker whose folder holds it, durably.
+        broker_id: BrokerId,
+        /// The registration that is meant; another one is refused.
+        broker_epoch: BrokerEpoch,
+        /// What the folder has to show at the next registration.
+        token: FolderToken,
+    },
+    /// A broker does not vouch for some of its replicas any more: they leave the ISR and the eligible ones, and lead nothing.
+    DistrustReplicas(DistrustReplicas),
+    /// A partition without a leader goes on with a replica that may lack acknowledged records.
+    RecoverPartition(RecoverPartition),
     /// Begins the hash of all changes, on every controller at this entry. For metadata that began before there was one.
     BeginHistory,
     /// What the active controller and most others had at an index: a controller that had another hash there decided
@@ -128,6 +145,13 @@ pub struct RegisterBroker {
     /// restarted broker would wait for a timeout.
     #[serde(default)]
     pub old_session_alive: bool,
+    /// The registration that this one takes the place of, as the broker knows; `Some(0)`: there is none. Another one that
+    /// came between is not displaced, so that a registration which was long on its way harms nobody. `None`: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<BrokerEpoch>,
+    /// What the folder shows; `None` before metadata version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<FolderProof>,
 }
 
 /// A topic to create, see [`Command::CreateTopic`]. Every problem with it is reported at once.
@@ -188,6 +212,10 @@ pub struct IsrChange {
     pub partition_epoch: PartitionEpoch,
     /// The whole new ISR, in any order.
     pub new_isr: Vec<IsrMember>,
+    /// The proposer's high watermark, if it is sure that nothing past it was acknowledged. Kept if the new ISR is too small
+    /// to acknowledge more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_watermark: Option<Offset>,
 }
 
 /// A proposed member of an ISR.
@@ -198,6 +226,46 @@ pub struct IsrMember {
     pub broker_id: BrokerId,
     /// The registration under which it caught up (KIP-903).
     pub broker_epoch: BrokerEpoch,
+}
+
+/// Replicas that a broker does not vouch for, see [`Command::DistrustReplicas`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistrustReplicas {
+    /// The broker that holds them.
+    pub broker_id: BrokerId,
+    /// Its registration; the command is refused if it is not the current one.
+    pub broker_epoch: BrokerEpoch,
+    /// The replicas; at most [`crate::limits::MAX_ISR_CHANGES`]. What is not the broker's, or is gone, is passed over.
+    pub replicas: Vec<DistrustedReplica>,
+}
+
+/// One replica that its broker does not vouch for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistrustedReplica {
+    /// Topic of the partition.
+    pub topic_id: TopicId,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// Why it is not believed.
+    pub reason: DistrustReason,
+}
+
+/// What an operator accepts, see [`Command::RecoverPartition`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoverPartition {
+    /// Topic of the partition.
+    pub topic_id: TopicId,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// The broker whose replica the partition is to go on with; it has to be alive.
+    pub broker_id: BrokerId,
+    /// The state that the operator was shown: refused if it has changed since.
+    pub partition_epoch: PartitionEpoch,
+    /// When it was asked for, ms since 1970 by the clock of the proposer.
+    pub at_ms: u64,
 }
 
 /// Moves to start, change or cancel, see [`Command::AlterReplicas`].
@@ -279,6 +347,13 @@ impl fmt::Display for Command {
             Self::ElectLeaders { partitions } => write!(f, "elect {} preferred leaders", partitions.len()),
             Self::AllocateProducerIds { broker_id, .. } => write!(f, "allocate producer ids for broker {broker_id}"),
             Self::FinalizeVersion(c) => write!(f, "finalise metadata version {}", c.version),
+            Self::RenewFolderToken { broker_id, broker_epoch, .. } => {
+                write!(f, "renew the token of broker {broker_id}, broker epoch {broker_epoch}")
+            }
+            Self::DistrustReplicas(c) => write!(f, "distrust {} replicas of broker {}", c.replicas.len(), c.broker_id),
+            Self::RecoverPartition(c) => {
+                write!(f, "recover partition {} of topic {} with broker {}", c.partition, c.topic_id, c.broker_id)
+            }
             Self::BeginHistory => f.write_str("begin the hash of all changes"),
             Self::CheckHistory { index, hash } => write!(f, "check for hash {hash} at index {index}"),
         }

@@ -31,6 +31,7 @@ fn one_of_each() -> Vec<Record> {
             versions: VersionRange::from_numbers(1, 2),
             fenced: true,
             shutting_down: true,
+            token: None,
         }),
         Record::RemoveBroker { broker_id: BrokerId(11) },
         Record::Topic { topic_id, name: "twelve".to_owned() },
@@ -48,6 +49,7 @@ fn one_of_each() -> Vec<Record> {
                 elr: brokers(&[18]),
                 adding: brokers(&[19]),
                 removing: brokers(&[18]),
+                ..PartitionState::default()
             },
         },
         Record::BrokerDrain { broker_id: BrokerId(20), draining: true },

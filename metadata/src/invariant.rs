@@ -7,19 +7,20 @@
 //! | 2 | a state | replicas are distinct and not empty; ISR and ELR are parts of them with no member in common | |
 //! | 3 | a state | every ISR member is registered and not fenced | KIP-841 |
 //! | 4 | a state | the ELR is empty while the ISR has min ISR members | KIP-966: records are acknowledged without it |
-//! | 5 | a state | with a live member of ISR or ELR there is a leader | liveness |
+//! | 5 | a state | with a live member of the ISR, or one of the ELR that may be elected, there is a leader | liveness |
 //! | 6 | a state | partitions are dense from 0; names and ids belong together; a deleted id is gone | P2 |
 //! | 7 | a state | broker epochs are distinct and below the next one | KIP-903 |
 //! | 8 | a step | leader and partition epochs never go back; a changed state has a greater partition epoch, a changed leader a greater leader epoch | P2 |
 //! | 9 | a step | a leadership does not outlive the leader's registration: another broker epoch, another leader epoch | P2 |
-//! | 10 | a step | a new leader was in the ISR, or in the ELR while no live ISR member was left; then it is the ISR alone | P1, P5: clean election (a leader that leaves, or that a move leaves out, hands over as its successor joins) |
+//! | 10 | a step | a new leader was in the ISR, or in the ELR while no live ISR member was left; then it is the ISR alone | P1, P5: clean election (a leader that leaves, or that a move leaves out, hands over as its successor joins), or an operator said so where there was no leader |
 //! | 11 | a step | a replica that joins the ELR was in the ISR | P1 |
-//! | 12 | a step | a broker that registered with another disk, or not with a later boot of it, is in no ISR and no ELR | P1 |
+//! | 12 | a step | a broker that registered with another disk, or not with a later boot of it, or with the token of an older state or of a copy, is in no ISR and no ELR | P1 |
 //! | 13 | a step | moves begin and change by [`Command::AlterReplicas`] alone; any step may end one; a higher min ISR changes the partition epoch of every partition | |
 //! | 14 | a step | counters and broker epochs never go back; deleted ids stay deleted until enough newer ones are, and only they are missing | P3 |
 //! | 15 | a state | adding and removing are disjoint parts of the replicas; removing stands last, and somebody stays | KIP-455 |
 //! | 16 | a state | no move is under way while all replicas that are to stay are in sync and one of them leads or is active | liveness |
 //! | 17 | a step | who comes to the replicas is adding; a replica that was there before its move leaves only when all that stay are in sync | P1 |
+//! | 19 | a state | the high watermark is kept only while the ISR has fewer than min ISR members; who claims to end below it is not eligible; who is not trusted is in no ISR and no ELR | P1 |
 //! | 18 | a step | when an in-sync or eligible replica leaves the replicas, at least min ISR stay in sync | P1 |
 
 use std::{collections::BTreeSet, fmt};
@@ -28,9 +29,11 @@ use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 
 use crate::{
     command::Command,
+    decide::{Standings, candidate, is_same_folder},
     image::{Image, Topic},
     limits::MAX_DELETED_TOPICS,
     record::{BrokerRegistration, PartitionState},
+    trust::ReplicaClaim,
 };
 
 /// An invariant that does not hold.
@@ -120,8 +123,16 @@ fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, top
     let min_isr = topic.effective_min_isr(state);
     checker
         .ensure(4, state.elr.is_empty() || state.isr.len() < min_isr, || format!("{tp}: min ISR {min_isr}, {state:?}"));
-    let leaderless = state.leader.is_none() && state.isr.iter().chain(&state.elr).any(live);
-    checker.ensure(5, !leaderless, || format!("{tp}: somebody could lead: {state:?}"));
+    let electable = candidate(&Standings::of(image), state, min_isr).is_some();
+    checker.ensure(5, state.leader.is_some() || !electable, || format!("{tp}: somebody could lead: {state:?}"));
+    let frozen = state.frozen_high_watermark;
+    let reaches = |claim: &ReplicaClaim| {
+        !state.elr.contains(&claim.broker_id) || frozen.is_none_or(|frozen| claim.end >= frozen)
+    };
+    let trusted = (frozen.is_none() || state.isr.len() < min_isr)
+        && state.claims.iter().all(reaches)
+        && state.distrusted.iter().all(|distrust| !members.contains(&distrust.broker_id));
+    checker.ensure(19, trusted, || format!("{tp}: min ISR {min_isr}, {state:?}"));
     let adding: BTreeSet<_> = state.adding.iter().collect();
     let removing: BTreeSet<_> = state.removing.iter().collect();
     let told = || format!("{tp}: {state:?}");
@@ -142,6 +153,7 @@ fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, top
 pub fn check_step(command: &Command, before: &Image, after: &Image) -> Result<(), Vec<Violation>> {
     let mut checker = Checker::default();
     let moves = matches!(command, Command::AlterReplicas(_));
+    let recovers = matches!(command, Command::RecoverPartition(_));
     for (tp, topic, old) in before.partitions() {
         let Some(new_topic) = after.topic(tp.topic_id) else {
             checker.ensure(14, after.deleted_topics().contains(&tp.topic_id), || format!("{tp} is gone, not deleted"));
@@ -149,7 +161,7 @@ pub fn check_step(command: &Command, before: &Image, after: &Image) -> Result<()
         };
         match new_topic.partition(tp.partition) {
             Some(new) => {
-                check_partition_step(&mut checker, before, after, tp, old, new);
+                check_partition_step(&mut checker, recovers, (before, after), tp, old, new);
                 check_move_step(&mut checker, moves, tp, new_topic, old, new);
                 let raised = new_topic.effective_min_isr(new) > topic.effective_min_isr(old);
                 checker.ensure(13, !raised || new.partition_epoch > old.partition_epoch, || {
@@ -162,7 +174,10 @@ pub fn check_step(command: &Command, before: &Image, after: &Image) -> Result<()
     for (id, old) in before.brokers() {
         let Some(new) = after.broker(*id) else { continue };
         checker.ensure(14, new.broker_epoch >= old.broker_epoch, || format!("broker {id}: {old:?} becomes {new:?}"));
-        let trusted = new.directory_id == old.directory_id && new.boot_counter > old.boot_counter;
+        let trusted = match command {
+            Command::RegisterBroker(command) if command.broker_id == *id => is_same_folder(old, command),
+            _ => true,
+        };
         if new.broker_epoch != old.broker_epoch && !trusted && new.fenced {
             for (tp, _, state) in after.partitions_of(*id) {
                 let free = !state.isr.contains(id) && !state.elr.contains(id);
@@ -180,8 +195,8 @@ pub fn check_step(command: &Command, before: &Image, after: &Image) -> Result<()
 
 fn check_partition_step(
     checker: &mut Checker,
-    before: &Image,
-    after: &Image,
+    recovers: bool,
+    (before, after): (&Image, &Image),
     tp: TopicPartition,
     old: &PartitionState,
     new: &PartitionState,
@@ -205,7 +220,8 @@ fn check_partition_step(
         let from_isr = old.isr.contains(&leader) || hands_over;
         let from_elr = old.elr.contains(&leader) && new.isr == [leader];
         let isr_lives = old.isr.iter().any(|member| live(member) && new.isr.contains(member));
-        checker.ensure(10, (from_isr && new.isr.contains(&leader)) || (from_elr && !isr_lives), told);
+        let recovered = recovers && old.leader.is_none() && new.isr == [leader];
+        checker.ensure(10, recovered || (from_isr && new.isr.contains(&leader)) || (from_elr && !isr_lives), told);
     }
     let joined = new.elr.iter().filter(|member| !old.elr.contains(member));
     checker.ensure(11, joined.into_iter().all(|member| old.isr.contains(member)), told);

@@ -13,6 +13,7 @@
 //!   ever elected.
 //! - [`version`]: which commands and records the cluster may use; [`history`]: the hash of all changes, by which controllers
 //!   find out that one of them decides otherwise.
+//! - [`trust`]: what is believed of disks, and what of that is kept.
 //! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are;
 //!   [`plan`]: which replicas should move.
 //!
@@ -32,14 +33,15 @@ pub mod plan;
 pub mod record;
 pub mod response;
 pub mod status;
+pub mod trust;
 pub mod version;
 
 mod decide;
 mod needs;
 
 pub use command::{
-    AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, FinalizeVersion, IsrChange,
-    IsrMember, RegisterBroker, ReplicaMove,
+    AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, DistrustReplicas, DistrustedReplica,
+    FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
 };
 pub use config::TopicConfig;
 pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, refusal, registered};

@@ -2,7 +2,12 @@
 
 use holdfast_proto::{error::ErrorCode, ids::MetadataVersion};
 
-use crate::{command::Command, record::Record, response::Rejection, version::FIRST};
+use crate::{
+    command::{Command, RegisterBroker},
+    record::{BrokerRegistration, PartitionState, Record},
+    response::Rejection,
+    version::{FIRST, TRUST},
+};
 
 /// The version that each command and each record came with.
 pub(crate) struct Needs {
@@ -13,6 +18,13 @@ pub(crate) struct Needs {
 /// The table of this build. A version is the first one that has the command or the record, and never changes.
 pub(crate) const SHIPPED: Needs = Needs {
     command: |command| match command {
+        Command::RegisterBroker(RegisterBroker { replaces: Some(_), .. } | RegisterBroker { folder: Some(_), .. })
+        | Command::RenewFolderToken { .. }
+        | Command::DistrustReplicas(_)
+        | Command::RecoverPartition(_) => TRUST,
+        Command::AlterPartition(command) if command.changes.iter().any(|change| change.high_watermark.is_some()) => {
+            TRUST
+        }
         Command::FormCluster { .. }
         | Command::RegisterBroker(_)
         | Command::FenceBroker { .. }
@@ -32,6 +44,8 @@ pub(crate) const SHIPPED: Needs = Needs {
         | Command::CheckHistory { .. } => FIRST,
     },
     record: |record| match record {
+        Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::Recovery(_) => TRUST,
+        Record::Partition { state, .. } if has_trust(state) => TRUST,
         Record::Cluster { .. }
         | Record::Broker(_)
         | Record::RemoveBroker { .. }
@@ -47,6 +61,11 @@ pub(crate) const SHIPPED: Needs = Needs {
         | Record::History { .. } => FIRST,
     },
 };
+
+/// True if a state holds what came with [`TRUST`].
+fn has_trust(state: &PartitionState) -> bool {
+    state.frozen_high_watermark.is_some() || !state.claims.is_empty() || !state.distrusted.is_empty()
+}
 
 impl Needs {
     /// Refuses a command that the version does not have.

@@ -4,18 +4,19 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataIndex,
-    PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, FolderToken, IncarnationId, LeaderEpoch, MetadataIndex,
+    Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
 };
 
 use super::*;
 use crate::{
     command::{
-        AlterPartition, AlterReplicas, AlterTopic, ControllerVersions, CreateTopic, FinalizeVersion, IsrChange,
-        IsrMember, RegisterBroker, ReplicaMove,
+        AlterPartition, AlterReplicas, AlterTopic, ControllerVersions, CreateTopic, DistrustReplicas, DistrustedReplica,
+        FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
     },
     config::{KEYS, TopicConfig},
     history::HistoryHash,
+    trust::{DistrustReason, FolderProof, ReplicaReport, Vouch},
     version::{SUPPORTED, VersionRange},
 };
 
@@ -36,6 +37,18 @@ fn one_of_each() -> Vec<Command> {
             rack: Some("eleven".to_owned()),
             versions: VersionRange::from_numbers(1, 2),
             old_session_alive: true,
+            replaces: Some(broker_epoch),
+            folder: Some(FolderProof {
+                known: vec![FolderToken(Uuid::from_u128(17))],
+                next: FolderToken(Uuid::from_u128(18)),
+                replicas: vec![ReplicaReport {
+                    topic_id,
+                    partition,
+                    leader_epoch: Some(LeaderEpoch(19)),
+                    end: Offset(20),
+                    vouch: Vouch::Not(DistrustReason::Vanished),
+                }],
+            }),
         }),
         Command::FenceBroker { broker_id, broker_epoch },
         Command::UnfenceBroker { broker_id, broker_epoch },
@@ -59,6 +72,7 @@ fn one_of_each() -> Vec<Command> {
                 leader_epoch: LeaderEpoch(13),
                 partition_epoch: PartitionEpoch(14),
                 new_isr: vec![IsrMember { broker_id, broker_epoch }],
+                high_watermark: Some(Offset(21)),
             }],
         }),
         Command::AlterReplicas(AlterReplicas {
@@ -71,6 +85,19 @@ fn one_of_each() -> Vec<Command> {
         Command::FinalizeVersion(FinalizeVersion {
             version: MetadataVersion(2),
             controllers: vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }],
+        }),
+        Command::RenewFolderToken { broker_id, broker_epoch, token: FolderToken(Uuid::from_u128(22)) },
+        Command::DistrustReplicas(DistrustReplicas {
+            broker_id,
+            broker_epoch,
+            replicas: vec![DistrustedReplica { topic_id, partition, reason: DistrustReason::Damaged }],
+        }),
+        Command::RecoverPartition(RecoverPartition {
+            topic_id,
+            partition,
+            broker_id,
+            partition_epoch: PartitionEpoch(23),
+            at_ms: 24,
         }),
         Command::BeginHistory,
         Command::CheckHistory { index: MetadataIndex(16), hash: HistoryHash::START },

@@ -11,11 +11,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch,
-    PartitionIndex, ProducerId, TopicId,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, FolderToken, IncarnationId, LeaderEpoch, MetadataVersion, Offset,
+    PartitionEpoch, PartitionIndex, ProducerId, TopicId,
 };
 
-use crate::{history::HistoryHash, version::VersionRange};
+use crate::{
+    history::HistoryHash,
+    trust::{Distrust, PartitionRecovery, ReplicaClaim},
+    version::VersionRange,
+};
 
 /// One start of one broker, as it registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +50,9 @@ pub struct BrokerRegistration {
     /// True once it asked to leave: it joins no ISR, and leads only what nobody else can lead.
     #[serde(default)]
     pub shutting_down: bool,
+    /// What the folder has to show when the broker registers again; `None` before metadata version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<FolderToken>,
 }
 
 impl BrokerRegistration {
@@ -80,12 +87,28 @@ pub struct PartitionState {
     /// Those of `replicas` that leave once all others are in sync.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removing: Vec<BrokerId>,
+    /// Where the high watermark has stood since the ISR has fewer than min.insync.replicas members, as its leader said:
+    /// every acknowledged record is below it. `None` while the ISR has enough, or nobody has said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_high_watermark: Option<Offset>,
+    /// What brokers that started again since said of their logs: of the eligible replicas, and of all while there is no
+    /// leader. An eligible replica without one did not start again. In no order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ReplicaClaim>,
+    /// Replicas whose records do not count until they were copied again, and why. None of them is in the ISR or the ELR.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distrusted: Vec<Distrust>,
 }
 
 impl PartitionState {
     /// True while a move of replicas is under way (KIP-455).
     pub fn is_moving(&self) -> bool {
         !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// What a broker that started again said of its log, as far as it still counts.
+    pub fn claim(&self, broker_id: BrokerId) -> Option<&ReplicaClaim> {
+        self.claims.iter().find(|claim| claim.broker_id == broker_id)
     }
 
     /// The replicas that it is to have, the preferred leader first: those that leave stand last.
@@ -184,6 +207,8 @@ pub enum Record {
         /// Never goes back; 1 where no record says anything.
         version: MetadataVersion,
     },
+    /// A partition was made to go on with a replica that may lack acknowledged records, because an operator said so.
+    Recovery(PartitionRecovery),
     /// The hash of all changes up to here begins, or is this one in a snapshot.
     History {
         /// The hash as of this record.
@@ -204,7 +229,8 @@ impl Record {
             | Self::Partition { .. }
             | Self::BrokerDrain { .. }
             | Self::MoveLimit { .. }
-            | Self::Version { .. } => true,
+            | Self::Version { .. }
+            | Self::Recovery(_) => true,
             Self::Cluster { .. }
             | Self::NextProducerId { .. }
             | Self::NextBrokerEpoch { .. }

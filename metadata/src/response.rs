@@ -8,7 +8,10 @@ use holdfast_proto::{
     ids::{BrokerEpoch, MetadataVersion, ProducerId, TopicId},
 };
 
-use crate::record::{PartitionState, Record};
+use crate::{
+    record::{PartitionState, Record},
+    trust::PartitionRecovery,
+};
 
 /// Answer to a command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +77,15 @@ pub enum Response {
     VersionFinalized {
         /// The version before the command.
         before: MetadataVersion,
+    },
+    /// Answers [`crate::Command::RenewFolderToken`]: this token is to be shown, now or since before.
+    FolderTokenRenewed,
+    /// Answers [`crate::Command::DistrustReplicas`], also if nothing changed.
+    ReplicasDistrusted,
+    /// Answers [`crate::Command::RecoverPartition`]: the partition has a leader.
+    PartitionRecovered {
+        /// What was given up, as it is kept.
+        recovery: PartitionRecovery,
     },
     /// Answers [`crate::Command::BeginHistory`]: the hash covers what follows.
     HistoryBegun,

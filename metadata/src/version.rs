@@ -16,8 +16,11 @@ use holdfast_proto::ids::MetadataVersion;
 /// The first version, which a cluster has before any is finalised.
 pub const FIRST: MetadataVersion = MetadataVersion(1);
 
+/// Brokers prove their folders and say how far their replicas reach; elections rest on it ([`crate::trust`]).
+pub const TRUST: MetadataVersion = MetadataVersion(2);
+
 /// What this build supports.
-pub const SUPPORTED: VersionRange = VersionRange { min: FIRST, max: FIRST };
+pub const SUPPORTED: VersionRange = VersionRange { min: FIRST, max: TRUST };
 
 /// The metadata versions that a node supports, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

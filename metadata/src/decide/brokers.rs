@@ -1,17 +1,19 @@
 //! Brokers come, go, and leave in good order.
 //!
 //! Registrations are counted by the broker epoch; a command about an older registration is refused, so that a late
-//! message hits no newer start (KIP-903). A registration with another disk, or with an older state of the same disk,
-//! takes the broker out of every ISR and ELR in the same step: what it holds cannot be trusted.
+//! message hits no newer start (KIP-903). A registration with another disk, or with an older state or a copy of the same
+//! disk, takes the broker out of every ISR and ELR in the same step: what it holds cannot be trusted. So is each single
+//! replica that a trusted disk does not vouch for.
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, ClusterId},
+    ids::{BrokerEpoch, BrokerId, ClusterId, TopicPartition},
 };
 
 use super::{
     change::PartitionChange,
     election::{Standing, Standings},
+    trust::Reports,
 };
 use crate::{
     command::RegisterBroker,
@@ -19,6 +21,7 @@ use crate::{
     limits::{MAX_ADDRESS_BYTES, MAX_BROKERS},
     record::{BrokerRegistration, Record},
     response::{Decision, Rejection, Response},
+    trust::DistrustReason,
 };
 
 /// Gives the cluster its id.
@@ -41,6 +44,16 @@ pub(crate) fn registrable(image: &Image, command: &RegisterBroker) -> Result<(),
     let old = image.broker(broker_id);
     if let Some(old) = old.filter(|old| old.incarnation_id == command.incarnation_id) {
         return check_same_start(old, command);
+    }
+    let known = old.map_or(BrokerEpoch(0), |old| old.broker_epoch);
+    if command.replaces.is_some_and(|replaces| replaces != known) {
+        return Err(Rejection::new(
+            ErrorCode::StaleBrokerEpoch,
+            format!(
+                "broker {broker_id} is registered with broker epoch {known} by now: this registration knows another, and \
+                 was long on its way"
+            ),
+        ));
     }
     if old.is_some() && command.old_session_alive {
         return Err(Rejection::new(
@@ -82,6 +95,7 @@ pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
         versions: command.versions,
         fenced: true,
         shutting_down: false,
+        token: command.folder.as_ref().map(|folder| folder.next),
     }));
     records.push(Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(broker_epoch.0 + 1) });
     Ok((records, Response::BrokerRegistered { broker_epoch }))
@@ -117,11 +131,34 @@ fn end_registration(
     old: &BrokerRegistration,
     command: &RegisterBroker,
 ) -> Result<Vec<Record>, Rejection> {
-    let same_disk = old.directory_id == command.directory_id && command.boot_counter > old.boot_counter;
-    let standings = Standings::with(image, old.broker_id, Standing::Fenced);
-    change_partitions(image, &standings, old.broker_id, |change| {
-        if same_disk { change.leave_isr(old.broker_id) } else { change.forget(old.broker_id) }
+    let broker_id = old.broker_id;
+    let standings = Standings::with(image, broker_id, Standing::Fenced);
+    let Some(folder) = &command.folder else {
+        let is_trusted = is_same_folder(old, command);
+        return change_partitions(image, &standings, broker_id, |_, change| {
+            if is_trusted { change.leave_isr(broker_id) } else { change.forget(broker_id) }
+        });
+    };
+    if !is_same_folder(old, command) {
+        return change_partitions(image, &standings, broker_id, |_, change| {
+            change.distrust(broker_id, DistrustReason::Folder);
+        });
+    }
+    let reports = Reports::of(&folder.replicas);
+    change_partitions(image, &standings, broker_id, |partition, change| {
+        change.restart(broker_id, reports.get(partition));
     })
+}
+
+/// True if the folder is the one that registered last, as it was then or later. A copy has another history from some
+/// moment on; an older state lacks the last token.
+pub(crate) fn is_same_folder(old: &BrokerRegistration, command: &RegisterBroker) -> bool {
+    let is_known = match (old.token, &command.folder) {
+        (Some(token), Some(folder)) => folder.known.contains(&token),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    is_known && old.directory_id == command.directory_id && command.boot_counter > old.boot_counter
 }
 
 /// The broker's session ended.
@@ -131,7 +168,7 @@ pub(crate) fn fence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoc
         return Ok((Vec::new(), Response::BrokerFenced));
     }
     let standings = Standings::with(image, broker_id, Standing::Fenced);
-    let mut records = change_partitions(image, &standings, broker_id, |change| change.leave_isr(broker_id))?;
+    let mut records = change_partitions(image, &standings, broker_id, |_, change| change.leave_isr(broker_id))?;
     records.push(Record::Broker(BrokerRegistration { fenced: true, ..old.clone() }));
     Ok((records, Response::BrokerFenced))
 }
@@ -160,7 +197,7 @@ pub(crate) fn unfence(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEp
     }
     let standings = Standings::with(image, broker_id, Standing::Active);
     let mut records = vec![Record::Broker(BrokerRegistration { fenced: false, ..old.clone() })];
-    records.extend(change_partitions(image, &standings, broker_id, |_| ())?);
+    records.extend(change_partitions(image, &standings, broker_id, |_, _| ())?);
     Ok((records, Response::BrokerUnfenced))
 }
 
@@ -173,7 +210,7 @@ pub(crate) fn begin_controlled_shutdown(image: &Image, broker_id: BrokerId, brok
     if !old.shutting_down {
         records.push(Record::Broker(BrokerRegistration { shutting_down: true, ..old.clone() }));
     }
-    let moved = change_partitions(image, &standings, broker_id, |change| change.move_away(broker_id))?;
+    let moved = change_partitions(image, &standings, broker_id, |_, change| change.move_away(broker_id))?;
     let led = image.load(broker_id).leaders as usize;
     let handed_over = moved
         .iter()
@@ -246,13 +283,13 @@ fn change_partitions(
     image: &Image,
     standings: &Standings<'_>,
     broker_id: BrokerId,
-    mut make: impl FnMut(&mut PartitionChange<'_>),
+    mut make: impl FnMut(TopicPartition, &mut PartitionChange<'_>),
 ) -> Result<Vec<Record>, Rejection> {
     image
         .partitions_of(broker_id)
         .filter_map(|(tp, topic, state)| {
             let mut change = PartitionChange::new(standings, topic, state);
-            make(&mut change);
+            make(tp, &mut change);
             let changed = change.finish().transpose()?;
             Some(changed.map(|state| Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state }))
         })

@@ -11,11 +11,20 @@
 //!    of them may lead: those that leave are dropped from replicas, ISR and ELR, and if the leader is among them another
 //!    in-sync replica leads. Who is dropped does not become eligible.
 //! 5. The leader epoch grows whenever the leader changes, also to none; the partition epoch with every change.
+//! 6. Once the ISR has fewer than min ISR members nothing more is acknowledged: the leader's high watermark of then is
+//!    kept. An eligible replica that says it ends below is eligible no more. All of this, with what else replicas said, is
+//!    forgotten when the ISR is large enough again.
 
-use holdfast_proto::ids::BrokerId;
+use holdfast_proto::ids::{BrokerId, Offset};
 
 use super::election::{self, Standings};
-use crate::{config::TopicConfig, image::Topic, record::PartitionState, response::Rejection};
+use crate::{
+    config::TopicConfig,
+    image::Topic,
+    record::PartitionState,
+    response::Rejection,
+    trust::{Distrust, DistrustReason, ReplicaClaim, ReplicaReport, Vouch},
+};
 
 /// A change in the making. Dropped without [`PartitionChange::finish`], it does nothing.
 pub(crate) struct PartitionChange<'a> {
@@ -68,6 +77,59 @@ impl<'a> PartitionChange<'a> {
     pub(crate) fn forget(&mut self, broker: BrokerId) {
         self.leave_isr(broker);
         self.new.elr.retain(|member| *member != broker);
+    }
+
+    /// Takes a broker out as [`Self::forget`] does, and keeps why.
+    pub(crate) fn distrust(&mut self, broker: BrokerId, reason: DistrustReason) {
+        self.forget(broker);
+        self.new.distrusted.retain(|distrust| distrust.broker_id != broker);
+        self.new.distrusted.push(Distrust { broker_id: broker, reason });
+    }
+
+    /// The broker has started again on the same disk, and says this of the replica; nothing if it does not hold it, and did
+    /// not when it stopped: then the replica is one that was not made yet.
+    pub(crate) fn restart(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
+        self.leave_isr(broker);
+        // What it lost once it still lacks, whatever the next start knows of that.
+        let was_doubtful = self.new.claim(broker).is_some_and(|claim| claim.doubtful);
+        let claim = match report {
+            Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) => return self.distrust(broker, *reason),
+            Some(report) => ReplicaClaim {
+                broker_id: broker,
+                leader_epoch: report.leader_epoch,
+                end: report.end,
+                doubtful: was_doubtful || !report.vouch.is_full(),
+            },
+            None => ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true },
+        };
+        self.new.claims.retain(|claim| claim.broker_id != broker);
+        self.new.claims.push(claim);
+        self.drop_short();
+    }
+
+    /// The leader says where its high watermark stands. Counts only if it knew already, when it said so, that the ISR is too
+    /// small: until then it may have acknowledged more.
+    pub(crate) fn freeze(&mut self, high_watermark: Offset) {
+        if self.old.isr.len().max(self.new.isr.len()) < self.min_isr() {
+            self.new.frozen_high_watermark = self.new.frozen_high_watermark.max(Some(high_watermark));
+            self.drop_short();
+        }
+    }
+
+    /// An eligible replica whose log ends below the high watermark lacks acknowledged records.
+    fn drop_short(&mut self) {
+        let Some(high_watermark) = self.new.frozen_high_watermark else { return };
+        let is_short = |claim: &&ReplicaClaim| claim.end < high_watermark && self.new.elr.contains(&claim.broker_id);
+        let short: Vec<BrokerId> = self.new.claims.iter().filter(is_short).map(|claim| claim.broker_id).collect();
+        short.into_iter().for_each(|broker| self.distrust(broker, DistrustReason::Short));
+    }
+
+    /// An operator lets the partition go on with this replica alone, whatever the others hold.
+    pub(crate) fn recover(&mut self, broker: BrokerId) {
+        self.new.isr = vec![broker];
+        self.new.elr.clear();
+        self.new.frozen_high_watermark = None;
+        self.new.leader = Some(broker);
     }
 
     /// Gives the leadership to a member of the ISR.
@@ -124,6 +186,7 @@ impl<'a> PartitionChange<'a> {
             self.elect();
         }
         self.end_move();
+        self.forget_what_is_over();
         if let Some(fault) = self.fault {
             return Err(Rejection::fault(fault));
         }
@@ -138,7 +201,7 @@ impl<'a> PartitionChange<'a> {
     }
 
     fn elect(&mut self) {
-        self.new.leader = election::candidate(self.standings, &self.new);
+        self.new.leader = election::candidate(self.standings, &self.new, self.min_isr());
         let Some(leader) = self.new.leader else { return };
         if !self.new.isr.contains(&leader) {
             let alone = self.new.isr.is_empty();
@@ -168,6 +231,16 @@ impl<'a> PartitionChange<'a> {
         self.new.removing.clear();
         let (isr, min_isr) = (self.new.isr.len(), self.min_isr());
         self.must(isr >= min_isr, |new| format!("a move ends with fewer than min ISR {min_isr} in sync: {new:?}"));
+    }
+
+    /// What replicas said counts while they are eligible, or while there is no leader; who is in sync is believed.
+    fn forget_what_is_over(&mut self) {
+        if self.new.isr.len() >= self.min_isr() {
+            self.new.frozen_high_watermark = None;
+        }
+        let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
+        claims.retain(|claim| elr.contains(&claim.broker_id) || (leader.is_none() && replicas.contains(&claim.broker_id)));
+        distrusted.retain(|distrust| replicas.contains(&distrust.broker_id) && !isr.contains(&distrust.broker_id));
     }
 
     /// Keeps the first rule that is broken: the whole change is refused with it.

@@ -1,9 +1,18 @@
 //! Who leads. Election is clean only: from the ISR, else from the eligible replicas, else nobody until one returns.
 //! There is no switch for anything else.
+//!
+//! An eligible replica whose broker started again since counts by what the broker said of its log then, for disks lose
+//! what they had:
+//! 1. Where the high watermark of the last leader is known, who does not reach it is not eligible any more (the change
+//!    that learns of it says so).
+//! 2. Where it is not, a replica at whose end something was cut is elected only once so many others have said how far they
+//!    reach that one of them holds everything: min ISR of them, if at most min ISR - 1 disks are wrong. And only if none
+//!    of these reaches farther, also one that is gone again. Who is whole waits for nobody.
+//! 3. Of those that may be elected one that did not start again comes first, then who reaches farthest.
 
-use holdfast_proto::ids::BrokerId;
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
-use crate::{image::Image, record::PartitionState};
+use crate::{image::Image, record::PartitionState, trust::ReplicaClaim};
 
 /// How a broker stands in an election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +60,51 @@ impl<'a> Standings<'a> {
     }
 }
 
-/// The replica that has to lead now: of the ISR before the ELR, of each those that stay before those that leave, of
-/// these the first assigned. `None` if no replica that holds every acknowledged record is alive.
-pub(crate) fn candidate(standings: &Standings<'_>, state: &PartitionState) -> Option<BrokerId> {
-    let first = |members: &[BrokerId], wanted: Standing| {
-        members.iter().copied().find(|member| standings.get(*member) == wanted)
+/// The replica that has to lead now: of the ISR before the ELR, of each those that stay before those that leave, of the
+/// ISR the first assigned, of the ELR as the module says. `None` if no replica that certainly holds every acknowledged
+/// record is alive.
+pub(crate) fn candidate(standings: &Standings<'_>, state: &PartitionState, min_isr: usize) -> Option<BrokerId> {
+    let from_isr = |wanted: Standing| state.isr.iter().copied().find(|member| standings.get(*member) == wanted);
+    let from_elr = |wanted: Standing| {
+        let alive = state.elr.iter().copied().filter(|member| standings.get(*member) == wanted);
+        let electable = alive.filter(|member| is_electable(standings, state, min_isr, *member));
+        // The first of equals: the maximum would be the last.
+        electable.rev().max_by_key(|member| state.claim(*member).map_or(Reach::Whole, Reach::of))
     };
-    [&state.isr, &state.elr]
-        .into_iter()
-        .find_map(|members| first(members, Standing::Active).or_else(|| first(members, Standing::Leaving)))
+    from_isr(Standing::Active)
+        .or_else(|| from_isr(Standing::Leaving))
+        .or_else(|| from_elr(Standing::Active))
+        .or_else(|| from_elr(Standing::Leaving))
+}
+
+/// How far an eligible replica reaches, as far as it is known. The order is that of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Claimed(Option<LeaderEpoch>, Offset),
+    Whole,
+}
+
+impl Reach {
+    fn of(claim: &ReplicaClaim) -> Self {
+        Self::Claimed(claim.leader_epoch, claim.end)
+    }
+}
+
+/// True if this eligible replica certainly holds every acknowledged record, while at most min ISR - 1 disks are wrong.
+fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usize, member: BrokerId) -> bool {
+    let Some(claim) = state.claim(member) else { return true };
+    if !claim.doubtful || state.frozen_high_watermark.is_some() {
+        return true;
+    }
+    // Who did not start again and is there leads before this one is looked at, or leaves before it.
+    let heard: Vec<Reach> = state.elr.iter().filter_map(|member| heard(standings, state, *member)).collect();
+    heard.len() >= min_isr.min(state.elr.len()) && heard.iter().all(|reach| *reach <= Reach::of(claim))
+}
+
+/// How far an eligible replica reaches, if it is known; it may have said so and be gone again.
+fn heard(standings: &Standings<'_>, state: &PartitionState, member: BrokerId) -> Option<Reach> {
+    match state.claim(member) {
+        Some(claim) => Some(Reach::of(claim)),
+        None => (standings.get(member) != Standing::Fenced).then_some(Reach::Whole),
+    }
 }

@@ -11,7 +11,7 @@ use std::borrow::Borrow;
 
 use holdfast_proto::ids::MetadataIndex;
 
-use super::{brokers, leaders, moves, partitions, producer_ids, topics, versions};
+use super::{brokers, leaders, moves, partitions, producer_ids, topics, trust, versions};
 use crate::{
     command::Command,
     history::HistoryHash,
@@ -59,6 +59,11 @@ fn decide_any(image: &Image, command: &Command) -> Decision {
             producer_ids::allocate(image, *broker_id, *broker_epoch)
         }
         Command::FinalizeVersion(command) => versions::finalize(image, command),
+        Command::RenewFolderToken { broker_id, broker_epoch, token } => {
+            trust::renew_token(image, *broker_id, *broker_epoch, *token)
+        }
+        Command::DistrustReplicas(command) => trust::distrust(image, command),
+        Command::RecoverPartition(command) => trust::recover(image, command),
         Command::BeginHistory => Ok((vec![Record::History { hash: HistoryHash::START }], Response::HistoryBegun)),
         Command::CheckHistory { .. } => Ok((Vec::new(), Response::HistoryChecked)),
     }

@@ -34,6 +34,8 @@ fn image() -> Image {
             rack: None,
             versions: VersionRange::default(),
             old_session_alive: false,
+            replaces: None,
+            folder: None,
         }),
         Command::UnfenceBroker { broker_id: BrokerId(1), broker_epoch: BrokerEpoch(1) },
         Command::CreateTopic(CreateTopic {

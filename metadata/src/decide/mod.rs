@@ -1,8 +1,8 @@
 //! What becomes of a command.
 //!
 //! - `machine`: from a command to its handler, and applying what it decides. `refusal`: whether it would be refused.
-//! - `brokers`, `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`, `versions`: a handler for
-//!   each.
+//! - `brokers`, `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`, `versions`, `trust`: a handler
+//!   for each.
 //! - Rules: `change`, which every change of a partition goes through, where ISR, ELR and epochs stand once; `election`, who
 //!   leads; `placement`, where new replicas go.
 
@@ -18,7 +18,11 @@ mod producer_ids;
 mod refusal;
 mod topic_warnings;
 mod topics;
+mod trust;
 mod versions;
+
+pub(crate) use brokers::is_same_folder;
+pub(crate) use election::{Standings, candidate};
 
 pub use brokers::registered;
 pub use machine::{apply_command, decide};

@@ -80,6 +80,9 @@ fn alter_one(
     let isr: Vec<BrokerId> = proposal.new_isr.iter().map(|member| member.broker_id).collect();
     let mut change = PartitionChange::new(standings, topic, state);
     change.set_isr(&isr);
+    if let Some(high_watermark) = proposal.high_watermark {
+        change.freeze(high_watermark);
+    }
     if standings.get(proposer) == Standing::Leaving {
         // A leaving leader has only waited for someone to catch up.
         change.move_away(proposer);

@@ -29,6 +29,7 @@ fn cluster(racks: &[Option<&str>]) -> Image {
             versions: VersionRange::default(),
             fenced: false,
             shutting_down: false,
+            token: None,
         };
         image.apply(&Record::Broker(registration)).expect("fits");
     }

@@ -16,9 +16,15 @@ use crate::{
     config::{Setting, TopicConfig},
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState},
+    trust::PartitionRecovery,
 };
 
 impl Image {
+    /// What operators gave up so that partitions went on, in the order in which they did.
+    pub fn recoveries(&self) -> &[PartitionRecovery] {
+        &self.recoveries
+    }
+
     /// Id of the cluster, once it is formed. A broker's image does not hold it.
     pub fn cluster_id(&self) -> Option<ClusterId> {
         self.cluster_id

@@ -17,6 +17,7 @@ use crate::{
     config::TopicConfig,
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
+    trust::PartitionRecovery,
     version,
 };
 
@@ -33,6 +34,7 @@ pub struct Image {
     pub(super) topics: OrdMap<TopicId, Arc<Topic>>,
     pub(super) topic_ids: OrdMap<Arc<str>, TopicId>,
     pub(super) deleted_topics: DeletedTopics,
+    pub(super) recoveries: Arc<Vec<PartitionRecovery>>,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
@@ -100,6 +102,7 @@ impl Default for Image {
             topics: OrdMap::new(),
             topic_ids: OrdMap::new(),
             deleted_topics: DeletedTopics::default(),
+            recoveries: Arc::default(),
             partition_count: 0,
             loads: Loads::default(),
             next_producer_id: ProducerId(0),
@@ -214,6 +217,7 @@ impl Image {
                 }
                 self.version = *version;
             }
+            Record::Recovery(recovery) => Arc::make_mut(&mut self.recoveries).push(recovery.clone()),
             Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
@@ -298,6 +302,7 @@ impl Image {
             records.push(Record::MoveLimit { bytes_per_second: self.move_bytes_per_second });
         }
         records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
+        records.extend(self.recoveries.iter().cloned().map(Record::Recovery));
         for topic in self.topics.values() {
             let topic_id = topic.id;
             records.push(Record::Topic { topic_id, name: topic.name.to_string() });

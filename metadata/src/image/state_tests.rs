@@ -39,6 +39,7 @@ fn broker(epoch: u64) -> Record {
         versions: VersionRange::default(),
         fenced: false,
         shutting_down: false,
+        token: None,
     })
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Undo {
     NextProducerId(ProducerId),
     NextBrokerEpoch(BrokerEpoch),
     Version(MetadataVersion),
+    Recovery,
     History(Option<HistoryHash>),
 }
 
@@ -56,6 +57,7 @@ impl Image {
             Record::NextProducerId { .. } => Undo::NextProducerId(self.next_producer_id),
             Record::NextBrokerEpoch { .. } => Undo::NextBrokerEpoch(self.next_broker_epoch),
             Record::Version { .. } => Undo::Version(self.version),
+            Record::Recovery(_) => Undo::Recovery,
             Record::History { .. } => Undo::History(self.history),
         }
     }
@@ -94,6 +96,9 @@ impl Image {
             Undo::NextProducerId(next) => self.next_producer_id = next,
             Undo::NextBrokerEpoch(next) => self.next_broker_epoch = next,
             Undo::Version(version) => self.version = version,
+            Undo::Recovery => {
+                Arc::make_mut(&mut self.recoveries).pop();
+            }
             Undo::History(history) => self.history = history,
         }
     }

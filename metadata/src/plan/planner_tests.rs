@@ -41,6 +41,7 @@ fn add_broker(image: &mut Image, n: u32, rack: Option<&str>, fenced: bool) {
         versions: VersionRange::default(),
         fenced,
         shutting_down: false,
+        token: None,
     };
     image.apply(&Record::Broker(registration)).expect("fits");
     image.apply(&Record::NextBrokerEpoch { next_broker_epoch: BrokerEpoch(u64::from(n) + 1) }).expect("fits");

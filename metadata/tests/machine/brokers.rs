@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use holdfast_metadata::{BrokerRegistration, Command, PRODUCER_ID_BLOCK, Record, Response, VersionRange};
+use holdfast_metadata::{BrokerRegistration, Command, PRODUCER_ID_BLOCK, Record, Response, version::SUPPORTED};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId},
@@ -33,9 +33,10 @@ fn a_broker_registers_fenced_and_is_unfenced() {
         client_address: "broker-1:9092".into(),
         peer_address: "broker-1:9093".into(),
         rack: None,
-        versions: VersionRange::default(),
+        versions: SUPPORTED,
         fenced: true,
         shutting_down: false,
+        token: None,
     };
     let (records, response) = c.ok(&Command::RegisterBroker(command.clone()));
     assert_eq!(

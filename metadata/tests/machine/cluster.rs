@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use holdfast_metadata::{
-    AlterPartition, Command, CreateTopic, Image, IsrChange, IsrMember, Outcome, PartitionState, Record, RegisterBroker,
-    Rejection, Response, VersionRange, apply_command, decide, invariant, refusal,
+    AlterPartition, Command, ControllerVersions, CreateTopic, FinalizeVersion, Image, IsrChange, IsrMember, Outcome,
+    PartitionState, Record, RegisterBroker, Rejection, Response, apply_command, decide, invariant, refusal,
+    trust::{FolderProof, ReplicaReport},
+    version::{SUPPORTED, TRUST},
 };
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataIndex, PartitionIndex, TopicId, TopicPartition},
+    ids::{
+        BrokerEpoch, BrokerId, ControllerId, DirectoryId, FolderToken, IncarnationId, MetadataIndex, PartitionIndex,
+        TopicId, TopicPartition,
+    },
 };
 
 /// Carries out commands on an image and checks them from all sides, see the module.
@@ -57,6 +62,26 @@ impl Cluster {
             cluster.unfence(n);
         }
         cluster
+    }
+
+    /// As [`Self::new`], with metadata version 2 finalised: brokers prove their folders.
+    pub(crate) fn with_tokens(count: u32) -> Self {
+        let mut cluster = Self::empty();
+        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
+        cluster.ok(&Command::FinalizeVersion(FinalizeVersion { version: TRUST, controllers }));
+        for n in 1..=count {
+            let registration = cluster.proving(n, 1, &[]);
+            cluster.ok(&Command::RegisterBroker(registration));
+            cluster.unfence(n);
+        }
+        cluster
+    }
+
+    /// A new start of broker `n` on its disk, boot `boot`, that shows its last token and says this of its replicas.
+    pub(crate) fn proving(&mut self, n: u32, boot: u64, replicas: &[ReplicaReport]) -> RegisterBroker {
+        let known = self.image.broker(b(n)).and_then(|broker| broker.token).into_iter().collect();
+        let folder = FolderProof { known, next: FolderToken(self.fresh()), replicas: replicas.to_vec() };
+        RegisterBroker { folder: Some(folder), ..self.registration(n, boot, n.into()) }
     }
 
     /// Runs a command and checks everything that always holds.
@@ -115,8 +140,10 @@ impl Cluster {
             client_address: format!("broker-{n}:9092"),
             peer_address: format!("broker-{n}:9093"),
             rack: None,
-            versions: VersionRange::default(),
+            versions: SUPPORTED,
             old_session_alive: false,
+            replaces: None,
+            folder: None,
         }
     }
 
@@ -190,6 +217,7 @@ impl Cluster {
                 leader_epoch: state.leader_epoch,
                 partition_epoch: state.partition_epoch,
                 new_isr: isr.iter().map(|n| IsrMember { broker_id: b(*n), broker_epoch: self.epoch(*n) }).collect(),
+                high_watermark: None,
             }],
         }
     }

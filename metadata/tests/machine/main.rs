@@ -10,4 +10,5 @@ mod partitions;
 mod random_commands;
 mod shutdown;
 mod topics;
+mod trust;
 mod versions;

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_metadata::{
     AlterPartition, AlterReplicas, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, ReplicaMove,
     Response,
+    trust::{DistrustReason, FolderProof, ReplicaReport, Vouch},
 };
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition},
+    ids::{
+        BrokerEpoch, BrokerId, FolderToken, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
+    },
 };
 
 use crate::{
@@ -26,11 +29,22 @@ struct Node {
     disk: u128,
     boot: u64,
     log: Vec<Entry>,
-    copy: Option<(u64, Vec<Entry>)>,
+    copy: Option<Copy>,
+    /// Tokens of which the folder knows that the last is among them.
+    tokens: Vec<FolderToken>,
+    /// Its log lacks what it counted as held, and it was not in sync since.
+    lacks: bool,
     broker_epoch: BrokerEpoch,
     /// Position in the history of images.
     known: usize,
     leading: Option<Leading>,
+}
+
+/// A copy of a broker's disk.
+struct Copy {
+    boot: u64,
+    log: Vec<Entry>,
+    tokens: Vec<FolderToken>,
 }
 
 /// A leadership as the leader knows it.
@@ -70,6 +84,8 @@ pub(crate) struct Model {
     images: Vec<Image>,
     nodes: BTreeMap<u32, Node>,
     acknowledged: Vec<Entry>,
+    /// True if disks may lie, and brokers prove theirs.
+    trust: bool,
     next_value: u64,
     next_disk: u128,
     proposals: Vec<AlterPartition>,
@@ -78,8 +94,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new() -> Self {
-        let mut c = Cluster::new(BROKERS);
+    pub(crate) fn new(trust: bool) -> Self {
+        let mut c = if trust { Cluster::with_tokens(BROKERS) } else { Cluster::new(BROKERS) };
         let topic = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
         let nodes = (1..=BROKERS)
             .map(|n| {
@@ -89,6 +105,8 @@ impl Model {
                     boot: 1,
                     log: Vec::new(),
                     copy: None,
+                    tokens: c.image.broker(b(n)).and_then(|broker| broker.token).into_iter().collect(),
+                    lacks: false,
                     broker_epoch: c.epoch(n),
                     known: 0,
                     leading: None,
@@ -102,6 +120,7 @@ impl Model {
             topic,
             nodes,
             acknowledged: Vec::new(),
+            trust,
             next_value: 0,
             next_disk: 100,
             proposals: Vec::new(),
@@ -121,7 +140,14 @@ impl Model {
         let before = self.c.state(self.topic).clone();
         let outcome = self.c.run(command);
         self.images.push(self.c.image.clone());
-        let after = self.c.state(self.topic);
+        let after = self.c.state(self.topic).clone();
+        self.coverage.frozen += usize::from(after.frozen_high_watermark > before.frozen_high_watermark);
+        self.coverage.distrusted += after.distrusted.len().saturating_sub(before.distrusted.len());
+        for (n, node) in &mut self.nodes {
+            // Copied again: it was caught up with the leader.
+            let is_copied = after.isr.contains(&b(*n)) && after.leader != Some(b(*n));
+            node.lacks &= !is_copied && after.replicas.contains(&b(*n));
+        }
         if after.leader != before.leader && after.leader.is_some() {
             self.coverage.elections += 1;
             self.coverage.elections_from_elr += usize::from(before.isr.is_empty());
@@ -153,8 +179,9 @@ impl Model {
             Event::Start { broker, disk } => self.start(broker, disk),
             Event::Copy(n) => {
                 let node = self.node(n);
-                node.copy = Some((node.boot, node.log.clone()));
+                node.copy = Some(Copy { boot: node.boot, log: node.log.clone(), tokens: node.tokens.clone() });
             }
+            Event::Renew(n) => self.renew(n),
             Event::Fence(n) => {
                 self.run(&Command::FenceBroker { broker_id: b(n), broker_epoch: self.c.epoch(n) });
             }
@@ -165,6 +192,8 @@ impl Model {
             Event::Leave(n) => {
                 self.run(&Command::BeginControlledShutdown { broker_id: b(n), broker_epoch: self.c.epoch(n) });
             }
+            // A disk may lie only while a record is on two at least.
+            Event::MinIsr(1) if self.trust => (),
             Event::MinIsr(min_isr) => {
                 let configs = [("min.insync.replicas".to_owned(), Some(min_isr.to_string()))].into();
                 let command = AlterTopic { topic_id: self.topic, configs, partition_count: None };
@@ -277,7 +306,7 @@ impl Model {
     }
 
     fn propose(&mut self, n: u32, mask: u8) {
-        let topic_id = self.topic;
+        let (topic_id, trust) = (self.topic, self.trust);
         let node = self.node(n);
         let broker_epoch = node.broker_epoch;
         let Some(leading) = node.leading.as_mut().filter(|leading| leading.proposed.is_empty()) else { return };
@@ -296,6 +325,8 @@ impl Model {
                 wanted.then_some(IsrMember { broker_id: *replica, broker_epoch })
             })
             .collect();
+        let is_sure = leading.high_watermark >= leading.start;
+        let high_watermark = (trust && is_sure).then_some(Offset(leading.high_watermark as u64));
         leading.proposed = new_isr.iter().map(|member| member.broker_id).collect();
         let change = IsrChange {
             topic_id,
@@ -303,6 +334,7 @@ impl Model {
             leader_epoch: leading.state.leader_epoch,
             partition_epoch: leading.state.partition_epoch,
             new_isr,
+            high_watermark,
         };
         self.proposals.push(AlterPartition { broker_id: b(n), broker_epoch, changes: vec![change] });
     }
@@ -392,28 +424,57 @@ impl Model {
     }
 
     fn start(&mut self, n: u32, disk: Disk) {
+        let tp = self.partition();
         self.next_disk += 1;
         let fresh = self.next_disk;
+        let (trust, next) = (self.trust, FolderToken(self.c.fresh()));
+        let expected = self.c.image.broker(b(n)).and_then(|broker| broker.token);
+        let others_lack = self.nodes.iter().any(|(id, node)| *id != n && node.lacks);
         let node = self.node(n);
-        if node.running {
+        let is_silent = matches!(disk, Disk::Cut | Disk::Vanished | Disk::Copied) && trust;
+        if node.running || (trust && others_lack && disk != Disk::Same) || (!trust && matches!(disk, Disk::Cut | Disk::Vanished)) {
             return;
         }
+        let mut vouch = Vouch::Full;
         match disk {
             Disk::Same => node.boot += 1,
             // Its boot counter alone would not give it away.
             Disk::Empty => (node.disk, node.boot, node.log) = (fresh, node.boot + 1, Vec::new()),
             Disk::Copied => {
                 // A copy of the present start cannot be told from a restart; the counter tells older ones.
-                let Some((boot, log)) = node.copy.take().filter(|(boot, _)| *boot < node.boot) else { return };
-                (node.boot, node.log) = (boot + 1, log);
+                let Some(copy) = node.copy.take().filter(|copy| trust || copy.boot < node.boot) else { return };
+                (node.boot, node.log, node.tokens) = (copy.boot + 1, copy.log, copy.tokens);
+                vouch = Vouch::Doubtful;
+            }
+            Disk::Cut => {
+                node.boot += 1;
+                node.log.truncate(node.log.len() / 2);
+                vouch = Vouch::Doubtful;
+            }
+            Disk::Vanished => {
+                node.boot += 1;
+                node.log.clear();
+                vouch = Vouch::Not(DistrustReason::Vanished);
             }
         }
-        if disk != Disk::Same {
+        if matches!(disk, Disk::Empty | Disk::Copied) {
             node.copy = None;
         }
+        node.lacks |= disk != Disk::Same;
         node.running = true;
+        let known = node.tokens.clone();
+        node.tokens = if trust { vec![next] } else { Vec::new() };
+        let report = ReplicaReport {
+            topic_id: tp.topic_id,
+            partition: tp.partition,
+            leader_epoch: node.log.last().map(|(epoch, _)| *epoch),
+            end: Offset(node.log.len() as u64),
+            vouch,
+        };
         let (boot, directory) = (node.boot, node.disk);
-        let registration = self.c.registration(n, boot, directory);
+        let mut registration = self.c.registration(n, boot, directory);
+        self.coverage.silent_faults += usize::from(is_silent && expected.is_some_and(|token| known.contains(&token)));
+        registration.folder = trust.then(|| FolderProof { known, next, replicas: vec![report] });
         self.run(&Command::RegisterBroker(registration));
         self.coverage.untrusted_disks += usize::from(disk != Disk::Same);
         let (known, broker_epoch) = (self.images.len() - 1, self.c.epoch(n));
@@ -421,10 +482,29 @@ impl Model {
         (node.known, node.broker_epoch) = (known, broker_epoch);
     }
 
+    /// The broker stores another token, and shows that one from now on.
+    fn renew(&mut self, n: u32) {
+        let token = FolderToken(self.c.fresh());
+        let trust = self.trust;
+        let node = self.node(n);
+        if !trust || !node.running {
+            return;
+        }
+        node.tokens.push(token);
+        let broker_epoch = node.broker_epoch;
+        let renewed = self.run(&Command::RenewFolderToken { broker_id: b(n), broker_epoch, token });
+        if renewed.is_some() {
+            self.node(n).tokens = vec![token];
+        }
+    }
+
     /// A replica that may be elected holds everything that was acknowledged.
     fn check(&self) {
         let state = self.c.state(self.topic);
         for candidate in state.isr.iter().chain(&state.elr) {
+            if self.nodes[&candidate.0].lacks && state.leader != Some(*candidate) {
+                continue;
+            }
             let log = &self.nodes[&candidate.0].log;
             let held = log.iter().zip(&self.acknowledged).take_while(|(ours, theirs)| ours == theirs).count();
             assert_eq!(held, self.acknowledged.len(), "broker {candidate} lacks acknowledged records: {state:?}");

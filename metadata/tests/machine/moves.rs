@@ -69,6 +69,7 @@ fn a_move_begins_and_ends_with_its_last_replica_in_sync() {
         elr: vec![],
         adding: ids(&[4]),
         removing: ids(&[1]),
+        ..PartitionState::default()
     };
     let partition = PartitionIndex(0);
     let record = Record::Partition { topic_id: t, partition, state: begun };

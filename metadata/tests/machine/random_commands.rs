@@ -151,6 +151,7 @@ fn proposal(c: &Cluster, tp: TopicPartition, members: u8, twist: u8) -> Option<C
         leader_epoch: state.leader_epoch,
         partition_epoch: state.partition_epoch,
         new_isr: Vec::new(),
+        high_watermark: None,
     };
     match twist {
         0 => change.leader_epoch = LeaderEpoch(change.leader_epoch.0 ^ 1),

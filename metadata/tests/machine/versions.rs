@@ -48,7 +48,12 @@ fn a_version_is_finalised_when_all_support_it_and_never_taken_back() {
 
 #[test]
 fn who_does_not_support_a_version_is_named() {
-    let mut c = Cluster::new(2);
+    let mut c = Cluster::empty();
+    for n in 1..=2 {
+        let command = registration(&mut c, n, 1, VersionRange::default());
+        c.ok(&command);
+        c.unfence(n);
+    }
     let refusal = c.refused(&finalize(2, Some(newer())));
     assert_eq!(refusal.code, ErrorCode::UnsupportedVersion);
     assert!(refusal.message.contains("broker 1 (1 to 1), broker 2 (1 to 1);"), "{refusal}");

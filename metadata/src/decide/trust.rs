@@ -1,0 +1,136 @@
+//! What is done with what brokers say of their folders and replicas, and what operators decide where nobody is believed.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, FolderToken, TopicPartition},
+};
+
+use super::{
+    brokers::registered,
+    change::PartitionChange,
+    election::{Standing, Standings},
+};
+use crate::{
+    command::{DistrustReplicas, RecoverPartition},
+    image::Image,
+    limits::MAX_ISR_CHANGES,
+    record::{BrokerRegistration, Record},
+    response::{Decision, Rejection, Response},
+    trust::{PartitionRecovery, ReplicaReport},
+};
+
+/// What a broker said of its replicas, by partition.
+pub(super) struct Reports<'a>(BTreeMap<TopicPartition, &'a ReplicaReport>);
+
+impl<'a> Reports<'a> {
+    /// Of one registration. Of two reports of one replica the later counts.
+    pub(super) fn of(reports: &'a [ReplicaReport]) -> Self {
+        let key = |report: &ReplicaReport| TopicPartition { topic_id: report.topic_id, partition: report.partition };
+        Self(reports.iter().map(|report| (key(report), report)).collect())
+    }
+
+    /// What was said of this replica, if anything.
+    pub(super) fn get(&self, partition: TopicPartition) -> Option<&'a ReplicaReport> {
+        self.0.get(&partition).copied()
+    }
+}
+
+/// The broker's folder holds another token by now.
+pub(crate) fn renew_token(
+    image: &Image,
+    broker_id: BrokerId,
+    broker_epoch: BrokerEpoch,
+    token: FolderToken,
+) -> Decision {
+    let old = registered(image, broker_id, broker_epoch)?;
+    let renewed = BrokerRegistration { token: Some(token), ..old.clone() };
+    let records = if renewed == *old { Vec::new() } else { vec![Record::Broker(renewed)] };
+    Ok((records, Response::FolderTokenRenewed))
+}
+
+/// Refuses the whole command if the broker is not who it says, or names too much at once.
+pub(crate) fn distrustable(image: &Image, command: &DistrustReplicas) -> Result<(), Rejection> {
+    registered(image, command.broker_id, command.broker_epoch)?;
+    if command.replicas.len() > MAX_ISR_CHANGES {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRequest,
+            format!("{} replicas in one request; at most {MAX_ISR_CHANGES}", command.replicas.len()),
+        ));
+    }
+    Ok(())
+}
+
+/// Takes these replicas out of the ISR and the ELR; another in-sync or eligible one leads where they did.
+pub(crate) fn distrust(image: &Image, command: &DistrustReplicas) -> Decision {
+    distrustable(image, command)?;
+    let standings = Standings::of(image);
+    let mut records = BTreeMap::new();
+    for replica in &command.replicas {
+        let Some(topic) = image.topic(replica.topic_id) else { continue };
+        let Some(state) = topic.partition(replica.partition) else { continue };
+        if !state.replicas.contains(&command.broker_id) {
+            continue;
+        }
+        let mut change = PartitionChange::new(&standings, topic, state);
+        change.distrust(command.broker_id, replica.reason);
+        if let Some(state) = change.finish()? {
+            let partition = replica.partition;
+            records.insert(
+                (replica.topic_id, partition),
+                Record::Partition { topic_id: replica.topic_id, partition, state },
+            );
+        }
+    }
+    Ok((records.into_values().collect(), Response::ReplicasDistrusted))
+}
+
+/// Lets a partition without a leader go on with a replica that is alive, and writes down what is given up.
+pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
+    let refuse = |code, message: String| Err(Rejection::new(code, message));
+    let (broker_id, partition) = (command.broker_id, command.partition);
+    let Some(topic) = image.topic(command.topic_id) else {
+        return refuse(ErrorCode::UnknownTopicId, format!("unknown topic id '{}'", command.topic_id));
+    };
+    let Some(state) = topic.partition(partition) else {
+        let message = format!("topic {} has no partition {partition}", topic.name());
+        return refuse(ErrorCode::UnknownTopicOrPartition, message);
+    };
+    let name = format!("{}-{partition}", topic.name());
+    if let Some(leader) = state.leader {
+        let message = format!("{name} is led by broker {leader}: nothing has to be given up");
+        return refuse(ErrorCode::InvalidRequest, message);
+    }
+    if state.partition_epoch != command.partition_epoch {
+        let message = format!("{name} has changed meanwhile: look at it again");
+        return refuse(ErrorCode::InvalidUpdateVersion, message);
+    }
+    let standings = Standings::of(image);
+    if !state.replicas.contains(&broker_id) || standings.get(broker_id) == Standing::Fenced {
+        let message = format!("broker {broker_id} has no replica of {name}, or is not alive: choose one that is");
+        return refuse(ErrorCode::IneligibleReplica, message);
+    }
+    let mut change = PartitionChange::new(&standings, topic, state);
+    change.recover(broker_id);
+    let Some(recovered) = change.finish()? else {
+        return Err(Rejection::fault(format!("{name} is recovered and unchanged")));
+    };
+    let absent = state.isr.iter().chain(&state.elr).copied().filter(|member| *member != broker_id);
+    let recovery = PartitionRecovery {
+        topic_id: command.topic_id,
+        topic: topic.name().to_owned(),
+        partition,
+        broker_id,
+        leader_epoch: recovered.leader_epoch,
+        end: state.claim(broker_id).map(|claim| claim.end),
+        high_watermark: state.frozen_high_watermark,
+        absent: absent.collect(),
+        at_ms: command.at_ms,
+    };
+    let records = vec![
+        Record::Recovery(recovery.clone()),
+        Record::Partition { topic_id: command.topic_id, partition, state: recovered },
+    ];
+    Ok((records, Response::PartitionRecovered { recovery }))
+}

@@ -1,0 +1,137 @@
+//! What controllers believe of the disks of brokers, and what they keep of it: what a replica says of its own log, whom it is
+//! not believed, and what was given up where nobody could be believed. All of it since metadata version 2.
+//!
+//! A broker proves with a token that its folder is the one that registered last. It makes the token itself, stores it,
+//! and only then says it, so that there is no moment in which the controllers expect what the folder does not have. With
+//! it the broker says of each replica how far its log reaches; elections rest on that (see the module `election` in
+//! `decide`).
+
+use serde::{Deserialize, Serialize};
+
+use holdfast_proto::ids::{BrokerId, FolderToken, LeaderEpoch, Offset, PartitionIndex, TopicId};
+
+/// How far the log of a replica reaches, as its broker said when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaClaim {
+    /// The broker that holds the replica.
+    pub broker_id: BrokerId,
+    /// Latest leader epoch in its log; `None` if it holds no record of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// Offset after its last durable record.
+    pub end: Offset,
+    /// True if records past the end may have been lost: bytes were cut off that may have counted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub doubtful: bool,
+}
+
+/// A replica whose records do not count until they were copied again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distrust {
+    /// The broker that holds the replica.
+    pub broker_id: BrokerId,
+    /// Why it is not believed.
+    pub reason: DistrustReason,
+}
+
+/// Why a replica is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DistrustReason {
+    /// The broker came with another folder, or with an older state of its folder: a copy, or one that was restored.
+    Folder,
+    /// The replica's own folder is gone.
+    Vanished,
+    /// Bytes that were durable are gone or changed.
+    Damaged,
+    /// It stopped itself, because its leader's log contradicts what it knows to be acknowledged.
+    Halted,
+    /// Its log ends below the high watermark at which the partition stands.
+    Short,
+}
+
+/// What a broker's folder shows when it registers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderProof {
+    /// The tokens of which one is the last that the controllers took: more than one if answers were lost.
+    pub known: Vec<FolderToken>,
+    /// The token to show from now on. It is durable in the folder already.
+    pub next: FolderToken,
+    /// Every replica in the folder, and those that should be and are not.
+    #[serde(default)]
+    pub replicas: Vec<ReplicaReport>,
+}
+
+/// What a broker says of one replica when it registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaReport {
+    /// Topic of the partition.
+    pub topic_id: TopicId,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// Latest leader epoch in its log; `None` if it holds no record of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// Offset after its last durable record.
+    pub end: Offset,
+    /// Whether the broker vouches for it.
+    #[serde(default, skip_serializing_if = "Vouch::is_full")]
+    pub vouch: Vouch,
+}
+
+/// Whether a broker vouches for a replica of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vouch {
+    /// It holds everything that this replica ever counted as held.
+    #[default]
+    Full,
+    /// Something was cut off at its end that may have counted.
+    Doubtful,
+    /// It lacks what it counted as held.
+    Not(DistrustReason),
+}
+
+impl Vouch {
+    /// True if the broker vouches for the whole replica.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
+    pub fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+}
+
+/// What an operator gave up so that a partition goes on. It is kept as long as the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionRecovery {
+    /// Topic of the partition.
+    pub topic_id: TopicId,
+    /// Name of the topic at the time.
+    pub topic: String,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// The broker whose replica the partition goes on with.
+    pub broker_id: BrokerId,
+    /// The leader epoch that began with it.
+    pub leader_epoch: LeaderEpoch,
+    /// Where the log of that replica ended, as its broker had said; `None` if it had said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Offset>,
+    /// The high watermark that was known: what lies between the end and it was acknowledged, and is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_watermark: Option<Offset>,
+    /// The replicas that were believed and not there: what they hold alone is given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<BrokerId>,
+    /// When it was done, ms since 1970 by the clock of the active controller.
+    pub at_ms: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
+fn is_false(value: &bool) -> bool {
+    !value
+}

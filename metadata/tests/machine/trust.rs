@@ -1,0 +1,256 @@
+//! What is believed of the disks of brokers, and what is done where nobody is believed.
+
+use holdfast_metadata::{
+    Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, Response,
+    trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
+};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, FolderToken, LeaderEpoch, Offset, PartitionIndex, TopicId},
+};
+
+use crate::cluster::{Cluster, b};
+
+fn report(topic_id: TopicId, epoch: u32, end: u64, vouch: Vouch) -> ReplicaReport {
+    let leader_epoch = Some(LeaderEpoch(epoch));
+    ReplicaReport { topic_id, partition: PartitionIndex(0), leader_epoch, end: Offset(end), vouch }
+}
+
+/// Three brokers that prove their folders, and a topic of one partition on them with min ISR 2.
+fn three() -> (Cluster, TopicId) {
+    let mut c = Cluster::with_tokens(3);
+    let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
+    (c, t)
+}
+
+/// Broker `n` starts again on its disk, and serves.
+fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
+    let boot = c.image.broker(b(n)).expect("there").boot_counter + 1;
+    let registration = c.proving(n, boot, reports);
+    c.ok(&Command::RegisterBroker(registration));
+    c.unfence(n);
+}
+
+/// The leader, ISR and ELR of partition 0, without its epochs.
+fn standing(c: &Cluster, t: TopicId) -> String {
+    let shown = c.shown(t);
+    let (leader, rest) = shown.split_once(" @").expect("as it is shown");
+    format!("{leader} {}", rest.split_once(' ').expect("as it is shown").1)
+}
+
+fn reasons(c: &Cluster, t: TopicId) -> Vec<Distrust> {
+    c.state(t).distrusted.clone()
+}
+
+/// The leader says where its high watermark stands.
+fn freeze(c: &mut Cluster, t: TopicId, isr: &[u32], high_watermark: u64) {
+    let mut proposal = c.proposal(t, isr);
+    proposal.changes[0].high_watermark = Some(Offset(high_watermark));
+    c.propose(proposal).expect("accepted");
+}
+
+#[test]
+fn a_folder_without_the_last_token_holds_nothing_however_often_it_was_started() {
+    let (mut c, t) = three();
+    c.fence(2);
+    c.fence(1);
+    assert_eq!(standing(&c, t), "3 isr 3 elr 1");
+    let mut copy = c.proving(1, 2, &[report(t, 0, 10, Vouch::Full)]);
+    // The original registers and stops again; the copy was started often enough to be the later boot.
+    back(&mut c, 1, &[report(t, 0, 10, Vouch::Full)]);
+    c.fence(1);
+    copy.boot_counter = 9;
+    copy.replaces = Some(c.epoch(1));
+    c.ok(&Command::RegisterBroker(copy));
+    assert_eq!(standing(&c, t), "3 isr 3 elr -");
+    assert_eq!(reasons(&c, t), [Distrust { broker_id: b(1), reason: DistrustReason::Folder }]);
+    c.unfence(1);
+    c.alter(t, &[1, 3]).expect("it was copied again");
+    assert_eq!(reasons(&c, t), []);
+}
+
+#[test]
+fn a_registration_whose_answer_was_lost_costs_nothing() {
+    let (mut c, t) = three();
+    c.fence(2);
+    c.fence(1);
+    // The folder stored its next token before it said it, and says both.
+    let first = c.proving(1, 2, &[report(t, 0, 10, Vouch::Full)]);
+    c.ok(&Command::RegisterBroker(first.clone()));
+    let mut second = c.proving(1, 3, &[report(t, 0, 10, Vouch::Full)]);
+    let (before, after) = (first.folder.expect("there"), second.folder.as_mut().expect("there"));
+    after.known = vec![before.known[0], before.next];
+    c.ok(&Command::RegisterBroker(second));
+    assert_eq!(standing(&c, t), "3 isr 3 elr 1", "it is eligible as before");
+    // And where the first never arrived.
+    let lost = c.proving(1, 4, &[]);
+    let mut third = c.proving(1, 5, &[report(t, 0, 10, Vouch::Full)]);
+    let next = lost.folder.expect("there").next;
+    third.folder.as_mut().expect("there").known.push(next);
+    c.ok(&Command::RegisterBroker(third));
+    assert_eq!(standing(&c, t), "3 isr 3 elr 1");
+}
+
+#[test]
+fn a_token_is_renewed_while_the_broker_runs_and_an_older_copy_is_found_out() {
+    let (mut c, t) = three();
+    c.fence(2);
+    let mut copy = c.proving(1, 2, &[report(t, 0, 10, Vouch::Full)]);
+    let renew = |c: &Cluster, epoch| Command::RenewFolderToken {
+        broker_id: b(1),
+        broker_epoch: epoch,
+        token: FolderToken(c.image.broker(b(2)).expect("there").directory_id.0),
+    };
+    let command = renew(&c, c.epoch(1));
+    assert_eq!(c.ok(&command).1, Response::FolderTokenRenewed);
+    assert_eq!(c.ok(&command).0, [], "again changes nothing");
+    let late = renew(&c, BrokerEpoch(77));
+    assert_eq!(c.refused(&late).code, ErrorCode::StaleBrokerEpoch);
+    c.fence(1);
+    assert_eq!(standing(&c, t), "3 isr 3 elr 1");
+    copy.replaces = Some(c.epoch(1));
+    c.ok(&Command::RegisterBroker(copy));
+    assert_eq!(standing(&c, t), "3 isr 3 elr -");
+}
+
+#[test]
+fn a_registration_that_was_long_on_its_way_displaces_nobody() {
+    let (mut c, t) = three();
+    c.fence(1);
+    let mut late = c.proving(1, 2, &[]);
+    late.replaces = Some(c.epoch(1));
+    let mut newer = c.proving(1, 3, &[report(t, 0, 0, Vouch::Full)]);
+    newer.replaces = Some(c.epoch(1));
+    c.ok(&Command::RegisterBroker(newer));
+    let refusal = c.refused(&Command::RegisterBroker(late));
+    assert_eq!(refusal.code, ErrorCode::StaleBrokerEpoch);
+    let mut first = c.registration(9, 1, 9);
+    first.replaces = Some(BrokerEpoch(4));
+    assert_eq!(c.refused(&Command::RegisterBroker(first.clone())).code, ErrorCode::StaleBrokerEpoch);
+    first.replaces = Some(BrokerEpoch(0));
+    c.ok(&Command::RegisterBroker(first));
+}
+
+#[test]
+fn a_replica_that_its_broker_does_not_vouch_for_is_out_and_the_others_stay() {
+    let mut c = Cluster::with_tokens(3);
+    let settings = [("min.insync.replicas", "2")];
+    let (t, u) = (c.topic("t", 1, 3, &settings), c.topic("u", 1, 3, &settings));
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    assert_eq!((standing(&c, t), standing(&c, u)), ("none isr - elr 2,3".into(), "none isr - elr 2,3".into()));
+    let vanished = report(t, 0, 0, Vouch::Not(DistrustReason::Vanished));
+    back(&mut c, 2, &[vanished, report(u, 0, 5, Vouch::Full)]);
+    assert_eq!((standing(&c, t), standing(&c, u)), ("none isr - elr 3".into(), "2 isr 2 elr 3".into()));
+    assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Vanished }]);
+    assert_eq!(reasons(&c, u), []);
+}
+
+#[test]
+fn a_running_broker_resigns_from_a_replica_alone() {
+    let mut c = Cluster::with_tokens(3);
+    let (t, u) = (c.topic("t", 1, 3, &[]), c.topic("u", 1, 3, &[]));
+    let leader = c.state(t).leader.expect("led");
+    let other = c.state(u).leader;
+    let replica = |topic_id| DistrustedReplica {
+        topic_id,
+        partition: PartitionIndex(0),
+        reason: DistrustReason::Damaged,
+    };
+    let unknown = TopicId(c.fresh());
+    let command = Command::DistrustReplicas(DistrustReplicas {
+        broker_id: leader,
+        broker_epoch: c.epoch(leader.0),
+        replicas: vec![replica(t), replica(unknown)],
+    });
+    assert_eq!(c.ok(&command).1, Response::ReplicasDistrusted);
+    let state = c.state(t);
+    assert!(state.leader.is_some_and(|led| led != leader) && !state.isr.contains(&leader), "{state:?}");
+    assert_eq!((c.state(u).leader, c.state(u).isr.len()), (other, 3));
+    let again = c.ok(&command).0;
+    assert_eq!(again, [], "again changes nothing");
+}
+
+#[test]
+fn an_eligible_replica_that_ends_below_the_high_watermark_is_not_eligible() {
+    let (mut c, t) = three();
+    c.fence(3);
+    c.fence(2);
+    assert_eq!(standing(&c, t), "1 isr 1 elr 2");
+    freeze(&mut c, t, &[1], 100);
+    c.fence(1);
+    assert_eq!(c.state(t).frozen_high_watermark, Some(Offset(100)));
+    back(&mut c, 2, &[report(t, 0, 99, Vouch::Full)]);
+    assert_eq!(standing(&c, t), "none isr - elr 1");
+    assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Short }]);
+    back(&mut c, 1, &[report(t, 0, 100, Vouch::Doubtful)]);
+    assert_eq!(standing(&c, t), "1 isr 1 elr -");
+    c.alter(t, &[1, 2]).expect("copied");
+    assert_eq!((c.state(t).frozen_high_watermark, reasons(&c, t)), (None, vec![]));
+}
+
+#[test]
+fn a_high_watermark_that_was_said_before_the_isr_was_too_small_is_not_kept() {
+    let (mut c, t) = three();
+    c.fence(3);
+    freeze(&mut c, t, &[1], 7);
+    assert_eq!(c.state(t).frozen_high_watermark, None, "what it had in flight may still have been acknowledged");
+    freeze(&mut c, t, &[1], 9);
+    assert_eq!(c.state(t).frozen_high_watermark, Some(Offset(9)));
+}
+
+#[test]
+fn who_lost_something_waits_for_another_and_the_one_that_reaches_farthest_leads() {
+    let (mut c, t) = three();
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    assert_eq!(standing(&c, t), "none isr - elr 2,3");
+    back(&mut c, 2, &[report(t, 4, 90, Vouch::Doubtful)]);
+    assert_eq!(c.state(t).leader, None, "nobody knows what was cut");
+    back(&mut c, 1, &[report(t, 4, 95, Vouch::Full)]);
+    assert_eq!(c.state(t).leader, None, "it was out before: what it holds says nothing");
+    back(&mut c, 3, &[report(t, 4, 91, Vouch::Doubtful)]);
+    assert_eq!(c.state(t).leader, Some(b(3)));
+}
+
+#[test]
+fn who_is_whole_waits_for_nobody() {
+    let (mut c, t) = three();
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    back(&mut c, 2, &[report(t, 4, 90, Vouch::Doubtful)]);
+    let boot = c.image.broker(b(3)).expect("there").boot_counter + 1;
+    let registration = c.proving(3, boot, &[report(t, 3, 200, Vouch::Full)]);
+    c.ok(&Command::RegisterBroker(registration));
+    assert_eq!(c.state(t).leader, Some(b(2)), "both have said it, and the later epoch reaches farther");
+    let (mut c, t) = three();
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    back(&mut c, 3, &[report(t, 3, 200, Vouch::Full)]);
+    assert_eq!(c.state(t).leader, Some(b(3)));
+}
+
+#[test]
+fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
+    let (mut c, t) = three();
+    c.fence(3);
+    c.fence(2);
+    freeze(&mut c, t, &[1], 100);
+    c.fence(1);
+    back(&mut c, 2, &[report(t, 0, 60, Vouch::Full)]);
+    let recover = |c: &Cluster, n| {
+        let partition_epoch = c.state(t).partition_epoch;
+        let partition = PartitionIndex(0);
+        Command::RecoverPartition(RecoverPartition { topic_id: t, partition, broker_id: b(n), partition_epoch, at_ms: 5 })
+    };
+    let stale = recover(&c, 2);
+    back(&mut c, 3, &[report(t, 0, 40, Vouch::Full)]);
+    assert_eq!(c.refused(&stale).code, ErrorCode::InvalidUpdateVersion);
+    let of_the_absent = recover(&c, 1);
+    assert_eq!(c.refused(&of_the_absent).code, ErrorCode::IneligibleReplica);
+    let command = recover(&c, 2);
+    let (records, response) = c.ok(&command);
+    let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
+    assert_eq!((recovery.end, recovery.high_watermark, &recovery.absent[..]), (Some(Offset(60)), Some(Offset(100)), &[b(1)][..]));
+    assert_eq!(records[0], Record::Recovery(recovery.clone()));
+    assert_eq!(standing(&c, t).split_once(' ').map(|(leader, _)| leader), Some("2"));
+    assert_eq!(c.image.recoveries(), [recovery]);
+    let again = recover(&c, 2);
+    assert_eq!(c.refused(&again).code, ErrorCode::InvalidRequest, "it is led");
+}
