@@ -194,6 +194,7 @@ impl Parts {
         let naming = duties::name_cluster(node.clone(), Arc::clone(&data));
         tokio::spawn(async move { naming_ended(naming.await) });
         tokio::spawn(duties::rebalance_leaders(node.clone()));
+        tokio::spawn(duties::finalize_new(node.clone(), agreement.clone()));
         let keeper = Keeper::new(node.clone(), peers.clone(), reach.clone());
         tokio::spawn(keeper.clone().run());
         tokio::spawn(Finder { node: node.clone(), peers: peers.clone(), reach }.run());

@@ -1,4 +1,5 @@
-//! What the active controller does by itself: it names the cluster once, and gives leaderships back.
+//! What the active controller does by itself: it names the cluster once, lets a new one begin with the newest metadata
+//! version, and gives leaderships back.
 //!
 //! After a broker's restart its partitions are led by others. A preferred replica (the first assigned) that is back in
 //! the ISR gets its leadership again, but only if it was eligible at two checks in a row: one that comes and goes would
@@ -6,10 +7,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use holdfast_metadata::{Command, Image, Response};
+use holdfast_metadata::{Command, FinalizeVersion, Image, Response, version::SUPPORTED};
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
 
-use crate::{admission::Proposer, exit::Fatal, identity::DataDir, node::Node};
+use crate::{admission::Proposer, agreement::Agreement, exit::Fatal, identity::DataDir, node::Node};
 
 /// Most partitions whose leader is moved in one step, so that clients of few partitions are disturbed at once.
 const MAX_ELECTIONS: usize = 1_000;
@@ -46,6 +48,35 @@ pub(crate) async fn name_cluster(node: Node, data: std::sync::Arc<DataDir>) -> F
         if role.wait_for(|role| !role.active).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// First and longest pause before a new cluster's metadata version is looked at again.
+const VERSION_PAUSE: Duration = Duration::from_millis(50);
+const VERSION_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Finalises the newest metadata version in a cluster that never had a topic: it has nothing that an older build would have
+/// to read, and need not wait for an operator. Ends once there is nothing to do; a cluster with topics is the operator's.
+pub(crate) async fn finalize_new(node: Node, agreement: Agreement) {
+    let mut role = node.role();
+    let mut backoff = Backoff::new(VERSION_PAUSE, VERSION_PAUSE_MAX);
+    loop {
+        if role.wait_for(|role| role.active).await.is_err() {
+            return;
+        }
+        let image = node.view().image();
+        if image.version() >= SUPPORTED.max || image.topic_count() > 0 || !image.deleted_topics().is_empty() {
+            return;
+        }
+        if image.cluster_id().is_some() {
+            let controllers = agreement.voters_versions().await;
+            let command = FinalizeVersion { version: SUPPORTED.max, controllers };
+            match node.propose(Proposer::Controller, Command::FinalizeVersion(command)).await {
+                Ok(_) => tracing::info!(version = %SUPPORTED.max, "the new cluster has the newest metadata version"),
+                Err(error) => tracing::debug!(%error, "the metadata version is not finalised yet"),
+            }
+        }
+        tokio::time::sleep(jittered(backoff.next_pause())).await;
     }
 }
 

@@ -44,7 +44,7 @@ pub use command::{
     FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
 };
 pub use config::TopicConfig;
-pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, refusal, registered};
+pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, is_same_folder, refusal, registered};
 pub use history::HistoryHash;
 pub use image::{Image, Topic};
 pub use record::{BrokerRegistration, PartitionState, Record};

@@ -33,6 +33,8 @@ pub struct Counts {
     pub under_min_isr: usize,
     /// Partitions with a move of replicas under way.
     pub moving: usize,
+    /// Replicas that are not believed: their records do not count until they were copied again.
+    pub distrusted: usize,
     /// Registered brokers, fenced ones included.
     pub brokers: usize,
     /// Registered brokers that are fenced.
@@ -69,6 +71,7 @@ impl Image {
             counts.under_replicated += usize::from(state.is_under_replicated());
             counts.under_min_isr += usize::from(state.isr.len() < topic.effective_min_isr(state));
             counts.moving += usize::from(state.is_moving());
+            counts.distrusted += state.distrusted.len();
         }
         counts
     }

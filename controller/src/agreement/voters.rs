@@ -6,12 +6,12 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use tonic::Code;
 
-use holdfast_metadata::{HistoryHash, VersionRange, version::SUPPORTED};
+use holdfast_metadata::{ControllerVersions, HistoryHash, VersionRange, version::SUPPORTED};
 use holdfast_proto::{
     convert::{check_peer, peer_header},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{ClusterId, MetadataIndex},
+    ids::{ClusterId, ControllerId, MetadataIndex},
     v1::{GetControllerStateRequest, GetControllerStateResponse, raft_service_client::RaftServiceClient},
 };
 
@@ -92,6 +92,12 @@ impl Agreement {
         known.retain(|id, _| said.contains_key(id));
         known.extend(said.iter().filter_map(|(id, said)| Some((*id, said.versions()?))));
         said
+    }
+
+    /// What every voter supports, as each says now: what one said earlier may have been of a build that it runs no more.
+    pub(crate) async fn voters_versions(&self) -> Vec<ControllerVersions> {
+        let said = self.ask(MetadataIndex(0)).await.into_iter();
+        said.map(|(id, said)| ControllerVersions { controller_id: ControllerId(id), versions: said.versions() }).collect()
     }
 
     async fn ask_one(&self, voter: &Member, index: MetadataIndex) -> Said {

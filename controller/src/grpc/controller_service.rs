@@ -6,25 +6,27 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_metadata::{
-    AlterPartition, Command, IsrChange, IsrMember, RegisterBroker, Response as Done, VersionRange,
+    AlterPartition, Command, DistrustReplicas, IsrChange, IsrMember, RegisterBroker, Response as Done, VersionRange,
     limits::{MAX_ISR_CHANGES, MAX_REPLICATION_FACTOR},
+    version::TRUST,
 };
 use holdfast_metadata_wire::records::state_to_message;
 use holdfast_proto::{
     convert::{check_peer, leader_epoch, partition, partition_error, required_id},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, PartitionEpoch},
+    ids::{BrokerEpoch, BrokerId, Offset, PartitionEpoch},
     v1::{
         self, AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionsRequest, AlterPartitionsResponse,
         BrokerSessionRequest, BrokerSessionResponse, ControlledShutdownRequest, ControlledShutdownResponse,
-        IsrChangeResult, PeerHeader, RegisterBrokerRequest, RegisterBrokerResponse,
+        DistrustReplicasRequest, DistrustReplicasResponse, IsrChangeResult, PeerHeader, RegisterBrokerRequest, RegisterBrokerResponse,
         controller_service_server::ControllerService,
     },
 };
 
 use super::{
     answer::unexpected,
+    registration,
     sessions::{self, check_epoch},
     snapshots::Snapshots,
 };
@@ -64,7 +66,11 @@ impl ControllerService for ControllerEdge {
         self.check(request.header)?;
         let broker_id = BrokerId(request.broker_id);
         let directory_id = required_id(&request.directory_id, "directory_id")?;
-        let command = Command::RegisterBroker(RegisterBroker {
+        let image = self.node.view().image();
+        // What came with a version that is not finalised means nothing yet, and older controllers would not know it.
+        let proves = image.version() >= TRUST;
+        let folder = registration::folder(request.known_tokens, &request.next_token, request.topics)?;
+        let registration = RegisterBroker {
             broker_id,
             incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
             directory_id,
@@ -74,11 +80,22 @@ impl ControllerService for ControllerEdge {
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
             versions: VersionRange::from_numbers(request.min_metadata_version, request.max_metadata_version),
             old_session_alive: self.sessions.is_alive(broker_id, directory_id).await?,
-        });
-        match self.node.propose(Proposer::Broker, command).await? {
+            replaces: request.replaces_broker_epoch.filter(|_| proves).map(BrokerEpoch),
+            folder: folder.filter(|_| proves),
+        };
+        let other_folder = registration::is_of_other_folder(&image, &registration);
+        match self.node.propose(Proposer::Broker, Command::RegisterBroker(registration)).await? {
             (index, Done::BrokerRegistered { broker_epoch }) => {
                 tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");
-                Ok(Response::new(RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: index.0 }))
+                if other_folder {
+                    tracing::warn!(
+                        %broker_id,
+                        directory = %directory_id,
+                        "the broker came with another data folder than the last, or with a copy or an older state of it: \
+                         none of its replicas counts until it has copied them again"
+                    );
+                }
+                Ok(Response::new(RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: index.0, other_folder }))
             }
             (_, answer) => Err(unexpected(&answer).into()),
         }
@@ -109,7 +126,8 @@ impl ControllerService for ControllerEdge {
             let message = format!("{} changes in one request; at most {MAX_ISR_CHANGES}", request.changes.len());
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message).into());
         }
-        let changes = request.changes.into_iter().map(isr_change).collect::<Result<_, _>>()?;
+        let proves = self.node.view().image().version() >= TRUST;
+        let changes = request.changes.into_iter().map(|change| isr_change(change, proves)).collect::<Result<_, _>>()?;
         let command = Command::AlterPartition(AlterPartition { broker_id, broker_epoch, changes });
         match self.node.propose(Proposer::Broker, command).await? {
             (_, Done::PartitionsAltered { results }) => {
@@ -119,6 +137,23 @@ impl ControllerService for ControllerEdge {
                 });
                 Ok(Response::new(AlterPartitionsResponse { results: results.collect() }))
             }
+            (_, answer) => Err(unexpected(&answer).into()),
+        }
+    }
+
+    async fn distrust_replicas(
+        &self,
+        request: Request<DistrustReplicasRequest>,
+    ) -> Result<Response<DistrustReplicasResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.header)?;
+        let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
+        check_epoch(&self.node, broker_id, broker_epoch)?;
+        let replicas = registration::untrusted(request.replicas)?;
+        tracing::warn!(%broker_id, ?replicas, "a broker does not vouch for replicas of its own any more");
+        let command = Command::DistrustReplicas(DistrustReplicas { broker_id, broker_epoch, replicas });
+        match self.node.propose(Proposer::Broker, command).await? {
+            (index, Done::ReplicasDistrusted) => Ok(Response::new(DistrustReplicasResponse { index: index.0 })),
             (_, answer) => Err(unexpected(&answer).into()),
         }
     }
@@ -164,7 +199,8 @@ impl ControllerService for ControllerEdge {
     }
 }
 
-fn isr_change(change: v1::IsrChange) -> Result<IsrChange, ErrorDetail> {
+/// `proves`: high watermarks mean something in the metadata version that is finalised.
+fn isr_change(change: v1::IsrChange, proves: bool) -> Result<IsrChange, ErrorDetail> {
     if change.new_isr.len() > MAX_REPLICATION_FACTOR as usize {
         let message = format!("an ISR of {} members; at most {MAX_REPLICATION_FACTOR}", change.new_isr.len());
         return Err(ErrorDetail::new(ErrorCode::InvalidRequest, message));
@@ -179,5 +215,6 @@ fn isr_change(change: v1::IsrChange) -> Result<IsrChange, ErrorDetail> {
         leader_epoch: leader_epoch(change.leader_epoch, "leader_epoch")?,
         partition_epoch: PartitionEpoch(change.partition_epoch),
         new_isr: change.new_isr.into_iter().map(member).collect(),
+        high_watermark: change.high_watermark.map(Offset).filter(|_| proves),
     })
 }

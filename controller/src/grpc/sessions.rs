@@ -13,13 +13,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc},
+    task::JoinHandle,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use holdfast_metadata::{HistoryHash, registered};
+use holdfast_metadata::{Command, HistoryHash, registered, version::TRUST};
 use holdfast_proto::{
-    convert::required,
+    convert::{optional_id, required},
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, MetadataIndex},
@@ -29,6 +32,7 @@ use holdfast_proto::{
 use super::snapshots::{Beginning, Snapshots};
 use crate::{
     actors::SessionsHandle,
+    admission::Proposer,
     node::Node,
     sessions::ConnectionId,
     view::{Change, Delta},
@@ -70,7 +74,7 @@ pub(super) async fn open(
     let (since, changes) = resumed.unwrap_or_else(|| (Vec::new(), node.view().subscribe().1));
     let guard = Connection { sessions, broker_id, id: connection, refused: false };
     let sent = is_resumed.then_some(applied);
-    let session = Session { node, snapshots, guard, broker_epoch, term, messages, since, changes, sent };
+    let session = Session { node, snapshots, guard, broker_epoch, term, messages, since, changes, sent, renewal: None };
     tokio::spawn(session.run(first, heartbeats));
     Ok(ReceiverStream::new(outgoing))
 }
@@ -110,6 +114,8 @@ struct Session {
     changes: broadcast::Receiver<Change>,
     /// The last index that was sent; `None` while a snapshot is due.
     sent: Option<MetadataIndex>,
+    /// The proposal of another token, while it is under way.
+    renewal: Option<JoinHandle<()>>,
 }
 
 impl Session {
@@ -151,6 +157,7 @@ impl Session {
         // A controller that heard no majority must not extend a lease: another may be active.
         self.check_active()?;
         check_epoch(&self.node, self.guard.broker_id, self.broker_epoch)?;
+        self.renew_token(heartbeat)?;
         let Connection { sessions, broker_id, id, .. } = &self.guard;
         // What it has of another history counts for nothing.
         let connects = self.sent.is_some();
@@ -166,6 +173,26 @@ impl Session {
         self.sent = Some(deltas.last().map_or(index, |last| last.index));
         let deltas = deltas.iter().map(|delta| delta.encoded()).collect();
         self.send(BrokerSessionResponse { snapshot, deltas, lease_ms }).await
+    }
+
+    /// Lets the broker's folder show another token, if it holds one by now. The heartbeat's answer does not wait for it: the
+    /// broker says it again until the metadata has it.
+    fn renew_token(&mut self, heartbeat: &BrokerSessionRequest) -> Result<(), ErrorDetail> {
+        let Some(token) = optional_id(&heartbeat.next_token, "next_token")? else { return Ok(()) };
+        let (broker_id, broker_epoch) = (self.guard.broker_id, self.broker_epoch);
+        let image = self.node.view().image();
+        let is_new = image.broker(broker_id).is_some_and(|broker| broker.token != Some(token));
+        let is_under_way = self.renewal.as_ref().is_some_and(|renewal| !renewal.is_finished());
+        if is_new && !is_under_way && image.version() >= TRUST {
+            let node = self.node.clone();
+            let command = Command::RenewFolderToken { broker_id, broker_epoch, token };
+            self.renewal = Some(tokio::spawn(async move {
+                if let Err(error) = node.propose(Proposer::Broker, command).await {
+                    tracing::info!(%broker_id, %error, "the token of a broker's folder is not renewed yet");
+                }
+            }));
+        }
+        Ok(())
     }
 
     /// Refuses unless this controller is active, in the term that the session is of: one that lost its leadership and has

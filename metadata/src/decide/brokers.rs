@@ -152,7 +152,7 @@ fn end_registration(
 
 /// True if the folder is the one that registered last, as it was then or later. A copy has another history from some
 /// moment on; an older state lacks the last token.
-pub(crate) fn is_same_folder(old: &BrokerRegistration, command: &RegisterBroker) -> bool {
+pub fn is_same_folder(old: &BrokerRegistration, command: &RegisterBroker) -> bool {
     let is_known = match (old.token, &command.folder) {
         (Some(token), Some(folder)) => folder.known.contains(&token),
         (Some(_), None) => false,

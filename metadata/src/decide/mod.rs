@@ -21,10 +21,9 @@ mod topics;
 mod trust;
 mod versions;
 
-pub(crate) use brokers::is_same_folder;
 pub(crate) use election::{Standings, candidate};
 
-pub use brokers::registered;
+pub use brokers::{is_same_folder, registered};
 pub use machine::{apply_command, decide};
 pub use producer_ids::PRODUCER_ID_BLOCK;
 pub use refusal::refusal;

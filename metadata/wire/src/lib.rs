@@ -2,9 +2,11 @@
 //!
 //! - [`records`]: metadata records between controllers and brokers, both ways. Bytes from outside are hostile.
 //! - [`settings`]: settings of topics in requests.
+//! - [`trust`]: what is believed of disks.
 //! - [`view`]: the image as administration shows it, on brokers and on controllers.
 
 pub mod records;
 pub mod settings;
 pub mod stream;
+pub mod trust;
 pub mod view;

@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 
 use holdfast_metadata::{BrokerRegistration, PartitionState, Record, VersionRange};
 use holdfast_proto::{
-    convert::{Error, leader_epoch, partition, required, required_id},
-    ids::{BrokerEpoch, BrokerId, MetadataVersion, PartitionEpoch},
+    convert::{Error, leader_epoch, optional_id, partition, required, required_id},
+    ids::{BrokerEpoch, BrokerId, FolderToken, MetadataVersion, Offset, PartitionEpoch},
     v1::{self, metadata_record::Record as Wire},
 };
+
+use crate::trust;
 
 /// The message of a record; `None` if it does not travel.
 pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
@@ -31,6 +33,7 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
             max_metadata_version: broker.versions.max.0,
             fenced: broker.fenced,
             shutting_down: broker.shutting_down,
+            token: broker.token.map(FolderToken::to_bytes).unwrap_or_default(),
         }),
         Record::RemoveBroker { broker_id } => Wire::RemoveBroker(v1::RemoveBrokerRecord { broker_id: broker_id.0 }),
         Record::Topic { topic_id, name } => {
@@ -59,6 +62,7 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
         Record::MoveLimit { bytes_per_second } => {
             Wire::MoveLimit(v1::MoveLimitRecord { bytes_per_second: *bytes_per_second })
         }
+        Record::Recovery(recovery) => Wire::Recovery(trust::recovery_to_message(recovery)),
         Record::Version { version } => Wire::Version(v1::MetadataVersionRecord { version: version.0 }),
         Record::Cluster { .. }
         | Record::NextProducerId { .. }
@@ -88,6 +92,7 @@ pub fn from_message(message: v1::MetadataRecord) -> Result<Option<Record>, Error
             Record::BrokerDrain { broker_id: BrokerId(drain.broker_id), draining: drain.draining }
         }
         Wire::MoveLimit(limit) => Record::MoveLimit { bytes_per_second: limit.bytes_per_second },
+        Wire::Recovery(recovery) => Record::Recovery(trust::recovery_from_message(recovery)?),
         Wire::Version(finalised) => Record::Version { version: MetadataVersion(finalised.version) },
         Wire::Partition(changed) => Record::Partition {
             topic_id: required_id(&changed.topic_id, "topic_id")?,
@@ -110,6 +115,7 @@ fn registration(broker: v1::BrokerRecord) -> Result<BrokerRegistration, Error> {
         versions: VersionRange::from_numbers(broker.min_metadata_version, broker.max_metadata_version),
         fenced: broker.fenced,
         shutting_down: broker.shutting_down,
+        token: optional_id(&broker.token, "token")?,
     })
 }
 
@@ -125,6 +131,9 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
         elr: ids(state.elr),
         adding: ids(state.adding_replicas),
         removing: ids(state.removing_replicas),
+        frozen_high_watermark: state.frozen_high_watermark.map(Offset),
+        claims: trust::claims_from_messages(state.claims)?,
+        distrusted: trust::distrusted_from_messages(state.distrusted)?,
     })
 }
 
@@ -139,6 +148,9 @@ pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
         elr: ids(&state.elr),
         adding_replicas: ids(&state.adding),
         removing_replicas: ids(&state.removing),
+        frozen_high_watermark: state.frozen_high_watermark.map(|offset| offset.0),
+        claims: trust::claims_to_messages(&state.claims),
+        distrusted: trust::distrusted_to_messages(&state.distrusted),
     }
 }
 
@@ -151,7 +163,10 @@ pub fn ids(brokers: &[BrokerId]) -> Vec<u32> {
 mod tests {
     use uuid::Uuid;
 
-    use holdfast_metadata::HistoryHash;
+    use holdfast_metadata::{
+        HistoryHash,
+        trust::{Distrust, DistrustReason, PartitionRecovery, ReplicaClaim},
+    };
     use holdfast_proto::ids::{
         ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
     };
@@ -175,6 +190,18 @@ mod tests {
                 versions: VersionRange::from_numbers(25, 26),
                 fenced: true,
                 shutting_down: false,
+                token: Some(FolderToken(Uuid::from_u128(27))),
+            }),
+            Record::Recovery(PartitionRecovery {
+                topic_id,
+                topic: "eleven".to_owned(),
+                partition: PartitionIndex(13),
+                broker_id: BrokerId(18),
+                leader_epoch: LeaderEpoch(32),
+                end: Some(Offset(33)),
+                high_watermark: Some(Offset(34)),
+                absent: brokers(&[14]),
+                at_ms: 35,
             }),
             Record::RemoveBroker { broker_id: BrokerId(10) },
             Record::Topic { topic_id, name: "eleven".to_owned() },
@@ -192,6 +219,17 @@ mod tests {
                     elr: brokers(&[18]),
                     adding: brokers(&[17]),
                     removing: brokers(&[18]),
+                    frozen_high_watermark: Some(Offset(28)),
+                    claims: vec![
+                        ReplicaClaim {
+                            broker_id: BrokerId(18),
+                            leader_epoch: Some(LeaderEpoch(29)),
+                            end: Offset(30),
+                            doubtful: true,
+                        },
+                        ReplicaClaim { broker_id: BrokerId(17), leader_epoch: None, end: Offset(0), doubtful: false },
+                    ],
+                    distrusted: vec![Distrust { broker_id: BrokerId(31), reason: DistrustReason::Halted }],
                 },
             },
             Record::BrokerDrain { broker_id: BrokerId(22), draining: true },

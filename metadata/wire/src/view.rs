@@ -7,13 +7,13 @@ use bytes::Bytes;
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState, Topic, config::Setting, status::PartitionHealth};
 use holdfast_proto::{
     convert::{self, Error},
-    ids::{BrokerId, PartitionEpoch, PartitionIndex, TopicId},
+    ids::{BrokerId, Offset, PartitionEpoch, PartitionIndex, TopicId},
     v1::{
         BrokerInfo, ConfigEntry, GetMetadataRequest, GetMetadataResponse, PartitionInfo, TopicInfo, TroubledPartition,
     },
 };
 
-use crate::records::ids;
+use crate::{records::ids, trust};
 
 /// Brokers, and the topics that were asked for: each once, however often it was named.
 pub fn metadata(image: &Image, request: &GetMetadataRequest) -> GetMetadataResponse {
@@ -125,6 +125,9 @@ pub fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo
         elr: ids(&state.elr),
         adding_replicas: ids(&state.adding),
         removing_replicas: ids(&state.removing),
+        frozen_high_watermark: state.frozen_high_watermark.map(|offset| offset.0),
+        claims: trust::claims_to_messages(&state.claims),
+        distrusted: trust::distrusted_to_messages(&state.distrusted),
     }
 }
 
@@ -140,6 +143,9 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
         elr: ids(info.elr),
         adding: ids(info.adding_replicas),
         removing: ids(info.removing_replicas),
+        frozen_high_watermark: info.frozen_high_watermark.map(Offset),
+        claims: trust::claims_from_messages(info.claims)?,
+        distrusted: trust::distrusted_from_messages(info.distrusted)?,
     };
     Ok((convert::partition(info.partition, "partition")?, state))
 }

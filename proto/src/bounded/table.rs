@@ -15,6 +15,8 @@ const HEADERS: usize = 250_000;
 const CHANGES: usize = 10_000;
 /// Replicas that are named by all changes of one request.
 const REPLICAS: usize = 150_000;
+/// Tokens of a folder that a broker may show: the last, and those of which the answer was lost.
+const TOKENS: usize = 32;
 /// Settings in one request: many times what a topic has.
 const SETTINGS: usize = 1_000;
 /// Brokers or controllers that a request names.
@@ -35,6 +37,16 @@ pub fn bounds(message: &str) -> Bounds {
         "AlterPartitionsRequest" => {
             const { &[Entries::of(4, "changes", CHANGES), Entries::within(4, 5, "changes.new_isr", REPLICAS)] }
         }
+        "RegisterBrokerRequest" => {
+            const {
+                &[
+                    Entries::of(12, "known_tokens", TOKENS),
+                    Entries::of(14, "topics", WHOLE_CLUSTER),
+                    Entries::within(14, 2, "topics.replicas", WHOLE_CLUSTER),
+                ]
+            }
+        }
+        "DistrustReplicasRequest" => const { &[Entries::of(4, "replicas", CHANGES)] },
         "GetFormationRequest" => const { &[Entries::of(3, "peers", NODES)] },
         "GetMetadataRequest" => {
             const { &[Entries::of(1, "topics", WHOLE_CLUSTER), Entries::of(4, "topic_ids", WHOLE_CLUSTER)] }

@@ -38,6 +38,8 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
         troubled_partitions: status.troubled.clone(),
         move_bytes_per_second: status.move_bytes_per_second,
         metadata_version: status.version.0,
+        recoveries: status.recoveries.clone(),
+        distrusted_replica_count: counts.distrusted as u64,
     }
 }
 

@@ -11,6 +11,7 @@ mod limits;
 mod moves;
 mod quorum;
 mod reads;
+mod recovery;
 mod service;
 mod topics;
 mod version;

@@ -14,17 +14,22 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use holdfast_metadata::{Image, status::Counts};
-use holdfast_metadata_wire::view::{brokers, troubled};
+use holdfast_metadata::{Image, status::Counts, trust::PartitionRecovery};
+use holdfast_metadata_wire::{
+    trust::recovery_info,
+    view::{brokers, troubled},
+};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{ClusterId, MetadataIndex, MetadataVersion},
-    v1::{BrokerInfo, TroubledPartition},
+    v1::{BrokerInfo, RecoveryInfo, TroubledPartition},
 };
 
 /// Partitions in trouble that one answer names.
 const MAX_TROUBLED: usize = 100;
+/// Recoveries that one answer names.
+const MAX_RECOVERIES: usize = 100;
 /// Calls that may wait for a metadata index at once.
 const WAITS: usize = 256;
 
@@ -51,6 +56,8 @@ pub(super) struct Status {
     pub(super) counts: Counts,
     pub(super) brokers: Vec<BrokerInfo>,
     pub(super) troubled: Vec<TroubledPartition>,
+    /// The newest recoveries, the newest last.
+    pub(super) recoveries: Vec<RecoveryInfo>,
 }
 
 /// Work of one kind.
@@ -110,8 +117,14 @@ impl Status {
             counts: image.counts(),
             brokers: brokers(image),
             troubled: troubled(image, MAX_TROUBLED),
+            recoveries: newest(image.recoveries()).iter().map(recovery_info).collect(),
         }
     }
+}
+
+/// The last of them, so many as one answer tells.
+fn newest(recoveries: &[PartitionRecovery]) -> &[PartitionRecovery] {
+    &recoveries[recoveries.len().saturating_sub(MAX_RECOVERIES)..]
 }
 
 impl Lane {

@@ -14,7 +14,7 @@ use holdfast_proto::{
         CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
         DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicConfigRequest, DescribeTopicConfigResponse,
         FinalizeVersionRequest, FinalizeVersionResponse, GetMetadataRequest, GetMetadataResponse, PlanMovesRequest,
-        PlanMovesResponse, RemoveBrokerRequest, RemoveBrokerResponse, RemoveControllerRequest,
+        PlanMovesResponse, RecoverPartitionRequest, RecoverPartitionResponse, RemoveBrokerRequest, RemoveBrokerResponse, RemoveControllerRequest,
         RemoveControllerResponse, SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
@@ -140,5 +140,13 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<RemoveControllerResponse>, Status> {
         forward_unless_active!(self, request, remove_controller);
         Ok(Response::new(self.remove_member(request.into_inner()).await?))
+    }
+
+    async fn recover_partition(
+        &self,
+        request: Request<RecoverPartitionRequest>,
+    ) -> Result<Response<RecoverPartitionResponse>, Status> {
+        forward_unless_active!(self, request, recover_partition);
+        Ok(Response::new(self.recover(request.into_inner()).await?))
     }
 }
