@@ -92,7 +92,7 @@ pub struct WriterConfig {
     pub max_round_bytes: usize,
     /// How long the durable mark on disk may lag behind what was flushed, ms. Default 1000.
     ///
-    /// Damage in the lag is taken for a torn tail. Small: one more fsync of a small file per partition and interval.
+    /// Damage in the lag is cut as a torn tail, and leaves the log in doubt. Small: one more fsync of a small file per partition and interval.
     pub mark_interval_ms: u64,
 }
 

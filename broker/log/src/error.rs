@@ -113,6 +113,26 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// A partition that this folder held has no folder any more: its records are lost here.
+    #[error(
+        "{path} is gone, and it was held here; restore it, or let the controllers count this replica as empty and make it \
+         again"
+    )]
+    Vanished {
+        /// The partition's folder, which is missing.
+        path: PathBuf,
+    },
+    /// The log of a partition must not count, as was noted before. Nothing was touched.
+    #[error(
+        "{path} is not to be trusted: {reason}; let the controllers count this replica as empty, then trust it or make it \
+         again"
+    )]
+    Distrusted {
+        /// The partition's folder, whether it is there or not.
+        path: PathBuf,
+        /// Why, as it was noted.
+        reason: String,
+    },
     /// A setting is out of range.
     #[error("{setting} is {value}, it must be {range}")]
     BadConfig {

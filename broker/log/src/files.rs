@@ -24,8 +24,12 @@ pub(crate) const SNAPSHOT: &str = "snapshot";
 pub(crate) const EPOCHS: &str = "leader-epoch-checkpoint";
 /// Whose log it is.
 pub(crate) const METADATA: &str = "partition.metadata";
+/// Times of the closed segments.
+pub(crate) const SEGMENT_TIMES: &str = "segment-times";
 /// Durable mark, log start and high watermark.
 pub(crate) const MARK: &str = "durable-mark";
+/// Why the log may lack records that were counted; absent as a rule.
+pub(crate) const DOUBT: &str = "doubt";
 
 /// The file of an offset with this ending.
 pub(crate) fn file(folder: &Path, base: Offset, ending: &str) -> PathBuf {

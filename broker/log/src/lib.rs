@@ -11,7 +11,9 @@
 //!      00000000000000000000.timeindex   largest time so far -> offset                 |
 //!      leader-epoch-checkpoint          leader epochs and where they start            |
 //!      00000000000000004711.snapshot    producers of everything before offset 4711
-//!      durable-mark                     how far it is durable; log start; high watermark
+//!      segment-times                    when the closed segments were appended to
+//!      durable-mark                     how far it is durable; log start; high watermark; times of the active segment
+//!      doubt                            why it may lack records that were counted; absent as a rule
 //!      partition.metadata               whose log it is
 //! ```
 //!
@@ -42,7 +44,7 @@ mod snapshot;
 mod writer;
 
 pub use config::{FlushTiming, LogConfig, WriterConfig};
-pub use data_dir::{DataDir, Space};
+pub use data_dir::{DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use partition::{PartitionLog, Recovered};

@@ -9,7 +9,11 @@
 //!
 //!  slot: magic u32 | version u8 | clean u8 | 0 u16 | sequence u64 | flushed u64 | segment u64 | position u64 |
 //!        log start u64 | high watermark u64 | CRC-32C of all before u32                       (big-endian)
+//!  behind it: magic u32 | sequence of the slot u64 | last append i64 | largest time i64 | CRC-32C of these u32
 //! ```
+//!
+//! What stands behind a slot came later. An earlier program passes over it and leaves it as it is when it writes the slot:
+//! the sequence tells. So a folder can go back to it, and loses the times alone.
 //!
 //! Invariants:
 //! 1. The mark never says more than what is durable: it is written after the fsync that it tells of, and lowered, durably,
@@ -25,7 +29,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use holdfast_proto::ids::Offset;
+use holdfast_proto::ids::{Offset, TimestampMs};
 
 use crate::{Disk, Error};
 
@@ -34,6 +38,8 @@ const VERSION: u8 = 1;
 /// A block each, so that writing one slot cannot tear the other.
 const SLOT_DISTANCE: u64 = 4096;
 const SLOT_SIZE: usize = 8 + 6 * 8 + 4;
+const TIMES_MAGIC: u32 = u32::from_be_bytes(*b"HFMT");
+const TIMES_SIZE: usize = 4 + 3 * 8 + 4;
 
 /// What the mark tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +56,17 @@ pub(crate) struct Marks {
     pub(crate) high_watermark: Offset,
     /// True if the log was closed in order at exactly this place, with indexes and snapshot.
     pub(crate) clean: bool,
+    /// Times of the segment, up to `flushed`; `None`: an earlier program wrote the mark.
+    pub(crate) times: Option<Times>,
+}
+
+/// Times of a segment. Its file's date is none: a copy, a repair or a cut changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// When it was last appended to, by the clock of the broker.
+    pub(crate) last_append: TimestampMs,
+    /// Largest time of a record; -1 if no record has one.
+    pub(crate) largest: TimestampMs,
 }
 
 /// The file of the mark.
@@ -89,7 +106,10 @@ impl MarkFile {
                 && let Some((sequence, marks)) = decode(&bytes)
                 && best.is_none_or(|(newest, ..)| newest < sequence)
             {
-                best = Some((sequence, slot, marks));
+                let mut behind = [0; TIMES_SIZE];
+                let is_read = file.read_exact_at(&mut behind, slot * SLOT_DISTANCE + SLOT_SIZE as u64).is_ok();
+                let times = if is_read { decode_times(&behind, sequence) } else { None };
+                best = Some((sequence, slot, Marks { times, ..marks }));
             }
         }
         let Some((sequence, slot, marks)) = best else { return Ok(None) };
@@ -122,7 +142,22 @@ impl MarkFile {
     }
 }
 
-fn encode(sequence: u64, marks: &Marks) -> [u8; SLOT_SIZE] {
+/// A slot with what stands behind it.
+fn encode(sequence: u64, marks: &Marks) -> Vec<u8> {
+    let mut bytes = encode_slot(sequence, marks).to_vec();
+    if let Some(Times { last_append, largest }) = marks.times {
+        let start = bytes.len();
+        bytes.extend_from_slice(&TIMES_MAGIC.to_be_bytes());
+        bytes.extend_from_slice(&sequence.to_be_bytes());
+        bytes.extend_from_slice(&last_append.0.to_be_bytes());
+        bytes.extend_from_slice(&largest.0.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[start..]);
+        bytes.extend_from_slice(&crc.to_be_bytes());
+    }
+    bytes
+}
+
+fn encode_slot(sequence: u64, marks: &Marks) -> [u8; SLOT_SIZE] {
     let mut bytes = [0; SLOT_SIZE];
     bytes[0..4].copy_from_slice(&MAGIC.to_be_bytes());
     bytes[4] = VERSION;
@@ -154,8 +189,22 @@ fn decode(bytes: &[u8; SLOT_SIZE]) -> Option<(u64, Marks)> {
         log_start: Offset(numbers.next()?),
         high_watermark: Offset(numbers.next()?),
         clean: content[5] == 1,
+        times: None,
     };
     Some((sequence, marks))
+}
+
+/// The times behind the slot with this sequence; `None` if there are none, or those of an earlier slot.
+fn decode_times(bytes: &[u8; TIMES_SIZE], of: u64) -> Option<Times> {
+    let (content, crc) = bytes.split_last_chunk::<4>()?;
+    if !content.starts_with(&TIMES_MAGIC.to_be_bytes()) || u32::from_be_bytes(*crc) != crc32c::crc32c(content) {
+        return None;
+    }
+    let mut numbers = content[4..].chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes));
+    let is_of_this = numbers.next()? == of;
+    let mut time = || numbers.next().map(|number| TimestampMs(number as i64));
+    let times = Times { last_append: time()?, largest: time()? };
+    is_of_this.then_some(times)
 }
 
 #[cfg(test)]
@@ -163,7 +212,29 @@ mod tests {
     use super::*;
 
     fn marks(flushed: u64) -> Marks {
-        Marks { flushed: Offset(flushed), segment: Offset(1), position: 99, clean: true, ..Marks::default() }
+        let times = Some(Times { last_append: TimestampMs(1 << 40), largest: TimestampMs(-1) });
+        Marks { flushed: Offset(flushed), segment: Offset(1), position: 99, clean: true, times, ..Marks::default() }
+    }
+
+    #[test]
+    fn an_earlier_program_and_this_one_read_each_others_marks() {
+        let folder = crate::test_support::tempdir().unwrap();
+        let path = folder.path().join("durable-mark");
+        let disk = Disk::new();
+        let read = || MarkFile::load(&disk, &path).unwrap().map(|(_, marks)| marks);
+        let mut mark = MarkFile::create(&disk, &path, &marks(5)).unwrap();
+        for flushed in 6..=9 {
+            // As an earlier program writes: the slot alone.
+            let (at, sequence) = (mark.slot * SLOT_DISTANCE, mark.sequence + 1);
+            mark.file.write_all_at(&encode_slot(sequence, &marks(flushed)), at).unwrap();
+            assert_eq!(read(), Some(Marks { times: None, ..marks(flushed) }), "stale times do not count");
+            mark.sequence = sequence;
+            mark.write(&disk, &marks(flushed)).unwrap();
+            assert_eq!(read(), Some(marks(flushed)));
+            mark.sync(&disk).unwrap();
+        }
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(SLOT_SIZE as u64).unwrap();
+        assert!(read().is_some(), "a slot without room behind it");
     }
 
     #[test]

@@ -134,18 +134,3 @@ pub(crate) fn read_at(file: &File, path: &Path, position: u64, want: usize, buff
     buffer.truncate(want);
     Ok(())
 }
-
-/// True if a whole, sound batch with an offset that `fits` stands anywhere in `bytes`.
-///
-/// Behind a bad batch it proves damage, for an unfinished write leaves nothing behind it.
-pub(crate) fn holds_sound_batch(bytes: &[u8], fits: impl Fn(Offset) -> bool) -> bool {
-    const MAGIC_AT: usize = 16;
-    (0..bytes.len().saturating_sub(BatchHeader::SIZE - 1)).any(|at| {
-        let rest = &bytes[at..];
-        rest[MAGIC_AT] == 2
-            && BatchHeader::parse(rest).is_ok_and(|header| {
-                fits(header.base_offset)
-                    && rest.get(..header.size_bytes).is_some_and(|whole| batch::verify_crc(whole).is_ok())
-            })
-    })
-}

@@ -28,6 +28,7 @@ use holdfast_proto::{
 use crate::{
     Disk, Error, files,
     index::{Entry, Index, OffsetEntry, TimeEntry},
+    mark::Times,
 };
 
 /// What writer and readers share of a segment.
@@ -101,6 +102,11 @@ impl Segment {
     /// When it was last appended to.
     pub(crate) fn last_append(&self) -> TimestampMs {
         TimestampMs(self.last_append.load(Ordering::Relaxed))
+    }
+
+    /// Its times as they are kept beside it.
+    pub(crate) fn times_of(&self) -> Times {
+        Times { last_append: self.last_append(), largest: self.max_timestamp() }
     }
 
     /// Notes when it was last appended to.

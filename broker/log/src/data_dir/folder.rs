@@ -1,7 +1,6 @@
-//! The folder itself: taken, told whose it is, its partitions opened, set aside and deleted.
+//! The folder itself: taken, and told whose it is.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,25 +9,30 @@ use parking_lot::Mutex;
 use rustix::fs::statvfs;
 
 use holdfast_identity::{BROKER, Lock};
-use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
+use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId};
 
-use crate::{
-    Disk, Error, LogConfig, PartitionLog, Recovered,
-    data_dir::{handles::Handles, identity::Identity},
-    disk::{TEMPORARY, with_suffix},
+use super::{
+    anchor::Anchor,
+    handles::Handles,
+    identity::{Identity, ListKept},
+    list_file::ListFile,
+    names::{PARTITIONS, finish_deletions, held_in, names},
+    replica::{ListState, ReplicaOnDisk},
+    roll_call,
 };
-
-const PARTITIONS: &str = "partitions";
-const DELETED: &str = ".deleted";
-const DAMAGED: &str = ".damaged-";
+use crate::{Disk, Error};
 
 /// The data folder of a broker. Held by one process alone, until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
-    path: PathBuf,
-    disk: Arc<Disk>,
-    identity: Mutex<Identity>,
-    handles: Handles,
+    pub(super) path: PathBuf,
+    pub(super) disk: Arc<Disk>,
+    pub(super) identity: Mutex<Identity>,
+    pub(super) list: ListFile,
+    pub(super) handles: Handles,
+    replicas: Vec<ReplicaOnDisk>,
+    list_state: ListState,
+    was_copied: bool,
     _lock: Lock,
 }
 
@@ -49,38 +53,60 @@ impl DataDir {
     /// [`Error::Locked`]: another process holds it. [`Error::OtherBroker`], [`Error::OtherCluster`]: not this broker's,
     /// or, where both are known, not this cluster's.
     pub fn open(path: &Path, broker_id: BrokerId, cluster_id: Option<ClusterId>) -> Result<Self, Error> {
-        let disk = Disk::new();
+        Self::open_on(Disk::new(), path, broker_id, cluster_id)
+    }
+
+    pub(super) fn open_on(
+        disk: Arc<Disk>,
+        path: &Path,
+        broker_id: BrokerId,
+        cluster_id: Option<ClusterId>,
+    ) -> Result<Self, Error> {
         let handles = Handles::raise();
         disk.create_folder(path)?;
         let lock = lock(&disk, path)?;
         let partitions = path.join(PARTITIONS);
-        let identity = match Identity::load(path)? {
-            Some(identity) => identity.check(path, broker_id, cluster_id)?,
+        let (identity, is_new) = match Identity::load(path)? {
+            Some(identity) => (identity.check(path, broker_id, cluster_id)?, false),
             None if holds_anything(&partitions)? => {
                 let reason = "it holds partitions, but its file holdfast-data is missing; restore that file, or empty the \
                               folder if the other replicas are complete";
                 return Err(Error::BadFolder { path: path.to_owned(), reason: reason.to_owned() });
             }
-            None => Identity::new(broker_id, cluster_id),
+            None => (Identity::new(broker_id, cluster_id), true),
         };
-        let identity = Identity { boot_counter: identity.boot_counter + 1, ..identity };
-        identity.store(&disk, path)?;
         disk.create_folder(&partitions)?;
-        disk.sync_folder(path)?;
-        let dir = Self { path: path.to_owned(), disk, identity: Mutex::new(identity), handles, _lock: lock };
-        dir.finish_deletions()?;
+        let mut identity = identity.at_next_boot(Anchor::of(&path.join(BROKER.lock)));
+        let before = if is_new { None } else { identity.list };
+        let roll = roll_call::roll_call(path, before, is_new, &held_in(&partitions)?)?;
+        if matches!(roll.state, ListState::Lost { .. }) && before == Some(ListKept::Kept) {
+            // Known before there is a list again: a crash between the two must not make it look as if nothing was lost.
+            identity.list = Some(ListKept::Lost);
+            identity.store(&disk, path)?;
+        }
+        let list = ListFile::write(&disk, path, identity.boot_counter, roll.entries)?;
+        identity.list = identity.list.or(Some(ListKept::Kept));
+        identity.store(&disk, path)?;
+        let dir = Self {
+            path: path.to_owned(),
+            disk,
+            list,
+            handles,
+            replicas: roll.replicas,
+            list_state: roll.state,
+            was_copied: identity.was_copied,
+            identity: Mutex::new(identity),
+            _lock: lock,
+        };
+        finish_deletions(&dir.disk, &partitions)?;
         Ok(dir)
     }
 
     /// Remembers the cluster, durably, once it is known; another one than before is an error.
     pub fn set_cluster_id(&self, cluster_id: ClusterId) -> Result<(), Error> {
         let mut identity = self.identity.lock();
-        let checked = identity.check(&self.path, identity.broker_id, Some(cluster_id))?;
-        if checked != *identity {
-            checked.store(&self.disk, &self.path)?;
-            *identity = checked;
-        }
-        Ok(())
+        let checked = identity.clone().check(&self.path, identity.broker_id, Some(cluster_id))?;
+        self.keep(&mut identity, checked)
     }
 
     /// The folder as it was given to [`Self::open`].
@@ -109,9 +135,8 @@ impl DataDir {
     pub fn renew_directory_id(&self) -> Result<DirectoryId, Error> {
         let mut identity = self.identity.lock();
         let fresh = Identity::new(identity.broker_id, identity.cluster_id).directory_id;
-        let renewed = Identity { directory_id: fresh, ..*identity };
-        renewed.store(&self.disk, &self.path)?;
-        *identity = renewed;
+        let renewed = Identity { directory_id: fresh, ..identity.clone() };
+        self.keep(&mut identity, renewed)?;
         Ok(fresh)
     }
 
@@ -120,67 +145,28 @@ impl DataDir {
         self.identity.lock().boot_counter
     }
 
+    /// The partitions that the folder holds or should hold, in order, as this start found them.
+    pub fn replicas(&self) -> &[ReplicaOnDisk] {
+        &self.replicas
+    }
+
+    /// What this start found of the list that [`Self::replicas`] is made of.
+    pub const fn list_state(&self) -> &ListState {
+        &self.list_state
+    }
+
+    /// True if the folder was copied file by file since it was last used: the records on it are as old as the copy, and
+    /// the original may go on elsewhere. It is said at each start until a token is confirmed ([`Self::confirm_token`]).
+    ///
+    /// False where the file system does not tell when a file was made, and for copies below the file system: tokens tell
+    /// those.
+    pub const fn was_copied(&self) -> bool {
+        self.was_copied
+    }
+
     /// The door to its disk, for the log writer.
     pub fn disk(&self) -> Arc<Disk> {
         Arc::clone(&self.disk)
-    }
-
-    /// The partitions that have a folder, in order. Those that the metadata does not know are to be kept.
-    pub fn partitions(&self) -> Result<Vec<TopicPartition>, Error> {
-        let mut partitions: Vec<_> = self.names()?.iter().filter_map(|name| parse(name)).collect();
-        partitions.sort_unstable();
-        Ok(partitions)
-    }
-
-    /// Opens a new partition's log, as [`Self::open_partition`], if its files leave enough handles to those that are open;
-    /// else the error is a [shortage](Error::is_shortage).
-    pub fn add_partition(
-        &self,
-        partition: TopicPartition,
-        config: LogConfig,
-    ) -> Result<(PartitionLog, Recovered), Error> {
-        self.handles.check(&self.folder(partition))?;
-        self.open_partition(partition, config)
-    }
-
-    /// Opens a partition's log; its folder is created if absent.
-    pub fn open_partition(
-        &self,
-        partition: TopicPartition,
-        config: LogConfig,
-    ) -> Result<(PartitionLog, Recovered), Error> {
-        PartitionLog::open(&self.disk, &self.folder(partition), partition, config)
-    }
-
-    /// Deletes a partition whose topic's deletion was committed. Its log must be closed. True if it was there.
-    ///
-    /// It is gone for good when this returns; its bytes may be freed by the next start.
-    pub fn delete_partition(&self, partition: TopicPartition) -> Result<bool, Error> {
-        let folder = self.folder(partition);
-        if !folder.exists() {
-            return Ok(false);
-        }
-        let deleted = with_suffix(&folder, DELETED);
-        self.disk.remove_folder(&deleted)?;
-        self.disk.rename(&folder, &deleted)?;
-        self.disk.sync_folder(&self.path.join(PARTITIONS))?;
-        self.disk.remove_folder(&deleted)?;
-        Ok(true)
-    }
-
-    /// Sets a damaged partition's folder aside, as it is, and tells where. The partition can then be opened again,
-    /// empty.
-    pub fn quarantine_partition(&self, partition: TopicPartition) -> Result<PathBuf, Error> {
-        let folder = self.folder(partition);
-        let mut number = 1;
-        let mut aside = with_suffix(&folder, &format!("{DAMAGED}{number}"));
-        while aside.exists() {
-            number += 1;
-            aside = with_suffix(&folder, &format!("{DAMAGED}{number}"));
-        }
-        self.disk.rename(&folder, &aside)?;
-        self.disk.sync_folder(&self.path.join(PARTITIONS))?;
-        Ok(aside)
     }
 
     /// Free and total space of its file system.
@@ -191,24 +177,13 @@ impl DataDir {
         Ok(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
     }
 
-    fn folder(&self, partition: TopicPartition) -> PathBuf {
-        self.path.join(PARTITIONS).join(partition.to_string())
-    }
-
-    fn finish_deletions(&self) -> Result<(), Error> {
-        for name in self.names()? {
-            let is_partition = |ending| name.strip_suffix(ending).is_some_and(|name| parse(name).is_some());
-            if is_partition(DELETED) || is_partition(TEMPORARY) {
-                self.disk.remove_folder(&self.path.join(PARTITIONS).join(&name))?;
-            } else if parse(&name).is_none() {
-                tracing::warn!(name, "the data folder holds something that is not a partition; it is left alone");
-            }
+    /// Puts another identity in place, durably, if it is another one.
+    pub(super) fn keep(&self, identity: &mut Identity, changed: Identity) -> Result<(), Error> {
+        if changed != *identity {
+            changed.store(&self.disk, &self.path)?;
+            *identity = changed;
         }
         Ok(())
-    }
-
-    fn names(&self) -> Result<Vec<String>, Error> {
-        names(&self.path.join(PARTITIONS))
     }
 }
 
@@ -218,25 +193,8 @@ fn lock(disk: &Disk, path: &Path) -> Result<Lock, Error> {
     taken.ok_or_else(|| Error::Locked { path: path.to_owned() })
 }
 
-/// A folder's name `<topic id>-<index>`, exactly as it is written; `None` for any other.
-fn parse(name: &str) -> Option<TopicPartition> {
-    let (topic_id, partition) = name.rsplit_once('-')?;
-    let found = TopicPartition {
-        topic_id: TopicId(topic_id.parse().ok()?),
-        partition: PartitionIndex(partition.parse().ok()?),
-    };
-    (found.to_string() == name).then_some(found)
-}
-
 fn holds_anything(partitions: &Path) -> Result<bool, Error> {
     Ok(partitions.exists() && !names(partitions)?.is_empty())
-}
-
-fn names(folder: &Path) -> Result<Vec<String>, Error> {
-    let list = || -> io::Result<Vec<String>> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
-    };
-    list().map_err(|error| Error::io("cannot list", folder, error))
 }
 
 #[cfg(test)]

@@ -1,21 +1,20 @@
-use tempfile::TempDir;
+use std::fs;
+
 use uuid::Uuid;
 
-use holdfast_proto::ids::Offset;
-
 use super::*;
-use crate::test_support::{fill, tempdir};
+use crate::{
+    LogConfig, Standing,
+    data_dir::{
+        list_file::LIST,
+        partitions::tests::{open, tp},
+    },
+    disk::tests::Fault,
+    test_support::tempdir,
+};
 
 fn cluster(id: u128) -> ClusterId {
     ClusterId(Uuid::from_u128(id))
-}
-
-fn tp(topic: u128, partition: u32) -> TopicPartition {
-    TopicPartition { topic_id: TopicId(Uuid::from_u128(topic)), partition: PartitionIndex(partition) }
-}
-
-fn open(folder: &TempDir) -> DataDir {
-    DataDir::open(folder.path(), BrokerId(1), None).unwrap()
 }
 
 #[test]
@@ -75,44 +74,102 @@ fn a_folder_without_its_identity_is_not_formatted_again() {
     assert_eq!(open(&folder).partitions().unwrap(), [tp(1, 0)]);
 }
 
-#[test]
-fn partitions_are_listed_deleted_and_set_aside() {
-    let folder = tempdir().unwrap();
-    let dir = open(&folder);
-    for partition in [tp(2, 0), tp(1, 11), tp(1, 2)] {
-        let (mut log, _) = dir.open_partition(partition, LogConfig::default()).unwrap();
-        fill(&mut log, 3);
-    }
-    fs::create_dir(folder.path().join("partitions/lost+found")).unwrap();
-    assert_eq!(dir.partitions().unwrap(), [tp(1, 2), tp(1, 11), tp(2, 0)]);
-    assert!(dir.delete_partition(tp(1, 11)).unwrap());
-    assert!(!dir.delete_partition(tp(1, 11)).unwrap());
-    let aside = dir.quarantine_partition(tp(2, 0)).unwrap();
-    assert!(aside.join("00000000000000000000.log").exists());
-    let (_, recovered) = dir.open_partition(tp(2, 0), LogConfig::default()).unwrap();
-    assert_eq!(recovered.log_end_offset, Offset(0));
-    assert_ne!(dir.quarantine_partition(tp(2, 0)).unwrap(), aside);
-    assert_eq!(dir.partitions().unwrap(), [tp(1, 2)]);
-    // As a crash in the middle of a deletion, and of a creation, would leave it.
-    let (deleted, unfinished) = (format!("partitions/{}.deleted", tp(3, 0)), format!("partitions/{}.tmp", tp(3, 1)));
-    fs::create_dir(folder.path().join(&deleted)).unwrap();
-    fs::create_dir(folder.path().join(&unfinished)).unwrap();
-    drop(dir);
-    let dir = open(&folder);
-    assert!(!folder.path().join(deleted).exists() && !folder.path().join(unfinished).exists());
-    assert!(aside.exists() && folder.path().join("partitions/lost+found").exists());
-    let (_, recovered) = dir.open_partition(tp(1, 2), LogConfig::default()).unwrap();
-    assert_eq!(recovered.log_end_offset, Offset(3));
+/// What a program before this one makes of the folder: it knows of neither tokens nor a list.
+fn as_an_earlier_program(folder: &Path) {
+    let path = folder.join(BROKER.file);
+    let text = fs::read_to_string(&path).unwrap();
+    let fields = BROKER.decode(&text).unwrap();
+    let known = ["broker_id", "directory_id", "boot_counter"].map(|key| (key, fields.get::<String>(key).unwrap()));
+    fs::write(&path, BROKER.encode(&known)).unwrap();
 }
 
 #[test]
-fn a_log_of_another_topic_is_refused() {
+fn a_folder_from_before_gets_its_list_and_its_anchor_silently_once() {
     let folder = tempdir().unwrap();
     let dir = open(&folder);
-    dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+    let id = dir.directory_id();
+    assert_eq!((dir.list_state(), dir.was_copied()), (&ListState::Kept, false));
+    for partition in [tp(1, 0), tp(1, 1), tp(1, 2)] {
+        dir.open_partition(partition, LogConfig::default()).unwrap();
+    }
+    dir.distrust(tp(1, 1), "a doubt", None, None).unwrap();
     drop(dir);
-    let partitions = folder.path().join(PARTITIONS);
-    fs::rename(partitions.join(tp(1, 0).to_string()), partitions.join(tp(2, 0).to_string())).unwrap();
-    let error = open(&folder).open_partition(tp(2, 0), LogConfig::default()).unwrap_err();
-    assert!(matches!(error, Error::OtherTopic { found, .. } if found == tp(1, 0).topic_id), "{error}");
+    as_an_earlier_program(folder.path());
+    fs::remove_dir_all(folder.path().join(PARTITIONS).join(tp(1, 0).to_string())).unwrap(); // it deleted one
+    let dir = open(&folder);
+    assert_eq!((dir.list_state(), dir.was_copied(), dir.directory_id()), (&ListState::Rebuilt, false, id));
+    let found: Vec<_> = dir.replicas().iter().map(|replica| replica.partition).collect();
+    assert_eq!(found, [tp(1, 1), tp(1, 2)], "what an earlier program deleted has not vanished");
+    assert!(matches!(dir.replicas()[0].standing, Standing::Distrusted(_)), "it knew of no distrust");
+    drop(dir);
+    fs::remove_file(folder.path().join(LIST)).unwrap();
+    as_an_earlier_program(folder.path());
+    drop(open(&folder));
+    let dir = open(&folder);
+    assert_eq!(dir.list_state(), &ListState::Kept);
+    assert_eq!(dir.replicas().len(), 2);
+}
+
+#[test]
+fn a_list_that_is_damaged_or_missing_is_lost_and_the_starts_say_so_until_a_token_is_confirmed() {
+    for damaged in [None, Some(b"".as_slice()), Some(b"HFRL"), Some(&[0; 200])] {
+        let folder = tempdir().unwrap();
+        let dir = open(&folder);
+        dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+        dir.open_partition(tp(1, 1), LogConfig::default()).unwrap();
+        drop(dir);
+        let list = folder.path().join(LIST);
+        damaged.map_or_else(|| fs::remove_file(&list), |bytes| fs::write(&list, bytes)).unwrap();
+        for _ in 0..2 {
+            let dir = open(&folder);
+            assert!(matches!(dir.list_state(), ListState::Lost { .. }), "{damaged:?}: {:?}", dir.list_state());
+            assert_eq!(dir.replicas().len(), 2);
+            dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+        }
+        let dir = open(&folder);
+        dir.confirm_token(dir.next_token().unwrap()).unwrap();
+        drop(dir);
+        assert_eq!(open(&folder).list_state(), &ListState::Kept, "{damaged:?}");
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_start_leaves_the_next_one_as_much_to_tell() {
+    let harms: [fn(&Path); 3] = [
+        |_| {},
+        |folder| fs::remove_file(folder.join(LIST)).unwrap(),
+        |folder| {
+            let anchor = folder.join(BROKER.lock);
+            let copy = folder.join("copy");
+            fs::copy(&anchor, &copy).unwrap();
+            fs::rename(copy, anchor).unwrap();
+        },
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        let mut failed_at = 0;
+        loop {
+            let folder = tempdir().unwrap();
+            let dir = open(&folder);
+            let token = dir.next_token().unwrap();
+            dir.confirm_token(token).unwrap();
+            dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+            dir.distrust(tp(1, 1), "a doubt", None, None).unwrap();
+            drop(dir);
+            harm(folder.path());
+            let disk = Disk::new();
+            disk.inject(Fault::After(failed_at));
+            let is_done = DataDir::open_on(disk, folder.path(), BrokerId(1), None).is_ok();
+            let dir = open(&folder);
+            let context = format!("harm {number}, step {failed_at}");
+            assert_eq!(matches!(dir.list_state(), ListState::Lost { .. }), number == 1, "{context}");
+            assert_eq!(dir.was_copied(), number == 2, "{context}");
+            assert_eq!(dir.replicas().len(), if number == 1 { 1 } else { 2 }, "{context}");
+            assert_eq!(dir.tokens().known, [token], "{context}");
+            if is_done {
+                break;
+            }
+            failed_at += 1;
+        }
+        assert!(failed_at > 8, "a start has {failed_at} steps");
+    }
 }

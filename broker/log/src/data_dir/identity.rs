@@ -1,32 +1,82 @@
-//! Who a data folder belongs to: the file `holdfast-data`. Its text: [`holdfast_identity`].
+//! Who a data folder belongs to, and what it shows to prove that it is no copy: the file `holdfast-data`. Its text:
+//! [`holdfast_identity`].
+//!
+//! An earlier program passes over the keys that it does not know, and drops them when it counts its start. Then the list
+//! of partitions is made of the folders again, as for a folder from before, and the folder has no token and no anchor: the
+//! controllers know it by its directory id and boot counter alone, as they did before.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, str::FromStr};
 
 use uuid::Uuid;
 
 use holdfast_identity::{BROKER, Problem, VERSION};
-use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId};
+use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, FolderToken};
 
+use super::anchor::Anchor;
 use crate::{Disk, Error};
 
 const CLUSTER_ID: &str = "cluster_id";
 const BROKER_ID: &str = "broker_id";
 const DIRECTORY_ID: &str = "directory_id";
 const BOOT_COUNTER: &str = "boot_counter";
+const REPLICA_LIST: &str = "replica_list";
+const TOKEN: &str = "token";
+const PENDING_TOKENS: &str = "pending_tokens";
+const ANCHOR: &str = "anchor";
+const WAS_COPIED: &str = "was_copied";
 
 /// The identity of a data folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) cluster_id: Option<ClusterId>,
     pub(super) broker_id: BrokerId,
     pub(super) directory_id: DirectoryId,
     pub(super) boot_counter: u64,
+    /// `None`: an earlier program wrote it, which kept no list of partitions.
+    pub(super) list: Option<ListKept>,
+    /// The token that was confirmed last.
+    pub(super) token: Option<FolderToken>,
+    /// Those that were given since, oldest first.
+    pub(super) pending: Vec<FolderToken>,
+    pub(super) anchor: Option<Anchor>,
+    /// It was found to be a copy, and no token was confirmed since.
+    pub(super) was_copied: bool,
+}
+
+/// What became of the list of partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListKept {
+    /// The folder has one.
+    Kept,
+    /// It has one again, and no token was confirmed since it was lost.
+    Lost,
 }
 
 impl Identity {
     /// That of a folder that is formatted now.
     pub(super) fn new(broker_id: BrokerId, cluster_id: Option<ClusterId>) -> Self {
-        Self { cluster_id, broker_id, directory_id: DirectoryId(Uuid::new_v4()), boot_counter: 0 }
+        Self {
+            cluster_id,
+            broker_id,
+            directory_id: DirectoryId(Uuid::new_v4()),
+            boot_counter: 0,
+            list: Some(ListKept::Kept),
+            token: None,
+            pending: Vec::new(),
+            anchor: None,
+            was_copied: false,
+        }
+    }
+
+    /// As the next start finds it, with the anchor that it finds, if any.
+    pub(super) fn at_next_boot(self, found: Option<Anchor>) -> Self {
+        let is_copy = self.anchor.zip(found).is_some_and(|(known, found)| known != found);
+        Self {
+            boot_counter: self.boot_counter + 1,
+            anchor: found.or(self.anchor),
+            was_copied: self.was_copied || is_copy,
+            ..self
+        }
     }
 
     /// That of the folder; `None` if it was never formatted.
@@ -72,6 +122,14 @@ fn encode(identity: &Identity) -> String {
     fields.push((BROKER_ID, identity.broker_id.to_string()));
     fields.push((DIRECTORY_ID, identity.directory_id.to_string()));
     fields.push((BOOT_COUNTER, identity.boot_counter.to_string()));
+    fields.extend(identity.list.map(|list| (REPLICA_LIST, list.word().to_owned())));
+    fields.extend(identity.token.map(|token| (TOKEN, token.to_string())));
+    if !identity.pending.is_empty() {
+        let pending: Vec<String> = identity.pending.iter().map(ToString::to_string).collect();
+        fields.push((PENDING_TOKENS, pending.join(",")));
+    }
+    fields.extend(identity.anchor.map(|anchor| (ANCHOR, anchor.to_string())));
+    fields.extend(identity.was_copied.then(|| (WAS_COPIED, true.to_string())));
     BROKER.encode(&fields)
 }
 
@@ -82,7 +140,35 @@ fn decode(text: &str) -> Result<Identity, Problem> {
         broker_id: BrokerId(fields.get(BROKER_ID)?),
         directory_id: DirectoryId(fields.get(DIRECTORY_ID)?),
         boot_counter: fields.get(BOOT_COUNTER)?,
+        list: fields.find(REPLICA_LIST)?,
+        token: fields.find(TOKEN)?.map(FolderToken),
+        pending: match fields.find::<String>(PENDING_TOKENS)? {
+            None => Vec::new(),
+            Some(tokens) => {
+                let tokens: Result<Vec<_>, _> = tokens.split(',').map(|token| token.parse().map(FolderToken)).collect();
+                tokens.map_err(|_| fields.wrong(PENDING_TOKENS))?
+            }
+        },
+        anchor: fields.find(ANCHOR)?,
+        was_copied: fields.find(WAS_COPIED)?.unwrap_or(false),
     })
+}
+
+impl ListKept {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl FromStr for ListKept {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::Kept, Self::Lost].into_iter().find(|list| list.word() == word).ok_or(())
+    }
 }
 
 fn reason(problem: &Problem) -> String {
@@ -108,11 +194,43 @@ mod tests {
             broker_id: BrokerId(1),
             directory_id: DirectoryId(Uuid::from_u128(9)),
             boot_counter: 3,
+            list: None,
+            token: None,
+            pending: Vec::new(),
+            anchor: None,
+            was_copied: false,
         };
-        assert_eq!(decode(text), Ok(expected));
+        assert_eq!(decode(text).as_ref(), Ok(&expected));
         assert_eq!(encode(&expected), text);
         let young = Identity { cluster_id: None, ..expected };
         assert_eq!(decode(&encode(&young)), Ok(young));
+    }
+
+    #[test]
+    fn what_is_new_is_read_back() {
+        let identity = Identity {
+            list: Some(ListKept::Lost),
+            token: Some(FolderToken(Uuid::from_u128(1))),
+            pending: vec![FolderToken(Uuid::from_u128(3)), FolderToken(Uuid::from_u128(2))],
+            anchor: Some("77-1700000000123456789".parse().unwrap()),
+            was_copied: true,
+            ..Identity::new(BrokerId(1), None)
+        };
+        let text = encode(&identity);
+        assert_eq!(decode(&text), Ok(identity));
+        for key in [REPLICA_LIST, TOKEN, PENDING_TOKENS, ANCHOR, WAS_COPIED] {
+            assert!(text.contains(&format!("\n{key}: ")), "{text}");
+        }
+        let with = |key, value: &str| {
+            let old = [(BROKER_ID, "1"), (DIRECTORY_ID, &Uuid::nil().to_string()), (BOOT_COUNTER, "1"), (key, value)]
+                .map(|(key, value)| (key, value.to_owned()));
+            decode(&BROKER.encode(&old))
+        };
+        assert!(with(REPLICA_LIST, "kept").is_ok());
+        for (key, bad) in [(REPLICA_LIST, "x"), (TOKEN, "x"), (PENDING_TOKENS, "x,"), (ANCHOR, "7"), (WAS_COPIED, "1")]
+        {
+            assert!(with(key, bad).is_err(), "{key}");
+        }
     }
 
     #[test]

@@ -2,22 +2,41 @@
 //!
 //! ```text
 //!  <data>/holdfast.lock                     held by the running process (flock)
-//!  <data>/holdfast-data                     format version, cluster id, broker id, directory id, boot counter
+//!  <data>/holdfast-data                     format version, cluster id, broker id, directory id, boot counter, tokens, anchor
+//!  <data>/replicas                          which partitions it holds, and which of them are not to be trusted
 //!  <data>/partitions/<topic id>-<index>/    the log of a partition
 //!  <data>/partitions/….deleted              its deletion was committed; removed at the next chance
-//!  <data>/partitions/….damaged-<n>          set aside as it was; never touched again
+//!  <data>/partitions/….damaged-<n>          set aside as it was, at most three of a partition; never touched again
 //! ```
 //!
 //! Invariants:
 //! 1. One process holds the folder. The kernel gives the lock back when the process ends, however it ends.
 //! 2. The boot counter grows, durably, at each start, so that an old copy of the folder can be told from the folder.
 //! 3. A folder that holds partitions but no identity is never formatted again.
-//! 4. Only [`DataDir::delete_partition`] deletes: that the metadata does not know a partition is no reason.
+//! 4. Only [`DataDir::delete_partition`] deletes a log that counts: that the metadata does not know a partition is no reason.
+//! 5. A partition that was listed as held, and whose folder is gone, is never opened as if it were new; nor is one that was
+//!    distrusted. What a start found that others must hear of is found again by the next one, until it was settled.
 //!
-//! Failure: a folder of another cluster or broker is a named error, and nothing of it is touched.
+//! Failure: a folder of another cluster or broker is a named error, and nothing of it is touched. A list that is damaged or
+//! missing is made of the folders, and the start says so ([`ListState::Lost`]).
+//!
+//! - `folder`: taken, and told whose it is; `identity`, `anchor`, `tokens`: the file that says so, and what proves the folder.
+//! - `names`: of the partitions' folders; `partitions`: opened, distrusted, made again, deleted; `handles`: how many may be open.
+//! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told).
 
+mod anchor;
 mod folder;
+mod group_commit;
 mod handles;
 mod identity;
+mod list_file;
+mod names;
+mod partitions;
+mod replica;
+mod replica_list;
+mod roll_call;
+mod tokens;
 
 pub use folder::{DataDir, Space};
+pub use replica::{Distrust, ListState, ReplicaOnDisk, Standing};
+pub use tokens::Tokens;

@@ -64,6 +64,12 @@ pub struct Recovered {
     pub recovered_segments: usize,
     /// True if the log had been closed in order.
     pub was_clean: bool,
+    /// Why the log may lack records that this replica once told others of; `None`: it holds all of them.
+    ///
+    /// Such a replica must not count as a holder of anything before the controllers have taken it out of ISR and ELR:
+    /// give the text to [`crate::DataDir::distrust`]. It stands, over restarts, until
+    /// [`crate::DataDir::trust_partition`] takes it away.
+    pub doubt: Option<String>,
 }
 
 impl From<Recovered> for ReplicaState {
@@ -187,6 +193,7 @@ impl PartitionLog {
         self.marks.flushed = tally.next;
         self.marks.segment = self.active.segment.base();
         self.marks.position = tally.size;
+        self.marks.times = Some(self.active.segment.times_of());
         self.marks.clean = false;
     }
 

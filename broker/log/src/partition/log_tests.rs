@@ -222,8 +222,8 @@ fn retention_deletes_whole_segments_below_the_start() {
     assert_eq!(read_all(&log, 100).unwrap().len(), 5);
     assert_eq!(
         fs::read_dir(folder.path().join("p")).unwrap().count(),
-        7,
-        "one segment, its snapshot and three small files"
+        8,
+        "one segment, its snapshot and four small files"
     );
 }
 

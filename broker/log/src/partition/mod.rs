@@ -20,12 +20,16 @@
 //! not flushed then is in an unknown state, and is looked at again at the next start.
 //!
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
-//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment) and `replay` (producers).
-//! - `clock`: the times of segments.
+//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment), `doubt` (what may be missing) and
+//!   `replay` (producers).
+//! - `clock`: what time it is; `segment_times`: when closed segments were appended to.
 
 mod append;
 mod clock;
+#[cfg(test)]
+mod crash_tests;
 mod cut;
+mod doubt;
 mod layout;
 mod log;
 #[cfg(test)]
@@ -34,6 +38,8 @@ mod placed;
 mod recovery;
 mod replay;
 mod roll;
+mod segment_times;
 mod torn;
 
+pub(crate) use doubt::remove as remove_doubt;
 pub use log::{PartitionLog, Recovered};

@@ -1,11 +1,12 @@
 //! Opening a log: finding out what it holds, and whether that is what it held.
 //!
-//! Intuition: a crash can only leave the last write unfinished, so only the end of the last segment may be bad, and only
-//! past the durable mark. Everything else that is bad was good once: damage. A torn tail is cut; a damaged log is left as
-//! it is, for a shorter log must never be offered to an election.
+//! Intuition: a crash can only leave unfinished what was not durable yet, so only the end of the last segment may be bad,
+//! and only past the durable mark. Everything else that is bad was good once: damage. A torn tail is cut; a damaged log is
+//! left as it is, for a shorter log must never be offered to an election. Where what is cut may have been counted, the log
+//! goes on in doubt ([`Recovered::doubt`]), which stands over restarts until the caller settles it.
 //!
 //! Invariants:
-//! 1. Of a log that is damaged nothing but indexes is written.
+//! 1. Of a log that is damaged nothing but indexes and times is written. Of one in doubt the doubt is durable before anything is cut.
 //! 2. What is recovered is durable: it is fsynced first, then read past the mark from the disk itself and not from what the
 //!    page cache still believes (a failed fsync leaves clean pages that never reached the disk).
 //! 3. After a clean close no segment is read through; after a kill only the last one.
@@ -17,15 +18,16 @@ use holdfast_replication::{EpochChain, ProducerTable};
 
 use super::{
     clock::{now, to_ms},
-    layout,
+    doubt, layout,
     log::{Active, PartitionLog, Recovered},
     replay::{epochs_of, load_indexed, reindex, tail},
-    roll::begin_segment,
+    roll::{begin_segment, store_times},
+    segment_times,
 };
 use crate::{
     Disk, Error, LogConfig, checkpoint,
     files::{self, Listing},
-    mark::{MarkFile, Marks},
+    mark::{MarkFile, Marks, Times},
     scan::Check,
     segment::{Segment, Tally},
     shared::Shared,
@@ -97,8 +99,15 @@ fn recover(
     let file = Arc::new(disk.open(active.path())?);
     active.hold(Some(Arc::clone(&file)));
     let first_append = (found.tally.size > 0).then(|| born(active.path()));
-    let new_marks =
-        Marks { flushed: end, segment: base, position: found.tally.size, log_start, high_watermark, clean: was_clean };
+    let new_marks = Marks {
+        flushed: end,
+        segment: base,
+        position: found.tally.size,
+        log_start,
+        high_watermark,
+        clean: was_clean,
+        times: Some(active.times_of()),
+    };
     let (mark, written_marks) = match loaded {
         Some((mark, marks)) => (mark, marks),
         None => (MarkFile::create(disk, &folder.join(files::MARK), &new_marks)?, new_marks),
@@ -112,6 +121,7 @@ fn recover(
         truncated_bytes: found.cut_bytes,
         recovered_segments,
         was_clean,
+        doubt: doubt::load(folder)?,
     };
     let mut log = PartitionLog {
         disk: Arc::clone(disk),
@@ -132,6 +142,8 @@ fn recover(
         disk.sync_folder(folder)?;
         log.store_epochs()?;
         log.sync_mark()?;
+    } else if written_marks.times.is_none() {
+        log.write_mark()?; // an age that is not known is counted from now on
     }
     Ok((log, recovered))
 }
@@ -177,20 +189,33 @@ pub(super) struct Recovery<'a> {
 impl Recovery<'_> {
     /// The segments before the last one, and how many had to be read through. Each must end where the next begins.
     fn closed_segments(&self) -> Result<(Vec<Arc<Segment>>, usize), Error> {
-        let mut segments = Vec::new();
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
         let mut read = 0;
+        let times = segment_times::load(self.folder)?;
+        let mut is_unknown = false;
         for pair in self.listing.segments.windows(2) {
             let (base, next) = (pair[0], pair[1]);
             let size = size_of(&files::file(self.folder, base, files::LOG))?;
             let indexed = load_indexed(self.folder, base)?;
             let indexed = match indexed {
-                Some(segment) => tail(&segment, size)?.filter(|tally| tally.next == next).map(|_| segment),
+                Some(segment) => {
+                    let found = tail(&segment, size)?.filter(|tally| tally.next == next);
+                    found.filter(|_| agrees(&segment, times.get(&base))).map(|_| segment)
+                }
                 None => None,
             };
             read += usize::from(indexed.is_none());
             let segment = indexed.map_or_else(|| self.reindex_closed(base, next, size), Ok)?;
-            segment.set_last_append(modified(segment.path()));
+            // Those of another content: an earlier program, which keeps none, has closed the segment again.
+            let known = times.get(&base).filter(|times| agrees(&segment, Some(times)));
+            is_unknown |= known.is_none();
+            segment.set_last_append(known.map_or_else(now, |times| times.last_append));
             segments.push(Arc::new(segment));
+        }
+        if is_unknown {
+            // So that an age that is not known is counted from now on, and not again from the next start on.
+            store_times(self.disk, self.folder, &segments)?;
+            self.disk.sync_folder(self.folder)?;
         }
         Ok((segments, read))
     }
@@ -220,16 +245,15 @@ impl Recovery<'_> {
             return Ok(None);
         }
         let Some(segment) = load_indexed(self.folder, base)? else { return Ok(None) };
-        let Some(tally) = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed) else {
-            return Ok(None);
-        };
+        let found = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed);
+        let Some(tally) = found.filter(|_| agrees(&segment, marks.times.as_ref())) else { return Ok(None) };
         let snapshot = files::file(self.folder, marks.flushed, files::SNAPSHOT);
         let producers = match snapshot::load(&snapshot)? {
             Some(producers) => producers,
             None if marks.flushed == Offset(0) => ProducerTable::new(), // a new log has no snapshot
             None => return Ok(None),
         };
-        segment.set_last_append(modified(segment.path()));
+        segment.set_last_append(marks.times.map_or_else(now, |times| times.last_append));
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
     }
 
@@ -278,6 +302,11 @@ impl Recovery<'_> {
     }
 }
 
+/// True if the indexes of a segment know the largest time that was noted when it was written.
+fn agrees(segment: &Segment, times: Option<&Times>) -> bool {
+    times.is_none_or(|times| times.largest == segment.max_timestamp())
+}
+
 pub(super) fn damaged(segment: &Segment, tally: &Tally, reason: String) -> Error {
     Error::Damaged { path: segment.path().to_owned(), at: tally.next, position: tally.size, reason }
 }
@@ -286,14 +315,9 @@ pub(super) fn size_of(path: &Path) -> Result<u64, Error> {
     fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| Error::io("cannot read", path, error))
 }
 
-/// When a file was last written; now if the system does not tell.
-pub(super) fn modified(path: &Path) -> TimestampMs {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).map_or_else(|_| now(), to_ms)
-}
-
-/// When a file was created; else when it was written.
+/// When a file was created; now if the system does not tell. For the age at which a segment is closed, and nothing else.
 fn born(path: &Path) -> TimestampMs {
-    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| modified(path), to_ms)
+    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| now(), to_ms)
 }
 
 #[cfg(test)]

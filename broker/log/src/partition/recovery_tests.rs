@@ -5,10 +5,8 @@ use tempfile::TempDir;
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
-    Disk, Error, LogConfig, PartitionLog,
-    disk::tests::Fault,
-    files,
-    test_support::{Sample, fill, open, open_on, partition, read_all, small, tempdir, try_open},
+    Disk, Error, LogConfig, files,
+    test_support::{Sample, fill, open, read_all, small, tempdir, try_open},
 };
 
 /// A killed log: `flushed` batches are durable, `more` were written behind them. Ends of the batches in the file.
@@ -69,6 +67,9 @@ fn a_file_cut_anywhere_is_torn_past_the_mark_and_damaged_below_it() {
                 assert!(whole >= 6, "cut at {cut}");
                 assert_eq!((recovered.log_end_offset, log.flushed_end()), (Offset(whole), Offset(whole)));
                 assert_eq!(recovered.truncated_bytes, cut as u64 - ends[whole as usize]);
+                let cut_off = &bytes[ends[whole as usize] as usize..cut];
+                let is_in_doubt = cut_off.iter().any(|byte| *byte != 0);
+                assert_eq!(recovered.doubt.is_some(), is_in_doubt, "cut at {cut}: a clean border hides nothing");
                 assert_eq!(recovered.epochs.latest(), Some(LeaderEpoch(1 + (whole as u32 - 1) / 5)));
                 let batch = Sample { epoch: 9, ..Sample::at(whole) }.build();
                 log.append(&[batch]).unwrap();
@@ -85,33 +86,99 @@ fn a_file_cut_anywhere_is_torn_past_the_mark_and_damaged_below_it() {
 }
 
 #[test]
-fn a_flipped_bit_is_damage_unless_it_is_in_the_last_unfinished_write() {
+fn a_flipped_bit_is_damage_below_the_mark_and_leaves_a_doubt_past_it() {
     let (folder, ends) = killed(6, 3);
     let before = contents(folder.path());
     let bytes = fs::read(log_file(&folder)).unwrap();
     for at in 0..bytes.len() {
         let batch = ends.iter().filter(|end| **end <= at as u64).count() - 1;
         let field = at as u64 - ends[batch];
-        // Base offset and epoch lie outside the CRC.
-        let (in_offset, in_epoch) = (field < 8, (12..16).contains(&field));
+        // The epoch lies outside the CRC: only that epochs do not fall is seen.
+        let in_epoch = (12..16).contains(&field);
         for bit in [0, 3, 7] {
             restore(folder.path(), &before);
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
             fs::write(log_file(&folder), &flipped).unwrap();
+            let context = format!("byte {at} bit {bit} of batch {batch}");
             match try_open(folder.path(), LogConfig::default()) {
                 Err(error) => {
-                    assert!(error.is_damage(), "{error}");
-                    assert!(batch < 8 || in_offset, "byte {at} of the last batch is no damage: {error}");
-                    assert_eq!(fs::read(log_file(&folder)).unwrap(), flipped);
+                    assert!(error.is_damage() && batch < 6, "{context}: {error}");
+                    assert_eq!(fs::read(log_file(&folder)).unwrap(), flipped, "left as it is");
                 }
-                // Only that epochs do not fall is seen.
-                Ok((_, recovered)) if in_epoch => assert!(recovered.log_end_offset >= Offset(6)),
                 Ok((_, recovered)) => {
-                    assert_eq!((batch, recovered.log_end_offset), (8, Offset(8)), "byte {at} bit {bit}");
+                    assert!(batch >= 6 || in_epoch, "{context}");
+                    assert!(recovered.log_end_offset == Offset(batch as u64) || in_epoch, "{context}");
+                    assert!(recovered.log_end_offset >= Offset(6), "{context}");
+                    assert_eq!(recovered.doubt.is_some(), recovered.truncated_bytes > 0, "{context}");
                 }
             }
         }
+    }
+}
+
+#[test]
+fn an_unsynced_round_can_reach_the_disk_in_any_pieces() {
+    let (folder, ends) = killed(4, 5);
+    let before = contents(folder.path());
+    let bytes = fs::read(log_file(&folder)).unwrap();
+    for lost in 1u32..1 << 5 {
+        restore(folder.path(), &before);
+        let mut left = bytes.clone();
+        let is_lost = |batch: usize| lost & 1 << (batch - 4) != 0;
+        for batch in (4..9).filter(|batch| is_lost(*batch)) {
+            left[ends[batch] as usize..ends[batch + 1] as usize].fill(0);
+        }
+        fs::write(log_file(&folder), &left).unwrap();
+        let first = (4..9).find(|batch| is_lost(*batch)).unwrap();
+        let is_followed = (first..9).any(|batch| !is_lost(batch));
+        let (_, recovered) = open(folder.path(), LogConfig::default());
+        assert_eq!(recovered.log_end_offset, Offset(first as u64), "{lost:b}");
+        assert_eq!(recovered.doubt.is_some(), is_followed, "{lost:b}: zeros alone hide nothing");
+    }
+}
+
+#[test]
+fn a_doubt_stands_until_it_is_settled() {
+    let (folder, ends) = killed(3, 2);
+    let cut = ends[4] + 20;
+    fs::OpenOptions::new().write(true).open(log_file(&folder)).unwrap().set_len(cut).unwrap();
+    let (log, recovered) = open(folder.path(), LogConfig::default());
+    let doubt = recovered.doubt.unwrap();
+    assert!(doubt.contains("20 bytes") && doubt.contains("at offset 4"), "{doubt}");
+    log.close().unwrap();
+    let (log, recovered) = open(folder.path(), LogConfig::default());
+    assert_eq!((recovered.doubt.as_ref(), recovered.was_clean), (Some(&doubt), true));
+    drop(log);
+    let path = folder.path().join("p").join(files::DOUBT);
+    for damaged in [b"".as_slice(), b"\xff"] {
+        fs::write(&path, damaged).unwrap();
+        assert!(open(folder.path(), LogConfig::default()).1.doubt.is_some(), "its presence counts");
+    }
+    crate::partition::remove_doubt(&Disk::new(), &folder.path().join("p")).unwrap();
+    assert_eq!(open(folder.path(), LogConfig::default()).1.doubt, None);
+}
+
+#[test]
+fn a_lost_mark_leaves_a_doubt_or_damage() {
+    for is_closed in [true, false] {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), LogConfig::default());
+        fill(&mut log, 5);
+        if is_closed {
+            log.close().unwrap();
+        }
+        fs::remove_file(folder.path().join("p").join(files::MARK)).unwrap();
+        let before = contents(folder.path());
+        let (log, recovered) = open(folder.path(), LogConfig::default());
+        assert_eq!(recovered.log_end_offset, Offset(5));
+        assert!(recovered.doubt.unwrap().contains("mark"));
+        drop(log);
+        assert!(open(folder.path(), LogConfig::default()).1.doubt.is_some(), "the new mark does not settle it");
+        restore(folder.path(), &before);
+        let bytes = fs::read(log_file(&folder)).unwrap();
+        fs::write(log_file(&folder), &bytes[..bytes.len() - 1]).unwrap();
+        assert!(try_open(folder.path(), LogConfig::default()).unwrap_err().is_damage());
     }
 }
 
@@ -139,6 +206,7 @@ fn a_tail_of_zeros_is_torn() {
     file.set_len(ends[6] + 5000).unwrap();
     let (_, recovered) = open(folder.path(), LogConfig::default());
     assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (Offset(6), 5000));
+    assert_eq!(recovered.doubt, None);
 }
 
 #[test]
@@ -246,129 +314,5 @@ fn every_side_file_can_be_lost_or_damaged() {
                 assert_eq!(open(folder.path(), small()).1.log_end_offset, Offset(37), "{context}");
             }
         }
-    }
-}
-
-/// Does `change` on a log of 60 records of which 20 to 60 are there, failing at each disk operation in turn, and opens
-/// the log again. Gives what was recovered to `check`, with true if the change was done.
-fn crash_everywhere(
-    change: impl Fn(&mut PartitionLog) -> Result<(), Error>,
-    check: impl Fn(bool, &PartitionLog, &crate::Recovered),
-) {
-    let mut failed_at = 0;
-    loop {
-        let folder = tempdir().unwrap();
-        let disk = Disk::new();
-        let mut log = open_on(&disk, folder.path(), small());
-        fill(&mut log, 60);
-        log.advance_log_start(Offset(20)).unwrap();
-        disk.inject(Fault::After(failed_at));
-        let is_done = change(&mut log).is_ok();
-        drop(log);
-        let context = format!("failed at operation {failed_at}");
-        let (mut log, recovered) = try_open(folder.path(), small()).expect(&context);
-        assert!(recovered.log_start_offset <= recovered.log_end_offset, "{context}");
-        check(is_done, &log, &recovered);
-        // It goes on from there.
-        let (start, end) = (recovered.log_start_offset.0, recovered.log_end_offset.0);
-        log.append(&[Sample { epoch: 50, ..Sample::at(end) }.build()]).unwrap();
-        log.flush().unwrap();
-        assert_eq!(read_all(&log, start).expect(&context), (start..=end).collect::<Vec<_>>());
-        drop(log);
-        assert_eq!(open(folder.path(), small()).1.log_end_offset, Offset(end + 1), "{context}");
-        if is_done {
-            break;
-        }
-        failed_at += 1;
-    }
-    assert!(failed_at > 1, "the change has {failed_at} steps");
-}
-
-#[test]
-fn a_crash_at_any_step_of_a_truncation_leaves_a_log() {
-    for to in [21, 40, 58] {
-        crash_everywhere(
-            |log| log.truncate_to(Offset(to)),
-            |is_done, _, recovered| {
-                let end = recovered.log_end_offset.0;
-                assert!(if is_done { end == to } else { (to..=60).contains(&end) }, "{end}");
-                assert_eq!(recovered.log_start_offset, Offset(20));
-            },
-        );
-    }
-}
-
-#[test]
-fn a_crash_at_any_step_of_a_start_over_leaves_a_log() {
-    for at in [0, 30, 60, 500] {
-        crash_everywhere(
-            |log| log.start_over(Offset(at)),
-            |is_done, _, recovered| {
-                let range = (recovered.log_start_offset.0, recovered.log_end_offset.0);
-                assert!(!is_done || range == (at, at), "{range:?}");
-                assert!(range.1 == at || range.1 <= 60, "{range:?}");
-            },
-        );
-    }
-}
-
-#[test]
-fn a_crash_at_any_step_of_retention_keeps_the_rest() {
-    for to in [21, 45, 60] {
-        crash_everywhere(
-            |log| log.advance_log_start(Offset(to)),
-            |is_done, _, recovered| {
-                let start = recovered.log_start_offset.0;
-                assert!(start == to || (!is_done && start == 20), "{start}");
-                assert_eq!(recovered.log_end_offset, Offset(60));
-            },
-        );
-    }
-}
-
-#[test]
-fn a_crash_at_any_step_of_appending_over_segments_keeps_what_was_flushed() {
-    let flushed = std::cell::Cell::new(0);
-    crash_everywhere(
-        |log| {
-            flushed.set(60);
-            for base in 60..100 {
-                log.append(&[Sample { producer: Some((1, base as i32 - 60)), ..Sample::at(base) }.build()])?;
-                log.flush()?;
-                flushed.set(base + 1);
-            }
-            log.begin_epoch(LeaderEpoch(3), Offset(100))
-        },
-        |_, _, recovered| {
-            assert!(recovered.log_end_offset.0 >= flushed.get());
-            assert_eq!(recovered.producers.len(), usize::from(recovered.log_end_offset.0 > 60));
-        },
-    );
-}
-
-#[test]
-fn a_crash_at_any_step_of_creation_or_recovery_leaves_a_log() {
-    for is_killed in [false, true] {
-        let mut failed_at = 0;
-        loop {
-            let folder = tempdir().unwrap();
-            if is_killed {
-                let (mut log, _) = open(folder.path(), small());
-                fill(&mut log, 40);
-                drop(log);
-                let mark = folder.path().join("p").join(files::MARK);
-                fs::remove_file(mark).unwrap();
-            }
-            let disk = Disk::new();
-            disk.inject(Fault::After(failed_at));
-            let is_done = PartitionLog::open(&disk, &folder.path().join("p"), partition(), small()).is_ok();
-            let (_, recovered) = open(folder.path(), small());
-            assert_eq!(recovered.log_end_offset, Offset(if is_killed { 40 } else { 0 }), "step {failed_at}");
-            if is_done {
-                break;
-            }
-            failed_at += 1;
-        }
-        assert!(failed_at > 3);
     }
 }

@@ -1,12 +1,13 @@
 //! Closing the active segment and beginning the next one.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use holdfast_proto::ids::Offset;
 
 use super::{
     clock::now,
     log::{Active, PartitionLog},
+    segment_times,
 };
 use crate::{
     Disk, Error, files,
@@ -26,6 +27,7 @@ impl PartitionLog {
         old.times.seal(&self.disk)?;
         self.store_snapshot(base)?;
         self.store_epochs()?;
+        store_times(&self.disk, &self.folder, &self.shared.segments())?;
         self.active = begin_segment(&self.disk, &self.folder, base)?;
         self.disk.sync_folder(&self.folder)?;
         old.hold(None);
@@ -44,8 +46,14 @@ impl PartitionLog {
     }
 }
 
+/// Writes the times of closed segments; the caller makes the name of the file durable.
+pub(super) fn store_times(disk: &Disk, folder: &Path, closed: &[Arc<Segment>]) -> Result<(), Error> {
+    let times = closed.iter().map(|segment| (segment.base(), segment.times_of()));
+    disk.replace_unnamed(&folder.join(files::SEGMENT_TIMES), &segment_times::encode(times))
+}
+
 /// Creates the files of an empty segment; the caller makes their names durable.
-pub(super) fn begin_segment(disk: &Disk, folder: &std::path::Path, base: Offset) -> Result<Active, Error> {
+pub(super) fn begin_segment(disk: &Disk, folder: &Path, base: Offset) -> Result<Active, Error> {
     let segment = Arc::new(Segment::new(folder, base));
     let file = Arc::new(disk.create(segment.path())?);
     segment.offsets.store_anew(disk)?;

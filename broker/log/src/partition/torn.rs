@@ -1,28 +1,33 @@
 //! The last segment of a log that was not closed in order: telling a torn tail from damage.
 //!
 //! ```text
-//!  | durable, as the mark says | perhaps durable, perhaps not |  torn  |
-//!    bad here: damage            bad here: torn, unless sound    cut
-//!                                batches follow: then damage
+//!  | durable, as the mark says | perhaps durable, perhaps not                        |
+//!    bad here: damage            cut at the first bad byte; in doubt, unless all that
+//!                                was cut is zeros
 //! ```
+//!
+//! Past the mark nothing is damage. After a power loss the pieces of one unsynced round stand there in any combination:
+//! zeros or an old tail, and sound batches behind it. But the mark lags, so what is cut there may also have been durable and
+//! counted, and have been damaged since. Nothing on this disk tells the two apart: the log goes on, in doubt. Zeros are what
+//! a file reads as whose length reached the disk before its bytes did; a batch that had been durable does not become zeros
+//! to the end of the file.
 
 use std::sync::Arc;
 
 use rustix::fs::{Advice, fadvise};
 
-use holdfast_proto::{
-    batch::BatchHeader,
-    ids::{LeaderEpoch, Offset},
-};
+use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs};
 
 use super::{
-    recovery::{Found, Recovery, damaged, modified, size_of},
+    clock::now,
+    doubt,
+    recovery::{Found, Recovery, damaged, size_of},
     replay::{Walked, producers_before, reindex},
 };
 use crate::{
     Error,
-    scan::{Check, holds_sound_batch, read_at},
-    segment::Segment,
+    scan::{Check, read_at},
+    segment::{Segment, Tally},
 };
 
 impl Recovery<'_> {
@@ -47,7 +52,9 @@ impl Recovery<'_> {
                 producers.replay(&header.into());
             }
         })?;
-        self.check_end(&segment, &walked, size)?;
+        if let Some(reason) = self.check_end(&segment, &walked, size)? {
+            doubt::add(self.disk, self.folder, reason)?; // before the cut, which leaves nothing to doubt
+        }
         let tally = walked.tally;
         let cut_bytes = size - tally.size;
         if cut_bytes > 0 {
@@ -58,44 +65,58 @@ impl Recovery<'_> {
         }
         segment.offsets.store_anew(self.disk)?;
         segment.times.store_anew(self.disk)?;
-        segment.set_last_append(modified(segment.path()));
+        segment.set_last_append(self.last_append(&segment, &tally));
         Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
     }
 
-    /// Tells a torn tail from damage.
-    fn check_end(&self, segment: &Segment, walked: &Walked, size: u64) -> Result<(), Error> {
-        let tally = &walked.tally;
-        let flushed = self.marks.map(|marks| marks.flushed);
-        if let Some(flushed) = flushed
-            && tally.next < flushed
-        {
+    /// When the segment was last appended to: what the mark says if it covers everything, else now, for what lies past it
+    /// may have come at any time since.
+    fn last_append(&self, segment: &Segment, tally: &Tally) -> TimestampMs {
+        let marks = self.marks.filter(|marks| marks.segment == segment.base() && marks.flushed == tally.next);
+        marks.and_then(|marks| marks.times).map_or_else(now, |times| times.last_append)
+    }
+
+    /// Tells a torn tail from damage, and says why the log may lack records if it may.
+    fn check_end(&self, segment: &Segment, walked: &Walked, size: u64) -> Result<Option<String>, Error> {
+        let (tally, path) = (&walked.tally, segment.path().display());
+        let Some(flushed) = self.marks.map(|marks| marks.flushed) else {
+            // How far it was durable is not known: it may be shorter than it was, even if it ends cleanly.
+            return match &walked.bad {
+                Some(bad) => {
+                    let reason = format!("{bad}; the durable mark is lost, so it may have been durable");
+                    Err(damaged(segment, tally, reason))
+                }
+                None => {
+                    Ok(Some(format!("the durable mark beside {path} is lost: nothing tells how far the log reached")))
+                }
+            };
+        };
+        if tally.next < flushed {
             let bad = walked.bad.as_deref().unwrap_or("the file ends");
             return Err(damaged(segment, tally, format!("{bad}; it was durable up to offset {flushed}")));
         }
-        let Some(bad) = &walked.bad else { return Ok(()) };
-        if flushed.is_none() {
-            return Err(damaged(
-                segment,
-                tally,
-                format!("{bad}; the durable mark is lost, so it may have been durable"),
-            ));
-        }
-        let mut rest = Vec::new();
-        let file = segment.file()?;
-        read_at(&file, segment.path(), tally.size, (size - tally.size) as usize, &mut rest)?;
-        let is_later = |offset: Offset| offset > tally.next && i32::try_from(offset.0 - tally.next.0).is_ok();
-        let is_followed = match BatchHeader::parse(&rest) {
-            // A header that is right tells how much the unfinished write covers. What its records hold is none of our
-            // business, they may even be batches; but the very next offset is not among them.
-            Ok(header) if header.base_offset == tally.next => {
-                holds_sound_batch(&rest, |offset| offset == header.next_offset())
-                    || rest.get(header.size_bytes..).is_some_and(|behind| holds_sound_batch(behind, is_later))
-            }
-            _ => holds_sound_batch(&rest, is_later),
-        };
-        if is_followed {
-            return Err(damaged(segment, tally, format!("{bad}; sound batches follow it")));
-        }
-        Ok(())
+        let Some(bad) = &walked.bad else { return Ok(None) };
+        let is_in_doubt = holds_anything(segment, tally.size, size)?;
+        Ok(is_in_doubt.then(|| {
+            let cut_bytes = size - tally.size;
+            format!("{cut_bytes} bytes of {path} were cut at offset {}, byte {}: {bad}", tally.next, tally.size)
+        }))
     }
+}
+
+/// True if any byte of this part of the segment's file is not 0.
+fn holds_anything(segment: &Segment, from: u64, to: u64) -> Result<bool, Error> {
+    const CHUNK: u64 = 1 << 20;
+    let file = segment.file()?;
+    let mut bytes = Vec::new();
+    let mut at = from;
+    while at < to {
+        let want = (to - at).min(CHUNK);
+        read_at(&file, segment.path(), at, want as usize, &mut bytes)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(true);
+        }
+        at += want;
+    }
+    Ok(false)
 }

@@ -1,4 +1,8 @@
 //! Which segments may go.
+//!
+//! By age it goes by the last append of a segment, as this broker's clock had it then and it was kept beside the segment:
+//! not by the date of a file, nor by times of records, which are anybody's. Whether the clock may be trusted is the
+//! caller's to say: with [`Retention::ms`] `None` no segment is too old.
 
 use holdfast_proto::ids::{Offset, TimestampMs};
 
@@ -7,7 +11,8 @@ use crate::shared::Shared;
 /// What retention has to keep to. Without either, everything stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Delete segments whose last append, by the clock of this broker, is older, ms (`retention.ms`).
+    /// Delete segments whose last append, by the clock of this broker, is older, ms (`retention.ms`). `None` also while
+    /// that clock cannot be trusted.
     pub ms: Option<u64>,
     /// Delete the oldest segments as long as the log has this size without them, bytes (`retention.bytes`).
     pub bytes: Option<u64>,
@@ -33,3 +38,7 @@ pub(super) fn start(shared: &Shared, retention: Retention, now: TimestampMs, hig
     }
     (start > log_start).then_some(start)
 }
+
+#[cfg(test)]
+#[path = "retention_tests.rs"]
+mod tests;

@@ -1,0 +1,124 @@
+//! The file of the list of partitions, and the list as it is durable.
+//!
+//! Invariants:
+//! 1. What the list says is durable: it changes in memory after the fsync.
+//! 2. Changes of many threads share one fsync.
+//! 3. The file is written as a whole at each start, and when it has grown to many times its entries.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use holdfast_proto::ids::TopicPartition;
+
+use super::{
+    group_commit::GroupCommit,
+    replica_list::{self, Change, Entries, Entry, Header, Problem},
+};
+use crate::{
+    Disk, Error,
+    disk::{TEMPORARY, parent, with_suffix},
+};
+
+/// Name of the file in the data folder.
+pub(super) const LIST: &str = "replicas";
+/// Bytes of changes after which the file is written as a whole again, and at least so many times its entries.
+const MAX_CHANGES: u64 = 4 << 20;
+const MAX_TIMES: u64 = 4;
+
+/// The list of one data folder.
+#[derive(Debug)]
+pub(super) struct ListFile {
+    disk: Arc<Disk>,
+    path: PathBuf,
+    header: Header,
+    commits: GroupCommit<Change>,
+    written: Mutex<Written>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    /// Bytes of the file when it was written as a whole.
+    whole: u64,
+    size: u64,
+    /// Of the next frame.
+    number: u32,
+}
+
+impl ListFile {
+    /// The entries of a folder's list; `None` if it has none.
+    pub(super) fn load(folder: &Path) -> Result<Option<Result<Entries, Problem>>, Error> {
+        let path = folder.join(LIST);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(replica_list::decode(&bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("cannot read", &path, error)),
+        }
+    }
+
+    /// Puts a list with these entries into the folder, durably.
+    pub(super) fn write(disk: &Arc<Disk>, folder: &Path, boot_counter: u64, entries: Entries) -> Result<Self, Error> {
+        let (path, header) = (folder.join(LIST), Header::new(boot_counter));
+        let written = Written::whole(disk, &path, &header.file(&entries))?;
+        Ok(Self {
+            disk: Arc::clone(disk),
+            path,
+            header,
+            commits: GroupCommit::new(),
+            written: Mutex::new(written),
+            entries: Mutex::new(entries),
+        })
+    }
+
+    /// What it says of a partition; `None` if it does not name it.
+    pub(super) fn get(&self, partition: TopicPartition) -> Option<Entry> {
+        self.entries.lock().get(&partition).cloned()
+    }
+
+    /// Says something else of a partition, durably; `None`: it is gone.
+    pub(super) fn set(&self, partition: TopicPartition, entry: Option<Entry>) -> Result<(), Error> {
+        if self.get(partition) == entry {
+            return Ok(());
+        }
+        self.commits.commit((partition, entry), |changes| self.append(changes))
+    }
+
+    fn append(&self, changes: &[Change]) -> Result<(), Error> {
+        let mut written = self.written.lock();
+        let frame = self.header.frame(written.number, changes);
+        self.disk.write_at(&written.file, &self.path, &frame, written.size)?;
+        self.disk.sync_file(&written.file, &self.path)?;
+        written.size += frame.len() as u64;
+        written.number += 1;
+        let mut entries = self.entries.lock();
+        changes.iter().cloned().for_each(|change| replica_list::apply(&mut entries, change));
+        if written.size - written.whole > MAX_CHANGES.max(written.whole * MAX_TIMES) {
+            match Written::whole(&self.disk, &self.path, &self.header.file(&entries)) {
+                Err(error) if error.is_shortage() => {} // what was written is durable as it is
+                whole => *written = whole?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Written {
+    fn whole(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+        let beside = with_suffix(path, TEMPORARY);
+        disk.remove(&beside)?;
+        let file = disk.create(&beside)?; // opened before it takes the name: nothing may be written into the old one then
+        disk.write_at(&file, &beside, bytes, 0)?;
+        disk.sync_file(&file, &beside)?;
+        disk.rename(&beside, path)?;
+        disk.sync_folder(parent(path))?;
+        let size = bytes.len() as u64;
+        Ok(Self { file, whole: size, size, number: 1 })
+    }
+}

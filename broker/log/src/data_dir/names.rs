@@ -1,0 +1,52 @@
+//! The names in the folder of the partitions.
+//!
+//! A partition's folder is `<topic id>-<index>`; what is being deleted, made or was set aside has that with an ending.
+
+use std::{collections::BTreeSet, fs, io, path::Path};
+
+use holdfast_proto::ids::{PartitionIndex, TopicId, TopicPartition};
+
+use crate::{Disk, Error, disk::TEMPORARY};
+
+/// The folder of the partitions in the data folder.
+pub(super) const PARTITIONS: &str = "partitions";
+/// Ending of a folder whose deletion was committed.
+pub(super) const DELETED: &str = ".deleted";
+/// Ending of a folder that was set aside, before its number.
+pub(super) const DAMAGED: &str = ".damaged-";
+
+/// The partitions that have a folder here.
+pub(super) fn held_in(partitions: &Path) -> Result<BTreeSet<TopicPartition>, Error> {
+    Ok(names(partitions)?.iter().filter_map(|name| parse(name)).collect())
+}
+
+/// Removes what a crash left of deletions and creations.
+pub(super) fn finish_deletions(disk: &Disk, partitions: &Path) -> Result<(), Error> {
+    for name in names(partitions)? {
+        let is_partition = |ending| name.strip_suffix(ending).is_some_and(|name| parse(name).is_some());
+        if is_partition(DELETED) || is_partition(TEMPORARY) {
+            disk.remove_folder(&partitions.join(&name))?;
+        } else if parse(&name).is_none() {
+            tracing::warn!(name, "the data folder holds something that is not a partition; it is left alone");
+        }
+    }
+    Ok(())
+}
+
+/// The names in a folder.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let list = || -> io::Result<Vec<String>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    list().map_err(|error| Error::io("cannot list", folder, error))
+}
+
+/// A folder's name `<topic id>-<index>`, exactly as it is written; `None` for any other.
+fn parse(name: &str) -> Option<TopicPartition> {
+    let (topic_id, partition) = name.rsplit_once('-')?;
+    let found = TopicPartition {
+        topic_id: TopicId(topic_id.parse().ok()?),
+        partition: PartitionIndex(partition.parse().ok()?),
+    };
+    (found.to_string() == name).then_some(found)
+}

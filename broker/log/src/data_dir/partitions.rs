@@ -1,0 +1,185 @@
+//! The partitions of the folder: opened, distrusted, made again, set aside and deleted.
+//!
+//! ```text
+//!           open (new)            distrust             trust: its log stays
+//!  (none) ------------> held --------------> distrusted ---------------------> held
+//!             delete      |                     |       recreate: it is set aside, and made again
+//!  (none) <---------------+---------------------+
+//! ```
+//!
+//! Order: a folder is durable before it is listed, and it is listed before the opening returns. It is off the list, durably,
+//! before it is renamed. So a crash leaves a folder that is not listed, and never a listed one without a folder: one that
+//! is listed and not there was lost.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
+
+use super::{
+    folder::DataDir,
+    names::{DAMAGED, DELETED, PARTITIONS, held_in},
+    replica::Distrust,
+    replica_list::Entry,
+};
+use crate::{Error, LogConfig, PartitionLog, Recovered, disk::with_suffix, files, partition::remove_doubt};
+
+/// Folders of one partition that may stand aside.
+const MAX_ASIDE: usize = 3;
+
+impl DataDir {
+    /// The partitions that have a folder, in order. Those that the metadata does not know are to be kept.
+    pub fn partitions(&self) -> Result<Vec<TopicPartition>, Error> {
+        Ok(held_in(&self.path.join(PARTITIONS))?.into_iter().collect())
+    }
+
+    /// Opens a new partition's log, as [`Self::open_partition`], if its files leave enough handles to those that are open;
+    /// else the error is a [shortage](Error::is_shortage).
+    pub fn add_partition(
+        &self,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(PartitionLog, Recovered), Error> {
+        self.handles.check(&self.folder(partition))?;
+        self.open_partition(partition, config)
+    }
+
+    /// Opens a partition's log; its folder is created if the list does not name it. It is listed as held when this returns.
+    ///
+    /// [`Error::Vanished`]: it is listed, and its folder is gone. [`Error::Distrusted`]: its log must not count. Neither
+    /// is opened before [`Self::recreate_partition`] or [`Self::trust_partition`].
+    pub fn open_partition(
+        &self,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(PartitionLog, Recovered), Error> {
+        let folder = self.folder(partition);
+        match self.list.get(partition) {
+            Some(Entry::Distrusted(Distrust { reason, .. })) => Err(Error::Distrusted { path: folder, reason }),
+            Some(Entry::Held) if !folder.exists() => Err(Error::Vanished { path: folder }),
+            Some(Entry::Held) => PartitionLog::open(&self.disk, &folder, partition, config),
+            None => self.open_unlisted(partition, config),
+        }
+    }
+
+    /// Notes, durably, that the log of a partition does not count: damaged, in doubt, vanished, or halted. From the next
+    /// start on [`Self::replicas`] says so, and it is not opened. A log that is open may stay so.
+    ///
+    /// To be called before anything of it is told to others, so that a crash leaves nothing trusted too much.
+    pub fn distrust(
+        &self,
+        partition: TopicPartition,
+        reason: &str,
+        last_epoch: Option<LeaderEpoch>,
+        end: Option<Offset>,
+    ) -> Result<(), Error> {
+        let distrust = Distrust { reason: reason.to_owned(), last_epoch, end };
+        self.list.set(partition, Some(Entry::Distrusted(distrust)))
+    }
+
+    /// The controllers count nothing any more that this replica held, and its log is a sound beginning: it is held again,
+    /// durably, as it is. For logs in doubt, which then copy what they lack. The log may be open.
+    ///
+    /// [`Error::Vanished`]: it has no folder; make it again with [`Self::recreate_partition`].
+    pub fn trust_partition(&self, partition: TopicPartition) -> Result<(), Error> {
+        let folder = self.folder(partition);
+        if !folder.exists() {
+            return Err(Error::Vanished { path: folder });
+        }
+        remove_doubt(&self.disk, &folder)?; // first: while it is distrusted the list alone says enough
+        self.list.set(partition, Some(Entry::Held))
+    }
+
+    /// Makes a distrusted or vanished partition again, empty, and opens it; its folder, if it is there, is set aside. To be
+    /// called when the controllers count nothing any more that this replica held. Until it returns it stays as it was.
+    ///
+    /// [`Error::BadFolder`]: it is held, and nothing was said against it; call [`Self::distrust`] first.
+    pub fn recreate_partition(
+        &self,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(PartitionLog, Recovered), Error> {
+        let folder = self.folder(partition);
+        let exists = folder.exists();
+        let may_go = match self.list.get(partition) {
+            Some(Entry::Distrusted(_)) => true,
+            Some(Entry::Held) | None => !exists,
+        };
+        if !may_go {
+            let reason = "it holds a log that nothing was said against: distrust it before it is made again".to_owned();
+            return Err(Error::BadFolder { path: folder, reason });
+        }
+        if exists {
+            self.move_aside(&folder)?;
+        }
+        self.open_unlisted(partition, config)
+    }
+
+    /// Deletes a partition whose topic's deletion was committed. Its log must be closed. True if it was there.
+    ///
+    /// It is gone for good when this returns; its bytes may be freed by the next start.
+    pub fn delete_partition(&self, partition: TopicPartition) -> Result<bool, Error> {
+        self.list.set(partition, None)?;
+        let folder = self.folder(partition);
+        if !folder.exists() {
+            return Ok(false);
+        }
+        self.remove(&folder)?;
+        Ok(true)
+    }
+
+    /// Takes a partition off the list and sets its folder aside, as it is; tells where. `None`: three stand aside already,
+    /// and it was deleted. The partition can then be opened again, empty.
+    ///
+    /// Three are kept, and those the oldest: the first one has what was held when the trouble began, and later ones are
+    /// copies that got into it again; were the newest kept, a replica that fails again and again would push out the one
+    /// that may hold the last copy of a record.
+    pub fn quarantine_partition(&self, partition: TopicPartition) -> Result<Option<PathBuf>, Error> {
+        self.list.set(partition, None)?;
+        self.move_aside(&self.folder(partition))
+    }
+
+    /// Opens a log that is not there yet, or not listed yet, and lists it.
+    fn open_unlisted(&self, partition: TopicPartition, config: LogConfig) -> Result<(PartitionLog, Recovered), Error> {
+        let opened = PartitionLog::open(&self.disk, &self.folder(partition), partition, config)?;
+        self.list.set(partition, Some(Entry::Held))?;
+        Ok(opened)
+    }
+
+    fn move_aside(&self, folder: &Path) -> Result<Option<PathBuf>, Error> {
+        let aside = |number: usize| with_suffix(folder, &format!("{DAMAGED}{number}"));
+        let free = (1..=MAX_ASIDE).map(aside).find(|path| !path.exists());
+        // What has no records takes no place: it was made again, and a crash came before it was listed.
+        let Some(aside) = free.filter(|_| holds_records(folder)) else {
+            self.remove(folder)?;
+            return Ok(None);
+        };
+        self.disk.rename(folder, &aside)?;
+        self.disk.sync_folder(&self.path.join(PARTITIONS))?;
+        Ok(Some(aside))
+    }
+
+    fn remove(&self, folder: &Path) -> Result<(), Error> {
+        let deleted = with_suffix(folder, DELETED);
+        self.disk.remove_folder(&deleted)?;
+        self.disk.rename(folder, &deleted)?;
+        self.disk.sync_folder(&self.path.join(PARTITIONS))?;
+        self.disk.remove_folder(&deleted)
+    }
+
+    pub(super) fn folder(&self, partition: TopicPartition) -> PathBuf {
+        self.path.join(PARTITIONS).join(partition.to_string())
+    }
+}
+
+/// False if the folder surely holds no batch.
+fn holds_records(folder: &Path) -> bool {
+    let is_empty = |base| fs::metadata(files::file(folder, base, files::LOG)).is_ok_and(|file| file.len() == 0);
+    files::list(folder).map_or(true, |listing| !listing.segments.into_iter().all(is_empty))
+}
+
+#[cfg(test)]
+#[path = "partitions_tests.rs"]
+pub(super) mod tests;

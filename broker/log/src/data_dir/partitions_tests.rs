@@ -1,0 +1,332 @@
+use std::cell::Cell;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId};
+
+use super::*;
+use crate::{
+    ReplicaOnDisk, Standing,
+    data_dir::names::names,
+    disk::tests::Fault,
+    test_support::{fill, tempdir},
+};
+
+pub(in crate::data_dir) fn tp(topic: u128, partition: u32) -> TopicPartition {
+    TopicPartition { topic_id: TopicId(Uuid::from_u128(topic)), partition: PartitionIndex(partition) }
+}
+
+pub(in crate::data_dir) fn open(folder: &TempDir) -> DataDir {
+    DataDir::open(folder.path(), BrokerId(1), None).unwrap()
+}
+
+/// Opens a partition and appends so many records.
+fn hold(dir: &DataDir, partition: TopicPartition, records: u64) {
+    let (mut log, _) = dir.open_partition(partition, LogConfig::default()).unwrap();
+    fill(&mut log, records);
+}
+
+fn standing(dir: &DataDir, partition: TopicPartition) -> Option<Standing> {
+    let found = dir.replicas().iter().find(|replica| replica.partition == partition);
+    found.map(|ReplicaOnDisk { standing, .. }| standing.clone())
+}
+
+fn end(dir: &DataDir, partition: TopicPartition) -> Offset {
+    dir.open_partition(partition, LogConfig::default()).unwrap().1.log_end_offset
+}
+
+fn lose(folder: &TempDir, partition: TopicPartition) {
+    fs::remove_dir_all(folder.path().join(PARTITIONS).join(partition.to_string())).unwrap();
+}
+
+#[test]
+fn partitions_are_listed_deleted_and_set_aside() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    for partition in [tp(2, 0), tp(1, 11), tp(1, 2)] {
+        let (mut log, _) = dir.open_partition(partition, LogConfig::default()).unwrap();
+        fill(&mut log, 3);
+    }
+    fs::create_dir(folder.path().join("partitions/lost+found")).unwrap();
+    assert_eq!(dir.partitions().unwrap(), [tp(1, 2), tp(1, 11), tp(2, 0)]);
+    assert!(dir.delete_partition(tp(1, 11)).unwrap());
+    assert!(!dir.delete_partition(tp(1, 11)).unwrap());
+    let aside = dir.quarantine_partition(tp(2, 0)).unwrap().unwrap();
+    assert!(aside.join("00000000000000000000.log").exists());
+    let (mut log, recovered) = dir.open_partition(tp(2, 0), LogConfig::default()).unwrap();
+    assert_eq!(recovered.log_end_offset, Offset(0));
+    fill(&mut log, 1);
+    drop(log);
+    assert_ne!(dir.quarantine_partition(tp(2, 0)).unwrap().unwrap(), aside);
+    assert_eq!(dir.partitions().unwrap(), [tp(1, 2)]);
+    // As a crash in the middle of a deletion, and of a creation, would leave it.
+    let (deleted, unfinished) = (format!("partitions/{}.deleted", tp(3, 0)), format!("partitions/{}.tmp", tp(3, 1)));
+    fs::create_dir(folder.path().join(&deleted)).unwrap();
+    fs::create_dir(folder.path().join(&unfinished)).unwrap();
+    drop(dir);
+    let dir = open(&folder);
+    assert!(!folder.path().join(deleted).exists() && !folder.path().join(unfinished).exists());
+    assert!(aside.exists() && folder.path().join("partitions/lost+found").exists());
+    let (_, recovered) = dir.open_partition(tp(1, 2), LogConfig::default()).unwrap();
+    assert_eq!(recovered.log_end_offset, Offset(3));
+}
+
+#[test]
+fn a_log_of_another_topic_is_refused() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+    drop(dir);
+    let partitions = folder.path().join(PARTITIONS);
+    fs::rename(partitions.join(tp(1, 0).to_string()), partitions.join(tp(2, 0).to_string())).unwrap();
+    let error = open(&folder).open_partition(tp(2, 0), LogConfig::default()).unwrap_err();
+    assert!(matches!(error, Error::OtherTopic { found, .. } if found == tp(1, 0).topic_id), "{error}");
+}
+
+#[test]
+fn a_vanished_folder_is_told_and_not_opened_as_new() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    hold(&dir, tp(1, 1), 3);
+    drop(dir);
+    lose(&folder, tp(1, 0));
+    for _ in 0..2 {
+        let dir = open(&folder);
+        assert_eq!(standing(&dir, tp(1, 0)), Some(Standing::Vanished));
+        assert_eq!(standing(&dir, tp(1, 1)), Some(Standing::Held));
+        for opened in
+            [dir.open_partition(tp(1, 0), LogConfig::default()), dir.add_partition(tp(1, 0), LogConfig::default())]
+        {
+            assert!(matches!(opened, Err(Error::Vanished { .. })));
+        }
+        assert!(matches!(dir.trust_partition(tp(1, 0)), Err(Error::Vanished { .. })));
+    }
+    let dir = open(&folder);
+    let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert_eq!(recovered.log_end_offset, Offset(0));
+    drop(dir);
+    assert_eq!(standing(&open(&folder), tp(1, 0)), Some(Standing::Held));
+}
+
+#[test]
+fn a_folder_that_vanishes_while_the_broker_runs_is_not_made_again() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    lose(&folder, tp(1, 0));
+    assert!(matches!(dir.open_partition(tp(1, 0), LogConfig::default()), Err(Error::Vanished { .. })));
+    assert!(!dir.delete_partition(tp(1, 0)).unwrap());
+    assert_eq!(end(&dir, tp(1, 0)), Offset(0), "its deletion was committed: it may come again");
+}
+
+#[test]
+fn a_folder_that_is_not_listed_is_told_as_adopted_until_it_is_opened() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    drop(dir);
+    let other = tempdir().unwrap();
+    drop(open(&other));
+    let partitions = |folder: &TempDir| folder.path().join(PARTITIONS).join(tp(1, 0).to_string());
+    fs::rename(partitions(&folder), partitions(&other)).unwrap();
+    assert_eq!(standing(&open(&other), tp(1, 0)), Some(Standing::Adopted));
+    let dir = open(&other);
+    assert_eq!(standing(&dir, tp(1, 0)), Some(Standing::Adopted));
+    assert_eq!(end(&dir, tp(1, 0)), Offset(3));
+    drop(dir);
+    assert_eq!(standing(&open(&other), tp(1, 0)), Some(Standing::Held));
+}
+
+#[test]
+fn a_distrusted_log_is_not_opened_before_it_is_trusted_or_made_again() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    hold(&dir, tp(1, 1), 3);
+    assert!(matches!(dir.recreate_partition(tp(1, 0), LogConfig::default()), Err(Error::BadFolder { .. })));
+    dir.distrust(tp(1, 0), "damaged: \u{e4}", Some(LeaderEpoch(4)), Some(Offset(3))).unwrap();
+    dir.distrust(tp(1, 1), "halted", None, None).unwrap();
+    drop(dir);
+    let dir = open(&folder);
+    let distrust =
+        Distrust { reason: "damaged: \u{e4}".to_owned(), last_epoch: Some(LeaderEpoch(4)), end: Some(Offset(3)) };
+    assert_eq!(standing(&dir, tp(1, 0)), Some(Standing::Distrusted(distrust)));
+    for partition in [tp(1, 0), tp(1, 1)] {
+        let error = dir.open_partition(partition, LogConfig::default()).unwrap_err();
+        assert!(matches!(error, Error::Distrusted { .. }), "{error}");
+    }
+    dir.trust_partition(tp(1, 1)).unwrap();
+    assert_eq!(end(&dir, tp(1, 1)), Offset(3), "its log stays");
+    let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert_eq!(recovered.log_end_offset, Offset(0));
+    let aside = folder.path().join(PARTITIONS).join(format!("{}{DAMAGED}1", tp(1, 0)));
+    assert!(fs::metadata(files::file(&aside, Offset(0), files::LOG)).unwrap().len() > 0);
+    drop(dir);
+    assert!(open(&folder).replicas().iter().all(|replica| replica.standing == Standing::Held));
+}
+
+#[test]
+fn a_doubt_is_settled_when_its_log_is_trusted() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    fs::remove_file(dir.folder(tp(1, 0)).join(files::MARK)).unwrap();
+    let (log, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+    dir.distrust(tp(1, 0), &recovered.doubt.unwrap(), None, Some(recovered.log_end_offset)).unwrap();
+    dir.trust_partition(tp(1, 0)).unwrap();
+    drop(log);
+    let (_, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert_eq!((recovered.doubt, recovered.log_end_offset), (None, Offset(3)));
+}
+
+#[test]
+fn the_three_oldest_stay_aside() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    for records in 1..=5 {
+        hold(&dir, tp(1, 0), records);
+        let aside = dir.quarantine_partition(tp(1, 0)).unwrap();
+        assert_eq!(aside.is_some(), records <= 3);
+    }
+    hold(&dir, tp(1, 0), 0);
+    dir.distrust(tp(1, 0), "damaged", None, None).unwrap();
+    dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    let size = |number| {
+        let aside = with_suffix(&dir.folder(tp(1, 0)), &format!("{DAMAGED}{number}"));
+        fs::metadata(files::file(&aside, Offset(0), files::LOG)).unwrap().len()
+    };
+    assert_eq!((size(2), size(3)), (2 * size(1), 3 * size(1)), "by their records");
+    assert_eq!(names(&folder.path().join(PARTITIONS)).unwrap().len(), 4);
+}
+
+#[test]
+fn what_has_no_records_takes_no_place_aside() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 0);
+    dir.distrust(tp(1, 0), "made again when the power failed", None, None).unwrap();
+    dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert_eq!(names(&folder.path().join(PARTITIONS)).unwrap(), [tp(1, 0).to_string()]);
+}
+
+/// Does `change` on a folder with the partition 0 of 3 records, failing at each disk operation in turn, and opens the folder
+/// again. Gives what was found to `check`, with true if the change was done.
+fn crash_everywhere(
+    prepare: impl Fn(&DataDir),
+    change: impl Fn(&DataDir) -> Result<(), Error>,
+    check: impl Fn(bool, &DataDir),
+) {
+    for failed_at in 0.. {
+        let folder = tempdir().unwrap();
+        let dir = open(&folder);
+        hold(&dir, tp(1, 0), 3);
+        prepare(&dir);
+        dir.disk.inject(Fault::After(failed_at));
+        let is_done = change(&dir).is_ok();
+        drop(dir);
+        check(is_done, &open(&folder));
+        if is_done {
+            assert!(failed_at > 1, "the change has {failed_at} steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_creation_leaves_no_vanished_folder() {
+    crash_everywhere(
+        |_| {},
+        |dir| dir.open_partition(tp(1, 1), LogConfig::default()).map(drop),
+        |is_done, dir| {
+            let found = standing(dir, tp(1, 1));
+            assert!(found == Some(Standing::Held) || !is_done && found.is_none_or(|found| found == Standing::Adopted));
+            assert_eq!(end(dir, tp(1, 1)), Offset(0));
+        },
+    );
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_deletion_leaves_no_vanished_folder() {
+    crash_everywhere(
+        |_| {},
+        |dir| dir.delete_partition(tp(1, 0)).map(drop),
+        |is_done, dir| {
+            let found = standing(dir, tp(1, 0));
+            assert!(
+                found.is_none() || !is_done && matches!(found, Some(Standing::Held | Standing::Adopted)),
+                "{found:?}"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_quarantine_leaves_it_openable() {
+    crash_everywhere(
+        |_| {},
+        |dir| dir.quarantine_partition(tp(1, 0)).map(drop),
+        |is_done, dir| assert!(end(dir, tp(1, 0)) == Offset(0) || !is_done),
+    );
+}
+
+#[test]
+fn a_crash_while_a_log_is_distrusted_and_made_again_never_trusts_the_old_one() {
+    let reached = Cell::new("held");
+    crash_everywhere(
+        |_| reached.set("held"),
+        |dir| {
+            dir.distrust(tp(1, 0), "damaged", None, None)?;
+            reached.set("distrusted");
+            dir.recreate_partition(tp(1, 0), LogConfig::default())?;
+            reached.set("made again");
+            Ok(())
+        },
+        |is_done, dir| match standing(dir, tp(1, 0)) {
+            Some(Standing::Distrusted(_)) => {
+                assert!(!is_done);
+                let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+                assert_eq!(recovered.log_end_offset, Offset(0));
+            }
+            Some(Standing::Held) if reached.get() == "held" => assert_eq!(end(dir, tp(1, 0)), Offset(3)),
+            Some(Standing::Held) => assert_eq!(end(dir, tp(1, 0)), Offset(0)),
+            found => panic!("{found:?}"),
+        },
+    );
+}
+
+#[test]
+fn a_crash_while_a_doubt_is_settled_leaves_it_or_its_distrust() {
+    crash_everywhere(
+        |dir| {
+            fs::remove_file(dir.folder(tp(1, 0)).join(files::MARK)).unwrap();
+            dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+            dir.distrust(tp(1, 0), "in doubt", None, None).unwrap();
+        },
+        |dir| dir.trust_partition(tp(1, 0)),
+        |is_done, dir| match standing(dir, tp(1, 0)) {
+            Some(Standing::Distrusted(_)) => assert!(!is_done),
+            Some(Standing::Held) => {
+                assert_eq!(dir.open_partition(tp(1, 0), LogConfig::default()).unwrap().1.doubt, None);
+            }
+            found => panic!("{found:?}"),
+        },
+    );
+}
+
+#[test]
+fn many_threads_create_partitions_and_all_are_listed() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let dir = &dir;
+            scope.spawn(move || (0..20).for_each(|n| hold(dir, tp(1, thread * 100 + n), 0)));
+        }
+    });
+    drop(dir);
+    let dir = open(&folder);
+    assert_eq!(dir.replicas().len(), 160);
+    assert!(dir.replicas().iter().all(|replica| replica.standing == Standing::Held));
+}

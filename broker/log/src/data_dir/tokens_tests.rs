@@ -1,0 +1,79 @@
+use std::{fs, process::Command};
+
+use super::*;
+use crate::{data_dir::partitions::tests::open, disk::tests::Fault, test_support::tempdir};
+
+#[test]
+fn all_tokens_are_known_until_one_is_confirmed() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    assert_eq!(dir.tokens(), Tokens::default());
+    let given: Vec<FolderToken> = (0..3).map(|_| dir.next_token().unwrap()).collect();
+    assert_eq!(dir.tokens().known, given);
+    drop(dir);
+    let dir = open(&folder);
+    assert_eq!(dir.tokens().known, given, "a restart forgets none");
+    dir.confirm_token(given[1]).unwrap();
+    assert_eq!(dir.tokens().known, [given[1]]);
+    dir.confirm_token(given[0]).unwrap();
+    dir.confirm_token(given[2]).unwrap();
+    assert_eq!(dir.tokens().known, [given[1]], "those before it prove nothing any more");
+    let next = dir.next_token().unwrap();
+    drop(dir);
+    assert_eq!(open(&folder).tokens().known, [given[1], next]);
+}
+
+#[test]
+fn at_most_sixteen_tokens_wait() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    let given: Vec<FolderToken> = (0..20).map(|_| dir.next_token().unwrap()).collect();
+    assert_eq!(dir.tokens().known, given[..16]);
+    assert_eq!(given[19], given[15], "the newest is given again");
+    dir.confirm_token(given[15]).unwrap();
+    assert!(!given.contains(&dir.next_token().unwrap()));
+}
+
+#[test]
+fn a_crash_at_any_step_forgets_no_token_that_was_told() {
+    for failed_at in 0.. {
+        let folder = tempdir().unwrap();
+        let dir = open(&folder);
+        let first = dir.next_token().unwrap();
+        dir.disk.inject(Fault::After(failed_at));
+        let second = dir.next_token();
+        let confirmed = second.clone().and_then(|second| dir.confirm_token(second));
+        drop(dir);
+        let known = open(&folder).tokens().known;
+        match (second, confirmed) {
+            (Ok(second), Ok(())) => assert_eq!(known, [second]),
+            (Ok(second), Err(_)) => assert!(known == [first, second] || known == [second], "step {failed_at}"),
+            (Err(_), _) => assert_eq!(known[0], first, "step {failed_at}"),
+        }
+        if known.len() == 1 && known[0] != first && failed_at > 8 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_was_copied_file_by_file_says_so() {
+    // Where the file system tells when a file was made.
+    let folder = tempdir().unwrap();
+    drop(open(&folder));
+    let (original, copy) = (folder.path(), tempdir().unwrap());
+    let into = copy.path().join("data");
+    let copied = Command::new("cp").arg("-a").arg(original).arg(&into).status().unwrap();
+    assert!(copied.success());
+    assert!(!open(&folder).was_copied(), "the original");
+    let open_copy = || DataDir::open(&into, holdfast_proto::ids::BrokerId(1), None).unwrap();
+    assert!(open_copy().was_copied());
+    let dir = open_copy();
+    assert!(dir.was_copied(), "a restart does not hide it");
+    dir.confirm_token(dir.next_token().unwrap()).unwrap();
+    drop(dir);
+    assert!(!open_copy().was_copied());
+    let moved = copy.path().join("moved");
+    fs::rename(&into, &moved).unwrap();
+    assert!(!DataDir::open(&moved, holdfast_proto::ids::BrokerId(1), None).unwrap().was_copied(), "a move is no copy");
+}
