@@ -35,9 +35,6 @@ pub enum Fatal {
         /// Cluster of the controllers.
         theirs: String,
     },
-    /// Logs are damaged at or below what was durable.
-    #[error("{0}")]
-    LogDamaged(String),
     /// A write or fsync failed.
     #[error("storage failed: {0}")]
     StorageFailed(String),
@@ -75,7 +72,6 @@ impl Fatal {
             Self::AddressInUse { .. } => Code::AddressInUse,
             Self::DataFolder(_) => Code::DataFolder,
             Self::OtherCluster { .. } => Code::OtherCluster,
-            Self::LogDamaged(_) => Code::Damaged,
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::RegistrationRefused(_) => Code::NoQuorum,
             Self::TooOld(_) => Code::TooOld,

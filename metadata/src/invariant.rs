@@ -126,9 +126,8 @@ fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, top
     let electable = candidate(&Standings::of(image), state, min_isr).is_some();
     checker.ensure(5, state.leader.is_some() || !electable, || format!("{tp}: somebody could lead: {state:?}"));
     let frozen = state.frozen_high_watermark;
-    let reaches = |claim: &ReplicaClaim| {
-        !state.elr.contains(&claim.broker_id) || frozen.is_none_or(|frozen| claim.end >= frozen)
-    };
+    let reaches =
+        |claim: &ReplicaClaim| !state.elr.contains(&claim.broker_id) || frozen.is_none_or(|frozen| claim.end >= frozen);
     let trusted = (frozen.is_none() || state.isr.len() < min_isr)
         && state.claims.iter().all(reaches)
         && state.distrusted.iter().all(|distrust| !members.contains(&distrust.broker_id));

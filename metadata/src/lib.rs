@@ -40,8 +40,8 @@ mod decide;
 mod needs;
 
 pub use command::{
-    AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, DistrustReplicas, DistrustedReplica,
-    FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
+    AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, DistrustReplicas,
+    DistrustedReplica, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
 };
 pub use config::TopicConfig;
 pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, is_same_folder, refusal, registered};

@@ -4,15 +4,15 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use holdfast_proto::ids::{
-    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, FolderToken, IncarnationId, LeaderEpoch, MetadataIndex,
-    Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, FolderToken, IncarnationId, LeaderEpoch,
+    MetadataIndex, Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
 };
 
 use super::*;
 use crate::{
     command::{
-        AlterPartition, AlterReplicas, AlterTopic, ControllerVersions, CreateTopic, DistrustReplicas, DistrustedReplica,
-        FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
+        AlterPartition, AlterReplicas, AlterTopic, ControllerVersions, CreateTopic, DistrustReplicas,
+        DistrustedReplica, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
     },
     config::{KEYS, TopicConfig},
     history::HistoryHash,
@@ -48,6 +48,7 @@ fn one_of_each() -> Vec<Command> {
                     end: Offset(20),
                     vouch: Vouch::Not(DistrustReason::Vanished),
                 }],
+                list_lost: true,
             }),
         }),
         Command::FenceBroker { broker_id, broker_epoch },

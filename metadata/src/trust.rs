@@ -63,6 +63,9 @@ pub struct FolderProof {
     /// Every replica in the folder, and those that should be and are not.
     #[serde(default)]
     pub replicas: Vec<ReplicaReport>,
+    /// True if the folder's list of replicas is lost: one that is not reported has vanished, for all that is known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub list_lost: bool,
 }
 
 /// What a broker says of one replica when it registers.

@@ -6,8 +6,8 @@ use holdfast_proto::{
 };
 
 use crate::{
-    Acks, Assignment, BatchInfo, Effect, Event, FetchOutcome, FetchPosition, FetchReply, FlushPolicy, LogGeneration,
-    PlacedBatch, ProduceToken, Produced, Replica, ReplicaConfig, ReplicaState, invariant::Monitor,
+    Acks, Assignment, BatchInfo, Effect, Event, FetchOutcome, FetchPosition, FetchReply, FlushPolicy, Frozen,
+    LogGeneration, PlacedBatch, ProduceToken, Produced, Replica, ReplicaConfig, ReplicaState, invariant::Monitor,
 };
 
 /// Broker epoch of every follower.
@@ -42,6 +42,7 @@ pub(crate) fn assignment(leader: u32, leader_epoch: u32, partition_epoch: u32, i
         isr: isr.iter().map(|id| BrokerId(*id)).collect(),
         min_insync_replicas: 2,
         flush_policy: FlushPolicy::Ack,
+        frozen: Frozen::NotKept,
     }
 }
 
@@ -188,5 +189,6 @@ pub(crate) fn propose(partition_epoch: u32, isr: &[(u32, bool)]) -> Effect {
         leader_epoch: LeaderEpoch(5),
         partition_epoch: PartitionEpoch(partition_epoch),
         new_isr: isr.iter().map(member).collect(),
+        high_watermark: None,
     }
 }

@@ -105,6 +105,9 @@ pub enum Effect {
         /// The whole new ISR with the broker epochs under which members caught up (KIP-903); the leader's own is
         /// filled in by the shell.
         new_isr: Vec<(BrokerId, Option<BrokerEpoch>)>,
+        /// Where the high watermark stands, if nothing more can be acknowledged until the ISR grows: the controllers keep
+        /// it, and elect nobody who does not reach it.
+        high_watermark: Option<Offset>,
     },
     /// The high watermark of this replica, leader or follower, moved: at a leader consumers may read up to here.
     HighWatermarkAdvanced {

@@ -45,6 +45,18 @@ pub struct Assignment {
     pub min_insync_replicas: u32,
     /// What counts towards the high watermark.
     pub flush_policy: FlushPolicy,
+    /// Whether the controllers keep the high watermark at which the partition stands while its ISR is too small.
+    pub frozen: Frozen,
+}
+
+/// What the controllers know of where the high watermark stands while the ISR is too small to acknowledge more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Frozen {
+    /// They do not keep it: an older metadata version is finalised.
+    #[default]
+    NotKept,
+    /// They keep this; `None`: no leader has said it yet.
+    Kept(Option<Offset>),
 }
 
 /// What counts towards the high watermark (topic key `flush.policy`).

@@ -46,7 +46,7 @@ mod bench;
 pub use answer::{FetchAnswer, FetchOutcome, FetchReply};
 pub use config::{ReplicaConfig, ReplicaState};
 pub use effect::{Effect, Produced};
-pub use event::{Acks, Assignment, Event, FetchPosition, FlushPolicy, ProduceToken};
+pub use event::{Acks, Assignment, Event, FetchPosition, FlushPolicy, Frozen, ProduceToken};
 pub use log::{
     batch::{BatchInfo, LogGeneration, PlacedBatch},
     epoch::{EpochChain, EpochEntry},

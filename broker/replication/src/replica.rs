@@ -273,6 +273,7 @@ impl Replica {
         let Some(known) = &mut self.assignment else { return };
         known.min_insync_replicas = new.min_insync_replicas;
         known.flush_policy = new.flush_policy;
+        known.frozen = new.frozen;
         match &mut self.role {
             Role::Leader(leader) => leader.settings_changed(&mut turn!(self, effects), known),
             Role::Follower(follower) => follower.settings_changed(&mut turn!(self, effects), known.flush_policy),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use holdfast_log::Op;
+use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     batch,
     error::ErrorCode,
@@ -17,11 +18,11 @@ use super::{
     partition::PartitionActor,
 };
 use crate::{
-    exit::Fatal,
     outbox::{
         Proposal,
         answers::{Answer, Pieces},
     },
+    partition::findings::Finding,
 };
 
 impl PartitionActor {
@@ -80,19 +81,21 @@ impl PartitionActor {
                         reply.send(result);
                     }
                 }
-                Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr } => {
+                Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr, high_watermark } => {
                     tracing::info!(partition = %self.partition.id, isr = ?ids(&new_isr), "proposing an ISR");
                     self.context
                         .outboxes
                         .proposals
-                        .put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr });
+                        .put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr, high_watermark });
                 }
                 // This and the role show in the view that is published after the step, which wakes who waits.
                 Effect::HighWatermarkAdvanced { .. } => {}
                 Effect::RoleChanged => self.copying.forget(),
                 Effect::Halt { reason } => {
+                    // Its own trouble, not that of the others here. If the disk failed, the process is about to end.
                     tracing::error!(partition = %self.partition.id, reason, "the replica serves no more");
-                    self.context.state.fail(Fatal::StorageFailed(format!("{}: {reason}", self.partition.id)));
+                    let finding = Finding { reason: DistrustReason::Halted, detail: reason.to_owned() };
+                    self.context.findings.put(self.partition.id, finding);
                 }
             }
         }
@@ -119,8 +122,8 @@ impl PartitionActor {
         let partition = self.partition.id;
         let answer = |body| Answer { partition, leader_epoch, body };
         let end = self.core.log_end();
-        let (from_offset, log_start_offset) = match reply {
-            FetchReply::Records { records, log_start_offset, .. } if records < end => (records, log_start_offset),
+        let from_offset = match reply {
+            FetchReply::Records { records, .. } if records < end => records,
             _ => return outbox.put(answer(reply.map(Pieces::none))),
         };
         let records = move |batches, room| reply.map(|from_offset| Pieces { from_offset, batches, room: Some(room) });
@@ -140,7 +143,10 @@ impl PartitionActor {
                     FetchAnswer::Failed(ErrorCode::NotLeaderOrFollower)
                 }
                 Ok((batches, room)) => records(batches, room),
-                Err(ErrorCode::OffsetOutOfRange) => FetchAnswer::OutOfRange { log_start_offset },
+                // As it is now: retention may have moved it since the core looked.
+                Err(ErrorCode::OffsetOutOfRange) => {
+                    FetchAnswer::OutOfRange { log_start_offset: replica.reader.log_start_offset() }
+                }
                 Err(code) => FetchAnswer::Failed(code),
             };
             outbox.put(Answer { partition, leader_epoch, body });

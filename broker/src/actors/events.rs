@@ -9,6 +9,7 @@ use super::opened::Opened;
 use crate::{
     here::{image_follower::Changes, lease::LeaseNumber},
     life::recovery::RecoveredLogs,
+    partition::findings::Finding,
 };
 
 /// What the session actor can be told.
@@ -35,8 +36,10 @@ pub enum SessionEvent {
     Opened(TopicPartition, Result<Opened, holdfast_log::Error>),
     /// The folder of a replica that has left is gone.
     Deleted(TopicPartition),
-    /// The log of a replica that was set aside is closed.
+    /// The log of a replica that was set aside, or is not vouched for, is closed.
     Closed(TopicPartition),
+    /// Something is wrong with a replica: this broker does not vouch for it any more.
+    Distrust(TopicPartition, Finding),
 }
 
 /// What became of an event.

@@ -42,9 +42,10 @@ impl Opened {
             log_start: recovered.log_start_offset,
             log_end: recovered.log_end_offset,
             producers: recovered.producers.len(),
+            is_spare: false,
         };
         let tail = context.logs.tail.partition(recovered.log_end_offset);
-        let partition = Arc::new(Partition::new(id, tail, log.reader(), view));
+        let partition = Arc::new(Partition::new(id, tail, log.reader(), Arc::clone(&context.findings), view));
         Ok(Self { partition, log, completions, recovered, config })
     }
 

@@ -13,6 +13,7 @@ use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandl
 use tokio::sync::oneshot;
 
 use holdfast_log::{Completion, LogConfig, LogHandle, Op};
+use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, Millis, Offset, ProducerId},
@@ -33,6 +34,7 @@ use crate::{
         OpenReplica, Partition, ReplicaView,
         completion::{CompletionSlot, Filled},
         copying::Copying,
+        findings::Finding,
         message::{Message, ProduceJob, ProduceReply},
     },
 };
@@ -158,8 +160,14 @@ impl PartitionActor {
                 self.step(Event::LogStartChanged { offset }, InHand::Nothing);
             }
             Completion::Failed { error } => {
+                // A log that failed though the disk takes writes is this replica's own trouble.
+                if self.context.logs.writer.failure().is_some() {
+                    self.context.state.fail(Fatal::StorageFailed(error.to_string()));
+                } else {
+                    let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
+                    self.context.findings.put(self.partition.id, finding);
+                }
                 self.step(Event::StorageFailed, InHand::Nothing);
-                self.context.state.fail(Fatal::StorageFailed(error.to_string()));
                 // The log writer says no more: a close that waits is answered now.
                 if self.closing.is_some() {
                     self.closed(actor);

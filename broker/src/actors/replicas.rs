@@ -1,8 +1,8 @@
 //! Does what the roster says with the replicas of this broker: opens logs, starts actors, tells them their state, closes
 //! them and deletes folders.
 //!
-//! On failure: a log that cannot be opened ends the broker, but for want of handles or memory: then it is tried again, and
-//! the others go on. A folder that cannot be deleted stays, and is looked at again
+//! On failure: a log that cannot be opened is not vouched for, but for want of handles or memory: then it is tried again.
+//! Either way the others go on; the broker ends only with its disk. A folder that cannot be deleted stays, and is looked at again
 //! at the next start.
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
@@ -11,6 +11,7 @@ use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use tokio::sync::oneshot;
 
 use holdfast_log::{LogConfig, PartitionLog, Recovered};
+use holdfast_metadata::trust::DistrustReason;
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::TopicPartition;
 use holdfast_replication::Assignment;
@@ -18,10 +19,11 @@ use holdfast_replication::Assignment;
 use super::{events::SessionEvent, opened::Opened, session::SessionActor};
 use crate::{
     exit::Fatal,
-    here::{assignment, lease::LeaseNumber},
+    here::{assignment, context::Context, lease::LeaseNumber},
     life::recovery::RecoveredLogs,
     partition::{
         OpenReplica,
+        findings::Finding,
         message::Message,
         roster::{Effect, Event, KnownEpochs, Reason},
     },
@@ -31,10 +33,16 @@ use crate::{
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 const OPEN_AGAIN_MAX: Duration = Duration::from_secs(30);
 
+/// How a log is opened.
+type OpenLog = fn(&Context, TopicPartition, LogConfig) -> Result<(PartitionLog, Recovered), holdfast_log::Error>;
+
 impl SessionActor {
     /// Logs that were opened at start.
     pub(super) fn recovered(&mut self, logs: RecoveredLogs) {
-        for (partition, log, recovered) in logs.0 {
+        for partition in logs.distrusted {
+            self.roster.distrusted(partition);
+        }
+        for (partition, log, recovered) in logs.opened {
             self.roster.recovered(partition, recovered.epochs.latest());
             self.recovered.insert(partition, (log, recovered));
         }
@@ -63,6 +71,8 @@ impl SessionActor {
                 Effect::Assign { partition, assignment, is_arriving } => {
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
+                Effect::Renew(partition) => self.renew(partition, actor),
+                Effect::Distrust(partition) => self.distrust(partition, actor),
                 Effect::SetAside(partition) => self.set_aside(partition, actor),
                 Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
             }
@@ -100,6 +110,24 @@ impl SessionActor {
 
     /// Opens a log on a blocking thread; again and again while handles or memory are wanting.
     fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        self.open_by(
+            partition,
+            |context, partition, config| context.logs.data_dir.add_partition(partition, config),
+            actor,
+        );
+    }
+
+    /// Sets aside what is left of a replica that is not vouched for, and opens an empty log in its place.
+    fn renew(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        tracing::info!(%partition, "a replica that is not vouched for begins again, empty");
+        self.open_by(
+            partition,
+            |context, partition, config| context.logs.data_dir.recreate_partition(partition, config),
+            actor,
+        );
+    }
+
+    fn open_by(&self, partition: TopicPartition, open: OpenLog, actor: &mut ActorContext<Self>) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         let config = self.log_config(partition);
         self.context.logs.runtime.spawn(async move {
@@ -107,7 +135,7 @@ impl SessionActor {
             loop {
                 let working = Arc::clone(&context);
                 let work = move || {
-                    let (log, recovered) = working.logs.data_dir.add_partition(partition, config)?;
+                    let (log, recovered) = open(&working, partition, config)?;
                     Opened::new(&working, partition, log, recovered, config)
                 };
                 match context.logs.folders.in_turn(work).await {
@@ -152,11 +180,43 @@ impl SessionActor {
                 }
                 self.send_late(late, actor);
             }
-            Err(error) if error.is_damage() => {
-                self.context.state.fail(Fatal::LogDamaged(format!("{partition}: {error}")));
-            }
-            Err(error) => self.context.state.fail(Fatal::StorageFailed(format!("{partition}: {error}"))),
+            Err(_) if self.is_closing => {}
+            Err(error) => match self.context.logs.writer.failure() {
+                Some(failure) => self.context.state.fail(Fatal::StorageFailed(failure.to_string())),
+                None => {
+                    tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
+                    let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
+                    self.found.insert(partition, finding);
+                    self.step(&Event::OpenFailed(partition), actor);
+                }
+            },
         }
+    }
+
+    /// Closes a replica that is not vouched for, if it is open, and notes durably that it is not: a start that comes
+    /// before the controllers have committed it must not believe it again.
+    fn distrust(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        self.context.partitions.remove(partition);
+        let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
+        let finding = self.found.remove(&partition);
+        let finding = finding.unwrap_or(Finding { reason: DistrustReason::Damaged, detail: String::new() });
+        let (context, address) = (Arc::clone(&self.context), actor.address());
+        self.context.logs.runtime.spawn(async move {
+            drop(recovered);
+            if let Some(replica) = replica {
+                close(&replica).await;
+            }
+            let data_dir = Arc::clone(&context.logs.data_dir);
+            let detail = finding.detail;
+            let noted = context.logs.folders.in_turn(move || data_dir.distrust(partition, &detail, None, None)).await;
+            match noted {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),
+                Err(error) => return context.state.fail(Fatal::Failure(format!("{partition}: {error}"))),
+            }
+            context.outboxes.distrusts.put(partition, finding.reason);
+            let _gone_with_the_broker = address.send(SessionEvent::Closed(partition)).await;
+        });
     }
 
     /// Closes what the metadata does not place here. Its records are kept, for what is absent may be so by an error.
@@ -172,10 +232,7 @@ impl SessionActor {
                 tracing::warn!(%partition, %error, "the log of a stray was not closed cleanly");
             }
             if let Some(replica) = replica {
-                let (closed, wait) = oneshot::channel();
-                let _closed_already = replica.actor().send(Message::Close(closed)).await;
-                // An error says that the actor is gone, and its log with it.
-                let _ = wait.await;
+                close(&replica).await;
             }
             let _gone_with_the_broker = address.send(SessionEvent::Closed(partition)).await;
         });
@@ -268,6 +325,14 @@ impl SessionActor {
             let _ = closed.send(());
         });
     }
+}
+
+/// Closes the replica, and returns once its log is.
+async fn close(replica: &OpenReplica) {
+    let (closed, wait) = oneshot::channel();
+    let _closed_already = replica.actor().send(Message::Close(closed)).await;
+    // An error says that the actor is gone, and its log with it.
+    let _ = wait.await;
 }
 
 /// Puts a message into the mailbox; gives it back if that is full.

@@ -25,6 +25,7 @@ use crate::{
     },
     partition::{
         OpenReplica,
+        findings::Finding,
         message::Message,
         roster::{Event, Roster},
     },
@@ -44,6 +45,8 @@ pub(super) struct SessionActor {
     pub(super) lease_number: Option<LeaseNumber>,
     /// The replicas that run.
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
+    /// What is wrong with replicas that are about to be closed for it.
+    pub(super) found: HashMap<TopicPartition, Finding>,
 }
 
 impl SessionActor {
@@ -58,6 +61,7 @@ impl SessionActor {
             is_closing: false,
             lease_number: None,
             replicas: HashMap::new(),
+            found: HashMap::new(),
         }
     }
 
@@ -126,6 +130,10 @@ impl Handler<SessionEvent> for SessionActor {
             SessionEvent::CloseAll(closed) => self.close_all(closed, actor),
             SessionEvent::Opened(partition, opened) => self.opened(partition, opened, actor),
             SessionEvent::Deleted(partition) => self.step(&Event::Deleted(partition), actor),
+            SessionEvent::Distrust(partition, finding) => {
+                self.found.entry(partition).or_insert(finding);
+                self.step(&Event::Distrusted(partition), actor);
+            }
             SessionEvent::Closed(partition) => self.step(&Event::Closed(partition), actor),
         }
         actix::MessageResult(SessionReply::Applied(self.image().index()))

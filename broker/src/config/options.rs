@@ -141,7 +141,4 @@ holdfast_node::options! {
     retention_check_interval_ms: u64 = 60_000, in 100, 86_400_000;
     /// Free bytes that the disk must keep. Below it producers get DISK_FULL.
     disk_reserve_bytes: u64 = 256 * MIB, in 0, 1024 * GIB;
-    /// Move a log that is damaged below its durable mark aside and give the folder a new identity, so that no record
-    /// on it counts until it was copied from other replicas. DANGEROUS where those replicas do not exist.
-    set_aside_damaged_logs: bool = false;
 }

@@ -8,6 +8,7 @@ use holdfast_metadata_wire::view;
 use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::required_id,
+    detail::ErrorDetail,
     ids::{BrokerId, MetadataIndex, MetadataVersion, TopicId},
     v1::{self, admin_service_server::AdminService},
 };
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     here::context::Context,
-    messages::{cluster, moves, quorum, topics},
+    messages::{cluster, moves, quorum, recovery, topics},
     services::{all::Services, caller::Caller},
 };
 
@@ -208,5 +209,14 @@ impl AdminService for AdminEdge {
         let caller = caller(&request);
         let removal = quorum::removal(request.into_inner());
         Ok(Response::new(quorum::removal_answer(self.services.admin.remove_controller(&caller, removal).await?)))
+    }
+
+    async fn recover_partition(
+        &self,
+        request: Request<v1::RecoverPartitionRequest>,
+    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
+        let caller = caller(&request);
+        let order = recovery::order(request.into_inner()).map_err(ErrorDetail::from)?;
+        Ok(Response::new(recovery::answer(self.services.admin.recover_partition(&caller, order).await?)))
     }
 }

@@ -1,10 +1,11 @@
 //! From the cluster's metadata to what one replica and its log need.
 
-use holdfast_metadata::{PartitionState, Topic, TopicConfig, config::FlushPolicy as TopicFlushPolicy};
-use holdfast_replication::{Assignment, FlushPolicy};
+use holdfast_metadata::{PartitionState, Topic, TopicConfig, config::FlushPolicy as TopicFlushPolicy, version::TRUST};
+use holdfast_proto::ids::MetadataVersion;
+use holdfast_replication::{Assignment, FlushPolicy, Frozen};
 
-/// State and settings of a partition, for the core of a replica.
-pub fn of(topic: &Topic, state: &PartitionState) -> Assignment {
+/// State and settings of a partition, for the core of a replica, in a cluster of this metadata version.
+pub fn of(version: MetadataVersion, topic: &Topic, state: &PartitionState) -> Assignment {
     Assignment {
         leader: state.leader,
         leader_epoch: state.leader_epoch,
@@ -16,6 +17,7 @@ pub fn of(topic: &Topic, state: &PartitionState) -> Assignment {
             TopicFlushPolicy::Ack => FlushPolicy::Ack,
             TopicFlushPolicy::Interval => FlushPolicy::Interval,
         },
+        frozen: if version >= TRUST { Frozen::Kept(state.frozen_high_watermark) } else { Frozen::NotKept },
     }
 }
 

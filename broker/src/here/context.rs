@@ -1,21 +1,23 @@
 //! What the parts of one broker share. Made once at start, passed on explicitly; there is no global.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use holdfast_log::{DataDir, LogWriter};
+use holdfast_metadata::trust::ReplicaReport;
 
 use super::{
     clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
-    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams,
+    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams, token::TokenRenewal,
 };
 use crate::{
     config::Config,
-    outbox::{Positions, Proposals, streams::FollowerStreams},
+    outbox::{Distrusts, Positions, Proposals, streams::FollowerStreams},
     outward::{Controllers, Peers, Relays},
     partition::{
         answer_memory::AnswerMemory,
+        findings::Findings,
         move_budget::MoveBudget,
         read::{BlockingReads, ReadShare},
         tail::TailCache,
@@ -52,6 +54,12 @@ pub struct Context {
     pub asking: Parked,
     /// Streams of clients that are open.
     pub streams: Streams,
+    /// What it says of its replicas when it registers: as this start found them. Set once they are recovered.
+    pub reports: OnceLock<Vec<ReplicaReport>>,
+    /// The token of its folder that is on its way to the controllers.
+    pub token: TokenRenewal,
+    /// What was found to be wrong with its replicas.
+    pub findings: Arc<Findings>,
     /// What its replicas may copy for moves at the moment, all together.
     pub move_budget: Mutex<MoveBudget>,
     /// The other nodes that it calls.
@@ -92,6 +100,8 @@ pub struct Outboxes {
     pub proposals: Proposals,
     /// The newest stream of each broker that follows.
     pub follower_streams: FollowerStreams,
+    /// Replicas that this broker does not vouch for, for the active controller.
+    pub distrusts: Distrusts,
 }
 
 /// Other nodes, as this broker calls them.

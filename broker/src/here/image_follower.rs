@@ -28,7 +28,7 @@ pub struct Changes {
 /// What changed, as far as it concerns replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// Anything: a snapshot came.
+    /// Anything: a snapshot came, or another metadata version.
     All,
     /// These partitions, topics and settings alone.
     Some {
@@ -117,6 +117,10 @@ impl Changed {
     }
 
     fn note(&mut self, records: &[Record]) {
+        if records.iter().any(|record| matches!(record, Record::Version { .. })) {
+            // What partitions are told depends on it.
+            *self = Self::All;
+        }
         let Self::Some { partitions, topics, move_limit } = self else { return };
         for record in records {
             match record {
@@ -135,6 +139,7 @@ impl Changed {
                 | Record::NextProducerId { .. }
                 | Record::NextBrokerEpoch { .. }
                 | Record::Version { .. }
+                | Record::Recovery(_)
                 | Record::History { .. } => {}
             }
         }

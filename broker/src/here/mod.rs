@@ -21,3 +21,4 @@ pub mod partitions;
 pub mod shares;
 pub mod state;
 pub mod streams;
+pub mod token;

@@ -1,13 +1,13 @@
-//! Opens the logs that are on disk when the broker starts, several at a time, and decides what a damaged one means.
+//! Opens the logs that are on disk when the broker starts, several at a time, and decides what each is worth.
 //!
-//! A log that is damaged at or below its durable mark has lost records that this broker once counted as held. If it
-//! registered as before, the controller would still take it for a holder and might elect it with a shorter log. So the
-//! broker does not register at all: it ends with exit code 13, and the partition stays with its other replicas. When
-//! these exist, the operator starts it once with `set_aside_damaged_logs`: damaged logs are moved aside as they are, and
-//! the folder is given a new identity, by which the controller removes this broker from every ISR and every list of
-//! eligible leaders *before* it registers (KIP-903). It then copies what it lacks and joins again.
+//! The broker vouches for each replica by itself. One whose log is damaged at or below its durable mark, or whose folder is
+//! gone, has lost records that this broker once counted as held: were it registered as before, the controllers would still
+//! take it for a holder and might elect it with a shorter log. So the registration names it, the controllers take it, and
+//! it alone, out of ISR and eligible replicas *before* the broker is registered (KIP-903), and it is copied again. One at
+//! whose end something was cut that may have counted is named as doubtful. Nothing but a disk that fails ends the broker.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -16,8 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_log::{DataDir, LogConfig, PartitionLog, Recovered};
-use holdfast_proto::ids::TopicPartition;
+use holdfast_log::{DataDir, ListState, LogConfig, PartitionLog, Recovered, ReplicaOnDisk, Standing};
+use holdfast_metadata::trust::{DistrustReason, ReplicaReport, Vouch};
+use holdfast_proto::ids::{Offset, TopicPartition};
 
 use crate::{exit::Fatal, here::context::Context};
 
@@ -27,48 +28,89 @@ const RECOVERY_THREADS: usize = 8;
 /// How often the log tells how far recovery is: a long start is seen to move.
 const PROGRESS: Duration = Duration::from_secs(3);
 
-/// Logs that were opened at start.
+/// What was found at start.
 #[derive(Debug, Default)]
-pub struct RecoveredLogs(pub Vec<(TopicPartition, PartitionLog, Recovered)>);
+pub struct RecoveredLogs {
+    /// Logs that were opened.
+    pub opened: Vec<(TopicPartition, PartitionLog, Recovered)>,
+    /// Replicas that the broker does not vouch for.
+    pub distrusted: Vec<TopicPartition>,
+}
 
 /// A log that cannot be opened.
 type Failed = (TopicPartition, holdfast_log::Error);
 
-/// Opens all logs of the folder, or says why the broker must not go on. Blocks.
+/// Opens all logs of the folder, and leaves what the broker has to say of its replicas in the context. Blocks. An error only
+/// if the disk fails, or too few files may be open.
 pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
-    let failed = match recover_all(&context.logs.data_dir)? {
-        (logs, failed) if failed.is_empty() => return Ok(logs),
-        (_, failed) => failed,
-    };
-    let damaged = failed.iter().all(|(_, error)| error.is_damage());
-    if !damaged || !context.config.set_aside_damaged_logs {
-        return Err(refusal(&failed));
+    let data_dir = &context.logs.data_dir;
+    let folder = |error: holdfast_log::Error| Fatal::DataFolder(error.to_string());
+    let (opened, failed) = recover_all(data_dir)?;
+    if let Some(failure) = context.logs.writer.failure() {
+        return Err(Fatal::StorageFailed(failure.to_string()));
     }
-    set_aside(&context.logs.data_dir, &failed).map_err(|error| Fatal::DataFolder(error.to_string()))?;
-    match recover_all(&context.logs.data_dir)? {
-        (logs, failed) if failed.is_empty() => Ok(logs),
-        (_, failed) => Err(refusal(&failed)),
+    if failed.iter().any(|(_, error)| error.is_shortage()) {
+        return Err(shortage(&failed));
+    }
+    let mut reports: Vec<ReplicaReport> =
+        opened.iter().map(|(partition, _, recovered)| report_of(data_dir, *partition, recovered)).collect();
+    let mut distrusted = Vec::new();
+    let mut distrust = |partition: TopicPartition, reason, detail: &str| {
+        tracing::error!(%partition, ?reason, detail, "this broker does not vouch for its replica: it is copied again once another leads");
+        reports.push(distrusted_report(partition, reason));
+        distrusted.push(partition);
+    };
+    for (partition, error) in &failed {
+        data_dir.distrust(*partition, &error.to_string(), None, None).map_err(folder)?;
+        distrust(*partition, DistrustReason::Damaged, &error.to_string());
+    }
+    for replica in data_dir.replicas() {
+        match &replica.standing {
+            Standing::Held | Standing::Adopted => {}
+            Standing::Vanished => distrust(replica.partition, DistrustReason::Vanished, "its folder is gone"),
+            Standing::Distrusted(earlier) => distrust(replica.partition, DistrustReason::Damaged, &earlier.reason),
+        }
+    }
+    if let ListState::Lost { reason } = data_dir.list_state() {
+        tracing::error!(reason, "the list of replicas is lost: those that have no folder cannot be told from new ones");
+    }
+    // Set once: a start recovers once.
+    let _ = context.reports.set(reports);
+    Ok(RecoveredLogs { opened, distrusted })
+}
+
+/// What the broker says of a log that it opened.
+fn report_of(data_dir: &DataDir, partition: TopicPartition, recovered: &Recovered) -> ReplicaReport {
+    let is_doubtful = recovered.doubt.is_some() || data_dir.was_copied();
+    if let Some(doubt) = &recovered.doubt {
+        tracing::warn!(%partition, doubt, "something was cut off at the end of a log that may have counted");
+    }
+    ReplicaReport {
+        topic_id: partition.topic_id,
+        partition: partition.partition,
+        leader_epoch: recovered.epochs.latest(),
+        end: recovered.log_end_offset,
+        vouch: if is_doubtful { Vouch::Doubtful } else { Vouch::Full },
     }
 }
 
-/// First the new identity, then the moves: a crash between the two leaves a folder that counts as empty.
-fn set_aside(data_dir: &DataDir, failed: &[Failed]) -> Result<(), holdfast_log::Error> {
-    let directory = data_dir.renew_directory_id()?;
-    tracing::warn!(%directory, "the data folder has a new identity: no record on it counts until it was copied again");
-    for (partition, error) in failed {
-        let path = data_dir.quarantine_partition(*partition)?;
-        tracing::warn!(%partition, %error, path = %path.display(), "a damaged log was set aside");
-    }
-    Ok(())
+fn distrusted_report(partition: TopicPartition, reason: DistrustReason) -> ReplicaReport {
+    let TopicPartition { topic_id, partition } = partition;
+    ReplicaReport { topic_id, partition, leader_epoch: None, end: Offset(0), vouch: Vouch::Not(reason) }
 }
 
 /// Opens all logs of the folder. Blocks; tells its progress in the log.
-fn recover_all(data_dir: &DataDir) -> Result<(RecoveredLogs, Vec<Failed>), Fatal> {
+#[allow(clippy::type_complexity)]
+fn recover_all(data_dir: &DataDir) -> Result<(Vec<(TopicPartition, PartitionLog, Recovered)>, Vec<Failed>), Fatal> {
     let started = Instant::now();
-    let partitions = data_dir.partitions().map_err(|error| Fatal::DataFolder(error.to_string()))?;
+    let is_distrusted = |replica: &&ReplicaOnDisk| matches!(replica.standing, Standing::Distrusted(_));
+    let distrusted: BTreeSet<_> =
+        data_dir.replicas().iter().filter(is_distrusted).map(|replica| replica.partition).collect();
+    let mut partitions = data_dir.partitions().map_err(|error| Fatal::DataFolder(error.to_string()))?;
+    partitions.retain(|partition| !distrusted.contains(partition));
     let total = partitions.len();
     let next = AtomicUsize::new(0);
-    let opened = Mutex::new(RecoveredLogs::default());
+    let opened = Mutex::new(Vec::new());
     let failed = Mutex::new(Vec::new());
     let progress = Progress { started, total, logs: AtomicUsize::new(0), bytes: AtomicU64::new(0) };
     std::thread::scope(|scope| {
@@ -85,7 +127,7 @@ fn recover_all(data_dir: &DataDir) -> Result<(RecoveredLogs, Vec<Failed>), Fatal
                             tell(*partition, &recovered);
                             progress.logs.fetch_add(1, Ordering::Relaxed);
                             progress.bytes.fetch_add(log.reader().size_bytes(), Ordering::Relaxed);
-                            opened.lock().expect("no thread panics here").0.push((*partition, log, recovered));
+                            opened.lock().expect("no thread panics here").push((*partition, log, recovered));
                         }
                         Err(error) => failed.lock().expect("no thread panics here").push((*partition, error)),
                     }
@@ -124,26 +166,17 @@ fn tell(partition: TopicPartition, recovered: &Recovered) {
             %partition,
             bytes = recovered.truncated_bytes,
             log_end = %recovered.log_end_offset,
-            "cut a torn tail: bytes that were never durable"
+            "cut a torn tail"
         );
     } else {
         tracing::debug!(%partition, log_end = %recovered.log_end_offset, "log recovered");
     }
 }
 
-/// Why the broker ends: each failed log with its error, and what to do.
-fn refusal(failed: &[Failed]) -> Fatal {
+/// Why the broker ends where too few files may be open.
+fn shortage(failed: &[Failed]) -> Fatal {
     let list: Vec<String> = failed.iter().map(|(partition, error)| format!("{partition}: {error}")).collect();
-    let list = list.join("; ");
-    if failed.iter().any(|(_, error)| error.is_shortage()) {
-        let cure = "the broker needs two open files for each log, and some for connections: raise the limit (`ulimit -n`, \
-                    LimitNOFILE)";
-        Fatal::StorageFailed(format!("{list}; {cure}"))
-    } else if failed.iter().any(|(_, error)| error.is_damage()) {
-        let cure = "the logs are left as they are. If other replicas hold these partitions, start once with \
-                    `--set set_aside_damaged_logs=true`: the broker then counts as empty until it has copied them";
-        Fatal::LogDamaged(format!("{list}; {cure}"))
-    } else {
-        Fatal::StorageFailed(list)
-    }
+    let cure = "the broker needs two open files for each log, and some for connections: raise the limit (`ulimit -n`, \
+                LimitNOFILE)";
+    Fatal::StorageFailed(format!("{}; {cure}", list.join("; ")))
 }

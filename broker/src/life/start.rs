@@ -6,7 +6,10 @@
 //!
 //! Stop: hand over ([`leaving`]) · end the streams · flush and close the logs · say that it has stopped.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -22,7 +25,7 @@ use holdfast_node::{
 };
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 
-use super::{leaving, maintenance, probes, recovery};
+use super::{findings, leaving, maintenance, probes, recovery, token};
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
     config::Config,
@@ -39,8 +42,9 @@ use crate::{
         partitions::Partitions,
         state::BrokerState,
         streams::Streams,
+        token::TokenRenewal,
     },
-    outbox::{Positions, Proposals, SourcePositions, streams::FollowerStreams},
+    outbox::{Distrusts, Positions, Proposals, SourcePositions, streams::FollowerStreams},
     outward::{self, Controllers, Peers, Relays},
     partition::{
         answer_memory::AnswerMemory,
@@ -123,8 +127,11 @@ impl Broker {
         tasks.extend([
             tokio::spawn(outward::run_fetchers(Arc::clone(&context), created)),
             tokio::spawn(outward::run_proposer(Arc::clone(&context))),
+            tokio::spawn(outward::run_distrusts(Arc::clone(&context))),
+            tokio::spawn(findings::run(Arc::clone(&context), session.clone())),
             tokio::spawn(outward::run_session(Arc::clone(&context), session.clone())),
             tokio::spawn(maintenance::run(Arc::clone(&context))),
+            tokio::spawn(token::run(Arc::clone(&context))),
         ]);
         Ok(Self { context, services, actors, session, servers, tasks, _watchdog: watchdog })
     }
@@ -256,7 +263,15 @@ fn open(
             deletions: BlockingReads::new(DELETION_THREADS, runtime.clone()),
             runtime,
         },
-        outboxes: Outboxes { positions, proposals: Proposals::default(), follower_streams: FollowerStreams::default() },
+        outboxes: Outboxes {
+            positions,
+            proposals: Proposals::default(),
+            follower_streams: FollowerStreams::default(),
+            distrusts: Distrusts::default(),
+        },
+        findings: Arc::default(),
+        reports: OnceLock::new(),
+        token: TokenRenewal::default(),
         metadata_answers: AnswerMemory::new(config.metadata_memory_bytes as usize),
         fetching: Parked::new(config.fetch_memory_bytes as usize / 4, "fetch_memory_bytes"),
         asking: Parked::new(config.metadata_memory_bytes as usize / 4, "metadata_memory_bytes"),

@@ -8,6 +8,7 @@ use holdfast_proto::{
     v1,
 };
 
+use super::recovery;
 use crate::services::admin::cluster::{BrokerStatus, ClusterStatus, ClusterView, ControllerStatus, TroubledPartition};
 
 /// What a request wants to see of the cluster.
@@ -41,6 +42,8 @@ pub(crate) fn describe_answer(status: ClusterStatus) -> v1::DescribeClusterRespo
         troubled_partitions: status.troubled.into_iter().map(troubled_message).collect(),
         move_bytes_per_second: status.move_bytes_per_second,
         metadata_version: status.metadata_version.0,
+        recoveries: status.recoveries.into_iter().map(recovery::given_up_message).collect(),
+        distrusted_replica_count: status.counts.distrusted as u64,
     }
 }
 
@@ -60,6 +63,7 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
         under_replicated: answer.under_replicated_partition_count as usize,
         under_min_isr: answer.under_min_isr_partition_count as usize,
         moving: answer.moving_partition_count as usize,
+        distrusted: answer.distrusted_replica_count as usize,
         brokers: answer.brokers.len(),
         fenced_brokers: answer.brokers.iter().filter(|broker| broker.fenced).count(),
     };
@@ -74,6 +78,7 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
         troubled: answer.troubled_partitions.into_iter().map(troubled).collect::<Result<_, _>>()?,
         move_bytes_per_second: answer.move_bytes_per_second,
         metadata_version: MetadataVersion(answer.metadata_version),
+        recoveries: answer.recoveries.into_iter().map(recovery::given_up).collect::<Result<_, _>>()?,
     })
 }
 
@@ -147,6 +152,9 @@ mod tests {
             elr: vec![5],
             adding_replicas: vec![6],
             removing_replicas: vec![7],
+            frozen_high_watermark: Some(34),
+            claims: vec![v1::ReplicaClaim { broker_id: 5, leader_epoch: Some(35), end: 36, doubtful: true }],
+            distrusted: vec![v1::DistrustedReplica { broker_id: 6, reason: v1::DistrustReason::Halted.into() }],
         };
         v1::DescribeClusterResponse {
             cluster_id: vec![8; 16].into(),
@@ -188,6 +196,17 @@ mod tests {
             }],
             move_bytes_per_second: 29,
             metadata_version: 34,
+            recoveries: vec![v1::RecoveryInfo {
+                topic: "thirty-seven".to_owned(),
+                partition: 38,
+                broker_id: 39,
+                leader_epoch: 40,
+                end: Some(41),
+                high_watermark: None,
+                absent: vec![42],
+                at_ms: 43,
+            }],
+            distrusted_replica_count: 44,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Administration as protobuf messages, both ways in one place: `grpc` takes requests and gives answers, `outward` gives
 //! requests and takes answers. Nothing here knows a connection.
 //!
-//! - `topics`, `moves`, `cluster`, `quorum`: as the files of the same name in `services/admin`.
+//! - `topics`, `moves`, `cluster`, `quorum`, `recovery`: as the files of the same name in `services/admin`.
 //!
 //! What travels comes back as it was. A malformed request is refused with the name of the field; a malformed answer of a
 //! controller, see `malformed`, says nothing of whether the change was made.
@@ -10,4 +10,5 @@ pub(crate) mod cluster;
 pub(crate) mod malformed;
 pub(crate) mod moves;
 pub(crate) mod quorum;
+pub(crate) mod recovery;
 pub(crate) mod topics;

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition};
 
 use super::latest::Latest;
 
@@ -16,6 +16,8 @@ pub struct Proposal {
     pub partition_epoch: PartitionEpoch,
     /// The whole new ISR; broker epochs where the leader knows them.
     pub new_isr: Vec<(BrokerId, Option<BrokerEpoch>)>,
+    /// Where the high watermark stands, if nothing more can be acknowledged until the ISR grows.
+    pub high_watermark: Option<Offset>,
 }
 
 /// What waits. A newer proposal of a partition replaces the older one.

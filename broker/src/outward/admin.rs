@@ -14,13 +14,14 @@ use holdfast_proto::{
 
 use super::{controllers::Controllers, retry::Repeat};
 use crate::{
-    messages::{cluster, malformed, moves, quorum, topics},
+    messages::{cluster, malformed, moves, quorum, recovery, topics},
     services::{
         admin::{
             cluster::{ClusterStatus, FinalizedVersion},
             controllers::ControllerAdmin,
             moves::{ChangedReplicas, MovePlan, ReplicaChange},
             quorum::{QuorumStatus, Removal, RemovalPlan},
+            recovery::{RecoveredPartition, RecoveryOrder},
             topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
         },
         other_nodes::RemoteAnswer,
@@ -136,6 +137,14 @@ impl ControllerAdmin for Controllers {
             let request = v1::RemoveBrokerRequest { broker_id: broker_id.0 };
             let answer = ask!(self, IfNotDone, remove_broker, request).await?;
             Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+
+    fn recover_partition(&self, order: RecoveryOrder) -> RemoteAnswer<'_, RecoveredPartition> {
+        async move {
+            let answer = ask!(self, IfNotDone, recover_partition, recovery::request(order)).await?;
+            recovery::recovered(answer).map_err(|error| malformed::answer(&error))
         }
         .boxed()
     }

@@ -248,6 +248,18 @@ impl Controllers {
         .await
     }
 
+    /// Says which replicas this broker does not vouch for. Twice is the same as once.
+    pub(super) async fn distrust_replicas(
+        &self,
+        request: v1::DistrustReplicasRequest,
+    ) -> Result<v1::DistrustReplicasResponse, ErrorDetail> {
+        self.call(self.timeout, Repeat::Always, |channel, _| {
+            let request = request.clone();
+            async move { Self::controller(channel).distrust_replicas(request).await }
+        })
+        .await
+    }
+
     /// Registers this start of the broker.
     pub(super) async fn register(
         &self,

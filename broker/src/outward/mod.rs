@@ -6,11 +6,13 @@
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
-//! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes.
+//! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
+//!   replicas this broker does not vouch for.
 
 mod admin;
 mod channels;
 mod controllers;
+mod distrusts;
 mod fetcher;
 mod header;
 pub mod heartbeats;
@@ -25,6 +27,7 @@ mod session;
 
 pub use channels::Peers;
 pub use controllers::{Controllers, ShutdownProgress};
+pub(crate) use distrusts::run as run_distrusts;
 pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use other_nodes::other_nodes;
 pub(crate) use proposer::run as run_proposer;

@@ -72,6 +72,7 @@ fn request(
                 v1::IsrMember { broker_id: broker_id.0, broker_epoch: epoch.0 }
             })
             .collect(),
+        high_watermark: proposal.high_watermark.map(|offset| offset.0),
     });
     Ok(v1::AlterPartitionsRequest {
         header: Some(header(&context.identity)?),
@@ -88,7 +89,7 @@ fn outcome(image: &Image, partition: TopicPartition, result: v1::IsrChangeResult
     let state = result.state.ok_or(ErrorCode::UnknownServerError)?;
     let state = records::state_from_message(state).map_err(|_| ErrorCode::UnknownServerError)?;
     let topic = image.topic(partition.topic_id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    Ok(assignment::of(topic, &state))
+    Ok(assignment::of(image.version(), topic, &state))
 }
 
 async fn tell(

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use holdfast_log::LogReader;
+use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition},
@@ -17,6 +18,7 @@ use holdfast_replication::Replica;
 use super::{
     answer_memory::{AnswerRoom, Wanted},
     answer_reader::Reader,
+    findings::{Finding, Findings},
     read::{self, DiskRead, Place, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
@@ -42,6 +44,8 @@ pub struct ReplicaView {
     pub log_end: Offset,
     /// Producers that it remembers.
     pub producers: usize,
+    /// True if another replica is in sync: it can take over.
+    pub is_spare: bool,
 }
 
 impl ReplicaView {
@@ -56,6 +60,7 @@ impl ReplicaView {
             log_start: replica.log_start(),
             log_end: replica.log_end(),
             producers: replica.producer_count(),
+            is_spare: replica.isr().len() > 1,
         }
     }
 
@@ -90,13 +95,34 @@ pub struct Partition {
     pub reader: LogReader,
     /// Consumers that wait for more.
     pub waiters: Arc<Waiters>,
+    findings: Arc<Findings>,
     view: Mutex<ReplicaView>,
 }
 
 impl Partition {
     /// What is shared of a replica that was just opened and has no role yet.
-    pub(crate) fn new(id: TopicPartition, tail: Arc<PartitionTail>, reader: LogReader, view: ReplicaView) -> Self {
-        Self { id, tail, reader, waiters: Arc::default(), view: Mutex::new(view) }
+    pub(crate) fn new(
+        id: TopicPartition,
+        tail: Arc<PartitionTail>,
+        reader: LogReader,
+        findings: Arc<Findings>,
+        view: ReplicaView,
+    ) -> Self {
+        Self { id, tail, reader, waiters: Arc::default(), findings, view: Mutex::new(view) }
+    }
+
+    /// What a reader of the log is told of an error. Damage has consequences: it is a finding. While another replica is in
+    /// sync, which will lead instead, the reader is told to look for that one.
+    pub fn read_failed(&self, error: &holdfast_log::Error) -> ErrorCode {
+        let code = read::read_error(error);
+        if code != ErrorCode::OffsetOutOfRange && code != ErrorCode::NotLeaderOrFollower {
+            tracing::error!(partition = %self.id, %error, "a log cannot be read");
+        }
+        if code != ErrorCode::LogDamaged {
+            return code;
+        }
+        self.findings.put(self.id, Finding { reason: DistrustReason::Damaged, detail: error.to_string() });
+        if self.view().is_spare { ErrorCode::KafkaStorageError } else { code }
     }
 
     /// Where it stood after its actor's last step.
@@ -106,19 +132,19 @@ impl Partition {
 
     /// Whole batches from the one that holds `from` on, none that reaches past `up_to`; the first whole even if larger than
     /// `max_bytes`. From memory at once, else what reads them from disk.
-    pub fn read(&self, from: Offset, up_to: Offset, max_bytes: usize) -> Read {
+    pub fn read(self: &Arc<Self>, from: Offset, up_to: Offset, max_bytes: usize) -> Read {
         if from >= up_to {
             return Read::InMemory(Vec::new());
         }
         if let Some(found) = self.tail.read(from, up_to, max_bytes) {
             return Read::InMemory(found.pieces);
         }
-        Read::OnDisk(DiskRead::new(self.id, self.reader.clone(), from, up_to, max_bytes))
+        Read::OnDisk(DiskRead::new(Arc::clone(self), from, up_to, max_bytes))
     }
 
     /// What [`Self::read`] finds in memory, with the room that the pieces take up, if there is some at once.
     pub fn try_read_within(
-        &self,
+        self: &Arc<Self>,
         share: &ReadShare,
         reader: Option<&Reader>,
         from: Offset,
@@ -131,7 +157,7 @@ impl Partition {
 
     /// As [`Self::read`], with the room that the pieces take up. Waits for it, and what is on disk for a place there.
     pub async fn read_within(
-        &self,
+        self: &Arc<Self>,
         share: &ReadShare,
         reader: Option<&Reader>,
         from: Offset,
@@ -166,7 +192,7 @@ impl Partition {
         Ok((pieces, room))
     }
 
-    fn size_in_memory(&self, from: Offset, up_to: Offset, max_bytes: usize) -> Option<usize> {
+    fn size_in_memory(self: &Arc<Self>, from: Offset, up_to: Offset, max_bytes: usize) -> Option<usize> {
         match self.read(from, up_to, max_bytes) {
             Read::InMemory(pieces) => Some(read::size(&pieces)),
             Read::OnDisk(_) => None,
@@ -175,7 +201,7 @@ impl Partition {
 
     /// As much as the room holds; `None`, and no room is held, if the first batch alone is larger or went to the disk.
     fn take_in_memory(
-        &self,
+        self: &Arc<Self>,
         from: Offset,
         up_to: Offset,
         max_bytes: usize,
@@ -216,9 +242,9 @@ impl OpenReplica {
 }
 
 impl std::ops::Deref for OpenReplica {
-    type Target = Partition;
+    type Target = Arc<Partition>;
 
-    fn deref(&self) -> &Partition {
+    fn deref(&self) -> &Arc<Partition> {
         &self.partition
     }
 }

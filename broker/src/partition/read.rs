@@ -9,13 +9,13 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use holdfast_log::{Error, LogReader};
-use holdfast_proto::{
-    error::ErrorCode,
-    ids::{Offset, TopicPartition},
-};
+use holdfast_log::Error;
+use holdfast_proto::{error::ErrorCode, ids::Offset};
 
-use super::answer_memory::{AnswerMemory, AnswerRoom, Wanted};
+use super::{
+    answer_memory::{AnswerMemory, AnswerRoom, Wanted},
+    handle::Partition,
+};
 
 /// What one kind of reader may take up: consumers cannot keep followers from catching up, nor the other way round.
 #[derive(Clone, Debug)]
@@ -67,8 +67,7 @@ pub struct Place {
 /// A read that needs the disk.
 #[derive(Debug)]
 pub struct DiskRead {
-    partition: TopicPartition,
-    reader: LogReader,
+    partition: Arc<Partition>,
     from: Offset,
     up_to: Offset,
     max_bytes: usize,
@@ -138,24 +137,18 @@ impl BlockingReads {
 
 impl DiskRead {
     /// Of whole batches from the one that holds `from` on, none that reaches past `up_to`.
-    pub fn new(partition: TopicPartition, reader: LogReader, from: Offset, up_to: Offset, max_bytes: usize) -> Self {
-        Self { partition, reader, from, up_to, max_bytes }
+    pub fn new(partition: Arc<Partition>, from: Offset, up_to: Offset, max_bytes: usize) -> Self {
+        Self { partition, from, up_to, max_bytes }
     }
 
     fn run(self) -> Result<Bytes, ErrorCode> {
-        let Self { partition, reader, from, up_to, max_bytes } = self;
-        reader.read(from, max_bytes, up_to).map_err(|error| {
-            let code = read_error(&error);
-            if code != ErrorCode::OffsetOutOfRange {
-                tracing::error!(%partition, %from, %error, "a log cannot be read");
-            }
-            code
-        })
+        let Self { partition, from, up_to, max_bytes } = self;
+        partition.reader.read(from, max_bytes, up_to).map_err(|error| partition.read_failed(&error))
     }
 }
 
-/// What a reader is told of a storage error.
-pub fn read_error(error: &Error) -> ErrorCode {
+/// The code of a storage error.
+pub(super) fn read_error(error: &Error) -> ErrorCode {
     match error {
         Error::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         Error::Damaged { .. } | Error::BadBatch(_) => ErrorCode::LogDamaged,

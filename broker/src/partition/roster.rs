@@ -8,6 +8,10 @@
 //!   (none) ───────────▶ Opening ──────────▶ Open ─────────────────▶ Deleting ────────────▶ (none)
 //!   Recovered ─────────────────────────────▲ ▲
 //!   (log opened at start) ── assigned ───────┘          not in the metadata: a stray, closed and kept
+//!
+//!             not vouched for                        committed so, and another leads
+//!   Open ──────────────────────▶ Closing ──▶ Distrusted ──────────────────────────────▶ Opening, empty
+//!   (found at start) ────────────────────────▲
 //! ```
 //!
 //! Invariants:
@@ -17,6 +21,9 @@
 //!    below the one that the replica was told last, nor its leader epoch below any in the replica's log. Otherwise the
 //!    metadata has gone back, and the folder is kept as a stray.
 //! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
+//! 4. A replica that this broker does not vouch for begins again, empty, only once the controllers have committed that it
+//!    is not believed, for until then an ISR change may still be under way that counts on what it held; and only where
+//!    another leads, for else there is nobody to copy from. Or where an operator let the partition go on with it.
 //!
 //! Snapshots keep the newest ids of deleted topics (100,000), so a broker that was away when a topic was deleted still learns
 //! of it; of one that was deleted longer ago the replicas are strays.
@@ -47,8 +54,13 @@ pub enum Event<'a> {
     Opened(TopicPartition),
     /// The folder of a replica that has left is gone. The partition may have come back meanwhile: it then begins empty.
     Deleted(TopicPartition),
-    /// The log of a replica that was set aside is closed. The partition may have been placed here again meanwhile.
+    /// The log of a replica that was set aside, or is not vouched for, is closed. The partition may have been placed here
+    /// again meanwhile.
     Closed(TopicPartition),
+    /// This broker does not vouch for the open replica any more.
+    Distrusted(TopicPartition),
+    /// The log cannot be opened, and not for want of anything that may come: the broker does not vouch for it.
+    OpenFailed(TopicPartition),
     /// The broker stops: nothing is opened or deleted any more.
     Closing,
 }
@@ -60,6 +72,11 @@ pub enum Effect {
     Open(TopicPartition),
     /// Start the replica on the log that was opened at start; then [`Event::Opened`].
     Adopt(TopicPartition),
+    /// Set aside what is left of a replica that is not vouched for, and open an empty one; then [`Event::Opened`].
+    Renew(TopicPartition),
+    /// Close a replica that is not vouched for, if it is open, and note durably that it is not; then [`Event::Closed`], and
+    /// the controllers are to be told.
+    Distrust(TopicPartition),
     /// Tell the open replica its state.
     Assign {
         /// Which replica; it is open.
@@ -95,6 +112,10 @@ enum Slot {
     Deleting,
     /// Set aside: no second replica is opened on a folder while the first may still write to it.
     Closing,
+    /// Not vouched for, and being closed.
+    Distrusting,
+    /// Not vouched for, and closed.
+    Distrusted,
 }
 
 /// The replicas of one broker. See the module.
@@ -114,6 +135,11 @@ impl Roster {
     /// A log that was opened at start, with the latest leader epoch in it. Comes before any event.
     pub fn recovered(&mut self, partition: TopicPartition, latest_epoch: Option<LeaderEpoch>) {
         self.slots.insert(partition, Slot::Recovered(latest_epoch));
+    }
+
+    /// A replica that the broker does not vouch for since its start; its log is not open. Comes before any event.
+    pub fn distrusted(&mut self, partition: TopicPartition) {
+        self.slots.insert(partition, Slot::Distrusted);
     }
 
     /// Takes one event and appends what follows. `known` tells what an open replica knows at this moment.
@@ -138,10 +164,20 @@ impl Roster {
                 self.slots.insert(*partition, Slot::Open);
                 self.look_at(image, *partition, false, &known, effects);
             }
+            Event::Closed(partition) if matches!(self.slots.get(partition), Some(Slot::Distrusting)) => {
+                self.slots.insert(*partition, Slot::Distrusted);
+                self.look_at(image, *partition, false, &known, effects);
+            }
             Event::Deleted(partition) | Event::Closed(partition) => {
                 self.slots.remove(partition);
                 self.look_at(image, *partition, false, &known, effects);
             }
+            Event::Distrusted(partition) => {
+                if matches!(self.slots.get(partition), Some(Slot::Recovered(_) | Slot::Open)) {
+                    self.distrust(*partition, effects);
+                }
+            }
+            Event::OpenFailed(partition) => self.distrust(*partition, effects),
             Event::Closing => {
                 self.is_closing = true;
                 self.slots.clear();
@@ -188,10 +224,15 @@ impl Roster {
         match topic.and_then(|topic| Some((topic, topic.partition(partition.partition)?))) {
             Some((topic, state)) if state.replicas.contains(&self.own) => {
                 let is_arriving = state.adding.contains(&self.own);
-                self.keep(partition, || Box::new(assignment::of(topic, state)), is_arriving, effects);
+                if matches!(self.slots.get(&partition), Some(Slot::Distrusted)) {
+                    return self.renew(image, partition, state, effects);
+                }
+                let assignment = || Box::new(assignment::of(image.version(), topic, state));
+                self.keep(partition, assignment, is_arriving, effects);
             }
             Some((topic, state)) if self.may_leave(partition, state, known) => {
-                self.delete(partition, Reason::MovedAway(Box::new(assignment::of(topic, state))), effects);
+                let state = assignment::of(image.version(), topic, state);
+                self.delete(partition, Reason::MovedAway(Box::new(state)), effects);
             }
             _ => self.set_aside(partition, is_whole, effects),
         }
@@ -208,7 +249,7 @@ impl Roster {
             Some(Slot::Open) => {
                 return effects.push(Effect::Assign { partition, assignment: assignment(), is_arriving });
             }
-            Some(Slot::Opening | Slot::Deleting | Slot::Closing) => return,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting | Slot::Distrusted) => return,
             Some(Slot::Recovered(_)) => Effect::Adopt(partition),
             None => Effect::Open(partition),
         };
@@ -216,8 +257,30 @@ impl Roster {
         effects.push(effect);
     }
 
+    fn distrust(&mut self, partition: TopicPartition, effects: &mut Vec<Effect>) {
+        self.slots.insert(partition, Slot::Distrusting);
+        effects.push(Effect::Distrust(partition));
+    }
+
+    /// Lets a replica that is not vouched for begin again, if that is committed and there is somebody to copy from.
+    fn renew(&mut self, image: &Image, partition: TopicPartition, state: &PartitionState, effects: &mut Vec<Effect>) {
+        let is_committed = state.distrusted.iter().any(|distrust| distrust.broker_id == self.own);
+        let can_copy = state.leader.is_some_and(|leader| leader != self.own);
+        let is_recovered = || {
+            state.leader == Some(self.own)
+                && image.recoveries().iter().any(|recovery| {
+                    (recovery.topic_id, recovery.partition) == (partition.topic_id, partition.partition)
+                        && (recovery.broker_id, recovery.leader_epoch) == (self.own, state.leader_epoch)
+                })
+        };
+        if (is_committed && can_copy) || is_recovered() {
+            self.slots.insert(partition, Slot::Opening);
+            effects.push(Effect::Renew(partition));
+        }
+    }
+
     fn delete(&mut self, partition: TopicPartition, reason: Reason, effects: &mut Vec<Effect>) {
-        if matches!(self.slots.get(&partition), Some(Slot::Open | Slot::Recovered(_))) {
+        if matches!(self.slots.get(&partition), Some(Slot::Open | Slot::Recovered(_) | Slot::Distrusted)) {
             self.slots.insert(partition, Slot::Deleting);
             effects.push(Effect::Delete(partition, reason));
         }
@@ -247,7 +310,9 @@ impl Roster {
                 is_as_new(state, KnownEpochs { partition_epoch: None, leader_epoch: *latest })
             }
             // Nothing to delete yet, or any more.
-            Some(Slot::Opening | Slot::Deleting | Slot::Closing) | None => true,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting) | None => true,
+            // What it knew is not read any more. It may be the last trace of something.
+            Some(Slot::Distrusted) => false,
         }
     }
 }

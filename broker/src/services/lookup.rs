@@ -153,6 +153,7 @@ mod tests {
                 rack: None,
                 fenced: false,
                 shutting_down: false,
+                token: None,
                 versions: VersionRange::from_numbers(1, 1),
             })
         };

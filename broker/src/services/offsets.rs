@@ -21,7 +21,7 @@ use super::{
     lookup::{self, Named},
     other_nodes::OtherBrokers,
 };
-use crate::{here::context::Context, partition::read};
+use crate::here::context::Context;
 
 /// How long look-ups of a caller that says no deadline are begun.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -136,8 +136,11 @@ impl OffsetService {
             Position::Earliest => (Some(view.log_start), None),
             Position::Latest => (Some(end), None),
             Position::Time(time) => {
-                let reader = replica.reader.clone();
-                let work = move || reader.offset_for_timestamp(time).map_err(|error| read::read_error(&error));
+                let looked_at = replica.clone();
+                let work = move || {
+                    let found = looked_at.reader.offset_for_timestamp(time);
+                    found.map_err(|error| looked_at.read_failed(&error))
+                };
                 let found = context.logs.time_lookups.run(work).await;
                 let found = found.map_err(|code| lookup::explain(context, replica.id, code))?;
                 let found = found.filter(|(offset, _)| *offset < end);

@@ -12,15 +12,19 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use holdfast_metadata::{
-    AlterPartition, Command, CreateTopic, HistoryHash, Image, IsrChange, IsrMember, RegisterBroker, Rejection,
-    Response as Decided, VersionRange, apply_command,
+    AlterPartition, Command, ControllerVersions, CreateTopic, DistrustReplicas, FinalizeVersion, HistoryHash, Image,
+    IsrChange, IsrMember, RecoverPartition, RegisterBroker, Rejection, Response as Decided, VersionRange,
+    apply_command, version::SUPPORTED,
 };
-use holdfast_metadata_wire::{records, stream, view};
+use holdfast_metadata_wire::{records, registration, stream, trust, view};
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, MetadataIndex, PartitionEpoch, PartitionIndex, TopicId},
+    ids::{
+        BrokerEpoch, BrokerId, ClusterId, ControllerId, FolderToken, LeaderEpoch, MetadataIndex, Offset,
+        PartitionEpoch, PartitionIndex, TopicId,
+    },
     v1::{
         self,
         admin_service_server::{AdminService, AdminServiceServer},
@@ -97,6 +101,8 @@ impl FakeController {
         let state = Arc::new(State::default());
         let cluster_id = ClusterId(uuid::Uuid::new_v4());
         state.run(&Command::FormCluster { cluster_id }).unwrap();
+        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
+        state.run(&Command::FinalizeVersion(FinalizeVersion { version: SUPPORTED.max, controllers })).unwrap();
         let router = Server::builder()
             .add_service(ControllerServiceServer::new(Edge(Arc::clone(&state))))
             .add_service(AdminServiceServer::new(Edge(Arc::clone(&state))));
@@ -209,6 +215,7 @@ impl ControllerService for Edge {
         request: Request<v1::RegisterBrokerRequest>,
     ) -> Result<Response<v1::RegisterBrokerResponse>, Status> {
         let request = request.into_inner();
+        let folder = registration::shown_folder(&request).map_err(ErrorDetail::from)?;
         let command = Command::RegisterBroker(RegisterBroker {
             broker_id: BrokerId(request.broker_id),
             incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
@@ -219,11 +226,17 @@ impl ControllerService for Edge {
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
             versions: VersionRange::from_numbers(request.min_metadata_version, request.max_metadata_version),
             old_session_alive: false,
+            replaces: request.replaces_broker_epoch.map(BrokerEpoch),
+            folder,
         });
         match self.0.run(&command).map_err(refused)? {
             Decided::BrokerRegistered { broker_epoch } => {
                 self.0.end_older_session(BrokerId(request.broker_id), broker_epoch);
-                Ok(Response::new(v1::RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: self.0.index() }))
+                Ok(Response::new(v1::RegisterBrokerResponse {
+                    broker_epoch: broker_epoch.0,
+                    index: self.0.index(),
+                    other_folder: false,
+                }))
             }
             other => panic!("{other:?} to a registration"),
         }
@@ -253,6 +266,9 @@ impl ControllerService for Edge {
         let state = Arc::clone(&self.0);
         tokio::spawn(async move {
             while let Ok(Some(heartbeat)) = heartbeats.message().await {
+                if let Some(token) = FolderToken::from_bytes(&heartbeat.next_token) {
+                    let _ = state.run(&Command::RenewFolderToken { broker_id, broker_epoch, token });
+                }
                 if heartbeat.ready {
                     let fenced = state.machine.lock().image.broker(broker_id).is_some_and(|broker| broker.fenced);
                     if fenced {
@@ -284,6 +300,7 @@ impl ControllerService for Edge {
                 leader_epoch: LeaderEpoch(change.leader_epoch),
                 partition_epoch: PartitionEpoch(change.partition_epoch),
                 new_isr: change.new_isr.into_iter().map(member).collect(),
+                high_watermark: change.high_watermark.map(Offset),
             })
         });
         let command = Command::AlterPartition(AlterPartition {
@@ -302,6 +319,18 @@ impl ControllerService for Edge {
             },
         });
         Ok(Response::new(v1::AlterPartitionsResponse { results: results.collect() }))
+    }
+
+    async fn distrust_replicas(
+        &self,
+        request: Request<v1::DistrustReplicasRequest>,
+    ) -> Result<Response<v1::DistrustReplicasResponse>, Status> {
+        let request = request.into_inner();
+        let replicas = registration::untrusted_from_messages(request.replicas).map_err(ErrorDetail::from)?;
+        let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
+        let command = Command::DistrustReplicas(DistrustReplicas { broker_id, broker_epoch, replicas });
+        self.0.run(&command).map_err(refused)?;
+        Ok(Response::new(v1::DistrustReplicasResponse { index: self.0.index() }))
     }
 
     async fn allocate_producer_ids(
@@ -439,6 +468,28 @@ impl AdminService for Edge {
         _: Request<v1::DescribeQuorumRequest>,
     ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
         unreachable!("no test sends this on")
+    }
+
+    async fn recover_partition(
+        &self,
+        request: Request<v1::RecoverPartitionRequest>,
+    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
+        let request = request.into_inner();
+        let topic_id = self.0.machine.lock().image.topic_by_name(&request.topic).expect("there").topic_id();
+        let command = Command::RecoverPartition(RecoverPartition {
+            topic_id,
+            partition: PartitionIndex(request.partition),
+            broker_id: BrokerId(request.broker_id),
+            partition_epoch: PartitionEpoch(request.partition_epoch),
+            at_ms: 0,
+        });
+        match self.0.run(&command).map_err(refused)? {
+            Decided::PartitionRecovered { recovery } => {
+                let recovery = Some(trust::recovery_info(&recovery));
+                Ok(Response::new(v1::RecoverPartitionResponse { recovery, index: self.0.index() }))
+            }
+            other => panic!("{other:?} to a recovery"),
+        }
     }
 
     async fn remove_controller(

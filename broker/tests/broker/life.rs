@@ -1,8 +1,11 @@
 //! Starting and refusing to start.
 
 use holdfast_broker::{exit::Fatal, life::start::Broker};
-use holdfast_metadata::{AlterReplicas, Command};
-use holdfast_proto::ids::BrokerId;
+use holdfast_metadata::{AlterReplicas, Command, trust::DistrustReason};
+use holdfast_proto::{
+    ids::{BrokerId, PartitionIndex},
+    v1::{self, admin_service_client::AdminServiceClient},
+};
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
 
@@ -65,41 +68,54 @@ async fn health_and_reflection_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_log_refuses_the_start_until_it_is_set_aside() {
+async fn a_damaged_log_is_not_served_and_takes_no_other_with_it() {
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
-    rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
-    let client = Client::connect(&broker).await;
-    for value in ["a", "b", "c"] {
-        produce_until(&client, "t", 0, &[value]).await;
+    for topic in ["damaged", "whole"] {
+        rig.controller.create_topic(topic, 1, 1, &[("min.insync.replicas", "1")]);
     }
-    let directory = rig.controller.image().broker(BrokerId(1)).unwrap().directory_id;
+    let client = Client::connect(&broker).await;
+    for (topic, value) in [("damaged", "a"), ("damaged", "b"), ("whole", "c")] {
+        produce_until(&client, topic, 0, &[value]).await;
+    }
     soon("it stops", broker.stop()).await;
+    let image = rig.controller.image();
+    let id = |topic: &str| image.topic_by_name(topic).unwrap().topic_id();
     let partitions = rig.data_dir(1).join("partitions");
-    let folder = std::fs::read_dir(&partitions).unwrap().next().unwrap().unwrap().path();
+    let folder = partitions.join(format!("{}-0", id("damaged")));
     let segment = folder.join("00000000000000000000.log");
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[70] ^= 1;
-    std::fs::write(&segment, bytes).unwrap();
-    let refused = until("the folder is free", async || match Broker::start(rig.config(1)).await {
-        Err(Fatal::DataFolder(_)) => None,
-        other => Some(other.err().unwrap()),
-    })
-    .await;
-    assert_eq!(refused.number(), 13, "{refused}");
-    assert!(refused.to_string().contains("set_aside_damaged_logs"), "{refused}");
-    let mut config = rig.config(1);
-    config.set_aside_damaged_logs = true;
-    let broker = until("it starts", async || Broker::start(config.clone()).await.ok()).await;
-    until("it registers under another identity", async || {
-        let own = rig.controller.image().broker(BrokerId(1)).cloned()?;
-        (own.directory_id != directory).then_some(())
-    })
-    .await;
-    // The only replica is gone: the partition is offline rather than shorter.
-    assert_eq!(rig.controller.image().partitions_led_by(BrokerId(1)).count(), 0);
-    let set_aside = std::fs::read_dir(&partitions).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(set_aside.into_iter().any(|name| name.to_string_lossy().contains(".damaged-")));
+    std::fs::write(&segment, &bytes).unwrap();
+    // So that it is read at the start, as after a kill.
+    std::fs::remove_file(folder.join("00000000000000000000.index")).unwrap();
+    let broker = until("it starts", async || Broker::start(rig.config(1)).await.ok()).await;
+    let state = |topic: &str| {
+        let image = rig.controller.image();
+        image.topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap().clone()
+    };
+    until("the whole one is led again", async || (state("whole").leader == Some(BrokerId(1))).then_some(())).await;
+    let offline = state("damaged");
+    assert_eq!((offline.leader, offline.elr), (None, vec![]), "the only replica does not count");
+    assert_eq!(offline.distrusted[0].reason, DistrustReason::Damaged);
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "whole", 0, &["d"]).await;
+    // Nobody else has it. An operator lets it go on.
+    let mut admin = AdminServiceClient::new(client.channel());
+    let request = v1::RecoverPartitionRequest {
+        topic: "damaged".to_owned(),
+        partition: 0,
+        broker_id: 1,
+        partition_epoch: offline.partition_epoch.0,
+        validate_only: false,
+    };
+    admin.recover_partition(request).await.expect("it is offline");
+    produce_until(&client, "damaged", 0, &["e"]).await;
+    let names = std::fs::read_dir(&partitions).unwrap().map(|entry| entry.unwrap().file_name());
+    let aside: Vec<_> = names.filter(|name| name.to_string_lossy().contains(".damaged-")).collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    let kept = partitions.join(&aside[0]).join("00000000000000000000.log");
+    assert_eq!(std::fs::read(kept).unwrap(), bytes, "what was there is kept");
     soon("it stops", broker.stop()).await;
 }
 

@@ -97,7 +97,8 @@ impl Agreement {
     /// What every voter supports, as each says now: what one said earlier may have been of a build that it runs no more.
     pub(crate) async fn voters_versions(&self) -> Vec<ControllerVersions> {
         let said = self.ask(MetadataIndex(0)).await.into_iter();
-        said.map(|(id, said)| ControllerVersions { controller_id: ControllerId(id), versions: said.versions() }).collect()
+        said.map(|(id, said)| ControllerVersions { controller_id: ControllerId(id), versions: said.versions() })
+            .collect()
     }
 
     async fn ask_one(&self, voter: &Member, index: MetadataIndex) -> Said {

@@ -6,11 +6,12 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use holdfast_metadata::{
-    AlterPartition, Command, DistrustReplicas, IsrChange, IsrMember, RegisterBroker, Response as Done, VersionRange,
+    AlterPartition, Command, DistrustReplicas, Image, IsrChange, IsrMember, RegisterBroker, Response as Done,
+    VersionRange, is_same_folder,
     limits::{MAX_ISR_CHANGES, MAX_REPLICATION_FACTOR},
     version::TRUST,
 };
-use holdfast_metadata_wire::records::state_to_message;
+use holdfast_metadata_wire::{records::state_to_message, registration};
 use holdfast_proto::{
     convert::{check_peer, leader_epoch, partition, partition_error, required_id},
     detail::ErrorDetail,
@@ -19,14 +20,13 @@ use holdfast_proto::{
     v1::{
         self, AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionsRequest, AlterPartitionsResponse,
         BrokerSessionRequest, BrokerSessionResponse, ControlledShutdownRequest, ControlledShutdownResponse,
-        DistrustReplicasRequest, DistrustReplicasResponse, IsrChangeResult, PeerHeader, RegisterBrokerRequest, RegisterBrokerResponse,
-        controller_service_server::ControllerService,
+        DistrustReplicasRequest, DistrustReplicasResponse, IsrChangeResult, PeerHeader, RegisterBrokerRequest,
+        RegisterBrokerResponse, controller_service_server::ControllerService,
     },
 };
 
 use super::{
     answer::unexpected,
-    registration,
     sessions::{self, check_epoch},
     snapshots::Snapshots,
 };
@@ -63,13 +63,13 @@ impl ControllerService for ControllerEdge {
         request: Request<RegisterBrokerRequest>,
     ) -> Result<Response<RegisterBrokerResponse>, Status> {
         let request = request.into_inner();
-        self.check(request.header)?;
+        self.check(request.header.clone())?;
         let broker_id = BrokerId(request.broker_id);
         let directory_id = required_id(&request.directory_id, "directory_id")?;
         let image = self.node.view().image();
         // What came with a version that is not finalised means nothing yet, and older controllers would not know it.
         let proves = image.version() >= TRUST;
-        let folder = registration::folder(request.known_tokens, &request.next_token, request.topics)?;
+        let folder = registration::shown_folder(&request)?;
         let registration = RegisterBroker {
             broker_id,
             incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
@@ -83,7 +83,7 @@ impl ControllerService for ControllerEdge {
             replaces: request.replaces_broker_epoch.filter(|_| proves).map(BrokerEpoch),
             folder: folder.filter(|_| proves),
         };
-        let other_folder = registration::is_of_other_folder(&image, &registration);
+        let other_folder = is_of_other_folder(&image, &registration);
         match self.node.propose(Proposer::Broker, Command::RegisterBroker(registration)).await? {
             (index, Done::BrokerRegistered { broker_epoch }) => {
                 tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");
@@ -149,7 +149,7 @@ impl ControllerService for ControllerEdge {
         self.check(request.header)?;
         let (broker_id, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
         check_epoch(&self.node, broker_id, broker_epoch)?;
-        let replicas = registration::untrusted(request.replicas)?;
+        let replicas = registration::untrusted_from_messages(request.replicas)?;
         tracing::warn!(%broker_id, ?replicas, "a broker does not vouch for replicas of its own any more");
         let command = Command::DistrustReplicas(DistrustReplicas { broker_id, broker_epoch, replicas });
         match self.node.propose(Proposer::Broker, command).await? {
@@ -197,6 +197,13 @@ impl ControllerService for ControllerEdge {
         tracing::info!(%broker_id, stopped = request.stopped, remaining_leaders, "a broker leaves");
         Ok(Response::new(ControlledShutdownResponse { remaining_leaders, index: index.0 }))
     }
+}
+
+/// True if the folder is not the one that registered last under this id, as the image has it.
+fn is_of_other_folder(image: &Image, command: &RegisterBroker) -> bool {
+    let old = image.broker(command.broker_id);
+    let old = old.filter(|old| old.incarnation_id != command.incarnation_id);
+    old.is_some_and(|old| !is_same_folder(old, command))
 }
 
 /// `proves`: high watermarks mean something in the metadata version that is finalised.

@@ -9,7 +9,6 @@ mod admin;
 mod answer;
 mod controller_service;
 mod raft_service;
-mod registration;
 pub(crate) mod server;
 mod sessions;
 mod snapshots;

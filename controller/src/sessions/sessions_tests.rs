@@ -27,6 +27,7 @@ pub(super) fn broker(epoch: u64, fenced: bool) -> BrokerRegistration {
         versions: VersionRange::default(),
         fenced,
         shutting_down: false,
+        token: None,
     }
 }
 

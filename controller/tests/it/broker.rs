@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use uuid::Uuid;
 
-use holdfast_metadata::HistoryHash;
+use holdfast_metadata::{HistoryHash, version::SUPPORTED};
 use holdfast_metadata_wire::stream::{self, Told};
 use holdfast_proto::{
     convert::peer_header,
@@ -53,8 +53,9 @@ pub(crate) fn registration(cluster: ClusterId, disk: Disk) -> RegisterBrokerRequ
         client_address: format!("client-{}:1", disk.id),
         peer_address: format!("peer-{}:1", disk.id),
         rack: String::new(),
-        min_metadata_version: 1,
-        max_metadata_version: 1,
+        min_metadata_version: SUPPORTED.min.0,
+        max_metadata_version: SUPPORTED.max.0,
+        ..RegisterBrokerRequest::default()
     }
 }
 
@@ -155,6 +156,7 @@ pub(crate) async fn begin(address: &str, cluster: ClusterId, id: u32, epoch: u64
         applied_index: applied.index,
         ready: false,
         history_hash: applied.hash(),
+        ..BrokerSessionRequest::default()
     };
     heartbeats.send(first).await.expect("a heartbeat");
     let mut client = ControllerServiceClient::new(channel(address)).max_decoding_message_size(64 << 20);
@@ -199,6 +201,7 @@ async fn session(
         applied_index: applied.index,
         ready: applied.index >= registered.index,
         history_hash: if first { applied.hash() } else { Bytes::new() },
+        ..BrokerSessionRequest::default()
     };
     let _ = heartbeats.send(beat(*applied, true)).await;
     let mut client = ControllerServiceClient::new(channel(address));

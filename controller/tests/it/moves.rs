@@ -65,6 +65,7 @@ fn all_in_sync(quorum: &Quorum, brokers: &[Broker]) {
         leader_epoch: state.leader_epoch,
         partition_epoch: state.partition_epoch,
         new_isr: members.collect(),
+        high_watermark: None,
     };
     let request = AlterPartitionsRequest {
         header: Some(peer_header(quorum.cluster_id(), 0, leader.into())),

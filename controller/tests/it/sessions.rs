@@ -238,6 +238,7 @@ fn partitions_to_rejoin(
         leader_epoch: state.leader_epoch.0,
         partition_epoch: state.partition_epoch.0,
         new_isr: vec![member(leader), member(joiner)],
+        high_watermark: None,
     });
     AlterPartitionsRequest {
         header: Some(holdfast_proto::convert::peer_header(quorum.cluster_id(), 0, leader.id.into())),

@@ -146,7 +146,7 @@ fn end_registration(
     }
     let reports = Reports::of(&folder.replicas);
     change_partitions(image, &standings, broker_id, |partition, change| {
-        change.restart(broker_id, reports.get(partition));
+        change.restart(broker_id, reports.get(partition), folder.list_lost);
     })
 }
 

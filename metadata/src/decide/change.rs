@@ -87,8 +87,8 @@ impl<'a> PartitionChange<'a> {
     }
 
     /// The broker has started again on the same disk, and says this of the replica; nothing if it does not hold it, and did
-    /// not when it stopped: then the replica is one that was not made yet.
-    pub(crate) fn restart(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
+    /// not when it stopped: then the replica is one that was not made yet, unless the broker's list of them is lost.
+    pub(crate) fn restart(&mut self, broker: BrokerId, report: Option<&ReplicaReport>, list_lost: bool) {
         self.leave_isr(broker);
         // What it lost once it still lacks, whatever the next start knows of that.
         let was_doubtful = self.new.claim(broker).is_some_and(|claim| claim.doubtful);
@@ -100,6 +100,7 @@ impl<'a> PartitionChange<'a> {
                 end: report.end,
                 doubtful: was_doubtful || !report.vouch.is_full(),
             },
+            None if list_lost => return self.distrust(broker, DistrustReason::Vanished),
             None => ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true },
         };
         self.new.claims.retain(|claim| claim.broker_id != broker);
@@ -239,7 +240,9 @@ impl<'a> PartitionChange<'a> {
             self.new.frozen_high_watermark = None;
         }
         let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
-        claims.retain(|claim| elr.contains(&claim.broker_id) || (leader.is_none() && replicas.contains(&claim.broker_id)));
+        claims.retain(|claim| {
+            elr.contains(&claim.broker_id) || (leader.is_none() && replicas.contains(&claim.broker_id))
+        });
         distrusted.retain(|distrust| replicas.contains(&distrust.broker_id) && !isr.contains(&distrust.broker_id));
     }
 

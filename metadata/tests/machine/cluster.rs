@@ -80,7 +80,8 @@ impl Cluster {
     /// A new start of broker `n` on its disk, boot `boot`, that shows its last token and says this of its replicas.
     pub(crate) fn proving(&mut self, n: u32, boot: u64, replicas: &[ReplicaReport]) -> RegisterBroker {
         let known = self.image.broker(b(n)).and_then(|broker| broker.token).into_iter().collect();
-        let folder = FolderProof { known, next: FolderToken(self.fresh()), replicas: replicas.to_vec() };
+        let folder =
+            FolderProof { known, next: FolderToken(self.fresh()), replicas: replicas.to_vec(), list_lost: false };
         RegisterBroker { folder: Some(folder), ..self.registration(n, boot, n.into()) }
     }
 

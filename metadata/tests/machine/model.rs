@@ -10,7 +10,8 @@ use holdfast_metadata::{
 use holdfast_proto::{
     error::ErrorCode,
     ids::{
-        BrokerEpoch, BrokerId, FolderToken, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition,
+        BrokerEpoch, BrokerId, FolderToken, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId,
+        TopicPartition,
     },
 };
 
@@ -432,7 +433,10 @@ impl Model {
         let others_lack = self.nodes.iter().any(|(id, node)| *id != n && node.lacks);
         let node = self.node(n);
         let is_silent = matches!(disk, Disk::Cut | Disk::Vanished | Disk::Copied) && trust;
-        if node.running || (trust && others_lack && disk != Disk::Same) || (!trust && matches!(disk, Disk::Cut | Disk::Vanished)) {
+        if node.running
+            || (trust && others_lack && disk != Disk::Same)
+            || (!trust && matches!(disk, Disk::Cut | Disk::Vanished))
+        {
             return;
         }
         let mut vouch = Vouch::Full;
@@ -474,7 +478,7 @@ impl Model {
         let (boot, directory) = (node.boot, node.disk);
         let mut registration = self.c.registration(n, boot, directory);
         self.coverage.silent_faults += usize::from(is_silent && expected.is_some_and(|token| known.contains(&token)));
-        registration.folder = trust.then(|| FolderProof { known, next, replicas: vec![report] });
+        registration.folder = trust.then(|| FolderProof { known, next, replicas: vec![report], list_lost: false });
         self.run(&Command::RegisterBroker(registration));
         self.coverage.untrusted_disks += usize::from(disk != Disk::Same);
         let (known, broker_epoch) = (self.images.len() - 1, self.c.epoch(n));

@@ -151,11 +151,8 @@ fn a_running_broker_resigns_from_a_replica_alone() {
     let (t, u) = (c.topic("t", 1, 3, &[]), c.topic("u", 1, 3, &[]));
     let leader = c.state(t).leader.expect("led");
     let other = c.state(u).leader;
-    let replica = |topic_id| DistrustedReplica {
-        topic_id,
-        partition: PartitionIndex(0),
-        reason: DistrustReason::Damaged,
-    };
+    let replica =
+        |topic_id| DistrustedReplica { topic_id, partition: PartitionIndex(0), reason: DistrustReason::Damaged };
     let unknown = TopicId(c.fresh());
     let command = Command::DistrustReplicas(DistrustReplicas {
         broker_id: leader,
@@ -237,7 +234,13 @@ fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
     let recover = |c: &Cluster, n| {
         let partition_epoch = c.state(t).partition_epoch;
         let partition = PartitionIndex(0);
-        Command::RecoverPartition(RecoverPartition { topic_id: t, partition, broker_id: b(n), partition_epoch, at_ms: 5 })
+        Command::RecoverPartition(RecoverPartition {
+            topic_id: t,
+            partition,
+            broker_id: b(n),
+            partition_epoch,
+            at_ms: 5,
+        })
     };
     let stale = recover(&c, 2);
     back(&mut c, 3, &[report(t, 0, 40, Vouch::Full)]);
@@ -247,7 +250,10 @@ fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
     let command = recover(&c, 2);
     let (records, response) = c.ok(&command);
     let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
-    assert_eq!((recovery.end, recovery.high_watermark, &recovery.absent[..]), (Some(Offset(60)), Some(Offset(100)), &[b(1)][..]));
+    assert_eq!(
+        (recovery.end, recovery.high_watermark, &recovery.absent[..]),
+        (Some(Offset(60)), Some(Offset(100)), &[b(1)][..])
+    );
     assert_eq!(records[0], Record::Recovery(recovery.clone()));
     assert_eq!(standing(&c, t).split_once(' ').map(|(leader, _)| leader), Some("2"));
     assert_eq!(c.image.recoveries(), [recovery]);

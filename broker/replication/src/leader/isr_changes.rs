@@ -5,6 +5,10 @@
 //! at once). Leaves: a member that has. Who joins goes before who leaves, so that the ISR does not fall below the minimum
 //! when one replaces the other.
 //!
+//! While the committed ISR is too small, nothing is acknowledged: then the leader says where its high watermark stands, with
+//! a proposal that changes nothing, for elections rest on it. It is sure of it once the high watermark has reached the
+//! epoch's start: before that it may be older than what was acknowledged.
+//!
 //! The epoch's start matters because the high watermark of a new leader may be older than what was acknowledged. Having
 //! caught up in this epoch implies it, except for a member of the ISR at its start, who gets that time as a gift.
 
@@ -17,7 +21,7 @@ use super::{
     isr::{IsrState, Proposal, Stage},
     role::Leader,
 };
-use crate::{effect::Effect, turn::Turn};
+use crate::{effect::Effect, event::Frozen, turn::Turn};
 
 /// Where the pending proposal stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +107,21 @@ impl Leader {
         let me = turn.config.broker_id;
         let lags = |member: &&BrokerId| **member != me && self.must_leave(turn, **member);
         // Nothing is allocated unless somebody has to leave: this runs in every step.
-        committed.iter().any(|member| lags(&member)).then(|| {
+        if committed.iter().any(|member| lags(&member)) {
             let leaving = committed.iter().filter(lags).copied().collect();
-            IsrState::PendingShrink { leaving, proposal }
-        })
+            return Some(IsrState::PendingShrink { leaving, proposal });
+        }
+        let is_said = match self.frozen {
+            Frozen::NotKept => true,
+            Frozen::Kept(known) => self.standing_high_watermark(turn) <= known,
+        };
+        (!is_said).then_some(IsrState::PendingShrink { leaving: Vec::new(), proposal })
+    }
+
+    /// Where the high watermark stands until the ISR grows; `None` while it may move, or is not known for certain.
+    fn standing_high_watermark(&self, turn: &Turn<'_>) -> Option<Offset> {
+        let stands = self.isr.committed().len() < self.min_insync_replicas as usize;
+        Some(turn.log.high_watermark()).filter(|high_watermark| stands && *high_watermark >= self.epoch_start)
     }
 
     fn may_join(&self, turn: &Turn<'_>, id: BrokerId) -> bool {
@@ -131,6 +146,7 @@ impl Leader {
             leader_epoch: self.leader_epoch,
             partition_epoch: self.isr.partition_epoch(),
             new_isr: self.isr.proposed().map(with_epoch).collect(),
+            high_watermark: self.standing_high_watermark(turn),
         });
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     answer::FetchReply,
     effect::{Effect, Produced},
-    event::{Acks, Assignment, FlushPolicy},
+    event::{Acks, Assignment, FlushPolicy, Frozen},
     turn::Turn,
 };
 
@@ -34,6 +34,7 @@ pub(crate) struct Leader {
     pub(crate) epoch_start: Offset,
     pub(crate) min_insync_replicas: u32,
     pub(crate) flush_policy: FlushPolicy,
+    pub(crate) frozen: Frozen,
     pub(crate) isr: Isr,
     /// The other replicas: those assigned and those in the ISR.
     pub(crate) followers: Vec<FollowerProgress>,
@@ -52,6 +53,7 @@ impl Leader {
             epoch_start,
             min_insync_replicas: assignment.min_insync_replicas,
             flush_policy: assignment.flush_policy,
+            frozen: assignment.frozen,
             isr: Isr::new(assignment.isr.clone(), assignment.partition_epoch),
             followers: Vec::new(),
             pending: PendingProduces::new(turn.config.max_pending_produces),
@@ -72,6 +74,7 @@ impl Leader {
     pub(crate) fn settings_changed(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
         self.min_insync_replicas = assignment.min_insync_replicas;
         self.flush_policy = assignment.flush_policy;
+        self.frozen = assignment.frozen;
         self.settle(turn);
     }
 

@@ -7,6 +7,8 @@ use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion, PartitionIndex,
 };
 
+use super::recovery::GivenUp;
+
 /// The cluster as this broker knows it.
 #[derive(Clone, Debug)]
 pub struct ClusterView {
@@ -48,6 +50,8 @@ pub struct ClusterStatus {
     pub move_bytes_per_second: u64,
     /// The finalised metadata version.
     pub metadata_version: MetadataVersion,
+    /// What operators gave up so that partitions went on: the newest, the newest last.
+    pub recoveries: Vec<GivenUp>,
 }
 
 /// A controller of the quorum, as the active one knows it.

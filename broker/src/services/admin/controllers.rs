@@ -7,6 +7,7 @@ use super::{
     cluster::{ClusterStatus, FinalizedVersion},
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     quorum::{QuorumStatus, Removal, RemovalPlan},
+    recovery::{RecoveredPartition, RecoveryOrder},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
 use crate::services::other_nodes::RemoteAnswer;
@@ -39,6 +40,9 @@ pub trait ControllerAdmin: Send + Sync {
 
     /// Forgets a broker that is fenced and holds no replica.
     fn remove_broker(&self, broker_id: BrokerId) -> RemoteAnswer<'_, MetadataIndex>;
+
+    /// Lets a partition without a leader go on, or only says what that would cost.
+    fn recover_partition(&self, order: RecoveryOrder) -> RemoteAnswer<'_, RecoveredPartition>;
 
     /// The controllers of the quorum, as the active one sees them.
     fn describe_quorum(&self) -> RemoteAnswer<'_, QuorumStatus>;

@@ -19,6 +19,7 @@ use super::{
     controllers::ControllerAdmin,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     quorum::{QuorumStatus, Removal, RemovalPlan},
+    recovery::{RecoveredPartition, RecoveryOrder},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
 };
 use crate::{
@@ -178,6 +179,17 @@ impl AdminService {
             Err(ErrorDetail::new(ErrorCode::InvalidConfig, message))
         });
         checked.inspect_err(|detail| caller.refused("a change of a topic", detail))
+    }
+
+    /// Lets a partition without a leader go on with a replica that may lack acknowledged records, or only says what that would
+    /// cost.
+    pub async fn recover_partition(
+        &self,
+        caller: &Caller,
+        order: RecoveryOrder,
+    ) -> Result<RecoveredPartition, ErrorDetail> {
+        tracing::warn!(%caller, ?order, "asking for the last resort of a partition");
+        self.controllers.recover_partition(order).await
     }
 
     /// The controllers of the quorum, as the active one sees them.

@@ -14,8 +14,9 @@ use holdfast_proto::{
         CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
         DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicConfigRequest, DescribeTopicConfigResponse,
         FinalizeVersionRequest, FinalizeVersionResponse, GetMetadataRequest, GetMetadataResponse, PlanMovesRequest,
-        PlanMovesResponse, RecoverPartitionRequest, RecoverPartitionResponse, RemoveBrokerRequest, RemoveBrokerResponse, RemoveControllerRequest,
-        RemoveControllerResponse, SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
+        PlanMovesResponse, RecoverPartitionRequest, RecoverPartitionResponse, RemoveBrokerRequest,
+        RemoveBrokerResponse, RemoveControllerRequest, RemoveControllerResponse, SetBrokerDrainRequest,
+        SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
 

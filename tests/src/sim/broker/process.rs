@@ -195,7 +195,9 @@ impl Broker {
             Message::Altered { change, result } => {
                 let tp = TopicPartition { topic_id: change.topic_id, partition: change.partition };
                 let Some(topic) = self.metadata.image().topic(change.topic_id) else { return };
-                let result = result.map(|state| assignment::of(topic, &state)).map_err(|rejection| rejection.code);
+                let result = result
+                    .map(|state| assignment::of(image.version(), topic, &state))
+                    .map_err(|rejection| rejection.code);
                 let event = Event::IsrProposalResult {
                     leader_epoch: change.leader_epoch,
                     partition_epoch: change.partition_epoch,

@@ -295,14 +295,14 @@ fn execute(
             }
             answer(waiting.request, result.map(|produced| produced.base_offset), out);
         }
-        Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr } => {
+        Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr, high_watermark } => {
             let Some(own_epoch) = epoch else { return };
             let new_isr = new_isr
                 .into_iter()
                 .map(|(broker_id, epoch)| IsrMember { broker_id, broker_epoch: epoch.unwrap_or(own_epoch) })
                 .collect();
-            let change =
-                IsrChange { topic_id: tp.topic_id, partition: tp.partition, leader_epoch, partition_epoch, new_isr };
+            let TopicPartition { topic_id, partition } = tp;
+            let change = IsrChange { topic_id, partition, leader_epoch, partition_epoch, new_isr, high_watermark };
             let alter = AlterPartition { broker_id: own, broker_epoch: own_epoch, changes: vec![change] };
             out.push(Outgoing::Send(Node::Controller, Message::Alter(alter)));
         }

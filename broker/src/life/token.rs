@@ -1,0 +1,43 @@
+//! Renews the token by which the data folder proves itself.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_log::Error;
+use holdfast_metadata::version::TRUST;
+
+use crate::{exit::Fatal, here::context::Context};
+
+/// How often it is looked at. A look costs nothing.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Runs until the broker ends. The first token is said with the registration.
+pub(crate) async fn run(context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let working = Arc::clone(&context);
+        match tokio::task::spawn_blocking(move || look(&working)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),
+            // The runtime ends.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Confirms what is committed, and makes another token if it is time. Blocks on the disk, seldom.
+fn look(context: &Context) -> Result<(), Error> {
+    let (data_dir, identity) = (&context.logs.data_dir, &context.identity);
+    let image = context.metadata.look();
+    let own = image.broker(identity.broker_id).filter(|own| own.broker_epoch == identity.broker_epoch());
+    let Some(own) = own.filter(|_| image.version() >= TRUST) else { return Ok(()) };
+    let (now, syncs) = (context.clock.now(), data_dir.disk().stats().data_syncs);
+    if let Some(token) = own.token.filter(|token| context.token.committed(*token)) {
+        data_dir.confirm_token(token)?;
+    }
+    if !own.fenced && context.token.is_due(now, syncs) {
+        context.token.stored(now, data_dir.next_token()?, syncs);
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Replicas that this broker does not vouch for, until the controllers have committed it.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use holdfast_metadata::trust::DistrustReason;
+use holdfast_proto::ids::TopicPartition;
+
+/// What waits to be told. At most one reason a replica.
+#[derive(Debug, Default)]
+pub struct Distrusts {
+    waiting: Mutex<BTreeMap<TopicPartition, DistrustReason>>,
+    filled: Notify,
+}
+
+impl Distrusts {
+    /// Adds a replica whose log is closed.
+    pub fn put(&self, partition: TopicPartition, reason: DistrustReason) {
+        self.waiting.lock().insert(partition, reason);
+        self.filled.notify_one();
+    }
+
+    /// Waits for replicas and gives up to `max` of them; they stay until [`Self::told`].
+    pub async fn wait(&self, max: usize) -> Vec<(TopicPartition, DistrustReason)> {
+        loop {
+            let waiting: Vec<_> = self.waiting.lock().iter().take(max).map(|(tp, reason)| (*tp, *reason)).collect();
+            if !waiting.is_empty() {
+                return waiting;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// These are committed.
+    pub fn told(&self, told: &[(TopicPartition, DistrustReason)]) {
+        let mut waiting = self.waiting.lock();
+        for (partition, reason) in told {
+            if waiting.get(partition) == Some(reason) {
+                waiting.remove(partition);
+            }
+        }
+    }
+}
