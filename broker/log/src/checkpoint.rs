@@ -1,17 +1,21 @@
 //! Small text files of a partition's folder: whose log it is, and its leader epochs.
 //!
-//! `leader-epoch-checkpoint` is Kafka's: a version, the number of entries, then `epoch start-offset` a line.
+//! `leader-epoch-checkpoint` is Kafka's: a version, the number of entries, then `epoch start-offset` a line; and behind
+//! them `crc32c: <8 hexadecimal digits>` of all before, which earlier programs did not write. They take a file with it for
+//! a damaged one, and read the headers of all segments once; so does this one with a file whose checksum is wrong.
 //! `partition.metadata` is two lines, `version: 1` and `topic_id: <uuid>`.
 //!
-//! Failure: a damaged epoch file is rebuilt from the segments. A damaged metadata file is an error: nothing tells whose
-//! log it is.
+//! Failure: a damaged epoch file is rebuilt from the segments, a damaged metadata file from the folder's name, which the
+//! topic id is a part of.
 
 use std::{fmt::Write, fs, io, path::Path};
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use holdfast_replication::{EpochChain, EpochEntry};
 
-use crate::Error;
+use crate::{Disk, Error};
+
+const CRC: &str = "crc32c: ";
 
 /// The bytes of an epoch file.
 pub(crate) fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
@@ -20,15 +24,35 @@ pub(crate) fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
     for entry in entries {
         let _ = writeln!(text, "{} {}", entry.leader_epoch, entry.start_offset); // a String takes everything
     }
+    let crc = crc32c::crc32c(text.as_bytes());
+    let _ = writeln!(text, "{CRC}{crc:08x}");
     text.into_bytes()
 }
 
+/// The epochs that a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredEpochs {
+    /// The leaderships, as they were stored last.
+    pub(crate) chain: EpochChain,
+    /// False if an earlier program wrote it: nothing tells whether a digit has changed.
+    pub(crate) has_checksum: bool,
+}
+
 /// The epochs of a file; `None` if it is absent or damaged.
-pub(crate) fn load_epochs(path: &Path) -> Result<Option<EpochChain>, Error> {
+pub(crate) fn load_epochs(path: &Path) -> Result<Option<StoredEpochs>, Error> {
     Ok(read(path)?.as_deref().and_then(decode_epochs))
 }
 
-fn decode_epochs(text: &str) -> Option<EpochChain> {
+fn decode_epochs(text: &str) -> Option<StoredEpochs> {
+    let Some((content, crc)) = text.rsplit_once(CRC) else {
+        return Some(StoredEpochs { chain: decode_chain(text)?, has_checksum: false });
+    };
+    let is_whole = crc == format!("{:08x}\n", crc32c::crc32c(content.as_bytes()));
+    let chain = if is_whole { decode_chain(content)? } else { return None };
+    Some(StoredEpochs { chain, has_checksum: true })
+}
+
+fn decode_chain(text: &str) -> Option<EpochChain> {
     let mut lines = text.strip_suffix('\n')?.split('\n');
     if lines.next()? != "0" {
         return None;
@@ -51,20 +75,47 @@ pub(crate) fn encode_metadata(topic_id: TopicId) -> Vec<u8> {
     format!("version: 1\ntopic_id: {topic_id}\n").into_bytes()
 }
 
-/// Checks that the metadata file names this partition's topic.
-pub(crate) fn check_metadata(path: &Path, partition: TopicPartition) -> Result<(), Error> {
-    let bad = |reason: &str| Error::BadFolder { path: path.to_owned(), reason: reason.to_owned() };
-    let text = read(path)?.ok_or_else(|| bad("it is missing, so nothing tells whose log this is"))?;
-    let found = text
-        .strip_prefix("version: 1\ntopic_id: ")
-        .and_then(|rest| rest.strip_suffix('\n')?.parse().ok())
-        .map(TopicId)
-        .ok_or_else(|| bad("it is damaged, or of a version that this program does not know"))?;
-    if found == partition.topic_id {
-        Ok(())
-    } else {
-        let path = crate::disk::parent(path).to_owned();
-        Err(Error::OtherTopic { path, found, expected: partition.topic_id })
+/// Checks that the metadata file names this partition's topic. A file that is missing or damaged is written again: the
+/// folder was found by its name, which says the same.
+pub(crate) fn check_metadata(disk: &Disk, path: &Path, partition: TopicPartition) -> Result<(), Error> {
+    let text = read(path)?;
+    match text.as_deref().map(decode_metadata) {
+        Some(Metadata::Topic(found)) if found == partition.topic_id => Ok(()),
+        Some(Metadata::Topic(found)) => {
+            let path = crate::disk::parent(path).to_owned();
+            Err(Error::OtherTopic { path, found, expected: partition.topic_id })
+        }
+        Some(Metadata::Newer(version)) => {
+            let reason = format!(
+                "it has version {version}, which this program does not know: use the newer program, or remove the file if \
+                 there was none, and it is written again"
+            );
+            Err(Error::BadFolder { path: path.to_owned(), reason })
+        }
+        Some(Metadata::Damaged) | None => {
+            let what = if text.is_some() { "damaged" } else { "missing" };
+            tracing::warn!(path = %path.display(), "the metadata of a partition is {what} and is written again");
+            disk.replace(path, &encode_metadata(partition.topic_id))
+        }
+    }
+}
+
+/// What a metadata file says.
+#[derive(Debug, PartialEq, Eq)]
+enum Metadata {
+    Topic(TopicId),
+    Newer(u32),
+    Damaged,
+}
+
+fn decode_metadata(text: &str) -> Metadata {
+    let parts = text.strip_prefix("version: ").and_then(|rest| rest.split_once('\n'));
+    let Some((version, rest)) = parts else { return Metadata::Damaged };
+    let topic_id = rest.strip_prefix("topic_id: ").and_then(|rest| rest.strip_suffix('\n')?.parse().ok());
+    match (version.parse::<u32>(), topic_id) {
+        (Ok(1), Some(topic_id)) => Metadata::Topic(TopicId(topic_id)),
+        (Ok(version), _) if version > 1 => Metadata::Newer(version),
+        _ => Metadata::Damaged,
     }
 }
 
@@ -91,9 +142,22 @@ mod tests {
         epochs.assign(LeaderEpoch(0), Offset(0));
         epochs.assign(LeaderEpoch(4), Offset(117));
         let bytes = encode_epochs(&epochs);
-        assert_eq!(bytes, b"0\n2\n0 0\n4 117\n");
-        assert_eq!(decode_epochs("0\n2\n0 0\n4 117\n"), Some(epochs));
-        assert_eq!(decode_epochs("0\n0\n"), Some(EpochChain::new()));
+        assert_eq!(bytes, b"0\n2\n0 0\n4 117\ncrc32c: a8dc6af1\n");
+        let text = String::from_utf8(bytes).unwrap();
+        let stored = |chain, has_checksum| Some(StoredEpochs { chain, has_checksum });
+        assert_eq!(decode_epochs(&text), stored(epochs.clone(), true));
+        assert_eq!(decode_epochs("0\n2\n0 0\n4 117\n"), stored(epochs.clone(), false), "from an earlier program");
+        assert_eq!(decode_epochs("0\n0\n"), stored(EpochChain::new(), false));
+        for at in 0..text.len() {
+            let cut = decode_epochs(&text[..at]);
+            assert!(cut.is_none() || cut == stored(epochs.clone(), false), "cut at {at}: {cut:?}");
+            for bit in 0..7 {
+                let mut flipped = text.clone().into_bytes();
+                flipped[at] ^= 1 << bit;
+                let found = std::str::from_utf8(&flipped).ok().and_then(decode_epochs);
+                assert_eq!(found, None, "byte {at} bit {bit}");
+            }
+        }
         for bad in
             ["", "0\n", "1\n0\n", "0\n2\n0 0\n", "0\n2\n0 0\n4 117", "0\n2\n4 0\n4 9\n", "0\n1\n4\n", "0\n1\n4 x\n"]
         {
@@ -106,12 +170,18 @@ mod tests {
         let folder = crate::test_support::tempdir().unwrap();
         let path = folder.path().join("partition.metadata");
         let of = |id| TopicPartition { topic_id: TopicId(Uuid::from_u128(id)), partition: PartitionIndex(0) };
-        assert!(matches!(check_metadata(&path, of(1)), Err(Error::BadFolder { .. })));
-        fs::write(&path, encode_metadata(of(1).topic_id)).unwrap();
-        check_metadata(&path, of(1)).unwrap();
-        let error = check_metadata(&path, of(2)).unwrap_err().to_string();
+        let check = |id| check_metadata(&Disk::new(), &path, of(id));
+        check(1).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), encode_metadata(of(1).topic_id), "it is the folder's name that counts");
+        let error = check(2).unwrap_err().to_string();
         assert!(error.contains(&of(1).topic_id.to_string()) && error.contains(&of(2).topic_id.to_string()), "{error}");
-        fs::write(&path, b"version: 1\ntopic_id: \xff\n").unwrap();
-        assert!(matches!(check_metadata(&path, of(1)), Err(Error::BadFolder { .. })));
+        for damaged in [b"".as_slice(), b"version: 1\ntopic_id: \xff\n", b"version: x\n", b"version: 1\ntopic_id: 7\n"]
+        {
+            fs::write(&path, damaged).unwrap();
+            check(2).unwrap();
+            check(1).unwrap_err();
+        }
+        fs::write(&path, b"version: 2\nname: x\n").unwrap();
+        assert!(matches!(check(1), Err(Error::BadFolder { .. })), "damage is told from a newer program");
     }
 }

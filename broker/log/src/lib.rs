@@ -24,7 +24,7 @@
 //! 4. Memory is small: of indexes at most 512 entries each are held, and only segments that are written are open.
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
-//! `scan` (one segment) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
+//! `scan`, `hints` (one segment) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
 //! `disk` (the door to the disk) · `shared` (what writer and readers share).
 
 mod checkpoint;
@@ -33,6 +33,7 @@ mod data_dir;
 mod disk;
 mod error;
 mod files;
+mod hints;
 mod index;
 mod mark;
 mod partition;

@@ -1,5 +1,3 @@
-use std::{fs, process::Command};
-
 use super::*;
 use crate::{data_dir::partitions::tests::open, disk::tests::Fault, test_support::tempdir};
 
@@ -54,26 +52,4 @@ fn a_crash_at_any_step_forgets_no_token_that_was_told() {
             return;
         }
     }
-}
-
-#[test]
-fn a_folder_that_was_copied_file_by_file_says_so() {
-    // Where the file system tells when a file was made.
-    let folder = tempdir().unwrap();
-    drop(open(&folder));
-    let (original, copy) = (folder.path(), tempdir().unwrap());
-    let into = copy.path().join("data");
-    let copied = Command::new("cp").arg("-a").arg(original).arg(&into).status().unwrap();
-    assert!(copied.success());
-    assert!(!open(&folder).was_copied(), "the original");
-    let open_copy = || DataDir::open(&into, holdfast_proto::ids::BrokerId(1), None).unwrap();
-    assert!(open_copy().was_copied());
-    let dir = open_copy();
-    assert!(dir.was_copied(), "a restart does not hide it");
-    dir.confirm_token(dir.next_token().unwrap()).unwrap();
-    drop(dir);
-    assert!(!open_copy().was_copied());
-    let moved = copy.path().join("moved");
-    fs::rename(&into, &moved).unwrap();
-    assert!(!DataDir::open(&moved, holdfast_proto::ids::BrokerId(1), None).unwrap().was_copied(), "a move is no copy");
 }

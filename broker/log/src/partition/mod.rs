@@ -20,11 +20,12 @@
 //! not flushed then is in an unknown state, and is looked at again at the next start.
 //!
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
-//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment), `doubt` (what may be missing) and
-//!   `replay` (producers).
+//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment), `doubt` (what may be missing),
+//!   `chain` (leader epochs) and `replay` (producers).
 //! - `clock`: what time it is; `segment_times`: when closed segments were appended to.
 
 mod append;
+mod chain;
 mod clock;
 #[cfg(test)]
 mod crash_tests;
@@ -39,6 +40,8 @@ mod recovery;
 mod replay;
 mod roll;
 mod segment_times;
+#[cfg(test)]
+mod side_file_tests;
 mod torn;
 
 pub(crate) use doubt::remove as remove_doubt;

@@ -14,19 +14,20 @@
 use std::{fs, path::Path, sync::Arc};
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
-use holdfast_replication::{EpochChain, ProducerTable};
+use holdfast_replication::ProducerTable;
 
 use super::{
     clock::{now, to_ms},
     doubt, layout,
     log::{Active, PartitionLog, Recovered},
-    replay::{epochs_of, load_indexed, reindex, tail},
+    replay::{load_indexed, reindex, tail},
     roll::{begin_segment, store_times},
     segment_times,
 };
 use crate::{
     Disk, Error, LogConfig, checkpoint,
     files::{self, Listing},
+    hints::names_its_batch,
     mark::{MarkFile, Marks, Times},
     scan::Check,
     segment::{Segment, Tally},
@@ -68,7 +69,7 @@ fn recover(
     partition: TopicPartition,
     config: LogConfig,
 ) -> Result<(PartitionLog, Recovered), Error> {
-    checkpoint::check_metadata(&folder.join(files::METADATA), partition)?;
+    checkpoint::check_metadata(disk, &folder.join(files::METADATA), partition)?;
     let mut listing = files::list(folder)?;
     listing.temporary.iter().try_for_each(|path| disk.remove(path))?;
     let loaded = MarkFile::load(disk, &folder.join(files::MARK))?;
@@ -200,14 +201,14 @@ impl Recovery<'_> {
             let indexed = match indexed {
                 Some(segment) => {
                     let found = tail(&segment, size)?.filter(|tally| tally.next == next);
-                    found.filter(|_| agrees(&segment, times.get(&base))).map(|_| segment)
+                    if found.is_some() && agrees(&segment, times.get(&base))? { Some(segment) } else { None }
                 }
                 None => None,
             };
             read += usize::from(indexed.is_none());
             let segment = indexed.map_or_else(|| self.reindex_closed(base, next, size), Ok)?;
             // Those of another content: an earlier program, which keeps none, has closed the segment again.
-            let known = times.get(&base).filter(|times| agrees(&segment, Some(times)));
+            let known = times.get(&base).filter(|times| times.largest == segment.max_timestamp());
             is_unknown |= known.is_none();
             segment.set_last_append(known.map_or_else(now, |times| times.last_append));
             segments.push(Arc::new(segment));
@@ -245,8 +246,12 @@ impl Recovery<'_> {
             return Ok(None);
         }
         let Some(segment) = load_indexed(self.folder, base)? else { return Ok(None) };
-        let found = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed);
-        let Some(tally) = found.filter(|_| agrees(&segment, marks.times.as_ref())) else { return Ok(None) };
+        let Some(tally) = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed) else {
+            return Ok(None);
+        };
+        if !agrees(&segment, marks.times.as_ref())? {
+            return Ok(None);
+        }
         let snapshot = files::file(self.folder, marks.flushed, files::SNAPSHOT);
         let producers = match snapshot::load(&snapshot)? {
             Some(producers) => producers,
@@ -255,40 +260,6 @@ impl Recovery<'_> {
         };
         segment.set_last_append(marks.times.map_or_else(now, |times| times.last_append));
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
-    }
-
-    /// The epochs, and whether the checkpoint says something else.
-    fn epochs(
-        &self,
-        segments: &[Arc<Segment>],
-        active: Option<&[(LeaderEpoch, Offset)]>,
-        log_start: Offset,
-        end: Offset,
-    ) -> Result<(EpochChain, bool), Error> {
-        let stored = checkpoint::load_epochs(&self.folder.join(files::EPOCHS))?;
-        let mut epochs = match (&stored, active) {
-            (Some(stored), None) => stored.clone(),
-            (Some(stored), Some(active)) => {
-                let base = segments[segments.len() - 1].base();
-                let before = stored.iter().filter(|entry| entry.start_offset < base);
-                let mut epochs = EpochChain::from_entries(before).unwrap_or_default();
-                for (epoch, start) in active {
-                    epochs.assign(*epoch, *start);
-                }
-                // An epoch without records is known to the checkpoint alone.
-                if let Some(newest) = stored.latest_entry()
-                    && newest.start_offset >= end
-                    && epochs.latest() < Some(newest.leader_epoch)
-                {
-                    epochs.assign(newest.leader_epoch, end);
-                }
-                epochs
-            }
-            (None, _) => epochs_of(segments)?,
-        };
-        epochs.truncate_from_start(log_start);
-        let changed = stored.unwrap_or_default() != epochs;
-        Ok((epochs, changed))
     }
 
     /// Keeps the snapshots that begin a segment, and the newest one.
@@ -302,9 +273,13 @@ impl Recovery<'_> {
     }
 }
 
-/// True if the indexes of a segment know the largest time that was noted when it was written.
-fn agrees(segment: &Segment, times: Option<&Times>) -> bool {
-    times.is_none_or(|times| times.largest == segment.max_timestamp())
+/// True if the indexes of a segment know the largest time that was noted when it was written; where none was noted, if the
+/// last entry of the time index names a batch that has its time.
+fn agrees(segment: &Segment, times: Option<&Times>) -> Result<bool, Error> {
+    match times {
+        Some(times) => Ok(times.largest == segment.max_timestamp()),
+        None => segment.times.last().map_or(Ok(true), |entry| names_its_batch(segment, entry)),
+    }
 }
 
 pub(super) fn damaged(segment: &Segment, tally: &Tally, reason: String) -> Error {
@@ -322,4 +297,4 @@ fn born(path: &Path) -> TimestampMs {
 
 #[cfg(test)]
 #[path = "recovery_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -35,16 +35,16 @@ fn log_file(folder: &TempDir) -> std::path::PathBuf {
 }
 
 /// Every file of a log with its bytes.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(in crate::partition) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder.join("p")).unwrap().map(Result::unwrap);
     entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
 }
 
-fn is_log(name: &str) -> bool {
+pub(in crate::partition) fn is_log(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|ending| ending == files::LOG)
 }
 
-fn restore(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) {
+pub(in crate::partition) fn restore(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) {
     let folder = folder.join("p");
     fs::remove_dir_all(&folder).unwrap();
     fs::create_dir(&folder).unwrap();
@@ -252,67 +252,4 @@ fn damage_in_a_closed_segment_is_found_when_it_is_read() {
     let config = LogConfig { verify_on_read: false, ..small() };
     log.configure(config).unwrap();
     assert_eq!(read_all(&log, 0).unwrap().len(), 90, "unless nobody looks");
-}
-
-/// What can happen to a small file.
-type Damage = (&'static str, fn(&Path));
-
-const DAMAGES: [Damage; 5] = [
-    ("removed", |path| fs::remove_file(path).unwrap()),
-    ("emptied", |path| fs::write(path, b"").unwrap()),
-    ("halved", |path| {
-        let bytes = fs::read(path).unwrap();
-        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
-    }),
-    ("zeroed", |path| {
-        let len = fs::metadata(path).unwrap().len() as usize;
-        fs::write(path, vec![0; len]).unwrap();
-    }),
-    ("garbled", |path| {
-        let garbled: Vec<u8> = fs::read(path).unwrap().into_iter().map(|byte| byte ^ 0x5a).collect();
-        fs::write(path, garbled).unwrap();
-    }),
-];
-
-#[test]
-fn every_side_file_can_be_lost_or_damaged() {
-    for is_closed in [true, false] {
-        let folder = tempdir().unwrap();
-        let (mut log, _) = open(folder.path(), small());
-        for n in 0..80 {
-            let producer = Some((n as i64 % 3, n as i32 / 3));
-            log.append(&[Sample { producer, epoch: n as u32 / 30, ..Sample::at(n) }.build()]).unwrap();
-        }
-        log.flush().unwrap();
-        let (epochs, producers) = (log.epochs().clone(), log.producers().clone());
-        if is_closed {
-            log.close().unwrap();
-        } else {
-            drop(log);
-        }
-        let before = contents(folder.path());
-        for name in before.keys().filter(|name| !is_log(name) && *name != files::METADATA) {
-            for (what, damage) in DAMAGES {
-                restore(folder.path(), &before);
-                damage(&folder.path().join("p").join(name));
-                let context = format!("{name} {what}, closed: {is_closed}");
-                let (mut log, recovered) = try_open(folder.path(), small()).expect(&context);
-                assert_eq!(
-                    (recovered.log_start_offset, recovered.log_end_offset),
-                    (Offset(0), Offset(80)),
-                    "{context}"
-                );
-                assert_eq!(recovered.epochs, epochs, "{context}");
-                assert_eq!(recovered.producers, producers, "{context}");
-                for from in 0..80 {
-                    assert_eq!(read_all(&log, from).expect(&context).len() as u64, 80 - from, "{context}");
-                }
-                log.append(&[Sample { epoch: 5, ..Sample::at(80) }.build()]).unwrap();
-                log.truncate_to(Offset(37)).unwrap();
-                assert_eq!(read_all(&log, 0).expect(&context).len(), 37);
-                drop(log);
-                assert_eq!(open(folder.path(), small()).1.log_end_offset, Offset(37), "{context}");
-            }
-        }
-    }
 }

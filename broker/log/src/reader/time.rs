@@ -10,6 +10,7 @@ use holdfast_proto::{
 use super::damage::damaged;
 use crate::{
     Error,
+    hints::{names_its_batch, start_before},
     scan::{Check, Scan, Step, read_at},
     segment::Segment,
 };
@@ -23,8 +24,16 @@ pub(super) fn first_at(
 ) -> Result<Option<(Offset, TimestampMs)>, Error> {
     // Everything up to the entry is older: its time is the largest so far.
     let (older, _) = segment.times.around(timestamp.0.saturating_sub(1))?;
-    let after = older.map_or(segment.base(), |entry| segment.base().plus(u64::from(entry.relative_offset) + 1));
-    let start = segment.position_before(after.max(from))?.floor;
+    let after = match older {
+        Some(entry) if names_its_batch(segment, entry)? => segment.base().plus(u64::from(entry.relative_offset) + 1),
+        Some(_) => {
+            let path = segment.times.path().display();
+            tracing::warn!(%path, "the time index of a segment is damaged; look-ups by time read all of the segment");
+            segment.base()
+        }
+        None => segment.base(),
+    };
+    let start = start_before(segment, after.max(from))?;
     let file = segment.file()?;
     let expected = (start == 0).then(|| segment.base());
     let mut scan = Scan::new(&file, segment.path(), (start, segment.size()), expected, Check::Header);
