@@ -73,13 +73,17 @@ fn every_side_file_can_be_lost_or_damaged() {
     }
 }
 
+/// Times that fall now and then, with the largest of a segment far from its end.
+fn time_of(n: i64) -> i64 {
+    [100, 10, 55][n as usize % 3] + n * 100 + if n % 10 == 4 { 3000 } else { 0 }
+}
+
 /// A log of 80 records over several segments and epochs, and its files.
 fn closed(is_closed: bool) -> (tempfile::TempDir, BTreeMap<String, Vec<u8>>) {
     let folder = tempdir().unwrap();
     let (mut log, _) = open(folder.path(), small());
     for n in 0..80 {
-        // Times fall now and then.
-        let timestamp = [100, 10, 55][n as usize % 3] + n as i64 * 100;
+        let timestamp = time_of(n as i64);
         log.append(&[Sample { timestamp, epoch: n as u32 / 25 + 1, ..Sample::at(n) }.build()]).unwrap();
     }
     log.flush().unwrap();
@@ -154,7 +158,7 @@ fn an_epoch_without_records_survives_a_checkpoint_that_is_made_again() {
 
 #[test]
 fn no_change_of_a_time_index_hides_a_record() {
-    let times: Vec<i64> = (0..80).map(|n| [100, 10, 55][n % 3] + n as i64 * 100).collect();
+    let times: Vec<i64> = (0..80).map(time_of).collect();
     let (folder, before) = closed(true);
     let indexes: Vec<&String> = before.keys().filter(|name| name.ends_with(files::TIME_INDEX)).collect();
     for name in indexes {
@@ -169,7 +173,7 @@ fn no_change_of_a_time_index_hides_a_record() {
             restore(folder.path(), &before);
             fs::write(folder.path().join("p").join(name), &changed).unwrap();
             let (log, _) = open(folder.path(), small());
-            for timestamp in (0..8100).step_by(27) {
+            for timestamp in (0..11_100).step_by(37) {
                 let expected = times.iter().position(|time| *time >= timestamp).map(|at| Offset(at as u64));
                 let found = log.reader().offset_for_timestamp(TimestampMs(timestamp)).unwrap();
                 assert_eq!(found.map(|(offset, _)| offset), expected, "time {timestamp}, {name} {changed:?}");
