@@ -8,6 +8,8 @@ pub(crate) enum Fault {
     At { doing: &'static str, path_ends_with: &'static str },
     /// The next change of this kind, for want of handles.
     RanOut { doing: &'static str },
+    /// What lies behind this byte of a segment is in the page cache alone, as after a failed fsync.
+    Forgot { from: u64 },
     /// The change after so many others: as if the process ended there.
     After(u32),
 }
@@ -18,11 +20,19 @@ impl Disk {
         *self.fault.lock() = Some(fault);
     }
 
+    /// Where a segment begins to be in the page cache alone.
+    pub(crate) fn forgotten_from(&self) -> Option<u64> {
+        match *self.fault.lock() {
+            Some(Fault::Forgot { from }) => Some(from),
+            _ => None,
+        }
+    }
+
     pub(super) fn injected(&self, change: &str, path: &Path) -> Option<io::Error> {
         let mut fault = self.fault.lock();
         let errno = if matches!(*fault, Some(Fault::RanOut { .. })) { 24 } else { 5 };
         let hits = match &mut *fault {
-            None => false,
+            None | Some(Fault::Forgot { .. }) => false,
             Some(Fault::At { doing, path_ends_with }) => {
                 change == *doing && path.to_string_lossy().ends_with(*path_ends_with)
             }

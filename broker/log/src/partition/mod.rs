@@ -20,7 +20,7 @@
 //! not flushed then is in an unknown state, and is looked at again at the next start.
 //!
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
-//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment), `doubt` (what may be missing),
+//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment, as `on_disk` has it), `doubt` (what may be missing),
 //!   `chain` (leader epochs) and `replay` (producers).
 //! - `clock`: what time it is; `segment_times`: when closed segments were appended to.
 
@@ -35,6 +35,7 @@ mod layout;
 mod log;
 #[cfg(test)]
 mod model_tests;
+mod on_disk;
 mod placed;
 mod recovery;
 mod replay;

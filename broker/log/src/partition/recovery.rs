@@ -7,8 +7,8 @@
 //!
 //! Invariants:
 //! 1. Of a log that is damaged nothing but indexes and times is written. Of one in doubt the doubt is durable before anything is cut.
-//! 2. What is recovered is durable: it is fsynced first, then read past the mark from the disk itself and not from what the
-//!    page cache still believes (a failed fsync leaves clean pages that never reached the disk).
+//! 2. What is recovered is durable: it is fsynced first, then compared past the mark with what the disk itself holds, for the
+//!    page cache may believe more (a failed fsync leaves clean pages that never reached the disk).
 //! 3. After a clean close no segment is read through; after a kill only the last one.
 
 use std::{fs, path::Path, sync::Arc};

@@ -5,8 +5,10 @@ use tempfile::TempDir;
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
-    Disk, Error, LogConfig, files,
-    test_support::{Sample, fill, open, read_all, small, tempdir, try_open},
+    Disk, Error, LogConfig, PartitionLog,
+    disk::tests::Fault,
+    files,
+    test_support::{Sample, fill, open, partition, read_all, small, tempdir, try_open},
 };
 
 /// A killed log: `flushed` batches are durable, `more` were written behind them. Ends of the batches in the file.
@@ -157,6 +159,26 @@ fn a_doubt_stands_until_it_is_settled() {
     }
     crate::partition::remove_doubt(&Disk::new(), &folder.path().join("p")).unwrap();
     assert_eq!(open(folder.path(), LogConfig::default()).1.doubt, None);
+}
+
+#[test]
+fn what_stands_in_the_page_cache_alone_is_not_recovered() {
+    let (folder, ends) = killed(4, 4);
+    let before = contents(folder.path());
+    for forgotten in 0..ends[8] {
+        restore(folder.path(), &before);
+        let disk = Disk::new();
+        disk.inject(Fault::Forgot { from: forgotten });
+        let whole = ends.iter().filter(|end| **end <= forgotten).count() as u64 - 1;
+        match PartitionLog::open(&disk, &folder.path().join("p"), partition(), LogConfig::default()) {
+            Ok((_, recovered)) => {
+                assert!(whole >= 4, "byte {forgotten}");
+                assert_eq!((recovered.log_end_offset, recovered.doubt.is_some()), (Offset(whole), true));
+                assert_eq!(fs::metadata(log_file(&folder)).unwrap().len(), ends[whole as usize]);
+            }
+            Err(error) => assert!(error.is_damage() && whole < 4, "byte {forgotten}: {error}"),
+        }
+    }
 }
 
 #[test]

@@ -14,13 +14,12 @@
 
 use std::sync::Arc;
 
-use rustix::fs::{Advice, fadvise};
-
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs};
 
 use super::{
     clock::now,
     doubt,
+    on_disk::end_on_disk,
     recovery::{Found, Recovery, damaged, size_of},
     replay::{Walked, producers_before, reindex},
 };
@@ -38,13 +37,12 @@ impl Recovery<'_> {
         let known = self.marks.filter(|marks| marks.segment == base).map_or(0, |marks| marks.position);
         let file = self.disk.open(segment.path())?;
         self.disk.sync_batches(&file, segment.path())?;
-        fadvise(&file, known, None, Advice::DontNeed)
-            .map_err(|error| Error::io("cannot drop the page cache of", segment.path(), error))?;
+        let on_disk = end_on_disk(self.disk, &file, segment.path(), (known, size))?;
 
         let mut producers = producers_before(self.folder, &self.listing.snapshots, before, base)?;
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
-        let whole = (size, Offset(u64::MAX));
-        let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |header| {
+        let whole = (on_disk, Offset(u64::MAX));
+        let mut walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |header| {
             if epochs.last().is_none_or(|(epoch, _)| *epoch != header.leader_epoch) {
                 epochs.push((header.leader_epoch, header.base_offset));
             }
@@ -52,6 +50,9 @@ impl Recovery<'_> {
                 producers.replay(&header.into());
             }
         })?;
+        if on_disk < size {
+            walked.bad = Some(format!("from byte {on_disk} on the disk does not hold what was written"));
+        }
         if let Some(reason) = self.check_end(&segment, &walked, size)? {
             doubt::add(self.disk, self.folder, reason)?; // before the cut, which leaves nothing to doubt
         }

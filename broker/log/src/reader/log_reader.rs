@@ -39,7 +39,7 @@ impl LogReader {
     pub fn read(&self, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {
         self.undisturbed(|log_start, written| {
             if from < log_start || from > written {
-                return Err(Error::OffsetOutOfRange { offset: from, log_start, log_end: written });
+                return Err(self.out_of_range(from, written));
             }
             let up_to = up_to.min(written);
             if from >= up_to {
@@ -49,8 +49,7 @@ impl LogReader {
             let above = segments.partition_point(|segment| segment.base() <= from);
             let Some(segment) = above.checked_sub(1).and_then(|at| segments.get(at)) else {
                 // The list is newer than the log start that was looked at: retention took the segment.
-                let log_start = self.shared.log_start();
-                return Err(Error::OffsetOutOfRange { offset: from, log_start, log_end: written });
+                return Err(self.out_of_range(from, written));
             };
             self.read_segment(segment, from, max_bytes, up_to)
         })
@@ -122,6 +121,12 @@ impl LogReader {
             }
             Ok(self.shared.written())
         })
+    }
+
+    /// The error of an offset that is not there, with the log start as it is now: who falls behind retention goes on from
+    /// there, and an older one would send them back to what is gone.
+    fn out_of_range(&self, offset: Offset, log_end: Offset) -> Error {
+        Error::OffsetOutOfRange { offset, log_start: self.shared.log_start(), log_end }
     }
 
     /// Does a read again if a truncation came in between, or retention took the segment away.

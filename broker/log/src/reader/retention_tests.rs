@@ -133,3 +133,30 @@ fn a_truncation_keeps_the_ages_and_a_clock_that_is_not_trusted_deletes_nothing()
     let untrusted = Retention { ms: None, bytes: None };
     assert_eq!(log.reader().retention_start(untrusted, TimestampMs(i64::MAX), Offset(90)), None);
 }
+
+#[test]
+fn a_read_that_retention_overtook_tells_the_log_start_that_it_found() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), small());
+    fill(&mut log, 200);
+    let reader = log.reader();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for to in 1..=200 {
+                log.advance_log_start(Offset(to)).unwrap();
+            }
+        });
+        let mut at = Offset(0);
+        while at < Offset(200) {
+            let before = reader.log_start_offset();
+            match reader.read(at, 100, Offset(200)) {
+                Ok(bytes) => at = Offset(crate::test_support::bases(&bytes)[0]),
+                Err(crate::Error::OffsetOutOfRange { log_start, .. }) => {
+                    assert!(log_start > at && log_start >= before && log_start <= reader.log_start_offset());
+                    at = log_start;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+}
