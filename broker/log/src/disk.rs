@@ -25,7 +25,7 @@ use std::{
     },
 };
 
-use crate::{Error, error::has_run_out};
+use crate::{Error, WallTime, error::has_run_out};
 
 /// Most slices that one vectored write takes (Linux: `UIO_MAXIOV`).
 const MAX_SLICES: usize = 1024;
@@ -38,6 +38,7 @@ pub struct Disk {
     written_bytes: AtomicU64,
     data_syncs: AtomicU64,
     other_syncs: AtomicU64,
+    time: WallTime,
     #[cfg(test)]
     fault: parking_lot::Mutex<Option<tests::Fault>>,
 }
@@ -64,6 +65,11 @@ impl Disk {
     /// The first error, if there was one.
     pub fn failure(&self) -> Option<Error> {
         self.failure.get().cloned()
+    }
+
+    /// Whether the wall clock is trusted, for what is kept on this disk.
+    pub const fn time(&self) -> &WallTime {
+        &self.time
     }
 
     /// What was done so far.

@@ -25,7 +25,7 @@
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
 //! `scan`, `hints` (one segment) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
-//! `disk` (the door to the disk) · `shared` (what writer and readers share).
+//! `wall_time` (when appends were) · `disk` (the door to the disk) · `shared` (what writer and readers share).
 
 mod checkpoint;
 mod config;
@@ -42,6 +42,7 @@ mod scan;
 mod segment;
 mod shared;
 mod snapshot;
+mod wall_time;
 mod writer;
 
 pub use config::{FlushTiming, LogConfig, WriterConfig};
@@ -50,6 +51,7 @@ pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use partition::{PartitionLog, Recovered};
 pub use reader::{LogReader, Retention};
+pub use wall_time::{Now, WallTime, steady, wall_clock};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
 
 #[cfg(test)]

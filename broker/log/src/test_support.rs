@@ -65,7 +65,9 @@ pub(crate) fn partition() -> TopicPartition {
 }
 
 pub(crate) fn try_open(folder: &Path, config: LogConfig) -> Result<(PartitionLog, Recovered), Error> {
-    PartitionLog::open(&Disk::new(), &folder.join("p"), partition(), config)
+    let disk = Disk::new();
+    disk.time().trust(Some(crate::steady()));
+    PartitionLog::open(&disk, &folder.join("p"), partition(), config)
 }
 
 pub(crate) fn open(folder: &Path, config: LogConfig) -> (PartitionLog, Recovered) {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use holdfast_proto::{batch::BatchHeader, ids::Offset};
 
 use super::{
-    clock::{now, since_start},
+    clock::since_start,
     log::PartitionLog,
     placed::{Placed, parse},
 };
-use crate::{Error, segment::indexes_are_full};
+use crate::{Error, segment::indexes_are_full, wall_time::steady};
 
 impl PartitionLog {
     /// Writes batches at the end; not durable before [`Self::flush`]. Each of `records` holds one or more whole batches,
@@ -68,7 +68,7 @@ impl PartitionLog {
         let active = &self.active;
         let Some(first_append) = active.first_append else { return false };
         let size = active.tally.size + header.size_bytes as u64;
-        let age_ms = now().0.saturating_sub(first_append.0);
+        let age_ms = steady().0.saturating_sub(first_append.0);
         size > self.config.segment_bytes.into()
             || !fits_relative(active.segment.base(), header)
             || u64::try_from(age_ms).is_ok_and(|age_ms| age_ms > self.config.segment_ms)
@@ -99,9 +99,8 @@ impl PartitionLog {
                 self.producers.record(&header.into(), since_start());
             }
         }
-        let now = now();
-        self.active.first_append.get_or_insert(now);
-        segment.set_last_append(now);
+        self.active.first_append.get_or_insert_with(steady);
+        segment.appended_now();
         segment.publish(&self.active.tally);
         self.shared.set_written(self.active.tally.next);
         if is_store_due {

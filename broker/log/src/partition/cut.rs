@@ -6,12 +6,11 @@ use holdfast_proto::ids::Offset;
 use holdfast_replication::ProducerTable;
 
 use super::{
-    clock::now,
     log::{Active, PartitionLog},
     replay::{producers_before, reindex},
     roll::begin_segment,
 };
-use crate::{Error, files, scan::Check, segment::Segment};
+use crate::{Error, files, scan::Check, segment::Segment, wall_time::steady};
 
 impl PartitionLog {
     /// Removes everything at and above `to`, durably. What is left is durable then.
@@ -55,7 +54,7 @@ impl PartitionLog {
 
         self.shared.set_flushed(self.shared.flushed().min(to));
         self.shared.set_written(to);
-        fresh.set_last_append(last.last_append());
+        fresh.take_age_of(last);
         fresh.hold(Some(Arc::clone(&file)));
         let left: Vec<_> = kept.iter().chain([&fresh]).cloned().collect();
         self.shared.set_segments(left.clone());
@@ -69,7 +68,7 @@ impl PartitionLog {
         fresh.times.store_anew(&self.disk)?;
         self.disk.sync_folder(&self.folder)?;
 
-        let first_append = (walked.tally.size > 0).then(now);
+        let first_append = (walked.tally.size > 0).then(steady);
         self.active = Active { segment: fresh, file, tally: walked.tally, first_append };
         self.mark_flushed();
         self.sync_mark()?;

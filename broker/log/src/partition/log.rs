@@ -193,7 +193,7 @@ impl PartitionLog {
         self.marks.flushed = tally.next;
         self.marks.segment = self.active.segment.base();
         self.marks.position = tally.size;
-        self.marks.times = Some(self.active.segment.times_of());
+        self.marks.times = Some(self.active.segment.times_of(self.disk.time()));
         self.marks.clean = false;
     }
 

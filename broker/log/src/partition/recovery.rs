@@ -11,13 +11,12 @@
 //!    page cache may believe more (a failed fsync leaves clean pages that never reached the disk).
 //! 3. After a clean close no segment is read through; after a kill only the last one.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use holdfast_replication::ProducerTable;
 
 use super::{
-    clock::{now, to_ms},
     doubt, layout,
     log::{Active, PartitionLog, Recovered},
     replay::{load_indexed, reindex, tail},
@@ -33,6 +32,7 @@ use crate::{
     segment::{Segment, Tally},
     shared::Shared,
     snapshot,
+    wall_time::steady,
 };
 
 impl PartitionLog {
@@ -107,7 +107,7 @@ fn recover(
         log_start,
         high_watermark,
         clean: was_clean,
-        times: Some(active.times_of()),
+        times: Some(active.times_of(disk.time())),
     };
     let (mark, written_marks) = match loaded {
         Some((mark, marks)) => (mark, marks),
@@ -210,7 +210,7 @@ impl Recovery<'_> {
             // Those of another content: an earlier program, which keeps none, has closed the segment again.
             let known = times.get(&base).filter(|times| times.largest == segment.max_timestamp());
             is_unknown |= known.is_none();
-            segment.set_last_append(known.map_or_else(now, |times| times.last_append));
+            segment.appended_at(known.map(|times| times.last_append));
             segments.push(Arc::new(segment));
         }
         if is_unknown {
@@ -258,7 +258,7 @@ impl Recovery<'_> {
             None if marks.flushed == Offset(0) => ProducerTable::new(), // a new log has no snapshot
             None => return Ok(None),
         };
-        segment.set_last_append(marks.times.map_or_else(now, |times| times.last_append));
+        segment.appended_at(marks.times.map(|times| times.last_append));
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
     }
 
@@ -292,7 +292,10 @@ pub(super) fn size_of(path: &Path) -> Result<u64, Error> {
 
 /// When a file was created; now if the system does not tell. For the age at which a segment is closed, and nothing else.
 fn born(path: &Path) -> TimestampMs {
-    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(|_| now(), to_ms)
+    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(
+        |_| steady(),
+        |born| TimestampMs(born.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64),
+    )
 }
 
 #[cfg(test)]

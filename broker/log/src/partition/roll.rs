@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc};
 use holdfast_proto::ids::Offset;
 
 use super::{
-    clock::now,
     log::{Active, PartitionLog},
     segment_times,
 };
@@ -48,7 +47,7 @@ impl PartitionLog {
 
 /// Writes the times of closed segments; the caller makes the name of the file durable.
 pub(super) fn store_times(disk: &Disk, folder: &Path, closed: &[Arc<Segment>]) -> Result<(), Error> {
-    let times = closed.iter().map(|segment| (segment.base(), segment.times_of()));
+    let times = closed.iter().map(|segment| (segment.base(), segment.times_of(disk.time())));
     disk.replace_unnamed(&folder.join(files::SEGMENT_TIMES), &segment_times::encode(times))
 }
 
@@ -59,6 +58,5 @@ pub(super) fn begin_segment(disk: &Disk, folder: &Path, base: Offset) -> Result<
     segment.offsets.store_anew(disk)?;
     segment.times.store_anew(disk)?;
     segment.hold(Some(Arc::clone(&file)));
-    segment.set_last_append(now());
     Ok(Active { segment, file, tally: Tally::new(base), first_append: None })
 }

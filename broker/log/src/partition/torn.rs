@@ -17,7 +17,6 @@ use std::sync::Arc;
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs};
 
 use super::{
-    clock::now,
     doubt,
     on_disk::end_on_disk,
     recovery::{Found, Recovery, damaged, size_of},
@@ -66,15 +65,15 @@ impl Recovery<'_> {
         }
         segment.offsets.store_anew(self.disk)?;
         segment.times.store_anew(self.disk)?;
-        segment.set_last_append(self.last_append(&segment, &tally));
+        segment.appended_at(self.last_append(&segment, &tally));
         Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
     }
 
-    /// When the segment was last appended to: what the mark says if it covers everything, else now, for what lies past it
-    /// may have come at any time since.
-    fn last_append(&self, segment: &Segment, tally: &Tally) -> TimestampMs {
+    /// When the segment was last appended to: what the mark says if it covers everything, else nobody knows, for what lies
+    /// past it may have come at any time since.
+    fn last_append(&self, segment: &Segment, tally: &Tally) -> Option<TimestampMs> {
         let marks = self.marks.filter(|marks| marks.segment == segment.base() && marks.flushed == tally.next);
-        marks.and_then(|marks| marks.times).map_or_else(now, |times| times.last_append)
+        marks.and_then(|marks| marks.times).map(|times| times.last_append)
     }
 
     /// Tells a torn tail from damage, and says why the log may lack records if it may.

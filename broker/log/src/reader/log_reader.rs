@@ -15,7 +15,7 @@ use super::{
     time,
 };
 use crate::{
-    Error,
+    Error, Now,
     scan::{Check, Scan, Step, read_at},
     segment::Segment,
     shared::Shared,
@@ -96,9 +96,10 @@ impl LogReader {
         self.shared.segments().len()
     }
 
-    /// The log start offset that retention asks for, at most `high_watermark`; `None` if nothing has to go.
+    /// The log start offset that retention asks for, at most `high_watermark`; `None` if nothing has to go. `now` comes from
+    /// [`crate::WallTime::now`]; while that says nothing, ask by size alone.
     /// To be given to [`crate::Op::AdvanceStart`].
-    pub fn retention_start(&self, retention: Retention, now: TimestampMs, high_watermark: Offset) -> Option<Offset> {
+    pub fn retention_start(&self, retention: Retention, now: Now, high_watermark: Offset) -> Option<Offset> {
         retention::start(&self.shared, retention, now, high_watermark)
     }
 

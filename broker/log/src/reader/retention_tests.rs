@@ -1,8 +1,6 @@
-use std::{
-    fs,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fs, path::Path, time::UNIX_EPOCH};
+
+use holdfast_proto::ids::TimestampMs;
 
 use super::*;
 use crate::{
@@ -13,7 +11,7 @@ use crate::{
 const MS: u64 = 1000;
 
 fn clock() -> TimestampMs {
-    TimestampMs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64)
+    crate::steady()
 }
 
 /// Waits until the clock shows a later millisecond, and gives the one before.
@@ -28,7 +26,8 @@ fn next_tick() -> TimestampMs {
 /// What goes at the time at which everything that was appended up to `last` is just too old.
 fn start_when_old(log: &PartitionLog, last: TimestampMs) -> Option<Offset> {
     let retention = Retention { ms: Some(MS), bytes: None };
-    log.reader().retention_start(retention, TimestampMs(last.0 + MS as i64 + 1), Offset(u64::MAX))
+    let at = TimestampMs(last.0 + MS as i64 + 1);
+    log.reader().retention_start(retention, Now { wall: at, steady: at }, Offset(u64::MAX))
 }
 
 /// Gives every file of the folder a date in 1970.
@@ -131,7 +130,14 @@ fn a_truncation_keeps_the_ages_and_a_clock_that_is_not_trusted_deletes_nothing()
     let (log, _) = open(folder.path(), small());
     assert_eq!(start_when_old(&log, appended), Some(Offset(40)));
     let untrusted = Retention { ms: None, bytes: None };
-    assert_eq!(log.reader().retention_start(untrusted, TimestampMs(i64::MAX), Offset(90)), None);
+    assert_eq!(
+        log.reader().retention_start(
+            untrusted,
+            Now { wall: TimestampMs(i64::MAX), steady: TimestampMs(i64::MAX) },
+            Offset(90)
+        ),
+        None
+    );
 }
 
 #[test]
@@ -159,4 +165,33 @@ fn a_read_that_retention_overtook_tells_the_log_start_that_it_found() {
             }
         }
     });
+}
+
+#[test]
+fn a_time_from_a_clock_that_was_years_ahead_counts_from_when_it_is_found() {
+    const YEARS_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+    let folder = tempdir().unwrap();
+    let disk = crate::Disk::new();
+    disk.time().trust(Some(TimestampMs(clock().0 + YEARS_MS)));
+    let mut log = crate::test_support::open_on(&disk, folder.path(), small());
+    fill(&mut log, 90);
+    log.close().unwrap();
+    let (log, _) = open(folder.path(), small());
+    let found = next_tick();
+    assert_eq!(start_when_old(&log, found), None, "it is looked at");
+    assert_eq!(start_when_old(&log, next_tick()), Some(Offset(90)));
+}
+
+#[test]
+fn what_is_appended_while_no_clock_is_trusted_counts_from_the_next_start() {
+    let folder = tempdir().unwrap();
+    let disk = crate::Disk::new();
+    let mut log = crate::test_support::open_on(&disk, folder.path(), small());
+    fill(&mut log, 90);
+    let appended = next_tick();
+    assert_eq!(start_when_old(&log, appended), Some(Offset(90)), "this process knows how long ago it was");
+    log.close().unwrap();
+    let (log, _) = open(folder.path(), small());
+    assert_eq!(start_when_old(&log, appended), None);
+    assert_eq!(start_when_old(&log, next_tick()), Some(Offset(90)));
 }
