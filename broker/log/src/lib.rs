@@ -46,7 +46,7 @@ mod wall_time;
 mod writer;
 
 pub use config::{FlushTiming, LogConfig, WriterConfig};
-pub use data_dir::{DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
+pub use data_dir::{ClockLook, DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use partition::{PartitionLog, Recovered};

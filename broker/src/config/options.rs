@@ -139,6 +139,10 @@ holdfast_node::options! {
     shutdown_timeout_ms: u64 = 20_000, in 0, 3_600_000;
     /// How often old segments are looked for, ms.
     retention_check_interval_ms: u64 = 60_000, in 100, 86_400_000;
+    /// How far the wall clock may be from the active controller's, ms. Beyond it retention by time stands still.
+    clock_skew_max_ms: u64 = 60_000, in 1_000, 86_400_000;
+    /// How long retention by time stands still after a jump of the wall clock, once it agrees with the controllers, ms.
+    clock_thaw_ms: u64 = 600_000, in 0, 86_400_000;
     /// Free bytes that the disk must keep. Below it producers get DISK_FULL.
     disk_reserve_bytes: u64 = 256 * MIB, in 0, 1024 * GIB;
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast_proto::ids::{Millis, TimestampMs};
+use holdfast_proto::ids::Millis;
 
 /// Milliseconds since the broker started. Goes on while the process is stopped (SIGSTOP), so that a lease that ran out
 /// meanwhile is seen to have run out.
@@ -26,10 +26,4 @@ impl Clock {
     pub fn until(&self, deadline: Millis) -> Duration {
         Duration::from_millis(deadline.since(self.now()))
     }
-}
-
-/// Wall-clock time, for timestamps of records only: it may jump.
-pub fn wall_clock() -> TimestampMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -9,7 +9,8 @@ use holdfast_metadata::trust::ReplicaReport;
 
 use super::{
     clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
-    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams, token::TokenRenewal,
+    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams, time_trust::TimeTrust,
+    token::TokenRenewal,
 };
 use crate::{
     config::Config,
@@ -56,6 +57,8 @@ pub struct Context {
     pub streams: Streams,
     /// What it says of its replicas when it registers: as this start found them. Set once they are recovered.
     pub reports: OnceLock<Vec<ReplicaReport>>,
+    /// Whether the wall clock is trusted.
+    pub time_trust: Mutex<TimeTrust>,
     /// The token of its folder that is on its way to the controllers.
     pub token: TokenRenewal,
     /// What was found to be wrong with its replicas.

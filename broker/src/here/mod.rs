@@ -21,4 +21,5 @@ pub mod partitions;
 pub mod shares;
 pub mod state;
 pub mod streams;
+pub mod time_trust;
 pub mod token;

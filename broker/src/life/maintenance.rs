@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use holdfast_proto::ids::{Millis, Offset, TopicId};
+use holdfast_log::Now;
+use holdfast_proto::ids::{Millis, Offset, TimestampMs, TopicId};
 
+use super::time_trust::Looks;
 use crate::{
-    here::{assignment, clock::wall_clock, context::Context},
+    here::{assignment, context::Context},
     partition::{OpenReplica, message::Message},
 };
 
@@ -22,9 +24,11 @@ pub(crate) async fn run(context: Arc<Context>) {
     let mut next_retention = context.clock.now();
     let mut next_expiry = context.clock.now();
     let mut next_forgetting = context.clock.now();
+    let mut looks = Looks::default();
     loop {
         ticks.tick().await;
         let now = context.clock.now();
+        looks.look(&context).await;
         look_at_space(&context).await;
         look_at_producers(&context, now, &mut next_forgetting).await;
         if now >= next_expiry {
@@ -74,8 +78,12 @@ async fn retain(context: &Arc<Context>) {
     for replica in context.partitions.all() {
         let Some(topic) = image.topic(replica.id.topic_id) else { continue };
         let Ok(high_watermark) = replica.view().readable else { continue };
-        let retention = assignment::retention(topic.config());
-        if let Some(to) = retention_start(&replica, retention, high_watermark).await {
+        let mut retention = assignment::retention(topic.config());
+        // By size it goes on whatever the time is.
+        let now = context.logs.data_dir.disk().time().now();
+        retention.ms = retention.ms.filter(|_| now.is_some());
+        let now = now.unwrap_or(Now { wall: TimestampMs(0), steady: TimestampMs(0) });
+        if let Some(to) = retention_start(&replica, retention, now, high_watermark).await {
             tracing::info!(partition = %replica.id, %to, "old segments go");
             let _closed_already = replica.actor().send(Message::AdvanceStart { to }).await;
         }
@@ -85,9 +93,10 @@ async fn retain(context: &Arc<Context>) {
 async fn retention_start(
     replica: &OpenReplica,
     retention: holdfast_log::Retention,
+    now: Now,
     high_watermark: Offset,
 ) -> Option<Offset> {
     let reader = replica.reader.clone();
-    let work = move || reader.retention_start(retention, wall_clock(), high_watermark);
+    let work = move || reader.retention_start(retention, now, high_watermark);
     tokio::task::spawn_blocking(work).await.ok().flatten()
 }

@@ -25,7 +25,7 @@ use holdfast_node::{
 };
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 
-use super::{findings, leaving, maintenance, probes, recovery, token};
+use super::{findings, leaving, maintenance, probes, recovery, time_trust, token};
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
     config::Config,
@@ -238,6 +238,7 @@ fn open(
         ..WriterConfig::default()
     };
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
+    let time_trust = time_trust::begin(&data_dir, config.clock_skew_max_ms, config.clock_thaw_ms);
     let (positions, created) = Positions::new();
     let share = |answer_bytes: u64| ReadShare {
         disk: BlockingReads::new(config.log_read_threads as usize, runtime.clone()),
@@ -271,6 +272,7 @@ fn open(
         },
         findings: Arc::default(),
         reports: OnceLock::new(),
+        time_trust: Mutex::new(time_trust),
         token: TokenRenewal::default(),
         metadata_answers: AnswerMemory::new(config.metadata_memory_bytes as usize),
         fetching: Parked::new(config.fetch_memory_bytes as usize / 4, "fetch_memory_bytes"),

@@ -46,6 +46,7 @@ use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     exit::Fatal,
     here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
+    life::time_trust,
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -307,6 +308,9 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     Err(status) => return fail(&status),
                 };
                 let content = Content::of(!message.snapshot.is_empty(), !message.deltas.is_empty());
+                if let Ok(wall_ms @ 1..) = i64::try_from(message.wall_ms) {
+                    context.time_trust.lock().heard(time_trust::now(), wall_ms);
+                }
                 heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), content });
                 if content != Content::Nothing {
                     let event = match metadata(registered_at, message) {

@@ -20,7 +20,7 @@ use super::{
     plain_records::{PlainProduce, PlainRecord, PlainResult},
     produce::{ProduceCommand, ProduceService},
 };
-use crate::here::{clock::wall_clock, context::Context};
+use crate::here::context::Context;
 
 /// Records in one call, at most.
 const MAX_RECORDS: usize = 10_000;
@@ -170,7 +170,7 @@ fn not_tried(code: ErrorCode) -> ErrorDetail {
 
 /// A batch of as many of the records as fit and can be taken, at least one; or why the first of them cannot be taken.
 fn build(records: &[PlainRecord], members: &[usize], max_bytes: usize) -> Result<(Bytes, usize), ErrorDetail> {
-    let now = wall_clock();
+    let now = holdfast_log::wall_clock();
     let mut builder = BatchBuilder::new(Compression::None);
     let mut count = 0;
     for member in members {

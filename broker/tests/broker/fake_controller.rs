@@ -78,7 +78,7 @@ impl Machine {
 
     /// What a session begins with: the changes since what the broker has, or the whole state.
     fn beginning(&mut self, first: &v1::BrokerSessionRequest) -> Vec<v1::BrokerSessionResponse> {
-        let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
+        let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, wall_ms: wall_ms(), ..Default::default() };
         let known = HistoryHash::from_bytes(&first.history_hash).filter(|hash| {
             let place = (first.applied_index as usize).wrapping_sub(1);
             self.changes.get(place).is_some_and(|(history, _)| *history == Some(*hash))
@@ -275,7 +275,7 @@ impl ControllerService for Edge {
                         let _ = state.run(&Command::UnfenceBroker { broker_id, broker_epoch });
                     }
                 }
-                let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, ..v1::BrokerSessionResponse::default() };
+                let answer = v1::BrokerSessionResponse { lease_ms: LEASE_MS, wall_ms: wall_ms(), ..Default::default() };
                 let _ = session.try_send(Ok(answer));
             }
             state.machine.lock().sessions.retain(|_, (_, open, _)| *open != number);
@@ -498,4 +498,8 @@ impl AdminService for Edge {
     ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
         unreachable!("no test sends this on")
     }
+}
+
+fn wall_ms() -> u64 {
+    holdfast_log::wall_clock().0.unsigned_abs()
 }

@@ -11,7 +11,10 @@
 //!    sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use tokio::{
     sync::{broadcast, mpsc},
@@ -164,15 +167,16 @@ impl Session {
         let applied = if connects { MetadataIndex(heartbeat.applied_index) } else { MetadataIndex(0) };
         let lease_ms = sessions.heartbeat(*broker_id, *id, applied, heartbeat.ready).await?;
         let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
+        let wall_ms = wall_ms();
         self.send_committed().await?;
         if self.sent.is_some() {
-            return self.send(BrokerSessionResponse { lease_ms, ..BrokerSessionResponse::default() }).await;
+            return self.send(BrokerSessionResponse { lease_ms, wall_ms, ..BrokerSessionResponse::default() }).await;
         }
         let Beginning { snapshot, index, deltas, changes } = self.snapshots.begin(self.node.view()).await?;
         self.changes = changes;
         self.sent = Some(deltas.last().map_or(index, |last| last.index));
         let deltas = deltas.iter().map(|delta| delta.encoded()).collect();
-        self.send(BrokerSessionResponse { snapshot, deltas, lease_ms }).await
+        self.send(BrokerSessionResponse { snapshot, deltas, lease_ms, wall_ms }).await
     }
 
     /// Lets the broker's folder show another token, if it holds one by now. The heartbeat's answer does not wait for it: the
@@ -261,4 +265,10 @@ impl Session {
             Err(_) => Err(ErrorDetail::new(ErrorCode::Overloaded, "the broker reads its metadata too slowly")),
         }
     }
+}
+
+/// What the wall clock says, ms since 1970. Brokers compare theirs with it; nothing is decided by it here.
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

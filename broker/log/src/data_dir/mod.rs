@@ -25,6 +25,7 @@
 //! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told).
 
 mod anchor;
+mod clock_look;
 mod folder;
 mod group_commit;
 mod handles;
@@ -37,6 +38,7 @@ mod replica_list;
 mod roll_call;
 mod tokens;
 
+pub use clock_look::ClockLook;
 pub use folder::{DataDir, Space};
 pub use replica::{Distrust, ListState, ReplicaOnDisk, Standing};
 pub use tokens::Tokens;
