@@ -182,6 +182,26 @@ fn what_stands_in_the_page_cache_alone_is_not_recovered() {
 }
 
 #[test]
+fn a_log_that_ends_below_the_high_watermark_is_in_doubt() {
+    for (lost, is_in_doubt) in [(0, false), (1, false), (2, true)] {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), LogConfig::default());
+        fill(&mut log, 3);
+        log.store_high_watermark(Offset(4));
+        log.sync_mark().unwrap();
+        let size = fs::metadata(log_file(&folder)).unwrap().len();
+        log.append(&[Sample::at(3).build(), Sample::at(4).build()]).unwrap();
+        drop(log);
+        let kept = size / 3 * (5 - lost);
+        fs::OpenOptions::new().write(true).open(log_file(&folder)).unwrap().set_len(kept).unwrap();
+        for _ in 0..2 {
+            let (_, recovered) = open(folder.path(), LogConfig::default());
+            assert_eq!((recovered.log_end_offset, recovered.doubt.is_some()), (Offset(5 - lost), is_in_doubt));
+        }
+    }
+}
+
+#[test]
 fn a_lost_mark_leaves_a_doubt_or_damage() {
     for is_closed in [true, false] {
         let folder = tempdir().unwrap();

@@ -10,7 +10,7 @@
 //! zeros or an old tail, and sound batches behind it. But the mark lags, so what is cut there may also have been durable and
 //! counted, and have been damaged since. Nothing on this disk tells the two apart: the log goes on, in doubt. Zeros are what
 //! a file reads as whose length reached the disk before its bytes did; a batch that had been durable does not become zeros
-//! to the end of the file.
+//! to the end of the file. A log that ends below the high watermark that its mark remembers is in doubt too.
 
 use std::sync::Arc;
 
@@ -95,12 +95,17 @@ impl Recovery<'_> {
             let bad = walked.bad.as_deref().unwrap_or("the file ends");
             return Err(damaged(segment, tally, format!("{bad}; it was durable up to offset {flushed}")));
         }
-        let Some(bad) = &walked.bad else { return Ok(None) };
-        let is_in_doubt = holds_anything(segment, tally.size, size)?;
-        Ok(is_in_doubt.then(|| {
-            let cut_bytes = size - tally.size;
-            format!("{cut_bytes} bytes of {path} were cut at offset {}, byte {}: {bad}", tally.next, tally.size)
-        }))
+        if let Some(bad) = &walked.bad
+            && holds_anything(segment, tally.size, size)?
+        {
+            let (cut_bytes, next, position) = (size - tally.size, tally.next, tally.size);
+            return Ok(Some(format!("{cut_bytes} bytes of {path} were cut at offset {next}, byte {position}: {bad}")));
+        }
+        // A holder of what is acknowledged has it durably: this replica was none, or the end is gone.
+        let high_watermark = self.marks.map_or(tally.next, |marks| marks.high_watermark);
+        let (next, is_short) = (tally.next, tally.next < high_watermark);
+        Ok(is_short
+            .then(|| format!("{path} ends at offset {next}, and records up to {high_watermark} were acknowledged")))
     }
 }
 
