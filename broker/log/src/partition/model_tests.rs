@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
-    FlushTiming, LogConfig, PartitionLog,
+    Disk, FlushTiming, LogConfig, PartitionLog,
     test_support::{Sample, bases, open, tempdir},
 };
 
@@ -32,6 +32,8 @@ enum Step {
     Kill,
     /// The power fails: of what was not flushed only a part stays.
     PowerLoss(u8),
+    /// The power fails: of what was not flushed a piece reads as zeros, and what follows it stays.
+    LostPiece(u8, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -46,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Close),
         2 => Just(Step::Kill),
         2 => any::<u8>().prop_map(Step::PowerLoss),
+        2 => any::<(u8, u8)>().prop_map(|(from, to)| Step::LostPiece(from, to)),
     ]
 }
 
@@ -180,6 +183,27 @@ fn run(steps: Vec<Step>) {
                 assert!(gone == 0 || end < model.end);
                 model.cut(end);
                 // Epochs and sequences that were lost with it are not used again.
+                model.epoch += 1;
+            }
+            Step::LostPiece(from, to) => {
+                let flushed = log.flushed_end().0;
+                let unflushed = model.batches.iter().filter(|batch| batch.base >= flushed);
+                let lost: u64 = unflushed.map(|batch| batch.bytes).sum();
+                drop(log);
+                let last = last_segment(&folder.path().join("p"));
+                let mut bytes = fs::read(&last).unwrap();
+                let at = |part: u8| bytes.len() - (lost * u64::from(part) / 256) as usize;
+                let piece = at(from.max(to))..at(from.min(to));
+                bytes[piece.clone()].fill(0);
+                let is_followed = bytes[piece.start..].iter().any(|byte| *byte != 0);
+                fs::write(&last, bytes).unwrap();
+                let opened = open(folder.path(), CONFIG);
+                log = opened.0;
+                let end = opened.1.log_end_offset.0;
+                assert!(flushed <= end && end <= model.end, "{flushed} {end} {}", model.end);
+                assert!(end == model.end || !is_followed || opened.1.doubt.is_some(), "{end} {}", model.end);
+                super::remove_doubt(&Disk::new(), &folder.path().join("p")).unwrap();
+                model.cut(end);
                 model.epoch += 1;
             }
         }
