@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p holdfast-broker --bench replicated [-- SECONDS]`
 
+#[path = "../tests/broker/fake_admin.rs"]
+mod fake_admin;
 #[path = "../tests/broker/fake_controller.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod fake_controller;

@@ -44,6 +44,13 @@ pub enum Fatal {
     /// The cluster's metadata version is none that this build supports.
     #[error("the cluster does not take this build of the broker: {0}")]
     TooOld(String),
+    /// The controllers' metadata is older than what this broker, or its logs, have seen committed.
+    #[error(
+        "the controllers have lost committed metadata: {0}. Were their data folders restored from older copies, or emptied? \
+         This broker keeps every record, and serves none by metadata that has gone back. Start the controller whose folder is \
+         the newest; if it is gone for good, see 'The controllers have lost metadata' in the runbook"
+    )]
+    MetadataWentBack(String),
     /// Another process registered under the same broker id while this one had no session.
     #[error(
         "this broker was replaced by another process with the same broker id {broker_id} (broker epoch {theirs}, for \
@@ -75,6 +82,7 @@ impl Fatal {
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::RegistrationRefused(_) => Code::NoQuorum,
             Self::TooOld(_) => Code::TooOld,
+            Self::MetadataWentBack(_) => Code::MetadataWentBack,
             Self::Replaced { .. } => Code::Replaced,
         };
         code as u8

@@ -35,6 +35,8 @@ pub enum Code {
     TooOld = 17,
     /// The metadata of this controller is another than that of the others.
     Diverged = 18,
+    /// The controllers' metadata is older than what this broker has seen committed.
+    MetadataWentBack = 19,
 }
 
 /// What `--help` says of exit codes.
@@ -53,6 +55,7 @@ Exit codes:
    16  replaced by another process in its place
    17  older than the cluster's metadata version: upgrade it
    18  controller: its metadata differs from the others'
+   19  broker: the controllers have lost committed metadata
   134  a broken invariant (abort): report it";
 
 impl From<Code> for ExitCode {
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn help_and_the_table_for_operators_name_every_code() {
-        const CODES: [Code; 12] = [
+        const CODES: [Code; 13] = [
             Code::Failure,
             Code::Usage,
             Code::Interrupted,
@@ -80,6 +83,7 @@ mod tests {
             Code::Replaced,
             Code::TooOld,
             Code::Diverged,
+            Code::MetadataWentBack,
         ];
         let table = include_str!("../../deploy/README.md");
         for number in CODES.map(|code| code as u8).into_iter().chain([0, 134]) {

@@ -79,7 +79,7 @@ pub fn steady() -> TimestampMs {
     TimestampMs(wall_ms.saturating_add(start.elapsed().as_millis() as i64))
 }
 
-/// What the wall clock says, whoever vouches for it.
+/// What the wall clock says, no matter who vouches for it.
 pub fn wall_clock() -> TimestampMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     TimestampMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

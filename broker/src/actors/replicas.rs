@@ -44,6 +44,9 @@ impl SessionActor {
         }
         for (partition, log, recovered) in logs.opened {
             self.roster.recovered(partition, recovered.epochs.latest());
+            if recovered.doubt.is_some() {
+                self.doubted.insert(partition);
+            }
             self.recovered.insert(partition, (log, recovered));
         }
     }
@@ -69,6 +72,9 @@ impl SessionActor {
                 Effect::Open(partition) => self.open(partition, actor),
                 Effect::Adopt(partition) => self.adopt(partition, actor),
                 Effect::Assign { partition, assignment, is_arriving } => {
+                    if assignment.isr.contains(&self.context.identity.broker_id) && self.doubted.remove(&partition) {
+                        self.settle_doubt(partition);
+                    }
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
                 Effect::Renew(partition) => self.renew(partition, actor),
@@ -181,16 +187,30 @@ impl SessionActor {
                 self.send_late(late, actor);
             }
             Err(_) if self.is_closing => {}
-            Err(error) => match self.context.logs.writer.failure() {
-                Some(failure) => self.context.state.fail(Fatal::StorageFailed(failure.to_string())),
-                None => {
-                    tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
-                    let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
-                    self.found.insert(partition, finding);
-                    self.step(&Event::OpenFailed(partition), actor);
+            Err(error) => {
+                if let Some(failure) = self.context.logs.writer.failure() {
+                    return self.context.state.fail(Fatal::StorageFailed(failure.to_string()));
                 }
-            },
+                tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
+                let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
+                self.found.insert(partition, finding);
+                self.step(&Event::OpenFailed(partition), actor);
+            }
         }
+    }
+
+    /// A log that was in doubt is in sync: it lacks nothing any more, and need not say so at the next start.
+    fn settle_doubt(&self, partition: TopicPartition) {
+        let context = Arc::clone(&self.context);
+        self.context.logs.runtime.spawn(async move {
+            let data_dir = Arc::clone(&context.logs.data_dir);
+            let settled = context.logs.folders.in_turn(move || data_dir.trust_partition(partition)).await;
+            match settled {
+                Ok(Ok(())) => tracing::info!(%partition, "a log that was in doubt is in sync again"),
+                Ok(Err(error)) => tracing::warn!(%partition, %error, "the doubt of a log stands, though it is in sync"),
+                Err(_runtime_ends) => {}
+            }
+        });
     }
 
     /// Closes a replica that is not vouched for, if it is open, and notes durably that it is not: a start that comes

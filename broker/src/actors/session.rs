@@ -4,22 +4,26 @@
 //! [`Roster`] decide which replicas to open, tell, close and delete, which `replicas` then does. Invariant: an image is
 //! published before partitions are told of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use actix::{Actor, Context as ActorContext, Handler};
 
 use holdfast_log::{PartitionLog, Recovered};
 use holdfast_metadata::Image;
-use holdfast_proto::ids::{MetadataIndex, TopicPartition};
+use holdfast_proto::ids::{LeaderEpoch, MetadataIndex, Millis, TopicPartition};
 
 use super::{
     events::{SessionAddress, SessionEvent, SessionReply},
     threads::Actors,
 };
 use crate::{
+    exit::Fatal,
     here::{
         context::Context,
-        image_follower::{Changes, ImageFollower},
+        image_follower::{Changes, ImageFollower, NotApplied},
         lease::LeaseNumber,
         state::Phase,
     },
@@ -30,6 +34,10 @@ use crate::{
         roster::{Event, Roster},
     },
 };
+
+/// How long controllers may tell nothing but what is older than this broker knows, ms: one that has been replaced, and does
+/// not know it yet, does so for a moment.
+const WENT_BACK_MS: u64 = 15_000;
 
 /// Owns what the broker knows of the cluster. See the module.
 pub(super) struct SessionActor {
@@ -45,6 +53,10 @@ pub(super) struct SessionActor {
     pub(super) lease_number: Option<LeaseNumber>,
     /// The replicas that run.
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
+    /// Since when all that came is older than what is known.
+    went_back_since: Option<Millis>,
+    /// Replicas whose logs may lack what they counted as held, until they are in sync.
+    pub(super) doubted: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
     pub(super) found: HashMap<TopicPartition, Finding>,
 }
@@ -61,6 +73,8 @@ impl SessionActor {
             is_closing: false,
             lease_number: None,
             replicas: HashMap::new(),
+            went_back_since: None,
+            doubted: HashSet::new(),
             found: HashMap::new(),
         }
     }
@@ -76,15 +90,46 @@ impl SessionActor {
         self.context.metadata.note_resume_point(self.metadata.resume_point(registered_at));
         match applied {
             Ok(changed) => {
+                self.went_back_since = None;
+                if let Some(example) = self.outdated() {
+                    self.context.state.fail(Fatal::MetadataWentBack(example));
+                    return SessionReply::SnapshotNeeded;
+                }
                 self.context.metadata.publish(self.metadata.image().clone());
                 self.step(&Event::Metadata(&changed), actor);
                 self.note_phase();
                 SessionReply::Applied(self.metadata.image().index())
             }
             Err(error) => {
+                self.look_at_age(&error);
                 tracing::warn!(%error, "metadata does not follow what was applied: asking for a snapshot");
                 SessionReply::SnapshotNeeded
             }
+        }
+    }
+
+    /// The first log here that has seen a later leader epoch than the metadata has for its partition: an epoch comes from
+    /// committed metadata alone, so what was committed then is lost.
+    fn outdated(&self) -> Option<String> {
+        let image = self.metadata.image();
+        let is_outdated = |partition: &TopicPartition, epoch: LeaderEpoch| {
+            image.partition(*partition).is_some_and(|state| state.leader_epoch < epoch)
+        };
+        self.recovered.iter().find_map(|(partition, (_, recovered))| {
+            let epoch = recovered.epochs.latest().filter(|epoch| is_outdated(partition, *epoch))?;
+            Some(format!("the log of {partition} has records of leader epoch {epoch}, which they do not know"))
+        })
+    }
+
+    /// Ends the broker if all that controllers have to say is older than what it knows, for long.
+    fn look_at_age(&mut self, not_applied: &NotApplied) {
+        if !matches!(not_applied, NotApplied::WentBack { .. }) {
+            return;
+        }
+        let now = self.context.clock.now();
+        let since = *self.went_back_since.get_or_insert(now);
+        if now.since(since) >= WENT_BACK_MS {
+            self.context.state.fail(Fatal::MetadataWentBack(not_applied.to_string()));
         }
     }
 

@@ -41,6 +41,23 @@ pub enum Changed {
     },
 }
 
+/// Why records were not applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotApplied {
+    /// The whole state came, and it is older than what is known to be committed. A controller that is behind says so for a
+    /// moment; one that says so for long has lost what was committed.
+    #[error("the state of index {came} came, and index {known} is known to be committed")]
+    WentBack {
+        /// Index of the state that came.
+        came: MetadataIndex,
+        /// Of what was applied before, or of this start's registration.
+        known: MetadataIndex,
+    },
+    /// They do not follow what was applied before.
+    #[error("{0}")]
+    Other(String),
+}
+
 /// The image of one broker and what it was made of. See the module.
 #[derive(Debug, Default)]
 pub struct ImageFollower {
@@ -71,7 +88,7 @@ impl ImageFollower {
         registered_at: MetadataIndex,
         snapshot: Option<Changes>,
         deltas: Vec<Changes>,
-    ) -> Result<Changed, String> {
+    ) -> Result<Changed, NotApplied> {
         // Until everything has fitted.
         let told = self.history.take();
         let mut history = told;
@@ -81,13 +98,13 @@ impl ImageFollower {
         let begins = snapshot.is_some();
         if let Some(Changes { index, records, history: told }) = snapshot {
             if index < self.image.index() {
-                return Err(format!("a snapshot of index {index} came after index {}", self.image.index()));
+                return Err(NotApplied::WentBack { came: index, known: self.image.index() });
             }
-            image = Image::from_records(index, &records).map_err(|error| error.to_string())?;
+            image = Image::from_records(index, &records).map_err(|error| NotApplied::Other(error.to_string()))?;
             (is_informed, history) = (true, told);
             changed = Changed::All;
         } else if !is_informed {
-            return Err("changes came before any snapshot".to_owned());
+            return Err(NotApplied::Other("changes came before any snapshot".to_owned()));
         }
         for Changes { index, records, history: told } in deltas {
             // What a snapshot already holds may come again as a change.
@@ -95,16 +112,17 @@ impl ImageFollower {
                 continue;
             }
             if index.0 != image.index().0 + 1 {
-                return Err(format!("the changes of index {index} came after index {}", image.index()));
+                let message = format!("the changes of index {index} came after index {}", image.index());
+                return Err(NotApplied::Other(message));
             }
-            image.apply_all(index, &records).map_err(|error| error.to_string())?;
+            image.apply_all(index, &records).map_err(|error| NotApplied::Other(error.to_string()))?;
             changed.note(&records);
             history = told;
         }
         // Judged with the changes that came behind it: the snapshot itself may be one that others were sent before.
         let index = image.index();
         if begins && index < registered_at {
-            return Err(format!("the state of index {index} came, older than the registration at {registered_at}"));
+            return Err(NotApplied::WentBack { came: index, known: registered_at });
         }
         (self.image, self.is_informed, self.history) = (image, is_informed, history);
         Ok(changed)
@@ -197,7 +215,7 @@ mod tests {
     fn no_state_from_before_the_registration_is_applied() {
         let mut follower = ImageFollower::default();
         let error = follower.apply(REGISTERED_AT, Some(changes(4, Vec::new())), Vec::new()).unwrap_err();
-        assert!(error.contains("older than the registration at 5"), "{error}");
+        assert_eq!(error, NotApplied::WentBack { came: MetadataIndex(4), known: REGISTERED_AT });
         assert_eq!(follower.image().index(), MetadataIndex(0));
         assert_eq!(follower.apply(REGISTERED_AT, Some(changes(5, Vec::new())), Vec::new()), Ok(Changed::All));
         let mut follower = ImageFollower::default();

@@ -1,5 +1,5 @@
 //! What becomes of what was found to be wrong with replicas: the broker resigns from each alone, tells the controllers, and
-//! copies it again from whoever leads then.
+//! copies it again from the leader of then.
 //!
 //! One that is the last of its partition to hold what was acknowledged stays, if it can still serve: the rest of it can be
 //! read, and nobody could take its place. What is damaged is refused to its readers all the same.

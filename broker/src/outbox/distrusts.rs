@@ -33,7 +33,7 @@ impl Distrusts {
         }
     }
 
-    /// These are committed.
+    /// The controllers have committed these.
     pub fn told(&self, told: &[(TopicPartition, DistrustReason)]) {
         let mut waiting = self.waiting.lock();
         for (partition, reason) in told {

@@ -4,13 +4,14 @@
 //! A replica has one finding at most, the first: what follows from it is the same. So the memory is bounded by the
 //! replicas.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use holdfast_log::Error;
 use holdfast_metadata::trust::DistrustReason;
-use holdfast_proto::ids::TopicPartition;
+use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
 
 /// What is wrong with a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,41 @@ pub struct Finding {
     pub reason: DistrustReason,
     /// What was found, in words, with file and offset where there are some.
     pub detail: String,
+}
+
+/// Where a reader of one replica's log says what it found.
+#[derive(Clone, Debug)]
+pub struct Reporter {
+    /// The replica that is read.
+    pub partition: TopicPartition,
+    /// Where it is said.
+    pub findings: Arc<Findings>,
+}
+
+impl Reporter {
+    /// What a reader is told of an error. Damage has consequences: it is a finding. If the replica `is_spare`, another is in
+    /// sync and will lead instead: the reader is told to look for that one.
+    pub fn read_failed(&self, error: &Error, is_spare: bool) -> ErrorCode {
+        let code = code_of(error);
+        if code != ErrorCode::OffsetOutOfRange && code != ErrorCode::NotLeaderOrFollower {
+            tracing::error!(partition = %self.partition, %error, "a log cannot be read");
+        }
+        if code != ErrorCode::LogDamaged {
+            return code;
+        }
+        let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
+        self.findings.put(self.partition, finding);
+        if is_spare { ErrorCode::KafkaStorageError } else { code }
+    }
+}
+
+fn code_of(error: &Error) -> ErrorCode {
+    match error {
+        Error::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        Error::Damaged { .. } | Error::BadBatch(_) => ErrorCode::LogDamaged,
+        Error::Closed => ErrorCode::NotLeaderOrFollower,
+        _ => ErrorCode::KafkaStorageError,
+    }
 }
 
 /// Findings that nobody has looked at yet. See the module.

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use holdfast_log::LogReader;
-use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicPartition},
@@ -18,7 +17,7 @@ use holdfast_replication::Replica;
 use super::{
     answer_memory::{AnswerRoom, Wanted},
     answer_reader::Reader,
-    findings::{Finding, Findings},
+    findings::{Findings, Reporter},
     read::{self, DiskRead, Place, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
@@ -95,7 +94,7 @@ pub struct Partition {
     pub reader: LogReader,
     /// Consumers that wait for more.
     pub waiters: Arc<Waiters>,
-    findings: Arc<Findings>,
+    reporter: Reporter,
     view: Mutex<ReplicaView>,
 }
 
@@ -108,21 +107,13 @@ impl Partition {
         findings: Arc<Findings>,
         view: ReplicaView,
     ) -> Self {
-        Self { id, tail, reader, waiters: Arc::default(), findings, view: Mutex::new(view) }
+        let reporter = Reporter { partition: id, findings };
+        Self { id, tail, reader, waiters: Arc::default(), reporter, view: Mutex::new(view) }
     }
 
-    /// What a reader of the log is told of an error. Damage has consequences: it is a finding. While another replica is in
-    /// sync, which will lead instead, the reader is told to look for that one.
+    /// What a reader of the log is told of an error.
     pub fn read_failed(&self, error: &holdfast_log::Error) -> ErrorCode {
-        let code = read::read_error(error);
-        if code != ErrorCode::OffsetOutOfRange && code != ErrorCode::NotLeaderOrFollower {
-            tracing::error!(partition = %self.id, %error, "a log cannot be read");
-        }
-        if code != ErrorCode::LogDamaged {
-            return code;
-        }
-        self.findings.put(self.id, Finding { reason: DistrustReason::Damaged, detail: error.to_string() });
-        if self.view().is_spare { ErrorCode::KafkaStorageError } else { code }
+        self.reporter.read_failed(error, self.view().is_spare)
     }
 
     /// Where it stood after its actor's last step.
@@ -132,19 +123,20 @@ impl Partition {
 
     /// Whole batches from the one that holds `from` on, none that reaches past `up_to`; the first whole even if larger than
     /// `max_bytes`. From memory at once, else what reads them from disk.
-    pub fn read(self: &Arc<Self>, from: Offset, up_to: Offset, max_bytes: usize) -> Read {
+    pub fn read(&self, from: Offset, up_to: Offset, max_bytes: usize) -> Read {
         if from >= up_to {
             return Read::InMemory(Vec::new());
         }
         if let Some(found) = self.tail.read(from, up_to, max_bytes) {
             return Read::InMemory(found.pieces);
         }
-        Read::OnDisk(DiskRead::new(Arc::clone(self), from, up_to, max_bytes))
+        let log = (self.reader.clone(), self.reporter.clone());
+        Read::OnDisk(DiskRead::new(log, self.view().is_spare, from, up_to, max_bytes))
     }
 
     /// What [`Self::read`] finds in memory, with the room that the pieces take up, if there is some at once.
     pub fn try_read_within(
-        self: &Arc<Self>,
+        &self,
         share: &ReadShare,
         reader: Option<&Reader>,
         from: Offset,
@@ -157,7 +149,7 @@ impl Partition {
 
     /// As [`Self::read`], with the room that the pieces take up. Waits for it, and what is on disk for a place there.
     pub async fn read_within(
-        self: &Arc<Self>,
+        &self,
         share: &ReadShare,
         reader: Option<&Reader>,
         from: Offset,
@@ -192,7 +184,7 @@ impl Partition {
         Ok((pieces, room))
     }
 
-    fn size_in_memory(self: &Arc<Self>, from: Offset, up_to: Offset, max_bytes: usize) -> Option<usize> {
+    fn size_in_memory(&self, from: Offset, up_to: Offset, max_bytes: usize) -> Option<usize> {
         match self.read(from, up_to, max_bytes) {
             Read::InMemory(pieces) => Some(read::size(&pieces)),
             Read::OnDisk(_) => None,
@@ -201,7 +193,7 @@ impl Partition {
 
     /// As much as the room holds; `None`, and no room is held, if the first batch alone is larger or went to the disk.
     fn take_in_memory(
-        self: &Arc<Self>,
+        &self,
         from: Offset,
         up_to: Offset,
         max_bytes: usize,
@@ -242,9 +234,9 @@ impl OpenReplica {
 }
 
 impl std::ops::Deref for OpenReplica {
-    type Target = Arc<Partition>;
+    type Target = Partition;
 
-    fn deref(&self) -> &Arc<Partition> {
+    fn deref(&self) -> &Partition {
         &self.partition
     }
 }

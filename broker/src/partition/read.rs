@@ -9,12 +9,12 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use holdfast_log::Error;
+use holdfast_log::LogReader;
 use holdfast_proto::{error::ErrorCode, ids::Offset};
 
 use super::{
     answer_memory::{AnswerMemory, AnswerRoom, Wanted},
-    handle::Partition,
+    findings::Reporter,
 };
 
 /// What one kind of reader may take up: consumers cannot keep followers from catching up, nor the other way round.
@@ -67,7 +67,9 @@ pub struct Place {
 /// A read that needs the disk.
 #[derive(Debug)]
 pub struct DiskRead {
-    partition: Arc<Partition>,
+    reader: LogReader,
+    reporter: Reporter,
+    is_spare: bool,
     from: Offset,
     up_to: Offset,
     max_bytes: usize,
@@ -136,24 +138,20 @@ impl BlockingReads {
 }
 
 impl DiskRead {
-    /// Of whole batches from the one that holds `from` on, none that reaches past `up_to`.
-    pub fn new(partition: Arc<Partition>, from: Offset, up_to: Offset, max_bytes: usize) -> Self {
-        Self { partition, from, up_to, max_bytes }
+    /// Of whole batches, from this log and for this replica, which `is_spare` if another is in sync: from the one that holds `from` on, none that reaches past `up_to`.
+    pub fn new(
+        (reader, reporter): (LogReader, Reporter),
+        is_spare: bool,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+    ) -> Self {
+        Self { reader, reporter, is_spare, from, up_to, max_bytes }
     }
 
     fn run(self) -> Result<Bytes, ErrorCode> {
-        let Self { partition, from, up_to, max_bytes } = self;
-        partition.reader.read(from, max_bytes, up_to).map_err(|error| partition.read_failed(&error))
-    }
-}
-
-/// The code of a storage error.
-pub(super) fn read_error(error: &Error) -> ErrorCode {
-    match error {
-        Error::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        Error::Damaged { .. } | Error::BadBatch(_) => ErrorCode::LogDamaged,
-        Error::Closed => ErrorCode::NotLeaderOrFollower,
-        _ => ErrorCode::KafkaStorageError,
+        let Self { reader, reporter, is_spare, from, up_to, max_bytes } = self;
+        reader.read(from, max_bytes, up_to).map_err(|error| reporter.read_failed(&error, is_spare))
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use holdfast_metadata::Record;
+use holdfast_metadata::{
+    Record,
+    trust::{Distrust, DistrustReason, PartitionRecovery},
+};
 use holdfast_proto::ids::{MetadataIndex, PartitionIndex, TopicId};
 
 use super::*;
@@ -176,4 +179,73 @@ fn only_what_a_change_concerns_is_told() {
     assert!(!tells(&arrived, &[TopicId(Uuid::from_u128(2))], false), "those of another topic");
     assert!(tells(&arriving, &[], true) && !tells(&arrived, &[], true), "the limit for moves concerns who arrives");
     assert!(!tells(&arriving, &[], false));
+}
+
+/// The state in which the replica here is not believed, and `leader` leads.
+fn not_believed(leader: Option<u32>) -> PartitionState {
+    let leader = leader.map(BrokerId);
+    let distrusted = vec![Distrust { broker_id: OWN, reason: DistrustReason::Damaged }];
+    PartitionState { leader, isr: leader.into_iter().collect(), distrusted, ..state(&[1, 2], 2, 2) }
+}
+
+#[test]
+fn a_replica_that_is_not_vouched_for_begins_again_once_that_is_committed_and_another_leads() {
+    let mut roster = open();
+    let nothing = KnownEpochs::default();
+    let all = Event::Metadata(&Changed::All);
+    let before = placed(state(&[1, 2], 1, 1));
+    assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [Effect::Distrust(tp())]);
+    assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [], "it is being closed");
+    assert_eq!(step(&mut roster, &before, &all, nothing), [], "nothing is told to what is being closed");
+    assert_eq!(step(&mut roster, &before, &Event::Closed(tp()), nothing), [], "the controllers still believe it");
+    assert_eq!(step(&mut roster, &placed(not_believed(None)), &all, nothing), [], "nobody to copy from");
+    let committed = placed(not_believed(Some(2)));
+    assert_eq!(step(&mut roster, &committed, &all, nothing), [Effect::Renew(tp())]);
+    assert_eq!(step(&mut roster, &committed, &all, nothing), [], "it is being opened");
+    let effects = step(&mut roster, &committed, &Event::Opened(tp()), nothing);
+    assert!(matches!(effects[..], [Effect::Assign { .. }]), "{effects:?}");
+}
+
+#[test]
+fn a_replica_that_is_not_vouched_for_leads_empty_only_where_an_operator_said_so() {
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    let leads = PartitionState { distrusted: Vec::new(), ..state(&[1, 2], 5, 5) };
+    let all = Event::Metadata(&Changed::All);
+    let nothing = KnownEpochs::default();
+    assert_eq!(step(&mut roster, &placed(leads.clone()), &all, nothing), [], "an older state names it as the leader");
+    let recovery = Record::Recovery(PartitionRecovery {
+        topic_id: topic(),
+        topic: "orders".to_owned(),
+        partition: PartitionIndex(0),
+        broker_id: OWN,
+        leader_epoch: LeaderEpoch(5),
+        end: None,
+        high_watermark: None,
+        absent: Vec::new(),
+        at_ms: 0,
+    });
+    let partition = Record::Partition { topic_id: topic(), partition: PartitionIndex(0), state: leads };
+    assert_eq!(step(&mut roster, &image(&[recovery, partition]), &all, nothing), [Effect::Renew(tp())]);
+}
+
+#[test]
+fn a_replica_that_is_not_vouched_for_goes_with_its_topic_and_stays_where_only_a_move_says_so() {
+    let nothing = KnownEpochs::default();
+    let all = Event::Metadata(&Changed::All);
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    assert_eq!(step(&mut roster, &placed(state(&[2, 3], 9, 9)), &all, nothing), [], "it may be the last trace");
+    let effects = step(&mut roster, &deleted(), &all, nothing);
+    assert_eq!(effects, [Effect::Delete(tp(), Reason::TopicDeleted)]);
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_not_vouched_for() {
+    let mut roster = Roster::new(OWN);
+    let placed_here = placed(state(&[1, 2], 1, 1));
+    let nothing = KnownEpochs::default();
+    assert_eq!(step(&mut roster, &placed_here, &Event::Metadata(&Changed::All), nothing), [Effect::Open(tp())]);
+    assert_eq!(step(&mut roster, &placed_here, &Event::OpenFailed(tp()), nothing), [Effect::Distrust(tp())]);
+    assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &Event::Closed(tp()), nothing), [Effect::Renew(tp())]);
 }

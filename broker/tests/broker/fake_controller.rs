@@ -13,10 +13,10 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use holdfast_metadata::{
     AlterPartition, Command, ControllerVersions, CreateTopic, DistrustReplicas, FinalizeVersion, HistoryHash, Image,
-    IsrChange, IsrMember, RecoverPartition, RegisterBroker, Rejection, Response as Decided, VersionRange,
-    apply_command, version::SUPPORTED,
+    IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided, VersionRange, apply_command,
+    version::SUPPORTED,
 };
-use holdfast_metadata_wire::{records, registration, stream, trust, view};
+use holdfast_metadata_wire::{records, registration, stream};
 use holdfast_proto::{
     convert::{partition_error, required_id},
     detail::ErrorDetail,
@@ -27,7 +27,7 @@ use holdfast_proto::{
     },
     v1::{
         self,
-        admin_service_server::{AdminService, AdminServiceServer},
+        admin_service_server::AdminServiceServer,
         controller_service_server::{ControllerService, ControllerServiceServer},
     },
 };
@@ -51,13 +51,13 @@ impl Drop for FakeController {
 type Messages = mpsc::Sender<Result<v1::BrokerSessionResponse, Status>>;
 
 #[derive(Default)]
-struct State {
-    machine: Mutex<Machine>,
+pub(crate) struct State {
+    pub(crate) machine: Mutex<Machine>,
 }
 
 #[derive(Default)]
-struct Machine {
-    image: Image,
+pub(crate) struct Machine {
+    pub(crate) image: Image,
     /// The session of each broker: epoch, number, and where its messages go.
     sessions: HashMap<BrokerId, (BrokerEpoch, u64, Messages)>,
     begun: u64,
@@ -66,7 +66,7 @@ struct Machine {
     snapshots_sent: usize,
     /// Changes that brokers are not told of, while they are held back.
     held: Option<Vec<v1::BrokerSessionResponse>>,
-    plan: Vec<v1::ReplicaMove>,
+    pub(crate) plan: Vec<v1::ReplicaMove>,
 }
 
 impl Machine {
@@ -169,7 +169,7 @@ impl FakeController {
 }
 
 impl State {
-    fn run(&self, command: &Command) -> Result<Decided, Rejection> {
+    pub(crate) fn run(&self, command: &Command) -> Result<Decided, Rejection> {
         let mut machine = self.machine.lock();
         let index = MetadataIndex(machine.image.index().0 + 1);
         let outcome = apply_command(&mut machine.image, index, command);
@@ -195,14 +195,14 @@ impl State {
         }
     }
 
-    fn index(&self) -> u64 {
+    pub(crate) fn index(&self) -> u64 {
         self.machine.lock().image.index().0
     }
 }
 
-struct Edge(Arc<State>);
+pub(crate) struct Edge(pub(crate) Arc<State>);
 
-fn refused(rejection: Rejection) -> Status {
+pub(crate) fn refused(rejection: Rejection) -> Status {
     ErrorDetail::new(rejection.code, rejection.message).into()
 }
 
@@ -363,140 +363,6 @@ impl ControllerService for Edge {
             _ => 0,
         };
         Ok(Response::new(v1::ControlledShutdownResponse { remaining_leaders, index: self.0.index() }))
-    }
-}
-
-#[tonic::async_trait]
-impl AdminService for Edge {
-    async fn get_metadata(
-        &self,
-        _: Request<v1::GetMetadataRequest>,
-    ) -> Result<Response<v1::GetMetadataResponse>, Status> {
-        unreachable!("brokers answer this themselves")
-    }
-
-    async fn create_topic(
-        &self,
-        request: Request<v1::CreateTopicRequest>,
-    ) -> Result<Response<v1::CreateTopicResponse>, Status> {
-        let request = request.into_inner();
-        let command = Command::CreateTopic(CreateTopic {
-            name: request.name,
-            topic_id: TopicId(uuid::Uuid::new_v4()),
-            partition_count: request.partition_count,
-            replication_factor: request.replication_factor,
-            configs: request.configs.into_iter().filter_map(|entry| Some((entry.key, entry.value?))).collect(),
-        });
-        let Command::CreateTopic(CreateTopic { name, .. }) = &command else { unreachable!("it was made above") };
-        match self.0.run(&command).map_err(refused)? {
-            Decided::TopicCreated { topic_id, partitions, warnings } => {
-                let topic = Some(view::created(name.clone(), Some(topic_id), &partitions));
-                Ok(Response::new(v1::CreateTopicResponse { topic, index: self.0.index(), warnings }))
-            }
-            other => panic!("{other:?} to a creation"),
-        }
-    }
-
-    async fn delete_topic(
-        &self,
-        _: Request<v1::DeleteTopicRequest>,
-    ) -> Result<Response<v1::DeleteTopicResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn alter_topic(&self, _: Request<v1::AlterTopicRequest>) -> Result<Response<v1::AlterTopicResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn describe_topic_config(
-        &self,
-        _: Request<v1::DescribeTopicConfigRequest>,
-    ) -> Result<Response<v1::DescribeTopicConfigResponse>, Status> {
-        unreachable!("brokers answer this themselves")
-    }
-
-    async fn describe_cluster(
-        &self,
-        _: Request<v1::DescribeClusterRequest>,
-    ) -> Result<Response<v1::DescribeClusterResponse>, Status> {
-        let image = self.0.machine.lock().image.clone();
-        let request = v1::GetMetadataRequest::default();
-        let seen = view::metadata(&image, &request);
-        Ok(Response::new(v1::DescribeClusterResponse {
-            cluster_id: seen.cluster_id,
-            index: seen.index,
-            brokers: seen.brokers,
-            ..Default::default()
-        }))
-    }
-
-    async fn plan_moves(&self, _: Request<v1::PlanMovesRequest>) -> Result<Response<v1::PlanMovesResponse>, Status> {
-        let moves = self.0.machine.lock().plan.clone();
-        Ok(Response::new(v1::PlanMovesResponse { moves, ..Default::default() }))
-    }
-
-    async fn alter_replicas(
-        &self,
-        _: Request<v1::AlterReplicasRequest>,
-    ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn set_broker_drain(
-        &self,
-        _: Request<v1::SetBrokerDrainRequest>,
-    ) -> Result<Response<v1::SetBrokerDrainResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn finalize_version(
-        &self,
-        _: Request<v1::FinalizeVersionRequest>,
-    ) -> Result<Response<v1::FinalizeVersionResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn remove_broker(
-        &self,
-        _: Request<v1::RemoveBrokerRequest>,
-    ) -> Result<Response<v1::RemoveBrokerResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn describe_quorum(
-        &self,
-        _: Request<v1::DescribeQuorumRequest>,
-    ) -> Result<Response<v1::DescribeQuorumResponse>, Status> {
-        unreachable!("no test sends this on")
-    }
-
-    async fn recover_partition(
-        &self,
-        request: Request<v1::RecoverPartitionRequest>,
-    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
-        let request = request.into_inner();
-        let topic_id = self.0.machine.lock().image.topic_by_name(&request.topic).expect("there").topic_id();
-        let command = Command::RecoverPartition(RecoverPartition {
-            topic_id,
-            partition: PartitionIndex(request.partition),
-            broker_id: BrokerId(request.broker_id),
-            partition_epoch: PartitionEpoch(request.partition_epoch),
-            at_ms: 0,
-        });
-        match self.0.run(&command).map_err(refused)? {
-            Decided::PartitionRecovered { recovery } => {
-                let recovery = Some(trust::recovery_info(&recovery));
-                Ok(Response::new(v1::RecoverPartitionResponse { recovery, index: self.0.index() }))
-            }
-            other => panic!("{other:?} to a recovery"),
-        }
-    }
-
-    async fn remove_controller(
-        &self,
-        _: Request<v1::RemoveControllerRequest>,
-    ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
-        unreachable!("no test sends this on")
     }
 }
 

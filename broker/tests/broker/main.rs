@@ -1,6 +1,7 @@
 //! Brokers in this process, on loopback, with a controller that decides by the real metadata machine but keeps no log.
 
 mod age;
+mod fake_admin;
 mod fake_controller;
 mod floods;
 mod handles;

@@ -13,7 +13,7 @@ use holdfast_proto::{
 use super::{
     change::PartitionChange,
     election::{Standing, Standings},
-    trust::Reports,
+    reports::Reports,
 };
 use crate::{
     command::RegisterBroker,

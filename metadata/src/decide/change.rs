@@ -122,7 +122,9 @@ impl<'a> PartitionChange<'a> {
         let Some(high_watermark) = self.new.frozen_high_watermark else { return };
         let is_short = |claim: &&ReplicaClaim| claim.end < high_watermark && self.new.elr.contains(&claim.broker_id);
         let short: Vec<BrokerId> = self.new.claims.iter().filter(is_short).map(|claim| claim.broker_id).collect();
-        short.into_iter().for_each(|broker| self.distrust(broker, DistrustReason::Short));
+        for broker in short {
+            self.distrust(broker, DistrustReason::Short);
+        }
     }
 
     /// An operator lets the partition go on with this replica alone, whatever the others hold.

@@ -4,7 +4,7 @@
 //! - `brokers`, `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`, `versions`, `trust`: a handler
 //!   for each.
 //! - Rules: `change`, which every change of a partition goes through, where ISR, ELR and epochs stand once; `election`, who
-//!   leads; `placement`, where new replicas go.
+//!   leads; `placement`, where new replicas go; `reports`, what brokers said of their replicas.
 
 mod brokers;
 mod change;
@@ -16,6 +16,7 @@ mod partitions;
 mod placement;
 mod producer_ids;
 mod refusal;
+mod reports;
 mod topic_warnings;
 mod topics;
 mod trust;

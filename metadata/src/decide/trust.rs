@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, FolderToken, TopicPartition},
+    ids::{BrokerEpoch, BrokerId, FolderToken},
 };
 
 use super::{
@@ -18,24 +18,8 @@ use crate::{
     limits::MAX_ISR_CHANGES,
     record::{BrokerRegistration, Record},
     response::{Decision, Rejection, Response},
-    trust::{PartitionRecovery, ReplicaReport},
+    trust::PartitionRecovery,
 };
-
-/// What a broker said of its replicas, by partition.
-pub(super) struct Reports<'a>(BTreeMap<TopicPartition, &'a ReplicaReport>);
-
-impl<'a> Reports<'a> {
-    /// Of one registration. Of two reports of one replica the later counts.
-    pub(super) fn of(reports: &'a [ReplicaReport]) -> Self {
-        let key = |report: &ReplicaReport| TopicPartition { topic_id: report.topic_id, partition: report.partition };
-        Self(reports.iter().map(|report| (key(report), report)).collect())
-    }
-
-    /// What was said of this replica, if anything.
-    pub(super) fn get(&self, partition: TopicPartition) -> Option<&'a ReplicaReport> {
-        self.0.get(&partition).copied()
-    }
-}
 
 /// The broker's folder holds another token by now.
 pub(crate) fn renew_token(

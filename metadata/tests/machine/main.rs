@@ -5,6 +5,7 @@ mod brokers;
 mod cluster;
 mod kips;
 mod model;
+mod model_disks;
 mod moves;
 mod partitions;
 mod random_commands;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_metadata::{
     AlterPartition, AlterReplicas, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, ReplicaMove,
     Response,
-    trust::{DistrustReason, FolderProof, ReplicaReport, Vouch},
 };
 use holdfast_proto::{
     error::ErrorCode,
@@ -16,40 +15,40 @@ use holdfast_proto::{
 };
 
 use crate::{
-    acknowledged_history::{BROKERS, Coverage, Disk, Event},
+    acknowledged_history::{BROKERS, Coverage, Event},
     cluster::{Cluster, b},
 };
 
 /// A record: the leader epoch in which it was written, and a value that no other record has.
-type Entry = (LeaderEpoch, u64);
+pub(crate) type Entry = (LeaderEpoch, u64);
 
 /// A broker's own state.
-struct Node {
-    running: bool,
+pub(crate) struct Node {
+    pub(crate) running: bool,
     /// Id of the disk and starts on it.
-    disk: u128,
-    boot: u64,
-    log: Vec<Entry>,
-    copy: Option<Copy>,
+    pub(crate) disk: u128,
+    pub(crate) boot: u64,
+    pub(crate) log: Vec<Entry>,
+    pub(crate) copy: Option<Copy>,
     /// Tokens of which the folder knows that the last is among them.
-    tokens: Vec<FolderToken>,
+    pub(crate) tokens: Vec<FolderToken>,
     /// Its log lacks what it counted as held, and it was not in sync since.
-    lacks: bool,
-    broker_epoch: BrokerEpoch,
+    pub(crate) lacks: bool,
+    pub(crate) broker_epoch: BrokerEpoch,
     /// Position in the history of images.
-    known: usize,
-    leading: Option<Leading>,
+    pub(crate) known: usize,
+    pub(crate) leading: Option<Leading>,
 }
 
 /// A copy of a broker's disk.
-struct Copy {
-    boot: u64,
-    log: Vec<Entry>,
-    tokens: Vec<FolderToken>,
+pub(crate) struct Copy {
+    pub(crate) boot: u64,
+    pub(crate) log: Vec<Entry>,
+    pub(crate) tokens: Vec<FolderToken>,
 }
 
 /// A leadership as the leader knows it.
-struct Leading {
+pub(crate) struct Leading {
     state: PartitionState,
     min_isr: usize,
     /// The ISR it proposed, until it knows what became of it.
@@ -80,17 +79,17 @@ impl Leading {
 }
 
 pub(crate) struct Model {
-    c: Cluster,
-    topic: TopicId,
-    images: Vec<Image>,
-    nodes: BTreeMap<u32, Node>,
-    acknowledged: Vec<Entry>,
+    pub(crate) c: Cluster,
+    pub(crate) topic: TopicId,
+    pub(crate) images: Vec<Image>,
+    pub(crate) nodes: BTreeMap<u32, Node>,
+    pub(crate) acknowledged: Vec<Entry>,
     /// True if disks may lie, and brokers prove theirs.
-    trust: bool,
-    next_value: u64,
-    next_disk: u128,
-    proposals: Vec<AlterPartition>,
-    answers: Vec<(AlterPartition, Result<PartitionState, ErrorCode>)>,
+    pub(crate) trust: bool,
+    pub(crate) next_value: u64,
+    pub(crate) next_disk: u128,
+    pub(crate) proposals: Vec<AlterPartition>,
+    pub(crate) answers: Vec<(AlterPartition, Result<PartitionState, ErrorCode>)>,
     pub(crate) coverage: Coverage,
 }
 
@@ -132,12 +131,12 @@ impl Model {
         model
     }
 
-    fn partition(&self) -> TopicPartition {
+    pub(crate) fn partition(&self) -> TopicPartition {
         TopicPartition { topic_id: self.topic, partition: PartitionIndex(0) }
     }
 
     /// Runs a command, and remembers the image for those who learn of it later.
-    fn run(&mut self, command: &Command) -> Option<Response> {
+    pub(crate) fn run(&mut self, command: &Command) -> Option<Response> {
         let before = self.c.state(self.topic).clone();
         let outcome = self.c.run(command);
         self.images.push(self.c.image.clone());
@@ -235,7 +234,7 @@ impl Model {
         self.coverage.moves_refused += results.iter().filter(|result| result.is_err()).count();
     }
 
-    fn node(&mut self, n: u32) -> &mut Node {
+    pub(crate) fn node(&mut self, n: u32) -> &mut Node {
         self.nodes.get_mut(&n).expect("known")
     }
 
@@ -422,84 +421,6 @@ impl Model {
         let node = self.node(n);
         node.running = false;
         node.leading = None;
-    }
-
-    fn start(&mut self, n: u32, disk: Disk) {
-        let tp = self.partition();
-        self.next_disk += 1;
-        let fresh = self.next_disk;
-        let (trust, next) = (self.trust, FolderToken(self.c.fresh()));
-        let expected = self.c.image.broker(b(n)).and_then(|broker| broker.token);
-        let others_lack = self.nodes.iter().any(|(id, node)| *id != n && node.lacks);
-        let node = self.node(n);
-        let is_silent = matches!(disk, Disk::Cut | Disk::Vanished | Disk::Copied) && trust;
-        if node.running
-            || (trust && others_lack && disk != Disk::Same)
-            || (!trust && matches!(disk, Disk::Cut | Disk::Vanished))
-        {
-            return;
-        }
-        let mut vouch = Vouch::Full;
-        match disk {
-            Disk::Same => node.boot += 1,
-            // Its boot counter alone would not give it away.
-            Disk::Empty => (node.disk, node.boot, node.log) = (fresh, node.boot + 1, Vec::new()),
-            Disk::Copied => {
-                // A copy of the present start cannot be told from a restart; the counter tells older ones.
-                let Some(copy) = node.copy.take().filter(|copy| trust || copy.boot < node.boot) else { return };
-                (node.boot, node.log, node.tokens) = (copy.boot + 1, copy.log, copy.tokens);
-                vouch = Vouch::Doubtful;
-            }
-            Disk::Cut => {
-                node.boot += 1;
-                node.log.truncate(node.log.len() / 2);
-                vouch = Vouch::Doubtful;
-            }
-            Disk::Vanished => {
-                node.boot += 1;
-                node.log.clear();
-                vouch = Vouch::Not(DistrustReason::Vanished);
-            }
-        }
-        if matches!(disk, Disk::Empty | Disk::Copied) {
-            node.copy = None;
-        }
-        node.lacks |= disk != Disk::Same;
-        node.running = true;
-        let known = node.tokens.clone();
-        node.tokens = if trust { vec![next] } else { Vec::new() };
-        let report = ReplicaReport {
-            topic_id: tp.topic_id,
-            partition: tp.partition,
-            leader_epoch: node.log.last().map(|(epoch, _)| *epoch),
-            end: Offset(node.log.len() as u64),
-            vouch,
-        };
-        let (boot, directory) = (node.boot, node.disk);
-        let mut registration = self.c.registration(n, boot, directory);
-        self.coverage.silent_faults += usize::from(is_silent && expected.is_some_and(|token| known.contains(&token)));
-        registration.folder = trust.then(|| FolderProof { known, next, replicas: vec![report], list_lost: false });
-        self.run(&Command::RegisterBroker(registration));
-        self.coverage.untrusted_disks += usize::from(disk != Disk::Same);
-        let (known, broker_epoch) = (self.images.len() - 1, self.c.epoch(n));
-        let node = self.node(n);
-        (node.known, node.broker_epoch) = (known, broker_epoch);
-    }
-
-    /// The broker stores another token, and shows that one from now on.
-    fn renew(&mut self, n: u32) {
-        let token = FolderToken(self.c.fresh());
-        let trust = self.trust;
-        let node = self.node(n);
-        if !trust || !node.running {
-            return;
-        }
-        node.tokens.push(token);
-        let broker_epoch = node.broker_epoch;
-        let renewed = self.run(&Command::RenewFolderToken { broker_id: b(n), broker_epoch, token });
-        if renewed.is_some() {
-            self.node(n).tokens = vec![token];
-        }
     }
 
     /// A replica that may be elected holds everything that was acknowledged.

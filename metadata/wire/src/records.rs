@@ -133,7 +133,7 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
         removing: ids(state.removing_replicas),
         frozen_high_watermark: state.frozen_high_watermark.map(Offset),
         claims: trust::claims_from_messages(state.claims)?,
-        distrusted: trust::distrusted_from_messages(state.distrusted)?,
+        distrusted: trust::distrusted_from_messages(state.distrusted),
     })
 }
 

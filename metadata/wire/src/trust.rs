@@ -7,8 +7,6 @@ use holdfast_proto::{
     v1,
 };
 
-use crate::records::ids;
-
 /// The reason as it travels.
 pub const fn reason_to_message(reason: DistrustReason) -> v1::DistrustReason {
     match reason {
@@ -42,12 +40,12 @@ pub(crate) fn distrusted_to_messages(distrusted: &[Distrust]) -> Vec<v1::Distrus
 }
 
 /// Replicas that are not believed. A reason that this version does not know reads as another folder: the widest of them.
-pub(crate) fn distrusted_from_messages(messages: Vec<v1::DistrustedReplica>) -> Result<Vec<Distrust>, Error> {
+pub(crate) fn distrusted_from_messages(messages: Vec<v1::DistrustedReplica>) -> Vec<Distrust> {
     let one = |message: v1::DistrustedReplica| Distrust {
         broker_id: BrokerId(message.broker_id),
         reason: reason_from_message(message.reason).unwrap_or(DistrustReason::Folder),
     };
-    Ok(messages.into_iter().map(one).collect())
+    messages.into_iter().map(one).collect()
 }
 
 /// What brokers said of their replicas, as it travels.
@@ -81,7 +79,7 @@ pub(crate) fn recovery_to_message(recovery: &PartitionRecovery) -> v1::RecoveryR
         leader_epoch: recovery.leader_epoch.0,
         end: recovery.end.map(|offset| offset.0),
         high_watermark: recovery.high_watermark.map(|offset| offset.0),
-        absent: ids(&recovery.absent),
+        absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
     }
 }
@@ -110,7 +108,7 @@ pub fn recovery_info(recovery: &PartitionRecovery) -> v1::RecoveryInfo {
         leader_epoch: recovery.leader_epoch.0,
         end: recovery.end.map(|offset| offset.0),
         high_watermark: recovery.high_watermark.map(|offset| offset.0),
-        absent: ids(&recovery.absent),
+        absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
     }
 }

@@ -145,7 +145,7 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
         removing: ids(info.removing_replicas),
         frozen_high_watermark: info.frozen_high_watermark.map(Offset),
         claims: trust::claims_from_messages(info.claims)?,
-        distrusted: trust::distrusted_from_messages(info.distrusted)?,
+        distrusted: trust::distrusted_from_messages(info.distrusted),
     };
     Ok((convert::partition(info.partition, "partition")?, state))
 }

@@ -129,17 +129,6 @@ impl DataDir {
         self.identity.lock().directory_id
     }
 
-    /// Gives the folder another directory id, durably: a leader that knew the old id counts none of its records as held
-    /// any more. To be done before a damaged partition is set aside, so that a crash between the two leaves nothing
-    /// trusted too much.
-    pub fn renew_directory_id(&self) -> Result<DirectoryId, Error> {
-        let mut identity = self.identity.lock();
-        let fresh = Identity::new(identity.broker_id, identity.cluster_id).directory_id;
-        let renewed = Identity { directory_id: fresh, ..identity.clone() };
-        self.keep(&mut identity, renewed)?;
-        Ok(fresh)
-    }
-
     /// How often it was opened, this time included.
     pub fn boot_counter(&self) -> u64 {
         self.identity.lock().boot_counter

@@ -384,3 +384,34 @@ fn a_replica_that_is_no_longer_assigned_is_sent_away() {
     assert_eq!(effects, [reply(3, 5, FetchReply::Failed(ErrorCode::NotLeaderOrFollower))]);
     assert_eq!(bench.replica.followers(Millis(100)).count(), 1);
 }
+
+#[test]
+fn a_leader_whose_isr_is_too_small_says_once_where_its_high_watermark_stands() {
+    let mut bench = with_parked_followers();
+    bench.produce(1, Acks::All, batch(3));
+    bench.flushed(0, 3);
+    bench.fetch(2, position(5, 3, 3, 5, false));
+    assert_eq!(bench.fetch(3, position(5, 3, 3, 5, false)), [high_watermark(3), ok(1, 0)]);
+    let kept = |partition_epoch, isr: &[u32], frozen| {
+        Event::AssignmentChanged(Assignment { frozen, ..assignment(1, 5, partition_epoch, isr) })
+    };
+    let says = |effects: Vec<Effect>| {
+        let said = effects.into_iter().filter_map(|effect| match effect {
+            Effect::ProposeIsr { new_isr, high_watermark, .. } => Some((new_isr.len(), high_watermark)),
+            _ => None,
+        });
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(says(bench.step(kept(11, &[1, 2], Frozen::Kept(None)))), [], "more may be acknowledged");
+    assert_eq!(says(bench.step(kept(12, &[1], Frozen::NotKept))), [], "an older version keeps nothing");
+    assert_eq!(says(bench.step(kept(13, &[1], Frozen::Kept(None)))), [(1, Some(Offset(3)))]);
+    assert_eq!(says(bench.step(kept(14, &[1], Frozen::Kept(Some(Offset(3)))))), [], "it is known");
+}
+
+#[test]
+fn a_new_leader_does_not_say_a_high_watermark_that_may_be_older_than_what_was_acknowledged() {
+    let mut bench = Bench::with_log(&[(4, 10)], 7);
+    let elected = Assignment { frozen: Frozen::Kept(None), ..assignment(1, 5, 10, &[1]) };
+    let effects = bench.step(Event::AssignmentChanged(elected));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::ProposeIsr { .. })), "{effects:?}");
+}

@@ -41,7 +41,7 @@ pub struct GivenUp {
 /// A partition goes on, or could.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveredPartition {
-    /// What that costs.
+    /// What is given up for it.
     pub given_up: GivenUp,
     /// Index of the change; 0 if it was only checked.
     pub index: MetadataIndex,
