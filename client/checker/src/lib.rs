@@ -7,17 +7,22 @@
 //! - [`readback`]: reads a topic and audits it against the account.
 //! - [`pace`]: sends at a fixed rate.
 //! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have an end marker.
+//! - [`statements`]: what must be in each partition, as records in others state it. [`board`]: from what a load states it.
+//! - [`holes`]: numbers that may be absent.
 //! - [`waiting`]: how long the reading of a topic may stand still.
 //! - [`values`]: what the records hold.
 //! - [`totals`]: pauses of all partitions together, to be watched while the load runs.
 //! - [`text`]: numbers and tables for people.
 
 pub mod account;
+pub mod board;
+pub mod holes;
 pub mod ledger;
 pub mod pace;
 pub mod pauses;
 pub mod readback;
 pub mod sequences;
+pub mod statements;
 pub mod text;
 pub mod totals;
 pub mod tracker;

@@ -46,3 +46,33 @@ fn what_audits_wrote_is_found_again_by_a_fresh_process() {
     ends_with(dir, 0, &["topic", "create", "empty", "--partitions", "1"]);
     ends_with(dir, 3, &["audit", "verify", "-t", "empty"]);
 }
+
+/// Records as an audit writes them, by hand: what they state of a partition must be found there.
+#[test]
+fn a_partition_that_lacks_what_others_state_of_it_is_a_loss_with_its_offsets() {
+    let Some((cluster, _)) = Cluster::up(&["-n", "1"]) else { return };
+    let dir = &cluster.dir();
+    let write = |topic: &str, partition: &str, headers: &[&str]| {
+        let headers: Vec<_> = headers.iter().flat_map(|header| ["-H", header]).collect();
+        let key = format!("audit/run/0/{partition}");
+        let line = [&["produce", topic, "-p", partition, "-k", &key, "-D", "", "/dev/null"], &headers[..]].concat();
+        ends_with(dir, 0, &line);
+    };
+
+    ends_with(dir, 0, &["topic", "create", "emptied", "--partitions", "3"]);
+    write("emptied", "0", &["n=0", "there=1:5@431"]);
+    write("emptied", "2", &["n=0"]);
+    let verify = ["audit", "verify", "-t", "emptied", "--allow-unfinished"];
+    let (line, said) = ends_with(dir, 3, &verify);
+    assert_eq!((number(&line, "lost"), number(&line, "keys")), (5, 2), "{line}");
+    assert!(said.contains("partition 1 holds nothing"), "{said}");
+    assert!(said.contains("emptied-1 lost offsets 0 to 431, which were acknowledged"), "{said}");
+    let (json, _) = ends_with(dir, 3, &[&verify[..], &["-o", "json"]].concat());
+    assert!(json.contains("\"partition\": 1") && json.contains("\"to\": 431"), "{json}");
+
+    // Nothing speaks for partition 1: that is told, and is no loss.
+    ends_with(dir, 0, &["topic", "create", "old", "--partitions", "2"]);
+    write("old", "0", &["n=0", "last=", "keys=0"]);
+    let (_, said) = ends_with(dir, 0, &["audit", "verify", "-t", "old"]);
+    assert!(said.contains("nothing says what must be in partition 1 of old"), "{said}");
+}

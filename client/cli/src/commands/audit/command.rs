@@ -40,8 +40,11 @@ Examples:
   holdfast audit verify --topic audit --expect 120000
 
 Every key that an audit wrote has dense numbers from 0 on, and an end marker
-that says how many there must be. Exit code 3 if a record is lost, duplicated
-or reordered, or a key has no end marker.";
+that says how many there must be. Also, records in each partition state how
+far others were acknowledged: a partition that came back empty or short is
+named, with the offsets that are gone. Exit code 3 if a record is lost,
+duplicated or reordered, or a key has no end marker. Partitions of which no
+record says what must be there are named too; that alone is no loss.";
 
 /// Arguments of `holdfast audit`.
 #[derive(Debug, Args)]

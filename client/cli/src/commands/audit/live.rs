@@ -3,14 +3,17 @@
 use tokio::sync::oneshot;
 
 use holdfast_checker::{
+    holes::Holes,
     ledger::sequence_of,
     readback::{read_to_end, step_over},
-    sequences::{Holes, KEYS_HEADER, LAST_HEADER, Sequences, Tally},
+    sequences::{KEYS_HEADER, LAST_HEADER, Place, Sequences, Tally},
+    statements::STATEMENT_HEADER,
 };
 use holdfast_client::{
     Client,
     consumer::{Consumer, MessageBatch, StartAt},
 };
+use holdfast_proto::batch::Header;
 
 use crate::{
     exit::{Failure, Result},
@@ -22,34 +25,53 @@ use crate::{
 pub(super) struct Checker {
     prefix: Vec<u8>,
     sequences: Sequences,
+    /// False once statements may be of records behind the ends that are read to.
+    takes_statements: bool,
     /// Records that are none of the run's, or of no audit.
     pub(super) foreign: u64,
 }
 
 impl Checker {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.as_bytes().to_vec(), sequences: Sequences::default(), foreign: 0 }
+        let (prefix, sequences) = (prefix.as_bytes().to_vec(), Sequences::default());
+        Self { prefix, sequences, takes_statements: true, foreign: 0 }
     }
 
     pub(super) fn take(&mut self, batch: &MessageBatch) {
+        let partition = batch.partition.0;
         for record in &batch.records {
             let key = record.key.as_deref().unwrap_or_default();
+            let place = Place { partition, offset: record.offset.0 };
+            self.sequences.reached(partition, place.offset + 1);
             match sequence_of(&record.headers) {
-                Some(number) if key.starts_with(&self.prefix) => {
-                    let last = record.headers.iter().find(|header| header.key == LAST_HEADER);
-                    let last = last.and_then(|last| Holes::from_text(last.value.as_deref().unwrap_or_default()));
-                    self.sequences.read(key, number, last);
-                    if let Some(keys) = record.headers.iter().find(|header| header.key == KEYS_HEADER) {
-                        self.sequences.announce(key, keys.value.as_deref().unwrap_or_default());
-                    }
-                }
+                Some(number) if key.starts_with(&self.prefix) => self.take_ours(key, place, number, &record.headers),
                 _ => self.foreign += 1,
             }
         }
     }
 
-    pub(super) fn finish(self) -> Tally {
-        self.sequences.finish()
+    fn take_ours(&mut self, key: &[u8], place: Place, number: u64, headers: &[Header]) {
+        let value = |name| {
+            let header = headers.iter().find(|header| header.key == name)?;
+            Some(header.value.as_deref().unwrap_or_default())
+        };
+        self.sequences.read(key, place, number, value(LAST_HEADER).and_then(Holes::from_text));
+        if let Some(indices) = value(KEYS_HEADER) {
+            self.sequences.announce(key, indices);
+        }
+        if let Some(text) = value(STATEMENT_HEADER).filter(|_| self.takes_statements) {
+            self.sequences.state(key, text);
+        }
+    }
+
+    /// From now on statements are passed over: what they tell of may lie behind the ends that are read to.
+    pub(super) fn settle(&mut self) {
+        self.takes_statements = false;
+    }
+
+    /// Judges, of a topic with so many partitions.
+    pub(super) fn finish(self, partitions: usize) -> Tally {
+        self.sequences.finish(u32::try_from(partitions).unwrap_or(u32::MAX))
     }
 }
 
@@ -85,6 +107,6 @@ impl Live {
         }
         let Self { consumer, topic, checker } = &mut self;
         read_to_end(consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
-        Ok(self.checker.finish())
+        Ok(self.checker.finish(self.consumer.positions().count()))
     }
 }

@@ -11,9 +11,11 @@ use futures::future::join_all;
 
 use holdfast_checker::{
     account::Record,
+    board::Board,
+    holes::Holes,
     ledger::{Ledger, Summary, Watch, sequence_header},
     pace::Pace,
-    sequences::{Holes, KEYS_HEADER, LAST_HEADER},
+    sequences::{KEYS_HEADER, LAST_HEADER},
     totals::Totals,
     tracker::{Handler, Tracker},
     values::Values,
@@ -32,6 +34,10 @@ use crate::{commands::load_thread::Sender, exit::Result};
 /// Excuses that fit into one end marker. More than this many holes apart only a cluster that is down for long makes;
 /// the later check then calls the rest lost, which the account of the run itself does not.
 const HOLES_MAX: usize = 10_000;
+
+/// A key states how far its neighbours reach after so many records of its own, or after so long if they are few.
+const STATEMENT_RECORDS: u32 = 64;
+const STATEMENT_TIME: Duration = Duration::from_secs(5);
 
 /// Names one run among all that ever wrote to a topic.
 pub(super) fn random_run_id() -> String {
@@ -58,7 +64,10 @@ pub(super) struct Gauges {
 
 /// Follows the records of one key: one producer and partition.
 struct Follower {
+    partition: u32,
     ledger: Ledger,
+    /// How far all keys of its producer reach.
+    board: Arc<Board>,
     /// Numbers that may be absent.
     holes: Holes,
     /// True once a record was acknowledged.
@@ -72,9 +81,15 @@ type Item = (Record, u64);
 impl Handler<Item> for Follower {
     fn done(&mut self, (record, number): Item, sent: Instant, now: Instant, result: SendOutcome) {
         self.gauges.totals.done(sent, now, result.is_ok());
-        self.is_there |= result.is_ok();
-        if result.is_err() && self.holes.ranges() < HOLES_MAX {
-            self.holes.push(number);
+        if let Ok(delivery) = &result {
+            self.is_there = true;
+            let offset = delivery.offset.map_or(0, |offset| offset.0);
+            self.board.acknowledged(self.partition, number, offset);
+        } else {
+            self.board.may_be_absent(self.partition, number);
+            if self.holes.ranges() < HOLES_MAX {
+                self.holes.push(number);
+            }
         }
         self.ledger.done(record, sent, now, result);
     }
@@ -90,6 +105,13 @@ pub(super) struct How {
     pub(super) compression: Compression,
 }
 
+/// Since when a key has not stated anything.
+#[derive(Clone, Copy)]
+struct Unstated {
+    records: u32,
+    since: Instant,
+}
+
 /// One producer and its keys.
 struct KeyedProducer {
     producer: Producer,
@@ -99,6 +121,9 @@ struct KeyedProducer {
     keys: Vec<Bytes>,
     /// The next number of each key.
     next: Vec<u64>,
+    board: Arc<Board>,
+    /// One for each key, by its partition.
+    unstated: Vec<Unstated>,
     /// Records that found no room in the buffer for a whole delivery timeout.
     unaccepted: u64,
 }
@@ -110,17 +135,21 @@ impl KeyedProducer {
         let topic = producer.topic(topic).await?;
         let count = topic.partition_count() as u32;
         let keys = (0..count).map(|partition| Bytes::from(format!("{prefix}{partition}"))).collect();
+        let board = Arc::new(Board::new(count));
         let tracker = Tracker::start(count, |partition| Follower {
+            partition,
+            board: Arc::clone(&board),
             ledger: Ledger::new(partition, Arc::clone(&gauges.watch)),
             holes: Holes::default(),
             is_there: false,
             gauges: Arc::clone(gauges),
         });
-        Ok(Self { producer, topic, tracker, keys, next: vec![0; count as usize], unaccepted: 0 })
+        let unstated = vec![Unstated { records: 0, since: Instant::now() }; count as usize];
+        Ok(Self { producer, topic, tracker, keys, next: vec![0; count as usize], board, unstated, unaccepted: 0 })
     }
 
-    /// Sends the next record of the partition; false if the load is to stop. Fails only where no later record would fare
-    /// better.
+    /// Sends the next record of the partition, and before it a statement if one is due; false if the load is to stop.
+    /// Fails only where no later record would fare better.
     fn send(
         &mut self,
         partition: u32,
@@ -129,9 +158,30 @@ impl KeyedProducer {
         gauges: &Gauges,
         sender: &mut Sender,
     ) -> Result<bool> {
+        let unstated = &mut self.unstated[partition as usize];
+        unstated.records += 1;
+        let is_due = unstated.records > STATEMENT_RECORDS || due.duration_since(unstated.since) > STATEMENT_TIME;
+        if is_due && let Some(statement) = self.board.statement(partition) {
+            *unstated = Unstated { records: 0, since: due };
+            if !self.send_one(partition, b"", Some(statement), due, gauges, sender)? {
+                return Ok(false);
+            }
+        }
+        self.send_one(partition, value, None, due, gauges, sender)
+    }
+
+    fn send_one(
+        &mut self,
+        partition: u32,
+        value: &[u8],
+        statement: Option<Header>,
+        due: Instant,
+        gauges: &Gauges,
+        sender: &mut Sender,
+    ) -> Result<bool> {
         let at = partition as usize;
         let (key, number) = (&self.keys[at], self.next[at]);
-        let headers = [sequence_header(number)];
+        let headers: Vec<_> = [sequence_header(number)].into_iter().chain(statement).collect();
         let record = outgoing(&self.topic, partition, key, value, &headers);
         match sender.send(&self.producer, record) {
             Ok(None) => Ok(false),
@@ -151,7 +201,7 @@ impl KeyedProducer {
 
     /// Waits for the outcome of all records, sends each key's end marker, and gives the ledgers.
     async fn close(self, gauges: &Gauges, timeout: Duration) -> (Vec<Ledger>, u64) {
-        let Self { producer, topic, tracker, keys, next, unaccepted } = self;
+        let Self { producer, topic, tracker, keys, next, board, unaccepted, .. } = self;
         let mut followers = tracker.finish().await;
         let mut there = Holes::default();
         (0..).zip(&followers).filter(|(_, follower)| follower.is_there).for_each(|(index, _)| there.push(index));
@@ -159,7 +209,8 @@ impl KeyedProducer {
         let words = followers.iter().zip(&keys).zip(&next).zip(0..).map(|(((follower, key), number), partition)| {
             let last = Header { key: LAST_HEADER.to_owned(), value: Some(Bytes::from(follower.holes.to_text())) };
             let all = Header { key: KEYS_HEADER.to_owned(), value: Some(there.clone()) };
-            let headers = [sequence_header(*number), last, all];
+            let headers: Vec<_> =
+                [sequence_header(*number), last, all].into_iter().chain(board.statement(partition)).collect();
             let (producer, topic) = (&producer, &topic);
             gauges.totals.sent();
             async move {

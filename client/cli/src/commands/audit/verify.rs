@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use holdfast_checker::readback;
+use holdfast_checker::{holes::Holes, readback, sequences::Tally};
+use holdfast_client::{
+    Client,
+    consumer::{Consumer, StartAt},
+};
 
 use super::{flags::VerifyArgs, live::Checker, one_run::connect_within};
 use crate::{
@@ -14,11 +18,7 @@ use crate::{
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
     let client = connect_within(connect, args.timeout).await?;
-    let mut checker = Checker::new(super::load::KEY_PREFIX);
-    let each = |batch| checker.take(&batch);
-    readback::read_all(&client, &args.topic, each, |told| note(told.to_string())).await?;
-    let foreign = checker.foreign;
-    let tally = checker.finish();
+    let (tally, foreign) = read(&client, &args.topic).await?;
     let absent = args.expect.unwrap_or(0).saturating_sub(tally.read);
     if output == Output::Json {
         print_json(&json!({ "topic": args.topic, "tally": tally, "foreign": foreign, "fewer_than_expected": absent }));
@@ -29,6 +29,9 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
             tally.keys, tally.read, tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused
         );
         say_long(&line, " ");
+        if let Some(text) = unvouched(&tally, &args.topic) {
+            note(text);
+        }
     }
     if tally.keys == 0 {
         return Err(Failure::new(Code::Loss, format!("no audit's records are in {}", args.topic)));
@@ -37,7 +40,7 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
         return Err(Failure::new(Code::Loss, format!("{absent} records fewer than expected")));
     }
     if !tally.is_clean() {
-        return Err(Failure::new(Code::Loss, "records are missing or wrong"));
+        return Err(Failure::new(Code::Loss, wrong(&tally, &args.topic)));
     }
     if tally.unfinished > 0 && !args.allow_unfinished {
         let message = format!(
@@ -47,4 +50,61 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
         return Err(Failure::new(Code::Loss, message));
     }
     Ok(())
+}
+
+/// Reads the topic and judges it. Gives the records that are of no audit too.
+async fn read(client: &Client, topic: &str) -> Result<(Tally, u64)> {
+    let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
+    let mut checker = Checker::new(super::load::KEY_PREFIX);
+    readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
+    // An audit that still goes on may state in one partition what came to another behind the end that was read to. Up to
+    // the ends of now everything must be there that was stated until now.
+    checker.settle();
+    readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
+    let foreign = checker.foreign;
+    Ok((checker.finish(consumer.positions().count()), foreign))
+}
+
+/// What is wrong, as the error says it.
+fn wrong(tally: &Tally, topic: &str) -> String {
+    let Some(cut) = tally.cut.first() else { return "records are missing or wrong".to_owned() };
+    let others = match tally.cut.len() {
+        1 => String::new(),
+        count => format!(", and {} more partitions lost theirs", count - 1),
+    };
+    format!("{topic}-{} lost offsets {} to {}, which were acknowledged{others}", cut.partition, cut.from, cut.to)
+}
+
+/// Names the partitions of which nobody can tell whether something is missing.
+fn unvouched(tally: &Tally, topic: &str) -> Option<String> {
+    let mut indices = Holes::default();
+    tally.unvouched.iter().for_each(|partition| indices.push(u64::from(*partition)));
+    let indices = indices.to_text();
+    let which = if tally.unvouched.len() == 1 { "partition" } else { "partitions" };
+    (!tally.unvouched.is_empty())
+        .then(|| format!("nothing says what must be in {which} {indices} of {topic}: no audit that ended wrote there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_checker::sequences::Cut;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_named_with_partition_and_offsets() {
+        let cut = |partition| Cut { partition, from: 0, to: 431 };
+        let tally = |cut: Vec<Cut>| Tally { cut, ..Tally::default() };
+        assert_eq!(wrong(&tally(vec![cut(3)]), "a"), "a-3 lost offsets 0 to 431, which were acknowledged");
+        assert!(wrong(&tally(vec![cut(3), cut(5)]), "a").ends_with("acknowledged, and 1 more partitions lost theirs"));
+        assert_eq!(wrong(&tally(Vec::new()), "a"), "records are missing or wrong");
+    }
+
+    #[test]
+    fn partitions_that_nothing_vouches_for_are_named_as_ranges() {
+        let tally = |unvouched: Vec<u32>| Tally { unvouched, ..Tally::default() };
+        assert_eq!(unvouched(&tally(Vec::new()), "a"), None);
+        let text = unvouched(&tally(vec![3, 5, 6, 7]), "a").unwrap();
+        assert!(text.starts_with("nothing says what must be in partitions 3,5-7 of a: "), "{text}");
+    }
 }

@@ -1,0 +1,146 @@
+use super::*;
+
+const HERE: Place = Place { partition: 0, offset: 0 };
+
+fn tally(numbers: &[u64], last: Option<(u64, &str)>) -> Tally {
+    let mut sequences = Sequences::default();
+    for number in numbers {
+        sequences.read(b"k", HERE, *number, None);
+    }
+    if let Some((number, text)) = last {
+        sequences.read(b"k", HERE, number, Holes::from_text(text.as_bytes()));
+    }
+    sequences.finish(0)
+}
+
+#[track_caller]
+fn check(numbers: &[u64], last: Option<(u64, &str)>, counts: [u64; 5]) {
+    let tally = tally(numbers, last);
+    let found = [tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused];
+    assert_eq!(found, counts, "{tally:?}");
+}
+
+#[test]
+fn dense_sequences_with_an_end_marker_are_clean() {
+    check(&[0, 1, 2], Some((3, "")), [0; 5]);
+    check(&[], Some((0, "")), [0; 5]);
+    assert!(tally(&[0], Some((1, ""))).is_clean());
+}
+
+#[test]
+fn holes_are_losses_unless_excused() {
+    check(&[0, 3], Some((4, "")), [2, 0, 0, 0, 0]);
+    check(&[0, 3], Some((4, "1-2")), [0, 0, 0, 0, 2]);
+    check(&[0, 1], Some((5, "2,3")), [1, 0, 0, 0, 2]);
+    check(&[1], Some((2, "")), [1, 0, 0, 0, 0]);
+    check(&[0, 1], Some((2, "1")), [0; 5]);
+    check(&[0, 9], Some((10, "7-8,2-3,8,5-4,3")), [4, 0, 0, 0, 4]);
+    check(&[0, 3, 6], Some((7, "0-4")), [1, 0, 0, 0, 3]);
+}
+
+#[test]
+fn a_number_of_any_size_is_judged_at_once() {
+    let most = u64::MAX - 1;
+    check(&[most], None, [most, 0, 0, 1, 0]);
+    check(&[most], Some((u64::MAX, "1-18446744073709551614")), [1, 0, 0, 0, most - 1]);
+    let mut sequences = Sequences::default();
+    sequences.read(b"a", HERE, most, None);
+    sequences.read(b"b", HERE, most, None);
+    let tally = sequences.finish(0);
+    assert_eq!((tally.lost, tally.examples.len()), (u64::MAX, 4), "{tally:?}");
+    assert!(!Tally { duplicated: 1, ..tally }.is_clean());
+}
+
+#[test]
+fn a_lost_tail_takes_the_end_marker_with_it() {
+    check(&[0, 1], None, [0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn a_key_of_which_nothing_is_left_is_lost() {
+    let mut sequences = Sequences::default();
+    for key in [&b"audit/run/0/0"[..], b"audit/run/0/2"] {
+        sequences.read(key, HERE, 0, Some(Holes::default()));
+        sequences.announce(key, b"0-3");
+    }
+    sequences.announce(b"audit/run/0/0", b"x");
+    let tally = sequences.finish(0);
+    assert_eq!((tally.keys, tally.lost), (2, 2), "{tally:?}");
+    assert!(tally.examples[0].contains("audit/run/0/1"), "{tally:?}");
+}
+
+#[test]
+fn a_second_time_is_a_duplicate_and_a_late_one_is_out_of_order() {
+    check(&[0, 1, 1], Some((2, "")), [0, 1, 0, 0, 0]);
+    check(&[0, 2, 1], Some((3, "")), [0, 0, 1, 0, 0]);
+    check(&[0, 4, 2, 2], Some((5, "")), [2, 1, 1, 0, 0]);
+    check(&[0, 1], Some((1, "")), [0, 1, 0, 0, 0]);
+}
+
+/// A run with a key in each of three partitions, of which the last two state of each other; `keep` says of which
+/// partitions anything is left, and up to which number.
+fn stated(keep: [u64; 3]) -> Tally {
+    let mut sequences = Sequences::default();
+    for (partition, kept) in (0..).zip(keep) {
+        let key = format!("audit/run/0/{partition}");
+        for number in 0..kept {
+            sequences.read(key.as_bytes(), Place { partition, offset: 10 + number }, number, None);
+            sequences.reached(partition, 11 + number);
+        }
+        if kept > 0 {
+            let text = ["1:4@13;2:4@13", "2:4@13;0:3@12", "0:4@13/1;1:4@13"][partition as usize];
+            sequences.state(key.as_bytes(), text.as_bytes());
+        }
+    }
+    sequences.finish(4)
+}
+
+#[test]
+fn an_emptied_partition_is_contradicted_by_the_others() {
+    let tally = stated([4, 4, 4]);
+    assert!(tally.is_clean(), "{tally:?}");
+    assert_eq!((tally.unfinished, &tally.unvouched[..]), (3, &[3][..]), "{tally:?}");
+
+    let tally = stated([4, 0, 4]);
+    assert_eq!((tally.keys, tally.lost, tally.unfinished), (2, 4, 3), "{tally:?}");
+    assert_eq!(tally.cut, [Cut { partition: 1, from: 0, to: 13 }]);
+    assert!(tally.examples[0].contains("partition 1 holds nothing") && tally.examples[0].contains("offset 13"));
+    assert!(tally.examples.iter().any(|text| text.contains("audit/run/0/1 numbers 0 to 3 are nowhere")), "{tally:?}");
+
+    // Two of three: the one that is left speaks for both, and what may be absent is excused.
+    let tally = stated([0, 0, 4]);
+    assert_eq!((tally.lost, tally.excused, tally.cut.len()), (7, 1, 2), "{tally:?}");
+}
+
+#[test]
+fn a_partition_that_lost_its_end_is_contradicted_by_the_others() {
+    let tally = stated([4, 3, 4]);
+    assert_eq!((tally.lost, &tally.cut[..]), (1, &[Cut { partition: 1, from: 13, to: 13 }][..]), "{tally:?}");
+    assert!(tally.examples[0].contains("partition 1 ends at offset 13"), "{tally:?}");
+    assert!(!tally.is_clean());
+    let mut sequences = Sequences::default();
+    sequences.reached(1, 20);
+    sequences.state(b"audit/run/0/0", b"1:4@13");
+    let tally = sequences.finish(2);
+    assert_eq!((tally.lost, tally.cut.len()), (4, 0), "offsets are there, and hold other records: {tally:?}");
+}
+
+#[test]
+fn a_partition_that_nothing_speaks_for_is_named() {
+    let mut sequences = Sequences::default();
+    sequences.read(b"audit/run/0/1", Place { partition: 1, offset: 0 }, 0, Some(Holes::default()));
+    sequences.read(b"audit/killed/0/2", Place { partition: 2, offset: 0 }, 0, None);
+    sequences.announce(b"audit/run/0/1", b"0-1");
+    let tally = sequences.finish(4);
+    assert_eq!(tally.unvouched, [2, 3], "{tally:?}");
+    assert!(tally.examples.iter().any(|text| text.contains("nothing says how far it must reach")), "{tally:?}");
+}
+
+#[test]
+fn a_gap_is_named_with_its_place() {
+    let mut sequences = Sequences::default();
+    sequences.read(b"k", HERE, 0, None);
+    sequences.read(b"k", Place { partition: 7, offset: 44 }, 3, Some(Holes::default()));
+    let tally = sequences.finish(0);
+    assert_eq!(tally.examples, ["lost: k numbers 1 to 2 are nowhere, before offset 44 of partition 7"]);
+}
