@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use holdfast_controller::sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict};
-use holdfast_metadata::{Command, Image, Outcome, Record, RegisterBroker, Response, apply_command, invariant};
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex, Millis};
+use holdfast_metadata::{
+    Command, ControllerVersions, FinalizeVersion, Image, Outcome, Record, RegisterBroker, Response, apply_command,
+    invariant, version::SUPPORTED,
+};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis};
 
 use super::message::{Message, Node};
 
@@ -62,6 +65,9 @@ impl Default for Controller {
             moves_ended: 0,
             fenced: 0,
         };
+        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
+        let newest = Command::FinalizeVersion(FinalizeVersion { version: SUPPORTED.max, controllers });
+        controller.execute(Millis(0), &newest, &mut Vec::new()).result.expect("nobody is there who does not know it");
         controller.become_active(Millis(0), &mut Vec::new());
         controller
     }
@@ -166,7 +172,16 @@ impl Controller {
     pub fn receive(&mut self, now: Millis, from: BrokerId, message: Message, old_state: usize, out: &mut Outbox) {
         match message {
             Message::Register(command) => self.register(now, from, command, out),
-            Message::Heartbeat { session, broker_epoch, applied, is_ready } => {
+            Message::Distrust(distrust) => {
+                // One of an older start is refused, and the newer one has said it itself.
+                let _ = self.execute(now, &Command::DistrustReplicas(distrust), out);
+            }
+            Message::Heartbeat { session, broker_epoch, applied, is_ready, next_token } => {
+                let has_other = |token| self.image.broker(from).is_some_and(|broker| broker.token != Some(token));
+                if let Some(token) = next_token.filter(|token| has_other(*token)) {
+                    let command = Command::RenewFolderToken { broker_id: from, broker_epoch, token };
+                    let _ = self.execute(now, &command, out);
+                }
                 self.heartbeat(now, from, (session, broker_epoch), (applied, is_ready), old_state, out);
             }
             Message::Alter(alter) => {
@@ -199,11 +214,12 @@ impl Controller {
         let command = RegisterBroker { old_session_alive, ..command };
         let outcome = self.execute(now, &Command::RegisterBroker(command), out);
         let index = self.image.index();
+        let known = self.image.broker(from).map_or(BrokerEpoch(0), |broker| broker.broker_epoch);
         let result = outcome.result.map(|response| match response {
             Response::BrokerRegistered { broker_epoch } => (broker_epoch, index),
             other => panic!("registration was answered with {other:?}"),
         });
-        out.push((Node::Broker(from), Message::Registered { result }));
+        out.push((Node::Broker(from), Message::Registered { result, known }));
     }
 
     fn heartbeat(

@@ -33,6 +33,10 @@ pub fn run(seed: u64) -> Coverage {
         if world.rng().u8(..4) == 0 {
             world.retain_some();
         }
+        if world.rng().u8(..4) == 0 {
+            let (copied, _) = two_brokers(&mut world);
+            world.copy_disk(copied);
+        }
         inject(&mut world, &mut cut);
     }
     world.heal_and_audit()
@@ -52,6 +56,9 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     };
     let restart_after_ms = world.rng().u64(1..2_500);
     let (one, other) = two_brokers(world);
+    if world.shape().has_bad_disks && world.rng().u8(..4) == 0 {
+        return world.break_disk(one, restart_after_ms);
+    }
     match world.rng().u8(..18) {
         // The leader, because that is where a loss would begin.
         0..=3 => {

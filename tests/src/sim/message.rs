@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
-use holdfast_metadata::{AlterPartition, IsrChange, PartitionState, Record, RegisterBroker, Rejection};
+use holdfast_metadata::{
+    AlterPartition, DistrustReplicas, IsrChange, PartitionState, Record, RegisterBroker, Rejection,
+};
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, Offset, TopicPartition},
+    ids::{BrokerEpoch, BrokerId, FolderToken, LeaderEpoch, MetadataIndex, Offset, TopicPartition},
 };
 use holdfast_replication::{Acks, FetchOutcome, FetchPosition};
 
@@ -75,7 +77,11 @@ pub enum Message {
     Registered {
         /// Epoch of the registration and the index of it.
         result: Result<(BrokerEpoch, MetadataIndex), Rejection>,
+        /// The registration under this id as it is now; 0 for none.
+        known: BrokerEpoch,
     },
+    /// Broker to controller: it does not vouch for replicas of its own any more.
+    Distrust(DistrustReplicas),
     /// Broker to controller: it wants to leave in order, or has closed its logs.
     Leave {
         /// Epoch of its registration.
@@ -93,6 +99,8 @@ pub enum Message {
         applied: MetadataIndex,
         /// True if it can serve.
         is_ready: bool,
+        /// A token that its folder holds by now.
+        next_token: Option<FolderToken>,
     },
     /// Controller to broker: the answer to a heartbeat, or changes that come by themselves.
     Session {

@@ -17,6 +17,8 @@ pub struct Shape {
     pub slow_link_ms: u64,
     /// Topics may have `flush.policy=interval`. Then no power fails: what the kernel holds stays.
     pub has_interval: bool,
+    /// Disks are lost, put back and damaged more often than in other runs, and every topic has a second copy.
+    pub has_bad_disks: bool,
     /// Faults in the run.
     pub faults: u32,
 }
@@ -35,14 +37,16 @@ pub struct TopicShape {
 impl Shape {
     /// The shape of a seed: small ones are common, so that many seeds can be run.
     pub fn choose(rng: &mut Rng) -> Self {
-        let brokers = [1, 2, 3, 3, 3, 4, 5, 5][rng.usize(..8)];
+        let has_bad_disks = rng.u8(..3) == 0;
+        let brokers = [1, 2, 3, 3, 3, 4, 5, 5][rng.usize(if has_bad_disks { 1 } else { 0 }..8)];
         let count = 1 + usize::from(rng.u8(..3) == 0);
         // One run in forty has many partitions.
         let most = if rng.u8(..40) == 0 { 64 } else { 4 };
         let topics = (0..count).map(|_| {
-            let replication_factor = rng.u32(1..=brokers);
+            let least = if has_bad_disks { 2 } else { 1 };
+            let replication_factor = rng.u32(least..=brokers);
             let replication_factor = if brokers >= 3 && rng.bool() { 3 } else { replication_factor };
-            let min_isr = rng.u32(1..=replication_factor.min(3));
+            let min_isr = rng.u32(least..=replication_factor.min(3));
             let min_isr = if replication_factor == 3 && rng.bool() { 2 } else { min_isr };
             TopicShape { partitions: rng.u32(1..=most) / count as u32 + 1, replication_factor, min_isr }
         });
@@ -54,7 +58,8 @@ impl Shape {
             slow_disk_one_in: [20, 20, 3][rng.usize(..3)],
             slow_disk_ms: [300, 300, 1_500][rng.usize(..3)],
             slow_link_ms: [150, 150, 900][rng.usize(..3)],
-            has_interval: rng.u8(..8) == 0,
+            has_interval: rng.u8(..8) == 0 && !has_bad_disks,
+            has_bad_disks,
             faults: if is_large { 6 } else { 25 },
         }
     }

@@ -28,6 +28,8 @@ pub enum Outgoing {
     Leads(TopicPartition, LeaderEpoch, u64),
     /// This replica has stopped for good, for this reason.
     Halted(TopicPartition, &'static str),
+    /// A replica that was not vouched for begins again.
+    Renewed,
     /// The lease ended before it was renewed.
     LeaseEnded,
     /// A log was closed and kept, for the metadata does not place it here.

@@ -1,5 +1,7 @@
 //! One run of a broker's process: registration, sessions, heartbeats, the lease, and what the roster says.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use holdfast_broker::{
@@ -7,11 +9,16 @@ use holdfast_broker::{
         assignment,
         image_follower::{Changes, ImageFollower},
         lease::Lease,
+        token::TokenRenewal,
     },
     outward::heartbeats::{self, Content, Heartbeats, Local},
     partition::roster::{self, Effect, Reason, Roster},
 };
-use holdfast_metadata::{Record, RegisterBroker, VersionRange};
+use holdfast_metadata::{
+    Record, RegisterBroker,
+    trust::{DistrustReason, FolderProof, ReplicaReport},
+    version::SUPPORTED,
+};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, IncarnationId, MetadataIndex, Millis, Offset, TopicPartition},
@@ -35,16 +42,23 @@ const SILENCE_MS: u64 = 400;
 /// One run of a broker's process.
 #[derive(Debug)]
 pub struct Broker {
-    id: BrokerId,
-    incarnation: IncarnationId,
+    pub(super) id: BrokerId,
+    pub(super) incarnation: IncarnationId,
     boot_counter: u64,
+    /// The registration that its own takes the place of, as it was told.
+    replaces: BrokerEpoch,
+    reports: Vec<ReplicaReport>,
+    pub(super) token: TokenRenewal,
+    pub(super) tokens_made: u128,
+    /// Replicas that it does not vouch for, until it sees that the controllers know.
+    pub(super) untold: BTreeMap<TopicPartition, DistrustReason>,
     registered: Option<(BrokerEpoch, MetadataIndex)>,
     /// The session that is open, and its number.
     session: Option<Heartbeats>,
     sessions: u64,
     lease: Lease,
     held_lease: bool,
-    metadata: ImageFollower,
+    pub(super) metadata: ImageFollower,
     roster: Roster,
     replicas: Replicas,
 }
@@ -53,14 +67,23 @@ impl Broker {
     /// Starts the process on its disk.
     pub fn start(id: BrokerId, disk: &mut Disk, incarnation: u128) -> Self {
         disk.boot_counter += 1;
+        disk.recover();
         let mut roster = Roster::new(id);
-        for (tp, log) in &disk.logs {
+        let untrusted = disk.untrusted();
+        for (tp, log) in disk.logs.iter().filter(|(tp, _)| !untrusted.contains_key(tp)) {
             roster.recovered(*tp, log.epochs().latest());
         }
+        untrusted.keys().for_each(|tp| roster.distrusted(*tp));
+        disk.distrusted.extend(&untrusted);
         Self {
             id,
             incarnation: IncarnationId(Uuid::from_u128(incarnation)),
             boot_counter: disk.boot_counter,
+            replaces: BrokerEpoch(0),
+            reports: disk.reports(),
+            token: TokenRenewal::default(),
+            tokens_made: 0,
+            untold: BTreeMap::new(),
             registered: None,
             session: None,
             sessions: 0,
@@ -115,8 +138,11 @@ impl Broker {
     }
 
     /// A heartbeat is due, or the registration that comes before any.
-    pub fn heartbeat(&mut self, now: Millis, disk: &Disk, out: &mut Vec<Outgoing>) {
+    pub fn heartbeat(&mut self, now: Millis, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         let Some((_, registered_at)) = self.registered else {
+            if self.token.to_say().is_none() {
+                self.next_token(now, disk);
+            }
             let register = RegisterBroker {
                 broker_id: self.id,
                 incarnation_id: self.incarnation,
@@ -125,8 +151,15 @@ impl Broker {
                 client_address: format!("broker-{}:9201", self.id),
                 peer_address: format!("broker-{}:9301", self.id),
                 rack: None,
-                versions: VersionRange::default(),
+                versions: SUPPORTED,
                 old_session_alive: false,
+                replaces: Some(self.replaces),
+                folder: self.token.to_say().map(|next| FolderProof {
+                    known: disk.tokens.clone(),
+                    next,
+                    replicas: self.reports.clone(),
+                    list_lost: disk.held.is_none(),
+                }),
             };
             return out.push(Outgoing::Send(Node::Controller, Message::Register(register)));
         };
@@ -134,6 +167,8 @@ impl Broker {
             self.sessions += 1;
             self.session = Some(Heartbeats::new(now, SILENCE_MS, registered_at, MetadataIndex(0)));
         }
+        self.prove(now, disk);
+        self.tell_untold(out);
         self.beat(now, heartbeats::Event::Tick, out);
     }
 
@@ -148,7 +183,9 @@ impl Broker {
         for effect in effects {
             match effect {
                 heartbeats::Effect::Send { applied, is_ready } => {
-                    let message = Message::Heartbeat { session: self.sessions, broker_epoch, applied, is_ready };
+                    let next_token = self.token.to_say();
+                    let message =
+                        Message::Heartbeat { session: self.sessions, broker_epoch, applied, is_ready, next_token };
                     out.push(Outgoing::Send(Node::Controller, message));
                     session.step(now, local, heartbeats::Event::Sent, &mut Vec::new());
                 }
@@ -186,17 +223,18 @@ impl Broker {
     pub fn receive(&mut self, now: Millis, from: Node, message: Message, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         self.look_at_lease(now, disk, out);
         match message {
-            Message::Registered { result: Ok(registered) } => self.registered = Some(registered),
+            Message::Registered { result: Ok(registered), .. } => self.registered = Some(registered),
+            Message::Registered { result: Err(_), known } => self.replaces = known,
             Message::Session { session, snapshot, deltas, lease_ms } if session == self.sessions => {
                 self.session_message(now, (snapshot, deltas), lease_ms, disk, out);
             }
             Message::SessionEnded { session } if session == self.sessions => self.session = None,
-            Message::Registered { .. } | Message::Session { .. } | Message::SessionEnded { .. } => {}
+            Message::Session { .. } | Message::SessionEnded { .. } => {}
             Message::Altered { change, result } => {
                 let tp = TopicPartition { topic_id: change.topic_id, partition: change.partition };
                 let Some(topic) = self.metadata.image().topic(change.topic_id) else { return };
                 let result = result
-                    .map(|state| assignment::of(image.version(), topic, &state))
+                    .map(|state| assignment::of(self.metadata.image().version(), topic, &state))
                     .map_err(|rejection| rejection.code);
                 let event = Event::IsrProposalResult {
                     leader_epoch: change.leader_epoch,
@@ -258,7 +296,7 @@ impl Broker {
     }
 
     /// Gives one event to the roster and does what it says.
-    fn roster(&mut self, now: Millis, event: &roster::Event<'_>, disk: &mut Disk, out: &mut Vec<Outgoing>) {
+    pub(super) fn roster(&mut self, now: Millis, event: &roster::Event<'_>, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         let mut effects = Vec::new();
         let replicas = &self.replicas;
         let known = |tp| replicas.known_epochs(tp).unwrap_or_default();
@@ -268,7 +306,23 @@ impl Broker {
                 Effect::Open(tp) => out.push(Outgoing::Open(tp)),
                 Effect::Adopt(tp) => self.opened(now, tp, disk, out),
                 Effect::Assign { partition, assignment, .. } => {
+                    if assignment.isr.contains(&self.id) {
+                        disk.doubted.remove(&partition);
+                    }
                     self.step(now, partition, Event::AssignmentChanged(*assignment), disk, out);
+                }
+                Effect::Renew(tp) => {
+                    disk.logs.remove(&tp);
+                    disk.distrusted.remove(&tp);
+                    disk.doubted.remove(&tp);
+                    out.push(Outgoing::Renewed);
+                    out.push(Outgoing::Open(tp));
+                }
+                Effect::Distrust(tp) => {
+                    self.replicas.close(tp, disk, out);
+                    let reason = self.untold.get(&tp).copied().unwrap_or(DistrustReason::Damaged);
+                    disk.distrusted.insert(tp, reason);
+                    self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
                 Effect::SetAside(tp) => {
                     self.replicas.close(tp, disk, out);
@@ -295,6 +349,11 @@ impl Broker {
     /// A log is gone.
     pub fn deleted(&mut self, now: Millis, tp: TopicPartition, disk: &mut Disk, out: &mut Vec<Outgoing>) {
         disk.logs.remove(&tp);
+        disk.distrusted.remove(&tp);
+        disk.doubted.remove(&tp);
+        if let Some(held) = &mut disk.held {
+            held.remove(&tp);
+        }
         self.roster(now, &roster::Event::Deleted(tp), disk, out);
     }
 

@@ -238,6 +238,19 @@ impl SimLog {
         believed.saturating_sub(self.end())
     }
 
+    /// While no process has it open, everything past this many batches is gone. Returns the records that are gone.
+    pub fn lose_end(&mut self, batches: usize) -> u64 {
+        let end = self.end();
+        let keep = self.written.batches.get(batches).map_or(end, |batch| batch.placed.base_offset.0);
+        self.written.truncate(keep.max(self.written.start));
+        self.written.epochs = self.written.recovered_epochs(&self.stored_epochs);
+        self.high_watermark = self.high_watermark.min(self.written.end());
+        self.durable_high_watermark = self.durable_high_watermark.min(self.high_watermark);
+        self.flushed = self.written.end();
+        self.believed = self.written.clone();
+        end - self.end()
+    }
+
     /// What a process finds when it opens this log: recovery makes what is there durable.
     pub(super) fn recover(&mut self) -> ReplicaState {
         assert!(self.queue.is_empty(), "a log is opened that another opening of it still writes");

@@ -19,7 +19,7 @@ impl Cluster {
         match outgoing {
             Outgoing::Send(to, message) => self.send(Node::Broker(id), to, message),
             // It waits until it is told to go on.
-            Outgoing::Work(_) | Outgoing::LeaseEnded => {}
+            Outgoing::Work(_) | Outgoing::LeaseEnded | Outgoing::Renewed => {}
             Outgoing::Open(tp) => self.broker(id, |broker, now, disk, out| broker.opened(now, tp, disk, out)),
             Outgoing::Delete(tp) => {
                 self.oracle.deletes(tp, id, self.controller.image().partition(tp));

@@ -83,6 +83,7 @@ pub(super) fn passes_at_once(message: &Message) -> bool {
     match message {
         Message::Register(_)
         | Message::Leave { .. }
+        | Message::Distrust(_)
         | Message::Registered { .. }
         | Message::Heartbeat { .. }
         | Message::SessionEnded { .. }

@@ -69,8 +69,22 @@ coverage! {
     pauses,
     /// Disks that were put back to an earlier copy.
     disks_restored,
+    /// Of these, copies of the start that was just running.
+    disks_restored_within_a_start,
+    /// Of these, copies with the token that the controllers expect.
+    copies_with_the_token,
     /// Disks that were lost.
     disks_lost,
+    /// Logs that vanished from a disk.
+    logs_vanished,
+    /// Logs that lost their end, and were found damaged or in doubt.
+    logs_cut,
+    /// Disks that lost their list of replicas.
+    lists_lost,
+    /// Replicas in which damage was found while they ran.
+    damage_found,
+    /// Replicas that were not vouched for, and began again.
+    renewed,
     /// Sessions that began with an older state.
     old_states,
     /// Controllers that became active.

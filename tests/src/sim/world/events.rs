@@ -52,6 +52,9 @@ impl World {
                     self.coverage.deleted_logs += 1;
                 }
             }
+            Upcoming::Found(id, start, tp, reason) => {
+                self.broker(id, start, |broker, now, disk, out| broker.found(now, tp, reason, disk, out));
+            }
             Upcoming::NoConnection(a, b) => self.notice_broken(a, b),
             Upcoming::BreakJoiner(id) => self.break_joiner(id),
             Upcoming::Move(wanted) => self.move_replicas(wanted),

@@ -44,9 +44,9 @@ impl World {
         disk.crash(Crash::Kill { done: usize::MAX });
         let mut broker = Broker::start(id, &mut disk, u128::MAX);
         let mut out = Vec::new();
-        let registered = Message::Registered { result: Ok((BrokerEpoch(u64::MAX), index)) };
+        let registered = Message::Registered { result: Ok((BrokerEpoch(u64::MAX), index)), known: BrokerEpoch(0) };
         broker.receive(now, Node::Controller, registered, &mut disk, &mut out);
-        broker.heartbeat(now, &disk, &mut out);
+        broker.heartbeat(now, &mut disk, &mut out);
         let records = state.records().into_iter().filter(Record::travels).collect();
         let (snapshot, deltas) = (Some((index, records)), Vec::new());
         let first = Message::Session { session: 1, snapshot, deltas, lease_ms: TIMEOUTS.session_ms };

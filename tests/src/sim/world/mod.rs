@@ -13,6 +13,7 @@ mod disks;
 mod events;
 mod gone_back;
 mod leaving;
+mod lying_disks;
 mod outgoing;
 mod state;
 mod topics;

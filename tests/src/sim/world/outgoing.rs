@@ -33,12 +33,12 @@ impl World {
                 // Of a topic that is deleted nothing is promised any more.
                 let image = self.controller.image();
                 let Some(state) = image.partition(tp) else { return };
-                // The copies count as well that a disk fault has taken since: one, at the most.
-                let lost = usize::from(self.disk_fault.is_some());
+                // The copies count as well that disk faults have taken since.
+                let lost = self.disk_faults.len();
                 let needed = self.topics.get(&tp.topic_id).map_or(0, |min_isr| min_isr.saturating_sub(lost));
                 let held =
                     Held::of((tp, offset, batch), &self.disks, state, (needed, !self.shape.has_interval), |id| {
-                        self.is_untold_fault(id)
+                        self.is_untold_fault(id) || self.is_in_doubt(tp, id)
                     });
                 self.oracle.acked(tp, offset, batch, &held);
             }
@@ -59,6 +59,7 @@ impl World {
             }
             Outgoing::LeaseEnded => self.coverage.leases_ended += 1,
             Outgoing::Halted(tp, reason) => panic!("the replica of {tp} on {id} halted: {reason}"),
+            Outgoing::Renewed => self.coverage.renewed += 1,
             Outgoing::SetAside => panic!("broker {id} sets a log aside, though no state has gone back"),
         }
     }

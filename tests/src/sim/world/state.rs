@@ -35,7 +35,7 @@ pub struct World {
     pub(super) network: Network,
     pub(super) controller: Controller,
     pub(super) disks: BTreeMap<BrokerId, Disk>,
-    /// Copies of disks, each as it was when its broker had ended.
+    /// Copies of disks, each as it was once: while its broker ran, or after it had ended.
     pub(super) copies: BTreeMap<BrokerId, Disk>,
     pub(super) running: BTreeMap<BrokerId, (u64, Broker)>,
     /// Processes that stand still, until when.
@@ -51,8 +51,8 @@ pub struct World {
     /// The topics that are there, with the lowest min.insync.replicas that each ever had.
     pub(super) topics: BTreeMap<TopicId, usize>,
     pub(super) topics_made: u32,
-    /// The broker whose disk was lost or put back, and the start that had it: the promise allows for one in a run.
-    pub(super) disk_fault: Option<(BrokerId, IncarnationId)>,
+    /// The brokers whose disks lost something that is not copied again yet, and the starts that had it.
+    pub(super) disk_faults: BTreeMap<BrokerId, IncarnationId>,
     pub(super) coverage: Coverage,
 }
 
@@ -82,7 +82,7 @@ impl World {
             starts: 0,
             topics: BTreeMap::new(),
             topics_made: 0,
-            disk_fault: None,
+            disk_faults: BTreeMap::new(),
             coverage: Coverage::default(),
         };
         for id in shape.brokers().map(BrokerId) {

@@ -68,7 +68,7 @@ impl World {
                 let min_isr = self.rng.u32(1..=replication_factor.min(2));
                 let shape = TopicShape { partitions: 1, replication_factor, min_isr };
                 // A disk fault leaves topics without a second copy with nothing.
-                if (min_isr > 1 || self.disk_fault.is_none()) && self.create_topic(shape) {
+                if min_isr as usize > self.disk_faults.len() && self.create_topic(shape) {
                     self.coverage.topics_made += 1;
                 }
             }
@@ -79,9 +79,8 @@ impl World {
                 }
             }
             _ => {
-                // Lower than before only as long as no disk was lost: the promise is about the lowest there ever was.
-                let lowest = if self.disk_fault.is_some() { 2 } else { 1 };
-                let min_isr = self.rng.usize(lowest..=3);
+                // Never so low that the disks that lack something now are too many.
+                let min_isr = self.rng.usize((self.disk_faults.len() + 1).min(3)..=3);
                 let mut configs = BTreeMap::from([(MIN_ISR.to_owned(), Some(min_isr.to_string()))]);
                 if self.shape.has_interval && self.rng.bool() {
                     configs.insert(FLUSH_POLICY.to_owned(), Some(self.some_flush_policy()));

@@ -1,6 +1,6 @@
 //! What can come.
 
-use holdfast_metadata::ReplicaMove;
+use holdfast_metadata::{ReplicaMove, trust::DistrustReason};
 use holdfast_proto::ids::{BrokerId, Offset, TopicPartition};
 
 use crate::sim::{message::Node, network::Delivery};
@@ -25,6 +25,8 @@ pub(super) enum Upcoming {
     Retain(BrokerId, Start, LogNumber, Offset),
     Opened(BrokerId, Start, TopicPartition),
     Deleted(BrokerId, Start, TopicPartition),
+    /// Something is found to be wrong with a replica that runs.
+    Found(BrokerId, Start, TopicPartition, DistrustReason),
     Move(ReplicaMove),
     Broken(BrokerId, Start, BrokerId),
     NoConnection(Node, Node),
@@ -49,6 +51,7 @@ impl Upcoming {
             | Self::Retain(id, start, ..)
             | Self::Opened(id, start, _)
             | Self::Deleted(id, start, _)
+            | Self::Found(id, start, ..)
             | Self::Broken(id, start, _)
             | Self::Leave(id, start, _)
             | Self::Tick(id, start)
