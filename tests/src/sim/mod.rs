@@ -42,8 +42,9 @@
 //! such topics a kill takes nothing from writers' queues and no power fails, and acks are held against what the processes
 //! believe written. Torn batches, damage and failed fsyncs are left to the tests of `holdfast-log`; stories have the last.
 //!
-//! A disk that comes back as it was within one count of starts is not told from the true one yet, so no run has one: a
-//! copy is made while its broker is down, and put back after a later start registered.
+//! A copy of a disk that was made below the files shows nothing; one that holds the last token that the controllers
+//! took, and lacks what was acknowledged since, passes for the disk itself. No run has one: such a copy is of the last
+//! seconds before its broker ended, and is made file by file here.
 
 pub mod batch;
 pub mod broker;
