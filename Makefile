@@ -78,6 +78,10 @@ test-shapes: build ## clusters of every shape: partitions, brokers, record sizes
 test-bounds: build ## what brokers bear, in full: stopped readers, idle connections, a replica that copies 5 GB (10 minutes)
 	BOUNDS=all HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test bounds -- --nocapture --test-threads 1
 
+.PHONY: trust
+trust: build ## one disk, clock or byte at fault, in all variants: restored, copied, vanished, flipped, cut (ONLY=part of a name)
+	TRUST=all HOLDFAST_BIN_DIR=$(BIN) $(CARGO) test $(PROFILE) -p holdfast-tests --test trust -- --nocapture $(ONLY)
+
 .PHONY: sim-guards
 sim-guards: deps ## switches the guards of the promise off, one by one: the simulation must find each (half an hour)
 	@scripts/deps.sh $(BENCH_PACKAGES)

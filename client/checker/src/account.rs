@@ -58,7 +58,7 @@ fn hash(parts: &[&[u8]]) -> u64 {
 }
 
 /// What one partition acknowledged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Promises {
     /// Mark of the record acknowledged at each offset; 0 where none was.
     by_offset: Vec<u64>,
@@ -100,7 +100,7 @@ impl Promises {
 }
 
 /// Everything that was acknowledged, by partition and offset, and everything in doubt.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Account {
     partitions: Vec<Promises>,
     /// Marks of records that were acknowledged without an offset.

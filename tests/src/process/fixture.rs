@@ -11,7 +11,7 @@ use holdfast_checker::{
 };
 use holdfast_client::{Client, ClientConfig, NewTopic};
 use holdfast_eventually::PATIENCE;
-use holdfast_local::{ClusterSpec, NodeName, ProcessCluster};
+use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs};
 
 use super::proxy::Proxy;
 
@@ -31,23 +31,39 @@ pub struct Fixture {
     pub client: Client,
     /// The links between clients and brokers, if there are any, by broker id less 1.
     pub proxies: Vec<Proxy>,
-    // Removed last: the processes end with `cluster`.
-    _folder: TempDir,
+    // Removed last: the processes end with `cluster`. Kept if the test fails.
+    folder: TempDir,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// What is different from [`Fixture::start`].
+#[derive(Default)]
+pub struct Setup<'a> {
+    /// Settings of every broker, as `key=value`.
+    pub broker_settings: &'a [&'a str],
+    /// Settings of the topic.
+    pub topic: &'a [(&'a str, &'a str)],
+    /// The programs of the nodes; those that were built if absent.
+    pub programs: Option<Programs>,
 }
 
 impl Fixture {
     /// Starts the cluster and creates the topic.
     pub async fn start() -> Self {
+        Self::start_with(Setup::default()).await
+    }
+
+    /// As [`Self::start`], with this set up.
+    pub async fn start_with(setup: Setup<'_>) -> Self {
         let turn = TURN.lock().await;
-        let (folder, cluster) = lay_out();
-        Self::run(turn, folder, cluster, Vec::new()).await
+        let (folder, cluster) = lay_out(&setup);
+        Self::run(turn, folder, cluster, Vec::new(), setup.topic).await
     }
 
     /// As [`Self::start`]; clients reach each broker through a [`Proxy`] alone.
     pub async fn start_behind_proxies() -> Self {
         let turn = TURN.lock().await;
-        let (folder, cluster) = lay_out();
+        let (folder, cluster) = lay_out(&Setup::default());
         let mut proxies = Vec::new();
         for number in 1..=3 {
             let broker = NodeName::broker(number);
@@ -65,7 +81,7 @@ impl Fixture {
             fs::write(&path, told + "\n").expect("the config can be written");
             proxies.push(proxy);
         }
-        Self::run(turn, folder, cluster, proxies).await
+        Self::run(turn, folder, cluster, proxies, &[]).await
     }
 
     async fn run(
@@ -73,15 +89,19 @@ impl Fixture {
         folder: TempDir,
         mut cluster: ProcessCluster,
         proxies: Vec<Proxy>,
+        configs: &[(&str, &str)],
     ) -> Self {
         cluster.start_all().expect("the programs start");
         cluster.wait_ready(PATIENCE).await.expect("the cluster becomes ready");
         let client = Client::connect(ClientConfig::new(cluster.bootstrap())).await.expect("the cluster answers");
-        let topic =
-            NewTopic::new(TOPIC).partitions(PARTITIONS).replication_factor(3).config("min.insync.replicas", "2");
+        let topic = NewTopic::new(TOPIC).partitions(PARTITIONS).replication_factor(3);
+        let topic = [("min.insync.replicas", "2")]
+            .iter()
+            .chain(configs)
+            .fold(topic, |topic, (key, value)| topic.config(*key, *value));
         client.admin().create_topic(topic).await.expect("the topic is created");
         cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the replicas come in sync");
-        Self { cluster, client, proxies, _folder: folder, _turn: turn }
+        Self { cluster, client, proxies, folder, _turn: turn }
     }
 
     /// Waits until every replica is in sync, reads everything back, and holds it against the account.
@@ -91,9 +111,20 @@ impl Fixture {
     }
 }
 
-fn lay_out() -> (TempDir, ProcessCluster) {
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            println!("data and logs are kept in {}", self.folder.path().display());
+        }
+    }
+}
+
+fn lay_out(setup: &Setup<'_>) -> (TempDir, ProcessCluster) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let spec = ClusterSpec::tied(folder.path()).expect("the programs were built: run `make test`");
+    let mut spec = ClusterSpec::tied(folder.path()).expect("the programs were built: run `make test`");
+    spec.broker_settings = setup.broker_settings.iter().map(|setting| setting.parse().expect("key=value")).collect();
+    spec.programs = setup.programs.clone().unwrap_or(spec.programs);
     let cluster = ProcessCluster::create(&spec).expect("the cluster can be laid out");
     (folder, cluster)
 }

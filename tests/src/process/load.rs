@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -24,6 +24,9 @@ use super::fixture::{PARTITIONS, TOPIC};
 /// How long a record may take: longer than any outage that a test makes.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// Loads that were started so far: each writes keys of its own, so that several may follow each other on one cluster.
+static LOADS: AtomicU64 = AtomicU64::new(0);
+
 /// Producers at work as tasks of this process.
 pub struct Load {
     /// What was acknowledged so far.
@@ -36,9 +39,11 @@ impl Load {
     /// Starts this many producers, each of which writes about `per_second` records a second over all partitions.
     pub fn start(client: &Client, producers: u32, per_second: u32) -> Self {
         let (watch, stop) = (Arc::new(Watch::default()), Arc::new(AtomicBool::new(false)));
+        let load = LOADS.fetch_add(1, Ordering::Relaxed);
         let producers = (0..producers)
             .map(|number| {
-                let run = produce(client.clone(), number, per_second, Arc::clone(&watch), Arc::clone(&stop));
+                let name = format!("load {load}, producer {number}");
+                let run = produce(client.clone(), name, per_second, Arc::clone(&watch), Arc::clone(&stop));
                 tokio::spawn(run)
             })
             .collect();
@@ -64,7 +69,7 @@ impl Load {
 
 async fn produce(
     client: Client,
-    number: u32,
+    name: String,
     per_second: u32,
     watch: Arc<Watch>,
     stop: Arc<AtomicBool>,
@@ -85,7 +90,7 @@ async fn produce(
         pace.tick().await;
         for _ in 0..per_second.div_ceil(100) {
             for partition in 0..PARTITIONS.min(per_second) {
-                let key = format!("producer {number}, partition {partition}");
+                let key = format!("{name}, partition {partition}");
                 let value = format!("record {sequence} of {key}: {}", "x".repeat((sequence % 200) as usize));
                 send(&producer, &topic, &tracker, (partition, sequence), (&key, &value)).await;
             }

@@ -2,12 +2,19 @@
 //!
 //! - [`burden`]: readers that never read, and idle connections.
 //! - [`fixture`]: three controllers and three brokers in a folder of their own, ended and removed with the test.
+//! - [`folders`]: the data folder of a node copied, restored, or damaged. [`said`]: what nodes say of it.
 //! - [`load`]: idempotent producers that run until they are told to stop, every record followed to its end.
 //! - [`shape`]: clusters of every shape, written, started again and read back.
 //! - [`proxy`]: a TCP link that can lose what comes back.
+//! - [`replicas`]: compares the replicas of a partition, batch by batch.
+//! - [`stand`]: a cluster on which one fault after the other is tried, with one account.
 
 pub mod burden;
 pub mod fixture;
+pub mod folders;
 pub mod load;
 pub mod proxy;
+pub mod replicas;
+pub mod said;
 pub mod shape;
+pub mod stand;

@@ -1,0 +1,16 @@
+//! One disk, one clock or one byte at fault, and everybody else only killed: nothing that was acknowledged is lost.
+//!
+//! Each case ends with the account of every record that its cluster ever acknowledged, and with a comparison of the
+//! replicas, batch by batch. Each proves that its fault was met: a node says so, of the replica and the reason. `make test`
+//! runs each kind once; with `TRUST=all` (`make trust`) each runs in all its variants.
+//!
+//! - [`restored`]: data folders of brokers restored from older copies, or used twice.
+//! - [`pieces`]: a partition's folder, a segment, the list of replicas, bytes of a segment gone or changed.
+
+mod pieces;
+mod restored;
+
+/// True if every variant is to run.
+fn all_variants() -> bool {
+    std::env::var("TRUST").is_ok_and(|which| which == "all")
+}
