@@ -88,7 +88,11 @@ fn report_of(data_dir: &DataDir, partition: TopicPartition, recovered: &Recovere
     ReplicaReport {
         topic_id: partition.topic_id,
         partition: partition.partition,
-        leader_epoch: recovered.epochs.latest(),
+        leader_epoch: recovered.epochs.of_last_record(
+            recovered.log_start_offset,
+            recovered.log_end_offset,
+            !is_doubtful,
+        ),
         end: recovered.log_end_offset,
         vouch: if is_doubtful { Vouch::Doubtful } else { Vouch::Full },
     }

@@ -5,9 +5,10 @@
 //! what they had:
 //! 1. Where the high watermark of the last leader is known, who does not reach it is not eligible any more (the change
 //!    that learns of it says so).
-//! 2. Where it is not, a replica at whose end something was cut is elected only once so many others have said how far they
-//!    reach that one of them holds everything: min ISR of them, if at most min ISR - 1 disks are wrong. And only if none
-//!    of these reaches farther, also one that is gone again. Who is whole waits for nobody.
+//! 2. Where it is not, it is elected only once so many eligible replicas have said how far they reach that one of them
+//!    holds everything: min ISR of them, if at most min ISR - 1 disks are wrong. And only if none of these reaches farther,
+//!    also one that is gone again. That goes for one that looks whole too: a disk that was restored to a few seconds ago
+//!    shows the last token and a sound log, and nothing on it tells what it lacks.
 //! 3. Of those that may be elected one that did not start again comes first, then who reaches farthest.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
@@ -93,7 +94,7 @@ impl Reach {
 /// True if this eligible replica certainly holds every acknowledged record, while at most min ISR - 1 disks are wrong.
 fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usize, member: BrokerId) -> bool {
     let Some(claim) = state.claim(member) else { return true };
-    if !claim.doubtful || state.frozen_high_watermark.is_some() {
+    if state.frozen_high_watermark.is_some() {
         return true;
     }
     // Who did not start again and is there leads before this one is looked at, or leaves before it.

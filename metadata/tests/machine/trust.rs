@@ -140,9 +140,11 @@ fn a_replica_that_its_broker_does_not_vouch_for_is_out_and_the_others_stay() {
     assert_eq!((standing(&c, t), standing(&c, u)), ("none isr - elr 2,3".into(), "none isr - elr 2,3".into()));
     let vanished = report(t, 0, 0, Vouch::Not(DistrustReason::Vanished));
     back(&mut c, 2, &[vanished, report(u, 0, 5, Vouch::Full)]);
-    assert_eq!((standing(&c, t), standing(&c, u)), ("none isr - elr 3".into(), "2 isr 2 elr 3".into()));
+    assert_eq!((standing(&c, t), standing(&c, u)), ("none isr - elr 3".into(), "none isr - elr 2,3".into()));
     assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Vanished }]);
     assert_eq!(reasons(&c, u), []);
+    back(&mut c, 3, &[report(t, 0, 5, Vouch::Full), report(u, 0, 5, Vouch::Full)]);
+    assert_eq!((standing(&c, t), standing(&c, u)), ("3 isr 3 elr -".into(), "2 isr 2 elr 3".into()));
 }
 
 #[test]
@@ -209,7 +211,7 @@ fn who_lost_something_waits_for_another_and_the_one_that_reaches_farthest_leads(
 }
 
 #[test]
-fn who_is_whole_waits_for_nobody() {
+fn a_disk_of_a_moment_ago_looks_whole_so_who_looks_whole_waits_too() {
     let (mut c, t) = three();
     (1..=3).for_each(|n| drop(c.fence(n)));
     back(&mut c, 2, &[report(t, 4, 90, Vouch::Doubtful)]);
@@ -219,7 +221,17 @@ fn who_is_whole_waits_for_nobody() {
     assert_eq!(c.state(t).leader, Some(b(2)), "both have said it, and the later epoch reaches farther");
     let (mut c, t) = three();
     (1..=3).for_each(|n| drop(c.fence(n)));
-    back(&mut c, 3, &[report(t, 3, 200, Vouch::Full)]);
+    back(&mut c, 3, &[report(t, 4, 90, Vouch::Full)]);
+    assert_eq!(c.state(t).leader, None, "more may have been acknowledged");
+    back(&mut c, 2, &[report(t, 4, 95, Vouch::Full)]);
+    assert_eq!((c.state(t).leader, c.state(t).isr.as_slice()), (Some(b(2)), &[b(2)][..]));
+    // Where the high watermark is known, nobody has to be asked.
+    let (mut c, t) = three();
+    c.fence(1);
+    c.fence(2);
+    freeze(&mut c, t, &[3], 90);
+    c.fence(3);
+    back(&mut c, 3, &[report(t, 4, 90, Vouch::Full)]);
     assert_eq!(c.state(t).leader, Some(b(3)));
 }
 

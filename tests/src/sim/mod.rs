@@ -43,8 +43,7 @@
 //! believe written. Torn batches, damage and failed fsyncs are left to the tests of `holdfast-log`; stories have the last.
 //!
 //! A copy of a disk that was made below the files shows nothing; one that holds the last token that the controllers
-//! took, and lacks what was acknowledged since, passes for the disk itself. No run has one: such a copy is of the last
-//! seconds before its broker ended, and is made file by file here.
+//! took passes for the disk itself, though it lacks what was acknowledged since: runs have those too.
 
 pub mod batch;
 pub mod broker;

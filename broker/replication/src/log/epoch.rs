@@ -62,6 +62,17 @@ impl EpochChain {
         self.entries.last().map(|entry| entry.leader_epoch)
     }
 
+    /// The epoch by which a log with these ends is compared with others, as one that starts again says it: that of its last
+    /// record. An epoch that began and has no record is none that it holds records of: a log that was cut below the begin of
+    /// such an epoch must not look newer than one that was not. A whole log of which retention left nothing has its newest
+    /// one, for its last record was of that or an older one.
+    pub fn of_last_record(&self, start: Offset, end: Offset, is_whole: bool) -> Option<LeaderEpoch> {
+        match end.0.checked_sub(1).map(Offset).filter(|last| *last >= start) {
+            Some(last) => self.epoch_at(last),
+            None => self.latest().filter(|_| is_whole),
+        }
+    }
+
     /// The newest entry, even if it has no records; `None` for a log that nobody wrote to.
     pub fn latest_entry(&self) -> Option<EpochEntry> {
         self.entries.last().copied()

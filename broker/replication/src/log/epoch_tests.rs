@@ -32,6 +32,19 @@ fn assign_replaces_what_contradicts_it() {
 }
 
 #[test]
+fn a_log_that_was_cut_below_an_empty_epoch_does_not_look_newer() {
+    let of = |entries: &[(u32, u64)], start, end, is_whole| {
+        let epoch = chain(entries).of_last_record(Offset(start), Offset(end), is_whole);
+        epoch.map(|epoch| epoch.0)
+    };
+    assert_eq!(of(&[(1, 0), (2, 143)], 0, 150, true), Some(2));
+    assert_eq!(of(&[(1, 0), (2, 143)], 0, 143, true), Some(1), "epoch 2 has no record");
+    assert_eq!(of(&[(1, 0), (2, 90)], 0, 90, false), Some(1), "cut below the begin of epoch 2, which recovery keeps");
+    assert_eq!(of(&[(2, 0)], 0, 0, false), None, "cut to nothing");
+    assert_eq!(of(&[(2, 500)], 500, 500, true), Some(2), "retention left nothing");
+}
+
+#[test]
 fn an_end_is_that_of_the_largest_epoch_at_or_below() {
     let epochs = chain(&[(2, 5), (3, 7), (6, 12)]);
     let end_of = |epoch| {

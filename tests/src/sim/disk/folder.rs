@@ -85,7 +85,8 @@ impl Disk {
         let sound = self.logs.iter().filter(|(tp, _)| !untrusted.contains_key(tp)).map(|(tp, log)| {
             let is_doubtful = self.was_copied || self.doubted.contains(tp);
             let vouch = if is_doubtful { Vouch::Doubtful } else { Vouch::Full };
-            report(tp, log.epochs().latest(), log.end(), vouch)
+            let epoch = log.epochs().of_last_record(Offset(log.start()), Offset(log.end()), !is_doubtful);
+            report(tp, epoch, log.end(), vouch)
         });
         let others = untrusted.iter().map(|(tp, reason)| report(tp, None, 0, Vouch::Not(*reason)));
         sound.chain(others).collect()

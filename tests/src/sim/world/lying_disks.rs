@@ -68,9 +68,9 @@ impl World {
                 self.coverage.lists_lost += 1;
             }
             (4..=6, _, Some(copy)) => {
-                // Below the files a copy shows nothing; then the tokens tell that it is old, unless it is of just now.
+                // Below the files a copy shows nothing; then the tokens tell that it is old. One of just now looks whole.
                 let is_of_now = expected.is_none_or(|expected| copy.tokens.contains(&expected));
-                disk.restore(&copy, by_file || is_of_now);
+                disk.restore(&copy, by_file);
                 self.coverage.disks_restored += 1;
                 self.coverage.disks_restored_within_a_start += u64::from(copy.boot_counter == boot_counter);
                 self.coverage.copies_with_the_token += u64::from(is_of_now);
