@@ -1,6 +1,7 @@
 //! Clusters of real processes under real load: the fixtures of the tests that kill.
 //!
 //! - [`burden`]: readers that never read, and idle connections.
+//! - [`clocks`]: wall clocks that are wrong, each for one node.
 //! - [`fixture`]: three controllers and three brokers in a folder of their own, ended and removed with the test.
 //! - [`folders`]: the data folder of a node copied, restored, or damaged. [`said`]: what nodes say of it.
 //! - [`load`]: idempotent producers that run until they are told to stop, every record followed to its end.
@@ -10,6 +11,7 @@
 //! - [`stand`]: a cluster on which one fault after the other is tried, with one account.
 
 pub mod burden;
+pub mod clocks;
 pub mod fixture;
 pub mod folders;
 pub mod load;

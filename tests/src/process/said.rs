@@ -4,10 +4,22 @@ use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::PathBuf,
+    time::Duration,
 };
 
 use holdfast_eventually::until;
 use holdfast_local::{NodeName, ProcessCluster, Role};
+
+/// With this variable nobody waits for what is said: for programs from before anything was, so that the account alone
+/// judges them.
+const DEAF: &str = "TRUST_DEAF";
+/// What takes the place of the wait then.
+const DEAF_WAIT: Duration = Duration::from_secs(3);
+
+/// True if what nodes say is not waited for.
+pub fn are_deaf() -> bool {
+    std::env::var_os(DEAF).is_some()
+}
 
 /// What some nodes say from one moment on.
 pub struct Said(Vec<Listened>);
@@ -49,6 +61,10 @@ impl Said {
 
     /// Waits until one of them says all of these words in one line, and gives that line.
     pub async fn until(&self, words: &[&str]) -> String {
+        if are_deaf() {
+            tokio::time::sleep(DEAF_WAIT).await;
+            return self.line(words).unwrap_or_default();
+        }
         let who = self.0.iter().map(|listened| listened.node.to_string()).collect::<Vec<_>>().join(" or ");
         until(&format!("{who} says {words:?}"), async || self.line(words)).await
     }

@@ -98,11 +98,19 @@ impl Stand {
         Ok(batches)
     }
 
+    /// First offset that a partition still holds.
+    pub async fn log_start(&self, partition: u32) -> u64 {
+        self.offset(partition, OffsetSpec::Earliest).await
+    }
+
     async fn high_watermark(&self, partition: u32) -> u64 {
-        let query =
-            OffsetQuery { topic: TOPIC.to_owned(), partition: PartitionIndex(partition), spec: OffsetSpec::Latest };
-        let found = self.fixture.client.admin().list_offsets(&[query]).await.expect("the leader tells its end");
-        found[0].offset.expect("a partition has an end").0
+        self.offset(partition, OffsetSpec::Latest).await
+    }
+
+    async fn offset(&self, partition: u32, spec: OffsetSpec) -> u64 {
+        let query = OffsetQuery { topic: TOPIC.to_owned(), partition: PartitionIndex(partition), spec };
+        let found = self.fixture.client.admin().list_offsets(&[query]).await.expect("the leader tells");
+        found[0].offset.expect("a partition has both ends").0
     }
 
     /// The topic as a broker that answers knows it.

@@ -5,8 +5,10 @@
 //! runs each kind once; with `TRUST=all` (`make trust`) each runs in all its variants.
 //!
 //! - [`restored`]: data folders of brokers restored from older copies, or used twice.
+//! - [`clocks`]: wall clocks that jump, at some nodes or at all, at their start and while they run.
 //! - [`pieces`]: a partition's folder, a segment, the list of replicas, bytes of a segment gone or changed.
 
+mod clocks;
 mod pieces;
 mod restored;
 
