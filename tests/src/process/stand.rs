@@ -163,6 +163,11 @@ impl Stand {
         for broker in BROKERS {
             self.kill(broker);
         }
+        self.until_fenced().await;
+    }
+
+    /// Waits until all brokers are fenced; none may run.
+    pub async fn until_fenced(&self) {
         until("all brokers are fenced", async || {
             let view = self.fixture.cluster.describe().await.ok()?;
             view.brokers.iter().all(|broker| broker.fenced).then_some(())

@@ -14,30 +14,10 @@ use holdfast_tests::process::{
     stand::{BROKERS, Stand},
 };
 
-use crate::all_variants;
-
-/// What the active controller says of a broker whose folder is not the one that it knows.
-const OTHER_FOLDER: &str = "the broker came with another data folder";
-
-/// What the controllers say when this broker's folder is recognised.
-fn recognised(broker: NodeName) -> [String; 2] {
-    [OTHER_FOLDER.to_owned(), format!("broker_id={}", broker.number)]
-}
-
-async fn until_recognised(said: &Said, broker: NodeName) {
-    let words = recognised(broker);
-    println!("{}", said.until(&words.each_ref().map(String::as_str)).await);
-}
-
-/// Waits, while something is written, until the controllers know a token that the copy lacks.
-async fn until_older(stand: &Stand, broker: NodeName, copy: &Copy) {
-    let folder = Folder::of(&stand.fixture.cluster, broker);
-    until(&format!("{broker} proves itself by more than its copy has"), async || copy.is_older_than(&folder)).await;
-}
-
-fn restore(stand: &Stand, broker: NodeName, copy: &Copy, how: Restore) {
-    Folder::of(&stand.fixture.cluster, broker).restore(copy, how);
-}
+use crate::{
+    all_variants,
+    steps::{restore, until_isr, until_older, until_recognised, until_registered},
+};
 
 /// A broker that leads and follows is killed under load, and comes back with what its folder held a while ago, in the same
 /// boot and two boots before.
@@ -166,26 +146,6 @@ async fn the_last_whole_replica_is_waited_for_and_not_replaced_by_a_restored_one
         stand.write(500).await;
         stand.prove(&format!("{restored} restored, {whole} alone is whole, {lagging} lagged")).await;
     }
-}
-
-async fn until_isr(stand: &Stand, isr: &[NodeName]) {
-    let isr: Vec<u32> = isr.iter().map(|broker| broker.number).collect();
-    until(&format!("{isr:?} are in sync, and nobody else"), async || {
-        let topic = stand.fixture.cluster.topic(TOPIC).await?;
-        let is_isr = |found: &[u32]| found.len() == isr.len() && found.iter().all(|broker| isr.contains(broker));
-        Some(topic.partitions.iter().all(|info| is_isr(&info.isr)))?.then_some(())
-    })
-    .await;
-}
-
-/// Waits until the broker is registered and not fenced.
-async fn until_registered(stand: &Stand, broker: NodeName) {
-    until(&format!("{broker} is registered and alive"), async || {
-        let view = stand.fixture.cluster.describe().await.ok()?;
-        let found = view.brokers.into_iter().find(|info| info.broker_id == broker.number)?;
-        (!found.fenced).then_some(())
-    })
-    .await;
 }
 
 /// A second process on a copied folder, ended with the test.

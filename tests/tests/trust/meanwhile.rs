@@ -1,0 +1,118 @@
+//! A folder comes back from an older copy while something else goes on: a move of replicas, a fail-over of the controllers, a
+//! roll of all brokers.
+
+use holdfast_client::admin::Move;
+use holdfast_eventually::{PATIENCE, until};
+use holdfast_proto::ids::{BrokerId, PartitionIndex};
+use holdfast_tests::process::{
+    fixture::TOPIC,
+    folders::Restore,
+    said::Said,
+    stand::{BROKERS, Stand, partitions},
+};
+
+use crate::{
+    all_variants,
+    steps::{restore, until_older, until_recognised},
+};
+
+/// How fast replicas move, bytes a second: so slow that a move outlasts the fault.
+const SLOW: u64 = 20_000;
+
+/// Every replica moves from one broker to a new one. While they do, the folder of one that takes part is restored: of the
+/// one that they leave, of one that stays, or of the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_of_replicas_survives_a_restored_broker() {
+    let rounds = if all_variants() { 3 } else { 1 };
+    for round in 0..rounds {
+        let mut stand = Stand::start().await;
+        let newcomer = stand.fixture.cluster.add_broker().expect("there is room for one more");
+        stand.begin(newcomer);
+        stand.fixture.cluster.wait_node(newcomer, PATIENCE).await.expect("it becomes ready");
+        let restored = [BROKERS[0], BROKERS[1], newcomer][round];
+        stand.write(1_000).await;
+        let load = stand.load();
+        let to: Vec<BrokerId> = [newcomer, BROKERS[1], BROKERS[2]].map(|broker| BrokerId(broker.number)).to_vec();
+        let moves: Vec<Move> = partitions().map(|index| Move::to(TOPIC, PartitionIndex(index), to.clone())).collect();
+        stand.fixture.client.admin().alter_replicas(&moves, Some(SLOW)).await.expect("the moves begin");
+        let copy = stand.copy_running(restored);
+        until_older(&stand, restored, &copy).await;
+        let said = Said::by_controllers(&stand.fixture.cluster);
+        stand.kill(restored);
+        restore(&stand, restored, &copy, Restore::Volume);
+        stand.begin(restored);
+        until_recognised(&said, restored).await;
+        assert!(moving(&stand).await > 0, "all moves have ended before the fault: it proved nothing");
+        load.flows(500).await;
+        stand.fixture.client.admin().alter_replicas(&[], Some(0)).await.expect("the moves go on without a limit");
+        until("every move has ended", async || moving(&stand).await == 0).await;
+        load.flows(500).await;
+        stand.take(load).await;
+        stand.prove(&format!("{restored} restored while replicas move from {} to {newcomer}", BROKERS[0])).await;
+    }
+}
+
+/// Partitions that are moving.
+async fn moving(stand: &Stand) -> usize {
+    let topic = stand.topic().await;
+    topic
+        .partitions
+        .iter()
+        .filter(|info| !info.adding_replicas.is_empty() || !info.removing_replicas.is_empty())
+        .count()
+}
+
+/// The active controller is killed at the moment in which the restored broker comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_active_controller_recognises_a_restored_broker_too() {
+    let mut stand = Stand::start().await;
+    let rounds = if all_variants() { 5 } else { 1 };
+    for round in 0..rounds {
+        let broker = BROKERS[round % 3];
+        let load = stand.load();
+        load.flows(500).await;
+        let copy = stand.copy_running(broker);
+        until_older(&stand, broker, &copy).await;
+        let said = Said::by_controllers(&stand.fixture.cluster);
+        stand.kill(broker);
+        restore(&stand, broker, &copy, Restore::Volume);
+        let active = until("a controller is active", async || stand.fixture.cluster.active_controller().await).await;
+        stand.kill(active);
+        stand.begin(broker);
+        until_recognised(&said, broker).await;
+        stand.begin(active);
+        stand.fixture.cluster.wait_node(active, PATIENCE).await.expect("the controller comes back");
+        load.flows(500).await;
+        stand.take(load).await;
+        stand.prove(&format!("{broker} restored, {active} killed")).await;
+    }
+}
+
+/// All brokers are stopped in good order and started again, one after the other; the folder of one is restored while it is
+/// down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roll_of_all_brokers_survives_a_restored_one() {
+    let mut stand = Stand::start().await;
+    let rounds = if all_variants() { 3 } else { 1 };
+    for restored in BROKERS.into_iter().take(rounds) {
+        let load = stand.load();
+        load.flows(500).await;
+        let copy = stand.copy_running(restored);
+        until_older(&stand, restored, &copy).await;
+        for broker in BROKERS {
+            let said = Said::by_controllers(&stand.fixture.cluster);
+            stand.fixture.cluster.terminate(broker, PATIENCE).await.expect("it ends");
+            if broker == restored {
+                restore(&stand, restored, &copy, Restore::Volume);
+            }
+            stand.begin(broker);
+            if broker == restored {
+                until_recognised(&said, restored).await;
+            }
+            stand.fixture.cluster.wait_node(broker, PATIENCE).await.expect("it becomes ready");
+        }
+        load.flows(500).await;
+        stand.take(load).await;
+        stand.prove(&format!("{restored} restored in a roll")).await;
+    }
+}
