@@ -236,7 +236,8 @@ pub struct DistrustReplicas {
     pub broker_id: BrokerId,
     /// Its registration; the command is refused if it is not the current one.
     pub broker_epoch: BrokerEpoch,
-    /// The replicas; at most [`crate::limits::MAX_ISR_CHANGES`]. What is not the broker's, or is gone, is passed over.
+    /// The replicas; at most [`crate::limits::MAX_ISR_CHANGES`]. What is not the broker's, is gone or has
+    /// changed is passed over: the broker looks at the metadata and tells it again.
     pub replicas: Vec<DistrustedReplica>,
 }
 
@@ -248,6 +249,9 @@ pub struct DistrustedReplica {
     pub topic_id: TopicId,
     /// Index of the partition.
     pub partition: PartitionIndex,
+    /// Partition epoch of the state that the broker knows. Passed over if it is another by now: a late command must not
+    /// take out a replica that has begun again since.
+    pub partition_epoch: PartitionEpoch,
     /// Why it is not believed.
     pub reason: DistrustReason,
 }

@@ -91,7 +91,12 @@ fn one_of_each() -> Vec<Command> {
         Command::DistrustReplicas(DistrustReplicas {
             broker_id,
             broker_epoch,
-            replicas: vec![DistrustedReplica { topic_id, partition, reason: DistrustReason::Damaged }],
+            replicas: vec![DistrustedReplica {
+                topic_id,
+                partition,
+                partition_epoch: PartitionEpoch(0),
+                reason: DistrustReason::Damaged,
+            }],
         }),
         Command::RecoverPartition(RecoverPartition {
             topic_id,

@@ -16,7 +16,7 @@ use holdfast_proto::ids::{BrokerId, FolderToken, LeaderEpoch, Offset, PartitionI
 pub struct ReplicaClaim {
     /// The broker that holds the replica.
     pub broker_id: BrokerId,
-    /// Latest leader epoch in its log; `None` if it holds no record of any.
+    /// Leader epoch of its last record; `None` if it holds no record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_epoch: Option<LeaderEpoch>,
     /// Offset after its last durable record.
@@ -76,7 +76,7 @@ pub struct ReplicaReport {
     pub topic_id: TopicId,
     /// Index of the partition.
     pub partition: PartitionIndex,
-    /// Latest leader epoch in its log; `None` if it holds no record of any.
+    /// Leader epoch of its last record; `None` if it holds no record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_epoch: Option<LeaderEpoch>,
     /// Offset after its last durable record.

@@ -79,6 +79,7 @@ impl SessionActor {
                 }
                 Effect::Renew(partition) => self.renew(partition, actor),
                 Effect::Distrust(partition) => self.distrust(partition, actor),
+                Effect::TellAgain(partition) => self.context.outboxes.distrusts.put_again(partition),
                 Effect::SetAside(partition) => self.set_aside(partition, actor),
                 Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
             }

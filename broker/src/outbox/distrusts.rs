@@ -22,10 +22,16 @@ impl Distrusts {
         self.filled.notify_one();
     }
 
-    /// Waits for replicas and gives up to `max` of them; they stay until [`Self::told`].
-    pub async fn wait(&self, max: usize) -> Vec<(TopicPartition, DistrustReason)> {
+    /// Adds a replica of which the controllers do not know, as it seems; nothing changes for one that still waits.
+    pub fn put_again(&self, partition: TopicPartition) {
+        self.waiting.lock().entry(partition).or_insert(DistrustReason::Damaged);
+        self.filled.notify_one();
+    }
+
+    /// Waits for replicas and gives all of them; they stay until [`Self::told`].
+    pub async fn wait(&self) -> Vec<(TopicPartition, DistrustReason)> {
         loop {
-            let waiting: Vec<_> = self.waiting.lock().iter().take(max).map(|(tp, reason)| (*tp, *reason)).collect();
+            let waiting: Vec<_> = self.waiting.lock().iter().map(|(tp, reason)| (*tp, *reason)).collect();
             if !waiting.is_empty() {
                 return waiting;
             }

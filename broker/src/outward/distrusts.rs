@@ -1,11 +1,19 @@
 //! Tells the active controller which replicas this broker does not vouch for, until it is committed.
+//!
+//! Each is told with the partition epoch of the state that is known here, and passed over if that has changed meanwhile; then
+//! the newer state comes, and it is told again. So a call that arrives late, after the replica has begun again, does
+//! nothing.
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_metadata::trust::DistrustReason;
+use holdfast_metadata::{Image, trust::DistrustReason};
 use holdfast_metadata_wire::trust::reason_to_message;
 use holdfast_net::{backoff::Backoff, jitter::jittered};
-use holdfast_proto::{detail::ErrorDetail, ids::TopicPartition, v1};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    ids::{BrokerId, PartitionEpoch, TopicPartition},
+    v1,
+};
 
 use super::header::header;
 use crate::here::context::Context;
@@ -16,37 +24,78 @@ const MAX_REPLICAS: usize = 1_000;
 /// First pause before another attempt; doubles up to `reconnect_max_ms`.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// Longest pause before the metadata is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Runs until the broker ends.
 pub(crate) async fn run(context: Arc<Context>) {
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
+    let mut index = context.metadata.watch();
     loop {
-        let replicas = context.outboxes.distrusts.wait(MAX_REPLICAS).await;
-        let told = match request(&context, &replicas) {
+        let waiting = context.outboxes.distrusts.wait().await;
+        index.borrow_and_update();
+        let Look { known, told } = look(&context.metadata.look(), context.identity.broker_id, &waiting);
+        if !told.is_empty() {
+            tracing::info!(replicas = told.len(), "the controllers do not count on these replicas");
+            context.outboxes.distrusts.told(&told);
+        }
+        let Some(some) = known.chunks(MAX_REPLICAS).next() else {
+            let _newer_or_not = tokio::time::timeout(LOOK_AGAIN, index.changed()).await;
+            continue;
+        };
+        let done = match request(&context, some) {
             Ok(request) => context.nodes.controllers.distrust_replicas(request).await,
             Err(detail) => Err(detail),
         };
-        match told {
+        match done {
+            // It is told once the metadata says so, and said again if anything else came first.
             Ok(_) => {
-                tracing::info!(replicas = replicas.len(), "the controllers count on these replicas no more");
-                context.outboxes.distrusts.told(&replicas);
                 backoff.reset();
+                let _newer_or_not = tokio::time::timeout(jittered(LOOK_AGAIN), index.changed()).await;
             }
             Err(error) => {
-                tracing::warn!(%error, replicas = replicas.len(), "the controllers do not know yet which replicas are distrusted");
+                tracing::warn!(%error, replicas = some.len(), "the controllers do not know yet which replicas are distrusted");
                 tokio::time::sleep(jittered(backoff.next_pause())).await;
             }
         }
     }
 }
 
-fn request(
-    context: &Context,
-    replicas: &[(TopicPartition, DistrustReason)],
-) -> Result<v1::DistrustReplicasRequest, ErrorDetail> {
-    let one = |(partition, reason): &(TopicPartition, DistrustReason)| v1::UntrustedReplica {
+/// A replica, why it is not believed, and the partition epoch of the state that is known.
+type Known = (TopicPartition, DistrustReason, PartitionEpoch);
+
+/// What the metadata says of replicas that wait.
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    /// Those that the controllers count on, or may.
+    known: Vec<Known>,
+    /// Those of which they know, or that are not this broker's any more.
+    told: Vec<(TopicPartition, DistrustReason)>,
+}
+
+fn look(image: &Image, own: BrokerId, waiting: &[(TopicPartition, DistrustReason)]) -> Look {
+    let mut look = Look { known: Vec::new(), told: Vec::new() };
+    for (partition, reason) in waiting {
+        let state = image.partition(*partition);
+        let is_told = match state {
+            Some(state) => !state.replicas.contains(&own) || state.distrusted.iter().any(|one| one.broker_id == own),
+            None => image.deleted_topics().contains(&partition.topic_id),
+        };
+        if is_told {
+            look.told.push((*partition, *reason));
+        } else if let Some(state) = state {
+            look.known.push((*partition, *reason, state.partition_epoch));
+        }
+    }
+    look
+}
+
+fn request(context: &Context, replicas: &[Known]) -> Result<v1::DistrustReplicasRequest, ErrorDetail> {
+    let one = |(partition, reason, epoch): &Known| v1::UntrustedReplica {
         topic_id: partition.topic_id.to_bytes(),
         partition: partition.partition.0,
         reason: reason_to_message(*reason).into(),
+        partition_epoch: epoch.0,
     };
     Ok(v1::DistrustReplicasRequest {
         header: Some(header(&context.identity)?),

@@ -23,7 +23,9 @@
 //! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
 //! 4. A replica that this broker does not vouch for begins again, empty, only once the controllers have committed that it
 //!    is not believed, for until then an ISR change may still be under way that counts on what it held; and only where
-//!    another leads, for else there is nobody to copy from. Or where an operator let the partition go on with it.
+//!    another leads, for else there is nobody to copy from. Or where an operator let the partition go on with it. The
+//!    controllers forget that they do not believe it when the replica leaves: if it comes back at once they are told again.
+//!    If it has left for good its folder is deleted once somebody leads: its records are not believed, whatever their epochs.
 //!
 //! Snapshots keep the newest ids of deleted topics (100,000), so a broker that was away when a topic was deleted still learns
 //! of it; of one that was deleted longer ago the replicas are strays.
@@ -77,6 +79,8 @@ pub enum Effect {
     /// Close a replica that is not vouched for, if it is open, and note durably that it is not; then [`Event::Closed`], and
     /// the controllers are to be told.
     Distrust(TopicPartition),
+    /// Tell the controllers again that this broker does not vouch for this replica: they know it no more, or not yet.
+    TellAgain(TopicPartition),
     /// Tell the open replica its state.
     Assign {
         /// Which replica; it is open.
@@ -276,6 +280,8 @@ impl Roster {
         if (is_committed && can_copy) || is_recovered() {
             self.slots.insert(partition, Slot::Opening);
             effects.push(Effect::Renew(partition));
+        } else if !is_committed {
+            effects.push(Effect::TellAgain(partition));
         }
     }
 
@@ -311,8 +317,8 @@ impl Roster {
             }
             // Nothing to delete yet, or any more.
             Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting) | None => true,
-            // What it knew is not read any more. It may be the last trace of something.
-            Some(Slot::Distrusted) => false,
+            // What it knew is not read any more. While nobody leads it may be the last trace of something.
+            Some(Slot::Distrusted) => state.leader.is_some(),
         }
     }
 }

@@ -197,7 +197,8 @@ fn a_replica_that_is_not_vouched_for_begins_again_once_that_is_committed_and_ano
     assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [Effect::Distrust(tp())]);
     assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [], "it is being closed");
     assert_eq!(step(&mut roster, &before, &all, nothing), [], "nothing is told to what is being closed");
-    assert_eq!(step(&mut roster, &before, &Event::Closed(tp()), nothing), [], "the controllers still believe it");
+    let told = [Effect::TellAgain(tp())];
+    assert_eq!(step(&mut roster, &before, &Event::Closed(tp()), nothing), told, "the controllers still believe it");
     assert_eq!(step(&mut roster, &placed(not_believed(None)), &all, nothing), [], "nobody to copy from");
     let committed = placed(not_believed(Some(2)));
     assert_eq!(step(&mut roster, &committed, &all, nothing), [Effect::Renew(tp())]);
@@ -213,7 +214,7 @@ fn a_replica_that_is_not_vouched_for_leads_empty_only_where_an_operator_said_so(
     let leads = PartitionState { distrusted: Vec::new(), ..state(&[1, 2], 5, 5) };
     let all = Event::Metadata(&Changed::All);
     let nothing = KnownEpochs::default();
-    assert_eq!(step(&mut roster, &placed(leads.clone()), &all, nothing), [], "an older state names it as the leader");
+    assert_eq!(step(&mut roster, &placed(leads.clone()), &all, nothing), [Effect::TellAgain(tp())], "an older state");
     let recovery = Record::Recovery(PartitionRecovery {
         topic_id: topic(),
         topic: "orders".to_owned(),
@@ -230,14 +231,31 @@ fn a_replica_that_is_not_vouched_for_leads_empty_only_where_an_operator_said_so(
 }
 
 #[test]
-fn a_replica_that_is_not_vouched_for_goes_with_its_topic_and_stays_where_only_a_move_says_so() {
+fn a_replica_that_is_not_vouched_for_goes_with_its_topic_or_where_others_lead() {
     let nothing = KnownEpochs::default();
     let all = Event::Metadata(&Changed::All);
     let mut roster = Roster::new(OWN);
     roster.distrusted(tp());
-    assert_eq!(step(&mut roster, &placed(state(&[2, 3], 9, 9)), &all, nothing), [], "it may be the last trace");
+    let nobody_leads = PartitionState { leader: None, ..state(&[2, 3], 9, 9) };
+    assert_eq!(step(&mut roster, &placed(nobody_leads), &all, nothing), [], "it may be the last trace");
     let effects = step(&mut roster, &deleted(), &all, nothing);
     assert_eq!(effects, [Effect::Delete(tp(), Reason::TopicDeleted)]);
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    let effects = step(&mut roster, &placed(state(&[2, 3], 9, 9)), &all, nothing);
+    assert!(matches!(effects[..], [Effect::Delete(_, Reason::MovedAway(_))]), "{effects:?}");
+}
+
+#[test]
+fn a_replica_that_is_not_vouched_for_and_comes_back_is_told_again() {
+    let nothing = KnownEpochs::default();
+    let all = Event::Metadata(&Changed::All);
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    let back =
+        PartitionState { adding: vec![OWN], isr: vec![BrokerId(2)], leader: Some(BrokerId(2)), ..state(&[1, 2], 2, 9) };
+    assert_eq!(step(&mut roster, &placed(back), &all, nothing), [Effect::TellAgain(tp())]);
+    assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &all, nothing), [Effect::Renew(tp())]);
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) fn distrust(image: &Image, command: &DistrustReplicas) -> Decision {
     for replica in &command.replicas {
         let Some(topic) = image.topic(replica.topic_id) else { continue };
         let Some(state) = topic.partition(replica.partition) else { continue };
-        if !state.replicas.contains(&command.broker_id) {
+        if !state.replicas.contains(&command.broker_id) || state.partition_epoch != replica.partition_epoch {
             continue;
         }
         let mut change = PartitionChange::new(&standings, topic, state);

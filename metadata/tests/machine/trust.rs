@@ -6,7 +6,7 @@ use holdfast_metadata::{
 };
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, FolderToken, LeaderEpoch, Offset, PartitionIndex, TopicId},
+    ids::{BrokerEpoch, FolderToken, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId},
 };
 
 use crate::cluster::{Cluster, b};
@@ -153,14 +153,14 @@ fn a_running_broker_resigns_from_a_replica_alone() {
     let (t, u) = (c.topic("t", 1, 3, &[]), c.topic("u", 1, 3, &[]));
     let leader = c.state(t).leader.expect("led");
     let other = c.state(u).leader;
-    let replica =
-        |topic_id| DistrustedReplica { topic_id, partition: PartitionIndex(0), reason: DistrustReason::Damaged };
-    let unknown = TopicId(c.fresh());
-    let command = Command::DistrustReplicas(DistrustReplicas {
-        broker_id: leader,
-        broker_epoch: c.epoch(leader.0),
-        replicas: vec![replica(t), replica(unknown)],
-    });
+    let (partition, reason) = (PartitionIndex(0), DistrustReason::Damaged);
+    let replica = |topic_id, partition_epoch| DistrustedReplica { topic_id, partition, partition_epoch, reason };
+    let (unknown, epoch) = (TopicId(c.fresh()), c.state(t).partition_epoch);
+    let broker_epoch = c.epoch(leader.0);
+    let distrust = |replicas| Command::DistrustReplicas(DistrustReplicas { broker_id: leader, broker_epoch, replicas });
+    let late = c.ok(&distrust(vec![replica(t, PartitionEpoch(epoch.0 + 1))])).0;
+    assert_eq!(late, [], "another state than the broker knows");
+    let command = distrust(vec![replica(t, epoch), replica(unknown, epoch)]);
     assert_eq!(c.ok(&command).1, Response::ReplicasDistrusted);
     let state = c.state(t);
     assert!(state.leader.is_some_and(|led| led != leader) && !state.isr.contains(&leader), "{state:?}");

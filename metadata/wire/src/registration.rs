@@ -8,7 +8,7 @@ use holdfast_metadata::{
 };
 use holdfast_proto::{
     convert::{Error, leader_epoch, optional_id, partition, required_id},
-    ids::{FolderToken, Offset, TopicId},
+    ids::{FolderToken, Offset, PartitionEpoch, TopicId},
     v1,
 };
 
@@ -79,6 +79,7 @@ pub fn untrusted_from_messages(replicas: Vec<v1::UntrustedReplica>) -> Result<Ve
         Ok(DistrustedReplica {
             topic_id: required_id(&replica.topic_id, "topic_id")?,
             partition: partition(replica.partition, "partition")?,
+            partition_epoch: PartitionEpoch(replica.partition_epoch),
             reason: reason_from_message(replica.reason).unwrap_or(DistrustReason::Damaged),
         })
     };

@@ -171,7 +171,7 @@ impl Controller {
     /// A broker speaks. `old_state`: tell it an older state first, if the session begins.
     pub fn receive(&mut self, now: Millis, from: BrokerId, message: Message, old_state: usize, out: &mut Outbox) {
         match message {
-            Message::Register(command) => self.register(now, from, command, out),
+            Message::Register(command) => self.register(now, from, *command, out),
             Message::Distrust(distrust) => {
                 // One of an older start is refused, and the newer one has said it itself.
                 let _ = self.execute(now, &Command::DistrustReplicas(distrust), out);
@@ -193,7 +193,7 @@ impl Controller {
                     Err(rejection) => vec![Err(rejection); changes.len()],
                 };
                 for (change, result) in changes.into_iter().zip(results) {
-                    out.push((Node::Broker(from), Message::Altered { change, result }));
+                    out.push((Node::Broker(from), Message::Altered { change, result: result.map(Box::new) }));
                 }
             }
             Message::Leave { broker_epoch, has_stopped } => {

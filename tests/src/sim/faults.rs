@@ -1,7 +1,7 @@
-//! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, pauses, disks that
-//! are lost, restored or lose a part, broken connections, cut links, a broker cut off from the controllers alone and one cut off from its
-//! peers alone, another active controller; all that while replicas move, topics come, change and go, and retention takes
-//! what is old.
+//! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, pauses, disks that are
+//! lost, restored or lose a part, broken connections, cut links, a broker cut off from the controllers alone and one cut
+//! off from its peers alone, another active controller; all that while replicas move, topics come, change and go, and
+//! retention takes what is old.
 
 use std::ops::Range;
 

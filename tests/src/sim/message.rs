@@ -72,7 +72,7 @@ pub enum Message {
         result: Result<Offset, ErrorDetail>,
     },
     /// Broker to controller: a start registers.
-    Register(RegisterBroker),
+    Register(Box<RegisterBroker>),
     /// Controller to broker: what became of it.
     Registered {
         /// Epoch of the registration and the index of it.
@@ -125,6 +125,6 @@ pub enum Message {
         /// The change that was proposed.
         change: IsrChange,
         /// What became of it.
-        result: Result<PartitionState, Rejection>,
+        result: Result<Box<PartitionState>, Rejection>,
     },
 }

@@ -38,12 +38,12 @@ impl Shape {
     /// The shape of a seed: small ones are common, so that many seeds can be run.
     pub fn choose(rng: &mut Rng) -> Self {
         let has_bad_disks = rng.u8(..3) == 0;
-        let brokers = [1, 2, 3, 3, 3, 4, 5, 5][rng.usize(if has_bad_disks { 1 } else { 0 }..8)];
+        let brokers = [1, 2, 3, 3, 3, 4, 5, 5][rng.usize(usize::from(has_bad_disks)..8)];
         let count = 1 + usize::from(rng.u8(..3) == 0);
         // One run in forty has many partitions.
         let most = if rng.u8(..40) == 0 { 64 } else { 4 };
         let topics = (0..count).map(|_| {
-            let least = if has_bad_disks { 2 } else { 1 };
+            let least = 1 + u32::from(has_bad_disks);
             let replication_factor = rng.u32(least..=brokers);
             let replication_factor = if brokers >= 3 && rng.bool() { 3 } else { replication_factor };
             let min_isr = rng.u32(least..=replication_factor.min(3));

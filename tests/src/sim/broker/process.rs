@@ -73,7 +73,9 @@ impl Broker {
         for (tp, log) in disk.logs.iter().filter(|(tp, _)| !untrusted.contains_key(tp)) {
             roster.recovered(*tp, log.epochs().latest());
         }
-        untrusted.keys().for_each(|tp| roster.distrusted(*tp));
+        for tp in untrusted.keys() {
+            roster.distrusted(*tp);
+        }
         disk.distrusted.extend(&untrusted);
         Self {
             id,
@@ -161,7 +163,7 @@ impl Broker {
                     list_lost: disk.held.is_none(),
                 }),
             };
-            return out.push(Outgoing::Send(Node::Controller, Message::Register(register)));
+            return out.push(Outgoing::Send(Node::Controller, Message::Register(Box::new(register))));
         };
         if self.session.is_none() {
             self.sessions += 1;
@@ -324,6 +326,7 @@ impl Broker {
                     disk.distrusted.insert(tp, reason);
                     self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
+                Effect::TellAgain(tp) => _ = self.untold.entry(tp).or_insert(DistrustReason::Damaged),
                 Effect::SetAside(tp) => {
                     self.replicas.close(tp, disk, out);
                     out.push(Outgoing::SetAside);

@@ -40,15 +40,16 @@ impl Broker {
     pub(super) fn tell_untold(&mut self, out: &mut Vec<Outgoing>) {
         let (image, own) = (self.metadata.image(), self.id);
         let knows = |tp: &TopicPartition| {
-            image.partition(*tp).is_none_or(|state| state.distrusted.iter().any(|one| one.broker_id == own))
+            image.partition(*tp).is_some_and(|state| state.distrusted.iter().any(|one| one.broker_id == own))
         };
         self.untold.retain(|tp, _| !knows(tp));
         let Some(broker_epoch) = self.broker_epoch().filter(|_| !self.untold.is_empty()) else { return };
         let one = |(tp, reason): (&TopicPartition, &DistrustReason)| {
             let TopicPartition { topic_id, partition } = *tp;
-            DistrustedReplica { topic_id, partition, reason: *reason }
+            let partition_epoch = image.partition(*tp)?.partition_epoch;
+            Some(DistrustedReplica { topic_id, partition, partition_epoch, reason: *reason })
         };
-        let replicas = self.untold.iter().map(one).collect();
+        let replicas = self.untold.iter().filter_map(one).collect();
         let distrust = DistrustReplicas { broker_id: own, broker_epoch, replicas };
         out.push(Outgoing::Send(Node::Controller, Message::Distrust(distrust)));
     }

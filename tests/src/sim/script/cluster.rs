@@ -192,7 +192,7 @@ impl Cluster {
     pub(super) fn beat(&mut self, id: BrokerId) {
         if !self.silent.contains(&id) {
             self.last_beat.insert(id, self.now_ms);
-            self.broker(id, |broker, now, disk, out| broker.heartbeat(now, disk, out));
+            self.broker(id, Broker::heartbeat);
         }
     }
 }
