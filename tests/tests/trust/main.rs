@@ -4,18 +4,18 @@
 //! replicas, batch by batch. Each proves that its fault was met: a node says so, of the replica and the reason. `make test`
 //! runs each kind once; with `TRUST=all` (`make trust`) each runs in all its variants.
 //!
-//! - [`restored`]: data folders of brokers restored from older copies, or used twice.
-//! - [`meanwhile`]: a restored folder during a move, a fail-over of the controllers, a roll.
+//! - [`restored`]: data folders of brokers restored from older copies. [`moves`]: while replicas move. [`twins`]: used twice.
 //! - [`beyond`]: more disks at fault than the promise allows. [`steps`]: what several cases do.
 //! - [`clocks`]: wall clocks that jump, at some nodes or at all, at their start and while they run.
 //! - [`pieces`]: a partition's folder, a segment, the list of replicas, bytes of a segment gone or changed.
 
 mod beyond;
 mod clocks;
-mod meanwhile;
+mod moves;
 mod pieces;
 mod restored;
 mod steps;
+mod twins;
 
 /// True if every variant is to run.
 fn all_variants() -> bool {

@@ -6,8 +6,35 @@ use holdfast_tests::process::{
     fixture::TOPIC,
     folders::{Copy, Folder, Restore},
     said::Said,
-    stand::Stand,
+    stand::{BROKERS, Stand},
 };
+
+/// True if the case is to run: `TRUST_CASE=part of its name` chooses.
+pub(crate) fn is_chosen(case: &str) -> bool {
+    std::env::var("TRUST_CASE").map_or(true, |part| case.contains(&part))
+}
+
+/// Copies of the folders of all brokers, of one moment each.
+pub(crate) struct Copies([Copy; 3]);
+
+impl Copies {
+    /// Copies them under load, and waits until the controllers know more of each broker than its copy has.
+    pub(crate) async fn of_all(stand: &mut Stand) -> Self {
+        stand.write(500).await;
+        let copies = Self(BROKERS.map(|broker| stand.copy_running(broker)));
+        let load = stand.load();
+        for broker in BROKERS {
+            until_older(stand, broker, copies.of(broker)).await;
+        }
+        stand.take(load).await;
+        copies
+    }
+
+    /// The copy of this broker's folder.
+    pub(crate) fn of(&self, broker: NodeName) -> &Copy {
+        &self.0[broker.number as usize - 1]
+    }
+}
 
 /// What the active controller says of a broker whose folder is not the one that it knows.
 const OTHER_FOLDER: &str = "the broker came with another data folder";

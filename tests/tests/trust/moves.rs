@@ -1,5 +1,4 @@
-//! A folder comes back from an older copy while something else goes on: a move of replicas, a fail-over of the controllers, a
-//! roll of all brokers.
+//! A folder comes back from an older copy while replicas move.
 
 use holdfast_client::admin::Move;
 use holdfast_eventually::{PATIENCE, until};
@@ -60,59 +59,4 @@ async fn moving(stand: &Stand) -> usize {
         .iter()
         .filter(|info| !info.adding_replicas.is_empty() || !info.removing_replicas.is_empty())
         .count()
-}
-
-/// The active controller is killed at the moment in which the restored broker comes back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_active_controller_recognises_a_restored_broker_too() {
-    let mut stand = Stand::start().await;
-    let rounds = if all_variants() { 5 } else { 1 };
-    for round in 0..rounds {
-        let broker = BROKERS[round % 3];
-        let load = stand.load();
-        load.flows(500).await;
-        let copy = stand.copy_running(broker);
-        until_older(&stand, broker, &copy).await;
-        let said = Said::by_controllers(&stand.fixture.cluster);
-        stand.kill(broker);
-        restore(&stand, broker, &copy, Restore::Volume);
-        let active = until("a controller is active", async || stand.fixture.cluster.active_controller().await).await;
-        stand.kill(active);
-        stand.begin(broker);
-        until_recognised(&said, broker).await;
-        stand.begin(active);
-        stand.fixture.cluster.wait_node(active, PATIENCE).await.expect("the controller comes back");
-        load.flows(500).await;
-        stand.take(load).await;
-        stand.prove(&format!("{broker} restored, {active} killed")).await;
-    }
-}
-
-/// All brokers are stopped in good order and started again, one after the other; the folder of one is restored while it is
-/// down.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_roll_of_all_brokers_survives_a_restored_one() {
-    let mut stand = Stand::start().await;
-    let rounds = if all_variants() { 3 } else { 1 };
-    for restored in BROKERS.into_iter().take(rounds) {
-        let load = stand.load();
-        load.flows(500).await;
-        let copy = stand.copy_running(restored);
-        until_older(&stand, restored, &copy).await;
-        for broker in BROKERS {
-            let said = Said::by_controllers(&stand.fixture.cluster);
-            stand.fixture.cluster.terminate(broker, PATIENCE).await.expect("it ends");
-            if broker == restored {
-                restore(&stand, restored, &copy, Restore::Volume);
-            }
-            stand.begin(broker);
-            if broker == restored {
-                until_recognised(&said, restored).await;
-            }
-            stand.fixture.cluster.wait_node(broker, PATIENCE).await.expect("it becomes ready");
-        }
-        load.flows(500).await;
-        stand.take(load).await;
-        stand.prove(&format!("{restored} restored in a roll")).await;
-    }
 }
