@@ -10,7 +10,7 @@ use holdfast_client::{
     Client,
     consumer::{Consumer, Error as ConsumeError, MessageBatch, StartAt},
 };
-use holdfast_proto::ids::Offset;
+use holdfast_proto::ids::{Offset, PartitionIndex};
 
 use crate::{
     account::{Audit, Record, Verdict},
@@ -104,11 +104,24 @@ fn open<'a>(consumer: &'a Consumer, ends: &'a [Offset]) -> impl Iterator<Item = 
     all.filter(|(_, next, end)| next < end)
 }
 
-/// Goes on behind a gap, and gives it back. Any other error ends the reading.
+/// Goes on behind a gap, or where the partition ends now if its end is gone, and gives the error back. Any other error ends the reading.
 pub async fn step_over(consumer: &mut Consumer, topic: &str, error: ConsumeError) -> Result<ConsumeError, Error> {
-    let ConsumeError::DataLoss { partition, found, .. } = &error else { return Err(error.into()) };
-    consumer.seek(topic, *partition, StartAt::Offset(*found)).await?;
+    let Some((partition, to)) = behind(&error) else { return Err(error.into()) };
+    consumer.seek(topic, partition, StartAt::Offset(to)).await?;
     Ok(error)
+}
+
+/// Where to go on behind records that are lost, in the middle of a partition or at its end; `None` if the error is of
+/// another kind.
+fn behind(error: &ConsumeError) -> Option<(PartitionIndex, Offset)> {
+    match error {
+        ConsumeError::DataLoss { partition, found, .. } => Some((*partition, *found)),
+        // Read before, and gone: the account or the sequences say what it was.
+        ConsumeError::OffsetOutOfRange { partition, offset, high_watermark, .. } if high_watermark < offset => {
+            Some((*partition, *high_watermark))
+        }
+        _ => None,
+    }
 }
 
 /// What an audit tells while it reads.
@@ -154,4 +167,23 @@ pub async fn audit_keys(
     };
     read_all(client, topic, each, |note| told.borrow_mut()(Told::Note(&note))).await?;
     Ok(audit.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_end_is_a_gap_and_what_retention_deleted_is_none() {
+        let out_of_range = |offset, log_start, high_watermark| ConsumeError::OffsetOutOfRange {
+            topic: "t".to_owned(),
+            partition: PartitionIndex(3),
+            offset: Offset(offset),
+            log_start: Some(Offset(log_start)),
+            high_watermark: Offset(high_watermark),
+        };
+        assert_eq!(behind(&out_of_range(60, 0, 40)), Some((PartitionIndex(3), Offset(40))));
+        assert_eq!(behind(&out_of_range(5, 20, 40)), None);
+        assert_eq!(behind(&ConsumeError::TopicGone("t".to_owned())), None);
+    }
 }
