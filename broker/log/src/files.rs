@@ -1,7 +1,7 @@
 //! Names of the files of a partition's folder.
 //!
-//! `<base offset, 20 digits>.log`, `.index` and `.timeindex` are a segment, in Kafka's layout; `.snapshot` of the same
-//! offset holds the producers of everything before it.
+//! `<base offset, 20 digits>.log`, `.index` and `.timeindex` are a segment, in Kafka's layout, and `.digest` its digests;
+//! `.snapshot` of the same offset holds the producers of everything before it.
 
 use std::{
     fs, io,
@@ -18,6 +18,8 @@ pub(crate) const LOG: &str = "log";
 pub(crate) const INDEX: &str = "index";
 /// Offsets by the largest time so far.
 pub(crate) const TIME_INDEX: &str = "timeindex";
+/// What binds batches to their place.
+pub(crate) const DIGEST: &str = "digest";
 /// Producers before the segment.
 pub(crate) const SNAPSHOT: &str = "snapshot";
 /// Leader epochs and where they start.
@@ -45,7 +47,7 @@ pub(crate) struct Listing {
     pub(crate) snapshots: Vec<Offset>,
     /// Files that were being written when the process ended.
     pub(crate) temporary: Vec<PathBuf>,
-    /// Indexes of segments that are not there.
+    /// Indexes and digests of segments that are not there.
     pub(crate) orphans: Vec<PathBuf>,
 }
 
@@ -65,7 +67,7 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
         match ending {
             LOG => listing.segments.push(offset),
             SNAPSHOT => listing.snapshots.push(offset),
-            INDEX | TIME_INDEX => indexes.push((offset, folder.join(&name))),
+            INDEX | TIME_INDEX | DIGEST => indexes.push((offset, folder.join(&name))),
             _ => {}
         }
     }

@@ -9,10 +9,11 @@
 //!      00000000000000000000.log         batches, byte for byte as they travelled      |
 //!      00000000000000000000.index       last offset -> position                       | Kafka's layout
 //!      00000000000000000000.timeindex   largest time so far -> offset                 |
+//!      00000000000000000000.digest      sums of hashes of the batches at their place
 //!      leader-epoch-checkpoint          leader epochs and where they start            |
 //!      00000000000000004711.snapshot    producers of everything before offset 4711
 //!      segment-times                    when the closed segments were appended to
-//!      durable-mark                     how far it is durable; log start; high watermark; times of the active segment
+//!      durable-mark                     how far it is durable; log start; high watermark; times and digest of the active segment
 //!      doubt                            why it may lack records that were counted; absent as a rule
 //!      partition.metadata               whose log it is
 //! ```
@@ -24,12 +25,13 @@
 //! 4. Memory is small: of indexes at most 512 entries each are held, and only segments that are written are open.
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
-//! `scan`, `hints` (one segment) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
+//! `scan`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
 //! `wall_time` (when appends were) · `disk` (the door to the disk) · `shared` (what writer and readers share).
 
 mod checkpoint;
 mod config;
 mod data_dir;
+mod digest;
 mod disk;
 mod error;
 mod files;
@@ -47,6 +49,7 @@ mod writer;
 
 pub use config::{FlushTiming, LogConfig, WriterConfig};
 pub use data_dir::{ClockLook, DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
+pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use partition::{PartitionLog, Recovered};

@@ -10,10 +10,11 @@
 //!  slot: magic u32 | version u8 | clean u8 | 0 u16 | sequence u64 | flushed u64 | segment u64 | position u64 |
 //!        log start u64 | high watermark u64 | CRC-32C of all before u32                       (big-endian)
 //!  behind it: magic u32 | sequence of the slot u64 | last append i64 | largest time i64 | CRC-32C of these u32
+//!  behind that: magic u32 | sequence of the slot u64 | digest u64 | CRC-32C of these u32
 //! ```
 //!
 //! What stands behind a slot came later. An earlier program passes over it and leaves it as it is when it writes the slot:
-//! the sequence tells. So a folder can go back to it, and loses the times alone.
+//! the sequence tells. So a folder can go back to it, and loses times and digest alone.
 //!
 //! Invariants:
 //! 1. The mark never says more than what is durable: it is written after the fsync that it tells of, and lowered, durably,
@@ -31,7 +32,7 @@ use std::{
 
 use holdfast_proto::ids::{Offset, TimestampMs};
 
-use crate::{Disk, Error};
+use crate::{Disk, Error, digest::Digest};
 
 const MAGIC: u32 = u32::from_be_bytes(*b"HFMK");
 const VERSION: u8 = 1;
@@ -40,6 +41,8 @@ const SLOT_DISTANCE: u64 = 4096;
 const SLOT_SIZE: usize = 8 + 6 * 8 + 4;
 const TIMES_MAGIC: u32 = u32::from_be_bytes(*b"HFMT");
 const TIMES_SIZE: usize = 4 + 3 * 8 + 4;
+const DIGEST_MAGIC: u32 = u32::from_be_bytes(*b"HFMD");
+const DIGEST_SIZE: usize = 4 + 2 * 8 + 4;
 
 /// What the mark tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub(crate) struct Marks {
     pub(crate) clean: bool,
     /// Times of the segment, up to `flushed`; `None`: an earlier program wrote the mark.
     pub(crate) times: Option<Times>,
+    /// Of the segment's batches below `flushed`, as they were appended; `None`: an earlier program wrote the mark.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// Times of a segment. Its file's date is none: a copy, a repair or a cut changes it.
@@ -109,7 +114,11 @@ impl MarkFile {
                 let mut behind = [0; TIMES_SIZE];
                 let is_read = file.read_exact_at(&mut behind, slot * SLOT_DISTANCE + SLOT_SIZE as u64).is_ok();
                 let times = if is_read { decode_times(&behind, sequence) } else { None };
-                best = Some((sequence, slot, Marks { times, ..marks }));
+                let mut digest = [0; DIGEST_SIZE];
+                let at = slot * SLOT_DISTANCE + (SLOT_SIZE + TIMES_SIZE) as u64;
+                let is_read = file.read_exact_at(&mut digest, at).is_ok();
+                let digest = if is_read { decode_digest(&digest, sequence) } else { None };
+                best = Some((sequence, slot, Marks { times, digest, ..marks }));
             }
         }
         let Some((sequence, slot, marks)) = best else { return Ok(None) };
@@ -154,6 +163,14 @@ fn encode(sequence: u64, marks: &Marks) -> Vec<u8> {
         let crc = crc32c::crc32c(&bytes[start..]);
         bytes.extend_from_slice(&crc.to_be_bytes());
     }
+    if let Some(digest) = marks.digest {
+        bytes.resize(SLOT_SIZE + TIMES_SIZE, 0);
+        bytes.extend_from_slice(&DIGEST_MAGIC.to_be_bytes());
+        bytes.extend_from_slice(&sequence.to_be_bytes());
+        bytes.extend_from_slice(&digest.0.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[SLOT_SIZE + TIMES_SIZE..]);
+        bytes.extend_from_slice(&crc.to_be_bytes());
+    }
     bytes
 }
 
@@ -190,6 +207,7 @@ fn decode(bytes: &[u8; SLOT_SIZE]) -> Option<(u64, Marks)> {
         high_watermark: Offset(numbers.next()?),
         clean: content[5] == 1,
         times: None,
+        digest: None,
     };
     Some((sequence, marks))
 }
@@ -207,13 +225,33 @@ fn decode_times(bytes: &[u8; TIMES_SIZE], of: u64) -> Option<Times> {
     is_of_this.then_some(times)
 }
 
+/// The digest behind the slot with this sequence; `None` if there is none, or that of an earlier slot.
+fn decode_digest(bytes: &[u8; DIGEST_SIZE], of: u64) -> Option<Digest> {
+    let (content, crc) = bytes.split_last_chunk::<4>()?;
+    if !content.starts_with(&DIGEST_MAGIC.to_be_bytes()) || u32::from_be_bytes(*crc) != crc32c::crc32c(content) {
+        return None;
+    }
+    let mut numbers = content[4..].chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes));
+    let is_of_this = numbers.next()? == of;
+    let digest = Digest(numbers.next()?);
+    is_of_this.then_some(digest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn marks(flushed: u64) -> Marks {
         let times = Some(Times { last_append: TimestampMs(1 << 40), largest: TimestampMs(-1) });
-        Marks { flushed: Offset(flushed), segment: Offset(1), position: 99, clean: true, times, ..Marks::default() }
+        Marks {
+            flushed: Offset(flushed),
+            segment: Offset(1),
+            position: 99,
+            clean: true,
+            times,
+            digest: Some(Digest(flushed << 40)),
+            ..Marks::default()
+        }
     }
 
     #[test]
@@ -227,7 +265,7 @@ mod tests {
             // As an earlier program writes: the slot alone.
             let (at, sequence) = (mark.slot * SLOT_DISTANCE, mark.sequence + 1);
             mark.file.write_all_at(&encode_slot(sequence, &marks(flushed)), at).unwrap();
-            assert_eq!(read(), Some(Marks { times: None, ..marks(flushed) }), "stale times do not count");
+            assert_eq!(read(), Some(Marks { times: None, digest: None, ..marks(flushed) }), "stale ones do not count");
             mark.sequence = sequence;
             mark.write(&disk, &marks(flushed)).unwrap();
             assert_eq!(read(), Some(marks(flushed)));

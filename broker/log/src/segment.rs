@@ -1,4 +1,4 @@
-//! One segment: a file of batches from its base offset on, with its two indexes.
+//! One segment: a file of batches from its base offset on, with its two indexes and its digests.
 //!
 //! Place: the one writer of a log appends to the last segment of its list; readers hold any of them.
 //!
@@ -22,11 +22,13 @@ use parking_lot::Mutex;
 
 use holdfast_proto::{
     batch::BatchHeader,
-    ids::{Offset, TimestampMs},
+    ids::{Offset, TimestampMs, TopicPartition},
 };
 
 use crate::{
-    Disk, Error, Now, WallTime, files,
+    Disk, Error, Now, WallTime,
+    digest::{Border, Digest, Digests, is_border_due},
+    files,
     index::{Entry, Index, OffsetEntry, TimeEntry},
     mark::Times,
     wall_time::{UNKNOWN, steady},
@@ -39,6 +41,7 @@ pub(crate) struct Segment {
     path: PathBuf,
     pub(crate) offsets: Index<OffsetEntry>,
     pub(crate) times: Index<TimeEntry>,
+    pub(crate) digests: Digests,
     size: AtomicU64,
     next: AtomicU64,
     max_timestamp: AtomicI64,
@@ -51,24 +54,25 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// An empty segment, without a file yet.
-    pub(crate) fn new(folder: &Path, base: Offset) -> Self {
+    pub(crate) fn new(folder: &Path, partition: TopicPartition, base: Offset) -> Self {
         let offsets = Index::new(files::file(folder, base, files::INDEX));
         let times = Index::new(files::file(folder, base, files::TIME_INDEX));
-        Self::with_indexes(folder, base, offsets, times)
+        Self::with_indexes(folder, partition, base, (offsets, times))
     }
 
     /// An empty segment with indexes that were loaded.
     pub(crate) fn with_indexes(
         folder: &Path,
+        partition: TopicPartition,
         base: Offset,
-        offsets: Index<OffsetEntry>,
-        times: Index<TimeEntry>,
+        (offsets, times): (Index<OffsetEntry>, Index<TimeEntry>),
     ) -> Self {
         Self {
             base,
             path: files::file(folder, base, files::LOG),
             offsets,
             times,
+            digests: Digests::new(files::file(folder, base, files::DIGEST), partition, base),
             size: AtomicU64::new(0),
             next: AtomicU64::new(base.0),
             max_timestamp: AtomicI64::new(-1),
@@ -86,6 +90,11 @@ impl Segment {
     /// The file of the batches.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What errors name it by.
+    pub(crate) fn name(&self) -> (&Path, Offset) {
+        (&self.path, self.base)
     }
 
     /// Bytes of whole batches.
@@ -175,7 +184,8 @@ impl Segment {
     pub(crate) fn remove(&self, disk: &Disk) -> Result<(), Error> {
         disk.remove(&self.path)?;
         disk.remove(self.offsets.path())?;
-        disk.remove(self.times.path())
+        disk.remove(self.times.path())?;
+        disk.remove(self.digests.path())
     }
 }
 
@@ -200,12 +210,23 @@ pub(crate) struct Tally {
     /// Last offset of the batch that has it.
     pub(crate) max_timestamp_offset: Offset,
     since_entry: u64,
+    /// Of the batches; `None` where the count went on at an entry, and an earlier program wrote what lies before it.
+    pub(crate) digest: Option<Digest>,
+    since_border: u64,
 }
 
 impl Tally {
     /// That of an empty segment.
     pub(crate) const fn new(base: Offset) -> Self {
-        Self { size: 0, next: base, max_timestamp: -1, max_timestamp_offset: base, since_entry: 0 }
+        Self {
+            size: 0,
+            next: base,
+            max_timestamp: -1,
+            max_timestamp_offset: base,
+            since_entry: 0,
+            digest: Some(Digest(0)),
+            since_border: 0,
+        }
     }
 
     /// Goes on at an index entry that was found again: the next batch to count is the one that it names.
@@ -216,6 +237,8 @@ impl Tally {
             max_timestamp: time.map_or(-1, |time| time.timestamp),
             max_timestamp_offset: time.map_or(base, |time| base.plus(time.relative_offset.into())),
             since_entry: 0,
+            digest: None,
+            since_border: 0,
         }
     }
 
@@ -237,10 +260,28 @@ impl Tally {
             is_due |= self.push_time(segment);
             self.since_entry = 0;
         }
+        if is_border_due(self.size, self.since_border) {
+            self.push_border(segment);
+        }
         self.size += header.size_bytes as u64;
         self.since_entry += header.size_bytes as u64;
+        self.since_border += header.size_bytes as u64;
         self.next = header.next_offset();
+        self.digest = self.digest.map(|digest| digest.plus(segment.digests.of(header)));
         is_due
+    }
+
+    /// What lies before the next batch, if its digest is known.
+    pub(crate) fn border(&self) -> Option<Border> {
+        self.digest.map(|digest| Border { position: self.size, next: self.next, digest })
+    }
+
+    /// Ends a piece of the segment here.
+    pub(crate) fn push_border(&mut self, segment: &Segment) {
+        if let Some(border) = self.border() {
+            segment.digests.push(border);
+        }
+        self.since_border = 0;
     }
 
     /// Puts the largest time into the time index.

@@ -10,7 +10,7 @@ use super::{
     replay::{producers_before, reindex},
     roll::begin_segment,
 };
-use crate::{Error, files, scan::Check, segment::Segment, wall_time::steady};
+use crate::{Error, digest::Comparison, files, reader::check_pieces, scan::Check, segment::Segment, wall_time::steady};
 
 impl PartitionLog {
     /// Removes everything at and above `to`, durably. What is left is durable then.
@@ -33,8 +33,17 @@ impl PartitionLog {
         let Some((last, kept)) = kept.split_last() else { unreachable!("the log start lies in the first segment") };
 
         // Look before anything is touched.
-        let fresh = Arc::new(Segment::new(&self.folder, last.base()));
-        let walked = reindex(&fresh, (last.size(), to), self.config.index_interval_bytes, Check::Header, |_| {})?;
+        let fresh = Arc::new(Segment::new(&self.folder, self.partition, last.base()));
+        last.digests.load(last.size(), last.next())?;
+        let mut comparison = Comparison::new(last.digests.borders());
+        let walked =
+            reindex(&fresh, (last.size(), to), self.config.index_interval_bytes, Check::Header, |tally, _| {
+                comparison.reach(tally.border());
+            })?;
+        comparison.result(last.name(), walked.tally.border())?;
+        // The piece that is cut has its border behind the cut.
+        self.active.tally.push_border(&self.active.segment);
+        check_pieces(last, &*last.file()?, (walked.tally.size, walked.tally.size + 1))?;
         if let Some(reason) = walked.bad {
             let (at, position) = (walked.tally.next, walked.tally.size);
             return Err(Error::Damaged { path: last.path().to_owned(), at, position, reason });
@@ -48,6 +57,7 @@ impl PartitionLog {
         self.marks.clean = false;
         if to < self.marks.flushed {
             (self.marks.flushed, self.marks.segment, self.marks.position) = (to, last.base(), walked.tally.size);
+            self.marks.digest = walked.tally.digest;
         }
         self.marks.high_watermark = self.marks.high_watermark.min(to);
         self.sync_mark()?;
@@ -86,6 +96,7 @@ impl PartitionLog {
         let nothing = self.shared.log_start().min(at);
         (self.marks.flushed, self.marks.log_start) = (nothing, nothing);
         (self.marks.segment, self.marks.position, self.marks.clean) = (nothing, 0, false);
+        self.marks.digest = None;
         self.marks.high_watermark = nothing;
         self.sync_mark()?;
 
@@ -97,7 +108,7 @@ impl PartitionLog {
         self.remove_snapshots(|_| true)?;
         old.iter().rev().try_for_each(|segment| segment.remove(&self.disk))?;
         self.disk.sync_folder(&self.folder)?;
-        self.active = begin_segment(&self.disk, &self.folder, at)?;
+        self.active = begin_segment(&self.disk, &self.folder, self.partition, at)?;
         self.disk.sync_folder(&self.folder)?;
 
         // Readers of the old log find its files gone or their ends lowered, and look again.

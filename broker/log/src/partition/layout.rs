@@ -20,7 +20,7 @@ pub(super) fn create(disk: &Disk, folder: &Path, partition: TopicPartition) -> R
     disk.create_folder(&unfinished)?;
     disk.replace_unnamed(&unfinished.join(files::METADATA), &checkpoint::encode_metadata(partition.topic_id))?;
     MarkFile::create(disk, &unfinished.join(files::MARK), &Marks { clean: true, ..Marks::default() })?;
-    begin_segment(disk, &unfinished, Offset(0))?;
+    begin_segment(disk, &unfinished, partition, Offset(0))?;
     disk.sync_folder(&unfinished)?;
     disk.rename(&unfinished, folder)?;
     disk.sync_folder(parent(folder))

@@ -167,6 +167,9 @@ impl PartitionLog {
         self.flush()?;
         self.active.segment.offsets.seal(&self.disk)?;
         self.active.segment.times.seal(&self.disk)?;
+        self.active.tally.push_border(&self.active.segment);
+        // Not durably: the mark says what the last border has to be.
+        self.active.segment.digests.store(&self.disk, false)?;
         self.store_snapshot(self.active.tally.next)?;
         if self.epochs_changed {
             self.store_epochs()?;
@@ -193,6 +196,7 @@ impl PartitionLog {
         self.marks.flushed = tally.next;
         self.marks.segment = self.active.segment.base();
         self.marks.position = tally.size;
+        self.marks.digest = tally.digest;
         self.marks.times = Some(self.active.segment.times_of(self.disk.time()));
         self.marks.clean = false;
     }

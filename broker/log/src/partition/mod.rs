@@ -30,6 +30,8 @@ mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod cut;
+#[cfg(test)]
+mod digest_tests;
 mod doubt;
 mod layout;
 mod log;

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Disk, Error, LogConfig, checkpoint,
+    digest::{Comparison, Digest},
     files::{self, Listing},
     hints::names_its_batch,
     mark::{MarkFile, Marks, Times},
@@ -76,13 +77,13 @@ fn recover(
     let marks = loaded.as_ref().map(|(_, marks)| *marks);
     if listing.segments.is_empty() {
         let at = empty_log(folder, marks)?;
-        begin_segment(disk, folder, at)?;
+        begin_segment(disk, folder, partition, at)?;
         disk.sync_folder(folder)?;
         listing.segments.push(at);
     }
     check_first(folder, listing.segments[0], marks)?;
 
-    let recovery = Recovery { disk, folder, config: &config, listing: &listing, marks };
+    let recovery = Recovery { disk, folder, partition, config: &config, listing: &listing, marks };
     let (mut segments, mut recovered_segments) = recovery.closed_segments()?;
     let base = listing.segments[listing.segments.len() - 1];
     let clean = recovery.clean_active(base)?;
@@ -108,6 +109,7 @@ fn recover(
         high_watermark,
         clean: was_clean,
         times: Some(active.times_of(disk.time())),
+        digest: found.tally.digest,
     };
     let (mark, written_marks) = match loaded {
         Some((mark, marks)) => (mark, marks),
@@ -182,6 +184,7 @@ fn check_first(folder: &Path, first: Offset, marks: Option<Marks>) -> Result<(),
 pub(super) struct Recovery<'a> {
     pub(super) disk: &'a Disk,
     pub(super) folder: &'a Path,
+    pub(super) partition: TopicPartition,
     pub(super) config: &'a LogConfig,
     pub(super) listing: &'a Listing,
     pub(super) marks: Option<Marks>,
@@ -197,7 +200,7 @@ impl Recovery<'_> {
         for pair in self.listing.segments.windows(2) {
             let (base, next) = (pair[0], pair[1]);
             let size = size_of(&files::file(self.folder, base, files::LOG))?;
-            let indexed = load_indexed(self.folder, base)?;
+            let indexed = load_indexed(self.folder, self.partition, base)?;
             let indexed = match indexed {
                 Some(segment) => {
                     let found = tail(&segment, size)?.filter(|tally| tally.next == next);
@@ -211,6 +214,7 @@ impl Recovery<'_> {
             let known = times.get(&base).filter(|times| times.largest == segment.max_timestamp());
             is_unknown |= known.is_none();
             segment.appended_at(known.map(|times| times.last_append));
+            segment.digests.forget();
             segments.push(Arc::new(segment));
         }
         if is_unknown {
@@ -222,14 +226,21 @@ impl Recovery<'_> {
     }
 
     fn reindex_closed(&self, base: Offset, next: Offset, size: u64) -> Result<Segment, Error> {
-        let segment = Segment::new(self.folder, base);
-        let walked = reindex(&segment, (size, Offset(u64::MAX)), self.config.index_interval_bytes, Check::Crc, |_| {})?;
+        let segment = Segment::new(self.folder, self.partition, base);
+        segment.digests.forget();
+        segment.digests.load(size, next)?;
+        let mut comparison = Comparison::new(segment.digests.borders());
+        let whole = (size, Offset(u64::MAX));
+        let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, _| {
+            comparison.reach(tally.border());
+        })?;
         let end = walked.tally.next;
         if walked.bad.is_some() || end != next {
             let reason =
                 walked.bad.unwrap_or_else(|| format!("it ends at offset {end}, the next one begins at {next}"));
             return Err(damaged(&segment, &walked.tally, reason));
         }
+        comparison.result(segment.name(), walked.tally.border())?;
         tracing::warn!(segment = %segment.path().display(), "the indexes of a segment were bad and are rebuilt");
         walked.tally.push_time(&segment);
         segment.offsets.store_anew(self.disk)?;
@@ -245,8 +256,8 @@ impl Recovery<'_> {
         if size_of(&files::file(self.folder, base, files::LOG))? != marks.position {
             return Ok(None);
         }
-        let Some(segment) = load_indexed(self.folder, base)? else { return Ok(None) };
-        let Some(tally) = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed) else {
+        let Some(segment) = load_indexed(self.folder, self.partition, base)? else { return Ok(None) };
+        let Some(mut tally) = tail(&segment, marks.position)?.filter(|tally| tally.next == marks.flushed) else {
             return Ok(None);
         };
         if !agrees(&segment, marks.times.as_ref())? {
@@ -258,6 +269,8 @@ impl Recovery<'_> {
             None if marks.flushed == Offset(0) => ProducerTable::new(), // a new log has no snapshot
             None => return Ok(None),
         };
+        tally.digest = marks.digest.or((marks.position == 0).then(Digest::default));
+        segment.digests.load_up_to(tally.border())?;
         segment.appended_at(marks.times.map(|times| times.last_append));
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
     }

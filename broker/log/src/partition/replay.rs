@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use holdfast_proto::{batch::BatchHeader, ids::Offset};
+use holdfast_proto::{
+    batch::BatchHeader,
+    ids::{Offset, TopicPartition},
+};
 use holdfast_replication::{EpochChain, ProducerTable};
 
 use crate::{
@@ -22,13 +25,14 @@ pub(super) struct Walked {
     pub(super) bad: Option<String>,
 }
 
-/// Reads a segment from its start up to `end` bytes or to the offset `stop`, and rebuilds its index in memory.
+/// Reads a segment from its start up to `end` bytes or to the offset `stop`, and rebuilds its index and digests in memory.
+/// `each` gets each batch, and the tally behind it.
 pub(super) fn reindex(
     segment: &Segment,
     (end, stop): (u64, Offset),
     interval_bytes: u32,
     check: Check,
-    mut each: impl FnMut(&BatchHeader),
+    mut each: impl FnMut(&Tally, &BatchHeader),
 ) -> Result<Walked, Error> {
     let mut tally = Tally::new(segment.base());
     let bad = walk(segment, (0, end), Some(segment.base()), check, |_, header| {
@@ -36,7 +40,7 @@ pub(super) fn reindex(
             return false;
         }
         tally.add(segment, interval_bytes, header);
-        each(header);
+        each(&tally, header);
         true
     })?;
     segment.publish(&tally);
@@ -72,10 +76,10 @@ pub(super) fn tail(segment: &Segment, end: u64) -> Result<Option<Tally>, Error> 
 }
 
 /// Loads the indexes of a segment; `None` if one is missing or cannot be an index.
-pub(super) fn load_indexed(folder: &Path, base: Offset) -> Result<Option<Segment>, Error> {
+pub(super) fn load_indexed(folder: &Path, partition: TopicPartition, base: Offset) -> Result<Option<Segment>, Error> {
     let offsets = Index::load(files::file(folder, base, files::INDEX))?;
     let times = Index::load(files::file(folder, base, files::TIME_INDEX))?;
-    Ok(offsets.zip(times).map(|(offsets, times)| Segment::with_indexes(folder, base, offsets, times)))
+    Ok(offsets.zip(times).map(|indexes| Segment::with_indexes(folder, partition, base, indexes)))
 }
 
 /// The producers of everything before `end`: from the newest snapshot at or before it, and what follows.

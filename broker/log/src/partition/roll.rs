@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use holdfast_proto::ids::Offset;
+use holdfast_proto::ids::{Offset, TopicPartition};
 
 use super::{
     log::{Active, PartitionLog},
@@ -24,10 +24,12 @@ impl PartitionLog {
         self.active.tally.push_time(&old);
         old.offsets.seal(&self.disk)?;
         old.times.seal(&self.disk)?;
+        self.active.tally.push_border(&old);
+        old.digests.store(&self.disk, true)?;
         self.store_snapshot(base)?;
         self.store_epochs()?;
         store_times(&self.disk, &self.folder, &self.shared.segments())?;
-        self.active = begin_segment(&self.disk, &self.folder, base)?;
+        self.active = begin_segment(&self.disk, &self.folder, self.partition, base)?;
         self.disk.sync_folder(&self.folder)?;
         old.hold(None);
         let mut segments = self.shared.segments().to_vec();
@@ -52,8 +54,13 @@ pub(super) fn store_times(disk: &Disk, folder: &Path, closed: &[Arc<Segment>]) -
 }
 
 /// Creates the files of an empty segment; the caller makes their names durable.
-pub(super) fn begin_segment(disk: &Disk, folder: &Path, base: Offset) -> Result<Active, Error> {
-    let segment = Arc::new(Segment::new(folder, base));
+pub(super) fn begin_segment(
+    disk: &Disk,
+    folder: &Path,
+    partition: TopicPartition,
+    base: Offset,
+) -> Result<Active, Error> {
+    let segment = Arc::new(Segment::new(folder, partition, base));
     let file = Arc::new(disk.create(segment.path())?);
     segment.offsets.store_anew(disk)?;
     segment.times.store_anew(disk)?;

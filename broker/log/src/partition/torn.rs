@@ -24,6 +24,8 @@ use super::{
 };
 use crate::{
     Error,
+    digest::{Border, Comparison},
+    mark::Marks,
     scan::{Check, read_at},
     segment::{Segment, Tally},
 };
@@ -31,7 +33,7 @@ use crate::{
 impl Recovery<'_> {
     /// The last segment, read through: its torn tail is cut.
     pub(super) fn torn_active(&self, base: Offset, before: &[Arc<Segment>]) -> Result<(Arc<Segment>, Found), Error> {
-        let segment = Segment::new(self.folder, base);
+        let segment = Segment::new(self.folder, self.partition, base);
         let size = size_of(segment.path())?;
         let known = self.marks.filter(|marks| marks.segment == base).map_or(0, |marks| marks.position);
         let file = self.disk.open(segment.path())?;
@@ -40,8 +42,10 @@ impl Recovery<'_> {
 
         let mut producers = producers_before(self.folder, &self.listing.snapshots, before, base)?;
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let mut comparison = Comparison::new(self.known_digest(base));
         let whole = (on_disk, Offset(u64::MAX));
-        let mut walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |header| {
+        let mut walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, header| {
+            comparison.reach(tally.border());
             if epochs.last().is_none_or(|(epoch, _)| *epoch != header.leader_epoch) {
                 epochs.push((header.leader_epoch, header.base_offset));
             }
@@ -49,13 +53,15 @@ impl Recovery<'_> {
                 producers.replay(&header.into());
             }
         })?;
+        comparison.result(segment.name(), walked.tally.border())?;
         if on_disk < size {
             walked.bad = Some(format!("from byte {on_disk} on the disk does not hold what was written"));
         }
         if let Some(reason) = self.check_end(&segment, &walked, size)? {
             doubt::add(self.disk, self.folder, reason)?; // before the cut, which leaves nothing to doubt
         }
-        let tally = walked.tally;
+        let mut tally = walked.tally;
+        tally.push_border(&segment);
         let cut_bytes = size - tally.size;
         if cut_bytes > 0 {
             let reason = walked.bad.unwrap_or_default();
@@ -67,6 +73,13 @@ impl Recovery<'_> {
         segment.times.store_anew(self.disk)?;
         segment.appended_at(self.last_append(&segment, &tally));
         Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
+    }
+
+    /// What the mark says of the batches of the last segment that were durable.
+    fn known_digest(&self, base: Offset) -> Vec<Border> {
+        let border =
+            |marks: Marks| marks.digest.map(|digest| Border { position: marks.position, next: marks.flushed, digest });
+        self.marks.filter(|marks| marks.segment == base && marks.position > 0).and_then(border).into_iter().collect()
     }
 
     /// When the segment was last appended to: what the mark says if it covers everything, else nobody knows, for what lies

@@ -11,12 +11,14 @@ use holdfast_proto::{
 
 use super::{
     damage::damaged,
+    pieces::{check_piece, check_pieces},
     retention::{self, Retention},
     time,
 };
 use crate::{
     Error, Now,
-    scan::{Check, Scan, Step, read_at},
+    digest::{Border, Digest},
+    scan::{Check, read_at},
     segment::Segment,
     shared::Shared,
 };
@@ -103,22 +105,20 @@ impl LogReader {
         retention::start(&self.shared, retention, now, high_watermark)
     }
 
-    /// Reads every batch from `from` on, with its CRC, and gives the offset after the last; for checks of a whole log.
+    /// Reads every batch from `from` on, with its CRC and its place, and gives the offset after the last; for checks of a whole log.
     pub fn verify(&self, from: Offset) -> Result<Offset, Error> {
         self.undisturbed(|log_start, _| {
             let from = from.max(log_start);
             for segment in self.shared.segments().iter().filter(|segment| segment.next() > from) {
                 let file = segment.file()?;
-                let whole = (0, segment.size());
-                let mut scan = Scan::new(&file, segment.path(), whole, Some(segment.base()), Check::Crc);
-                let mut at = segment.base();
-                loop {
-                    match scan.step()? {
-                        Step::Batch { header, .. } => at = header.next_offset(),
-                        Step::Bad { position, reason } => return Err(damaged(segment, at, position, reason)),
-                        Step::End => break,
-                    }
+                segment.digests.load(segment.size(), segment.next())?;
+                let end = Border { position: segment.size(), next: segment.next(), digest: Digest::default() };
+                let borders = segment.digests.borders();
+                for pair in borders.windows(2) {
+                    check_piece(segment, &file, (pair[0], Some(pair[1].digest), pair[1]), Check::Crc)?;
                 }
+                let start = borders.last().copied().unwrap_or(Border { position: 0, next: segment.base(), ..end });
+                check_piece(segment, &file, (start, None, end), Check::Crc)?;
             }
             Ok(self.shared.written())
         })
@@ -235,6 +235,9 @@ impl Walk<'_> {
             expected = Some(header.next_offset());
         }
         bytes.truncate(taken);
+        if self.verify && taken > 0 {
+            check_pieces(self.segment, &file, (position - taken as u64, position))?;
+        }
         Ok(bytes)
     }
 

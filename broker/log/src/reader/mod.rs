@@ -3,19 +3,23 @@
 //! Place: consumers and followers that are behind the tail cache, on any thread. Reads change nothing.
 //!
 //! Invariants:
-//! 1. What is returned is whole batches with offsets without gaps, checked against their CRC unless that is switched off.
+//! 1. What is returned is whole batches with offsets without gaps, checked against their CRC unless that is switched off,
+//!    and found to be the batches that were appended there: once for each piece of a segment and process (`pieces`).
 //! 2. No lock is held during IO, and the writer never waits for a reader.
 //! 3. Bytes below the written end that do not make sense are damage, unless a truncation came in between: then the read
 //!    is done again.
 //!
 //! Failure: [`Error::Damaged`] and IO errors of a read do not latch the disk. The caller decides; another replica may answer.
 //!
-//! `log_reader` reads; `time` finds an offset by time; `retention` says what may be deleted; `damage` names what is wrong.
+//! `log_reader` reads; `time` finds an offset by time; `retention` says what may be deleted; `damage` names what is wrong;
+//! `pieces` compares with the digests.
 
 mod damage;
 mod log_reader;
+mod pieces;
 mod retention;
 mod time;
 
 pub use log_reader::LogReader;
+pub(crate) use pieces::check_pieces;
 pub use retention::Retention;

@@ -1,0 +1,57 @@
+//! Comparing pieces of a segment with what was appended there.
+//!
+//! A read compares each piece that it touches once in the life of the process: then the headers of the whole piece are
+//! walked, some 64 KiB that mostly are in the page cache for the read. Later reads of the piece pay nothing; what a disk
+//! changes afterwards is found by the scrub. The piece that is being written has no end yet, and is not compared here.
+
+use std::fs::File;
+
+use super::damage::damaged;
+use crate::{
+    Error,
+    digest::{Border, Digest},
+    scan::{Check, Scan, Step},
+    segment::Segment,
+};
+
+/// Compares the pieces of the bytes `from` to `to` that were not compared before. [`Error::Damaged`] names the first piece
+/// that does not hold what was appended.
+pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Error> {
+    segment.digests.load(segment.size(), segment.next())?;
+    while let Some((start, end)) = segment.digests.unchecked(from, to) {
+        check_piece(segment, file, (start, Some(end.digest), end), Check::Header)?;
+        segment.digests.set_checked(end);
+    }
+    Ok(())
+}
+
+/// Reads the batches between two borders, and compares them with the digest at the end if one is known. Gives the digest
+/// of all batches before the end.
+pub(super) fn check_piece(
+    segment: &Segment,
+    file: &File,
+    (start, known, end): (Border, Option<Digest>, Border),
+    check: Check,
+) -> Result<Digest, Error> {
+    let mut scan = Scan::new(file, segment.path(), (start.position, end.position), Some(start.next), check);
+    let (mut at, mut digest) = (start.next, start.digest);
+    loop {
+        match scan.step()? {
+            Step::Batch { header, .. } => {
+                at = header.next_offset();
+                digest = digest.plus(segment.digests.of(&header));
+            }
+            Step::Bad { position, reason } => return Err(damaged(segment, at, position, reason)),
+            Step::End => break,
+        }
+    }
+    if at != end.next || known.is_some_and(|known| known != digest) {
+        let reason = format!(
+            "the batches up to byte {} (offset {}) are not those that were appended there: one is of another place, time or \
+             partition",
+            end.position, end.next
+        );
+        return Err(damaged(segment, start.next, start.position, reason));
+    }
+    Ok(digest)
+}
