@@ -29,7 +29,7 @@ use crate::{
         standing::{Keeping, Standing},
     },
     raft::{Consensus, Contact, Halt, Inbound, LogStore, Network, Reach, Role, StateMachine, keep_short, watch_role},
-    store::{Marker, Store},
+    store::{Marker, Origin, Store},
     view::MetadataView,
 };
 
@@ -83,13 +83,14 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         "controller starts"
     );
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
-    let store = Store::open(&data.store_path(), &marker)?;
+    // What a folder that is bound to a cluster promised or voted stands in the store that it made before.
+    let origin = if identity.cluster_id.is_some() { Origin::Made } else { Origin::New };
+    let store = Store::open(&data.store_path(), &marker, origin)?;
     let view = MetadataView::default();
     let fatal = FatalCell::default();
     let halt = Halt::new(fatal.clone());
-    let damaged = |error: std::io::Error| Fatal::StoreDamaged(error.to_string());
-    let log = LogStore::open(store.clone(), halt.clone()).map_err(damaged)?;
-    let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(damaged)?;
+    let log = LogStore::open(store.clone(), halt.clone()).map_err(Fatal::of_store)?;
+    let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(Fatal::of_store)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let reach = Reach::default();

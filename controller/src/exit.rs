@@ -33,7 +33,7 @@ pub enum Fatal {
     /// The store cannot be read.
     #[error("{0}")]
     StoreDamaged(String),
-    /// A write or fsync failed.
+    /// The disk failed, as it was written, synced or read.
     #[error("storage failed: {0}")]
     StorageFailed(String),
     /// The Raft core has ended; the text is its reason.
@@ -131,13 +131,24 @@ impl From<identity::Error> for Fatal {
     }
 }
 
+impl Fatal {
+    /// Why a store that opened cannot be read as a log or a snapshot.
+    pub(crate) fn of_store(error: std::io::Error) -> Self {
+        match error.downcast::<store::Error>() {
+            Ok(error) => error.into(),
+            // What was read cannot be decoded.
+            Err(error) => Self::StoreDamaged(format!("{error}. {}", store::WHOLE_FOLDER)),
+        }
+    }
+}
+
 impl From<store::Error> for Fatal {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::OtherNode { .. } => Self::OtherCluster(error.to_string()),
             store::Error::NewerFormat { .. } => Self::DataFolder(error.to_string()),
             store::Error::RocksDb { .. } | store::Error::Damaged(_) => Self::StoreDamaged(error.to_string()),
-            store::Error::Latched(_) => Self::StorageFailed(error.to_string()),
+            store::Error::Unreadable { .. } | store::Error::Latched(_) => Self::StorageFailed(error.to_string()),
         }
     }
 }

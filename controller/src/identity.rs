@@ -7,7 +7,9 @@
 //!    empty log under an old id would let Raft elect a leader without committed entries.
 //! 2. A folder belongs to one cluster for ever: [`DataDir::bind`] refuses a second one.
 //! 3. Every change is durable before it is acted on: temporary file, fsync, rename, fsync of the folder.
-//! 4. Two processes never share a folder: the second finds it locked.
+//! 4. A folder is bound only once its store is durable, with its marker; before, it votes and promises nothing. So a folder
+//!    that is bound has a store, and one that lost it is refused ([`crate::store::Origin`]).
+//! 5. Two processes never share a folder: the second finds it locked.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -53,7 +55,9 @@ pub enum Error {
         found: u32,
     },
     /// The file is not what this program writes.
-    #[error("{path} is damaged: {problem}; restore the folder, or empty it to start as a new node")]
+    #[error(
+        "{path} is damaged: {problem}; move the whole data folder away, never a part of it, and start with an empty one: it joins under a new id"
+    )]
     Damaged {
         /// Path of the identity file.
         path: String,

@@ -11,7 +11,7 @@ use rocksdb::{
 
 use super::{
     error::Error,
-    schema::{CHUNKS, LOG, MARKER, Marker, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
+    schema::{CHUNKS, LOG, MARKER, Marker, Origin, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
     writer::{Op, Writer},
 };
 
@@ -39,15 +39,15 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database in `path`, making it if it is not there, and starts the writer. Blocks.
-    pub fn open(path: &Path, marker: &Marker) -> Result<Self, Error> {
+    /// Opens the database in `path` and starts the writer; makes it only if `origin` allows that. Blocks.
+    pub fn open(path: &Path, marker: &Marker, origin: Origin) -> Result<Self, Error> {
         let cache = Cache::new_lru_cache(2 << 20);
         let families = [LOG, STATE, SNAPSHOT].map(|name| ColumnFamilyDescriptor::new(name, family_options(&cache)));
-        let db = DB::open_cf_descriptors(&db_options(), path, families)
-            .map_err(|source| Error::RocksDb { path: path.display().to_string(), source })?;
+        let db = DB::open_cf_descriptors(&db_options(origin), path, families)
+            .map_err(|source| Error::rocks_db(path, source))?;
         let db = Arc::new(db);
         let store = Self { writer: Arc::new(Writer::start(Arc::clone(&db))), db, path: Arc::new(path.to_owned()) };
-        store.check_marker(marker)?;
+        store.check_marker(marker, origin)?;
         Ok(store)
     }
 
@@ -126,8 +126,11 @@ impl Store {
         Ok(Some(Snapshot { meta, data }))
     }
 
-    fn check_marker(&self, marker: &Marker) -> Result<(), Error> {
+    fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), Error> {
         match self.read_state(MARKER)? {
+            None if origin == Origin::Made => {
+                Err(Error::Damaged("the mark of whose store it is is missing".to_owned()))
+            }
             None => {
                 let (tx, rx) = std::sync::mpsc::channel();
                 self.writer.submit_blocking(Op::PutState {
@@ -151,17 +154,18 @@ impl Store {
     }
 
     fn failed(&self, source: rocksdb::Error) -> Error {
-        Error::RocksDb { path: self.path.display().to_string(), source }
+        Error::rocks_db(&self.path, source)
     }
 }
 
 /// Small everywhere: the metadata is some megabytes. Of the 47 MB that an idle controller has, 18 are pages of the program
 /// and 19 the tables that openraft's statistics make at its start (`base2histogram`, for all scales); this store and all
 /// else share the other ten.
-fn db_options() -> Options {
+fn db_options(origin: Origin) -> Options {
     let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
+    // RocksDB takes a folder without its file CURRENT for one that holds nothing, whatever else is in it.
+    options.create_if_missing(origin == Origin::New);
+    options.create_missing_column_families(origin == Origin::New);
     options.set_paranoid_checks(true);
     // The default mode would silently drop what follows a damaged record: acknowledged log entries, or a vote.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);

@@ -15,6 +15,8 @@
 //! 4. The log has no hole: it is cut at the end and purged at the beginning, each in one batch.
 //! 5. A damaged write-ahead log is refused at start unless only its last, never acknowledged, record is torn.
 //! 6. The database belongs to one node: a marker with format, node id and folder id is checked at each open.
+//! 7. A node that may have told anything opens the store that it has, and never makes one ([`Origin`]).
+//! 8. Only what is proven damaged is called so: an error of the disk may pass ([`Error::Unreadable`]).
 //!
 //! `schema`: families, keys, and the marker. `db`: opening and reading. `writer`: the queue and its thread.
 
@@ -27,6 +29,6 @@ mod writer;
 mod store_tests;
 
 pub use db::{Snapshot, Store};
-pub use error::Error;
-pub use schema::Marker;
+pub use error::{Error, WHOLE_FOLDER};
+pub use schema::{Marker, Origin};
 pub use writer::{Done, Op};

@@ -28,6 +28,16 @@ pub struct Marker {
     pub directory_id: uuid::Uuid,
 }
 
+/// Whether a store has to be there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The node took part in nothing yet: what a first start left is gone on with, and what is missing is made.
+    New,
+    /// The node may have voted and acknowledged. Its store was made before that: one that is missing, or a part of it,
+    /// is a loss, and an empty one in its place would forget what it told.
+    Made,
+}
+
 /// Handle of a column family; all are made at open.
 pub(super) fn family<'a>(db: &'a DB, name: &str) -> &'a rocksdb::ColumnFamily {
     db.cf_handle(name).expect("column families are made when the database is opened")

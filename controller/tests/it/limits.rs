@@ -12,7 +12,7 @@ use tonic::Status;
 use holdfast_controller::{
     config::Config,
     identity::DataDir,
-    store::{Marker, Store},
+    store::{Marker, Origin, Store},
 };
 use holdfast_proto::{
     convert::peer_header,
@@ -42,7 +42,7 @@ fn oldest_entry(folder: &Path) -> Option<u64> {
     let data = DataDir::open(folder).expect("a folder");
     let identity = data.identity();
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
-    let store = Store::open(&data.store_path(), &marker).expect("a store");
+    let store = Store::open(&data.store_path(), &marker, Origin::Made).expect("a store");
     store.read_log(0, u64::MAX, 1).expect("a log").first().map(|(index, _)| *index)
 }
 

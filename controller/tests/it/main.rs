@@ -2,6 +2,7 @@
 
 mod admin;
 mod broker;
+mod folders;
 mod formation;
 mod limits;
 mod load;
