@@ -269,4 +269,11 @@ impl admin_service_server::AdminService for Sink {
     ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
         not_here()
     }
+
+    async fn recover_partition(
+        &self,
+        _: Request<v1::RecoverPartitionRequest>,
+    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
+        not_here()
+    }
 }

@@ -19,5 +19,6 @@ pub mod moves;
 pub mod output;
 pub mod progress;
 pub mod signals;
+mod trust;
 mod units;
 mod width;

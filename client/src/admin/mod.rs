@@ -10,14 +10,17 @@
 //! Failure: after `admin_timeout` the last error; [`crate::Error::is_in_doubt`] tells whether a change may have happened.
 //!
 //! - `handle`: the handle, and how calls are repeated. `topics`: topics and their settings. `moves`: moves of replicas,
-//!   brokers to be emptied or forgotten. `quorum`: the controllers. `answering`: which nodes answer.
+//!   brokers to be emptied or forgotten. `quorum`: the controllers. `recovery`: the last resort of
+//!   a partition. `answering`: which nodes answer.
 
 mod answering;
 mod handle;
 mod moves;
 mod quorum;
+mod recovery;
 mod topics;
 
 pub use handle::Admin;
 pub use moves::{Move, MovePlan};
+pub use recovery::{GivenUp, Recovery};
 pub use topics::{CreatedTopic, NewTopic, TopicChange};

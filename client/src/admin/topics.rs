@@ -223,7 +223,10 @@ impl Admin {
         offsets::list_each(&self.client, queries, Deadline::after(within)).await
     }
 
-    async fn metadata(&self, request: &v1::GetMetadataRequest) -> Result<(String, v1::GetMetadataResponse), Error> {
+    pub(super) async fn metadata(
+        &self,
+        request: &v1::GetMetadataRequest,
+    ) -> Result<(String, v1::GetMetadataResponse), Error> {
         self.retry("GetMetadata", self.deadline(), Repeat::Read, request, |mut client, request| async move {
             client.get_metadata(request).await
         })

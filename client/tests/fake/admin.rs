@@ -167,6 +167,13 @@ impl admin_service_server::AdminService for Node {
     ) -> Result<Response<v1::RemoveControllerResponse>, Status> {
         Err(status::status(ErrorCode::NoQuorum, "no active controller"))
     }
+
+    async fn recover_partition(
+        &self,
+        _: Request<v1::RecoverPartitionRequest>,
+    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
 }
 
 fn unknown_topic(name: &str) -> Status {

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use holdfast_checker::text::{counted, grouped, render_table};
-use holdfast_client::admin::Admin;
+use holdfast_client::admin::{Admin, GivenUp};
 use holdfast_local::{ports::address, state::State};
 use holdfast_proto::{
     ids::ClusterId,
@@ -19,6 +19,7 @@ use crate::{
     exit::Result,
     folder::local_cluster,
     output::{Output, print_json, say},
+    trust,
     width::fit,
 };
 
@@ -88,6 +89,10 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
             problems.push(format!("{} {noun} {what}", grouped(count)));
         }
     }
+    if view.distrusted_replica_count > 0 {
+        let noun = if view.distrusted_replica_count == 1 { "replica is" } else { "replicas are" };
+        problems.push(format!("{} {noun} not believed", grouped(view.distrusted_replica_count)));
+    }
     if fenced > 0 {
         problems.push(format!("{fenced} of {} brokers fenced", view.brokers.len()));
     }
@@ -100,6 +105,11 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
         }
     }
     problems
+}
+
+/// What operators gave up so that partitions went on, the newest last.
+fn recoveries(view: &DescribeClusterResponse) -> Vec<GivenUp> {
+    view.recoveries.iter().map(|info| GivenUp::from_message(info.clone(), 0)).collect()
 }
 
 /// Everything that is told.
@@ -151,6 +161,8 @@ impl Status {
             "under_min_isr_partition_count": view.under_min_isr_partition_count,
             "moving_partition_count": view.moving_partition_count,
             "move_bytes_per_second": view.move_bytes_per_second,
+            "distrusted_replica_count": view.distrusted_replica_count,
+            "recoveries": recoveries(view).iter().map(trust::given_up_json).collect::<Vec<_>>(),
             "troubled_partitions": trouble::as_json(view),
             "problems": problems(view, silent),
             "notices": notices,
@@ -179,6 +191,8 @@ impl Status {
         let told: Vec<_> = notices.iter().map(|notice| fit(notice, " ")).collect();
         parts.extend(Some(told.join("\n")).filter(|text| !text.is_empty()));
         parts.extend(Some(trouble::as_text(view)).filter(|text| !text.is_empty()));
+        let past: Vec<_> = recoveries(view).iter().map(|one| fit(&trust::past(one), " ")).collect();
+        parts.extend(Some(past.join("\n")).filter(|text| !text.is_empty()));
         let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
         if troubled > view.troubled_partitions.len() as u64 {
             parts.push("there are more: holdfast partition ls --troubled".to_owned());

@@ -7,37 +7,42 @@ use serde_json::json;
 use holdfast_checker::text::{counted, grouped};
 use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
 
-use crate::width::fit;
+use crate::{trust, width::fit};
 
 /// Partitions that have the same trouble and the same remedy are told together, by these names at most.
 const NAMES_MAX: usize = 5;
 
+/// How bad, what, who is missing, who is not believed, what to do.
+type Cause = (usize, String, String, Vec<String>, String);
+
 /// The troubles, worst first, each with its partitions and with what to do: three lines or so a cause, however many
 /// partitions it meets. Empty if there are none.
 pub(super) fn as_text(view: &DescribeClusterResponse) -> String {
-    let mut causes: BTreeMap<(usize, String, String, String), Vec<String>> = BTreeMap::new();
+    let mut causes: BTreeMap<Cause, Vec<String>> = BTreeMap::new();
     for troubled in &view.troubled_partitions {
         let Some(partition) = &troubled.partition else { continue };
         let cause = (
             if partition.leader.is_some() { 1 + partition.isr.len() } else { 0 },
             what(troubled, partition),
             numbers(&troubled.missing_replicas),
+            trust::doubts(partition),
             remedy(troubled, partition, &view.brokers),
         );
         causes.entry(cause).or_default().push(format!("{}-{}", troubled.topic, partition.partition));
     }
-    let told = causes.iter().map(|((_, what, missing, remedy), names)| {
+    let told = causes.iter().map(|((_, what, missing, doubts, remedy), names)| {
         let missing = if missing == "-" { String::new() } else { format!(" (missing: {missing})") };
         let shown = names.len().min(NAMES_MAX);
         let more = names.len() - shown;
         let more = if more == 0 { String::new() } else { format!(", {} more", grouped(more as u64)) };
         let count = counted(names.len() as u64, "partition");
-        [
+        let mut lines = vec![
             fit(&format!("{count}: {what}{missing}"), " "),
             fit(&format!("  {}{more}", names[..shown].join(", ")), ", "),
-            fit(&format!("  -> {remedy}"), " "),
-        ]
-        .join("\n")
+        ];
+        lines.extend(doubts.iter().map(|doubt| fit(&format!("  {doubt}"), " ")));
+        lines.push(fit(&format!("  -> {remedy}"), " "));
+        lines.join("\n")
     });
     told.collect::<Vec<_>>().join("\n")
 }
@@ -56,6 +61,7 @@ pub(super) fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
             "elr": partition.elr,
             "min_insync_replicas": troubled.min_insync_replicas,
             "missing": troubled.missing_replicas,
+            "trust": trust::as_json(partition),
             "remedy": remedy(troubled, partition, &view.brokers),
         }))
     };
@@ -82,8 +88,21 @@ fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[Br
     if partition.leader.is_none() {
         // Only these hold every acknowledged record.
         let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
-        let wanted = if holders.is_empty() { &partition.replicas } else { &holders };
-        return match down_of(wanted)[..] {
+        let recover = format!("holdfast partition recover {} -p {}", troubled.topic, partition.partition);
+        if holders.is_empty() {
+            // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
+            return format!(
+                "no replica can prove that it holds every acknowledged record, and none is elected by itself; a broker \
+                 whose old data folder is still there, as it was last, may be started with it first. Else give up what is \
+                 lost: {recover}"
+            );
+        }
+        let is_claimed = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id);
+        return match down_of(&holders)[..] {
+            [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => format!(
+                "wait: brokers {} say how far they reach, then the farthest leads; if that stays so: {recover}",
+                numbers(&holders)
+            ),
             [] => "wait: a leader is being elected".to_owned(),
             [one] => format!("start broker {one}: it holds every acknowledged record"),
             ref some => format!("start one of brokers {}: they hold every acknowledged record", numbers(some)),
@@ -92,6 +111,7 @@ fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[Br
     let gone: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| !known.contains_key(id)).collect();
     let stopped: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| known.contains_key(id)).collect();
     match (&stopped[..], &gone[..]) {
+        ([], []) if !partition.distrusted.is_empty() => "wait: it is copied again from the leader by itself".to_owned(),
         ([], []) => "wait: it is catching up".to_owned(),
         ([], gone) => format!("broker {} is no longer registered: holdfast partition rebalance", numbers(gone)),
         ([one], _) => format!("start broker {one}; if it is gone for good: holdfast broker drain {one}"),
@@ -110,6 +130,8 @@ fn numbers(ids: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_proto::v1::{DistrustReason, DistrustedReplica, ReplicaClaim};
+
     use super::*;
 
     fn view(leader: Option<u32>, isr: &[u32], elr: &[u32], missing: &[u32]) -> DescribeClusterResponse {
@@ -150,6 +172,36 @@ mod tests {
         check(&view(Some(1), &[1, 2], &[], &[3]), "2 of 3 in sync", "broker 3 is no longer registered");
         check(&view(Some(1), &[1, 2], &[], &[]), "2 of 3 in sync", "wait");
         assert_eq!(as_text(&DescribeClusterResponse::default()), "");
+    }
+
+    #[test]
+    fn who_is_not_believed_is_named_with_the_reason_and_with_what_is_left() {
+        let distrusted = |mut view: DescribeClusterResponse| {
+            let partition = view.troubled_partitions[0].partition.as_mut().unwrap();
+            partition.distrusted = vec![DistrustedReplica { broker_id: 2, reason: DistrustReason::Folder.into() }];
+            view
+        };
+        let led = distrusted(view(Some(1), &[1, 3], &[], &[]));
+        check(&led, "2 of 3 in sync", "wait: it is copied again from the leader");
+        assert!(
+            as_text(&led).contains("\n  broker 2 is not believed: its data folder is another one"),
+            "{}",
+            as_text(&led)
+        );
+        let lost = distrusted(view(None, &[], &[], &[]));
+        let json = as_json(&lost);
+        assert!(json[0]["remedy"].as_str().unwrap().ends_with("holdfast partition recover orders -p 4"), "{json}");
+        assert_eq!(json[0]["trust"]["distrusted"][0]["reason"], "folder", "{json}");
+        let mut waits = view(None, &[], &[1, 3], &[]);
+        waits.brokers.push(BrokerInfo { broker_id: 3, ..BrokerInfo::default() });
+        waits.troubled_partitions[0].partition.as_mut().unwrap().claims =
+            vec![ReplicaClaim { broker_id: 1, ..ReplicaClaim::default() }];
+        let json = as_json(&waits);
+        assert!(json[0]["remedy"].as_str().unwrap().starts_with("wait: brokers 1,3 say how far"), "{json}");
+        for view in [led, lost, waits] {
+            let text = as_text(&view);
+            assert!(text.lines().all(|line| line.chars().count() <= crate::width::WIDTH), "{text}");
+        }
     }
 
     #[test]

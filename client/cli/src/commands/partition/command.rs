@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{change, list, rebalance};
+use super::{change, list, rebalance, recover};
 use crate::{connect::Connect, exit::Result, output::Output};
 
 /// Arguments of `holdfast partition`.
@@ -28,6 +28,9 @@ enum PartitionCommand {
     /// Cancel moves under way: the replicas stay where they were.
     #[command(after_help = change::CANCEL_EXAMPLES)]
     Cancel(change::CancelArgs),
+    /// Let a partition without a leader go on with a replica that may lack records.
+    #[command(after_help = recover::EXAMPLES)]
+    Recover(recover::RecoverArgs),
 }
 
 /// Shows replicas or starts moves of them, through any broker.
@@ -38,5 +41,6 @@ pub async fn run(args: PartitionArgs, output: Output) -> Result {
         PartitionCommand::Rebalance(args) => rebalance::run(&admin, &args, output).await,
         PartitionCommand::Move(args) => change::run_move(&admin, args, output).await,
         PartitionCommand::Cancel(args) => change::run_cancel(&admin, &args, output).await,
+        PartitionCommand::Recover(args) => recover::run(&admin, args, output).await,
     }
 }

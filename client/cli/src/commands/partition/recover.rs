@@ -1,0 +1,148 @@
+//! `holdfast partition recover`.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+
+use holdfast_checker::text::render_table;
+use holdfast_client::admin::{Admin, Recovery};
+use holdfast_proto::{
+    ids::{BrokerId, PartitionEpoch, PartitionIndex},
+    v1::{BrokerInfo, PartitionInfo},
+};
+
+use crate::{
+    exit::{Failure, Result},
+    output::{Output, confirm, print_json, say, tell},
+    trust,
+    width::fit,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  # who could lead, and what each would give up
+  holdfast partition recover orders -p 3
+  # goes on with broker 2's replica; asks
+  holdfast partition recover orders -p 3 --broker 2 --accept-loss
+
+The last resort: acknowledged records may be lost for good. First start every
+broker that still has its own disk; a leader is then elected without loss, and
+this is refused. What is given up is kept in the cluster for ever.";
+
+#[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    /// Name of the topic.
+    #[arg(value_name = "TOPIC")]
+    topic: String,
+    /// Index of the partition.
+    #[arg(short, long, value_name = "PARTITION")]
+    partition: u32,
+    /// The broker whose replica it goes on with, a live one [default: only show who could].
+    #[arg(long, value_name = "ID", requires = "accept_loss")]
+    broker: Option<u32>,
+    /// Acknowledged records that this replica lacks may be given up.
+    #[arg(long, requires = "broker")]
+    accept_loss: bool,
+    /// Answer the question with yes.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Result {
+    let index = PartitionIndex(args.partition);
+    let partition = admin.describe_partition(&args.topic, index).await?;
+    let name = format!("{}-{index}", args.topic);
+    if let Some(leader) = partition.leader {
+        return Err(Failure::error(format!(
+            "{name} is led by broker {leader}: nothing has to be given up, and nothing was changed"
+        )));
+    }
+    let brokers = admin.describe_cluster().await?.brokers;
+    tell(output, format!("{name} has no leader. {}\n", known(&partition)));
+    tell(output, candidates(&partition, &brokers));
+    let Some(broker) = args.broker else {
+        match output {
+            Output::Json => print_json(&as_json(&args.topic, &partition, &brokers)),
+            Output::Table => say(next(&args.topic, &partition, &brokers)),
+        }
+        return Ok(());
+    };
+    let partition_epoch = PartitionEpoch(partition.partition_epoch);
+    let recovery = Recovery { topic: args.topic, partition: index, broker: BrokerId(broker), partition_epoch };
+    let plan = admin.plan_recovery(&recovery).await?;
+    tell(output, fit(&format!("\nto be given up: {}", trust::given_up(&plan)), " "));
+    confirm(&format!("{name} goes on with broker {broker}, and what is given up is lost for good"), args.yes)?;
+    let done = admin.recover_partition(&recovery).await?;
+    match output {
+        Output::Json => print_json(&trust::given_up_json(&done)),
+        Output::Table => {
+            say(fit(&format!("kept for ever: {}", trust::past(&done)), " "));
+            say("the other replicas are copied from it by themselves: holdfast cluster status");
+        }
+    }
+    Ok(())
+}
+
+/// What is known of the end of what was acknowledged.
+fn known(partition: &PartitionInfo) -> String {
+    match partition.frozen_high_watermark {
+        Some(offset) => format!("Its high watermark stood at {offset}."),
+        None => "Where its high watermark stood is not known.".to_owned(),
+    }
+}
+
+fn candidates(partition: &PartitionInfo, brokers: &[BrokerInfo]) -> String {
+    let alive = alive(brokers);
+    let rows = partition.replicas.iter().map(|broker| {
+        let claim = partition.claims.iter().find(|claim| claim.broker_id == *broker);
+        let number = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
+        let state = if alive.get(broker).copied().unwrap_or(false) { "alive" } else { "down" };
+        [
+            broker.to_string(),
+            state.to_owned(),
+            number(claim.map(|claim| claim.end.to_string())),
+            number(claim.and_then(|claim| claim.leader_epoch).map(|epoch| epoch.to_string())),
+            trust::standing(partition, *broker),
+        ]
+    });
+    render_table(["BROKER", "STATE", "LOG END", "EPOCH", "REPLICA"], rows)
+}
+
+/// What to do, where nothing was chosen yet.
+fn next(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> String {
+    let alive = alive(brokers);
+    let is_down = |id: &&u32| !alive.get(id).copied().unwrap_or(false);
+    let down: Vec<_> = partition.isr.iter().chain(&partition.elr).filter(is_down).map(|id| BrokerId(*id)).collect();
+    let first = match &down[..] {
+        [] => String::new(),
+        down => {
+            format!("first start {}, which may hold every acknowledged record\n", crate::moves::ids(down))
+        }
+    };
+    format!(
+        "\n{first}nothing was changed; to choose:\n  holdfast partition recover {topic} -p {} --broker ID --accept-loss",
+        partition.partition
+    )
+}
+
+fn alive(brokers: &[BrokerInfo]) -> BTreeMap<u32, bool> {
+    brokers.iter().map(|broker| (broker.broker_id, !broker.fenced)).collect()
+}
+
+fn as_json(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> serde_json::Value {
+    let alive = alive(brokers);
+    let one = |broker: &u32| {
+        json!({
+            "broker": broker,
+            "alive": alive.get(broker).copied().unwrap_or(false),
+            "replica": trust::standing(partition, *broker),
+        })
+    };
+    json!({
+        "topic": topic,
+        "partition": partition.partition,
+        "candidates": partition.replicas.iter().map(one).collect::<Vec<_>>(),
+        "trust": trust::as_json(partition),
+    })
+}
