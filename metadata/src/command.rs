@@ -216,6 +216,9 @@ pub struct IsrChange {
     /// to acknowledge more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_watermark: Option<Offset>,
+    /// Leader epoch of the last record below it; `None` if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_watermark_epoch: Option<LeaderEpoch>,
 }
 
 /// A proposed member of an ISR.

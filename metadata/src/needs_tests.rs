@@ -74,6 +74,7 @@ fn one_of_each() -> Vec<Command> {
                 partition_epoch: PartitionEpoch(14),
                 new_isr: vec![IsrMember { broker_id, broker_epoch }],
                 high_watermark: Some(Offset(21)),
+                high_watermark_epoch: Some(LeaderEpoch(22)),
             }],
         }),
         Command::AlterReplicas(AlterReplicas {

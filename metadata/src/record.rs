@@ -91,6 +91,9 @@ pub struct PartitionState {
     /// every acknowledged record is below it. `None` while the ISR has enough, or nobody has said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_high_watermark: Option<Offset>,
+    /// Leader epoch of the last record below it: an old copy of a log may end past it, with records that were cut off since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_leader_epoch: Option<LeaderEpoch>,
     /// What brokers that started again since said of their logs: of the eligible replicas, and of all while there is no
     /// leader. An eligible replica without one did not start again. In no order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +104,12 @@ pub struct PartitionState {
 }
 
 impl PartitionState {
+    /// True if a log of which this is said may hold all that is acknowledged, as far as the frozen high watermark tells.
+    pub fn reaches_frozen(&self, claim: &ReplicaClaim) -> bool {
+        let reaches = self.frozen_high_watermark.is_none_or(|high_watermark| claim.end >= high_watermark);
+        reaches && self.frozen_leader_epoch.is_none_or(|epoch| claim.leader_epoch >= Some(epoch))
+    }
+
     /// True while a move of replicas is under way (KIP-455).
     pub fn is_moving(&self) -> bool {
         !self.adding.is_empty() || !self.removing.is_empty()

@@ -190,5 +190,6 @@ pub(crate) fn propose(partition_epoch: u32, isr: &[(u32, bool)]) -> Effect {
         partition_epoch: PartitionEpoch(partition_epoch),
         new_isr: isr.iter().map(member).collect(),
         high_watermark: None,
+        high_watermark_epoch: None,
     }
 }

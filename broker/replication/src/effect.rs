@@ -108,6 +108,8 @@ pub enum Effect {
         /// Where the high watermark stands, if nothing more can be acknowledged until the ISR grows: the controllers keep
         /// it, and elect nobody who does not reach it.
         high_watermark: Option<Offset>,
+        /// Leader epoch of the last record below it; `None` if there is none.
+        high_watermark_epoch: Option<LeaderEpoch>,
     },
     /// The high watermark of this replica, leader or follower, moved: at a leader consumers may read up to here.
     HighWatermarkAdvanced {

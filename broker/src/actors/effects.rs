@@ -81,12 +81,12 @@ impl PartitionActor {
                         reply.send(result);
                     }
                 }
-                Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr, high_watermark } => {
+                Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr, high_watermark, high_watermark_epoch } => {
                     tracing::info!(partition = %self.partition.id, isr = ?ids(&new_isr), "proposing an ISR");
-                    self.context
-                        .outboxes
-                        .proposals
-                        .put(self.partition.id, Proposal { leader_epoch, partition_epoch, new_isr, high_watermark });
+                    self.context.outboxes.proposals.put(
+                        self.partition.id,
+                        Proposal { leader_epoch, partition_epoch, new_isr, high_watermark, high_watermark_epoch },
+                    );
                 }
                 // This and the role show in the view that is published after the step, which wakes who waits.
                 Effect::HighWatermarkAdvanced { .. } => {}

@@ -153,6 +153,7 @@ mod tests {
             adding_replicas: vec![6],
             removing_replicas: vec![7],
             frozen_high_watermark: Some(34),
+            frozen_leader_epoch: Some(37),
             claims: vec![v1::ReplicaClaim { broker_id: 5, leader_epoch: Some(35), end: 36, doubtful: true }],
             distrusted: vec![v1::DistrustedReplica { broker_id: 6, reason: v1::DistrustReason::Halted.into() }],
         };

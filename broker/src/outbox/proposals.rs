@@ -18,6 +18,8 @@ pub struct Proposal {
     pub new_isr: Vec<(BrokerId, Option<BrokerEpoch>)>,
     /// Where the high watermark stands, if nothing more can be acknowledged until the ISR grows.
     pub high_watermark: Option<Offset>,
+    /// Leader epoch of the last record below it.
+    pub high_watermark_epoch: Option<LeaderEpoch>,
 }
 
 /// What waits. A newer proposal of a partition replaces the older one.

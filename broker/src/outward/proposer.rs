@@ -73,6 +73,7 @@ fn request(
             })
             .collect(),
         high_watermark: proposal.high_watermark.map(|offset| offset.0),
+        high_watermark_epoch: proposal.high_watermark_epoch.map(|epoch| epoch.0),
     });
     Ok(v1::AlterPartitionsRequest {
         header: Some(header(&context.identity)?),

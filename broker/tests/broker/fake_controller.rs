@@ -301,6 +301,7 @@ impl ControllerService for Edge {
                 partition_epoch: PartitionEpoch(change.partition_epoch),
                 new_isr: change.new_isr.into_iter().map(member).collect(),
                 high_watermark: change.high_watermark.map(Offset),
+                high_watermark_epoch: change.high_watermark_epoch.map(LeaderEpoch),
             })
         });
         let command = Command::AlterPartition(AlterPartition {

@@ -223,5 +223,10 @@ fn isr_change(change: v1::IsrChange, proves: bool) -> Result<IsrChange, ErrorDet
         partition_epoch: PartitionEpoch(change.partition_epoch),
         new_isr: change.new_isr.into_iter().map(member).collect(),
         high_watermark: change.high_watermark.map(Offset).filter(|_| proves),
+        high_watermark_epoch: change
+            .high_watermark_epoch
+            .map(|epoch| leader_epoch(epoch, "high_watermark_epoch"))
+            .transpose()?
+            .filter(|_| proves),
     })
 }

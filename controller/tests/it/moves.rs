@@ -66,6 +66,7 @@ fn all_in_sync(quorum: &Quorum, brokers: &[Broker]) {
         partition_epoch: state.partition_epoch,
         new_isr: members.collect(),
         high_watermark: None,
+        high_watermark_epoch: None,
     };
     let request = AlterPartitionsRequest {
         header: Some(peer_header(quorum.cluster_id(), 0, leader.into())),

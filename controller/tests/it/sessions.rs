@@ -239,6 +239,7 @@ fn partitions_to_rejoin(
         partition_epoch: state.partition_epoch.0,
         new_isr: vec![member(leader), member(joiner)],
         high_watermark: None,
+        high_watermark_epoch: None,
     });
     AlterPartitionsRequest {
         header: Some(holdfast_proto::convert::peer_header(quorum.cluster_id(), 0, leader.id.into())),

@@ -12,10 +12,11 @@
 //!    in-sync replica leads. Who is dropped does not become eligible.
 //! 5. The leader epoch grows whenever the leader changes, also to none; the partition epoch with every change.
 //! 6. Once the ISR has fewer than min ISR members nothing more is acknowledged: the leader's high watermark of then is
-//!    kept. An eligible replica that says it ends below is eligible no more. All of this, with what else replicas said, is
+//!    kept. An eligible replica that says it ends below, or with records
+//!    of an older epoch than the last one there, is eligible no more. All of this, with what else replicas said, is
 //!    forgotten when the ISR is large enough again.
 
-use holdfast_proto::ids::{BrokerId, Offset};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
 use super::election::{self, Standings};
 use crate::{
@@ -108,19 +109,21 @@ impl<'a> PartitionChange<'a> {
         self.drop_short();
     }
 
-    /// The leader says where its high watermark stands. Counts only if it knew already, when it said so, that the ISR is too
-    /// small: until then it may have acknowledged more.
-    pub(crate) fn freeze(&mut self, high_watermark: Offset) {
-        if self.old.isr.len().max(self.new.isr.len()) < self.min_isr() {
-            self.new.frozen_high_watermark = self.new.frozen_high_watermark.max(Some(high_watermark));
+    /// The leader says where its high watermark stands. Counts only if it knew already, when it said so, that the ISR is
+    /// too small: until then it may have acknowledged more. `epoch`: of the last record below it.
+    pub(crate) fn freeze(&mut self, high_watermark: Offset, epoch: Option<LeaderEpoch>) {
+        let grows = self.new.frozen_high_watermark < Some(high_watermark);
+        if grows && self.old.isr.len().max(self.new.isr.len()) < self.min_isr() {
+            self.new.frozen_high_watermark = Some(high_watermark);
+            self.new.frozen_leader_epoch = epoch;
             self.drop_short();
         }
     }
 
     /// An eligible replica whose log ends below the high watermark lacks acknowledged records.
     fn drop_short(&mut self) {
-        let Some(high_watermark) = self.new.frozen_high_watermark else { return };
-        let is_short = |claim: &&ReplicaClaim| claim.end < high_watermark && self.new.elr.contains(&claim.broker_id);
+        let is_short =
+            |claim: &&ReplicaClaim| self.new.elr.contains(&claim.broker_id) && !self.new.reaches_frozen(claim);
         let short: Vec<BrokerId> = self.new.claims.iter().filter(is_short).map(|claim| claim.broker_id).collect();
         for broker in short {
             self.distrust(broker, DistrustReason::Short);
@@ -131,7 +134,7 @@ impl<'a> PartitionChange<'a> {
     pub(crate) fn recover(&mut self, broker: BrokerId) {
         self.new.isr = vec![broker];
         self.new.elr.clear();
-        self.new.frozen_high_watermark = None;
+        (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
         self.new.leader = Some(broker);
     }
 
@@ -239,7 +242,7 @@ impl<'a> PartitionChange<'a> {
     /// What replicas said counts while they are eligible, or while there is no leader; who is in sync is believed.
     fn forget_what_is_over(&mut self) {
         if self.new.isr.len() >= self.min_isr() {
-            self.new.frozen_high_watermark = None;
+            (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
         }
         let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
         claims.retain(|claim| {

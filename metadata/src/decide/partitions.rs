@@ -81,7 +81,7 @@ fn alter_one(
     let mut change = PartitionChange::new(standings, topic, state);
     change.set_isr(&isr);
     if let Some(high_watermark) = proposal.high_watermark {
-        change.freeze(high_watermark);
+        change.freeze(high_watermark, proposal.high_watermark_epoch);
     }
     if standings.get(proposer) == Standing::Leaving {
         // A leaving leader has only waited for someone to catch up.

@@ -219,6 +219,7 @@ impl Cluster {
                 partition_epoch: state.partition_epoch,
                 new_isr: isr.iter().map(|n| IsrMember { broker_id: b(*n), broker_epoch: self.epoch(*n) }).collect(),
                 high_watermark: None,
+                high_watermark_epoch: None,
             }],
         }
     }

@@ -327,6 +327,8 @@ impl Model {
             .collect();
         let is_sure = leading.high_watermark >= leading.start;
         let high_watermark = (trust && is_sure).then_some(Offset(leading.high_watermark as u64));
+        let last = high_watermark.and_then(|end| (end.0 as usize).checked_sub(1));
+        let high_watermark_epoch = last.map(|last| node.log[last].0);
         leading.proposed = new_isr.iter().map(|member| member.broker_id).collect();
         let change = IsrChange {
             topic_id,
@@ -335,6 +337,7 @@ impl Model {
             partition_epoch: leading.state.partition_epoch,
             new_isr,
             high_watermark,
+            high_watermark_epoch,
         };
         self.proposals.push(AlterPartition { broker_id: b(n), broker_epoch, changes: vec![change] });
     }

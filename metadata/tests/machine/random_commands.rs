@@ -152,6 +152,7 @@ fn proposal(c: &Cluster, tp: TopicPartition, members: u8, twist: u8) -> Option<C
         partition_epoch: state.partition_epoch,
         new_isr: Vec::new(),
         high_watermark: None,
+        high_watermark_epoch: None,
     };
     match twist {
         0 => change.leader_epoch = LeaderEpoch(change.leader_epoch.0 ^ 1),

@@ -46,6 +46,7 @@ fn reasons(c: &Cluster, t: TopicId) -> Vec<Distrust> {
 fn freeze(c: &mut Cluster, t: TopicId, isr: &[u32], high_watermark: u64) {
     let mut proposal = c.proposal(t, isr);
     proposal.changes[0].high_watermark = Some(Offset(high_watermark));
+    proposal.changes[0].high_watermark_epoch = Some(LeaderEpoch(3));
     c.propose(proposal).expect("accepted");
 }
 
@@ -178,13 +179,27 @@ fn an_eligible_replica_that_ends_below_the_high_watermark_is_not_eligible() {
     freeze(&mut c, t, &[1], 100);
     c.fence(1);
     assert_eq!(c.state(t).frozen_high_watermark, Some(Offset(100)));
-    back(&mut c, 2, &[report(t, 0, 99, Vouch::Full)]);
+    back(&mut c, 2, &[report(t, 3, 99, Vouch::Full)]);
     assert_eq!(standing(&c, t), "none isr - elr 1");
     assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Short }]);
-    back(&mut c, 1, &[report(t, 0, 100, Vouch::Doubtful)]);
+    back(&mut c, 1, &[report(t, 3, 100, Vouch::Doubtful)]);
     assert_eq!(standing(&c, t), "1 isr 1 elr -");
     c.alter(t, &[1, 2]).expect("copied");
     assert_eq!((c.state(t).frozen_high_watermark, reasons(&c, t)), (None, vec![]));
+}
+
+#[test]
+fn an_old_copy_that_ends_past_the_high_watermark_with_what_was_cut_off_since_is_not_eligible() {
+    let (mut c, t) = three();
+    c.fence(3);
+    c.fence(2);
+    freeze(&mut c, t, &[1], 90);
+    c.fence(1);
+    back(&mut c, 2, &[report(t, 2, 100, Vouch::Full)]);
+    assert_eq!(standing(&c, t), "none isr - elr 1");
+    assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Short }]);
+    back(&mut c, 1, &[report(t, 3, 90, Vouch::Doubtful)]);
+    assert_eq!(standing(&c, t), "1 isr 1 elr -");
 }
 
 #[test]

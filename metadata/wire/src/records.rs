@@ -132,6 +132,10 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
         adding: ids(state.adding_replicas),
         removing: ids(state.removing_replicas),
         frozen_high_watermark: state.frozen_high_watermark.map(Offset),
+        frozen_leader_epoch: state
+            .frozen_leader_epoch
+            .map(|epoch| leader_epoch(epoch, "frozen_leader_epoch"))
+            .transpose()?,
         claims: trust::claims_from_messages(state.claims)?,
         distrusted: trust::distrusted_from_messages(state.distrusted),
     })
@@ -149,6 +153,7 @@ pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
         adding_replicas: ids(&state.adding),
         removing_replicas: ids(&state.removing),
         frozen_high_watermark: state.frozen_high_watermark.map(|offset| offset.0),
+        frozen_leader_epoch: state.frozen_leader_epoch.map(|epoch| epoch.0),
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
     }
@@ -220,6 +225,7 @@ mod tests {
                     adding: brokers(&[17]),
                     removing: brokers(&[18]),
                     frozen_high_watermark: Some(Offset(28)),
+                    frozen_leader_epoch: Some(LeaderEpoch(36)),
                     claims: vec![
                         ReplicaClaim {
                             broker_id: BrokerId(18),

@@ -126,6 +126,7 @@ pub fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo
         adding_replicas: ids(&state.adding),
         removing_replicas: ids(&state.removing),
         frozen_high_watermark: state.frozen_high_watermark.map(|offset| offset.0),
+        frozen_leader_epoch: state.frozen_leader_epoch.map(|epoch| epoch.0),
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
     }
@@ -144,6 +145,10 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
         adding: ids(info.adding_replicas),
         removing: ids(info.removing_replicas),
         frozen_high_watermark: info.frozen_high_watermark.map(Offset),
+        frozen_leader_epoch: info
+            .frozen_leader_epoch
+            .map(|epoch| convert::leader_epoch(epoch, "frozen_leader_epoch"))
+            .transpose()?,
         claims: trust::claims_from_messages(info.claims)?,
         distrusted: trust::distrusted_from_messages(info.distrusted),
     };

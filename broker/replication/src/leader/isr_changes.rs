@@ -141,12 +141,14 @@ impl Leader {
     }
 
     fn send_proposal(&self, turn: &mut Turn<'_>) {
+        let high_watermark = self.standing_high_watermark(turn);
         let with_epoch = |member| (member, self.progress(member).and_then(|follower| follower.broker_epoch));
         turn.emit(Effect::ProposeIsr {
             leader_epoch: self.leader_epoch,
             partition_epoch: self.isr.partition_epoch(),
             new_isr: self.isr.proposed().map(with_epoch).collect(),
-            high_watermark: self.standing_high_watermark(turn),
+            high_watermark,
+            high_watermark_epoch: high_watermark.and_then(|end| turn.log.epoch_below(end)),
         });
     }
 

@@ -84,6 +84,11 @@ impl LocalLog {
         }
     }
 
+    /// Leader epoch of the last record below `end`; `None` if there is none here.
+    pub(crate) fn epoch_below(&self, end: Offset) -> Option<LeaderEpoch> {
+        end.0.checked_sub(1).and_then(|last| self.epochs.epoch_at(Offset(last)))
+    }
+
     /// Epoch of the last record; `None` if there is none.
     pub(crate) fn last_epoch(&self) -> Option<LeaderEpoch> {
         if self.start == self.end {

@@ -295,14 +295,22 @@ fn execute(
             }
             answer(waiting.request, result.map(|produced| produced.base_offset), out);
         }
-        Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr, high_watermark } => {
+        Effect::ProposeIsr { leader_epoch, partition_epoch, new_isr, high_watermark, high_watermark_epoch } => {
             let Some(own_epoch) = epoch else { return };
             let new_isr = new_isr
                 .into_iter()
                 .map(|(broker_id, epoch)| IsrMember { broker_id, broker_epoch: epoch.unwrap_or(own_epoch) })
                 .collect();
             let TopicPartition { topic_id, partition } = tp;
-            let change = IsrChange { topic_id, partition, leader_epoch, partition_epoch, new_isr, high_watermark };
+            let change = IsrChange {
+                topic_id,
+                partition,
+                leader_epoch,
+                partition_epoch,
+                new_isr,
+                high_watermark,
+                high_watermark_epoch,
+            };
             let alter = AlterPartition { broker_id: own, broker_epoch: own_epoch, changes: vec![change] };
             out.push(Outgoing::Send(Node::Controller, Message::Alter(alter)));
         }
