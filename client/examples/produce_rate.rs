@@ -199,13 +199,6 @@ impl admin_service_server::AdminService for Sink {
         not_here()
     }
 
-    async fn recover_partition(
-        &self,
-        _: Request<v1::RecoverPartitionRequest>,
-    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
-        not_here()
-    }
-
     async fn delete_topic(
         &self,
         _: Request<v1::DeleteTopicRequest>,

@@ -75,14 +75,6 @@ impl admin_service_server::AdminService for Node {
         })
     }
 
-    async fn recover_partition(
-        &self,
-        request: Request<v1::RecoverPartitionRequest>,
-    ) -> Result<Response<v1::RecoverPartitionResponse>, Status> {
-        self.check_topic(&request.into_inner().topic)?;
-        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
-    }
-
     async fn delete_topic(
         &self,
         request: Request<v1::DeleteTopicRequest>,
