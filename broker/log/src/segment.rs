@@ -152,6 +152,7 @@ impl Segment {
 
     /// Lets readers see what the tally counted.
     pub(crate) fn publish(&self, tally: &Tally) {
+        self.digests.set_end(tally.border());
         self.max_timestamp.store(tally.max_timestamp, Ordering::Relaxed);
         self.size.store(tally.size, Ordering::Release);
         self.next.store(tally.next.0, Ordering::Release);

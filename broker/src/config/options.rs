@@ -139,6 +139,11 @@ holdfast_node::options! {
     shutdown_timeout_ms: u64 = 20_000, in 0, 3_600_000;
     /// How often old segments are looked for, ms.
     retention_check_interval_ms: u64 = 60_000, in 100, 86_400_000;
+    /// Bytes a second at which replicas are read again to find damage, one after the other. 0: never, and damage that no reader
+    /// meets is found when it is needed. High: reads of old records wait for the disk.
+    scrub_bytes_per_second: u64 = 16 * MIB, in 0, 64 * GIB;
+    /// How often that begins again, ms; it goes on at once where a pass takes longer.
+    scrub_interval_ms: u64 = 3_600_000, in 100, 2_592_000_000;
     /// How far the wall clock may be from the active controller's, ms. Beyond it retention by time stands still.
     clock_skew_max_ms: u64 = 60_000, in 1_000, 86_400_000;
     /// How long retention by time stands still after a jump of the wall clock, once it agrees with the controllers, ms.

@@ -25,7 +25,7 @@ use holdfast_node::{
 };
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 
-use super::{findings, leaving, maintenance, probes, recovery, time_trust, token};
+use super::{findings, leaving, maintenance, probes, recovery, scrub, time_trust, token};
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
     config::Config,
@@ -131,6 +131,7 @@ impl Broker {
             tokio::spawn(findings::run(Arc::clone(&context), session.clone())),
             tokio::spawn(outward::run_session(Arc::clone(&context), session.clone())),
             tokio::spawn(maintenance::run(Arc::clone(&context))),
+            tokio::spawn(scrub::run(Arc::clone(&context))),
             tokio::spawn(token::run(Arc::clone(&context))),
         ]);
         Ok(Self { context, services, actors, session, servers, tasks, _watchdog: watchdog })

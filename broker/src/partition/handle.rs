@@ -227,6 +227,11 @@ impl OpenReplica {
         Self { partition, actor }
     }
 
+    /// True if both are one opening of one replica.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.partition, &other.partition)
+    }
+
     /// The actor that runs it: the way to give it events.
     pub fn actor(&self) -> &PartitionAddress {
         &self.actor

@@ -16,6 +16,7 @@ mod reading;
 mod relayed;
 mod replicated;
 mod rig;
+mod scrubbed;
 mod sent_on;
 mod services;
 mod single;

@@ -19,6 +19,8 @@ pub(crate) struct Digests {
     partition: TopicPartition,
     base: Offset,
     state: Mutex<State>,
+    /// The end of what is written, where the segment is written still.
+    end: Mutex<Option<Border>>,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,7 @@ enum State {
 impl Digests {
     /// Those of an empty segment.
     pub(crate) fn new(path: PathBuf, partition: TopicPartition, base: Offset) -> Self {
-        Self { path, partition, base, state: Mutex::new(State::Known(Pieces::new(base))) }
+        Self { path, partition, base, state: Mutex::new(State::Known(Pieces::new(base))), end: Mutex::new(None) }
     }
 
     /// From now on they are those of the side file, which is read when someone asks.
@@ -79,7 +81,7 @@ impl Digests {
         }
         let read = self.read()?.filter(|pieces| (pieces.last().position, pieces.last().next) == (end, next));
         if read.is_none() {
-            tracing::warn!(path = %self.path.display(), "no digests of a segment: they are made from what it holds");
+            tracing::warn!(path = %self.path.display(), "no digests of a segment: its batches are checked by their CRC alone");
         }
         let mut state = self.state.lock();
         if matches!(*state, State::NotRead) {
@@ -110,6 +112,23 @@ impl Digests {
             State::Known(pieces) => pieces.borders().to_vec(),
             State::NotRead | State::Unknown => Vec::new(),
         }
+    }
+
+    /// What is written ends there now.
+    pub(crate) fn set_end(&self, end: Option<Border>) {
+        *self.end.lock() = end;
+    }
+
+    /// The borders that are known, and the end of what is written if it lies behind them.
+    pub(crate) fn borders_with_end(&self) -> Vec<Border> {
+        let end = *self.end.lock();
+        let mut borders = self.borders();
+        if let Some(end) = end
+            && borders.last().is_some_and(|last| last.position < end.position)
+        {
+            borders.push(end);
+        }
+        borders
     }
 
     /// The first piece of the bytes between `from` and `to` that was not checked since the process knows it.

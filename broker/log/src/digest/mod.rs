@@ -9,9 +9,9 @@
 //! durable mark, the borders of a closed segment in a file beside it.
 //!
 //! Invariants:
-//! 1. Borders come from what was appended or copied, in memory. Only where none are known (an earlier program wrote the
-//!    segment, the side file is lost, or a crash took what was not yet written) they are made from what the disk holds; such
-//!    borders find later changes alone.
+//! 1. Borders come from what was appended or copied, in memory. Only past the durable mark, and where a segment is read
+//!    through because the mark or its indexes are lost, they are made from what the disk holds; these find later changes alone.
+//!    Closed segments of an earlier program, or without their side file, have none: their CRCs count.
 //! 2. A side file that is damaged, lost, or of another segment harms nothing: nothing is believed of it.
 //! 3. Memory is bounded: pieces grow with the segment, so that 1 GiB has some 1,300 borders of 24 bytes.
 //!

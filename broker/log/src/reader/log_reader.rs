@@ -34,6 +34,10 @@ impl LogReader {
         Self { shared }
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Whole batches from the one that holds `from` on; none that ends past `up_to`. The first comes whole even if it is
     /// larger than `max_bytes`. Empty if no batch that holds `from` ends at or before `up_to`.
     ///
@@ -131,7 +135,7 @@ impl LogReader {
     }
 
     /// Does a read again if a truncation came in between, or retention took the segment away.
-    fn undisturbed<T>(&self, read: impl Fn(Offset, Offset) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn undisturbed<T>(&self, read: impl Fn(Offset, Offset) -> Result<T, Error>) -> Result<T, Error> {
         loop {
             let (cuts, log_start) = (self.shared.cuts(), self.shared.log_start());
             let result = read(log_start, self.shared.written());

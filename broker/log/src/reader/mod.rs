@@ -12,14 +12,16 @@
 //! Failure: [`Error::Damaged`] and IO errors of a read do not latch the disk. The caller decides; another replica may answer.
 //!
 //! `log_reader` reads; `time` finds an offset by time; `retention` says what may be deleted; `damage` names what is wrong;
-//! `pieces` compares with the digests.
+//! `pieces` compares with the digests, `scrub` does so with everything.
 
 mod damage;
 mod log_reader;
 mod pieces;
 mod retention;
+mod scrub;
 mod time;
 
 pub use log_reader::LogReader;
 pub(crate) use pieces::check_pieces;
 pub use retention::Retention;
+pub use scrub::Scrubbed;

@@ -6,6 +6,8 @@
 
 use std::fs::File;
 
+use holdfast_proto::ids::Offset;
+
 use super::damage::damaged;
 use crate::{
     Error,
@@ -25,14 +27,13 @@ pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64
     Ok(())
 }
 
-/// Reads the batches between two borders, and compares them with the digest at the end if one is known. Gives the digest
-/// of all batches before the end.
+/// Reads the batches between two borders, and compares them with the digest at the end if one is known.
 pub(super) fn check_piece(
     segment: &Segment,
     file: &File,
     (start, known, end): (Border, Option<Digest>, Border),
     check: Check,
-) -> Result<Digest, Error> {
+) -> Result<(), Error> {
     let mut scan = Scan::new(file, segment.path(), (start.position, end.position), Some(start.next), check);
     let (mut at, mut digest) = (start.next, start.digest);
     loop {
@@ -53,5 +54,29 @@ pub(super) fn check_piece(
         );
         return Err(damaged(segment, start.next, start.position, reason));
     }
-    Ok(digest)
+    Ok(())
+}
+
+/// Reads batches of which no digest is known, until those that end past `wanted` are `max_bytes` or more. Gives the offset
+/// behind them, and how many bytes they are.
+pub(super) fn check_unbound(
+    segment: &Segment,
+    file: &File,
+    (from, to): (u64, u64),
+    (wanted, max_bytes): (Offset, u64),
+) -> Result<(Offset, u64), Error> {
+    let first = (from == 0).then(|| segment.base());
+    let mut scan = Scan::new(file, segment.path(), (from, to), first, Check::Crc);
+    let (mut next, mut bytes) = (segment.base(), 0);
+    while bytes < max_bytes {
+        match scan.step()? {
+            Step::Batch { header, .. } => {
+                next = header.next_offset();
+                bytes += if next > wanted { header.size_bytes as u64 } else { 0 };
+            }
+            Step::Bad { position, reason } => return Err(damaged(segment, next, position, reason)),
+            Step::End => return Ok((segment.next(), bytes)),
+        }
+    }
+    Ok((next, bytes))
 }
