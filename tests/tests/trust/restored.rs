@@ -36,7 +36,7 @@ async fn an_older_folder_counts_for_nothing_until_everything_was_copied_again() 
             last_whole(&mut stand, &copies, [0, 1, 2].map(broker), this).await;
         }
         if is_chosen("fail-over") {
-            in_a_fail_over(&mut stand, &copies, broker(1), this).await;
+            in_a_fail_over(&mut stand, &copies, BROKERS[2 - round % 2], this).await;
         }
         if is_chosen("roll") {
             in_a_roll(&mut stand, &copies, broker(2), this).await;
@@ -104,17 +104,20 @@ async fn last_whole(stand: &mut Stand, copies: &Copies, [restored, whole, laggin
     stand.prove(&format!("{restored} restored, {whole} alone is whole, {lagging} lagged, {how:?}")).await;
 }
 
-/// The active controller is killed at the moment in which the restored broker comes back.
+/// All brokers are killed, and the active controller at the moment in which the restored one comes back, first.
 async fn in_a_fail_over(stand: &mut Stand, copies: &Copies, broker: NodeName, how: Restore) {
     let load = stand.load();
     load.flows(500).await;
     let said = Said::by_controllers(&stand.fixture.cluster);
-    stand.kill(broker);
+    stand.kill_all_brokers().await;
     restore(stand, broker, copies.of(broker), how);
     let active = until("a controller is active", async || stand.fixture.cluster.active_controller().await).await;
     stand.kill(active);
     stand.begin(broker);
     until_recognised(&said, broker).await;
+    for other in BROKERS.into_iter().filter(|other| *other != broker) {
+        stand.begin(other);
+    }
     stand.begin(active);
     stand.fixture.cluster.wait_node(active, PATIENCE).await.expect("the controller comes back");
     load.flows(500).await;
