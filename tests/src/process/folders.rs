@@ -82,11 +82,14 @@ impl Folder {
         fs::remove_file(self.0.join(name)).expect("the file is there");
     }
 
-    /// The folders of partitions that were set aside here.
-    pub fn set_aside(&self) -> Vec<String> {
-        let names = fs::read_dir(self.0.join("partitions")).expect("the folder is there");
-        let names = names.map(|entry| entry.expect("listed").file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.contains(".damaged-")).collect()
+    /// Removes a folder that stands in it.
+    pub fn lose_folder(&self, name: &str) {
+        fs::remove_dir_all(self.0.join(name)).expect("the folder is there");
+    }
+
+    /// Removes the whole folder.
+    pub fn remove(&self) {
+        fs::remove_dir_all(&self.0).expect("the folder is there");
     }
 }
 
@@ -160,6 +163,33 @@ impl Replica {
         let holds = |segment: &PathBuf| fs::metadata(segment).is_ok_and(|metadata| metadata.len() > 0);
         flip(&self.segments().into_iter().rfind(holds).expect("the log holds something"))
     }
+}
+
+/// Writes a batch of a sealed segment of one replica over one of another replica that has the same offsets and length, so
+/// that all that a batch says of itself is right. `None` if no two are so alike.
+pub fn misplace(from: &Replica, into: &Replica) -> Option<Batch> {
+    let sealed = |replica: &Replica| {
+        let mut segments = replica.segments();
+        segments.pop();
+        let batches = |segment: PathBuf| {
+            let batches = batches_of(&segment).expect("it is whole");
+            batches.into_iter().map(move |batch| (segment.clone(), batch))
+        };
+        segments.into_iter().flat_map(batches).collect::<Vec<_>>()
+    };
+    let targets = sealed(into);
+    let (source, batch, target) = sealed(from).into_iter().find_map(|(source, batch)| {
+        let is_alike = |other: &Batch| (other.base, other.next, other.size) == (batch.base, batch.next, batch.size);
+        let target = targets.iter().find(|(_, other)| is_alike(other) && other.crc != batch.crc)?;
+        Some((source, batch, target.clone()))
+    })?;
+    let mut bytes = vec![0; batch.size as usize];
+    let file = File::open(source).expect("the segment is there");
+    file.read_exact_at(&mut bytes, batch.position).expect("the batch is there");
+    let (segment, place) = target;
+    let file = File::options().write(true).open(segment).expect("the segment is there");
+    file.write_all_at(&bytes, place.position).expect("it can be written");
+    Some(batch)
 }
 
 fn flip(segment: &Path) -> Batch {

@@ -80,8 +80,8 @@ impl Stand {
         readback::audit(&self.fixture.client, TOPIC, audit, |_| ()).await.expect("everything can be read back")
     }
 
-    /// Compares the replicas that are in sync. Nothing may be produced meanwhile.
-    async fn compare(&self) -> Result<usize, String> {
+    /// Compares the replicas that are in sync, and gives the number of equal batches. Nothing may be produced meanwhile.
+    pub async fn compare(&self) -> Result<usize, String> {
         let mut batches = 0;
         let topic = self.topic().await;
         for info in &topic.partitions {
@@ -172,6 +172,15 @@ impl Stand {
         until("all brokers are fenced", async || {
             let view = self.fixture.cluster.describe().await.ok()?;
             view.brokers.iter().all(|broker| broker.fenced).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a node's process has ended by itself.
+    pub async fn until_ended(&mut self, node: NodeName) {
+        let cluster = &mut self.fixture.cluster;
+        until(&format!("{node} has ended"), async || {
+            cluster.status().into_iter().any(|status| status.name == node && status.pid.is_none())
         })
         .await;
     }

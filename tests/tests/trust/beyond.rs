@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use holdfast_client::{
     Producer, Record,
+    admin::Recovery,
     consumer::{Consumer, StartAt},
 };
 use holdfast_eventually::PATIENCE;
+use holdfast_local::NodeName;
 use holdfast_proto::{
-    ids::PartitionIndex,
+    ids::{BrokerId, PartitionEpoch, PartitionIndex},
     v1::{DistrustReason, PartitionInfo},
 };
 use holdfast_tests::process::{
@@ -25,7 +27,7 @@ const TRY: Duration = Duration::from_secs(2);
 
 /// The two brokers that were in sync come back with older folders; the third lagged. Nobody is left who can lead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_as_many_disks_at_fault_as_must_hold_a_record_nothing_is_served_and_the_reason_is_named() {
+async fn with_as_many_disks_at_fault_as_must_hold_a_record_nothing_is_served_until_an_operator_gives_it_up() {
     let mut stand = Stand::start().await;
     let [first, second, lagging] = BROKERS;
     stand.write(500).await;
@@ -82,6 +84,35 @@ async fn with_as_many_disks_at_fault_as_must_hold_a_record_nothing_is_served_and
         stand.fixture.cluster.wait_node(broker, PATIENCE).await.expect("the broker itself is well");
     }
     assert!(stand.topic().await.partitions.iter().all(|info| info.leader.is_none()), "a restart elected somebody");
+    go_on_with(&mut stand, lagging).await;
+}
+
+/// The last resort: an operator lets every partition go on with the replica that lagged. What it lacks is given up, and
+/// nothing else.
+async fn go_on_with(stand: &mut Stand, broker: NodeName) {
+    let admin = stand.fixture.client.admin();
+    for partition in partitions().map(PartitionIndex) {
+        let info = admin.describe_partition(TOPIC, partition).await.expect("it is known");
+        let partition_epoch = PartitionEpoch(info.partition_epoch);
+        let recovery =
+            Recovery { topic: TOPIC.to_owned(), partition, broker: BrokerId(broker.number), partition_epoch };
+        let given_up = admin.recover_partition(&recovery).await.expect("it goes on");
+        println!(
+            "{TOPIC}-{partition} goes on with {broker}, given up from {:?} to {:?}",
+            given_up.end, given_up.high_watermark
+        );
+    }
+    stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("the others copy it");
+    let verdict = stand.read_back().await;
+    assert!(verdict.lost > 0, "nothing was given up: the case proved nothing");
+    let wrong = verdict.duplicated + verdict.reordered + verdict.corrupted + verdict.phantom;
+    assert_eq!(wrong, 0, "{verdict:?}");
+    let view = stand.fixture.cluster.describe().await.expect("a broker answers");
+    assert_eq!(view.recoveries.len(), partitions().count(), "what was given up is kept");
+    stand.write(500).await;
+    stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("all are well");
+    let batches = stand.compare().await.unwrap_or_else(|difference| panic!("{difference}"));
+    println!("given up {} of {} records; {batches} batches equal", verdict.lost, verdict.acked);
 }
 
 /// Who is not believed, and why.

@@ -11,14 +11,12 @@ use holdfast_tests::process::{
     stand::{BROKERS, Stand},
 };
 
-use crate::all_variants;
+use crate::{all_variants, steps::CONTROLLERS};
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 const TEN_YEARS_MS: i64 = 10 * 365 * 24 * HOUR_MS;
 /// How long records stay, ms: shorter than what the clocks jump.
 const RETENTION_MS: &str = "1800000";
-
-const CONTROLLERS: [NodeName; 3] = [NodeName::controller(1), NodeName::controller(2), NodeName::controller(3)];
 
 /// Whose clock is wrong, and how far.
 struct Case {

@@ -1,10 +1,10 @@
 //! Parts of a broker's data are gone or changed while it was down.
 
-use holdfast_eventually::{PATIENCE, until};
+use holdfast_eventually::PATIENCE;
 use holdfast_local::NodeName;
 use holdfast_proto::v1::TopicInfo;
 use holdfast_tests::process::{
-    fixture::{Setup, TOPIC},
+    fixture::TOPIC,
     folders::Folder,
     said::{Said, are_deaf},
     stand::{BROKERS, Stand, partition_of, partitions},
@@ -130,31 +130,4 @@ async fn without_the_list_of_replicas_a_vanished_folder_counts_for_nothing_all_t
     stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("it heals by itself");
     stand.write(500).await;
     stand.prove("list of replicas and two folders gone").await;
-}
-
-/// A bit flips in a sealed segment of a running leader: the first reader finds it. The replica is set aside, another one
-/// serves, and it is copied again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_in_a_sealed_segment_is_found_by_the_first_who_reads_it() {
-    // What was just written is soon read from the disk, and from no cache.
-    let mut stand = Stand::start_with(Setup { broker_settings: &["tail_cache_age_ms=100"], ..Setup::default() }).await;
-    let rounds = if all_variants() { 6 } else { 2 };
-    for round in 0..rounds {
-        let broker = BROKERS[round % 3];
-        stand.write(3_000).await;
-        let (led, _) = stand.led_and_followed(broker).await;
-        let id = stand.id(led).await;
-        let said = Said::by(&stand.fixture.cluster, broker);
-        println!("a bit flipped in {}", Folder::of(&stand.fixture.cluster, broker).partition(id).flip_sealed());
-        let line = until("a reader has met it", async || {
-            let verdict = stand.read_back().await;
-            assert!(verdict.is_clean(), "{verdict:?}");
-            said.line(&["does not vouch for its replica any more", &id.to_string()])
-                .or_else(|| are_deaf().then(String::new))
-        })
-        .await;
-        println!("{line}");
-        stand.write(500).await;
-        stand.prove(&format!("a bit flipped in a sealed segment of {broker}")).await;
-    }
 }

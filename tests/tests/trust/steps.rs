@@ -9,6 +9,10 @@ use holdfast_tests::process::{
     stand::{BROKERS, Stand},
 };
 
+/// The controllers of a stand.
+pub(crate) const CONTROLLERS: [NodeName; 3] =
+    [NodeName::controller(1), NodeName::controller(2), NodeName::controller(3)];
+
 /// True if the case is to run: `TRUST_CASE=part of its name` chooses.
 pub(crate) fn is_chosen(case: &str) -> bool {
     std::env::var("TRUST_CASE").map_or(true, |part| case.contains(&part))
