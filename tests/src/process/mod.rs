@@ -6,6 +6,7 @@
 //! - [`folders`]: the data folder of a node copied, restored, or damaged. [`said`]: what nodes say of it.
 //! - [`load`]: idempotent producers that run until they are told to stop, every record followed to its end.
 //! - [`shape`]: clusters of every shape, written, started again and read back.
+//! - [`onlooker`]: a reader that reads along, and compares at the end.
 //! - [`proxy`]: a TCP link that can lose what comes back.
 //! - [`replicas`]: compares the replicas of a partition, batch by batch.
 //! - [`stand`]: a cluster on which one fault after the other is tried, with one account.
@@ -15,6 +16,7 @@ pub mod clocks;
 pub mod fixture;
 pub mod folders;
 pub mod load;
+pub mod onlooker;
 pub mod proxy;
 pub mod replicas;
 pub mod said;

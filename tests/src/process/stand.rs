@@ -5,7 +5,7 @@ use holdfast_checker::{
     account::{Account, Verdict},
     readback,
 };
-use holdfast_client::{OffsetQuery, OffsetSpec};
+use holdfast_client::{MessageBatch, OffsetQuery, OffsetSpec};
 use holdfast_eventually::{PATIENCE, until};
 use holdfast_local::NodeName;
 use holdfast_proto::{
@@ -17,6 +17,7 @@ use super::{
     fixture::{Fixture, PARTITIONS, Setup, TOPIC},
     folders::{Copy, Folder},
     load::Load,
+    onlooker::{Content, Onlooker, identity},
     replicas::compare,
 };
 
@@ -28,6 +29,7 @@ pub struct Stand {
     /// Three controllers, three brokers, and the topic, whose segments are small.
     pub fixture: Fixture,
     account: Account,
+    onlooker: Onlooker,
 }
 
 impl Stand {
@@ -40,7 +42,8 @@ impl Stand {
     pub async fn start_with(setup: Setup<'_>) -> Self {
         let topic = [&[("segment.bytes", SEGMENT_BYTES)], setup.topic].concat();
         let fixture = Fixture::start_with(Setup { topic: &topic, ..setup }).await;
-        Self { fixture, account: Account::default() }
+        let onlooker = Onlooker::start(fixture.client.clone()).await;
+        Self { fixture, account: Account::default(), onlooker }
     }
 
     /// Starts a load that goes on until [`Self::prove`] takes it.
@@ -62,22 +65,35 @@ impl Stand {
         self.account.absorb(summary.account);
     }
 
-    /// Waits until all replicas are in sync, reads back everything that was ever written here, holds it against the
-    /// account, and compares the replicas, batch by batch.
+    /// Waits until all replicas are in sync, reads back everything that was ever written here, holds it against the account
+    /// and against what a reader was given meanwhile, and compares the replicas, batch by batch.
     pub async fn prove(&self, case: &str) {
         let acked = self.account.acked();
         assert!(acked > 0, "{case}: nothing was acknowledged: the case proved nothing");
         self.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.unwrap_or_else(|error| panic!("{case}: {error}"));
-        let verdict = self.read_back().await;
+        let (verdict, content) = self.read().await;
         assert!(verdict.is_clean(), "{case}: {verdict:?}");
+        self.onlooker.agrees(&content).await.unwrap_or_else(|wrong| panic!("{case}: {wrong}"));
         let batches = self.compare().await.unwrap_or_else(|difference| panic!("{case}: {difference}"));
         println!("{case}: acked={acked} read={} in doubt={}, {batches} batches equal", verdict.read, verdict.in_doubt);
     }
 
     /// Reads everything back. The partitions must be readable; not all replicas need to be in sync.
     pub async fn read_back(&self) -> Verdict {
-        let audit = self.account.clone().audit();
-        readback::audit(&self.fixture.client, TOPIC, audit, |_| ()).await.expect("everything can be read back")
+        self.read().await.0
+    }
+
+    async fn read(&self) -> (Verdict, Content) {
+        let (mut audit, mut content) = (self.account.clone().audit(), Content::default());
+        let each = |batch: MessageBatch| {
+            content.take(&batch).expect("one reader is given each offset once");
+            for record in &batch.records {
+                audit.read(batch.partition.0, record.offset.0, identity(record));
+            }
+        };
+        let read = readback::read_all(&self.fixture.client, TOPIC, each, |_| ()).await;
+        read.expect("everything can be read back");
+        (audit.finish(), content)
     }
 
     /// Compares the replicas that are in sync, and gives the number of equal batches. Nothing may be produced meanwhile.
