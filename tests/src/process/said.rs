@@ -13,8 +13,8 @@ use holdfast_local::{NodeName, ProcessCluster, Role};
 /// With this variable nobody waits for what is said: for programs from before anything was, so that the account alone
 /// judges them.
 const DEAF: &str = "TRUST_DEAF";
-/// What takes the place of the wait then.
-const DEAF_WAIT: Duration = Duration::from_secs(3);
+/// What takes the place of the wait then: longer than a session that has broken lasts.
+const DEAF_WAIT: Duration = Duration::from_secs(10);
 
 /// True if what nodes say is not waited for.
 pub fn are_deaf() -> bool {
