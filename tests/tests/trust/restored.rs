@@ -2,10 +2,12 @@
 
 use holdfast_eventually::{PATIENCE, until};
 use holdfast_local::NodeName;
+use holdfast_proto::v1::{DistrustReason, DistrustedReplica, PartitionInfo};
 use holdfast_tests::process::{
     fixture::TOPIC,
-    folders::{Folder, Restore},
-    said::Said,
+    folders::{Copy, Folder, Restore},
+    load::Load,
+    said::{Said, are_deaf},
     stand::{BROKERS, Stand},
 };
 
@@ -159,13 +161,7 @@ async fn a_broker_restored_to_a_second_ago_does_not_lead_if_it_is_there_first() 
         let others = BROKERS.into_iter().filter(|other| *other != restored);
         let how = if round < 3 { Restore::Volume } else { Restore::Files };
         let load = stand.load();
-        let copy = loop {
-            let copy = stand.copy_running(restored);
-            load.flows(200).await;
-            if !copy.is_older_than(&Folder::of(&stand.fixture.cluster, restored)) {
-                break copy;
-            }
-        };
+        let copy = young_copy(&mut stand, &load, restored).await;
         stand.kill_all_brokers().await;
         restore(&stand, restored, &copy, how);
         stand.begin(restored);
@@ -176,5 +172,63 @@ async fn a_broker_restored_to_a_second_ago_does_not_lead_if_it_is_there_first() 
         load.flows(500).await;
         stand.take(load).await;
         stand.prove(&format!("all killed, {restored} restored to a moment ago and first, {how:?}")).await;
+    }
+}
+
+/// In sync are two, then one; it is killed too, and comes back with a copy of its folder of a moment ago, which proves itself
+/// and ends below the high watermark that it told last. The one that was killed before alone holds everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_restored_to_below_the_high_watermark_that_it_told_is_not_eligible() {
+    let mut stand = Stand::start().await;
+    let rounds = if all_variants() { 3 } else { 1 };
+    for round in 0..rounds {
+        let [restored, whole, lagging] = [0, 1, 2].map(|step| BROKERS[(round + step) % 3]);
+        stand.kill(lagging);
+        until_isr(&stand, &[restored, whole]).await;
+        let load = stand.load();
+        load.flows(200).await;
+        let copy = young_copy(&mut stand, &load, restored).await;
+        let topic = stand.topic().await;
+        let led = |info: &&PartitionInfo| info.leader == Some(restored.number);
+        let led: Vec<u32> = topic.partitions.iter().filter(led).map(|info| info.partition).collect();
+        assert!(!led.is_empty(), "{restored} leads nothing: the case proves nothing");
+        stand.kill(whole);
+        // Who leads only now does not know the high watermark yet.
+        until("the last one in sync has told the high watermark of what it led", async || {
+            let topic = stand.fixture.cluster.topic(TOPIC).await?;
+            let is_told = |info: &PartitionInfo| info.frozen_high_watermark.is_some() || !led.contains(&info.partition);
+            let is_alone = |info: &PartitionInfo| info.isr == [restored.number];
+            topic.partitions.iter().all(|info| is_alone(info) && (is_told(info) || are_deaf())).then_some(())
+        })
+        .await;
+        stand.kill(restored);
+        stand.until_fenced().await;
+        restore(&stand, restored, &copy, Restore::Volume);
+        stand.begin(restored);
+        stand.begin(lagging);
+        for broker in [restored, lagging] {
+            until_registered(&stand, broker).await;
+        }
+        for info in stand.topic().await.partitions {
+            assert_eq!(info.leader, None, "{TOPIC}-{} is led without the only replica that holds all", info.partition);
+            let own = info.distrusted.iter().find(|one| one.broker_id == restored.number);
+            let expected = led.contains(&info.partition).then_some(DistrustReason::Short);
+            assert_eq!(own.map(DistrustedReplica::reason), expected, "{TOPIC}-{}", info.partition);
+        }
+        stand.begin(whole);
+        load.flows(500).await;
+        stand.take(load).await;
+        stand.prove(&format!("{restored} restored to below its high watermark")).await;
+    }
+}
+
+/// A copy of the broker's folder that proves itself as well as the folder does, and lacks records that were acknowledged since.
+async fn young_copy(stand: &mut Stand, load: &Load, broker: NodeName) -> Copy {
+    loop {
+        let copy = stand.copy_running(broker);
+        load.flows(200).await;
+        if are_deaf() || !copy.is_older_than(&Folder::of(&stand.fixture.cluster, broker)) {
+            return copy;
+        }
     }
 }
