@@ -21,7 +21,6 @@ use crate::{
     limits::{MAX_ADDRESS_BYTES, MAX_BROKERS},
     record::{BrokerRegistration, Record},
     response::{Decision, Rejection, Response},
-    trust::DistrustReason,
 };
 
 /// Gives the cluster its id.
@@ -139,12 +138,12 @@ fn end_registration(
             if is_trusted { change.leave_isr(broker_id) } else { change.forget(broker_id) }
         });
     };
+    let reports = Reports::of(&folder.replicas);
     if !is_same_folder(old, command) {
-        return change_partitions(image, &standings, broker_id, |_, change| {
-            change.distrust(broker_id, DistrustReason::Folder);
+        return change_partitions(image, &standings, broker_id, |partition, change| {
+            change.other_folder(broker_id, reports.get(partition));
         });
     }
-    let reports = Reports::of(&folder.replicas);
     change_partitions(image, &standings, broker_id, |partition, change| {
         change.restart(broker_id, reports.get(partition), folder.list_lost);
     })

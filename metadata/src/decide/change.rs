@@ -87,6 +87,21 @@ impl<'a> PartitionChange<'a> {
         self.new.distrusted.push(Distrust { broker_id: broker, reason });
     }
 
+    /// The broker came with another folder, or with an older state of it, and says this of the replica there. It counts for
+    /// nothing; but where nobody is believed people have to choose one, and have to know how far each reaches.
+    pub(crate) fn other_folder(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
+        self.distrust(broker, DistrustReason::Folder);
+        self.new.claims.retain(|claim| claim.broker_id != broker);
+        // Who does not vouch for a replica does not know its end either.
+        let known = report.filter(|report| !matches!(report.vouch, Vouch::Not(_)));
+        self.new.claims.extend(known.map(|report| ReplicaClaim {
+            broker_id: broker,
+            leader_epoch: report.leader_epoch,
+            end: report.end,
+            doubtful: !report.vouch.is_full(),
+        }));
+    }
+
     /// The broker has started again on the same disk, and says this of the replica; nothing if it does not hold it, and did
     /// not when it stopped: then the replica is one that was not made yet, unless the broker's list of them is lost.
     pub(crate) fn restart(&mut self, broker: BrokerId, report: Option<&ReplicaReport>, list_lost: bool) {

@@ -287,3 +287,29 @@ fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
     let again = recover(&c, 2);
     assert_eq!(c.refused(&again).code, ErrorCode::InvalidRequest, "it is led");
 }
+
+#[test]
+fn where_nobody_is_believed_it_is_known_how_far_each_reaches() {
+    let (mut c, t) = three();
+    let copies: Vec<_> = (1..=3).map(|n| c.proving(n, 9, &[report(t, 1, 50 + u64::from(n), Vouch::Full)])).collect();
+    for n in 1..=3 {
+        c.fence(n);
+        back(&mut c, n, &[report(t, 1, 90, Vouch::Full)]);
+    }
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    for (n, mut copy) in (1..).zip(copies) {
+        copy.replaces = Some(c.epoch(n));
+        c.ok(&Command::RegisterBroker(copy));
+        c.unfence(n);
+    }
+    assert_eq!(standing(&c, t), "none isr - elr -", "an older state of a disk leads nothing, whatever it says");
+    let ends: Vec<_> = c.state(t).claims.iter().map(|claim| (claim.broker_id, claim.end)).collect();
+    assert_eq!(ends, [(b(1), Offset(51)), (b(2), Offset(52)), (b(3), Offset(53))]);
+    let partition_epoch = c.state(t).partition_epoch;
+    let command =
+        RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(3), partition_epoch, at_ms: 5 };
+    let (_, response) = c.ok(&Command::RecoverPartition(command));
+    let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
+    assert_eq!(recovery.end, Some(Offset(53)));
+    assert_eq!((c.state(t).leader, c.state(t).claims.len()), (Some(b(3)), 0), "the others are copied from it");
+}
