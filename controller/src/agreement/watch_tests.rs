@@ -3,7 +3,7 @@
 use std::{net::TcpListener, path::Path};
 
 use holdfast_eventually::eventually;
-use holdfast_metadata::{ControllerVersions, FinalizeVersion, Record, VersionRange};
+use holdfast_metadata::{ControllerVersions, FinalizeVersion, Record, VersionRange, version::SUPPORTED};
 use holdfast_proto::{
     convert::peer_header,
     ids::{ControllerId, MetadataVersion},
@@ -108,14 +108,15 @@ fn a_controller_ends_when_a_version_is_finalised_that_it_does_not_know_and_does_
     let one = alone.pop().expect("one");
     let config = one.node().config().clone();
     // As a newer build of it would say.
+    let newer = MetadataVersion(SUPPORTED.max.0 + 1);
     let voter = ControllerVersions {
         controller_id: ControllerId(one.node().id()),
-        versions: Some(VersionRange::from_numbers(1, 2)),
+        versions: Some(VersionRange { max: newer, ..SUPPORTED }),
     };
-    let command = FinalizeVersion { version: MetadataVersion(2), controllers: vec![voter] };
+    let command = FinalizeVersion { version: newer, controllers: vec![voter] };
     let _ends = one.block_on(one.node().propose(Proposer::Operator, Command::FinalizeVersion(command)));
     let fatal = one.block_on(one.failed());
-    let is_told = |fatal: &Fatal| matches!(fatal, Fatal::TooOld { finalised: Some(MetadataVersion(2)), .. });
+    let is_told = |fatal: &Fatal| matches!(fatal, Fatal::TooOld { finalised: Some(told), .. } if *told == newer);
     assert!(is_told(&fatal), "{fatal}");
     assert!(fatal.to_string().contains("Upgrade it"), "{fatal}");
     let held = one.folder();
