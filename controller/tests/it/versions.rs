@@ -1,6 +1,7 @@
 //! The metadata version over the wire: finalised by an operator, checked at registration, told with the cluster's state.
 
 use holdfast_controller::config::Config;
+use holdfast_metadata::version::SUPPORTED;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
@@ -15,6 +16,9 @@ use crate::{
 
 fn same(_: &mut Config) {}
 
+/// The newest version that this build supports.
+const NEWEST: u32 = SUPPORTED.max.0;
+
 fn finalize(quorum: &Quorum, at: usize, version: u32, validate_only: bool) -> Result<u32, ErrorDetail> {
     let mut admin = quorum.admin(at);
     let answer = quorum.block_on(admin.finalize_version(FinalizeVersionRequest { version, validate_only }));
@@ -26,18 +30,19 @@ fn a_version_that_not_all_support_is_refused_with_their_names() {
     let mut quorum = Quorum::formed(3, same);
     let _broker = Broker::start(&quorum, Disk::new(4));
     // Through one that passes it on.
-    let before = eventually("an answer", || finalize(&quorum, quorum.passive(), 1, false).ok());
-    assert_eq!(before, 1);
-    let refused = finalize(&quorum, quorum.active(), 2, true).expect_err("nobody supports it");
+    eventually("a new cluster to have the newest", || {
+        (finalize(&quorum, quorum.passive(), NEWEST, false).ok()? == NEWEST).then_some(())
+    });
+    let refused = finalize(&quorum, quorum.active(), NEWEST + 1, true).expect_err("nobody supports it");
     assert_eq!(refused.code, ErrorCode::UnsupportedVersion);
     let ids: Vec<u64> = quorum.running().map(|(_, node)| node.node().id()).collect();
-    assert!(ids.iter().all(|id| refused.message.contains(&format!("controller {id} (1 to 1)"))), "{refused}");
+    assert!(ids.iter().all(|id| refused.message.contains(&format!("controller {id} (1 to {NEWEST})"))), "{refused}");
     // Fenced or not yet any more.
-    assert!(refused.message.contains("broker 4 (1 to 1"), "{refused}");
+    assert!(refused.message.contains(&format!("broker 4 (1 to {NEWEST}")), "{refused}");
     let killed = quorum.passive();
     let id = quorum.node(killed).node().id();
     quorum.kill(killed);
-    let refused = finalize(&quorum, quorum.active(), 2, false).expect_err("one does not answer");
+    let refused = finalize(&quorum, quorum.active(), NEWEST + 1, false).expect_err("one does not answer");
     assert!(refused.message.contains(&format!("controller {id} (which did not say)")), "{refused}");
 }
 
@@ -45,11 +50,15 @@ fn a_version_that_not_all_support_is_refused_with_their_names() {
 fn a_broker_that_does_not_support_the_version_is_refused_and_told_what_to_do() {
     let quorum = Quorum::formed(1, same);
     let request = registration(quorum.cluster_id(), Disk::new(1));
-    let newer = RegisterBrokerRequest { min_metadata_version: 2, max_metadata_version: 3, ..request.clone() };
+    let newer =
+        RegisterBrokerRequest { min_metadata_version: NEWEST + 1, max_metadata_version: NEWEST + 2, ..request.clone() };
     let refused = quorum.block_on(quorum.controller(0).register_broker(newer)).expect_err("too new");
     let detail = from_status(&refused).expect("our error");
     assert_eq!((detail.code, detail.retriable), (ErrorCode::UnsupportedVersion, false));
-    assert!(detail.message.contains("supports metadata versions 2 to 3"), "{detail}");
+    assert!(
+        detail.message.contains(&format!("supports metadata versions {} to {}", NEWEST + 1, NEWEST + 2)),
+        "{detail}"
+    );
     let older = RegisterBrokerRequest { min_metadata_version: 0, max_metadata_version: 0, ..request };
     quorum.block_on(quorum.controller(0).register_broker(older)).expect("a build from before versions were told");
 }
@@ -62,11 +71,11 @@ fn the_state_of_the_cluster_tells_the_version_and_what_each_node_supports() {
     eventually("what all controllers support", || {
         let mut admin = quorum.admin(quorum.active());
         let seen = quorum.block_on(admin.describe_cluster(DescribeClusterRequest {})).ok()?.into_inner();
-        assert_eq!(seen.metadata_version, 1);
         let told = seen.brokers.iter().map(|one| (one.broker_id, one.min_metadata_version, one.max_metadata_version));
-        assert_eq!(told.collect::<Vec<_>>(), [(broker.id, 1, 1)]);
-        let known = seen.controllers.iter().all(|one| (one.min_metadata_version, one.max_metadata_version) == (1, 1));
-        (known && seen.controllers.len() == 3).then_some(())
+        assert_eq!(told.collect::<Vec<_>>(), [(broker.id, 1, NEWEST)]);
+        let known =
+            seen.controllers.iter().all(|one| (one.min_metadata_version, one.max_metadata_version) == (1, NEWEST));
+        (known && seen.metadata_version == NEWEST && seen.controllers.len() == 3).then_some(())
     });
 }
 
