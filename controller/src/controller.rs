@@ -29,7 +29,7 @@ use crate::{
         standing::{Keeping, Standing},
     },
     raft::{Consensus, Contact, Halt, Inbound, LogStore, Network, Reach, Role, StateMachine, keep_short, watch_role},
-    store::{Marker, Origin, Store},
+    store::{Marker, Origin, Store, Told},
     view::MetadataView,
 };
 
@@ -85,11 +85,13 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
     // What a folder that is bound to a cluster promised or voted stands in the store that it made before.
     let origin = if identity.cluster_id.is_some() { Origin::Made } else { Origin::New };
-    let store = Store::open(&data.store_path(), &marker, origin)?;
+    let told = Told::open(&data.told_path(), identity.told)?;
+    let store = Store::open(&data.store_path(), &marker, origin, told)?;
     let view = MetadataView::default();
     let fatal = FatalCell::default();
     let halt = Halt::new(fatal.clone());
     let log = LogStore::open(store.clone(), halt.clone()).map_err(Fatal::of_store)?;
+    data.keep_told()?;
     let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(Fatal::of_store)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));

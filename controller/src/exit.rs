@@ -147,8 +147,12 @@ impl From<store::Error> for Fatal {
         match error {
             store::Error::OtherNode { .. } => Self::OtherCluster(error.to_string()),
             store::Error::NewerFormat { .. } => Self::DataFolder(error.to_string()),
-            store::Error::RocksDb { .. } | store::Error::Damaged(_) => Self::StoreDamaged(error.to_string()),
-            store::Error::Unreadable { .. } | store::Error::Latched(_) => Self::StorageFailed(error.to_string()),
+            store::Error::RocksDb { .. } | store::Error::Damaged(_) | store::Error::Behind { .. } => {
+                Self::StoreDamaged(error.to_string())
+            }
+            store::Error::Unreadable { .. } | store::Error::Mark { .. } | store::Error::Latched(_) => {
+                Self::StorageFailed(error.to_string())
+            }
         }
     }
 }

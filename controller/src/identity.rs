@@ -29,6 +29,7 @@ const DIRECTORY_ID: &str = "directory.id";
 const BOOT_COUNTER: &str = "boot.counter";
 const CLUSTER_ID: &str = "cluster.id";
 const PROMISED_TO: &str = "promised.to";
+const TOLD_MARK: &str = "told.mark";
 /// Node ids fit the 53 bits that JSON tools read exactly.
 const NODE_ID_MAX: u64 = (1 << 53) - 1;
 
@@ -87,6 +88,9 @@ pub struct Identity {
     pub cluster_id: Option<ClusterId>,
     /// The node that the folder promised to form that cluster with; 0 if it learned of a formed one.
     pub promised_to: u64,
+    /// True once the folder has a mark of what was told ([`crate::store::Told`]). Earlier programs drop the field at their
+    /// start, and do not keep the mark either: then it is made again.
+    pub told: bool,
 }
 
 /// A locked data folder with its identity.
@@ -139,6 +143,22 @@ impl DataDir {
         self.path.join("raft")
     }
 
+    /// File of the mark of what the store held when it was told.
+    pub fn told_path(&self) -> PathBuf {
+        self.path.join("told")
+    }
+
+    /// Notes, durably, that the folder has its mark. Blocks on the disk.
+    pub fn keep_told(&self) -> Result<(), Error> {
+        let mut identity = self.identity.lock();
+        if !identity.told {
+            let next = Identity { told: true, ..*identity };
+            write(&self.path, &next)?;
+            *identity = next;
+        }
+        Ok(())
+    }
+
     /// Binds the folder to a cluster, durably, and says what it is bound to now. A folder that is bound already stays
     /// so: compare the answer. Blocks on the disk.
     pub fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
@@ -172,6 +192,7 @@ fn fresh(path: &Path) -> Result<Identity, Error> {
         boot_counter: 0,
         cluster_id: None,
         promised_to: 0,
+        told: false,
     })
 }
 
@@ -196,6 +217,9 @@ fn encode(identity: &Identity) -> String {
     if let Some(cluster_id) = identity.cluster_id {
         fields.push((CLUSTER_ID, cluster_id.to_string()));
         fields.push((PROMISED_TO, identity.promised_to.to_string()));
+    }
+    if identity.told {
+        fields.push((TOLD_MARK, "1".to_owned()));
     }
     CONTROLLER.encode(&fields)
 }
@@ -222,6 +246,7 @@ fn decode(text: &str) -> Result<Identity, Problem> {
         directory_id: DirectoryId(fields.get(DIRECTORY_ID)?),
         boot_counter: fields.get(BOOT_COUNTER)?,
         promised_to: if cluster_id.is_some() { fields.get(PROMISED_TO)? } else { 0 },
+        told: fields.find::<u64>(TOLD_MARK)?.is_some(),
         cluster_id,
     })
 }
@@ -295,6 +320,7 @@ mod tests {
             boot_counter: 3,
             cluster_id: Some(ClusterId(Uuid::from_u128(7))),
             promised_to: 8,
+            told: false,
         };
         assert_eq!(decode(text), Ok(expected));
         assert_eq!(encode(&expected), text);

@@ -25,9 +25,8 @@ use super::{
     log_sizes::LogSizes,
     types::{Entry, LogId, TypeConfig, Vote},
 };
-use crate::store::{Op, Store};
+use crate::store::{self, Mark, Op, Store, VOTE};
 
-const VOTE: &[u8] = b"vote";
 const COMMITTED: &[u8] = b"committed";
 const PURGED: &[u8] = b"purged";
 /// Bytes of entries that one read for replication returns at most (one entry at least).
@@ -49,10 +48,17 @@ struct Shared {
 }
 
 impl LogStore {
-    /// Reads vote, purge mark, and how long each entry is. Blocks.
+    /// Reads vote, purge mark, and how long each entry is; refuses a store that is behind what was told. Blocks.
     pub fn open(store: Store, halt: Halt) -> io::Result<Self> {
-        let vote = store.read_state(VOTE)?.map(|bytes| decode("vote", &bytes)).transpose()?;
-        let purged = store.read_state(PURGED)?.map(|bytes| decode("purge mark", &bytes)).transpose()?;
+        let stored_vote = store.read_state(VOTE)?;
+        let vote = stored_vote.as_deref().map(|bytes| decode("vote", bytes)).transpose()?;
+        let purged: Option<LogId> = store.read_state(PURGED)?.map(|bytes| decode("purge mark", &bytes)).transpose()?;
+        let ends = [store.last_log()?.map(|(index, _)| index + 1), purged.as_ref().map(|purged| purged.index + 1)];
+        let end = ends.into_iter().flatten().max().unwrap_or(0);
+        match store.told() {
+            Some(told) => check(told, end, vote.as_ref())?,
+            None => store.begin_told(Mark { end, vote: stored_vote.unwrap_or_default() })?,
+        }
         let mut sizes = LogSizes::default();
         store.log_sizes(|index, bytes| sizes.push(index, bytes))?;
         let shared = Shared { cache: LogCache::default(), sizes, vote, purged };
@@ -90,6 +96,26 @@ impl LogStore {
             entries.extend(cached);
         }
         Ok(entries)
+    }
+}
+
+/// Refuses a log that ends before `told`, and a vote that is older than it.
+fn check(told: &Mark, end: u64, vote: Option<&Vote>) -> io::Result<()> {
+    let behind = |lacks: String| Err(store::Error::Behind { lacks }.into());
+    if end < told.end {
+        return behind(format!(
+            "it acknowledged the log up to index {}, and holds it up to {end} (both excluded)",
+            told.end
+        ));
+    }
+    if told.vote.is_empty() {
+        return Ok(());
+    }
+    let told: Vote = decode("vote in the mark", &told.vote)?;
+    match vote {
+        Some(vote) if *vote >= told => Ok(()),
+        Some(vote) => behind(format!("it gave the vote {told}, and holds {vote}")),
+        None => behind(format!("it gave the vote {told}, and holds none")),
     }
 }
 
@@ -179,7 +205,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         }
         let end = encoded.last().map_or(0, |(index, _)| index + 1);
         let shared = Arc::clone(&self.shared);
-        let done = Box::new(move |result: Result<(), crate::store::Error>| {
+        let done = Box::new(move |result: Result<(), store::Error>| {
             if result.is_ok() {
                 shared.lock().cache.durable(end);
             }

@@ -12,6 +12,7 @@ use rocksdb::{
 use super::{
     error::Error,
     schema::{CHUNKS, LOG, MARKER, Marker, Origin, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
+    told::{Mark, Told},
     writer::{Op, Writer},
 };
 
@@ -29,6 +30,7 @@ pub struct Snapshot {
 pub struct Store {
     db: Arc<DB>,
     path: Arc<PathBuf>,
+    found: Option<Arc<Mark>>,
     writer: Arc<Writer>,
 }
 
@@ -40,13 +42,15 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens the database in `path` and starts the writer; makes it only if `origin` allows that. Blocks.
-    pub fn open(path: &Path, marker: &Marker, origin: Origin) -> Result<Self, Error> {
+    pub fn open(path: &Path, marker: &Marker, origin: Origin, told: Told) -> Result<Self, Error> {
         let cache = Cache::new_lru_cache(2 << 20);
         let families = [LOG, STATE, SNAPSHOT].map(|name| ColumnFamilyDescriptor::new(name, family_options(&cache)));
         let db = DB::open_cf_descriptors(&db_options(origin), path, families)
             .map_err(|source| Error::rocks_db(path, source))?;
         let db = Arc::new(db);
-        let store = Self { writer: Arc::new(Writer::start(Arc::clone(&db))), db, path: Arc::new(path.to_owned()) };
+        let found = told.found().cloned().map(Arc::new);
+        let writer = Arc::new(Writer::start(Arc::clone(&db), told));
+        let store = Self { writer, db, path: Arc::new(path.to_owned()), found };
         store.check_marker(marker, origin)?;
         Ok(store)
     }
@@ -131,17 +135,7 @@ impl Store {
             None if origin == Origin::Made => {
                 Err(Error::Damaged("the mark of whose store it is is missing".to_owned()))
             }
-            None => {
-                let (tx, rx) = std::sync::mpsc::channel();
-                self.writer.submit_blocking(Op::PutState {
-                    key: MARKER,
-                    value: encode(marker),
-                    done: Some(Box::new(move |result| {
-                        let _ = tx.send(result);
-                    })),
-                })?;
-                rx.recv().map_err(|_| Error::Latched("the writer stopped".to_owned()))?
-            }
+            None => self.write_blocking(|done| Op::PutState { key: MARKER, value: encode(marker), done: Some(done) }),
             Some(bytes) => {
                 let found = decode(&bytes)?;
                 if found == *marker {
@@ -151,6 +145,24 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// What was told before this start; `None` if nothing is known of it.
+    pub fn told(&self) -> Option<&Mark> {
+        self.found.as_deref()
+    }
+
+    /// Makes the mark, as nothing was known of it, for a store that holds this. Blocks.
+    pub fn begin_told(&self, mark: Mark) -> Result<(), Error> {
+        self.write_blocking(|done| Op::BeginTold { mark, done })
+    }
+
+    fn write_blocking(&self, op: impl FnOnce(super::Done) -> Op) -> Result<(), Error> {
+        let (tx, rx) = std::sync::mpsc::channel();
+        self.writer.submit_blocking(op(Box::new(move |result| {
+            let _ = tx.send(result);
+        })))?;
+        rx.recv().map_err(|_| Error::Latched("the writer stopped".to_owned()))?
     }
 
     fn failed(&self, source: rocksdb::Error) -> Error {

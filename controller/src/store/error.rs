@@ -48,6 +48,23 @@ pub enum Error {
         /// Marker that the identity file asks for.
         expected: String,
     },
+    /// Reading, writing or syncing the mark beside the store failed.
+    #[error("the mark {path}: {source}")]
+    Mark {
+        /// Its file, in the data folder.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store lacks what this controller told others.
+    #[error(
+        "the store is behind what this controller told others: {lacks}. It was cut, emptied, or replaced by an older \
+             copy. {WHOLE_FOLDER}"
+    )]
+    Behind {
+        /// What is missing, in words.
+        lacks: String,
+    },
     /// A stored value cannot be read.
     #[error("the store holds a damaged value: {0}. {WHOLE_FOLDER}")]
     Damaged(String),

@@ -16,13 +16,16 @@
 //! 5. A damaged write-ahead log is refused at start unless only its last, never acknowledged, record is torn.
 //! 6. The database belongs to one node: a marker with format, node id and folder id is checked at each open.
 //! 7. A node that may have told anything opens the store that it has, and never makes one ([`Origin`]).
-//! 8. Only what is proven damaged is called so: an error of the disk may pass ([`Error::Unreadable`]).
+//! 8. What it held when something was told stands in a mark beside it ([`Told`]): a store that is behind it is refused.
+//! 9. Only what is proven damaged is called so: an error of the disk may pass ([`Error::Unreadable`]).
 //!
 //! `schema`: families, keys, and the marker. `db`: opening and reading. `writer`: the queue and its thread.
+//! `told`: the mark beside the store.
 
 mod db;
 mod error;
 mod schema;
+mod told;
 mod writer;
 
 #[cfg(test)]
@@ -30,5 +33,6 @@ mod store_tests;
 
 pub use db::{Snapshot, Store};
 pub use error::{Error, WHOLE_FOLDER};
-pub use schema::{Marker, Origin};
+pub use schema::{Marker, Origin, VOTE};
+pub use told::{Mark, Told};
 pub use writer::{Done, Op};

@@ -14,6 +14,8 @@ pub(super) const STATE: &str = "state";
 /// Column family of the snapshot: its meta data and its chunks.
 pub(super) const SNAPSHOT: &str = "snapshot";
 
+/// Key of the vote: it is told, so it stands in the mark as well.
+pub const VOTE: &[u8] = b"vote";
 pub(super) const MARKER: &[u8] = b"marker";
 pub(super) const SNAPSHOT_META: &[u8] = b"meta";
 /// Keys of a snapshot's chunks: the first byte of the range, and a big-endian number.

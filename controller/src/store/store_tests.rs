@@ -3,14 +3,20 @@ use std::path::Path;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Error, Marker, Op, Origin, Snapshot, Store};
+use super::{Error, Marker, Op, Origin, Snapshot, Store, Told};
 
 fn marker() -> Marker {
     Marker { node_id: 7, directory_id: Uuid::from_u128(9) }
 }
 
+/// A mark that nothing is known of.
+fn told(path: &Path) -> Told {
+    std::fs::create_dir_all(path).expect("mkdir");
+    Told::open(&path.join("told"), false).expect("a mark")
+}
+
 fn open(path: &Path) -> Store {
-    Store::open(path, &marker(), Origin::New).expect("open")
+    Store::open(path, &marker(), Origin::New, told(path)).expect("open")
 }
 
 fn entries(range: std::ops::Range<u64>) -> Vec<(u64, Vec<u8>)> {
@@ -78,12 +84,12 @@ async fn a_snapshot_is_read_whole_while_another_one_takes_its_place() {
 async fn the_store_of_another_node_or_a_newer_format_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     drop(open(dir.path()));
-    let other = Store::open(dir.path(), &Marker { node_id: 8, ..marker() }, Origin::Made);
+    let other = Store::open(dir.path(), &Marker { node_id: 8, ..marker() }, Origin::Made, told(dir.path()));
     assert!(matches!(other, Err(Error::OtherNode { .. })), "{other:?}");
     let store = open(dir.path());
     store.write(|done| Op::PutState { key: b"marker", value: vec![2; 25], done: Some(done) }).await.expect("put");
     drop(store);
-    let newer = Store::open(dir.path(), &marker(), Origin::New);
+    let newer = Store::open(dir.path(), &marker(), Origin::New, told(dir.path()));
     assert!(matches!(newer, Err(Error::NewerFormat { found: 2, .. })), "{newer:?}");
 }
 
@@ -105,6 +111,6 @@ async fn a_damaged_write_ahead_log_is_refused() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     std::fs::write(&wal, bytes).expect("write");
-    let damaged = Store::open(dir.path(), &marker(), Origin::New);
+    let damaged = Store::open(dir.path(), &marker(), Origin::New, told(dir.path()));
     assert!(matches!(damaged, Err(Error::RocksDb { .. })), "{damaged:?}");
 }

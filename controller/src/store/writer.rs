@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::{
     error::Error,
-    schema::{CHUNKS, LOG, SNAPSHOT, SNAPSHOT_META, STATE, family},
+    schema::{CHUNKS, LOG, SNAPSHOT, SNAPSHOT_META, STATE, VOTE, family},
+    told::{Mark, Told},
 };
 
 /// Operations that may wait. Beyond it [`super::Store::submit`] waits.
@@ -59,6 +60,13 @@ pub enum Op {
         /// Called when durable; without it the value may be lost in a crash.
         done: Option<Done>,
     },
+    /// Makes the mark of what was told, where there is none.
+    BeginTold {
+        /// What the store holds.
+        mark: Mark,
+        /// Called when the mark is durable, or has failed.
+        done: Done,
+    },
     /// Replaces the snapshot, atomically.
     PutSnapshot {
         /// openraft's meta data, as the caller encoded it.
@@ -79,13 +87,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: Arc<DB>) -> Self {
+    pub(super) fn start(db: Arc<DB>, told: Told) -> Self {
         let (queue, ops) = mpsc::channel(QUEUE_OPS);
         let failure = Arc::new(OnceLock::new());
         let latch = Arc::clone(&failure);
         let thread = thread::Builder::new()
             .name("raft-store".to_owned())
-            .spawn(move || run(&db, ops, &latch))
+            .spawn(move || run(&db, told, ops, &latch))
             .expect("the system refuses to start a thread");
         Self { queue: Some(queue), thread: Some(thread), failure }
     }
@@ -128,7 +136,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(db: &DB, mut queue: mpsc::Receiver<Op>, failure: &OnceLock<String>) {
+fn run(db: &DB, mut told: Told, mut queue: mpsc::Receiver<Op>, failure: &OnceLock<String>) {
     let mut ops = Vec::with_capacity(BATCH_OPS);
     while let Some(first) = queue.blocking_recv() {
         ops.push(first);
@@ -137,25 +145,67 @@ fn run(db: &DB, mut queue: mpsc::Receiver<Op>, failure: &OnceLock<String>) {
         {
             ops.push(op);
         }
+        let marks = Marks::of(told.now(), &ops);
         let mut batch = WriteBatch::default();
         let mut dones = Vec::new();
         for op in ops.drain(..) {
             add(db, &mut batch, op, &mut dones);
         }
-        let result = write(db, batch, !dones.is_empty(), failure);
+        let result = write(db, batch, !dones.is_empty(), &mut told, marks, failure);
         for done in dones {
             done(result.as_ref().map(|&()| ()).map_err(|message| Error::Latched(message.clone())));
         }
     }
 }
 
-fn write(db: &DB, batch: WriteBatch, sync: bool, failure: &OnceLock<String>) -> Result<(), String> {
+/// What becomes of the mark around one batch.
+struct Marks {
+    /// Before it is written: the log is cut.
+    lowered: Option<Mark>,
+    /// Once it is durable.
+    then: Mark,
+    /// There was none before: it is written whatever it says.
+    begins: bool,
+}
+
+impl Marks {
+    fn of(now: &Mark, ops: &[Op]) -> Self {
+        let (mut then, mut lowest, mut begins) = (now.clone(), now.end, false);
+        for op in ops {
+            match op {
+                Op::Append { entries, .. } => then.end = entries.last().map_or(then.end, |(index, _)| index + 1),
+                Op::Truncate { from, .. } => {
+                    then.end = then.end.min(*from);
+                    lowest = lowest.min(*from);
+                }
+                Op::Purge { up_to, .. } => then.end = then.end.max(up_to.saturating_add(1)),
+                Op::PutState { key, value, .. } if *key == VOTE => then.vote.clone_from(value),
+                Op::BeginTold { mark, .. } => (then, begins) = (mark.clone(), true),
+                Op::PutState { .. } | Op::PutSnapshot { .. } => {}
+            }
+        }
+        let lowered = (lowest < now.end).then(|| Mark { end: lowest, vote: now.vote.clone() });
+        Self { lowered, then, begins }
+    }
+}
+
+fn write(
+    db: &DB,
+    batch: WriteBatch,
+    sync: bool,
+    told: &mut Told,
+    marks: Marks,
+    failure: &OnceLock<String>,
+) -> Result<(), String> {
     if let Some(message) = failure.get() {
         return Err(message.clone());
     }
     let mut options = WriteOptions::default();
     options.set_sync(sync);
-    db.write_opt(batch, &options).map_err(|error| {
+    let lowered = marks.lowered.map_or(Ok(()), |mark| told.set(mark));
+    let written =
+        lowered.and_then(|()| db.write_opt(batch, &options).map_err(|error| Error::Latched(error.to_string())));
+    written.and_then(|()| if marks.begins { told.set(marks.then) } else { told.raise(marks.then) }).map_err(|error| {
         tracing::error!(%error, "writing to the controller's store failed; it takes no more writes");
         failure.get_or_init(|| error.to_string()).clone()
     })
@@ -183,6 +233,7 @@ fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
             batch.put_cf(&family(db, STATE), key, value);
             dones.extend(done);
         }
+        Op::BeginTold { mark: _, done } => dones.push(done),
         Op::PutSnapshot { meta, data, done } => {
             let snapshot = family(db, SNAPSHOT);
             batch.delete_range_cf(&snapshot, CHUNKS.start, CHUNKS.end);

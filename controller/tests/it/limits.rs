@@ -12,8 +12,9 @@ use tonic::Status;
 use holdfast_controller::{
     config::Config,
     identity::DataDir,
-    store::{Marker, Origin, Store},
+    store::{Marker, Origin, Store, Told},
 };
+use holdfast_metadata::version::SUPPORTED;
 use holdfast_proto::{
     convert::peer_header,
     error::ErrorCode,
@@ -42,7 +43,8 @@ fn oldest_entry(folder: &Path) -> Option<u64> {
     let data = DataDir::open(folder).expect("a folder");
     let identity = data.identity();
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
-    let store = Store::open(&data.store_path(), &marker, Origin::Made).expect("a store");
+    let told = Told::open(&data.told_path(), true).expect("a mark");
+    let store = Store::open(&data.store_path(), &marker, Origin::Made, told).expect("a store");
     store.read_log(0, u64::MAX, 1).expect("a log").first().map(|(index, _)| *index)
 }
 
@@ -52,6 +54,9 @@ fn what_is_refused_is_not_logged() {
     let broker = Broker::start(&quorum, Disk::new(1));
     eventually("a live broker", || {
         quorum.node(0).node().view().image().brokers().values().any(|broker| !broker.fenced).then_some(())
+    });
+    eventually("the newest version", || {
+        (quorum.node(0).node().view().image().version() == SUPPORTED.max).then_some(())
     });
     let before = last_index(&quorum);
     let mut admin = quorum.admin(0);
