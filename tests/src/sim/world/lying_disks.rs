@@ -112,9 +112,10 @@ impl World {
         self.disk_faults.get(&id).is_some_and(|before| registered == Some(*before))
     }
 
-    /// True if the controllers count this replica as one that may lack records.
+    /// True if this replica may lack records, and the controllers let it lead only after others: it said that it may, or it
+    /// is on a disk of a moment ago, which looks whole, and started again.
     pub(super) fn is_in_doubt(&self, tp: TopicPartition, id: BrokerId) -> bool {
         let claim = self.controller.image().partition(tp).and_then(|state| state.claim(id));
-        claim.is_some_and(|claim| claim.doubtful)
+        claim.is_some_and(|claim| claim.doubtful || self.disk_faults.contains_key(&id))
     }
 }
