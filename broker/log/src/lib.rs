@@ -25,8 +25,9 @@
 //! 4. Memory is small: of indexes at most 512 entries each are held, and only segments that are written are open.
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
-//! `scan`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) · `reader` · `writer` (threads and group commit) ·
-//! `wall_time` (when appends were) · `disk` (the door to the disk) · `shared` (what writer and readers share).
+//! `scan`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) ·
+//! `reader` · `writer` (threads and group commit) · `wall_time` (when appends were) · `disk` (the door to the disk) ·
+//! `shared` (what writer and readers share).
 
 mod checkpoint;
 mod config;

@@ -40,9 +40,13 @@ const VERSION: u8 = 1;
 const SLOT_DISTANCE: u64 = 4096;
 const SLOT_SIZE: usize = 8 + 6 * 8 + 4;
 const TIMES_MAGIC: u32 = u32::from_be_bytes(*b"HFMT");
-const TIMES_SIZE: usize = 4 + 3 * 8 + 4;
+const TIMES_SIZE: usize = behind_size(2);
 const DIGEST_MAGIC: u32 = u32::from_be_bytes(*b"HFMD");
-const DIGEST_SIZE: usize = 4 + 2 * 8 + 4;
+
+/// Bytes of so many numbers behind a slot, with magic, sequence and CRC.
+const fn behind_size(numbers: usize) -> usize {
+    4 + (1 + numbers) * 8 + 4
+}
 
 /// What the mark tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,13 +115,13 @@ impl MarkFile {
                 && let Some((sequence, marks)) = decode(&bytes)
                 && best.is_none_or(|(newest, ..)| newest < sequence)
             {
-                let mut behind = [0; TIMES_SIZE];
-                let is_read = file.read_exact_at(&mut behind, slot * SLOT_DISTANCE + SLOT_SIZE as u64).is_ok();
-                let times = if is_read { decode_times(&behind, sequence) } else { None };
-                let mut digest = [0; DIGEST_SIZE];
-                let at = slot * SLOT_DISTANCE + (SLOT_SIZE + TIMES_SIZE) as u64;
-                let is_read = file.read_exact_at(&mut digest, at).is_ok();
-                let digest = if is_read { decode_digest(&digest, sequence) } else { None };
+                let behind = slot * SLOT_DISTANCE + SLOT_SIZE as u64;
+                let times = read_behind(&file, behind, TIMES_MAGIC, sequence).map(|[last_append, largest]| Times {
+                    last_append: TimestampMs(last_append as i64),
+                    largest: TimestampMs(largest as i64),
+                });
+                let behind = behind + TIMES_SIZE as u64;
+                let digest = read_behind(&file, behind, DIGEST_MAGIC, sequence).map(|[digest]| Digest(digest));
                 best = Some((sequence, slot, Marks { times, digest, ..marks }));
             }
         }
@@ -155,23 +159,23 @@ impl MarkFile {
 fn encode(sequence: u64, marks: &Marks) -> Vec<u8> {
     let mut bytes = encode_slot(sequence, marks).to_vec();
     if let Some(Times { last_append, largest }) = marks.times {
-        let start = bytes.len();
-        bytes.extend_from_slice(&TIMES_MAGIC.to_be_bytes());
-        bytes.extend_from_slice(&sequence.to_be_bytes());
-        bytes.extend_from_slice(&last_append.0.to_be_bytes());
-        bytes.extend_from_slice(&largest.0.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[start..]);
-        bytes.extend_from_slice(&crc.to_be_bytes());
+        put_behind(&mut bytes, TIMES_MAGIC, &[sequence, last_append.0 as u64, largest.0 as u64]);
     }
     if let Some(digest) = marks.digest {
         bytes.resize(SLOT_SIZE + TIMES_SIZE, 0);
-        bytes.extend_from_slice(&DIGEST_MAGIC.to_be_bytes());
-        bytes.extend_from_slice(&sequence.to_be_bytes());
-        bytes.extend_from_slice(&digest.0.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[SLOT_SIZE + TIMES_SIZE..]);
-        bytes.extend_from_slice(&crc.to_be_bytes());
+        put_behind(&mut bytes, DIGEST_MAGIC, &[sequence, digest.0]);
     }
     bytes
+}
+
+fn put_behind(bytes: &mut Vec<u8>, magic: u32, numbers: &[u64]) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&magic.to_be_bytes());
+    for number in numbers {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    let crc = crc32c::crc32c(&bytes[start..]);
+    bytes.extend_from_slice(&crc.to_be_bytes());
 }
 
 fn encode_slot(sequence: u64, marks: &Marks) -> [u8; SLOT_SIZE] {
@@ -212,29 +216,19 @@ fn decode(bytes: &[u8; SLOT_SIZE]) -> Option<(u64, Marks)> {
     Some((sequence, marks))
 }
 
-/// The times behind the slot with this sequence; `None` if there are none, or those of an earlier slot.
-fn decode_times(bytes: &[u8; TIMES_SIZE], of: u64) -> Option<Times> {
+/// The numbers that stand at `at` behind the slot with this sequence; `None` if there are none, or those of an earlier slot.
+fn read_behind<const N: usize>(file: &File, at: u64, magic: u32, sequence: u64) -> Option<[u64; N]> {
+    let mut bytes = vec![0; behind_size(N)];
+    file.read_exact_at(&mut bytes, at).ok()?;
     let (content, crc) = bytes.split_last_chunk::<4>()?;
-    if !content.starts_with(&TIMES_MAGIC.to_be_bytes()) || u32::from_be_bytes(*crc) != crc32c::crc32c(content) {
+    let numbers = content.strip_prefix(&magic.to_be_bytes())?;
+    if u32::from_be_bytes(*crc) != crc32c::crc32c(content) {
         return None;
     }
-    let mut numbers = content[4..].chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes));
-    let is_of_this = numbers.next()? == of;
-    let mut time = || numbers.next().map(|number| TimestampMs(number as i64));
-    let times = Times { last_append: time()?, largest: time()? };
-    is_of_this.then_some(times)
-}
-
-/// The digest behind the slot with this sequence; `None` if there is none, or that of an earlier slot.
-fn decode_digest(bytes: &[u8; DIGEST_SIZE], of: u64) -> Option<Digest> {
-    let (content, crc) = bytes.split_last_chunk::<4>()?;
-    if !content.starts_with(&DIGEST_MAGIC.to_be_bytes()) || u32::from_be_bytes(*crc) != crc32c::crc32c(content) {
-        return None;
-    }
-    let mut numbers = content[4..].chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes));
-    let is_of_this = numbers.next()? == of;
-    let digest = Digest(numbers.next()?);
-    is_of_this.then_some(digest)
+    let mut numbers = numbers.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes));
+    let is_of_this = numbers.next()? == sequence;
+    let read = numbers.collect::<Vec<_>>().try_into().ok()?;
+    is_of_this.then_some(read)
 }
 
 #[cfg(test)]

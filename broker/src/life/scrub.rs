@@ -26,9 +26,11 @@ pub(crate) async fn run(context: Arc<Context>) {
         tokio::time::sleep_until(next).await;
         next = tokio::time::Instant::now() + interval;
         let (mut bytes, mut damaged) = (0, 0);
-        let replicas = context.partitions.all();
+        // By their names: what is closed meanwhile must not be held for the length of a pass.
+        let replicas: Vec<_> = context.partitions.all().iter().map(|replica| replica.id).collect();
         for replica in &replicas {
-            let done = scrub(&context, replica, bytes_per_second).await;
+            let Some(replica) = context.partitions.get(*replica) else { continue };
+            let done = scrub(&context, &replica, bytes_per_second).await;
             bytes += done.bytes;
             damaged += u64::from(done.is_damaged);
         }

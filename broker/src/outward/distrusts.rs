@@ -104,3 +104,55 @@ fn request(context: &Context, replicas: &[Known]) -> Result<v1::DistrustReplicas
         replicas: replicas.iter().map(one).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use uuid::Uuid;
+
+    use holdfast_metadata::{PartitionState, Record, trust::Distrust};
+    use holdfast_proto::ids::{MetadataIndex, PartitionIndex, TopicId};
+
+    use super::*;
+
+    const OWN: BrokerId = BrokerId(1);
+    const REASON: DistrustReason = DistrustReason::Halted;
+
+    fn tp() -> TopicPartition {
+        TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) }
+    }
+
+    fn seen(record: Record) -> Look {
+        let TopicPartition { topic_id, .. } = tp();
+        let named = Record::Topic { topic_id, name: "orders".to_owned() };
+        let config = Record::TopicConfig { topic_id, configs: BTreeMap::new() };
+        let image = Image::from_records(MetadataIndex(1), &[named, config, record]).expect("an image");
+        look(&image, OWN, &[(tp(), REASON)])
+    }
+
+    fn placed(replicas: &[u32], distrusted: Vec<Distrust>) -> Record {
+        let TopicPartition { topic_id, partition } = tp();
+        let replicas: Vec<BrokerId> = replicas.iter().copied().map(BrokerId).collect();
+        let partition_epoch = PartitionEpoch(7);
+        let state = PartitionState { partition_epoch, replicas, distrusted, ..PartitionState::default() };
+        Record::Partition { topic_id, partition, state }
+    }
+
+    #[test]
+    fn a_replica_is_told_of_the_state_that_is_known_until_that_says_it() {
+        let counts = seen(placed(&[1, 2], Vec::new()));
+        assert_eq!(counts, Look { known: vec![(tp(), REASON, PartitionEpoch(7))], told: Vec::new() });
+        let distrusted = vec![Distrust { broker_id: OWN, reason: DistrustReason::Damaged }];
+        let over = Look { known: Vec::new(), told: vec![(tp(), REASON)] };
+        assert_eq!(seen(placed(&[1, 2], distrusted)), over, "whatever the reason");
+        assert_eq!(seen(placed(&[2, 3], Vec::new())), over, "it has left");
+        assert_eq!(seen(Record::RemoveTopic { topic_id: tp().topic_id }), over);
+    }
+
+    #[test]
+    fn a_partition_that_is_not_known_yet_waits() {
+        let look = look(&Image::default(), OWN, &[(tp(), REASON)]);
+        assert_eq!(look, Look { known: Vec::new(), told: Vec::new() });
+    }
+}

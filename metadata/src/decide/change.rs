@@ -12,9 +12,9 @@
 //!    in-sync replica leads. Who is dropped does not become eligible.
 //! 5. The leader epoch grows whenever the leader changes, also to none; the partition epoch with every change.
 //! 6. Once the ISR has fewer than min ISR members nothing more is acknowledged: the leader's high watermark of then is
-//!    kept. An eligible replica that says it ends below, or with records
-//!    of an older epoch than the last one there, is eligible no more. All of this, with what else replicas said, is
-//!    forgotten when the ISR is large enough again.
+//!    kept, with the epoch of the last record below it. An eligible replica that says it ends below, or with records of an
+//!    older epoch, is eligible no more. All of this, with what else replicas said, is forgotten when the ISR is large
+//!    enough again.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
@@ -91,15 +91,9 @@ impl<'a> PartitionChange<'a> {
     /// nothing; but where nobody is believed people have to choose one, and have to know how far each reaches.
     pub(crate) fn other_folder(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
         self.distrust(broker, DistrustReason::Folder);
-        self.new.claims.retain(|claim| claim.broker_id != broker);
         // Who does not vouch for a replica does not know its end either.
         let known = report.filter(|report| !matches!(report.vouch, Vouch::Not(_)));
-        self.new.claims.extend(known.map(|report| ReplicaClaim {
-            broker_id: broker,
-            leader_epoch: report.leader_epoch,
-            end: report.end,
-            doubtful: !report.vouch.is_full(),
-        }));
+        self.claim(broker, known.map(|report| claim_of(broker, report, false)));
     }
 
     /// The broker has started again on the same disk, and says this of the replica; nothing if it does not hold it, and did
@@ -110,18 +104,18 @@ impl<'a> PartitionChange<'a> {
         let was_doubtful = self.new.claim(broker).is_some_and(|claim| claim.doubtful);
         let claim = match report {
             Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) => return self.distrust(broker, *reason),
-            Some(report) => ReplicaClaim {
-                broker_id: broker,
-                leader_epoch: report.leader_epoch,
-                end: report.end,
-                doubtful: was_doubtful || !report.vouch.is_full(),
-            },
+            Some(report) => claim_of(broker, report, was_doubtful),
             None if list_lost => return self.distrust(broker, DistrustReason::Vanished),
             None => ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true },
         };
-        self.new.claims.retain(|claim| claim.broker_id != broker);
-        self.new.claims.push(claim);
+        self.claim(broker, Some(claim));
         self.drop_short();
+    }
+
+    /// Keeps this instead of what the broker said before.
+    fn claim(&mut self, broker: BrokerId, claim: Option<ReplicaClaim>) {
+        self.new.claims.retain(|claim| claim.broker_id != broker);
+        self.new.claims.extend(claim);
     }
 
     /// The leader says where its high watermark stands. Counts only if it knew already, when it said so, that the ISR is
@@ -135,7 +129,7 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
-    /// An eligible replica whose log ends below the high watermark lacks acknowledged records.
+    /// An eligible replica whose log does not reach the high watermark, in offset and epoch, lacks acknowledged records.
     fn drop_short(&mut self) {
         let is_short =
             |claim: &&ReplicaClaim| self.new.elr.contains(&claim.broker_id) && !self.new.reaches_frozen(claim);
@@ -280,6 +274,12 @@ impl<'a> PartitionChange<'a> {
     fn in_assignment_order(&self, members: &[BrokerId]) -> Vec<BrokerId> {
         self.new.replicas.iter().copied().filter(|replica| members.contains(replica)).collect()
     }
+}
+
+/// What the broker's report says of how far its log reaches. `was_doubtful`: an earlier one left that in doubt already.
+fn claim_of(broker_id: BrokerId, report: &ReplicaReport, was_doubtful: bool) -> ReplicaClaim {
+    let ReplicaReport { leader_epoch, end, vouch, .. } = *report;
+    ReplicaClaim { broker_id, leader_epoch, end, doubtful: was_doubtful || !vouch.is_full() }
 }
 
 /// The members of `all` that are not in `others`, in their order.

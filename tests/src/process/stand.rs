@@ -205,6 +205,11 @@ impl Stand {
     pub fn begin(&mut self, node: NodeName) {
         self.fixture.cluster.start(node).expect("the node starts");
     }
+
+    /// Starts all brokers but one, and does not wait for them.
+    pub fn begin_others(&mut self, broker: NodeName) {
+        BROKERS.into_iter().filter(|other| *other != broker).for_each(|other| self.begin(other));
+    }
 }
 
 /// The brokers of the stand.

@@ -98,9 +98,7 @@ async fn a_harmed_replica_that_is_there_first_does_not_lead() {
         for partition in partitions() {
             said.until(&[harm.said(), &partition_of(&topic, partition).to_string()]).await;
         }
-        for other in BROKERS.into_iter().filter(|other| *other != broker) {
-            stand.begin(other);
-        }
+        stand.begin_others(broker);
         load.flows(500).await;
         stand.take(load).await;
         stand.prove(&format!("all killed, {harm:?} on {broker}, which is first")).await;

@@ -70,9 +70,7 @@ async fn there_first(stand: &mut Stand, copies: &Copies, restored: NodeName, how
     restore(stand, restored, copies.of(restored), how);
     stand.begin(restored);
     until_recognised(&said, restored).await;
-    for broker in BROKERS.into_iter().filter(|other| *other != restored) {
-        stand.begin(broker);
-    }
+    stand.begin_others(restored);
     load.flows(500).await;
     stand.take(load).await;
     stand.prove(&format!("all killed, {restored} restored and first, {how:?}")).await;
@@ -117,9 +115,7 @@ async fn in_a_fail_over(stand: &mut Stand, copies: &Copies, broker: NodeName, ho
     stand.kill(active);
     stand.begin(broker);
     until_recognised(&said, broker).await;
-    for other in BROKERS.into_iter().filter(|other| *other != broker) {
-        stand.begin(other);
-    }
+    stand.begin_others(broker);
     stand.begin(active);
     stand.fixture.cluster.wait_node(active, PATIENCE).await.expect("the controller comes back");
     load.flows(500).await;
@@ -158,7 +154,6 @@ async fn a_broker_restored_to_a_second_ago_does_not_lead_if_it_is_there_first() 
     for round in 0..rounds {
         // They are fenced in this order: the last ones stay eligible.
         let restored = BROKERS[2 - round % 3];
-        let others = BROKERS.into_iter().filter(|other| *other != restored);
         let how = if round < 3 { Restore::Volume } else { Restore::Files };
         let load = stand.load();
         let copy = young_copy(&mut stand, &load, restored).await;
@@ -166,9 +161,7 @@ async fn a_broker_restored_to_a_second_ago_does_not_lead_if_it_is_there_first() 
         restore(&stand, restored, &copy, how);
         stand.begin(restored);
         until_registered(&stand, restored).await;
-        for broker in others {
-            stand.begin(broker);
-        }
+        stand.begin_others(restored);
         load.flows(500).await;
         stand.take(load).await;
         stand.prove(&format!("all killed, {restored} restored to a moment ago and first, {how:?}")).await;

@@ -74,20 +74,53 @@ impl Digests {
         disk.write_at(&file, &self.path, &bytes, 0)
     }
 
-    /// Reads the side file if that was not done yet. A file that does not end where the segment does is none.
+    /// Reads the side file if that was not done yet, and keeps its borders.
     pub(crate) fn load(&self, end: u64, next: Offset) -> Result<(), Error> {
-        if !matches!(*self.state.lock(), State::NotRead) {
-            return Ok(());
+        if self.is_not_read()
+            && let Some(pieces) = self.read_whole(end, next)?
+        {
+            self.answer(State::Known(pieces));
         }
+        Ok(())
+    }
+
+    /// The borders for one look, the end of what is written among them if it lies behind the others. What no one read
+    /// before is not kept: a scrub comes by all segments of a disk.
+    pub(crate) fn look(&self, end: u64, next: Offset) -> Result<Vec<Border>, Error> {
+        if self.is_not_read() {
+            let read = self.read_whole(end, next)?;
+            return Ok(read.map_or_else(Vec::new, |pieces| pieces.borders().to_vec()));
+        }
+        let end = *self.end.lock();
+        let mut borders = self.borders();
+        if let Some(end) = end
+            && borders.last().is_some_and(|last| last.position < end.position)
+        {
+            borders.push(end);
+        }
+        Ok(borders)
+    }
+
+    fn is_not_read(&self) -> bool {
+        matches!(*self.state.lock(), State::NotRead)
+    }
+
+    /// The side file of a closed segment. One that does not end where the segment does is none, and is not read again.
+    fn read_whole(&self, end: u64, next: Offset) -> Result<Option<Pieces>, Error> {
         let read = self.read()?.filter(|pieces| (pieces.last().position, pieces.last().next) == (end, next));
         if read.is_none() {
             tracing::warn!(path = %self.path.display(), "no digests of a segment: its batches are checked by their CRC alone");
+            self.answer(State::Unknown);
         }
+        Ok(read)
+    }
+
+    /// What the side file says, unless another reader was there first.
+    fn answer(&self, found: State) {
         let mut state = self.state.lock();
         if matches!(*state, State::NotRead) {
-            *state = read.map_or(State::Unknown, State::Known);
+            *state = found;
         }
-        Ok(())
     }
 
     /// Takes the side file's borders if they end exactly at `end`; else only the start and `end` are known; nothing if not
@@ -117,18 +150,6 @@ impl Digests {
     /// What is written ends there now.
     pub(crate) fn set_end(&self, end: Option<Border>) {
         *self.end.lock() = end;
-    }
-
-    /// The borders that are known, and the end of what is written if it lies behind them.
-    pub(crate) fn borders_with_end(&self) -> Vec<Border> {
-        let end = *self.end.lock();
-        let mut borders = self.borders();
-        if let Some(end) = end
-            && borders.last().is_some_and(|last| last.position < end.position)
-        {
-            borders.push(end);
-        }
-        borders
     }
 
     /// The first piece of the bytes between `from` and `to` that was not checked since the process knows it.

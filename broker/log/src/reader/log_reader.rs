@@ -11,17 +11,11 @@ use holdfast_proto::{
 
 use super::{
     damage::damaged,
-    pieces::{check_piece, check_pieces},
+    pieces::check_pieces,
     retention::{self, Retention},
     time,
 };
-use crate::{
-    Error, Now,
-    digest::{Border, Digest},
-    scan::{Check, read_at},
-    segment::Segment,
-    shared::Shared,
-};
+use crate::{Error, Now, scan::read_at, segment::Segment, shared::Shared};
 
 /// Reads one partition's log. Cheap to clone; no lock is held during IO.
 #[derive(Clone, Debug)]
@@ -109,23 +103,13 @@ impl LogReader {
         retention::start(&self.shared, retention, now, high_watermark)
     }
 
-    /// Reads every batch from `from` on, with its CRC and its place, and gives the offset after the last; for checks of a whole log.
+    /// Reads every batch from `from` on, as a scrub does, and gives the offset after the last; for checks of a whole log.
     pub fn verify(&self, from: Offset) -> Result<Offset, Error> {
-        self.undisturbed(|log_start, _| {
-            let from = from.max(log_start);
-            for segment in self.shared.segments().iter().filter(|segment| segment.next() > from) {
-                let file = segment.file()?;
-                segment.digests.load(segment.size(), segment.next())?;
-                let end = Border { position: segment.size(), next: segment.next(), digest: Digest::default() };
-                let borders = segment.digests.borders();
-                for pair in borders.windows(2) {
-                    check_piece(segment, &file, (pair[0], Some(pair[1].digest), pair[1]), Check::Crc)?;
-                }
-                let start = borders.last().copied().unwrap_or(Border { position: 0, next: segment.base(), ..end });
-                check_piece(segment, &file, (start, None, end), Check::Crc)?;
-            }
-            Ok(self.shared.written())
-        })
+        let mut next = Some(from);
+        while let Some(from) = next {
+            next = self.scrub(from, u64::MAX)?.next;
+        }
+        Ok(self.shared.written())
     }
 
     /// The error of an offset that is not there, with the log start as it is now: who falls behind retention goes on from

@@ -11,7 +11,7 @@ use holdfast_proto::ids::Offset;
 use super::damage::damaged;
 use crate::{
     Error,
-    digest::{Border, Digest},
+    digest::Border,
     scan::{Check, Scan, Step},
     segment::Segment,
 };
@@ -21,17 +21,17 @@ use crate::{
 pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Error> {
     segment.digests.load(segment.size(), segment.next())?;
     while let Some((start, end)) = segment.digests.unchecked(from, to) {
-        check_piece(segment, file, (start, Some(end.digest), end), Check::Header)?;
+        check_piece(segment, file, (start, end), Check::Header)?;
         segment.digests.set_checked(end);
     }
     Ok(())
 }
 
-/// Reads the batches between two borders, and compares them with the digest at the end if one is known.
+/// Reads the batches between two borders, and compares them with the digest at the end.
 pub(super) fn check_piece(
     segment: &Segment,
     file: &File,
-    (start, known, end): (Border, Option<Digest>, Border),
+    (start, end): (Border, Border),
     check: Check,
 ) -> Result<(), Error> {
     let mut scan = Scan::new(file, segment.path(), (start.position, end.position), Some(start.next), check);
@@ -46,7 +46,7 @@ pub(super) fn check_piece(
             Step::End => break,
         }
     }
-    if at != end.next || known.is_some_and(|known| known != digest) {
+    if (at, digest) != (end.next, end.digest) {
         let reason = format!(
             "the batches up to byte {} (offset {}) are not those that were appended there: one is of another place, time or \
              partition",

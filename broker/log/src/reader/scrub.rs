@@ -46,12 +46,11 @@ fn step(shared: &Shared, from: Offset, max_bytes: u64) -> Result<Scrubbed, Error
     };
     let is_closed = at + 1 < segments.len();
     let file = segment.file()?;
-    segment.digests.load(segment.size(), segment.next())?;
-    let borders = segment.digests.borders_with_end();
+    let borders = segment.digests.look(segment.size(), segment.next())?;
     let above = borders.partition_point(|border| border.next <= from);
     let (next, bytes) = if above == 0 || above == borders.len() {
         let start = start_before(segment, from)?;
-        drop_cache(&file, is_closed, (start, segment.size()));
+        drop_cache(&file, is_closed, (start, segment.size().min(start.saturating_add(max_bytes))));
         check_unbound(segment, &file, (start, segment.size()), (from, max_bytes))?
     } else {
         let start = borders[above - 1];
@@ -71,7 +70,7 @@ fn pieces<'a>(segment: &Segment, file: &File, borders: impl Iterator<Item = &'a 
     let mut last: Option<Border> = None;
     for end in borders {
         if let Some(start) = last {
-            check_piece(segment, file, (start, Some(end.digest), *end), Check::Crc)?;
+            check_piece(segment, file, (start, *end), Check::Crc)?;
             segment.digests.set_checked(*end);
         }
         last = Some(*end);

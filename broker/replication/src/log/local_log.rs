@@ -86,15 +86,12 @@ impl LocalLog {
 
     /// Leader epoch of the last record below `end`; `None` if there is none here.
     pub(crate) fn epoch_below(&self, end: Offset) -> Option<LeaderEpoch> {
-        end.0.checked_sub(1).and_then(|last| self.epochs.epoch_at(Offset(last)))
+        self.epochs.of_last_record(self.start, end, false)
     }
 
     /// Epoch of the last record; `None` if there is none.
     pub(crate) fn last_epoch(&self) -> Option<LeaderEpoch> {
-        if self.start == self.end {
-            return None;
-        }
-        self.epochs.epoch_at(Offset(self.end.0 - 1))
+        self.epoch_below(self.end)
     }
 
     /// Takes one more batch at the end.
