@@ -9,7 +9,7 @@ use holdfast_proto::{
     ids::{Offset, TopicPartition},
 };
 
-use super::{Border, Digest, pieces::Pieces, side_file};
+use super::{Border, Digest, checked::Checked, pieces::Pieces, side_file};
 use crate::{Disk, Error};
 
 /// The digests of a segment, shared by writer and readers. No lock is held during IO.
@@ -21,12 +21,13 @@ pub(crate) struct Digests {
     state: Mutex<State>,
     /// The end of what is written, where the segment is written still.
     end: Mutex<Option<Border>>,
+    checked: Mutex<Checked>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Those of a segment that is closed stand in its side file, and no one asked yet.
-    NotRead,
+    /// Those of a segment that is closed stand in its side file, and are read there each time.
+    InFile,
     /// Nothing binds the batches.
     Unknown,
     Known(Pieces),
@@ -35,12 +36,13 @@ enum State {
 impl Digests {
     /// Those of an empty segment.
     pub(crate) fn new(path: PathBuf, partition: TopicPartition, base: Offset) -> Self {
-        Self { path, partition, base, state: Mutex::new(State::Known(Pieces::new(base))), end: Mutex::new(None) }
+        let state = Mutex::new(State::Known(Pieces::new(base)));
+        Self { path, partition, base, state, end: Mutex::default(), checked: Mutex::default() }
     }
 
-    /// From now on they are those of the side file, which is read when someone asks.
-    pub(crate) fn forget(&self) {
-        *self.state.lock() = State::NotRead;
+    /// The segment is closed: from now on they are those of the side file.
+    pub(crate) fn close(&self) {
+        *self.state.lock() = State::InFile;
     }
 
     /// The file of the borders.
@@ -64,7 +66,7 @@ impl Digests {
     pub(crate) fn store(&self, disk: &Disk, is_durable: bool) -> Result<(), Error> {
         let bytes = match &*self.state.lock() {
             State::Known(pieces) => side_file::encode(self.partition, pieces),
-            State::NotRead | State::Unknown => return Ok(()),
+            State::InFile | State::Unknown => return Ok(()),
         };
         if is_durable {
             return disk.replace_unnamed(&self.path, &bytes);
@@ -74,26 +76,18 @@ impl Digests {
         disk.write_at(&file, &self.path, &bytes, 0)
     }
 
-    /// Reads the side file if that was not done yet, and keeps its borders.
-    pub(crate) fn load(&self, end: u64, next: Offset) -> Result<(), Error> {
-        if self.is_not_read()
-            && let Some(pieces) = self.read_whole(end, next)?
-        {
-            self.answer(State::Known(pieces));
-        }
-        Ok(())
-    }
-
-    /// The borders for one look, the end of what is written among them if it lies behind the others. What no one read
-    /// before is not kept: a scrub comes by all segments of a disk.
+    /// The borders, the end of what is written among them if it lies behind the others. None: nothing binds the batches.
     pub(crate) fn look(&self, end: u64, next: Offset) -> Result<Vec<Border>, Error> {
-        if self.is_not_read() {
+        if self.is_in_file() {
             let read = self.read_whole(end, next)?;
             return Ok(read.map_or_else(Vec::new, |pieces| pieces.borders().to_vec()));
         }
-        let end = *self.end.lock();
-        let mut borders = self.borders();
-        if let Some(end) = end
+        let written_end = *self.end.lock();
+        let mut borders = match &*self.state.lock() {
+            State::Known(pieces) => pieces.borders().to_vec(),
+            State::InFile | State::Unknown => Vec::new(),
+        };
+        if let Some(end) = written_end
             && borders.last().is_some_and(|last| last.position < end.position)
         {
             borders.push(end);
@@ -101,8 +95,8 @@ impl Digests {
         Ok(borders)
     }
 
-    fn is_not_read(&self) -> bool {
-        matches!(*self.state.lock(), State::NotRead)
+    fn is_in_file(&self) -> bool {
+        matches!(*self.state.lock(), State::InFile)
     }
 
     /// The side file of a closed segment. One that does not end where the segment does is none, and is not read again.
@@ -110,17 +104,12 @@ impl Digests {
         let read = self.read()?.filter(|pieces| (pieces.last().position, pieces.last().next) == (end, next));
         if read.is_none() {
             tracing::warn!(path = %self.path.display(), "no digests of a segment: its batches are checked by their CRC alone");
-            self.answer(State::Unknown);
+            let mut state = self.state.lock();
+            if matches!(*state, State::InFile) {
+                *state = State::Unknown;
+            }
         }
         Ok(read)
-    }
-
-    /// What the side file says, unless another reader was there first.
-    fn answer(&self, found: State) {
-        let mut state = self.state.lock();
-        if matches!(*state, State::NotRead) {
-            *state = found;
-        }
     }
 
     /// Takes the side file's borders if they end exactly at `end`; else only the start and `end` are known; nothing if not
@@ -139,32 +128,36 @@ impl Digests {
         Ok(())
     }
 
-    /// The borders that are known, the start included.
-    pub(crate) fn borders(&self) -> Vec<Border> {
-        match &*self.state.lock() {
-            State::Known(pieces) => pieces.borders().to_vec(),
-            State::NotRead | State::Unknown => Vec::new(),
-        }
-    }
-
     /// What is written ends there now.
     pub(crate) fn set_end(&self, end: Option<Border>) {
         *self.end.lock() = end;
     }
 
-    /// The first piece of the bytes between `from` and `to` that was not checked since the process knows it.
-    pub(crate) fn unchecked(&self, from: u64, to: u64) -> Option<(Border, Border)> {
-        match &*self.state.lock() {
-            State::Known(pieces) => pieces.unchecked(from, to),
-            State::NotRead | State::Unknown => None,
+    /// The pieces that bytes between `from` and `to` belong to and that are not known to be right, by their borders: of a
+    /// segment that ends at `end` with the offset before `next`. What is written still and has no border yet is none.
+    pub(crate) fn unchecked(
+        &self,
+        (from, to): (u64, u64),
+        (end, next): (u64, Offset),
+    ) -> Result<Vec<(Border, Border)>, Error> {
+        if self.checked.lock().holds(from, to) {
+            return Ok(Vec::new());
         }
+        let unchecked = |pieces: &Pieces| {
+            let checked = self.checked.lock();
+            pieces.touching(from, to).filter(|(start, end)| !checked.holds(start.position, end.position)).collect()
+        };
+        match &*self.state.lock() {
+            State::Known(pieces) => return Ok(unchecked(pieces)),
+            State::Unknown => return Ok(Vec::new()),
+            State::InFile => {}
+        }
+        Ok(self.read_whole(end, next)?.as_ref().map(unchecked).unwrap_or_default())
     }
 
-    /// The piece that ends there was found to be what was appended.
-    pub(crate) fn set_checked(&self, end: Border) {
-        if let State::Known(pieces) = &mut *self.state.lock() {
-            pieces.set_checked(end);
-        }
+    /// This piece was found to be what was appended.
+    pub(crate) fn set_checked(&self, (start, end): (Border, Border)) {
+        self.checked.lock().add(start.position, end.position);
     }
 
     fn read(&self) -> Result<Option<Pieces>, Error> {

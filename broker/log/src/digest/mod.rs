@@ -13,12 +13,13 @@
 //!    through because the mark or its indexes are lost, they are made from what the disk holds; these find later changes alone.
 //!    Closed segments of an earlier program, or without their side file, have none: their CRCs count.
 //! 2. A side file that is damaged, lost, or of another segment harms nothing: nothing is believed of it.
-//! 3. Memory is bounded: pieces grow with the segment, so that 1 GiB has some 1,300 borders of 24 bytes. Of closed segments
-//!    only those are kept that someone reads.
+//! 3. Memory is bounded: pieces grow with the segment, so that 1 GiB has some 1,300 borders of 24 bytes, and those of closed
+//!    segments are read from the side file each time. What was compared is kept in a few spans.
 //!
-//! Modules: `sum` (the hash) · `pieces` (borders, pure) · `comparison` (of a walk with borders, pure) · `side_file` (their
+//! Modules: `sum` (the hash) · `pieces` (borders, pure) · `checked` (what was compared, pure) · `comparison` (of a walk with borders, pure) · `side_file` (their
 //! file) · `digests` (those of one segment).
 
+mod checked;
 mod comparison;
 mod digests;
 mod pieces;

@@ -25,58 +25,38 @@ pub(crate) const fn is_border_due(position: u64, since: u64) -> bool {
     since >= MIN_PIECE_BYTES && since >= position / MAX_PART
 }
 
-/// The borders, the segment's start first, and which of the pieces between them were checked.
+/// The borders, the segment's start first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pieces {
-    borders: Vec<Border>,
-    /// For each border: whether the piece that it ends was checked.
-    checked: Vec<bool>,
-}
+pub(super) struct Pieces(Vec<Border>);
 
 impl Pieces {
     /// Those of an empty segment.
     pub(super) fn new(base: Offset) -> Self {
-        Self::from_borders(vec![Border { position: 0, next: base, digest: Digest::default() }])
-    }
-
-    /// With these borders, of which nothing is checked; the first is the segment's start.
-    pub(super) fn from_borders(borders: Vec<Border>) -> Self {
-        let checked = vec![false; borders.len()];
-        Self { borders, checked }
+        Self(vec![Border { position: 0, next: base, digest: Digest::default() }])
     }
 
     /// Adds a border; one at or before the last is there already.
     pub(super) fn push(&mut self, border: Border) {
         if self.last().position < border.position {
-            self.borders.push(border);
-            self.checked.push(false);
+            self.0.push(border);
         }
     }
 
     /// The last border: the end of the segment if it is closed.
     pub(super) fn last(&self) -> Border {
-        self.borders[self.borders.len() - 1]
+        self.0[self.0.len() - 1]
     }
 
     /// All borders, the segment's start first.
     pub(super) fn borders(&self) -> &[Border] {
-        &self.borders
+        &self.0
     }
 
-    /// The piece that ends at this border was found to be what was appended.
-    pub(super) fn set_checked(&mut self, end: Border) {
-        if let Ok(at) = self.borders.binary_search_by_key(&end.position, |border| border.position) {
-            self.checked[at] = true;
-        }
-    }
-
-    /// The first piece of the bytes from `from` on up to `to` that was not checked, by its two borders.
-    pub(super) fn unchecked(&self, from: u64, to: u64) -> Option<(Border, Border)> {
-        let first = self.borders.partition_point(|border| border.position <= from);
-        (first..self.borders.len())
-            .take_while(|at| self.borders[at - 1].position < to)
-            .find(|at| !self.checked[*at])
-            .map(|at| (self.borders[at - 1], self.borders[at]))
+    /// The pieces that bytes between `from` and `to` belong to, by their two borders.
+    pub(super) fn touching(&self, from: u64, to: u64) -> impl Iterator<Item = (Border, Border)> {
+        let first = self.0.partition_point(|border| border.position <= from).max(1);
+        let touching = self.0[first - 1..].windows(2).map(|pair| (pair[0], pair[1]));
+        touching.take_while(move |(start, _)| start.position < to)
     }
 }
 
@@ -89,20 +69,21 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_is_checked_once() {
+    fn the_pieces_of_some_bytes_are_found() {
         let mut pieces = Pieces::new(Offset(0));
-        assert_eq!(pieces.unchecked(0, 900), None, "what is written still is no piece");
+        let found = |pieces: &Pieces, from, to| -> Vec<u64> {
+            pieces.touching(from, to).map(|(_, end)| end.position).collect()
+        };
+        assert_eq!(found(&pieces, 0, 900), [], "what is written still is no piece");
         for position in [100, 200, 200, 300] {
             pieces.push(border(position));
         }
         assert_eq!(pieces.borders().len(), 4);
-        assert_eq!(pieces.unchecked(150, 160), Some((border(100), border(200))));
-        assert_eq!(pieces.unchecked(100, 101), Some((border(100), border(200))));
-        pieces.set_checked(border(200));
-        assert_eq!(pieces.unchecked(150, 200), None);
-        assert_eq!(pieces.unchecked(150, 201), Some((border(200), border(300))));
-        assert_eq!(pieces.unchecked(0, 400), Some((border(0), border(100))));
-        assert_eq!(pieces.unchecked(300, 400), None);
+        assert_eq!(found(&pieces, 150, 160), [200]);
+        assert_eq!(found(&pieces, 100, 101), [200]);
+        assert_eq!(found(&pieces, 99, 101), [100, 200]);
+        assert_eq!(found(&pieces, 0, 400), [100, 200, 300]);
+        assert_eq!(found(&pieces, 300, 400), []);
     }
 
     #[test]

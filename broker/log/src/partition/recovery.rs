@@ -214,7 +214,7 @@ impl Recovery<'_> {
             let known = times.get(&base).filter(|times| times.largest == segment.max_timestamp());
             is_unknown |= known.is_none();
             segment.appended_at(known.map(|times| times.last_append));
-            segment.digests.forget();
+            segment.digests.close();
             segments.push(Arc::new(segment));
         }
         if is_unknown {
@@ -227,9 +227,8 @@ impl Recovery<'_> {
 
     fn reindex_closed(&self, base: Offset, next: Offset, size: u64) -> Result<Segment, Error> {
         let segment = Segment::new(self.folder, self.partition, base);
-        segment.digests.forget();
-        segment.digests.load(size, next)?;
-        let mut comparison = Comparison::new(segment.digests.borders());
+        segment.digests.close();
+        let mut comparison = Comparison::new(segment.digests.look(size, next)?);
         let whole = (size, Offset(u64::MAX));
         let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, _| {
             comparison.reach(tally.border());

@@ -26,6 +26,7 @@ impl PartitionLog {
         old.times.seal(&self.disk)?;
         self.active.tally.push_border(&old);
         old.digests.store(&self.disk, true)?;
+        old.digests.close();
         self.store_snapshot(base)?;
         self.store_epochs()?;
         store_times(&self.disk, &self.folder, &self.shared.segments())?;

@@ -19,10 +19,9 @@ use crate::{
 /// Compares the pieces of the bytes `from` to `to` that were not compared before. [`Error::Damaged`] names the first piece
 /// that does not hold what was appended.
 pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Error> {
-    segment.digests.load(segment.size(), segment.next())?;
-    while let Some((start, end)) = segment.digests.unchecked(from, to) {
-        check_piece(segment, file, (start, end), Check::Header)?;
-        segment.digests.set_checked(end);
+    for piece in segment.digests.unchecked((from, to), (segment.size(), segment.next()))? {
+        check_piece(segment, file, piece, Check::Header)?;
+        segment.digests.set_checked(piece);
     }
     Ok(())
 }

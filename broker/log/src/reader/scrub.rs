@@ -71,7 +71,7 @@ fn pieces<'a>(segment: &Segment, file: &File, borders: impl Iterator<Item = &'a 
     for end in borders {
         if let Some(start) = last {
             check_piece(segment, file, (start, *end), Check::Crc)?;
-            segment.digests.set_checked(*end);
+            segment.digests.set_checked((start, *end));
         }
         last = Some(*end);
     }
