@@ -1,58 +1,121 @@
 //! What becomes of what was found to be wrong with replicas: the broker resigns from each alone, tells the controllers, and
-//! copies it again from the leader of then.
-//!
-//! One that is the last of its partition to hold what was acknowledged stays, if it can still serve: the rest of it can be
-//! read, and nobody could take its place. What is damaged is refused to its readers all the same.
+//! copies it again from the leader of then. [`consequence`] says which goes on with what is sound for now.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use holdfast_metadata::trust::DistrustReason;
+use holdfast_metadata::version::TRUST;
 use holdfast_proto::ids::TopicPartition;
 
 use crate::{
     actors::{SessionAddress, SessionEvent},
     here::context::Context,
-    partition::findings::Finding,
+    outward,
+    partition::{
+        OpenReplica,
+        consequence::{self, Consequence, Why},
+        findings::Finding,
+    },
 };
+
+/// Longest pause before a replica that goes on is looked at again, though the metadata did not change.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A replica with a finding that goes on.
+struct Kept {
+    finding: Finding,
+    /// The opening of the replica that the finding is about.
+    replica: OpenReplica,
+    /// Why it goes on, as it was said.
+    why: Why,
+}
 
 /// Runs until the broker ends.
 pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
-    let mut kept: BTreeMap<TopicPartition, String> = BTreeMap::new();
+    let mut kept: BTreeMap<TopicPartition, Kept> = BTreeMap::new();
+    let mut index = context.metadata.watch();
     loop {
-        for (partition, finding) in context.findings.take().await {
-            if finding.reason == DistrustReason::Damaged && is_last(&context, partition) {
-                if kept.get(&partition) != Some(&finding.detail) {
-                    tracing::error!(
-                        %partition,
-                        detail = finding.detail,
-                        "this replica is damaged, and no other holds what was acknowledged: it goes on with the rest. Start \
-                         the other replicas, or produce again what is lost"
-                    );
-                    kept.insert(partition, finding.detail);
+        index.borrow_and_update();
+        let found = if kept.is_empty() {
+            context.findings.take().await
+        } else {
+            tokio::select! {
+                found = context.findings.take() => found,
+                _newer_or_not = tokio::time::timeout(LOOK_AGAIN, index.changed()) => BTreeMap::new(),
+            }
+        };
+        let mut all: BTreeMap<TopicPartition, (Finding, Option<Kept>)> = BTreeMap::new();
+        for (partition, one) in std::mem::take(&mut kept) {
+            // What was closed since, or begins again, has nothing to do with the finding.
+            if context.partitions.get(partition).is_some_and(|replica| replica.is_same(&one.replica)) {
+                all.insert(partition, (one.finding.clone(), Some(one)));
+            }
+        }
+        for (partition, finding) in found {
+            all.entry(partition).or_insert((finding, None));
+        }
+        for (partition, (finding, before)) in all {
+            let consequence = {
+                let image = context.metadata.look();
+                consequence::of(&image, context.identity.broker_id, partition, finding.reason)
+            };
+            let replica = context.partitions.get(partition);
+            if let (Consequence::Stay(why), Some(replica)) = (consequence, replica) {
+                if before.is_none_or(|before| before.why != why) {
+                    tell_stays(partition, &finding, why);
                 }
+                kept.insert(partition, Kept { finding, replica, why });
                 continue;
             }
-            kept.remove(&partition);
-            tell(partition, &finding);
+            tell_closed(&context, partition, &finding);
             if session.tell(SessionEvent::Distrust(partition, finding)).await.is_none() {
                 return;
             }
         }
+        let leaving = kept.iter().filter(|(_, one)| one.why == Why::HandsOver).map(|(partition, _)| *partition);
+        outward::ask_for_leaders(&context, leaving).await;
     }
 }
 
-fn tell(partition: TopicPartition, finding: &Finding) {
-    tracing::error!(
-        %partition,
-        reason = ?finding.reason,
-        detail = finding.detail,
-        "this broker does not vouch for its replica any more: it is closed, and copied again once another leads"
-    );
+fn tell_closed(context: &Context, partition: TopicPartition, finding: &Finding) {
+    let Finding { reason, detail } = finding;
+    if context.metadata.look().version() >= TRUST {
+        tracing::error!(
+            %partition,
+            ?reason,
+            detail,
+            "this broker does not vouch for its replica any more: it is closed, and copied again once another leads"
+        );
+    } else {
+        tracing::error!(
+            %partition,
+            ?reason,
+            detail,
+            "this broker does not vouch for its replica any more: it is closed. It is copied again only once metadata \
+             version {TRUST} is finalised: upgrade every node, then `holdfast cluster finalize-version {TRUST}`"
+        );
+    }
 }
 
-/// True if no other replica is in sync or eligible.
-fn is_last(context: &Context, partition: TopicPartition) -> bool {
-    let image = context.metadata.look();
-    let own = context.identity.broker_id;
-    image.partition(partition).is_some_and(|state| !state.isr.iter().chain(&state.elr).any(|member| *member != own))
+fn tell_stays(partition: TopicPartition, finding: &Finding, why: Why) {
+    let detail = &finding.detail;
+    match why {
+        Why::Last => tracing::error!(
+            %partition,
+            detail,
+            "this replica is damaged, and no other holds what was acknowledged: it goes on with the rest. Start the other \
+             replicas, or produce again what is lost"
+        ),
+        Why::HandsOver => tracing::error!(
+            %partition,
+            detail,
+            "this replica is damaged: it goes on with the rest until another leads. It is copied again only once metadata \
+             version {TRUST} is finalised: upgrade every node, then `holdfast cluster finalize-version {TRUST}`"
+        ),
+        Why::NotFinalised => tracing::error!(
+            %partition,
+            detail,
+            "this replica is damaged, and no other is in sync: it goes on with the rest. Others can lead only once metadata \
+             version {TRUST} is finalised: upgrade every node, then `holdfast cluster finalize-version {TRUST}`"
+        ),
+    }
 }

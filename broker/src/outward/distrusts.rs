@@ -3,10 +3,13 @@
 //! Each is told with the partition epoch of the state that is known here, and passed over if that has changed meanwhile; then
 //! the newer state comes, and it is told again. So a call that arrives late, after the replica has begun again, does
 //! nothing.
+//!
+//! Before metadata version 2 the controllers take none of it. Then leaderships are given away, and the rest waits until that
+//! version is finalised.
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_metadata::{Image, trust::DistrustReason};
+use holdfast_metadata::{Image, trust::DistrustReason, version::TRUST};
 use holdfast_metadata_wire::trust::reason_to_message;
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
@@ -15,7 +18,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::header::header;
+use super::{handover, header::header};
 use crate::here::context::Context;
 
 /// Replicas in one call: the controller's own limit is 10,000.
@@ -31,6 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn run(context: Arc<Context>) {
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     let mut index = context.metadata.watch();
+    let mut said = false;
     loop {
         let waiting = context.outboxes.distrusts.wait().await;
         index.borrow_and_update();
@@ -38,6 +42,18 @@ pub(crate) async fn run(context: Arc<Context>) {
         if !told.is_empty() {
             tracing::info!(replicas = told.len(), "the controllers do not count on these replicas");
             context.outboxes.distrusts.told(&told);
+        }
+        if !known.is_empty() && context.metadata.look().version() < TRUST {
+            if !std::mem::replace(&mut said, true) {
+                tracing::error!(
+                    replicas = known.len(),
+                    "this broker does not vouch for replicas, and the controllers cannot take that before metadata version \
+                     {TRUST}: upgrade every node, then `holdfast cluster finalize-version {TRUST}`"
+                );
+            }
+            handover::ask(&context, known.iter().map(|(partition, ..)| *partition)).await;
+            let _newer_or_not = tokio::time::timeout(LOOK_AGAIN, index.changed()).await;
+            continue;
         }
         let Some(some) = known.chunks(MAX_REPLICAS).next() else {
             let _newer_or_not = tokio::time::timeout(LOOK_AGAIN, index.changed()).await;

@@ -7,13 +7,14 @@
 //!   `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
-//!   replicas this broker does not vouch for.
+//!   replicas this broker does not vouch for; `handover`: leaderships that it gives away where it cannot say so yet.
 
 mod admin;
 mod channels;
 mod controllers;
 mod distrusts;
 mod fetcher;
+mod handover;
 mod header;
 pub mod heartbeats;
 mod incoming;
@@ -29,6 +30,7 @@ pub use channels::Peers;
 pub use controllers::{Controllers, ShutdownProgress};
 pub(crate) use distrusts::run as run_distrusts;
 pub(crate) use fetcher::run as run_fetchers;
+pub(crate) use handover::ask as ask_for_leaders;
 pub(crate) use other_nodes::other_nodes;
 pub(crate) use proposer::run as run_proposer;
 pub use relays::Relays;

@@ -2,9 +2,13 @@
 
 use tonic::{Request, Response, Status};
 
-use holdfast_metadata::{Command, CreateTopic, RecoverPartition, Response as Decided};
+use holdfast_metadata::{
+    AlterReplicas, Command, CreateTopic, RecoverPartition, Rejection, ReplicaMove, Response as Decided,
+};
 use holdfast_metadata_wire::{trust, view};
 use holdfast_proto::{
+    convert::partition_error,
+    detail::ErrorDetail,
     ids::{BrokerId, PartitionEpoch, PartitionIndex, TopicId},
     v1::{self, admin_service_server::AdminService},
 };
@@ -82,9 +86,24 @@ impl AdminService for Edge {
 
     async fn alter_replicas(
         &self,
-        _: Request<v1::AlterReplicasRequest>,
+        request: Request<v1::AlterReplicasRequest>,
     ) -> Result<Response<v1::AlterReplicasResponse>, Status> {
-        unreachable!("no test sends this on")
+        let topic_id = |name: &str| self.0.machine.lock().image.topic_by_name(name).expect("there").topic_id();
+        let moves = request.into_inner().moves.into_iter().map(|wanted| ReplicaMove {
+            topic_id: topic_id(&wanted.topic),
+            partition: PartitionIndex(wanted.partition),
+            new_replicas: wanted.new_replicas.into_iter().map(BrokerId).collect(),
+        });
+        let command = Command::AlterReplicas(AlterReplicas { moves: moves.collect(), move_bytes_per_second: None });
+        match self.0.run(&command).map_err(refused)? {
+            Decided::ReplicasAltered { results } => {
+                let error = |refusal: Rejection| partition_error(ErrorDetail::new(refusal.code, refusal.message));
+                let results =
+                    results.into_iter().map(|result| v1::AlterReplicasResult { error: result.err().map(error) });
+                Ok(Response::new(v1::AlterReplicasResponse { results: results.collect(), index: self.0.index() }))
+            }
+            other => panic!("{other:?} to an order of replicas"),
+        }
     }
 
     async fn set_broker_drain(

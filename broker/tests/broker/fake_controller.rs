@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 use holdfast_metadata::{
     AlterPartition, Command, ControllerVersions, CreateTopic, DistrustReplicas, FinalizeVersion, HistoryHash, Image,
     IsrChange, IsrMember, RegisterBroker, Rejection, Response as Decided, VersionRange, apply_command,
-    version::SUPPORTED,
+    version::{SUPPORTED, TRUST},
 };
 use holdfast_metadata_wire::{records, registration, stream};
 use holdfast_proto::{
@@ -94,15 +94,20 @@ impl Machine {
 }
 
 impl FakeController {
-    /// Forms a cluster and serves on a free port.
+    /// Forms a cluster with the newest metadata version, and serves on a free port.
     pub(crate) async fn start() -> Self {
+        let controller = Self::start_unfinalised().await;
+        controller.finalise();
+        controller
+    }
+
+    /// As [`Self::start`], with the first metadata version.
+    pub(crate) async fn start_unfinalised() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State::default());
         let cluster_id = ClusterId(uuid::Uuid::new_v4());
         state.run(&Command::FormCluster { cluster_id }).unwrap();
-        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
-        state.run(&Command::FinalizeVersion(FinalizeVersion { version: SUPPORTED.max, controllers })).unwrap();
         let router = Server::builder()
             .add_service(ControllerServiceServer::new(Edge(Arc::clone(&state))))
             .add_service(AdminServiceServer::new(Edge(Arc::clone(&state))));
@@ -110,6 +115,12 @@ impl FakeController {
             router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
         Self { address, cluster_id, state, server }
+    }
+
+    /// Finalises the newest metadata version.
+    pub(crate) fn finalise(&self) {
+        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
+        self.run(&Command::FinalizeVersion(FinalizeVersion { version: SUPPORTED.max, controllers })).unwrap();
     }
 
     /// A copy of the state.
@@ -216,6 +227,7 @@ impl ControllerService for Edge {
     ) -> Result<Response<v1::RegisterBrokerResponse>, Status> {
         let request = request.into_inner();
         let folder = registration::shown_folder(&request).map_err(ErrorDetail::from)?;
+        let proves = self.0.machine.lock().image.version() >= TRUST;
         let command = Command::RegisterBroker(RegisterBroker {
             broker_id: BrokerId(request.broker_id),
             incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
@@ -226,8 +238,8 @@ impl ControllerService for Edge {
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
             versions: VersionRange::from_numbers(request.min_metadata_version, request.max_metadata_version),
             old_session_alive: false,
-            replaces: request.replaces_broker_epoch.map(BrokerEpoch),
-            folder,
+            replaces: request.replaces_broker_epoch.filter(|_| proves).map(BrokerEpoch),
+            folder: folder.filter(|_| proves),
         });
         match self.0.run(&command).map_err(refused)? {
             Decided::BrokerRegistered { broker_epoch } => {

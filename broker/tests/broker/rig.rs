@@ -35,6 +35,11 @@ impl Rig {
         Self { controller: FakeController::start().await, folder: TempDir::new().unwrap() }
     }
 
+    /// As [`Self::start`], before the metadata version of this build is finalised.
+    pub(crate) async fn start_unfinalised() -> Self {
+        Self { controller: FakeController::start_unfinalised().await, folder: TempDir::new().unwrap() }
+    }
+
     pub(crate) fn data_dir(&self, id: u32) -> PathBuf {
         self.folder.path().join(format!("broker-{id}"))
     }

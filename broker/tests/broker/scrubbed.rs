@@ -1,8 +1,12 @@
 //! Damage that no reader has met.
 
-use std::{os::unix::fs::FileExt, path::PathBuf};
+use std::{
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
 
-use holdfast_metadata::trust::DistrustReason;
+use holdfast_broker::{config::Config, life::start::Broker};
+use holdfast_metadata::{Command, PartitionState, trust::DistrustReason};
 use holdfast_proto::{
     batch::BatchHeader,
     ids::{BrokerId, PartitionIndex, TopicId, TopicPartition},
@@ -12,53 +16,127 @@ use crate::rig::{Client, Rig, produce_until, soon, until};
 
 const SEGMENT: &str = "00000000000000000000.log";
 
-fn segment(rig: &Rig, broker: BrokerId, topic_id: TopicId, partition: u32) -> PathBuf {
-    rig.data_dir(broker.0).join("partitions").join(format!("{topic_id}-{partition}")).join(SEGMENT)
+/// Two brokers that scrub all the time, and a topic of two partitions that both hold, with closed segments.
+struct Scene {
+    rig: Rig,
+    brokers: Vec<Broker>,
+    topic_id: TopicId,
 }
 
-/// A closed segment of the leader gets the batch of another partition: as long, at the same offset, with a right CRC. No one
-/// reads it.
+impl Scene {
+    async fn start(rig: Rig) -> Self {
+        let mut brokers = Vec::new();
+        for id in 1..=2 {
+            let change = |config| Config { scrub_interval_ms: 100, replica_lag_time_max_ms: 2_000, ..config };
+            brokers.push(rig.broker_with(id, change).await);
+        }
+        let small = [("segment.bytes", "65536"), ("min.insync.replicas", "1")];
+        let topic_id = rig.controller.create_topic("t", 2, 2, &small);
+        let scene = Self { rig, brokers, topic_id };
+        for (partition, letter) in [(0, "a"), (1, "b")] {
+            let leading = until("it is led", async || scene.state(partition).leader).await;
+            let client = scene.client(leading).await;
+            for _ in 0..5 {
+                produce_until(&client, "t", partition, &[&letter.repeat(30_000)]).await;
+            }
+            until("both are in sync", async || (scene.state(partition).isr.len() == 2).then_some(())).await;
+        }
+        scene
+    }
+
+    fn at(&self, partition: u32) -> TopicPartition {
+        TopicPartition { topic_id: self.topic_id, partition: PartitionIndex(partition) }
+    }
+
+    fn state(&self, partition: u32) -> PartitionState {
+        self.rig.controller.image().partition(self.at(partition)).unwrap().clone()
+    }
+
+    async fn client(&self, broker: BrokerId) -> Client {
+        Client::connect(&self.brokers[broker.0 as usize - 1]).await
+    }
+
+    fn segment(&self, broker: BrokerId, partition: u32) -> PathBuf {
+        self.rig.data_dir(broker.0).join("partitions").join(self.at(partition).to_string()).join(SEGMENT)
+    }
+
+    /// Puts the first batch of partition 1 where that of partition 0 was: as long, at the same offset, with a right CRC. Gives
+    /// the segment and what was in it.
+    fn misplace(&self, broker: BrokerId) -> (PathBuf, Vec<u8>) {
+        let path = self.segment(broker, 0);
+        let (own, other) = (std::fs::read(&path).unwrap(), std::fs::read(self.segment(broker, 1)).unwrap());
+        let size = BatchHeader::parse(&own).unwrap().size_bytes;
+        assert_eq!(BatchHeader::parse(&other).unwrap().size_bytes, size);
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&other[..size], 0).unwrap();
+        (path, own)
+    }
+
+    /// Waits until both replicas of partition 0 are in sync, and this segment is as it was.
+    async fn is_copied_again(&self, path: &Path, own: &[u8]) {
+        until("it is copied again", async || {
+            let state = self.state(0);
+            let is_known = state.distrusted.iter().all(|distrusted| distrusted.reason == DistrustReason::Damaged);
+            assert!(is_known, "{:?}", state.distrusted);
+            (state.isr.len() == 2 && std::fs::read(path).is_ok_and(|bytes| bytes == own)).then_some(())
+        })
+        .await;
+    }
+
+    async fn end(self, leader: BrokerId) {
+        let read = self.client(leader).await.read("t", 0, 0).await.unwrap();
+        assert!(read.iter().all(|value| value.starts_with('a')), "nothing of the other partition was copied or served");
+        for broker in self.brokers {
+            soon("it stops", broker.stop()).await;
+        }
+    }
+}
+
+/// A closed segment of the leader gets the batch of another partition. No one reads it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_with_a_misplaced_batch_resigns_and_is_copied_again() {
-    let rig = Rig::start().await;
-    let mut brokers = Vec::new();
-    for id in 1..=2 {
-        let change = |config| holdfast_broker::config::Config { scrub_interval_ms: 100, ..config };
-        brokers.push(rig.broker_with(id, change).await);
-    }
-    let small = [("segment.bytes", "65536"), ("min.insync.replicas", "1")];
-    let topic_id = rig.controller.create_topic("t", 2, 2, &small);
-    let state = |partition| {
-        let image = rig.controller.image();
-        image.partition(TopicPartition { topic_id, partition: PartitionIndex(partition) }).unwrap().clone()
-    };
-    for (partition, letter) in [(0, "a"), (1, "b")] {
-        let leading = until("it is led", async || state(partition).leader).await;
-        let client = Client::connect(&brokers[leading.0 as usize - 1]).await;
-        for _ in 0..5 {
-            produce_until(&client, "t", partition, &[&letter.repeat(30_000)]).await;
-        }
-        until("both are in sync", async || (state(partition).isr.len() == 2).then_some(())).await;
-    }
-    let leading = state(0).leader.unwrap();
-    let path = segment(&rig, leading, topic_id, 0);
-    let (own, other) = (std::fs::read(&path).unwrap(), std::fs::read(segment(&rig, leading, topic_id, 1)).unwrap());
-    let size = BatchHeader::parse(&own).unwrap().size_bytes;
-    assert_eq!(BatchHeader::parse(&other).unwrap().size_bytes, size);
-    std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&other[..size], 0).unwrap();
+    let scene = Scene::start(Rig::start().await).await;
+    let leading = scene.state(0).leader.unwrap();
+    let (path, own) = scene.misplace(leading);
+    let new = until("another leads", async || scene.state(0).leader.filter(|leader| *leader != leading)).await;
+    scene.is_copied_again(&path, &own).await;
+    scene.end(new).await;
+}
 
-    let new = until("another leads", async || state(0).leader.filter(|leader| *leader != leading)).await;
-    until("it is copied again", async || {
-        let state = state(0);
-        let is_known = state.distrusted.iter().all(|distrusted| distrusted.reason == DistrustReason::Damaged);
-        assert!(is_known, "{:?}", state.distrusted);
-        (state.isr.len() == 2 && std::fs::read(&path).is_ok_and(|bytes| bytes == own)).then_some(())
+/// Controllers of metadata version 1 hear nothing of single replicas.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_the_version_is_finalised_a_damaged_leader_serves_until_another_leads() {
+    let scene = Scene::start(Rig::start_unfinalised().await).await;
+    let leading = scene.state(0).leader.unwrap();
+    let untouched = scene.state(1);
+    let (path, own) = scene.misplace(leading);
+    let last = until("it is to lead last", async || {
+        let state = scene.state(0);
+        (state.replicas.last() == Some(&leading) && state.leader == Some(leading)).then_some(state)
     })
     .await;
-    let client = Client::connect(&brokers[new.0 as usize - 1]).await;
-    let read = client.read("t", 0, 0).await.unwrap();
-    assert!(read.iter().all(|value| value.starts_with('a')), "nothing of the other partition was copied or served");
-    for broker in brokers {
-        soon("it stops", broker.stop()).await;
+    assert_eq!((last.isr.len(), last.replicas.len()), (2, 2), "nothing but the order is another");
+    // What is sound is served and taken meanwhile.
+    let client = scene.client(leading).await;
+    let end = produce_until(&client, "t", 0, &["a new one"]).await;
+    assert_eq!(client.read("t", 0, end).await.unwrap(), ["a new one"]);
+    if let Ok(read) = client.read("t", 0, 0).await {
+        // Out of memory.
+        assert!(read.iter().all(|value| value.starts_with('a')), "what is damaged is not served");
     }
+    // As the controllers do by themselves every few seconds.
+    let elect = Command::ElectLeaders { partitions: vec![scene.at(0)] };
+    scene.rig.controller.run(&elect).unwrap();
+    let new = scene.state(0).leader.unwrap();
+    assert_ne!(new, leading);
+    let context = scene.brokers[leading.0 as usize - 1].context();
+    until("the damaged one is closed", async || context.partitions.get(scene.at(0)).is_none().then_some(())).await;
+    let client = scene.client(new).await;
+    produce_until(&client, "t", 0, &["another"]).await;
+    assert_eq!(scene.state(0).isr, [new], "its leader does without it");
+    assert_eq!(scene.state(1), untouched, "its neighbour goes on");
+    assert_eq!(client.read("t", 0, end).await.unwrap()[0], "a new one");
+
+    scene.rig.controller.finalise();
+    scene.is_copied_again(&path, &own).await;
+    scene.end(new).await;
 }

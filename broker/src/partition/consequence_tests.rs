@@ -1,0 +1,97 @@
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use holdfast_metadata::{BrokerRegistration, Record, VersionRange};
+use holdfast_proto::ids::{
+    BrokerEpoch, DirectoryId, IncarnationId, MetadataIndex, MetadataVersion, PartitionIndex, TopicId,
+};
+
+use super::*;
+
+const OWN: BrokerId = BrokerId(1);
+
+fn tp() -> TopicPartition {
+    TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) }
+}
+
+fn ids(brokers: &[u32]) -> Vec<BrokerId> {
+    brokers.iter().copied().map(BrokerId).collect()
+}
+
+/// Brokers 1 to 3, of which these are alive, and one partition that they hold.
+fn image(version: MetadataVersion, alive: &[u32], leader: u32, isr: &[u32], elr: &[u32]) -> Image {
+    let TopicPartition { topic_id, partition } = tp();
+    let brokers = (1..=3).map(|id| {
+        Record::Broker(BrokerRegistration {
+            broker_id: BrokerId(id),
+            broker_epoch: BrokerEpoch(id.into()),
+            incarnation_id: IncarnationId(Uuid::from_u128(id.into())),
+            directory_id: DirectoryId(Uuid::from_u128(id.into())),
+            boot_counter: 1,
+            client_address: String::new(),
+            peer_address: String::new(),
+            rack: None,
+            versions: VersionRange::default(),
+            fenced: !alive.contains(&id),
+            shutting_down: false,
+            token: None,
+        })
+    });
+    let state = PartitionState {
+        leader: Some(BrokerId(leader)),
+        replicas: ids(&[1, 2, 3]),
+        isr: ids(isr),
+        elr: ids(elr),
+        ..PartitionState::default()
+    };
+    let records = brokers.chain([
+        Record::Version { version },
+        Record::Topic { topic_id, name: "orders".to_owned() },
+        Record::TopicConfig { topic_id, configs: BTreeMap::new() },
+        Record::Partition { topic_id, partition, state },
+    ]);
+    Image::from_records(MetadataIndex(1), &records.collect::<Vec<_>>()).expect("an image")
+}
+
+#[track_caller]
+fn check(image: &Image, reason: DistrustReason, expected: Consequence) {
+    assert_eq!(of(image, OWN, tp(), reason), expected);
+}
+
+const DAMAGED: DistrustReason = DistrustReason::Damaged;
+const FIRST: MetadataVersion = holdfast_metadata::version::FIRST;
+
+#[test]
+fn a_damaged_replica_is_closed_unless_it_is_the_last() {
+    check(&image(TRUST, &[1, 2], 1, &[1, 2], &[]), DAMAGED, Consequence::Close);
+    check(&image(TRUST, &[1], 1, &[1], &[2]), DAMAGED, Consequence::Close);
+    let last = image(TRUST, &[1, 2, 3], 1, &[1], &[]);
+    check(&last, DAMAGED, Consequence::Stay(Why::Last));
+    check(&last, DistrustReason::Halted, Consequence::Close);
+    check(&Image::default(), DAMAGED, Consequence::Close);
+}
+
+#[test]
+fn before_the_version_a_damaged_leader_goes_on_until_another_leads() {
+    let led = image(FIRST, &[1, 3], 1, &[1, 2, 3], &[]);
+    check(&led, DAMAGED, Consequence::Stay(Why::HandsOver));
+    check(&led, DistrustReason::Halted, Consequence::Close);
+    check(&image(FIRST, &[1, 2, 3], 1, &[1], &[2]), DAMAGED, Consequence::Stay(Why::NotFinalised));
+    check(&image(FIRST, &[1, 2, 3], 3, &[1, 2, 3], &[]), DAMAGED, Consequence::Close);
+}
+
+#[test]
+fn the_first_that_is_in_sync_and_alive_is_to_lead_and_the_own_comes_last() {
+    let led = image(FIRST, &[1, 3], 1, &[1, 2, 3], &[]);
+    assert_eq!(order(&led, OWN, tp()), Some(ids(&[3, 2, 1])));
+    assert_eq!(order(&image(TRUST, &[1, 3], 1, &[1, 2, 3], &[]), OWN, tp()), None, "it can be said");
+    assert_eq!(order(&image(FIRST, &[1, 3], 3, &[1, 2, 3], &[]), OWN, tp()), None, "another leads");
+    assert_eq!(order(&image(FIRST, &[1], 1, &[1, 2, 3], &[]), OWN, tp()), None, "nobody is there");
+}
+
+#[test]
+fn an_order_that_is_so_already_is_not_asked_for_again() {
+    let led = image(FIRST, &[1, 2, 3], 3, &[1, 2, 3], &[]);
+    assert_eq!(order(&led, BrokerId(3), tp()), None, "broker 1 comes first already");
+}
