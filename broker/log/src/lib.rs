@@ -54,7 +54,7 @@ pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use partition::{PartitionLog, Recovered};
-pub use reader::{LogReader, Retention, Scrubbed};
+pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
 pub use wall_time::{Now, WallTime, steady, wall_clock};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
 

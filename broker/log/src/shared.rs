@@ -6,6 +6,8 @@
 //! 3. A truncation first publishes the lower ends, then counts in `cuts`, then cuts the files. A reader whose `cuts` have not
 //!    changed at its end has read what the list said.
 //! 4. log start ≤ flushed ≤ written.
+//! 5. The log counts as closed before anybody may rename or delete its folder. A reader that finds it open at its end has read
+//!    this log, and no other one at the same path.
 
 use std::sync::{
     Arc,
@@ -30,6 +32,7 @@ pub(crate) struct Shared {
     flushed: AtomicU64,
     cuts: AtomicU64,
     verify_on_read: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 impl Shared {
@@ -43,6 +46,7 @@ impl Shared {
             flushed: AtomicU64::new(end.0),
             cuts: AtomicU64::new(0),
             verify_on_read: AtomicBool::new(verify_on_read),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -95,6 +99,16 @@ impl Shared {
     /// The ends were lowered; the files follow.
     pub(crate) fn count_cut(&self) {
         self.cuts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The log is closed: another one may stand at its path from now on.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// True once the log is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// True if readers check the CRC of what they read.

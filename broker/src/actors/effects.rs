@@ -94,7 +94,11 @@ impl PartitionActor {
                 Effect::Halt { reason } => {
                     // Its own trouble, not that of the others here. If the disk failed, the process is about to end.
                     tracing::error!(partition = %self.partition.id, reason, "the replica serves no more");
-                    let finding = Finding { reason: DistrustReason::Halted, detail: reason.to_owned() };
+                    let finding = Finding {
+                        reason: DistrustReason::Halted,
+                        detail: reason.to_owned(),
+                        log: Some(self.partition.reader.clone()),
+                    };
                     self.context.findings.put(self.partition.id, finding);
                 }
             }

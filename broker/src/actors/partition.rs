@@ -13,7 +13,6 @@ use actix::{Actor, ActorContext, AsyncContext, Handler, SpawnHandle, StreamHandl
 use tokio::sync::oneshot;
 
 use holdfast_log::{Completion, LogConfig, LogHandle, Op};
-use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, Millis, Offset, ProducerId},
@@ -164,7 +163,7 @@ impl PartitionActor {
                 if self.context.logs.writer.failure().is_some() {
                     self.context.state.fail(Fatal::StorageFailed(error.to_string()));
                 } else {
-                    let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
+                    let finding = Finding::damaged(&self.partition.reader, error.to_string());
                     self.context.findings.put(self.partition.id, finding);
                 }
                 self.step(Event::StorageFailed, InHand::Nothing);

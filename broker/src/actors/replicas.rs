@@ -193,7 +193,7 @@ impl SessionActor {
                     return self.context.state.fail(Fatal::StorageFailed(failure.to_string()));
                 }
                 tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
-                let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
+                let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string(), log: None };
                 self.found.insert(partition, finding);
                 self.step(&Event::OpenFailed(partition), actor);
             }
@@ -220,7 +220,8 @@ impl SessionActor {
         self.context.partitions.remove(partition);
         let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
         let finding = self.found.remove(&partition);
-        let finding = finding.unwrap_or(Finding { reason: DistrustReason::Damaged, detail: String::new() });
+        let (reason, detail) =
+            finding.map_or((DistrustReason::Damaged, String::new()), |finding| (finding.reason, finding.detail));
         let (context, address) = (Arc::clone(&self.context), actor.address());
         self.context.logs.runtime.spawn(async move {
             drop(recovered);
@@ -228,14 +229,13 @@ impl SessionActor {
                 close(&replica).await;
             }
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let detail = finding.detail;
             let noted = context.logs.folders.in_turn(move || data_dir.distrust(partition, &detail, None, None)).await;
             match noted {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),
                 Err(error) => return context.state.fail(Fatal::Failure(format!("{partition}: {error}"))),
             }
-            context.outboxes.distrusts.put(partition, finding.reason);
+            context.outboxes.distrusts.put(partition, reason);
             let _gone_with_the_broker = address.send(SessionEvent::Closed(partition)).await;
         });
     }

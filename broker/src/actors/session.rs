@@ -176,8 +176,11 @@ impl Handler<SessionEvent> for SessionActor {
             SessionEvent::Opened(partition, opened) => self.opened(partition, opened, actor),
             SessionEvent::Deleted(partition) => self.step(&Event::Deleted(partition), actor),
             SessionEvent::Distrust(partition, finding) => {
-                self.found.entry(partition).or_insert(finding);
-                self.step(&Event::Distrusted(partition), actor);
+                // A reader may be late: what it read is closed, and the replica perhaps made again.
+                if self.replicas.get(&partition).is_some_and(|replica| finding.is_about(&replica.reader)) {
+                    self.found.insert(partition, finding);
+                    self.step(&Event::Distrusted(partition), actor);
+                }
             }
             SessionEvent::Closed(partition) => self.step(&Event::Closed(partition), actor),
         }

@@ -25,11 +25,6 @@ impl Partitions {
         self.open.read().values().cloned().collect()
     }
 
-    /// True if this very replica is open: not closed meanwhile, nor made again.
-    pub fn holds(&self, replica: &OpenReplica) -> bool {
-        self.get(replica.id).is_some_and(|open| open.is_same(replica))
-    }
-
     /// Adds one that was opened.
     pub fn insert(&self, replica: OpenReplica) {
         self.open.write().insert(replica.id, replica);

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use holdfast_log::Error;
 use holdfast_proto::ids::Offset;
 
 use crate::{here::context::Context, partition::OpenReplica};
@@ -30,7 +31,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         let replicas: Vec<_> = context.partitions.all().iter().map(|replica| replica.id).collect();
         for replica in &replicas {
             let Some(replica) = context.partitions.get(*replica) else { continue };
-            let done = scrub(&context, &replica, bytes_per_second).await;
+            let done = scrub(&replica, bytes_per_second).await;
             bytes += done.bytes;
             damaged += u64::from(done.is_damaged);
         }
@@ -47,22 +48,19 @@ struct Done {
 }
 
 /// Reads one replica from its start to its end, if it is open so long.
-async fn scrub(context: &Context, replica: &OpenReplica, bytes_per_second: u64) -> Done {
+async fn scrub(replica: &OpenReplica, bytes_per_second: u64) -> Done {
     let step_bytes = step_bytes(bytes_per_second);
     let (mut from, mut all) = (Some(Offset(0)), Done::default());
     while let Some(at) = from {
         let reader = replica.reader.clone();
         let Ok(step) = tokio::task::spawn_blocking(move || reader.scrub(at, step_bytes)).await else { break };
-        // A folder that was set aside meanwhile, and made again, is not what this reader knows.
-        if !context.partitions.holds(replica) {
-            break;
-        }
         match step {
             Ok(step) => {
                 from = step.next;
                 all.bytes += step.bytes;
                 tokio::time::sleep(pause(step.bytes, bytes_per_second)).await;
             }
+            Err(Error::Closed) => break,
             Err(error) if error.is_damage() => {
                 all.is_damaged = true;
                 replica.read_failed(&error);

@@ -2,24 +2,38 @@
 //! of a replica that contradicts its leader, by the log writer.
 //!
 //! A replica has one finding at most, the first: what follows from it is the same. So the memory is bounded by the
-//! replicas.
+//! replicas. A finding names the opening of the log that it is about: a reader may be late, and the replica made again.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use holdfast_log::Error;
+use holdfast_log::{Error, LogReader};
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
 
 /// What is wrong with a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Finding {
     /// The kind of it, as controllers keep it.
     pub reason: DistrustReason,
     /// What was found, in words, with file and offset where there are some.
     pub detail: String,
+    /// The opened log that it is about; `None`: what cannot be opened.
+    pub log: Option<LogReader>,
+}
+
+impl Finding {
+    /// That the replica with this log is damaged.
+    pub fn damaged(log: &LogReader, detail: String) -> Self {
+        Self { reason: DistrustReason::Damaged, detail, log: Some(log.clone()) }
+    }
+
+    /// True if it is about the replica that has this log.
+    pub fn is_about(&self, log: &LogReader) -> bool {
+        self.log.as_ref().is_none_or(|own| own.is_same(log))
+    }
 }
 
 /// Where a reader of one replica's log says what it found.
@@ -27,6 +41,8 @@ pub struct Finding {
 pub struct Reporter {
     /// The replica that is read.
     pub partition: TopicPartition,
+    /// The log of it that is read.
+    pub log: LogReader,
     /// Where it is said.
     pub findings: Arc<Findings>,
 }
@@ -42,8 +58,7 @@ impl Reporter {
         if code != ErrorCode::LogDamaged {
             return code;
         }
-        let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string() };
-        self.findings.put(self.partition, finding);
+        self.findings.put(self.partition, Finding::damaged(&self.log, error.to_string()));
         if is_spare { ErrorCode::KafkaStorageError } else { code }
     }
 }
@@ -97,11 +112,11 @@ mod tests {
         let findings = Findings::default();
         assert!(findings.take().now_or_never().is_none());
         let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
-        let finding = |detail: &str| Finding { reason: DistrustReason::Damaged, detail: detail.to_owned() };
+        let finding = |detail: &str| Finding { reason: DistrustReason::Damaged, detail: detail.to_owned(), log: None };
         findings.put(partition, finding("first"));
         findings.put(partition, finding("second"));
         let taken = findings.take().now_or_never().expect("there is one");
-        assert_eq!(taken.into_values().collect::<Vec<_>>(), [finding("first")]);
+        assert_eq!(taken.into_values().map(|finding| finding.detail).collect::<Vec<_>>(), ["first"]);
         assert!(findings.take().now_or_never().is_none());
     }
 }

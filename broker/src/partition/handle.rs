@@ -107,7 +107,7 @@ impl Partition {
         findings: Arc<Findings>,
         view: ReplicaView,
     ) -> Self {
-        let reporter = Reporter { partition: id, findings };
+        let reporter = Reporter { partition: id, log: reader.clone(), findings };
         Self { id, tail, reader, waiters: Arc::default(), reporter, view: Mutex::new(view) }
     }
 
@@ -130,8 +130,7 @@ impl Partition {
         if let Some(found) = self.tail.read(from, up_to, max_bytes) {
             return Read::InMemory(found.pieces);
         }
-        let log = (self.reader.clone(), self.reporter.clone());
-        Read::OnDisk(DiskRead::new(log, self.view().is_spare, from, up_to, max_bytes))
+        Read::OnDisk(DiskRead::new(self.reporter.clone(), self.view().is_spare, from, up_to, max_bytes))
     }
 
     /// What [`Self::read`] finds in memory, with the room that the pieces take up, if there is some at once.
@@ -225,11 +224,6 @@ impl OpenReplica {
     /// A replica whose actor was started.
     pub(crate) fn new(partition: Arc<Partition>, actor: PartitionAddress) -> Self {
         Self { partition, actor }
-    }
-
-    /// True if both are one opening of one replica.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.partition, &other.partition)
     }
 
     /// The actor that runs it: the way to give it events.

@@ -9,7 +9,6 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use holdfast_log::LogReader;
 use holdfast_proto::{error::ErrorCode, ids::Offset};
 
 use super::{
@@ -67,8 +66,7 @@ pub struct Place {
 /// A read that needs the disk.
 #[derive(Debug)]
 pub struct DiskRead {
-    reader: LogReader,
-    reporter: Reporter,
+    log: Reporter,
     is_spare: bool,
     from: Offset,
     up_to: Offset,
@@ -138,20 +136,15 @@ impl BlockingReads {
 }
 
 impl DiskRead {
-    /// Of whole batches, from this log and for this replica, which `is_spare` if another is in sync: from the one that holds `from` on, none that reaches past `up_to`.
-    pub fn new(
-        (reader, reporter): (LogReader, Reporter),
-        is_spare: bool,
-        from: Offset,
-        up_to: Offset,
-        max_bytes: usize,
-    ) -> Self {
-        Self { reader, reporter, is_spare, from, up_to, max_bytes }
+    /// Of whole batches, from this log of a replica, which `is_spare` if another is in sync: from the one that holds `from`
+    /// on, none that reaches past `up_to`.
+    pub fn new(log: Reporter, is_spare: bool, from: Offset, up_to: Offset, max_bytes: usize) -> Self {
+        Self { log, is_spare, from, up_to, max_bytes }
     }
 
     fn run(self) -> Result<Bytes, ErrorCode> {
-        let Self { reader, reporter, is_spare, from, up_to, max_bytes } = self;
-        reader.read(from, max_bytes, up_to).map_err(|error| reporter.read_failed(&error, is_spare))
+        let Self { log: Reporter { log: reader, .. }, is_spare, from, up_to, max_bytes } = &self;
+        reader.read(*from, *max_bytes, *up_to).map_err(|error| self.log.read_failed(&error, *is_spare))
     }
 }
 

@@ -33,6 +33,12 @@ impl Digest {
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.wrapping_add(other.0))
     }
+
+    /// That of these batches but those others, which are among them.
+    #[must_use]
+    pub(crate) const fn minus(self, others: Self) -> Self {
+        Self(self.0.wrapping_sub(others.0))
+    }
 }
 
 #[cfg(test)]

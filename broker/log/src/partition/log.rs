@@ -79,8 +79,14 @@ impl From<Recovered> for ReplicaState {
     }
 }
 
+impl Drop for PartitionLog {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
 impl PartitionLog {
-    /// A reader of this log.
+    /// A reader of this log. Once the log is closed or dropped it reads nothing more.
     pub fn reader(&self) -> LogReader {
         LogReader::new(Arc::clone(&self.shared))
     }

@@ -118,11 +118,20 @@ impl LogReader {
         Error::OffsetOutOfRange { offset, log_start: self.shared.log_start(), log_end }
     }
 
-    /// Does a read again if a truncation came in between, or retention took the segment away.
+    /// True if both read one opening of one log.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Does a read again if a truncation came in between, or retention took the segment away. [`Error::Closed`] if the log
+    /// was closed meanwhile: its files are opened by their paths, and another log may stand there.
     pub(super) fn undisturbed<T>(&self, read: impl Fn(Offset, Offset) -> Result<T, Error>) -> Result<T, Error> {
         loop {
             let (cuts, log_start) = (self.shared.cuts(), self.shared.log_start());
             let result = read(log_start, self.shared.written());
+            if self.shared.is_closed() {
+                return Err(Error::Closed);
+            }
             let was_cut = self.shared.cuts() != cuts;
             let was_removed = matches!(&result, Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound)
                 && self.shared.log_start() != log_start;

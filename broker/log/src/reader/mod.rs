@@ -8,20 +8,26 @@
 //! 2. No lock is held during IO, and the writer never waits for a reader.
 //! 3. Bytes below the written end that do not make sense are damage, unless a truncation came in between: then the read
 //!    is done again.
+//! 4. Nothing is read, nor found to be damaged, of another log that stands where this one stood.
 //!
 //! Failure: [`Error::Damaged`] and IO errors of a read do not latch the disk. The caller decides; another replica may answer.
 //!
 //! `log_reader` reads; `time` finds an offset by time; `retention` says what may be deleted; `damage` names what is wrong;
-//! `pieces` compares with the digests, `scrub` does so with everything.
+//! `pieces` compares with the digests, `scrub` does so with everything; `range` gives digests, for replicas to compare.
 
 mod damage;
 mod log_reader;
 mod pieces;
+mod range;
 mod retention;
 mod scrub;
 mod time;
 
 pub use log_reader::LogReader;
 pub(crate) use pieces::check_pieces;
+pub use range::RangeDigest;
 pub use retention::Retention;
 pub use scrub::Scrubbed;
+
+#[cfg(test)]
+mod closed_tests;

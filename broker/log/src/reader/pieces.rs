@@ -20,26 +20,43 @@ use crate::{
 /// that does not hold what was appended.
 pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Error> {
     for piece in segment.digests.unchecked((from, to), (segment.size(), segment.next()))? {
-        check_piece(segment, file, piece, Check::Header)?;
+        walk_piece(segment, file, piece, |_| {})?;
         segment.digests.set_checked(piece);
     }
     Ok(())
 }
 
-/// Reads the batches between two borders, and compares them with the digest at the end.
-pub(super) fn check_piece(
+/// Reads the batches between two borders with their checksums, and compares them with the digest at the end.
+pub(super) fn check_piece(segment: &Segment, file: &File, piece: (Border, Border)) -> Result<(), Error> {
+    compare(segment, file, piece, Check::Crc, |_| {})
+}
+
+/// Reads the headers between two borders, gives the border behind each batch, and compares them with the digest at the end:
+/// nothing that was given counts if they differ.
+pub(super) fn walk_piece(
+    segment: &Segment,
+    file: &File,
+    piece: (Border, Border),
+    each: impl FnMut(Border),
+) -> Result<(), Error> {
+    compare(segment, file, piece, Check::Header, each)
+}
+
+fn compare(
     segment: &Segment,
     file: &File,
     (start, end): (Border, Border),
     check: Check,
+    mut each: impl FnMut(Border),
 ) -> Result<(), Error> {
     let mut scan = Scan::new(file, segment.path(), (start.position, end.position), Some(start.next), check);
     let (mut at, mut digest) = (start.next, start.digest);
     loop {
         match scan.step()? {
-            Step::Batch { header, .. } => {
+            Step::Batch { position, header } => {
                 at = header.next_offset();
                 digest = digest.plus(segment.digests.of(&header));
+                each(Border { position: position + header.size_bytes as u64, next: at, digest });
             }
             Step::Bad { position, reason } => return Err(damaged(segment, at, position, reason)),
             Step::End => break,

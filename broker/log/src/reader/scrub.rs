@@ -17,7 +17,7 @@ use super::{
     log_reader::LogReader,
     pieces::{check_piece, check_unbound},
 };
-use crate::{Error, digest::Border, hints::start_before, scan::Check, segment::Segment, shared::Shared};
+use crate::{Error, digest::Border, hints::start_before, segment::Segment, shared::Shared};
 
 /// What one step of a scrub did. Damage is the step's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn pieces<'a>(segment: &Segment, file: &File, borders: impl Iterator<Item = &'a 
     let mut last: Option<Border> = None;
     for end in borders {
         if let Some(start) = last {
-            check_piece(segment, file, (start, *end), Check::Crc)?;
+            check_piece(segment, file, (start, *end))?;
             segment.digests.set_checked((start, *end));
         }
         last = Some(*end);
