@@ -11,7 +11,6 @@ use crate::{
     here::context::Context,
     outward,
     partition::{
-        OpenReplica,
         consequence::{self, Consequence, Why},
         findings::Finding,
     },
@@ -23,8 +22,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A replica with a finding that goes on.
 struct Kept {
     finding: Finding,
-    /// The opening of the replica that the finding is about.
-    replica: OpenReplica,
     /// Why it goes on, as it was said.
     why: Why,
 }
@@ -45,11 +42,12 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
         };
         let mut all: BTreeMap<TopicPartition, (Finding, Option<Kept>)> = BTreeMap::new();
         for (partition, one) in std::mem::take(&mut kept) {
-            // What was closed since, or begins again, has nothing to do with the finding.
-            if context.partitions.get(partition).is_some_and(|replica| replica.is_same(&one.replica)) {
-                all.insert(partition, (one.finding.clone(), Some(one)));
-            }
+            all.insert(partition, (one.finding.clone(), Some(one)));
         }
+        // What was closed since, or begins again, has nothing to do with the finding.
+        all.retain(|partition, (finding, _)| {
+            context.partitions.get(*partition).is_some_and(|replica| finding.is_about(&replica.reader))
+        });
         for (partition, finding) in found {
             all.entry(partition).or_insert((finding, None));
         }
@@ -58,12 +56,11 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
                 let image = context.metadata.look();
                 consequence::of(&image, context.identity.broker_id, partition, finding.reason)
             };
-            let replica = context.partitions.get(partition);
-            if let (Consequence::Stay(why), Some(replica)) = (consequence, replica) {
+            if let Consequence::Stay(why) = consequence {
                 if before.is_none_or(|before| before.why != why) {
                     tell_stays(partition, &finding, why);
                 }
-                kept.insert(partition, Kept { finding, replica, why });
+                kept.insert(partition, Kept { finding, why });
                 continue;
             }
             tell_closed(&context, partition, &finding);
@@ -77,7 +74,7 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
 }
 
 fn tell_closed(context: &Context, partition: TopicPartition, finding: &Finding) {
-    let Finding { reason, detail } = finding;
+    let Finding { reason, detail, log: _ } = finding;
     if context.metadata.look().version() >= TRUST {
         tracing::error!(
             %partition,
