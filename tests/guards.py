@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Switches the guards of the promise off, one by one, in a copy of the tree, and lets the simulation look for the harm.
+"""Switches the guards of the promise off, one by one, in a copy of the tree, and lets tests look for the harm.
 
-A simulation that stays green without a guard does not see what the guard is for. With all guards on the same seeds must be
-clean; each mutant must be found within SEEDS (2,000) seeds; the table that is printed stands in tests/README.md. Usage:
-tests/guards.py [NAME ...].
+A test that stays green without a guard does not see what the guard is for. What the simulation drives it has to find within
+SEEDS (2,000) seeds, which must be clean with all guards on; what stands in the shell, or below it, one named test of the
+crate has to find, which must pass with it. The table that is printed stands in tests/README.md. Usage: tests/guards.py
+[NAME ...]; QUICK=1 leaves the simulation out.
 
 The copy is built in a folder of its own below CARGO_TARGET_DIR, never in that itself: cargo takes a crate for built by the
 times of its files, wherever they stand, and would give a mutant's library to the next build of the true tree.
@@ -20,7 +21,30 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEEDS = int(os.environ.get("SEEDS", "2000"))
 TIMEOUT_S = 1800
 
-# Name, file, the guard, and what stands there without it.
+SIMULATION = ("holdfast-tests", "--test simulation", "every_promise_holds_under_crashes_loss_and_partitions")
+
+
+def machine(name):
+    """A test of the metadata machine."""
+    return "holdfast-metadata", "--test machine", f"trust::{name}"
+
+
+def log(name):
+    """A unit test of the log."""
+    return "holdfast-log", "--lib", name
+
+
+def time_trust(name):
+    """A unit test of the trust in clocks."""
+    return "holdfast-broker", "--lib", f"here::time_trust::tests::{name}"
+
+
+def seen_by(guard, *finders):
+    """A guard that each of these has to see."""
+    return [(*guard, finder) for finder in finders]
+
+
+# Name, file, the guard, what stands there without it, and who has to find that; nobody named: the simulation.
 GUARDS = [
     ("flush before ack", "broker/replication/src/log/local_log.rs",
      "FlushPolicy::Ack => self.flushed,", "FlushPolicy::Ack => self.end,"),
@@ -47,31 +71,98 @@ GUARDS = [
     ("epoch check before deletion", "broker/src/partition/roster.rs",
      "known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)", "true"),
     ("no state from before the registration", "broker/src/here/image_follower.rs",
-     "if index < registered_at {", "if index < MetadataIndex(0) {"),
+     "if begins && index < registered_at {", "if begins && index < MetadataIndex(0) {"),
     ("boot counter", "metadata/src/decide/brokers.rs",
-     " && command.boot_counter > old.boot_counter;", ";"),
+     " && command.boot_counter > old.boot_counter", ""),
     ("directory id", "metadata/src/decide/brokers.rs",
      "old.directory_id == command.directory_id && ", ""),
     ("lease", "broker/src/here/lease.rs",
      "self.is_held || acks == Acks::All", "true || acks == Acks::All"),
+    *seen_by(
+        ("token of a folder", "metadata/src/decide/brokers.rs", "=> folder.known.contains(&token),",
+         "=> folder.known.contains(&token) || true,"),
+        machine("a_folder_without_the_last_token_holds_nothing_however_often_it_was_started"), SIMULATION),
+    *seen_by(
+        ("frozen high watermark", "metadata/src/record.rs",
+         "claim.end >= high_watermark", "claim.end >= high_watermark || true"),
+        machine("an_eligible_replica_that_ends_below_the_high_watermark_is_not_eligible"), SIMULATION),
+    *seen_by(
+        ("epoch of the frozen high watermark", "metadata/src/record.rs",
+         "claim.leader_epoch >= Some(epoch)", "claim.leader_epoch >= Some(epoch) || true"),
+        machine("an_old_copy_that_ends_past_the_high_watermark_with_what_was_cut_off_since_is_not_eligible"), SIMULATION),
+    *seen_by(
+        ("replicas that are not vouched for", "metadata/src/decide/change.rs",
+         "Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) =>",
+         "Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) if list_lost =>"),
+        machine("a_replica_that_its_broker_does_not_vouch_for_is_out_and_the_others_stay"), SIMULATION),
+    *seen_by(
+        ("claims of all restarted eligible replicas", "metadata/src/decide/election.rs",
+         "heard.len() >= min_isr.min(state.elr.len()) && ", ""),
+        machine("a_disk_of_a_moment_ago_looks_whole_so_who_looks_whole_waits_too"), SIMULATION),
+    *seen_by(
+        ("farthest claim first", "metadata/src/decide/election.rs",
+         "*reach <= Reach::of(claim)", "*reach <= Reach::of(claim) || true"),
+        machine("who_lost_something_waits_for_another_and_the_one_that_reaches_farthest_leads"), SIMULATION),
+    *seen_by(
+        ("a lost list of replicas", "metadata/src/decide/change.rs", "None if list_lost =>", "None if list_lost && false =>"),
+        machine("what_a_broker_does_not_name_whose_list_of_replicas_is_lost_has_vanished"), SIMULATION),
+    ("list of the replicas held", "broker/log/src/data_dir/roll_call.rs",
+     "Some(Entry::Held) => Standing::Vanished,", "Some(Entry::Held) => Standing::Adopted,",
+     log("data_dir::partitions::tests::a_vanished_folder_is_told_and_not_opened_as_new")),
+    ("the list before a folder is made", "broker/log/src/data_dir/partitions.rs",
+     "Some(Entry::Held) if !folder.exists() =>", "Some(Entry::Held) if !folder.exists() && false =>",
+     log("data_dir::partitions::tests::a_folder_that_vanishes_while_the_broker_runs_is_not_made_again")),
+    ("digest of a piece that is read", "broker/log/src/reader/pieces.rs",
+     "if (at, digest) != (end.next, end.digest) {", "if (at, digest) != (end.next, digest) {",
+     log("partition::digest_tests::a_read_finds_a_batch_of_another_place_in_a_closed_segment")),
+    ("digest of what recovery walks over", "broker/log/src/digest/comparison.rs",
+     "if *known == border ||", "if *known == border || known.position == border.position ||",
+     log("partition::digest_tests::a_restart_finds_a_batch_of_another_place_in_the_last_segment")),
+    ("clocks that advance together", "broker/src/here/time_trust.rs",
+     "if jumped_ms.saturating_abs() >", "if false && jumped_ms.saturating_abs() >",
+     time_trust("a_jump_ends_the_trust_until_all_agree_for_a_while")),
+    ("agreement with the controllers' clock", "broker/src/here/time_trust.rs",
+     "Some(if agrees {", "Some(if agrees || true {",
+     time_trust("a_drift_is_no_jump_and_a_difference_is_not_trusted")),
+    ("end of the log in a controller's mark", "controller/src/raft/log_store.rs",
+     "if end < told.end {", "if false && end < told.end {",
+     ("holdfast-controller", "--test it", "folders::a_store_that_is_behind_what_was_told_is_refused")),
+    ("vote in a controller's mark", "controller/src/raft/log_store.rs",
+     "Some(vote) if *vote >= told =>", "Some(vote) if *vote >= told || true =>",
+     ("holdfast-controller", "--lib", "raft::suite_tests::a_vote_that_was_given_and_is_not_in_the_store_is_not_given_again")),
 ]
 
 
-def simulate(tree, target, seeds):
-    """Runs the simulation over these seeds, as SEED or SEEDS; whether all were clean, and the output."""
-    environment = dict(os.environ, CARGO_TARGET_DIR=target, RUST_BACKTRACE="0", **seeds)
-    command = ["cargo", "test", "--release", "--locked", "-p", "holdfast-tests", "--test", "simulation"]
-    # Apart: the time is the seeds' alone, and the first build may take long.
-    subprocess.run([*command, "--no-run"], cwd=tree, env=environment, capture_output=True, check=True)
-    command += ["--", "--nocapture"]
+def run(tree, target, finder, seeds=None):
+    """Runs a test, the simulation over these seeds as SEED or SEEDS; whether it passed, and the output."""
+    package, kind, name = finder
+    environment = dict(os.environ, CARGO_TARGET_DIR=target, RUST_BACKTRACE="0", **(seeds or {}))
+    command = ["cargo", "test", "--release", "--locked", "-p", package, *kind.split()]
+    # Apart: the time is the test's alone, and the first build may take long.
+    built = subprocess.run([*command, "--no-run"], cwd=tree, env=environment, capture_output=True, text=True)
+    if built.returncode:
+        sys.exit(f"the tree without this guard does not compile: mend the table\n{built.stderr[-3000:]}")
+    command += ["--", "--exact", name, "--nocapture"]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
-    return done.returncode == 0, done.stdout + done.stderr
+    text = done.stdout + done.stderr
+    if "running 1 test" not in text:
+        sys.exit(f"{package} has no test {name}: mend the table")
+    return done.returncode == 0, text
 
 
-def look(tree, target):
-    """The first seed that fails and how it ends by itself, or None."""
+def symptom_of(text):
+    symptom = re.search(r"panicked at [^\n]*\n([^\n]*)", text)
+    return symptom.group(1) if symptom else None
+
+
+def look(tree, target, finder):
+    """Where it is found and how that ends: the first seed that fails, by itself, or the test; or None."""
+    if finder != SIMULATION:
+        is_clean, text = run(tree, target, finder)
+        name = finder[2].split("::")[-1]
+        return None if is_clean else (f"`{name}`", symptom_of(text) or "it fails")
     try:
-        is_clean, text = simulate(tree, target, {"SEEDS": str(SEEDS), "FIRST_SEED": "0"})
+        is_clean, text = run(tree, target, finder, {"SEEDS": str(SEEDS), "FIRST_SEED": "0"})
     except subprocess.TimeoutExpired:
         return "?", f"no seed ended the run within {TIMEOUT_S} s"
     if is_clean:
@@ -80,9 +171,8 @@ def look(tree, target):
     if not seed:
         sys.exit(f"neither a seed failed nor was the run clean:\n{text[-3000:]}")
     # Alone: with several threads the first symptom in the output may be another seed's.
-    _, text = simulate(tree, target, {"SEED": seed.group(1)})
-    symptom = re.search(r"panicked at [^\n]*\n([^\n]*)", text)
-    return seed.group(1), symptom.group(1) if symptom else "it does not fail alone"
+    _, text = run(tree, target, finder, {"SEED": seed.group(1)})
+    return f"seed {seed.group(1)}", symptom_of(text) or "it does not fail alone"
 
 
 def short(symptom):
@@ -93,7 +183,11 @@ def short(symptom):
 
 def main():
     wanted = sys.argv[1:]
-    guards = [guard for guard in GUARDS if not wanted or guard[0] in wanted]
+    guards = [(*guard, SIMULATION)[:5] for guard in GUARDS if not wanted or guard[0] in wanted]
+    if os.environ.get("QUICK"):
+        guards = [guard for guard in guards if guard[4] != SIMULATION]
+    if unknown := set(wanted) - {guard[0] for guard in guards}:
+        sys.exit(f"no guard is called {sorted(unknown)}")
     folder = tempfile.mkdtemp(prefix="holdfast-guards-")
     shared = os.environ.get("CARGO_TARGET_DIR")
     target = os.path.join(shared, "guards") if shared else os.path.join(folder, "target")
@@ -104,10 +198,11 @@ def main():
         ignored = shutil.ignore_patterns(".git", "target")
         shutil.copytree(ROOT, tree, ignore=ignored, copy_function=shutil.copy)
         # Whatever fails with all guards on would count for each of them.
-        if found := look(tree, target):
-            sys.exit(f"seed {found[0]} fails with every guard on: {found[1]}")
-        print("| guard switched off | seed | symptom |\n|---|---|---|", flush=True)
-        for name, file, guard, without in guards:
+        for finder in sorted({guard[4] for guard in guards}):
+            if found := look(tree, target, finder):
+                sys.exit(f"{found[0]} fails with every guard on: {found[1]}")
+        print("| guard switched off | found by | symptom |\n|---|---|---|", flush=True)
+        for name, file, guard, without, finder in guards:
             path = os.path.join(tree, file)
             with open(path) as source:
                 whole = source.read()
@@ -115,17 +210,17 @@ def main():
                 sys.exit(f"{file}: the guard '{name}' does not stand there once: mend the table in {__file__}")
             with open(path, "w") as source:
                 source.write(whole.replace(guard, without))
-            found = look(tree, target)
+            found = look(tree, target, finder)
             with open(path, "w") as source:
                 source.write(whole)
             if found is None:
-                missed.append(name)
-            seed, symptom = found or ("none", f"not found in {SEEDS} seeds")
-            print(f"| {name} | {seed} | {short(symptom)} |", flush=True)
+                missed.append(f"{name} ({finder[2]})")
+            finder, symptom = found or ("nobody", f"{finder[2]} passes without it")
+            print(f"| {name} | {finder} | {short(symptom)} |", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if missed:
-        sys.exit(f"the simulation does not see: {', '.join(missed)}")
+        sys.exit(f"not seen: {', '.join(missed)}")
 
 
 main()

@@ -149,6 +149,22 @@ fn a_replica_that_its_broker_does_not_vouch_for_is_out_and_the_others_stay() {
 }
 
 #[test]
+fn what_a_broker_does_not_name_whose_list_of_replicas_is_lost_has_vanished() {
+    let (mut c, t) = three();
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    // With its list it would say so; a replica that is not named was not made yet, and keeps its place.
+    let boot = c.image.broker(b(2)).expect("there").boot_counter + 1;
+    let listed = c.proving(2, boot, &[]);
+    c.ok(&Command::RegisterBroker(listed));
+    assert_eq!(standing(&c, t), "none isr - elr 2,3");
+    let mut lost = c.proving(2, boot + 1, &[]);
+    lost.folder.as_mut().expect("proven").list_lost = true;
+    c.ok(&Command::RegisterBroker(lost));
+    assert_eq!(standing(&c, t), "none isr - elr 3");
+    assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Vanished }]);
+}
+
+#[test]
 fn a_running_broker_resigns_from_a_replica_alone() {
     let mut c = Cluster::with_tokens(3);
     let (t, u) = (c.topic("t", 1, 3, &[]), c.topic("u", 1, 3, &[]));
