@@ -49,7 +49,7 @@ mod wall_time;
 mod writer;
 
 pub use config::{FlushTiming, LogConfig, WriterConfig};
-pub use data_dir::{ClockLook, DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
+pub use data_dir::{Cause, ClockLook, DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;

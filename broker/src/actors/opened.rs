@@ -41,6 +41,8 @@ impl Opened {
             latest: Err(ErrorCode::NotLeaderOrFollower),
             log_start: recovered.log_start_offset,
             log_end: recovered.log_end_offset,
+            flushed_end: recovered.log_end_offset,
+            flushed_epoch: recovered.epochs.of_last_record(recovered.log_start_offset, recovered.log_end_offset, false),
             producers: recovered.producers.len(),
             is_spare: false,
         };

@@ -10,7 +10,7 @@ use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use tokio::sync::oneshot;
 
-use holdfast_log::{LogConfig, PartitionLog, Recovered};
+use holdfast_log::{Distrust, LogConfig, PartitionLog, Recovered};
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::TopicPartition;
@@ -23,7 +23,7 @@ use crate::{
     life::recovery::RecoveredLogs,
     partition::{
         OpenReplica,
-        findings::Finding,
+        findings::{Finding, cause_of, reason_of},
         message::Message,
         roster::{Effect, Event, KnownEpochs, Reason},
     },
@@ -79,7 +79,11 @@ impl SessionActor {
                 }
                 Effect::Renew(partition) => self.renew(partition, actor),
                 Effect::Distrust(partition) => self.distrust(partition, actor),
-                Effect::TellAgain(partition) => self.context.outboxes.distrusts.put_again(partition),
+                Effect::TellAgain(partition) => {
+                    let noted = self.context.logs.data_dir.distrusted(partition);
+                    let reason = noted.map_or(DistrustReason::Damaged, |noted| reason_of(noted.cause));
+                    self.context.outboxes.distrusts.put_again(partition, reason);
+                }
                 Effect::SetAside(partition) => self.set_aside(partition, actor),
                 Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
             }
@@ -225,11 +229,14 @@ impl SessionActor {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         self.context.logs.runtime.spawn(async move {
             drop(recovered);
+            let mut distrust = Distrust::new(cause_of(reason), detail);
             if let Some(replica) = replica {
                 close(&replica).await;
+                let view = replica.view();
+                (distrust.last_epoch, distrust.end) = (view.flushed_epoch, Some(view.flushed_end));
             }
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let noted = context.logs.folders.in_turn(move || data_dir.distrust(partition, &detail, None, None)).await;
+            let noted = context.logs.folders.in_turn(move || data_dir.distrust(partition, distrust)).await;
             match noted {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),

@@ -16,11 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_log::{DataDir, ListState, LogConfig, PartitionLog, Recovered, ReplicaOnDisk, Standing};
-use holdfast_metadata::trust::{DistrustReason, ReplicaReport, Vouch};
-use holdfast_proto::ids::{Offset, TopicPartition};
+use holdfast_log::{Cause, DataDir, Distrust, ListState, LogConfig, PartitionLog, Recovered, ReplicaOnDisk, Standing};
+use holdfast_metadata::trust::{ReplicaReport, Vouch};
+use holdfast_proto::ids::TopicPartition;
 
-use crate::{exit::Fatal, here::context::Context};
+use crate::{exit::Fatal, here::context::Context, partition::findings::reason_of};
 
 /// Threads that recover logs at the same time. Recovery reads the last segment of each log: it waits for the disk.
 const RECOVERY_THREADS: usize = 8;
@@ -55,20 +55,22 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     let mut reports: Vec<ReplicaReport> =
         opened.iter().map(|(partition, _, recovered)| report_of(data_dir, *partition, recovered)).collect();
     let mut distrusted = Vec::new();
-    let mut distrust = |partition: TopicPartition, reason, detail: &str| {
+    let mut distrust = |partition: TopicPartition, noted: &Distrust| {
+        let (reason, detail) = (reason_of(noted.cause), &noted.reason);
         tracing::error!(%partition, ?reason, detail, "this broker does not vouch for its replica: it is copied again once another leads");
-        reports.push(distrusted_report(partition, reason));
+        reports.push(distrusted_report(partition, noted));
         distrusted.push(partition);
     };
     for (partition, error) in &failed {
-        data_dir.distrust(*partition, &error.to_string(), None, None).map_err(folder)?;
-        distrust(*partition, DistrustReason::Damaged, &error.to_string());
+        let noted = Distrust::new(Cause::Damaged, error.to_string());
+        data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
+        distrust(*partition, &noted);
     }
     for replica in data_dir.replicas() {
         match &replica.standing {
             Standing::Held | Standing::Adopted => {}
-            Standing::Vanished => distrust(replica.partition, DistrustReason::Vanished, "its folder is gone"),
-            Standing::Distrusted(earlier) => distrust(replica.partition, DistrustReason::Damaged, &earlier.reason),
+            Standing::Vanished => distrust(replica.partition, &Distrust::new(Cause::Vanished, "its folder is gone")),
+            Standing::Distrusted(earlier) => distrust(replica.partition, earlier),
         }
     }
     if let ListState::Lost { reason } = data_dir.list_state() {
@@ -98,9 +100,11 @@ fn report_of(data_dir: &DataDir, partition: TopicPartition, recovered: &Recovere
     }
 }
 
-fn distrusted_report(partition: TopicPartition, reason: DistrustReason) -> ReplicaReport {
+/// What it says of one that it does not vouch for: the end that the replica had, where that is known, else 0.
+fn distrusted_report(partition: TopicPartition, noted: &Distrust) -> ReplicaReport {
     let TopicPartition { topic_id, partition } = partition;
-    ReplicaReport { topic_id, partition, leader_epoch: None, end: Offset(0), vouch: Vouch::Not(reason) }
+    let (leader_epoch, end) = (noted.last_epoch, noted.end.unwrap_or_default());
+    ReplicaReport { topic_id, partition, leader_epoch, end, vouch: Vouch::Not(reason_of(noted.cause)) }
 }
 
 /// Opens all logs of the folder. Blocks; tells its progress in the log.

@@ -22,9 +22,10 @@ impl Distrusts {
         self.filled.notify_one();
     }
 
-    /// Adds a replica of which the controllers do not know, as it seems; nothing changes for one that still waits.
-    pub fn put_again(&self, partition: TopicPartition) {
-        self.waiting.lock().entry(partition).or_insert(DistrustReason::Damaged);
+    /// Adds a replica of which the controllers do not know, as it seems, with the reason that was noted; nothing changes for
+    /// one that still waits.
+    pub fn put_again(&self, partition: TopicPartition, reason: DistrustReason) {
+        self.waiting.lock().entry(partition).or_insert(reason);
         self.filled.notify_one();
     }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use holdfast_log::{Error, LogReader};
+use holdfast_log::{Cause, Error, LogReader};
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
 
@@ -33,6 +33,24 @@ impl Finding {
     /// True if it is about the replica that has this log.
     pub fn is_about(&self, log: &LogReader) -> bool {
         self.log.as_ref().is_none_or(|own| own.is_same(log))
+    }
+}
+
+/// How a data folder notes this reason. What only controllers find is never noted there.
+pub fn cause_of(reason: DistrustReason) -> Cause {
+    match reason {
+        DistrustReason::Vanished => Cause::Vanished,
+        DistrustReason::Halted => Cause::Halted,
+        DistrustReason::Damaged | DistrustReason::Folder | DistrustReason::Short => Cause::Damaged,
+    }
+}
+
+/// What a data folder noted, as controllers keep it.
+pub fn reason_of(cause: Cause) -> DistrustReason {
+    match cause {
+        Cause::Damaged => DistrustReason::Damaged,
+        Cause::Vanished => DistrustReason::Vanished,
+        Cause::Halted => DistrustReason::Halted,
     }
 }
 
@@ -106,6 +124,13 @@ mod tests {
     use holdfast_proto::ids::{PartitionIndex, TopicId};
 
     use super::*;
+
+    #[test]
+    fn what_a_folder_notes_is_told_as_it_was_found() {
+        for reason in [DistrustReason::Damaged, DistrustReason::Vanished, DistrustReason::Halted] {
+            assert_eq!(reason_of(cause_of(reason)), reason);
+        }
+    }
 
     #[test]
     fn the_first_finding_of_a_replica_is_the_one_that_is_told() {

@@ -41,6 +41,10 @@ pub struct ReplicaView {
     pub log_start: Offset,
     /// Log end offset: the offset of the next record, readable or not.
     pub log_end: Offset,
+    /// End of what is durable.
+    pub flushed_end: Offset,
+    /// Leader epoch of the last durable record; `None` if there is none here.
+    pub flushed_epoch: Option<LeaderEpoch>,
     /// Producers that it remembers.
     pub producers: usize,
     /// True if another replica is in sync: it can take over.
@@ -50,6 +54,8 @@ pub struct ReplicaView {
 impl ReplicaView {
     /// What this replica shows now.
     pub fn of(replica: &Replica) -> Self {
+        let flushed_end = replica.flushed_end();
+        let last = flushed_end.0.checked_sub(1).map(Offset).filter(|last| *last >= replica.log_start());
         Self {
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
@@ -58,6 +64,8 @@ impl ReplicaView {
             latest: replica.latest_end(),
             log_start: replica.log_start(),
             log_end: replica.log_end(),
+            flushed_end,
+            flushed_epoch: last.and_then(|last| replica.epoch_at(last)),
             producers: replica.producer_count(),
             is_spare: replica.isr().len() > 1,
         }

@@ -91,9 +91,7 @@ impl<'a> PartitionChange<'a> {
     /// nothing; but where nobody is believed people have to choose one, and have to know how far each reaches.
     pub(crate) fn other_folder(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
         self.distrust(broker, DistrustReason::Folder);
-        // Who does not vouch for a replica does not know its end either.
-        let known = report.filter(|report| !matches!(report.vouch, Vouch::Not(_)));
-        self.claim(broker, known.map(|report| claim_of(broker, report, false)));
+        self.claim(broker, report.and_then(|report| known_claim(broker, report)));
     }
 
     /// The broker has started again on the same disk, and says this of the replica; nothing if it does not hold it, and did
@@ -103,7 +101,10 @@ impl<'a> PartitionChange<'a> {
         // What it lost once it still lacks, whatever the next start knows of that.
         let was_doubtful = self.new.claim(broker).is_some_and(|claim| claim.doubtful);
         let claim = match report {
-            Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) => return self.distrust(broker, *reason),
+            Some(report @ ReplicaReport { vouch: Vouch::Not(reason), .. }) => {
+                self.distrust(broker, *reason);
+                return self.claim(broker, known_claim(broker, report));
+            }
             Some(report) => claim_of(broker, report, was_doubtful),
             None if list_lost => return self.distrust(broker, DistrustReason::Vanished),
             None => ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true },
@@ -280,6 +281,12 @@ impl<'a> PartitionChange<'a> {
 fn claim_of(broker_id: BrokerId, report: &ReplicaReport, was_doubtful: bool) -> ReplicaClaim {
     let ReplicaReport { leader_epoch, end, vouch, .. } = *report;
     ReplicaClaim { broker_id, leader_epoch, end, doubtful: was_doubtful || !vouch.is_full() }
+}
+
+/// What is to be shown of a replica that is not believed. Who does not vouch for it may not know its end: then it says 0.
+fn known_claim(broker_id: BrokerId, report: &ReplicaReport) -> Option<ReplicaClaim> {
+    let is_known = !matches!(report.vouch, Vouch::Not(_)) || report.end > Offset(0);
+    is_known.then(|| claim_of(broker_id, report, false))
 }
 
 /// The members of `all` that are not in `others`, in their order.

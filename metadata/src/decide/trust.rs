@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, FolderToken},
+    ids::{BrokerEpoch, BrokerId, FolderToken, Offset},
 };
 
 use super::{
@@ -16,9 +16,9 @@ use crate::{
     command::{DistrustReplicas, RecoverPartition},
     image::Image,
     limits::MAX_ISR_CHANGES,
-    record::{BrokerRegistration, Record},
+    record::{BrokerRegistration, PartitionState, Record},
     response::{Decision, Rejection, Response},
-    trust::PartitionRecovery,
+    trust::{DistrustReason, PartitionRecovery},
 };
 
 /// The broker's folder holds another token by now.
@@ -107,7 +107,7 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         partition,
         broker_id,
         leader_epoch: recovered.leader_epoch,
-        end: state.claim(broker_id).map(|claim| claim.end),
+        end: kept_end(state, broker_id),
         high_watermark: state.frozen_high_watermark,
         absent: absent.collect(),
         at_ms: command.at_ms,
@@ -117,4 +117,14 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         Record::Partition { topic_id: command.topic_id, partition, state: recovered },
     ];
     Ok((records, Response::PartitionRecovered { recovery }))
+}
+
+/// How far the replica reaches with which a partition goes on; `None` if that is not known. One that its broker does not
+/// vouch for is set aside, and begins again, empty.
+fn kept_end(state: &PartitionState, broker_id: BrokerId) -> Option<Offset> {
+    let distrust = state.distrusted.iter().find(|distrust| distrust.broker_id == broker_id);
+    match distrust.map(|distrust| distrust.reason) {
+        Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted) => Some(Offset(0)),
+        Some(DistrustReason::Folder | DistrustReason::Short) | None => state.claim(broker_id).map(|claim| claim.end),
+    }
 }

@@ -329,3 +329,24 @@ fn where_nobody_is_believed_it_is_known_how_far_each_reaches() {
     assert_eq!(recovery.end, Some(Offset(53)));
     assert_eq!((c.state(t).leader, c.state(t).claims.len()), (Some(b(3)), 0), "the others are copied from it");
 }
+
+/// A broker sets such a replica aside and makes it again, empty.
+#[test]
+fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_gives_all_of_it_up() {
+    let (mut c, t) = three();
+    c.fence(3);
+    c.fence(2);
+    freeze(&mut c, t, &[1], 100);
+    c.fence(1);
+    back(&mut c, 1, &[report(t, 1, 100, Vouch::Not(DistrustReason::Halted))]);
+    back(&mut c, 2, &[report(t, 0, 0, Vouch::Not(DistrustReason::Damaged))]);
+    assert_eq!(c.state(t).leader, None);
+    let ends: Vec<_> = c.state(t).claims.iter().map(|claim| (claim.broker_id, claim.end, claim.doubtful)).collect();
+    assert_eq!(ends, [(b(1), Offset(100), true)], "what is not known is not shown");
+    let partition_epoch = c.state(t).partition_epoch;
+    let command =
+        RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(1), partition_epoch, at_ms: 5 };
+    let (_, response) = c.ok(&Command::RecoverPartition(command));
+    let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
+    assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(0)), Some(Offset(100))));
+}

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    LogConfig, Standing,
+    Cause, Distrust, LogConfig, Standing,
     data_dir::{
         list_file::LIST,
         partitions::tests::{open, tp},
@@ -92,7 +92,7 @@ fn a_folder_from_before_gets_its_list_and_its_anchor_silently_once() {
     for partition in [tp(1, 0), tp(1, 1), tp(1, 2)] {
         dir.open_partition(partition, LogConfig::default()).unwrap();
     }
-    dir.distrust(tp(1, 1), "a doubt", None, None).unwrap();
+    dir.distrust(tp(1, 1), Distrust::new(Cause::Damaged, "a doubt")).unwrap();
     drop(dir);
     as_an_earlier_program(folder.path());
     fs::remove_dir_all(folder.path().join(PARTITIONS).join(tp(1, 0).to_string())).unwrap(); // it deleted one
@@ -153,7 +153,7 @@ fn a_crash_at_any_step_of_a_start_leaves_the_next_one_as_much_to_tell() {
             let token = dir.next_token().unwrap();
             dir.confirm_token(token).unwrap();
             dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
-            dir.distrust(tp(1, 1), "a doubt", None, None).unwrap();
+            dir.distrust(tp(1, 1), Distrust::new(Cause::Damaged, "a doubt")).unwrap();
             drop(dir);
             harm(folder.path());
             let disk = Disk::new();

@@ -40,5 +40,5 @@ mod tokens;
 
 pub use clock_look::ClockLook;
 pub use folder::{DataDir, Space};
-pub use replica::{Distrust, ListState, ReplicaOnDisk, Standing};
+pub use replica::{Cause, Distrust, ListState, ReplicaOnDisk, Standing};
 pub use tokens::Tokens;

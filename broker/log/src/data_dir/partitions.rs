@@ -16,12 +16,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
+use holdfast_proto::ids::TopicPartition;
 
 use super::{
     folder::DataDir,
     names::{DAMAGED, DELETED, PARTITIONS, held_in},
-    replica::Distrust,
+    replica::{Cause, Distrust},
     replica_list::Entry,
 };
 use crate::{Error, LogConfig, PartitionLog, Recovered, disk::with_suffix, files, partition::remove_doubt};
@@ -68,15 +68,19 @@ impl DataDir {
     /// start on [`Self::replicas`] says so, and it is not opened. A log that is open may stay so.
     ///
     /// To be called before anything of it is told to others, so that a crash leaves nothing trusted too much.
-    pub fn distrust(
-        &self,
-        partition: TopicPartition,
-        reason: &str,
-        last_epoch: Option<LeaderEpoch>,
-        end: Option<Offset>,
-    ) -> Result<(), Error> {
-        let distrust = Distrust { reason: reason.to_owned(), last_epoch, end };
+    pub fn distrust(&self, partition: TopicPartition, distrust: Distrust) -> Result<(), Error> {
         self.list.set(partition, Some(Entry::Distrusted(distrust)))
+    }
+
+    /// Why the log of a partition does not count, as it was noted; `None` if it counts, or there is none.
+    pub fn distrusted(&self, partition: TopicPartition) -> Option<Distrust> {
+        match self.list.get(partition) {
+            Some(Entry::Distrusted(distrust)) => Some(distrust),
+            Some(Entry::Held) if !self.folder(partition).exists() => {
+                Some(Distrust::new(Cause::Vanished, "its folder is gone"))
+            }
+            Some(Entry::Held) | None => None,
+        }
     }
 
     /// The controllers count nothing any more that this replica held, and its log is a sound beginning: it is held again,

@@ -3,7 +3,7 @@ use std::cell::Cell;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 use super::*;
 use crate::{
@@ -146,18 +146,24 @@ fn a_distrusted_log_is_not_opened_before_it_is_trusted_or_made_again() {
     hold(&dir, tp(1, 0), 3);
     hold(&dir, tp(1, 1), 3);
     assert!(matches!(dir.recreate_partition(tp(1, 0), LogConfig::default()), Err(Error::BadFolder { .. })));
-    dir.distrust(tp(1, 0), "damaged: \u{e4}", Some(LeaderEpoch(4)), Some(Offset(3))).unwrap();
-    dir.distrust(tp(1, 1), "halted", None, None).unwrap();
+    let damaged = Distrust {
+        last_epoch: Some(LeaderEpoch(4)),
+        end: Some(Offset(3)),
+        ..Distrust::new(Cause::Damaged, "damaged: \u{e4}")
+    };
+    dir.distrust(tp(1, 0), damaged.clone()).unwrap();
+    dir.distrust(tp(1, 1), Distrust::new(Cause::Halted, "halted")).unwrap();
+    assert_eq!(dir.distrusted(tp(1, 0)), Some(damaged.clone()));
     drop(dir);
     let dir = open(&folder);
-    let distrust =
-        Distrust { reason: "damaged: \u{e4}".to_owned(), last_epoch: Some(LeaderEpoch(4)), end: Some(Offset(3)) };
-    assert_eq!(standing(&dir, tp(1, 0)), Some(Standing::Distrusted(distrust)));
+    assert_eq!(dir.distrusted(tp(1, 1)), Some(Distrust::new(Cause::Halted, "halted")));
+    assert_eq!(standing(&dir, tp(1, 0)), Some(Standing::Distrusted(damaged)));
     for partition in [tp(1, 0), tp(1, 1)] {
         let error = dir.open_partition(partition, LogConfig::default()).unwrap_err();
         assert!(matches!(error, Error::Distrusted { .. }), "{error}");
     }
     dir.trust_partition(tp(1, 1)).unwrap();
+    assert_eq!(dir.distrusted(tp(1, 1)), None);
     assert_eq!(end(&dir, tp(1, 1)), Offset(3), "its log stays");
     let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
     assert_eq!(recovered.log_end_offset, Offset(0));
@@ -174,7 +180,9 @@ fn a_doubt_is_settled_when_its_log_is_trusted() {
     hold(&dir, tp(1, 0), 3);
     fs::remove_file(dir.folder(tp(1, 0)).join(files::MARK)).unwrap();
     let (log, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
-    dir.distrust(tp(1, 0), &recovered.doubt.unwrap(), None, Some(recovered.log_end_offset)).unwrap();
+    let end = Some(recovered.log_end_offset);
+    let doubt = Distrust { end, ..Distrust::new(Cause::Damaged, recovered.doubt.unwrap()) };
+    dir.distrust(tp(1, 0), doubt).unwrap();
     dir.trust_partition(tp(1, 0)).unwrap();
     drop(log);
     let (_, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
@@ -191,7 +199,7 @@ fn the_three_oldest_stay_aside() {
         assert_eq!(aside.is_some(), records <= 3);
     }
     hold(&dir, tp(1, 0), 0);
-    dir.distrust(tp(1, 0), "damaged", None, None).unwrap();
+    dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "damaged")).unwrap();
     dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
     let size = |number| {
         let aside = with_suffix(&dir.folder(tp(1, 0)), &format!("{DAMAGED}{number}"));
@@ -206,7 +214,7 @@ fn what_has_no_records_takes_no_place_aside() {
     let folder = tempdir().unwrap();
     let dir = open(&folder);
     hold(&dir, tp(1, 0), 0);
-    dir.distrust(tp(1, 0), "made again when the power failed", None, None).unwrap();
+    dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "made again when the power failed")).unwrap();
     dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
     assert_eq!(names(&folder.path().join(PARTITIONS)).unwrap(), [tp(1, 0).to_string()]);
 }
@@ -277,7 +285,7 @@ fn a_crash_while_a_log_is_distrusted_and_made_again_never_trusts_the_old_one() {
     crash_everywhere(
         |_| reached.set("held"),
         |dir| {
-            dir.distrust(tp(1, 0), "damaged", None, None)?;
+            dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "damaged"))?;
             reached.set("distrusted");
             dir.recreate_partition(tp(1, 0), LogConfig::default())?;
             reached.set("made again");
@@ -302,7 +310,7 @@ fn a_crash_while_a_doubt_is_settled_leaves_it_or_its_distrust() {
         |dir| {
             fs::remove_file(dir.folder(tp(1, 0)).join(files::MARK)).unwrap();
             dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
-            dir.distrust(tp(1, 0), "in doubt", None, None).unwrap();
+            dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "in doubt")).unwrap();
         },
         |dir| dir.trust_partition(tp(1, 0)),
         |is_done, dir| match standing(dir, tp(1, 0)) {

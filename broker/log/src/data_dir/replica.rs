@@ -29,12 +29,33 @@ pub enum Standing {
 /// Why the log of a partition does not count, and what the replica had told others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distrust {
+    /// What kind of trouble it is.
+    pub cause: Cause,
     /// What is wrong with it, in words for an operator; at most 2000 bytes are kept.
     pub reason: String,
-    /// The last leader epoch of its log, where it is known.
+    /// Leader epoch of the last record of its log, where it is known.
     pub last_epoch: Option<LeaderEpoch>,
     /// Its durable end (exclusive), where it is known.
     pub end: Option<Offset>,
+}
+
+impl Distrust {
+    /// Of a log of which nothing else is known.
+    pub fn new(cause: Cause, reason: impl Into<String>) -> Self {
+        Self { cause, reason: reason.into(), last_epoch: None, end: None }
+    }
+}
+
+/// What kind of trouble a log that does not count is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// Bytes that were durable are gone or changed, or it cannot be opened.
+    #[default]
+    Damaged,
+    /// Its folder is gone.
+    Vanished,
+    /// The replica stopped itself: its leader's log contradicts what it knows to be acknowledged.
+    Halted,
 }
 
 /// What became of the list of a data folder's partitions.

@@ -6,7 +6,7 @@
 //!  header: magic u32 | version u8 | 0 u24 | boot counter u64                                       (big-endian)
 //!  frame:  magic u32 | number u32 | length of the records u32 | CRC-32C of header, number, length, records u32 | records
 //!  record: kind u8 | topic id 16 bytes | partition u32, and if it is distrusted:
-//!          known u8 (1: epoch, 2: end) | last epoch u32 | end u64 | length u16 | reason
+//!          known u8 (1: epoch, 2: end, 12: cause) | last epoch u32 | end u64 | length u16 | reason
 //! ```
 //!
 //! Frame 0 comes with the file, which is put in place as a whole. Each later frame is written after the one before it was
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 
-use super::replica::Distrust;
+use super::replica::{Cause, Distrust};
 
 const MAGIC: [u8; 4] = *b"HFRL";
 const FRAME_MAGIC: [u8; 4] = *b"HFRF";
@@ -151,8 +151,8 @@ fn encode(bytes: &mut Vec<u8>, partition: TopicPartition, entry: Option<&Entry>)
     });
     bytes.extend_from_slice(&partition.topic_id.to_bytes());
     bytes.extend_from_slice(&partition.partition.0.to_be_bytes());
-    if let Some(Entry::Distrusted(Distrust { reason, last_epoch, end })) = entry {
-        bytes.push(u8::from(last_epoch.is_some()) | u8::from(end.is_some()) << 1);
+    if let Some(Entry::Distrusted(Distrust { cause, reason, last_epoch, end })) = entry {
+        bytes.push(u8::from(last_epoch.is_some()) | u8::from(end.is_some()) << 1 | cause_bits(*cause));
         bytes.extend_from_slice(&last_epoch.map_or(0, |epoch| epoch.0).to_be_bytes());
         bytes.extend_from_slice(&end.map_or(0, |end| end.0).to_be_bytes());
         let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
@@ -185,10 +185,27 @@ fn decode_distrust(rest: &mut &[u8]) -> Option<Distrust> {
     let (reason, after) = rest.split_at_checked(length.into())?;
     *rest = after;
     Some(Distrust {
+        cause: cause_of(known),
         reason: String::from_utf8(reason.to_vec()).ok()?,
         last_epoch: (known & 1 != 0).then_some(epoch),
         end: (known & 2 != 0).then_some(end),
     })
+}
+
+fn cause_bits(cause: Cause) -> u8 {
+    match cause {
+        Cause::Damaged => 0,
+        Cause::Vanished => 1 << 2,
+        Cause::Halted => 2 << 2,
+    }
+}
+
+fn cause_of(known: u8) -> Cause {
+    match known >> 2 & 3 {
+        1 => Cause::Vanished,
+        2 => Cause::Halted,
+        _ => Cause::Damaged,
+    }
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

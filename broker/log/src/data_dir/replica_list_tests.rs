@@ -6,6 +6,7 @@ fn tp(partition: u32) -> TopicPartition {
 
 fn distrusted(reason: &str) -> Entry {
     Entry::Distrusted(Distrust {
+        cause: if reason == "halted" { Cause::Halted } else { Cause::Vanished },
         reason: reason.to_owned(),
         last_epoch: Some(LeaderEpoch(3)),
         end: Some(Offset(1 << 40)),
