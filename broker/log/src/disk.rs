@@ -25,7 +25,7 @@ use std::{
     },
 };
 
-use crate::{Error, WallTime, error::has_run_out};
+use crate::{Ages, Error, error::has_run_out};
 
 /// Most slices that one vectored write takes (Linux: `UIO_MAXIOV`).
 const MAX_SLICES: usize = 1024;
@@ -38,7 +38,7 @@ pub struct Disk {
     written_bytes: AtomicU64,
     data_syncs: AtomicU64,
     other_syncs: AtomicU64,
-    time: WallTime,
+    ages: Ages,
     #[cfg(test)]
     fault: parking_lot::Mutex<Option<tests::Fault>>,
 }
@@ -67,9 +67,9 @@ impl Disk {
         self.failure.get().cloned()
     }
 
-    /// Whether the wall clock is trusted, for what is kept on this disk.
-    pub const fn time(&self) -> &WallTime {
-        &self.time
+    /// The clock of what is kept on this disk.
+    pub const fn ages(&self) -> &Ages {
+        &self.ages
     }
 
     /// What was done so far.

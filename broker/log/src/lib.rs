@@ -26,10 +26,12 @@
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
 //! `scan`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) ·
-//! `reader` · `writer` (threads and group commit) · `wall_time` (when appends were) · `disk` (the door to the disk) ·
-//! `shared` (what writer and readers share).
+//! `reader` · `writer` (threads and group commit) · `age_clock`, `clocks` (how long ago appends were) · `disk` (the door to the
+//! disk) · `shared` (what writer and readers share).
 
+mod age_clock;
 mod checkpoint;
+mod clocks;
 mod config;
 mod data_dir;
 mod digest;
@@ -45,17 +47,17 @@ mod scan;
 mod segment;
 mod shared;
 mod snapshot;
-mod wall_time;
 mod writer;
 
+pub use age_clock::{AgeClock, Counted, Look};
+pub use clocks::{Ages, look, steady, wall_clock};
 pub use config::{FlushTiming, LogConfig, WriterConfig};
-pub use data_dir::{Cause, ClockLook, DataDir, Distrust, ListState, ReplicaOnDisk, Space, Standing, Tokens};
+pub use data_dir::{Cause, ClockLook, DataDir, Distrust, KeptJump, ListState, ReplicaOnDisk, Space, Standing, Tokens};
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use partition::{PartitionLog, Recovered};
 pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
-pub use wall_time::{Now, WallTime, steady, wall_clock};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
 
 #[cfg(test)]

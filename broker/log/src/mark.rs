@@ -39,7 +39,8 @@ const VERSION: u8 = 1;
 /// A block each, so that writing one slot cannot tear the other.
 const SLOT_DISTANCE: u64 = 4096;
 const SLOT_SIZE: usize = 8 + 6 * 8 + 4;
-const TIMES_MAGIC: u32 = u32::from_be_bytes(*b"HFMT");
+/// Behind "HFMT" stood times of the wall clock: what was kept so counts as not known.
+const TIMES_MAGIC: u32 = u32::from_be_bytes(*b"HFMA");
 const TIMES_SIZE: usize = behind_size(2);
 const DIGEST_MAGIC: u32 = u32::from_be_bytes(*b"HFMD");
 
@@ -72,7 +73,7 @@ pub(crate) struct Marks {
 /// Times of a segment. Its file's date is none: a copy, a repair or a cut changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// When it was last appended to, by the clock of the broker.
+    /// When it was last appended to, by the [`Ages`](crate::Ages) of its disk.
     pub(crate) last_append: TimestampMs,
     /// Largest time of a record; -1 if no record has one.
     pub(crate) largest: TimestampMs,

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -26,12 +26,11 @@ use holdfast_proto::{
 };
 
 use crate::{
-    Disk, Error, Now, WallTime,
+    Disk, Error,
     digest::{Border, Digest, Digests, is_border_due},
     files,
     index::{Entry, Index, OffsetEntry, TimeEntry},
     mark::Times,
-    wall_time::{UNKNOWN, steady},
 };
 
 /// What writer and readers share of a segment.
@@ -45,10 +44,8 @@ pub(crate) struct Segment {
     size: AtomicU64,
     next: AtomicU64,
     max_timestamp: AtomicI64,
-    /// When it was last appended to, ms.
+    /// When it was last appended to, by the [`Ages`](crate::Ages) of its disk, ms. Ahead of all time before it was said.
     last_append: AtomicI64,
-    /// True if that is steady time of this process, false if an earlier one kept it, in wall time.
-    is_steady: AtomicBool,
     open: Mutex<Option<Arc<File>>>,
 }
 
@@ -76,8 +73,7 @@ impl Segment {
             size: AtomicU64::new(0),
             next: AtomicU64::new(base.0),
             max_timestamp: AtomicI64::new(-1),
-            last_append: AtomicI64::new(steady().0),
-            is_steady: AtomicBool::new(true),
+            last_append: AtomicI64::new(i64::MAX),
             open: Mutex::new(None),
         }
     }
@@ -112,42 +108,30 @@ impl Segment {
         TimestampMs(self.max_timestamp.load(Ordering::Relaxed))
     }
 
-    /// How long ago it was last appended to, ms; below 0 if that was kept by a clock that was ahead.
-    pub(crate) fn age_ms(&self, now: Now) -> i64 {
-        let last_append = self.last_append.load(Ordering::Relaxed);
-        let now = if self.is_steady.load(Ordering::Relaxed) { now.steady } else { now.wall };
-        now.0.saturating_sub(last_append)
+    /// How long ago it was last appended to, ms.
+    pub(crate) fn age_ms(&self, now: TimestampMs) -> i64 {
+        now.0.saturating_sub(self.last_append.load(Ordering::Relaxed))
     }
 
     /// Takes over when another state of the same segment was last appended to.
     pub(crate) fn take_age_of(&self, other: &Self) {
         self.last_append.store(other.last_append.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.is_steady.store(other.is_steady.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// Its times as they are kept beside it.
-    pub(crate) fn times_of(&self, time: &WallTime) -> Times {
-        let last_append = TimestampMs(self.last_append.load(Ordering::Relaxed));
-        let is_steady = self.is_steady.load(Ordering::Relaxed);
-        let last_append = if is_steady { time.to_keep(last_append) } else { last_append };
-        Times { last_append, largest: self.max_timestamp() }
+    pub(crate) fn times(&self) -> Times {
+        Times { last_append: TimestampMs(self.last_append.load(Ordering::Relaxed)), largest: self.max_timestamp() }
     }
 
-    /// It was appended to now; or nobody knows when, and its age counts from now on.
-    pub(crate) fn appended_now(&self) {
-        self.last_append.store(steady().0, Ordering::Relaxed);
-        self.is_steady.store(true, Ordering::Relaxed);
+    /// It was appended to at this time.
+    pub(crate) fn appended_at(&self, time: TimestampMs) {
+        self.last_append.store(time.0, Ordering::Relaxed);
     }
 
-    /// When it was last appended to, as an earlier process kept it; nothing if it did not know.
-    pub(crate) fn appended_at(&self, kept: Option<TimestampMs>) {
-        match kept.filter(|kept| *kept != UNKNOWN) {
-            Some(kept) => {
-                self.last_append.store(kept.0, Ordering::Relaxed);
-                self.is_steady.store(false, Ordering::Relaxed);
-            }
-            None => self.appended_now(),
-        }
+    /// Takes over when it was last appended to, as an earlier process kept it. What that did not know, or what lies ahead,
+    /// is now.
+    pub(crate) fn was_appended_at(&self, kept: Option<TimestampMs>, now: TimestampMs) {
+        self.appended_at(kept.map_or(now, |kept| kept.min(now)));
     }
 
     /// Lets readers see what the tally counted.

@@ -66,7 +66,6 @@ pub(crate) fn partition() -> TopicPartition {
 
 pub(crate) fn try_open(folder: &Path, config: LogConfig) -> Result<(PartitionLog, Recovered), Error> {
     let disk = Disk::new();
-    disk.time().trust(Some(crate::steady()));
     PartitionLog::open(&disk, &folder.join("p"), partition(), config)
 }
 

@@ -146,7 +146,8 @@ holdfast_node::options! {
     scrub_interval_ms: u64 = 3_600_000, in 100, 2_592_000_000;
     /// How far the wall clock may be from the active controller's, ms. Beyond it retention by time stands still.
     clock_skew_max_ms: u64 = 60_000, in 1_000, 86_400_000;
-    /// How long retention by time stands still after a jump of the wall clock, once it agrees with the controllers, ms.
+    /// How long retention by time stands still after a jump of the wall clock or a start of the machine, ms; and until that
+    /// clock agrees with the controllers.
     clock_thaw_ms: u64 = 600_000, in 0, 86_400_000;
     /// Free bytes that the disk must keep. Below it producers get DISK_FULL.
     disk_reserve_bytes: u64 = 256 * MIB, in 0, 1024 * GIB;

@@ -1,15 +1,18 @@
 //! Whether the wall clock is trusted. Pure.
 //!
-//! Retention by time deletes records for good, so a clock that is wrong for a moment must not move it. The wall clock is
-//! trusted while
+//! The ages of records are counted without a date ([`holdfast_log::AgeClock`]), so that no wrong clock makes one too large. But
+//! what the one clock of a machine says is believed only while another agrees: retention by time, which deletes for good,
+//! goes on while the wall clock is trusted. It is while
 //!
-//! 1. it has advanced together with the monotonic clock since the last look, the looks of the process before included; and
-//! 2. it agrees with the active controller's, as that said last.
+//! 1. it has advanced together with the steady clock since the last look, those of the process before included;
+//! 2. it agrees with what a controller that vouches for its own said, within the last minute; and
+//! 3. **the thaw:** `thaw_ms` have gone by, on the steady clock and over restarts, since it last jumped, or since the machine
+//!    was started again, for what another boot's clock did nobody saw.
 //!
-//! A jump ends the trust. It comes back once the clock agrees with the controllers again and has not jumped for a while:
-//! one that is set right, as by NTP at the start of a machine, is trusted a little later; one that is wrong alone is not
-//! trusted at all. Where all clocks jump together records are kept for that while, and those that this process wrote as
-//! long as the monotonic clock says.
+//! One that is set right, as by NTP at the start of a machine, is trusted a little later; one that is wrong alone is not
+//! trusted at all. On a machine that is started again each day retention by time rests for `thaw_ms` a day.
+
+use holdfast_log::{KeptJump, Look};
 
 /// A difference between the two clocks that is no jump: steps of a clock that is kept right are smaller, ms.
 const JUMP_MS: i64 = 1_000;
@@ -17,24 +20,47 @@ const JUMP_MS: i64 = 1_000;
 /// How far the clocks may drift apart, as a part of the time between two looks: NTP slews by 500 ppm at most.
 const DRIFT_PER: i64 = 1_000;
 
-/// What both clocks said at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// The wall clock, ms since 1970.
-    pub wall_ms: i64,
-    /// A clock that never jumps, ms. Of an earlier process on the same boot of the machine it is comparable.
-    pub steady_ms: i64,
-}
+/// How long what a controller said counts, ms: many heartbeats.
+const CONFIRMED_MS: i64 = 60_000;
 
 /// Why the wall clock is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrusted {
-    /// No controller has said yet what time it is.
+    /// No controller has said what time it is, for a minute or at all.
     Unconfirmed,
-    /// It jumped by so many ms.
-    Jumped(i64),
+    /// The machine was started again.
+    Started {
+        /// Until the thaw, ms; 0: it waits for a controller alone.
+        left_ms: i64,
+    },
+    /// It jumped a while ago.
+    Jumped {
+        /// How far it jumped, ms.
+        by_ms: i64,
+        /// Until the thaw, ms; 0: it waits for a controller alone.
+        left_ms: i64,
+    },
     /// It is ahead of the active controller's by so many ms; behind if below 0.
     Differs(i64),
+}
+
+/// What the process before knew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// What the clocks said last; `None`: on another boot of the machine.
+    pub look: Option<Look>,
+    /// What the wall clock said then, ms since 1970.
+    pub wall_ms: i64,
+    /// A jump that counted still.
+    pub jump: Option<KeptJump>,
+}
+
+/// A jump, or a start of the machine: then by 0 ms.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    /// It counts up to then, on the steady clock, ms.
+    until_ms: i64,
+    by_ms: i64,
 }
 
 /// What is known of the wall clock. See the module.
@@ -43,10 +69,9 @@ pub struct TimeTrust {
     skew_max_ms: i64,
     thaw_ms: i64,
     last: Option<Look>,
-    /// The last jump: when, and by how much.
-    jump: Option<(i64, i64)>,
-    /// What the last comparison with a controller came to, if there was one since the last jump.
-    compared: Option<Result<(), i64>>,
+    jump: Option<Jump>,
+    /// When it was last compared with a controller's since the last jump, on the steady clock, ms, and what that came to.
+    compared: Option<(i64, Result<(), i64>)>,
 }
 
 impl TimeTrust {
@@ -57,13 +82,16 @@ impl TimeTrust {
         Self { skew_max_ms, thaw_ms, last: None, jump: None, compared: None }
     }
 
-    /// The process before looked like this, on the same boot of the machine or on an earlier one. Comes first.
-    pub fn began(&mut self, before: Look, is_same_boot: bool, now: Look) {
-        if is_same_boot {
-            self.last = Some(before);
-        } else if now.wall_ms < before.wall_ms {
+    /// A process ran before on this folder. Comes first.
+    pub fn began(&mut self, before: Before, now: Look) {
+        if let Some(look) = before.look {
+            self.last = Some(look);
+            let kept = before.jump;
+            self.jump =
+                kept.map(|kept| Jump { until_ms: look.steady_ms.saturating_add(kept.left_ms), by_ms: kept.by_ms });
+        } else {
             // How long the machine was off nobody knows, but not that it was off for less than nothing.
-            self.jump = Some((now.steady_ms, now.wall_ms.saturating_sub(before.wall_ms)));
+            self.jumped(now, now.wall_ms.saturating_sub(before.wall_ms).min(0));
         }
         self.advance(now);
     }
@@ -73,22 +101,36 @@ impl TimeTrust {
         self.advance(now);
         let skew_ms = now.wall_ms.saturating_sub(controller_wall_ms);
         let agrees = skew_ms.saturating_abs() <= self.skew_max_ms;
-        self.compared = Some(if agrees { Ok(()) } else { Err(skew_ms) });
+        self.compared = Some((now.steady_ms, if agrees { Ok(()) } else { Err(skew_ms) }));
     }
 
     /// Both clocks are looked at. Says why the wall clock is not trusted, if so.
     pub fn look(&mut self, now: Look) -> Result<(), Distrusted> {
         self.advance(now);
-        if let Some(Err(skew_ms)) = self.compared {
+        if let Some((_, Err(skew_ms))) = self.compared {
             return Err(Distrusted::Differs(skew_ms));
         }
-        if let Some((at, by_ms)) = self.jump {
-            if self.compared.is_none() || now.steady_ms < at.saturating_add(self.thaw_ms) {
-                return Err(Distrusted::Jumped(by_ms));
+        let is_confirmed = self.compared.is_some_and(|(at, _)| now.steady_ms < at.saturating_add(CONFIRMED_MS));
+        if let Some(Jump { until_ms, by_ms }) = self.jump {
+            let left_ms = until_ms.saturating_sub(now.steady_ms).max(0);
+            if left_ms > 0 || !is_confirmed {
+                let is_start = by_ms == 0;
+                return Err(if is_start {
+                    Distrusted::Started { left_ms }
+                } else {
+                    Distrusted::Jumped { by_ms, left_ms }
+                });
             }
             self.jump = None;
         }
-        if self.compared.is_none() { Err(Distrusted::Unconfirmed) } else { Ok(()) }
+        if is_confirmed { Ok(()) } else { Err(Distrusted::Unconfirmed) }
+    }
+
+    /// The jump that counts still at this look, for the next process.
+    pub fn to_keep(&self, now: Look) -> Option<KeptJump> {
+        // One that waits for a controller alone is waited with by the next process as well.
+        let left_ms = |jump: Jump| jump.until_ms.saturating_sub(now.steady_ms).max(1);
+        self.jump.map(|jump| KeptJump { left_ms: left_ms(jump), by_ms: jump.by_ms })
     }
 
     /// Notes a jump since the last look.
@@ -97,9 +139,13 @@ impl TimeTrust {
         let steady_ms = now.steady_ms.saturating_sub(last.steady_ms);
         let jumped_ms = now.wall_ms.saturating_sub(last.wall_ms).saturating_sub(steady_ms);
         if jumped_ms.saturating_abs() > JUMP_MS + steady_ms / DRIFT_PER {
-            self.jump = Some((now.steady_ms, jumped_ms));
-            self.compared = None;
+            self.jumped(now, jumped_ms);
         }
+    }
+
+    fn jumped(&mut self, now: Look, by_ms: i64) {
+        self.jump = Some(Jump { until_ms: now.steady_ms.saturating_add(self.thaw_ms), by_ms });
+        self.compared = None;
     }
 }
 
@@ -117,6 +163,15 @@ mod tests {
         Look { wall_ms: START_MS + steady_ms + wrong_ms, steady_ms }
     }
 
+    fn jumped(by_ms: i64, left_ms: i64) -> Result<(), Distrusted> {
+        Err(Distrusted::Jumped { by_ms, left_ms })
+    }
+
+    /// A controller says the same.
+    fn agrees(trust: &mut TimeTrust, now: Look) {
+        trust.heard(now, now.wall_ms);
+    }
+
     fn trusted() -> TimeTrust {
         let mut trust = TimeTrust::new(SKEW_MS, THAW_MS);
         assert_eq!(trust.look(at(0, 0)), Err(Distrusted::Unconfirmed));
@@ -128,13 +183,13 @@ mod tests {
     #[test]
     fn a_jump_ends_the_trust_until_all_agree_for_a_while() {
         let mut trust = trusted();
-        assert_eq!(trust.look(at(1_000, YEARS_MS)), Err(Distrusted::Jumped(YEARS_MS)));
+        assert_eq!(trust.look(at(1_000, YEARS_MS)), jumped(YEARS_MS, 600_000));
         trust.heard(at(2_000, YEARS_MS), START_MS + 2_000);
         assert_eq!(trust.look(at(3_000, YEARS_MS)), Err(Distrusted::Differs(YEARS_MS)));
         // Five seconds later it is set right: that is a jump, too.
-        assert_eq!(trust.look(at(6_000, 0)), Err(Distrusted::Jumped(-YEARS_MS)));
-        trust.heard(at(7_000, 0), START_MS + 7_000);
-        assert_eq!(trust.look(at(605_999, 0)), Err(Distrusted::Jumped(-YEARS_MS)));
+        assert_eq!(trust.look(at(6_000, 0)), jumped(-YEARS_MS, 600_000));
+        agrees(&mut trust, at(605_999, 0));
+        assert_eq!(trust.look(at(605_999, 0)), jumped(-YEARS_MS, 1));
         assert_eq!(trust.look(at(606_000, 0)), Ok(()));
     }
 
@@ -142,8 +197,8 @@ mod tests {
     fn clocks_that_jump_together_are_trusted_only_after_a_while() {
         let mut trust = trusted();
         assert!(trust.look(at(1_000, YEARS_MS)).is_err());
-        trust.heard(at(1_500, YEARS_MS), START_MS + 1_500 + YEARS_MS);
-        assert_eq!(trust.look(at(600_999, YEARS_MS)), Err(Distrusted::Jumped(YEARS_MS)));
+        agrees(&mut trust, at(600_999, YEARS_MS));
+        assert_eq!(trust.look(at(600_999, YEARS_MS)), jumped(YEARS_MS, 1));
         assert_eq!(trust.look(at(601_000, YEARS_MS)), Ok(()));
     }
 
@@ -153,6 +208,7 @@ mod tests {
         let mut drifted_ms = 0;
         for hour in 1..=100 {
             drifted_ms += 1_800;
+            agrees(&mut trust, at(hour * 3_600_000, drifted_ms));
             assert_eq!(trust.look(at(hour * 3_600_000, drifted_ms)), Ok(()), "500 ppm");
         }
         let now = at(100 * 3_600_000, drifted_ms);
@@ -163,21 +219,55 @@ mod tests {
     }
 
     #[test]
-    fn what_the_process_before_saw_counts() {
+    fn what_no_controller_confirms_any_more_is_not_trusted() {
+        let mut trust = trusted();
+        assert_eq!(trust.look(at(60_009, 0)), Ok(()));
+        assert_eq!(trust.look(at(60_010, 0)), Err(Distrusted::Unconfirmed));
+        agrees(&mut trust, at(60_020, 0));
+        assert_eq!(trust.look(at(60_020, 0)), Ok(()));
+    }
+
+    /// A process that begins on the same boot.
+    fn again(jump: Option<KeptJump>, before: Look, now: Look) -> TimeTrust {
         let mut trust = TimeTrust::new(SKEW_MS, THAW_MS);
-        trust.began(at(0, 0), true, at(5_000, YEARS_MS));
-        trust.heard(at(5_000, YEARS_MS), START_MS + 5_000 + YEARS_MS);
-        assert_eq!(trust.look(at(6_000, YEARS_MS)), Err(Distrusted::Jumped(YEARS_MS)), "a restart does not hide it");
-        // After a boot the steady clock is another.
-        let mut trust = TimeTrust::new(SKEW_MS, THAW_MS);
-        let later = Look { wall_ms: START_MS + 7 * 86_400_000, steady_ms: 40 };
-        trust.began(at(99_000, 0), false, later);
-        trust.heard(later, later.wall_ms);
-        assert_eq!(trust.look(later), Ok(()), "the machine was off for a week");
-        let mut trust = TimeTrust::new(SKEW_MS, THAW_MS);
-        let earlier = Look { wall_ms: 1_000, steady_ms: 40 };
-        trust.began(at(99_000, 0), false, earlier);
-        trust.heard(earlier, earlier.wall_ms);
-        assert!(trust.look(earlier).is_err(), "a clock without a battery begins in 1970");
+        trust.began(Before { look: Some(before), wall_ms: before.wall_ms, jump }, now);
+        trust
+    }
+
+    #[test]
+    fn a_restart_hides_no_jump() {
+        let mut trust = again(None, at(0, 0), at(5_000, YEARS_MS));
+        agrees(&mut trust, at(5_000, YEARS_MS));
+        assert_eq!(trust.look(at(6_000, YEARS_MS)), jumped(YEARS_MS, 599_000), "it came while nobody looked");
+        // The looks go on to be kept, and all controllers jumped too: what is left of the thaw is kept with them.
+        let mut before = trusted();
+        assert!(before.look(at(1_000, YEARS_MS)).is_err());
+        let kept = before.to_keep(at(61_000, YEARS_MS));
+        assert_eq!(kept, Some(KeptJump { left_ms: 540_000, by_ms: YEARS_MS }));
+        let mut trust = again(kept, at(61_000, YEARS_MS), at(62_000, YEARS_MS));
+        agrees(&mut trust, at(600_999, YEARS_MS));
+        assert_eq!(trust.look(at(600_999, YEARS_MS)), jumped(YEARS_MS, 1));
+        assert_eq!(trust.look(at(601_000, YEARS_MS)), Ok(()));
+        assert_eq!(trust.to_keep(at(601_000, YEARS_MS)), None);
+    }
+
+    #[test]
+    fn after_a_start_of_the_machine_it_thaws_a_while_later_each_time() {
+        let begin = |wall_ms| {
+            let mut trust = TimeTrust::new(SKEW_MS, THAW_MS);
+            let now = Look { wall_ms, steady_ms: 40 };
+            trust.began(Before { look: None, wall_ms: START_MS, jump: None }, now);
+            agrees(&mut trust, now);
+            (trust, now)
+        };
+        for later_ms in [86_400_000, YEARS_MS] {
+            let (mut trust, now) = begin(START_MS + later_ms);
+            assert_eq!(trust.look(now), Err(Distrusted::Started { left_ms: 600_000 }));
+            let then = Look { wall_ms: now.wall_ms + 600_000, steady_ms: 600_040 };
+            agrees(&mut trust, then);
+            assert_eq!(trust.look(then), Ok(()));
+        }
+        let (mut trust, now) = begin(1_000);
+        assert_eq!(trust.look(now), jumped(1_000 - START_MS, 600_000), "a clock without a battery begins in 1970");
     }
 }

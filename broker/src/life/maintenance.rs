@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use holdfast_log::Now;
 use holdfast_proto::ids::{Millis, Offset, TimestampMs, TopicId};
 
 use super::time_trust::Looks;
@@ -28,7 +27,7 @@ pub(crate) async fn run(context: Arc<Context>) {
     loop {
         ticks.tick().await;
         let now = context.clock.now();
-        looks.look(&context).await;
+        let is_trusted = looks.look(&context).await;
         look_at_space(&context).await;
         look_at_producers(&context, now, &mut next_forgetting).await;
         if now >= next_expiry {
@@ -40,7 +39,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         }
         if now >= next_retention || context.state.is_disk_low() {
             next_retention = now.plus(context.config.retention_check_interval_ms);
-            retain(&context).await;
+            retain(&context, is_trusted).await;
         }
     }
 }
@@ -72,17 +71,16 @@ async fn look_at_producers(context: &Arc<Context>, now: Millis, next_forgetting:
     }
 }
 
-/// Moves the log start of partitions that this broker leads; followers follow their leader's.
-async fn retain(context: &Arc<Context>) {
+/// Moves the log start of partitions that this broker leads; followers follow their leader's. By size alone while the wall
+/// clock is not trusted.
+async fn retain(context: &Arc<Context>, is_trusted: bool) {
     let image = context.metadata.image();
+    let now = context.logs.data_dir.disk().ages().look();
     for replica in context.partitions.all() {
         let Some(topic) = image.topic(replica.id.topic_id) else { continue };
         let Ok(high_watermark) = replica.view().readable else { continue };
         let mut retention = assignment::retention(topic.config());
-        // By size it goes on whatever the time is.
-        let now = context.logs.data_dir.disk().time().now();
-        retention.ms = retention.ms.filter(|_| now.is_some());
-        let now = now.unwrap_or(Now { wall: TimestampMs(0), steady: TimestampMs(0) });
+        retention.ms = retention.ms.filter(|_| is_trusted);
         if let Some(to) = retention_start(&replica, retention, now, high_watermark).await {
             tracing::info!(partition = %replica.id, %to, "old segments go");
             let _closed_already = replica.actor().send(Message::AdvanceStart { to }).await;
@@ -93,7 +91,7 @@ async fn retain(context: &Arc<Context>) {
 async fn retention_start(
     replica: &OpenReplica,
     retention: holdfast_log::Retention,
-    now: Now,
+    now: TimestampMs,
     high_watermark: Offset,
 ) -> Option<Offset> {
     let reader = replica.reader.clone();

@@ -15,5 +15,5 @@ mod remains;
 pub mod safe_to_stop;
 mod scrub;
 pub mod start;
-pub(crate) mod time_trust;
+mod time_trust;
 mod token;

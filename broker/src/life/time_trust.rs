@@ -1,33 +1,24 @@
-//! Looks at the clocks now and then, and tells the logs whether the wall clock is trusted.
+//! Looks at the clocks now and then, keeps what they say, and tells whether the wall clock is trusted.
 
 use std::sync::Arc;
 
-use holdfast_log::{ClockLook, steady, wall_clock};
-use holdfast_proto::ids::{Millis, TimestampMs};
+use holdfast_log::look;
+use holdfast_proto::ids::Millis;
 
 use crate::here::{
     context::Context,
-    time_trust::{Distrusted, Look, TimeTrust},
+    time_trust::{Before, Distrusted, TimeTrust},
 };
 
 /// How often what the clocks say is kept for the next process, ms.
 const KEEP_EVERY_MS: u64 = 60_000;
 
-/// What the clocks say now.
-pub(crate) fn now() -> Look {
-    Look { wall_ms: wall_clock().0, steady_ms: steady().0 }
-}
-
 /// The trust of a process that begins on this folder.
 pub(super) fn begin(data_dir: &holdfast_log::DataDir, skew_max_ms: u64, thaw_ms: u64) -> TimeTrust {
     let mut trust = TimeTrust::new(skew_max_ms, thaw_ms);
-    let (look, machine) = (now(), ClockLook::now());
     if let Some(last) = data_dir.last_clock_look() {
-        let is_same_boot = last.boot_id == machine.boot_id && !machine.boot_id.is_empty();
-        // In this process' steady time.
-        let ago_ms = machine.since_boot_ms.saturating_sub(last.since_boot_ms);
-        let before = Look { wall_ms: last.wall_ms, steady_ms: look.steady_ms.saturating_sub(ago_ms) };
-        trust.began(before, is_same_boot, look);
+        let before = Before { look: last.on_this_boot(), wall_ms: last.wall_ms(), jump: last.jump() };
+        trust.began(before, look());
     }
     trust
 }
@@ -41,25 +32,29 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Looks, says what has changed, and lets the logs know.
-    pub(super) async fn look(&mut self, context: &Arc<Context>) {
-        let (now, look) = (context.clock.now(), now());
-        let verdict = context.time_trust.lock().look(look);
-        let trusted = verdict.is_ok().then_some(TimestampMs(look.wall_ms));
-        context.logs.data_dir.disk().time().trust(trusted);
-        let why = verdict.err();
-        if why.map(kind) != self.said.map(kind) || !self.is_begun {
+    /// Looks, and says what has changed. True while the wall clock is trusted.
+    pub(super) async fn look(&mut self, context: &Arc<Context>) -> bool {
+        let (now, look) = (context.clock.now(), look());
+        let (why, jump) = {
+            let mut trust = context.time_trust.lock();
+            (trust.look(look).err(), trust.to_keep(look))
+        };
+        context.logs.data_dir.disk().ages().look();
+        let is_new = why.map(kind) != self.said.map(kind) || !self.is_begun;
+        if is_new {
             self.tell(context, why);
         }
         (self.said, self.is_begun) = (why, true);
-        if self.keep_at.is_none_or(|at| now >= at) {
+        // At once what must not be forgotten.
+        if is_new || self.keep_at.is_none_or(|at| now >= at) {
             self.keep_at = Some(now.plus(KEEP_EVERY_MS));
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let kept = tokio::task::spawn_blocking(move || data_dir.keep_clock_look(&ClockLook::now())).await;
+            let kept = tokio::task::spawn_blocking(move || data_dir.keep_clock_look(jump)).await;
             if let Ok(Err(error)) = kept {
                 tracing::warn!(%error, "what the clocks say was not kept");
             }
         }
+        why.is_none()
     }
 
     fn tell(&self, context: &Context, why: Option<Distrusted>) {
@@ -70,11 +65,18 @@ impl Looks {
             Some(Distrusted::Unconfirmed) => {
                 tracing::info!("retention by time waits for a controller to say what time it is");
             }
-            Some(Distrusted::Jumped(by_ms)) => tracing::warn!(
+            Some(Distrusted::Started { left_ms }) => tracing::info!(
+                left_ms,
+                thaw_ms,
+                "the machine was started again: retention by time stands still until the wall clock agrees with the \
+                 controllers and has not jumped for clock_thaw_ms, at the earliest in left_ms"
+            ),
+            Some(Distrusted::Jumped { by_ms, left_ms }) => tracing::warn!(
                 by_ms,
+                left_ms,
                 thaw_ms,
                 "the wall clock jumped: retention by time stands still until it agrees with the controllers and has not \
-                 jumped for clock_thaw_ms"
+                 jumped for clock_thaw_ms, at the earliest in left_ms"
             ),
             Some(Distrusted::Differs(by_ms)) => tracing::warn!(
                 by_ms,

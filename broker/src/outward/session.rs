@@ -46,7 +46,6 @@ use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     exit::Fatal,
     here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
-    life::time_trust,
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -309,7 +308,7 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                 };
                 let content = Content::of(!message.snapshot.is_empty(), !message.deltas.is_empty());
                 if let Ok(wall_ms @ 1..) = i64::try_from(message.wall_ms) {
-                    context.time_trust.lock().heard(time_trust::now(), wall_ms);
+                    context.time_trust.lock().heard(holdfast_log::look(), wall_ms);
                 }
                 heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), content });
                 if content != Content::Nothing {

@@ -13,6 +13,7 @@ use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId};
 
 use super::{
     anchor::Anchor,
+    clock_look::{self, ClockLook, KeptJump},
     handles::Handles,
     identity::{Identity, ListKept},
     list_file::ListFile,
@@ -33,6 +34,8 @@ pub struct DataDir {
     replicas: Vec<ReplicaOnDisk>,
     list_state: ListState,
     was_copied: bool,
+    /// As this start found it.
+    last_clock_look: Option<ClockLook>,
     _lock: Lock,
 }
 
@@ -65,6 +68,8 @@ impl DataDir {
         let handles = Handles::raise();
         disk.create_folder(path)?;
         let lock = lock(&disk, path)?;
+        let last_clock_look = clock_look::load(path);
+        disk.ages().begin(last_clock_look.as_ref().map(ClockLook::counted));
         let partitions = path.join(PARTITIONS);
         let (identity, is_new) = match Identity::load(path)? {
             Some(identity) => (identity.check(path, broker_id, cluster_id)?, false),
@@ -95,6 +100,7 @@ impl DataDir {
             replicas: roll.replicas,
             list_state: roll.state,
             was_copied: identity.was_copied,
+            last_clock_look,
             identity: Mutex::new(identity),
             _lock: lock,
         };
@@ -151,6 +157,16 @@ impl DataDir {
     /// those.
     pub const fn was_copied(&self) -> bool {
         self.was_copied
+    }
+
+    /// What the clocks said when they were last kept before this start; `None` if nobody did, or the file is damaged.
+    pub const fn last_clock_look(&self) -> Option<&ClockLook> {
+        self.last_clock_look.as_ref()
+    }
+
+    /// Keeps what the clocks say now, durably, with a jump that counts still.
+    pub fn keep_clock_look(&self, jump: Option<KeptJump>) -> Result<(), Error> {
+        clock_look::keep(&self.disk, &self.path, jump)
     }
 
     /// The door to its disk, for the log writer.

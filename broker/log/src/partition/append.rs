@@ -11,7 +11,7 @@ use super::{
     log::PartitionLog,
     placed::{Placed, parse},
 };
-use crate::{Error, segment::indexes_are_full, wall_time::steady};
+use crate::{Error, clocks::steady, segment::indexes_are_full};
 
 impl PartitionLog {
     /// Writes batches at the end; not durable before [`Self::flush`]. Each of `records` holds one or more whole batches,
@@ -100,7 +100,7 @@ impl PartitionLog {
             }
         }
         self.active.first_append.get_or_insert_with(steady);
-        segment.appended_now();
+        segment.appended_at(self.disk.ages().now());
         segment.publish(&self.active.tally);
         self.shared.set_written(self.active.tally.next);
         if is_store_due {

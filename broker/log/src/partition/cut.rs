@@ -10,7 +10,7 @@ use super::{
     replay::{producers_before, reindex},
     roll::begin_segment,
 };
-use crate::{Error, digest::Comparison, files, reader::check_pieces, scan::Check, segment::Segment, wall_time::steady};
+use crate::{Error, clocks::steady, digest::Comparison, files, reader::check_pieces, scan::Check, segment::Segment};
 
 impl PartitionLog {
     /// Removes everything at and above `to`, durably. What is left is durable then.

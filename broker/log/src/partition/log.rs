@@ -203,7 +203,7 @@ impl PartitionLog {
         self.marks.segment = self.active.segment.base();
         self.marks.position = tally.size;
         self.marks.digest = tally.digest;
-        self.marks.times = Some(self.active.segment.times_of(self.disk.time()));
+        self.marks.times = Some(self.active.segment.times());
         self.marks.clean = false;
     }
 

@@ -3,11 +3,11 @@ use std::{fs, sync::Arc};
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::{
-    Disk, Error, LogConfig, Now, Retention,
+    Disk, Error, LogConfig, Retention,
+    clocks::steady,
     disk::tests::Fault,
     files,
     test_support::{Sample, bases, fill, open, open_on, read_all, small, tempdir, try_open},
-    wall_time::steady,
 };
 
 #[test]
@@ -201,10 +201,10 @@ fn retention_deletes_whole_segments_below_the_start() {
     let (count, size) = (reader.segment_count(), reader.size_bytes());
     let by_size = |bytes| Retention { ms: None, bytes: Some(bytes) };
     let now = TimestampMs(i64::MAX / 2);
-    assert_eq!(reader.retention_start(Retention::default(), at(now), Offset(100)), None);
-    assert_eq!(reader.retention_start(by_size(size), at(now), Offset(100)), None);
-    assert_eq!(reader.retention_start(by_size(0), at(now), Offset(3)), None, "nothing above the high watermark goes");
-    let start = reader.retention_start(by_size(size / 2), at(now), Offset(100)).unwrap();
+    assert_eq!(reader.retention_start(Retention::default(), now, Offset(100)), None);
+    assert_eq!(reader.retention_start(by_size(size), now, Offset(100)), None);
+    assert_eq!(reader.retention_start(by_size(0), now, Offset(3)), None, "nothing above the high watermark goes");
+    let start = reader.retention_start(by_size(size / 2), now, Offset(100)).unwrap();
     log.advance_log_start(start).unwrap();
     assert!(reader.segment_count() < count && reader.size_bytes() >= size / 2);
     assert_eq!(reader.log_start_offset(), start);
@@ -215,7 +215,7 @@ fn retention_deletes_whole_segments_below_the_start() {
     let (mut log, recovered) = open(folder.path(), small());
     assert_eq!(recovered.log_start_offset, Offset(start.0 + 3));
     let by_age = Retention { ms: Some(1000), bytes: None };
-    assert_eq!(log.reader().retention_start(by_age, at(now), Offset(100)), Some(Offset(100)));
+    assert_eq!(log.reader().retention_start(by_age, now, Offset(100)), Some(Offset(100)));
     log.advance_log_start(Offset(100)).unwrap();
     assert_eq!((log.reader().segment_count(), log.reader().size_bytes()), (1, 0));
     fill(&mut log, 5);
@@ -322,9 +322,4 @@ fn readers_and_a_truncating_writer_do_not_disturb_each_other() {
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(reading.join().unwrap() > 0);
     assert!(try_open(&folder.path().join("other"), small()).is_ok());
-}
-
-/// That time in both scales.
-fn at(time: TimestampMs) -> Now {
-    Now { wall: time, steady: time }
 }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Disk, Error, LogConfig, checkpoint,
+    clocks::{steady, wall_clock},
     digest::{Comparison, Digest},
     files::{self, Listing},
     hints::names_its_batch,
@@ -33,7 +34,6 @@ use crate::{
     segment::{Segment, Tally},
     shared::Shared,
     snapshot,
-    wall_time::steady,
 };
 
 impl PartitionLog {
@@ -108,7 +108,7 @@ fn recover(
         log_start,
         high_watermark,
         clean: was_clean,
-        times: Some(active.times_of(disk.time())),
+        times: Some(active.times()),
         digest: found.tally.digest,
     };
     let (mark, written_marks) = match loaded {
@@ -145,7 +145,7 @@ fn recover(
         disk.sync_folder(folder)?;
         log.store_epochs()?;
         log.sync_mark()?;
-    } else if written_marks.times.is_none() {
+    } else if written_marks.times != new_marks.times {
         log.write_mark()?; // an age that is not known is counted from now on
     }
     Ok((log, recovered))
@@ -212,8 +212,8 @@ impl Recovery<'_> {
             let segment = indexed.map_or_else(|| self.reindex_closed(base, next, size), Ok)?;
             // Those of another content: an earlier program, which keeps none, has closed the segment again.
             let known = times.get(&base).filter(|times| times.largest == segment.max_timestamp());
-            is_unknown |= known.is_none();
-            segment.appended_at(known.map(|times| times.last_append));
+            segment.was_appended_at(known.map(|times| times.last_append), self.disk.ages().now());
+            is_unknown |= known.is_none_or(|known| *known != segment.times());
             segment.digests.close();
             segments.push(Arc::new(segment));
         }
@@ -270,7 +270,7 @@ impl Recovery<'_> {
         };
         tally.digest = marks.digest.or((marks.position == 0).then(Digest::default));
         segment.digests.load_up_to(tally.border())?;
-        segment.appended_at(marks.times.map(|times| times.last_append));
+        segment.was_appended_at(marks.times.map(|times| times.last_append), self.disk.ages().now());
         Ok(Some((Arc::new(segment), Found { tally, epochs: None, producers, cut_bytes: 0 })))
     }
 
@@ -302,12 +302,13 @@ pub(super) fn size_of(path: &Path) -> Result<u64, Error> {
     fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| Error::io("cannot read", path, error))
 }
 
-/// When a file was created; now if the system does not tell. For the age at which a segment is closed, and nothing else.
+/// When a file was created, in steady time; now if the system does not tell, or tells of a time that is yet to come. For the
+/// age at which a segment is closed, and nothing else.
 fn born(path: &Path) -> TimestampMs {
-    fs::metadata(path).and_then(|metadata| metadata.created()).map_or_else(
-        |_| steady(),
-        |born| TimestampMs(born.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64),
-    )
+    let created = fs::metadata(path).and_then(|metadata| metadata.created()).ok();
+    let since_1970 = created.and_then(|created| created.duration_since(UNIX_EPOCH).ok());
+    let ago_ms = since_1970.map_or(0, |born| wall_clock().0.saturating_sub(born.as_millis() as i64));
+    TimestampMs(steady().0.saturating_sub(ago_ms.max(0)))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl PartitionLog {
 
 /// Writes the times of closed segments; the caller makes the name of the file durable.
 pub(super) fn store_times(disk: &Disk, folder: &Path, closed: &[Arc<Segment>]) -> Result<(), Error> {
-    let times = closed.iter().map(|segment| (segment.base(), segment.times_of(disk.time())));
+    let times = closed.iter().map(|segment| (segment.base(), segment.times()));
     disk.replace_unnamed(&folder.join(files::SEGMENT_TIMES), &segment_times::encode(times))
 }
 
@@ -65,6 +65,7 @@ pub(super) fn begin_segment(
     let file = Arc::new(disk.create(segment.path())?);
     segment.offsets.store_anew(disk)?;
     segment.times.store_anew(disk)?;
+    segment.appended_at(disk.ages().now());
     segment.hold(Some(Arc::clone(&file)));
     Ok(Active { segment, file, tally: Tally::new(base), first_append: None })
 }

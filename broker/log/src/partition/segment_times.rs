@@ -4,10 +4,12 @@
 //! durable mark. Retention by age goes by the last append, look-ups by time pass over segments by their largest time.
 //!
 //! ```text
-//!  version: 1
-//!  <base offset> <last append, ms> <largest time of a record, ms>        a line for each segment
+//!  version: 2
+//!  <base offset> <last append, ms as `Ages` counts them> <largest time of a record, ms>        a line for each segment
 //!  crc32c: <8 hexadecimal digits, of all before>
 //! ```
+//!
+//! In version 1 the last append was a time of the wall clock: such a file is as none.
 //!
 //! Failure: a segment whose times are not known counts as appended to now: it stays too long, and never goes too early.
 
@@ -17,7 +19,7 @@ use holdfast_proto::ids::{Offset, TimestampMs};
 
 use crate::{Error, files, mark::Times};
 
-const HEAD: &str = "version: 1\n";
+const HEAD: &str = "version: 2\n";
 const CRC: &str = "crc32c: ";
 
 /// The times of closed segments, by base offset.
@@ -44,7 +46,7 @@ pub(super) fn load(folder: &Path) -> Result<SegmentTimes, Error> {
     };
     let times = String::from_utf8(bytes).ok().and_then(|text| decode(&text));
     if times.is_none() {
-        tracing::warn!(path = %path.display(), "the times of segments are damaged: they count as appended to now");
+        tracing::warn!(path = %path.display(), "the times of segments are damaged, or of another version: they count as appended to now");
     }
     Ok(times.unwrap_or_default())
 }

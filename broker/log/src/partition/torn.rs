@@ -71,7 +71,7 @@ impl Recovery<'_> {
         }
         segment.offsets.store_anew(self.disk)?;
         segment.times.store_anew(self.disk)?;
-        segment.appended_at(self.last_append(&segment, &tally));
+        segment.was_appended_at(self.last_append(&segment, &tally), self.disk.ages().now());
         Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
     }
 

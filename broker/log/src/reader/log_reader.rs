@@ -15,7 +15,7 @@ use super::{
     retention::{self, Retention},
     time,
 };
-use crate::{Error, Now, scan::read_at, segment::Segment, shared::Shared};
+use crate::{Error, scan::read_at, segment::Segment, shared::Shared};
 
 /// Reads one partition's log. Cheap to clone; no lock is held during IO.
 #[derive(Clone, Debug)]
@@ -97,9 +97,8 @@ impl LogReader {
     }
 
     /// The log start offset that retention asks for, at most `high_watermark`; `None` if nothing has to go. `now` comes from
-    /// [`crate::WallTime::now`]; while that says nothing, ask by size alone.
-    /// To be given to [`crate::Op::AdvanceStart`].
-    pub fn retention_start(&self, retention: Retention, now: Now, high_watermark: Offset) -> Option<Offset> {
+    /// [`crate::Ages::look`]. To be given to [`crate::Op::AdvanceStart`].
+    pub fn retention_start(&self, retention: Retention, now: TimestampMs, high_watermark: Offset) -> Option<Offset> {
         retention::start(&self.shared, retention, now, high_watermark)
     }
 

@@ -1,33 +1,24 @@
 //! Which segments may go.
 //!
-//! By age it goes by the last append of a segment, as this broker's clock had it then and it was kept beside the segment:
-//! not by the date of a file, nor by times of records, which are anybody's. Whether the clock may be trusted is the
-//! caller's to say: with [`Retention::ms`] `None` no segment is too old.
+//! By age it goes by the last append of a segment, by a clock that counts how long ago that was ([`crate::AgeClock`]) and has
+//! no date: not by the wall clock, nor by the date of a file, nor by times of records, which are anybody's.
 
-use holdfast_proto::ids::Offset;
+use holdfast_proto::ids::{Offset, TimestampMs};
 
-use crate::{Now, shared::Shared};
+use crate::shared::Shared;
 
 /// What retention has to keep to. Without either, everything stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Delete segments whose last append, by the clock of this broker, is older, ms (`retention.ms`). `None` also while
-    /// that clock cannot be trusted.
+    /// Delete segments whose last append is older, by the clock of this broker's folder, ms (`retention.ms`).
     pub ms: Option<u64>,
     /// Delete the oldest segments as long as the log has this size without them, bytes (`retention.bytes`).
     pub bytes: Option<u64>,
 }
 
-/// A segment that was last appended to so far in the future has its time from a clock that was wrong, ms.
-const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
-
 /// The new log start; a border of segments, or the log end if the last segment is too old as well.
-pub(super) fn start(shared: &Shared, retention: Retention, now: Now, high_watermark: Offset) -> Option<Offset> {
+pub(super) fn start(shared: &Shared, retention: Retention, now: TimestampMs, high_watermark: Offset) -> Option<Offset> {
     let segments = shared.segments();
-    if retention.ms.is_some() {
-        // A clock that was ahead kept these: their age would begin years later.
-        segments.iter().filter(|segment| segment.age_ms(now) < -AHEAD_MS).for_each(|segment| segment.appended_now());
-    }
     let mut size: u64 = segments.iter().map(|segment| segment.size()).sum();
     let log_start = shared.log_start();
     let mut start = log_start;

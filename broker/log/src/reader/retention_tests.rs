@@ -1,11 +1,11 @@
-use std::{fs, path::Path, time::UNIX_EPOCH};
+use std::{fs, path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use holdfast_proto::ids::TimestampMs;
 
 use super::*;
 use crate::{
-    PartitionLog, files,
-    test_support::{fill, open, small, tempdir},
+    Counted, Disk, PartitionLog, files,
+    test_support::{fill, open, open_on, small, tempdir},
 };
 
 const MS: u64 = 1000;
@@ -27,7 +27,24 @@ fn next_tick() -> TimestampMs {
 fn start_when_old(log: &PartitionLog, last: TimestampMs) -> Option<Offset> {
     let retention = Retention { ms: Some(MS), bytes: None };
     let at = TimestampMs(last.0 + MS as i64 + 1);
-    log.reader().retention_start(retention, Now { wall: at, steady: at }, Offset(u64::MAX))
+    log.reader().retention_start(retention, at, Offset(u64::MAX))
+}
+
+/// Leaves a partition's folder as an earlier program does: there are no times.
+fn forget_times(folder: &Path) {
+    fs::remove_file(folder.join(files::SEGMENT_TIMES)).unwrap();
+    let mut mark = fs::read(folder.join(files::MARK)).unwrap();
+    mark[60..4096].fill(0);
+    mark[4096 + 60..].fill(0);
+    fs::write(folder.join(files::MARK), mark).unwrap();
+    backdate(folder);
+}
+
+/// A disk whose folder has counted so far, on an earlier boot.
+fn counted(counted_ms: i64) -> Arc<Disk> {
+    let disk = Disk::new();
+    disk.ages().begin(Some(Counted { counted_ms, look: None }));
+    disk
 }
 
 /// Gives every file of the folder a date in 1970.
@@ -87,14 +104,7 @@ fn an_age_that_is_not_known_is_counted_from_the_start_that_first_saw_it() {
         } else {
             drop(log);
         }
-        // As an earlier program leaves a folder: there are no times.
-        let file = |name| folder.path().join("p").join(name);
-        fs::remove_file(file(files::SEGMENT_TIMES)).unwrap();
-        let mut mark = fs::read(file(files::MARK)).unwrap();
-        mark[60..4096].fill(0);
-        mark[4096 + 60..].fill(0);
-        fs::write(file(files::MARK), mark).unwrap();
-        backdate(&folder.path().join("p"));
+        forget_times(&folder.path().join("p"));
         let appended = next_tick();
         let (log, recovered) = open(folder.path(), small());
         assert_eq!((recovered.was_clean, recovered.doubt), (is_closed, None));
@@ -120,7 +130,7 @@ fn what_was_appended_past_the_mark_counts_as_appended_now() {
 }
 
 #[test]
-fn a_truncation_keeps_the_ages_and_a_clock_that_is_not_trusted_deletes_nothing() {
+fn a_truncation_keeps_the_ages_and_without_a_time_nothing_goes() {
     let folder = tempdir().unwrap();
     let (mut log, _) = open(folder.path(), small());
     fill(&mut log, 90);
@@ -129,15 +139,8 @@ fn a_truncation_keeps_the_ages_and_a_clock_that_is_not_trusted_deletes_nothing()
     drop(log);
     let (log, _) = open(folder.path(), small());
     assert_eq!(start_when_old(&log, appended), Some(Offset(40)));
-    let untrusted = Retention { ms: None, bytes: None };
-    assert_eq!(
-        log.reader().retention_start(
-            untrusted,
-            Now { wall: TimestampMs(i64::MAX), steady: TimestampMs(i64::MAX) },
-            Offset(90)
-        ),
-        None
-    );
+    let nothing = Retention { ms: None, bytes: None };
+    assert_eq!(log.reader().retention_start(nothing, TimestampMs(i64::MAX), Offset(90)), None);
 }
 
 #[test]
@@ -168,30 +171,44 @@ fn a_read_that_retention_overtook_tells_the_log_start_that_it_found() {
 }
 
 #[test]
-fn a_time_from_a_clock_that_was_years_ahead_counts_from_when_it_is_found() {
-    const YEARS_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+fn a_time_that_lies_ahead_counts_from_when_it_is_found() {
     let folder = tempdir().unwrap();
-    let disk = crate::Disk::new();
-    disk.time().trust(Some(TimestampMs(clock().0 + YEARS_MS)));
-    let mut log = crate::test_support::open_on(&disk, folder.path(), small());
+    let mut log = open_on(&counted(1 << 40), folder.path(), small());
     fill(&mut log, 90);
     log.close().unwrap();
-    let (log, _) = open(folder.path(), small());
-    let found = next_tick();
-    assert_eq!(start_when_old(&log, found), None, "it is looked at");
-    assert_eq!(start_when_old(&log, next_tick()), Some(Offset(90)));
+    // The count was lost, and is far behind what was kept; then it was found again.
+    let disk = counted(0);
+    let log = open_on(&disk, folder.path(), small());
+    // What a look takes off comes after what it is taken from: a moment between them is left open.
+    let found = TimestampMs(disk.ages().look().0 + 60_000);
+    assert_eq!(start_when_old(&log, TimestampMs(-1)), None);
+    assert_eq!(start_when_old(&log, found), Some(Offset(90)));
+    drop(log);
+    let log = open_on(&counted(found.0), folder.path(), small());
+    assert_eq!(start_when_old(&log, found), Some(Offset(90)), "it is kept so");
 }
 
 #[test]
-fn what_is_appended_while_no_clock_is_trusted_counts_from_the_next_start() {
-    let folder = tempdir().unwrap();
-    let disk = crate::Disk::new();
-    let mut log = crate::test_support::open_on(&disk, folder.path(), small());
-    fill(&mut log, 90);
-    let appended = next_tick();
-    assert_eq!(start_when_old(&log, appended), Some(Offset(90)), "this process knows how long ago it was");
-    log.close().unwrap();
-    let (log, _) = open(folder.path(), small());
-    assert_eq!(start_when_old(&log, appended), None);
-    assert_eq!(start_when_old(&log, next_tick()), Some(Offset(90)));
+fn what_idles_through_many_starts_grows_old_whether_or_not_its_age_was_known() {
+    for (is_known, is_closed) in [(true, true), (true, false), (false, true), (false, false)] {
+        let folder = tempdir().unwrap();
+        let mut log = open_on(&counted(0), folder.path(), small());
+        fill(&mut log, 90);
+        log.close().unwrap();
+        if !is_known {
+            forget_times(&folder.path().join("p"));
+        }
+        let retention = Retention { ms: Some(24 * 3_600_000), bytes: None };
+        let mut gone = Vec::new();
+        // A start every ten hours: far more often than the retention.
+        for start in 0..4 {
+            let disk = counted(start * 10 * 3_600_000);
+            let log = open_on(&disk, folder.path(), small());
+            gone.push(log.reader().retention_start(retention, disk.ages().look(), Offset(u64::MAX)));
+            if is_closed {
+                log.close().unwrap();
+            }
+        }
+        assert_eq!(gone, [None, None, None, Some(Offset(90))], "known: {is_known}, closed: {is_closed}");
+    }
 }
