@@ -25,7 +25,7 @@ use crate::{
         OpenReplica,
         findings::{Finding, cause_of, reason_of},
         message::Message,
-        roster::{Effect, Event, KnownEpochs, Reason},
+        roster::{ClosedAt, Effect, Event, KnownEpochs, Reason},
     },
 };
 
@@ -78,11 +78,11 @@ impl SessionActor {
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
                 Effect::Renew(partition) => self.renew(partition, actor),
-                Effect::Distrust(partition) => self.distrust(partition, actor),
-                Effect::TellAgain(partition) => {
+                Effect::Distrust(partition, closed_at) => self.distrust(partition, closed_at, actor),
+                Effect::TellAgain(partition, closed_at) => {
                     let noted = self.context.logs.data_dir.distrusted(partition);
                     let reason = noted.map_or(DistrustReason::Damaged, |noted| reason_of(noted.cause));
-                    self.context.outboxes.distrusts.put_again(partition, reason);
+                    self.context.outboxes.distrusts.put_again(partition, reason, closed_at);
                 }
                 Effect::SetAside(partition) => self.set_aside(partition, actor),
                 Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
@@ -220,7 +220,7 @@ impl SessionActor {
 
     /// Closes a replica that is not vouched for, if it is open, and notes durably that it is not: a start that comes
     /// before the controllers have committed it must not believe it again.
-    fn distrust(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+    fn distrust(&mut self, partition: TopicPartition, closed_at: ClosedAt, actor: &mut ActorContext<Self>) {
         self.context.partitions.remove(partition);
         let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
         let finding = self.found.remove(&partition);
@@ -242,7 +242,7 @@ impl SessionActor {
                 Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),
                 Err(error) => return context.state.fail(Fatal::Failure(format!("{partition}: {error}"))),
             }
-            context.outboxes.distrusts.put(partition, reason);
+            context.outboxes.distrusts.put(partition, reason, closed_at);
             let _gone_with_the_broker = address.send(SessionEvent::Closed(partition)).await;
         });
     }

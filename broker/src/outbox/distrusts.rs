@@ -8,31 +8,37 @@ use tokio::sync::Notify;
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::ids::TopicPartition;
 
+use crate::partition::roster::ClosedAt;
+
+/// A replica that waits, and what is to be said of it.
+pub type Waiting = (TopicPartition, DistrustReason, ClosedAt);
+
 /// What waits to be told. At most one reason a replica.
 #[derive(Debug, Default)]
 pub struct Distrusts {
-    waiting: Mutex<BTreeMap<TopicPartition, DistrustReason>>,
+    waiting: Mutex<BTreeMap<TopicPartition, (DistrustReason, ClosedAt)>>,
     filled: Notify,
 }
 
 impl Distrusts {
     /// Adds a replica whose log is closed.
-    pub fn put(&self, partition: TopicPartition, reason: DistrustReason) {
-        self.waiting.lock().insert(partition, reason);
+    pub fn put(&self, partition: TopicPartition, reason: DistrustReason, closed_at: ClosedAt) {
+        self.waiting.lock().insert(partition, (reason, closed_at));
         self.filled.notify_one();
     }
 
     /// Adds a replica of which the controllers do not know, as it seems, with the reason that was noted; nothing changes for
     /// one that still waits.
-    pub fn put_again(&self, partition: TopicPartition, reason: DistrustReason) {
-        self.waiting.lock().entry(partition).or_insert(reason);
+    pub fn put_again(&self, partition: TopicPartition, reason: DistrustReason, closed_at: ClosedAt) {
+        self.waiting.lock().entry(partition).or_insert((reason, closed_at));
         self.filled.notify_one();
     }
 
     /// Waits for replicas and gives all of them; they stay until [`Self::told`].
-    pub async fn wait(&self) -> Vec<(TopicPartition, DistrustReason)> {
+    pub async fn wait(&self) -> Vec<Waiting> {
         loop {
-            let waiting: Vec<_> = self.waiting.lock().iter().map(|(tp, reason)| (*tp, *reason)).collect();
+            let waiting: Vec<_> =
+                self.waiting.lock().iter().map(|(tp, (reason, closed_at))| (*tp, *reason, *closed_at)).collect();
             if !waiting.is_empty() {
                 return waiting;
             }
@@ -41,10 +47,10 @@ impl Distrusts {
     }
 
     /// The controllers have committed these.
-    pub fn told(&self, told: &[(TopicPartition, DistrustReason)]) {
+    pub fn told(&self, told: &[Waiting]) {
         let mut waiting = self.waiting.lock();
-        for (partition, reason) in told {
-            if waiting.get(partition) == Some(reason) {
+        for (partition, reason, closed_at) in told {
+            if waiting.get(partition) == Some(&(*reason, *closed_at)) {
                 waiting.remove(partition);
             }
         }

@@ -18,6 +18,6 @@ mod proposals;
 pub mod requests;
 pub mod streams;
 
-pub use distrusts::Distrusts;
+pub use distrusts::{Distrusts, Waiting};
 pub use positions::{PositionStream, Positions, SourcePositions};
 pub use proposals::{Proposal, Proposals};

@@ -19,7 +19,7 @@ use holdfast_proto::{
 };
 
 use super::{handover, header::header};
-use crate::here::context::Context;
+use crate::{here::context::Context, outbox::Waiting, partition::roster::is_told};
 
 /// Replicas in one call: the controller's own limit is 10,000.
 const MAX_REPLICAS: usize = 1_000;
@@ -86,19 +86,19 @@ struct Look {
     /// Those that the controllers count on, or may.
     known: Vec<Known>,
     /// Those of which they know, or that are not this broker's any more.
-    told: Vec<(TopicPartition, DistrustReason)>,
+    told: Vec<Waiting>,
 }
 
-fn look(image: &Image, own: BrokerId, waiting: &[(TopicPartition, DistrustReason)]) -> Look {
+fn look(image: &Image, own: BrokerId, waiting: &[Waiting]) -> Look {
     let mut look = Look { known: Vec::new(), told: Vec::new() };
-    for (partition, reason) in waiting {
+    for (partition, reason, closed_at) in waiting {
         let state = image.partition(*partition);
         let is_told = match state {
-            Some(state) => !state.replicas.contains(&own) || state.distrusted.iter().any(|one| one.broker_id == own),
+            Some(state) => !state.replicas.contains(&own) || is_told(state, own, *closed_at),
             None => image.deleted_topics().contains(&partition.topic_id),
         };
         if is_told {
-            look.told.push((*partition, *reason));
+            look.told.push((*partition, *reason, *closed_at));
         } else if let Some(state) = state {
             look.known.push((*partition, *reason, state.partition_epoch));
         }
@@ -131,9 +131,11 @@ mod tests {
     use holdfast_proto::ids::{MetadataIndex, PartitionIndex, TopicId};
 
     use super::*;
+    use crate::partition::roster::ClosedAt;
 
     const OWN: BrokerId = BrokerId(1);
     const REASON: DistrustReason = DistrustReason::Halted;
+    const CLOSED_AT: ClosedAt = Some(PartitionEpoch(6));
 
     fn tp() -> TopicPartition {
         TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) }
@@ -144,7 +146,7 @@ mod tests {
         let named = Record::Topic { topic_id, name: "orders".to_owned() };
         let config = Record::TopicConfig { topic_id, configs: BTreeMap::new() };
         let image = Image::from_records(MetadataIndex(1), &[named, config, record]).expect("an image");
-        look(&image, OWN, &[(tp(), REASON)])
+        look(&image, OWN, &[(tp(), REASON, CLOSED_AT)])
     }
 
     fn placed(replicas: &[u32], distrusted: Vec<Distrust>) -> Record {
@@ -160,7 +162,7 @@ mod tests {
         let counts = seen(placed(&[1, 2], Vec::new()));
         assert_eq!(counts, Look { known: vec![(tp(), REASON, PartitionEpoch(7))], told: Vec::new() });
         let distrusted = vec![Distrust { broker_id: OWN, reason: DistrustReason::Damaged }];
-        let over = Look { known: Vec::new(), told: vec![(tp(), REASON)] };
+        let over = Look { known: Vec::new(), told: vec![(tp(), REASON, CLOSED_AT)] };
         assert_eq!(seen(placed(&[1, 2], distrusted)), over, "whatever the reason");
         assert_eq!(seen(placed(&[2, 3], Vec::new())), over, "it has left");
         assert_eq!(seen(Record::RemoveTopic { topic_id: tp().topic_id }), over);
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_not_known_yet_waits() {
-        let look = look(&Image::default(), OWN, &[(tp(), REASON)]);
+        let look = look(&Image::default(), OWN, &[(tp(), REASON, CLOSED_AT)]);
         assert_eq!(look, Look { known: Vec::new(), told: Vec::new() });
     }
 }

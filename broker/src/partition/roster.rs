@@ -22,9 +22,11 @@
 //!    metadata has gone back, and the folder is kept as a stray.
 //! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
 //! 4. A replica that this broker does not vouch for begins again, empty, only once the controllers have committed that it
-//!    is not believed, for until then an ISR change may still be under way that counts on what it held; and only where
-//!    another leads, for else there is nobody to copy from. Or where an operator let the partition go on with it. The
-//!    controllers forget that they do not believe it when the replica leaves: if it comes back at once they are told again.
+//!    is not believed, in a state that is newer than any that the closed one was told: until then an ISR change may still be
+//!    under way that counts on what it held, also where it was not believed before, for what it had copied since counts.
+//!    And only where another leads, for else there is nobody to copy from. Or where an operator let the partition go on
+//!    with it, after it was closed. The controllers forget that they do not believe it when the replica leaves: if it comes
+//!    back at once they are told again.
 //!    If it has left for good its folder is deleted once somebody leads: its records are not believed, whatever their epochs.
 //!
 //! Snapshots keep the newest ids of deleted topics (100,000), so a broker that was away when a topic was deleted still learns
@@ -45,6 +47,16 @@ pub struct KnownEpochs {
     pub partition_epoch: Option<PartitionEpoch>,
     /// Latest leader epoch in its log, or that it was told.
     pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// The newest state that a replica which is not vouched for may have been told before it was closed: only a newer one says
+/// that nobody counts on it any more. `None` if it was told nothing in this start.
+pub type ClosedAt = Option<PartitionEpoch>;
+
+/// True if `state` says that the controllers do not count on the replica of `own` that was closed at `closed_at`.
+pub fn is_told(state: &PartitionState, own: BrokerId, closed_at: ClosedAt) -> bool {
+    let is_newer = closed_at.is_none_or(|closed_at| state.partition_epoch > closed_at);
+    is_newer && state.distrusted.iter().any(|distrust| distrust.broker_id == own)
 }
 
 /// What happened, as the roster has to know.
@@ -78,9 +90,9 @@ pub enum Effect {
     Renew(TopicPartition),
     /// Close a replica that is not vouched for, if it is open, and note durably that it is not; then [`Event::Closed`], and
     /// the controllers are to be told.
-    Distrust(TopicPartition),
+    Distrust(TopicPartition, ClosedAt),
     /// Tell the controllers again that this broker does not vouch for this replica: they know it no more, or not yet.
-    TellAgain(TopicPartition),
+    TellAgain(TopicPartition, ClosedAt),
     /// Tell the open replica its state.
     Assign {
         /// Which replica; it is open.
@@ -117,9 +129,9 @@ enum Slot {
     /// Set aside: no second replica is opened on a folder while the first may still write to it.
     Closing,
     /// Not vouched for, and being closed.
-    Distrusting,
+    Distrusting(ClosedAt),
     /// Not vouched for, and closed.
-    Distrusted,
+    Distrusted(ClosedAt),
 }
 
 /// The replicas of one broker. See the module.
@@ -143,7 +155,7 @@ impl Roster {
 
     /// A replica that the broker does not vouch for since its start; its log is not open. Comes before any event.
     pub fn distrusted(&mut self, partition: TopicPartition) {
-        self.slots.insert(partition, Slot::Distrusted);
+        self.slots.insert(partition, Slot::Distrusted(None));
     }
 
     /// Takes one event and appends what follows. `known` tells what an open replica knows at this moment.
@@ -168,20 +180,23 @@ impl Roster {
                 self.slots.insert(*partition, Slot::Open);
                 self.look_at(image, *partition, false, &known, effects);
             }
-            Event::Closed(partition) if matches!(self.slots.get(partition), Some(Slot::Distrusting)) => {
-                self.slots.insert(*partition, Slot::Distrusted);
-                self.look_at(image, *partition, false, &known, effects);
-            }
             Event::Deleted(partition) | Event::Closed(partition) => {
-                self.slots.remove(partition);
+                match (event, self.slots.get(partition)) {
+                    (Event::Closed(_), Some(Slot::Distrusting(closed_at))) => {
+                        self.slots.insert(*partition, Slot::Distrusted(*closed_at));
+                    }
+                    _ => _ = self.slots.remove(partition),
+                }
                 self.look_at(image, *partition, false, &known, effects);
             }
             Event::Distrusted(partition) => {
                 if matches!(self.slots.get(partition), Some(Slot::Recovered(_) | Slot::Open)) {
-                    self.distrust(*partition, effects);
+                    let closed_at = image.partition(*partition).map(|state| state.partition_epoch);
+                    self.distrust(*partition, closed_at, effects);
                 }
             }
-            Event::OpenFailed(partition) => self.distrust(*partition, effects),
+            // What never ran was told nothing, and told nobody anything.
+            Event::OpenFailed(partition) => self.distrust(*partition, None, effects),
             Event::Closing => {
                 self.is_closing = true;
                 self.slots.clear();
@@ -228,8 +243,8 @@ impl Roster {
         match topic.and_then(|topic| Some((topic, topic.partition(partition.partition)?))) {
             Some((topic, state)) if state.replicas.contains(&self.own) => {
                 let is_arriving = state.adding.contains(&self.own);
-                if matches!(self.slots.get(&partition), Some(Slot::Distrusted)) {
-                    return self.renew(image, partition, state, effects);
+                if let Some(Slot::Distrusted(closed_at)) = self.slots.get(&partition) {
+                    return self.renew(image, partition, state, *closed_at, effects);
                 }
                 let assignment = || Box::new(assignment::of(image.version(), topic, state));
                 self.keep(partition, assignment, is_arriving, effects);
@@ -253,7 +268,7 @@ impl Roster {
             Some(Slot::Open) => {
                 return effects.push(Effect::Assign { partition, assignment: assignment(), is_arriving });
             }
-            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting | Slot::Distrusted) => return,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_) | Slot::Distrusted(_)) => return,
             Some(Slot::Recovered(_)) => Effect::Adopt(partition),
             None => Effect::Open(partition),
         };
@@ -261,17 +276,25 @@ impl Roster {
         effects.push(effect);
     }
 
-    fn distrust(&mut self, partition: TopicPartition, effects: &mut Vec<Effect>) {
-        self.slots.insert(partition, Slot::Distrusting);
-        effects.push(Effect::Distrust(partition));
+    fn distrust(&mut self, partition: TopicPartition, closed_at: ClosedAt, effects: &mut Vec<Effect>) {
+        self.slots.insert(partition, Slot::Distrusting(closed_at));
+        effects.push(Effect::Distrust(partition, closed_at));
     }
 
     /// Lets a replica that is not vouched for begin again, if that is committed and there is somebody to copy from.
-    fn renew(&mut self, image: &Image, partition: TopicPartition, state: &PartitionState, effects: &mut Vec<Effect>) {
-        let is_committed = state.distrusted.iter().any(|distrust| distrust.broker_id == self.own);
+    fn renew(
+        &mut self,
+        image: &Image,
+        partition: TopicPartition,
+        state: &PartitionState,
+        closed_at: ClosedAt,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_committed = is_told(state, self.own, closed_at);
         let can_copy = state.leader.is_some_and(|leader| leader != self.own);
         let is_recovered = || {
-            state.leader == Some(self.own)
+            closed_at.is_none_or(|closed_at| state.partition_epoch > closed_at)
+                && state.leader == Some(self.own)
                 && image.recoveries().iter().any(|recovery| {
                     (recovery.topic_id, recovery.partition) == (partition.topic_id, partition.partition)
                         && (recovery.broker_id, recovery.leader_epoch) == (self.own, state.leader_epoch)
@@ -281,12 +304,12 @@ impl Roster {
             self.slots.insert(partition, Slot::Opening);
             effects.push(Effect::Renew(partition));
         } else if !is_committed {
-            effects.push(Effect::TellAgain(partition));
+            effects.push(Effect::TellAgain(partition, closed_at));
         }
     }
 
     fn delete(&mut self, partition: TopicPartition, reason: Reason, effects: &mut Vec<Effect>) {
-        if matches!(self.slots.get(&partition), Some(Slot::Open | Slot::Recovered(_) | Slot::Distrusted)) {
+        if matches!(self.slots.get(&partition), Some(Slot::Open | Slot::Recovered(_) | Slot::Distrusted(_))) {
             self.slots.insert(partition, Slot::Deleting);
             effects.push(Effect::Delete(partition, reason));
         }
@@ -316,9 +339,9 @@ impl Roster {
                 is_as_new(state, KnownEpochs { partition_epoch: None, leader_epoch: *latest })
             }
             // Nothing to delete yet, or any more.
-            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting) | None => true,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_)) | None => true,
             // What it knew is not read any more. While nobody leads it may be the last trace of something.
-            Some(Slot::Distrusted) => state.leader.is_some(),
+            Some(Slot::Distrusted(_)) => state.leader.is_some(),
         }
     }
 }

@@ -14,6 +14,9 @@ use super::*;
 
 const OWN: BrokerId = BrokerId(1);
 
+/// Closed while the state with partition epoch 1 was the newest.
+const AT_1: ClosedAt = Some(PartitionEpoch(1));
+
 fn topic() -> TopicId {
     TopicId(Uuid::from_u128(1))
 }
@@ -194,10 +197,10 @@ fn a_replica_that_is_not_vouched_for_begins_again_once_that_is_committed_and_ano
     let nothing = KnownEpochs::default();
     let all = Event::Metadata(&Changed::All);
     let before = placed(state(&[1, 2], 1, 1));
-    assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [Effect::Distrust(tp())]);
+    assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [Effect::Distrust(tp(), AT_1)]);
     assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [], "it is being closed");
     assert_eq!(step(&mut roster, &before, &all, nothing), [], "nothing is told to what is being closed");
-    let told = [Effect::TellAgain(tp())];
+    let told = [Effect::TellAgain(tp(), AT_1)];
     assert_eq!(step(&mut roster, &before, &Event::Closed(tp()), nothing), told, "the controllers still believe it");
     assert_eq!(step(&mut roster, &placed(not_believed(None)), &all, nothing), [], "nobody to copy from");
     let committed = placed(not_believed(Some(2)));
@@ -208,26 +211,67 @@ fn a_replica_that_is_not_vouched_for_begins_again_once_that_is_committed_and_ano
 }
 
 #[test]
+fn a_replica_that_copies_again_and_is_found_wrong_again_begins_only_in_a_newer_state() {
+    let mut roster = open();
+    let nothing = KnownEpochs::default();
+    let all = Event::Metadata(&Changed::All);
+    // It was not believed, was made again, and has copied all: its leader may be about to take it into the ISR.
+    let before = placed(not_believed(Some(2)));
+    assert_eq!(step(&mut roster, &before, &all, nothing).len(), 1);
+    let closed_at = Some(PartitionEpoch(2));
+    assert_eq!(step(&mut roster, &before, &Event::Distrusted(tp()), nothing), [Effect::Distrust(tp(), closed_at)]);
+    let told = [Effect::TellAgain(tp(), closed_at)];
+    assert_eq!(step(&mut roster, &before, &Event::Closed(tp()), nothing), told, "that was said of the one before it");
+    let taken_in = placed(PartitionState { leader: Some(BrokerId(2)), ..state(&[1, 2], 2, 3) });
+    assert_eq!(step(&mut roster, &taken_in, &all, nothing), told, "the leader took it in meanwhile");
+    let again = placed(PartitionState { partition_epoch: PartitionEpoch(4), ..not_believed(Some(2)) });
+    assert_eq!(step(&mut roster, &again, &all, nothing), [Effect::Renew(tp())]);
+}
+
+#[test]
+fn a_recovered_replica_that_is_found_wrong_again_does_not_begin_empty_by_the_same_word() {
+    let nothing = KnownEpochs::default();
+    let all = Event::Metadata(&Changed::All);
+    let leads = PartitionState { distrusted: Vec::new(), ..state(&[1, 2], 5, 5) };
+    let partition = Record::Partition { topic_id: topic(), partition: PartitionIndex(0), state: leads };
+    let recovered = image(&[recovery(5), partition]);
+    let mut roster = open();
+    assert_eq!(step(&mut roster, &recovered, &all, nothing).len(), 1);
+    let closed_at = Some(PartitionEpoch(5));
+    assert_eq!(step(&mut roster, &recovered, &Event::Distrusted(tp()), nothing), [Effect::Distrust(tp(), closed_at)]);
+    let told = [Effect::TellAgain(tp(), closed_at)];
+    assert_eq!(step(&mut roster, &recovered, &Event::Closed(tp()), nothing), told, "it was acknowledged since");
+}
+
+/// An operator let the partition go on with the replica here, in this leader epoch.
+fn recovery(leader_epoch: u32) -> Record {
+    Record::Recovery(PartitionRecovery {
+        topic_id: topic(),
+        topic: "orders".to_owned(),
+        partition: PartitionIndex(0),
+        broker_id: OWN,
+        leader_epoch: LeaderEpoch(leader_epoch),
+        end: None,
+        high_watermark: None,
+        absent: Vec::new(),
+        at_ms: 0,
+    })
+}
+
+#[test]
 fn a_replica_that_is_not_vouched_for_leads_empty_only_where_an_operator_said_so() {
     let mut roster = Roster::new(OWN);
     roster.distrusted(tp());
     let leads = PartitionState { distrusted: Vec::new(), ..state(&[1, 2], 5, 5) };
     let all = Event::Metadata(&Changed::All);
     let nothing = KnownEpochs::default();
-    assert_eq!(step(&mut roster, &placed(leads.clone()), &all, nothing), [Effect::TellAgain(tp())], "an older state");
-    let recovery = Record::Recovery(PartitionRecovery {
-        topic_id: topic(),
-        topic: "orders".to_owned(),
-        partition: PartitionIndex(0),
-        broker_id: OWN,
-        leader_epoch: LeaderEpoch(5),
-        end: None,
-        high_watermark: None,
-        absent: Vec::new(),
-        at_ms: 0,
-    });
+    assert_eq!(
+        step(&mut roster, &placed(leads.clone()), &all, nothing),
+        [Effect::TellAgain(tp(), None)],
+        "an older state"
+    );
     let partition = Record::Partition { topic_id: topic(), partition: PartitionIndex(0), state: leads };
-    assert_eq!(step(&mut roster, &image(&[recovery, partition]), &all, nothing), [Effect::Renew(tp())]);
+    assert_eq!(step(&mut roster, &image(&[recovery(5), partition]), &all, nothing), [Effect::Renew(tp())]);
 }
 
 #[test]
@@ -254,7 +298,7 @@ fn a_replica_that_is_not_vouched_for_and_comes_back_is_told_again() {
     roster.distrusted(tp());
     let back =
         PartitionState { adding: vec![OWN], isr: vec![BrokerId(2)], leader: Some(BrokerId(2)), ..state(&[1, 2], 2, 9) };
-    assert_eq!(step(&mut roster, &placed(back), &all, nothing), [Effect::TellAgain(tp())]);
+    assert_eq!(step(&mut roster, &placed(back), &all, nothing), [Effect::TellAgain(tp(), None)]);
     assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &all, nothing), [Effect::Renew(tp())]);
 }
 
@@ -264,6 +308,6 @@ fn a_log_that_cannot_be_opened_is_not_vouched_for() {
     let placed_here = placed(state(&[1, 2], 1, 1));
     let nothing = KnownEpochs::default();
     assert_eq!(step(&mut roster, &placed_here, &Event::Metadata(&Changed::All), nothing), [Effect::Open(tp())]);
-    assert_eq!(step(&mut roster, &placed_here, &Event::OpenFailed(tp()), nothing), [Effect::Distrust(tp())]);
+    assert_eq!(step(&mut roster, &placed_here, &Event::OpenFailed(tp()), nothing), [Effect::Distrust(tp(), None)]);
     assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &Event::Closed(tp()), nothing), [Effect::Renew(tp())]);
 }

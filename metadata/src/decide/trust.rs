@@ -59,6 +59,8 @@ pub(crate) fn distrust(image: &Image, command: &DistrustReplicas) -> Decision {
         }
         let mut change = PartitionChange::new(&standings, topic, state);
         change.distrust(command.broker_id, replica.reason);
+        // Also where it was not believed before: a leader may count on what it copied since, in this partition epoch.
+        change.force();
         if let Some(state) = change.finish()? {
             let partition = replica.partition;
             records.insert(

@@ -187,6 +187,27 @@ fn a_running_broker_resigns_from_a_replica_alone() {
 }
 
 #[test]
+fn who_resigns_from_a_replica_that_was_not_believed_before_ends_the_partition_epoch() {
+    let mut c = Cluster::with_tokens(3);
+    let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
+    let (broker_id, reason) = (b(3), DistrustReason::Damaged);
+    let mut distrust = |c: &mut Cluster| {
+        let (topic_id, partition, partition_epoch) = (t, PartitionIndex(0), c.state(t).partition_epoch);
+        let replicas = vec![DistrustedReplica { topic_id, partition, partition_epoch, reason }];
+        c.ok(&Command::DistrustReplicas(DistrustReplicas { broker_id, broker_epoch: c.epoch(3), replicas }));
+    };
+    distrust(&mut c);
+    // It has copied everything again, and its leader takes it in: the proposal is on its way.
+    let expand = c.proposal(t, &[1, 2, 3]);
+    let before = c.state(t).partition_epoch;
+    distrust(&mut c);
+    assert_eq!(c.state(t).partition_epoch, before.next());
+    let refused = c.propose(expand);
+    assert!(refused.is_err(), "it counts on what is gone by now: {refused:?}");
+    assert_eq!(reasons(&c, t), [Distrust { broker_id: b(3), reason }]);
+}
+
+#[test]
 fn an_eligible_replica_that_ends_below_the_high_watermark_is_not_eligible() {
     let (mut c, t) = three();
     c.fence(3);

@@ -12,7 +12,7 @@ use holdfast_broker::{
         token::TokenRenewal,
     },
     outward::heartbeats::{self, Content, Heartbeats, Local},
-    partition::roster::{self, Effect, Reason, Roster},
+    partition::roster::{self, ClosedAt, Effect, Reason, Roster},
 };
 use holdfast_metadata::{
     Record, RegisterBroker,
@@ -51,7 +51,9 @@ pub struct Broker {
     pub(super) token: TokenRenewal,
     pub(super) tokens_made: u128,
     /// Replicas that it does not vouch for, until it sees that the controllers know.
-    pub(super) untold: BTreeMap<TopicPartition, DistrustReason>,
+    pub(super) untold: BTreeMap<TopicPartition, (DistrustReason, ClosedAt)>,
+    /// What is wrong with replicas that are about to be closed for it.
+    pub(super) found: BTreeMap<TopicPartition, DistrustReason>,
     registered: Option<(BrokerEpoch, MetadataIndex)>,
     /// The session that is open, and its number.
     session: Option<Heartbeats>,
@@ -86,6 +88,7 @@ impl Broker {
             token: TokenRenewal::default(),
             tokens_made: 0,
             untold: BTreeMap::new(),
+            found: BTreeMap::new(),
             registered: None,
             session: None,
             sessions: 0,
@@ -320,13 +323,16 @@ impl Broker {
                     out.push(Outgoing::Renewed);
                     out.push(Outgoing::Open(tp));
                 }
-                Effect::Distrust(tp) => {
+                Effect::Distrust(tp, closed_at) => {
                     self.replicas.close(tp, disk, out);
-                    let reason = self.untold.get(&tp).copied().unwrap_or(DistrustReason::Damaged);
+                    let reason = self.found.remove(&tp).unwrap_or(DistrustReason::Damaged);
+                    self.untold.insert(tp, (reason, closed_at));
                     disk.distrusted.insert(tp, reason);
                     self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
-                Effect::TellAgain(tp) => _ = self.untold.entry(tp).or_insert(DistrustReason::Damaged),
+                Effect::TellAgain(tp, closed_at) => {
+                    self.untold.entry(tp).or_insert((DistrustReason::Damaged, closed_at));
+                }
                 Effect::SetAside(tp) => {
                     self.replicas.close(tp, disk, out);
                     out.push(Outgoing::SetAside);

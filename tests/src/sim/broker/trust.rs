@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use holdfast_broker::partition::roster;
+use holdfast_broker::partition::roster::{self, ClosedAt};
 use holdfast_metadata::{DistrustReplicas, DistrustedReplica, trust::DistrustReason};
 use holdfast_proto::ids::{FolderToken, Millis, TopicPartition};
 
@@ -39,12 +39,11 @@ impl Broker {
     /// Says again which replicas it does not vouch for.
     pub(super) fn tell_untold(&mut self, out: &mut Vec<Outgoing>) {
         let (image, own) = (self.metadata.image(), self.id);
-        let knows = |tp: &TopicPartition| {
-            image.partition(*tp).is_some_and(|state| state.distrusted.iter().any(|one| one.broker_id == own))
-        };
-        self.untold.retain(|tp, _| !knows(tp));
+        self.untold.retain(|tp, (_, closed_at)| {
+            !image.partition(*tp).is_some_and(|state| roster::is_told(state, own, *closed_at))
+        });
         let Some(broker_epoch) = self.broker_epoch().filter(|_| !self.untold.is_empty()) else { return };
-        let one = |(tp, reason): (&TopicPartition, &DistrustReason)| {
+        let one = |(tp, (reason, _)): (&TopicPartition, &(DistrustReason, ClosedAt))| {
             let TopicPartition { topic_id, partition } = *tp;
             let partition_epoch = image.partition(*tp)?.partition_epoch;
             Some(DistrustedReplica { topic_id, partition, partition_epoch, reason: *reason })
@@ -63,7 +62,7 @@ impl Broker {
         disk: &mut Disk,
         out: &mut Vec<Outgoing>,
     ) {
-        self.untold.insert(tp, reason);
+        self.found.insert(tp, reason);
         self.roster(now, &roster::Event::Distrusted(tp), disk, out);
     }
 }
