@@ -70,7 +70,7 @@ impl ControllerService for ControllerEdge {
         // What came with a version that is not finalised means nothing yet, and older controllers would not know it.
         let proves = image.version() >= TRUST;
         let folder = registration::shown_folder(&request)?;
-        let registration = RegisterBroker {
+        let mut registration = RegisterBroker {
             broker_id,
             incarnation_id: required_id(&request.incarnation_id, "incarnation_id")?,
             directory_id,
@@ -79,11 +79,12 @@ impl ControllerService for ControllerEdge {
             peer_address: request.peer_address,
             rack: Some(request.rack).filter(|rack| !rack.is_empty()),
             versions: VersionRange::from_numbers(request.min_metadata_version, request.max_metadata_version),
-            old_session_alive: self.sessions.is_alive(broker_id, directory_id).await?,
+            old_session_alive: false,
             replaces: request.replaces_broker_epoch.filter(|_| proves).map(BrokerEpoch),
             folder: folder.filter(|_| proves),
         };
         let other_folder = is_of_other_folder(&image, &registration);
+        registration.old_session_alive = self.sessions.is_alive(broker_id, !other_folder).await?;
         match self.node.propose(Proposer::Broker, Command::RegisterBroker(registration)).await? {
             (index, Done::BrokerRegistered { broker_epoch }) => {
                 tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");

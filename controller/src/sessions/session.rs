@@ -1,7 +1,7 @@
 //! The session of one registered broker, and what is to become of it. Pure.
 
 use holdfast_metadata::BrokerRegistration;
-use holdfast_proto::ids::{BrokerEpoch, DirectoryId, MetadataIndex, Millis};
+use holdfast_proto::ids::{BrokerEpoch, MetadataIndex, Millis};
 
 use super::event::{ConnectionId, Timeouts, Verdict};
 
@@ -9,7 +9,6 @@ use super::event::{ConnectionId, Timeouts, Verdict};
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) epoch: BrokerEpoch,
-    pub(super) directory_id: DirectoryId,
     pub(super) fenced: bool,
     leaving: bool,
     /// It must have applied this before it is unfenced.
@@ -28,7 +27,6 @@ impl Session {
     pub(super) fn new(now: Millis, broker: &BrokerRegistration, index: MetadataIndex) -> Self {
         Self {
             epoch: broker.broker_epoch,
-            directory_id: broker.directory_id,
             fenced: broker.fenced,
             leaving: broker.shutting_down,
             must_apply: index,

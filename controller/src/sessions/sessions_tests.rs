@@ -10,7 +10,7 @@ use super::*;
 const TIMEOUTS: Timeouts = Timeouts { session_ms: 3_000, disconnect_grace_ms: 500 };
 pub(super) const B1: BrokerId = BrokerId(1);
 
-pub(super) fn directory(number: u128) -> DirectoryId {
+fn directory(number: u128) -> DirectoryId {
     DirectoryId(Uuid::from_u128(number))
 }
 
@@ -371,14 +371,20 @@ fn a_broker_that_leaves_is_not_unfenced() {
 #[test]
 fn who_is_alive_for_a_second_registration() {
     let mut check = Check::active(vec![broker(1, false)]);
-    let alive = |check: &Check, now, folder| check.sessions.is_alive(Millis(now), B1, directory(folder));
+    const SAME: bool = true;
+    const OTHER: bool = false;
+    let alive = |check: &Check, now, folder| check.sessions.is_alive(Millis(now), B1, folder);
     // Just active: the broker may not have found this controller yet. Its own folder is let in, another is not.
-    assert!(!alive(&check, 10, 1));
-    assert!(alive(&check, 10, 2));
-    assert!(!alive(&check, 3_000, 2));
+    assert!(!alive(&check, 10, SAME));
+    assert!(alive(&check, 10, OTHER));
+    assert!(!alive(&check, 3_000, OTHER));
     check.connect(100, 1);
-    assert!(alive(&check, 110, 1) && alive(&check, 110, 2));
+    assert!(alive(&check, 110, SAME) && alive(&check, 110, OTHER));
     check.step(200, Event::Disconnected { broker_id: B1, connection: ConnectionId(1), refused: false }, &[]);
-    assert!(!alive(&check, 201, 1) && !alive(&check, 201, 2), "a killed broker comes back at once");
-    assert!(!check.sessions.is_alive(Millis(0), BrokerId(9), directory(1)));
+    assert!(!alive(&check, 201, SAME), "a killed broker comes back at once");
+    assert!(alive(&check, 201, OTHER), "it may connect again: no copy of it takes its place");
+    let fenced = BrokerRegistration { fenced: true, ..broker(1, false) };
+    check.step(300, Event::Registered { broker: fenced, index: MetadataIndex(11) }, &[]);
+    assert!(!alive(&check, 301, OTHER), "it is gone");
+    assert!(!check.sessions.is_alive(Millis(0), BrokerId(9), OTHER));
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_metadata::BrokerRegistration;
-use holdfast_proto::ids::{BrokerId, DirectoryId, MetadataIndex, Millis};
+use holdfast_proto::ids::{BrokerId, MetadataIndex, Millis};
 
 use super::{
     event::{ConnectionId, Ending, Event, Proposal, Timeouts, Verdict},
@@ -84,11 +84,12 @@ impl Sessions {
     }
 
     /// True if a registration under this id by another start may displace a broker that lives: it has a connection that
-    /// speaks, or it is another folder's and may only not have found this controller yet.
-    pub fn is_alive(&self, now: Millis, broker_id: BrokerId, directory_id: DirectoryId) -> bool {
+    /// speaks; or it is not fenced, and only without a connection: it may not have found this controller yet, or be about to
+    /// connect again. That counts against all but `is_same_folder`, the folder of the last registration: that one was
+    /// started again. A stray copy tries for ever, and would take the place of the one that is whole.
+    pub fn is_alive(&self, now: Millis, broker_id: BrokerId, is_same_folder: bool) -> bool {
         self.brokers.get(&broker_id).is_some_and(|session| {
-            let may_live = session.connection.is_some()
-                || (!session.fenced && session.disconnected.is_none() && session.directory_id != directory_id);
+            let may_live = session.connection.is_some() || (!session.fenced && !is_same_folder);
             may_live && now < session.heard.plus(self.timeouts.session_ms)
         })
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use holdfast_controller::sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict};
 use holdfast_metadata::{
     Command, ControllerVersions, FinalizeVersion, Image, Outcome, Record, RegisterBroker, Response, apply_command,
-    invariant, version::SUPPORTED,
+    invariant, is_same_folder, version::SUPPORTED,
 };
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis};
 
@@ -210,7 +210,11 @@ impl Controller {
     }
 
     fn register(&mut self, now: Millis, from: BrokerId, command: RegisterBroker, out: &mut Outbox) {
-        let old_session_alive = self.sessions.is_alive(now, from, command.directory_id);
+        let old_session_alive = {
+            let old = self.image.broker(from).filter(|old| old.incarnation_id != command.incarnation_id);
+            let is_same_folder = old.is_none_or(|old| is_same_folder(old, &command));
+            self.sessions.is_alive(now, from, is_same_folder)
+        };
         let command = RegisterBroker { old_session_alive, ..command };
         let outcome = self.execute(now, &Command::RegisterBroker(command), out);
         let index = self.image.index();

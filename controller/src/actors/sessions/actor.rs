@@ -252,6 +252,6 @@ impl Handler<IsAlive> for SessionsActor {
     fn handle(&mut self, message: IsAlive, context: &mut Self::Context) -> Self::Result {
         self.read_changes(context);
         self.check_active(context)?;
-        Ok(self.sessions.is_alive(self.now(), message.broker_id, message.directory_id))
+        Ok(self.sessions.is_alive(self.now(), message.broker_id, message.is_same_folder))
     }
 }

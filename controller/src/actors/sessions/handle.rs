@@ -10,7 +10,7 @@ use actix::Addr;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex},
+    ids::{BrokerEpoch, BrokerId, MetadataIndex},
 };
 
 use super::{
@@ -66,8 +66,8 @@ impl SessionsHandle {
 
     /// As [`Sessions::is_alive`](crate::sessions::Sessions::is_alive) says now; NOT_CONTROLLER if nobody can say on this
     /// controller.
-    pub(crate) async fn is_alive(&self, broker_id: BrokerId, directory_id: DirectoryId) -> Result<bool, ErrorDetail> {
-        self.actor.send(IsAlive { broker_id, directory_id }).await.map_err(|_| stopping())?
+    pub(crate) async fn is_alive(&self, broker_id: BrokerId, is_same_folder: bool) -> Result<bool, ErrorDetail> {
+        self.actor.send(IsAlive { broker_id, is_same_folder }).await.map_err(|_| stopping())?
     }
 }
 

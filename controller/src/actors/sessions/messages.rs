@@ -4,7 +4,7 @@ use actix::Message;
 
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerEpoch, BrokerId, DirectoryId, MetadataIndex},
+    ids::{BrokerEpoch, BrokerId, MetadataIndex},
 };
 
 use crate::sessions::{ConnectionId, Event};
@@ -44,7 +44,7 @@ impl Message for Connect {
 /// leadership.
 pub(super) struct IsAlive {
     pub(super) broker_id: BrokerId,
-    pub(super) directory_id: DirectoryId,
+    pub(super) is_same_folder: bool,
 }
 
 impl Message for IsAlive {
