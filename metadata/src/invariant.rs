@@ -160,7 +160,7 @@ pub fn check_step(command: &Command, before: &Image, after: &Image) -> Result<()
         match new_topic.partition(tp.partition) {
             Some(new) => {
                 check_partition_step(&mut checker, recovers, (before, after), tp, old, new);
-                check_move_step(&mut checker, moves, tp, new_topic, old, new);
+                check_move_step(&mut checker, moves || recovers, tp, new_topic, old, new);
                 let raised = new_topic.effective_min_isr(new) > topic.effective_min_isr(old);
                 checker.ensure(13, !raised || new.partition_epoch > old.partition_epoch, || {
                     format!("{tp}: min ISR grew, the partition epoch stays {}", new.partition_epoch)

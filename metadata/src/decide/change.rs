@@ -140,8 +140,11 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
-    /// An operator lets the partition go on with this replica alone, whatever the others hold.
+    /// An operator lets the partition go on with this replica alone, whatever the others hold. A move under way is over, and
+    /// all its replicas stay: were it to end here, one that leaves would be deleted, and may hold what nobody else does.
     pub(crate) fn recover(&mut self, broker: BrokerId) {
+        self.new.adding.clear();
+        self.new.removing.clear();
         self.new.isr = vec![broker];
         self.new.elr.clear();
         (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);

@@ -1,7 +1,7 @@
 //! What is believed of the disks of brokers, and what is done where nobody is believed.
 
 use holdfast_metadata::{
-    Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, Response,
+    AlterReplicas, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, ReplicaMove, Response,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
 };
 use holdfast_proto::{
@@ -191,7 +191,7 @@ fn who_resigns_from_a_replica_that_was_not_believed_before_ends_the_partition_ep
     let mut c = Cluster::with_tokens(3);
     let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
     let (broker_id, reason) = (b(3), DistrustReason::Damaged);
-    let mut distrust = |c: &mut Cluster| {
+    let distrust = |c: &mut Cluster| {
         let (topic_id, partition, partition_epoch) = (t, PartitionIndex(0), c.state(t).partition_epoch);
         let replicas = vec![DistrustedReplica { topic_id, partition, partition_epoch, reason }];
         c.ok(&Command::DistrustReplicas(DistrustReplicas { broker_id, broker_epoch: c.epoch(3), replicas }));
@@ -370,4 +370,24 @@ fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_gives_all_of_i
     let (_, response) = c.ok(&Command::RecoverPartition(command));
     let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
     assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(0)), Some(Offset(100))));
+}
+
+#[test]
+fn a_recovery_in_a_move_drops_no_replica() {
+    let mut c = Cluster::with_tokens(2);
+    let t = c.topic("t", 1, 1, &[]);
+    let from = c.state(t).leader.expect("led");
+    let to = b(if from == b(1) { 2 } else { 1 });
+    let partition = PartitionIndex(0);
+    let moves = vec![ReplicaMove { topic_id: t, partition, new_replicas: vec![to] }];
+    c.ok(&Command::AlterReplicas(AlterReplicas { moves, move_bytes_per_second: None }));
+    assert_eq!((c.state(t).adding.clone(), c.state(t).removing.clone()), (vec![to], vec![from]));
+    c.fence(from.0);
+    assert_eq!(c.state(t).leader, None, "the other has not copied everything");
+    let partition_epoch = c.state(t).partition_epoch;
+    let recover = RecoverPartition { topic_id: t, partition, broker_id: to, partition_epoch, at_ms: 5 };
+    c.ok(&Command::RecoverPartition(recover));
+    let state = c.state(t);
+    assert_eq!((state.leader, &state.isr[..], state.is_moving()), (Some(to), &[to][..], false));
+    assert!(state.replicas.contains(&from), "it holds what is given up, and is not to be deleted: {state:?}");
 }
