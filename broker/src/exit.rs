@@ -51,6 +51,9 @@ pub enum Fatal {
          the newest; if it is gone for good, see 'The controllers have lost metadata' in the runbook"
     )]
     MetadataWentBack(String),
+    /// The controllers do not count on this start any more. Only a start says what the logs hold.
+    #[error("{0}. This broker acknowledges nothing more and ends: start it again, so that it says what its logs hold")]
+    StartAgain(String),
     /// Another process registered under the same broker id while this one had no session.
     #[error(
         "this broker was replaced by another process with the same broker id {broker_id} (broker epoch {theirs}, for \
@@ -83,6 +86,7 @@ impl Fatal {
             Self::RegistrationRefused(_) => Code::NoQuorum,
             Self::TooOld(_) => Code::TooOld,
             Self::MetadataWentBack(_) => Code::MetadataWentBack,
+            Self::StartAgain(_) => Code::StartAgain,
             Self::Replaced { .. } => Code::Replaced,
         };
         code as u8

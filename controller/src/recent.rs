@@ -121,6 +121,9 @@ fn on_heap(record: &Record) -> usize {
                 + size_of_val(&distrusted[..])
         }
         Record::Recovery(recovery) => recovery.topic.len() + size_of_val(&recovery.absent[..]),
+        Record::ControllerRecovery(recovery) => {
+            size_of_val(&recovery.given_up[..]) + size_of_val(&recovery.without[..])
+        }
         Record::Cluster { .. }
         | Record::RemoveBroker { .. }
         | Record::RemoveTopic { .. }

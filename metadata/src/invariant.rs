@@ -222,7 +222,7 @@ fn check_partition_step(
         checker.ensure(10, recovered || (from_isr && new.isr.contains(&leader)) || (from_elr && !isr_lives), told);
     }
     let joined = new.elr.iter().filter(|member| !old.elr.contains(member));
-    checker.ensure(11, joined.into_iter().all(|member| old.isr.contains(member)), told);
+    checker.ensure(11, old.unsettled || joined.into_iter().all(|member| old.isr.contains(member)), told);
 }
 
 fn check_move_step(
@@ -236,11 +236,12 @@ fn check_move_step(
     let told = || format!("{tp}: {old:?} becomes {new:?}");
     let stays = (&new.replicas, &new.adding, &new.removing) == (&old.replicas, &old.adding, &old.removing);
     let ended = !new.is_moving() && new.replicas == old.target();
-    checker.ensure(13, moves || stays || ended, told);
+    let found = old.unsettled && new.replicas.starts_with(&old.replicas);
+    checker.ensure(13, moves || stays || ended || found, told);
     let whole = !new.is_moving() && new.replicas.iter().all(|replica| new.isr.contains(replica));
     let comes = |replica: &&BrokerId| !old.replicas.contains(replica);
     let leaves = |replica: &&BrokerId| !new.replicas.contains(replica);
-    let fits = new.replicas.iter().filter(comes).all(|replica| new.adding.contains(replica))
+    let fits = new.replicas.iter().filter(comes).all(|replica| new.adding.contains(replica) || found)
         && old.replicas.iter().filter(leaves).all(|replica| whole || old.adding.contains(replica));
     checker.ensure(17, fits, told);
     let drops = old.isr.iter().chain(&old.elr).filter(leaves).count();

@@ -13,7 +13,7 @@
 //!   ever elected.
 //! - [`version`]: which commands and records the cluster may use; [`history`]: the hash of all changes, by which controllers
 //!   find out that one of them decides otherwise.
-//! - [`trust`]: what is believed of disks, and what of that is kept.
+//! - [`trust`]: what is believed of disks, and what of that is kept. [`recovery`]: the controllers go on from one of them.
 //! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are;
 //!   [`plan`]: which replicas should move.
 //!
@@ -31,6 +31,7 @@ pub mod invariant;
 pub mod limits;
 pub mod plan;
 pub mod record;
+pub mod recovery;
 pub mod response;
 pub mod status;
 pub mod trust;
@@ -44,7 +45,9 @@ pub use command::{
     DistrustedReplica, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
 };
 pub use config::TopicConfig;
-pub use decide::{PRODUCER_ID_BLOCK, apply_command, decide, is_same_folder, refusal, registered};
+pub use decide::{
+    PRODUCER_ID_BLOCK, RecoveryError, apply_command, decide, is_same_folder, recover_controllers, refusal, registered,
+};
 pub use history::HistoryHash;
 pub use image::{Image, Topic};
 pub use record::{BrokerRegistration, PartitionState, Record};

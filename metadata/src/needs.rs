@@ -6,7 +6,7 @@ use crate::{
     command::{Command, RegisterBroker},
     record::{BrokerRegistration, PartitionState, Record},
     response::Rejection,
-    version::{FIRST, TRUST},
+    version::{FIRST, RECOVERY, TRUST},
 };
 
 /// The version that each command and each record came with.
@@ -44,6 +44,8 @@ pub(crate) const SHIPPED: Needs = Needs {
         | Command::CheckHistory { .. } => FIRST,
     },
     record: |record| match record {
+        Record::ControllerRecovery(_) => RECOVERY,
+        Record::Partition { state, .. } if state.unsettled => RECOVERY,
         Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::Recovery(_) => TRUST,
         Record::Partition { state, .. } if has_trust(state) => TRUST,
         Record::Cluster { .. }

@@ -17,6 +17,7 @@ use holdfast_proto::ids::{
 
 use crate::{
     history::HistoryHash,
+    recovery::ControllerRecovery,
     trust::{Distrust, PartitionRecovery, ReplicaClaim},
     version::VersionRange,
 };
@@ -101,6 +102,10 @@ pub struct PartitionState {
     /// Replicas whose records do not count until they were copied again, and why. None of them is in the ISR or the ELR.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub distrusted: Vec<Distrust>,
+    /// Since the controllers were recovered the partition has had no leader: who was in sync is not known, every replica
+    /// whose broker was not given up is eligible, and counts by what it says alone. See [`crate::recovery`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unsettled: bool,
 }
 
 impl PartitionState {
@@ -218,6 +223,8 @@ pub enum Record {
     },
     /// A partition was made to go on with a replica that may lack acknowledged records, because an operator said so.
     Recovery(PartitionRecovery),
+    /// The controllers went on from one of them, because an operator said so.
+    ControllerRecovery(ControllerRecovery),
     /// The hash of all changes up to here begins, or is this one in a snapshot.
     History {
         /// The hash as of this record.
@@ -239,11 +246,17 @@ impl Record {
             | Self::BrokerDrain { .. }
             | Self::MoveLimit { .. }
             | Self::Version { .. }
-            | Self::Recovery(_) => true,
+            | Self::Recovery(_)
+            | Self::ControllerRecovery(_) => true,
             Self::Cluster { .. }
             | Self::NextProducerId { .. }
             | Self::NextBrokerEpoch { .. }
             | Self::History { .. } => false,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde gives the shape
+fn is_false(value: &bool) -> bool {
+    !value
 }

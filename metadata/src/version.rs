@@ -19,8 +19,11 @@ pub const FIRST: MetadataVersion = MetadataVersion(1);
 /// Brokers prove their folders and say how far their replicas reach; elections rest on it ([`crate::trust`]).
 pub const TRUST: MetadataVersion = MetadataVersion(2);
 
+/// The controllers can go on from a single one of them; partitions are unsettled then ([`crate::recovery`]).
+pub const RECOVERY: MetadataVersion = MetadataVersion(3);
+
 /// What this build supports.
-pub const SUPPORTED: VersionRange = VersionRange { min: FIRST, max: TRUST };
+pub const SUPPORTED: VersionRange = VersionRange { min: FIRST, max: RECOVERY };
 
 /// The metadata versions that a node supports, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,6 +37,8 @@ pub enum Code {
     Diverged = 18,
     /// The controllers' metadata is older than what this broker has seen committed.
     MetadataWentBack = 19,
+    /// The controllers do not count on this start of the broker any more, and the next one may serve.
+    StartAgain = 20,
 }
 
 /// What `--help` says of exit codes.
@@ -56,6 +58,7 @@ Exit codes:
    17  older than the cluster's metadata version: upgrade it
    18  controller: its metadata differs from the others'
    19  broker: the controllers have lost committed metadata
+   20  broker: the controllers were recovered: start it again
   134  a broken invariant (abort): report it";
 
 impl From<Code> for ExitCode {
@@ -70,7 +73,7 @@ mod tests {
 
     #[test]
     fn help_and_the_table_for_operators_name_every_code() {
-        const CODES: [Code; 13] = [
+        const CODES: [Code; 14] = [
             Code::Failure,
             Code::Usage,
             Code::Interrupted,
@@ -84,6 +87,7 @@ mod tests {
             Code::TooOld,
             Code::Diverged,
             Code::MetadataWentBack,
+            Code::StartAgain,
         ];
         let table = include_str!("../../deploy/README.md");
         for number in CODES.map(|code| code as u8).into_iter().chain([0, 134]) {

@@ -95,6 +95,11 @@ impl SessionActor {
                     self.context.state.fail(Fatal::MetadataWentBack(example));
                     return SessionReply::SnapshotNeeded;
                 }
+                if self.metadata.image().is_from_before_recovery(self.context.identity.broker_epoch()) {
+                    let why = "the controllers were recovered from one of them since this broker registered";
+                    self.context.state.fail(Fatal::StartAgain(why.to_owned()));
+                    return SessionReply::SnapshotNeeded;
+                }
                 self.context.metadata.publish(self.metadata.image().clone());
                 self.step(&Event::Metadata(&changed), actor);
                 self.note_phase();

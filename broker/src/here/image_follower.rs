@@ -158,6 +158,7 @@ impl Changed {
                 | Record::NextBrokerEpoch { .. }
                 | Record::Version { .. }
                 | Record::Recovery(_)
+                | Record::ControllerRecovery(_)
                 | Record::History { .. } => {}
             }
         }

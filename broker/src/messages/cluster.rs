@@ -1,7 +1,11 @@
 //! The state of the cluster as messages.
 
 use holdfast_metadata::{VersionRange, status::Counts};
-use holdfast_metadata_wire::{records::ids, view};
+use holdfast_metadata_wire::{
+    records::ids,
+    recovery::{info_from_message, info_to_message},
+    view,
+};
 use holdfast_proto::{
     convert::{Error, optional_id, required},
     ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion},
@@ -44,6 +48,8 @@ pub(crate) fn describe_answer(status: ClusterStatus) -> v1::DescribeClusterRespo
         metadata_version: status.metadata_version.0,
         recoveries: status.recoveries.into_iter().map(recovery::given_up_message).collect(),
         distrusted_replica_count: status.counts.distrusted as u64,
+        controller_recoveries: status.controller_recoveries.iter().map(info_to_message).collect(),
+        unheard_brokers: ids(&status.unheard_brokers),
     }
 }
 
@@ -79,6 +85,8 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
         move_bytes_per_second: answer.move_bytes_per_second,
         metadata_version: MetadataVersion(answer.metadata_version),
         recoveries: answer.recoveries.into_iter().map(recovery::given_up).collect::<Result<_, _>>()?,
+        controller_recoveries: answer.controller_recoveries.into_iter().map(info_from_message).collect(),
+        unheard_brokers: answer.unheard_brokers.into_iter().map(BrokerId).collect(),
     })
 }
 
@@ -153,6 +161,7 @@ mod tests {
             adding_replicas: vec![6],
             removing_replicas: vec![7],
             frozen_high_watermark: Some(34),
+            unsettled: true,
             frozen_leader_epoch: Some(37),
             claims: vec![v1::ReplicaClaim { broker_id: 5, leader_epoch: Some(35), end: 36, doubtful: true }],
             distrusted: vec![v1::DistrustedReplica { broker_id: 6, reason: v1::DistrustReason::Halted.into() }],
@@ -208,6 +217,17 @@ mod tests {
                 at_ms: 43,
             }],
             distrusted_replica_count: 44,
+            controller_recoveries: vec![v1::ControllerRecoveryInfo {
+                controller_id: 45,
+                index: 46,
+                term: 47,
+                committed: 48,
+                given_up: vec![49],
+                without: vec![50],
+                at_ms: 51,
+                first_broker_epoch: 52,
+            }],
+            unheard_brokers: vec![53],
         }
     }
 

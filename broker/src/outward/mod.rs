@@ -5,7 +5,8 @@
 //! - `relays`: calls that are passed on unread, with `relayed`, their answers.
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
-//! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`].
+//! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
+//!   counts where it is refused.
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
 //!   replicas this broker does not vouch for; `handover`: leaderships that it gives away where it cannot say so yet.
 
@@ -21,6 +22,7 @@ mod incoming;
 mod other_nodes;
 mod plain;
 mod proposer;
+mod registered;
 mod relayed;
 mod relays;
 pub mod retry;

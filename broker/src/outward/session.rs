@@ -3,7 +3,7 @@
 //! ```text
 //!   find the cluster ──▶ register ──▶ session ──┬─ connection broke, or controller changed ──▶ session again
 //!                           ▲                   ├─ stale epoch ──▶ replaced? ─┬─ yes ──▶ the process ends
-//!                           └── not registered ─┘                            └─ no ───▶ session again
+//!                                               ├─ not registered ──▶ ends   └─ no ───▶ session again
 //! ```
 //!
 //! When heartbeats are sent, what they say and how long the lease holds, [`Heartbeats`] decides. Invariant: a start of a
@@ -41,6 +41,7 @@ use holdfast_proto::{
 use super::{
     header::header,
     heartbeats::{Content, Effect, Event, Heartbeats, Local},
+    registered::{Registered, registered_by},
 };
 use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
@@ -71,6 +72,9 @@ enum End {
     Moved,
 }
 
+/// How long controllers may know an earlier registration alone: one that is behind does for a moment.
+const OLDER: Duration = Duration::from_secs(15);
+
 /// A session that ends within this ended at once.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -88,6 +92,7 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
     let mut registered: Option<MetadataIndex> = None;
     // Sessions in a row that ended at once, and not by a broken connection.
     let mut short = 0;
+    let mut older_since = Instant::now();
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         let index = match registered {
@@ -102,30 +107,43 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
             },
         };
         let started = Instant::now();
-        let end = session(context, actor, index).await;
+        let ended = session(context, actor, index).await;
         backoff.reset_after(started.elapsed());
-        let is_answer = matches!(end, End::Moved | End::Unregistered);
+        if !matches!(ended, End::Stale) {
+            older_since = Instant::now();
+        }
+        let is_answer = matches!(ended, End::Moved);
         short = if is_answer && started.elapsed() < SHORT { short + 1 } else { 0 };
         if short > context.nodes.controllers.count() {
             // Two that name each other, or of which one does not know what the other registers, lead nowhere.
             rest(&mut backoff).await;
         }
-        match end {
-            End::Unregistered => registered = None,
-            End::Stale => match replaced_by(context).await {
-                Some(fatal) => {
-                    // Nothing is acknowledged from here on, whatever still runs.
-                    context.lease.end();
-                    actor.tell(SessionEvent::LeaseEnded).await;
-                    return context.state.fail(fatal);
+        match ended {
+            End::Unregistered => {
+                let why = "the controllers know no registration of this broker any more: they were recovered, or it was \
+                           unregistered";
+                return end(context, actor, Fatal::StartAgain(why.to_owned())).await;
+            }
+            End::Stale => match registered_by(context).await {
+                Registered::Later(fatal) => return end(context, actor, fatal).await,
+                Registered::Earlier if older_since.elapsed() >= OLDER => {
+                    let why = "the controllers know an earlier registration of this broker alone: they were recovered";
+                    return end(context, actor, Fatal::StartAgain(why.to_owned())).await;
                 }
                 // A controller that is behind.
-                None => rest(&mut backoff).await,
+                Registered::Earlier | Registered::Unknown => rest(&mut backoff).await,
             },
             End::Moved => {}
             End::Broken => rest(&mut backoff).await,
         }
     }
+}
+
+/// Ends the broker: nothing is acknowledged from here on, whatever still runs.
+async fn end(context: &Context, actor: &SessionAddress, fatal: Fatal) {
+    context.lease.end();
+    actor.tell(SessionEvent::LeaseEnded).await;
+    context.state.fail(fatal);
 }
 
 async fn rest(backoff: &mut Backoff) {
@@ -226,27 +244,6 @@ async fn proof(context: &Context) -> Result<FolderProof, Fatal> {
     let replicas = context.reports.get().cloned().unwrap_or_default();
     let list_lost = matches!(context.logs.data_dir.list_state(), ListState::Lost { .. });
     Ok(FolderProof { known, next, replicas, list_lost })
-}
-
-/// The process that registered under this id after this one, if there is one.
-///
-/// An answer of a controller that is behind names an older epoch, never a newer one.
-async fn replaced_by(context: &Context) -> Option<Fatal> {
-    let known = match context.nodes.controllers.registration(context.identity.broker_id).await {
-        Ok(known) => known?,
-        Err(error) => {
-            tracing::warn!(%error, "the controllers do not say who is registered under this broker's id");
-            return None;
-        }
-    };
-    let ours = context.identity.broker_epoch();
-    (known.broker_epoch > ours.0).then(|| Fatal::Replaced {
-        broker_id: context.identity.broker_id.0,
-        incarnation: context.identity.incarnation_id.to_string(),
-        ours: ours.0,
-        theirs: known.broker_epoch,
-        address: known.peer_address,
-    })
 }
 
 /// A refusal that stays the same however often it is asked for.

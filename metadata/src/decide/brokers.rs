@@ -14,6 +14,7 @@ use super::{
     change::PartitionChange,
     election::{Standing, Standings},
     reports::Reports,
+    unsettled,
 };
 use crate::{
     command::RegisterBroker,
@@ -81,6 +82,7 @@ pub(crate) fn register(image: &Image, command: &RegisterBroker) -> Decision {
         Some(old) => end_registration(image, old, command)?,
         None => Vec::new(),
     };
+    records.extend(settle(image, command)?);
     let broker_epoch = image.next_broker_epoch();
     records.push(Record::Broker(BrokerRegistration {
         broker_id,
@@ -131,7 +133,7 @@ fn end_registration(
     command: &RegisterBroker,
 ) -> Result<Vec<Record>, Rejection> {
     let broker_id = old.broker_id;
-    let standings = Standings::with(image, broker_id, Standing::Fenced);
+    let standings = Standings::hearing(image, broker_id);
     let Some(folder) = &command.folder else {
         let is_trusted = is_same_folder(old, command);
         return change_partitions(image, &standings, broker_id, |_, change| {
@@ -146,6 +148,18 @@ fn end_registration(
     }
     change_partitions(image, &standings, broker_id, |partition, change| {
         change.restart(broker_id, reports.get(partition), folder.list_lost);
+    })
+}
+
+/// What follows for unsettled partitions without a replica on this broker, as far as the metadata knows: it may hold one all
+/// the same, and it may be the last that was waited for.
+fn settle(image: &Image, command: &RegisterBroker) -> Result<Vec<Record>, Rejection> {
+    let standings = Standings::hearing(image, command.broker_id);
+    let reports = Reports::of(command.folder.as_ref().map_or(&[][..], |folder| &folder.replicas[..]));
+    unsettled::settle(image, &standings, command.broker_id, |partition, change| {
+        if let Some(report) = reports.get(partition) {
+            change.found(command.broker_id, report);
+        }
     })
 }
 
@@ -179,6 +193,15 @@ pub(crate) fn unfenceable(
     broker_epoch: BrokerEpoch,
 ) -> Result<&BrokerRegistration, Rejection> {
     let old = registered(image, broker_id, broker_epoch)?;
+    if image.is_from_before_recovery(broker_epoch) {
+        return Err(Rejection::new(
+            ErrorCode::StaleBrokerEpoch,
+            format!(
+                "the controllers were recovered since broker {broker_id} registered: it has to start again, and say what \
+                 it holds"
+            ),
+        ));
+    }
     if old.fenced && old.shutting_down {
         return Err(Rejection::new(
             ErrorCode::ShuttingDown,
@@ -241,7 +264,9 @@ pub(crate) fn unregister(image: &Image, broker_id: BrokerId) -> Decision {
             ),
         ));
     }
-    Ok((vec![Record::RemoveBroker { broker_id }], Response::BrokerUnregistered))
+    let mut records = vec![Record::RemoveBroker { broker_id }];
+    records.extend(unsettled::settle(image, &Standings::hearing(image, broker_id), broker_id, |_, _| ())?);
+    Ok((records, Response::BrokerUnregistered))
 }
 
 /// Marks a broker as one to be emptied, or no longer. It outlives registrations.

@@ -15,6 +15,9 @@
 //!    kept, with the epoch of the last record below it. An eligible replica that says it ends below, or with records of an
 //!    older epoch, is eligible no more. All of this, with what else replicas said, is forgotten when the ISR is large
 //!    enough again.
+//! 7. Of an unsettled partition ([`crate::recovery`]) the leader that is elected is in sync alone, and nobody is eligible
+//!    beside it: the others may lack what was acknowledged. A replica that the metadata does not place where a broker holds
+//!    it came there by a move that is lost: it is eligible too, and leaves once those that are placed have copied it.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
@@ -111,6 +114,17 @@ impl<'a> PartitionChange<'a> {
         };
         self.claim(broker, Some(claim));
         self.drop_short();
+    }
+
+    /// The broker holds a replica of an unsettled partition that is not placed on it.
+    pub(crate) fn found(&mut self, broker: BrokerId, report: &ReplicaReport) {
+        if !self.new.unsettled || self.new.replicas.contains(&broker) || matches!(report.vouch, Vouch::Not(_)) {
+            return;
+        }
+        self.new.replicas.push(broker);
+        self.new.removing.push(broker);
+        self.new.elr.push(broker);
+        self.claim(broker, Some(claim_of(broker, report, false)));
     }
 
     /// Keeps this instead of what the broker said before.
@@ -227,6 +241,9 @@ impl<'a> PartitionChange<'a> {
             self.must(alone, |new| format!("eligible replica {leader} is elected while others are in sync: {new:?}"));
             // The other eligible ones stay so until the ISR is whole again.
             self.set_isr(&[leader]);
+            if self.new.unsettled {
+                self.new.elr.clear();
+            }
         }
     }
 
@@ -257,6 +274,7 @@ impl<'a> PartitionChange<'a> {
         if self.new.isr.len() >= self.min_isr() {
             (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
         }
+        self.new.unsettled &= self.new.leader.is_none();
         let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
         claims.retain(|claim| {
             elr.contains(&claim.broker_id) || (leader.is_none() && replicas.contains(&claim.broker_id))

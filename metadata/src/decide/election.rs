@@ -9,7 +9,9 @@
 //!    holds everything: min ISR of them, if at most min ISR - 1 disks are wrong. And only if none of these reaches farther,
 //!    also one that is gone again. That goes for one that looks whole too: a disk that was restored to a few seconds ago
 //!    shows the last token and a sound log, and nothing on it tells what it lacks.
-//! 3. Of those that may be elected one that did not start again comes first, then who reaches farthest.
+//! 3. Of a partition that is unsettled ([`crate::recovery`]) one is elected only once every broker, and every eligible
+//!    replica, has said what it holds, if they are more than replicas - min ISR: and only who reaches farthest.
+//! 4. Of those that may be elected one that did not start again comes first, then who reaches farthest.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
@@ -30,17 +32,29 @@ pub(crate) enum Standing {
 pub(crate) struct Standings<'a> {
     image: &'a Image,
     changed: Option<(BrokerId, Standing)>,
+    /// The broker that the command registers or forgets: nobody waits for it any more.
+    heard: Option<BrokerId>,
 }
 
 impl<'a> Standings<'a> {
     /// As the image has them.
     pub(crate) fn of(image: &'a Image) -> Self {
-        Self { image, changed: None }
+        Self { image, changed: None, heard: None }
     }
 
     /// As the image has them, but for one broker.
     pub(crate) fn with(image: &'a Image, broker: BrokerId, standing: Standing) -> Self {
-        Self { image, changed: Some((broker, standing)) }
+        Self { image, changed: Some((broker, standing)), heard: None }
+    }
+
+    /// As the image has them, but for one broker that is fenced and says what it holds, or is forgotten.
+    pub(crate) fn hearing(image: &'a Image, broker: BrokerId) -> Self {
+        Self { image, changed: Some((broker, Standing::Fenced)), heard: Some(broker) }
+    }
+
+    /// True if every broker that was not given up has registered since the controllers were recovered.
+    pub(crate) fn all_heard(&self) -> bool {
+        self.image.unheard_brokers().all(|broker| Some(broker) == self.heard)
     }
 
     /// How this broker stands.
@@ -93,6 +107,9 @@ impl Reach {
 
 /// True if this eligible replica certainly holds every acknowledged record, while at most min ISR - 1 disks are wrong.
 fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usize, member: BrokerId) -> bool {
+    if state.unsettled {
+        return reaches_farthest(standings, state, min_isr, member);
+    }
     let Some(claim) = state.claim(member) else { return true };
     if state.frozen_high_watermark.is_some() {
         return true;
@@ -100,6 +117,15 @@ fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usiz
     // Who did not start again and is there leads before this one is looked at, or leaves before it.
     let heard: Vec<Reach> = state.elr.iter().filter_map(|member| heard(standings, state, *member)).collect();
     heard.len() >= min_isr.min(state.elr.len()) && heard.iter().all(|reach| *reach <= Reach::of(claim))
+}
+
+/// True if nobody can reach farther than this replica of an unsettled partition, so that it holds every acknowledged record.
+fn reaches_farthest(standings: &Standings<'_>, state: &PartitionState, min_isr: usize, member: BrokerId) -> bool {
+    let reach = |broker: BrokerId| state.claim(broker).map(Reach::of);
+    let Some(own) = reach(member) else { return false };
+    standings.all_heard()
+        && state.elr.len() + min_isr > state.replicas.len()
+        && state.elr.iter().all(|other| reach(*other).is_some_and(|reach| reach <= own))
 }
 
 /// How far an eligible replica reaches, if it is known; it may have said so and be gone again.

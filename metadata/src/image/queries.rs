@@ -16,6 +16,7 @@ use crate::{
     config::{Setting, TopicConfig},
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState},
+    recovery::ControllerRecovery,
     trust::PartitionRecovery,
 };
 
@@ -23,6 +24,25 @@ impl Image {
     /// What operators gave up so that partitions went on, in the order in which they did.
     pub fn recoveries(&self) -> &[PartitionRecovery] {
         &self.recoveries
+    }
+
+    /// What was given up as the controllers went on from one of them, in the order in which it was.
+    pub fn controller_recoveries(&self) -> &[ControllerRecovery] {
+        &self.controller_recoveries
+    }
+
+    /// True if this registration is from before the controllers were recovered: it counts for nothing since.
+    pub fn is_from_before_recovery(&self, broker_epoch: BrokerEpoch) -> bool {
+        self.controller_recoveries.last().is_some_and(|recovery| broker_epoch < recovery.first_broker_epoch)
+    }
+
+    /// The brokers that were not given up, and have not registered since the controllers were recovered.
+    pub fn unheard_brokers(&self) -> impl Iterator<Item = BrokerId> {
+        let without = self.controller_recoveries.last().map_or(&[][..], |recovery| &recovery.without[..]);
+        self.brokers
+            .values()
+            .filter(|broker| self.is_from_before_recovery(broker.broker_epoch) && !without.contains(&broker.broker_id))
+            .map(|broker| broker.broker_id)
     }
 
     /// Id of the cluster, once it is formed. A broker's image does not hold it.

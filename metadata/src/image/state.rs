@@ -17,6 +17,7 @@ use crate::{
     config::TopicConfig,
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
+    recovery::ControllerRecovery,
     trust::PartitionRecovery,
     version,
 };
@@ -35,6 +36,7 @@ pub struct Image {
     pub(super) topic_ids: OrdMap<Arc<str>, TopicId>,
     pub(super) deleted_topics: DeletedTopics,
     pub(super) recoveries: Arc<Vec<PartitionRecovery>>,
+    pub(super) controller_recoveries: Arc<Vec<ControllerRecovery>>,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
@@ -103,6 +105,7 @@ impl Default for Image {
             topic_ids: OrdMap::new(),
             deleted_topics: DeletedTopics::default(),
             recoveries: Arc::default(),
+            controller_recoveries: Arc::default(),
             partition_count: 0,
             loads: Loads::default(),
             next_producer_id: ProducerId(0),
@@ -218,6 +221,9 @@ impl Image {
                 self.version = *version;
             }
             Record::Recovery(recovery) => Arc::make_mut(&mut self.recoveries).push(recovery.clone()),
+            Record::ControllerRecovery(recovery) => {
+                Arc::make_mut(&mut self.controller_recoveries).push(recovery.clone());
+            }
             Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
@@ -303,6 +309,7 @@ impl Image {
         }
         records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
         records.extend(self.recoveries.iter().cloned().map(Record::Recovery));
+        records.extend(self.controller_recoveries.iter().cloned().map(Record::ControllerRecovery));
         for topic in self.topics.values() {
             let topic_id = topic.id;
             records.push(Record::Topic { topic_id, name: topic.name.to_string() });

@@ -22,6 +22,7 @@ pub(crate) enum Undo {
     NextBrokerEpoch(BrokerEpoch),
     Version(MetadataVersion),
     Recovery,
+    ControllerRecovery,
     History(Option<HistoryHash>),
 }
 
@@ -58,6 +59,7 @@ impl Image {
             Record::NextBrokerEpoch { .. } => Undo::NextBrokerEpoch(self.next_broker_epoch),
             Record::Version { .. } => Undo::Version(self.version),
             Record::Recovery(_) => Undo::Recovery,
+            Record::ControllerRecovery(_) => Undo::ControllerRecovery,
             Record::History { .. } => Undo::History(self.history),
         }
     }
@@ -98,6 +100,9 @@ impl Image {
             Undo::Version(version) => self.version = version,
             Undo::Recovery => {
                 Arc::make_mut(&mut self.recoveries).pop();
+            }
+            Undo::ControllerRecovery => {
+                Arc::make_mut(&mut self.controller_recoveries).pop();
             }
             Undo::History(history) => self.history = history,
         }

@@ -14,8 +14,8 @@ use holdfast_metadata::{
 use holdfast_proto::{
     error::ErrorCode,
     ids::{
-        BrokerEpoch, BrokerId, ControllerId, DirectoryId, FolderToken, IncarnationId, MetadataIndex, PartitionIndex,
-        TopicId, TopicPartition,
+        BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, FolderToken, IncarnationId, MetadataIndex,
+        PartitionIndex, TopicId, TopicPartition,
     },
 };
 
@@ -75,6 +75,18 @@ impl Cluster {
             cluster.unfence(n);
         }
         cluster
+    }
+
+    /// Gives the cluster its id.
+    pub(crate) fn form(&mut self) {
+        let cluster_id = ClusterId(self.fresh());
+        self.ok(&Command::FormCluster { cluster_id });
+    }
+
+    /// Goes on with this image.
+    pub(crate) fn replace(&mut self, image: Image) {
+        self.replayed = image.clone();
+        self.image = image;
     }
 
     /// A new start of broker `n` on its disk, boot `boot`, that shows its last token and says this of its replicas.

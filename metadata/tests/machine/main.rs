@@ -9,6 +9,7 @@ mod model_disks;
 mod moves;
 mod partitions;
 mod random_commands;
+mod recovery;
 mod shutdown;
 mod topics;
 mod trust;

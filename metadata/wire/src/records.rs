@@ -15,7 +15,7 @@ use holdfast_proto::{
     v1::{self, metadata_record::Record as Wire},
 };
 
-use crate::trust;
+use crate::{recovery, trust};
 
 /// The message of a record; `None` if it does not travel.
 pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
@@ -63,6 +63,7 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
             Wire::MoveLimit(v1::MoveLimitRecord { bytes_per_second: *bytes_per_second })
         }
         Record::Recovery(recovery) => Wire::Recovery(trust::recovery_to_message(recovery)),
+        Record::ControllerRecovery(recovery) => Wire::ControllerRecovery(recovery::to_message(recovery)),
         Record::Version { version } => Wire::Version(v1::MetadataVersionRecord { version: version.0 }),
         Record::Cluster { .. }
         | Record::NextProducerId { .. }
@@ -93,6 +94,7 @@ pub fn from_message(message: v1::MetadataRecord) -> Result<Option<Record>, Error
         }
         Wire::MoveLimit(limit) => Record::MoveLimit { bytes_per_second: limit.bytes_per_second },
         Wire::Recovery(recovery) => Record::Recovery(trust::recovery_from_message(recovery)?),
+        Wire::ControllerRecovery(recovery) => Record::ControllerRecovery(recovery::from_message(recovery)),
         Wire::Version(finalised) => Record::Version { version: MetadataVersion(finalised.version) },
         Wire::Partition(changed) => Record::Partition {
             topic_id: required_id(&changed.topic_id, "topic_id")?,
@@ -138,6 +140,7 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
             .transpose()?,
         claims: trust::claims_from_messages(state.claims)?,
         distrusted: trust::distrusted_from_messages(state.distrusted),
+        unsettled: state.unsettled,
     })
 }
 
@@ -156,6 +159,7 @@ pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
         frozen_leader_epoch: state.frozen_leader_epoch.map(|epoch| epoch.0),
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
+        unsettled: state.unsettled,
     }
 }
 
@@ -170,10 +174,12 @@ mod tests {
 
     use holdfast_metadata::{
         HistoryHash,
+        recovery::ControllerRecovery,
         trust::{Distrust, DistrustReason, PartitionRecovery, ReplicaClaim},
     };
     use holdfast_proto::ids::{
-        ClusterId, DirectoryId, IncarnationId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
+        ClusterId, ControllerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataIndex, PartitionIndex, ProducerId,
+        TopicId,
     };
 
     use super::*;
@@ -208,6 +214,16 @@ mod tests {
                 absent: brokers(&[14]),
                 at_ms: 35,
             }),
+            Record::ControllerRecovery(ControllerRecovery {
+                controller_id: ControllerId(37),
+                index: MetadataIndex(38),
+                term: 39,
+                committed: MetadataIndex(40),
+                given_up: vec![ControllerId(41), ControllerId(42)],
+                without: brokers(&[43]),
+                first_broker_epoch: BrokerEpoch(44),
+                at_ms: 45,
+            }),
             Record::RemoveBroker { broker_id: BrokerId(10) },
             Record::Topic { topic_id, name: "eleven".to_owned() },
             Record::RemoveTopic { topic_id },
@@ -236,6 +252,7 @@ mod tests {
                         ReplicaClaim { broker_id: BrokerId(17), leader_epoch: None, end: Offset(0), doubtful: false },
                     ],
                     distrusted: vec![Distrust { broker_id: BrokerId(31), reason: DistrustReason::Halted }],
+                    unsettled: true,
                 },
             },
             Record::BrokerDrain { broker_id: BrokerId(22), draining: true },

@@ -129,6 +129,7 @@ pub fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo
         frozen_leader_epoch: state.frozen_leader_epoch.map(|epoch| epoch.0),
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
+        unsettled: state.unsettled,
     }
 }
 
@@ -151,6 +152,7 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
             .transpose()?,
         claims: trust::claims_from_messages(info.claims)?,
         distrusted: trust::distrusted_from_messages(info.distrusted),
+        unsettled: info.unsettled,
     };
     Ok((convert::partition(info.partition, "partition")?, state))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use holdfast_metadata::{Image, PartitionState, VersionRange, status::Counts};
+use holdfast_metadata::{Image, PartitionState, VersionRange, recovery::ControllerRecovery, status::Counts};
 use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion, PartitionIndex,
 };
@@ -52,6 +52,10 @@ pub struct ClusterStatus {
     pub metadata_version: MetadataVersion,
     /// What operators gave up so that partitions went on: the newest, the newest last.
     pub recoveries: Vec<GivenUp>,
+    /// What was given up so that the controllers went on from one of them: the newest, the newest last.
+    pub controller_recoveries: Vec<ControllerRecovery>,
+    /// The brokers that have not registered since the last of these.
+    pub unheard_brokers: Vec<BrokerId>,
 }
 
 /// A controller of the quorum, as the active one knows it.

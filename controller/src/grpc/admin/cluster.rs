@@ -40,6 +40,8 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
         metadata_version: status.version.0,
         recoveries: status.recoveries.clone(),
         distrusted_replica_count: counts.distrusted as u64,
+        controller_recoveries: status.controller_recoveries.clone(),
+        unheard_brokers: status.unheard_brokers.clone(),
     }
 }
 

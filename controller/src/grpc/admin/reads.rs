@@ -14,8 +14,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use holdfast_metadata::{Image, status::Counts, trust::PartitionRecovery};
+use holdfast_metadata::{Image, status::Counts};
 use holdfast_metadata_wire::{
+    recovery::info_to_message,
     trust::recovery_info,
     view::{brokers, troubled},
 };
@@ -23,7 +24,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{ClusterId, MetadataIndex, MetadataVersion},
-    v1::{BrokerInfo, RecoveryInfo, TroubledPartition},
+    v1::{BrokerInfo, ControllerRecoveryInfo, RecoveryInfo, TroubledPartition},
 };
 
 /// Partitions in trouble that one answer names.
@@ -58,6 +59,10 @@ pub(super) struct Status {
     pub(super) troubled: Vec<TroubledPartition>,
     /// The newest recoveries, the newest last.
     pub(super) recoveries: Vec<RecoveryInfo>,
+    /// Those of the controllers, the newest last.
+    pub(super) controller_recoveries: Vec<ControllerRecoveryInfo>,
+    /// The brokers that have not registered since the last of these.
+    pub(super) unheard_brokers: Vec<u32>,
 }
 
 /// Work of one kind.
@@ -118,12 +123,14 @@ impl Status {
             brokers: brokers(image),
             troubled: troubled(image, MAX_TROUBLED),
             recoveries: newest(image.recoveries()).iter().map(recovery_info).collect(),
+            controller_recoveries: newest(image.controller_recoveries()).iter().map(info_to_message).collect(),
+            unheard_brokers: image.unheard_brokers().map(|broker| broker.0).collect(),
         }
     }
 }
 
 /// The last of them, so many as one answer tells.
-fn newest(recoveries: &[PartitionRecovery]) -> &[PartitionRecovery] {
+fn newest<T>(recoveries: &[T]) -> &[T] {
     &recoveries[recoveries.len().saturating_sub(MAX_RECOVERIES)..]
 }
 

@@ -1,0 +1,105 @@
+//! The controllers go on from one of them. See [`crate::recovery`].
+
+use std::collections::BTreeSet;
+
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, PartitionEpoch, ProducerId};
+
+use crate::{
+    image::Image,
+    invariant,
+    record::{BrokerRegistration, PartitionState, Record},
+    recovery::{
+        BROKER_EPOCH_LEAP, ControllerRecovery, INDEX_LEAP, LEADER_EPOCH_LEAP, PARTITION_EPOCH_LEAP, PRODUCER_ID_LEAP,
+        RecoverControllers,
+    },
+    trust::{Distrust, DistrustReason},
+    version::RECOVERY,
+};
+
+/// Why the controllers cannot go on from this metadata.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoveryError {
+    /// There is no cluster yet.
+    #[error("this metadata belongs to no cluster: there is nothing to go on with")]
+    NoCluster,
+    /// A broker is given up that is not registered.
+    #[error("broker {0} is to be given up, but is not registered here; registered are: {1}")]
+    UnknownBroker(BrokerId, String),
+    /// A counter has no room left.
+    #[error("the {0} has no room for another recovery of the controllers")]
+    NoRoom(&'static str),
+    /// The result would be wrong.
+    #[error("a fault of Holdfast, report it: {0}")]
+    Fault(String),
+}
+
+/// The metadata that the controllers go on with, from all that one of them holds (`image`): its index lies far above.
+pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<Image, RecoveryError> {
+    if image.cluster_id().is_none() {
+        return Err(RecoveryError::NoCluster);
+    }
+    let without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
+    if let Some(unknown) = without.iter().find(|broker| image.broker(**broker).is_none()) {
+        let known: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
+        return Err(RecoveryError::UnknownBroker(*unknown, known.join(", ")));
+    }
+    let first_broker_epoch = BrokerEpoch(image.next_broker_epoch().0 + BROKER_EPOCH_LEAP);
+    let next_producer_id = image.next_producer_id().0.checked_add(PRODUCER_ID_LEAP);
+    let mut records = Vec::new();
+    if image.version() < RECOVERY {
+        records.push(Record::Version { version: RECOVERY });
+    }
+    records.push(Record::ControllerRecovery(ControllerRecovery {
+        controller_id: order.controller_id,
+        index: image.index(),
+        term: order.term,
+        committed: order.committed,
+        given_up: order.given_up.clone(),
+        without: without.iter().copied().collect(),
+        first_broker_epoch,
+        at_ms: order.at_ms,
+    }));
+    records.push(Record::NextBrokerEpoch { next_broker_epoch: first_broker_epoch });
+    let next_producer_id = ProducerId(next_producer_id.ok_or(RecoveryError::NoRoom("producer id"))?);
+    records.push(Record::NextProducerId { next_producer_id });
+    records.extend(image.brokers().values().map(|broker| Record::Broker(ended(broker))));
+    for (tp, _, state) in image.partitions() {
+        let state = unsettled(state, &without)?;
+        records.push(Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state });
+    }
+    let index = image.index().0.checked_add(INDEX_LEAP).ok_or(RecoveryError::NoRoom("metadata index"))?;
+    let mut recovered = image.clone();
+    let fault = |why: String| RecoveryError::Fault(why);
+    recovered.apply_all(MetadataIndex(index), &records).map_err(|error| fault(error.to_string()))?;
+    invariant::check(&recovered).map_err(|violations| fault(violations[0].to_string()))?;
+    Ok(recovered)
+}
+
+/// A registration that counts for nothing any more: what token its folder has by now is not known.
+fn ended(broker: &BrokerRegistration) -> BrokerRegistration {
+    BrokerRegistration { fenced: true, shutting_down: false, token: None, ..broker.clone() }
+}
+
+/// The state of a partition of which nothing is known but who may hold it.
+fn unsettled(state: &PartitionState, without: &BTreeSet<BrokerId>) -> Result<PartitionState, RecoveryError> {
+    let leader_epoch =
+        state.leader_epoch.0.checked_add(LEADER_EPOCH_LEAP).filter(|epoch| i32::try_from(*epoch).is_ok());
+    let partition_epoch = state.partition_epoch.0.checked_add(PARTITION_EPOCH_LEAP);
+    let is_given_up = |replica: &BrokerId| without.contains(replica);
+    let distrust = |broker_id: BrokerId| Distrust { broker_id, reason: DistrustReason::Folder };
+    Ok(PartitionState {
+        leader: None,
+        leader_epoch: LeaderEpoch(leader_epoch.ok_or(RecoveryError::NoRoom("leader epoch of a partition"))?),
+        partition_epoch: PartitionEpoch(
+            partition_epoch.ok_or(RecoveryError::NoRoom("partition epoch of a partition"))?,
+        ),
+        isr: Vec::new(),
+        elr: state.replicas.iter().copied().filter(|replica| !is_given_up(replica)).collect(),
+        frozen_high_watermark: None,
+        frozen_leader_epoch: None,
+        claims: Vec::new(),
+        distrusted: state.replicas.iter().copied().filter(is_given_up).map(distrust).collect(),
+        unsettled: true,
+        ..state.clone()
+    })
+}

@@ -1,0 +1,76 @@
+//! The last resort of the controllers: they go on from what a single one of them holds, and what the others knew beyond that
+//! is given up. All of it since metadata version 3.
+//!
+//! Nobody knows then what was decided under the lost metadata. Three things keep that from doing harm:
+//!
+//! 1. **Nothing that was given out is given out again.** Every number that the controllers count goes on far above what the
+//!    lost metadata can have reached: index and term, leader and partition epochs, broker epochs, producer ids. So a log that
+//!    was written under a lost leader epoch is never taken for one of a new leadership, and no broker finds that the metadata
+//!    has gone back.
+//! 2. **No partition has a leader before its logs were heard.** Who was in sync is not known any more: every replica is
+//!    eligible, and the partition is *unsettled*. A leader comes once all of them have said how far they reach, all brokers
+//!    have said what they hold (a replica may have moved to one that the metadata does not place it on), and so many were
+//!    heard that one of them holds every acknowledged record. Who reaches farthest in (epoch of its last record, end) leads
+//!    alone; the others follow it and join.
+//! 3. **No earlier registration counts.** A broker has to start and register again, for only a start reports the logs.
+//!
+//! Why the farthest holds everything: a record was acknowledged by an ISR of at least min ISR replicas. At least replicas -
+//! min ISR + 1 were heard, so one of that ISR is among them. Who reaches farther than that one either got its last record
+//! from a later leader, which held all that was acknowledged before, or from the same one, and then more of it.
+
+use serde::{Deserialize, Serialize};
+
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex};
+
+/// How far the metadata's index goes on above the last that is known.
+pub const INDEX_LEAP: u64 = 10_000_000_000;
+/// How far the term of the controllers goes on above the last that is known.
+pub const TERM_LEAP: u64 = 1_000_000;
+/// How far the leader epoch of every partition goes on. There are 2^31 of them: enough for 2,000 recoveries.
+pub const LEADER_EPOCH_LEAP: u32 = 1_000_000;
+/// How far the partition epoch of every partition goes on. There are 2^32 of them: enough for 1,000 recoveries.
+pub const PARTITION_EPOCH_LEAP: u32 = 4_000_000;
+/// How far the broker epochs go on.
+pub const BROKER_EPOCH_LEAP: u64 = 1_000_000_000;
+/// How far the producer ids go on.
+pub const PRODUCER_ID_LEAP: i64 = 1_000_000_000_000;
+
+/// What was given up so that the controllers go on from one of them. It is kept as long as the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControllerRecovery {
+    /// The controller whose store they go on with. It was the only voter then.
+    pub controller_id: ControllerId,
+    /// The last index of its log: later changes are given up.
+    pub index: MetadataIndex,
+    /// Term of that entry.
+    pub term: u64,
+    /// How far it knew then that its log was committed; what lies behind counts as committed since.
+    pub committed: MetadataIndex,
+    /// The controllers that were given up: whatever comes from them is of the lost metadata.
+    pub given_up: Vec<ControllerId>,
+    /// The brokers that were given up: no election waits for them, and their replicas count for nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<BrokerId>,
+    /// The first broker epoch that was given since. A registration below it is from before.
+    pub first_broker_epoch: BrokerEpoch,
+    /// When it was done, ms since 1970 by the clock of that controller.
+    pub at_ms: u64,
+}
+
+/// What an operator orders, see [`ControllerRecovery`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoverControllers {
+    /// The controller whose store they are to go on with.
+    pub controller_id: ControllerId,
+    /// Term of the last entry of its log.
+    pub term: u64,
+    /// How far it knows that its log is committed.
+    pub committed: MetadataIndex,
+    /// The other controllers, which are given up.
+    pub given_up: Vec<ControllerId>,
+    /// The brokers that are gone for good.
+    pub without: Vec<BrokerId>,
+    /// When it was asked for, ms since 1970.
+    pub at_ms: u64,
+}

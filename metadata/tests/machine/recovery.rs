@@ -1,0 +1,124 @@
+//! The controllers go on from one of them: nothing is given out again, and no partition has a leader before its logs were
+//! heard.
+
+use holdfast_metadata::{
+    Command, Image, RecoveryError, recover_controllers,
+    recovery::{INDEX_LEAP, LEADER_EPOCH_LEAP, RecoverControllers},
+    trust::{ReplicaReport, Vouch},
+    version::RECOVERY,
+};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerId, ControllerId, LeaderEpoch, MetadataIndex, Offset, PartitionIndex, TopicId},
+};
+
+use crate::cluster::{Cluster, b};
+
+fn report(topic_id: TopicId, epoch: u32, end: u64) -> ReplicaReport {
+    let leader_epoch = Some(LeaderEpoch(epoch));
+    ReplicaReport { topic_id, partition: PartitionIndex(0), leader_epoch, end: Offset(end), vouch: Vouch::Full }
+}
+
+fn order(without: &[u32]) -> RecoverControllers {
+    RecoverControllers {
+        controller_id: ControllerId(1),
+        term: 3,
+        committed: MetadataIndex(2),
+        given_up: vec![ControllerId(2), ControllerId(3)],
+        without: without.iter().copied().map(BrokerId).collect(),
+        at_ms: 7,
+    }
+}
+
+/// `brokers` brokers, a topic on the first three with min ISR 2, and the controllers recovered.
+fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
+    let mut c = Cluster::with_tokens(3);
+    let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
+    for n in 4..=brokers {
+        let registration = c.proving(n, 1, &[]);
+        c.ok(&Command::RegisterBroker(registration));
+        c.unfence(n);
+    }
+    c.form();
+    let image = recover_controllers(&c.image, &order(without)).expect("recovered");
+    c.replace(image);
+    (c, t)
+}
+
+/// Broker `n` starts again, and serves.
+fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
+    let boot = c.image.broker(b(n)).map_or(1, |broker| broker.boot_counter + 1);
+    let registration = c.proving(n, boot, reports);
+    c.ok(&Command::RegisterBroker(registration));
+    c.unfence(n);
+}
+
+fn leader(c: &Cluster, t: TopicId) -> Option<BrokerId> {
+    c.state(t).leader
+}
+
+#[test]
+fn every_number_goes_on_far_above_and_no_registration_counts() {
+    let (c, t) = recovered(3, &[]);
+    let recovery = &c.image.controller_recoveries()[0];
+    assert_eq!(c.image.index().0, recovery.index.0 + INDEX_LEAP);
+    assert_eq!(c.image.version(), RECOVERY);
+    let state = c.state(t);
+    assert!(state.unsettled && state.leader.is_none() && state.isr.is_empty() && state.elr.len() == 3, "{state:?}");
+    assert!(state.leader_epoch.0 >= LEADER_EPOCH_LEAP);
+    let snapshot = Image::from_records(c.image.index(), &c.image.records()).expect("a snapshot fits");
+    assert_eq!(snapshot, c.image);
+    let mut c = c;
+    let broker_epoch = c.epoch(1);
+    let refused = c.refused(&Command::UnfenceBroker { broker_id: b(1), broker_epoch });
+    assert_eq!(refused.code, ErrorCode::StaleBrokerEpoch, "it has to register again");
+}
+
+#[test]
+fn who_reaches_farthest_leads_once_all_were_heard_and_alone() {
+    let (mut c, t) = recovered(3, &[]);
+    back(&mut c, 1, &[report(t, 0, 90)]);
+    back(&mut c, 2, &[report(t, 1, 80)]);
+    assert_eq!(leader(&c, t), None, "broker 3 may hold more");
+    back(&mut c, 3, &[report(t, 1, 70)]);
+    let state = c.state(t);
+    assert_eq!((state.leader, &state.isr[..], &state.elr[..]), (Some(b(2)), &[b(2)][..], &[][..]), "a later epoch");
+    assert!(!state.unsettled);
+    c.fence(2);
+    assert_eq!(leader(&c, t), None, "the others may lack what was acknowledged");
+    c.unfence(2);
+    assert_eq!(leader(&c, t), Some(b(2)));
+}
+
+#[test]
+fn brokers_without_a_replica_are_waited_for_and_one_that_moved_there_counts() {
+    let (mut c, t) = recovered(4, &[]);
+    for n in 1..=3 {
+        back(&mut c, n, &[]);
+    }
+    assert_eq!(leader(&c, t), None, "their replicas may be elsewhere");
+    back(&mut c, 4, &[report(t, 2, 50)]);
+    let state = c.state(t);
+    assert_eq!((state.leader, &state.removing[..]), (Some(b(4)), &[b(4)][..]), "{state:?}");
+    assert_eq!(state.target(), [b(1), b(2), b(3)], "they copy it from there");
+}
+
+#[test]
+fn a_broker_that_is_given_up_is_waited_for_no_more_and_too_few_never_elect() {
+    let (mut c, t) = recovered(3, &[3]);
+    back(&mut c, 1, &[report(t, 0, 5)]);
+    assert_eq!(leader(&c, t), None);
+    back(&mut c, 2, &[report(t, 0, 6)]);
+    assert_eq!(leader(&c, t), Some(b(2)));
+    let (mut c, t) = recovered(3, &[2, 3]);
+    back(&mut c, 1, &[report(t, 0, 5)]);
+    assert_eq!(leader(&c, t), None, "two that are gone may hold what it lacks");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut c = Cluster::with_tokens(1);
+    assert_eq!(recover_controllers(&c.image, &order(&[])), Err(RecoveryError::NoCluster));
+    c.form();
+    assert!(matches!(recover_controllers(&c.image, &order(&[9])), Err(RecoveryError::UnknownBroker(BrokerId(9), _))));
+}
