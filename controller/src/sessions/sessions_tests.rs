@@ -370,9 +370,9 @@ fn a_broker_that_leaves_is_not_unfenced() {
 
 #[test]
 fn who_is_alive_for_a_second_registration() {
-    let mut check = Check::active(vec![broker(1, false)]);
     const SAME: bool = true;
     const OTHER: bool = false;
+    let mut check = Check::active(vec![broker(1, false)]);
     let alive = |check: &Check, now, folder| check.sessions.is_alive(Millis(now), B1, folder);
     // Just active: the broker may not have found this controller yet. Its own folder is let in, another is not.
     assert!(!alive(&check, 10, SAME));
