@@ -13,7 +13,7 @@ use actix::{Actor, Context as ActorContext, Handler};
 
 use holdfast_log::{PartitionLog, Recovered};
 use holdfast_metadata::Image;
-use holdfast_proto::ids::{LeaderEpoch, MetadataIndex, Millis, TopicPartition};
+use holdfast_proto::ids::{LeaderEpoch, MetadataIndex, TopicPartition};
 
 use super::{
     events::{SessionAddress, SessionEvent, SessionReply},
@@ -26,6 +26,7 @@ use crate::{
         image_follower::{Changes, ImageFollower, NotApplied},
         lease::LeaseNumber,
         state::Phase,
+        went_back::WentBack,
     },
     partition::{
         OpenReplica,
@@ -54,7 +55,7 @@ pub(super) struct SessionActor {
     /// The replicas that run.
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
     /// Since when all that came is older than what is known.
-    went_back_since: Option<Millis>,
+    went_back: WentBack,
     /// Replicas whose logs may lack what they counted as held, until they are in sync.
     pub(super) doubted: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
@@ -64,6 +65,8 @@ pub(super) struct SessionActor {
 impl SessionActor {
     fn new(context: Arc<Context>, actors: Arc<Actors>) -> Self {
         let roster = Roster::new(context.identity.broker_id);
+        // Some attempts to open a session, which may be refused for other reasons.
+        let went_back = WentBack::new(WENT_BACK_MS / 3 + 2 * context.config.reconnect_max_ms);
         Self {
             context,
             actors,
@@ -73,7 +76,7 @@ impl SessionActor {
             is_closing: false,
             lease_number: None,
             replicas: HashMap::new(),
-            went_back_since: None,
+            went_back,
             doubted: HashSet::new(),
             found: HashMap::new(),
         }
@@ -90,7 +93,7 @@ impl SessionActor {
         self.context.metadata.note_resume_point(self.metadata.resume_point(registered_at));
         match applied {
             Ok(changed) => {
-                self.went_back_since = None;
+                self.went_back.follows();
                 if let Some(example) = self.outdated() {
                     self.context.state.fail(Fatal::MetadataWentBack(example));
                     return SessionReply::SnapshotNeeded;
@@ -131,9 +134,7 @@ impl SessionActor {
         if !matches!(not_applied, NotApplied::WentBack { .. }) {
             return;
         }
-        let now = self.context.clock.now();
-        let since = *self.went_back_since.get_or_insert(now);
-        if now.since(since) >= WENT_BACK_MS {
+        if self.went_back.again(self.context.clock.now()) >= WENT_BACK_MS {
             self.context.state.fail(Fatal::MetadataWentBack(not_applied.to_string()));
         }
     }

@@ -6,7 +6,8 @@
 //! - [`shares`]: memory that all clients use and of which none gets all. [`parked`]: of it, what requests take up that wait
 //!   for something. [`known_producers`]: how many are remembered. [`streams`]: how many are open.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
-//! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica.
+//! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica. [`went_back`]: since
+//!   when there is only older metadata.
 
 pub mod assignment;
 pub mod clock;
@@ -23,3 +24,4 @@ pub mod state;
 pub mod streams;
 pub mod time_trust;
 pub mod token;
+pub mod went_back;
