@@ -14,7 +14,7 @@ pub struct WentBack {
 }
 
 impl WentBack {
-    /// Evidence that comes `longest_pause_ms` after the one before, or later, begins anew.
+    /// Evidence that comes `longest_pause_ms` after the one before, or later, begins again.
     pub fn new(longest_pause_ms: u64) -> Self {
         Self { longest_pause_ms, seen: None }
     }
