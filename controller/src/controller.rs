@@ -28,7 +28,10 @@ use crate::{
         keeper::Keeper,
         standing::{Keeping, Standing},
     },
-    raft::{Consensus, Contact, Halt, Inbound, LogStore, Network, Reach, Role, StateMachine, keep_short, watch_role},
+    raft::{
+        Consensus, Contact, Halt, Inbound, Lineages, LogStore, Network, Reach, Role, StateMachine, keep_short,
+        watch_role,
+    },
     store::{Marker, Origin, Store, Told},
     view::MetadataView,
 };
@@ -92,15 +95,19 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let halt = Halt::new(fatal.clone());
     let log = LogStore::open(store.clone(), halt.clone()).map_err(Fatal::of_store)?;
     data.keep_told()?;
+    let incarnation_id = data.incarnation_id();
+    let lineages =
+        Lineages::open(identity.node_id, identity.boot_counter, incarnation_id, store.clone(), halt.clone())?;
     let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(Fatal::of_store)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let reach = Reach::default();
-    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout, reach.clone());
+    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout, reach.clone(), lineages.clone());
     let started = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine));
     // What the storage noted is why it did not start.
     let consensus = started.map_err(|error| fatal.get().unwrap_or(error))?;
     runtime.spawn(keep_short(consensus.clone(), log, Arc::clone(&config)));
+    runtime.spawn(lineages.clone().keep(consensus.clone()));
 
     let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());
@@ -130,6 +137,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         standing,
         contact,
         halt,
+        lineages,
         agreement: Agreement::new(node.clone(), channels, reach.clone()),
         probes,
         reach,
@@ -161,6 +169,7 @@ struct Parts {
     standing: watch::Sender<Standing>,
     contact: Contact,
     halt: Halt,
+    lineages: Lineages,
     agreement: Agreement,
     probes: Probes,
     reach: Reach,
@@ -176,8 +185,8 @@ impl Parts {
         fatal: FatalCell<Fatal>,
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { config, data, node, consensus, channels, view, standing, contact, halt, agreement, probes, reach } =
-            self;
+        let Self { config, data, node, consensus, channels, view, standing, contact, halt, .. } = self;
+        let Self { lineages, agreement, probes, reach, .. } = self;
         let fail = move |reason: Fatal| {
             // The program reports it as it ends.
             fatal.put(reason, |_| {});
@@ -209,7 +218,7 @@ impl Parts {
         let watching = agreement.clone().watch();
         tokio::spawn(async move { diverged(watching.await) });
         tokio::spawn(health::report(node.clone(), peers, own_standing, probes.clone()));
-        let inbound = Inbound::new(Arc::clone(&data), &consensus, contact, halt);
+        let inbound = Inbound::new(Arc::clone(&data), &consensus, contact, halt, lineages);
         let edge = Edge { config, data, node, sessions, channels, inbound, keeper, agreement, probes };
         tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stopped| *stopped).await) };

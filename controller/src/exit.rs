@@ -66,6 +66,19 @@ pub enum Fatal {
         /// Its own address, `host:port`, as it is configured.
         address: String,
     },
+    /// Its data folder is an older copy of one that went on, or another process goes on with it.
+    #[error(
+        "this controller, id {id}, may take part no more: {what}. Its data folder was restored from a copy, or another \
+         process goes on with one: its votes and acknowledgements count for nothing any more. Make sure that no other \
+         process uses this folder or a copy of it. {}",
+        store::WHOLE_FOLDER_AWAY
+    )]
+    Copied {
+        /// Raft id of its data folder.
+        id: u64,
+        /// Who says so, and what it misses.
+        what: String,
+    },
     /// This build does not know what the cluster's metadata version has.
     #[error(
         "this controller is older than the cluster's metadata version{}: {what}. It supports versions {SUPPORTED}. \
@@ -106,7 +119,7 @@ impl Fatal {
             Self::StoreDamaged(_) => Code::Damaged,
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::ConsensusStopped(_) => Code::NoQuorum,
-            Self::Replaced { .. } | Self::Removed { .. } => Code::Replaced,
+            Self::Replaced { .. } | Self::Removed { .. } | Self::Copied { .. } => Code::Replaced,
             Self::TooOld { .. } => Code::TooOld,
             Self::Diverged { .. } => Code::Diverged,
         };

@@ -128,7 +128,7 @@ impl DataDir {
         self.identity.lock().node_id
     }
 
-    /// Random id of this start; it is not stored. A copy of the folder has the same node id, and never this.
+    /// Random id of this start: two processes on copies of a folder have the same node id, and never this.
     pub const fn incarnation_id(&self) -> IncarnationId {
         self.incarnation_id
     }

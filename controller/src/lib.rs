@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - [`config`], [`exit`], [`health`]: options, exit codes, what probes are told.
-//! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes.
+//! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes. [`lineage`]:
+//!   whether another is who it was.
 //! - [`channels`], [`peers`]: connections to the other controllers, and questions to the configured ones.
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], `activity`: whether this controller is active. [`admission`], [`sessions`], `duties`, `actors`: what it decides
@@ -29,6 +30,7 @@ pub mod formation;
 mod grpc;
 pub mod health;
 pub mod identity;
+pub mod lineage;
 pub mod node;
 pub mod peers;
 pub mod quorum;

@@ -148,6 +148,7 @@ errors! {
     LogDamaged = 10_006, "LOG_DAMAGED", DataLoss, false, NotAppended, "The replica's log is damaged below its durable mark and was set aside.";
     NoQuorum = 10_007, "NO_QUORUM", Unavailable, true, Unknown, "No active controller: a majority of the controllers is not reachable.";
     TooManyProducers = 10_008, "TOO_MANY_PRODUCERS", Exhausted, true, NotAppended, "The partition remembers as many producers as it can, and each wrote lately; let fewer producers write more, or retry.";
+    StaleFolder = 10_009, "STALE_FOLDER", Precondition, false, NotAppended, "The caller's data folder is an older copy, or another process goes on with it.";
 }
 
 impl fmt::Display for ErrorCode {

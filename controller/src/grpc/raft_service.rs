@@ -76,7 +76,7 @@ impl RaftService for RaftEdge {
     ) -> Result<Response<InstallSnapshotResponse>, Status> {
         let mut messages = request.into_inner();
         let first = required(next(&mut messages, Instant::now() + PART).await?, "envelope")?;
-        let mut incoming = self.inbound.begin_snapshot(first.envelope)?;
+        let mut incoming = self.inbound.begin_snapshot(first.envelope).await?;
         incoming.push(&first.chunk)?;
         while let Some(part) = next(&mut messages, incoming.end()).await? {
             incoming.push(&part.chunk)?;

@@ -23,8 +23,9 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex, 
 use super::{
     codec::{Unknown, decode_image_at},
     consensus::{Consensus, Raft},
-    envelope::{unwrap, wrap},
+    envelope::{accept, read, wrap},
     halt::Halt,
+    lineages::Lineages,
     network::SnapshotHead,
     role::Contact,
     types::{Entry, SNAPSHOT_TIMEOUT_MS, Snapshot, TypeConfig, Vote},
@@ -43,24 +44,26 @@ pub struct Inbound {
     raft: Raft,
     contact: Contact,
     halt: Halt,
+    lineages: Lineages,
     /// The place of the one snapshot that may be on its way in.
     place: Arc<Semaphore>,
 }
 
 impl Inbound {
-    /// For the node in `data`. `contact` is told of each message of the leader, `halt` why this controller has to end.
-    pub fn new(data: Arc<DataDir>, consensus: &Consensus, contact: Contact, halt: Halt) -> Self {
+    /// For the node in `data`. `contact` is told of each message of the leader, `halt` why this controller has to end,
+    /// `lineages` what each message shows of who sends it.
+    pub fn new(data: Arc<DataDir>, consensus: &Consensus, contact: Contact, halt: Halt, lineages: Lineages) -> Self {
         let raft = consensus.raft().clone();
-        Self { data, raft, contact, halt, place: Arc::new(Semaphore::new(1)) }
+        Self { data, raft, contact, halt, lineages, place: Arc::new(Semaphore::new(1)) }
     }
 
     /// Log entries and heartbeats.
     pub async fn append_entries(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
-        let sent = envelope.clone();
-        let (source, request) = self.open(envelope).inspect_err(|detail| {
-            let unread = sent.as_ref().filter(|_| detail.code == ErrorCode::UnsupportedVersion);
-            if let Some((sender, vote)) = unread.and_then(unread_entries) {
-                self.unless_known(sender, vote, detail);
+        let (source, envelope) = self.hear(envelope).await?;
+        let request = read(&envelope).inspect_err(|detail| {
+            let unread = (detail.code == ErrorCode::UnsupportedVersion).then(|| unread_entries(&envelope)).flatten();
+            if let Some(vote) = unread {
+                self.unless_known(source, vote, detail);
             }
         })?;
         let response = self.raft.append_entries(request).await.map_err(|error| refused(&error))?;
@@ -73,19 +76,19 @@ impl Inbound {
 
     /// A call for votes.
     pub async fn vote(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
-        let (source, request) = self.open(envelope)?;
+        let (source, request) = self.open(envelope).await?;
         self.reply(source, &self.raft.vote(request).await.map_err(|error| refused(&error))?)
     }
 
     /// The question whether a vote would be granted.
     pub async fn pre_vote(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
-        let (source, request) = self.open(envelope)?;
+        let (source, request) = self.open(envelope).await?;
         self.reply(source, &self.raft.pre_vote(request).await.map_err(|error| refused(&error))?)
     }
 
     /// A call to campaign at once.
     pub async fn transfer_leader(&self, envelope: Option<RaftEnvelope>) -> Result<(), ErrorDetail> {
-        let (_, request) = self.open(envelope)?;
+        let (_, request) = self.open(envelope).await?;
         match self.raft.handle_transfer_leader(request).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) => Err(ErrorDetail::new(ErrorCode::NotController, refusal.to_string())),
@@ -94,8 +97,8 @@ impl Inbound {
     }
 
     /// Begins to receive a snapshot: of the leader alone, and one at a time, for it is held in memory as a whole.
-    pub fn begin_snapshot(&self, envelope: Option<RaftEnvelope>) -> Result<IncomingSnapshot, ErrorDetail> {
-        let (source, head) = self.open::<SnapshotHead>(envelope)?;
+    pub async fn begin_snapshot(&self, envelope: Option<RaftEnvelope>) -> Result<IncomingSnapshot, ErrorDetail> {
+        let (source, head) = self.open::<SnapshotHead>(envelope).await?;
         let known = self.raft.metrics().borrow_watched().vote;
         if !leads(source, &head.vote, &known) {
             let message = format!("{} does not lead here, where {known} is known: no snapshot is taken", head.vote);
@@ -123,9 +126,17 @@ impl Inbound {
         self.reply(source, &response)
     }
 
-    fn open<T: DeserializeOwned>(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, T), ErrorDetail> {
+    async fn open<T: DeserializeOwned>(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, T), ErrorDetail> {
+        let (source, envelope) = self.hear(envelope).await?;
+        Ok((source, read(&envelope)?))
+    }
+
+    /// A message to this controller, of one that is no copy of another.
+    async fn hear(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, RaftEnvelope), ErrorDetail> {
         let identity = self.data.identity();
-        unwrap(envelope, identity.cluster_id, identity.node_id)
+        let (source, envelope) = accept(envelope, identity.cluster_id, identity.node_id)?;
+        self.lineages.hear(source, &envelope).await?;
+        Ok((source, envelope))
     }
 
     /// Ends this controller if who leads it, or takes it in, sent what only a newer build knows. Whether that is a member
@@ -142,7 +153,7 @@ impl Inbound {
     fn reply<T: Serialize>(&self, target: u64, body: &T) -> Result<RaftEnvelope, ErrorDetail> {
         let identity = self.data.identity();
         let cluster_id = identity.cluster_id.ok_or(ErrorCode::InconsistentClusterId)?;
-        wrap(cluster_id, target, identity.node_id, body)
+        wrap(cluster_id, target, identity.node_id, self.lineages.shown(target), body)
             .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, error.to_string()))
     }
 }
@@ -192,8 +203,8 @@ async fn check(head: &SnapshotHead, data: Bytes) -> Result<(), ErrorDetail> {
     Err(ErrorDetail::new(code, problem))
 }
 
-/// Sender and vote of a message with log entries of which one is not read by this build; `None` for any other message.
-fn unread_entries(envelope: &RaftEnvelope) -> Option<(u64, Vote)> {
+/// Vote of a message with log entries of which one is not read by this build; `None` for any other message.
+fn unread_entries(envelope: &RaftEnvelope) -> Option<Vote> {
     #[derive(serde::Deserialize)]
     struct Entries {
         vote: Vote,
@@ -201,7 +212,7 @@ fn unread_entries(envelope: &RaftEnvelope) -> Option<(u64, Vote)> {
     }
     let Entries { vote, entries } = serde_json::from_slice(&envelope.body).ok()?;
     let unread = entries.into_iter().any(|entry| serde_json::from_value::<Entry>(entry).is_err());
-    unread.then_some((envelope.header.as_ref()?.source_node_id, vote))
+    unread.then_some(vote)
 }
 
 fn refused(error: &RaftError<TypeConfig>) -> ErrorDetail {

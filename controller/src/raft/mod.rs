@@ -7,7 +7,7 @@
 //! - `types`: what openraft is told. `log_store` over `log_cache`: the log; `trimmer` over `log_sizes` keeps it short.
 //!   `state_machine`: the image. `codec`: what stands on disk, as bytes. `halt`: why the metadata ends this controller.
 //! - `network`: calls to others. `address_book` behind `reach`: at which addresses. `inbound`: calls from others.
-//!   `envelope`: who speaks to whom.
+//!   `envelope`: who speaks to whom. `lineages`: whether that is who it was, or a copy.
 
 mod address_book;
 mod codec;
@@ -15,6 +15,7 @@ mod consensus;
 mod envelope;
 mod halt;
 mod inbound;
+mod lineages;
 mod log_cache;
 mod log_sizes;
 mod log_store;
@@ -34,6 +35,7 @@ pub use consensus::{Consensus, Error};
 pub use envelope::MAX_MESSAGE_BYTES;
 pub use halt::Halt;
 pub use inbound::{Inbound, IncomingSnapshot};
+pub use lineages::Lineages;
 pub use log_store::LogStore;
 pub use members::{Change, Member, Members};
 pub use network::Network;

@@ -23,7 +23,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Response, Status, transport::Channel};
 
 use holdfast_proto::{
-    detail::ErrorDetail,
+    convert::required,
+    error::ErrorCode,
+    status::from_status,
     v1::{
         AppendEntriesRequest as AppendEntriesMessage, InstallSnapshotRequest, RequestVoteRequest,
         TransferLeaderRequest as TransferLeaderMessage, raft_service_client::RaftServiceClient,
@@ -31,7 +33,8 @@ use holdfast_proto::{
 };
 
 use super::{
-    envelope::{MAX_MESSAGE_BYTES, answer, wrap},
+    envelope::{MAX_MESSAGE_BYTES, read, wrap},
+    lineages::Lineages,
     reach::Reach,
     types::{Snapshot, SnapshotMeta, TypeConfig, Vote},
 };
@@ -52,6 +55,7 @@ pub struct Network {
     channels: Channels,
     append_timeout: Duration,
     reach: Reach,
+    lineages: Lineages,
 }
 
 /// The client of one peer.
@@ -65,9 +69,16 @@ pub struct Peer {
 
 impl Network {
     /// A network of the node in `data`. `append_timeout` is the least deadline of a call with log entries: the peer's
-    /// fsync may take longer than a heartbeat's interval. `reach` says where peers are, and is told who was reached.
-    pub const fn new(data: Arc<DataDir>, channels: Channels, append_timeout: Duration, reach: Reach) -> Self {
-        Self { data, channels, append_timeout, reach }
+    /// fsync may take longer than a heartbeat's interval. `reach` says where peers are, and is told who was reached;
+    /// `lineages` what each answer shows of who gives it.
+    pub const fn new(
+        data: Arc<DataDir>,
+        channels: Channels,
+        append_timeout: Duration,
+        reach: Reach,
+        lineages: Lineages,
+    ) -> Self {
+        Self { data, channels, append_timeout, reach, lineages }
     }
 
     fn peer(&self, target: u64, node: &BasicNode, purpose: Purpose) -> Peer {
@@ -107,7 +118,8 @@ impl Peer {
         let cluster_id = identity.cluster_id.ok_or_else(|| {
             RPCError::Unreachable(Unreachable::from_string("this controller does not belong to a cluster yet"))
         })?;
-        wrap(cluster_id, self.target, identity.node_id, body).map_err(|error| network(&error))
+        let lineages = self.network.lineages.shown(self.target);
+        wrap(cluster_id, self.target, identity.node_id, lineages, body).map_err(|error| network(&error))
     }
 
     /// Runs a call to this address under a deadline and reads its answer.
@@ -129,13 +141,24 @@ impl Peer {
                 Err(self.timed_out(action, deadline))
             }
             Ok(Err(status)) => {
+                self.refused(&status).await;
                 self.not_reached(address, status.message());
                 Err(unreachable(&status))
             }
             Ok(Ok(response)) => {
                 self.network.reach.reached(self.target, address);
-                answer(envelope(response.into_inner())).map_err(|detail: ErrorDetail| network(&detail))
+                let answer =
+                    required(envelope(response.into_inner()), "envelope").map_err(|detail| network(&detail))?;
+                self.network.lineages.hear(self.target, &answer).await.map_err(|detail| network(&detail))?;
+                read(&answer).map_err(|detail| network(&detail))
             }
+        }
+    }
+
+    /// Ends this controller if that is what the status asks for.
+    async fn refused(&self, status: &Status) {
+        if let Some(detail) = from_status(status).filter(|detail| detail.code == ErrorCode::StaleFolder) {
+            self.network.lineages.refused_by(self.target, &detail.message).await;
         }
     }
 
@@ -238,7 +261,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         let deadline = option.soft_ttl().max(self.network.append_timeout);
         match tokio::time::timeout(deadline, client.transfer_leader(message)).await {
             Err(_) => Err(self.timed_out(RPCTypes::TransferLeader, deadline)),
-            Ok(Err(status)) => Err(unreachable(&status)),
+            Ok(Err(status)) => {
+                self.refused(&status).await;
+                Err(unreachable(&status))
+            }
             Ok(Ok(_)) => Ok(Ok(())),
         }
     }

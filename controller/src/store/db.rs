@@ -12,7 +12,7 @@ use rocksdb::{
 use super::{
     error::Error,
     schema::{CHUNKS, LOG, MARKER, Marker, Origin, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
-    told::{Mark, Told},
+    told::{Durable, Mark, Told},
     writer::{Op, Writer},
 };
 
@@ -31,6 +31,8 @@ pub struct Store {
     db: Arc<DB>,
     path: Arc<PathBuf>,
     found: Option<Arc<Mark>>,
+    found_generation: u64,
+    durable: Arc<Durable>,
     writer: Arc<Writer>,
 }
 
@@ -48,9 +50,10 @@ impl Store {
         let db = DB::open_cf_descriptors(&db_options(origin), path, families)
             .map_err(|source| Error::rocks_db(path, source))?;
         let db = Arc::new(db);
-        let found = told.found().cloned().map(Arc::new);
+        let (found, found_generation) = (told.found().cloned().map(Arc::new), told.generation());
+        let durable = told.durable();
         let writer = Arc::new(Writer::start(Arc::clone(&db), told));
-        let store = Self { writer, db, path: Arc::new(path.to_owned()), found };
+        let store = Self { writer, db, path: Arc::new(path.to_owned()), found, found_generation, durable };
         store.check_marker(marker, origin)?;
         Ok(store)
     }
@@ -157,7 +160,23 @@ impl Store {
         self.write_blocking(|done| Op::BeginTold { mark, done })
     }
 
-    fn write_blocking(&self, op: impl FnOnce(super::Done) -> Op) -> Result<(), Error> {
+    /// Generation of the mark as it was found: nothing that was told before this start has a higher one.
+    pub const fn found_generation(&self) -> u64 {
+        self.found_generation
+    }
+
+    /// Generation of the mark as far as it is durable; 0 before it was written in this start.
+    pub fn generation(&self) -> u64 {
+        self.durable.generation()
+    }
+
+    /// True if the mark is to be settled.
+    pub fn is_ahead_of_generation(&self) -> bool {
+        self.durable.is_behind()
+    }
+
+    /// As [`Self::write`], for before the async runtime matters. Blocks.
+    pub fn write_blocking(&self, op: impl FnOnce(super::Done) -> Op) -> Result<(), Error> {
         let (tx, rx) = std::sync::mpsc::channel();
         self.writer.submit_blocking(op(Box::new(move |result| {
             let _ = tx.send(result);

@@ -9,6 +9,9 @@
 //!    entries: the mark is exact after a killed process; after a power loss it may lack as many of the last entries. What
 //!    it misses then is a power loss *and* a store cut within those; entries of an older term show by the vote even then.
 //!
+//! The generation of what is synced is shown to the other controllers (`lineage`): it names how much was told. What is not
+//! synced is settled within a second.
+//!
 //! The file has three slots, each written as a whole and checksummed; the valid one with the highest generation counts.
 //! Two take turns for what is synced, so that one of them is always whole; the third is for what is not.
 
@@ -17,6 +20,10 @@ use std::{
     io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use super::error::Error;
@@ -43,12 +50,32 @@ pub struct Mark {
     pub vote: Vec<u8>,
 }
 
+/// How far the mark is durable, for others than its writer.
+#[derive(Debug, Default)]
+pub(super) struct Durable {
+    generation: AtomicU64,
+    is_behind: AtomicBool,
+}
+
+impl Durable {
+    /// Generation of what was synced last; 0 before anything was since the mark was opened. It only grows.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// True if something was written since.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Acquire)
+    }
+}
+
 /// The file of the mark.
 #[derive(Debug)]
 pub struct Told {
     path: PathBuf,
     file: File,
     generation: u64,
+    durable: Arc<Durable>,
     /// Which of the two that take turns is written next: the older one.
     next_slot: u64,
     synced_end: u64,
@@ -93,7 +120,18 @@ impl Told {
         let found = newest.filter(|_| kept);
         let now = found.clone().unwrap_or_default();
         let next_slot = u64::from(generations[0] > generations[1]);
-        Ok(Self { path: path.to_owned(), file, generation, next_slot, synced_end: now.end, found, now })
+        let (path, durable, synced_end) = (path.to_owned(), Arc::default(), now.end);
+        Ok(Self { path, file, generation, durable, next_slot, synced_end, found, now })
+    }
+
+    /// Generation of the newest mark that was found or written since: nothing that was told has a higher one.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How far it is durable, as it goes on.
+    pub(super) fn durable(&self) -> Arc<Durable> {
+        Arc::clone(&self.durable)
     }
 
     /// What was told before this start; `None` if nothing is known of it.
@@ -116,7 +154,7 @@ impl Told {
         self.put(mark, sync)
     }
 
-    /// Sets the mark, durably: before the log is cut to its end, and as it is made.
+    /// Sets the mark, durably: before the log is cut to its end, as it is made, and as it is settled.
     pub fn set(&mut self, mark: Mark) -> Result<(), Error> {
         self.put(mark, true)
     }
@@ -133,7 +171,9 @@ impl Told {
         if sync {
             self.next_slot = 1 - self.next_slot;
             self.synced_end = mark.end;
+            self.durable.generation.store(generation, Ordering::Release);
         }
+        self.durable.is_behind.store(!sync, Ordering::Release);
         self.now = mark;
         Ok(())
     }

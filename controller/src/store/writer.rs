@@ -67,6 +67,11 @@ pub enum Op {
         /// Called when the mark is durable, or has failed.
         done: Done,
     },
+    /// Makes the mark durable as it is.
+    SettleTold {
+        /// Called when it is, or has failed.
+        done: Done,
+    },
     /// Replaces the snapshot, atomically.
     PutSnapshot {
         /// openraft's meta data, as the caller encoded it.
@@ -164,13 +169,13 @@ struct Marks {
     lowered: Option<Mark>,
     /// Once it is durable.
     then: Mark,
-    /// There was none before: it is written whatever it says.
-    begins: bool,
+    /// It is written and synced whatever it says: there was none before, or it is settled.
+    settles: bool,
 }
 
 impl Marks {
     fn of(now: &Mark, ops: &[Op]) -> Self {
-        let (mut then, mut lowest, mut begins) = (now.clone(), now.end, false);
+        let (mut then, mut lowest, mut settles) = (now.clone(), now.end, false);
         for op in ops {
             match op {
                 Op::Append { entries, .. } => then.end = entries.last().map_or(then.end, |(index, _)| index + 1),
@@ -180,12 +185,13 @@ impl Marks {
                 }
                 Op::Purge { up_to, .. } => then.end = then.end.max(up_to.saturating_add(1)),
                 Op::PutState { key, value, .. } if *key == VOTE => then.vote.clone_from(value),
-                Op::BeginTold { mark, .. } => (then, begins) = (mark.clone(), true),
+                Op::BeginTold { mark, .. } => (then, settles) = (mark.clone(), true),
+                Op::SettleTold { .. } => settles = true,
                 Op::PutState { .. } | Op::PutSnapshot { .. } => {}
             }
         }
         let lowered = (lowest < now.end).then(|| Mark { end: lowest, vote: now.vote.clone() });
-        Self { lowered, then, begins }
+        Self { lowered, then, settles }
     }
 }
 
@@ -205,7 +211,7 @@ fn write(
     let lowered = marks.lowered.map_or(Ok(()), |mark| told.set(mark));
     let written =
         lowered.and_then(|()| db.write_opt(batch, &options).map_err(|error| Error::Latched(error.to_string())));
-    written.and_then(|()| if marks.begins { told.set(marks.then) } else { told.raise(marks.then) }).map_err(|error| {
+    written.and_then(|()| if marks.settles { told.set(marks.then) } else { told.raise(marks.then) }).map_err(|error| {
         tracing::error!(%error, "writing to the controller's store failed; it takes no more writes");
         failure.get_or_init(|| error.to_string()).clone()
     })
@@ -233,7 +239,7 @@ fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
             batch.put_cf(&family(db, STATE), key, value);
             dones.extend(done);
         }
-        Op::BeginTold { mark: _, done } => dones.push(done),
+        Op::BeginTold { mark: _, done } | Op::SettleTold { done } => dones.push(done),
         Op::PutSnapshot { meta, data, done } => {
             let snapshot = family(db, SNAPSHOT);
             batch.delete_range_cf(&snapshot, CHUNKS.start, CHUNKS.end);

@@ -1,0 +1,95 @@
+//! The rule, and what it compares.
+
+use serde::{Deserialize, Serialize};
+
+use holdfast_proto::ids::IncarnationId;
+
+/// Starts that a history goes back to. A node that was away for more of another's counts it as unknown.
+pub const MAX_BOOTS: usize = 64;
+
+/// One start on a data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Its number on that folder, from 1. A start that ended before it said anything is not in a history.
+    pub boot_counter: u64,
+    /// Its random id.
+    pub incarnation_id: IncarnationId,
+    /// Generation of the folder's mark as it began: nothing that was told before has a higher one.
+    pub since: u64,
+}
+
+/// What a controller shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its last starts, at most [`MAX_BOOTS`], in order; the last one speaks.
+    pub boots: Vec<Boot>,
+    /// Generation of its mark, as far as it is durable.
+    pub generation: u64,
+}
+
+/// What was shown last under a node id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Number of the start.
+    pub boot_counter: u64,
+    /// Its random id.
+    pub incarnation_id: IncarnationId,
+    /// The highest generation that it said.
+    pub generation: u64,
+}
+
+/// Why who speaks is not the one that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A later start spoke before.
+    #[error("start {shown} of its data folder speaks, after start {known} did")]
+    Superseded {
+        /// The start that is known.
+        known: u64,
+        /// The one that speaks.
+        shown: u64,
+    },
+    /// The start that is known is none of its own.
+    #[error("its data folder knows nothing of its start {known}, which spoke before")]
+    Other {
+        /// The start that is known.
+        known: u64,
+    },
+    /// It went on from before what the known start said.
+    #[error("its data folder goes on from before what it told others in its start {known}")]
+    Forgot {
+        /// The start that is known.
+        known: u64,
+    },
+}
+
+impl Known {
+    /// True if this says more than the other of the same node.
+    pub fn is_newer(&self, other: &Self) -> bool {
+        (self.boot_counter, self.generation) > (other.boot_counter, other.generation)
+    }
+}
+
+/// Compares what a controller shows with what is known of it, and gives what is known of it from then on: `None` if it
+/// shows nothing.
+pub fn judge(known: Option<&Known>, shown: &Shown) -> Result<Option<Known>, Refusal> {
+    let Some(speaks) = shown.boots.last() else { return Ok(known.copied()) };
+    let Boot { boot_counter, incarnation_id, .. } = *speaks;
+    let next = Known { boot_counter, incarnation_id, generation: shown.generation };
+    let Some(known) = known else { return Ok(Some(next)) };
+    if known.boot_counter > boot_counter {
+        return Err(Refusal::Superseded { known: known.boot_counter, shown: boot_counter });
+    }
+    let oldest = shown.boots.first().map_or(boot_counter, |boot| boot.boot_counter);
+    if known.boot_counter < oldest {
+        return Ok(Some(next));
+    }
+    let place = shown.boots.iter().position(|boot| boot.incarnation_id == known.incarnation_id);
+    let Some(place) = place else { return Err(Refusal::Other { known: known.boot_counter }) };
+    match shown.boots.get(place + 1) {
+        // Messages of one process overtake each other.
+        None => Ok(Some(Known { generation: next.generation.max(known.generation), ..next })),
+        Some(after) if after.since < known.generation => Err(Refusal::Forgot { known: known.boot_counter }),
+        Some(_) => Ok(Some(next)),
+    }
+}

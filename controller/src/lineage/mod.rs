@@ -1,0 +1,36 @@
+//! Whether a controller that speaks is the one that was known under its node id, or an older or a second copy of its
+//! data folder. Pure; `raft::lineages` carries it out.
+//!
+//! A vote and an acknowledgement count once, and for ever. A folder that was restored from a copy has forgotten some;
+//! one that two processes use gives them twice. So every message between controllers tells whose history its sender has:
+//!
+//! ```text
+//!   boots      7 │ id of that start │ generation of the mark at its begin     every start on this folder, durable
+//!              8 │ id of that start │ …                                       before anything is said in it
+//!   generation the mark's now: it grows with each vote, and within a second with the log; durable before it is said
+//! ```
+//!
+//! Every controller keeps, durably, the last of that for each node id, and tells the others. From then on:
+//!
+//! 1. **Nothing that was told is forgotten.** What was known under a node id (start and generation) has to be part of the
+//!    history that is shown: the same start, and either still in it, or gone on from its generation or a later one. Else
+//!    the folder is an older copy.
+//! 2. **Only one holder.** Once a start was shown that follows the known one, the earlier is refused: two processes on one
+//!    folder, or on copies, do not both go on.
+//! 3. **An honest folder is never refused**, whatever crash comes between storing and saying: what is said was stored
+//!    before, and a history only grows. Two cases that say less than could be known count as unknown, not as a copy: a
+//!    program that shows no history, and a history that begins after the known start (it has the last [`MAX_BOOTS`]).
+//! 4. Who is refused, or hears from another what its own history does not have, notes that durably, and ends. Its node id
+//!    is lost with its folder; it joins with an empty one.
+//!
+//! What it does not see: a copy that is at most about a second older than what the node said last, in which only log
+//! entries came; and one that meets nobody who heard the node since the copy was made.
+
+mod judge;
+mod wire;
+
+pub use judge::{Boot, Known, MAX_BOOTS, Refusal, Shown, judge};
+pub use wire::{Heard, MAX_LINEAGES, from_wire, to_wire};
+
+#[cfg(test)]
+mod judge_tests;

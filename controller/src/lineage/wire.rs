@@ -1,0 +1,120 @@
+//! Histories as they travel.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::{
+    convert::required_id,
+    detail::ErrorDetail,
+    error::ErrorCode,
+    v1::{ControllerBoot, ControllerLineage},
+};
+
+use super::judge::{Boot, Known, MAX_BOOTS, Shown};
+
+/// Controllers of which a message may tell.
+pub const MAX_LINEAGES: usize = 64;
+
+/// What one message tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The sender's own history; empty if its program shows none.
+    pub sender: Shown,
+    /// What the sender knows of others, by node id.
+    pub others: BTreeMap<u64, Known>,
+}
+
+/// For a message from `node_id`: its own history, and what it knows of others.
+pub fn to_wire<'a>(
+    node_id: u64,
+    shown: &Shown,
+    others: impl Iterator<Item = (&'a u64, &'a Known)>,
+) -> Vec<ControllerLineage> {
+    let boot = |boot: &Boot| ControllerBoot {
+        boot_counter: boot.boot_counter,
+        incarnation_id: boot.incarnation_id.to_bytes(),
+        since: boot.since,
+    };
+    let own =
+        ControllerLineage { node_id, boots: shown.boots.iter().map(boot).collect(), generation: shown.generation };
+    let others = others.filter(|(id, _)| **id != node_id).map(|(id, known)| ControllerLineage {
+        node_id: *id,
+        boots: vec![ControllerBoot {
+            boot_counter: known.boot_counter,
+            incarnation_id: known.incarnation_id.to_bytes(),
+            since: 0,
+        }],
+        generation: known.generation,
+    });
+    std::iter::once(own).chain(others).collect()
+}
+
+/// Of a message from `sender`. Refused with INVALID_REQUEST if it tells of more than [`MAX_LINEAGES`] controllers, of more
+/// than [`MAX_BOOTS`] starts of one, or of starts out of order.
+pub fn from_wire(sender: u64, lineages: &[ControllerLineage]) -> Result<Heard, ErrorDetail> {
+    let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidRequest, message);
+    if lineages.len() > MAX_LINEAGES {
+        return Err(invalid(format!("lineages of {} controllers; at most {MAX_LINEAGES} are read", lineages.len())));
+    }
+    let mut heard = Heard { sender: Shown { boots: Vec::new(), generation: 0 }, others: BTreeMap::new() };
+    for ControllerLineage { node_id, boots, generation } in lineages {
+        if boots.len() > MAX_BOOTS {
+            return Err(invalid(format!("a lineage of {} starts; at most {MAX_BOOTS} are read", boots.len())));
+        }
+        let boots = boots.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        if !boots.is_sorted_by(|earlier, later| earlier.boot_counter < later.boot_counter) {
+            return Err(invalid(format!("the starts of controller {node_id} are not in order")));
+        }
+        let generation = *generation;
+        if *node_id == sender {
+            heard.sender = Shown { boots, generation };
+        } else if let Some(&Boot { boot_counter, incarnation_id, .. }) = boots.last() {
+            heard.others.insert(*node_id, Known { boot_counter, incarnation_id, generation });
+        }
+    }
+    Ok(heard)
+}
+
+fn one(boot: &ControllerBoot) -> Result<Boot, ErrorDetail> {
+    let incarnation_id = required_id(&boot.incarnation_id, "incarnation_id")?;
+    Ok(Boot { boot_counter: boot.boot_counter, incarnation_id, since: boot.since })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use holdfast_proto::ids::IncarnationId;
+
+    use super::*;
+
+    fn boot(number: u64) -> Boot {
+        Boot { boot_counter: number, incarnation_id: IncarnationId(Uuid::from_u128(number.into())), since: 10 * number }
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_heard() {
+        let shown = Shown { boots: vec![boot(1), boot(3)], generation: 31 };
+        let known =
+            |n| Known { boot_counter: n, incarnation_id: IncarnationId(Uuid::from_u128(n.into())), generation: n };
+        let others = BTreeMap::from([(2, known(8)), (5, known(9))]);
+        let mut table = others.clone();
+        table.insert(7, known(2));
+        let sent = to_wire(7, &shown, table.iter());
+        assert_eq!(from_wire(7, &sent), Ok(Heard { sender: shown, others }), "nothing is said of itself twice");
+        let none = Heard { sender: Shown { boots: Vec::new(), generation: 0 }, others: BTreeMap::new() };
+        assert_eq!(from_wire(7, &[]), Ok(none), "of an earlier program");
+    }
+
+    #[test]
+    fn what_is_too_long_or_out_of_order_is_refused() {
+        let code = |lineages: &[ControllerLineage]| from_wire(7, lineages).map_err(|detail| detail.code);
+        let of = |boots: Vec<Boot>| to_wire(7, &Shown { boots, generation: 0 }, BTreeMap::new().iter());
+        assert!(code(&of((0..64).map(boot).collect())).is_ok());
+        let mut nameless = of(vec![boot(1)]);
+        nameless[0].boots[0].incarnation_id = vec![1].into();
+        let bad = [of((0..65).map(boot).collect()), of(vec![boot(2), boot(2)]), of(vec![boot(2), boot(1)]), nameless];
+        for lineages in bad.iter().chain([&vec![ControllerLineage::default(); MAX_LINEAGES + 1]]) {
+            assert_eq!(code(lineages), Err(ErrorCode::InvalidRequest), "{lineages:?}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Carries out [`crate::lineage`]: what each message shows, what is kept of what others show, who is refused.
+//!
+//! 1. The own history is durable, with this start in it, before anything is said in it.
+//! 2. Another's new start is durable here before it is answered. How far it got is so within a second: what a crash lets
+//!    this controller forget of it makes it believe more, never less.
+//! 3. At most [`MAX_LINEAGES`] are kept; above [`PRUNED_ABOVE`] those alone that belong to the membership.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::IncarnationId,
+    v1::{ControllerLineage, RaftEnvelope},
+};
+
+use super::{
+    codec::{decode, encode},
+    consensus::Consensus,
+    halt::Halt,
+    members::Members,
+};
+use crate::{
+    exit::Fatal,
+    lineage::{Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Refusal, Shown, from_wire, judge, to_wire},
+    store::{self, Op, Store},
+};
+
+const BOOTS: &[u8] = b"boots";
+const KNOWN: &[u8] = b"lineages";
+const REFUSED: &[u8] = b"refused";
+/// So many may be kept whoever they are of: a quorum has few.
+const PRUNED_ABOVE: usize = 16;
+/// How often what changed is made durable.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// See the module. Clones share it.
+#[derive(Clone)]
+pub struct Lineages {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    node_id: u64,
+    boots: Vec<Boot>,
+    store: Store,
+    halt: Halt,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    known: BTreeMap<u64, Known>,
+    /// Who knows the present start: the last boot is enough for them.
+    confirmed: BTreeSet<u64>,
+    /// Refused, and said so: for whom and why.
+    refused: BTreeMap<u64, Refusal>,
+    is_changed: bool,
+}
+
+impl Lineages {
+    /// Adds this start of the node to its history in the store, durably. Refused if another controller refused the folder
+    /// before. Blocks.
+    pub fn open(
+        node_id: u64,
+        boot_counter: u64,
+        incarnation_id: IncarnationId,
+        store: Store,
+        halt: Halt,
+    ) -> Result<Self, Fatal> {
+        if let Some(refused) = store.read_state(REFUSED)? {
+            return Err(copied(node_id, &String::from_utf8_lossy(&refused)));
+        }
+        let read = |key, what: &str| store.read_state(key).map(|bytes| bytes.map(|bytes| (what.to_owned(), bytes)));
+        let mut boots: Vec<Boot> = stored(read(BOOTS, "history of the folder")?)?;
+        let known: Vec<(u64, Known)> = stored(read(KNOWN, "lineages of controllers")?)?;
+        boots.push(Boot { boot_counter, incarnation_id, since: store.found_generation() });
+        boots.drain(..boots.len().saturating_sub(MAX_BOOTS));
+        let value = encode(&boots).map_err(Fatal::of_store)?;
+        store.write_blocking(|done| Op::PutState { key: BOOTS, value, done: Some(done) })?;
+        // What was found may not be synced, and is shown from now on.
+        store.write_blocking(|done| Op::SettleTold { done })?;
+        let table = Mutex::new(Table { known: known.into_iter().collect(), ..Table::default() });
+        Ok(Self { inner: Arc::new(Inner { node_id, boots, store, halt, table }) })
+    }
+
+    /// What a message to `target` shows.
+    pub(super) fn shown(&self, target: u64) -> Vec<ControllerLineage> {
+        let Inner { node_id, boots, store, table, .. } = &*self.inner;
+        let generation = store.generation();
+        let table = table.lock();
+        let from = if table.confirmed.contains(&target) { boots.len().saturating_sub(1) } else { 0 };
+        to_wire(*node_id, &Shown { boots: boots[from..].to_vec(), generation }, table.known.iter())
+    }
+
+    /// Takes what a message of `sender` shows. Refused with STALE_FOLDER if the sender is not the one that is known, and
+    /// if others know something of this controller that its own folder does not: then this controller ends.
+    pub(super) async fn hear(&self, sender: u64, envelope: &RaftEnvelope) -> Result<(), ErrorDetail> {
+        let heard = from_wire(sender, &envelope.lineages)?;
+        let Some(next) = self.compare(sender, heard).await? else { return Ok(()) };
+        self.save(next).await.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))
+    }
+
+    /// Compares and keeps what needs no waiting. `Some`: what has to be durable first.
+    async fn compare(&self, sender: u64, heard: Heard) -> Result<Option<BTreeMap<u64, Known>>, ErrorDetail> {
+        let Inner { node_id, boots, store, table, .. } = &*self.inner;
+        let Heard { sender: shown, mut others } = heard;
+        if let Some(of_this) = others.remove(node_id) {
+            let own = Shown { boots: boots.clone(), generation: store.generation() };
+            if let Err(refusal) = judge(Some(&of_this), &own) {
+                return Err(self.end(sender, &refusal.to_string()).await);
+            }
+            if boots.last().is_some_and(|boot| boot.incarnation_id == of_this.incarnation_id) {
+                table.lock().confirmed.insert(sender);
+            }
+        }
+        let mut table = table.lock();
+        match judge(table.known.get(&sender), &shown) {
+            Ok(known) => {
+                table.refused.remove(&sender);
+                others.extend(known.map(|known| (sender, known)));
+            }
+            Err(refusal) => {
+                if table.refused.insert(sender, refusal) != Some(refusal) {
+                    tracing::error!(controller = sender, "a controller is refused, and is to end: {refusal}");
+                }
+                return Err(ErrorDetail::new(ErrorCode::StaleFolder, refusal.to_string()));
+            }
+        }
+        let mut is_new = false;
+        let mut next = table.known.clone();
+        for (id, told) in others {
+            let old = next.get(&id);
+            if old.is_some_and(|old| !told.is_newer(old)) || (old.is_none() && next.len() >= MAX_LINEAGES) {
+                continue;
+            }
+            is_new |= old.is_none_or(|old| old.incarnation_id != told.incarnation_id);
+            next.insert(id, told);
+            table.is_changed = true;
+        }
+        if is_new {
+            return Ok(Some(next));
+        }
+        table.known = next;
+        Ok(None)
+    }
+
+    /// Makes this durable, and then it is what is known. Another message may have told more meanwhile.
+    async fn save(&self, next: BTreeMap<u64, Known>) -> Result<(), store::Error> {
+        let value =
+            encode(&next.iter().collect::<Vec<_>>()).map_err(|error| store::Error::Damaged(error.to_string()))?;
+        self.inner.store.write(|done| Op::PutState { key: KNOWN, value, done: Some(done) }).await?;
+        let mut table = self.inner.table.lock();
+        for (id, told) in next {
+            if table.known.get(&id).is_none_or(|known| told.is_newer(known)) {
+                table.known.insert(id, told);
+            }
+        }
+        Ok(())
+    }
+
+    /// Another controller answered that it refuses this one.
+    pub(super) async fn refused_by(&self, other: u64, why: &str) {
+        let _ = self.end(other, why).await;
+    }
+
+    /// Ends this controller, for good: the folder starts no more.
+    async fn end(&self, by: u64, why: &str) -> ErrorDetail {
+        let Inner { node_id, store, halt, .. } = &*self.inner;
+        let what = format!("controller {by} says: {why}");
+        let value = what.clone().into_bytes();
+        if let Err(error) = store.write(|done| Op::PutState { key: REFUSED, value, done: Some(done) }).await {
+            tracing::warn!(%error, "that this folder is refused is not noted in it");
+        }
+        // The caller hears the refusal itself.
+        let _ = halt.note(copied(*node_id, &what));
+        ErrorDetail::new(ErrorCode::StaleFolder, what)
+    }
+
+    /// Makes what changed durable, now and then, until the store takes no more writes.
+    pub async fn keep(self, consensus: Consensus) {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            if let Err(error) = self.turn(&consensus).await {
+                tracing::warn!(%error, "the lineages of the controllers are not kept any more");
+                return;
+            }
+        }
+    }
+
+    async fn turn(&self, consensus: &Consensus) -> Result<(), store::Error> {
+        let store = &self.inner.store;
+        if store.is_ahead_of_generation() {
+            store.write(|done| Op::SettleTold { done }).await?;
+        }
+        let next = {
+            let mut table = self.inner.table.lock();
+            if table.known.len() > PRUNED_ABOVE {
+                let members: BTreeSet<u64> = Members::of(consensus).list.iter().map(|member| member.id).collect();
+                table.known.retain(|id, _| members.contains(id));
+                table.is_changed = true;
+            }
+            std::mem::take(&mut table.is_changed).then(|| table.known.clone())
+        };
+        match next {
+            Some(next) => self.save(next).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn stored<T: serde::de::DeserializeOwned>(found: Option<(String, Vec<u8>)>) -> Result<Vec<T>, Fatal> {
+    let decoded = found.map(|(what, bytes)| decode(&what, &bytes)).transpose();
+    Ok(decoded.map_err(Fatal::of_store)?.unwrap_or_default())
+}
+
+fn copied(id: u64, what: &str) -> Fatal {
+    Fatal::Copied { id, what: what.to_owned() }
+}

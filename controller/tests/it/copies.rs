@@ -1,0 +1,152 @@
+//! A controller's whole folder is an older copy, or is used twice: its votes and acknowledgements do not count twice.
+
+use std::{fs, path::Path, time::Duration};
+
+use tempfile::TempDir;
+
+use holdfast_controller::{config::Config, exit::Fatal, run};
+
+use crate::support::{Quorum, copy, eventually, free_ports};
+
+fn same(_: &mut Config) {}
+
+fn copied(folder: &Path) -> TempDir {
+    let kept = tempfile::tempdir().expect("a folder");
+    copy(folder, kept.path());
+    kept
+}
+
+fn restore(folder: &Path, from: &TempDir) {
+    fs::remove_dir_all(folder).expect("remove");
+    copy(from.path(), folder);
+}
+
+/// Why the controller ends.
+#[track_caller]
+fn ended(quorum: &Quorum, at: usize) -> Fatal {
+    let failed = quorum.node(at).failed();
+    let ended = quorum.block_on(async { tokio::time::timeout(Duration::from_secs(30), failed).await });
+    ended.expect("it ends")
+}
+
+#[track_caller]
+fn is_refused(fatal: &Fatal) {
+    assert!(matches!(fatal, Fatal::Copied { .. }) && fatal.number() == 16, "{fatal}");
+    let text = fatal.to_string();
+    assert!(text.contains("the whole data folder away, never a part of it"), "{text}");
+}
+
+/// Lets another controller lead: a vote, and entries.
+fn go_on(quorum: &mut Quorum) {
+    let active = quorum.active();
+    quorum.kill(active);
+    quorum.active();
+    quorum.start(active);
+    quorum.converge();
+}
+
+/// A controller that is refused once does not start again on that folder, and with an empty one it joins anew.
+fn starts_over(quorum: &mut Quorum, at: usize) {
+    let old = quorum.node(at).node().id();
+    quorum.kill(at);
+    match run(quorum.config(at)) {
+        Ok(_) => panic!("controller {at} started"),
+        Err(fatal) => is_refused(&fatal),
+    }
+    fs::remove_dir_all(quorum.data_dir(at)).expect("remove");
+    quorum.start(at);
+    assert_ne!(quorum.node(at).node().id(), old);
+    quorum.votes(&[0, 1, 2]);
+}
+
+#[test]
+fn a_restored_folder_is_recognised_within_one_start_and_after_more() {
+    for restarts in [0, 3] {
+        let mut quorum = Quorum::formed(3, same);
+        quorum.converge();
+        let harmed = quorum.passive();
+        let folder = quorum.data_dir(harmed);
+        // As it runs: what the start of that time said since is not in it.
+        quorum.kill(harmed);
+        let older = copied(&folder);
+        quorum.start(harmed);
+        for _ in 0..restarts {
+            quorum.restart(harmed);
+        }
+        go_on(&mut quorum);
+        quorum.kill(harmed);
+        restore(&folder, &older);
+        quorum.start(harmed);
+        is_refused(&ended(&quorum, harmed));
+        assert_ne!(quorum.active(), harmed, "the others go on");
+        starts_over(&mut quorum, harmed);
+    }
+}
+
+#[test]
+fn a_restored_folder_elects_nobody_without_the_third() {
+    let mut quorum = Quorum::formed(3, same);
+    quorum.converge();
+    let harmed = quorum.passive();
+    let folder = quorum.data_dir(harmed);
+    quorum.kill(harmed);
+    let older = copied(&folder);
+    quorum.start(harmed);
+    go_on(&mut quorum);
+    let other = (0..3).find(|at| *at != harmed && *at != quorum.active()).expect("a third");
+    let third = 3 - harmed - other;
+    for at in 0..3 {
+        quorum.kill(at);
+    }
+    restore(&folder, &older);
+    quorum.start(other);
+    quorum.start(harmed);
+    is_refused(&ended(&quorum, harmed));
+    assert!(!quorum.node(other).node().is_active(), "nobody voted for it");
+    quorum.start(third);
+    quorum.active();
+    starts_over(&mut quorum, harmed);
+}
+
+#[test]
+fn of_two_processes_on_copies_one_goes_on_at_most() {
+    let quorum = Quorum::formed(3, same);
+    quorum.converge();
+    let original = quorum.passive();
+    let copy_of_it = copied(&quorum.data_dir(original));
+    let mut config = quorum.config(original);
+    let _ = fs::remove_file(copy_of_it.path().join("lock"));
+    config.data_dir = copy_of_it.path().to_owned();
+    config.advertised_address = format!("127.0.0.1:{}", free_ports(1)[0]);
+    config.listen.clone_from(&config.advertised_address);
+    config.peers[original].clone_from(&config.advertised_address);
+    let second = run(config).expect("it is a folder like any");
+    let (first, second) = (quorum.node(original).failed(), second.failed());
+    let ended = quorum.block_on(async {
+        tokio::time::timeout(Duration::from_secs(30), async {
+            tokio::select! { fatal = first => fatal, fatal = second => fatal }
+        })
+        .await
+    });
+    is_refused(&ended.expect("one of them ends"));
+    eventually("the others to go on", || (0..3).any(|at| quorum.node(at).node().is_active()).then_some(()));
+}
+
+#[test]
+fn a_folder_that_was_never_copied_is_believed_whatever_is_killed() {
+    let mut quorum = Quorum::formed(3, same);
+    for round in 0..6 {
+        go_on(&mut quorum);
+        for at in 0..3 {
+            quorum.kill(at);
+        }
+        // One alone starts several times, and is heard by nobody.
+        quorum.start(round % 3);
+        quorum.restart(round % 3);
+        for at in (0..3).filter(|at| *at != round % 3) {
+            quorum.start(at);
+        }
+        quorum.active();
+    }
+    quorum.votes(&[0, 1, 2]);
+}
