@@ -175,10 +175,36 @@ impl Error {
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }
+
+    /// True if it proves that a log lacks something which it held: it is damaged or gone, or that was noted before. Any other
+    /// error says nothing of the records, and nothing is to be noted of it: neither a passing refusal of the system, nor a
+    /// folder of a newer program.
+    pub const fn is_loss(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Vanished { .. } | Self::Distrusted { .. })
+    }
 }
 
 /// True if the system refused for want of handles or memory.
 pub(crate) fn has_run_out(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_damage_and_what_was_noted_say_anything_against_records() {
+        let path = PathBuf::from("a file");
+        assert!(Error::Damaged { path: path.clone(), at: Offset(0), position: 0, reason: String::new() }.is_loss());
+        assert!(Error::Vanished { path: path.clone() }.is_loss());
+        assert!(Error::Distrusted { path: path.clone(), reason: String::new() }.is_loss());
+        for errno in [Errno::IO, Errno::ACCESS, Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert!(!Error::io("cannot read", &path, errno).is_loss(), "{errno}");
+        }
+        let [found, expected] = [1, 2].map(|id| TopicId(uuid::Uuid::from_u128(id)));
+        assert!(!Error::OtherTopic { path: path.clone(), found, expected }.is_loss());
+        assert!(!Error::BadFolder { path, reason: "version 2".to_owned() }.is_loss());
+    }
 }

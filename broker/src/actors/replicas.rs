@@ -1,8 +1,8 @@
 //! Does what the roster says with the replicas of this broker: opens logs, starts actors, tells them their state, closes
 //! them and deletes folders.
 //!
-//! On failure: a log that cannot be opened is not vouched for, but for want of handles or memory: then it is tried again.
-//! Either way the others go on; the broker ends only with its disk. A folder that cannot be deleted stays, and is looked at again
+//! On failure: a log that is damaged or gone is not vouched for. One that cannot be opened for any other reason is tried again,
+//! for that says nothing of its records. Either way the others go on; the broker ends only with its disk. A folder that cannot be deleted stays, and is looked at again
 //! at the next start.
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// First and longest pause before a log is tried again that was not opened for want of handles or memory.
+/// First and longest pause before a log is tried again that could not be opened.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 const OPEN_AGAIN_MAX: Duration = Duration::from_secs(30);
 
@@ -119,7 +119,7 @@ impl SessionActor {
         }
     }
 
-    /// Opens a log on a blocking thread; again and again while handles or memory are wanting.
+    /// Opens a log on a blocking thread; again and again until it is open, or known to be damaged or gone.
     fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.open_by(
             partition,
@@ -150,7 +150,7 @@ impl SessionActor {
                     Opened::new(&working, partition, log, recovered, config)
                 };
                 match context.logs.folders.in_turn(work).await {
-                    Ok(Err(error)) if error.is_shortage() => {
+                    Ok(Err(error)) if !error.is_loss() && context.logs.writer.failure().is_none() => {
                         tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
                         tokio::time::sleep(jittered(backoff.next_pause())).await;
                     }

@@ -1,6 +1,7 @@
 //! The life of a broker, from its start to its end.
 //!
-//! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start.
+//! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start, and `unopened`, pure, those
+//!   that could not be.
 //! - `maintenance`: what is done now and then. `probes` answers with [`safe_to_stop`], what a rolling update waits for.
 //! - `findings`: what becomes of a replica with which something is wrong. `scrub` looks for it. `token` keeps the proof of
 //!   the data folder new, `time_trust` looks at the clocks.
@@ -17,3 +18,4 @@ mod scrub;
 pub mod start;
 mod time_trust;
 mod token;
+mod unopened;

@@ -4,7 +4,10 @@
 //! gone, has lost records that this broker once counted as held: were it registered as before, the controllers would still
 //! take it for a holder and might elect it with a shorter log. So the registration names it, the controllers take it, and
 //! it alone, out of ISR and eligible replicas *before* the broker is registered (KIP-903), and it is copied again. One at
-//! whose end something was cut that may have counted is named as doubtful. Nothing but a disk that fails ends the broker.
+//! whose end something was cut that may have counted is named as doubtful.
+//!
+//! A log that cannot be read for any other reason ends the start before anything is noted or told: see `unopened`. Where
+//! handles or memory are wanting it is tried again first.
 
 use std::{
     collections::BTreeSet,
@@ -20,6 +23,7 @@ use holdfast_log::{Cause, DataDir, Distrust, ListState, LogConfig, PartitionLog,
 use holdfast_metadata::trust::{ReplicaReport, Vouch};
 use holdfast_proto::ids::TopicPartition;
 
+use super::unopened::{self, Unopened};
 use crate::{exit::Fatal, here::context::Context, partition::findings::reason_of};
 
 /// Threads that recover logs at the same time. Recovery reads the last segment of each log: it waits for the disk.
@@ -27,6 +31,9 @@ const RECOVERY_THREADS: usize = 8;
 
 /// How often the log tells how far recovery is: a long start is seen to move.
 const PROGRESS: Duration = Duration::from_secs(3);
+
+/// Pauses before logs are tried again for which handles or memory were wanting: other processes may take them for a moment.
+const SHORTAGE_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// What was found at start.
 #[derive(Debug, Default)]
@@ -37,20 +44,37 @@ pub struct RecoveredLogs {
     pub distrusted: Vec<TopicPartition>,
 }
 
-/// A log that cannot be opened.
-type Failed = (TopicPartition, holdfast_log::Error);
-
-/// Opens all logs of the folder, and leaves what the broker has to say of its replicas in the context. Blocks. An error only
-/// if the disk fails, or too few files may be open.
+/// Opens all logs of the folder, and leaves what the broker has to say of its replicas in the context. Blocks. An error if
+/// the disk fails, or if logs cannot be read: nothing was noted of them then.
 pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     let data_dir = &context.logs.data_dir;
     let folder = |error: holdfast_log::Error| Fatal::DataFolder(error.to_string());
-    let (opened, failed) = recover_all(data_dir)?;
+    let mut partitions = data_dir.partitions().map_err(folder)?;
+    let is_distrusted = |replica: &&ReplicaOnDisk| matches!(replica.standing, Standing::Distrusted(_));
+    let distrusted_before: BTreeSet<_> =
+        data_dir.replicas().iter().filter(is_distrusted).map(|replica| replica.partition).collect();
+    partitions.retain(|partition| !distrusted_before.contains(partition));
+    let (mut opened, mut failed) = recover_all(data_dir, &partitions);
+    for pause in SHORTAGE_PAUSES {
+        let (short, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, error)| error.is_shortage());
+        failed = others;
+        if short.is_empty() {
+            break;
+        }
+        let (partition, error) = &short[0];
+        tracing::warn!(logs = short.len(), %partition, %error, "logs are not opened, and are tried again");
+        std::thread::sleep(pause);
+        let short: Vec<_> = short.into_iter().map(|(partition, _)| partition).collect();
+        let again = recover_all(data_dir, &short);
+        opened.extend(again.0);
+        failed.extend(again.1);
+    }
     if let Some(failure) = context.logs.writer.failure() {
         return Err(Fatal::StorageFailed(failure.to_string()));
     }
-    if failed.iter().any(|(_, error)| error.is_shortage()) {
-        return Err(shortage(&failed));
+    let (damaged, unread): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, error)| error.is_loss());
+    if !unread.is_empty() {
+        return Err(unopened::fatal(&unread));
     }
     let mut reports: Vec<ReplicaReport> =
         opened.iter().map(|(partition, _, recovered)| report_of(data_dir, *partition, recovered)).collect();
@@ -61,7 +85,7 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
         reports.push(distrusted_report(partition, noted));
         distrusted.push(partition);
     };
-    for (partition, error) in &failed {
+    for (partition, error) in &damaged {
         let noted = Distrust::new(Cause::Damaged, error.to_string());
         data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
         distrust(*partition, &noted);
@@ -107,15 +131,12 @@ fn distrusted_report(partition: TopicPartition, noted: &Distrust) -> ReplicaRepo
     ReplicaReport { topic_id, partition, leader_epoch, end, vouch: Vouch::Not(reason_of(noted.cause)) }
 }
 
-/// Opens all logs of the folder. Blocks; tells its progress in the log.
-#[allow(clippy::type_complexity)]
-fn recover_all(data_dir: &DataDir) -> Result<(Vec<(TopicPartition, PartitionLog, Recovered)>, Vec<Failed>), Fatal> {
+/// Opens these logs. Blocks; tells its progress in the log.
+fn recover_all(
+    data_dir: &DataDir,
+    partitions: &[TopicPartition],
+) -> (Vec<(TopicPartition, PartitionLog, Recovered)>, Vec<Unopened>) {
     let started = Instant::now();
-    let is_distrusted = |replica: &&ReplicaOnDisk| matches!(replica.standing, Standing::Distrusted(_));
-    let distrusted: BTreeSet<_> =
-        data_dir.replicas().iter().filter(is_distrusted).map(|replica| replica.partition).collect();
-    let mut partitions = data_dir.partitions().map_err(|error| Fatal::DataFolder(error.to_string()))?;
-    partitions.retain(|partition| !distrusted.contains(partition));
     let total = partitions.len();
     let next = AtomicUsize::new(0);
     let opened = Mutex::new(Vec::new());
@@ -126,7 +147,7 @@ fn recover_all(data_dir: &DataDir) -> Result<(Vec<(TopicPartition, PartitionLog,
         let (working, ended) = sync_channel::<()>(0);
         for _ in 0..RECOVERY_THREADS.min(total) {
             let working = working.clone();
-            let (partitions, next, opened, failed, progress) = (&partitions, &next, &opened, &failed, &progress);
+            let (next, opened, failed, progress) = (&next, &opened, &failed, &progress);
             scope.spawn(move || {
                 let _working = working;
                 while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -149,7 +170,7 @@ fn recover_all(data_dir: &DataDir) -> Result<(Vec<(TopicPartition, PartitionLog,
     });
     let failed = failed.into_inner().expect("no thread panics here");
     progress.tell("logs recovered");
-    Ok((opened.into_inner().expect("no thread panics here"), failed))
+    (opened.into_inner().expect("no thread panics here"), failed)
 }
 
 /// How far recovery is.
@@ -179,12 +200,4 @@ fn tell(partition: TopicPartition, recovered: &Recovered) {
     } else {
         tracing::debug!(%partition, log_end = %recovered.log_end_offset, "log recovered");
     }
-}
-
-/// Why the broker ends where too few files may be open.
-fn shortage(failed: &[Failed]) -> Fatal {
-    let list: Vec<String> = failed.iter().map(|(partition, error)| format!("{partition}: {error}")).collect();
-    let cure = "the broker needs two open files for each log, and some for connections: raise the limit (`ulimit -n`, \
-                LimitNOFILE)";
-    Fatal::StorageFailed(format!("{}; {cure}", list.join("; ")))
 }

@@ -21,4 +21,5 @@ mod sent_on;
 mod services;
 mod single;
 mod surface;
+mod unread;
 mod wire;
