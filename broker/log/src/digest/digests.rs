@@ -62,11 +62,13 @@ impl Digests {
         }
     }
 
-    /// Writes the side file, durably if `is_durable`; the caller makes its name durable.
+    /// Writes the side file, durably if `is_durable`; the caller makes its name durable. Where nothing is known there is none
+    /// afterwards: what stood there is of other batches.
     pub(crate) fn store(&self, disk: &Disk, is_durable: bool) -> Result<(), Error> {
         let bytes = match &*self.state.lock() {
             State::Known(pieces) => side_file::encode(self.partition, pieces),
-            State::InFile | State::Unknown => return Ok(()),
+            State::InFile => return Ok(()),
+            State::Unknown => return disk.remove(&self.path),
         };
         if is_durable {
             return disk.replace_unnamed(&self.path, &bytes);

@@ -51,6 +51,42 @@ fn swap(folder: &Path, n: u64) -> std::path::PathBuf {
     }
 }
 
+/// Leaves the mark as an earlier program writes it.
+fn forget_behind_mark(folder: &Path) {
+    let path = folder.join("p").join(files::MARK);
+    let mut mark = fs::read(&path).unwrap();
+    mark[60..4096].fill(0);
+    mark[4096 + 60..].fill(0);
+    fs::write(path, mark).unwrap();
+}
+
+#[test]
+fn what_an_earlier_program_wrote_again_is_not_held_against_the_digests_of_before() {
+    for is_closed in [true, false] {
+        let folder = tempdir().unwrap();
+        let log = filled(folder.path());
+        if is_closed {
+            log.close().unwrap();
+        } else {
+            drop(log);
+        }
+        let digests = || {
+            let files = fs::read_dir(folder.path().join("p")).unwrap().map(|entry| entry.unwrap().path());
+            files.filter(|path| path.extension().is_some_and(|ending| ending == files::DIGEST)).count()
+        };
+        assert!(digests() > 0);
+        // It cut its segments, and filled them up to the same places.
+        (0..80).step_by(7).for_each(|n| drop(swap(folder.path(), n)));
+        forget_behind_mark(folder.path());
+        for _ in 0..2 {
+            let (log, _) = open(folder.path(), small());
+            assert_eq!(read_all(&log, 0).unwrap().len(), 80, "closed: {is_closed}");
+            assert_eq!(log.reader().verify(Offset(0)).unwrap(), Offset(80));
+            assert_eq!(digests(), 0, "nothing is left that could be believed later");
+        }
+    }
+}
+
 /// A read of batch `n` alone.
 fn read_one(log: &PartitionLog, n: u64) -> Result<Bytes, Error> {
     log.reader().read(Offset(n), 1, Offset(u64::MAX))

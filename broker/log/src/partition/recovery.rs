@@ -75,6 +75,9 @@ fn recover(
     listing.temporary.iter().try_for_each(|path| disk.remove(path))?;
     let loaded = MarkFile::load(disk, &folder.join(files::MARK))?;
     let marks = loaded.as_ref().map(|(_, marks)| *marks);
+    if marks.is_none_or(|marks| marks.times.is_none()) {
+        remove_side_files(disk, folder, &listing)?;
+    }
     if listing.segments.is_empty() {
         let at = empty_log(folder, marks)?;
         begin_segment(disk, folder, partition, at)?;
@@ -149,6 +152,14 @@ fn recover(
         log.write_mark()?; // an age that is not known is counted from now on
     }
     Ok((log, recovered))
+}
+
+/// Removes what stands beside the segments of a log whose mark an earlier program wrote last: that program knows nothing of it,
+/// and may have cut a segment and filled it again up to the same place. Durably, and so before there is another mark.
+fn remove_side_files(disk: &Disk, folder: &Path, listing: &Listing) -> Result<(), Error> {
+    disk.remove(&folder.join(files::SEGMENT_TIMES))?;
+    listing.segments.iter().try_for_each(|base| disk.remove(&files::file(folder, *base, files::DIGEST)))?;
+    disk.sync_folder(folder)
 }
 
 /// Where a log without segments begins. A start over that a crash interrupted leaves one, with a mark that claims nothing.

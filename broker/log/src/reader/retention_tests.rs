@@ -189,6 +189,24 @@ fn a_time_that_lies_ahead_counts_from_when_it_is_found() {
 }
 
 #[test]
+fn times_of_what_an_earlier_program_wrote_again_are_not_believed() {
+    let folder = tempdir().unwrap();
+    let mut log = open_on(&counted(0), folder.path(), small());
+    fill(&mut log, 90);
+    log.close().unwrap();
+    // It knows nothing of the times of segments, and leaves those of the segments that it wrote again.
+    let path = folder.path().join("p").join(files::MARK);
+    let mut mark = fs::read(&path).unwrap();
+    mark[60..4096].fill(0);
+    mark[4096 + 60..].fill(0);
+    fs::write(path, mark).unwrap();
+    let disk = counted(30 * 24 * 3_600_000);
+    let log = open_on(&disk, folder.path(), small());
+    let retention = Retention { ms: Some(24 * 3_600_000), bytes: None };
+    assert_eq!(log.reader().retention_start(retention, disk.ages().look(), Offset(u64::MAX)), None);
+}
+
+#[test]
 fn what_idles_through_many_starts_grows_old_whether_or_not_its_age_was_known() {
     for (is_known, is_closed) in [(true, true), (true, false), (false, true), (false, false)] {
         let folder = tempdir().unwrap();
