@@ -15,7 +15,7 @@
 //! - [`node`], `activity`: whether this controller is active. [`admission`], [`sessions`], `duties`, `actors`: what it decides
 //!   then. `grpc`: the edge.
 //! - `agreement`: what each controller supports, and whether all made the same of the log. `recent`: the last changes.
-//! - [`controller`]: all of it, running.
+//! - [`controller`]: all of it, running. [`recover`]: the last resort, on the folder of a stopped one.
 
 mod activity;
 mod actors;
@@ -36,6 +36,7 @@ pub mod peers;
 pub mod quorum;
 pub mod raft;
 mod recent;
+pub mod recover;
 pub mod sessions;
 pub mod store;
 pub mod view;

@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use holdfast_controller::{config, raft, run};
+use holdfast_controller::{
+    config, raft,
+    recover::{Recover, recover},
+    run,
+};
 use holdfast_node::{
     exit,
     program::{self, Flags, Stop},
@@ -17,18 +21,37 @@ Examples:
   holdfast-controller --print-options > controller.toml
   # every problem of the file at once; starts nothing
   holdfast-controller --config controller.toml --check-config
-  holdfast-controller --config controller.toml --set log_level=debug";
+  holdfast-controller --config controller.toml --set log_level=debug
+  # a lost majority of controllers: what this stopped one knows; changes nothing
+  holdfast-controller recover --data-dir /data";
 
 /// The controller of Holdfast: holds the cluster's metadata, together with the other controllers.
 #[derive(Debug, Parser)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 #[command(name = "holdfast-controller", version, max_term_width = 80, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 struct Command {
+    #[command(subcommand)]
+    action: Option<Action>,
     #[command(flatten)]
     flags: Flags,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Recover(Recover),
+}
+
 fn main() -> ExitCode {
-    let Command { flags } = Command::parse();
+    let Command { action, flags } = Command::parse();
+    if let Some(Action::Recover(args)) = action {
+        return match recover(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fatal) => {
+                eprintln!("error: {fatal}");
+                fatal.code()
+            }
+        };
+    }
     let config = match program::settings(&flags, "holdfast-controller", config::load) {
         Ok(config) => config,
         Err(code) => return code,

@@ -27,8 +27,8 @@ use super::{
 };
 use crate::store::{self, Mark, Op, Store, VOTE};
 
-const COMMITTED: &[u8] = b"committed";
-const PURGED: &[u8] = b"purged";
+pub(super) const COMMITTED: &[u8] = b"committed";
+pub(super) const PURGED: &[u8] = b"purged";
 /// Bytes of entries that one read for replication returns at most (one entry at least).
 const READ_BYTES: usize = 4 << 20;
 
@@ -100,7 +100,7 @@ impl LogStore {
 }
 
 /// Refuses a log that ends before `told`, and a vote that is older than it.
-fn check(told: &Mark, end: u64, vote: Option<&Vote>) -> io::Result<()> {
+pub(super) fn check(told: &Mark, end: u64, vote: Option<&Vote>) -> io::Result<()> {
     let behind = |lacks: String| Err(store::Error::Behind { lacks }.into());
     if end < told.end {
         return behind(format!(

@@ -6,6 +6,7 @@
 //! - `consensus`: the facade. `role`: who leads, and when it was heard. `members`: who takes part, read and changed.
 //! - `types`: what openraft is told. `log_store` over `log_cache`: the log; `trimmer` over `log_sizes` keeps it short.
 //!   `state_machine`: the image. `codec`: what stands on disk, as bytes. `halt`: why the metadata ends this controller.
+//!   `survivor`: the store of a controller that is stopped, read, and made to go on alone.
 //! - `network`: calls to others. `address_book` behind `reach`: at which addresses. `inbound`: calls from others.
 //!   `envelope`: who speaks to whom. `lineages`: whether that is who it was, or a copy.
 
@@ -24,6 +25,7 @@ mod network;
 mod reach;
 mod role;
 mod state_machine;
+mod survivor;
 mod trimmer;
 mod types;
 
@@ -42,6 +44,7 @@ pub use network::Network;
 pub use reach::Reach;
 pub use role::{Contact, Role, watch_role};
 pub use state_machine::StateMachine;
+pub use survivor::{Survivor, Voice};
 pub use trimmer::keep_short;
 pub use types::log_filter;
 

@@ -72,6 +72,23 @@ pub enum Op {
         /// Called when it is, or has failed.
         done: Done,
     },
+    /// Begins again with a snapshot, a vote and an empty log, all of it or nothing.
+    BeginAt {
+        /// The snapshot's meta data, as the caller encoded it.
+        meta: Vec<u8>,
+        /// The image, as the caller encoded it.
+        data: bytes::Bytes,
+        /// The vote, as the caller encoded it.
+        vote: Vec<u8>,
+        /// The last index that the snapshot includes; no entry of the log lies above.
+        up_to: u64,
+        /// Key of the purge mark.
+        key: &'static [u8],
+        /// The purge mark, encoded: the last entry that is gone.
+        value: Vec<u8>,
+        /// Called when all of it is durable, or the write has failed.
+        done: Done,
+    },
     /// Replaces the snapshot, atomically.
     PutSnapshot {
         /// openraft's meta data, as the caller encoded it.
@@ -184,6 +201,7 @@ impl Marks {
                     lowest = lowest.min(*from);
                 }
                 Op::Purge { up_to, .. } => then.end = then.end.max(up_to.saturating_add(1)),
+                Op::BeginAt { up_to, vote, .. } => then = Mark { end: up_to.saturating_add(1), vote: vote.clone() },
                 Op::PutState { key, value, .. } if *key == VOTE => then.vote.clone_from(value),
                 Op::BeginTold { mark, .. } => (then, settles) = (mark.clone(), true),
                 Op::SettleTold { .. } => settles = true,
@@ -240,16 +258,27 @@ fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
             dones.extend(done);
         }
         Op::BeginTold { mark: _, done } | Op::SettleTold { done } => dones.push(done),
+        Op::BeginAt { meta, data, vote, up_to: _, key, value, done } => {
+            put_snapshot(db, batch, meta, &data);
+            batch.delete_range_cf(&log, 0_u64.to_be_bytes(), u64::MAX.to_be_bytes());
+            batch.put_cf(&family(db, STATE), key, value);
+            batch.put_cf(&family(db, STATE), VOTE, vote);
+            dones.push(done);
+        }
         Op::PutSnapshot { meta, data, done } => {
-            let snapshot = family(db, SNAPSHOT);
-            batch.delete_range_cf(&snapshot, CHUNKS.start, CHUNKS.end);
-            for (number, chunk) in (0_u32..).zip(data.chunks(CHUNK_BYTES)) {
-                let mut key = CHUNKS.start.to_vec();
-                key.extend_from_slice(&number.to_be_bytes());
-                batch.put_cf(&snapshot, key, chunk);
-            }
-            batch.put_cf(&snapshot, SNAPSHOT_META, meta);
+            put_snapshot(db, batch, meta, &data);
             dones.push(done);
         }
     }
+}
+
+fn put_snapshot(db: &DB, batch: &mut WriteBatch, meta: Vec<u8>, data: &[u8]) {
+    let snapshot = family(db, SNAPSHOT);
+    batch.delete_range_cf(&snapshot, CHUNKS.start, CHUNKS.end);
+    for (number, chunk) in (0_u32..).zip(data.chunks(CHUNK_BYTES)) {
+        let mut key = CHUNKS.start.to_vec();
+        key.extend_from_slice(&number.to_be_bytes());
+        batch.put_cf(&snapshot, key, chunk);
+    }
+    batch.put_cf(&snapshot, SNAPSHOT_META, meta);
 }

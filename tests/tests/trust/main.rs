@@ -6,7 +6,7 @@
 //!
 //! - [`restored`]: data folders of brokers restored from older copies. [`moves`]: while replicas move. [`twins`]: used twice.
 //! - [`beyond`]: more disks at fault than the promise allows. [`steps`]: what several cases do.
-//! - [`controllers`]: the store of a controller gone, while another one is behind.
+//! - [`controllers`]: the store of a controller gone, while another one is behind. [`recovery`]: most controllers gone for good.
 //! - [`clocks`]: wall clocks that jump, at some nodes or at all, at their start and while they run.
 //! - [`pieces`]: a partition's folder, a segment, the list of replicas, the end of a log gone while the broker was down.
 //! - [`damage`]: bytes of a running broker changed: flipped bits, batches of another partition.
@@ -17,6 +17,7 @@ mod controllers;
 mod damage;
 mod moves;
 mod pieces;
+mod recovery;
 mod restored;
 mod steps;
 mod twins;

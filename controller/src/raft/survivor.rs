@@ -1,0 +1,210 @@
+//! The store of a controller that is stopped: what it holds, and how it goes on as the only voter.
+//!
+//! 1. Its whole log counts as committed, also what it did not know to be. An entry that was committed is on a majority, and may
+//!    have been acknowledged; this controller cannot tell it from one that was not. To keep one that was never acknowledged
+//!    harms nobody: its proposer was told that the outcome is not known. To drop one that was would lose it.
+//! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
+//!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
+//!    all of it. The mark of what was told follows, and is never ahead.
+
+use std::{collections::HashMap, io};
+
+use openraft::{BasicNode, EntryPayload, Membership, entry::RaftEntry, vote::RaftLeaderId as _};
+
+use holdfast_metadata::{Command, Image, apply_command, recovery::TERM_LEAP, version::SUPPORTED};
+use holdfast_proto::ids::MetadataIndex;
+
+use super::{
+    codec::{decode, decode_image_at, encode, encode_image},
+    log_store::{COMMITTED, PURGED, check},
+    types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
+};
+use crate::store::{self, Op, Store, VOTE};
+
+/// Bytes of entries that are read at once (one entry at least).
+const READ_BYTES: usize = 4 << 20;
+
+type Members = Membership<u64, BasicNode>;
+
+/// A member, by the log that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// Raft id of its data folder.
+    pub id: u64,
+    /// `host:port` at which the others reach it.
+    pub address: String,
+    /// True for a voter, false for one that only copied the log.
+    pub votes: bool,
+}
+
+/// What the store of a stopped controller holds. See the module.
+#[derive(Debug)]
+pub struct Survivor {
+    store: Store,
+    last: LogId,
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    members: Members,
+    image: Image,
+    behind: Option<String>,
+}
+
+impl Survivor {
+    /// Reads all of it. A store that is behind its mark is read all the same, and says so. Blocks.
+    pub fn read(store: Store) -> io::Result<Self> {
+        let vote: Option<Vote> = store.read_state(VOTE)?.map(|bytes| decode("vote", &bytes)).transpose()?;
+        let purged: Option<LogId> = store.read_state(PURGED)?.map(|bytes| decode("purge mark", &bytes)).transpose()?;
+        let committed: Option<LogId> = match store.read_state(COMMITTED)? {
+            Some(bytes) => decode("commit mark", &bytes)?,
+            None => None,
+        };
+        let mut read = Read::from_snapshot(&store)?;
+        let snapshot = read.last;
+        let mut next = read.last.map_or(0, |last| last.index + 1);
+        loop {
+            let entries = store.read_log(next, u64::MAX, READ_BYTES)?;
+            if entries.is_empty() {
+                break;
+            }
+            for (index, bytes) in entries {
+                if index != next {
+                    let hole = format!("the log has no entry {next}, and goes on with {index}");
+                    return Err(store::Error::Damaged(hole).into());
+                }
+                read.apply(decode(&format!("log entry {index}"), &bytes)?)?;
+                next += 1;
+            }
+        }
+        let last = read.last.max(purged).ok_or_else(|| io::Error::other("the store holds no log"))?;
+        if read.last != Some(last) {
+            return Err(
+                store::Error::Damaged(format!("the log is purged up to {last}, and no snapshot holds that")).into()
+            );
+        }
+        let behind = match store.told() {
+            Some(told) => check(told, last.index + 1, vote.as_ref()).err().map(|error| error.to_string()),
+            None => None,
+        };
+        // A snapshot holds nothing that is not committed.
+        let committed = committed.max(snapshot).filter(|committed| *committed <= last);
+        Ok(Self { store, last, vote, committed, members: read.members, image: read.image, behind })
+    }
+
+    /// The metadata as of the last entry of the log.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Term of the last entry of the log.
+    pub fn last_term(&self) -> u64 {
+        self.last.leader_id.term
+    }
+
+    /// The last vote's term; 0 if there was none.
+    pub fn vote_term(&self) -> u64 {
+        self.vote.map_or(0, |vote| vote.leader_id().term)
+    }
+
+    /// How far it knew that its log is committed; a little later than it knew is possible.
+    pub fn committed(&self) -> MetadataIndex {
+        MetadataIndex(self.committed.map_or(0, |committed| committed.index))
+    }
+
+    /// What the store lacks of what this controller told others; `None` if it is whole.
+    pub fn behind(&self) -> Option<&str> {
+        self.behind.as_deref()
+    }
+
+    /// The members by its log, in the order of their ids.
+    pub fn members(&self) -> Vec<Voice> {
+        let voters: Vec<u64> = self.members.voter_ids().collect();
+        self.members
+            .nodes()
+            .map(|(id, node)| Voice { id: *id, address: node.addr.clone(), votes: voters.contains(id) })
+            .collect()
+    }
+
+    /// Makes the controller `own` at `address` the only member, and the metadata `image`. Durable when it returns. Blocks.
+    pub fn go_on(self, own: u64, address: &str, image: &Image) -> io::Result<()> {
+        let told = match self.store.told() {
+            Some(told) if !told.vote.is_empty() => decode::<Vote>("vote in the mark", &told.vote)?.leader_id().term,
+            _ => 0,
+        };
+        let term = self.vote_term().max(self.last_term()).max(told) + TERM_LEAP;
+        let vote = Vote::new_committed(term, own);
+        let at = LogId::new(vote.leader_id().to_committed(), image.index().0);
+        let nodes = [(own, BasicNode::new(address))].into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let members = Membership::new(vec![[own].into()], nodes).map_err(io::Error::other)?;
+        let meta = SnapshotMeta { last_log_id: Some(at), last_membership: StoredMembership::new(Some(at), members) };
+        let (meta, data) = (encode(&meta)?, encode_image(image)?);
+        let (vote, value) = (encode(&vote)?, encode(&at)?);
+        let begin = |done| Op::BeginAt { meta, data, vote, up_to: at.index, key: PURGED, value, done };
+        Ok(self.store.write_blocking(begin)?)
+    }
+}
+
+/// What was read so far.
+struct Read {
+    last: Option<LogId>,
+    members: Members,
+    image: Image,
+    hashes: HashMap<MetadataIndex, holdfast_metadata::HistoryHash>,
+}
+
+impl Read {
+    fn from_snapshot(store: &Store) -> io::Result<Self> {
+        let Some(stored) = store.read_snapshot()? else {
+            let (members, image) = (Members::default(), Image::default());
+            return Ok(Self { last: None, members, image, hashes: HashMap::new() });
+        };
+        let meta: SnapshotMeta = decode("snapshot's meta data", &stored.meta)?;
+        let at = MetadataIndex(meta.last_log_id.map_or(0, |id| id.index));
+        let image = known(decode_image_at(at, &stored.data)?)?;
+        let members = meta.last_membership.membership().clone();
+        Ok(Self { last: meta.last_log_id, members, image, hashes: HashMap::new() })
+    }
+
+    /// Carries one entry out, as a controller does that applies it.
+    fn apply(&mut self, entry: Entry) -> io::Result<()> {
+        let log_id = entry.log_id();
+        let index = MetadataIndex(log_id.index);
+        let command = match entry.payload {
+            EntryPayload::Blank => None,
+            EntryPayload::Normal(command) => Some(command),
+            EntryPayload::Membership(members) => {
+                self.members = members;
+                None
+            }
+        };
+        if let Some(Command::CheckHistory { index, hash }) = &command
+            && self.hashes.get(index).is_some_and(|ours| ours != hash)
+        {
+            let message = format!(
+                "the metadata of this controller differs from that of most others since index {index} or before: go on \
+                 with another one"
+            );
+            return Err(io::Error::other(message));
+        }
+        match command {
+            Some(command) => drop(apply_command(&mut self.image, index, &command)),
+            // The very first entry has index 0, where the empty image already is.
+            None if index.0 == 0 => {}
+            None => self.image.advance_to(index).map_err(io::Error::other)?,
+        }
+        self.hashes.extend(self.image.history().map(|hash| (index, hash)));
+        self.image = known(std::mem::take(&mut self.image))?;
+        self.last = Some(log_id);
+        Ok(())
+    }
+}
+
+/// Refuses metadata of a version that this build does not know.
+fn known(image: Image) -> io::Result<Image> {
+    let finalised = image.version();
+    if SUPPORTED.contains(finalised) {
+        return Ok(image);
+    }
+    let message =
+        format!("the cluster's metadata version is {finalised}, and this build supports {SUPPORTED}: upgrade it");
+    Err(io::Error::other(message))
+}

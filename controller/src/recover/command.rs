@@ -1,0 +1,136 @@
+//! Its flags, and what it does.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use holdfast_identity::{BROKER, CONTROLLER};
+use holdfast_metadata::{recover_controllers, recovery::RecoverControllers};
+use holdfast_proto::ids::{BrokerId, ControllerId};
+
+use super::text;
+use crate::{
+    exit::Fatal,
+    identity::{DataDir, Identity},
+    raft::Survivor,
+    store::{Marker, Origin, Store, Told},
+};
+
+/// Lets the controllers go on from this one alone, where the others are lost.
+///
+/// The last resort: changes of the metadata that this controller does not know are lost for good. While a majority of the
+/// controllers can still be started it is not needed.
+#[derive(Debug, clap::Args)]
+pub struct Recover {
+    /// Data folder of the controller to go on with; it has to be stopped.
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// What this controller does not know may be given up, and the other controllers are. Without it nothing is changed.
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// Brokers that are gone for good, as numbers with commas: no partition waits for what they hold.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub without_brokers: Vec<u32>,
+    /// Go on from a store that lacks what this controller told others, as one that was restored from an older copy.
+    #[arg(long)]
+    pub accept_older_store: bool,
+    /// Answer the question with yes.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Carries it out. Blocks.
+pub fn recover(args: &Recover) -> Result<(), Fatal> {
+    check_folder(&args.data_dir)?;
+    let data = DataDir::open(&args.data_dir)?;
+    let identity = data.identity();
+    let Some(cluster_id) = identity.cluster_id else {
+        let message = "the controller of this folder never belonged to a cluster: there is nothing to go on with";
+        return Err(Fatal::DataFolder(message.to_owned()));
+    };
+    let survivor = read(&data, &identity)?;
+    say(&text::found(&args.data_dir.display().to_string(), identity.node_id, cluster_id, &survivor));
+    let members = survivor.members();
+    let Some(own) = members.iter().find(|member| member.id == identity.node_id) else {
+        let message =
+            "by its own log this controller is no member any more: it was removed, or replaced. Choose another one";
+        return Err(Fatal::DataFolder(message.to_owned()));
+    };
+    let address = own.address.clone();
+    let others: Vec<_> = members.into_iter().filter(|member| member.id != identity.node_id).collect();
+    if others.is_empty() && args.without_brokers.is_empty() && survivor.behind().is_none() {
+        say("it is the only controller: nothing has to be given up, and nothing was changed. Start it");
+        return Ok(());
+    }
+    if survivor.behind().is_some() && !args.accept_older_store {
+        say(text::OLDER_STORE);
+        return Err(Fatal::StoreDamaged(
+            "the store is behind what this controller told others; nothing was changed".into(),
+        ));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let order = RecoverControllers {
+        controller_id: ControllerId(identity.node_id),
+        term: survivor.last_term(),
+        committed: survivor.committed(),
+        given_up: others.iter().map(|member| ControllerId(member.id)).collect(),
+        without: args.without_brokers.iter().copied().map(BrokerId).collect(),
+        at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+    };
+    let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
+    say(&text::given_up(&survivor, &others, &image));
+    if !args.accept_loss {
+        say(&text::how_to_choose(&args.data_dir.display().to_string()));
+        return Ok(());
+    }
+    confirm(args.yes)?;
+    survivor.go_on(identity.node_id, &address, &image).map_err(Fatal::of_store)?;
+    data.keep_told()?;
+    say(&text::done(&address, &image));
+    Ok(())
+}
+
+/// The store, opened as the program does. What its mark says is not enforced here: it is told.
+fn read(data: &DataDir, identity: &Identity) -> Result<Survivor, Fatal> {
+    let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
+    let told = Told::open(&data.told_path(), identity.told)?;
+    let store = Store::open(&data.store_path(), &marker, Origin::Made, told)?;
+    Survivor::read(store).map_err(Fatal::of_store)
+}
+
+/// Refuses what is no folder of a controller, before anything is made in it.
+fn check_folder(path: &Path) -> Result<(), Fatal> {
+    let refuse = |why: &str| Err(Fatal::DataFolder(format!("{}: {why}", path.display())));
+    if path.join(CONTROLLER.file).is_file() {
+        return Ok(());
+    }
+    if path.join(BROKER.file).is_file() {
+        return refuse("this is the folder of a broker, not of a controller");
+    }
+    refuse("this is no data folder of a controller: it is empty, or not there, or holds something else")
+}
+
+fn confirm(yes: bool) -> Result<(), Fatal> {
+    const WHAT: &str = "the other controllers are given up, with every change that this one does not know";
+    if yes {
+        return Ok(());
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Fatal::Failure(format!("{WHAT}: this asks, and there is no terminal to answer; say --yes")));
+    }
+    let failed = |error: io::Error| Fatal::Failure(error.to_string());
+    write!(io::stderr().lock(), "{WHAT}. Go on? [y/N] ").map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Fatal::Failure("nothing was changed".to_owned())),
+    }
+}
+
+fn say(text: &str) {
+    // Who does not read it any more has chosen so; what is done does not depend on it.
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}

@@ -1,0 +1,13 @@
+//! `holdfast-controller recover`: the last resort for a lost majority of the controllers.
+//!
+//! Works on the folder of a controller that is stopped, under the folder's lock. Without `--accept-loss` it only says what is
+//! there, so that the controller that knows most can be chosen: that whose last entry has the highest term, and of these the
+//! highest index, as the controllers themselves would elect. What it then does: [`crate::raft::Survivor`] and
+//! [`holdfast_metadata::recovery`].
+//!
+//! `command`: flags, and what is done. `text`: what is printed.
+
+mod command;
+mod text;
+
+pub use command::{Recover, recover};
