@@ -4,7 +4,9 @@ use serde_json::json;
 
 use holdfast_checker::text::counted;
 use holdfast_client::admin::GivenUp;
-use holdfast_proto::v1::{DistrustReason, PartitionInfo};
+use holdfast_proto::v1::{DistrustReason, DistrustedReplica, PartitionInfo, TopicInfo};
+
+use crate::width::fit;
 
 /// Why a replica is not believed, after "broker N: ".
 pub(crate) fn reason(reason: i32) -> &'static str {
@@ -43,6 +45,14 @@ pub(crate) fn standing(partition: &PartitionInfo, broker: u32) -> String {
     }
 }
 
+/// How this replica counts, and whether a partition that goes on with it begins empty: its broker sets it aside.
+pub(crate) fn candidate(partition: &PartitionInfo, broker: u32) -> String {
+    let distrust = partition.distrusted.iter().find(|one| one.broker_id == broker).map(DistrustedReplica::reason);
+    let begins_empty =
+        matches!(distrust, Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted));
+    standing(partition, broker) + if begins_empty { ", begins empty" } else { "" }
+}
+
 /// Who is not believed, and whose log may lack its end, a line each.
 pub(crate) fn doubts(partition: &PartitionInfo) -> Vec<String> {
     let distrusted = partition.distrusted.iter();
@@ -54,6 +64,27 @@ pub(crate) fn doubts(partition: &PartitionInfo) -> Vec<String> {
     // The same brokers are the same cause, in whichever order a partition names them.
     lines.sort();
     lines
+}
+
+/// Who is not believed in these partitions, and what happens next, a line each; empty if everybody is.
+pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
+    let partitions = topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (&topic.name, one)));
+    let lines = partitions.flat_map(|(topic, partition)| {
+        let next = match partition.leader {
+            Some(leader) => format!("copied again from broker {leader} by itself"),
+            None => "holdfast cluster status says what to do".to_owned(),
+        };
+        let name = format!("{topic}-{}", partition.partition);
+        doubts(partition).into_iter().map(move |doubt| fit(&format!("{name}: {doubt}; {next}"), " "))
+    });
+    lines.collect()
+}
+
+/// What is believed of the replicas of this partition, for scripts.
+pub(crate) fn found_json(topics: &[TopicInfo], topic: &str, partition: u32) -> serde_json::Value {
+    let found = topics.iter().find(|one| one.name == topic);
+    let found = found.and_then(|one| one.partitions.iter().find(|one| one.partition == partition));
+    found.map_or(serde_json::Value::Null, as_json)
 }
 
 /// What is believed of the replicas, for scripts.
@@ -130,7 +161,7 @@ fn at(at_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use holdfast_proto::v1::{DistrustedReplica, RecoveryInfo, ReplicaClaim};
+    use holdfast_proto::v1::{RecoveryInfo, ReplicaClaim};
 
     use super::*;
 
@@ -146,6 +177,20 @@ mod tests {
         let standings: Vec<_> = (1..6).map(|broker| standing(&partition, broker)).collect();
         let expected = ["in sync", "eligible", "eligible, may lack its end", "distrusted (vanished)", "out of sync"];
         assert_eq!(standings, expected);
+        assert_eq!(candidate(&partition, 4), "distrusted (vanished), begins empty");
+        assert_eq!(candidate(&partition, 1), "in sync");
+        let topic = |leader| {
+            let partition = PartitionInfo { leader, partition: 7, ..partition.clone() };
+            [TopicInfo { name: "orders".to_owned(), partitions: vec![partition], ..Default::default() }]
+        };
+        let words = |lines: Vec<String>| lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let led = words(told(&topic(Some(1))));
+        assert!(led.contains("orders-7: broker 4 is not believed: its log is gone"), "{led}");
+        assert!(led.contains("copied again from broker 1 by itself"), "{led}");
+        assert!(words(told(&topic(None))).contains("holdfast cluster status says what to do"));
+        let json = found_json(&topic(None), "orders", 7);
+        assert_eq!(json["distrusted"][0]["reason"], "vanished", "{json}");
+        assert!(found_json(&topic(None), "orders", 8).is_null());
     }
 
     #[test]

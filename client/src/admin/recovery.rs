@@ -71,9 +71,8 @@ impl GivenUp {
 impl Admin {
     /// One partition as a broker knows it now, with what is believed of its replicas.
     pub async fn describe_partition(&self, topic: &str, partition: PartitionIndex) -> Result<v1::PartitionInfo, Error> {
-        let request = v1::GetMetadataRequest { topics: vec![topic.to_owned()], ..Default::default() };
-        let (_, response) = self.metadata(&request).await?;
-        let found = response.topics.into_iter().find(|one| one.name == topic);
+        let topics = self.describe_partitions(vec![topic.to_owned()]).await?;
+        let found = topics.into_iter().find(|one| one.name == topic);
         let partitions = found.ok_or_else(|| Error::UnknownTopic(topic.to_owned()))?.partitions;
         let count = partitions.len();
         partitions.into_iter().find(|one| one.partition == partition.0).ok_or_else(|| Error::UnknownPartition {
@@ -81,6 +80,14 @@ impl Admin {
             partition: partition.0,
             count,
         })
+    }
+
+    /// The partitions of these topics as a broker knows them now, with what is believed of their replicas; of all topics if
+    /// none is named. A topic that is unknown is left out.
+    pub async fn describe_partitions(&self, topics: Vec<String>) -> Result<Vec<v1::TopicInfo>, Error> {
+        let request = v1::GetMetadataRequest { topics, ..Default::default() };
+        let (_, response) = self.metadata(&request).await?;
+        Ok(response.topics)
     }
 
     /// What [`Self::recover_partition`] would give up; the error says why it cannot be done.

@@ -8,7 +8,7 @@ use serde_json::json;
 use holdfast_checker::text::{counted, render_table};
 use holdfast_client::{
     Client,
-    admin::{NewTopic, TopicChange},
+    admin::{GivenUp, NewTopic, TopicChange},
     metadata::{PartitionView, TopicView},
     offsets::{OffsetQuery, OffsetSpec},
 };
@@ -19,7 +19,9 @@ use crate::{
     connect::Connect,
     exit::{Failure, Result},
     output::{Output, confirm, note, print_json, print_table, say},
+    trust,
     units::plain_value,
+    width::fit,
 };
 
 /// How long the ends of partitions are looked for.
@@ -241,15 +243,19 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         .flat_map(|at| [query(at, OffsetSpec::Earliest), query(at, OffsetSpec::Latest)])
         .collect();
     let ends = admin.list_offsets_each(&queries, LOOK_UP).await;
+    let known = admin.describe_partitions(vec![name.to_owned()]).await?;
+    let recoveries = recoveries(client, name).await;
     let end = |at: usize, which: usize| Some(ends.get(2 * at + which)?.as_ref().ok()?.offset?.0);
     if output == Output::Json {
         let mut json = topic_json(&topic);
         for (at, partition) in json["partitions"].as_array_mut().into_iter().flatten().enumerate() {
             partition["log_start_offset"] = json!(end(at, 0));
             partition["high_watermark"] = json!(end(at, 1));
+            partition["trust"] = trust::found_json(&known, name, topic.partitions[at].partition.0);
         }
         let config =
             |entry: &ConfigEntry| json!({ "key": entry.key, "value": entry.value, "default": entry.is_default });
+        json["recoveries"] = recoveries.iter().map(trust::given_up_json).collect();
         json["configs"] = configs.iter().map(config).collect();
         print_json(&json);
         return Ok(());
@@ -277,12 +283,26 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     };
     say(format!("{} ({}): {}, {records}\n", topic.name, topic.id, health(&topic)));
     print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows);
+    let mut told = trust::told(&known);
+    told.extend(recoveries.iter().map(|one| fit(&trust::past(one), " ")));
+    if !told.is_empty() {
+        say(format!("\n{}", told.join("\n")));
+    }
     let settings = configs.into_iter().map(|entry| {
         let origin = if entry.is_default { "default" } else { "topic" };
         [entry.key, entry.value.unwrap_or_default(), origin.to_owned()]
     });
     say(format!("\n{}", render_table(["SETTING", "VALUE", "FROM"], settings)));
     Ok(())
+}
+
+/// What operators gave up of this topic, of the newest that the cluster tells; empty if no controller answers in time.
+async fn recoveries(client: &Client, name: &str) -> Vec<GivenUp> {
+    let Ok(Ok(view)) = tokio::time::timeout(LOOK_UP, client.admin().describe_cluster()).await else {
+        return Vec::new();
+    };
+    let all = view.recoveries.into_iter().map(|info| GivenUp::from_message(info, 0));
+    all.filter(|recovery| recovery.topic == name).collect()
 }
 
 async fn delete(client: &Client, names: &[String], yes: bool, output: Output) -> Result {

@@ -86,7 +86,8 @@ fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[Br
     let down = |id: &&u32| known.get(id).is_none_or(|broker| broker.fenced);
     let down_of = |ids: &[u32]| ids.iter().filter(down).copied().collect::<Vec<_>>();
     if partition.leader.is_none() {
-        // Only these hold every acknowledged record.
+        // These were in sync when the last record was acknowledged. Whether their disks still hold all of it is seen once they
+        // start.
         let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
         let recover = format!("holdfast partition recover {} -p {}", troubled.topic, partition.partition);
         if holders.is_empty() {
@@ -104,8 +105,14 @@ fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[Br
                 numbers(&holders)
             ),
             [] => "wait: a leader is being elected".to_owned(),
-            [one] => format!("start broker {one}: it holds every acknowledged record"),
-            ref some => format!("start one of brokers {}: they hold every acknowledged record", numbers(some)),
+            [one] => format!("start broker {one}: it was in sync last, and leads if its log {}", provided(partition)),
+            ref some => {
+                format!(
+                    "start brokers {}: they were in sync last; one leads whose log {}",
+                    numbers(some),
+                    provided(partition)
+                )
+            }
         };
     }
     let gone: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| !known.contains_key(id)).collect();
@@ -117,6 +124,11 @@ fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[Br
         ([one], _) => format!("start broker {one}; if it is gone for good: holdfast broker drain {one}"),
         (some, _) => format!("start brokers {}; drain those that are gone for good", numbers(some)),
     }
+}
+
+/// What the log of a replica that was in sync last has to show before it leads.
+fn provided(partition: &PartitionInfo) -> String {
+    partition.frozen_high_watermark.map_or_else(|| "is whole".to_owned(), |offset| format!("reaches offset {offset}"))
 }
 
 fn numbers(ids: &[u32]) -> String {
@@ -166,8 +178,12 @@ mod tests {
 
     #[test]
     fn each_trouble_is_named_with_its_remedy() {
-        check(&view(None, &[], &[2], &[2, 3]), "offline: no leader", "start broker 2: it holds every");
-        check(&view(None, &[], &[2, 3], &[2, 3]), "offline: no leader", "start one of brokers 2,3");
+        check(&view(None, &[], &[2], &[2, 3]), "offline: no leader", "start broker 2: it was in sync last");
+        check(&view(None, &[], &[2, 3], &[2, 3]), "offline: no leader", "start brokers 2,3: they were");
+        let mut frozen = view(None, &[], &[2], &[2, 3]);
+        frozen.troubled_partitions[0].partition.as_mut().unwrap().frozen_high_watermark = Some(90);
+        let remedy = "start broker 2: it was in sync last, and leads if its log reaches offset 90";
+        assert!(as_json(&frozen)[0]["remedy"].as_str().unwrap().starts_with(remedy), "{}", as_json(&frozen));
         check(&view(Some(1), &[1], &[2], &[2]), "1 in sync, 2 needed: writes are refused", "start broker 2; if");
         check(&view(Some(1), &[1, 2], &[], &[3]), "2 of 3 in sync", "broker 3 is no longer registered");
         check(&view(Some(1), &[1, 2], &[], &[]), "2 of 3 in sync", "wait");

@@ -1,5 +1,7 @@
 //! `holdfast partition ls`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::json;
 
@@ -11,7 +13,8 @@ use holdfast_client::{
 use crate::{
     exit::Result,
     moves::ids,
-    output::{Output, note, print_json, print_table},
+    output::{Output, note, print_json, print_table, say},
+    trust,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -40,8 +43,14 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
         None => admin.list_topics().await?,
     };
     let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
+    let mut known = admin.describe_partitions(args.topic.iter().cloned().collect()).await?;
     if output == Output::Json {
-        print_json(&chosen.iter().map(|(topic, partition)| as_json(topic, partition)).collect::<Vec<_>>());
+        let one = |(topic, partition): &(&TopicView, &PartitionView)| {
+            let mut json = as_json(topic, partition);
+            json["trust"] = trust::found_json(&known, &topic.name, partition.partition.0);
+            json
+        };
+        print_json(&chosen.iter().map(one).collect::<Vec<_>>());
         return Ok(());
     }
     if chosen.is_empty() {
@@ -65,6 +74,16 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
         ]
     });
     print_table(["TOPIC", "PARTITION", "LEADER", "REPLICAS", "ISR", "ADDING", "REMOVING"], rows);
+    let shown: BTreeSet<_> =
+        chosen.iter().map(|(topic, partition)| (topic.name.as_ref(), partition.partition.0)).collect();
+    for topic in &mut known {
+        let name = topic.name.clone();
+        topic.partitions.retain(|partition| shown.contains(&(name.as_str(), partition.partition)));
+    }
+    let doubts = trust::told(&known);
+    if !doubts.is_empty() {
+        say(format!("\n{}", doubts.join("\n")));
+    }
     Ok(())
 }
 

@@ -103,7 +103,7 @@ fn candidates(partition: &PartitionInfo, brokers: &[BrokerInfo]) -> String {
             state.to_owned(),
             number(claim.map(|claim| claim.end.to_string())),
             number(claim.and_then(|claim| claim.leader_epoch).map(|epoch| epoch.to_string())),
-            trust::standing(partition, *broker),
+            trust::candidate(partition, *broker),
         ]
     });
     render_table(["BROKER", "STATE", "LOG END", "EPOCH", "REPLICA"], rows)
@@ -117,7 +117,10 @@ fn next(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> Strin
     let first = match &down[..] {
         [] => String::new(),
         down => {
-            format!("first start {}, which may hold every acknowledged record\n", crate::moves::ids(down))
+            format!(
+                "first start broker {}: it was in sync last, and what it alone holds is given up else\n",
+                crate::moves::ids(down)
+            )
         }
     };
     format!(
@@ -136,7 +139,7 @@ fn as_json(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> se
         json!({
             "broker": broker,
             "alive": alive.get(broker).copied().unwrap_or(false),
-            "replica": trust::standing(partition, *broker),
+            "replica": trust::candidate(partition, *broker),
         })
     };
     json!({
