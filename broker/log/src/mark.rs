@@ -26,6 +26,7 @@
 
 use std::{
     fs::File,
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -105,14 +106,13 @@ impl MarkFile {
 
     /// Reads the file. Without a valid mark there are no marks; write new ones with [`Self::create`].
     pub(crate) fn load(disk: &Disk, path: &Path) -> Result<Option<(Self, Marks)>, Error> {
-        if !path.exists() {
+        if !path.try_exists().map_err(|error| Error::io("cannot look for", path, error))? {
             return Ok(None);
         }
         let file = disk.open(path)?;
         let mut best: Option<(u64, u64, Marks)> = None;
         for slot in 0..2 {
-            let mut bytes = [0; SLOT_SIZE];
-            if file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE).is_ok()
+            if let Some(bytes) = read_slot(&file, path, slot)?
                 && let Some((sequence, marks)) = decode(&bytes)
                 && best.is_none_or(|(newest, ..)| newest < sequence)
             {
@@ -153,6 +153,17 @@ impl MarkFile {
     /// True if the mark was written since the last fsync.
     pub(crate) const fn is_dirty(&self) -> bool {
         self.dirty
+    }
+}
+
+/// The bytes of a slot; `None` if the file ends before. A slot that cannot be read is none that is not there: the other one is
+/// older, and after a truncation it claims more.
+fn read_slot(file: &File, path: &Path, slot: u64) -> Result<Option<[u8; SLOT_SIZE]>, Error> {
+    let mut bytes = [0; SLOT_SIZE];
+    match file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE) {
+        Ok(()) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(Error::io("cannot read", path, error)),
     }
 }
 
@@ -268,6 +279,19 @@ mod tests {
         }
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(SLOT_SIZE as u64).unwrap();
         assert!(read().is_some(), "a slot without room behind it");
+    }
+
+    #[test]
+    fn a_slot_that_cannot_be_read_is_not_taken_for_none() {
+        let folder = crate::test_support::tempdir().unwrap();
+        let unreadable = File::open(folder.path()).unwrap();
+        assert!(matches!(read_slot(&unreadable, folder.path(), 0), Err(Error::Io { .. })));
+        let short = folder.path().join("short");
+        std::fs::write(&short, b"x").unwrap();
+        assert!(matches!(read_slot(&File::open(&short).unwrap(), &short, 0), Ok(None)));
+        let looped = folder.path().join("looped");
+        std::os::unix::fs::symlink(&looped, &looped).unwrap();
+        assert!(matches!(MarkFile::load(&Disk::new(), &looped), Err(Error::Io { .. })));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl DataDir {
         let folder = self.folder(partition);
         match self.list.get(partition) {
             Some(Entry::Distrusted(Distrust { reason, .. })) => Err(Error::Distrusted { path: folder, reason }),
-            Some(Entry::Held) if !folder.exists() => Err(Error::Vanished { path: folder }),
+            Some(Entry::Held) if !exists(&folder)? => Err(Error::Vanished { path: folder }),
             Some(Entry::Held) => PartitionLog::open(&self.disk, &folder, partition, config),
             None => self.open_unlisted(partition, config),
         }
@@ -89,7 +89,7 @@ impl DataDir {
     /// [`Error::Vanished`]: it has no folder; make it again with [`Self::recreate_partition`].
     pub fn trust_partition(&self, partition: TopicPartition) -> Result<(), Error> {
         let folder = self.folder(partition);
-        if !folder.exists() {
+        if !exists(&folder)? {
             return Err(Error::Vanished { path: folder });
         }
         remove_doubt(&self.disk, &folder)?; // first: while it is distrusted the list alone says enough
@@ -106,7 +106,7 @@ impl DataDir {
         config: LogConfig,
     ) -> Result<(PartitionLog, Recovered), Error> {
         let folder = self.folder(partition);
-        let exists = folder.exists();
+        let exists = exists(&folder)?;
         let may_go = match self.list.get(partition) {
             Some(Entry::Distrusted(_)) => true,
             Some(Entry::Held) | None => !exists,
@@ -127,7 +127,7 @@ impl DataDir {
     pub fn delete_partition(&self, partition: TopicPartition) -> Result<bool, Error> {
         self.list.set(partition, None)?;
         let folder = self.folder(partition);
-        if !folder.exists() {
+        if !exists(&folder)? {
             return Ok(false);
         }
         self.remove(&folder)?;
@@ -176,6 +176,11 @@ impl DataDir {
     pub(super) fn folder(&self, partition: TopicPartition) -> PathBuf {
         self.path.join(PARTITIONS).join(partition.to_string())
     }
+}
+
+/// True if there is such a folder. One that cannot be looked at is not gone: that is an error.
+fn exists(folder: &Path) -> Result<bool, Error> {
+    folder.try_exists().map_err(|error| Error::io("cannot look for", folder, error))
 }
 
 /// False if the folder surely holds no batch.

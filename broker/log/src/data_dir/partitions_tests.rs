@@ -338,3 +338,25 @@ fn many_threads_create_partitions_and_all_are_listed() {
     assert_eq!(dir.replicas().len(), 160);
     assert!(dir.replicas().iter().all(|replica| replica.standing == Standing::Held));
 }
+
+#[test]
+fn a_folder_that_cannot_be_looked_at_has_not_vanished() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    let partition = tp(1, 0);
+    drop(dir.open_partition(partition, LogConfig::default()).unwrap());
+    let path = dir.folder(partition);
+    let moved = folder.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    for result in [
+        dir.open_partition(partition, LogConfig::default()).map(drop),
+        dir.recreate_partition(partition, LogConfig::default()).map(drop),
+        dir.trust_partition(partition),
+    ] {
+        assert!(matches!(result, Err(Error::Io { .. })), "{result:?}");
+    }
+    fs::remove_file(&path).unwrap();
+    fs::rename(&moved, &path).unwrap();
+    dir.open_partition(partition, LogConfig::default()).unwrap();
+}

@@ -32,8 +32,12 @@ pub(super) fn end_on_disk(disk: &Disk, file: &File, path: &Path, (from, end): (u
     #[cfg(test)]
     let end = disk.forgotten_from().map_or(end, |forgotten| end.min(forgotten));
     disk.check()?;
-    fadvise(file, 0, None, Advice::DontNeed)
-        .map_err(|error| Error::io("cannot drop the page cache of", path, error))?;
+    match fadvise(file, 0, None, Advice::DontNeed) {
+        Err(errno) if is_unsupported(errno) => {
+            tracing::debug!(path = %path.display(), "the page cache cannot be dropped here");
+        }
+        dropped => dropped.map_err(|error| Error::io("cannot drop the page cache of", path, error))?,
+    }
     if from >= end {
         return Ok(end);
     }
@@ -43,12 +47,17 @@ pub(super) fn end_on_disk(disk: &Disk, file: &File, path: &Path, (from, end): (u
         Err(error) => Err(Error::io("cannot open for direct reads", path, error)),
     };
     match found {
-        Err(Error::Io { source, .. }) if source.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+        Err(Error::Io { source, .. }) if Errno::from_io_error(&source).is_some_and(is_unsupported) => {
             tracing::debug!(path = %path.display(), "no direct reads here: what was not dropped of the cache is believed");
             Ok(end)
         }
         found => found,
     }
+}
+
+/// True if the system says that the file system has no such thing: they do not agree on how to say it.
+fn is_unsupported(errno: Errno) -> bool {
+    matches!(errno, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY | Errno::SPIPE)
 }
 
 /// The first place in the range at which a direct read gives something else than a cached one.
@@ -102,6 +111,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_a_file_system_does_not_have_is_done_without() {
+        let (pipe, _other_end) = std::io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        assert_eq!(end_on_disk(&Disk::new(), &pipe, "a pipe".as_ref(), (7, 7)).unwrap(), 7, "no cache to drop");
+        assert!(is_unsupported(Errno::OPNOTSUPP) && is_unsupported(Errno::INVAL) && !is_unsupported(Errno::IO));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl PartitionLog {
         config: LogConfig,
     ) -> Result<(Self, Recovered), Error> {
         config.validate()?;
-        if !folder.exists() {
+        if !folder.try_exists().map_err(|error| Error::io("cannot look for", folder, error))? {
             layout::create(disk, folder, partition)?;
         }
         recover(disk, folder, partition, config)
