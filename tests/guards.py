@@ -92,8 +92,8 @@ GUARDS = [
         machine("an_old_copy_that_ends_past_the_high_watermark_with_what_was_cut_off_since_is_not_eligible"), SIMULATION),
     *seen_by(
         ("replicas that are not vouched for", "metadata/src/decide/change.rs",
-         "Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) =>",
-         "Some(ReplicaReport { vouch: Vouch::Not(reason), .. }) if list_lost =>"),
+         "Some(report @ ReplicaReport { vouch: Vouch::Not(reason), .. }) =>",
+         "Some(report @ ReplicaReport { vouch: Vouch::Not(reason), .. }) if list_lost =>"),
         machine("a_replica_that_its_broker_does_not_vouch_for_is_out_and_the_others_stay"), SIMULATION),
     *seen_by(
         ("claims of all restarted eligible replicas", "metadata/src/decide/election.rs",

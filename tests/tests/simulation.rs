@@ -1,7 +1,9 @@
 //! Some hundred seeds of the simulation. `SEED=n` runs one, `SEEDS=n` that many from a place that the clock chooses.
 
 use std::{
-    env, panic,
+    env,
+    ops::Range,
+    panic,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,14 +12,16 @@ use std::{
     time::SystemTime,
 };
 
-use holdfast_tests::sim::{faults, world::Coverage};
+use holdfast_tests::sim::{
+    faults,
+    world::{Beyond, Coverage},
+};
 
 const SEEDS: u64 = 300;
 
-#[test]
-fn every_promise_holds_under_crashes_loss_and_partitions() {
+fn seeds() -> Range<u64> {
     let number = |name| env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a seed is a number"));
-    let seeds = match (number("SEED"), number("SEEDS"), number("FIRST_SEED")) {
+    match (number("SEED"), number("SEEDS"), number("FIRST_SEED")) {
         (Some(seed), ..) => seed..seed + 1,
         (None, Some(count), Some(first)) => first..first + count,
         (None, Some(count), None) => {
@@ -25,10 +29,13 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
             first..first + count
         }
         (None, None, _) => 0..SEEDS,
-    };
-    let runs = seeds.end - seeds.start;
+    }
+}
+
+/// Runs every seed, on all cores.
+fn run_all<T: Send>(seeds: &Range<u64>, run: impl Fn(u64) -> T + Sync, add: impl Fn(&mut T, &T) + Sync, sum: T) -> T {
     let (next, end) = (AtomicU64::new(seeds.start), seeds.end);
-    let sum = Mutex::new(Coverage::default());
+    let sum = Mutex::new(sum);
     let failed = AtomicU64::new(u64::MAX);
     let work = || {
         while failed.load(Ordering::Relaxed) == u64::MAX {
@@ -36,8 +43,8 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
             if seed >= end {
                 return;
             }
-            match panic::catch_unwind(|| faults::run(seed)) {
-                Ok(coverage) => sum.lock().expect("no run panics with it").add(&coverage),
+            match panic::catch_unwind(panic::AssertUnwindSafe(|| run(seed))) {
+                Ok(one) => add(&mut sum.lock().expect("no run panics with it"), &one),
                 Err(_told_already) => {
                     failed.fetch_min(seed, Ordering::Relaxed);
                 }
@@ -48,7 +55,14 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
     thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let failed = failed.into_inner();
     assert!(failed == u64::MAX, "seed {failed} failed: repeat it with `make sim SEED={failed}`");
-    let sum = sum.into_inner().expect("no run panics with it");
+    sum.into_inner().expect("no run panics with it")
+}
+
+#[test]
+fn every_promise_holds_under_crashes_loss_and_partitions() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let sum = run_all(&seeds, faults::run, Coverage::add, Coverage::default());
     println!("{runs} seeds: {sum:#?}");
     if runs >= SEEDS {
         // Faults that did not bite prove nothing.
@@ -57,5 +71,17 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
         assert!(sum.records_forgotten > runs && sum.truncations > runs / 10, "too little was lost and cut: {sum:?}");
         assert!(sum.moves_ended > runs / 4 && sum.deleted_logs > runs / 2, "too few replicas moved: {sum:?}");
         assert!(sum.leases_ended > runs && sum.brokers_fenced > runs, "too few sessions were lost: {sum:?}");
+    }
+}
+
+#[test]
+fn what_more_disks_lose_than_may_is_never_lost_in_silence() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let sum = run_all(&seeds, faults::run_beyond, Beyond::add, Beyond::default());
+    println!("{runs} seeds with too many disks at fault: {sum:#?}");
+    if runs >= SEEDS {
+        assert!(sum.went_on > 0 && sum.recovered > runs / 4 && sum.lost > runs / 10, "too little was lost: {sum:?}");
+        assert!(sum.recovered > sum.lost, "some lose nothing: {sum:?}");
     }
 }

@@ -5,12 +5,15 @@
 
 use std::ops::Range;
 
+use fastrand::Rng;
+
 use holdfast_proto::ids::BrokerId;
 
 use super::{
     disk::Crash,
     message::Node,
-    world::{Coverage, World},
+    shape::Shape,
+    world::{Beyond, Coverage, World},
 };
 
 /// How long a broker is away that falls behind, ms: long enough to leave every ISR, and shorter than a mark may be old.
@@ -40,6 +43,28 @@ pub fn run(seed: u64) -> Coverage {
         inject(&mut world, &mut cut);
     }
     world.heal_and_audit()
+}
+
+/// A run in which too many disks are at fault at one time: what is lost then is lost aloud. Panics if it is not.
+pub fn run_beyond(seed: u64) -> Beyond {
+    let mut rng = Rng::with_seed(seed);
+    let shape = Shape::beyond(&mut rng);
+    let mut world = World::of(shape, rng);
+    for _ in 0..world.shape().faults {
+        let pause_ms = world.rng().u64(100..2_500);
+        world.run_until(world.now_ms() + pause_ms);
+        let (one, other) = two_brokers(&mut world);
+        world.keep_copy(one);
+        let restart_after_ms = world.rng().u64(1..900);
+        match world.rng().u8(..4) {
+            0 => world.crash(other, Crash::Kill { done: 2 }, restart_after_ms),
+            1 => world.crash(other, Crash::PowerLoss { done: 2, kept: 1 }, restart_after_ms),
+            2 => world.disconnect(Node::Broker(one), Node::Broker(other), false),
+            _ => world.change_controller(),
+        }
+    }
+    world.break_too_many_disks();
+    world.recover_and_audit()
 }
 
 fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {

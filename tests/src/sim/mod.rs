@@ -34,6 +34,7 @@
 //! | clean elections, epochs, ISR and ELR | `holdfast_metadata::invariant::check_step` after each command |
 //! | absence never deletes, nothing that counts is deleted | `check_deletion` in `world/outgoing`, `world/gone_back` |
 //! | no state from before a registration is acted on | [`oracle::Oracle::readable`], with older states told |
+//! | with min ISR disks at fault or more: lost in the open or not at all, and as it is on record | `world/beyond` |
 //! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
 //!
 //! Not driven, or kinder than in truth: the queues to other nodes (`outbox`: which answers are lost with a stream, and

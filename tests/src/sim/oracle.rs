@@ -153,6 +153,22 @@ impl Oracle {
         assert!(!counts, "broker {broker} deletes its replica of {tp}, which counts as in sync or eligible: {state:?}");
     }
 
+    /// An operator lets the partition go on with this log. What was promised and does not stand there is promised no more;
+    /// the offsets of what had been acknowledged.
+    pub fn give_up(&mut self, tp: TopicPartition, batches: &[SimBatch]) -> Vec<u64> {
+        let log: BTreeMap<u64, BatchId> = batches.iter().map(|batch| (batch.placed.base_offset.0, batch.id)).collect();
+        let mut given_up = Vec::new();
+        self.acked.entry(tp).or_default().retain(|offset, id| {
+            let stands = log.get(offset) == Some(&*id);
+            if !stands {
+                given_up.push(*offset);
+            }
+            stands
+        });
+        self.seen.entry(tp).or_default().retain(|offset, (_, id)| log.get(offset) == Some(&*id));
+        given_up
+    }
+
     /// What a producer was told of its batches, against the log. Without `is_all` delivered batches may be lost with their
     /// leader.
     pub fn final_outcomes(

@@ -64,6 +64,19 @@ impl Shape {
         }
     }
 
+    /// The shape of runs in which more disks are at fault than the promise allows for: three replicas, min ISR 2.
+    pub fn beyond(rng: &mut Rng) -> Self {
+        let topic = TopicShape { partitions: rng.u32(1..=2), replication_factor: 3, min_isr: 2 };
+        Self {
+            brokers: 3,
+            topics: vec![topic],
+            has_interval: false,
+            has_bad_disks: false,
+            faults: rng.u32(2..6),
+            ..Self::choose(rng)
+        }
+    }
+
     /// Numbers of the brokers, from 1 on.
     pub fn brokers(&self) -> impl Iterator<Item = u32> + use<> {
         1..=self.brokers

@@ -48,7 +48,9 @@ impl World {
                 );
             }
             self.oracle.final_log(tp, whole.start(), whole.batches());
-            let producers = self.producers.values().filter(|producer| producer.partition() == tp);
+            // Of what an operator gave up producers were told that it is there.
+            let is_whole = !self.recovered.contains(&tp);
+            let producers = self.producers.values().filter(|producer| producer.partition() == tp && is_whole);
             for producer in producers {
                 let is_all = producer.acks() == Acks::All;
                 self.oracle.final_outcomes(tp, whole.start(), whole.batches(), is_all, producer.ended());

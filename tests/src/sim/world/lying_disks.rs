@@ -18,6 +18,11 @@ impl World {
         self.copies.insert(id, self.disks[&id].clone());
     }
 
+    /// Keeps a copy for [`Self::break_too_many_disks`].
+    pub fn keep_copy(&mut self, id: BrokerId) {
+        self.old_copies.insert(id, self.disks[&id].clone());
+    }
+
     /// Something of a broker's disk is lost, for most of it once its process has ended.
     pub fn break_disk(&mut self, id: BrokerId, restart_after_ms: u64) {
         self.close_disk_faults();

@@ -4,9 +4,11 @@
 //! - `events`: what happens when its time has come. `outgoing`: what brokers want done.
 //! - `disks`: the writers of their logs. `upkeep`: retention. `leaving`: leaves in order.
 //! - `topics`: topics made, changed and deleted, and replicas moved. `breakage`: crashes, pauses, lost disks, cut links.
+//! - `lying_disks`: disks that lose what they had. `beyond`: more of them than the promise allows for.
 //! - `coverage`: what a run went through. `audit`: the end. `gone_back`: what a restored controller would tell.
 
 mod audit;
+mod beyond;
 mod breakage;
 mod coverage;
 mod disks;
@@ -20,5 +22,6 @@ mod topics;
 mod upcoming;
 mod upkeep;
 
+pub use beyond::Beyond;
 pub use coverage::Coverage;
 pub use state::World;

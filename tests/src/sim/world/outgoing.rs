@@ -1,5 +1,6 @@
 //! What brokers, the controller and the network want done.
 
+use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::ids::{BrokerId, TopicPartition};
 
 use super::{
@@ -58,6 +59,10 @@ impl World {
                 self.oracle.leads(tp, epoch, Leadership { broker: id, incarnation, log });
             }
             Outgoing::LeaseEnded => self.coverage.leases_ended += 1,
+            // Its leader lacks what this one knows to be acknowledged: an operator gave that up.
+            Outgoing::Halted(tp, _) if self.recovered.contains(&tp) => {
+                self.later(0, Upcoming::Found(id, start, tp, DistrustReason::Halted));
+            }
             Outgoing::Halted(tp, reason) => panic!("the replica of {tp} on {id} halted: {reason}"),
             Outgoing::Renewed => self.coverage.renewed += 1,
             Outgoing::SetAside => panic!("broker {id} sets a log aside, though no state has gone back"),

@@ -53,6 +53,9 @@ pub struct World {
     pub(super) topics_made: u32,
     /// The brokers whose disks lost something that is not copied again yet, and the starts that had it.
     pub(super) disk_faults: BTreeMap<BrokerId, IncarnationId>,
+    /// Of runs with too many disks at fault: copies that stay. Partitions that an operator recovered.
+    pub(super) old_copies: BTreeMap<BrokerId, Disk>,
+    pub(super) recovered: BTreeSet<TopicPartition>,
     pub(super) coverage: Coverage,
 }
 
@@ -61,6 +64,11 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let shape = Shape::choose(&mut rng);
+        Self::of(shape, rng)
+    }
+
+    /// The same of this shape.
+    pub fn of(shape: Shape, rng: Rng) -> Self {
         let mut world = Self {
             shape: shape.clone(),
             rng,
@@ -83,6 +91,8 @@ impl World {
             topics: BTreeMap::new(),
             topics_made: 0,
             disk_faults: BTreeMap::new(),
+            old_copies: BTreeMap::new(),
+            recovered: BTreeSet::new(),
             coverage: Coverage::default(),
         };
         for id in shape.brokers().map(BrokerId) {

@@ -17,7 +17,7 @@ const FLUSH_POLICY: &str = "flush.policy";
 const PRODUCERS_MAX: u32 = 8;
 
 impl World {
-    fn execute(&mut self, command: &Command) -> Result<Response, holdfast_metadata::Rejection> {
+    pub(super) fn execute(&mut self, command: &Command) -> Result<Response, holdfast_metadata::Rejection> {
         let mut out = Vec::new();
         let outcome = self.controller.execute(self.now(), command, &mut out);
         self.controller_says(out);
