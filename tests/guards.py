@@ -127,6 +127,10 @@ GUARDS = [
     ("agreement with the controllers' clock", "broker/src/here/time_trust.rs",
      "(now.steady_ms, if agrees {", "(now.steady_ms, if agrees || true {",
      time_trust("a_drift_is_no_jump_and_a_difference_is_not_trusted")),
+    *seen_by(
+        ("ages by the lesser of both clocks", "broker/log/src/age_clock.rs",
+         "wall_ms.min(steady_ms).max(0)", "wall_ms.min(wall_ms.max(steady_ms)).max(0)"),
+        log("age_clock::tests::a_wall_clock_that_jumps_makes_no_age_larger"), SIMULATION),
     ("end of the log in a controller's mark", "controller/src/raft/log_store.rs",
      "if end < told.end {", "if false && end < told.end {",
      ("holdfast-controller", "--test it", "folders::a_store_that_is_behind_what_was_told_is_refused")),

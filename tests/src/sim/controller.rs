@@ -12,7 +12,10 @@ use holdfast_metadata::{
 };
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis};
 
-use super::message::{Message, Node};
+use super::{
+    clocks::Machine,
+    message::{Message, Node},
+};
 
 /// Deadlines of sessions. The lease is as long as the session.
 pub const TIMEOUTS: Timeouts = Timeouts { session_ms: 600, disconnect_grace_ms: 150 };
@@ -50,6 +53,8 @@ pub struct Controller {
     history: Vec<(Image, Vec<Delta>)>,
     moves_ended: u64,
     fenced: u64,
+    /// The clocks of the active one.
+    pub machine: Machine,
 }
 
 impl Default for Controller {
@@ -64,6 +69,7 @@ impl Default for Controller {
             history: Vec::new(),
             moves_ended: 0,
             fenced: 0,
+            machine: Machine::default(),
         };
         let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
         let newest = Command::FinalizeVersion(FinalizeVersion { version: SUPPORTED.max, controllers });
@@ -113,9 +119,11 @@ impl Controller {
         }
         let records: Vec<Record> = outcome.records.iter().filter(|record| record.travels()).cloned().collect();
         self.remember(before, index, &records);
+        let wall_ms = self.machine.wall_ms(now);
         for (broker, connection) in self.connections.iter().filter(|(_, connection)| connection.is_informed) {
             let deltas = vec![(index, records.clone())];
-            let message = Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: 0 };
+            let message =
+                Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: 0, wall_ms };
             out.push((Node::Broker(*broker), message));
         }
         for record in &outcome.records {
@@ -256,11 +264,11 @@ impl Controller {
             connection.is_informed = true;
         }
         let (snapshot, since) = if is_new { self.whole_state(old_state) } else { (None, Vec::new()) };
-        let lease_ms = self.sessions.lease_ms(from, id);
-        let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms };
+        let (lease_ms, wall_ms) = (self.sessions.lease_ms(from, id), self.machine.wall_ms(now));
+        let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms, wall_ms };
         out.push((Node::Broker(from), answer));
         for delta in since {
-            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms: 0 };
+            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms: 0, wall_ms };
             out.push((Node::Broker(from), message));
         }
     }

@@ -1,7 +1,7 @@
 //! What goes wrong in a simulated run, chosen by its seed: crashes, power losses of one or of all, pauses, disks that are
 //! lost, restored or lose a part, broken connections, cut links, a broker cut off from the controllers alone and one cut
-//! off from its peers alone, another active controller; all that while replicas move, topics come, change and go, and
-//! retention takes what is old.
+//! off from its peers alone, another active controller, clocks that are set to anything; all that while replicas move,
+//! topics come, change and go, and retention takes what is old.
 
 use std::ops::Range;
 
@@ -39,6 +39,9 @@ pub fn run(seed: u64) -> Coverage {
         if world.rng().u8(..4) == 0 {
             let (copied, _) = two_brokers(&mut world);
             world.copy_disk(copied);
+        }
+        if world.rng().u8(..3) == 0 {
+            world.set_some_clocks();
         }
         inject(&mut world, &mut cut);
     }

@@ -112,6 +112,8 @@ pub enum Message {
         deltas: Vec<(MetadataIndex, Vec<Record>)>,
         /// The lease that it gives, ms.
         lease_ms: u64,
+        /// What the active controller's wall clock says, ms since 1970.
+        wall_ms: i64,
     },
     /// Controller to broker: the session is over.
     SessionEnded {

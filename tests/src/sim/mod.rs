@@ -20,6 +20,7 @@
 //! | who is alive, fenced and unfenced | `holdfast_controller::sessions` |
 //! | commands and elections | `holdfast-metadata` |
 //! | batches, sequences, retries, outcomes | `holdfast_client`'s batch queue |
+//! | whether a wall clock is trusted, and how old records are | `holdfast_broker::here::time_trust`, `holdfast_log::AgeClock` |
 //!
 //! | promise, invariant | what guards it |
 //! |---|---|
@@ -35,6 +36,7 @@
 //! | absence never deletes, nothing that counts is deleted | `check_deletion` in `world/outgoing`, `world/gone_back` |
 //! | no state from before a registration is acted on | [`oracle::Oracle::readable`], with older states told |
 //! | with min ISR disks at fault or more: lost in the open or not at all, and as it is on record | `world/beyond` |
+//! | retention by time takes nothing that is younger in truth, and goes on once all clocks are right | `world/clocks` |
 //! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
 //!
 //! Not driven, or kinder than in truth: the queues to other nodes (`outbox`: which answers are lost with a stream, and
@@ -48,6 +50,7 @@
 
 pub mod batch;
 pub mod broker;
+pub mod clocks;
 pub mod controller;
 pub mod disk;
 pub mod faults;

@@ -19,6 +19,8 @@ pub struct Shape {
     pub has_interval: bool,
     /// Disks are lost, put back and damaged more often than in other runs, and every topic has a second copy.
     pub has_bad_disks: bool,
+    /// Retention by time of all topics, ms; clocks are set in such runs.
+    pub retention_ms: Option<u64>,
     /// Faults in the run.
     pub faults: u32,
 }
@@ -60,6 +62,7 @@ impl Shape {
             slow_link_ms: [150, 150, 900][rng.usize(..3)],
             has_interval: rng.u8(..8) == 0 && !has_bad_disks,
             has_bad_disks,
+            retention_ms: (rng.u8(..4) == 0).then(|| rng.u64(1_500..4_000)),
             faults: if is_large { 6 } else { 25 },
         }
     }
@@ -72,6 +75,7 @@ impl Shape {
             topics: vec![topic],
             has_interval: false,
             has_bad_disks: false,
+            retention_ms: None,
             faults: rng.u32(2..6),
             ..Self::choose(rng)
         }

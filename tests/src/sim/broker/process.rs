@@ -30,6 +30,7 @@ use super::{
     replicas::{Replicas, Request},
 };
 use crate::sim::{
+    clocks::Clocks,
     disk::{Disk, Done, Work},
     message::{Message, Node},
 };
@@ -63,11 +64,14 @@ pub struct Broker {
     pub(super) metadata: ImageFollower,
     roster: Roster,
     replicas: Replicas,
+    pub(super) clocks: Clocks,
 }
 
 impl Broker {
     /// Starts the process on its disk.
-    pub fn start(id: BrokerId, disk: &mut Disk, incarnation: u128) -> Self {
+    pub fn start(now: Millis, id: BrokerId, disk: &mut Disk, incarnation: u128) -> Self {
+        let clocks = Clocks::start(now, &disk.machine, disk.look);
+        disk.ages.values_mut().for_each(|ages| ages.recover(clocks.append_ms(now)));
         disk.boot_counter += 1;
         disk.recover();
         let mut roster = Roster::new(id);
@@ -97,6 +101,7 @@ impl Broker {
             metadata: ImageFollower::default(),
             roster,
             replicas: Replicas::new(id),
+            clocks,
         }
     }
 
@@ -230,7 +235,8 @@ impl Broker {
         match message {
             Message::Registered { result: Ok(registered), .. } => self.registered = Some(registered),
             Message::Registered { result: Err(_), known } => self.replaces = known,
-            Message::Session { session, snapshot, deltas, lease_ms } if session == self.sessions => {
+            Message::Session { session, snapshot, deltas, lease_ms, wall_ms } if session == self.sessions => {
+                self.clocks.heard(now, &disk.machine, wall_ms);
                 self.session_message(now, (snapshot, deltas), lease_ms, disk, out);
             }
             Message::SessionEnded { session } if session == self.sessions => self.session = None,

@@ -6,7 +6,11 @@ use holdfast_metadata::trust::{DistrustReason, ReplicaReport, Vouch};
 use holdfast_proto::ids::{DirectoryId, FolderToken, Offset, TopicPartition};
 use holdfast_replication::ReplicaState;
 
-use super::log::{Crash, SimLog};
+use super::{
+    ages::Ages,
+    log::{Crash, SimLog},
+};
+use crate::sim::clocks::{KeptLook, Machine};
 
 /// All logs of one broker, and its disk's identity.
 #[derive(Clone, Debug)]
@@ -27,6 +31,12 @@ pub struct Disk {
     pub doubted: BTreeSet<TopicPartition>,
     /// True if it was copied file by file, and no token was confirmed since.
     pub was_copied: bool,
+    /// The clocks of the machine that it is in.
+    pub machine: Machine,
+    /// What these said when a process kept it here last.
+    pub look: Option<KeptLook>,
+    /// When the batches of its logs were appended.
+    pub ages: BTreeMap<TopicPartition, Ages>,
     /// Openings of logs that were ever made here.
     opened: u64,
 }
@@ -43,6 +53,9 @@ impl Disk {
             distrusted: BTreeMap::new(),
             doubted: BTreeSet::new(),
             was_copied: false,
+            machine: Machine::default(),
+            look: None,
+            ages: BTreeMap::new(),
             opened: 0,
         }
     }
@@ -95,13 +108,15 @@ impl Disk {
     /// What stood on a copy that was made earlier comes back; it may be one of a running process. `by_file`: it was
     /// copied file by file, which the files themselves show, and not below them.
     pub fn restore(&mut self, copy: &Self, by_file: bool) {
-        *self = Self { opened: self.opened, was_copied: copy.was_copied || by_file, ..copy.clone() };
+        let (opened, machine) = (self.opened, self.machine);
+        *self = Self { opened, machine, was_copied: copy.was_copied || by_file, ..copy.clone() };
         self.crash(Crash::PowerLoss { done: 0, kept: 0 });
     }
 
     /// The disk is lost, and a blank one takes its place, on which a process started so often already and did not register.
     pub fn replace(&mut self, directory_id: DirectoryId, boot_counter: u64) {
-        *self = Self { opened: self.opened, boot_counter, ..Self::new(directory_id) };
+        let (opened, machine) = (self.opened, self.machine);
+        *self = Self { opened, machine, boot_counter, ..Self::new(directory_id) };
     }
 
     /// How often records were made durable, about: it moves when they are.

@@ -40,12 +40,13 @@ impl Cluster {
     pub(super) fn start(&mut self, id: BrokerId, is_blank: bool) {
         assert!(!self.running.contains_key(&id), "node {id} runs");
         self.starts += 1;
+        let now = self.now();
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         if is_blank {
             self.lost_disks += 1;
             disk.replace(DirectoryId(Uuid::from_u128(u128::from(id.0) << 64 | u128::from(self.starts))), 0);
         }
-        self.running.insert(id, Broker::start(id, disk, u128::from(self.starts)));
+        self.running.insert(id, Broker::start(now, id, disk, u128::from(self.starts)));
         self.beat(id);
     }
 

@@ -17,6 +17,9 @@ impl World {
     /// Ends all faults, lets every producer finish, and holds the result against everything that was promised.
     pub fn heal_and_audit(mut self) -> Coverage {
         self.network.heal();
+        self.set_clocks_right();
+        // What goes by its age is held against no promise.
+        self.hold_retention(true);
         // No message takes longer than the silence that ends a session, or sessions of many partitions end for ever: each
         // end makes changes, and of many changes one is always late.
         self.shape.slow_link_ms = self.shape.slow_link_ms.min(HEALED_LINK_MS);
@@ -58,6 +61,7 @@ impl World {
             self.coverage.elections += u64::from(state.leader_epoch.0).saturating_sub(1);
         }
         self.tell_what_has_gone_back();
+        self.check_thaw();
         self.coverage.moves_ended = self.controller.moves_ended();
         self.coverage.brokers_fenced = self.controller.fenced();
         self.coverage.acked = self.oracle.acked_count() as u64;

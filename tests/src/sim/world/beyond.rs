@@ -34,7 +34,7 @@ pub struct Beyond {
 }
 
 impl Beyond {
-    /// Adds another run's.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         self.went_on += other.went_on;
         self.recovered += other.recovered;
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Everything runs, and whoever can goes on. Then an operator recovers what has no leader, and all is held against what
+    /// Everything runs, and partitions that can go on do. Then an operator recovers what has no leader, and all is held against what
     /// was promised, but for what that gave up.
     pub fn recover_and_audit(mut self) -> Beyond {
         let mut beyond = Beyond::default();
@@ -103,7 +103,7 @@ impl World {
         }
         // Who ends while it makes its replica again is not believed once more: then he is asked again.
         for _ in 0..RECOVERIES_MAX {
-            for tp in self.partitions().into_iter().filter(|tp| self.leader(*tp).is_none()).collect::<Vec<_>>() {
+            for tp in self.given_up_on() {
                 beyond.recovered += u64::from(!self.recovered.contains(&tp));
                 let given_up = self.recover(tp);
                 beyond.lost += u64::from(given_up > 0);
@@ -113,6 +113,14 @@ impl World {
         }
         self.heal_and_audit();
         beyond
+    }
+
+    /// Partitions without a leader that wait for nobody who is merely away.
+    fn given_up_on(&self) -> Vec<TopicPartition> {
+        let image = self.controller.image();
+        let is_away = |id: &BrokerId| image.broker(*id).is_none_or(|broker| broker.fenced);
+        let waits = |tp: TopicPartition| image.partition(tp).is_some_and(|state| state.elr.iter().any(is_away));
+        self.partitions().into_iter().filter(|tp| self.leader(*tp).is_none() && !waits(*tp)).collect()
     }
 
     fn leader(&self, tp: TopicPartition) -> Option<BrokerId> {

@@ -14,7 +14,11 @@ impl World {
         self.paused.remove(&id);
         self.writing.retain(|(broker, _)| *broker != id);
         self.flush_due.retain(|(broker, _)| *broker != id);
+        let now = self.now();
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
+        if matches!(crash, Crash::PowerLoss { .. }) {
+            disk.machine.boot(now);
+        }
         self.coverage.records_forgotten += disk.crash(crash);
         for other in self.others(id) {
             self.network.reset(Node::Broker(id), other);

@@ -89,6 +89,20 @@ coverage! {
     old_states,
     /// Controllers that became active.
     controllers_changed,
+    /// Times at which somebody set clocks.
+    clocks_set,
+    /// Clocks that were found to have jumped.
+    jumps_seen,
+    /// Clocks that were found to differ from the active controller's.
+    wrong_clocks_seen,
+    /// Starts of a machine, after which a clock was not trusted.
+    machines_started,
+    /// Clocks that were trusted, for the first time or again.
+    clocks_trusted,
+    /// Batches that retention by time took.
+    retained_by_time,
+    /// Runs with retention by time.
+    runs_with_retention,
     /// Runs with one broker.
     runs_of_one_broker,
     /// Runs with five brokers.

@@ -66,6 +66,9 @@ impl World {
         let with_mark = self.rng.u8(..4) == 0;
         let Some(log) = self.opened_log(id, start, number) else { return };
         let done = log.flush(with_mark);
+        if self.shape.retention_ms.is_some() {
+            self.broker(id, start, |broker, now, disk, _| broker.keep_times(now, number.0, disk));
+        }
         self.tell(id, start, number, done);
         self.work(id, start, number.0);
     }

@@ -64,6 +64,7 @@ impl World {
             Upcoming::Tick(id, start) => {
                 if self.broker(id, start, Broker::tick) {
                     self.broker(id, start, Broker::store_high_watermarks);
+                    self.retain_by_time(id, start);
                     let delay_ms = TICK_MS + self.rng.u64(..TICK_MS);
                     self.later(delay_ms, Upcoming::Tick(id, start));
                 }
@@ -179,7 +180,7 @@ impl World {
         self.starts += 1;
         let start = self.starts;
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
-        self.running.insert(id, (start, Broker::start(id, disk, u128::from(start))));
+        self.running.insert(id, (start, Broker::start(Millis(self.now_ms), id, disk, u128::from(start))));
         self.later(0, Upcoming::Heartbeat(id, start));
         self.later(TICK_MS, Upcoming::Tick(id, start));
     }

@@ -42,14 +42,14 @@ impl World {
         let (now, index) = (self.now(), state.index());
         let mut disk = self.disks[&id].clone();
         disk.crash(Crash::Kill { done: usize::MAX });
-        let mut broker = Broker::start(id, &mut disk, u128::MAX);
+        let mut broker = Broker::start(now, id, &mut disk, u128::MAX);
         let mut out = Vec::new();
         let registered = Message::Registered { result: Ok((BrokerEpoch(u64::MAX), index)), known: BrokerEpoch(0) };
         broker.receive(now, Node::Controller, registered, &mut disk, &mut out);
         broker.heartbeat(now, &mut disk, &mut out);
         let records = state.records().into_iter().filter(Record::travels).collect();
-        let (snapshot, deltas) = (Some((index, records)), Vec::new());
-        let first = Message::Session { session: 1, snapshot, deltas, lease_ms: TIMEOUTS.session_ms };
+        let (snapshot, deltas, wall_ms) = (Some((index, records)), Vec::new(), disk.machine.wall_ms(now));
+        let first = Message::Session { session: 1, snapshot, deltas, lease_ms: TIMEOUTS.session_ms, wall_ms };
         broker.receive(now, Node::Controller, first, &mut disk, &mut out);
         out
     }

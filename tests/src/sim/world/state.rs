@@ -18,7 +18,7 @@ use super::{
     upcoming::{LogNumber, Upcoming},
 };
 use crate::sim::{
-    broker::Broker, controller::Controller, disk::Disk, message::Node, network::Network, oracle::Oracle,
+    broker::Broker, clocks::Times, controller::Controller, disk::Disk, message::Node, network::Network, oracle::Oracle,
     producer::Producer, shape::Shape,
 };
 
@@ -53,6 +53,7 @@ pub struct World {
     pub(super) topics_made: u32,
     /// The brokers whose disks lost something that is not copied again yet, and the starts that had it.
     pub(super) disk_faults: BTreeMap<BrokerId, IncarnationId>,
+    pub(super) times: Times,
     /// Of runs with too many disks at fault: copies that stay. Partitions that an operator recovered.
     pub(super) old_copies: BTreeMap<BrokerId, Disk>,
     pub(super) recovered: BTreeSet<TopicPartition>,
@@ -91,6 +92,7 @@ impl World {
             topics: BTreeMap::new(),
             topics_made: 0,
             disk_faults: BTreeMap::new(),
+            times: Times::default(),
             old_copies: BTreeMap::new(),
             recovered: BTreeSet::new(),
             coverage: Coverage::default(),
@@ -100,6 +102,7 @@ impl World {
             world.disks.insert(id, Disk::new(directory_id));
             world.later(0, Upcoming::Start(id));
         }
+        world.set_clocks_right();
         world.later(0, Upcoming::ControllerTick);
         world.run_until(2_000);
         for topic in &shape.topics {
@@ -111,6 +114,7 @@ impl World {
 
     fn note_shape(&mut self) {
         let partitions: u32 = self.shape.topics.iter().map(|topic| topic.partitions).sum();
+        self.coverage.runs_with_retention += u64::from(self.shape.retention_ms.is_some());
         self.coverage.runs_of_one_broker += u64::from(self.shape.brokers == 1);
         self.coverage.runs_of_five_brokers += u64::from(self.shape.brokers == 5);
         self.coverage.runs_of_many_partitions += u64::from(partitions > 8);
