@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 
+use holdfast_log::{Digest, RangeDigest};
 use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::{self, check_peer, partition_error, required_id},
@@ -22,7 +23,11 @@ use crate::{
         answers::{Answer, AnswerStream, Outbox, Pieces},
         streams::StreamNumber,
     },
-    partition::{message::Message, read},
+    partition::{
+        compared::{self, Asked},
+        message::Message,
+        read,
+    },
 };
 
 /// Where one message to a follower ends, bytes; a single larger answer goes alone.
@@ -54,6 +59,25 @@ impl ReplicaEdge {
             return Err(ErrorCode::StaleBrokerEpoch.into());
         }
         Ok((follower, (epoch, hello.stream_number)))
+    }
+
+    /// Which range a leader asks for.
+    fn asked(&self, request: v1::CompareReplicaRequest) -> Result<(TopicPartition, Asked), ErrorDetail> {
+        let cluster_id = self.context.identity.cluster_id().ok_or(ErrorCode::BrokerNotAvailable)?;
+        let peer = check_peer(request.header, cluster_id, self.context.identity.broker_id.0.into(), false)?;
+        let topic_id = required_id(&request.topic_id, "topic_id")?;
+        let partition = TopicPartition { topic_id, partition: convert::partition(request.partition, "partition")? };
+        let asked = Asked {
+            // Who is none has no partition that follows it.
+            leader: BrokerId(u32::try_from(peer.node_id).unwrap_or(u32::MAX)),
+            leader_epoch: convert::leader_epoch(request.leader_epoch, "leader_epoch")?,
+            range: (
+                convert::offset(request.from_offset, "from_offset")?,
+                convert::offset(request.to_offset, "to_offset")?,
+            ),
+            settled: request.settled_digest.map(Digest),
+        };
+        Ok((partition, asked))
     }
 }
 
@@ -94,6 +118,21 @@ impl ReplicaService for ReplicaEdge {
             Ok(v1::FetchReplicaResponse { partitions })
         });
         Ok(unsent.response(answers.boxed()))
+    }
+
+    async fn compare_replica(
+        &self,
+        request: Request<v1::CompareReplicaRequest>,
+    ) -> Result<Response<v1::CompareReplicaResponse>, Status> {
+        let (partition, asked) = self.asked(request.into_inner())?;
+        let replica = self.context.partitions.get(partition).ok_or(ErrorCode::UnknownTopicOrPartition);
+        let replica = replica.map_err(ErrorDetail::from)?;
+        let log_start_offset = replica.reader.log_start_offset().0;
+        let held = self.context.logs.followers.disk.run(move || compared::answer(&replica, &asked)).await;
+        let held = held.map_err(ErrorDetail::from)?;
+        let digest = if let RangeDigest::Known(digest) = held { Some(digest.0) } else { None };
+        let is_inside_batch = held == RangeDigest::InsideBatch;
+        Ok(Response::new(v1::CompareReplicaResponse { digest, is_inside_batch, log_start_offset }))
     }
 }
 

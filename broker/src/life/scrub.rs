@@ -1,11 +1,12 @@
 //! Reading all replicas again at a bounded rate, one after the other: finds damage before a reader, or a failure of another
-//! replica, meets it. What becomes of it is as for damage that a read finds (`findings`).
+//! replica, meets it. What it leads is then compared with its followers (`compare`). What becomes of it is as for damage that a read finds (`findings`).
 
 use std::{sync::Arc, time::Duration};
 
 use holdfast_log::Error;
 use holdfast_proto::ids::Offset;
 
+use super::compare::{Counts, Told, compare};
 use crate::{here::context::Context, partition::OpenReplica};
 
 /// Bytes that one step reads at most, unless a piece is larger.
@@ -22,11 +23,13 @@ pub(crate) async fn run(context: Arc<Context>) {
         return;
     }
     let interval = Duration::from_millis(context.config.scrub_interval_ms);
+    let mut told = Told::new();
     let mut next = tokio::time::Instant::now() + FIRST_AFTER.min(interval);
     loop {
         tokio::time::sleep_until(next).await;
         next = tokio::time::Instant::now() + interval;
-        let (mut bytes, mut damaged) = (0, 0);
+        let started = tokio::time::Instant::now();
+        let (mut bytes, mut damaged, mut counts) = (0, 0, Counts::default());
         // By their names: what is closed meanwhile must not be held for the length of a pass.
         let replicas: Vec<_> = context.partitions.all().iter().map(|replica| replica.id).collect();
         for replica in &replicas {
@@ -34,8 +37,22 @@ pub(crate) async fn run(context: Arc<Context>) {
             let done = scrub(&replica, bytes_per_second).await;
             bytes += done.bytes;
             damaged += u64::from(done.is_damaged);
+            if !done.is_damaged {
+                compare(&context, &replica, bytes_per_second, &mut told, &mut counts).await;
+            }
         }
-        tracing::info!(replicas = replicas.len(), bytes, damaged, "all replicas were read again");
+        told.retain(|(partition, _), _| context.partitions.get(*partition).is_some());
+        let Counts { ranges, differences } = counts;
+        let elapsed_ms = started.elapsed().as_millis() as u64;
+        tracing::info!(
+            replicas = replicas.len(),
+            bytes,
+            damaged,
+            ranges,
+            differences,
+            elapsed_ms,
+            "all replicas were read again, and those that lead compared"
+        );
     }
 }
 

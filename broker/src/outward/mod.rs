@@ -8,10 +8,11 @@
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
 //!   counts where it is refused.
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
-//!   replicas this broker does not vouch for; `handover`: leaderships that it gives away where it cannot say so yet.
+//!   replicas this broker does not vouch for; `comparisons`: as a leader, digests of followers; `handover`: leaderships that it gives away where it cannot say so yet.
 
 mod admin;
 mod channels;
+mod comparisons;
 mod controllers;
 mod distrusts;
 mod fetcher;
@@ -29,6 +30,7 @@ pub mod retry;
 mod session;
 
 pub use channels::Peers;
+pub(crate) use comparisons::{Held, Question, ask as ask_to_compare};
 pub use controllers::{Controllers, ShutdownProgress};
 pub(crate) use distrusts::run as run_distrusts;
 pub(crate) use fetcher::run as run_fetchers;

@@ -17,7 +17,7 @@ use holdfast_replication::Replica;
 use super::{
     answer_memory::{AnswerRoom, Wanted},
     answer_reader::Reader,
-    findings::{Findings, Reporter},
+    findings::{Finding, Findings, Reporter},
     read::{self, DiskRead, Place, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
@@ -122,6 +122,11 @@ impl Partition {
     /// What a reader of the log is told of an error.
     pub fn read_failed(&self, error: &holdfast_log::Error) -> ErrorCode {
         self.reporter.read_failed(error, self.view().is_spare)
+    }
+
+    /// Something is wrong with this replica.
+    pub(crate) fn found(&self, finding: Finding) {
+        self.reporter.findings.put(self.id, finding);
     }
 
     /// Where it stood after its actor's last step.

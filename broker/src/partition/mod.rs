@@ -8,14 +8,17 @@
 //! - [`roster`]: which replicas a broker holds, and the life of each. [`copying`]: what a follower that a move brings here
 //!   may ask for, out of the [`move_budget`] of the broker. All pure.
 //! - [`findings`]: what is wrong with replicas, until somebody looks at it; [`consequence`]: what follows. Pure.
+//! - [`difference`]: pure, which of the replicas that differ stand aside; [`compared`]: what a follower says of a range.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
 
 pub mod answer_memory;
 pub mod answer_reader;
+pub mod compared;
 pub mod completion;
 pub mod consequence;
 pub mod copying;
+pub mod difference;
 pub mod findings;
 mod handle;
 pub mod message;

@@ -1,0 +1,225 @@
+//! A leader compares its log with those of its followers in sync, range by range below the high watermark: finds what each
+//! replica by itself takes for right, for its bytes fit its own digests.
+//!
+//! Place: part of the scrub's pass, after a replica was read. A range costs both sides the borders of some segments and a
+//! piece or two; only what differs is halved, read again by both with its checksums, and settled ([`crate::partition::difference`]).
+//!
+//! Invariants:
+//! 1. Nobody stands aside for a digest alone: the leader reads its own range first, and the follower its own then, and
+//!    compares once more, in the same leadership. What either finds by itself is damage as any other.
+//! 2. A follower is told once in a leadership that it differs. One that was copied again and differs still is named in the
+//!    log, pass by pass, and keeps its place: the cause is elsewhere.
+//! 3. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use holdfast_log::{Digest, Error, RangeDigest};
+use holdfast_proto::{
+    detail::ErrorDetail,
+    ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
+};
+
+use crate::{
+    here::context::Context,
+    outward::{Held, Question, ask_to_compare},
+    partition::{
+        OpenReplica, compared,
+        difference::{Verdict, verdict},
+        findings::Finding,
+    },
+};
+
+/// Bytes of one range, unless a segment is larger.
+const RANGE_BYTES: u64 = 256 << 20;
+/// What a range counts for at the rate of the scrub: a piece at each end, on both sides.
+const RANGE_COST_BYTES: u64 = 256 << 10;
+/// Halvings of a range: more than there are batches to halve between.
+const MAX_HALVINGS: usize = 64;
+
+/// Followers that were told that they differ, and in which leadership; at most one for each that is led here.
+pub(super) type Told = BTreeMap<(TopicPartition, BrokerId), LeaderEpoch>;
+
+/// What a pass compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) ranges: u64,
+    pub(super) differences: u64,
+}
+
+/// A replica that leads, and who follows it.
+struct Leading<'a> {
+    context: &'a Context,
+    replica: &'a OpenReplica,
+    leader_epoch: LeaderEpoch,
+    followers: Vec<BrokerId>,
+    /// Its high watermark, where the comparison ends.
+    end: Offset,
+}
+
+/// Why a comparison ends early.
+enum Ended {
+    /// The own log cannot be read.
+    Here(Error),
+    /// The follower does not answer.
+    There(ErrorDetail),
+}
+
+/// Compares one replica with all that follow it in sync, if it leads.
+pub(super) async fn compare(
+    context: &Context,
+    replica: &OpenReplica,
+    bytes_per_second: u64,
+    told: &mut Told,
+    counts: &mut Counts,
+) {
+    let Some(leading) = Leading::of(context, replica) else { return };
+    for follower in leading.followers.clone() {
+        match leading.first_difference(follower, bytes_per_second, counts).await {
+            Ok(None) => {}
+            Ok(Some(range)) => {
+                counts.differences += 1;
+                // Of all followers: the next pass goes on behind it.
+                return leading.settle(range, told).await;
+            }
+            Err(Ended::Here(error)) => return leading.cannot_read(&error),
+            Err(Ended::There(error)) => {
+                tracing::debug!(partition = %replica.id, %follower, %error, "a follower is not compared in this pass");
+            }
+        }
+    }
+}
+
+impl<'a> Leading<'a> {
+    fn of(context: &'a Context, replica: &'a OpenReplica) -> Option<Self> {
+        let (own, view) = (context.identity.broker_id, replica.view());
+        let leader_epoch = view.leader_epoch.filter(|_| view.leader == Some(own))?;
+        let image = context.metadata.look();
+        let state = image.partition(replica.id).filter(|state| state.leader_epoch == leader_epoch)?;
+        let followers = state.isr.iter().copied().filter(|member| *member != own).collect();
+        Some(Self { context, replica, leader_epoch, followers, end: view.readable.ok()? })
+    }
+
+    /// The first range that differs from the follower's, as small as it can be told.
+    async fn first_difference(
+        &self,
+        follower: BrokerId,
+        bytes_per_second: u64,
+        counts: &mut Counts,
+    ) -> Result<Option<(Offset, Offset)>, Ended> {
+        let reader = &self.replica.reader;
+        let mut from = reader.log_start_offset();
+        while let Some(to) = reader.range_end(from, self.end, RANGE_BYTES) {
+            let RangeDigest::Known(own) = self.digest((from, to)).await? else {
+                from = to;
+                continue;
+            };
+            counts.ranges += 1;
+            match self.ask(follower, (from, to), None).await? {
+                Held::Known(theirs) if theirs == own => from = to,
+                Held::Known(_) => return self.narrow(follower, (from, to)).await.map(Some),
+                Held::OtherBorders => return Ok(Some((from, to))),
+                Held::Unknown(start) => from = if start > from { start.min(to) } else { to },
+            }
+            tokio::time::sleep(Duration::from_micros(RANGE_COST_BYTES * 1_000_000 / bytes_per_second)).await;
+        }
+        Ok(None)
+    }
+
+    /// Halves a range whose digests differ until one batch is left, or the follower has no border there.
+    async fn narrow(
+        &self,
+        follower: BrokerId,
+        (mut from, mut to): (Offset, Offset),
+    ) -> Result<(Offset, Offset), Ended> {
+        for _ in 0..MAX_HALVINGS {
+            let reader = self.replica.reader.clone();
+            let Some(middle) = blocking(move || reader.middle(from, to)).await? else { break };
+            match (self.digest((from, middle)).await?, self.ask(follower, (from, middle), None).await?) {
+                (RangeDigest::Known(own), Held::Known(theirs)) if own == theirs => from = middle,
+                (RangeDigest::Known(_), Held::Known(_)) => to = middle,
+                _ => break,
+            }
+        }
+        Ok((from, to))
+    }
+
+    /// Reads the own range again, asks all that follow, and lets those stand aside that are wrong.
+    async fn settle(&self, (from, to): (Offset, Offset), told: &mut Told) {
+        let replica = self.replica.clone();
+        let own = match blocking(move || compared::read_again(&replica, from, to)).await {
+            Ok(()) => self.digest((from, to)).await,
+            Err(ended) => Err(ended),
+        };
+        let own = match own {
+            Ok(RangeDigest::Known(own)) => own,
+            Err(Ended::Here(error)) => return self.cannot_read(&error),
+            // A cut or retention came: the next pass looks again.
+            Ok(_) | Err(Ended::There(_)) => return,
+        };
+        let mut answers = Vec::new();
+        for follower in &self.followers {
+            match self.ask(*follower, (from, to), None).await {
+                Ok(Held::Known(theirs)) => answers.push((*follower, Some(theirs))),
+                Ok(Held::OtherBorders) => answers.push((*follower, None)),
+                Ok(Held::Unknown(_)) | Err(_) => {}
+            }
+        }
+        let partition = self.replica.id;
+        match verdict(own, &answers) {
+            Verdict::Leader => {
+                let detail = format!("most replicas in sync hold other batches from offset {from} to below {to}");
+                tracing::error!(%partition, %from, %to, "most followers agree on batches that their leader does not hold");
+                self.replica.found(Finding::damaged(&self.replica.reader, detail));
+            }
+            Verdict::Followers(aside) => {
+                for follower in aside {
+                    self.tell(follower, (from, to), own, told).await;
+                }
+            }
+        }
+    }
+
+    /// Tells a follower, once in this leadership, that it differs.
+    async fn tell(&self, follower: BrokerId, (from, to): (Offset, Offset), own: Digest, told: &mut Told) {
+        let partition = self.replica.id;
+        if told.insert((partition, follower), self.leader_epoch) == Some(self.leader_epoch) {
+            tracing::error!(
+                %partition, %follower, %from, %to,
+                "a follower differs from its leader again in one leadership: it keeps its place. Compare both replicas"
+            );
+            return;
+        }
+        tracing::error!(
+            %partition, %follower, %from, %to,
+            "a follower differs from its leader, where all that both hold is whole: it is to be copied again"
+        );
+        if let Err(Ended::There(error)) = self.ask(follower, (from, to), Some(own)).await {
+            tracing::warn!(%partition, %follower, %error, "the follower did not say that it looks at it");
+        }
+    }
+
+    async fn digest(&self, (from, to): (Offset, Offset)) -> Result<RangeDigest, Ended> {
+        let reader = self.replica.reader.clone();
+        blocking(move || reader.digest_of(from, to)).await
+    }
+
+    async fn ask(&self, follower: BrokerId, range: (Offset, Offset), settled: Option<Digest>) -> Result<Held, Ended> {
+        let question = Question { partition: self.replica.id, leader_epoch: self.leader_epoch, range, settled };
+        ask_to_compare(self.context, follower, question).await.map_err(Ended::There)
+    }
+
+    fn cannot_read(&self, error: &Error) {
+        if !matches!(error, Error::Closed) {
+            self.replica.read_failed(error);
+        }
+    }
+}
+
+/// Runs a read on a thread that may block.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Ended> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read.map_err(Ended::Here),
+        // The runtime ends.
+        Err(_ends) => Err(Ended::Here(Error::Closed)),
+    }
+}

@@ -1,0 +1,61 @@
+//! What a follower says of a range of its log that its leader compares. Blocks: it reads the disk.
+
+use holdfast_log::{Digest, Error, RangeDigest};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerId, LeaderEpoch, Offset},
+};
+
+use super::{OpenReplica, findings::Finding};
+
+/// A range of its log that a leader asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Who asks, and leads.
+    pub leader: BrokerId,
+    /// In which leadership it does.
+    pub leader_epoch: LeaderEpoch,
+    /// The first offset, and the one after the range.
+    pub range: (Offset, Offset),
+    /// The digest of the leader, once it has read its own batches with their checksums and both differ.
+    pub settled: Option<Digest>,
+}
+
+/// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands.
+/// NOT_LEADER_OR_FOLLOWER if the replica does not follow that leader in that leadership.
+pub fn answer(replica: &OpenReplica, asked: &Asked) -> Result<RangeDigest, ErrorCode> {
+    check(replica, asked)?;
+    let (from, to) = asked.range;
+    let failed = |error: Error| replica.read_failed(&error);
+    if asked.settled.is_some() {
+        read_again(replica, from, to).map_err(failed)?;
+    }
+    let held = replica.reader.digest_of(from, to).map_err(failed)?;
+    // What was read while the role changed says nothing.
+    check(replica, asked)?;
+    if let (Some(theirs), RangeDigest::Known(_) | RangeDigest::InsideBatch) = (asked.settled, held)
+        && held != RangeDigest::Known(theirs)
+    {
+        let leader = asked.leader;
+        let detail = format!(
+            "the batches from offset {from} to below {to} are whole, and not those of the leader, broker {leader}"
+        );
+        replica.found(Finding::damaged(&replica.reader, detail));
+    }
+    Ok(held)
+}
+
+fn check(replica: &OpenReplica, asked: &Asked) -> Result<(), ErrorCode> {
+    let view = replica.view();
+    let follows = view.leader == Some(asked.leader) && view.leader_epoch == Some(asked.leader_epoch);
+    if follows { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+}
+
+/// Reads a range with all checksums, from the disk.
+pub fn read_again(replica: &OpenReplica, from: Offset, to: Offset) -> Result<(), Error> {
+    let mut next = Some(from);
+    while let Some(at) = next.filter(|at| *at < to) {
+        next = replica.reader.scrub(at, 1)?.next;
+    }
+    Ok(())
+}

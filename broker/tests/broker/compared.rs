@@ -1,0 +1,180 @@
+//! Replicas that differ, though each of them is whole.
+//!
+//! Without the comparison the first test never ends: nothing else finds the batch, for its CRC and the digests beside its
+//! segment fit. (Let `life/compare.rs` do nothing, and "the follower is copied again" is waited for in vain.)
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use holdfast_broker::config::Config;
+use holdfast_log::{Disk, LogConfig, PartitionLog};
+use holdfast_metadata::{PartitionState, trust::DistrustReason};
+use holdfast_proto::{
+    batch::{self, BatchHeader, Error},
+    ids::{PartitionIndex, TopicId, TopicPartition},
+};
+
+use crate::rig::{Client, Rig, produce_until, soon, until};
+
+const SEGMENT_BYTES: u32 = 65_536;
+const SEGMENT: &str = "00000000000000000000";
+
+fn file(folder: &Path, ending: &str) -> PathBuf {
+    folder.join(format!("{SEGMENT}.{ending}"))
+}
+
+/// The batch with another last byte, and the CRC of that.
+fn changed(batch: &Bytes) -> Bytes {
+    let mut bytes = BytesMut::from(&batch[..]);
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    let Err(Error::CrcMismatch { computed, .. }) = batch::verify_crc(&bytes) else { panic!("it was changed") };
+    bytes[17..21].copy_from_slice(&computed.to_be_bytes());
+    bytes.freeze()
+}
+
+/// Makes the first segment of a replica, and the digests beside it, one in which the second batch is another: as the log of
+/// a broker would have written them.
+fn make_other(folder: &Path, partition: TopicPartition) {
+    let whole = fs::read(file(folder, "log")).unwrap();
+    let mut batches: Vec<Bytes> = batch::split(whole.clone().into()).map(Result::unwrap).collect();
+    assert!(batches.len() > 1 && file(folder, "digest").exists(), "the segment is closed");
+    batches[1] = changed(&batches[1]);
+    let other = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: SEGMENT_BYTES, ..LogConfig::default() };
+    let at = other.path().join("p");
+    let (mut log, _) = PartitionLog::open(&Disk::new(), &at, partition, config).unwrap();
+    for batch in &batches {
+        log.append(std::slice::from_ref(batch)).unwrap();
+    }
+    // The next one closes the segment.
+    let end = batches.last().map(|batch| BatchHeader::parse(batch).unwrap().next_offset()).unwrap();
+    let mut next = BytesMut::from(&batches[0][..]);
+    batch::set_base_offset_and_epoch(&mut next, end, BatchHeader::parse(&batches[0]).unwrap().leader_epoch);
+    log.append(&[next.freeze()]).unwrap();
+    log.close().unwrap();
+    let made = fs::read(file(&at, "log")).unwrap();
+    assert!(made.len() == whole.len() && made != whole);
+    for ending in ["log", "digest"] {
+        fs::copy(file(&at, ending), file(folder, ending)).unwrap();
+    }
+}
+
+struct Bed {
+    rig: Rig,
+    brokers: Vec<Option<holdfast_broker::life::start::Broker>>,
+    topic_id: TopicId,
+}
+
+impl Bed {
+    /// As many brokers that scrub often, and a partition with closed segments that all of them hold.
+    async fn start(count: u32) -> Self {
+        let rig = Rig::start().await;
+        let mut brokers = Vec::new();
+        for id in 1..=count {
+            brokers.push(Some(rig.broker_with(id, scrubbing).await));
+        }
+        let size = SEGMENT_BYTES.to_string();
+        let settings = [("segment.bytes", size.as_str()), ("min.insync.replicas", "1")];
+        let topic_id = rig.controller.create_topic("t", 1, count, &settings);
+        let bed = Self { rig, brokers, topic_id };
+        let leading = until("it is led", async || bed.state().leader).await.0;
+        let client = Client::connect(bed.broker(leading)).await;
+        for n in 0..8 {
+            produce_until(&client, "t", 0, &[&format!("{n}{}", "a".repeat(15_000))]).await;
+        }
+        bed.in_sync(count).await;
+        bed
+    }
+
+    fn id(&self) -> TopicPartition {
+        TopicPartition { topic_id: self.topic_id, partition: PartitionIndex(0) }
+    }
+
+    fn state(&self) -> PartitionState {
+        self.rig.controller.image().partition(self.id()).unwrap().clone()
+    }
+
+    fn broker(&self, id: u32) -> &holdfast_broker::life::start::Broker {
+        self.brokers[id as usize - 1].as_ref().expect("it runs")
+    }
+
+    fn folder(&self, id: u32) -> PathBuf {
+        self.rig.data_dir(id).join("partitions").join(format!("{}-0", self.topic_id))
+    }
+
+    fn segment(&self, id: u32) -> Option<Vec<u8>> {
+        fs::read(file(&self.folder(id), "log")).ok()
+    }
+
+    async fn in_sync(&self, count: u32) {
+        until("all are in sync", async || (self.state().isr.len() == count as usize).then_some(())).await;
+    }
+
+    /// Stops a broker, gives its replica other batches, and starts it again.
+    async fn harm(&mut self, id: u32) {
+        let broker = self.brokers[id as usize - 1].take().expect("it runs");
+        soon("it stops", broker.stop()).await;
+        make_other(&self.folder(id), self.id());
+        self.brokers[id as usize - 1] = Some(self.rig.broker_with(id, scrubbing).await);
+    }
+
+    async fn end(self) {
+        for broker in self.brokers.into_iter().flatten() {
+            soon("it stops", broker.stop()).await;
+        }
+    }
+}
+
+fn scrubbing(config: Config) -> Config {
+    Config { scrub_interval_ms: 100, ..config }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_whose_batches_are_whole_and_others_is_copied_again() {
+    let mut bed = Bed::start(2).await;
+    let leading = bed.state().leader.expect("it is led").0;
+    let follower = 3 - leading;
+    let own = bed.segment(leading).expect("the leader holds it");
+    bed.harm(follower).await;
+    assert_ne!(bed.segment(follower).as_ref(), Some(&own));
+    until("the follower is copied again", async || {
+        let state = bed.state();
+        assert!(state.distrusted.iter().all(|distrusted| distrusted.reason == DistrustReason::Damaged));
+        (state.isr.len() == 2 && bed.segment(follower).as_ref() == Some(&own)).then_some(())
+    })
+    .await;
+    assert_eq!(bed.segment(leading), Some(own), "the leader's are as they were");
+    let leading = bed.state().leader.expect("it is led").0;
+    let client = Client::connect(bed.broker(leading)).await;
+    assert_eq!(client.read("t", 0, 0).await.unwrap().len(), 8, "all that was acknowledged is there");
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_differs_from_two_followers_that_agree_is_the_one_that_is_copied_again() {
+    let mut bed = Bed::start(3).await;
+    let own = bed.segment(1).expect("all hold it");
+    let harmed = bed.state().leader.expect("it is led").0;
+    // As a follower it would be found before it leads: so the others are down until then.
+    let others: Vec<u32> = (1..=3).filter(|id| *id != harmed).collect();
+    for id in &others {
+        let broker = bed.brokers[*id as usize - 1].take().expect("it runs");
+        soon("it stops", broker.stop()).await;
+    }
+    bed.harm(harmed).await;
+    until("it leads", async || (bed.state().leader.map(|leader| leader.0) == Some(harmed)).then_some(())).await;
+    for id in &others {
+        bed.brokers[*id as usize - 1] = Some(bed.rig.broker_with(*id, scrubbing).await);
+    }
+    until("the leader is copied again", async || {
+        let equal = (1..=3).all(|id| bed.segment(id).as_ref() == Some(&own));
+        (bed.state().isr.len() == 3 && equal).then_some(())
+    })
+    .await;
+    bed.end().await;
+}
