@@ -29,7 +29,7 @@ use crate::{
         standing::{Keeping, Standing},
     },
     raft::{
-        Consensus, Contact, Halt, Inbound, Lineages, LogStore, Network, Reach, Role, StateMachine, keep_short,
+        Consensus, Contact, Halt, Inbound, Lineages, LogStore, Members, Network, Reach, Role, StateMachine, keep_short,
         watch_role,
     },
     store::{Marker, Origin, Store, Told},
@@ -107,7 +107,11 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     // What the storage noted is why it did not start.
     let consensus = started.map_err(|error| fatal.get().unwrap_or(error))?;
     runtime.spawn(keep_short(consensus.clone(), log, Arc::clone(&config)));
-    runtime.spawn(lineages.clone().keep(consensus.clone()));
+    let members = {
+        let consensus = consensus.clone();
+        move || Members::of(&consensus).list.iter().map(|member| member.id).collect()
+    };
+    runtime.spawn(lineages.clone().keep(members));
 
     let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());

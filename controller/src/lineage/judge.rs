@@ -12,7 +12,7 @@ pub const MAX_BOOTS: usize = 64;
 pub struct Boot {
     /// Its number on that folder, from 1. A start that ended before it said anything is not in a history.
     pub boot_counter: u64,
-    /// Its random id.
+    /// Random id of that start.
     pub incarnation_id: IncarnationId,
     /// Generation of the folder's mark as it began: nothing that was told before has a higher one.
     pub since: u64,
@@ -32,7 +32,7 @@ pub struct Shown {
 pub struct Known {
     /// Number of the start.
     pub boot_counter: u64,
-    /// Its random id.
+    /// Random id of that start.
     pub incarnation_id: IncarnationId,
     /// The highest generation that it said.
     pub generation: u64,

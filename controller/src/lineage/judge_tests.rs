@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
-use super::*;
 use holdfast_proto::ids::IncarnationId;
+
+use super::*;
 
 /// What is durable in a folder, and what the process on it has.
 #[derive(Clone, Default)]

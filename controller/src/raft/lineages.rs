@@ -22,9 +22,7 @@ use holdfast_proto::{
 
 use super::{
     codec::{decode, encode},
-    consensus::Consensus,
     halt::Halt,
-    members::Members,
 };
 use crate::{
     exit::Fatal,
@@ -35,7 +33,7 @@ use crate::{
 const BOOTS: &[u8] = b"boots";
 const KNOWN: &[u8] = b"lineages";
 const REFUSED: &[u8] = b"refused";
-/// So many may be kept whoever they are of: a quorum has few.
+/// So many may be kept, members or not: a quorum has few.
 const PRUNED_ABOVE: usize = 16;
 /// How often what changed is made durable.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -183,18 +181,19 @@ impl Lineages {
         ErrorDetail::new(ErrorCode::StaleFolder, what)
     }
 
-    /// Makes what changed durable, now and then, until the store takes no more writes.
-    pub async fn keep(self, consensus: Consensus) {
+    /// Makes what changed durable, now and then, until the store takes no more writes. `members`: the node ids of the
+    /// membership.
+    pub async fn keep(self, members: impl Fn() -> BTreeSet<u64>) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            if let Err(error) = self.turn(&consensus).await {
+            if let Err(error) = self.turn(&members).await {
                 tracing::warn!(%error, "the lineages of the controllers are not kept any more");
                 return;
             }
         }
     }
 
-    async fn turn(&self, consensus: &Consensus) -> Result<(), store::Error> {
+    async fn turn(&self, members: &impl Fn() -> BTreeSet<u64>) -> Result<(), store::Error> {
         let store = &self.inner.store;
         if store.is_ahead_of_generation() {
             store.write(|done| Op::SettleTold { done }).await?;
@@ -202,7 +201,7 @@ impl Lineages {
         let next = {
             let mut table = self.inner.table.lock();
             if table.known.len() > PRUNED_ABOVE {
-                let members: BTreeSet<u64> = Members::of(consensus).list.iter().map(|member| member.id).collect();
+                let members = members();
                 table.known.retain(|id, _| members.contains(id));
                 table.is_changed = true;
             }

@@ -45,7 +45,7 @@ fn go_on(quorum: &mut Quorum) {
     quorum.converge();
 }
 
-/// A controller that is refused once does not start again on that folder, and with an empty one it joins anew.
+/// A controller that is refused once does not start again on that folder, and with an empty one it joins under a new id.
 fn starts_over(quorum: &mut Quorum, at: usize) {
     let old = quorum.node(at).node().id();
     quorum.kill(at);
