@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::{
-    convert::required_id,
-    detail::ErrorDetail,
-    error::ErrorCode,
-    v1::{ControllerBoot, ControllerLineage},
-};
+use holdfast_proto::{convert::required_id, detail::ErrorDetail, error::ErrorCode, v1::ControllerBoot};
 
 use super::judge::{Boot, Known, MAX_BOOTS, Shown};
 
@@ -28,55 +23,51 @@ pub fn to_wire<'a>(
     node_id: u64,
     shown: &Shown,
     others: impl Iterator<Item = (&'a u64, &'a Known)>,
-) -> Vec<ControllerLineage> {
-    let boot = |boot: &Boot| ControllerBoot {
+) -> Vec<ControllerBoot> {
+    let own = shown.boots.iter().map(|boot| ControllerBoot {
+        node_id,
         boot_counter: boot.boot_counter,
         incarnation_id: boot.incarnation_id.to_bytes(),
         since: boot.since,
-    };
-    let own =
-        ControllerLineage { node_id, boots: shown.boots.iter().map(boot).collect(), generation: shown.generation };
-    let others = others.filter(|(id, _)| **id != node_id).map(|(id, known)| ControllerLineage {
+        generation: shown.generation,
+    });
+    let others = others.filter(|(id, _)| **id != node_id).map(|(id, known)| ControllerBoot {
         node_id: *id,
-        boots: vec![ControllerBoot {
-            boot_counter: known.boot_counter,
-            incarnation_id: known.incarnation_id.to_bytes(),
-            since: 0,
-        }],
+        boot_counter: known.boot_counter,
+        incarnation_id: known.incarnation_id.to_bytes(),
+        since: 0,
         generation: known.generation,
     });
-    std::iter::once(own).chain(others).collect()
+    own.chain(others).collect()
 }
 
-/// Of a message from `sender`. Refused with INVALID_REQUEST if it tells of more than [`MAX_LINEAGES`] controllers, of more
-/// than [`MAX_BOOTS`] starts of one, or of starts out of order.
-pub fn from_wire(sender: u64, lineages: &[ControllerLineage]) -> Result<Heard, ErrorDetail> {
+/// Of a message from `sender`. Refused with INVALID_REQUEST if it tells of more than [`MAX_LINEAGES`] other controllers, of
+/// more than [`MAX_BOOTS`] starts of its own, or of those out of order.
+pub fn from_wire(sender: u64, boots: &[ControllerBoot]) -> Result<Heard, ErrorDetail> {
     let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidRequest, message);
-    if lineages.len() > MAX_LINEAGES {
-        return Err(invalid(format!("lineages of {} controllers; at most {MAX_LINEAGES} are read", lineages.len())));
-    }
     let mut heard = Heard { sender: Shown { boots: Vec::new(), generation: 0 }, others: BTreeMap::new() };
-    for ControllerLineage { node_id, boots, generation } in lineages {
-        if boots.len() > MAX_BOOTS {
-            return Err(invalid(format!("a lineage of {} starts; at most {MAX_BOOTS} are read", boots.len())));
-        }
-        let boots = boots.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-        if !boots.is_sorted_by(|earlier, later| earlier.boot_counter < later.boot_counter) {
-            return Err(invalid(format!("the starts of controller {node_id} are not in order")));
-        }
-        let generation = *generation;
+    for ControllerBoot { node_id, boot_counter, incarnation_id, since, generation } in boots {
+        let (boot_counter, since, generation) = (*boot_counter, *since, *generation);
+        let incarnation_id = required_id(incarnation_id, "incarnation_id")?;
         if *node_id == sender {
-            heard.sender = Shown { boots, generation };
-        } else if let Some(&Boot { boot_counter, incarnation_id, .. }) = boots.last() {
+            heard.sender.boots.push(Boot { boot_counter, incarnation_id, since });
+            heard.sender.generation = generation;
+        } else {
             heard.others.insert(*node_id, Known { boot_counter, incarnation_id, generation });
         }
     }
+    let Heard { sender: own, others } = &heard;
+    if own.boots.len() > MAX_BOOTS || others.len() > MAX_LINEAGES {
+        let (own, others) = (own.boots.len(), others.len());
+        let message = format!(
+            "{own} starts of a controller and {others} others; at most {MAX_BOOTS} and {MAX_LINEAGES} are read"
+        );
+        return Err(invalid(message));
+    }
+    if !own.boots.is_sorted_by(|earlier, later| earlier.boot_counter < later.boot_counter) {
+        return Err(invalid(format!("the starts of controller {sender} are not in order")));
+    }
     Ok(heard)
-}
-
-fn one(boot: &ControllerBoot) -> Result<Boot, ErrorDetail> {
-    let incarnation_id = required_id(&boot.incarnation_id, "incarnation_id")?;
-    Ok(Boot { boot_counter: boot.boot_counter, incarnation_id, since: boot.since })
 }
 
 #[cfg(test)]
@@ -107,14 +98,18 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_out_of_order_is_refused() {
-        let code = |lineages: &[ControllerLineage]| from_wire(7, lineages).map_err(|detail| detail.code);
+        let code = |boots: &[ControllerBoot]| from_wire(7, boots).map_err(|detail| detail.code);
         let of = |boots: Vec<Boot>| to_wire(7, &Shown { boots, generation: 0 }, BTreeMap::new().iter());
         assert!(code(&of((0..64).map(boot).collect())).is_ok());
         let mut nameless = of(vec![boot(1)]);
-        nameless[0].boots[0].incarnation_id = vec![1].into();
-        let bad = [of((0..65).map(boot).collect()), of(vec![boot(2), boot(2)]), of(vec![boot(2), boot(1)]), nameless];
-        for lineages in bad.iter().chain([&vec![ControllerLineage::default(); MAX_LINEAGES + 1]]) {
-            assert_eq!(code(lineages), Err(ErrorCode::InvalidRequest), "{lineages:?}");
+        nameless[0].incarnation_id = vec![1].into();
+        let other = |node_id| ControllerBoot { node_id, ..of(vec![boot(1)])[0].clone() };
+        let many = |count| (100..100 + count).map(other).collect::<Vec<_>>();
+        assert!(code(&many(MAX_LINEAGES as u64)).is_ok());
+        let unsorted = [of(vec![boot(2), boot(2)]), of(vec![boot(2), boot(1)])];
+        let bad = [of((0..65).map(boot).collect()), nameless, many(MAX_LINEAGES as u64 + 1)];
+        for boots in bad.iter().chain(&unsorted) {
+            assert_eq!(code(boots), Err(ErrorCode::InvalidRequest), "{boots:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::ClusterId,
-    v1::{ControllerLineage, RaftEnvelope},
+    v1::{ControllerBoot, RaftEnvelope},
 };
 
 use super::codec::Unknown;
@@ -27,14 +27,14 @@ pub(super) fn wrap<T: Serialize>(
     cluster_id: ClusterId,
     target: u64,
     source: u64,
-    lineages: Vec<ControllerLineage>,
+    boots: Vec<ControllerBoot>,
     body: &T,
 ) -> io::Result<RaftEnvelope> {
     Ok(RaftEnvelope {
         header: Some(peer_header(cluster_id, target, source)),
         format: FORMAT_JSON,
         body: Bytes::from(serde_json::to_vec(body)?),
-        lineages,
+        boots,
     })
 }
 

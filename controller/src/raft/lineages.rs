@@ -17,7 +17,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::IncarnationId,
-    v1::{ControllerLineage, RaftEnvelope},
+    v1::{ControllerBoot, RaftEnvelope},
 };
 
 use super::{
@@ -89,7 +89,7 @@ impl Lineages {
     }
 
     /// What a message to `target` shows.
-    pub(super) fn shown(&self, target: u64) -> Vec<ControllerLineage> {
+    pub(super) fn shown(&self, target: u64) -> Vec<ControllerBoot> {
         let Inner { node_id, boots, store, table, .. } = &*self.inner;
         let generation = store.generation();
         let table = table.lock();
@@ -100,7 +100,7 @@ impl Lineages {
     /// Takes what a message of `sender` shows. Refused with STALE_FOLDER if the sender is not the one that is known, and
     /// if others know something of this controller that its own folder does not: then this controller ends.
     pub(super) async fn hear(&self, sender: u64, envelope: &RaftEnvelope) -> Result<(), ErrorDetail> {
-        let heard = from_wire(sender, &envelope.lineages)?;
+        let heard = from_wire(sender, &envelope.boots)?;
         let Some(next) = self.compare(sender, heard).await? else { return Ok(()) };
         self.save(next).await.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))
     }

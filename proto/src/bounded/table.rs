@@ -17,6 +17,8 @@ const CHANGES: usize = 10_000;
 const REPLICAS: usize = 150_000;
 /// Tokens of a folder that a broker may show: the last, and those of which the answer was lost.
 const TOKENS: usize = 32;
+/// Starts of controllers in one message between them: 64 of the sender, and the last of each of 64 others.
+const BOOTS: usize = 128;
 /// Settings in one request: many times what a topic has.
 const SETTINGS: usize = 1_000;
 /// Brokers or controllers that a request names.
@@ -47,6 +49,9 @@ pub fn bounds(message: &str) -> Bounds {
             }
         }
         "DistrustReplicasRequest" => const { &[Entries::of(4, "replicas", CHANGES)] },
+        "AppendEntriesRequest" | "RequestVoteRequest" | "InstallSnapshotRequest" | "TransferLeaderRequest" => {
+            const { &[Entries::within(1, 4, "envelope.boots", BOOTS)] }
+        }
         "GetFormationRequest" => const { &[Entries::of(3, "peers", NODES)] },
         "GetMetadataRequest" => {
             const { &[Entries::of(1, "topics", WHOLE_CLUSTER), Entries::of(4, "topic_ids", WHOLE_CLUSTER)] }
