@@ -1,5 +1,7 @@
 //! What the cluster believes of the replicas of a partition, in words: who is not believed, why, and how far each reaches.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use holdfast_checker::text::counted;
@@ -80,11 +82,22 @@ pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
     lines.collect()
 }
 
+/// The partitions of these topics, by name and number.
+pub(crate) fn by_name(topics: &[TopicInfo]) -> BTreeMap<(&str, u32), &PartitionInfo> {
+    let mut known = BTreeMap::new();
+    for topic in topics {
+        known.extend(topic.partitions.iter().map(|one| ((topic.name.as_str(), one.partition), one)));
+    }
+    known
+}
+
 /// What is believed of the replicas of this partition, for scripts.
-pub(crate) fn found_json(topics: &[TopicInfo], topic: &str, partition: u32) -> serde_json::Value {
-    let found = topics.iter().find(|one| one.name == topic);
-    let found = found.and_then(|one| one.partitions.iter().find(|one| one.partition == partition));
-    found.map_or(serde_json::Value::Null, as_json)
+pub(crate) fn found_json(
+    known: &BTreeMap<(&str, u32), &PartitionInfo>,
+    topic: &str,
+    partition: u32,
+) -> serde_json::Value {
+    known.get(&(topic, partition)).map_or(serde_json::Value::Null, |found| as_json(found))
 }
 
 /// What is believed of the replicas, for scripts.
@@ -188,9 +201,10 @@ mod tests {
         assert!(led.contains("orders-7: broker 4 is not believed: its log is gone"), "{led}");
         assert!(led.contains("copied again from broker 1 by itself"), "{led}");
         assert!(words(told(&topic(None))).contains("holdfast cluster status says what to do"));
-        let json = found_json(&topic(None), "orders", 7);
+        let topics = topic(None);
+        let json = found_json(&by_name(&topics), "orders", 7);
         assert_eq!(json["distrusted"][0]["reason"], "vanished", "{json}");
-        assert!(found_json(&topic(None), "orders", 8).is_null());
+        assert!(found_json(&by_name(&topics), "orders", 8).is_null());
     }
 
     #[test]

@@ -248,6 +248,7 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     let end = |at: usize, which: usize| Some(ends.get(2 * at + which)?.as_ref().ok()?.offset?.0);
     if output == Output::Json {
         let mut json = topic_json(&topic);
+        let known = trust::by_name(&known);
         for (at, partition) in json["partitions"].as_array_mut().into_iter().flatten().enumerate() {
             partition["log_start_offset"] = json!(end(at, 0));
             partition["high_watermark"] = json!(end(at, 1));

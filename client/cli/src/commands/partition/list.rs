@@ -45,6 +45,7 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
     let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
     let mut known = admin.describe_partitions(args.topic.iter().cloned().collect()).await?;
     if output == Output::Json {
+        let known = trust::by_name(&known);
         let one = |(topic, partition): &(&TopicView, &PartitionView)| {
             let mut json = as_json(topic, partition);
             json["trust"] = trust::found_json(&known, &topic.name, partition.partition.0);
