@@ -1,5 +1,6 @@
 //! Reading all replicas again at a bounded rate, one after the other: finds damage before a reader, or a failure of another
-//! replica, meets it. What it leads is then compared with its followers (`compare`). What becomes of it is as for damage that a read finds (`findings`).
+//! replica, meets it. What it leads is then compared with its followers (`compare`). What becomes of it is as for damage
+//! that a read finds (`findings`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,11 +65,13 @@ struct Done {
     is_damaged: bool,
 }
 
-/// Reads one replica from its start to its end, if it is open so long.
+/// Reads one replica from its start to where it ends now, if it is open so long: one that is written all the time, and as
+/// fast as it is read, must not keep a pass from the others.
 async fn scrub(replica: &OpenReplica, bytes_per_second: u64) -> Done {
     let step_bytes = step_bytes(bytes_per_second);
     let (mut from, mut all) = (Some(Offset(0)), Done::default());
-    while let Some(at) = from {
+    let end = replica.view().log_end;
+    while let Some(at) = from.filter(|at| *at < end) {
         let reader = replica.reader.clone();
         let Ok(step) = tokio::task::spawn_blocking(move || reader.scrub(at, step_bytes)).await else { break };
         match step {
