@@ -95,9 +95,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let halt = Halt::new(fatal.clone());
     let log = LogStore::open(store.clone(), halt.clone()).map_err(Fatal::of_store)?;
     data.keep_told()?;
-    let incarnation_id = data.incarnation_id();
-    let lineages =
-        Lineages::open(identity.node_id, identity.boot_counter, incarnation_id, store.clone(), halt.clone())?;
+    let lineages = Lineages::open(&data, store.clone(), halt.clone())?;
     let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(Fatal::of_store)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));

@@ -69,9 +69,8 @@ pub enum Fatal {
     /// Its data folder is an older copy of one that went on, or another process goes on with it.
     #[error(
         "this controller, id {id}, may take part no more: {what}. Its data folder was restored from a copy, or another \
-         process goes on with one: its votes and acknowledgements count for nothing any more. Make sure that no other \
-         process uses this folder or a copy of it. {}",
-        store::WHOLE_FOLDER_AWAY
+         process goes on with one: make sure that no other process uses this folder or a copy of it. {}",
+        store::WHOLE_FOLDER
     )]
     Copied {
         /// Raft id of its data folder.

@@ -1,11 +1,7 @@
 //! The state of the cluster as messages.
 
 use holdfast_metadata::{VersionRange, status::Counts};
-use holdfast_metadata_wire::{
-    records::ids,
-    recovery::{info_from_message, info_to_message},
-    view,
-};
+use holdfast_metadata_wire::{records::ids, recovery as controllers_recovery, view};
 use holdfast_proto::{
     convert::{Error, optional_id, required},
     ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion},
@@ -48,7 +44,7 @@ pub(crate) fn describe_answer(status: ClusterStatus) -> v1::DescribeClusterRespo
         metadata_version: status.metadata_version.0,
         recoveries: status.recoveries.into_iter().map(recovery::given_up_message).collect(),
         distrusted_replica_count: status.counts.distrusted as u64,
-        controller_recoveries: status.controller_recoveries.iter().map(info_to_message).collect(),
+        controller_recoveries: status.controller_recoveries.iter().map(controllers_recovery::to_message).collect(),
         unheard_brokers: ids(&status.unheard_brokers),
     }
 }
@@ -85,7 +81,11 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
         move_bytes_per_second: answer.move_bytes_per_second,
         metadata_version: MetadataVersion(answer.metadata_version),
         recoveries: answer.recoveries.into_iter().map(recovery::given_up).collect::<Result<_, _>>()?,
-        controller_recoveries: answer.controller_recoveries.into_iter().map(info_from_message).collect(),
+        controller_recoveries: answer
+            .controller_recoveries
+            .into_iter()
+            .map(controllers_recovery::from_message)
+            .collect(),
         unheard_brokers: answer.unheard_brokers.into_iter().map(BrokerId).collect(),
     })
 }
@@ -217,7 +217,7 @@ mod tests {
                 at_ms: 43,
             }],
             distrusted_replica_count: 44,
-            controller_recoveries: vec![v1::ControllerRecoveryInfo {
+            controller_recoveries: vec![v1::ControllerRecovery {
                 controller_id: 45,
                 index: 46,
                 term: 47,

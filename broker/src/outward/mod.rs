@@ -8,7 +8,8 @@
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
 //!   counts where it is refused.
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
-//!   replicas this broker does not vouch for; `comparisons`: as a leader, digests of followers; `handover`: leaderships that it gives away where it cannot say so yet.
+//!   replicas this broker does not vouch for; `comparisons`: as a leader, digests of followers; `handover`: leaderships that
+//!   it gives away where it cannot say so yet.
 
 mod admin;
 mod channels;

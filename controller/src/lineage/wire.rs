@@ -31,7 +31,7 @@ pub fn to_wire<'a>(
         since: boot.since,
         generation: shown.generation,
     });
-    let others = others.filter(|(id, _)| **id != node_id).map(|(id, known)| ControllerBoot {
+    let others = others.filter(|(id, _)| **id != node_id).take(MAX_LINEAGES).map(|(id, known)| ControllerBoot {
         node_id: *id,
         boot_counter: known.boot_counter,
         incarnation_id: known.incarnation_id.to_bytes(),

@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
-    ids::IncarnationId,
     v1::{ControllerBoot, RaftEnvelope},
 };
 
@@ -26,6 +25,7 @@ use super::{
 };
 use crate::{
     exit::Fatal,
+    identity::DataDir,
     lineage::{Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Refusal, Shown, from_wire, judge, to_wire},
     store::{self, Op, Store},
 };
@@ -63,21 +63,16 @@ struct Table {
 }
 
 impl Lineages {
-    /// Adds this start of the node to its history in the store, durably. Refused if another controller refused the folder
+    /// Adds this start on `data` to its history in the store, durably. Refused if another controller refused the folder
     /// before. Blocks.
-    pub fn open(
-        node_id: u64,
-        boot_counter: u64,
-        incarnation_id: IncarnationId,
-        store: Store,
-        halt: Halt,
-    ) -> Result<Self, Fatal> {
+    pub fn open(data: &DataDir, store: Store, halt: Halt) -> Result<Self, Fatal> {
+        let (identity, incarnation_id) = (data.identity(), data.incarnation_id());
+        let (node_id, boot_counter) = (identity.node_id, identity.boot_counter);
         if let Some(refused) = store.read_state(REFUSED)? {
             return Err(copied(node_id, &String::from_utf8_lossy(&refused)));
         }
-        let read = |key, what: &str| store.read_state(key).map(|bytes| bytes.map(|bytes| (what.to_owned(), bytes)));
-        let mut boots: Vec<Boot> = stored(read(BOOTS, "history of the folder")?)?;
-        let known: Vec<(u64, Known)> = stored(read(KNOWN, "lineages of controllers")?)?;
+        let mut boots: Vec<Boot> = stored(&store, BOOTS, "history of the folder")?;
+        let known: Vec<(u64, Known)> = stored(&store, KNOWN, "lineages of controllers")?;
         boots.push(Boot { boot_counter, incarnation_id, since: store.found_generation() });
         boots.drain(..boots.len().saturating_sub(MAX_BOOTS));
         let value = encode(&boots).map_err(Fatal::of_store)?;
@@ -131,21 +126,24 @@ impl Lineages {
                 return Err(ErrorDetail::new(ErrorCode::StaleFolder, refusal.to_string()));
             }
         }
-        let mut is_new = false;
-        let mut next = table.known.clone();
-        for (id, told) in others {
-            let old = next.get(&id);
-            if old.is_some_and(|old| !told.is_newer(old)) || (old.is_none() && next.len() >= MAX_LINEAGES) {
-                continue;
+        let known = &table.known;
+        others.retain(|id, told| match known.get(id) {
+            Some(known) => told.is_newer(known),
+            None => known.len() < MAX_LINEAGES,
+        });
+        let is_new =
+            |(id, told): (&u64, &Known)| known.get(id).is_none_or(|known| known.incarnation_id != told.incarnation_id);
+        if others.iter().any(is_new) {
+            let mut next = known.clone();
+            for (id, told) in others {
+                if next.contains_key(&id) || next.len() < MAX_LINEAGES {
+                    next.insert(id, told);
+                }
             }
-            is_new |= old.is_none_or(|old| old.incarnation_id != told.incarnation_id);
-            next.insert(id, told);
-            table.is_changed = true;
-        }
-        if is_new {
             return Ok(Some(next));
         }
-        table.known = next;
+        table.is_changed |= !others.is_empty();
+        table.known.extend(others);
         Ok(None)
     }
 
@@ -214,8 +212,9 @@ impl Lineages {
     }
 }
 
-fn stored<T: serde::de::DeserializeOwned>(found: Option<(String, Vec<u8>)>) -> Result<Vec<T>, Fatal> {
-    let decoded = found.map(|(what, bytes)| decode(&what, &bytes)).transpose();
+/// The list that stands under this key; empty if nothing does.
+fn stored<T: serde::de::DeserializeOwned>(store: &Store, key: &[u8], what: &str) -> Result<Vec<T>, Fatal> {
+    let decoded = store.read_state(key)?.map(|bytes| decode(what, &bytes)).transpose();
     Ok(decoded.map_err(Fatal::of_store)?.unwrap_or_default())
 }
 

@@ -7,9 +7,6 @@ use rocksdb::ErrorKind;
 /// What to do about a store that is damaged, cut or gone.
 pub const WHOLE_FOLDER: &str = "Its votes and acknowledgements count for nothing any more. Move the whole data folder \
      away, never a part of it, and start again with an empty one: this controller then joins under a new id";
-/// The second half of it alone.
-pub const WHOLE_FOLDER_AWAY: &str = "Move the whole data folder away, never a part of it, and start again with an empty \
-     one: this controller then joins under a new id";
 /// What the system says of a file that is not there.
 const MISSING_FILE: &str = "No such file or directory";
 

@@ -32,7 +32,7 @@ mod writer;
 mod store_tests;
 
 pub use db::{Snapshot, Store};
-pub use error::{Error, WHOLE_FOLDER, WHOLE_FOLDER_AWAY};
+pub use error::{Error, WHOLE_FOLDER};
 pub use schema::{Marker, Origin, VOTE};
 pub use told::{Mark, Told};
 pub use writer::{Done, Op};

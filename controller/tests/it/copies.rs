@@ -21,6 +21,17 @@ fn restore(folder: &Path, from: &TempDir) {
     copy(from.path(), folder);
 }
 
+/// A quorum, one of it that does not lead, and its folder as it was a while ago.
+fn with_an_older_copy() -> (Quorum, usize, TempDir) {
+    let mut quorum = Quorum::formed(3, same);
+    quorum.converge();
+    let harmed = quorum.passive();
+    quorum.kill(harmed);
+    let older = copied(&quorum.data_dir(harmed));
+    quorum.start(harmed);
+    (quorum, harmed, older)
+}
+
 /// Why the controller ends.
 #[track_caller]
 fn ended(quorum: &Quorum, at: usize) -> Fatal {
@@ -62,20 +73,13 @@ fn starts_over(quorum: &mut Quorum, at: usize) {
 #[test]
 fn a_restored_folder_is_recognised_within_one_start_and_after_more() {
     for restarts in [0, 3] {
-        let mut quorum = Quorum::formed(3, same);
-        quorum.converge();
-        let harmed = quorum.passive();
-        let folder = quorum.data_dir(harmed);
-        // As it runs: what the start of that time said since is not in it.
-        quorum.kill(harmed);
-        let older = copied(&folder);
-        quorum.start(harmed);
+        let (mut quorum, harmed, older) = with_an_older_copy();
         for _ in 0..restarts {
             quorum.restart(harmed);
         }
         go_on(&mut quorum);
         quorum.kill(harmed);
-        restore(&folder, &older);
+        restore(&quorum.data_dir(harmed), &older);
         quorum.start(harmed);
         is_refused(&ended(&quorum, harmed));
         assert_ne!(quorum.active(), harmed, "the others go on");
@@ -85,20 +89,14 @@ fn a_restored_folder_is_recognised_within_one_start_and_after_more() {
 
 #[test]
 fn a_restored_folder_elects_nobody_without_the_third() {
-    let mut quorum = Quorum::formed(3, same);
-    quorum.converge();
-    let harmed = quorum.passive();
-    let folder = quorum.data_dir(harmed);
-    quorum.kill(harmed);
-    let older = copied(&folder);
-    quorum.start(harmed);
+    let (mut quorum, harmed, older) = with_an_older_copy();
     go_on(&mut quorum);
     let other = (0..3).find(|at| *at != harmed && *at != quorum.active()).expect("a third");
     let third = 3 - harmed - other;
     for at in 0..3 {
         quorum.kill(at);
     }
-    restore(&folder, &older);
+    restore(&quorum.data_dir(harmed), &older);
     quorum.start(other);
     quorum.start(harmed);
     is_refused(&ended(&quorum, harmed));

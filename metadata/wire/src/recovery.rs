@@ -6,9 +6,9 @@ use holdfast_proto::{
     v1,
 };
 
-/// As it travels to brokers.
-pub(crate) fn to_message(recovery: &ControllerRecovery) -> v1::ControllerRecoveryRecord {
-    v1::ControllerRecoveryRecord {
+/// As it travels to brokers, and as administration shows it.
+pub fn to_message(recovery: &ControllerRecovery) -> v1::ControllerRecovery {
+    v1::ControllerRecovery {
         controller_id: recovery.controller_id.0,
         index: recovery.index.0,
         term: recovery.term,
@@ -21,35 +21,7 @@ pub(crate) fn to_message(recovery: &ControllerRecovery) -> v1::ControllerRecover
 }
 
 /// What a message says.
-pub(crate) fn from_message(message: v1::ControllerRecoveryRecord) -> ControllerRecovery {
-    ControllerRecovery {
-        controller_id: ControllerId(message.controller_id),
-        index: MetadataIndex(message.index),
-        term: message.term,
-        committed: MetadataIndex(message.committed),
-        given_up: message.given_up.into_iter().map(ControllerId).collect(),
-        without: message.without.into_iter().map(BrokerId).collect(),
-        first_broker_epoch: BrokerEpoch(message.first_broker_epoch),
-        at_ms: message.at_ms,
-    }
-}
-
-/// As administration shows it.
-pub fn info_to_message(recovery: &ControllerRecovery) -> v1::ControllerRecoveryInfo {
-    v1::ControllerRecoveryInfo {
-        controller_id: recovery.controller_id.0,
-        index: recovery.index.0,
-        term: recovery.term,
-        committed: recovery.committed.0,
-        given_up: recovery.given_up.iter().map(|id| id.0).collect(),
-        without: recovery.without.iter().map(|broker| broker.0).collect(),
-        first_broker_epoch: recovery.first_broker_epoch.0,
-        at_ms: recovery.at_ms,
-    }
-}
-
-/// What administration was told.
-pub fn info_from_message(message: v1::ControllerRecoveryInfo) -> ControllerRecovery {
+pub fn from_message(message: v1::ControllerRecovery) -> ControllerRecovery {
     ControllerRecovery {
         controller_id: ControllerId(message.controller_id),
         index: MetadataIndex(message.index),

@@ -52,7 +52,7 @@ pub fn run(seed: u64) -> Coverage {
 pub fn run_beyond(seed: u64) -> Beyond {
     let mut rng = Rng::with_seed(seed);
     let shape = Shape::beyond(&mut rng);
-    let mut world = World::of(shape, rng);
+    let mut world = World::of(&shape, rng);
     for _ in 0..world.shape().faults {
         let pause_ms = world.rng().u64(100..2_500);
         world.run_until(world.now_ms() + pause_ms);

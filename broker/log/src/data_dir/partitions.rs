@@ -76,7 +76,7 @@ impl DataDir {
     pub fn distrusted(&self, partition: TopicPartition) -> Option<Distrust> {
         match self.list.get(partition) {
             Some(Entry::Distrusted(distrust)) => Some(distrust),
-            Some(Entry::Held) if !self.folder(partition).exists() => {
+            Some(Entry::Held) if matches!(exists(&self.folder(partition)), Ok(false)) => {
                 Some(Distrust::new(Cause::Vanished, "its folder is gone"))
             }
             Some(Entry::Held) | None => None,

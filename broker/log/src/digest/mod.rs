@@ -16,8 +16,8 @@
 //! 3. Memory is bounded: pieces grow with the segment, so that 1 GiB has some 1,300 borders of 24 bytes, and those of closed
 //!    segments are read from the side file each time. What was compared is kept in a few spans.
 //!
-//! Modules: `sum` (the hash) · `pieces` (borders, pure) · `checked` (what was compared, pure) · `comparison` (of a walk with borders, pure) · `side_file` (their
-//! file) · `digests` (those of one segment).
+//! Modules: `sum` (the hash) · `pieces` (borders, pure) · `checked` (what was compared, pure) · `comparison` (of a walk with
+//! borders, pure) · `side_file` (their file) · `digests` (those of one segment).
 
 mod checked;
 mod comparison;

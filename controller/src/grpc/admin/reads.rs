@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use holdfast_metadata::{Image, status::Counts};
 use holdfast_metadata_wire::{
-    recovery::info_to_message,
+    recovery,
     trust::recovery_info,
     view::{brokers, troubled},
 };
@@ -24,7 +24,7 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{ClusterId, MetadataIndex, MetadataVersion},
-    v1::{BrokerInfo, ControllerRecoveryInfo, RecoveryInfo, TroubledPartition},
+    v1::{BrokerInfo, ControllerRecovery, RecoveryInfo, TroubledPartition},
 };
 
 /// Partitions in trouble that one answer names.
@@ -60,7 +60,7 @@ pub(super) struct Status {
     /// The newest recoveries, the newest last.
     pub(super) recoveries: Vec<RecoveryInfo>,
     /// Those of the controllers, the newest last.
-    pub(super) controller_recoveries: Vec<ControllerRecoveryInfo>,
+    pub(super) controller_recoveries: Vec<ControllerRecovery>,
     /// The brokers that have not registered since the last of these.
     pub(super) unheard_brokers: Vec<u32>,
 }
@@ -123,7 +123,7 @@ impl Status {
             brokers: brokers(image),
             troubled: troubled(image, MAX_TROUBLED),
             recoveries: newest(image.recoveries()).iter().map(recovery_info).collect(),
-            controller_recoveries: newest(image.controller_recoveries()).iter().map(info_to_message).collect(),
+            controller_recoveries: newest(image.controller_recoveries()).iter().map(recovery::to_message).collect(),
             unheard_brokers: image.unheard_brokers().map(|broker| broker.0).collect(),
         }
     }

@@ -116,7 +116,7 @@ impl Disk {
     /// The disk is lost, and a blank one takes its place, on which a process started so often already and did not register.
     pub fn replace(&mut self, directory_id: DirectoryId, boot_counter: u64) {
         let (opened, machine) = (self.opened, self.machine);
-        *self = Self { opened, machine, boot_counter, ..Self::new(directory_id) };
+        *self = Self { boot_counter, machine, opened, ..Self::new(directory_id) };
     }
 
     /// How often records were made durable, about: it moves when they are.

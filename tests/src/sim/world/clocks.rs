@@ -40,10 +40,15 @@ impl World {
             3 => self.set_clock(one, right_ms),
             4 => self.set_controller(controller, wrong_ms),
             5 => self.set_controller(controller, right_ms),
-            6 => brokers.into_iter().for_each(|id| self.set_clock(id, wrong_ms)),
-            7 => {
-                brokers.into_iter().for_each(|id| self.set_clock(id, wrong_ms));
-                (0..3).for_each(|number| self.set_controller(number, wrong_ms));
+            roll @ 6..=7 => {
+                for id in brokers {
+                    self.set_clock(id, wrong_ms);
+                }
+                if roll == 7 {
+                    for number in 0..3 {
+                        self.set_controller(number, wrong_ms);
+                    }
+                }
             }
             _ => self.set_clocks_right(),
         }
@@ -97,7 +102,9 @@ impl World {
             }
         }
         for (tp, old) in old {
-            old.iter().for_each(|(base, age)| self.check_age(id, tp, *base, age, retention_ms));
+            for (base, age) in &old {
+                self.check_age(id, tp, *base, age, retention_ms);
+            }
             let Some(number) = self.disks[&id].logs.get(&tp).map(SimLog::number) else { continue };
             let to = Offset(old.last().expect("there are some").1.next);
             self.coverage.retained_by_time += old.len() as u64;

@@ -65,11 +65,11 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let shape = Shape::choose(&mut rng);
-        Self::of(shape, rng)
+        Self::of(&shape, rng)
     }
 
     /// The same of this shape.
-    pub fn of(shape: Shape, rng: Rng) -> Self {
+    pub fn of(shape: &Shape, rng: Rng) -> Self {
         let mut world = Self {
             shape: shape.clone(),
             rng,
