@@ -9,7 +9,8 @@
 //!    compares once more, in the same leadership. What either finds by itself is damage as any other.
 //! 2. A follower is told once in a leadership that it differs. One that was copied again and differs still is named in the
 //!    log, pass by pass, and keeps its place: the cause is elsewhere.
-//! 3. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
+//! 3. Nobody stands aside while one that is away could decide who is right ([`Verdict::Undecided`]): later passes look again.
+//! 4. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -52,6 +53,8 @@ struct Leading<'a> {
     replica: &'a OpenReplica,
     leader_epoch: LeaderEpoch,
     followers: Vec<BrokerId>,
+    /// How many replicas the partition has, with those that are not in sync.
+    replicas: usize,
     /// Its high watermark, where the comparison ends.
     end: Offset,
 }
@@ -96,7 +99,8 @@ impl<'a> Leading<'a> {
         let image = context.metadata.look();
         let state = image.partition(replica.id).filter(|state| state.leader_epoch == leader_epoch)?;
         let followers = state.isr.iter().copied().filter(|member| *member != own).collect();
-        Some(Self { context, replica, leader_epoch, followers, end: view.readable.ok()? })
+        let replicas = state.replicas.len();
+        Some(Self { context, replica, leader_epoch, followers, replicas, end: view.readable.ok()? })
     }
 
     /// The first range that differs from the follower's, as small as it can be told.
@@ -165,7 +169,14 @@ impl<'a> Leading<'a> {
             }
         }
         let partition = self.replica.id;
-        match verdict(own, &answers) {
+        match verdict(own, &answers, self.replicas) {
+            Verdict::Undecided => {
+                let (answered, replicas) = (answers.len() + 1, self.replicas);
+                tracing::error!(
+                    %partition, %from, %to, answered, replicas,
+                    "replicas differ, and too few are in sync to tell which is right: start the brokers that are away"
+                );
+            }
             Verdict::Leader => {
                 let detail = format!("most replicas in sync hold other batches from offset {from} to below {to}");
                 tracing::error!(%partition, %from, %to, "most followers agree on batches that their leader does not hold");
