@@ -39,6 +39,16 @@ def time_trust(name):
     return "holdfast-broker", "--lib", f"here::time_trust::tests::{name}"
 
 
+def compared(name):
+    """A test of the comparison between leader and followers."""
+    return "holdfast-broker", "--test broker", f"compared::{name}"
+
+
+def copies(name):
+    """A test of controllers whose folders were copied."""
+    return "holdfast-controller", "--test it", f"copies::{name}"
+
+
 def seen_by(guard, *finders):
     """A guard that each of these has to see."""
     return [(*guard, finder) for finder in finders]
@@ -131,6 +141,18 @@ GUARDS = [
         ("ages by the lesser of both clocks", "broker/log/src/age_clock.rs",
          "wall_ms.min(steady_ms).max(0)", "wall_ms.min(wall_ms.max(steady_ms)).max(0)"),
         log("age_clock::tests::a_wall_clock_that_jumps_makes_no_age_larger"), SIMULATION),
+    ("batches that are whole and not the leader's", "broker/src/life/compare.rs",
+     "Held::Known(theirs) if theirs == own => from = to,", "Held::Known(theirs) if theirs == own || true => from = to,",
+     compared("a_follower_whose_batches_are_whole_and_others_is_copied_again")),
+    ("replicas that decide which of two is right", "broker/src/partition/difference.rs",
+     "let is_settled = followers.len()", "let is_settled = true || followers.len()",
+     compared("a_leader_that_differs_from_two_followers_that_agree_is_the_one_that_is_copied_again")),
+    ("a controller goes on from what it told", "controller/src/lineage/judge.rs",
+     "if after.since < known.generation =>", "if false && after.since < known.generation =>",
+     copies("a_restored_folder_is_recognised_within_one_start_and_after_more")),
+    ("starts of a controller's folder", "controller/src/lineage/judge.rs",
+     "return Err(Refusal::Other { known: known.boot_counter })", "return Ok(Some(next))",
+     copies("of_two_processes_on_copies_one_goes_on_at_most")),
     ("end of the log in a controller's mark", "controller/src/raft/log_store.rs",
      "if end < told.end {", "if false && end < told.end {",
      ("holdfast-controller", "--test it", "folders::a_store_that_is_behind_what_was_told_is_refused")),
