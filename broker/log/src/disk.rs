@@ -10,7 +10,8 @@
 //!    folder fsynced.
 //!
 //! 3. A file or folder that cannot be opened or made because handles or memory have run out latches nothing: the disk was
-//!    not asked, and what it holds is known. Who wanted it has to do without.
+//!    not asked, and what it holds is known. Who wanted it has to do without, or to come again. So that nothing is left
+//!    half done, a folder is opened before a name in it changes.
 //!
 //! Failure: what was being written is in an unknown state. The process has to stop serving this disk, and to recover
 //! from what the disk really holds at its next start.
@@ -23,12 +24,17 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{Ages, Error, error::has_run_out};
 
 /// Most slices that one vectored write takes (Linux: `UIO_MAXIOV`).
 const MAX_SLICES: usize = 1024;
+
+/// First and longest pause before a step is done again for which handles or memory were wanting.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Does the writes and fsyncs of one data folder, counts them, and latches at the first that fails.
 #[derive(Debug, Default)]
@@ -127,9 +133,34 @@ impl Disk {
 
     /// Makes the names in a folder durable.
     pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.sync_opened_folder(&self.open_folder(folder)?, folder)
+    }
+
+    /// Opens a folder, before a name in it changes that is to be durable then.
+    pub(crate) fn open_folder(&self, folder: &Path) -> Result<File, Error> {
+        self.run_open("cannot open the folder", folder, || File::open(folder))
+    }
+
+    /// As [`Self::sync_folder`], of a folder that was opened before.
+    pub(crate) fn sync_opened_folder(&self, opened: &File, folder: &Path) -> Result<(), Error> {
         self.other_syncs.fetch_add(1, Ordering::Relaxed);
-        let opened = self.run_open("cannot open the folder", folder, || File::open(folder))?;
         self.run("cannot fsync the folder", folder, || opened.sync_all())
+    }
+
+    /// Does a step that cannot be left half done, again and again while handles or memory are wanting. Blocks so long.
+    pub(crate) fn patiently<T>(&self, mut step: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            self.check()?;
+            match step() {
+                Err(error) if error.is_shortage() => {
+                    tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "the log writer waits");
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Writes bytes into a small file at `position`, not durably.
@@ -161,8 +192,9 @@ impl Disk {
 
     /// Puts `bytes` in the place of a small file, durably and all or nothing.
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let folder = self.open_folder(parent(path))?;
         self.replace_unnamed(path, bytes)?;
-        self.sync_folder(parent(path))
+        self.sync_opened_folder(&folder, parent(path))
     }
 
     /// As [`Self::replace`], but the caller makes the folder durable.
@@ -200,12 +232,16 @@ impl Disk {
 
     /// Runs one change of the disk unless an earlier one failed; latches if this one fails.
     fn run<T>(&self, doing: &'static str, path: &Path, change: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
+        #[cfg(test)]
+        let change = || self.injected(doing, path, false).map_or_else(change, Err);
         self.run_unless(doing, path, change, |_| false)
     }
 
     /// As [`Self::run`], for what opens or makes a file or folder: that handles or memory have run out says nothing of the
     /// disk.
     fn run_open<T>(&self, doing: &'static str, path: &Path, open: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
+        #[cfg(test)]
+        let open = || self.injected(doing, path, true).map_or_else(open, Err);
         self.run_unless(doing, path, open, has_run_out)
     }
 
@@ -217,8 +253,6 @@ impl Disk {
         is_passing: impl FnOnce(&io::Error) -> bool,
     ) -> Result<T, Error> {
         self.check()?;
-        #[cfg(test)]
-        let change = || self.injected(doing, path).map_or_else(change, Err);
         change().map_err(|error| {
             let passing = is_passing(&error);
             let error = Error::io(doing, path, error);

@@ -8,6 +8,8 @@ pub(crate) enum Fault {
     At { doing: &'static str, path_ends_with: &'static str },
     /// The next change of this kind, for want of handles.
     RanOut { doing: &'static str },
+    /// The next time that something is opened or made after so many others, for want of handles.
+    RanOutAfter(u32),
     /// What lies behind this byte of a segment is in the page cache alone, as after a failed fsync.
     Forgot { from: u64 },
     /// The change after so many others: as if the process ended there.
@@ -28,17 +30,23 @@ impl Disk {
         }
     }
 
-    pub(super) fn injected(&self, change: &str, path: &Path) -> Option<io::Error> {
+    /// True if the failure was not played yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.fault.lock().is_some()
+    }
+
+    pub(super) fn injected(&self, change: &str, path: &Path, opens: bool) -> Option<io::Error> {
         let mut fault = self.fault.lock();
-        let errno = if matches!(*fault, Some(Fault::RanOut { .. })) { 24 } else { 5 };
+        let errno = if matches!(*fault, Some(Fault::RanOut { .. } | Fault::RanOutAfter(_))) { 24 } else { 5 };
         let hits = match &mut *fault {
             None | Some(Fault::Forgot { .. }) => false,
             Some(Fault::At { doing, path_ends_with }) => {
                 change == *doing && path.to_string_lossy().ends_with(*path_ends_with)
             }
             Some(Fault::RanOut { doing }) => change == *doing,
-            Some(Fault::After(0)) => true,
-            Some(Fault::After(left)) => {
+            Some(Fault::RanOutAfter(_)) if !opens => false,
+            Some(Fault::After(0) | Fault::RanOutAfter(0)) => true,
+            Some(Fault::After(left) | Fault::RanOutAfter(left)) => {
                 *left -= 1;
                 false
             }
@@ -92,9 +100,11 @@ fn what_cannot_be_opened_for_want_of_handles_says_nothing_of_the_disk() {
         assert_eq!(refused.iter().flatten().count(), 1, "{doing}: {refused:?}");
         disk.remove(&path).unwrap();
     }
-    disk.inject(Fault::RanOut { doing: "cannot create" });
-    disk.replace(&folder.path().join("b"), b"new").unwrap_err();
-    assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"old");
+    for doing in ["cannot create", "cannot open the folder"] {
+        disk.inject(Fault::RanOut { doing });
+        disk.replace(&folder.path().join("b"), b"new").unwrap_err();
+        assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"old", "{doing}: all or nothing");
+    }
     assert!(disk.failure().is_none());
     let file = disk.open(&path).unwrap();
     disk.inject(Fault::RanOut { doing: "cannot fsync" });

@@ -171,6 +171,11 @@ impl Error {
         matches!(self, Self::Io { source, .. } if has_run_out(source))
     }
 
+    /// True if the disk could not read what it should hold. Once may be chance; again and again it is as damage.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if cannot_read(source))
+    }
+
     /// True for damage of durable bytes.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
@@ -184,10 +189,15 @@ impl Error {
     }
 }
 
-/// True if the system refused for want of handles or memory.
+/// True if the system refused for want of handles or memory, or was interrupted: to be asked again.
 pub(crate) fn has_run_out(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN))
+}
+
+/// True if the disk could not read.
+pub(crate) fn cannot_read(error: &io::Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::IO)
 }
 
 #[cfg(test)]

@@ -136,9 +136,10 @@ impl<E: Entry> Index<E> {
         }
         let index = Self::new(path);
         let stored = len / E::SIZE;
-        let last = match stored.checked_sub(1) {
-            Some(last) => Some(index.read(&index.file()?, last)?),
-            None => None,
+        let last = match stored.checked_sub(1).map(|last| index.read(&index.file()?, last)).transpose() {
+            // It is made again of the segment.
+            Err(error) if error.is_unreadable() => return Ok(None),
+            last => last?,
         };
         *index.state.lock() = State { stored, last, tail: Vec::new() };
         Ok(Some(index))

@@ -52,7 +52,9 @@ mod writer;
 pub use age_clock::{AgeClock, Counted, Look};
 pub use clocks::{Ages, look, steady, wall_clock};
 pub use config::{FlushTiming, LogConfig, WriterConfig};
-pub use data_dir::{Cause, ClockLook, DataDir, Distrust, KeptJump, ListState, ReplicaOnDisk, Space, Standing, Tokens};
+pub use data_dir::{
+    Cause, ClockLook, DataDir, Distrust, KeptJump, ListState, ReplicaOnDisk, ScrubPosition, Space, Standing, Tokens,
+};
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;

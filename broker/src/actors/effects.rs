@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use holdfast_log::Op;
-use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     batch,
     error::ErrorCode,
@@ -94,11 +93,7 @@ impl PartitionActor {
                 Effect::Halt { reason } => {
                     // Its own trouble, not that of the others here. If the disk failed, the process is about to end.
                     tracing::error!(partition = %self.partition.id, reason, "the replica serves no more");
-                    let finding = Finding {
-                        reason: DistrustReason::Halted,
-                        detail: reason.to_owned(),
-                        log: Some(self.partition.reader.clone()),
-                    };
+                    let finding = Finding::halted(&self.partition.reader, reason.to_owned());
                     self.context.findings.put(self.partition.id, finding);
                 }
             }

@@ -40,6 +40,8 @@ pub enum SessionEvent {
     Closed(TopicPartition),
     /// Something is wrong with a replica: this broker does not vouch for it any more.
     Distrust(TopicPartition, Finding),
+    /// The log of a replica takes nothing any more, and nobody else could take its place: it is opened again.
+    Reopen(TopicPartition, Finding),
 }
 
 /// What became of an event.

@@ -163,7 +163,7 @@ impl PartitionActor {
                 if self.context.logs.writer.failure().is_some() {
                     self.context.state.fail(Fatal::StorageFailed(error.to_string()));
                 } else {
-                    let finding = Finding::damaged(&self.partition.reader, error.to_string());
+                    let finding = Finding::dead(&self.partition.reader, &error);
                     self.context.findings.put(self.partition.id, finding);
                 }
                 self.step(Event::StorageFailed, InHand::Nothing);

@@ -77,6 +77,7 @@ impl SessionActor {
                     }
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
+                Effect::Reopen(partition) => self.reopen(partition, actor),
                 Effect::Renew(partition) => self.renew(partition, actor),
                 Effect::Distrust(partition, closed_at) => self.distrust(partition, closed_at, actor),
                 Effect::TellAgain(partition, closed_at) => {
@@ -128,6 +129,25 @@ impl SessionActor {
         );
     }
 
+    /// Closes a replica and opens its log again. Others may have copied what it was told to append and never wrote, in
+    /// this very leadership; then only a start of the broker, which begins another one, keeps the logs alike.
+    fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        self.context.partitions.remove(partition);
+        let Some(replica) = self.replicas.remove(&partition) else { return };
+        let end = replica.view().log_end;
+        let open = move |context: &Context, partition, config| {
+            let (log, recovered) = context.logs.data_dir.open_partition(partition, config)?;
+            if recovered.log_end_offset < end {
+                let at = recovered.log_end_offset;
+                let why =
+                    format!("{partition} was to append up to {end}, its log takes nothing any more, and ends at {at}");
+                context.state.fail(Fatal::StartAgain(why));
+            }
+            Ok((log, recovered))
+        };
+        self.open_after(partition, Some(replica), open, actor);
+    }
+
     /// Sets aside what is left of a replica that is not vouched for, and opens an empty log in its place.
     fn renew(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         tracing::info!(%partition, "a replica that is not vouched for begins again, empty");
@@ -139,9 +159,26 @@ impl SessionActor {
     }
 
     fn open_by(&self, partition: TopicPartition, open: OpenLog, actor: &mut ActorContext<Self>) {
+        self.open_after(partition, None, open, actor);
+    }
+
+    /// As [`Self::open_by`], once a replica that has the log is closed.
+    fn open_after(
+        &self,
+        partition: TopicPartition,
+        before: Option<OpenReplica>,
+        open: impl Fn(&Context, TopicPartition, LogConfig) -> Result<(PartitionLog, Recovered), holdfast_log::Error>
+        + Copy
+        + Send
+        + 'static,
+        actor: &mut ActorContext<Self>,
+    ) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
         let config = self.log_config(partition);
         self.context.logs.runtime.spawn(async move {
+            if let Some(before) = before {
+                close(&before).await;
+            }
             let mut backoff = Backoff::new(OPEN_AGAIN, OPEN_AGAIN_MAX);
             loop {
                 let working = Arc::clone(&context);
@@ -197,9 +234,11 @@ impl SessionActor {
                     return self.context.state.fail(Fatal::StorageFailed(failure.to_string()));
                 }
                 tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
-                let finding = Finding { reason: DistrustReason::Damaged, detail: error.to_string(), log: None };
-                self.found.insert(partition, finding);
+                let (reason, detail) = (DistrustReason::Damaged, error.to_string());
+                self.found
+                    .insert(partition, Finding { reason, detail, log: None, is_dead: true, is_unreadable: false });
                 self.step(&Event::OpenFailed(partition), actor);
+                self.found.remove(&partition);
             }
         }
     }

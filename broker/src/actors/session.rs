@@ -186,6 +186,13 @@ impl Handler<SessionEvent> for SessionActor {
                 if self.replicas.get(&partition).is_some_and(|replica| finding.is_about(&replica.reader)) {
                     self.found.insert(partition, finding);
                     self.step(&Event::Distrusted(partition), actor);
+                    // What nobody took is no reason for a later one.
+                    self.found.remove(&partition);
+                }
+            }
+            SessionEvent::Reopen(partition, finding) => {
+                if self.replicas.get(&partition).is_some_and(|replica| finding.is_about(&replica.reader)) {
+                    self.step(&Event::Reopen(partition), actor);
                 }
             }
             SessionEvent::Closed(partition) => self.step(&Event::Closed(partition), actor),

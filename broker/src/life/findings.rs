@@ -1,13 +1,18 @@
 //! What becomes of what was found to be wrong with replicas: the broker resigns from each alone, tells the controllers, and
 //! copies it again from the leader of then. [`consequence`] says which goes on with what is sound for now.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use holdfast_metadata::version::TRUST;
 use holdfast_proto::ids::TopicPartition;
 
 use crate::{
     actors::{SessionAddress, SessionEvent},
+    exit::Fatal,
     here::context::Context,
     outward,
     partition::{
@@ -19,6 +24,15 @@ use crate::{
 /// Longest pause before a replica that goes on is looked at again, though the metadata did not change.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// Replicas that cannot be read, all found within this time, of which so many, and this part of all that are open here,
+/// mean that the disk fails: it does not stop at these, and nothing more is to be trusted to it.
+const UNREADABLE_WITHIN: Duration = Duration::from_mins(10);
+const UNREADABLE: usize = 3;
+const UNREADABLE_PART: usize = 4;
+
+/// How often one replica is opened again at most.
+const REOPEN_EVERY: Duration = Duration::from_secs(30);
+
 /// A replica with a finding that goes on.
 struct Kept {
     finding: Finding,
@@ -29,6 +43,8 @@ struct Kept {
 /// Runs until the broker ends.
 pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
     let mut kept: BTreeMap<TopicPartition, Kept> = BTreeMap::new();
+    let mut unreadable: BTreeMap<TopicPartition, Instant> = BTreeMap::new();
+    let mut reopened: BTreeMap<TopicPartition, Instant> = BTreeMap::new();
     let mut index = context.metadata.watch();
     loop {
         index.borrow_and_update();
@@ -49,18 +65,43 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             context.partitions.get(*partition).is_some_and(|replica| finding.is_about(&replica.reader))
         });
         for (partition, finding) in found {
-            all.entry(partition).or_insert((finding, None));
+            if finding.is_unreadable {
+                unreadable.insert(partition, Instant::now());
+            }
+            let (counts, before) = match all.remove(&partition) {
+                Some((first, before)) => (first.or_stopped_by(finding), before),
+                None => (finding, None),
+            };
+            all.insert(partition, (counts, before));
         }
+        unreadable.retain(|_, at| at.elapsed() < UNREADABLE_WITHIN);
+        let open = context.partitions.all().len();
+        if disk_fails(unreadable.len(), open) {
+            let why = format!("{} of {open} replicas cannot be read: replace the disk", unreadable.len());
+            return context.state.fail(Fatal::StorageFailed(why));
+        }
+        reopened.retain(|_, at| at.elapsed() < REOPEN_EVERY);
         for (partition, (finding, before)) in all {
             let consequence = {
                 let image = context.metadata.look();
-                consequence::of(&image, context.identity.broker_id, partition, finding.reason)
+                match consequence::of(&image, context.identity.broker_id, partition, &finding) {
+                    Consequence::Reopen if reopened.contains_key(&partition) => Consequence::Stay(Why::Last),
+                    consequence => consequence,
+                }
             };
             if let Consequence::Stay(why) = consequence {
                 if before.is_none_or(|before| before.why != why) {
                     tell_stays(partition, &finding, why);
                 }
                 kept.insert(partition, Kept { finding, why });
+                continue;
+            }
+            if consequence == Consequence::Reopen {
+                reopened.insert(partition, Instant::now());
+                tracing::error!(%partition, detail = finding.detail, "a log takes nothing any more, and nobody else is there: it is opened again");
+                if session.tell(SessionEvent::Reopen(partition, finding)).await.is_none() {
+                    return;
+                }
                 continue;
             }
             tell_closed(&context, partition, &finding);
@@ -73,8 +114,13 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
     }
 }
 
+/// True if so many replicas cannot be read, of those that are open and those that were, that it is the disk.
+const fn disk_fails(unreadable: usize, open: usize) -> bool {
+    unreadable >= UNREADABLE && unreadable * UNREADABLE_PART >= open
+}
+
 fn tell_closed(context: &Context, partition: TopicPartition, finding: &Finding) {
-    let Finding { reason, detail, log: _ } = finding;
+    let Finding { reason, detail, .. } = finding;
     if context.metadata.look().version() >= TRUST {
         tracing::error!(
             %partition,
@@ -114,5 +160,17 @@ fn tell_stays(partition: TopicPartition, finding: &Finding, why: Why) {
             "this replica is damaged, and no other is in sync: it goes on with the rest. Others can lead only once metadata \
              version {TRUST} is finalised: upgrade every node, then `holdfast cluster finalize-version {TRUST}`"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_replicas_that_cannot_be_read_are_the_disk_and_a_few_are_not() {
+        assert!(!disk_fails(1, 1) && !disk_fails(2, 2), "replicas");
+        assert!(disk_fails(3, 3) && disk_fails(3, 12) && !disk_fails(3, 13));
+        assert!(!disk_fails(24, 100) && disk_fails(25, 100));
     }
 }

@@ -1,19 +1,33 @@
 //! Reading all replicas again at a bounded rate, one after the other: finds damage before a reader, or a failure of another
 //! replica, meets it. What it leads is then compared with its followers (`compare`). What becomes of it is as for damage
 //! that a read finds (`findings`).
+//!
+//! A pass goes through all replicas in a circle and begins where the last one stood, over restarts too: a broker that is
+//! started again more often than a pass takes would else never read the last of them. The place is kept in the data folder
+//! now and then; by chance alone the longest gap of a replica would be known to nobody.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use holdfast_log::Error;
-use holdfast_proto::ids::Offset;
+use holdfast_log::{Error, ScrubPosition};
+use holdfast_proto::ids::{Offset, TopicPartition};
 
 use super::compare::{Counts, Told, compare};
-use crate::{here::context::Context, partition::OpenReplica};
+use crate::{
+    here::context::Context,
+    partition::{OpenReplica, failing::FAILURES},
+};
 
 /// Bytes that one step reads at most, unless a piece is larger.
 const MAX_STEP_BYTES: u64 = 4 << 20;
 /// Steps in a second, if they are not bounded by their size: short ones, for reads of others wait behind them at the disk.
 const STEPS_PER_SECOND: u64 = 8;
+/// How often the place of a pass is kept.
+const KEEP_EVERY: Duration = Duration::from_secs(30);
+/// How long a range that the disk did not read rests before it is read again: [`FAILURES`] of them make a finding.
+const READ_AGAIN: Duration = Duration::from_secs(2);
 /// How long the first pass waits after the start, at most.
 const FIRST_AFTER: Duration = Duration::from_secs(10);
 
@@ -25,6 +39,7 @@ pub(crate) async fn run(context: Arc<Context>) {
     }
     let interval = Duration::from_millis(context.config.scrub_interval_ms);
     let mut told = Told::new();
+    let mut place = Place::load(&context).await;
     let mut next = tokio::time::Instant::now() + FIRST_AFTER.min(interval);
     loop {
         tokio::time::sleep_until(next).await;
@@ -32,10 +47,10 @@ pub(crate) async fn run(context: Arc<Context>) {
         let started = tokio::time::Instant::now();
         let (mut bytes, mut damaged, mut counts) = (0, 0, Counts::default());
         // By their names: what is closed meanwhile must not be held for the length of a pass.
-        let replicas: Vec<_> = context.partitions.all().iter().map(|replica| replica.id).collect();
+        let replicas = in_turn(context.partitions.all().iter().map(|replica| replica.id), place.at);
         for replica in &replicas {
             let Some(replica) = context.partitions.get(*replica) else { continue };
-            let done = scrub(&replica, bytes_per_second).await;
+            let done = scrub(&context, &replica, bytes_per_second, &mut place).await;
             bytes += done.bytes;
             damaged += u64::from(done.is_damaged);
             if !done.is_damaged {
@@ -43,6 +58,8 @@ pub(crate) async fn run(context: Arc<Context>) {
             }
         }
         told.retain(|(partition, _), _| context.partitions.get(*partition).is_some());
+        // The next one begins where this one did, and with the whole of that replica.
+        place.go_on(&context, replicas.first().map(|first| ScrubPosition { partition: *first, next: Offset(0) })).await;
         let Counts { ranges, differences } = counts;
         let elapsed_ms = started.elapsed().as_millis() as u64;
         tracing::info!(
@@ -67,16 +84,19 @@ struct Done {
 
 /// Reads one replica from its start to where it ends now, if it is open so long: one that is written all the time, and as
 /// fast as it is read, must not keep a pass from the others.
-async fn scrub(replica: &OpenReplica, bytes_per_second: u64) -> Done {
+async fn scrub(context: &Arc<Context>, replica: &OpenReplica, bytes_per_second: u64, place: &mut Place) -> Done {
     let step_bytes = step_bytes(bytes_per_second);
-    let (mut from, mut all) = (Some(Offset(0)), Done::default());
+    let start = place.at.filter(|at| at.partition == replica.id).map_or(Offset(0), |at| at.next);
+    let (mut from, mut all, mut failures) = (Some(start), Done::default(), 0);
     let end = replica.view().log_end;
     while let Some(at) = from.filter(|at| *at < end) {
+        place.go_on(context, Some(ScrubPosition { partition: replica.id, next: at })).await;
         let reader = replica.reader.clone();
         let Ok(step) = tokio::task::spawn_blocking(move || reader.scrub(at, step_bytes)).await else { break };
         match step {
             Ok(step) => {
-                from = step.next;
+                replica.read_succeeded(at, step.next.unwrap_or(end));
+                (from, failures) = (step.next, 0);
                 all.bytes += step.bytes;
                 tokio::time::sleep(pause(step.bytes, bytes_per_second)).await;
             }
@@ -86,6 +106,16 @@ async fn scrub(replica: &OpenReplica, bytes_per_second: u64) -> Done {
                 replica.read_failed(&error);
                 break;
             }
+            Err(error) if error.is_unreadable() && failures < FAILURES => {
+                replica.read_failed_at(at, &error);
+                failures += 1;
+                tokio::time::sleep(READ_AGAIN).await;
+            }
+            // That is a finding now.
+            Err(error) if error.is_unreadable() => {
+                all.is_damaged = true;
+                break;
+            }
             Err(error) => {
                 tracing::warn!(partition = %replica.id, %error, "a replica cannot be read again; the next pass tries it");
                 break;
@@ -93,6 +123,44 @@ async fn scrub(replica: &OpenReplica, bytes_per_second: u64) -> Done {
         }
     }
     all
+}
+
+/// Where the scrub stands, and when that was kept.
+struct Place {
+    at: Option<ScrubPosition>,
+    kept: Instant,
+}
+
+impl Place {
+    async fn load(context: &Arc<Context>) -> Self {
+        let data_dir = Arc::clone(&context.logs.data_dir);
+        let at = tokio::task::spawn_blocking(move || data_dir.scrub_position()).await.ok().flatten();
+        Self { at, kept: Instant::now() }
+    }
+
+    /// Goes on to this place, and keeps it if it is time. One that cannot be kept is worth no more than a warning: the next
+    /// start reads some again.
+    async fn go_on(&mut self, context: &Arc<Context>, at: Option<ScrubPosition>) {
+        let is_due = self.kept.elapsed() >= KEEP_EVERY.min(Duration::from_millis(context.config.scrub_interval_ms));
+        self.at = at;
+        let Some(at) = at.filter(|_| is_due) else { return };
+        self.kept = Instant::now();
+        let data_dir = Arc::clone(&context.logs.data_dir);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || data_dir.keep_scrub_position(at)).await {
+            tracing::warn!(%error, "the place of the scrub is not kept");
+        }
+    }
+}
+
+/// All replicas in order, from the place on and round to it.
+fn in_turn(replicas: impl Iterator<Item = TopicPartition>, place: Option<ScrubPosition>) -> Vec<TopicPartition> {
+    let mut replicas: Vec<_> = replicas.collect();
+    replicas.sort_unstable();
+    if let Some(place) = place {
+        let before = replicas.partition_point(|replica| *replica < place.partition);
+        replicas.rotate_left(before);
+    }
+    replicas
 }
 
 fn step_bytes(bytes_per_second: u64) -> u64 {
@@ -106,7 +174,23 @@ fn pause(bytes: u64, bytes_per_second: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_proto::ids::{PartitionIndex, TopicId};
+
     use super::*;
+
+    #[test]
+    fn a_pass_goes_round_from_its_place() {
+        let tp = |n| TopicPartition { topic_id: TopicId(uuid::Uuid::from_u128(1)), partition: PartitionIndex(n) };
+        let from = |place: Option<u32>| {
+            let place = place.map(|n| ScrubPosition { partition: tp(n), next: Offset(9) });
+            let order = in_turn([4, 1, 6].map(tp).into_iter(), place);
+            order.iter().map(|replica| replica.partition.0).collect::<Vec<_>>()
+        };
+        assert_eq!(from(None), [1, 4, 6]);
+        assert_eq!(from(Some(4)), [4, 6, 1]);
+        assert_eq!(from(Some(5)), [6, 1, 4], "the one where it stood is gone");
+        assert_eq!(from(Some(7)), [1, 4, 6]);
+    }
 
     #[test]
     fn steps_are_short_and_the_rate_is_kept() {

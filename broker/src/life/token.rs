@@ -4,21 +4,30 @@ use std::{sync::Arc, time::Duration};
 
 use holdfast_log::Error;
 use holdfast_metadata::version::TRUST;
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 
 use crate::{exit::Fatal, here::context::Context};
 
 /// How often it is looked at. A look costs nothing.
 const TICK: Duration = Duration::from_millis(250);
+/// Longest pause before it is tried again where handles or memory were wanting.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs until the broker ends. The first token is said with the registration.
 pub(crate) async fn run(context: Arc<Context>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut backoff = Backoff::new(TICK, MAX_PAUSE);
     loop {
         ticks.tick().await;
         let working = Arc::clone(&context);
         match tokio::task::spawn_blocking(move || look(&working)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => backoff.reset(),
+            // The disk was not asked. The token that was said last proves the folder as before.
+            Ok(Err(error)) if error.is_shortage() => {
+                tracing::warn!(%error, "the token of the data folder is not renewed, and is tried again");
+                tokio::time::sleep(jittered(backoff.next_pause())).await;
+            }
             Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),
             // The runtime ends.
             Err(_) => return,

@@ -1,8 +1,9 @@
 //! What follows from a finding: whether the replica is closed, or goes on with what is sound for now. Pure.
 //!
-//! 1. Who cannot serve is closed: a replica that halted, or whose log takes nothing more.
-//! 2. One that is damaged and the last of its partition to hold what was acknowledged stays: the rest of it can be read, and
-//!    nobody could take its place. What is damaged is refused to its readers all the same.
+//! 1. A replica that halted is closed.
+//! 2. One that is damaged and the last of its partition that holds what was acknowledged and is alive stays: the rest of it can
+//!    be read, and nobody could take its place now. What is damaged is refused to its readers all the same. If its log takes
+//!    nothing any more it is opened again.
 //! 3. Before metadata version 2 the controllers hear nothing of a single replica, so that a leader that closes leaves its
 //!    partition without one. So a damaged leader goes on with what is sound until another leads; that is brought about by
 //!    what the first version has, the order of the replicas: the controllers give a leadership to the first that is in
@@ -13,6 +14,8 @@
 use holdfast_metadata::{BrokerRegistration, Image, PartitionState, trust::DistrustReason, version::TRUST};
 use holdfast_proto::ids::{BrokerId, TopicPartition};
 
+use super::findings::Finding;
+
 /// What becomes of a replica with a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
@@ -20,6 +23,8 @@ pub enum Consequence {
     Close,
     /// It goes on with what is sound.
     Stay(Why),
+    /// Nobody could take its place: its log is closed and opened again.
+    Reopen,
 }
 
 /// Why a replica with a finding goes on.
@@ -34,13 +39,16 @@ pub enum Why {
 }
 
 /// What follows for the replica that broker `own` has of this partition.
-pub fn of(image: &Image, own: BrokerId, partition: TopicPartition, reason: DistrustReason) -> Consequence {
+pub fn of(image: &Image, own: BrokerId, partition: TopicPartition, finding: &Finding) -> Consequence {
     let Some(state) = image.partition(partition) else { return Consequence::Close };
-    if reason != DistrustReason::Damaged {
+    if finding.reason != DistrustReason::Damaged {
         return Consequence::Close;
     }
-    if !state.isr.iter().chain(&state.elr).any(|member| *member != own) {
-        return Consequence::Stay(Why::Last);
+    if is_last(image, own, state) {
+        return if finding.is_dead { Consequence::Reopen } else { Consequence::Stay(Why::Last) };
+    }
+    if finding.is_dead {
+        return Consequence::Close;
     }
     if image.version() >= TRUST || state.leader != Some(own) {
         return Consequence::Close;
@@ -57,6 +65,13 @@ pub fn order(image: &Image, own: BrokerId, partition: TopicPartition) -> Option<
     let others = state.replicas.iter().copied().filter(|replica| *replica != own && *replica != next);
     let order: Vec<BrokerId> = std::iter::once(next).chain(others).chain([own]).collect();
     (state.replicas.first() != Some(&next)).then_some(order)
+}
+
+/// True if broker `own` holds what was acknowledged, as far as is known, and nobody else who is alive does.
+fn is_last(image: &Image, own: BrokerId, state: &PartitionState) -> bool {
+    let mut holders = state.isr.iter().chain(&state.elr);
+    let is_alive = |member: &BrokerId| image.broker(*member).is_some_and(BrokerRegistration::is_active);
+    holders.clone().any(|member| *member == own) && !holders.any(|member| *member != own && is_alive(member))
 }
 
 /// Who leads once broker `own` does not: the first other one that is in sync, alive, and stays.

@@ -56,7 +56,8 @@ fn image(version: MetadataVersion, alive: &[u32], leader: u32, isr: &[u32], elr:
 
 #[track_caller]
 fn check(image: &Image, reason: DistrustReason, expected: Consequence) {
-    assert_eq!(of(image, OWN, tp(), reason), expected);
+    let finding = Finding { reason, detail: String::new(), log: None, is_dead: false, is_unreadable: false };
+    assert_eq!(of(image, OWN, tp(), &finding), expected);
 }
 
 const DAMAGED: DistrustReason = DistrustReason::Damaged;
@@ -65,11 +66,23 @@ const FIRST: MetadataVersion = holdfast_metadata::version::FIRST;
 #[test]
 fn a_damaged_replica_is_closed_unless_it_is_the_last() {
     check(&image(TRUST, &[1, 2], 1, &[1, 2], &[]), DAMAGED, Consequence::Close);
-    check(&image(TRUST, &[1], 1, &[1], &[2]), DAMAGED, Consequence::Close);
+    check(&image(TRUST, &[1, 2], 1, &[1], &[2]), DAMAGED, Consequence::Close);
+    check(&image(TRUST, &[1], 1, &[1], &[2]), DAMAGED, Consequence::Stay(Why::Last));
+    check(&image(TRUST, &[1], 2, &[2], &[3]), DAMAGED, Consequence::Close);
     let last = image(TRUST, &[1, 2, 3], 1, &[1], &[]);
     check(&last, DAMAGED, Consequence::Stay(Why::Last));
     check(&last, DistrustReason::Halted, Consequence::Close);
     check(&Image::default(), DAMAGED, Consequence::Close);
+}
+
+#[test]
+fn the_last_one_is_opened_again_when_its_log_takes_nothing_more() {
+    let detail = String::new();
+    let dead = Finding { reason: DAMAGED, detail, log: None, is_dead: true, is_unreadable: false };
+    for version in [FIRST, TRUST] {
+        assert_eq!(of(&image(version, &[1], 1, &[1], &[2]), OWN, tp(), &dead), Consequence::Reopen);
+        assert_eq!(of(&image(version, &[1, 2], 1, &[1, 2], &[]), OWN, tp(), &dead), Consequence::Close);
+    }
 }
 
 #[test]

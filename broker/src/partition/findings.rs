@@ -1,17 +1,30 @@
 //! What was found to be wrong with replicas of this broker, until somebody looks at it: by reads, by the scrub, by the core
 //! of a replica that contradicts its leader, by the log writer.
 //!
-//! A replica has one finding at most, the first: what follows from it is the same. So the memory is bounded by the
-//! replicas. A finding names the opening of the log that it is about: a reader may be late, and the replica made again.
+//! A replica has one finding at most, so the memory is bounded by the replicas. The first decides, unless a later one stops
+//! the replica and the first does not ([`Finding::or_stopped_by`]). A finding names the opening of the log that it is about:
+//! a reader may be late, and the replica made again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use holdfast_log::{Cause, Error, LogReader};
 use holdfast_metadata::trust::DistrustReason;
-use holdfast_proto::{error::ErrorCode, ids::TopicPartition};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{Millis, Offset, TopicPartition},
+};
+
+use super::failing::{FAILURES, Failing};
 
 /// What is wrong with a replica.
 #[derive(Clone, Debug)]
@@ -22,12 +35,42 @@ pub struct Finding {
     pub detail: String,
     /// The opened log that it is about; `None`: what cannot be opened.
     pub log: Option<LogReader>,
+    /// True if the log takes nothing any more.
+    pub is_dead: bool,
+    /// True if the disk does not read it: where that goes for many replicas it is the disk that fails.
+    pub is_unreadable: bool,
 }
 
 impl Finding {
     /// That the replica with this log is damaged.
     pub fn damaged(log: &LogReader, detail: String) -> Self {
-        Self { reason: DistrustReason::Damaged, detail, log: Some(log.clone()) }
+        Self { reason: DistrustReason::Damaged, detail, log: Some(log.clone()), is_dead: false, is_unreadable: false }
+    }
+
+    /// That the disk does not read the log, again and again.
+    pub fn unreadable(log: &LogReader, detail: String) -> Self {
+        Self { is_unreadable: true, ..Self::damaged(log, detail) }
+    }
+
+    /// That the replica with this log halted.
+    pub fn halted(log: &LogReader, detail: String) -> Self {
+        Self { reason: DistrustReason::Halted, ..Self::damaged(log, detail) }
+    }
+
+    /// That the log takes nothing any more, for this reason.
+    pub fn dead(log: &LogReader, error: &Error) -> Self {
+        Self { is_dead: true, is_unreadable: error.is_unreadable(), ..Self::damaged(log, error.to_string()) }
+    }
+
+    /// What counts of this finding and a later one of the same replica: this one, unless only the later one says that the
+    /// replica cannot go on.
+    #[must_use]
+    pub fn or_stopped_by(self, later: Self) -> Self {
+        if later.stops() && !self.stops() { later } else { self }
+    }
+
+    fn stops(&self) -> bool {
+        self.is_dead || self.reason == DistrustReason::Halted
     }
 
     /// True if it is about the replica that has this log.
@@ -63,9 +106,53 @@ pub struct Reporter {
     pub log: LogReader,
     /// Where it is said.
     pub findings: Arc<Findings>,
+    /// Reads that the disk failed.
+    pub failing: Arc<FailingReads>,
+}
+
+/// What of one replica could not be read, shared by its readers.
+#[derive(Debug)]
+pub struct FailingReads {
+    since: Instant,
+    /// True while something is counted: looked at after each read, without the lock.
+    any: AtomicBool,
+    ranges: Mutex<Failing>,
+}
+
+impl Default for FailingReads {
+    fn default() -> Self {
+        Self { since: Instant::now(), any: AtomicBool::new(false), ranges: Mutex::default() }
+    }
+}
+
+impl FailingReads {
+    fn failed(&self, at: Offset) -> bool {
+        let now = Millis(self.since.elapsed().as_millis() as u64);
+        self.any.store(true, Ordering::Release);
+        self.ranges.lock().failed(at, now)
+    }
+
+    /// What begins from `from` to below `to` can be read.
+    pub fn succeeded(&self, from: Offset, to: Offset) {
+        if self.any.load(Ordering::Acquire) {
+            let mut ranges = self.ranges.lock();
+            ranges.succeeded(from, to);
+            self.any.store(!ranges.is_empty(), Ordering::Release);
+        }
+    }
 }
 
 impl Reporter {
+    /// As [`Self::read_failed`], of a read that began at this offset: if the disk failed it again and again, that is a finding
+    /// as damage is.
+    pub fn read_failed_at(&self, at: Offset, error: &Error, is_spare: bool) -> ErrorCode {
+        if error.is_unreadable() && self.failing.failed(at) {
+            let detail = format!("{error}; the disk failed {FAILURES} reads or more at offset {at}");
+            self.findings.put(self.partition, Finding::unreadable(&self.log, detail));
+        }
+        self.read_failed(error, is_spare)
+    }
+
     /// What a reader is told of an error. Damage has consequences: it is a finding. If the replica `is_spare`, another is in
     /// sync and will lead instead: the reader is told to look for that one.
     pub fn read_failed(&self, error: &Error, is_spare: bool) -> ErrorCode {
@@ -98,9 +185,16 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds a finding, unless the replica has one that waits.
+    /// Adds a finding; where the replica has one that waits, one of the two counts.
     pub fn put(&self, partition: TopicPartition, finding: Finding) {
-        self.waiting.lock().entry(partition).or_insert(finding);
+        {
+            let mut waiting = self.waiting.lock();
+            let counts = match waiting.remove(&partition) {
+                Some(first) => first.or_stopped_by(finding),
+                None => finding,
+            };
+            waiting.insert(partition, counts);
+        }
         self.filled.notify_one();
     }
 
@@ -137,11 +231,25 @@ mod tests {
         let findings = Findings::default();
         assert!(findings.take().now_or_never().is_none());
         let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
-        let finding = |detail: &str| Finding { reason: DistrustReason::Damaged, detail: detail.to_owned(), log: None };
-        findings.put(partition, finding("first"));
-        findings.put(partition, finding("second"));
-        let taken = findings.take().now_or_never().expect("there is one");
-        assert_eq!(taken.into_values().map(|finding| finding.detail).collect::<Vec<_>>(), ["first"]);
-        assert!(findings.take().now_or_never().is_none());
+        let finding = |detail: &str| Finding {
+            reason: DistrustReason::Damaged,
+            detail: detail.to_owned(),
+            log: None,
+            is_dead: detail == "dead",
+            is_unreadable: false,
+        };
+        let halted = || Finding { reason: DistrustReason::Halted, ..finding("halted") };
+        let told = |found: Vec<Finding>| {
+            for finding in found {
+                findings.put(partition, finding);
+            }
+            let taken = findings.take().now_or_never().expect("there is one");
+            assert!(findings.take().now_or_never().is_none());
+            taken.into_values().map(|finding| finding.detail).collect::<Vec<_>>()
+        };
+        assert_eq!(told(vec![finding("first"), finding("second")]), ["first"]);
+        assert_eq!(told(vec![halted(), finding("second"), finding("dead")]), ["halted"]);
+        assert_eq!(told(vec![finding("first"), finding("second"), halted(), finding("dead")]), ["halted"]);
+        assert_eq!(told(vec![finding("first"), finding("dead"), halted()]), ["dead"], "whatever lets it go on");
     }
 }

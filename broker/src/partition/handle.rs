@@ -115,13 +115,23 @@ impl Partition {
         findings: Arc<Findings>,
         view: ReplicaView,
     ) -> Self {
-        let reporter = Reporter { partition: id, log: reader.clone(), findings };
+        let reporter = Reporter { partition: id, log: reader.clone(), findings, failing: Arc::default() };
         Self { id, tail, reader, waiters: Arc::default(), reporter, view: Mutex::new(view) }
     }
 
     /// What a reader of the log is told of an error.
     pub fn read_failed(&self, error: &holdfast_log::Error) -> ErrorCode {
         self.reporter.read_failed(error, self.view().is_spare)
+    }
+
+    /// As [`Self::read_failed`], of a read that began at this offset.
+    pub fn read_failed_at(&self, at: Offset, error: &holdfast_log::Error) -> ErrorCode {
+        self.reporter.read_failed_at(at, error, self.view().is_spare)
+    }
+
+    /// What begins from `from` to below `to` can be read.
+    pub(crate) fn read_succeeded(&self, from: Offset, to: Offset) {
+        self.reporter.failing.succeeded(from, to);
     }
 
     /// Something is wrong with this replica.

@@ -7,7 +7,8 @@
 //!   [`answer_reader`]: whether a reader takes its answers.
 //! - [`roster`]: which replicas a broker holds, and the life of each. [`copying`]: what a follower that a move brings here
 //!   may ask for, out of the [`move_budget`] of the broker. All pure.
-//! - [`findings`]: what is wrong with replicas, until somebody looks at it; [`consequence`]: what follows. Pure.
+//! - [`findings`]: what is wrong with replicas, until somebody looks at it; [`failing`]: when reads that the disk failed are
+//!   that; [`consequence`]: what follows. The latter two are pure.
 //! - [`difference`]: pure, which of the replicas that differ stand aside; [`compared`]: what a follower says of a range.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
@@ -19,6 +20,7 @@ pub mod completion;
 pub mod consequence;
 pub mod copying;
 pub mod difference;
+pub mod failing;
 pub mod findings;
 mod handle;
 pub mod message;

@@ -144,7 +144,11 @@ impl DiskRead {
 
     fn run(self) -> Result<Bytes, ErrorCode> {
         let Self { log: Reporter { log: reader, .. }, is_spare, from, up_to, max_bytes } = &self;
-        reader.read(*from, *max_bytes, *up_to).map_err(|error| self.log.read_failed(&error, *is_spare))
+        let read = reader.read(*from, *max_bytes, *up_to);
+        if read.is_ok() {
+            self.log.failing.succeeded(*from, from.plus(1));
+        }
+        read.map_err(|error| self.log.read_failed_at(*from, &error, *is_spare))
     }
 }
 

@@ -73,6 +73,8 @@ pub enum Event<'a> {
     Closed(TopicPartition),
     /// This broker does not vouch for the open replica any more.
     Distrusted(TopicPartition),
+    /// The log of the open replica takes nothing any more, and is to be opened again.
+    Reopen(TopicPartition),
     /// The log cannot be opened, and not for want of anything that may come: the broker does not vouch for it.
     OpenFailed(TopicPartition),
     /// The broker stops: nothing is opened or deleted any more.
@@ -86,6 +88,8 @@ pub enum Effect {
     Open(TopicPartition),
     /// Start the replica on the log that was opened at start; then [`Event::Opened`].
     Adopt(TopicPartition),
+    /// Close the replica and open its log again; then [`Event::Opened`].
+    Reopen(TopicPartition),
     /// Set aside what is left of a replica that is not vouched for, and open an empty one; then [`Event::Opened`].
     Renew(TopicPartition),
     /// Close a replica that is not vouched for, if it is open, and note durably that it is not; then [`Event::Closed`], and
@@ -193,6 +197,12 @@ impl Roster {
                 if matches!(self.slots.get(partition), Some(Slot::Recovered(_) | Slot::Open)) {
                     let closed_at = image.partition(*partition).map(|state| state.partition_epoch);
                     self.distrust(*partition, closed_at, effects);
+                }
+            }
+            Event::Reopen(partition) => {
+                if matches!(self.slots.get(partition), Some(Slot::Open)) {
+                    self.slots.insert(*partition, Slot::Opening);
+                    effects.push(Effect::Reopen(*partition));
                 }
             }
             // What never ran was told nothing, and told nobody anything.

@@ -112,13 +112,44 @@ impl ListFile {
 impl Written {
     fn whole(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let beside = with_suffix(path, TEMPORARY);
+        let folder = disk.open_folder(parent(path))?;
         disk.remove(&beside)?;
-        let file = disk.create(&beside)?; // opened before it takes the name: nothing may be written into the old one then
+        let file = disk.create(&beside)?; // opened before it takes the name, as the folder is: nothing may be written into the old one then
         disk.write_at(&file, &beside, bytes, 0)?;
         disk.sync_file(&file, &beside)?;
         disk.rename(&beside, path)?;
-        disk.sync_folder(parent(path))?;
+        disk.sync_opened_folder(&folder, parent(path))?;
         let size = bytes.len() as u64;
         Ok(Self { file, whole: size, size, number: 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{data_dir::partitions::tests::tp, disk::tests::Fault, test_support::tempdir};
+
+    /// What is said after the file could not be written as a whole must stand in the file that the next start reads.
+    #[test]
+    fn a_shortage_of_handles_at_any_step_leaves_the_list_in_the_file_that_is_read() {
+        for refused in 0.. {
+            let (folder, disk) = (tempdir().unwrap(), Disk::new());
+            let list = ListFile::write(&disk, folder.path(), 1, Entries::new()).unwrap();
+            list.set(tp(1, 0), Some(Entry::Held)).unwrap();
+            disk.inject(Fault::RanOutAfter(refused));
+            let bytes = list.header.file(&list.entries.lock());
+            match Written::whole(&disk, &list.path, &bytes) {
+                Ok(whole) => *list.written.lock() = whole,
+                Err(error) => assert!(error.is_shortage(), "{error}"),
+            }
+            let is_played = !disk.is_pending();
+            list.set(tp(1, 1), Some(Entry::Held)).unwrap();
+            let read = ListFile::load(folder.path()).unwrap().unwrap().unwrap();
+            assert_eq!(read.into_keys().collect::<Vec<_>>(), [tp(1, 0), tp(1, 1)], "refused {refused}");
+            if !is_played {
+                assert_eq!(refused, 2, "the folder and the file");
+                return;
+            }
+        }
     }
 }

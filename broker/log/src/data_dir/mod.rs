@@ -4,6 +4,7 @@
 //!  <data>/holdfast.lock                     held by the running process (flock)
 //!  <data>/holdfast-data                     format version, cluster id, broker id, directory id, boot counter, tokens, anchor
 //!  <data>/clock-look                        what the clocks said last, and how far ages are counted
+//!  <data>/scrub-position                    what the scrub reads next
 //!  <data>/replicas                          which partitions it holds, and which of them are not to be trusted
 //!  <data>/partitions/<topic id>-<index>/    the log of a partition
 //!  <data>/partitions/….deleted              its deletion was committed; removed at the next chance
@@ -22,7 +23,7 @@
 //! missing is made of the folders, and the start says so ([`ListState::Lost`]).
 //!
 //! - `folder`: taken, and told whose it is; `identity`, `anchor`, `tokens`: the file that says so, and what proves the folder.
-//! - `clock_look`: what the next process has to know of the clocks.
+//! - `clock_look`: what the next process has to know of the clocks; `scrub_position`: and of the scrub.
 //! - `names`: of the partitions' folders; `partitions`: opened, distrusted, made again, deleted; `handles`: how many may be open.
 //! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told).
 
@@ -38,9 +39,11 @@ mod partitions;
 mod replica;
 mod replica_list;
 mod roll_call;
+mod scrub_position;
 mod tokens;
 
 pub use clock_look::{ClockLook, KeptJump};
 pub use folder::{DataDir, Space};
 pub use replica::{Cause, Distrust, ListState, ReplicaOnDisk, Standing};
+pub use scrub_position::ScrubPosition;
 pub use tokens::Tokens;

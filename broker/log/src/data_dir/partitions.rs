@@ -65,10 +65,14 @@ impl DataDir {
     }
 
     /// Notes, durably, that the log of a partition does not count: damaged, in doubt, vanished, or halted. From the next
-    /// start on [`Self::replicas`] says so, and it is not opened. A log that is open may stay so.
+    /// start on [`Self::replicas`] says so, and it is not opened. A log that is open may stay so. What was noted before
+    /// stands: it says how far the replica reached when the trouble began.
     ///
     /// To be called before anything of it is told to others, so that a crash leaves nothing trusted too much.
     pub fn distrust(&self, partition: TopicPartition, distrust: Distrust) -> Result<(), Error> {
+        if matches!(self.list.get(partition), Some(Entry::Distrusted(_))) {
+            return Ok(());
+        }
         self.list.set(partition, Some(Entry::Distrusted(distrust)))
     }
 
@@ -160,16 +164,20 @@ impl DataDir {
             self.remove(folder)?;
             return Ok(None);
         };
+        let partitions = self.path.join(PARTITIONS);
+        let opened = self.disk.open_folder(&partitions)?;
         self.disk.rename(folder, &aside)?;
-        self.disk.sync_folder(&self.path.join(PARTITIONS))?;
+        self.disk.sync_opened_folder(&opened, &partitions)?;
         Ok(Some(aside))
     }
 
     fn remove(&self, folder: &Path) -> Result<(), Error> {
         let deleted = with_suffix(folder, DELETED);
         self.disk.remove_folder(&deleted)?;
+        let partitions = self.path.join(PARTITIONS);
+        let opened = self.disk.open_folder(&partitions)?;
         self.disk.rename(folder, &deleted)?;
-        self.disk.sync_folder(&self.path.join(PARTITIONS))?;
+        self.disk.sync_opened_folder(&opened, &partitions)?;
         self.disk.remove_folder(&deleted)
     }
 

@@ -10,7 +10,7 @@ use holdfast_proto::{
 };
 
 use super::{Border, Digest, checked::Checked, pieces::Pieces, side_file};
-use crate::{Disk, Error};
+use crate::{Disk, Error, error::has_run_out};
 
 /// The digests of a segment, shared by writer and readers. No lock is held during IO.
 #[derive(Debug)]
@@ -166,7 +166,12 @@ impl Digests {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(side_file::decode(&bytes, self.partition, self.base)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("cannot read", &self.path, error)),
+            Err(error) if has_run_out(&error) => Err(Error::io("cannot read", &self.path, error)),
+            // Nothing is believed of what cannot be read: the batches decide.
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "the digests of a segment cannot be read");
+                Ok(None)
+            }
         }
     }
 }

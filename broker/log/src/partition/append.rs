@@ -18,7 +18,8 @@ impl PartitionLog {
     /// whose offsets go on where the log ends.
     ///
     /// Batches that cannot be parsed are an error, and nothing is written. Offsets that do not go on are a broken
-    /// invariant of the caller and end the process.
+    /// invariant of the caller and end the process. After a [shortage](Error::is_shortage) as a segment is closed some may
+    /// be written: [`Self::append_rest`] goes on.
     pub fn append(&mut self, records: &[Bytes]) -> Result<(), Error> {
         self.disk.check()?;
         let mut placed = std::mem::take(&mut self.headers);
@@ -26,6 +27,15 @@ impl PartitionLog {
         let result = parse(records, &mut placed).and_then(|()| self.append_parsed(records, &placed));
         self.headers = placed;
         result
+    }
+
+    /// As [`Self::append`], of records of which some are in the log.
+    pub fn append_rest(&mut self, records: &[Bytes]) -> Result<(), Error> {
+        self.disk.check()?;
+        let mut placed = Vec::new();
+        parse(records, &mut placed)?;
+        let written = placed.partition_point(|one| one.header.base_offset < self.active.tally.next);
+        self.append_parsed(records, &placed[written..])
     }
 
     fn append_parsed(&mut self, records: &[Bytes], placed: &[Placed]) -> Result<(), Error> {
@@ -104,8 +114,11 @@ impl PartitionLog {
         segment.publish(&self.active.tally);
         self.shared.set_written(self.active.tally.next);
         if is_store_due {
-            segment.offsets.store(&self.disk)?;
-            segment.times.store(&self.disk)?;
+            let stored = segment.offsets.store(&self.disk).and_then(|()| segment.times.store(&self.disk));
+            return match stored {
+                Err(error) if error.is_shortage() => Ok(()), // they wait in memory
+                stored => stored,
+            };
         }
         Ok(())
     }

@@ -70,21 +70,25 @@ impl PartitionLog {
         self.shared.count_cut();
 
         gone.iter().rev().try_for_each(|segment| segment.remove(&self.disk))?;
-        self.remove_snapshots(|offset| offset > to)?;
+        // From here on it is not to be left half done: the log is not what it was, and not yet what it will be.
+        let disk = Arc::clone(&self.disk);
+        disk.patiently(|| self.remove_snapshots(|offset| offset > to))?;
         self.disk.set_len(&file, fresh.path(), walked.tally.size)?;
         self.disk.sync_batches(&file, fresh.path())?;
-        fresh.offsets.store_anew(&self.disk)?;
-        fresh.times.store_anew(&self.disk)?;
-        self.disk.sync_folder(&self.folder)?;
+        disk.patiently(|| fresh.offsets.store_anew(&disk))?;
+        disk.patiently(|| fresh.times.store_anew(&disk))?;
+        disk.patiently(|| disk.sync_folder(&self.folder))?;
 
         let first_append = (walked.tally.size > 0).then(steady);
         self.active = Active { segment: fresh, file, tally: walked.tally, first_append };
         self.mark_flushed();
         self.sync_mark()?;
         self.epochs_changed |= self.epochs.truncate_to(to);
-        self.store_epochs()?;
-        let snapshots = files::list(&self.folder)?.snapshots;
-        self.producers = producers_before(&self.folder, &snapshots, &left, to)?;
+        disk.patiently(|| self.store_epochs())?;
+        self.producers = disk.patiently(|| {
+            let snapshots = files::list(&self.folder)?.snapshots;
+            producers_before(&self.folder, &snapshots, &left, to)
+        })?;
         Ok(())
     }
 
@@ -102,13 +106,14 @@ impl PartitionLog {
         let old = self.shared.segments();
         self.epochs_changed |= !self.epochs.is_empty();
         self.epochs.clear();
-        self.store_epochs()?;
+        let disk = Arc::clone(&self.disk);
+        disk.patiently(|| self.store_epochs())?;
         self.producers = ProducerTable::new();
-        self.remove_snapshots(|_| true)?;
+        disk.patiently(|| self.remove_snapshots(|_| true))?;
         old.iter().rev().try_for_each(|segment| segment.remove(&self.disk))?;
-        self.disk.sync_folder(&self.folder)?;
-        self.active = begin_segment(&self.disk, &self.folder, self.partition, at)?;
-        self.disk.sync_folder(&self.folder)?;
+        disk.patiently(|| disk.sync_folder(&self.folder))?;
+        self.active = disk.patiently(|| begin_segment(&disk, &self.folder, self.partition, at))?;
+        disk.patiently(|| disk.sync_folder(&self.folder))?;
 
         // Readers of the old log find its files gone or their ends lowered, and look again.
         self.shared.set_log_start(at);

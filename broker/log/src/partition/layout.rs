@@ -22,6 +22,7 @@ pub(super) fn create(disk: &Disk, folder: &Path, partition: TopicPartition) -> R
     MarkFile::create(disk, &unfinished.join(files::MARK), &Marks { clean: true, ..Marks::default() })?;
     begin_segment(disk, &unfinished, partition, Offset(0))?;
     disk.sync_folder(&unfinished)?;
+    let partitions = disk.open_folder(parent(folder))?;
     disk.rename(&unfinished, folder)?;
-    disk.sync_folder(parent(folder))
+    disk.sync_opened_folder(&partitions, parent(folder))
 }

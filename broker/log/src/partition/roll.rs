@@ -15,7 +15,8 @@ use crate::{
 };
 
 impl PartitionLog {
-    /// Closes the active segment, durably with its indexes, and begins the next one at the log end.
+    /// Closes the active segment, durably with its indexes, and begins the next one at the log end. To be called again after
+    /// a shortage of handles: nothing is written into the log meanwhile.
     pub(super) fn roll(&mut self) -> Result<(), Error> {
         self.flush()?;
         let old = Arc::clone(&self.active.segment);
@@ -30,8 +31,10 @@ impl PartitionLog {
         self.store_snapshot(base)?;
         self.store_epochs()?;
         store_times(&self.disk, &self.folder, &self.shared.segments())?;
-        self.active = begin_segment(&self.disk, &self.folder, self.partition, base)?;
-        self.disk.sync_folder(&self.folder)?;
+        let folder = self.disk.open_folder(&self.folder)?;
+        let next = begin_segment(&self.disk, &self.folder, self.partition, base)?;
+        self.disk.sync_opened_folder(&folder, &self.folder)?;
+        self.active = next;
         old.hold(None);
         let mut segments = self.shared.segments().to_vec();
         segments.push(Arc::clone(&self.active.segment));
@@ -54,7 +57,7 @@ pub(super) fn store_times(disk: &Disk, folder: &Path, closed: &[Arc<Segment>]) -
     disk.replace_unnamed(&folder.join(files::SEGMENT_TIMES), &segment_times::encode(times))
 }
 
-/// Creates the files of an empty segment; the caller makes their names durable.
+/// Creates the files of an empty segment; the caller makes their names durable. After a shortage none is left.
 pub(super) fn begin_segment(
     disk: &Disk,
     folder: &Path,
@@ -63,8 +66,12 @@ pub(super) fn begin_segment(
 ) -> Result<Active, Error> {
     let segment = Arc::new(Segment::new(folder, partition, base));
     let file = Arc::new(disk.create(segment.path())?);
-    segment.offsets.store_anew(disk)?;
-    segment.times.store_anew(disk)?;
+    if let Err(error) = segment.offsets.store_anew(disk).and_then(|()| segment.times.store_anew(disk)) {
+        if error.is_shortage() {
+            segment.remove(disk)?;
+        }
+        return Err(error);
+    }
     segment.appended_at(disk.ages().now());
     segment.hold(Some(Arc::clone(&file)));
     Ok(Active { segment, file, tally: Tally::new(base), first_append: None })

@@ -41,7 +41,11 @@ impl Rig {
     }
 
     fn append(&self, base: u64, generation: u64) {
-        let records = Sample::at(base).build();
+        self.append_sample(Sample::at(base), generation);
+    }
+
+    fn append_sample(&self, sample: Sample, generation: u64) {
+        let (records, base) = (sample.build(), sample.base);
         let room = self.writer.reserve(records.len()).unwrap();
         let (end_offset, generation) = (Offset(base + 1), LogGeneration(generation));
         self.handle.submit(Op::Append { records, end_offset, generation, room }).unwrap();
@@ -112,6 +116,51 @@ fn all_waiting_appends_of_a_partition_cost_one_write_and_one_fsync() {
     assert_eq!(bases(&rig.handle.reader()), (0..100).collect::<Vec<_>>());
     rig.close();
     assert_eq!(rig.writer.in_flight_bytes(), 0);
+}
+
+/// Whatever could not be opened, and whenever: the log goes on, and nothing is missing or told as failed.
+#[test]
+fn a_shortage_of_handles_at_any_step_only_delays_what_is_done() {
+    let segments = LogConfig { segment_bytes: 1024, index_interval_bytes: 200, ..LogConfig::default() };
+    for refused in 0.. {
+        let rig = Rig::new(segments, one_thread());
+        rig.disk.inject(Fault::RanOutAfter(refused));
+        let epoch =
+            |leader_epoch, start| Op::BeginEpoch { leader_epoch: LeaderEpoch(leader_epoch), start_offset: start };
+        rig.handle.submit(epoch(1, Offset(0))).unwrap();
+        let append = |base, generation| rig.append_sample(Sample { value_bytes: 400, ..Sample::at(base) }, generation);
+        for base in 0..8 {
+            append(base, 0);
+            rig.wait_flushed(base + 1);
+        }
+        rig.handle.submit(Op::Truncate { to: Offset(3), generation: LogGeneration(1) }).unwrap();
+        assert!(matches!(rig.next(), Completion::Truncated { end_offset: Offset(3), .. }));
+        rig.handle.submit(epoch(2, Offset(3))).unwrap();
+        for base in 3..12 {
+            append(base, 1);
+        }
+        rig.wait_flushed(12);
+        rig.handle.submit(Op::AdvanceStart { to: Offset(5) }).unwrap();
+        assert!(matches!(rig.next(), Completion::LogStartAdvanced { offset: Offset(5) }));
+        let whole = rig.handle.reader().read(Offset(5), 1 << 20, Offset(u64::MAX));
+        assert_eq!(crate::test_support::bases(&whole.unwrap()).first(), Some(&5));
+        rig.handle.submit(Op::StartOver { at: Offset(20), generation: LogGeneration(2) }).unwrap();
+        assert!(matches!(rig.next(), Completion::Truncated { end_offset: Offset(20), .. }));
+        for base in 20..24 {
+            append(base, 2);
+        }
+        rig.wait_flushed(24);
+        rig.close();
+        assert_eq!(rig.writer.in_flight_bytes(), 0);
+        assert!(rig.disk.failure().is_none());
+        let (log, recovered) = open(rig.folder.path(), segments);
+        assert_eq!(read_all(&log, 20).unwrap(), (20..24).collect::<Vec<_>>(), "refused {refused}");
+        assert!(recovered.doubt.is_none());
+        if rig.disk.is_pending() {
+            assert!(refused > 50, "{refused}: the fault was played at each step");
+            return;
+        }
+    }
 }
 
 fn bases(reader: &LogReader) -> Vec<u64> {

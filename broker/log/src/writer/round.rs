@@ -4,6 +4,8 @@
 //! 1. Operations are done in the order of their submission.
 //! 2. `Flushed` is told only after the fsync that covers it, and once for all appends of a round.
 //! 3. Whatever else has to be durable (the mark) follows after that, so that no answer waits for it.
+//! 4. Where handles or memory are wanting, what cannot be done waits with all that comes after it, and is tried again
+//!    ([`Waiting`]): nothing is lost, and others go on.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use holdfast_proto::ids::Offset;
 use holdfast_replication::LogGeneration;
 
-use super::{Completion, Op, Room};
+use super::{Completion, Op, Room, waiting::Waiting};
 use crate::{Error, FlushTiming, LogReader, PartitionLog};
 
 /// A log with what the writer has to remember of it between rounds.
@@ -28,6 +30,9 @@ pub(super) struct OpenLog {
     /// When the mark has to be durable.
     mark_due: Option<Instant>,
     mark_interval: Duration,
+    collected: Collected,
+    must_flush: bool,
+    waiting: Waiting,
 }
 
 /// What is being collected for one write.
@@ -37,6 +42,8 @@ struct Collected {
     /// Given back at the end of the round.
     rooms: Vec<Room>,
     end_offset: Offset,
+    /// Some may be in the log: their first write was refused for want of handles.
+    is_begun: bool,
 }
 
 /// What became of a round.
@@ -50,8 +57,17 @@ pub(super) enum RoundOutcome {
 impl OpenLog {
     pub(super) fn new(log: PartitionLog, mark_interval: Duration) -> Self {
         let told = log.flushed_end();
-        let generation = LogGeneration::default();
-        Self { log, generation, told, flush_due: None, mark_due: None, mark_interval }
+        Self {
+            log,
+            generation: LogGeneration::default(),
+            told,
+            flush_due: None,
+            mark_due: None,
+            mark_interval,
+            collected: Collected::default(),
+            must_flush: false,
+            waiting: Waiting::default(),
+        }
     }
 
     pub(super) fn reader(&self) -> LogReader {
@@ -64,72 +80,120 @@ impl OpenLog {
         ops: &mut Vec<Op>,
         tell: impl Fn(Completion),
     ) -> Result<(Option<Self>, RoundOutcome), Error> {
-        let mut collected = Collected::default();
-        let mut must_flush = false;
-        for op in ops.drain(..) {
-            match op {
-                Op::Append { records, end_offset, generation, room } => {
-                    collected.records.push(records);
-                    collected.rooms.push(room);
-                    collected.end_offset = end_offset;
-                    self.generation = generation;
-                    continue;
-                }
-                Op::Flush => {
-                    must_flush = true;
-                    continue;
-                }
-                Op::StoreHighWatermark { offset } => {
-                    self.log.store_high_watermark(offset);
-                    continue;
-                }
-                _ => self.write(&mut collected)?,
-            }
-            match op {
-                Op::Append { .. } | Op::Flush | Op::StoreHighWatermark { .. } => {} // done above
-                Op::Truncate { to, generation } => {
-                    self.log.truncate_to(to)?;
-                    self.tell_truncated(generation, &tell);
-                }
-                Op::StartOver { at, generation } => {
-                    self.log.start_over(at)?;
-                    self.tell_truncated(generation, &tell);
-                }
-                Op::BeginEpoch { leader_epoch, start_offset } => self.log.begin_epoch(leader_epoch, start_offset)?,
-                Op::AdvanceStart { to } => {
-                    self.log.advance_log_start(to)?;
-                    tell(Completion::LogStartAdvanced { offset: self.log.log_start_offset() });
-                }
-                Op::Configure(config) => {
-                    self.log.configure(config)?;
-                    self.flush_due = None; // by the new policy, below
-                }
-                Op::ExpireProducers => self.log.expire_producers(),
-                Op::Close => {
-                    self.log.flush()?;
-                    self.tell_flushed(must_flush, &tell);
-                    self.log.close()?;
-                    tell(Completion::Closed);
-                    return Ok((None, RoundOutcome::Closed));
-                }
-            }
-        }
-        self.write(&mut collected)?;
         let now = Instant::now();
-        if must_flush || self.is_flush_due(now) {
-            self.log.flush()?;
+        if !self.waiting.may_try(ops, now) {
+            let again = self.waiting.again();
+            return Ok((Some(self), RoundOutcome::Open(again)));
         }
-        self.tell_flushed(must_flush, &tell);
-        drop(collected);
-        let wake_at = self.sync_mark(now)?;
-        Ok((Some(self), RoundOutcome::Open(wake_at)))
+        match self.work(ops, &tell) {
+            Ok(RoundOutcome::Open(wake_at)) => {
+                self.waiting.went_on(self.log.partition());
+                Ok((Some(self), RoundOutcome::Open(wake_at)))
+            }
+            Ok(RoundOutcome::Closed) => self.close(&tell).map(|()| (None, RoundOutcome::Closed)),
+            Err(error) if error.is_shortage() => {
+                self.waiting.wait(self.log.partition(), ops, &error, now);
+                // What is in the log need not wait.
+                self.log.flush()?;
+                self.tell_flushed(false, &tell);
+                let again = self.waiting.again();
+                Ok((Some(self), RoundOutcome::Open(again)))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    fn write(&mut self, collected: &mut Collected) -> Result<(), Error> {
+    /// Does the operations in order. Those that are done are taken out; after an error the one that failed is the first.
+    fn work(&mut self, ops: &mut Vec<Op>, tell: &impl Fn(Completion)) -> Result<RoundOutcome, Error> {
+        let mut rest = ops.drain(..);
+        let failed = loop {
+            let Some(op) = rest.next() else { break None };
+            match op {
+                Op::Append { records, end_offset, generation, room } => {
+                    self.collected.records.push(records);
+                    self.collected.rooms.push(room);
+                    self.collected.end_offset = end_offset;
+                    self.generation = generation;
+                }
+                Op::Flush => self.must_flush = true,
+                Op::StoreHighWatermark { offset } => self.log.store_high_watermark(offset),
+                op => match self.write().and_then(|()| self.act(&op, tell)) {
+                    Ok(()) if matches!(op, Op::Close) => return Ok(RoundOutcome::Closed),
+                    Ok(()) => {}
+                    Err(error) => break Some((op, error)),
+                },
+            }
+        };
+        if let Some((op, error)) = failed {
+            let left: Vec<Op> = std::iter::once(op).chain(rest).collect();
+            *ops = left;
+            return Err(error);
+        }
+        drop(rest);
+        self.write()?;
+        let now = Instant::now();
+        if self.must_flush || self.is_flush_due(now) {
+            self.log.flush()?;
+        }
+        self.tell_flushed(self.must_flush, tell);
+        self.must_flush = false;
+        self.collected.rooms.clear();
+        Ok(RoundOutcome::Open(self.sync_mark(now)?))
+    }
+
+    /// Does one operation that all before it have to be written for.
+    fn act(&mut self, op: &Op, tell: &impl Fn(Completion)) -> Result<(), Error> {
+        match *op {
+            Op::Append { .. } | Op::Flush | Op::StoreHighWatermark { .. } => unreachable!("collected, not done alone"),
+            Op::Truncate { to, generation } => {
+                self.log.truncate_to(to)?;
+                self.tell_truncated(generation, tell);
+            }
+            Op::StartOver { at, generation } => {
+                self.log.start_over(at)?;
+                self.tell_truncated(generation, tell);
+            }
+            Op::BeginEpoch { leader_epoch, start_offset } => self.log.begin_epoch(leader_epoch, start_offset)?,
+            Op::AdvanceStart { to } => {
+                self.log.advance_log_start(to)?;
+                tell(Completion::LogStartAdvanced { offset: self.log.log_start_offset() });
+            }
+            Op::Configure(config) => {
+                self.log.configure(config)?;
+                self.flush_due = None; // by the new policy, below
+            }
+            Op::ExpireProducers => self.log.expire_producers(),
+            Op::Close => {
+                self.log.flush()?;
+                self.tell_flushed(self.must_flush, tell);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything is durable. Without handles for its checkpoints the log is closed all the same: the next start reads more.
+    fn close(self, tell: &impl Fn(Completion)) -> Result<(), Error> {
+        let partition = self.log.partition();
+        match self.log.close() {
+            Err(error) if error.is_shortage() => tracing::warn!(%partition, %error, "a log is not closed in order"),
+            closed => closed?,
+        }
+        tell(Completion::Closed);
+        Ok(())
+    }
+
+    /// Writes what was collected.
+    fn write(&mut self) -> Result<(), Error> {
+        let collected = &mut self.collected;
         if collected.records.is_empty() {
             return Ok(());
         }
-        self.log.append(&collected.records)?;
+        if std::mem::replace(&mut collected.is_begun, true) {
+            self.log.append_rest(&collected.records)?;
+        } else {
+            self.log.append(&collected.records)?;
+        }
+        collected.is_begun = false;
         collected.records.clear();
         let end = self.log.log_end_offset();
         assert!(
