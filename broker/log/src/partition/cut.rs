@@ -42,7 +42,8 @@ impl PartitionLog {
         comparison.result(last.name(), walked.tally.border())?;
         // The piece that is cut has its border behind the cut.
         self.active.tally.push_border(&self.active.segment);
-        check_pieces(last, &*last.file()?, (walked.tally.size, walked.tally.size + 1))?;
+        check_pieces(last, &*last.file()?, (walked.tally.size, walked.tally.size + 1))
+            .map_err(|unsound| unsound.error)?;
         if let Some(reason) = walked.bad {
             let (at, position) = (walked.tally.next, walked.tally.size);
             return Err(Error::Damaged { path: last.path().to_owned(), at, position, reason });

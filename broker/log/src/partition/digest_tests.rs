@@ -113,6 +113,42 @@ fn a_read_finds_a_batch_of_another_place_in_a_closed_segment() {
     }
 }
 
+/// Twelve batches of 20 KB fill one segment and begin another: a piece of the first is four of them.
+#[test]
+fn what_lies_before_the_damage_is_read_and_the_damage_is_refused_where_it_begins() {
+    let large = |n: u64, producer| Sample { value_bytes: 20_000, producer, ..Sample::at(n) }.build();
+    // A batch of another partition hides in its whole piece; one whose checksum is wrong shows itself.
+    for (harmed, first_refused) in [(large(6, Some((7, 0))), 4), (changed(&large(6, None)), 6)] {
+        let folder = tempdir().unwrap();
+        let config = LogConfig { segment_bytes: 250_000, ..LogConfig::default() };
+        let (mut log, _) = open(folder.path(), config.clone());
+        for n in 0..16 {
+            log.append(&[large(n, None)]).unwrap();
+        }
+        log.close().unwrap();
+        let path = files::file(&folder.path().join("p"), Offset(0), files::LOG);
+        let mut bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() < 300_000, "the segment is closed");
+        let at = 6 * harmed.len();
+        assert_ne!(bytes[at..at + harmed.len()], harmed[..]);
+        bytes[at..at + harmed.len()].copy_from_slice(&harmed);
+        fs::write(&path, bytes).unwrap();
+        let (log, _) = open(folder.path(), config);
+        let read = |from| log.reader().read(Offset(from), 1 << 20, Offset(u64::MAX));
+        assert_eq!(read(0).unwrap().len(), first_refused as usize * harmed.len());
+        assert!(read(first_refused).is_err_and(|error| error.is_damage()));
+        assert!(read(6).is_err_and(|error| error.is_damage()));
+        assert!(read(8).is_ok_and(|bytes| !bytes.is_empty()), "what lies behind it is read");
+    }
+}
+
+/// The batch with another last byte, and the checksum of before.
+fn changed(batch: &Bytes) -> Bytes {
+    let mut bytes = batch.to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    bytes.into()
+}
+
 #[test]
 fn a_restart_finds_a_batch_of_another_place_in_the_last_segment() {
     for is_closed in [false, true] {

@@ -177,7 +177,8 @@ impl Walk<'_> {
         Ok(BatchHeader::parse(&bytes).is_ok_and(|header| header.base_offset <= self.from))
     }
 
-    /// The batches from the one that holds `from` on, found by walking from the batch border `start`.
+    /// The batches from the one that holds `from` on, found by walking from the batch border `start`. Those before what is
+    /// damaged are given; the error comes to who begins to read there.
     fn collect(&self, start: u64) -> Result<Bytes, Error> {
         let file = self.segment.file()?;
         let size = self.segment.size();
@@ -204,11 +205,15 @@ impl Walk<'_> {
                     bytes = self.fetch(&file, position, size, self.max_bytes)?;
                     continue;
                 }
+                Err(_damaged) if taken > 0 => break,
                 Err(error) => return Err(self.damaged(expected, position, error.to_string())),
             };
             if expected.unwrap_or(header.base_offset) != header.base_offset
                 || (taken == 0 && header.base_offset > self.from)
             {
+                if taken > 0 {
+                    break;
+                }
                 let reason = format!("a batch begins at offset {}, not at the one expected", header.base_offset);
                 return Err(self.damaged(expected, position, reason));
             }
@@ -221,6 +226,9 @@ impl Walk<'_> {
                 if self.verify
                     && let Err(error) = batch::verify_crc(&rest[..header.size_bytes])
                 {
+                    if taken > 0 {
+                        break;
+                    }
                     return Err(self.damaged(Some(header.base_offset), position, error.to_string()));
                 }
                 taken += header.size_bytes;
@@ -232,7 +240,13 @@ impl Walk<'_> {
         }
         bytes.truncate(taken);
         if self.verify && taken > 0 {
-            check_pieces(self.segment, &file, (position - taken as u64, position))?;
+            let from = position - taken as u64;
+            if let Err(unsound) = check_pieces(self.segment, &file, (from, position)) {
+                if unsound.position <= from {
+                    return Err(unsound.error);
+                }
+                bytes.truncate((unsound.position - from) as usize);
+            }
         }
         Ok(bytes)
     }

@@ -16,11 +16,20 @@ use crate::{
     segment::Segment,
 };
 
-/// Compares the pieces of the bytes `from` to `to` that were not compared before. [`Error::Damaged`] names the first piece
-/// that does not hold what was appended.
-pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Error> {
-    for piece in segment.digests.unchecked((from, to), (segment.size(), segment.next()))? {
-        walk_piece(segment, file, piece, |_| {})?;
+/// Bytes that were not found to be what was appended.
+pub(crate) struct Unsound {
+    /// Where they begin, a batch border: what lies before them is right.
+    pub(crate) position: u64,
+    /// Why; [`Error::Damaged`] if they are others.
+    pub(crate) error: Error,
+}
+
+/// Compares the pieces of the bytes `from` to `to` that were not compared before.
+pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Unsound> {
+    let unchecked = segment.digests.unchecked((from, to), (segment.size(), segment.next()));
+    for piece in unchecked.map_err(|error| Unsound { position: from, error })? {
+        let position = piece.0.position;
+        walk_piece(segment, file, piece, |_| {}).map_err(|error| Unsound { position, error })?;
         segment.digests.set_checked(piece);
     }
     Ok(())
