@@ -14,6 +14,7 @@ use crate::{
     actors::{self, SessionsHandle, Stopper},
     agreement::Agreement,
     channels::{Channels, channels},
+    clocks::Clocks,
     config::Config,
     duties,
     exit::Fatal,
@@ -21,7 +22,7 @@ use crate::{
     grpc::server::{self, Edge},
     health,
     identity::{self, DataDir},
-    node::Node,
+    node::{Node, Others},
     peers::Peers,
     quorum::{
         finder::Finder,
@@ -100,7 +101,15 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let reach = Reach::default();
-    let network = Network::new(Arc::clone(&data), channels.clone(), append_timeout, reach.clone(), lineages.clone());
+    let clocks = Clocks::default();
+    let network = Network::new(
+        Arc::clone(&data),
+        channels.clone(),
+        append_timeout,
+        reach.clone(),
+        lineages.clone(),
+        clocks.clone(),
+    );
     let started = runtime.block_on(Consensus::start(&config, identity.node_id, network, log.clone(), machine));
     // What the storage noted is why it did not start.
     let consensus = started.map_err(|error| fatal.get().unwrap_or(error))?;
@@ -113,15 +122,8 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
 
     let contact = Contact::default();
     let (role_sender, role) = watch::channel(Role::default());
-    let node = Node::new(
-        Arc::clone(&config),
-        Arc::clone(&data),
-        consensus.clone(),
-        view.clone(),
-        role,
-        contact.clone(),
-        reach.clone(),
-    );
+    let others = Others { contact: contact.clone(), reach: reach.clone(), clocks };
+    let node = Node::new(Arc::clone(&config), Arc::clone(&data), consensus.clone(), view.clone(), role, others);
     let probes = Probes::new();
     let watchdog = Watchdog::start(&probes, &config.data_dir).map_err(|error| failure(&error))?;
     runtime.spawn(watchdog.watch("the runtime").keep());

@@ -14,7 +14,7 @@
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], `activity`: whether this controller is active. [`admission`], [`sessions`], `duties`, `actors`: what it decides
 //!   then. `grpc`: the edge.
-//! - `agreement`: what each controller supports, and whether all made the same of the log. `recent`: the last changes.
+//! - [`clocks`]: whose wall clock is right. `agreement`: what each controller supports, and whether all made the same of the log. `recent`: the last changes.
 //! - [`controller`]: all of it, running. [`recover`]: the last resort, on the folder of a stopped one.
 
 mod activity;
@@ -22,6 +22,7 @@ mod actors;
 pub mod admission;
 mod agreement;
 pub mod channels;
+pub mod clocks;
 pub mod config;
 pub mod controller;
 mod duties;

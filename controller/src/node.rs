@@ -21,12 +21,14 @@ use holdfast_metadata::{Command, Rejection, Response, decide, refusal};
 use holdfast_proto::{
     detail::{ControllerHint, ErrorDetail},
     error::{ErrorCode, Outcome},
-    ids::{ClusterId, MetadataIndex, Millis},
+    ids::{BrokerId, ClusterId, MetadataIndex, Millis},
+    v1::ClockVerdict,
 };
 
 use crate::{
     activity::{Activity, Spell},
     admission::{Admission, Proposer},
+    clocks::{Clocks, majority::ClockOf},
     config::Config,
     identity::DataDir,
     raft::{Consensus, Contact, Member, Members, Reach, Role, command_bytes, not_controller},
@@ -51,11 +53,22 @@ struct Inner {
     role: watch::Receiver<Role>,
     contact: Contact,
     reach: Reach,
+    clocks: Clocks,
     admission: Admission,
     started: Instant,
     activity: Mutex<Activity>,
     /// Held by whom hands the leadership over: one at a time.
     hand_over: tokio::sync::Mutex<()>,
+}
+
+/// What is heard of other nodes.
+pub(crate) struct Others {
+    /// When the leader was heard.
+    pub(crate) contact: Contact,
+    /// Where the other controllers are called.
+    pub(crate) reach: Reach,
+    /// What time it is elsewhere.
+    pub(crate) clocks: Clocks,
 }
 
 /// A leadership that is being handed over. Dropped before it is, it is kept.
@@ -75,9 +88,9 @@ impl Node {
         consensus: Consensus,
         view: MetadataView,
         role: watch::Receiver<Role>,
-        contact: Contact,
-        reach: Reach,
+        others: Others,
     ) -> Self {
+        let Others { contact, reach, clocks } = others;
         let admission = Admission::new(config.max_proposals as usize);
         let gap_ms = config.election_timeout_max_ms.max(STANDSTILL.as_millis() as u64);
         Self {
@@ -89,6 +102,7 @@ impl Node {
                 role,
                 contact,
                 reach,
+                clocks,
                 admission,
                 started: Instant::now(),
                 activity: Mutex::new(Activity::new(gap_ms)),
@@ -176,6 +190,19 @@ impl Node {
     /// The members of the quorum.
     pub fn members(&self) -> Vec<Member> {
         Members::of(&self.inner.consensus).list
+    }
+
+    /// What was heard of clocks.
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.inner.clocks
+    }
+
+    /// How a broker's clock is to those of most voters and registered brokers, and by how much it is ahead, ms.
+    pub(crate) fn clock_verdict(&self, broker_id: BrokerId) -> (ClockVerdict, i64) {
+        let image = self.inner.view.image();
+        let voters = self.members().into_iter().filter(|member| member.voter).map(|member| ClockOf::Voter(member.id));
+        let all = voters.chain(image.brokers().keys().copied().map(ClockOf::Broker));
+        self.inner.clocks.verdict(broker_id, self.id(), all, self.inner.config.clock_skew_max_ms)
     }
 
     /// Proposes a command and waits until it is committed and applied here. Refused before anything is logged: what is

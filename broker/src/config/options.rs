@@ -144,7 +144,8 @@ holdfast_node::options! {
     scrub_bytes_per_second: u64 = 16 * MIB, in 0, 64 * GIB;
     /// How often that begins again, ms; it goes on at once where a pass takes longer.
     scrub_interval_ms: u64 = 3_600_000, in 100, 2_592_000_000;
-    /// How far the wall clock may be from the active controller's, ms. Beyond it retention by time stands still.
+    /// How far the wall clock may be from those of most voters and brokers, ms; the controllers have one of their own. Beyond it
+    /// retention by time stands still.
     clock_skew_max_ms: u64 = 60_000, in 1_000, 86_400_000;
     /// How long retention by time stands still after a jump of the wall clock or a start of the machine, ms; and until that
     /// clock agrees with the controllers.

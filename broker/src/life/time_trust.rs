@@ -63,7 +63,7 @@ impl Looks {
             None if self.is_begun => tracing::info!("the wall clock is trusted: retention by time goes on"),
             None => {}
             Some(Distrusted::Unconfirmed) => {
-                tracing::info!("retention by time waits for a controller to say what time it is");
+                tracing::info!("retention by time waits for a controller to say whether the wall clock is right");
             }
             Some(Distrusted::Started { left_ms }) => tracing::info!(
                 left_ms,
@@ -81,8 +81,17 @@ impl Looks {
             Some(Distrusted::Differs(by_ms)) => tracing::warn!(
                 by_ms,
                 skew_max_ms,
-                "the wall clock differs from the active controller's: retention by time stands still. Set the clock that is \
-                 wrong"
+                "the wall clock differs from those of most controllers and brokers: retention by time stands still. Set the \
+                 clock that is wrong"
+            ),
+            Some(Distrusted::Split) => tracing::warn!(
+                "the wall clocks of controllers and brokers differ, and no majority of them says about the same: retention by \
+                 time stands still. Set those that are wrong"
+            ),
+            Some(Distrusted::Unheard) => tracing::warn!(
+                "half of the controllers and brokers or more are not heard, or are of an earlier build: retention by time \
+                 stands still until most of them say that the wall clock is right. Start them, upgrade them, or unregister \
+                 the brokers that are gone for good"
             ),
         }
     }

@@ -8,7 +8,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::recovery;
+use super::{clock, recovery};
 use crate::services::admin::cluster::{BrokerStatus, ClusterStatus, ClusterView, ControllerStatus, TroubledPartition};
 
 /// What a request wants to see of the cluster.
@@ -103,6 +103,7 @@ fn broker(info: v1::BrokerInfo) -> BrokerStatus {
         replica_count: info.replica_count,
         leader_count: info.leader_count,
         versions: VersionRange::from_numbers(info.min_metadata_version, info.max_metadata_version),
+        clock_distrust: info.clock_distrust.as_ref().map(clock::distrust),
     }
 }
 
@@ -120,6 +121,7 @@ fn broker_message(status: BrokerStatus) -> v1::BrokerInfo {
         leader_count: status.leader_count,
         min_metadata_version: status.versions.min.0,
         max_metadata_version: status.versions.max.0,
+        clock_distrust: status.clock_distrust.map(clock::distrust_message),
     }
 }
 
@@ -191,6 +193,11 @@ mod tests {
                 leader_count: 20,
                 min_metadata_version: 32,
                 max_metadata_version: 33,
+                clock_distrust: Some(v1::ClockDistrust {
+                    reason: v1::ClockDistrustReason::Jumped.into(),
+                    by_ms: -40,
+                    left_ms: 41,
+                }),
             }],
             topic_count: 21,
             partition_count: 22,

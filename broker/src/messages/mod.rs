@@ -2,10 +2,12 @@
 //! requests and takes answers. Nothing here knows a connection.
 //!
 //! - `topics`, `moves`, `cluster`, `quorum`, `recovery`: as the files of the same name in `services/admin`.
+//! - `clock`: what heartbeats and their answers, and the state of the cluster, say of a broker's wall clock.
 //!
 //! What travels comes back as it was. A malformed request is refused with the name of the field; a malformed answer of a
 //! controller, see `malformed`, says nothing of whether the change was made.
 
+pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod malformed;
 pub(crate) mod moves;

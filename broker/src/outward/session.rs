@@ -47,6 +47,7 @@ use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     exit::Fatal,
     here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
+    messages::clock,
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -304,8 +305,8 @@ async fn session(context: &Context, actor: &SessionAddress, registered_at: Metad
                     Err(status) => return fail(&status),
                 };
                 let content = Content::of(!message.snapshot.is_empty(), !message.deltas.is_empty());
-                if let Ok(wall_ms @ 1..) = i64::try_from(message.wall_ms) {
-                    context.time_trust.lock().heard(holdfast_log::look(), wall_ms);
+                if let Some(said) = clock::said(&message) {
+                    context.time_trust.lock().heard(holdfast_log::look(), said);
                 }
                 heartbeats.step(Event::Heard { lease_ms: message.lease_ms.into(), content });
                 if content != Content::Nothing {
@@ -399,6 +400,8 @@ impl SessionHeartbeats<'_> {
 
     fn message(&self, applied: MetadataIndex, is_ready: bool) -> v1::BrokerSessionRequest {
         let identity = &self.context.identity;
+        let look = holdfast_log::look();
+        let distrust = self.context.time_trust.lock().look(look).err();
         v1::BrokerSessionRequest {
             header: if self.is_first { header(identity).ok() } else { None },
             broker_id: identity.broker_id.0,
@@ -411,6 +414,8 @@ impl SessionHeartbeats<'_> {
                 .map(|(_, hash)| Bytes::copy_from_slice(&hash.to_bytes()))
                 .unwrap_or_default(),
             next_token: self.context.token.to_say().map(FolderToken::to_bytes).unwrap_or_default(),
+            wall_ms: look.wall_ms.unsigned_abs(),
+            clock_distrust: distrust.map(clock::distrust_message),
         }
     }
 }

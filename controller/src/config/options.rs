@@ -64,6 +64,10 @@ holdfast_node::options! {
     /// Most changes of the metadata in flight that others ask for: a quarter are operators', the rest brokers'. Past it:
     /// OVERLOADED. Fencing has places of its own.
     max_proposals: u64 = 1_024, in 2, 65_536;
+    /// How far the wall clocks of brokers and controllers may be from one another, in ms, the time that a message is on its way
+    /// included: retention by time goes on at brokers that agree with most. Less than some seconds: it stands still whenever a
+    /// message is late. The brokers' `clock_skew_max_ms` holds as well.
+    clock_skew_max_ms: u64 = 60_000, in 1_000, 86_400_000;
     /// Form of the log: `text` or `json`.
     log_format: LogFormat = LogFormat::Text;
     /// Least severe messages that are logged, in the form of `RUST_LOG`, as `info` or `info,openraft=debug`.

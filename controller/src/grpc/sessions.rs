@@ -11,10 +11,7 @@
 //!    sessions' actor hears of it.
 //! 4. Memory is bounded: a few messages wait for a slow broker, the changes wait in the view's one bounded stream.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{broadcast, mpsc},
@@ -29,13 +26,14 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, MetadataIndex},
-    v1::{BrokerSessionRequest, BrokerSessionResponse},
+    v1::{BrokerSessionRequest, BrokerSessionResponse, ClockVerdict},
 };
 
 use super::snapshots::{Beginning, Snapshots};
 use crate::{
     actors::SessionsHandle,
     admission::Proposer,
+    clocks::Clocks,
     node::Node,
     sessions::ConnectionId,
     view::{Change, Delta},
@@ -167,16 +165,28 @@ impl Session {
         let applied = if connects { MetadataIndex(heartbeat.applied_index) } else { MetadataIndex(0) };
         let lease_ms = sessions.heartbeat(*broker_id, *id, applied, heartbeat.ready).await?;
         let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
-        let wall_ms = wall_ms();
+        let mut answer = BrokerSessionResponse { lease_ms, ..self.time(heartbeat) };
         self.send_committed().await?;
         if self.sent.is_some() {
-            return self.send(BrokerSessionResponse { lease_ms, wall_ms, ..BrokerSessionResponse::default() }).await;
+            return self.send(answer).await;
         }
         let Beginning { snapshot, index, deltas, changes } = self.snapshots.begin(self.node.view()).await?;
         self.changes = changes;
         self.sent = Some(deltas.last().map_or(index, |last| last.index));
-        let deltas = deltas.iter().map(|delta| delta.encoded()).collect();
-        self.send(BrokerSessionResponse { snapshot, deltas, lease_ms, wall_ms }).await
+        answer.snapshot = snapshot;
+        answer.deltas = deltas.iter().map(|delta| delta.encoded()).collect();
+        self.send(answer).await
+    }
+
+    /// Takes what the heartbeat says of the broker's clock. What time it is here, and whether that clock is right.
+    fn time(&self, heartbeat: &BrokerSessionRequest) -> BrokerSessionResponse {
+        let (broker_id, node) = (self.guard.broker_id, &self.node);
+        node.clocks().heartbeat(broker_id, self.term, heartbeat.wall_ms, heartbeat.clock_distrust);
+        // An earlier broker says nothing of its own, and compares.
+        let (verdict, clock_ahead_ms) =
+            if heartbeat.wall_ms > 0 { node.clock_verdict(broker_id) } else { (ClockVerdict::Unspecified, 0) };
+        let clock_verdict = verdict.into();
+        BrokerSessionResponse { wall_ms: Clocks::wall_ms(), clock_verdict, clock_ahead_ms, ..Default::default() }
     }
 
     /// Lets the broker's folder show another token, if it holds one by now. The heartbeat's answer does not wait for it: the
@@ -265,10 +275,4 @@ impl Session {
             Err(_) => Err(ErrorDetail::new(ErrorCode::Overloaded, "the broker reads its metadata too slowly")),
         }
     }
-}
-
-/// What the wall clock says, ms since 1970. Brokers compare theirs with it; nothing is decided by it here.
-fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -14,6 +14,7 @@ use holdfast_proto::{
 };
 
 use super::codec::Unknown;
+use crate::clocks::Clocks;
 
 /// JSON of openraft 0.10's types.
 const FORMAT_JSON: u32 = 1;
@@ -35,6 +36,7 @@ pub(super) fn wrap<T: Serialize>(
         format: FORMAT_JSON,
         body: Bytes::from(serde_json::to_vec(body)?),
         boots,
+        wall_ms: Clocks::wall_ms(),
     })
 }
 

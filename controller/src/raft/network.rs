@@ -40,6 +40,7 @@ use super::{
 };
 use crate::{
     channels::{Channels, Purpose},
+    clocks::Clocks,
     identity::DataDir,
 };
 
@@ -56,6 +57,7 @@ pub struct Network {
     append_timeout: Duration,
     reach: Reach,
     lineages: Lineages,
+    clocks: Clocks,
 }
 
 /// The client of one peer.
@@ -70,15 +72,16 @@ pub struct Peer {
 impl Network {
     /// A network of the node in `data`. `append_timeout` is the least deadline of a call with log entries: the peer's
     /// fsync may take longer than a heartbeat's interval. `reach` says where peers are, and is told who was reached;
-    /// `lineages` what each answer shows of who gives it.
+    /// `lineages` what each answer shows of who gives it, `clocks` what time it is there.
     pub const fn new(
         data: Arc<DataDir>,
         channels: Channels,
         append_timeout: Duration,
         reach: Reach,
         lineages: Lineages,
+        clocks: Clocks,
     ) -> Self {
-        Self { data, channels, append_timeout, reach, lineages }
+        Self { data, channels, append_timeout, reach, lineages, clocks }
     }
 
     fn peer(&self, target: u64, node: &BasicNode, purpose: Purpose) -> Peer {
@@ -131,6 +134,7 @@ impl Peer {
         call: impl Future<Output = Result<Response<R>, Status>>,
         envelope: impl FnOnce(R) -> Option<holdfast_proto::v1::RaftEnvelope>,
     ) -> Result<T, RPCError<TypeConfig>> {
+        let asked = self.network.clocks.now();
         match tokio::time::timeout(deadline, call).await {
             Err(_) => {
                 self.not_reached(address, "no answer in time");
@@ -149,6 +153,7 @@ impl Peer {
                 self.network.reach.reached(self.target, address);
                 let answer =
                     required(envelope(response.into_inner()), "envelope").map_err(|detail| network(&detail))?;
+                self.network.clocks.answered(self.target, asked, answer.wall_ms);
                 self.network.lineages.hear(self.target, &answer).await.map_err(|detail| network(&detail))?;
                 read(&answer).map_err(|detail| network(&detail))
             }

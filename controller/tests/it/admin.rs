@@ -221,6 +221,7 @@ fn garbage_is_a_named_error_and_harms_nothing() {
             format,
             body: bytes::Bytes::from_static(body),
             boots: Vec::new(),
+            wall_ms: 0,
         }),
     };
     for request in [AppendEntriesRequest { envelope: None }, envelope(1, b"{\"vote\":"), envelope(9, b"{}")] {

@@ -196,6 +196,8 @@ fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
         leader_count: load.leaders,
         min_metadata_version: broker.versions.min.0,
         max_metadata_version: broker.versions.max.0,
+        // A heartbeat says it, and no record.
+        clock_distrust: None,
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::mem::{Discriminant, discriminant};
 
-use holdfast_broker::here::time_trust::{Before, Distrusted, TimeTrust};
+use holdfast_broker::here::time_trust::{Before, Distrusted, Said, TimeTrust};
+use holdfast_controller::clocks::majority::{ClockOf, Readings, Verdict};
 use holdfast_log::{AgeClock, Counted, KeptJump, Look};
-use holdfast_proto::ids::Millis;
+use holdfast_proto::ids::{BrokerId, Millis};
 
-/// By how much a clock may differ from the active controller's, ms: less than a clock that is wrong, however late a message
+/// By how much a clock may differ from those of most, ms: less than a clock that is wrong, however late a message
 /// comes.
 const SKEW_MAX_MS: u64 = 700;
 /// How long nothing is trusted after a jump, ms.
@@ -26,15 +27,39 @@ pub struct Machine {
     booted_at_ms: u64,
 }
 
-/// The wall clocks of the controllers, and whether retention by time goes on.
+/// What the active controller hears of wall clocks: each controller's, at once, and the brokers' with their heartbeats.
 #[derive(Debug, Default)]
-pub struct Times {
+pub struct WallClocks {
     /// By how much each controller's clock is wrong, ms.
-    pub controllers: [i64; 3],
-    /// Which of them is the active one.
-    pub active: usize,
-    /// True while retention by time stands still, for the audit.
-    pub is_held: bool,
+    pub wrong_ms: [i64; 3],
+    readings: Readings,
+}
+
+impl WallClocks {
+    /// A broker's heartbeat came.
+    pub fn heartbeat(&mut self, now: Millis, from: BrokerId, wall_ms: i64) {
+        self.readings.hear(ClockOf::Broker(from), now, wall_ms.unsigned_abs());
+    }
+
+    /// What its answer says.
+    pub fn judge(&mut self, now: Millis, of: BrokerId, brokers: impl Iterator<Item = BrokerId>) -> Said {
+        for (number, wrong_ms) in (0..).zip(self.wrong_ms) {
+            let machine = Machine { wrong_ms, ..Machine::default() };
+            self.readings.hear(ClockOf::Voter(number), now, machine.wall_ms(now).unsigned_abs());
+        }
+        let all = (0..3).map(ClockOf::Voter).chain(brokers.map(ClockOf::Broker));
+        match self.readings.judge(ClockOf::Broker(of), now, all, SKEW_MAX_MS) {
+            Verdict::Agrees(ahead_ms) => Said::Agrees(ahead_ms),
+            Verdict::Differs(ahead_ms) => Said::Differs(ahead_ms),
+            Verdict::Split => Said::Split,
+            Verdict::Unheard => Said::Unheard,
+        }
+    }
+
+    /// Another controller is active, and has heard nobody.
+    pub fn forget(&mut self) {
+        self.readings.clear();
+    }
 }
 
 /// What the clocks said at one moment, as a data folder keeps it.
@@ -100,10 +125,10 @@ impl Clocks {
         Look { wall_ms: machine.wall_ms(now), steady_ms: self.steady_ms(now) }
     }
 
-    /// A controller said what time it is.
-    pub fn heard(&mut self, now: Millis, machine: &Machine, wall_ms: i64) {
+    /// A controller said whether the wall clock is right.
+    pub fn heard(&mut self, now: Millis, machine: &Machine, said: Said) {
         let look = self.look_now(now, machine);
-        self.trust.heard(look, wall_ms);
+        self.trust.heard(look, said);
     }
 
     /// Looks at both; what is to be kept for the next process. `told`: why the wall clock is not trusted, if that is new, or

@@ -13,7 +13,7 @@ use holdfast_metadata::{
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis};
 
 use super::{
-    clocks::Machine,
+    clocks::WallClocks,
     message::{Message, Node},
 };
 
@@ -53,8 +53,8 @@ pub struct Controller {
     history: Vec<(Image, Vec<Delta>)>,
     moves_ended: u64,
     fenced: u64,
-    /// The clocks of the active one.
-    pub machine: Machine,
+    /// The wall clocks, theirs and the brokers', as they are heard.
+    pub wall_clocks: WallClocks,
 }
 
 impl Default for Controller {
@@ -69,7 +69,7 @@ impl Default for Controller {
             history: Vec::new(),
             moves_ended: 0,
             fenced: 0,
-            machine: Machine::default(),
+            wall_clocks: WallClocks::default(),
         };
         let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
         let newest = Command::FinalizeVersion(FinalizeVersion { version: SUPPORTED.max, controllers });
@@ -119,11 +119,10 @@ impl Controller {
         }
         let records: Vec<Record> = outcome.records.iter().filter(|record| record.travels()).cloned().collect();
         self.remember(before, index, &records);
-        let wall_ms = self.machine.wall_ms(now);
         for (broker, connection) in self.connections.iter().filter(|(_, connection)| connection.is_informed) {
             let deltas = vec![(index, records.clone())];
             let message =
-                Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: 0, wall_ms };
+                Message::Session { session: connection.session, snapshot: None, deltas, lease_ms: 0, said: None };
             out.push((Node::Broker(*broker), message));
         }
         for record in &outcome.records {
@@ -170,6 +169,7 @@ impl Controller {
     /// Another controller becomes active: every session breaks, and it knows nothing of the time before.
     pub fn become_active(&mut self, now: Millis, out: &mut Outbox) {
         self.connections.clear();
+        self.wall_clocks.forget();
         self.step(now, Event::Deposed, out);
         let brokers = self.image.brokers().values().cloned().collect();
         self.term += 1;
@@ -184,12 +184,13 @@ impl Controller {
                 // One of an older start is refused, and the newer one has said it itself.
                 let _ = self.execute(now, &Command::DistrustReplicas(distrust), out);
             }
-            Message::Heartbeat { session, broker_epoch, applied, is_ready, next_token } => {
+            Message::Heartbeat { session, broker_epoch, applied, is_ready, next_token, wall_ms } => {
                 let has_other = |token| self.image.broker(from).is_some_and(|broker| broker.token != Some(token));
                 if let Some(token) = next_token.filter(|token| has_other(*token)) {
                     let command = Command::RenewFolderToken { broker_id: from, broker_epoch, token };
                     let _ = self.execute(now, &command, out);
                 }
+                self.wall_clocks.heartbeat(now, from, wall_ms);
                 self.heartbeat(now, from, (session, broker_epoch), (applied, is_ready), old_state, out);
             }
             Message::Alter(alter) => {
@@ -264,11 +265,12 @@ impl Controller {
             connection.is_informed = true;
         }
         let (snapshot, since) = if is_new { self.whole_state(old_state) } else { (None, Vec::new()) };
-        let (lease_ms, wall_ms) = (self.sessions.lease_ms(from, id), self.machine.wall_ms(now));
-        let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms, wall_ms };
+        let lease_ms = self.sessions.lease_ms(from, id);
+        let said = Some(self.wall_clocks.judge(now, from, self.image.brokers().keys().copied()));
+        let answer = Message::Session { session, snapshot, deltas: Vec::new(), lease_ms, said };
         out.push((Node::Broker(from), answer));
         for delta in since {
-            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms: 0, wall_ms };
+            let message = Message::Session { session, snapshot: None, deltas: vec![delta], lease_ms: 0, said: None };
             out.push((Node::Broker(from), message));
         }
     }

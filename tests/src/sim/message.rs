@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use holdfast_broker::here::time_trust::Said;
 use holdfast_metadata::{
     AlterPartition, DistrustReplicas, IsrChange, PartitionState, Record, RegisterBroker, Rejection,
 };
@@ -101,6 +102,8 @@ pub enum Message {
         is_ready: bool,
         /// A token that its folder holds by now.
         next_token: Option<FolderToken>,
+        /// What its wall clock says, ms since 1970.
+        wall_ms: i64,
     },
     /// Controller to broker: the answer to a heartbeat, or changes that come by themselves.
     Session {
@@ -112,8 +115,8 @@ pub enum Message {
         deltas: Vec<(MetadataIndex, Vec<Record>)>,
         /// The lease that it gives, ms.
         lease_ms: u64,
-        /// What the active controller's wall clock says, ms since 1970.
-        wall_ms: i64,
+        /// In the answer to a heartbeat: what the active controller says of the broker's wall clock.
+        said: Option<Said>,
     },
     /// Controller to broker: the session is over.
     SessionEnded {

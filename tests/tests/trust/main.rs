@@ -8,6 +8,7 @@
 //! - [`beyond`]: more disks at fault than the promise allows. [`steps`]: what several cases do.
 //! - [`controllers`]: the store of a controller gone, while another one is behind. [`recovery`]: most controllers gone for good.
 //! - [`clocks`]: wall clocks that jump, at some nodes or at all, at their start and while they run.
+//!   [`majority`]: those of one machine with its controller, the active one, against those of most.
 //! - [`pieces`]: a partition's folder, a segment, the list of replicas, the end of a log gone while the broker was down.
 //! - [`damage`]: bytes of a running broker changed: flipped bits, batches of another partition.
 
@@ -15,6 +16,7 @@ mod beyond;
 mod clocks;
 mod controllers;
 mod damage;
+mod majority;
 mod moves;
 mod pieces;
 mod recovery;

@@ -8,6 +8,7 @@ use holdfast_proto::ids::{
 };
 
 use super::recovery::GivenUp;
+use crate::here::time_trust::Distrusted;
 
 /// The cluster as this broker knows it.
 #[derive(Clone, Debug)]
@@ -96,6 +97,8 @@ pub struct BrokerStatus {
     pub leader_count: u64,
     /// Metadata versions that it supports.
     pub versions: VersionRange,
+    /// Why it does not trust its wall clock, as it said in its last heartbeat; `None`: it does, or that is not known.
+    pub clock_distrust: Option<Distrusted>,
 }
 
 /// A partition that is not as it should be.

@@ -1,8 +1,8 @@
 //! The cluster as a controller describes it.
 
 use holdfast_proto::{
-    ids::ClusterId,
-    v1::{ControllerInfo, DescribeClusterResponse},
+    ids::{BrokerId, ClusterId},
+    v1::{BrokerInfo, ControllerInfo, DescribeClusterResponse},
 };
 
 use super::reads::Status;
@@ -28,7 +28,7 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
         controllers: controllers.collect(),
         active_controller: active(node),
         term: role.term,
-        brokers: status.brokers.clone(),
+        brokers: status.brokers.iter().map(|broker| with_clock(broker, node, role.term)).collect(),
         topic_count: counts.topics as u64,
         partition_count: counts.partitions as u64,
         offline_partition_count: counts.offline as u64,
@@ -43,6 +43,12 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
         controller_recoveries: status.controller_recoveries.clone(),
         unheard_brokers: status.unheard_brokers.clone(),
     }
+}
+
+/// The broker, with what it says of its clock: to the active controller alone.
+fn with_clock(broker: &BrokerInfo, node: &Node, term: u64) -> BrokerInfo {
+    let clock_distrust = node.clocks().distrust_of(BrokerId(broker.broker_id), term).filter(|_| !broker.fenced);
+    BrokerInfo { clock_distrust, ..broker.clone() }
 }
 
 /// The active controller, if it was heard a moment ago: without a quorum there is none, also if one led before.

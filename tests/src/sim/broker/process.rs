@@ -179,25 +179,25 @@ impl Broker {
         }
         self.prove(now, disk);
         self.tell_untold(out);
-        self.beat(now, heartbeats::Event::Tick, out);
+        self.beat(now, heartbeats::Event::Tick, disk, out);
     }
 
     /// Gives one event to the heartbeats' rule and does what it says.
-    fn beat(&mut self, now: Millis, event: heartbeats::Event, out: &mut Vec<Outgoing>) {
+    fn beat(&mut self, now: Millis, event: heartbeats::Event, disk: &Disk, out: &mut Vec<Outgoing>) {
         let Some(broker_epoch) = self.broker_epoch() else { return };
         let own = self.metadata.image().broker(self.id).filter(|own| own.broker_epoch == broker_epoch);
         let local = Local { is_recovered: true, is_joining: own.is_none_or(|own| own.fenced) };
-        let Some(session) = &mut self.session else { return };
+        let Some(rule) = &mut self.session else { return };
         let mut effects = Vec::new();
-        session.step(now, local, event, &mut effects);
+        rule.step(now, local, event, &mut effects);
         for effect in effects {
             match effect {
                 heartbeats::Effect::Send { applied, is_ready } => {
                     let next_token = self.token.to_say();
-                    let message =
-                        Message::Heartbeat { session: self.sessions, broker_epoch, applied, is_ready, next_token };
+                    let (session, wall_ms) = (self.sessions, disk.machine.wall_ms(now));
+                    let message = Message::Heartbeat { session, broker_epoch, applied, is_ready, next_token, wall_ms };
                     out.push(Outgoing::Send(Node::Controller, message));
-                    session.step(now, local, heartbeats::Event::Sent, &mut Vec::new());
+                    rule.step(now, local, heartbeats::Event::Sent, &mut Vec::new());
                 }
                 heartbeats::Effect::RenewLease { sent, lease_ms } => {
                     if let Some(number) = self.lease.renew(now, sent, lease_ms) {
@@ -235,8 +235,10 @@ impl Broker {
         match message {
             Message::Registered { result: Ok(registered), .. } => self.registered = Some(registered),
             Message::Registered { result: Err(_), known } => self.replaces = known,
-            Message::Session { session, snapshot, deltas, lease_ms, wall_ms } if session == self.sessions => {
-                self.clocks.heard(now, &disk.machine, wall_ms);
+            Message::Session { session, snapshot, deltas, lease_ms, said } if session == self.sessions => {
+                if let Some(said) = said {
+                    self.clocks.heard(now, &disk.machine, said);
+                }
                 self.session_message(now, (snapshot, deltas), lease_ms, disk, out);
             }
             Message::SessionEnded { session } if session == self.sessions => self.session = None,
@@ -289,7 +291,7 @@ impl Broker {
         out: &mut Vec<Outgoing>,
     ) {
         let content = Content::of(snapshot.is_some(), !deltas.is_empty());
-        self.beat(now, heartbeats::Event::Heard { lease_ms, content }, out);
+        self.beat(now, heartbeats::Event::Heard { lease_ms, content }, disk, out);
         if content == Content::Nothing {
             return;
         }
@@ -300,7 +302,7 @@ impl Broker {
             Ok(changed) => {
                 self.roster(now, &roster::Event::Metadata(&changed), disk, out);
                 let index = self.metadata.image().index();
-                self.beat(now, heartbeats::Event::Applied(index), out);
+                self.beat(now, heartbeats::Event::Applied(index), disk, out);
             }
             Err(_snapshot_needed) => self.session = None,
         }

@@ -72,20 +72,13 @@ impl World {
     }
 
     fn set_controller(&mut self, number: usize, wrong_ms: i64) {
-        self.times.controllers[number] = wrong_ms;
-        self.tell_time(self.times.active);
-    }
-
-    /// This controller is the active one, and tells what time it is.
-    pub(super) fn tell_time(&mut self, active: usize) {
-        self.times.active = active;
-        self.controller.machine.wrong_ms = self.times.controllers[active];
+        self.controller.wall_clocks.wrong_ms[number] = wrong_ms;
     }
 
     /// A broker looks at its clocks, and for what is too old.
     pub(super) fn retain_by_time(&mut self, id: BrokerId, start: Start) {
         let Some(retention_ms) = self.shape.retention_ms else { return };
-        let (is_held, mut told, mut old) = (self.times.is_held, Vec::new(), Vec::new());
+        let (is_held, mut told, mut old) = (self.is_retention_held, Vec::new(), Vec::new());
         self.broker(id, start, |broker, now, disk, _| {
             broker.look_at_clocks(now, disk, &mut told);
             if !is_held {
@@ -95,10 +88,11 @@ impl World {
         for why in told {
             match why {
                 None => self.coverage.clocks_trusted += 1,
-                Some(Distrusted::Unconfirmed) => {}
+                Some(Distrusted::Unconfirmed | Distrusted::Unheard) => {}
                 Some(Distrusted::Started { .. }) => self.coverage.machines_started += 1,
                 Some(Distrusted::Jumped { .. }) => self.coverage.jumps_seen += 1,
                 Some(Distrusted::Differs(_)) => self.coverage.wrong_clocks_seen += 1,
+                Some(Distrusted::Split) => self.coverage.split_clocks_seen += 1,
             }
         }
         for (tp, old) in old {
@@ -127,7 +121,7 @@ impl World {
 
     /// Whether retention by time stands still.
     pub(super) fn hold_retention(&mut self, is_held: bool) {
-        self.times.is_held = is_held;
+        self.is_retention_held = is_held;
     }
 
     /// Once all clocks are right for a while every broker trusts its own again, and what is old goes.

@@ -93,8 +93,10 @@ coverage! {
     clocks_set,
     /// Clocks that were found to have jumped.
     jumps_seen,
-    /// Clocks that were found to differ from the active controller's.
+    /// Clocks that were found to differ from those of most.
     wrong_clocks_seen,
+    /// Clocks that were not trusted because none was that of most.
+    split_clocks_seen,
     /// Starts of a machine, after which a clock was not trusted.
     machines_started,
     /// Clocks that were trusted, for the first time or again.

@@ -4,6 +4,7 @@
 //! there. After a restart a broker knows the leader epochs in its logs and no partition epoch, so a state of the same
 //! leader epoch, or of one in which its log got nothing, passes for a newer one, and is left out here.
 
+use holdfast_broker::here::time_trust::Said;
 use holdfast_metadata::{Image, Record};
 use holdfast_proto::ids::{BrokerEpoch, BrokerId};
 
@@ -48,8 +49,8 @@ impl World {
         broker.receive(now, Node::Controller, registered, &mut disk, &mut out);
         broker.heartbeat(now, &mut disk, &mut out);
         let records = state.records().into_iter().filter(Record::travels).collect();
-        let (snapshot, deltas, wall_ms) = (Some((index, records)), Vec::new(), disk.machine.wall_ms(now));
-        let first = Message::Session { session: 1, snapshot, deltas, lease_ms: TIMEOUTS.session_ms, wall_ms };
+        let (snapshot, deltas, said) = (Some((index, records)), Vec::new(), Some(Said::Agrees(0)));
+        let first = Message::Session { session: 1, snapshot, deltas, lease_ms: TIMEOUTS.session_ms, said };
         broker.receive(now, Node::Controller, first, &mut disk, &mut out);
         out
     }

@@ -18,7 +18,7 @@ use super::{
     upcoming::{LogNumber, Upcoming},
 };
 use crate::sim::{
-    broker::Broker, clocks::Times, controller::Controller, disk::Disk, message::Node, network::Network, oracle::Oracle,
+    broker::Broker, controller::Controller, disk::Disk, message::Node, network::Network, oracle::Oracle,
     producer::Producer, shape::Shape,
 };
 
@@ -53,7 +53,8 @@ pub struct World {
     pub(super) topics_made: u32,
     /// The brokers whose disks lost something that is not copied again yet, and the starts that had it.
     pub(super) disk_faults: BTreeMap<BrokerId, IncarnationId>,
-    pub(super) times: Times,
+    /// True while retention by time stands still, for the audit.
+    pub(super) is_retention_held: bool,
     /// Of runs with too many disks at fault: copies that stay. Partitions that an operator recovered.
     pub(super) old_copies: BTreeMap<BrokerId, Disk>,
     pub(super) recovered: BTreeSet<TopicPartition>,
@@ -92,7 +93,7 @@ impl World {
             topics: BTreeMap::new(),
             topics_made: 0,
             disk_faults: BTreeMap::new(),
-            times: Times::default(),
+            is_retention_held: false,
             old_copies: BTreeMap::new(),
             recovered: BTreeSet::new(),
             coverage: Coverage::default(),

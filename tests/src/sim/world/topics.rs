@@ -130,8 +130,6 @@ impl World {
     /// Another controller becomes active: all sessions break.
     pub fn change_controller(&mut self) {
         self.coverage.controllers_changed += 1;
-        let active = self.rng.usize(..3);
-        self.tell_time(active);
         let mut out = Vec::new();
         self.controller.become_active(self.now(), &mut out);
         for id in self.shape.brokers().map(BrokerId).collect::<Vec<_>>() {

@@ -1,5 +1,6 @@
 //! `holdfast cluster`: the cluster as a whole.
 
+mod clock;
 mod command;
 mod finalize;
 mod notices;

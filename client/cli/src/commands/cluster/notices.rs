@@ -6,9 +6,10 @@ use holdfast_checker::text::{counted, grouped};
 use holdfast_client::metadata::TopicView;
 use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse};
 
+use super::clock;
 use crate::moves::Throttle;
 
-/// Moves, drains and controllers that catch up, one a line.
+/// Moves, drains, controllers that catch up and clocks that are not trusted, one a line.
 pub(super) fn notices(view: &DescribeClusterResponse) -> Vec<String> {
     let mut notices = Vec::new();
     if view.moving_partition_count > 0 {
@@ -32,6 +33,7 @@ pub(super) fn notices(view: &DescribeClusterResponse) -> Vec<String> {
             controller.node_id, controller.address
         ));
     }
+    notices.extend(view.brokers.iter().filter_map(clock::notice));
     notices
 }
 

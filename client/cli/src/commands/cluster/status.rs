@@ -13,7 +13,7 @@ use holdfast_proto::{
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{notices, silent::Silent, trouble};
+use super::{clock, notices, silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
@@ -143,6 +143,7 @@ impl Status {
         let broker = |info: &BrokerInfo| {
             let mut json = broker::as_json(info);
             json["not_answering"] = json!(silent.brokers.contains(&info.broker_id));
+            json["clock_distrust"] = clock::as_json(info);
             json
         };
         let brokers: Vec<_> = view.brokers.iter().map(broker).collect();

@@ -1,0 +1,104 @@
+//! The majority of clocks. Pure: the active controller gives it what nodes said, each with the moment of that on its own
+//! steady clock.
+//!
+//! 1. Every voter and every registered broker is one clock, also one that is silent or fenced: those of a single machine are no
+//!    majority because the others are down.
+//! 2. A reading is what a wall clock is ahead of this controller's steady clock; it counts for [`READING_MS`]. It seems late
+//!    by what it was on its way. Deadlines bound that by seconds, and the tolerance includes it.
+//! 3. The median of the readings is one that most have, if most have one. If more than half of *all* clocks are within the
+//!    tolerance of it, these are the majority. A node agrees with it if its own reading is within the tolerance.
+//! 4. Where there is none, nobody's clock is vouched for: half of all were not heard, or they differ.
+//!
+//! **One node of each kind** makes two clocks, and a majority is both: the broker agrees with the controller, or nobody
+//! vouches. On one machine they are one clock, and what it says is believed; so it is with one controller and two brokers of
+//! which one shares its machine. From two machines more on, a machine with one controller and one broker is outvoted.
+//!
+//! **Earlier builds.** A node that does not tell its time counts as silent. So while clusters are upgraded, brokers of this
+//! build let retention by time rest until more than half of all nodes are of it; those of an earlier one compare their clock
+//! with the active controller's, as before. A broker of this build does so, too, while an earlier controller is active.
+
+use std::collections::BTreeMap;
+
+use holdfast_proto::ids::{BrokerId, Millis};
+
+/// How long a reading counts, ms: many heartbeats.
+pub const READING_MS: u64 = 30_000;
+
+/// A node that has a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClockOf {
+    /// The voter with this node id.
+    Voter(u64),
+    /// The broker with this id.
+    Broker(BrokerId),
+}
+
+/// How one clock is to those of most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is ahead of the majority's by so many ms, and one of them.
+    Agrees(i64),
+    /// It is ahead by so many ms, below 0 behind, and none of them.
+    Differs(i64),
+    /// More than half were heard, and there is no majority.
+    Split,
+    /// Half of all or more were not heard, or this one was not.
+    Unheard,
+}
+
+/// What one clock said.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    /// What it is ahead of the steady clock, ms.
+    ahead_ms: i64,
+    at: Millis,
+}
+
+/// What was heard of clocks lately.
+#[derive(Clone, Debug, Default)]
+pub struct Readings {
+    heard: BTreeMap<ClockOf, Reading>,
+}
+
+impl Readings {
+    /// Forgets all: another leadership begins, or this controller stood still.
+    pub fn clear(&mut self) {
+        self.heard.clear();
+    }
+
+    /// At this moment, on the steady clock, a node's wall clock said so, ms since 1970.
+    pub fn hear(&mut self, of: ClockOf, at: Millis, wall_ms: u64) {
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        let ahead_ms = signed(wall_ms).saturating_sub(signed(at.0));
+        self.heard.insert(of, Reading { ahead_ms, at });
+    }
+
+    /// How the clock of a node is to those of most. `all`: every voter and registered broker, each once. Clocks of the
+    /// majority may differ by `tolerance_ms`, the time that a reading was on its way included.
+    pub fn judge(
+        &mut self,
+        of: ClockOf,
+        now: Millis,
+        all: impl Iterator<Item = ClockOf>,
+        tolerance_ms: u64,
+    ) -> Verdict {
+        self.heard.retain(|_, reading| now.since(reading.at) < READING_MS);
+        let mut count = 0;
+        let mut told: Vec<i64> =
+            all.inspect(|_| count += 1).filter_map(|one| Some(self.heard.get(&one)?.ahead_ms)).collect();
+        let is_most = |part: usize| 2 * part > count;
+        let Some(own) = self.heard.get(&of).filter(|_| is_most(told.len())) else { return Verdict::Unheard };
+        let middle = told.len() / 2;
+        let median_ms = *told.select_nth_unstable(middle).1;
+        let is_near = |ahead_ms: i64| ahead_ms.abs_diff(median_ms) <= tolerance_ms;
+        if !is_most(told.iter().filter(|ahead_ms| is_near(**ahead_ms)).count()) {
+            return Verdict::Split;
+        }
+        let ahead_ms = own.ahead_ms.saturating_sub(median_ms);
+        if is_near(own.ahead_ms) { Verdict::Agrees(ahead_ms) } else { Verdict::Differs(ahead_ms) }
+    }
+}
+
+#[cfg(test)]
+#[path = "majority_tests.rs"]
+mod tests;
