@@ -324,6 +324,10 @@ impl Broker {
                     }
                     self.step(now, partition, Event::AssignmentChanged(*assignment), disk, out);
                 }
+                Effect::Reopen(tp) => {
+                    self.replicas.close(tp, disk, out);
+                    out.push(Outgoing::Open(tp));
+                }
                 Effect::Renew(tp) => {
                     disk.logs.remove(&tp);
                     disk.distrusted.remove(&tp);
