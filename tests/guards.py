@@ -39,6 +39,11 @@ def time_trust(name):
     return "holdfast-broker", "--lib", f"here::time_trust::tests::{name}"
 
 
+def majority(name):
+    """A unit test of the majority of clocks."""
+    return "holdfast-controller", "--lib", f"clocks::majority::tests::{name}"
+
+
 def compared(name):
     """A test of the comparison between leader and followers."""
     return "holdfast-broker", "--test broker", f"compared::{name}"
@@ -135,8 +140,14 @@ GUARDS = [
      "if jumped_ms.saturating_abs() >", "if false && jumped_ms.saturating_abs() >",
      time_trust("a_jump_ends_the_trust_until_all_agree_for_a_while")),
     ("agreement with the controllers' clock", "broker/src/here/time_trust.rs",
-     "(now.steady_ms, if agrees {", "(now.steady_ms, if agrees || true {",
+     "if skew_ms.saturating_abs() <= self.skew_max_ms {", "if true || skew_ms.saturating_abs() <= self.skew_max_ms {",
      time_trust("a_drift_is_no_jump_and_a_difference_is_not_trusted")),
+    ("a majority of all clocks, heard or not", "controller/src/clocks/majority.rs",
+     "let is_most = |part: usize| 2 * part > count;", "let is_most = |part: usize| part > 0 && count > 0;",
+     majority("those_that_are_down_make_no_majority_of_the_others")),
+    ("clocks that differ from those of most", "controller/src/clocks/majority.rs",
+     "if is_near(own.ahead_ms) {", "if true || is_near(own.ahead_ms) {",
+     majority("one_machine_with_a_wrong_clock_is_outvoted_whoever_is_active")),
     *seen_by(
         ("ages by the lesser of both clocks", "broker/log/src/age_clock.rs",
          "wall_ms.min(steady_ms).max(0)", "wall_ms.min(wall_ms.max(steady_ms)).max(0)"),

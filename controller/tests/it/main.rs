@@ -2,6 +2,7 @@
 
 mod admin;
 mod broker;
+mod clocks;
 mod copies;
 mod folders;
 mod formation;
