@@ -199,7 +199,12 @@ impl Parts {
         let roles = watch_role(consensus.clone(), view, role);
         tokio::spawn(async move { role_ended(roles.await) });
         let formation_ended = fail.clone();
-        let peers = Peers { config: Arc::clone(&config), data: Arc::clone(&data), channels: channels.clone() };
+        let peers = Peers {
+            config: Arc::clone(&config),
+            data: Arc::clone(&data),
+            channels: channels.clone(),
+            lineages: lineages.clone(),
+        };
         let formation = Formation { peers: peers.clone(), consensus: consensus.clone() };
         tokio::spawn(async move {
             if let Err(error) = formation.run().await {

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use holdfast_proto::{
     convert::{optional_id, peer_header},
+    error::ErrorCode,
     ids::{ClusterId, DirectoryId},
     status::classify,
     v1::{
@@ -27,7 +28,7 @@ use crate::{
     config::Config,
     formation::{PeerAnswer, PeerState},
     identity::DataDir,
-    raft::Sighting,
+    raft::{Lineages, Sighting},
 };
 
 /// Deadline of one question to one peer.
@@ -44,6 +45,8 @@ pub struct Peers {
     pub data: Arc<DataDir>,
     /// Connections by address; questions travel with [`Purpose::Calls`].
     pub channels: Channels,
+    /// What questions show of this controller's folder, and who answers is compared with.
+    pub lineages: Lineages,
 }
 
 impl Peers {
@@ -92,14 +95,38 @@ impl Peers {
             cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
             source_node_id: self.data.node_id(),
             peers: self.config.peers.clone(),
+            boots: self.lineages.said(&self.data, 0).await.1,
         };
         let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
         let mut client = RaftServiceClient::new(channel);
         match tokio::time::timeout(ASK_TIMEOUT, client.get_formation(request)).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(classify(&status).1.message),
+            Ok(Ok(response)) => {
+                let response = response.into_inner();
+                self.compare(&response).await?;
+                Ok(response)
+            }
+            Ok(Err(status)) => {
+                let detail = classify(&status).1;
+                if detail.code == ErrorCode::StaleFolder {
+                    self.lineages.refused_by(&format!("the controller at {peer}"), &detail.message).await;
+                }
+                Err(detail.message)
+            }
             Err(_) => Err("no answer in time".to_owned()),
         }
+    }
+
+    /// Refuses the answer of a controller whose folder is an older copy, or is used twice. One of another cluster, and this one
+    /// under another address, are not compared.
+    async fn compare(&self, response: &GetFormationResponse) -> Result<(), String> {
+        let identity = self.data.identity();
+        let theirs = cluster_of(response)?;
+        let is_other_cluster = identity.cluster_id.zip(theirs).is_some_and(|(ours, theirs)| ours != theirs);
+        if is_other_cluster || response.node_id == identity.node_id {
+            return Ok(());
+        }
+        let heard = self.lineages.hear(response.node_id, &response.boots).await;
+        heard.map_err(|detail| format!("controller {}: {}", response.node_id, detail.message))
     }
 
     /// Asks one peer to take this controller into the quorum of `cluster_id`, or whether it still votes.

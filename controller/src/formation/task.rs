@@ -17,7 +17,8 @@ use crate::{
     config::Config,
     identity::{self, DataDir, Identity},
     peers::Peers,
-    raft::{self, Consensus, Members},
+    raft::{self, Consensus, Lineages, Members},
+    store,
 };
 
 /// The same reason to wait is logged again after so many rounds.
@@ -40,6 +41,9 @@ pub enum Error {
     /// The consensus stopped or refuses the first membership.
     #[error(transparent)]
     Consensus(#[from] raft::Error),
+    /// That a promise was given is not noted in the store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// A task of the runtime was ended.
     #[error("a task was ended: {0}")]
     Ended(String),
@@ -108,7 +112,8 @@ impl Formation {
 
     async fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
         let data = Arc::clone(&self.peers.data);
-        let bound = tokio::task::spawn_blocking(move || data.bind(cluster_id, promised_to)).await;
+        let bind = tokio::task::spawn_blocking(move || data.bind(cluster_id, promised_to));
+        let bound = self.peers.lineages.bind(&self.peers.data, bind).await?;
         Ok(bound.map_err(|error| Error::Ended(error.to_string()))??)
     }
 
@@ -133,21 +138,30 @@ pub async fn answer_formation(
     config: &Config,
     data: &Arc<DataDir>,
     consensus: &Consensus,
+    lineages: &Lineages,
     leader: Option<u64>,
     request: GetFormationRequest,
 ) -> Result<GetFormationResponse, ErrorDetail> {
     let formed =
         consensus.is_formed().await.map_err(|error| ErrorDetail::new(ErrorCode::ShuttingDown, error.to_string()))?;
+    // Before it is given anything: who was restored to before its own promise does not ask for others'.
+    if request.source_node_id != data.node_id() {
+        lineages.hear(request.source_node_id, &request.boots).await?;
+    }
     if !request.cluster_id.is_empty() && !formed {
         let wanted: ClusterId = required_id(&request.cluster_id, "cluster_id")?;
         check_promise(config, wanted, &request)?;
-        let (data, initiator) = (Arc::clone(data), request.source_node_id);
-        tokio::task::spawn_blocking(move || data.bind(wanted, initiator))
+        let failed = |error: String| ErrorDetail::new(ErrorCode::KafkaStorageError, error);
+        let (bound, initiator) = (Arc::clone(data), request.source_node_id);
+        let bind = tokio::task::spawn_blocking(move || bound.bind(wanted, initiator));
+        lineages
+            .bind(data, bind)
             .await
+            .map_err(|error| failed(error.to_string()))?
             .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, error.to_string()))?
-            .map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))?;
+            .map_err(|error| failed(error.to_string()))?;
     }
-    let identity = data.identity();
+    let (identity, boots) = lineages.said(data, request.source_node_id).await;
     Ok(GetFormationResponse {
         formed,
         node_id: identity.node_id,
@@ -157,6 +171,7 @@ pub async fn answer_formation(
         leader_node_id: leader.unwrap_or(0),
         incarnation_id: IncarnationId::to_bytes(data.incarnation_id()),
         last_log_index: Members::of(consensus).last_log,
+        boots,
     })
 }
 

@@ -98,8 +98,9 @@ impl RaftService for RaftEdge {
         request: Request<GetFormationRequest>,
     ) -> Result<Response<GetFormationResponse>, Status> {
         let leader = self.node.present_leader().map(|leader| leader.id.0);
+        let (consensus, lineages) = (self.node.consensus(), self.inbound.lineages());
         let answer =
-            answer_formation(&self.config, &self.data, self.node.consensus(), leader, request.into_inner()).await?;
+            answer_formation(&self.config, &self.data, consensus, lineages, leader, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 

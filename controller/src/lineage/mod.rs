@@ -2,12 +2,14 @@
 //! data folder. Pure; `raft::lineages` carries it out.
 //!
 //! A vote and an acknowledgement count once, and for ever. A folder that was restored from a copy has forgotten some;
-//! one that two processes use gives them twice. So every message between controllers tells whose history its sender has:
+//! one that two processes use gives them twice. So every message between controllers tells whose history its sender has,
+//! the questions and answers of formation, by which they promise, included:
 //!
 //! ```text
 //!   boots      7 │ id of that start │ generation of the mark at its begin     every start on this folder, durable
 //!              8 │ id of that start │ …                                       before anything is said in it
-//!   generation the mark's now: it grows with each vote, and within a second with the log; durable before it is said
+//!   generation the mark's now: it grows with each vote and promise, and within a second with the log; durable before it
+//!              is said
 //! ```
 //!
 //! Every controller keeps, durably, the last of that for each node id, and tells the others. From then on:

@@ -57,6 +57,11 @@ impl Inbound {
         Self { data, raft, contact, halt, lineages, place: Arc::new(Semaphore::new(1)) }
     }
 
+    /// What messages show of who sends them.
+    pub const fn lineages(&self) -> &Lineages {
+        &self.lineages
+    }
+
     /// Log entries and heartbeats.
     pub async fn append_entries(&self, envelope: Option<RaftEnvelope>) -> Result<RaftEnvelope, ErrorDetail> {
         let (source, envelope) = self.hear(envelope).await?;
@@ -135,7 +140,7 @@ impl Inbound {
     async fn hear(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, RaftEnvelope), ErrorDetail> {
         let identity = self.data.identity();
         let (source, envelope) = accept(envelope, identity.cluster_id, identity.node_id)?;
-        self.lineages.hear(source, &envelope).await?;
+        self.lineages.hear(source, &envelope.boots).await?;
         Ok((source, envelope))
     }
 

@@ -7,17 +7,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::Future,
     sync::Arc,
     time::Duration,
 };
 
 use parking_lot::Mutex;
 
-use holdfast_proto::{
-    detail::ErrorDetail,
-    error::ErrorCode,
-    v1::{ControllerBoot, RaftEnvelope},
-};
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::ControllerBoot};
 
 use super::{
     codec::{decode, encode},
@@ -25,7 +22,7 @@ use super::{
 };
 use crate::{
     exit::Fatal,
-    identity::DataDir,
+    identity::{DataDir, Identity},
     lineage::{Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Refusal, Shown, from_wire, judge, to_wire},
     store::{self, Op, Store},
 };
@@ -50,6 +47,8 @@ struct Inner {
     store: Store,
     halt: Halt,
     table: Mutex<Table>,
+    /// Held while the folder is bound to a cluster.
+    binding: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -80,11 +79,13 @@ impl Lineages {
         // What was found may not be synced, and is shown from now on.
         store.write_blocking(|done| Op::SettleTold { done })?;
         let table = Mutex::new(Table { known: known.into_iter().collect(), ..Table::default() });
-        Ok(Self { inner: Arc::new(Inner { node_id, boots, store, halt, table }) })
+        Ok(Self {
+            inner: Arc::new(Inner { node_id, boots, store, halt, table, binding: tokio::sync::Mutex::default() }),
+        })
     }
 
-    /// What a message to `target` shows.
-    pub(super) fn shown(&self, target: u64) -> Vec<ControllerBoot> {
+    /// What a message to `target` shows; 0: to the one that answers.
+    pub(crate) fn shown(&self, target: u64) -> Vec<ControllerBoot> {
         let Inner { node_id, boots, store, table, .. } = &*self.inner;
         let generation = store.generation();
         let table = table.lock();
@@ -94,8 +95,8 @@ impl Lineages {
 
     /// Takes what a message of `sender` shows. Refused with STALE_FOLDER if the sender is not the one that is known, and
     /// if others know something of this controller that its own folder does not: then this controller ends.
-    pub(super) async fn hear(&self, sender: u64, envelope: &RaftEnvelope) -> Result<(), ErrorDetail> {
-        let heard = from_wire(sender, &envelope.boots)?;
+    pub(crate) async fn hear(&self, sender: u64, boots: &[ControllerBoot]) -> Result<(), ErrorDetail> {
+        let heard = from_wire(sender, boots)?;
         let Some(next) = self.compare(sender, heard).await? else { return Ok(()) };
         self.save(next).await.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))
     }
@@ -107,7 +108,7 @@ impl Lineages {
         if let Some(of_this) = others.remove(node_id) {
             let own = Shown { boots: boots.clone(), generation: store.generation() };
             if let Err(refusal) = judge(Some(&of_this), &own) {
-                return Err(self.end(sender, &refusal.to_string()).await);
+                return Err(self.end(&format!("controller {sender}"), &refusal.to_string()).await);
             }
             if boots.last().is_some_and(|boot| boot.incarnation_id == of_this.incarnation_id) {
                 table.lock().confirmed.insert(sender);
@@ -161,15 +162,33 @@ impl Lineages {
         Ok(())
     }
 
-    /// Another controller answered that it refuses this one.
-    pub(super) async fn refused_by(&self, other: u64, why: &str) {
+    /// Another controller, named here as it is known, answered that it refuses this one.
+    pub(crate) async fn refused_by(&self, other: &str, why: &str) {
         let _ = self.end(other, why).await;
     }
 
+    /// Binds the folder by `bind`, and counts that among what it told: a folder that was restored to before it does not know
+    /// of that. Durable when it returns.
+    pub(crate) async fn bind<T>(&self, data: &DataDir, bind: impl Future<Output = T>) -> Result<T, store::Error> {
+        let _turn = self.inner.binding.lock().await;
+        let was_bound = data.cluster_id().is_some();
+        let bound = bind.await;
+        if !was_bound && data.cluster_id().is_some() {
+            self.inner.store.write(|done| Op::SettleTold { done }).await?;
+        }
+        Ok(bound)
+    }
+
+    /// The identity of the folder, and what a message to `target` shows: a promise is said once it counts.
+    pub(crate) async fn said(&self, data: &DataDir, target: u64) -> (Identity, Vec<ControllerBoot>) {
+        let _turn = self.inner.binding.lock().await;
+        (data.identity(), self.shown(target))
+    }
+
     /// Ends this controller, for good: the folder starts no more.
-    async fn end(&self, by: u64, why: &str) -> ErrorDetail {
+    async fn end(&self, by: &str, why: &str) -> ErrorDetail {
         let Inner { node_id, store, halt, .. } = &*self.inner;
-        let what = format!("controller {by} says: {why}");
+        let what = format!("{by} says: {why}");
         let value = what.clone().into_bytes();
         if let Err(error) = store.write(|done| Op::PutState { key: REFUSED, value, done: Some(done) }).await {
             tracing::warn!(%error, "that this folder is refused is not noted in it");

@@ -154,7 +154,7 @@ impl Peer {
                 let answer =
                     required(envelope(response.into_inner()), "envelope").map_err(|detail| network(&detail))?;
                 self.network.clocks.answered(self.target, asked, answer.wall_ms);
-                self.network.lineages.hear(self.target, &answer).await.map_err(|detail| network(&detail))?;
+                self.network.lineages.hear(self.target, &answer.boots).await.map_err(|detail| network(&detail))?;
                 read(&answer).map_err(|detail| network(&detail))
             }
         }
@@ -163,7 +163,7 @@ impl Peer {
     /// Ends this controller if that is what the status asks for.
     async fn refused(&self, status: &Status) {
         if let Some(detail) = from_status(status).filter(|detail| detail.code == ErrorCode::StaleFolder) {
-            self.network.lineages.refused_by(self.target, &detail.message).await;
+            self.network.lineages.refused_by(&format!("controller {}", self.target), &detail.message).await;
         }
     }
 

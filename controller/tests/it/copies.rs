@@ -3,8 +3,10 @@
 use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use holdfast_controller::{config::Config, exit::Fatal, run};
+use holdfast_proto::ids::ClusterId;
 
 use crate::support::{Quorum, copy, eventually, free_ports};
 
@@ -147,4 +149,75 @@ fn a_folder_that_was_never_copied_is_believed_whatever_is_killed() {
         quorum.active();
     }
     quorum.votes(&[0, 1, 2]);
+}
+
+/// The last start of a controller, and its generation, as another one tells it.
+fn told_of(quorum: &Quorum, by: usize, node_id: u64) -> Option<(u64, u64)> {
+    let boots = quorum.formation(by, None).boots;
+    boots.iter().rfind(|boot| boot.node_id == node_id).map(|boot| (boot.boot_counter, boot.generation))
+}
+
+/// Nobody is formed: one controller gives its promise, and its folder is restored to before it.
+#[test]
+fn a_folder_that_forgot_its_promise_is_recognised_before_anything_is_formed() {
+    // Copied while the start ran that gave it, and before it.
+    for in_one_start in [true, false] {
+        let mut quorum = Quorum::new(3, same);
+        let (asking, promised) = (0, 1);
+        quorum.start(asking);
+        quorum.start(promised);
+        let id = quorum.node(promised).node().id();
+        if !in_one_start {
+            quorum.kill(promised);
+        }
+        let older = copied(&quorum.data_dir(promised));
+        let _ = fs::remove_file(older.path().join("lock"));
+        if !in_one_start {
+            quorum.start(promised);
+        }
+        eventually("the other hears it", || told_of(&quorum, asking, id));
+        let cluster = ClusterId(Uuid::from_u128(7));
+        let answer = quorum.formation(promised, Some(cluster));
+        assert_eq!((answer.cluster_id, answer.promised_to), (cluster.to_bytes(), 99));
+        let own = answer.boots.iter().rfind(|boot| boot.node_id == id).expect("it shows its own history");
+        let said = (own.boot_counter, own.generation);
+        eventually("the other hears that it told something", || {
+            told_of(&quorum, asking, id).filter(|heard| *heard == said)
+        });
+        quorum.kill(promised);
+        restore(&quorum.data_dir(promised), &older);
+        quorum.start(promised);
+        is_refused(&ended(&quorum, promised));
+        quorum.kill(promised);
+        match run(quorum.config(promised)) {
+            Ok(_) => panic!("it started again"),
+            Err(fatal) => is_refused(&fatal),
+        }
+        // With an empty folder it is another controller, and they form a cluster.
+        fs::remove_dir_all(quorum.data_dir(promised)).expect("remove");
+        quorum.start(promised);
+        quorum.start(2);
+        quorum.converge();
+    }
+}
+
+/// The same without the copy: starts, promises and kills are no reason to refuse anybody.
+#[test]
+fn a_controller_that_starts_again_with_its_promise_is_believed() {
+    let mut quorum = Quorum::new(3, same);
+    quorum.start(1);
+    quorum.start(2);
+    let id = quorum.node(1).node().id();
+    let cluster = ClusterId(Uuid::from_u128(7));
+    quorum.formation(1, Some(cluster));
+    for _ in 0..3 {
+        quorum.kill(1);
+        quorum.start(1);
+        let known =
+            quorum.formation(1, None).boots.iter().rfind(|boot| boot.node_id == id).map(|boot| boot.boot_counter);
+        eventually("the other hears its start", || {
+            told_of(&quorum, 2, id).filter(|(counter, _)| Some(*counter) == known)
+        });
+    }
+    assert_eq!(quorum.formation(1, None).cluster_id, cluster.to_bytes());
 }

@@ -63,7 +63,7 @@ fn a_promise_is_given_once() {
     let (one, other) = (ClusterId(Uuid::from_u128(1)), ClusterId(Uuid::from_u128(2)));
     let formation = |quorum: &Quorum, promise| {
         // The process is another one after each start.
-        GetFormationResponse { incarnation_id: Bytes::new(), ..quorum.formation(2, promise) }
+        GetFormationResponse { incarnation_id: Bytes::new(), boots: Vec::new(), ..quorum.formation(2, promise) }
     };
     let first = formation(&quorum, Some(one));
     assert_eq!((first.cluster_id.clone(), first.promised_to), (one.to_bytes(), 99));

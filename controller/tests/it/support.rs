@@ -206,6 +206,7 @@ impl Quorum {
             cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
             source_node_id: 99,
             peers: self.addresses.clone(),
+            boots: Vec::new(),
         };
         let mut client = RaftServiceClient::new(self.channel(at));
         self.block_on(client.get_formation(request)).expect("an answer").into_inner()
