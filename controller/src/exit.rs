@@ -78,6 +78,18 @@ pub enum Fatal {
         /// Who says so, and what it misses.
         what: String,
     },
+    /// It was given up when the controllers were recovered from another one, and was not gone.
+    #[error(
+        "this controller, id {id}, may take part no more: {what}. What its data folder holds is of the metadata that was given \
+         up. {}",
+        store::WHOLE_FOLDER
+    )]
+    GivenUp {
+        /// Raft id of its data folder.
+        id: u64,
+        /// Who says so, and when it was given up.
+        what: String,
+    },
     /// This build does not know what the cluster's metadata version has.
     #[error(
         "this controller is older than the cluster's metadata version{}: {what}. It supports versions {SUPPORTED}. \
@@ -118,7 +130,7 @@ impl Fatal {
             Self::StoreDamaged(_) => Code::Damaged,
             Self::StorageFailed(_) => Code::StorageFailed,
             Self::ConsensusStopped(_) => Code::NoQuorum,
-            Self::Replaced { .. } | Self::Removed { .. } | Self::Copied { .. } => Code::Replaced,
+            Self::Replaced { .. } | Self::Removed { .. } | Self::Copied { .. } | Self::GivenUp { .. } => Code::Replaced,
             Self::TooOld { .. } => Code::TooOld,
             Self::Diverged { .. } => Code::Diverged,
         };

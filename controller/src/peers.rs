@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 
 use holdfast_proto::{
     convert::{optional_id, peer_header},
-    error::ErrorCode,
     ids::{ClusterId, DirectoryId},
     status::classify,
     v1::{
@@ -107,9 +106,7 @@ impl Peers {
             }
             Ok(Err(status)) => {
                 let detail = classify(&status).1;
-                if detail.code == ErrorCode::StaleFolder {
-                    self.lineages.refused_by(&format!("the controller at {peer}"), &detail.message).await;
-                }
+                self.lineages.answered(&format!("the controller at {peer}"), &detail).await;
                 Err(detail.message)
             }
             Err(_) => Err("no answer in time".to_owned()),

@@ -149,6 +149,7 @@ errors! {
     NoQuorum = 10_007, "NO_QUORUM", Unavailable, true, Unknown, "No active controller: a majority of the controllers is not reachable.";
     TooManyProducers = 10_008, "TOO_MANY_PRODUCERS", Exhausted, true, NotAppended, "The partition remembers as many producers as it can, and each wrote lately; let fewer producers write more, or retry.";
     StaleFolder = 10_009, "STALE_FOLDER", Precondition, false, NotAppended, "The caller's data folder is an older copy, or another process goes on with it.";
+    GivenUp = 10_010, "GIVEN_UP", Precondition, false, NotAppended, "The caller was given up when the controllers were recovered from another one.";
 }
 
 impl fmt::Display for ErrorCode {

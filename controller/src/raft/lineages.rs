@@ -14,7 +14,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, v1::ControllerBoot};
+use holdfast_metadata::recovery::ControllerRecovery;
+use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::ControllerId, v1::ControllerBoot};
 
 use super::{
     codec::{decode, encode},
@@ -25,11 +26,13 @@ use crate::{
     identity::{DataDir, Identity},
     lineage::{Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Refusal, Shown, from_wire, judge, to_wire},
     store::{self, Op, Store},
+    view::MetadataView,
 };
 
 const BOOTS: &[u8] = b"boots";
 const KNOWN: &[u8] = b"lineages";
 const REFUSED: &[u8] = b"refused";
+const GIVEN_UP: &[u8] = b"given-up";
 /// So many may be kept, members or not: a quorum has few.
 const PRUNED_ABOVE: usize = 16;
 /// How often what changed is made durable.
@@ -46,6 +49,8 @@ struct Inner {
     boots: Vec<Boot>,
     store: Store,
     halt: Halt,
+    /// Knows which controllers were given up.
+    view: MetadataView,
     table: Mutex<Table>,
     /// Held while the folder is bound to a cluster.
     binding: tokio::sync::Mutex<()>,
@@ -58,17 +63,22 @@ struct Table {
     confirmed: BTreeSet<u64>,
     /// Refused, and said so: for whom and why.
     refused: BTreeMap<u64, Refusal>,
+    /// Refused because they were given up, and said so.
+    given_up: BTreeSet<u64>,
     is_changed: bool,
 }
 
 impl Lineages {
     /// Adds this start on `data` to its history in the store, durably. Refused if another controller refused the folder
-    /// before. Blocks.
-    pub fn open(data: &DataDir, store: Store, halt: Halt) -> Result<Self, Fatal> {
+    /// before. `view`: knows who was given up in a recovery. Blocks.
+    pub fn open(data: &DataDir, store: Store, halt: Halt, view: MetadataView) -> Result<Self, Fatal> {
         let (identity, incarnation_id) = (data.identity(), data.incarnation_id());
         let (node_id, boot_counter) = (identity.node_id, identity.boot_counter);
         if let Some(refused) = store.read_state(REFUSED)? {
             return Err(copied(node_id, &String::from_utf8_lossy(&refused)));
+        }
+        if let Some(given_up) = store.read_state(GIVEN_UP)? {
+            return Err(Fatal::GivenUp { id: node_id, what: String::from_utf8_lossy(&given_up).into_owned() });
         }
         let mut boots: Vec<Boot> = stored(&store, BOOTS, "history of the folder")?;
         let known: Vec<(u64, Known)> = stored(&store, KNOWN, "lineages of controllers")?;
@@ -80,7 +90,7 @@ impl Lineages {
         store.write_blocking(|done| Op::SettleTold { done })?;
         let table = Mutex::new(Table { known: known.into_iter().collect(), ..Table::default() });
         Ok(Self {
-            inner: Arc::new(Inner { node_id, boots, store, halt, table, binding: tokio::sync::Mutex::default() }),
+            inner: Arc::new(Inner { node_id, boots, store, halt, view, table, binding: tokio::sync::Mutex::default() }),
         })
     }
 
@@ -93,9 +103,10 @@ impl Lineages {
         to_wire(*node_id, &Shown { boots: boots[from..].to_vec(), generation }, table.known.iter())
     }
 
-    /// Takes what a message of `sender` shows. Refused with STALE_FOLDER if the sender is not the one that is known, and
+    /// Takes what a message of `sender` shows. Refused with GIVEN_UP if it was given up, with STALE_FOLDER if the sender is not the one that is known, and
     /// if others know something of this controller that its own folder does not: then this controller ends.
     pub(crate) async fn hear(&self, sender: u64, boots: &[ControllerBoot]) -> Result<(), ErrorDetail> {
+        self.unless_given_up(sender)?;
         let heard = from_wire(sender, boots)?;
         let Some(next) = self.compare(sender, heard).await? else { return Ok(()) };
         self.save(next).await.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))
@@ -162,9 +173,33 @@ impl Lineages {
         Ok(())
     }
 
-    /// Another controller, named here as it is known, answered that it refuses this one.
-    pub(crate) async fn refused_by(&self, other: &str, why: &str) {
-        let _ = self.end(other, why).await;
+    /// Refuses a controller that was given up in a recovery: what it says is of the metadata that was lost.
+    fn unless_given_up(&self, sender: u64) -> Result<(), ErrorDetail> {
+        let image = self.inner.view.image();
+        let is_of = |recovery: &&ControllerRecovery| recovery.given_up.contains(&ControllerId(sender));
+        let Some(recovery) = image.controller_recoveries().iter().rev().find(is_of) else { return Ok(()) };
+        let ControllerRecovery { controller_id, index, .. } = recovery;
+        let message = format!(
+            "controller {sender} was given up when the controllers were recovered from controller {controller_id} at \
+             metadata index {index}"
+        );
+        if self.inner.table.lock().given_up.insert(sender) {
+            tracing::error!(controller = sender, "a controller is refused, and is to end: {message}");
+        }
+        Err(ErrorDetail::new(ErrorCode::GivenUp, message))
+    }
+
+    /// Another controller, named here as it is known, answered with an error. Ends this one if it is refused for good.
+    pub(crate) async fn answered(&self, other: &str, detail: &ErrorDetail) {
+        match detail.code {
+            ErrorCode::StaleFolder => drop(self.end(other, &detail.message).await),
+            ErrorCode::GivenUp => {
+                let what = format!("{other} says: {}", detail.message);
+                self.note(GIVEN_UP, &what).await;
+                let _ = self.inner.halt.note(Fatal::GivenUp { id: self.inner.node_id, what });
+            }
+            _ => {}
+        }
     }
 
     /// Binds the folder by `bind`, and counts that among what it told: a folder that was restored to before it does not know
@@ -187,15 +222,20 @@ impl Lineages {
 
     /// Ends this controller, for good: the folder starts no more.
     async fn end(&self, by: &str, why: &str) -> ErrorDetail {
-        let Inner { node_id, store, halt, .. } = &*self.inner;
+        let Inner { node_id, halt, .. } = &*self.inner;
         let what = format!("{by} says: {why}");
-        let value = what.clone().into_bytes();
-        if let Err(error) = store.write(|done| Op::PutState { key: REFUSED, value, done: Some(done) }).await {
-            tracing::warn!(%error, "that this folder is refused is not noted in it");
-        }
+        self.note(REFUSED, &what).await;
         // The caller hears the refusal itself.
         let _ = halt.note(copied(*node_id, &what));
         ErrorDetail::new(ErrorCode::StaleFolder, what)
+    }
+
+    /// Notes in the folder why it starts no more.
+    async fn note(&self, key: &'static [u8], what: &str) {
+        let value = what.as_bytes().to_vec();
+        if let Err(error) = self.inner.store.write(|done| Op::PutState { key, value, done: Some(done) }).await {
+            tracing::warn!(%error, "that this folder is refused is not noted in it");
+        }
     }
 
     /// Makes what changed durable, now and then, until the store takes no more writes. `members`: the node ids of the

@@ -24,7 +24,6 @@ use tonic::{Code, Response, Status, transport::Channel};
 
 use holdfast_proto::{
     convert::required,
-    error::ErrorCode,
     status::from_status,
     v1::{
         AppendEntriesRequest as AppendEntriesMessage, InstallSnapshotRequest, RequestVoteRequest,
@@ -162,8 +161,8 @@ impl Peer {
 
     /// Ends this controller if that is what the status asks for.
     async fn refused(&self, status: &Status) {
-        if let Some(detail) = from_status(status).filter(|detail| detail.code == ErrorCode::StaleFolder) {
-            self.network.lineages.refused_by(&format!("controller {}", self.target), &detail.message).await;
+        if let Some(detail) = from_status(status) {
+            self.network.lineages.answered(&format!("controller {}", self.target), &detail).await;
         }
     }
 

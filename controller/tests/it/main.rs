@@ -6,6 +6,7 @@ mod clocks;
 mod copies;
 mod folders;
 mod formation;
+mod given_up;
 mod limits;
 mod load;
 mod moved;
