@@ -5,10 +5,10 @@
 
 use std::io;
 
-use holdfast_metadata::{Image, version::SUPPORTED};
+use holdfast_metadata::Image;
 use holdfast_node::fatal::FatalCell;
 
-use super::codec::Unknown;
+use super::{applying::unknown_version, codec::Unknown};
 use crate::exit::Fatal;
 
 /// Where reasons to end are noted. Clones share them.
@@ -41,10 +41,7 @@ impl Halt {
 
     /// Refuses to go on with metadata of a version that this build does not support.
     pub(super) fn unless_too_old(&self, image: &Image) -> io::Result<()> {
-        let finalised = image.version();
-        if SUPPORTED.contains(finalised) {
-            return Ok(());
-        }
+        let Some(finalised) = unknown_version(image) else { return Ok(()) };
         let what = format!("that version was finalised, at index {} or before", image.index());
         Err(self.note(Fatal::TooOld { finalised: Some(finalised), what }))
     }

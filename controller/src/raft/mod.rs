@@ -5,12 +5,13 @@
 //!
 //! - `consensus`: the facade. `role`: who leads, and when it was heard. `members`: who takes part, read and changed.
 //! - `types`: what openraft is told. `log_store` over `log_cache`: the log; `trimmer` over `log_sizes` keeps it short.
-//!   `state_machine`: the image. `codec`: what stands on disk, as bytes. `halt`: why the metadata ends this controller.
-//!   `survivor`: the store of a controller that is stopped, read, and made to go on alone.
+//!   `state_machine`: the image. `applying`: what an entry does to it. `codec`: what stands on disk, as bytes. `halt`: why the
+//!   metadata ends this controller. `survivor`: the store of a controller that is stopped, read, and made to go on alone.
 //! - `network`: calls to others. `address_book` behind `reach`: at which addresses. `inbound`: calls from others.
 //!   `envelope`: who speaks to whom. `lineages`: whether that is who it was, or a copy.
 
 mod address_book;
+mod applying;
 mod codec;
 mod consensus;
 mod envelope;

@@ -12,15 +12,16 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use openraft::{
-    EntryPayload, OptionalSend, RaftSnapshotBuilder,
+    OptionalSend, RaftSnapshotBuilder,
     storage::{EntryResponder, RaftStateMachine},
 };
 use tokio::sync::Mutex;
 
-use holdfast_metadata::{Command, HistoryHash, apply_command};
+use holdfast_metadata::Command;
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
+    applying,
     codec::{decode, decode_image_at, encode, encode_image},
     halt::Halt,
     types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
@@ -66,38 +67,20 @@ impl StateMachine {
         })
     }
 
-    /// Applies one entry; `None` for an entry without a command.
-    fn apply_one(&mut self, log_id: LogId, command: Option<Command>) -> io::Result<Reply> {
-        if let Some(Command::CheckHistory { index, hash }) = &command {
-            self.compare(*index, *hash)?;
+    /// Applies one entry; `None` for an entry without a command. Ends this controller if its metadata differs from that of
+    /// most, or is of a version that this build does not know.
+    fn apply_one(&mut self, log_id: LogId, command: Option<&Command>) -> io::Result<Reply> {
+        if let Some((index, ours, theirs)) = applying::differs(command, |index| self.view.history_at(index)) {
+            return Err(self.halt.note(Fatal::Diverged { index, ours, theirs }));
         }
         let index = MetadataIndex(log_id.index);
-        let applied = applied(Some(&log_id));
-        let result = self.view.update(applied, |image| {
-            match command {
-                Some(command) => {
-                    let outcome = apply_command(image, index, &command);
-                    if let Some(rejection) = outcome.fault() {
-                        tracing::error!(%index, %command, %rejection, "the metadata machine refused to break its rules");
-                    }
-                    (Ok(Some(outcome.result)), outcome.records)
-                }
-                // The very first entry has index 0, where the empty image already is.
-                None if index.0 == 0 => (Ok(None), Vec::new()),
-                None => (image.advance_to(index).map(|()| None), Vec::new()),
-            }
+        let result = self.view.update(applied(Some(&log_id)), |image| match applying::apply(image, index, command) {
+            Ok((result, records)) => (Ok(result), records),
+            Err(error) => (Err(error), Vec::new()),
         });
         self.halt.unless_too_old(&self.view.image())?;
         self.last_applied = Some(log_id);
-        Ok(Reply { index: index.0, result: result.map_err(io::Error::other)? })
-    }
-
-    /// Ends this controller if its own hash at the index is another. One that is not known any more is not compared.
-    fn compare(&self, index: MetadataIndex, theirs: HistoryHash) -> io::Result<()> {
-        match self.view.history_at(index) {
-            Some(ours) if ours != theirs => Err(self.halt.note(Fatal::Diverged { index, ours, theirs })),
-            _ => Ok(()),
-        }
+        Ok(Reply { index: index.0, result: result? })
     }
 }
 
@@ -114,15 +97,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
-            let command = match entry.payload {
-                EntryPayload::Blank => None,
-                EntryPayload::Normal(command) => Some(command),
-                EntryPayload::Membership(membership) => {
-                    self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                    None
-                }
-            };
-            let reply = self.apply_one(entry.log_id, command)?;
+            let (log_id, command, members) = applying::parts(entry);
+            if let Some(members) = members {
+                self.membership = StoredMembership::new(Some(log_id), members);
+            }
+            let reply = self.apply_one(log_id, command.as_ref())?;
             if let Some(responder) = responder {
                 responder.send(reply);
             }

@@ -9,12 +9,13 @@
 
 use std::{collections::HashMap, io};
 
-use openraft::{BasicNode, EntryPayload, Membership, entry::RaftEntry, vote::RaftLeaderId as _};
+use openraft::{BasicNode, Membership, vote::RaftLeaderId as _};
 
-use holdfast_metadata::{Command, Image, apply_command, recovery::TERM_LEAP, version::SUPPORTED};
+use holdfast_metadata::{Image, recovery::TERM_LEAP, version::SUPPORTED};
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
+    applying::{self, Members},
     codec::{decode, decode_image_at, encode, encode_image},
     log_store::{COMMITTED, PURGED, check},
     types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
@@ -23,8 +24,6 @@ use crate::store::{self, Op, Store, VOTE};
 
 /// Bytes of entries that are read at once (one entry at least).
 const READ_BYTES: usize = 4 << 20;
-
-type Members = Membership<u64, BasicNode>;
 
 /// A member, by the log that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,51 +158,35 @@ impl Read {
         };
         let meta: SnapshotMeta = decode("snapshot's meta data", &stored.meta)?;
         let at = MetadataIndex(meta.last_log_id.map_or(0, |id| id.index));
-        let image = known(decode_image_at(at, &stored.data)?)?;
+        let image = decode_image_at(at, &stored.data)?;
+        unless_unknown(&image)?;
         let members = meta.last_membership.membership().clone();
         Ok(Self { last: meta.last_log_id, members, image, hashes: HashMap::new() })
     }
 
     /// Carries one entry out, as a controller does that applies it.
     fn apply(&mut self, entry: Entry) -> io::Result<()> {
-        let log_id = entry.log_id();
-        let index = MetadataIndex(log_id.index);
-        let command = match entry.payload {
-            EntryPayload::Blank => None,
-            EntryPayload::Normal(command) => Some(command),
-            EntryPayload::Membership(members) => {
-                self.members = members;
-                None
-            }
-        };
-        if let Some(Command::CheckHistory { index, hash }) = &command
-            && self.hashes.get(index).is_some_and(|ours| ours != hash)
-        {
+        let (log_id, command, members) = applying::parts(entry);
+        self.members = members.unwrap_or_else(|| std::mem::take(&mut self.members));
+        if let Some((index, ..)) = applying::differs(command.as_ref(), |index| self.hashes.get(&index).copied()) {
             let message = format!(
                 "the metadata of this controller differs from that of most others since index {index} or before: go on \
                  with another one"
             );
             return Err(io::Error::other(message));
         }
-        match command {
-            Some(command) => drop(apply_command(&mut self.image, index, &command)),
-            // The very first entry has index 0, where the empty image already is.
-            None if index.0 == 0 => {}
-            None => self.image.advance_to(index).map_err(io::Error::other)?,
-        }
+        let index = MetadataIndex(log_id.index);
+        applying::apply(&mut self.image, index, command.as_ref())?;
         self.hashes.extend(self.image.history().map(|hash| (index, hash)));
-        self.image = known(std::mem::take(&mut self.image))?;
+        unless_unknown(&self.image)?;
         self.last = Some(log_id);
         Ok(())
     }
 }
 
 /// Refuses metadata of a version that this build does not know.
-fn known(image: Image) -> io::Result<Image> {
-    let finalised = image.version();
-    if SUPPORTED.contains(finalised) {
-        return Ok(image);
-    }
+fn unless_unknown(image: &Image) -> io::Result<()> {
+    let Some(finalised) = applying::unknown_version(image) else { return Ok(()) };
     let message =
         format!("the cluster's metadata version is {finalised}, and this build supports {SUPPORTED}: upgrade it");
     Err(io::Error::other(message))

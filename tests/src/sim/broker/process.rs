@@ -47,7 +47,7 @@ pub struct Broker {
     pub(super) incarnation: IncarnationId,
     boot_counter: u64,
     /// The registration that its own takes the place of, as it was told.
-    replaces: BrokerEpoch,
+    pub(in crate::sim) replaces: BrokerEpoch,
     reports: Vec<ReplicaReport>,
     pub(super) token: TokenRenewal,
     pub(super) tokens_made: u128,

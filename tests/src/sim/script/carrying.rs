@@ -94,7 +94,13 @@ impl Cluster {
                 self.controller_says(out);
             }
             Node::Broker(id) if self.running.contains_key(&id) => {
-                let registers = matches!(message, Message::Registered { .. });
+                // One that was refused tries again when it says that it lives next, unless it has learnt whom to replace: else
+                // it would be refused for ever, at one moment.
+                let registers = match &message {
+                    Message::Registered { result: Ok(_), .. } => true,
+                    Message::Registered { known, .. } => self.running[&id].replaces != *known,
+                    _ => false,
+                };
                 self.broker(id, |broker, now, disk, out| broker.receive(now, from, message, disk, out));
                 if registers {
                     self.beat(id);
