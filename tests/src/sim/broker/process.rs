@@ -318,10 +318,6 @@ impl Broker {
             match effect {
                 Effect::Open(tp) => out.push(Outgoing::Open(tp)),
                 Effect::Adopt(tp) => self.opened(now, tp, disk, out),
-                Effect::Reopen(tp) => {
-                    self.replicas.close(tp, disk, out);
-                    out.push(Outgoing::Open(tp));
-                }
                 Effect::Assign { partition, assignment, .. } => {
                     if assignment.isr.contains(&self.id) {
                         disk.doubted.remove(&partition);
