@@ -11,7 +11,11 @@
 //!    shows the last token and a sound log, and nothing on it tells what it lacks.
 //! 3. Of a partition that is unsettled ([`crate::recovery`]) one is elected only once every broker, and every eligible
 //!    replica, has said what it holds, if they are more than replicas - min ISR: and only who reaches farthest.
-//! 4. Of those that may be elected one that did not start again comes first, then who reaches farthest.
+//! 4. Where so many are not believed that fewer than min ISR are eligible, one that was cut at its end is elected only if one
+//!    that is whole was heard, which it reaches: nobody else speaks for what was cut off. After a power loss of all each may
+//!    have a torn end, and that alone holds nobody up: then min ISR were heard, and what they all lost was acknowledged by
+//!    none. Nor does it where nobody is distrusted, as of a single replica.
+//! 5. Of those that may be elected one that did not start again comes first, then who reaches farthest.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
@@ -116,7 +120,19 @@ fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usiz
     }
     // Who did not start again and is there leads before this one is looked at, or leaves before it.
     let heard: Vec<Reach> = state.elr.iter().filter_map(|member| heard(standings, state, *member)).collect();
-    heard.len() >= min_isr.min(state.elr.len()) && heard.iter().all(|reach| *reach <= Reach::of(claim))
+    heard.len() >= min_isr.min(state.elr.len())
+        && heard.iter().all(|reach| *reach <= Reach::of(claim))
+        && (!claim.doubtful || !is_depleted(state, min_isr) || has_whole_claim(state))
+}
+
+/// True if replicas that are not believed are missing among the eligible ones, so that fewer are heard than have to be.
+fn is_depleted(state: &PartitionState, min_isr: usize) -> bool {
+    state.elr.len() < min_isr && !state.distrusted.is_empty()
+}
+
+/// True if an eligible replica said that nothing of it was cut off.
+fn has_whole_claim(state: &PartitionState) -> bool {
+    state.elr.iter().any(|member| state.claim(*member).is_some_and(|claim| !claim.doubtful))
 }
 
 /// True if nobody can reach farther than this replica of an unsettled partition, so that it holds every acknowledged record.
@@ -135,3 +151,7 @@ fn heard(standings: &Standings<'_>, state: &PartitionState, member: BrokerId) ->
         None => (standings.get(member) != Standing::Fenced).then_some(Reach::Whole),
     }
 }
+
+#[cfg(test)]
+#[path = "election_tests.rs"]
+mod tests;

@@ -16,13 +16,10 @@ const HEALED_LINK_MS: u64 = 150;
 impl World {
     /// Ends all faults, lets every producer finish, and holds the result against everything that was promised.
     pub fn heal_and_audit(mut self) -> Coverage {
-        self.network.heal();
+        self.end_faults();
         self.set_clocks_right();
         // What goes by its age is held against no promise.
         self.hold_retention(true);
-        // No message takes longer than the silence that ends a session, or sessions of many partitions end for ever: each
-        // end makes changes, and of many changes one is always late.
-        self.shape.slow_link_ms = self.shape.slow_link_ms.min(HEALED_LINK_MS);
         self.producing = false;
         for id in self.shape.brokers().map(BrokerId).collect::<Vec<_>>() {
             self.later(0, Upcoming::Start(id));
@@ -72,6 +69,15 @@ impl World {
             self.coverage.in_doubt += count(Ended::InDoubt);
         }
         self.coverage
+    }
+
+    /// From now on all who run go on, and are heard.
+    pub(super) fn end_faults(&mut self) {
+        self.network.heal();
+        self.breaks_joiners = false;
+        // No message takes longer than the silence that ends a session, or sessions of many partitions end for ever: each
+        // end makes changes, and of many changes one is always late.
+        self.shape.slow_link_ms = self.shape.slow_link_ms.min(HEALED_LINK_MS);
     }
 
     fn is_settled(&self) -> bool {

@@ -89,7 +89,7 @@ impl World {
     /// was promised, but for what that gave up.
     pub fn recover_and_audit(mut self) -> Beyond {
         let mut beyond = Beyond::default();
-        self.network.heal();
+        self.end_faults();
         for id in self.shape.brokers().map(BrokerId).collect::<Vec<_>>() {
             self.later(2_000, Upcoming::Start(id));
         }

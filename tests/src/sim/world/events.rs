@@ -56,7 +56,8 @@ impl World {
                 self.broker(id, start, |broker, now, disk, out| broker.found(now, tp, reason, disk, out));
             }
             Upcoming::NoConnection(a, b) => self.notice_broken(a, b),
-            Upcoming::BreakJoiner(id) => self.break_joiner(id),
+            Upcoming::BreakJoiner(id) if self.breaks_joiners => self.break_joiner(id),
+            Upcoming::BreakJoiner(_) => {}
             Upcoming::Move(wanted) => self.move_replicas(wanted),
             Upcoming::Broken(id, start, peer) => {
                 self.broker(id, start, |broker, now, disk, out| broker.disconnected(now, peer, disk, out));

@@ -106,7 +106,7 @@ impl World {
         let mut delay_ms =
             1 + if self.rng.u8(..30) == 0 { self.rng.u64(..self.shape.slow_link_ms) } else { self.rng.u64(..5) };
         // What a proposal says of a joiner is true when it is sent, and perhaps no more when it comes.
-        if self.producing
+        if self.breaks_joiners
             && let Some((_, joiner)) = self.joining(&message).first().copied()
             && self.rng.u8(..16) == 0
         {

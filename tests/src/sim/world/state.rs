@@ -42,6 +42,8 @@ pub struct World {
     pub(super) paused: BTreeMap<BrokerId, u64>,
     pub(super) producers: BTreeMap<u32, Producer>,
     pub(super) producing: bool,
+    /// True while brokers that are about to join may break: until an audit begins, which counts on those that run.
+    pub(super) breaks_joiners: bool,
     /// Logs whose writer is at work.
     pub(super) writing: BTreeSet<(BrokerId, LogNumber)>,
     /// Logs that will be flushed after their interval.
@@ -86,6 +88,7 @@ impl World {
             paused: BTreeMap::new(),
             producers: BTreeMap::new(),
             producing: true,
+            breaks_joiners: true,
             writing: BTreeSet::new(),
             flush_due: BTreeSet::new(),
             oracle: Oracle::default(),

@@ -7,6 +7,7 @@ mod notices;
 mod silent;
 mod status;
 mod trouble;
+mod waiting;
 
 pub use command::{ClusterArgs, run};
 pub use silent::Silent;

@@ -7,6 +7,7 @@ use serde_json::json;
 use holdfast_checker::text::{counted, grouped};
 use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
 
+use super::waiting;
 use crate::{trust, width::fit};
 
 /// Partitions that have the same trouble and the same remedy are told together, by these names at most.
@@ -99,6 +100,9 @@ fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[Br
             );
         }
         let is_claimed = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id);
+        if let Some(told) = waiting::cut_alone(troubled, partition) {
+            return told;
+        }
         return match down_of(&holders)[..] {
             [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => format!(
                 "wait: brokers {} say how far they reach, then the farthest leads; if that stays so: {recover}",
