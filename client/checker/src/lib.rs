@@ -7,6 +7,7 @@
 //! - [`readback`]: reads a topic and audits it against the account.
 //! - [`pace`]: sends at a fixed rate.
 //! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have an end marker.
+//! - [`retention`]: what of it retention removed, which is no loss.
 //! - [`statements`]: what must be in each partition, as records in others state it. [`board`]: from what a load states it.
 //! - [`holes`]: numbers that may be absent.
 //! - [`waiting`]: how long the reading of a topic may stand still.
@@ -21,6 +22,7 @@ pub mod ledger;
 pub mod pace;
 pub mod pauses;
 pub mod readback;
+pub mod retention;
 pub mod sequences;
 pub mod statements;
 pub mod text;

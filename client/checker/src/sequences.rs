@@ -11,6 +11,7 @@
 //!    statements say.
 //! 5. **cut**: a partition that ends below an offset that was stated of it.
 //! 6. **unvouched**: a partition of which nothing says what must be there.
+//! 7. **expired**: a number that retention removed, see [`crate::retention`]. No loss.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +20,7 @@ use std::{
 
 use crate::{
     holes::{Holes, count, without},
+    retention::{Expired, Starts},
     statements::{Held, Statements},
 };
 
@@ -42,6 +44,8 @@ struct Gap {
     end: u64,
     /// Where that one stood.
     before: Place,
+    /// Offset of the record of the key that was met before them.
+    after: Option<u64>,
 }
 
 /// Where a record stands.
@@ -60,6 +64,8 @@ struct Key {
     /// Numbers that were passed over, by their first.
     missing: BTreeMap<u64, Gap>,
     last: Option<Holes>,
+    /// Offset of the record that was met last.
+    offset: Option<u64>,
 }
 
 impl Key {
@@ -89,6 +95,7 @@ pub struct Sequences {
     statements: Statements,
     /// The offset that comes next in each partition of which something was read.
     reached: BTreeMap<u32, u64>,
+    starts: Starts,
     tally: Tally,
 }
 
@@ -120,6 +127,8 @@ pub struct Tally {
     pub unfinished: u64,
     /// Numbers that were refused or in doubt, and are absent.
     pub excused: u64,
+    /// Numbers that retention removed: they are not compared.
+    pub expired: u64,
     /// Partitions that end below an offset that was stated of them.
     pub cut: Vec<Cut>,
     /// Partitions of which nothing says what must be there.
@@ -153,7 +162,8 @@ impl Sequences {
         let Some(state) = self.keys.get_mut(key) else { return };
         if number >= state.next {
             if number > state.next {
-                state.missing.insert(state.next, Gap { end: number, before: place });
+                let after = state.offset;
+                state.missing.insert(state.next, Gap { end: number, before: place, after });
             }
             state.next = number.saturating_add(1);
         } else {
@@ -169,12 +179,19 @@ impl Sequences {
         if last.is_some() {
             state.last = last;
         }
+        state.offset = state.offset.max(Some(place.offset));
     }
 
-    /// Notes that a partition was read up to this offset, which is not read yet.
+    /// Notes that a partition was read up to this offset, which is not read yet, and the one before it last.
     pub fn reached(&mut self, partition: u32, next: u64) {
+        self.starts.met(partition, next.saturating_sub(1), self.reached.get(&partition).copied());
         let reached = self.reached.entry(partition).or_default();
         *reached = next.max(*reached);
+    }
+
+    /// Notes that a partition begins at this offset once it was read, where its topic's settings let retention move it.
+    pub fn begins(&mut self, partition: u32, log_start: u64) {
+        self.starts.begins(partition, log_start);
     }
 
     /// Notes which keys the producer of this one has, as the value of an end marker's header says.
@@ -192,16 +209,17 @@ impl Sequences {
 
     /// Judges what was read of a topic with so many partitions.
     pub fn finish(self, partitions: u32) -> Tally {
-        let Self { mut keys, announced, statements, reached, mut tally } = self;
+        let Self { mut keys, announced, statements, reached, starts, mut tally } = self;
         let (stated, offsets) = statements.into_parts();
         tally.keys = keys.len() as u64;
         let vouched = vouched(&keys, &announced, &stated);
         tally.unvouched = (0..partitions).filter(|partition| !vouched.contains(partition)).collect();
-        cut(&mut tally, &offsets, &reached);
+        cut(&mut tally, &offsets, &reached, &starts);
         for (prefix, indices) in announced {
             for index in indices.in_order().into_iter().flatten().take(KEYS_MAX) {
                 let key = [&prefix[..], index.to_string().as_bytes()].concat();
-                if !keys.contains_key(&key) && !stated.contains_key(&key) {
+                let is_expired = u32::try_from(index).is_ok_and(|partition| starts.of(partition).is_some());
+                if !keys.contains_key(&key) && !stated.contains_key(&key) && !is_expired {
                     tally.lost += 1;
                     tally.example(|| format!("lost: {} has not even its end marker", String::from_utf8_lossy(&key)));
                 }
@@ -213,11 +231,16 @@ impl Sequences {
             }
         }
         for (name, key) in keys {
-            let stated = stated.get(&name);
-            judge(&mut tally, &String::from_utf8_lossy(&name), key, stated);
+            let (stated, expired) = (stated.get(&name), index(&name).and_then(|partition| starts.of(partition)));
+            judge(&mut tally, &String::from_utf8_lossy(&name), key, stated, expired);
         }
         tally
     }
+}
+
+/// The partition of a key.
+fn index(name: &[u8]) -> Option<u32> {
+    std::str::from_utf8(name.rsplit(|byte| *byte == b'/').next()?).ok()?.parse().ok()
 }
 
 /// The partitions of which something says what must be there.
@@ -226,17 +249,17 @@ fn vouched(
     announced: &BTreeMap<Vec<u8>, Holes>,
     stated: &BTreeMap<Vec<u8>, Held>,
 ) -> BTreeSet<u32> {
-    let index = |name: &Vec<u8>| std::str::from_utf8(name.rsplit(|byte| *byte == b'/').next()?).ok()?.parse().ok();
     let ended = keys.iter().filter(|(_, key)| key.last.is_some()).filter_map(|(name, _)| index(name));
     let announced = announced.values().flat_map(|indices| indices.clone().in_order().into_iter().flatten());
     let announced = announced.take(KEYS_MAX).filter_map(|index| u32::try_from(index).ok());
-    ended.chain(stated.keys().filter_map(index)).chain(announced).collect()
+    ended.chain(stated.keys().filter_map(|name| index(name))).chain(announced).collect()
 }
 
 /// Finds the partitions that end below an offset that was stated of them.
-fn cut(tally: &mut Tally, offsets: &BTreeMap<u32, u64>, reached: &BTreeMap<u32, u64>) {
+fn cut(tally: &mut Tally, offsets: &BTreeMap<u32, u64>, reached: &BTreeMap<u32, u64>, starts: &Starts) {
     for (&partition, &to) in offsets {
-        let from = reached.get(&partition).copied().unwrap_or(0);
+        let log_start = starts.of(partition).map_or(0, Expired::log_start);
+        let from = reached.get(&partition).copied().unwrap_or(0).max(log_start);
         if from <= to {
             tally.cut.push(Cut { partition, from, to });
             let holds = if from == 0 { "holds nothing".to_owned() } else { format!("ends at offset {from}") };
@@ -247,24 +270,36 @@ fn cut(tally: &mut Tally, offsets: &BTreeMap<u32, u64>, reached: &BTreeMap<u32, 
     }
 }
 
-fn judge(tally: &mut Tally, name: &str, key: Key, stated: Option<&Held>) {
-    let Key { next, missing, last } = key;
-    if last.is_none() {
+fn judge(tally: &mut Tally, name: &str, key: Key, stated: Option<&Held>, expired: Option<Expired>) {
+    let Key { next, missing, last, offset } = key;
+    let mut tail = stated.filter(|held| held.next > next);
+    let expired_tail = tail.zip(expired).filter(|(held, expired)| expired.covers_all(offset, held.offset));
+    if let Some((held, _)) = expired_tail {
+        tally.expired = tally.expired.saturating_add(held.next - next);
+        tail = None;
+    }
+    // Of a key of which everything expired the end marker is gone too.
+    let is_gone = offset.is_none() && expired_tail.is_some();
+    if last.is_none() && !is_gone {
         tally.unfinished += 1;
         let known = if stated.is_some() { "" } else { ", and nothing says how far it must reach" };
         tally.example(|| format!("unfinished: {name} has no end marker; its next number is {next}{known}"));
     }
     let holes = stated.map(|held| held.holes.clone()).unwrap_or_default();
     let excuses = last.unwrap_or_default().and(holes).in_order();
-    let tail = stated.filter(|held| held.next > next).map(|held| (next..held.next, None));
-    let gaps = missing.into_iter().map(|(first, gap)| (first..gap.end, Some(gap.before)));
-    for (range, before) in gaps.chain(tail) {
+    let tail = tail.map(|held| (next..held.next, None));
+    let gaps = missing.into_iter().map(|(first, gap)| (first..gap.end, Some(gap)));
+    for (range, gap) in gaps.chain(tail) {
         let behind = excuses.partition_point(|excuse| excuse.end <= range.start);
         let lost = without([range.clone()], &excuses[behind..]);
         tally.excused = tally.excused.saturating_add(count([&range]) - count(&lost));
+        if gap.zip(expired).is_some_and(|(gap, expired)| expired.covers(gap.after, gap.before.offset)) {
+            tally.expired = tally.expired.saturating_add(count(&lost));
+            continue;
+        }
         tally.lost = tally.lost.saturating_add(count(&lost));
         for lost in lost.into_iter().take(EXAMPLES_MAX) {
-            tally.example(|| format!("lost: {name} {}", nowhere(&lost, before)));
+            tally.example(|| format!("lost: {name} {}", nowhere(&lost, gap.map(|gap| gap.before))));
         }
     }
 }

@@ -144,3 +144,48 @@ fn a_gap_is_named_with_its_place() {
     let tally = sequences.finish(0);
     assert_eq!(tally.examples, ["lost: k numbers 1 to 2 are nowhere, before offset 44 of partition 7"]);
 }
+
+/// Partition 1 of three, whose key's numbers stand at ten above; all of it is stated by partition 0. Of it the numbers `kept`
+/// are left, and it begins at this offset if its settings allow that.
+fn expired(kept: Range<u64>, log_start: Option<u64>) -> Tally {
+    let mut sequences = Sequences::default();
+    sequences.read(b"audit/run/0/0", HERE, 0, Some(Holes::default()));
+    sequences.state(b"audit/run/0/0", b"1:6@15");
+    for number in kept {
+        let last = (number == 5).then(Holes::default);
+        sequences.read(b"audit/run/0/1", Place { partition: 1, offset: 10 + number }, number, last);
+        sequences.reached(1, 11 + number);
+    }
+    if let Some(log_start) = log_start {
+        sequences.begins(1, log_start);
+    }
+    sequences.finish(2)
+}
+
+#[test]
+fn what_retention_removed_is_no_loss() {
+    for (kept, log_start, expected) in [(3..6, 13, 3), (0..6, 10, 0), (6..6, 16, 6)] {
+        let tally = expired(kept.clone(), Some(log_start));
+        assert!(tally.is_clean(), "{kept:?}: {tally:?}");
+        assert_eq!((tally.expired, tally.unfinished), (expected, 0), "{kept:?}: {tally:?}");
+    }
+}
+
+#[test]
+fn what_lies_behind_the_log_start_offset_is_a_loss_also_with_retention() {
+    // The settings keep everything; the partition begins before what is missing; it is empty and begins at 0 again.
+    for (kept, log_start, lost) in [(3..6, None, 3), (3..6, Some(11), 3), (6..6, Some(0), 6), (6..6, Some(13), 6)] {
+        let tally = expired(kept.clone(), log_start);
+        assert_eq!((tally.lost, tally.expired), (lost, 0), "{kept:?}, {log_start:?}: {tally:?}");
+    }
+    assert_eq!(expired(6..6, Some(13)).cut, [Cut { partition: 1, from: 13, to: 15 }]);
+    // In the middle nothing expires.
+    let mut sequences = Sequences::default();
+    for (number, offset) in [(3, 13), (5, 14)] {
+        sequences.read(b"audit/run/0/1", Place { partition: 1, offset }, number, None);
+        sequences.reached(1, offset + 1);
+    }
+    sequences.begins(1, 15);
+    let tally = sequences.finish(2);
+    assert_eq!((tally.lost, tally.expired), (1, 3), "{tally:?}");
+}

@@ -44,7 +44,8 @@ that says how many there must be. Also, records in each partition state how
 far others were acknowledged: a partition that came back empty or short is
 named, with the offsets that are gone. Exit code 3 if a record is lost,
 duplicated or reordered, or a key has no end marker. Partitions of which no
-record says what must be there are named too; that alone is no loss.";
+record says what must be there are named too; that alone is no loss. Nor is
+what retention removed below a log start offset: it counts as expired=.";
 
 /// Arguments of `holdfast audit`.
 #[derive(Debug, Args)]

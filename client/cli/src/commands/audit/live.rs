@@ -69,6 +69,11 @@ impl Checker {
         self.takes_statements = false;
     }
 
+    /// A partition begins at this offset, and its topic's settings let retention move it.
+    pub(super) fn begins(&mut self, partition: u32, log_start: u64) {
+        self.sequences.begins(partition, log_start);
+    }
+
     /// Judges, of a topic with so many partitions.
     pub(super) fn finish(self, partitions: usize) -> Tally {
         self.sequences.finish(u32::try_from(partitions).unwrap_or(u32::MAX))

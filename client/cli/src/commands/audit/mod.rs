@@ -4,7 +4,7 @@
 //!   [`stopped`]: readers that stand still.
 //! - [`command`]: the command and its help. [`flags`]: what one may set.
 //! - [`one_run`]: both, then reads everything back and judges. [`report`]: how the account is printed.
-//! - [`verify`]: judges later, in a fresh process, what audits wrote before.
+//! - [`verify`]: judges later, in a fresh process, what audits wrote before. [`starts`]: what retention removed of it.
 //!
 //! Each run has an id of its own and each of its producers a key per partition, so several runs may share a topic, at the
 //! same time as well.
@@ -15,6 +15,7 @@ mod live;
 mod load;
 mod one_run;
 mod report;
+mod starts;
 mod stopped;
 mod verify;
 

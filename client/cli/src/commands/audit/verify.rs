@@ -8,7 +8,7 @@ use holdfast_client::{
     consumer::{Consumer, StartAt},
 };
 
-use super::{flags::VerifyArgs, live::Checker, one_run::connect_within};
+use super::{flags::VerifyArgs, live::Checker, one_run::connect_within, starts::Starts};
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
@@ -18,20 +18,44 @@ use crate::{
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
     let client = connect_within(connect, args.timeout).await?;
-    let (tally, foreign) = read(&client, &args.topic).await?;
-    let absent = args.expect.unwrap_or(0).saturating_sub(tally.read);
+    let Found { tally, foreign, starts } = read(&client, &args.topic).await?;
+    let absent = args.expect.unwrap_or(0).saturating_sub(tally.read.saturating_add(tally.expired));
     if output == Output::Json {
-        print_json(&json!({ "topic": args.topic, "tally": tally, "foreign": foreign, "fewer_than_expected": absent }));
+        print_json(&json!({
+            "topic": args.topic,
+            "tally": tally,
+            "foreign": foreign,
+            "fewer_than_expected": absent,
+            "log_starts": starts.offsets,
+            "retention": starts.retention,
+        }));
     } else {
         tally.examples.iter().for_each(note);
         let line = format!(
-            "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} foreign={foreign}",
-            tally.keys, tally.read, tally.lost, tally.duplicated, tally.reordered, tally.unfinished, tally.excused
+            "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} expired={} \
+             foreign={foreign}",
+            tally.keys,
+            tally.read,
+            tally.lost,
+            tally.duplicated,
+            tally.reordered,
+            tally.unfinished,
+            tally.excused,
+            tally.expired
         );
         say_long(&line, " ");
+        if let Some(text) = starts.told(&tally, &args.topic) {
+            note(text);
+        }
         if let Some(text) = unvouched(&tally, &args.topic) {
             note(text);
         }
+    }
+    if tally.keys == 0 && starts.may_expire() {
+        return Err(Failure::error(format!(
+            "nothing is left to compare: retention removed whatever audits wrote to {}; check sooner, or keep more",
+            args.topic
+        )));
     }
     if tally.keys == 0 {
         return Err(Failure::new(Code::Loss, format!("no audit's records are in {}", args.topic)));
@@ -52,8 +76,16 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
     Ok(())
 }
 
-/// Reads the topic and judges it. Gives the records that are of no audit too.
-async fn read(client: &Client, topic: &str) -> Result<(Tally, u64)> {
+/// What a reading found.
+struct Found {
+    tally: Tally,
+    /// Records that are of no audit.
+    foreign: u64,
+    starts: Starts,
+}
+
+/// Reads the topic and judges it.
+async fn read(client: &Client, topic: &str) -> Result<Found> {
     let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
     let mut checker = Checker::new(super::load::KEY_PREFIX);
     readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
@@ -61,8 +93,13 @@ async fn read(client: &Client, topic: &str) -> Result<(Tally, u64)> {
     // the ends of now everything must be there that was stated until now.
     checker.settle();
     readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
+    // After the reading: retention goes on meanwhile.
+    let starts = Starts::look_up(client, topic, consumer.positions().map(|(partition, _)| partition)).await?;
+    for (partition, log_start) in starts.expiring() {
+        checker.begins(partition, log_start);
+    }
     let foreign = checker.foreign;
-    Ok((checker.finish(consumer.positions().count()), foreign))
+    Ok(Found { tally: checker.finish(consumer.positions().count()), foreign, starts })
 }
 
 /// What is wrong, as the error says it.
