@@ -44,6 +44,8 @@ enum Command {
     Broker(commands::broker::BrokerArgs),
     /// Controllers: their quorum, and taking one out of it.
     Quorum(commands::quorum::QuorumArgs),
+    /// Controllers whose majority is lost: what to do, step by step.
+    Controller(commands::controller::ControllerArgs),
     /// The cluster as a whole: controllers, brokers, partitions in trouble.
     Cluster(commands::cluster::ClusterArgs),
     /// How fast the cluster is, and how long it pauses when a leader is killed.
@@ -95,6 +97,7 @@ pub async fn run(cli: Cli) -> Result {
         Command::Partition(args) => commands::partition::run(args, output).await,
         Command::Broker(args) => commands::broker::run(args, output).await,
         Command::Quorum(args) => commands::quorum::run(args, output).await,
+        Command::Controller(args) => commands::controller::run(args, output).await,
         Command::Cluster(args) => commands::cluster::run(args, output).await,
         Command::Bench(args) => commands::bench::run(args, output).await,
         Command::Audit(args) => commands::audit::run(args, output).await,

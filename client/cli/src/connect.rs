@@ -54,7 +54,23 @@ impl Connect {
 
     /// A client of the cluster that has reached a broker.
     pub async fn client(&self) -> Result<Client> {
-        let mut config = ClientConfig::new(self.bootstrap()?);
+        self.client_at(self.bootstrap()?).await
+    }
+
+    /// A client that has reached a broker, or a controller of the local cluster: where no broker answers, a controller says
+    /// what it knows.
+    pub async fn any_node(&self) -> Result<Client> {
+        let mut addresses = self.bootstrap()?;
+        if let Ok(state) = local_cluster()
+            && addresses == state.addresses(Role::Broker)
+        {
+            addresses.extend(state.addresses(Role::Controller));
+        }
+        self.client_at(addresses).await
+    }
+
+    async fn client_at(&self, addresses: Vec<String>) -> Result<Client> {
+        let mut config = ClientConfig::new(addresses);
         "holdfast-cli".clone_into(&mut config.client_id);
         config.one_address = self.one_address || is_set(ONE_ADDRESS_ENV)?;
         Client::connect(config).await.map_err(|error| {

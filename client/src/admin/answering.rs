@@ -32,4 +32,22 @@ impl Admin {
         let answers = stream::iter(asked).buffered(AT_ONCE);
         answers.map(|answer| matches!(answer, Ok(()) | Err(Error::Rejected(_)))).collect().await
     }
+
+    /// What each of these controllers, `host:port`, says of the cluster itself within `limit`, a quorum or not; `None` for
+    /// one that does not answer. Empty with `one_address`, as [`Self::answering`].
+    pub async fn describe_each(
+        &self,
+        addresses: &[String],
+        limit: Duration,
+    ) -> Vec<Option<v1::DescribeClusterResponse>> {
+        if self.client.config().one_address {
+            return Vec::new();
+        }
+        let asked = addresses.iter().map(|address| async move {
+            let mut client = self.client.connections().admin(address)?;
+            let rpc = |request| async move { client.describe_cluster(request).await };
+            call(address, "DescribeCluster", Effect::Reads, limit, v1::DescribeClusterRequest {}, rpc).await
+        });
+        stream::iter(asked).buffered(AT_ONCE).map(Result::ok).collect().await
+    }
 }

@@ -6,6 +6,7 @@ pub mod broker;
 pub mod cluster;
 pub mod completion;
 pub mod consume;
+pub mod controller;
 pub mod demo;
 pub mod dev;
 mod load_thread;

@@ -1,0 +1,93 @@
+//! `holdfast controller recover`.
+
+use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
+
+use clap::Args;
+
+use holdfast_local::{Programs, Role};
+
+use super::{seen::Seen, steps};
+use crate::{
+    connect::Connect,
+    exit::{Failure, Result},
+    output::{Output, print_json, say},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  # which controllers answer, and what to do step by step; changes nothing
+  holdfast controller recover
+  # on the machine of a stopped controller: what its folder knows
+  holdfast controller recover --data-dir /data
+  # goes on from that folder; asks
+  holdfast controller recover --data-dir /data --accept-loss
+
+The last resort: changes of the metadata that the chosen controller does not
+know are lost for good. It is refused while a majority of the controllers
+answers. A folder is changed by `holdfast-controller recover`, which the last
+two examples start, and only while its controller is stopped.";
+
+#[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    /// Data folder of a stopped controller on this machine [default: only show what to do].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What this controller does not know may be given up, and the other controllers are.
+    #[arg(long, requires = "data_dir")]
+    accept_loss: bool,
+    /// Brokers that are gone for good: no partition waits for what they hold.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    without_brokers: Vec<u32>,
+    /// Go on from a store that was restored from an older copy, or that was cut.
+    #[arg(long, requires = "data_dir")]
+    accept_older_store: bool,
+    /// Answer the question with yes.
+    #[arg(short, long, requires = "data_dir")]
+    yes: bool,
+}
+
+pub(super) async fn run(connect: &Connect, args: &RecoverArgs, output: Output) -> Result {
+    if args.data_dir.is_some() && output == Output::Json {
+        return Err(Failure::usage("with --data-dir the result is text; leave out '-o json'"));
+    }
+    let seen = Seen::look(connect, args.data_dir.is_none()).await?;
+    // Brokers that are waited for since a recovery are given up in the same way, although a quorum exists then.
+    let gives_up_brokers = !seen.unheard_brokers.is_empty();
+    if seen.has_quorum() && !gives_up_brokers {
+        return Err(Failure::error(format!(
+            "{}: nothing has to be given up, and nothing was changed\n\
+             to replace a single controller, start it with an empty data folder; see `holdfast quorum ls`",
+            seen.strength()
+        )));
+    }
+    if let Some(folder) = &args.data_dir {
+        return Err(hand_over(folder, args));
+    }
+    match output {
+        Output::Json => print_json(&steps::as_json(&seen, &args.without_brokers)),
+        Output::Table => say(steps::as_text(&seen, &args.without_brokers)),
+    }
+    Ok(())
+}
+
+/// Becomes the program that changes the folder. Returns if that fails.
+fn hand_over(folder: &PathBuf, args: &RecoverArgs) -> Failure {
+    let programs = match Programs::find() {
+        Ok(programs) => programs,
+        Err(error) => return error.into(),
+    };
+    let program = programs.of(Role::Controller);
+    let mut command = Command::new(program);
+    command.arg("recover").arg("--data-dir").arg(folder);
+    for (flag, is_set) in
+        [("--accept-loss", args.accept_loss), ("--accept-older-store", args.accept_older_store), ("--yes", args.yes)]
+    {
+        if is_set {
+            command.arg(flag);
+        }
+    }
+    if !args.without_brokers.is_empty() {
+        command.arg("--without-brokers").arg(steps::list(&args.without_brokers));
+    }
+    Failure::file("run", program)(command.exec())
+}

@@ -1,0 +1,260 @@
+//! What to do where a majority of the controllers is lost, and on which machine.
+
+use serde_json::json;
+
+use holdfast_checker::text::render_table;
+
+use super::seen::{Answer, Controller, Seen};
+use crate::width::fit;
+
+/// A step: what to do, and the commands for it.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    what: String,
+    commands: Vec<Run>,
+}
+
+/// A command, and the address of the node on whose machine it is to be run; `None`: anywhere.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    at: Option<String>,
+    command: String,
+}
+
+impl Step {
+    fn new(what: impl Into<String>, commands: Vec<Run>) -> Self {
+        Self { what: what.into(), commands }
+    }
+}
+
+/// Stands for a folder that only its machine knows.
+const FOLDER: &str = "DATA_DIR";
+
+pub(super) fn as_text(seen: &Seen, without: &[u32]) -> String {
+    let mut parts = vec![fit(&seen.strength(), " ")];
+    if !seen.controllers.is_empty() {
+        parts.push(table(seen));
+    }
+    let mut number = 0;
+    for step in steps(seen, without) {
+        number += 1;
+        let mut lines = vec![fit(&format!("{number}. {}", step.what), " ")];
+        for run in &step.commands {
+            // A command stands on a line of its own, to be copied.
+            lines.extend(run.at.as_ref().map(|at| format!("     # on the machine of {at}")));
+            lines.push(format!("     {}", run.command));
+        }
+        parts.push(lines.join("\n"));
+    }
+    let folder = if parts.iter().any(|part| part.contains(FOLDER)) {
+        format!("{FOLDER} is `data_dir` of the controller's settings. ")
+    } else {
+        String::new()
+    };
+    parts.push(format!("{folder}Nothing was changed."));
+    parts.join("\n\n")
+}
+
+pub(super) fn as_json(seen: &Seen, without: &[u32]) -> serde_json::Value {
+    let controller = |controller: &Controller| {
+        json!({
+            "node_id": controller.id,
+            "name": controller.node.map(|node| node.to_string()),
+            "address": controller.address,
+            "voter": controller.votes,
+            "answers": controller.answer.is_some(),
+            "index": controller.answer.map(|answer| answer.index),
+            "term": controller.answer.map(|answer| answer.term),
+        })
+    };
+    let run = |run: &Run| json!({ "at": run.at, "command": run.command });
+    let step = |step: Step| json!({ "what": step.what, "commands": step.commands.iter().map(run).collect::<Vec<_>>() });
+    json!({
+        "quorum": seen.has_quorum(),
+        "active_controller": seen.active,
+        "controllers": seen.controllers.iter().map(controller).collect::<Vec<_>>(),
+        "newest": seen.newest().map(|newest| newest.address.clone()),
+        "unheard_brokers": seen.unheard_brokers,
+        "steps": steps(seen, without).into_iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn table(seen: &Seen) -> String {
+    let rows = seen.controllers.iter().map(|controller| {
+        let number = |of: fn(Answer) -> u64| controller.answer.map_or_else(|| "-".to_owned(), |at| of(at).to_string());
+        let role = if controller.votes { "voter" } else { "learner" };
+        let state = match (controller.answer, controller.id) {
+            (None, _) => format!("{role}, silent"),
+            (Some(_), id) if id.is_some() && id == seen.active => "active".to_owned(),
+            (Some(_), _) => format!("{role}, answers"),
+        };
+        [
+            controller.node.map_or_else(|| "-".to_owned(), |node| node.to_string()),
+            controller.id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            state,
+            number(|at| at.term),
+            number(|at| at.index),
+            controller.address.clone(),
+        ]
+    });
+    render_table(["CONTROLLER", "ID", "STATE", "TERM", "INDEX", "ADDRESS"], rows)
+}
+
+fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
+    if seen.has_quorum() {
+        return without_brokers(seen, without);
+    }
+    let silent: Vec<_> = seen.controllers.iter().filter(|one| one.votes && one.answer.is_none()).collect();
+    let start: Vec<_> = silent.iter().filter_map(|one| one.node).map(|node| node.to_string()).collect();
+    let start =
+        if start.is_empty() { Vec::new() } else { vec![anywhere(format!("holdfast dev start {}", start.join(" ")))] };
+    let flags = if without.is_empty() { String::new() } else { format!(" --without-brokers {}", list(without)) };
+    let newest = seen.newest().filter(|_| silent.len() < seen.controllers.len());
+    let so_far = newest.map_or_else(String::new, |newest| format!(" Of those that answer it is {}.", name(newest)));
+    let chosen = newest.map_or(FOLDER.to_owned(), folder);
+    vec![
+        Step::new(
+            format!(
+                "Start the controllers that do not answer, with the data folders that they have. Once {} answer, all goes \
+                 on and nothing is lost.",
+                if seen.voters() == 0 { "most".to_owned() } else { seen.majority().to_string() }
+            ),
+            start,
+        ),
+        Step::new(
+            "Only if that can never be: stop every controller, and leave all folders alone. See what each one knows that \
+             still has its folder:",
+            match &seen.controllers[..] {
+                [] => vec![anywhere(recover(FOLDER, ""))],
+                all => all.iter().map(|one| at(one, recover(&folder(one), ""))).collect(),
+            },
+        ),
+        Step::new(
+            format!(
+                "Go on with the one whose last entry has the highest term, and of the same term the highest index.{so_far} On \
+                 its machine alone:"
+            ),
+            match newest {
+                Some(newest) => vec![at(newest, recover(&chosen, &format!(" --accept-loss{flags}")))],
+                None => vec![anywhere(recover(FOLDER, &format!(" --accept-loss{flags}")))],
+            },
+        ),
+        Step::new(
+            "Start that controller; then the others with empty data folders. Never start them with the folders that they \
+             had. Start every broker again: each says then what it holds. Kubernetes starts them by itself.",
+            Vec::new(),
+        ),
+        Step::new("See which brokers are waited for, and what was given up:", vec![status()]),
+    ]
+}
+
+/// The controllers were recovered, and brokers are waited for that never come.
+fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
+    let gone = if without.is_empty() { &seen.unheard_brokers[..] } else { without };
+    let flags = format!(" --accept-loss --without-brokers {}", list(gone));
+    let active = seen.controllers.iter().find(|one| one.id == seen.active).or_else(|| seen.newest());
+    let (at_active, folder) = active.map_or((None, FOLDER.to_owned()), |one| (Some(name(one)), folder(one)));
+    vec![
+        Step::new(
+            format!(
+                "Start broker {} again, with the data folder as it was last: a partition without a leader waits for it. \
+                 Then nothing has to be given up.",
+                list(&seen.unheard_brokers)
+            ),
+            Vec::new(),
+        ),
+        Step::new(
+            "Only if it is gone for good: stop every controller. No partition waits for it then, and what it alone holds is \
+             lost:",
+            vec![Run { at: at_active, command: recover(&folder, &flags) }],
+        ),
+        Step::new(
+            "Start that controller; then the others with empty data folders, and every broker again.",
+            Vec::new(),
+        ),
+        Step::new("See which brokers are waited for, and what was given up:", vec![status()]),
+    ]
+}
+
+fn recover(folder: &str, flags: &str) -> String {
+    format!("holdfast-controller recover --data-dir {folder}{flags}")
+}
+
+fn status() -> Run {
+    anywhere("holdfast cluster status".to_owned())
+}
+
+fn anywhere(command: String) -> Run {
+    Run { at: None, command }
+}
+
+fn at(controller: &Controller, command: String) -> Run {
+    Run { at: Some(name(controller)), command }
+}
+
+fn folder(controller: &Controller) -> String {
+    controller.folder.as_ref().map_or_else(|| FOLDER.to_owned(), |folder| folder.display().to_string())
+}
+
+fn name(controller: &Controller) -> String {
+    match controller.node {
+        Some(node) => format!("{node} ({})", controller.address),
+        None => controller.address.clone(),
+    }
+}
+
+/// The ids with commas, as flags take them.
+pub(super) fn list(ids: &[u32]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::width::WIDTH;
+
+    fn controller(id: u64, answer: Option<Answer>) -> Controller {
+        Controller { id: Some(id), address: format!("c{id}:7072"), votes: true, answer, ..Controller::default() }
+    }
+
+    fn commands(seen: &Seen, without: &[u32]) -> Vec<String> {
+        steps(seen, without).into_iter().flat_map(|step| step.commands).map(|run| run.command).collect()
+    }
+
+    #[test]
+    fn each_step_names_its_machine_and_its_command() {
+        let answer = |index| Some(Answer { index, term: 4 });
+        let controllers = vec![controller(1, answer(7)), controller(2, answer(9)), controller(3, None)];
+        let five = [controllers, vec![controller(4, None), controller(5, None)]].concat();
+        let seen = Seen { controllers: five, ..Seen::default() };
+        assert!(!seen.has_quorum());
+        assert_eq!(seen.strength(), "controllers: 2 of 5 answer, a majority is 3; none is active");
+        let text = as_text(&seen, &[6, 7]);
+        // A command is one line, however long it is.
+        let is_command = |line: &str| line.starts_with("     holdfast");
+        assert!(text.lines().all(|line| is_command(line) || line.chars().count() <= WIDTH), "{text}");
+        let last = "     # on the machine of c2:7072\n     \
+                    holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers 6,7";
+        assert!(text.contains(last), "the newest of those that answer: {text}");
+        assert!(text.ends_with("Nothing was changed."), "{text}");
+        let json = as_json(&seen, &[]);
+        assert_eq!((&json["quorum"], &json["newest"]), (&json!(false), &json!("c2:7072")), "{json}");
+        assert_eq!(json["steps"][1]["commands"].as_array().map(Vec::len), Some(5), "{json}");
+    }
+
+    #[test]
+    fn brokers_that_never_come_are_given_up_although_a_quorum_exists() {
+        let controllers = vec![controller(1, Some(Answer { index: 9, term: 4 }))];
+        let seen = Seen { controllers, active: Some(1), unheard_brokers: vec![3] };
+        assert!(seen.has_quorum());
+        let expected = "holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers 3";
+        assert_eq!(commands(&seen, &[])[0], expected);
+    }
+
+    #[test]
+    fn where_nobody_answers_the_steps_are_told_all_the_same() {
+        let seen = Seen::default();
+        assert!(!seen.has_quorum());
+        assert!(as_text(&seen, &[]).contains("recover --data-dir DATA_DIR --accept-loss"), "{}", as_text(&seen, &[]));
+    }
+}
