@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use holdfast_checker::text::counted;
-use holdfast_client::admin::GivenUp;
+use holdfast_checker::text::{counted, grouped};
+use holdfast_client::{admin::GivenUp, metadata::TopicView};
 use holdfast_proto::v1::{DistrustReason, DistrustedReplica, PartitionInfo, TopicInfo};
 
-use crate::width::fit;
+use crate::{
+    exit::{Failure, Result},
+    output::few,
+    width::fit,
+};
 
 /// Why a replica is not believed, after "broker N: ".
 pub(crate) fn reason(reason: i32) -> &'static str {
@@ -68,18 +72,58 @@ pub(crate) fn doubts(partition: &PartitionInfo) -> Vec<String> {
     lines
 }
 
-/// Who is not believed in these partitions, and what happens next, a line each; empty if everybody is.
+/// Who is not believed in these partitions, and what happens next, a line or two for all partitions that share it; then the
+/// command for each partition that nobody can lead any more. Empty if everybody is believed.
 pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
-    let partitions = topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (&topic.name, one)));
-    let lines = partitions.flat_map(|(topic, partition)| {
+    let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut stuck = Vec::new();
+    for (topic, partition) in topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one))) {
+        let name = format!("{}-{}", topic.name, partition.partition);
         let next = match partition.leader {
             Some(leader) => format!("copied again from broker {leader} by itself"),
             None => "holdfast cluster status says what to do".to_owned(),
         };
-        let name = format!("{topic}-{}", partition.partition);
-        doubts(partition).into_iter().map(move |doubt| fit(&format!("{name}: {doubt}; {next}"), " "))
-    });
-    lines.collect()
+        for doubt in doubts(partition) {
+            causes.entry(format!("{doubt}; {next}")).or_default().push(name.clone());
+        }
+        if has_nobody(partition) {
+            stuck.push(recover_command(&topic.name, partition.partition));
+        }
+    }
+    let mut lines: Vec<_> =
+        causes.iter().map(|(told, names)| fit(&format!("{}: {told}", names_of(names)), " ")).collect();
+    if !stuck.is_empty() {
+        lines.push(format!("who could lead, and what that gives up:\n  {}", few(&stuck).replace('\n', "\n  ")));
+    }
+    lines
+}
+
+/// True if no replica is left that may be elected by itself.
+pub(crate) fn has_nobody(partition: &PartitionInfo) -> bool {
+    partition.leader.is_none() && partition.isr.is_empty() && partition.elr.is_empty()
+}
+
+/// The command that shows who could lead, and what that gives up.
+pub(crate) fn recover_command(topic: &str, partition: u32) -> String {
+    format!("holdfast partition recover {topic} -p {partition}")
+}
+
+/// The first few of these partitions, and how many more there are.
+pub(crate) fn names_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.len().min(SHOWN);
+    let more = match names.len() - shown {
+        0 => String::new(),
+        more => format!(", {} more", grouped(more as u64)),
+    };
+    format!("{}{more}", names[..shown].join(", "))
+}
+
+/// These topics without what is believed of their replicas, in the same order.
+pub(crate) fn views(topics: &[TopicInfo]) -> Result<Vec<TopicView>> {
+    let malformed =
+        |reason| Failure::error(format!("a broker's answer is malformed: {reason}; is it of another build?"));
+    topics.iter().cloned().map(TopicView::from_message).collect::<std::result::Result<_, _>>().map_err(malformed)
 }
 
 /// The partitions of these topics, by name and number.
@@ -116,6 +160,7 @@ pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
         "frozen_high_watermark": partition.frozen_high_watermark,
         "claims": claims.collect::<Vec<_>>(),
         "distrusted": distrusted.collect::<Vec<_>>(),
+        "unsettled": partition.unsettled,
     })
 }
 
@@ -167,7 +212,7 @@ pub(crate) fn past(recovery: &GivenUp) -> String {
 }
 
 /// The time, by UTC.
-fn at(at_ms: u64) -> String {
+pub(crate) fn at(at_ms: u64) -> String {
     let time = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| format!("{at_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }

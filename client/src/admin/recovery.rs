@@ -72,8 +72,7 @@ impl Admin {
     /// One partition as a broker knows it now, with what is believed of its replicas.
     pub async fn describe_partition(&self, topic: &str, partition: PartitionIndex) -> Result<v1::PartitionInfo, Error> {
         let topics = self.describe_partitions(vec![topic.to_owned()]).await?;
-        let found = topics.into_iter().find(|one| one.name == topic);
-        let partitions = found.ok_or_else(|| Error::UnknownTopic(topic.to_owned()))?.partitions;
+        let partitions: Vec<_> = topics.into_iter().flat_map(|one| one.partitions).collect();
         let count = partitions.len();
         partitions.into_iter().find(|one| one.partition == partition.0).ok_or_else(|| Error::UnknownPartition {
             topic: topic.to_owned(),
@@ -83,11 +82,17 @@ impl Admin {
     }
 
     /// The partitions of these topics as a broker knows them now, with what is believed of their replicas; of all topics if
-    /// none is named. A topic that is unknown is left out.
+    /// none is named. By name. [`Error::UnknownTopic`] names the first that is unknown.
     pub async fn describe_partitions(&self, topics: Vec<String>) -> Result<Vec<v1::TopicInfo>, Error> {
-        let request = v1::GetMetadataRequest { topics, ..Default::default() };
+        let request = v1::GetMetadataRequest { all_topics: topics.is_empty(), topics, ..Default::default() };
         let (_, response) = self.metadata(&request).await?;
-        Ok(response.topics)
+        let is_known = |name: &&String| response.topics.iter().any(|known| known.name == **name);
+        if let Some(unknown) = request.topics.iter().find(|name| !is_known(name)) {
+            return Err(Error::UnknownTopic(unknown.clone()));
+        }
+        let mut topics = response.topics;
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
     }
 
     /// What [`Self::recover_partition`] would give up; the error says why it cannot be done.

@@ -80,8 +80,8 @@ pub struct ClusterView {
 }
 
 impl TopicView {
-    /// The topic in the message; `Err` names what is missing.
-    pub(crate) fn from_message(info: v1::TopicInfo) -> Result<Self, &'static str> {
+    /// The topic in a message of the cluster; `Err` names what is missing in that.
+    pub fn from_message(info: v1::TopicInfo) -> Result<Self, &'static str> {
         let id = TopicId::from_bytes(&info.topic_id).ok_or("a topic id is not 16 bytes")?;
         let mut partitions: Vec<_> = info.partitions.into_iter().map(PartitionView::from_message).collect();
         partitions.sort_by_key(|partition| partition.partition);

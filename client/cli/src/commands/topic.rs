@@ -7,7 +7,7 @@ use serde_json::json;
 
 use holdfast_checker::text::{counted, render_table};
 use holdfast_client::{
-    Client,
+    Client, Error,
     admin::{GivenUp, NewTopic, TopicChange},
     metadata::{PartitionView, TopicView},
     offsets::{OffsetQuery, OffsetSpec},
@@ -190,7 +190,7 @@ async fn create(client: &Client, args: CreateArgs, output: Output) -> Result {
     Ok(())
 }
 
-fn exists(error: &holdfast_client::Error) -> bool {
+fn exists(error: &Error) -> bool {
     error.code() == Some(holdfast_proto::error::ErrorCode::TopicAlreadyExists)
 }
 
@@ -233,7 +233,8 @@ fn health(topic: &TopicView) -> String {
 
 async fn describe(client: &Client, name: &str, output: Output) -> Result {
     let admin = client.admin();
-    let topic = admin.describe_topic(name).await?;
+    let known = admin.describe_partitions(vec![name.to_owned()]).await?;
+    let topic = trust::views(&known)?.pop().ok_or_else(|| Error::UnknownTopic(name.to_owned()))?;
     let configs = admin.topic_config(name).await?;
     // Ends are shown where they are known: a partition without a leader has none to tell, and holds up no other.
     let query = |at: &PartitionView, spec| OffsetQuery { topic: name.to_owned(), partition: at.partition, spec };
@@ -243,7 +244,6 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         .flat_map(|at| [query(at, OffsetSpec::Earliest), query(at, OffsetSpec::Latest)])
         .collect();
     let ends = admin.list_offsets_each(&queries, LOOK_UP).await;
-    let known = admin.describe_partitions(vec![name.to_owned()]).await?;
     let recoveries = recoveries(client, name).await;
     let end = |at: usize, which: usize| Some(ends.get(2 * at + which)?.as_ref().ok()?.offset?.0);
     if output == Output::Json {

@@ -4,6 +4,8 @@ mod clock;
 mod command;
 mod finalize;
 mod notices;
+mod recovered;
+mod remedy;
 mod silent;
 mod status;
 mod trouble;

@@ -54,9 +54,9 @@ pub(super) fn returning(view: &DescribeClusterResponse, topics: &[TopicView]) ->
     let idle = view.brokers.iter().filter(|broker| is_idle(broker));
     idle.filter_map(|broker| {
         let (id, count) = (broker.broker_id, waiting.get(&broker.broker_id)?);
-        let come = if *count == 1 { "comes" } else { "come" };
+        let come = if *count == 1 { "comes back to it by itself" } else { "come back to it by themselves" };
         Some(format!(
-            "broker {id} leads nothing yet: {} {come} back to it by themselves within some seconds \
+            "broker {id} leads nothing yet: {} {come} within some seconds \
              (leader_rebalance_interval_ms of the controllers)",
             counted(*count, "partition")
         ))

@@ -13,7 +13,7 @@ use holdfast_proto::{
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{clock, notices, silent::Silent, trouble};
+use super::{clock, notices, recovered, silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
@@ -93,6 +93,11 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
         let noun = if view.distrusted_replica_count == 1 { "replica is" } else { "replicas are" };
         problems.push(format!("{} {noun} not believed", grouped(view.distrusted_replica_count)));
     }
+    match view.unheard_brokers.len() {
+        0 => {}
+        1 => problems.push("1 broker is not heard since the controllers were recovered".to_owned()),
+        count => problems.push(format!("{count} brokers are not heard since the controllers were recovered")),
+    }
     if fenced > 0 {
         problems.push(format!("{fenced} of {} brokers fenced", view.brokers.len()));
     }
@@ -164,6 +169,8 @@ impl Status {
             "move_bytes_per_second": view.move_bytes_per_second,
             "distrusted_replica_count": view.distrusted_replica_count,
             "recoveries": recoveries(view).iter().map(trust::given_up_json).collect::<Vec<_>>(),
+            "controller_recoveries": recovered::as_json(view),
+            "unheard_brokers": view.unheard_brokers,
             "troubled_partitions": trouble::as_json(view),
             "problems": problems(view, silent),
             "notices": notices,
@@ -191,8 +198,10 @@ impl Status {
         parts.push(broker::table(&view.brokers, &silent.brokers));
         let told: Vec<_> = notices.iter().map(|notice| fit(notice, " ")).collect();
         parts.extend(Some(told.join("\n")).filter(|text| !text.is_empty()));
-        parts.extend(Some(trouble::as_text(view)).filter(|text| !text.is_empty()));
-        let past: Vec<_> = recoveries(view).iter().map(|one| fit(&trust::past(one), " ")).collect();
+        parts.extend([recovered::waiting(view), trouble::as_text(view)].into_iter().filter(|text| !text.is_empty()));
+        let past = recoveries(view);
+        let past: Vec<_> =
+            recovered::past(view).into_iter().chain(past.iter().map(|one| fit(&trust::past(one), " "))).collect();
         parts.extend(Some(past.join("\n")).filter(|text| !text.is_empty()));
         let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
         if troubled > view.troubled_partitions.len() as u64 {

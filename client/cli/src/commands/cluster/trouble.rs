@@ -1,25 +1,22 @@
 //! Partitions in trouble: what is wrong with each, who is missing, what to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use holdfast_checker::text::{counted, grouped};
-use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
+use holdfast_checker::text::counted;
+use holdfast_proto::v1::{DescribeClusterResponse, PartitionInfo, TroubledPartition};
 
-use super::waiting;
-use crate::{trust, width::fit};
-
-/// Partitions that have the same trouble and the same remedy are told together, by these names at most.
-const NAMES_MAX: usize = 5;
+use super::remedy::{Remedy, numbers};
+use crate::{output::few, trust, width::fit};
 
 /// How bad, what, who is missing, who is not believed, what to do.
-type Cause = (usize, String, String, Vec<String>, String);
+type Cause = (usize, String, String, Vec<String>, Remedy);
 
 /// The troubles, worst first, each with its partitions and with what to do: three lines or so a cause, however many
 /// partitions it meets. Empty if there are none.
 pub(super) fn as_text(view: &DescribeClusterResponse) -> String {
-    let mut causes: BTreeMap<Cause, Vec<String>> = BTreeMap::new();
+    let mut causes: BTreeMap<Cause, (Vec<String>, Vec<String>)> = BTreeMap::new();
     for troubled in &view.troubled_partitions {
         let Some(partition) = &troubled.partition else { continue };
         let cause = (
@@ -27,22 +24,25 @@ pub(super) fn as_text(view: &DescribeClusterResponse) -> String {
             what(troubled, partition),
             numbers(&troubled.missing_replicas),
             trust::doubts(partition),
-            remedy(troubled, partition, &view.brokers),
+            Remedy::of(troubled, partition, view),
         );
-        causes.entry(cause).or_default().push(format!("{}-{}", troubled.topic, partition.partition));
+        let (names, commands) = causes.entry(cause).or_default();
+        names.push(format!("{}-{}", troubled.topic, partition.partition));
+        if partition.leader.is_none() {
+            commands.push(trust::recover_command(&troubled.topic, partition.partition));
+        }
     }
-    let told = causes.iter().map(|((_, what, missing, doubts, remedy), names)| {
+    let told = causes.iter().map(|((_, what, missing, doubts, remedy), (names, commands))| {
         let missing = if missing == "-" { String::new() } else { format!(" (missing: {missing})") };
-        let shown = names.len().min(NAMES_MAX);
-        let more = names.len() - shown;
-        let more = if more == 0 { String::new() } else { format!(", {} more", grouped(more as u64)) };
         let count = counted(names.len() as u64, "partition");
-        let mut lines = vec![
-            fit(&format!("{count}: {what}{missing}"), " "),
-            fit(&format!("  {}{more}", names[..shown].join(", ")), ", "),
-        ];
+        let mut lines =
+            vec![fit(&format!("{count}: {what}{missing}"), " "), fit(&format!("  {}", trust::names_of(names)), ", ")];
         lines.extend(doubts.iter().map(|doubt| fit(&format!("  {doubt}"), " ")));
-        lines.push(fit(&format!("  -> {remedy}"), " "));
+        lines.push(fit(&format!("  -> {}", remedy.text), " "));
+        if remedy.recovers {
+            // Each on a line of its own, to be copied.
+            lines.push(format!("     {}", few(commands).replace('\n', "\n     ")));
+        }
         lines.join("\n")
     });
     told.collect::<Vec<_>>().join("\n")
@@ -63,7 +63,7 @@ pub(super) fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
             "min_insync_replicas": troubled.min_insync_replicas,
             "missing": troubled.missing_replicas,
             "trust": trust::as_json(partition),
-            "remedy": remedy(troubled, partition, &view.brokers),
+            "remedy": Remedy::of(troubled, partition, view).in_one(&troubled.topic, partition.partition),
         }))
     };
     view.troubled_partitions.iter().filter_map(one).collect()
@@ -82,71 +82,9 @@ fn what(troubled: &TroubledPartition, partition: &PartitionInfo) -> String {
     }
 }
 
-fn remedy(troubled: &TroubledPartition, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> String {
-    let known: BTreeMap<u32, &BrokerInfo> = brokers.iter().map(|broker| (broker.broker_id, broker)).collect();
-    let down = |id: &&u32| known.get(id).is_none_or(|broker| broker.fenced);
-    let down_of = |ids: &[u32]| ids.iter().filter(down).copied().collect::<Vec<_>>();
-    if partition.leader.is_none() {
-        // These were in sync when the last record was acknowledged. Whether their disks still hold all of it is seen once they
-        // start.
-        let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
-        let recover = format!("holdfast partition recover {} -p {}", troubled.topic, partition.partition);
-        if holders.is_empty() {
-            // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
-            return format!(
-                "no replica can prove that it holds every acknowledged record, and none is elected by itself; a broker \
-                 whose old data folder is still there, as it was last, may be started with it first. Else give up what is \
-                 lost: {recover}"
-            );
-        }
-        let is_claimed = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id);
-        if let Some(told) = waiting::cut_alone(troubled, partition) {
-            return told;
-        }
-        return match down_of(&holders)[..] {
-            [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => format!(
-                "wait: brokers {} say how far they reach, then the farthest leads; if that stays so: {recover}",
-                numbers(&holders)
-            ),
-            [] => "wait: a leader is being elected".to_owned(),
-            [one] => format!("start broker {one}: it was in sync last, and leads if its log {}", provided(partition)),
-            ref some => {
-                format!(
-                    "start brokers {}: they were in sync last; one leads whose log {}",
-                    numbers(some),
-                    provided(partition)
-                )
-            }
-        };
-    }
-    let gone: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| !known.contains_key(id)).collect();
-    let stopped: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| known.contains_key(id)).collect();
-    match (&stopped[..], &gone[..]) {
-        ([], []) if !partition.distrusted.is_empty() => "wait: it is copied again from the leader by itself".to_owned(),
-        ([], []) => "wait: it is catching up".to_owned(),
-        ([], gone) => format!("broker {} is no longer registered: holdfast partition rebalance", numbers(gone)),
-        ([one], _) => format!("start broker {one}; if it is gone for good: holdfast broker drain {one}"),
-        (some, _) => format!("start brokers {}; drain those that are gone for good", numbers(some)),
-    }
-}
-
-/// What the log of a replica that was in sync last has to show before it leads.
-fn provided(partition: &PartitionInfo) -> String {
-    partition.frozen_high_watermark.map_or_else(|| "is whole".to_owned(), |offset| format!("reaches offset {offset}"))
-}
-
-fn numbers(ids: &[u32]) -> String {
-    if ids.is_empty() {
-        return "-".to_owned();
-    }
-    // The same brokers are the same cause, in whichever order a partition names them.
-    let sorted: BTreeSet<_> = ids.iter().collect();
-    sorted.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
-    use holdfast_proto::v1::{DistrustReason, DistrustedReplica, ReplicaClaim};
+    use holdfast_proto::v1::{BrokerInfo, DistrustReason, DistrustedReplica, ReplicaClaim};
 
     use super::*;
 
@@ -212,6 +150,8 @@ mod tests {
         let json = as_json(&lost);
         assert!(json[0]["remedy"].as_str().unwrap().ends_with("holdfast partition recover orders -p 4"), "{json}");
         assert_eq!(json[0]["trust"]["distrusted"][0]["reason"], "folder", "{json}");
+        let text = as_text(&lost);
+        assert!(text.ends_with("\n     holdfast partition recover orders -p 4"), "one line, to be copied: {text}");
         let mut waits = view(None, &[], &[1, 3], &[]);
         waits.brokers.push(BrokerInfo { broker_id: 3, ..BrokerInfo::default() });
         waits.troubled_partitions[0].partition.as_mut().unwrap().claims =
@@ -222,6 +162,25 @@ mod tests {
             let text = as_text(&view);
             assert!(text.lines().all(|line| line.chars().count() <= crate::width::WIDTH), "{text}");
         }
+    }
+
+    #[test]
+    fn an_unsettled_partition_says_whom_it_waits_for() {
+        let mut view = view(None, &[], &[1, 2], &[2]);
+        view.unheard_brokers = vec![2];
+        view.troubled_partitions[0].partition.as_mut().unwrap().unsettled = true;
+        let remedy = |view: &DescribeClusterResponse| as_json(view)[0]["remedy"].as_str().unwrap().to_owned();
+        assert!(remedy(&view).ends_with("start broker 2 again"), "{}", remedy(&view));
+        view.unheard_brokers.clear();
+        let claims = |brokers: &[u32]| {
+            brokers.iter().map(|broker_id| ReplicaClaim { broker_id: *broker_id, ..Default::default() }).collect()
+        };
+        view.troubled_partitions[0].partition.as_mut().unwrap().claims = claims(&[1]);
+        assert!(remedy(&view).starts_with("wait: broker 2 has not said yet"), "{}", remedy(&view));
+        view.troubled_partitions[0].partition.as_mut().unwrap().claims = claims(&[1, 2]);
+        assert!(remedy(&view).starts_with("start broker 2: the controllers were recovered"), "{}", remedy(&view));
+        view.brokers[1].fenced = false;
+        assert!(remedy(&view).ends_with("holdfast partition recover orders -p 4"), "{}", remedy(&view));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use holdfast_proto::v1::{PartitionInfo, TroubledPartition};
 
 /// What to do where only replicas are left that say that their ends were cut, fewer than min.insync.replicas, because others
-/// are not believed: none of them is elected by itself. `None` if the partition does not wait for that.
+/// are not believed: none of them is elected by itself. The command of the last resort follows. `None` if the partition does
+/// not wait for that.
 pub(super) fn cut_alone(troubled: &TroubledPartition, partition: &PartitionInfo) -> Option<String> {
     let is_cut = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id && claim.doubtful);
     let left: BTreeSet<u32> = partition.elr.iter().copied().collect();
@@ -25,9 +26,8 @@ pub(super) fn cut_alone(troubled: &TroubledPartition, partition: &PartitionInfo)
     };
     Some(format!(
         "{whose}: what was cut may have been acknowledged, and nobody who is believed can say. A broker whose old data \
-         folder is still there, as it was last, may be started with it first. Else give up what is lost: holdfast \
-         partition recover {} -p {}",
-        troubled.topic, partition.partition
+         folder is still there, as it was last, may be started with it first. Else see who could lead, and \
+         give up what is lost:"
     ))
 }
 
@@ -65,7 +65,7 @@ mod tests {
     fn who_is_left_and_was_cut_is_named_with_the_command() {
         let one = told(&partition(&[(3, true)]), 2).expect("it waits");
         assert!(one.starts_with("the only replica left, that of broker 3, says that its end was cut"), "{one}");
-        assert!(one.ends_with("holdfast partition recover orders -p 4"), "{one}");
+        assert!(one.ends_with("give up what is lost:"), "the command follows: {one}");
         let two = told(&partition(&[(3, true), (2, true)]), 3).expect("it waits");
         assert!(two.starts_with("the only replicas left, those of brokers 2,3, say"), "{two}");
     }

@@ -38,12 +38,10 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Result {
-    let topics = match &args.topic {
-        Some(name) => vec![admin.describe_topic(name).await?],
-        None => admin.list_topics().await?,
-    };
-    let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
+    // Asked once: leaders and doubts are of the same moment.
     let mut known = admin.describe_partitions(args.topic.iter().cloned().collect()).await?;
+    let topics = trust::views(&known)?;
+    let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
     if output == Output::Json {
         let known = trust::by_name(&known);
         let one = |(topic, partition): &(&TopicView, &PartitionView)| {

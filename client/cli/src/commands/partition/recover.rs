@@ -23,7 +23,9 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   # who could lead, and what each would give up
   holdfast partition recover orders -p 3
-  # goes on with broker 2's replica; asks
+  # what would be given up with broker 2's replica; changes nothing
+  holdfast partition recover orders -p 3 --broker 2
+  # goes on with it; asks
   holdfast partition recover orders -p 3 --broker 2 --accept-loss
 
 The last resort: acknowledged records may be lost for good. First start every
@@ -39,7 +41,7 @@ pub(super) struct RecoverArgs {
     #[arg(short, long, value_name = "PARTITION")]
     partition: u32,
     /// The broker whose replica it goes on with, a live one [default: only show who could].
-    #[arg(long, value_name = "ID", requires = "accept_loss")]
+    #[arg(long, value_name = "ID")]
     broker: Option<u32>,
     /// Acknowledged records that this replica lacks may be given up.
     #[arg(long, requires = "broker")]
@@ -72,12 +74,19 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
     let recovery = Recovery { topic: args.topic, partition: index, broker: BrokerId(broker), partition_epoch };
     let plan = admin.plan_recovery(&recovery).await?;
     tell(output, fit(&format!("\nto be given up: {}", trust::given_up(&plan)), " "));
+    if !args.accept_loss {
+        if output == Output::Json {
+            print_json(&trust::given_up_json(&plan));
+        }
+        let command = command(&recovery.topic, args.partition, &broker.to_string());
+        return Err(Failure::error(format!("nothing was changed: to give that up for good, say so:\n  {command}")));
+    }
     confirm(&format!("{name} goes on with broker {broker}, and what is given up is lost for good"), args.yes)?;
     let done = admin.recover_partition(&recovery).await?;
     match output {
         Output::Json => print_json(&trust::given_up_json(&done)),
         Output::Table => {
-            say(fit(&format!("kept for ever: {}", trust::past(&done)), " "));
+            say(fit(&format!("\nkept for ever: {}", trust::past(&done)), " "));
             say("the other replicas are copied from it by themselves: holdfast cluster status");
         }
     }
@@ -123,10 +132,27 @@ fn next(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> Strin
             )
         }
     };
-    format!(
-        "\n{first}nothing was changed; to choose:\n  holdfast partition recover {topic} -p {} --broker ID --accept-loss",
-        partition.partition
-    )
+    let silent = silent(partition, &alive);
+    let silent = if silent.is_empty() {
+        String::new()
+    } else {
+        format!("restart broker {}, and look again: it has not said where its log ends\n", crate::moves::ids(&silent))
+    };
+    let command = command(topic, partition.partition, "ID");
+    format!("\n{first}{silent}nothing was changed; to choose:\n  {command}")
+}
+
+fn command(topic: &str, partition: u32, broker: &str) -> String {
+    format!("holdfast partition recover {topic} -p {partition} --broker {broker} --accept-loss")
+}
+
+/// The live and believed brokers that have not said where their logs end: those that started while there was a leader.
+fn silent(partition: &PartitionInfo, alive: &BTreeMap<u32, bool>) -> Vec<BrokerId> {
+    let is_distrusted = |id: u32| partition.distrusted.iter().any(|one| one.broker_id == id);
+    let has_said = |id: u32| partition.claims.iter().any(|claim| claim.broker_id == id);
+    let replicas = partition.replicas.iter().copied();
+    let silent = replicas.filter(|id| alive.get(id).copied().unwrap_or(false) && !is_distrusted(*id) && !has_said(*id));
+    silent.map(BrokerId).collect()
 }
 
 fn alive(brokers: &[BrokerInfo]) -> BTreeMap<u32, bool> {

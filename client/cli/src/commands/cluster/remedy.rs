@@ -1,0 +1,142 @@
+//! What to do about a partition in trouble.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
+
+use super::waiting;
+use crate::trust;
+
+/// What to do. The order means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Remedy {
+    /// What to do, for people to read.
+    pub(super) text: String,
+    /// The command of the last resort belongs after the text, for each partition.
+    pub(super) recovers: bool,
+}
+
+impl Remedy {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), recovers: false }
+    }
+
+    fn recover(text: impl Into<String>) -> Self {
+        Self { text: text.into(), recovers: true }
+    }
+
+    /// The text with the command for one partition.
+    pub(super) fn in_one(&self, topic: &str, partition: u32) -> String {
+        if self.recovers {
+            format!("{} {}", self.text, trust::recover_command(topic, partition))
+        } else {
+            self.text.clone()
+        }
+    }
+
+    /// What helps this partition.
+    pub(super) fn of(troubled: &TroubledPartition, partition: &PartitionInfo, view: &DescribeClusterResponse) -> Self {
+        let known: BTreeMap<u32, &BrokerInfo> = view.brokers.iter().map(|broker| (broker.broker_id, broker)).collect();
+        if partition.leader.is_none() {
+            let is_down = |id: &u32| known.get(id).is_none_or(|broker| broker.fenced);
+            return without_leader(troubled, partition, &view.unheard_brokers, is_down);
+        }
+        let gone: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| !known.contains_key(id)).collect();
+        let stopped: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| known.contains_key(id)).collect();
+        Self::plain(match (&stopped[..], &gone[..]) {
+            ([], []) if !partition.distrusted.is_empty() => {
+                "wait: it is copied again from the leader by itself".to_owned()
+            }
+            ([], []) => "wait: it is catching up".to_owned(),
+            ([], gone) => format!("broker {} is no longer registered: holdfast partition rebalance", numbers(gone)),
+            ([one], _) => format!("start broker {one}; if it is gone for good: holdfast broker drain {one}"),
+            (some, _) => format!("start brokers {}; drain those that are gone for good", numbers(some)),
+        })
+    }
+}
+
+fn without_leader(
+    troubled: &TroubledPartition,
+    partition: &PartitionInfo,
+    unheard: &[u32],
+    is_down: impl Fn(&u32) -> bool,
+) -> Remedy {
+    // These were in sync when the last record was acknowledged. Whether their disks still hold all of it is seen once they
+    // start.
+    let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
+    let down: Vec<_> = holders.iter().copied().filter(is_down).collect();
+    let is_claimed = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id);
+    if partition.unsettled {
+        let silent: Vec<_> = holders.into_iter().filter(|id| !is_claimed(id)).collect();
+        return unsettled(unheard, &silent, &down);
+    }
+    if holders.is_empty() {
+        // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
+        return Remedy::recover(
+            "no replica can prove that it holds every acknowledged record, and none is elected by itself; a broker whose \
+             old data folder is still there, as it was last, may be started with it first. Else see who could lead, and give \
+             up what is lost:",
+        );
+    }
+    if let Some(told) = waiting::cut_alone(troubled, partition) {
+        return Remedy::recover(told);
+    }
+    match &down[..] {
+        [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => Remedy::recover(format!(
+            "wait: brokers {} say how far they reach, then the farthest leads; if that stays so:",
+            numbers(&holders)
+        )),
+        [] => Remedy::plain("wait: a leader is being elected"),
+        [one] => Remedy::plain(format!(
+            "start broker {one}: it was in sync last, and leads if its log {}",
+            provided(partition)
+        )),
+        some => Remedy::plain(format!(
+            "start brokers {}: they were in sync last; one leads whose log {}",
+            numbers(some),
+            provided(partition)
+        )),
+    }
+}
+
+/// The controllers were recovered since: nobody knows who was in sync, and all are waited for.
+fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32]) -> Remedy {
+    if !unheard.is_empty() {
+        return Remedy::plain(format!(
+            "the controllers were recovered, and a leader comes once every broker has said what it holds: start broker {} \
+             again",
+            numbers(unheard)
+        ));
+    }
+    if !silent.is_empty() {
+        let silent = numbers(silent);
+        return Remedy::recover(format!(
+            "wait: broker {silent} has not said yet how far it reaches; if that stays so:"
+        ));
+    }
+    if !down.is_empty() {
+        let down = numbers(down);
+        return Remedy::plain(format!(
+            "start broker {down}: the controllers were recovered, and the replica that reaches farthest leads"
+        ));
+    }
+    Remedy::recover(
+        "the controllers were recovered, and too few replicas are believed to prove that one of them holds every \
+         acknowledged record. See who could lead, and give up what is lost:",
+    )
+}
+
+/// What the log of a replica that was in sync last has to show before it leads.
+fn provided(partition: &PartitionInfo) -> String {
+    partition.frozen_high_watermark.map_or_else(|| "is whole".to_owned(), |offset| format!("reaches offset {offset}"))
+}
+
+/// The ids in order, with commas.
+pub(super) fn numbers(ids: &[u32]) -> String {
+    if ids.is_empty() {
+        return "-".to_owned();
+    }
+    // The same brokers are the same cause, in whichever order a partition names them.
+    let sorted: BTreeSet<_> = ids.iter().collect();
+    sorted.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,176 @@
+//! The last resort of a partition, on real programs: as many disks are lost as must hold a record, and an operator gives up
+//! what no replica can prove any more.
+
+mod support;
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+
+use holdfast_eventually::eventually;
+
+use support::{Cluster, ends_with, holdfast};
+
+/// Records of each of two rounds, to each partition: the broker that is away misses those of the second.
+const ROUND: u64 = 200;
+
+/// The brokers of the topic's two partitions.
+struct Brokers {
+    /// Leads partition 0, of which it is known how far it was acknowledged.
+    first: u64,
+    /// Led partition 1 until it was killed.
+    second: u64,
+    /// Was away, and is the only one that keeps its disk.
+    away: u64,
+}
+
+#[test]
+fn a_partition_that_nobody_can_prove_goes_on_once_an_operator_gives_up_what_is_lost() {
+    let Some((cluster, _)) = Cluster::up(&["-n", "3"]) else { return };
+    let dir = &cluster.dir();
+    let brokers = lose_two_disks(dir);
+    let away = &brokers.away.to_string();
+
+    // Each place where people look names what is wrong, and the command.
+    let status = eventually("nobody leads", || {
+        let (text, _) = ends_with(dir, 0, &["cluster", "status"]);
+        (text.contains("2 partitions: offline: no leader") && text.contains("no replica can prove")).then_some(text)
+    });
+    for partition in ["0", "1"] {
+        let command = format!("holdfast partition recover orders -p {partition}\n");
+        assert!(status.contains(&command), "{status}");
+        for look in [&["partition", "ls"][..], &["topic", "describe", "orders"]] {
+            let (text, _) = ends_with(dir, 0, look);
+            let doubt = format!("orders-0, orders-1: broker {} is not believed: its data folder", brokers.first);
+            assert!(text.contains(&doubt) && text.contains(&command), "{look:?}: {text}");
+        }
+    }
+
+    refused(dir, &brokers);
+    let yes = ["--broker", away, "--accept-loss", "--yes"];
+    let (done, _) = ends_with(dir, 0, &recover("0", &yes));
+    assert!(done.contains(&format!("kept for ever: orders-0 was recovered from broker {away}")), "{done}");
+    assert!(one_line(&done).contains("given up: offsets 200 to 399 (200 acknowledged records)"), "{done}");
+    let done = json(dir, &recover("1", &[&yes[..], &["-o", "json"]].concat()));
+    assert_eq!([&done["broker"], &done["end"]], [brokers.away, ROUND], "{done}");
+    assert!(done["given_up_to"].is_null(), "nobody knows how far it was acknowledged: {done}");
+
+    eventually("it is well again", || ends_with(dir, 0, &["cluster", "status"]).0.ends_with("\ncluster: healthy\n"));
+    produce(dir);
+    let (read, _) = ends_with(dir, 0, &["consume", "orders", "-e"]);
+    assert_eq!(read.lines().count() as u64, 2 * 2 * ROUND, "those before, and those since");
+    let (_, why) = ends_with(dir, 1, &recover("0", &yes));
+    assert!(why.contains("is led by broker") && why.contains("nothing was changed"), "{why}");
+
+    // What was given up is kept by the cluster, and not by the process that was asked.
+    ends_with(dir, 0, &["dev", "restart", "controller-1", "controller-2", "controller-3"]);
+    let kept = eventually("a controller is active", || {
+        let status = json(dir, &["cluster", "status", "-o", "json"]);
+        status["active_controller"].is_u64().then(|| status["recoveries"].clone())
+    });
+    assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
+    let (text, _) = ends_with(dir, 0, &["topic", "describe", "orders"]);
+    assert!(one_line(&text).contains(&format!("orders-1 was recovered from broker {away}")), "{text}");
+}
+
+/// A broker is away while more is acknowledged by the other two; then these lose their folders, and all three start.
+#[track_caller]
+fn lose_two_disks(dir: &Path) -> Brokers {
+    ends_with(dir, 0, &["topic", "create", "orders", "--partitions", "2", "-r", "3"]);
+    produce(dir);
+    let leaders: Vec<_> = partitions(dir).iter().map(|partition| partition["leader"].as_u64().unwrap()).collect();
+    let (first, second) = (leaders[0], leaders[1]);
+    let away = (1..=3).find(|broker| !leaders.contains(broker)).unwrap();
+    let node = |broker: u64| format!("broker-{broker}");
+    ends_with(dir, 0, &["dev", "kill", &node(away)]);
+    eventually("one fell out", || {
+        partitions(dir).iter().all(|partition| partition["isr"].as_array().is_some_and(|isr| isr.len() == 2))
+    });
+    produce(dir);
+    ends_with(dir, 0, &["dev", "kill", &node(second)]);
+    eventually("it is known how far partition 0 was acknowledged", || {
+        let partitions = partitions(dir);
+        partitions[0]["trust"]["frozen_high_watermark"] == 2 * ROUND && partitions[1]["leader"] == first
+    });
+    ends_with(dir, 0, &["dev", "kill", &node(first)]);
+    for broker in [first, second] {
+        let folder = dir.join("data").join(node(broker));
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+    }
+    ends_with(dir, 0, &["dev", "start", &node(first), &node(second)]);
+    // Only then does the controller keep what the third says of its logs.
+    eventually("nobody leads", || partitions(dir).iter().all(|partition| partition["leader"].is_null()));
+    ends_with(dir, 0, &["dev", "start", &node(away)]);
+    Brokers { first, second, away }
+}
+
+/// Who only looks, or does not say all that is needed, changes nothing, and is told what it would cost.
+#[track_caller]
+fn refused(dir: &Path, brokers: &Brokers) {
+    let (away, second) = (&brokers.away.to_string(), &brokers.second.to_string());
+    let (look, _) = ends_with(dir, 0, &recover("0", &[]));
+    assert!(look.contains("Its high watermark stood at 400."), "{look}");
+    assert!(look.contains("distrusted (folder)") && look.contains("nothing was changed; to choose:"), "{look}");
+    let look = json(dir, &recover("0", &["-o", "json"]));
+    assert_eq!(look["candidates"].as_array().map(Vec::len), Some(3), "{look}");
+
+    let (plan, why) = ends_with(dir, 1, &recover("0", &["--broker", away]));
+    assert!(one_line(&plan).contains("to be given up: offsets 200 to 399 (200 acknowledged records)"), "{plan}");
+    let command = format!("holdfast partition recover orders -p 0 --broker {away} --accept-loss\n");
+    assert!(why.contains("nothing was changed") && why.ends_with(&command), "{why}");
+    let (plan, _) = ends_with(dir, 1, &recover("1", &["--broker", away]));
+    assert!(one_line(&plan).contains("unknown: all that was acknowledged from offset 200 on"), "{plan}");
+    let (plan, _) = ends_with(dir, 1, &recover("0", &["--broker", second]));
+    assert!(plan.contains("unknown: all that was acknowledged"), "an empty folder says nothing: {plan}");
+
+    let (_, why) = ends_with(dir, 2, &recover("0", &["--accept-loss", "--yes"]));
+    assert!(why.contains("--broker"), "{why}");
+    let (_, why) = ends_with(dir, 1, &recover("0", &["--broker", "9", "--accept-loss", "--yes"]));
+    assert!(why.contains("broker 9"), "{why}");
+    // An answer that comes from a pipe is none.
+    let said = with_input(dir, &recover("0", &["--broker", away, "--accept-loss"]), "y\n");
+    let why = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(2) && why.contains("add --yes"), "{why}");
+    assert!(partitions(dir).iter().all(|partition| partition["leader"].is_null()), "none of these changed anything");
+}
+
+/// `partition recover` of this partition.
+fn recover<'a>(partition: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["partition", "recover", "orders", "-p", partition], more].concat()
+}
+
+fn partitions(dir: &Path) -> Vec<Value> {
+    json(dir, &["partition", "ls", "-t", "orders", "-o", "json"]).as_array().unwrap().clone()
+}
+
+fn produce(dir: &Path) {
+    let records = "record\n".repeat(ROUND as usize);
+    for partition in ["0", "1"] {
+        let output = with_input(dir, &["produce", "orders", "-p", partition], &records);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn with_input(dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = holdfast(dir, arguments).stdin(Stdio::piped()).spawn().unwrap();
+    // A command that does not read it ends the pipe.
+    let _ended = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn json(dir: &Path, arguments: &[&str]) -> Value {
+    let (out, _) = ends_with(dir, 0, arguments);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+/// The text with its lines joined.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
