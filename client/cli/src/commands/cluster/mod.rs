@@ -4,6 +4,7 @@ mod clock;
 mod command;
 mod finalize;
 mod notices;
+mod quorum;
 mod recovered;
 mod remedy;
 mod silent;

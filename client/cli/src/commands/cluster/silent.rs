@@ -34,8 +34,11 @@ impl Silent {
         let controllers: Vec<_> =
             view.controllers.iter().map(|controller| controller.node_id).zip(controllers).collect();
         // The active one has just answered a broker: if it does not answer here, controllers cannot be reached from here
-        // at all, as from outside of Kubernetes, and nothing is known of the others.
-        let reachable = controllers.iter().any(|(id, answers)| Some(*id) == view.active_controller && **answers);
+        // at all, as from outside of Kubernetes, and nothing is known of the others. Where none is active, any that answers
+        // shows that they can be.
+        let reachable = controllers
+            .iter()
+            .any(|(id, answers)| **answers && view.active_controller.is_none_or(|active| active == *id));
         Self {
             brokers: brokers.map(|(broker, _)| broker.broker_id).collect(),
             controllers: controllers.iter().filter(|(_, answers)| reachable && !**answers).map(|(id, _)| *id).collect(),
@@ -65,6 +68,8 @@ mod tests {
         let silent = Silent::of(&view(), &[true, false, false, true, false]);
         assert_eq!(silent, Silent { brokers: [2].into(), controllers: [8].into() });
         assert_eq!(Silent::of(&view(), &[true, true, false, true, true]), Silent::default());
+        let inactive = DescribeClusterResponse { active_controller: None, ..view() };
+        assert_eq!(Silent::of(&inactive, &[true, true, false, true, false]).controllers, [8].into());
     }
 
     #[test]
@@ -72,6 +77,6 @@ mod tests {
         assert_eq!(Silent::of(&view(), &[]), Silent::default());
         assert_eq!(Silent::of(&view(), &[true, true, true, false, false]), Silent::default());
         let without = DescribeClusterResponse { active_controller: None, ..view() };
-        assert_eq!(Silent::of(&without, &[true, true, true, true, false]), Silent::default());
+        assert_eq!(Silent::of(&without, &[true, true, true, false, false]), Silent::default());
     }
 }

@@ -13,7 +13,7 @@ use holdfast_proto::{
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{clock, notices, recovered, silent::Silent, trouble};
+use super::{clock, notices, quorum, recovered, silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
@@ -198,7 +198,8 @@ impl Status {
         parts.push(broker::table(&view.brokers, &silent.brokers));
         let told: Vec<_> = notices.iter().map(|notice| fit(notice, " ")).collect();
         parts.extend(Some(told.join("\n")).filter(|text| !text.is_empty()));
-        parts.extend([recovered::waiting(view), trouble::as_text(view)].into_iter().filter(|text| !text.is_empty()));
+        let troubles = [quorum::as_text(view, silent), recovered::waiting(view), trouble::as_text(view)];
+        parts.extend(troubles.into_iter().filter(|text| !text.is_empty()));
         let past = recoveries(view);
         let past: Vec<_> =
             recovered::past(view).into_iter().chain(past.iter().map(|one| fit(&trust::past(one), " "))).collect();

@@ -141,7 +141,8 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
         ),
         Step::new(
             "Start that controller; then the others with empty data folders. Never start them with the folders that they \
-             had. Start every broker again: each says then what it holds. Kubernetes starts them by itself.",
+             had. Start every broker again, so that each says what it holds: those that run end by themselves, with code \
+             20.",
             Vec::new(),
         ),
         Step::new("See which brokers are waited for, and what was given up:", vec![status()]),
