@@ -53,7 +53,8 @@ pub use age_clock::{AgeClock, Counted, Look};
 pub use clocks::{Ages, look, steady, wall_clock};
 pub use config::{FlushTiming, LogConfig, WriterConfig};
 pub use data_dir::{
-    Cause, ClockLook, DataDir, Distrust, KeptJump, ListState, ReplicaOnDisk, ScrubPosition, Space, Standing, Tokens,
+    Aside, Cause, ClockLook, DataDir, Distrust, KeepAside, KeptJump, ListState, ReplicaOnDisk, ScrubPosition, Space,
+    Standing, Tokens, asides_due,
 };
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};

@@ -83,3 +83,12 @@ fn the_documented_options_are_these() {
     let found = std::fs::read_to_string(path).unwrap_or_default();
     assert!(found == text, "CONFIG.md is stale: run `make config-docs`");
 }
+
+#[test]
+fn a_key_of_earlier_builds_is_refused_with_what_became_of_it() {
+    let all = problems(&format!("{GOOD}set_aside_damaged_logs = true\n"), &["set_aside_damaged_logs=false"]);
+    for (problem, place) in all.iter().zip(["b.toml:7: ", "--set set_aside_damaged_logs=false: "]) {
+        assert!(problem.starts_with(place) && problem.contains("Take the key out; set_aside_max_age_ms"), "{problem}");
+    }
+    assert_eq!(all.len(), 2);
+}

@@ -144,6 +144,10 @@ holdfast_node::options! {
     scrub_bytes_per_second: u64 = 16 * MIB, in 0, 64 * GIB;
     /// How often that begins again, ms; it goes on at once where a pass takes longer.
     scrub_interval_ms: u64 = 3_600_000, in 100, 2_592_000_000;
+    /// How long the folder of a replica that was damaged stands aside before it is deleted, ms: what is in it may be wanted
+    /// where all copies are bad. Those of deleted topics go at once, and the oldest first while the disk is below
+    /// disk_reserve_bytes. 0: never by age.
+    set_aside_max_age_ms: u64 = 604_800_000, in 0, 31_536_000_000;
     /// How far the wall clock may be from those of most voters and brokers, ms; the controllers have one of their own. Beyond it
     /// retention by time stands still.
     clock_skew_max_ms: u64 = 60_000, in 1_000, 86_400_000;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use holdfast_proto::ids::{Millis, Offset, TimestampMs, TopicId};
 
-use super::time_trust::Looks;
+use super::{asides::Asides, time_trust::Looks};
 use crate::{
     here::{assignment, context::Context},
     partition::{OpenReplica, message::Message},
@@ -24,6 +24,7 @@ pub(crate) async fn run(context: Arc<Context>) {
     let mut next_expiry = context.clock.now();
     let mut next_forgetting = context.clock.now();
     let mut looks = Looks::default();
+    let mut asides = Asides::default();
     loop {
         ticks.tick().await;
         let now = context.clock.now();
@@ -40,6 +41,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         if now >= next_retention || context.state.is_disk_low() {
             next_retention = now.plus(context.config.retention_check_interval_ms);
             retain(&context, is_trusted).await;
+            asides.look(&context, is_trusted).await;
         }
     }
 }

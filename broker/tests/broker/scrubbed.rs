@@ -140,3 +140,52 @@ async fn before_the_version_is_finalised_a_damaged_leader_serves_until_another_l
     scene.is_copied_again(&path, &own).await;
     scene.end(new).await;
 }
+
+/// What a segment is then, to all who read it: EIO. The memory of the process, below where any is mapped.
+const UNREADABLE: &str = "/proc/self/mem";
+
+fn make_unreadable(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+    std::os::unix::fs::symlink(UNREADABLE, path).unwrap();
+    assert_eq!(std::fs::read(path).unwrap_err().raw_os_error(), Some(5), "as of a disk that fails");
+}
+
+/// The disk does not read a closed segment of the leader any more, however often it is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_does_not_read_resigns_and_is_copied_again() {
+    let scene = Scene::start(Rig::start().await).await;
+    let leading = scene.state(0).leader.unwrap();
+    let path = scene.segment(leading, 0);
+    let own = std::fs::read(&path).unwrap();
+    make_unreadable(&path);
+    let new = until("another leads", async || scene.state(0).leader.filter(|leader| *leader != leading)).await;
+    scene.is_copied_again(&path, &own).await;
+    let aside = asides(&scene.brokers[leading.0 as usize - 1]);
+    assert_eq!(aside, [scene.at(0)], "what is left of it is kept");
+    scene.end(new).await;
+}
+
+fn asides(broker: &Broker) -> Vec<TopicPartition> {
+    broker.context().logs.data_dir.asides().unwrap().into_iter().map(|aside| aside.partition).collect()
+}
+
+/// Not one replica, but all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_of_which_the_disk_does_not_read_ends_with_a_code_of_its_own() {
+    let rig = Rig::start().await;
+    let broker = rig.broker_with(1, |config| Config { scrub_interval_ms: 100, ..config }).await;
+    let small = [("segment.bytes", "65536"), ("min.insync.replicas", "1")];
+    let topic_id = rig.controller.create_topic("t", 3, 1, &small);
+    let client = Client::connect(&broker).await;
+    for partition in 0..3 {
+        for _ in 0..5 {
+            produce_until(&client, "t", partition, &[&"a".repeat(30_000)]).await;
+        }
+        let folder = rig.data_dir(1).join("partitions").join(format!("{topic_id}-{partition}"));
+        make_unreadable(&folder.join(SEGMENT));
+    }
+    let fatal = tokio::time::timeout(std::time::Duration::from_secs(90), broker.failed()).await.expect("it ends");
+    assert_eq!(fatal.number(), 14, "{fatal}");
+    assert!(fatal.to_string().contains("replicas cannot be read: replace the disk"), "{fatal}");
+    broker.kill().await;
+}

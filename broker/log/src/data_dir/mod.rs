@@ -8,7 +8,7 @@
 //!  <data>/replicas                          which partitions it holds, and which of them are not to be trusted
 //!  <data>/partitions/<topic id>-<index>/    the log of a partition
 //!  <data>/partitions/….deleted              its deletion was committed; removed at the next chance
-//!  <data>/partitions/….damaged-<n>          set aside as it was, at most three of a partition; never touched again
+//!  <data>/partitions/….damaged-<n>-<ms>     set aside as it was, at that time; deleted by age, or where the disk is full
 //! ```
 //!
 //! Invariants:
@@ -24,10 +24,12 @@
 //!
 //! - `folder`: taken, and told whose it is; `identity`, `anchor`, `tokens`: the file that says so, and what proves the folder.
 //! - `clock_look`: what the next process has to know of the clocks; `scrub_position`: and of the scrub.
-//! - `names`: of the partitions' folders; `partitions`: opened, distrusted, made again, deleted; `handles`: how many may be open.
+//! - `names`: of the partitions' folders; `partitions`: opened, distrusted, made again, deleted; `aside`: those that were set
+//!   aside; `handles`: how many may be open.
 //! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told).
 
 mod anchor;
+mod aside;
 mod clock_look;
 mod folder;
 mod group_commit;
@@ -42,6 +44,7 @@ mod roll_call;
 mod scrub_position;
 mod tokens;
 
+pub use aside::{Aside, KeepAside, asides_due};
 pub use clock_look::{ClockLook, KeptJump};
 pub use folder::{DataDir, Space};
 pub use replica::{Cause, Distrust, ListState, ReplicaOnDisk, Standing};

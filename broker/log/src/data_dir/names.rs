@@ -2,7 +2,7 @@
 //!
 //! A partition's folder is `<topic id>-<index>`; what is being deleted, made or was set aside has that with an ending.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fmt, fs, io, path::Path};
 
 use holdfast_proto::ids::{PartitionIndex, TopicId, TopicPartition};
 
@@ -12,7 +12,7 @@ use crate::{Disk, Error, disk::TEMPORARY};
 pub(super) const PARTITIONS: &str = "partitions";
 /// Ending of a folder whose deletion was committed.
 pub(super) const DELETED: &str = ".deleted";
-/// Ending of a folder that was set aside, before its number.
+/// Ending of a folder that was set aside, before its number and time.
 pub(super) const DAMAGED: &str = ".damaged-";
 
 /// The partitions that have a folder here.
@@ -26,11 +26,39 @@ pub(super) fn finish_deletions(disk: &Disk, partitions: &Path) -> Result<(), Err
         let is_partition = |ending| name.strip_suffix(ending).is_some_and(|name| parse(name).is_some());
         if is_partition(DELETED) || is_partition(TEMPORARY) {
             disk.remove_folder(&partitions.join(&name))?;
-        } else if parse(&name).is_none() {
+        } else if parse(&name).is_none() && AsideName::parse(&name).is_none() {
             tracing::warn!(name, "the data folder holds something that is not a partition; it is left alone");
         }
     }
     Ok(())
+}
+
+/// The name of a folder that was set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AsideName {
+    pub(super) partition: TopicPartition,
+    /// Tells those of one partition apart; it grows.
+    pub(super) number: u64,
+    /// When it was set aside, ms of the clock of ages; `None` from an earlier program.
+    pub(super) since: Option<i64>,
+}
+
+impl AsideName {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let (partition, rest) = name.split_once(DAMAGED)?;
+        let (number, since) = match rest.split_once('-') {
+            Some((number, since)) => (number, Some(since.parse().ok()?)),
+            None => (rest, None),
+        };
+        Some(Self { partition: parse(partition)?, number: number.parse().ok()?, since })
+    }
+}
+
+impl fmt::Display for AsideName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{DAMAGED}{}", self.partition, self.number)?;
+        self.since.map_or(Ok(()), |since| write!(f, "-{since}"))
+    }
 }
 
 /// The names in a folder.

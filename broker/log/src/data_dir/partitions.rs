@@ -11,23 +11,18 @@
 //! before it is renamed. So a crash leaves a folder that is not listed, and never a listed one without a folder: one that
 //! is listed and not there was lost.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use holdfast_proto::ids::TopicPartition;
 
 use super::{
+    aside::rename_durably,
     folder::DataDir,
-    names::{DAMAGED, DELETED, PARTITIONS, held_in},
+    names::{DELETED, PARTITIONS, held_in},
     replica::{Cause, Distrust},
     replica_list::Entry,
 };
-use crate::{Error, LogConfig, PartitionLog, Recovered, disk::with_suffix, files, partition::remove_doubt};
-
-/// Folders of one partition that may stand aside.
-const MAX_ASIDE: usize = 3;
+use crate::{Error, LogConfig, PartitionLog, Recovered, disk::with_suffix, partition::remove_doubt};
 
 impl DataDir {
     /// The partitions that have a folder, in order. Those that the metadata does not know are to be kept.
@@ -120,7 +115,7 @@ impl DataDir {
             return Err(Error::BadFolder { path: folder, reason });
         }
         if exists {
-            self.move_aside(&folder)?;
+            self.move_aside(partition)?;
         }
         self.open_unlisted(partition, config)
     }
@@ -138,15 +133,11 @@ impl DataDir {
         Ok(true)
     }
 
-    /// Takes a partition off the list and sets its folder aside, as it is; tells where. `None`: three stand aside already,
-    /// and it was deleted. The partition can then be opened again, empty.
-    ///
-    /// Three are kept, and those the oldest: the first one has what was held when the trouble began, and later ones are
-    /// copies that got into it again; were the newest kept, a replica that fails again and again would push out the one
-    /// that may hold the last copy of a record.
+    /// Takes a partition off the list and sets its folder aside, as it is; tells where. `None`: it held no records, and was
+    /// deleted. The partition can then be opened again, empty.
     pub fn quarantine_partition(&self, partition: TopicPartition) -> Result<Option<PathBuf>, Error> {
         self.list.set(partition, None)?;
-        self.move_aside(&self.folder(partition))
+        self.move_aside(partition)
     }
 
     /// Opens a log that is not there yet, or not listed yet, and lists it.
@@ -156,28 +147,10 @@ impl DataDir {
         Ok(opened)
     }
 
-    fn move_aside(&self, folder: &Path) -> Result<Option<PathBuf>, Error> {
-        let aside = |number: usize| with_suffix(folder, &format!("{DAMAGED}{number}"));
-        let free = (1..=MAX_ASIDE).map(aside).find(|path| !path.exists());
-        // What has no records takes no place: it was made again, and a crash came before it was listed.
-        let Some(aside) = free.filter(|_| holds_records(folder)) else {
-            self.remove(folder)?;
-            return Ok(None);
-        };
-        let partitions = self.path.join(PARTITIONS);
-        let opened = self.disk.open_folder(&partitions)?;
-        self.disk.rename(folder, &aside)?;
-        self.disk.sync_opened_folder(&opened, &partitions)?;
-        Ok(Some(aside))
-    }
-
-    fn remove(&self, folder: &Path) -> Result<(), Error> {
+    pub(super) fn remove(&self, folder: &Path) -> Result<(), Error> {
         let deleted = with_suffix(folder, DELETED);
         self.disk.remove_folder(&deleted)?;
-        let partitions = self.path.join(PARTITIONS);
-        let opened = self.disk.open_folder(&partitions)?;
-        self.disk.rename(folder, &deleted)?;
-        self.disk.sync_opened_folder(&opened, &partitions)?;
+        rename_durably(&self.disk, folder, &deleted, &self.path.join(PARTITIONS))?;
         self.disk.remove_folder(&deleted)
     }
 
@@ -189,12 +162,6 @@ impl DataDir {
 /// True if there is such a folder. One that cannot be looked at is not gone: that is an error.
 fn exists(folder: &Path) -> Result<bool, Error> {
     folder.try_exists().map_err(|error| Error::io("cannot look for", folder, error))
-}
-
-/// False if the folder surely holds no batch.
-fn holds_records(folder: &Path) -> bool {
-    let is_empty = |base| fs::metadata(files::file(folder, base, files::LOG)).is_ok_and(|file| file.len() == 0);
-    files::list(folder).map_or(true, |listing| !listing.segments.into_iter().all(is_empty))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::{cell::Cell, fs};
 
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use crate::{
     ReplicaOnDisk, Standing,
     data_dir::names::names,
     disk::tests::Fault,
+    files,
     test_support::{fill, tempdir},
 };
 
@@ -22,7 +23,7 @@ pub(in crate::data_dir) fn open(folder: &TempDir) -> DataDir {
 }
 
 /// Opens a partition and appends so many records.
-fn hold(dir: &DataDir, partition: TopicPartition, records: u64) {
+pub(in crate::data_dir) fn hold(dir: &DataDir, partition: TopicPartition, records: u64) {
     let (mut log, _) = dir.open_partition(partition, LogConfig::default()).unwrap();
     fill(&mut log, records);
 }
@@ -167,8 +168,8 @@ fn a_distrusted_log_is_not_opened_before_it_is_trusted_or_made_again() {
     assert_eq!(end(&dir, tp(1, 1)), Offset(3), "its log stays");
     let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
     assert_eq!(recovered.log_end_offset, Offset(0));
-    let aside = folder.path().join(PARTITIONS).join(format!("{}{DAMAGED}1", tp(1, 0)));
-    assert!(fs::metadata(files::file(&aside, Offset(0), files::LOG)).unwrap().len() > 0);
+    let aside = &dir.asides().unwrap()[0];
+    assert!(fs::metadata(files::file(&aside.path, Offset(0), files::LOG)).unwrap().len() > 0);
     drop(dir);
     assert!(open(&folder).replicas().iter().all(|replica| replica.standing == Standing::Held));
 }
@@ -187,26 +188,6 @@ fn a_doubt_is_settled_when_its_log_is_trusted() {
     drop(log);
     let (_, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
     assert_eq!((recovered.doubt, recovered.log_end_offset), (None, Offset(3)));
-}
-
-#[test]
-fn the_three_oldest_stay_aside() {
-    let folder = tempdir().unwrap();
-    let dir = open(&folder);
-    for records in 1..=5 {
-        hold(&dir, tp(1, 0), records);
-        let aside = dir.quarantine_partition(tp(1, 0)).unwrap();
-        assert_eq!(aside.is_some(), records <= 3);
-    }
-    hold(&dir, tp(1, 0), 0);
-    dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "damaged")).unwrap();
-    dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
-    let size = |number| {
-        let aside = with_suffix(&dir.folder(tp(1, 0)), &format!("{DAMAGED}{number}"));
-        fs::metadata(files::file(&aside, Offset(0), files::LOG)).unwrap().len()
-    };
-    assert_eq!((size(2), size(3)), (2 * size(1), 3 * size(1)), "by their records");
-    assert_eq!(names(&folder.path().join(PARTITIONS)).unwrap().len(), 4);
 }
 
 #[test]

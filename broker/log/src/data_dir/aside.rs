@@ -1,0 +1,131 @@
+//! Folders that were set aside: logs that do not count, kept as they are for a person who may need what is in them.
+//!
+//! A folder is `<topic id>-<index>.damaged-<number>-<ms>`: the number grows, so that none takes the place of another; the
+//! time is that of the clock of ages ([`crate::Ages`]), which no jump of a wall clock makes go on. One that an earlier
+//! program set aside has no time in its name: it gets one when it is first looked at, and its age counts from then on.
+//!
+//! They are deleted by age, with their topic, and, oldest first, where the disk is below its reserve: [`asides_due`] says which.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use holdfast_proto::ids::{TopicId, TopicPartition};
+
+use super::{
+    folder::DataDir,
+    names::{AsideName, PARTITIONS, names},
+};
+use crate::{Disk, Error, files};
+
+/// A log that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Whose log it was.
+    pub partition: TopicPartition,
+    /// The folder in which it stands.
+    pub path: PathBuf,
+    /// How long it stands aside, ms, as the clock of ages counts.
+    pub age_ms: u64,
+    /// Size of its files.
+    pub bytes: u64,
+}
+
+/// What is asked of the folders that stand aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAside {
+    /// How old one becomes, ms; `None`: they are kept.
+    pub max_age_ms: Option<u64>,
+    /// True if the disk is below its reserve: the oldest goes.
+    pub is_disk_low: bool,
+}
+
+/// Which of these have to go now, and why. Where the disk is low it is one at a time: what that frees is looked at first.
+/// Pure.
+pub fn asides_due(
+    asides: &[Aside],
+    keep: KeepAside,
+    is_deleted: impl Fn(TopicId) -> bool,
+) -> Vec<(&Aside, &'static str)> {
+    let reason = |aside: &Aside| {
+        let is_old = keep.max_age_ms.is_some_and(|max_age_ms| aside.age_ms > max_age_ms);
+        let reasons = [(is_deleted(aside.partition.topic_id), "its topic was deleted"), (is_old, "it is old")];
+        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
+    };
+    let due: Vec<_> = asides.iter().filter_map(|aside| Some((aside, reason(aside)?))).collect();
+    if !due.is_empty() || !keep.is_disk_low {
+        return due;
+    }
+    let oldest = asides.iter().max_by_key(|aside| aside.age_ms);
+    oldest.map(|aside| (aside, "the disk is below its reserve")).into_iter().collect()
+}
+
+impl DataDir {
+    /// The folders that stand aside. Blocks: it looks at each of their files.
+    pub fn asides(&self) -> Result<Vec<Aside>, Error> {
+        let partitions = self.path.join(PARTITIONS);
+        let now = self.disk.ages().now();
+        let mut asides = Vec::new();
+        for name in names(&partitions)? {
+            let Some(AsideName { partition, number, since }) = AsideName::parse(&name) else { continue };
+            let (mut path, since_ms) = (partitions.join(&name), since.unwrap_or(now.0));
+            if since.is_none() {
+                let timed = partitions.join(AsideName { partition, number, since: Some(now.0) }.to_string());
+                self.disk.rename(&path, &timed)?;
+                path = timed;
+            }
+            let bytes = size_of(&path).unwrap_or_default();
+            let age_ms = now.0.saturating_sub(since_ms).try_into().unwrap_or_default();
+            asides.push(Aside { partition, path, age_ms, bytes });
+        }
+        Ok(asides)
+    }
+
+    /// Deletes a folder that stands aside. Blocks. After a crash in the middle of it the rest stands aside still.
+    pub fn remove_aside(&self, aside: &Aside) -> Result<(), Error> {
+        self.disk.remove_folder(&aside.path)
+    }
+
+    /// Sets a partition's folder aside, as it is, and tells where; `None`: it held no records, and is deleted.
+    pub(super) fn move_aside(&self, partition: TopicPartition) -> Result<Option<PathBuf>, Error> {
+        let folder = self.folder(partition);
+        // What has no records takes no place: it was made again, and a crash came before it was listed.
+        if !holds_records(&folder) {
+            self.remove(&folder)?;
+            return Ok(None);
+        }
+        let partitions = self.path.join(PARTITIONS);
+        let taken = names(&partitions)?;
+        let last = taken.iter().filter_map(|name| AsideName::parse(name)).filter(|named| named.partition == partition);
+        let number = last.map(|named| named.number).max().unwrap_or_default() + 1;
+        let named = AsideName { partition, number, since: Some(self.disk.ages().now().0) };
+        let aside = partitions.join(named.to_string());
+        rename_durably(&self.disk, &folder, &aside, &partitions)?;
+        Ok(Some(aside))
+    }
+}
+
+/// Renames a folder in the folder of the partitions. That is opened first: want of handles leaves everything as it is.
+pub(super) fn rename_durably(disk: &Disk, from: &Path, to: &Path, partitions: &Path) -> Result<(), Error> {
+    let opened = disk.open_folder(partitions)?;
+    disk.rename(from, to)?;
+    disk.sync_opened_folder(&opened, partitions)
+}
+
+/// False if the folder surely holds no batch.
+fn holds_records(folder: &Path) -> bool {
+    let is_empty = |base| fs::metadata(files::file(folder, base, files::LOG)).is_ok_and(|file| file.len() == 0);
+    files::list(folder).map_or(true, |listing| !listing.segments.into_iter().all(is_empty))
+}
+
+/// Bytes of the files of a folder. What cannot be looked at counts for nothing.
+fn size_of(folder: &Path) -> io::Result<u64> {
+    let sizes =
+        fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |file| file.len()));
+    Ok(sizes.sum())
+}
+
+#[cfg(test)]
+#[path = "aside_tests.rs"]
+mod tests;

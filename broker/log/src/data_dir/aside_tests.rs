@@ -1,0 +1,75 @@
+use super::*;
+use crate::{
+    Cause, Distrust, LogConfig,
+    data_dir::partitions::tests::{hold, open, tp},
+    test_support::tempdir,
+};
+
+fn set_aside(dir: &DataDir, partition: TopicPartition, records: u64) -> PathBuf {
+    hold(dir, partition, records);
+    dir.quarantine_partition(partition).unwrap().unwrap()
+}
+
+#[test]
+fn each_that_is_set_aside_gets_a_name_of_its_own_and_none_is_deleted_for_it() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    let aside: Vec<PathBuf> = (1..=5).map(|records| set_aside(&dir, tp(1, 0), records)).collect();
+    hold(&dir, tp(1, 0), 6);
+    dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "damaged")).unwrap();
+    dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert!(aside.iter().all(|path| path.exists()));
+    let mut sizes: Vec<u64> = dir.asides().unwrap().iter().map(|aside| aside.bytes).collect();
+    sizes.sort_unstable();
+    assert!(sizes.len() == 6 && sizes.windows(2).all(|pair| pair[0] < pair[1]), "{sizes:?}");
+    fs::remove_dir_all(&aside[1]).unwrap();
+    assert!(set_aside(&dir, tp(1, 0), 1).to_string_lossy().contains(".damaged-7-"), "a number is not given again");
+}
+
+#[test]
+fn one_of_an_earlier_program_counts_from_when_it_is_first_seen() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    let old = set_aside(&dir, tp(1, 0), 3);
+    let before = AsideName { partition: tp(1, 0), number: 1, since: None };
+    let before = dir.path().join(PARTITIONS).join(before.to_string());
+    fs::rename(&old, &before).unwrap();
+    let seen = dir.asides().unwrap();
+    assert!(!before.exists() && seen[0].path.exists() && seen[0].age_ms < 60_000, "{seen:?}");
+    drop(dir);
+    let dir = open(&folder);
+    assert_eq!(dir.asides().unwrap()[0].path, seen[0].path, "it keeps its time");
+    dir.remove_aside(&seen[0]).unwrap();
+    assert!(dir.asides().unwrap().is_empty() && !seen[0].path.exists());
+}
+
+#[test]
+fn names_of_others_are_left_alone() {
+    for since in [None, Some(7), Some(-5)] {
+        let named = AsideName { partition: tp(1, 0), number: 2, since };
+        assert_eq!(AsideName::parse(&named.to_string()), Some(named));
+    }
+    for other in
+        ["lost+found", ".damaged-1", "x-0.damaged-1", &format!("{}.damaged-x", tp(1, 0)), &tp(1, 0).to_string()]
+    {
+        assert!(AsideName::parse(other).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn the_old_go_and_those_of_deleted_topics_and_the_oldest_for_want_of_space() {
+    let aside = |topic, age_ms| Aside { partition: tp(topic, 0), path: format!("{age_ms}").into(), age_ms, bytes: 1 };
+    let all = [aside(1, 50), aside(1, 70), aside(2, 60)];
+    let ages = |max_age_ms, is_disk_low, deleted: u128| -> Vec<u64> {
+        let is_deleted = |topic| topic == tp(deleted, 0).topic_id;
+        asides_due(&all, KeepAside { max_age_ms, is_disk_low }, is_deleted)
+            .iter()
+            .map(|(aside, _)| aside.age_ms)
+            .collect()
+    };
+    assert_eq!(ages(Some(70), false, 0), [] as [u64; 0]);
+    assert_eq!(ages(Some(59), false, 0), [70, 60]);
+    assert_eq!(ages(None, false, 2), [60]);
+    assert_eq!(ages(None, true, 0), [70], "one at a time");
+    assert_eq!(ages(Some(59), true, 0), [70, 60]);
+}
