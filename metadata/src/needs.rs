@@ -6,6 +6,7 @@ use crate::{
     command::{Command, RegisterBroker},
     record::{BrokerRegistration, PartitionState, Record},
     response::Rejection,
+    trust::Vouch,
     version::{FIRST, RECOVERY, TRUST},
 };
 
@@ -18,6 +19,11 @@ pub(crate) struct Needs {
 /// The table of this build. A version is the first one that has the command or the record, and never changes.
 pub(crate) const SHIPPED: Needs = Needs {
     command: |command| match command {
+        Command::RegisterBroker(RegisterBroker { folder: Some(folder), .. })
+            if folder.replicas.iter().any(|report| report.vouch == Vouch::Unread) =>
+        {
+            RECOVERY
+        }
         Command::RegisterBroker(RegisterBroker { replaces: Some(_), .. } | RegisterBroker { folder: Some(_), .. })
         | Command::RenewFolderToken { .. }
         | Command::DistrustReplicas(_)
@@ -45,7 +51,7 @@ pub(crate) const SHIPPED: Needs = Needs {
     },
     record: |record| match record {
         Record::ControllerRecovery(_) => RECOVERY,
-        Record::Partition { state, .. } if state.unsettled => RECOVERY,
+        Record::Partition { state, .. } if state.unsettled || state.claims.iter().any(|claim| claim.unread) => RECOVERY,
         Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::Recovery(_) => TRUST,
         Record::Partition { state, .. } if has_trust(state) => TRUST,
         Record::Cluster { .. }

@@ -24,6 +24,10 @@ pub struct ReplicaClaim {
     /// True if records past the end may have been lost: bytes were cut off that may have counted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub doubtful: bool,
+    /// True if its broker could not look at it when it started: nothing is known of it, and nothing is said against it. It
+    /// keeps its place among the eligible, and does not lead before another start has read it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unread: bool,
 }
 
 /// A replica whose records do not count until they were copied again.
@@ -95,6 +99,8 @@ pub enum Vouch {
     Full,
     /// Something was cut off at its end that may have counted.
     Doubtful,
+    /// It could not be read at this start, for a reason that says nothing of its records. Since metadata version 3.
+    Unread,
     /// It lacks what it counted as held.
     Not(DistrustReason),
 }

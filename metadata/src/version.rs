@@ -19,7 +19,8 @@ pub const FIRST: MetadataVersion = MetadataVersion(1);
 /// Brokers prove their folders and say how far their replicas reach; elections rest on it ([`crate::trust`]).
 pub const TRUST: MetadataVersion = MetadataVersion(2);
 
-/// The controllers can go on from a single one of them; partitions are unsettled then ([`crate::recovery`]).
+/// The controllers can go on from a single one of them; partitions are unsettled then ([`crate::recovery`]). A broker can
+/// start though it cannot read some of its replicas ([`crate::trust::Vouch::Unread`]).
 pub const RECOVERY: MetadataVersion = MetadataVersion(3);
 
 /// What this build supports.

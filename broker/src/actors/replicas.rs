@@ -42,6 +42,7 @@ impl SessionActor {
         for partition in logs.distrusted {
             self.roster.distrusted(partition);
         }
+        self.unread.extend(logs.unread);
         for (partition, log, recovered) in logs.opened {
             self.roster.recovered(partition, recovered.epochs.latest());
             if recovered.doubt.is_some() {
@@ -129,22 +130,11 @@ impl SessionActor {
         );
     }
 
-    /// Closes a replica and opens its log again. Others may have copied what it was told to append and never wrote, in
-    /// this very leadership; then only a start of the broker, which begins another one, keeps the logs alike.
+    /// Closes a replica that does not lead and opens its log again.
     fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.context.partitions.remove(partition);
         let Some(replica) = self.replicas.remove(&partition) else { return };
-        let end = replica.view().log_end;
-        let open = move |context: &Context, partition, config| {
-            let (log, recovered) = context.logs.data_dir.open_partition(partition, config)?;
-            if recovered.log_end_offset < end {
-                let at = recovered.log_end_offset;
-                let why =
-                    format!("{partition} was to append up to {end}, its log takes nothing any more, and ends at {at}");
-                context.state.fail(Fatal::StartAgain(why));
-            }
-            Ok((log, recovered))
-        };
+        let open: OpenLog = |context, partition, config| context.logs.data_dir.open_partition(partition, config);
         self.open_after(partition, Some(replica), open, actor);
     }
 
@@ -167,10 +157,7 @@ impl SessionActor {
         &self,
         partition: TopicPartition,
         before: Option<OpenReplica>,
-        open: impl Fn(&Context, TopicPartition, LogConfig) -> Result<(PartitionLog, Recovered), holdfast_log::Error>
-        + Copy
-        + Send
-        + 'static,
+        open: OpenLog,
         actor: &mut ActorContext<Self>,
     ) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
@@ -227,6 +214,7 @@ impl SessionActor {
                     late.extend(began.map(|began| (replica, began)));
                 }
                 self.send_late(late, actor);
+                self.look_at_unread();
             }
             Err(_) if self.is_closing => {}
             Err(error) => {

@@ -58,6 +58,8 @@ pub(super) struct SessionActor {
     went_back: WentBack,
     /// Replicas whose logs may lack what they counted as held, until they are in sync.
     pub(super) doubted: HashSet<TopicPartition>,
+    /// Replicas of which this start said that it could not look at them, until they are in sync.
+    pub(super) unread: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
     pub(super) found: HashMap<TopicPartition, Finding>,
 }
@@ -78,6 +80,7 @@ impl SessionActor {
             replicas: HashMap::new(),
             went_back,
             doubted: HashSet::new(),
+            unread: HashSet::new(),
             found: HashMap::new(),
         }
     }
@@ -105,6 +108,7 @@ impl SessionActor {
                 }
                 self.context.metadata.publish(self.metadata.image().clone());
                 self.step(&Event::Metadata(&changed), actor);
+                self.look_at_unread();
                 self.note_phase();
                 SessionReply::Applied(self.metadata.image().index())
             }
@@ -127,6 +131,39 @@ impl SessionActor {
             let epoch = recovered.epochs.latest().filter(|epoch| is_outdated(partition, *epoch))?;
             Some(format!("the log of {partition} has records of leader epoch {epoch}, which they do not know"))
         })
+    }
+
+    /// Opens a log again that takes nothing any more. No leadership is led twice, for others may have copied in it what was
+    /// never written here: where this broker leads only another start gives it another one.
+    fn reopen_or_end(&mut self, partition: TopicPartition, finding: &Finding, actor: &mut ActorContext<Self>) {
+        if self.image().partition(partition).and_then(|state| state.leader) == Some(self.context.identity.broker_id) {
+            let detail = &finding.detail;
+            let why = format!("it leads {partition}, nobody else could, and the log takes nothing any more ({detail})");
+            return self.context.state.fail(Fatal::StartAgain(why));
+        }
+        self.step(&Event::Reopen(partition), actor);
+    }
+
+    /// Ends the broker if a replica that this start could not look at is open by now, and its partition waits for it: only a
+    /// start says what it holds. Where another leads it copies what it lacks, and is in sync again by that.
+    pub(super) fn look_at_unread(&mut self) {
+        if self.unread.is_empty() {
+            return;
+        }
+        let (image, own) = (self.metadata.image(), self.context.identity.broker_id);
+        let claim = |partition: &TopicPartition| image.partition(*partition)?.claim(own).copied();
+        self.unread.retain(|partition| image.partition(*partition).is_none_or(|state| !state.isr.contains(&own)));
+        let waited_for = self.unread.iter().find(|partition| {
+            self.replicas.contains_key(*partition)
+                && claim(partition).is_some_and(|claim| claim.unread)
+                && image.partition(**partition).is_some_and(|state| state.leader.is_none())
+        });
+        if let Some(partition) = waited_for {
+            let why = format!(
+                "its replica of {partition}, which it could not read when it started, can be read, and nobody leads"
+            );
+            self.context.state.fail(Fatal::StartAgain(why));
+        }
     }
 
     /// Ends the broker if all that controllers have to say is older than what it knows, for long.
@@ -192,7 +229,7 @@ impl Handler<SessionEvent> for SessionActor {
             }
             SessionEvent::Reopen(partition, finding) => {
                 if self.replicas.get(&partition).is_some_and(|replica| finding.is_about(&replica.reader)) {
-                    self.step(&Event::Reopen(partition), actor);
+                    self.reopen_or_end(partition, &finding, actor);
                 }
             }
             SessionEvent::Closed(partition) => self.step(&Event::Closed(partition), actor),

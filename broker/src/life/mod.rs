@@ -1,6 +1,6 @@
 //! The life of a broker, from its start to its end.
 //!
-//! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start, and `unopened`, pure, those
+//! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start, and `unopened` those
 //!   that could not be.
 //! - `maintenance`: what is done now and then; `asides`: with folders that were set aside. `probes` answers with [`safe_to_stop`], what a rolling update waits for.
 //! - `findings`: what becomes of a replica with which something is wrong. `scrub` looks for it, and `compare` for replicas

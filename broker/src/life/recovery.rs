@@ -6,8 +6,9 @@
 //! it alone, out of ISR and eligible replicas *before* the broker is registered (KIP-903), and it is copied again. One at
 //! whose end something was cut that may have counted is named as doubtful.
 //!
-//! A log that cannot be read for any other reason ends the start before anything is noted or told: see `unopened`. Where
-//! handles or memory are wanting it is tried again first.
+//! A log that cannot be read for any other reason is named as unread, and nothing is noted of it: it is out of sync, keeps its
+//! place among the eligible, and is tried again while the broker runs. Where that goes for all of them the start ends: see
+//! `unopened`. Where handles or memory are wanting it is tried again first.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +22,7 @@ use std::{
 
 use holdfast_log::{Cause, DataDir, Distrust, ListState, LogConfig, PartitionLog, Recovered, ReplicaOnDisk, Standing};
 use holdfast_metadata::trust::{ReplicaReport, Vouch};
-use holdfast_proto::ids::TopicPartition;
+use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 
 use super::unopened::{self, Unopened};
 use crate::{exit::Fatal, here::context::Context, partition::findings::reason_of};
@@ -42,10 +43,12 @@ pub struct RecoveredLogs {
     pub opened: Vec<(TopicPartition, PartitionLog, Recovered)>,
     /// Replicas that the broker does not vouch for.
     pub distrusted: Vec<TopicPartition>,
+    /// Replicas that could not be looked at. Nothing is said against them.
+    pub unread: Vec<TopicPartition>,
 }
 
 /// Opens all logs of the folder, and leaves what the broker has to say of its replicas in the context. Blocks. An error if
-/// the disk fails, or if logs cannot be read: nothing was noted of them then.
+/// the disk fails, or if none of them can be read: nothing was noted of them then.
 pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     let data_dir = &context.logs.data_dir;
     let folder = |error: holdfast_log::Error| Fatal::DataFolder(error.to_string());
@@ -74,10 +77,15 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     }
     let (damaged, unread): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, error)| error.is_loss());
     if !unread.is_empty() {
-        return Err(unopened::fatal(&unread));
+        if opened.is_empty() {
+            return Err(unopened::fatal(&unread));
+        }
+        unopened::tell(&unread);
     }
     let mut reports: Vec<ReplicaReport> =
         opened.iter().map(|(partition, _, recovered)| report_of(data_dir, *partition, recovered)).collect();
+    let unread: Vec<_> = unread.into_iter().map(|(partition, _)| partition).collect();
+    reports.extend(unread.iter().map(|partition| report(*partition, None, Offset(0), Vouch::Unread)));
     let mut distrusted = Vec::new();
     let mut distrust = |partition: TopicPartition, noted: &Distrust| {
         let (reason, detail) = (reason_of(noted.cause), &noted.reason);
@@ -102,7 +110,7 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     }
     // Set once: a start recovers once.
     let _ = context.reports.set(reports);
-    Ok(RecoveredLogs { opened, distrusted })
+    Ok(RecoveredLogs { opened, distrusted, unread })
 }
 
 /// What the broker says of a log that it opened.
@@ -111,24 +119,19 @@ fn report_of(data_dir: &DataDir, partition: TopicPartition, recovered: &Recovere
     if let Some(doubt) = &recovered.doubt {
         tracing::warn!(%partition, doubt, "something was cut off at the end of a log that may have counted");
     }
-    ReplicaReport {
-        topic_id: partition.topic_id,
-        partition: partition.partition,
-        leader_epoch: recovered.epochs.of_last_record(
-            recovered.log_start_offset,
-            recovered.log_end_offset,
-            !is_doubtful,
-        ),
-        end: recovered.log_end_offset,
-        vouch: if is_doubtful { Vouch::Doubtful } else { Vouch::Full },
-    }
+    let (start, end) = (recovered.log_start_offset, recovered.log_end_offset);
+    let leader_epoch = recovered.epochs.of_last_record(start, end, !is_doubtful);
+    report(partition, leader_epoch, end, if is_doubtful { Vouch::Doubtful } else { Vouch::Full })
+}
+
+fn report(partition: TopicPartition, leader_epoch: Option<LeaderEpoch>, end: Offset, vouch: Vouch) -> ReplicaReport {
+    let TopicPartition { topic_id, partition } = partition;
+    ReplicaReport { topic_id, partition, leader_epoch, end, vouch }
 }
 
 /// What it says of one that it does not vouch for: the end that the replica had, where that is known, else 0.
 fn distrusted_report(partition: TopicPartition, noted: &Distrust) -> ReplicaReport {
-    let TopicPartition { topic_id, partition } = partition;
-    let (leader_epoch, end) = (noted.last_epoch, noted.end.unwrap_or_default());
-    ReplicaReport { topic_id, partition, leader_epoch, end, vouch: Vouch::Not(reason_of(noted.cause)) }
+    report(partition, noted.last_epoch, noted.end.unwrap_or_default(), Vouch::Not(reason_of(noted.cause)))
 }
 
 /// Opens these logs. Blocks; tells its progress in the log.

@@ -1,9 +1,10 @@
-//! What it means that a log cannot be opened when the broker starts. Pure.
+//! What it means that a log cannot be opened when the broker starts.
 //!
 //! Only damage says anything against the records: such a replica is noted as distrusted, durably, and copied again. Whatever
 //! else keeps a log closed says that it could not be looked at: a wrong owner or mode of its files, an older program than the
 //! one that wrote them, too few handles. Were that noted as well, it would stay so when the cause is gone, on all brokers at once
-//! where the cause is one for all, and nobody would be left to lead.
+//! where the cause is one for all, and nobody would be left to lead. Where it goes for some the broker starts with the others;
+//! where it goes for all there is nothing that it could serve, and it ends.
 
 use holdfast_log::Error;
 use holdfast_proto::ids::TopicPartition;
@@ -16,7 +17,21 @@ pub(super) type Unopened = (TopicPartition, Error);
 /// Replicas that are named in a message, at most.
 const NAMED: usize = 3;
 
-/// Why the broker ends where logs could not be read: nothing was said against them, to nobody.
+/// Says of some logs that they could not be read, and what comes of it.
+pub(super) fn tell(unread: &[Unopened]) {
+    for (partition, error) in unread.iter().take(NAMED) {
+        tracing::error!(
+            %partition,
+            %error,
+            "this replica cannot be read: it is not in sync, and is not given up; it is tried again"
+        );
+    }
+    if unread.len() > NAMED {
+        tracing::error!(more = unread.len() - NAMED, "so it is with more replicas");
+    }
+}
+
+/// Why the broker ends where no log could be read: nothing was said against them, to nobody.
 pub(super) fn fatal(unread: &[Unopened]) -> Fatal {
     let named: Vec<String> =
         unread.iter().take(NAMED).map(|(partition, error)| format!("{partition}: {error}")).collect();

@@ -165,7 +165,13 @@ mod tests {
             frozen_high_watermark: Some(34),
             unsettled: true,
             frozen_leader_epoch: Some(37),
-            claims: vec![v1::ReplicaClaim { broker_id: 5, leader_epoch: Some(35), end: 36, doubtful: true }],
+            claims: vec![v1::ReplicaClaim {
+                broker_id: 5,
+                leader_epoch: Some(35),
+                end: 36,
+                doubtful: true,
+                unread: true,
+            }],
             distrusted: vec![v1::DistrustedReplica { broker_id: 6, reason: v1::DistrustReason::Halted.into() }],
         };
         v1::DescribeClusterResponse {

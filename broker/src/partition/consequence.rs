@@ -23,7 +23,7 @@ pub enum Consequence {
     Close,
     /// It goes on with what is sound.
     Stay(Why),
-    /// Nobody could take its place: its log is closed and opened again.
+    /// Nobody could take its place: its log is closed and opened again; by another start of the broker if it leads.
     Reopen,
 }
 

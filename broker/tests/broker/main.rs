@@ -15,6 +15,7 @@ mod moves;
 mod process;
 mod reading;
 mod relayed;
+mod reopened;
 mod replicated;
 mod rig;
 mod scrubbed;

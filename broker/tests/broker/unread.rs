@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use holdfast_broker::life::start::Broker;
-use holdfast_proto::ids::PartitionIndex;
+use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
 
@@ -52,4 +52,77 @@ async fn a_broker_that_can_read_none_of_its_logs_ends_and_gives_none_up() {
         assert!(state.distrusted.is_empty(), "{:?}", state.distrusted);
     }
     soon("it stops", broker.stop()).await;
+}
+
+/// One log is of a newer program, as after a part of an upgrade, and no other broker has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_can_read_some_of_its_logs_serves_these_and_gives_none_up() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let client = Client::connect(&broker).await;
+    for topic in ["a", "b"] {
+        rig.controller.create_topic(topic, 1, 1, ONE);
+        produce_until(&client, topic, 0, &[topic]).await;
+    }
+    soon("it stops", broker.stop()).await;
+    let file = folder(&rig, "a").join("partition.metadata");
+    let before = fs::read(&file).unwrap();
+    fs::write(&file, "version: 2\nname: x\n").unwrap();
+    let broker = rig.broker(1).await;
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "b", 0, &["later"]).await;
+    assert_eq!(client.read("b", 0, 0).await.unwrap(), ["b", "later"]);
+    let state = || rig.controller.image().topic_by_name("a").unwrap().partition(PartitionIndex(0)).unwrap().clone();
+    let waits = state();
+    assert_eq!((waits.leader, waits.elr.as_slice()), (None, &[BrokerId(1)][..]), "{waits:?}");
+    assert!(waits.distrusted.is_empty() && waits.claims[0].unread, "{waits:?}");
+    assert!(
+        fs::read(folder(&rig, "a").join("00000000000000000000.log")).is_ok_and(|log| !log.is_empty()),
+        "it is kept"
+    );
+    // It is tried again. Nobody else has it, so a start has to say what it holds.
+    fs::write(&file, before).unwrap();
+    let fatal = soon("it can be read", broker.failed()).await;
+    assert_eq!(fatal.number(), 20, "{fatal}");
+    broker.kill().await;
+    let broker = rig.broker(1).await;
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "a", 0, &["later"]).await;
+    assert_eq!(client.read("a", 0, 0).await.unwrap(), ["a", "later"]);
+    assert!(state().claims.is_empty());
+    soon("it stops", broker.stop()).await;
+}
+
+/// The same where another broker leads: it copies what it lacks, and needs no other start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_can_be_read_later_follows_with_what_it_has() {
+    let rig = Rig::start().await;
+    let (first, second) = (rig.broker(1).await, rig.broker(2).await);
+    for topic in ["a", "b"] {
+        rig.controller.create_topic(topic, 1, 2, ONE);
+    }
+    let state = |topic: &str| {
+        rig.controller.image().topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap().clone()
+    };
+    let leading = until("it is led", async || state("a").leader).await;
+    let client = Client::connect(if leading == BrokerId(1) { &first } else { &second }).await;
+    produce_until(&client, "a", 0, &["a"]).await;
+    until("both are in sync", async || (state("a").isr.len() + state("b").isr.len() == 4).then_some(())).await;
+    soon("it stops", first.stop()).await;
+    let file = folder(&rig, "a").join("partition.metadata");
+    let before = fs::read(&file).unwrap();
+    fs::write(&file, "version: 2\nname: x\n").unwrap();
+    let leader = Client::connect(&second).await;
+    produce_until(&leader, "a", 0, &["b"]).await;
+    let first = rig.broker(1).await;
+    until("it follows where it can", async || (state("b").isr.len() == 2).then_some(())).await;
+    assert_eq!(state("a").isr, [BrokerId(2)]);
+    let topic_id = rig.controller.image().topic_by_name("a").unwrap().topic_id();
+    let a = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    assert!(first.context().partitions.get(a).is_none(), "nothing else takes its place");
+    fs::write(&file, before).unwrap();
+    until("it is in sync again", async || (state("a").isr.len() == 2).then_some(())).await;
+    assert!(state("a").distrusted.is_empty() && first.context().logs.data_dir.asides().unwrap().is_empty());
+    soon("it stops", first.stop()).await;
+    soon("it stops", second.stop()).await;
 }

@@ -22,7 +22,7 @@ pub(crate) fn reason(reason: i32) -> &'static str {
         DistrustReason::Damaged => "its log lost or changed bytes that were durable",
         DistrustReason::Halted => "it stopped itself: its leader's log contradicts what was acknowledged",
         DistrustReason::Short => "its log ends below the high watermark",
-        DistrustReason::Unspecified => "for a reason that this build does not know",
+        DistrustReason::Unspecified | DistrustReason::Unread => "for a reason that this build does not know",
     }
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn reason_name(reason: i32) -> &'static str {
         DistrustReason::Damaged => "damaged",
         DistrustReason::Halted => "halted",
         DistrustReason::Short => "short",
-        DistrustReason::Unspecified => "unknown",
+        DistrustReason::Unspecified | DistrustReason::Unread => "unknown",
     }
 }
 
@@ -42,10 +42,12 @@ pub(crate) fn reason_name(reason: i32) -> &'static str {
 pub(crate) fn standing(partition: &PartitionInfo, broker: u32) -> String {
     let distrust = partition.distrusted.iter().find(|one| one.broker_id == broker);
     let is_doubtful = partition.claims.iter().any(|claim| claim.broker_id == broker && claim.doubtful);
+    let is_unread = partition.claims.iter().any(|claim| claim.broker_id == broker && claim.unread);
     match distrust {
         Some(distrust) => format!("distrusted ({})", reason_name(distrust.reason)),
         None if partition.isr.contains(&broker) => "in sync".to_owned(),
         None if partition.elr.contains(&broker) && is_doubtful => "eligible, may lack its end".to_owned(),
+        None if partition.elr.contains(&broker) && is_unread => "eligible, not read".to_owned(),
         None if partition.elr.contains(&broker) => "eligible".to_owned(),
         None => "out of sync".to_owned(),
     }
@@ -66,7 +68,11 @@ pub(crate) fn doubts(partition: &PartitionInfo) -> Vec<String> {
     let doubtful = partition.claims.iter().filter(|claim| claim.doubtful).map(|claim| {
         format!("broker {} may lack records past offset {}: its log was cut there", claim.broker_id, claim.end)
     });
-    let mut lines: Vec<_> = distrusted.chain(doubtful).collect();
+    let unread = partition.claims.iter().filter(|claim| claim.unread).map(|claim| {
+        let broker = claim.broker_id;
+        format!("broker {broker} cannot read its replica, its log says why: mend that, it is tried again by itself")
+    });
+    let mut lines: Vec<_> = distrusted.chain(doubtful).chain(unread).collect();
     // The same brokers are the same cause, in whichever order a partition names them.
     lines.sort();
     lines
@@ -152,6 +158,7 @@ pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
             "last_epoch": claim.leader_epoch,
             "end": claim.end,
             "doubtful": claim.doubtful,
+            "unread": claim.unread,
         })
     });
     let distrusted = partition.distrusted.iter();

@@ -110,7 +110,9 @@ impl<'a> PartitionChange<'a> {
             }
             Some(report) => claim_of(broker, report, was_doubtful),
             None if list_lost => return self.distrust(broker, DistrustReason::Vanished),
-            None => ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true },
+            None => {
+                ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true, unread: false }
+            }
         };
         self.claim(broker, Some(claim));
         self.drop_short();
@@ -146,8 +148,9 @@ impl<'a> PartitionChange<'a> {
 
     /// An eligible replica whose log does not reach the high watermark, in offset and epoch, lacks acknowledged records.
     fn drop_short(&mut self) {
-        let is_short =
-            |claim: &&ReplicaClaim| self.new.elr.contains(&claim.broker_id) && !self.new.reaches_frozen(claim);
+        let is_short = |claim: &&ReplicaClaim| {
+            self.new.elr.contains(&claim.broker_id) && !claim.unread && !self.new.reaches_frozen(claim)
+        };
         let short: Vec<BrokerId> = self.new.claims.iter().filter(is_short).map(|claim| claim.broker_id).collect();
         for broker in short {
             self.distrust(broker, DistrustReason::Short);
@@ -301,12 +304,14 @@ impl<'a> PartitionChange<'a> {
 /// What the broker's report says of how far its log reaches. `was_doubtful`: an earlier one left that in doubt already.
 fn claim_of(broker_id: BrokerId, report: &ReplicaReport, was_doubtful: bool) -> ReplicaClaim {
     let ReplicaReport { leader_epoch, end, vouch, .. } = *report;
-    ReplicaClaim { broker_id, leader_epoch, end, doubtful: was_doubtful || !vouch.is_full() }
+    let unread = vouch == Vouch::Unread;
+    let doubtful = was_doubtful || !matches!(vouch, Vouch::Full | Vouch::Unread);
+    ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread }
 }
 
 /// What is to be shown of a replica that is not believed. Who does not vouch for it may not know its end: then it says 0.
 fn known_claim(broker_id: BrokerId, report: &ReplicaReport) -> Option<ReplicaClaim> {
-    let is_known = !matches!(report.vouch, Vouch::Not(_)) || report.end > Offset(0);
+    let is_known = matches!(report.vouch, Vouch::Full | Vouch::Doubtful) || report.end > Offset(0);
     is_known.then(|| claim_of(broker_id, report, false))
 }
 

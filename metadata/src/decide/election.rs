@@ -15,7 +15,9 @@
 //!    that is whole was heard, which it reaches: nobody else speaks for what was cut off. After a power loss of all each may
 //!    have a torn end, and that alone holds nobody up: then min ISR were heard, and what they all lost was acknowledged by
 //!    none. Nor does it where nobody is distrusted, as of a single replica.
-//! 5. Of those that may be elected one that did not start again comes first, then who reaches farthest.
+//! 5. One that its broker could not read when it started is not elected, and says nothing of how far anybody reaches; it
+//!    stays eligible, for nothing was said against it.
+//! 6. Of those that may be elected one that did not start again comes first, then who reaches farthest.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
@@ -115,6 +117,9 @@ fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usiz
         return reaches_farthest(standings, state, min_isr, member);
     }
     let Some(claim) = state.claim(member) else { return true };
+    if claim.unread {
+        return false;
+    }
     if state.frozen_high_watermark.is_some() {
         return true;
     }
@@ -132,12 +137,12 @@ fn is_depleted(state: &PartitionState, min_isr: usize) -> bool {
 
 /// True if an eligible replica said that nothing of it was cut off.
 fn has_whole_claim(state: &PartitionState) -> bool {
-    state.elr.iter().any(|member| state.claim(*member).is_some_and(|claim| !claim.doubtful))
+    state.elr.iter().any(|member| state.claim(*member).is_some_and(|claim| !claim.doubtful && !claim.unread))
 }
 
 /// True if nobody can reach farther than this replica of an unsettled partition, so that it holds every acknowledged record.
 fn reaches_farthest(standings: &Standings<'_>, state: &PartitionState, min_isr: usize, member: BrokerId) -> bool {
-    let reach = |broker: BrokerId| state.claim(broker).map(Reach::of);
+    let reach = |broker: BrokerId| state.claim(broker).filter(|claim| !claim.unread).map(Reach::of);
     let Some(own) = reach(member) else { return false };
     standings.all_heard()
         && state.elr.len() + min_isr > state.replicas.len()
@@ -147,6 +152,7 @@ fn reaches_farthest(standings: &Standings<'_>, state: &PartitionState, min_isr: 
 /// How far an eligible replica reaches, if it is known; it may have said so and be gone again.
 fn heard(standings: &Standings<'_>, state: &PartitionState, member: BrokerId) -> Option<Reach> {
     match state.claim(member) {
+        Some(claim) if claim.unread => None,
         Some(claim) => Some(Reach::of(claim)),
         None => (standings.get(member) != Standing::Fenced).then_some(Reach::Whole),
     }

@@ -65,6 +65,7 @@ fn state(said: &[Said], distrusted: u32) -> PartitionState {
             leader_epoch: Some(LeaderEpoch(3)),
             end: Offset(end),
             doubtful,
+            unread: false,
         })
     };
     PartitionState {

@@ -97,6 +97,13 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         let message = format!("broker {broker_id} has no replica of {name}, or is not alive: choose one that is");
         return refuse(ErrorCode::IneligibleReplica, message);
     }
+    if state.claim(broker_id).is_some_and(|claim| claim.unread) {
+        let message = format!(
+            "broker {broker_id} cannot read its replica of {name}, and its log says why: mend that and start it again, or \
+             choose another"
+        );
+        return refuse(ErrorCode::IneligibleReplica, message);
+    }
     let mut change = PartitionChange::new(&standings, topic, state);
     change.recover(broker_id);
     let Some(recovered) = change.finish()? else {

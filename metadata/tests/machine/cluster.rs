@@ -15,7 +15,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{
         BrokerEpoch, BrokerId, ClusterId, ControllerId, DirectoryId, FolderToken, IncarnationId, MetadataIndex,
-        PartitionIndex, TopicId, TopicPartition,
+        MetadataVersion, PartitionIndex, TopicId, TopicPartition,
     },
 };
 
@@ -67,14 +67,19 @@ impl Cluster {
     /// As [`Self::new`], with metadata version 2 finalised: brokers prove their folders.
     pub(crate) fn with_tokens(count: u32) -> Self {
         let mut cluster = Self::empty();
-        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
-        cluster.ok(&Command::FinalizeVersion(FinalizeVersion { version: TRUST, controllers }));
+        cluster.finalise(TRUST);
         for n in 1..=count {
             let registration = cluster.proving(n, 1, &[]);
             cluster.ok(&Command::RegisterBroker(registration));
             cluster.unfence(n);
         }
         cluster
+    }
+
+    /// Finalises this metadata version, which the only controller and all brokers know.
+    pub(crate) fn finalise(&mut self, version: MetadataVersion) {
+        let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
+        self.ok(&Command::FinalizeVersion(FinalizeVersion { version, controllers }));
     }
 
     /// Gives the cluster its id.

@@ -3,6 +3,7 @@
 use holdfast_metadata::{
     AlterReplicas, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, ReplicaMove, Response,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
+    version::RECOVERY,
 };
 use holdfast_proto::{
     error::ErrorCode,
@@ -247,6 +248,53 @@ fn a_high_watermark_that_was_said_before_the_isr_was_too_small_is_not_kept() {
     assert_eq!(c.state(t).frozen_high_watermark, None, "what it had in flight may still have been acknowledged");
     freeze(&mut c, t, &[1], 9);
     assert_eq!(c.state(t).frozen_high_watermark, Some(Offset(9)));
+}
+
+/// What is said of a replica that could not be looked at.
+fn unread(topic_id: TopicId) -> ReplicaReport {
+    ReplicaReport { leader_epoch: None, ..report(topic_id, 0, 0, Vouch::Unread) }
+}
+
+#[test]
+fn a_replica_that_cannot_be_read_is_out_of_sync_and_not_given_up() {
+    let (mut c, t) = three();
+    c.fence(3);
+    c.fence(2);
+    assert_eq!(standing(&c, t), "1 isr 1 elr 2");
+    freeze(&mut c, t, &[1], 100);
+    let early = c.proving(2, 2, &[unread(t)]);
+    assert_eq!(c.refused(&Command::RegisterBroker(early)).code, ErrorCode::UnsupportedVersion);
+    c.finalise(RECOVERY);
+    back(&mut c, 2, &[unread(t)]);
+    assert_eq!((standing(&c, t), reasons(&c, t)), ("1 isr 1 elr 2".to_owned(), vec![]), "it is not short either");
+    back(&mut c, 1, &[unread(t)]);
+    assert_eq!(
+        (standing(&c, t), reasons(&c, t)),
+        ("none isr - elr 1,2".to_owned(), vec![]),
+        "alive, and neither leads"
+    );
+    let partition_epoch = c.state(t).partition_epoch;
+    let recover =
+        RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(1), partition_epoch, at_ms: 1 };
+    let refused = c.refused(&Command::RecoverPartition(recover)).to_string();
+    assert!(refused.contains("cannot read its replica"), "{refused}");
+    back(&mut c, 1, &[report(t, 3, 100, Vouch::Full)]);
+    assert_eq!(standing(&c, t), "1 isr 1 elr 2", "as if it had been read at once");
+    c.alter(t, &[1, 2]).expect("it was opened since, and has copied");
+    assert!(c.state(t).claims.is_empty());
+}
+
+#[test]
+fn a_replica_that_cannot_be_read_says_nothing_of_how_far_others_reach() {
+    let (mut c, t) = three();
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    assert_eq!(standing(&c, t), "none isr - elr 2,3");
+    c.finalise(RECOVERY);
+    back(&mut c, 2, &[unread(t)]);
+    back(&mut c, 3, &[report(t, 4, 90, Vouch::Full)]);
+    assert_eq!(c.state(t).leader, None, "the other may hold more");
+    back(&mut c, 2, &[report(t, 4, 95, Vouch::Full)]);
+    assert_eq!(c.state(t).leader, Some(b(2)), "it does");
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub fn shown_folder(request: &v1::RegisterBrokerRequest) -> Result<Option<Folder
 fn report_to_message(report: &ReplicaReport) -> v1::ReplicaReport {
     let distrust = match report.vouch {
         Vouch::Full | Vouch::Doubtful => v1::DistrustReason::Unspecified,
+        Vouch::Unread => v1::DistrustReason::Unread,
         Vouch::Not(reason) => reason_to_message(reason),
     };
     v1::ReplicaReport {
@@ -61,6 +62,7 @@ fn report_from_message(topic_id: TopicId, report: &v1::ReplicaReport) -> Result<
     let vouch = match (report.distrust, report.doubtful) {
         (0, false) => Vouch::Full,
         (0, true) => Vouch::Doubtful,
+        (unread, _) if unread == v1::DistrustReason::Unread as i32 => Vouch::Unread,
         // A reason of a later version is one, too.
         (reason, _) => Vouch::Not(reason_from_message(reason).unwrap_or(DistrustReason::Damaged)),
     };
@@ -110,6 +112,7 @@ mod tests {
             replicas: vec![
                 report(4, 0, None, 0, Vouch::Full),
                 report(4, 1, Some(LeaderEpoch(5)), 6, Vouch::Doubtful),
+                report(4, 2, None, 0, Vouch::Unread),
                 report(7, 0, Some(LeaderEpoch(8)), 9, Vouch::Not(DistrustReason::Vanished)),
             ],
             list_lost: true,

@@ -21,7 +21,7 @@ pub const fn reason_to_message(reason: DistrustReason) -> v1::DistrustReason {
 /// The reason that a message names; `None` if it names none, or one that this version does not know.
 pub fn reason_from_message(reason: i32) -> Option<DistrustReason> {
     Some(match v1::DistrustReason::try_from(reason).ok()? {
-        v1::DistrustReason::Unspecified => return None,
+        v1::DistrustReason::Unspecified | v1::DistrustReason::Unread => return None,
         v1::DistrustReason::Folder => DistrustReason::Folder,
         v1::DistrustReason::Vanished => DistrustReason::Vanished,
         v1::DistrustReason::Damaged => DistrustReason::Damaged,
@@ -55,6 +55,7 @@ pub(crate) fn claims_to_messages(claims: &[ReplicaClaim]) -> Vec<v1::ReplicaClai
         leader_epoch: claim.leader_epoch.map(|epoch| epoch.0),
         end: claim.end.0,
         doubtful: claim.doubtful,
+        unread: claim.unread,
     };
     claims.iter().map(one).collect()
 }
@@ -64,7 +65,8 @@ pub(crate) fn claims_from_messages(messages: Vec<v1::ReplicaClaim>) -> Result<Ve
     let one = |message: v1::ReplicaClaim| {
         let leader_epoch = message.leader_epoch.map(|epoch| leader_epoch(epoch, "leader_epoch")).transpose()?;
         let (broker_id, end) = (BrokerId(message.broker_id), Offset(message.end));
-        Ok(ReplicaClaim { broker_id, leader_epoch, end, doubtful: message.doubtful })
+        let (doubtful, unread) = (message.doubtful, message.unread);
+        Ok(ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread })
     };
     messages.into_iter().map(one).collect()
 }

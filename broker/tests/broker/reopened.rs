@@ -1,0 +1,34 @@
+//! A log that takes nothing any more, where nobody else could take its place.
+
+use std::sync::Arc;
+
+use holdfast_broker::partition::findings::Finding;
+use holdfast_proto::ids::{PartitionIndex, TopicPartition};
+
+use crate::rig::{Client, Rig, produce_until, soon};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_leader_whose_log_takes_nothing_more_asks_for_another_start() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let topic_id = rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "t", 0, &["a"]).await;
+    let partition = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    let context = Arc::clone(broker.context());
+    let before = context.partitions.get(partition).unwrap();
+    context.findings.put(partition, Finding::dead(&before.reader, &holdfast_log::Error::Closed));
+    // No leadership is led twice.
+    let fatal = soon("it ends", broker.failed()).await;
+    assert_eq!(fatal.number(), 20, "{fatal}");
+    drop((context, before));
+    broker.kill().await;
+    let broker = rig.broker(1).await;
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "t", 0, &["b"]).await;
+    assert_eq!(client.read("t", 0, 0).await.unwrap(), ["a", "b"]);
+    let image = rig.controller.image();
+    let state = image.partition(partition).unwrap();
+    assert!(state.distrusted.is_empty() && broker.context().logs.data_dir.asides().unwrap().is_empty(), "{state:?}");
+    soon("it stops", broker.stop()).await;
+}
