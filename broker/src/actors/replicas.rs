@@ -5,7 +5,7 @@
 //! for that says nothing of its records. Either way the others go on; the broker ends only with its disk. A folder that cannot be deleted stays, and is looked at again
 //! at the next start.
 
-use std::{num::NonZeroU64, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use tokio::sync::oneshot;
@@ -362,8 +362,8 @@ impl SessionActor {
         let context = Arc::clone(&self.context);
         self.context.logs.runtime.spawn(async move {
             let mut waits = Vec::new();
-            for (partition, replica) in replicas {
-                context.partitions.remove(partition);
+            for (partition, replica) in &replicas {
+                context.partitions.remove(*partition);
                 let (done, wait) = oneshot::channel();
                 let _closed_already = replica.actor().send(Message::Close(done)).await;
                 waits.push(wait);
@@ -377,8 +377,41 @@ impl SessionActor {
                 // An error says that the actor is gone, and its log with it.
                 let _ = wait.await;
             }
+            note_halted(&context, &replicas).await;
             let _ = closed.send(());
         });
+    }
+}
+
+impl SessionActor {
+    /// As [`note_halted`], of one that was looked at while the broker stops: its log is closed.
+    pub(super) fn note_halted(&self, partition: TopicPartition, finding: &Finding) {
+        let (context, distrust) = (Arc::clone(&self.context), Distrust::new(cause_of(finding.reason), &finding.detail));
+        self.context.logs.runtime.spawn(async move { note(&context, partition, distrust).await });
+    }
+}
+
+/// Notes of the replicas that halted, and that nobody looked at any more before the stop, that they do not count: their logs
+/// are sound in themselves, so that the next start would find nothing wrong. What is damaged it finds again.
+async fn note_halted(context: &Arc<Context>, closed: &HashMap<TopicPartition, OpenReplica>) {
+    for (partition, finding) in context.findings.drain() {
+        let Some(replica) = closed.get(&partition).filter(|replica| finding.is_about(&replica.reader)) else {
+            continue;
+        };
+        if finding.reason != DistrustReason::Halted {
+            continue;
+        }
+        let view = replica.view();
+        let mut distrust = Distrust::new(cause_of(finding.reason), finding.detail);
+        (distrust.last_epoch, distrust.end) = (view.flushed_epoch, Some(view.flushed_end));
+        note(context, partition, distrust).await;
+    }
+}
+
+async fn note(context: &Context, partition: TopicPartition, distrust: Distrust) {
+    let data_dir = Arc::clone(&context.logs.data_dir);
+    if let Ok(Err(error)) = context.logs.folders.in_turn(move || data_dir.distrust(partition, distrust)).await {
+        tracing::error!(%partition, %error, "that a replica halted is not noted: the next start takes it for whole");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use actix::{Actor, Context as ActorContext, Handler};
 
 use holdfast_log::{PartitionLog, Recovered};
-use holdfast_metadata::Image;
+use holdfast_metadata::{Image, trust::DistrustReason};
 use holdfast_proto::ids::{LeaderEpoch, MetadataIndex, TopicPartition};
 
 use super::{
@@ -225,6 +225,8 @@ impl Handler<SessionEvent> for SessionActor {
                     self.step(&Event::Distrusted(partition), actor);
                     // What nobody took is no reason for a later one.
                     self.found.remove(&partition);
+                } else if self.is_closing && finding.reason == DistrustReason::Halted {
+                    self.note_halted(partition, &finding);
                 }
             }
             SessionEvent::Reopen(partition, finding) => {

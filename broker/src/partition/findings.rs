@@ -198,10 +198,15 @@ impl Findings {
         self.filled.notify_one();
     }
 
+    /// Takes those that wait, for nobody will look at them any more.
+    pub fn drain(&self) -> BTreeMap<TopicPartition, Finding> {
+        std::mem::take(&mut *self.waiting.lock())
+    }
+
     /// Waits for findings and takes all.
     pub async fn take(&self) -> BTreeMap<TopicPartition, Finding> {
         loop {
-            let taken = std::mem::take(&mut *self.waiting.lock());
+            let taken = self.drain();
             if !taken.is_empty() {
                 return taken;
             }

@@ -6,10 +6,11 @@ use std::{
 };
 
 use holdfast_broker::{config::Config, life::start::Broker};
+use holdfast_log::ScrubPosition;
 use holdfast_metadata::{Command, PartitionState, trust::DistrustReason};
 use holdfast_proto::{
     batch::BatchHeader,
-    ids::{BrokerId, PartitionIndex, TopicId, TopicPartition},
+    ids::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition},
 };
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -188,4 +189,28 @@ async fn a_broker_of_which_the_disk_does_not_read_ends_with_a_code_of_its_own() 
     assert_eq!(fatal.number(), 14, "{fatal}");
     assert!(fatal.to_string().contains("replicas cannot be read: replace the disk"), "{fatal}");
     broker.kill().await;
+}
+
+/// At a rate at which a pass takes longer than the broker runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_scrub_goes_on_after_a_start_where_it_stood() {
+    let rig = Rig::start().await;
+    let slow = |config| Config { scrub_interval_ms: 100, scrub_bytes_per_second: 100_000, ..config };
+    let broker = rig.broker_with(1, slow).await;
+    rig.controller.create_topic("t", 3, 1, &[("segment.bytes", "65536"), ("min.insync.replicas", "1")]);
+    let client = Client::connect(&broker).await;
+    for partition in 0..3 {
+        for _ in 0..8 {
+            produce_until(&client, "t", partition, &[&"a".repeat(30_000)]).await;
+        }
+    }
+    let place = |broker: &Broker| broker.context().logs.data_dir.scrub_position();
+    let is_second = |place: &ScrubPosition| place.partition.partition == PartitionIndex(1) && place.next > Offset(0);
+    until("it is in the middle", async || place(&broker).filter(is_second)).await;
+    soon("it stops", broker.stop()).await;
+    let broker = rig.broker_with(1, slow).await;
+    let kept = place(&broker).unwrap();
+    let next = until("it goes on", async || place(&broker).filter(|place| *place != kept)).await;
+    assert!((next.partition, next.next) > (kept.partition, kept.next), "from {kept:?} to {next:?}");
+    soon("it stops", broker.stop()).await;
 }
