@@ -121,7 +121,7 @@ fn what_lies_before_the_damage_is_read_and_the_damage_is_refused_where_it_begins
     for (harmed, first_refused) in [(large(6, Some((7, 0))), 4), (changed(&large(6, None)), 6)] {
         let folder = tempdir().unwrap();
         let config = LogConfig { segment_bytes: 250_000, ..LogConfig::default() };
-        let (mut log, _) = open(folder.path(), config.clone());
+        let (mut log, _) = open(folder.path(), config);
         for n in 0..16 {
             log.append(&[large(n, None)]).unwrap();
         }
