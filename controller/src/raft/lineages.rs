@@ -31,7 +31,8 @@ use crate::{
 
 const BOOTS: &[u8] = b"boots";
 const KNOWN: &[u8] = b"lineages";
-const REFUSED: &[u8] = b"refused";
+/// Who refused this folder, and why; it starts no more.
+pub(super) const REFUSED: &[u8] = b"refused";
 const GIVEN_UP: &[u8] = b"given-up";
 /// So many may be kept, members or not: a quorum has few.
 const PRUNED_ABOVE: usize = 16;

@@ -6,6 +6,8 @@
 //! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
 //!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
 //!    all of it. The mark of what was told follows, and is never ahead.
+//! 3. A folder that others refused as a copy ([`crate::lineage`]) can go on too: they are given up, and those that come know
+//!    nothing of its past.
 
 use std::{collections::HashMap, io};
 
@@ -17,6 +19,7 @@ use holdfast_proto::ids::MetadataIndex;
 use super::{
     applying::{self, Members},
     codec::{decode, decode_image_at, encode, encode_image},
+    lineages::REFUSED,
     log_store::{COMMITTED, PURGED, check},
     types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
 };
@@ -46,6 +49,7 @@ pub struct Survivor {
     members: Members,
     image: Image,
     behind: Option<String>,
+    refused: Option<String>,
 }
 
 impl Survivor {
@@ -84,9 +88,10 @@ impl Survivor {
             Some(told) => check(told, last.index + 1, vote.as_ref()).err().map(|error| error.to_string()),
             None => None,
         };
+        let refused = store.read_state(REFUSED)?.map(|why| String::from_utf8_lossy(&why).into_owned());
         // A snapshot holds nothing that is not committed.
         let committed = committed.max(snapshot).filter(|committed| *committed <= last);
-        Ok(Self { store, last, vote, committed, members: read.members, image: read.image, behind })
+        Ok(Self { store, last, vote, committed, members: read.members, image: read.image, behind, refused })
     }
 
     /// The metadata as of the last entry of the log.
@@ -114,6 +119,11 @@ impl Survivor {
         self.behind.as_deref()
     }
 
+    /// Which controller refused this folder for good, as a copy or one that is used twice, and why; `None` if none did.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
     /// The members by its log, in the order of their ids.
     pub fn members(&self) -> Vec<Voice> {
         let voters: Vec<u64> = self.members.voter_ids().collect();
@@ -137,7 +147,7 @@ impl Survivor {
         let meta = SnapshotMeta { last_log_id: Some(at), last_membership: StoredMembership::new(Some(at), members) };
         let (meta, data) = (encode(&meta)?, encode_image(image)?);
         let (vote, value) = (encode(&vote)?, encode(&at)?);
-        let begin = |done| Op::BeginAt { meta, data, vote, up_to: at.index, key: PURGED, value, done };
+        let begin = |done| Op::BeginAt { meta, data, vote, up_to: at.index, key: PURGED, value, forget: REFUSED, done };
         Ok(self.store.write_blocking(begin)?)
     }
 }

@@ -33,7 +33,8 @@ pub struct Recover {
     /// Brokers that are gone for good, as numbers with commas: no partition waits for what they hold.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub without_brokers: Vec<u32>,
-    /// Go on from a store that lacks what this controller told others, as one that was restored from an older copy.
+    /// Go on from a store that lacks what this controller told others, as one that was restored from an older copy; also
+    /// where the others refused it for that.
     #[arg(long)]
     pub accept_older_store: bool,
     /// Answer the question with yes.
@@ -60,15 +61,14 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     };
     let address = own.address.clone();
     let others: Vec<_> = members.into_iter().filter(|member| member.id != identity.node_id).collect();
-    if others.is_empty() && args.without_brokers.is_empty() && survivor.behind().is_none() {
+    let older = text::older(&survivor);
+    if others.is_empty() && args.without_brokers.is_empty() && older.is_none() {
         say("it is the only controller: nothing has to be given up, and nothing was changed. Start it");
         return Ok(());
     }
-    if survivor.behind().is_some() && !args.accept_older_store {
+    if let Some(why) = older.filter(|_| !args.accept_older_store) {
         say(text::OLDER_STORE);
-        return Err(Fatal::StoreDamaged(
-            "the store is behind what this controller told others; nothing was changed".into(),
-        ));
+        return Err(Fatal::StoreDamaged(format!("{why}; nothing was changed")));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let order = RecoverControllers {

@@ -7,65 +7,94 @@ use holdfast_proto::ids::ClusterId;
 
 use crate::raft::{Survivor, Voice};
 
-/// What a store that is behind its mark means.
-pub(super) const OLDER_STORE: &str = "\
-Its store was cut, or is an older copy: it lacks entries that it acknowledged, and which may have been committed with
-it. Any other controller whose store is whole knows more: go on with that one. If there is none, this goes on from
-what is left, and gives up the rest:
+/// What a store means that is behind its mark, or was refused by others.
+pub(super) const OLDER_STORE: &str = "
+Its store was cut, or is an older copy: it lacks entries that it acknowledged,
+and which may have been committed with it. Any other controller whose store is
+whole knows more: go on with that one. If there is none, this goes on from what
+is left, and gives up the rest:
   --accept-older-store";
+
+/// Why the store cannot be believed to hold what this controller told others; `None` if it can.
+pub(super) fn older(survivor: &Survivor) -> Option<&'static str> {
+    match (survivor.behind(), survivor.refused()) {
+        (Some(_), _) => Some("the store is behind what this controller told others"),
+        (None, Some(_)) => Some("another controller refused this folder as a copy"),
+        (None, None) => None,
+    }
+}
 
 /// What the folder holds.
 pub(super) fn found(folder: &str, node_id: u64, cluster_id: ClusterId, survivor: &Survivor) -> String {
     let image = survivor.image();
     let (index, committed) = (image.index().0, survivor.committed().0);
     let uncertain = match index.saturating_sub(committed) {
-        0 => String::new(),
-        count => format!("; the {count} after it may have been committed, and count as committed from now on"),
+        0 => "",
+        _ => "; what is after it may have been,\n                        and counts as committed from now on",
     };
     let brokers: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
     let mut text = format!(
-        "controller {node_id} in {folder}, of cluster {cluster_id}\n\
+        "controller {node_id} of cluster {cluster_id}\n\
+         in {folder}\n\
          last entry of its log:  term {}, index {index}\n\
          known to be committed:  up to index {committed}{uncertain}\n\
          last vote:              term {}\n\
-         metadata:               {} topics, {} partitions; brokers {}\n\
+         metadata:               {}, {}; brokers {}\n\
          controllers:            {}",
         survivor.last_term(),
         survivor.vote_term(),
-        image.topic_count(),
-        image.partition_count(),
+        counted(image.topic_count(), "topic"),
+        counted(image.partition_count(), "partition"),
         if brokers.is_empty() { "none".to_owned() } else { brokers.join(", ") },
-        voices(&survivor.members()),
+        voices(&survivor.members(), "\n                        "),
     );
     if let Some(behind) = survivor.behind() {
         let _ = write!(text, "\nNOT WHOLE: {behind}");
     }
+    if let Some(refused) = survivor.refused() {
+        let _ = write!(text, "\nREFUSED: {refused}");
+    }
     text
 }
 
-fn voices(members: &[Voice]) -> String {
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The members, one a line.
+fn voices(members: &[Voice], separator: &str) -> String {
     let one = |member: &Voice| {
         let learner = if member.votes { "" } else { ", which does not vote" };
         format!("{} ({}{learner})", member.id, member.address)
     };
-    if members.is_empty() { "none".to_owned() } else { members.iter().map(one).collect::<Vec<_>>().join(", ") }
+    if members.is_empty() { "none".to_owned() } else { members.iter().map(one).collect::<Vec<_>>().join(separator) }
 }
 
 /// What would be given up.
 pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> String {
     let without = after.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
     let without: Vec<String> = without.iter().map(ToString::to_string).collect();
-    let brokers = match without.len() {
-        0 => String::new(),
-        _ => format!("\n  brokers {}: what they hold counts for nothing, also if they come back", without.join(", ")),
+    let records = if without.is_empty() {
+        "No record is given up by this.\n".to_owned()
+    } else {
+        format!(
+            "  brokers {}: what they hold counts for nothing, also if they come\n  back; records that they alone hold are \
+             lost\n",
+            without.join(", ")
+        )
+    };
+    let others = match others {
+        [] => String::new(),
+        others => format!(
+            "  these controllers, which must never be started again with the folders that\n  they have:\n    {}\n",
+            voices(others, "\n    ")
+        ),
     };
     format!(
-        "\nto be given up, for good:\n  \
-         controllers {}: they must never be started again with the folders that they have\n  \
-         every change of the metadata after term {}, index {}: topics, settings, moves, brokers{brokers}\n\
-         No record is given up by this. Every broker has to start again; a partition gets its leader once all brokers have \
-         said what they hold.",
-        voices(others),
+        "\nto be given up, for good:\n{others}  \
+         every change of the metadata after term {}, index {}:\n  topics, settings, moves, brokers\n\
+         {records}\
+         Every broker has to start again; a partition gets its leader once all brokers\nhave said what they hold.",
         survivor.last_term(),
         survivor.image().index(),
     )
@@ -74,9 +103,10 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
 /// What to do where nothing was chosen yet.
 pub(super) fn how_to_choose(folder: &str) -> String {
     format!(
-        "\nnothing was changed. First try everything to start a majority of the controllers as they are.\n\
-         If that cannot be: run this on each controller that is left, and go on with the one whose last entry has the \
-         highest term, and of the same term the highest index:\n  \
+        "\nnothing was changed. First try everything to start a majority of the\n\
+         controllers as they are. If that cannot be: run this on each controller that\n\
+         is left, and go on with the one whose last entry has the highest term, and of\n\
+         the same term the highest index:\n  \
          holdfast-controller recover --data-dir {folder} --accept-loss"
     )
 }
@@ -85,12 +115,14 @@ pub(super) fn how_to_choose(folder: &str) -> String {
 pub(super) fn done(address: &str, after: &Image) -> String {
     let unheard: Vec<String> = after.unheard_brokers().map(|broker| broker.to_string()).collect();
     format!(
-        "\nit is the only controller from now on, and the metadata goes on with index {}. This is kept in the cluster for \
-         ever.\nnext:\n  \
+        "\nit is the only controller from now on, and the metadata goes on with index\n\
+         {}. This is kept in the cluster for ever.\nnext:\n  \
          1. start this controller, at {address}; it serves alone\n  \
          2. start the other controllers with empty folders: they join by themselves\n  \
-         3. start every broker again: {}. Those that the metadata does not know yet first\n  \
-         4. holdfast cluster status: which brokers are waited for, and which partitions have no leader",
+         3. start every broker again: {}.\n     \
+         Those first that the metadata does not know yet\n  \
+         4. holdfast cluster status: which brokers are waited for, and which\n     \
+         partitions have no leader",
         after.index(),
         if unheard.is_empty() { "there is none".to_owned() } else { unheard.join(", ") },
     )

@@ -86,6 +86,8 @@ pub enum Op {
         key: &'static [u8],
         /// The purge mark, encoded: the last entry that is gone.
         value: Vec<u8>,
+        /// Key of a state that counts no more.
+        forget: &'static [u8],
         /// Called when all of it is durable, or the write has failed.
         done: Done,
     },
@@ -258,11 +260,12 @@ fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
             dones.extend(done);
         }
         Op::BeginTold { mark: _, done } | Op::SettleTold { done } => dones.push(done),
-        Op::BeginAt { meta, data, vote, up_to: _, key, value, done } => {
+        Op::BeginAt { meta, data, vote, up_to: _, key, value, forget, done } => {
             put_snapshot(db, batch, meta, &data);
             batch.delete_range_cf(&log, 0_u64.to_be_bytes(), u64::MAX.to_be_bytes());
             batch.put_cf(&family(db, STATE), key, value);
             batch.put_cf(&family(db, STATE), VOTE, vote);
+            batch.delete_cf(&family(db, STATE), forget);
             dones.push(done);
         }
         Op::PutSnapshot { meta, data, done } => {

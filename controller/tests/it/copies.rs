@@ -12,19 +12,19 @@ use crate::support::{Quorum, copy, eventually, free_ports};
 
 fn same(_: &mut Config) {}
 
-fn copied(folder: &Path) -> TempDir {
+pub(crate) fn copied(folder: &Path) -> TempDir {
     let kept = tempfile::tempdir().expect("a folder");
     copy(folder, kept.path());
     kept
 }
 
-fn restore(folder: &Path, from: &TempDir) {
+pub(crate) fn restore(folder: &Path, from: &TempDir) {
     fs::remove_dir_all(folder).expect("remove");
     copy(from.path(), folder);
 }
 
 /// A quorum, one of it that does not lead, and its folder as it was a while ago.
-fn with_an_older_copy() -> (Quorum, usize, TempDir) {
+pub(crate) fn with_an_older_copy() -> (Quorum, usize, TempDir) {
     let mut quorum = Quorum::formed(3, same);
     quorum.converge();
     let harmed = quorum.passive();
@@ -36,21 +36,21 @@ fn with_an_older_copy() -> (Quorum, usize, TempDir) {
 
 /// Why the controller ends.
 #[track_caller]
-fn ended(quorum: &Quorum, at: usize) -> Fatal {
+pub(crate) fn ended(quorum: &Quorum, at: usize) -> Fatal {
     let failed = quorum.node(at).failed();
     let ended = quorum.block_on(async { tokio::time::timeout(Duration::from_secs(30), failed).await });
     ended.expect("it ends")
 }
 
 #[track_caller]
-fn is_refused(fatal: &Fatal) {
+pub(crate) fn is_refused(fatal: &Fatal) {
     assert!(matches!(fatal, Fatal::Copied { .. }) && fatal.number() == 16, "{fatal}");
     let text = fatal.to_string();
     assert!(text.contains("the whole data folder away, never a part of it"), "{text}");
 }
 
 /// Lets another controller lead: a vote, and entries.
-fn go_on(quorum: &mut Quorum) {
+pub(crate) fn go_on(quorum: &mut Quorum) {
     let active = quorum.active();
     quorum.kill(active);
     quorum.active();

@@ -13,6 +13,7 @@ mod moved;
 mod moves;
 mod program;
 mod quorum;
+mod recover;
 mod rejoin;
 mod removal;
 mod resize;
