@@ -42,6 +42,21 @@ pub struct Recover {
     pub yes: bool,
 }
 
+impl Recover {
+    /// The command that does what was looked at: with the same flags, and the loss accepted.
+    fn command(&self) -> String {
+        let mut command = format!("holdfast-controller recover --data-dir {} --accept-loss", self.data_dir.display());
+        if !self.without_brokers.is_empty() {
+            let brokers: Vec<String> = self.without_brokers.iter().map(ToString::to_string).collect();
+            command = format!("{command} --without-brokers {}", brokers.join(","));
+        }
+        if self.accept_older_store {
+            command += " --accept-older-store";
+        }
+        command
+    }
+}
+
 /// Carries it out. Blocks.
 pub fn recover(args: &Recover) -> Result<(), Fatal> {
     check_folder(&args.data_dir)?;
@@ -82,7 +97,7 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
     say(&text::given_up(&survivor, &others, &image));
     if !args.accept_loss {
-        say(&text::how_to_choose(&args.data_dir.display().to_string()));
+        say(&text::how_to_choose(&args.command()));
         return Ok(());
     }
     confirm(args.yes)?;
@@ -133,4 +148,25 @@ fn confirm(yes: bool) -> Result<(), Fatal> {
 fn say(text: &str) {
     // Who does not read it any more has chosen so; what is done does not depend on it.
     let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_is_told_has_the_flags_of_the_look() {
+        let look = Recover {
+            data_dir: "/data".into(),
+            accept_loss: false,
+            without_brokers: vec![3, 4],
+            accept_older_store: true,
+            yes: false,
+        };
+        let expected =
+            "holdfast-controller recover --data-dir /data --accept-loss --without-brokers 3,4 --accept-older-store";
+        assert_eq!(look.command(), expected);
+        let plain = Recover { without_brokers: Vec::new(), accept_older_store: false, ..look };
+        assert_eq!(plain.command(), "holdfast-controller recover --data-dir /data --accept-loss");
+    }
 }

@@ -100,14 +100,14 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
     )
 }
 
-/// What to do where nothing was chosen yet.
-pub(super) fn how_to_choose(folder: &str) -> String {
+/// What to do where nothing was chosen yet, and the command for it.
+pub(super) fn how_to_choose(command: &str) -> String {
     format!(
         "\nnothing was changed. First try everything to start a majority of the\n\
          controllers as they are. If that cannot be: run this on each controller that\n\
          is left, and go on with the one whose last entry has the highest term, and of\n\
          the same term the highest index:\n  \
-         holdfast-controller recover --data-dir {folder} --accept-loss"
+         {command}"
     )
 }
 
