@@ -14,7 +14,8 @@
 //! - [`store`], [`raft`], [`view`]: the disk, the consensus, the applied image.
 //! - [`node`], `activity`: whether this controller is active. [`admission`], [`sessions`], `duties`, `actors`: what it decides
 //!   then. `grpc`: the edge.
-//! - [`clocks`]: whose wall clock is right. `agreement`: what each controller supports, and whether all made the same of the log. `recent`: the last changes.
+//! - [`clocks`]: whose wall clock is right. [`damaged`]: replicas that go on though they are damaged. `agreement`: what each
+//!   controller supports, and whether all made the same of the log. `recent`: the last changes.
 //! - [`controller`]: all of it, running. [`recover`]: the last resort, on the folder of a stopped one.
 
 mod activity;
@@ -23,6 +24,7 @@ pub mod admission;
 mod agreement;
 pub mod channels;
 pub mod clocks;
+pub mod damaged;
 pub mod config;
 pub mod controller;
 mod duties;

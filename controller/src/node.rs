@@ -29,6 +29,7 @@ use crate::{
     activity::{Activity, Spell},
     admission::{Admission, Proposer},
     clocks::{Clocks, majority::ClockOf},
+    damaged::Damaged,
     config::Config,
     identity::DataDir,
     raft::{Consensus, Contact, Member, Members, Reach, Role, command_bytes, not_controller},
@@ -54,6 +55,7 @@ struct Inner {
     contact: Contact,
     reach: Reach,
     clocks: Clocks,
+    damaged: Damaged,
     admission: Admission,
     started: Instant,
     activity: Mutex<Activity>,
@@ -103,6 +105,7 @@ impl Node {
                 contact,
                 reach,
                 clocks,
+                damaged: Damaged::default(),
                 admission,
                 started: Instant::now(),
                 activity: Mutex::new(Activity::new(gap_ms)),
@@ -190,6 +193,11 @@ impl Node {
     /// The members of the quorum.
     pub fn members(&self) -> Vec<Member> {
         Members::of(&self.inner.consensus).list
+    }
+
+    /// What brokers said of damaged replicas.
+    pub(crate) fn damaged(&self) -> &Damaged {
+        &self.inner.damaged
     }
 
     /// What was heard of clocks.

@@ -109,6 +109,7 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
                 return;
             }
         }
+        context.findings.keep(kept.keys().copied());
         let leaving = kept.iter().filter(|(_, one)| one.why == Why::HandsOver).map(|(partition, _)| *partition);
         outward::ask_for_leaders(&context, leaving).await;
     }

@@ -8,7 +8,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{clock, recovery};
+use super::{clock, damaged, recovery};
 use crate::services::admin::cluster::{BrokerStatus, ClusterStatus, ClusterView, ControllerStatus, TroubledPartition};
 
 /// What a request wants to see of the cluster.
@@ -104,6 +104,7 @@ fn broker(info: v1::BrokerInfo) -> BrokerStatus {
         leader_count: info.leader_count,
         versions: VersionRange::from_numbers(info.min_metadata_version, info.max_metadata_version),
         clock_distrust: info.clock_distrust.as_ref().map(clock::distrust),
+        damaged: info.damaged.as_ref().and_then(damaged::read),
     }
 }
 
@@ -122,6 +123,7 @@ fn broker_message(status: BrokerStatus) -> v1::BrokerInfo {
         min_metadata_version: status.versions.min.0,
         max_metadata_version: status.versions.max.0,
         clock_distrust: status.clock_distrust.map(clock::distrust_message),
+        damaged: status.damaged.map(damaged::message),
     }
 }
 
@@ -204,6 +206,7 @@ mod tests {
                     by_ms: -40,
                     left_ms: 41,
                 }),
+                damaged: Some(v1::DamagedReplicas { count: 42, topic_id: vec![43; 16].into(), partition: 44 }),
             }],
             topic_count: 21,
             partition_count: 22,

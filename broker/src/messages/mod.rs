@@ -9,6 +9,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod cluster;
+pub(crate) mod damaged;
 pub(crate) mod malformed;
 pub(crate) mod moves;
 pub(crate) mod quorum;

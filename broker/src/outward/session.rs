@@ -47,7 +47,7 @@ use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     exit::Fatal,
     here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
-    messages::clock,
+    messages::{clock, damaged},
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -416,6 +416,7 @@ impl SessionHeartbeats<'_> {
             next_token: self.context.token.to_say().map(FolderToken::to_bytes).unwrap_or_default(),
             wall_ms: look.wall_ms.unsigned_abs(),
             clock_distrust: distrust.map(clock::distrust_message),
+            damaged: self.context.findings.kept().map(damaged::message),
         }
     }
 }

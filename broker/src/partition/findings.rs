@@ -182,9 +182,30 @@ fn code_of(error: &Error) -> ErrorCode {
 pub struct Findings {
     waiting: Mutex<BTreeMap<TopicPartition, Finding>>,
     filled: Notify,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// Replicas that are damaged and go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: TopicPartition,
 }
 
 impl Findings {
+    /// These replicas are damaged and go on, and no others.
+    pub fn keep(&self, mut all: impl ExactSizeIterator<Item = TopicPartition>) {
+        let count = all.len() as u64;
+        *self.kept.lock() = all.next().map(|first| Kept { count, first });
+    }
+
+    /// What is damaged and goes on, if anything.
+    pub fn kept(&self) -> Option<Kept> {
+        *self.kept.lock()
+    }
+
     /// Adds a finding; where the replica has one that waits, one of the two counts.
     pub fn put(&self, partition: TopicPartition, finding: Finding) {
         {

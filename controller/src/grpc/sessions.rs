@@ -178,10 +178,11 @@ impl Session {
         self.send(answer).await
     }
 
-    /// Takes what the heartbeat says of the broker's clock. What time it is here, and whether that clock is right.
+    /// Takes what the heartbeat says of the broker's clock and disk. What time it is here, and whether that clock is right.
     fn time(&self, heartbeat: &BrokerSessionRequest) -> BrokerSessionResponse {
         let (broker_id, node) = (self.guard.broker_id, &self.node);
         node.clocks().heartbeat(broker_id, self.term, heartbeat.wall_ms, heartbeat.clock_distrust);
+        node.damaged().heartbeat(broker_id, self.term, heartbeat.damaged.clone());
         // An earlier broker says nothing of its own, and compares.
         let (verdict, clock_ahead_ms) =
             if heartbeat.wall_ms > 0 { node.clock_verdict(broker_id) } else { (ClockVerdict::Unspecified, 0) };

@@ -198,6 +198,7 @@ fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
         max_metadata_version: broker.versions.max.0,
         // A heartbeat says it, and no record.
         clock_distrust: None,
+        damaged: None,
     }
 }
 

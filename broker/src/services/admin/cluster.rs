@@ -8,7 +8,7 @@ use holdfast_proto::ids::{
 };
 
 use super::recovery::GivenUp;
-use crate::here::time_trust::Distrusted;
+use crate::{here::time_trust::Distrusted, partition::findings::Kept};
 
 /// The cluster as this broker knows it.
 #[derive(Clone, Debug)]
@@ -99,6 +99,8 @@ pub struct BrokerStatus {
     pub versions: VersionRange,
     /// Why it does not trust its wall clock, as it said in its last heartbeat; `None`: it does, or that is not known.
     pub clock_distrust: Option<Distrusted>,
+    /// Its replicas that are damaged and go on, as it said in its last heartbeat; `None`: none, or that is not known.
+    pub damaged: Option<Kept>,
 }
 
 /// A partition that is not as it should be.

@@ -28,7 +28,7 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
         controllers: controllers.collect(),
         active_controller: active(node),
         term: role.term,
-        brokers: status.brokers.iter().map(|broker| with_clock(broker, node, role.term)).collect(),
+        brokers: status.brokers.iter().map(|broker| as_it_said(broker, node, role.term)).collect(),
         topic_count: counts.topics as u64,
         partition_count: counts.partitions as u64,
         offline_partition_count: counts.offline as u64,
@@ -45,10 +45,12 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
     }
 }
 
-/// The broker, with what it says of its clock: to the active controller alone.
-fn with_clock(broker: &BrokerInfo, node: &Node, term: u64) -> BrokerInfo {
-    let clock_distrust = node.clocks().distrust_of(BrokerId(broker.broker_id), term).filter(|_| !broker.fenced);
-    BrokerInfo { clock_distrust, ..broker.clone() }
+/// The broker, with what it says of its clock and disk: to the active controller alone.
+fn as_it_said(broker: &BrokerInfo, node: &Node, term: u64) -> BrokerInfo {
+    let broker_id = BrokerId(broker.broker_id);
+    let clock_distrust = node.clocks().distrust_of(broker_id, term).filter(|_| !broker.fenced);
+    let damaged = node.damaged().of(broker_id, term).filter(|_| !broker.fenced);
+    BrokerInfo { clock_distrust, damaged, ..broker.clone() }
 }
 
 /// The active controller, if it was heard a moment ago: without a quorum there is none, also if one led before.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod command;
+mod damaged;
 mod finalize;
 mod notices;
 mod quorum;

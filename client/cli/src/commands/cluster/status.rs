@@ -13,7 +13,7 @@ use holdfast_proto::{
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{clock, notices, quorum, recovered, silent::Silent, trouble};
+use super::{clock, damaged, notices, quorum, recovered, silent::Silent, trouble};
 use crate::{
     commands::broker,
     exit::Result,
@@ -37,11 +37,11 @@ pub(super) async fn run(admin: &Admin, output: Output) -> Result {
     let silent = Silent::find(admin, &view).await;
     let mut notices = notices::notices(&view);
     // What is going on is told beside the rest, and holds it up by little.
-    if view.brokers.iter().any(notices::is_idle)
-        && let Ok(Ok(topics)) = timeout(LOOK_UP, admin.list_topics()).await
-    {
-        notices.extend(notices::returning(&view, &topics));
-    }
+    let names_topics = damaged::count(&view) > 0 || view.brokers.iter().any(notices::is_idle);
+    let look_up = async { if names_topics { admin.list_topics().await.unwrap_or_default() } else { Vec::new() } };
+    let topics = timeout(LOOK_UP, look_up).await.unwrap_or_default();
+    notices.extend(notices::returning(&view, &topics));
+    notices.extend(damaged::notices(&view, &topics));
     let status = Status { view, silent, notices, names: node_names() };
     match output {
         Output::Json => print_json(&status.as_json()),
@@ -89,6 +89,7 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
             problems.push(format!("{} {noun} {what}", grouped(count)));
         }
     }
+    problems.extend(damaged::problem(view));
     if view.distrusted_replica_count > 0 {
         let noun = if view.distrusted_replica_count == 1 { "replica is" } else { "replicas are" };
         problems.push(format!("{} {noun} not believed", grouped(view.distrusted_replica_count)));
@@ -149,6 +150,7 @@ impl Status {
             let mut json = broker::as_json(info);
             json["not_answering"] = json!(silent.brokers.contains(&info.broker_id));
             json["clock_distrust"] = clock::as_json(info);
+            json["damaged"] = damaged::as_json(info);
             json
         };
         let brokers: Vec<_> = view.brokers.iter().map(broker).collect();
