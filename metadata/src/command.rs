@@ -38,6 +38,12 @@ pub enum Command {
         /// The registration that is meant; an older one is refused, so that a late fencing hits no newer start.
         broker_epoch: BrokerEpoch,
     },
+    /// The sessions of these brokers ended together: they leave every ISR in one step, so that none of them counts for less
+    /// than another because its turn came first. Those that are registered otherwise by now are passed over. Idempotent.
+    FenceBrokers {
+        /// The brokers whose sessions ended, at most [`crate::limits::MAX_BROKERS`].
+        brokers: Vec<EndedSession>,
+    },
     /// The broker is ready: it may lead and join ISRs. Idempotent.
     UnfenceBroker {
         /// The broker that is ready to lead and to follow.
@@ -116,6 +122,16 @@ pub enum Command {
         /// The hash of all changes up to it.
         hash: HistoryHash,
     },
+}
+
+/// One of the sessions that ended together, see [`Command::FenceBrokers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndedSession {
+    /// The broker whose session ended.
+    pub broker_id: BrokerId,
+    /// The registration that is meant; passed over if it is another by now.
+    pub broker_epoch: BrokerEpoch,
 }
 
 /// See [`Command::RegisterBroker`]. The fields are those of [`crate::record::BrokerRegistration`].
@@ -329,6 +345,10 @@ impl fmt::Display for Command {
             }
             Self::FenceBroker { broker_id, broker_epoch } => {
                 write!(f, "fence broker {broker_id}, broker epoch {broker_epoch}")
+            }
+            Self::FenceBrokers { brokers } => {
+                let ids: Vec<String> = brokers.iter().map(|one| one.broker_id.to_string()).collect();
+                write!(f, "fence brokers {}", ids.join(","))
             }
             Self::UnfenceBroker { broker_id, broker_epoch } => {
                 write!(f, "unfence broker {broker_id}, broker epoch {broker_epoch}")

@@ -42,7 +42,8 @@ mod needs;
 
 pub use command::{
     AlterPartition, AlterReplicas, AlterTopic, Command, ControllerVersions, CreateTopic, DistrustReplicas,
-    DistrustedReplica, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
+    DistrustedReplica, EndedSession, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker,
+    ReplicaMove,
 };
 pub use config::TopicConfig;
 pub use decide::{

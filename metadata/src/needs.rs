@@ -31,6 +31,7 @@ pub(crate) const SHIPPED: Needs = Needs {
         Command::AlterPartition(command) if command.changes.iter().any(|change| change.high_watermark.is_some()) => {
             TRUST
         }
+        Command::FenceBrokers { .. } => RECOVERY,
         Command::FormCluster { .. }
         | Command::RegisterBroker(_)
         | Command::FenceBroker { .. }

@@ -12,7 +12,8 @@ use super::*;
 use crate::{
     command::{
         AlterPartition, AlterReplicas, AlterTopic, ControllerVersions, CreateTopic, DistrustReplicas,
-        DistrustedReplica, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker, ReplicaMove,
+        DistrustedReplica, EndedSession, FinalizeVersion, IsrChange, IsrMember, RecoverPartition, RegisterBroker,
+        ReplicaMove,
     },
     config::{KEYS, TopicConfig},
     history::HistoryHash,
@@ -52,6 +53,7 @@ fn one_of_each() -> Vec<Command> {
             }),
         }),
         Command::FenceBroker { broker_id, broker_epoch },
+        Command::FenceBrokers { brokers: vec![EndedSession { broker_id, broker_epoch }] },
         Command::UnfenceBroker { broker_id, broker_epoch },
         Command::BeginControlledShutdown { broker_id, broker_epoch },
         Command::UnregisterBroker { broker_id },

@@ -24,7 +24,8 @@ pub enum Response {
         /// Epoch of the registration.
         broker_epoch: BrokerEpoch,
     },
-    /// Answers [`crate::Command::FenceBroker`]: the broker is fenced, now or since before.
+    /// Answers [`crate::Command::FenceBroker`] and [`crate::Command::FenceBrokers`]: the brokers are fenced, now or since
+    /// before.
     BrokerFenced,
     /// Answers [`crate::Command::UnfenceBroker`]: the broker may lead, now or since before.
     BrokerUnfenced,

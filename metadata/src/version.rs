@@ -20,7 +20,8 @@ pub const FIRST: MetadataVersion = MetadataVersion(1);
 pub const TRUST: MetadataVersion = MetadataVersion(2);
 
 /// The controllers can go on from a single one of them; partitions are unsettled then ([`crate::recovery`]). A broker can
-/// start though it cannot read some of its replicas ([`crate::trust::Vouch::Unread`]).
+/// start though it cannot read some of its replicas ([`crate::trust::Vouch::Unread`]). Brokers whose sessions end together
+/// are fenced by one command.
 pub const RECOVERY: MetadataVersion = MetadataVersion(3);
 
 /// What this build supports.

@@ -75,6 +75,15 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
 }
 
 #[test]
+fn after_a_power_loss_of_all_nobody_waits_for_the_one_that_stays_away() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let sum = run_all(&seeds, faults::run_one_away, Coverage::add, Coverage::default());
+    println!("{runs} seeds of power losses of all: {} times several were fenced together", sum.fenced_together);
+    assert!(sum.fenced_together >= runs, "not all ended together: {sum:?}");
+}
+
+#[test]
 fn what_more_disks_lose_than_may_is_never_lost_in_silence() {
     let seeds = seeds();
     let runs = seeds.end - seeds.start;

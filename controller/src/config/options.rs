@@ -22,10 +22,10 @@ holdfast_node::options! {
     peers: Vec<String> = Vec::new() => required;
     /// Id of the cluster, a UUID. Absent: chosen at the first formation. Set, a controller refuses every other cluster.
     cluster_id: Option<Uuid> = None;
-    /// A broker without a heartbeat for this long is fenced, in ms. Short: a garbage pause of the host fences.
-    /// Long: the leaders of a hung broker stay unavailable for as long.
+    /// A broker without a heartbeat for this long is fenced, in ms; after three quarters of it if another is fenced. Short: a
+    /// garbage pause of the host fences. Long: the leaders of a hung broker stay unavailable for as long.
     broker_session_timeout_ms: u64 = 3_000, in 200, 600_000;
-    /// A broker whose connection broke and was not made again within this time is fenced, in ms.
+    /// A broker whose connection broke and was not made again within this time is fenced, in ms; at once if another is.
     /// Short: a lost packet may cost a fail-over. Long: a killed broker is replaced later.
     broker_disconnect_grace_ms: u64 = 500, in 0, 600_000;
     /// Most brokers with a session at once. Past it: OVERLOADED.

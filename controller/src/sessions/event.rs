@@ -63,13 +63,15 @@ pub enum Event {
         /// True if this controller ended it because it was not active: that says nothing of the broker.
         refused: bool,
     },
+    /// A broker started again and is about to register, while its earlier session is not known to be over.
+    Restarted(BrokerId),
     /// A proposal of this module has ended.
     Ended(Proposal, Ending),
     /// Nothing but time went by: all deadlines are compared. Comes several times in the grace.
     Tick,
 }
 
-/// A command to propose, for the registration with this broker epoch only.
+/// A command to propose, for the registration with this broker epoch only. The fencings of one step belong to one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// The broker that it is about.
@@ -102,11 +104,22 @@ pub enum Ending {
     Doubtful,
 }
 
-/// How long a broker is waited for before it is fenced.
+/// How long a broker is waited for before it is fenced. A fencing takes those along that would follow within a part of it,
+/// see [`Timeouts::nearly_ms`].
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// Without a heartbeat for this long a broker is fenced, ms.
     pub session_ms: u64,
     /// Without a connection for this long it is fenced, ms.
     pub disconnect_grace_ms: u64,
+}
+
+impl Timeouts {
+    /// How long a broker was silent at least that is fenced with another whose deadline has passed, ms: three quarters of the
+    /// session timeout. Brokers that lose their power at one moment were heard last within one interval of heartbeats, which
+    /// is a sixth of the session timeout at the defaults.
+    #[must_use]
+    pub fn nearly_ms(&self) -> u64 {
+        self.session_ms - self.session_ms / 4
+    }
 }

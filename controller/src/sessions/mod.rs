@@ -29,6 +29,12 @@
 //!    loses its lease.
 //! 8. Proposals have numbers: the end of one that is no longer the broker's changes nothing. At most one proposal a broker
 //!    is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner.
+//! 9. Sessions that end together are fenced together, by one command ([`holdfast_metadata::Command::FenceBrokers`]): the first
+//!    whose deadline passes takes those along that have no connection any more, and those that were nearly as silent
+//!    ([`Timeouts::nearly_ms`]); a broker that starts again takes along those that have none. So nobody is fenced later than
+//!    by its own deadline, and one that is alone at once as ever. While another is dead or starts, one whose connection
+//!    broke has no grace, and one that is silent three quarters of its timeout.
+//!    Who registers again in time after it alone was lost is not fenced at all: its registration says enough.
 //!
 //! - `event`: what goes in and out. `session`: one broker. `state`: all of them.
 
@@ -43,3 +49,5 @@ pub use state::{RETRY_MS, Sessions};
 mod sessions_tests;
 #[cfg(test)]
 mod suspended_tests;
+#[cfg(test)]
+mod together_tests;

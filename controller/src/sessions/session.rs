@@ -115,13 +115,27 @@ impl Session {
 
     /// What is to become of it now. `may_be_fenced`: a fencing that was proposed may be logged.
     pub(super) fn verdict(&self, now: Millis, timeouts: &Timeouts, may_be_fenced: bool) -> Option<Verdict> {
-        let silent = now >= self.heard.plus(timeouts.session_ms);
-        let gone = self.disconnected.is_some_and(|at| now >= at.plus(timeouts.disconnect_grace_ms));
         if !self.fenced {
-            return (silent || gone || may_be_fenced).then_some(Verdict::Fence);
+            return (may_be_fenced || self.is_due(now, timeouts)).then_some(Verdict::Fence);
         }
+        let silent = now >= self.heard.plus(timeouts.session_ms);
         let caught_up = self.ready && self.applied >= self.must_apply;
         (!self.leaving && !silent && self.connection.is_some() && caught_up).then_some(Verdict::Unfence)
+    }
+
+    fn is_due(&self, now: Millis, timeouts: &Timeouts) -> bool {
+        let silent = now >= self.heard.plus(timeouts.session_ms);
+        silent || self.disconnected.is_some_and(|at| now >= at.plus(timeouts.disconnect_grace_ms))
+    }
+
+    /// True if its connection broke and was not made again yet.
+    pub(super) fn is_lost(&self) -> bool {
+        self.connection.is_none() && self.disconnected.is_some()
+    }
+
+    /// True if it goes with another whose session is over: it is lost, or nearly as silent.
+    pub(super) fn ends_with_others(&self, now: Millis, timeouts: &Timeouts) -> bool {
+        self.is_lost() || now >= self.heard.plus(timeouts.nearly_ms())
     }
 
     fn hear(&mut self, now: Millis) {

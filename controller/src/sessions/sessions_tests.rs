@@ -347,9 +347,11 @@ fn what_one_broker_says_costs_the_same_however_many_there_are() {
     let other = BrokerRegistration { broker_id: BrokerId(2), ..broker(1, false) };
     let mut check = Check::active(vec![broker(1, false), other]);
     check.connect(100, 1);
-    // All deadlines have passed: its own is looked at, and the other's at the next tick.
-    check.step(3_100, Event::Disconnected { broker_id: B1, connection: ConnectionId(9), refused: false }, &[fence(1)]);
-    check.step(3_101, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
+    check.beat(2_800, 1, 10, true, &[]);
+    // The other's deadline has passed: it is looked at at the next tick.
+    let (broker_id, connection, applied_index) = (B1, ConnectionId(1), MetadataIndex(10));
+    check.step_after_nothing(3_000, Event::Heartbeat { broker_id, connection, applied_index, ready: true }, &[]);
+    check.step_after_nothing(3_001, Event::Tick, &[(BrokerId(2), BrokerEpoch(1), Verdict::Fence)]);
 }
 
 #[test]

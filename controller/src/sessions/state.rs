@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_metadata::BrokerRegistration;
-use holdfast_proto::ids::{BrokerId, MetadataIndex, Millis};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex, Millis};
 
 use super::{
     event::{ConnectionId, Ending, Event, Proposal, Timeouts, Verdict},
@@ -112,9 +112,13 @@ impl Sessions {
         } else {
             self.forgive_standstill(now, before);
         }
+        let restarted = if let Event::Restarted(broker_id) = event { Some(broker_id) } else { None };
         let whose = self.take(now, event);
         if self.decides() {
             self.decide(now, whose, proposals);
+            if let Some(broker_id) = restarted {
+                self.end_with(broker_id, proposals);
+            }
         }
     }
 
@@ -158,6 +162,7 @@ impl Sessions {
                 }
                 return Some(broker_id);
             }
+            Event::Restarted(broker_id) => return Some(broker_id),
             Event::Ended(proposal, ending) => {
                 self.ended(now, proposal, ending);
                 return Some(proposal.broker_id);
@@ -263,16 +268,56 @@ impl Sessions {
             self.in_flight.retain(|_, one| !is_over(one));
             self.brokers.range(..)
         };
+        let mut verdicts = Vec::new();
         for (broker_id, session) in sessions {
             let may_be_fenced = self.may_be_fenced.contains(broker_id);
             if !self.in_flight.contains_key(broker_id)
                 && let Some(verdict) = session.verdict(now, &self.timeouts, may_be_fenced)
             {
-                self.proposals += 1;
-                let number = self.proposals;
-                self.in_flight.insert(*broker_id, InFlight::Proposed(number));
-                proposals.push(Proposal { broker_id: *broker_id, epoch: session.epoch, verdict, number });
+                verdicts.push((*broker_id, session.epoch, verdict));
             }
         }
+        let mut fences = false;
+        for (broker_id, epoch, verdict) in verdicts {
+            fences |= verdict == Verdict::Fence;
+            self.propose(broker_id, epoch, verdict, proposals);
+        }
+        if fences {
+            let timeouts = self.timeouts;
+            self.fence_where(|_, session| session.ends_with_others(now, &timeouts), proposals);
+        }
+    }
+
+    /// A broker that is not fenced has started again: those that are lost, too, are fenced with it.
+    fn end_with(&mut self, broker_id: BrokerId, proposals: &mut Vec<Proposal>) {
+        let own = self.brokers.get(&broker_id).filter(|session| !session.fenced && session.connection.is_none());
+        let Some(epoch) = own.map(|session| session.epoch) else { return };
+        if self.in_flight.contains_key(&broker_id) {
+            return;
+        }
+        let before = proposals.len();
+        self.fence_where(|id, session| id != broker_id && session.is_lost(), proposals);
+        if proposals.len() > before {
+            self.propose(broker_id, epoch, Verdict::Fence, proposals);
+        }
+    }
+
+    /// Proposes to fence all of those, unless they are fenced or something is proposed of them.
+    fn fence_where(&mut self, is_meant: impl Fn(BrokerId, &Session) -> bool, proposals: &mut Vec<Proposal>) {
+        let meant = self
+            .brokers
+            .iter()
+            .filter(|(id, session)| !session.fenced && !self.in_flight.contains_key(id) && is_meant(**id, session));
+        let meant: Vec<_> = meant.map(|(id, session)| (*id, session.epoch)).collect();
+        for (broker_id, epoch) in meant {
+            self.propose(broker_id, epoch, Verdict::Fence, proposals);
+        }
+    }
+
+    fn propose(&mut self, broker_id: BrokerId, epoch: BrokerEpoch, verdict: Verdict, proposals: &mut Vec<Proposal>) {
+        self.proposals += 1;
+        let number = self.proposals;
+        self.in_flight.insert(broker_id, InFlight::Proposed(number));
+        proposals.push(Proposal { broker_id, epoch, verdict, number });
     }
 }

@@ -77,6 +77,15 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
+    /// Takes several out of the ISR at once: all of them become eligible if too few remain. One after the other the first
+    /// would not, while enough still remained.
+    pub(crate) fn leave_isr_together(&mut self, leave: impl Fn(BrokerId) -> bool) {
+        if self.new.isr.iter().any(|member| leave(*member)) {
+            let rest: Vec<BrokerId> = self.new.isr.iter().copied().filter(|member| !leave(*member)).collect();
+            self.set_isr(&rest);
+        }
+    }
+
     /// Takes a broker out of the ISR and the ELR: what it holds cannot be trusted.
     pub(crate) fn forget(&mut self, broker: BrokerId) {
         self.leave_isr(broker);

@@ -19,6 +19,8 @@
 //!    stays eligible, for nothing was said against it.
 //! 6. Of those that may be elected one that did not start again comes first, then who reaches farthest.
 
+use std::collections::BTreeMap;
+
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
 use crate::{image::Image, record::PartitionState, trust::ReplicaClaim};
@@ -37,7 +39,7 @@ pub(crate) enum Standing {
 /// How the brokers stand once the command in hand is carried out.
 pub(crate) struct Standings<'a> {
     image: &'a Image,
-    changed: Option<(BrokerId, Standing)>,
+    changed: BTreeMap<BrokerId, Standing>,
     /// The broker that the command registers or forgets: nobody waits for it any more.
     heard: Option<BrokerId>,
 }
@@ -45,17 +47,22 @@ pub(crate) struct Standings<'a> {
 impl<'a> Standings<'a> {
     /// As the image has them.
     pub(crate) fn of(image: &'a Image) -> Self {
-        Self { image, changed: None, heard: None }
+        Self { image, changed: BTreeMap::new(), heard: None }
     }
 
     /// As the image has them, but for one broker.
     pub(crate) fn with(image: &'a Image, broker: BrokerId, standing: Standing) -> Self {
-        Self { image, changed: Some((broker, standing)), heard: None }
+        Self { image, changed: BTreeMap::from([(broker, standing)]), heard: None }
+    }
+
+    /// As the image has them, but for those that are fenced.
+    pub(crate) fn without(image: &'a Image, fenced: impl Iterator<Item = BrokerId>) -> Self {
+        Self { image, changed: fenced.map(|broker| (broker, Standing::Fenced)).collect(), heard: None }
     }
 
     /// As the image has them, but for one broker that is fenced and says what it holds, or is forgotten.
     pub(crate) fn hearing(image: &'a Image, broker: BrokerId) -> Self {
-        Self { image, changed: Some((broker, Standing::Fenced)), heard: Some(broker) }
+        Self { image, changed: BTreeMap::from([(broker, Standing::Fenced)]), heard: Some(broker) }
     }
 
     /// True if every broker that was not given up has registered since the controllers were recovered.
@@ -65,9 +72,9 @@ impl<'a> Standings<'a> {
 
     /// How this broker stands.
     pub(crate) fn get(&self, broker: BrokerId) -> Standing {
-        match self.changed {
-            Some((changed, standing)) if changed == broker => standing,
-            _ => match self.image.broker(broker) {
+        match self.changed.get(&broker) {
+            Some(standing) => *standing,
+            None => match self.image.broker(broker) {
                 Some(registration) if registration.is_active() => Standing::Active,
                 Some(registration) if !registration.fenced => Standing::Leaving,
                 _ => Standing::Fenced,

@@ -11,7 +11,7 @@ use std::borrow::Borrow;
 
 use holdfast_proto::ids::MetadataIndex;
 
-use super::{brokers, leaders, moves, partitions, producer_ids, topics, trust, versions};
+use super::{brokers, fences, leaders, moves, partitions, producer_ids, topics, trust, versions};
 use crate::{
     command::Command,
     history::HistoryHash,
@@ -43,6 +43,7 @@ fn decide_any(image: &Image, command: &Command) -> Decision {
         Command::FormCluster { cluster_id } => brokers::form_cluster(image, *cluster_id),
         Command::RegisterBroker(command) => brokers::register(image, command),
         Command::FenceBroker { broker_id, broker_epoch } => brokers::fence(image, *broker_id, *broker_epoch),
+        Command::FenceBrokers { brokers } => fences::fence_together(image, brokers),
         Command::UnfenceBroker { broker_id, broker_epoch } => brokers::unfence(image, *broker_id, *broker_epoch),
         Command::BeginControlledShutdown { broker_id, broker_epoch } => {
             brokers::begin_controlled_shutdown(image, *broker_id, *broker_epoch)

@@ -1,7 +1,7 @@
 //! What becomes of a command.
 //!
 //! - `machine`: from a command to its handler, and applying what it decides. `refusal`: whether it would be refused.
-//! - `brokers`, `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`, `versions`, `trust`: a handler
+//! - `brokers` (with `fences`), `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`, `versions`, `trust`: a handler
 //!   for each.
 //! - Rules: `change`, which every change of a partition goes through, where ISR, ELR and epochs stand once; `election`, who
 //!   leads; `placement`, where new replicas go; `reports`, what brokers said of their replicas.
@@ -10,6 +10,7 @@
 mod brokers;
 mod change;
 mod election;
+mod fences;
 mod leaders;
 mod machine;
 mod moves;

@@ -10,7 +10,7 @@
 //! The changes of an ISR and the moves are not looked at one by one: what a leader may conclude from the refusal of one
 //! proposal rests on the proposals that it made before having been decided first, and that is known in the log alone.
 
-use super::{brokers, machine::decide, moves, partitions, trust};
+use super::{brokers, fences, machine::decide, moves, partitions, trust};
 use crate::{command::Command, image::Image, needs, response::Rejection};
 
 /// Why the whole command would be refused if it were decided on this image; `None` if it would be carried out.
@@ -25,6 +25,7 @@ pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
         | Command::RenewFolderToken { broker_id, broker_epoch, .. } => {
             brokers::registered(image, *broker_id, *broker_epoch).map(drop)
         }
+        Command::FenceBrokers { brokers } => fences::bounded(brokers),
         Command::DistrustReplicas(command) => trust::distrustable(image, command),
         Command::UnfenceBroker { broker_id, broker_epoch } => {
             brokers::unfenceable(image, *broker_id, *broker_epoch).map(drop)

@@ -68,6 +68,8 @@ pub(crate) enum Event {
     /// The broker's folder gets another token.
     Renew(u32),
     Fence(u32),
+    /// The sessions of the brokers of the mask end together.
+    FenceTogether(u8),
     Unfence(u32),
     Leave(u32),
     MinIsr(u32),
@@ -137,6 +139,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => broker.clone().prop_map(Event::Copy),
         1 => broker.clone().prop_map(Event::Renew),
         3 => broker.clone().prop_map(Event::Fence),
+        2 => any::<u8>().prop_map(Event::FenceTogether),
         6 => broker.clone().prop_map(Event::Unfence),
         1 => broker.clone().prop_map(Event::Leave),
         3 => (0..16_u8, broker).prop_map(|(members, first)| Event::Move { members, first }),

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use holdfast_metadata::{
-    AlterPartition, Command, ControllerVersions, CreateTopic, FinalizeVersion, Image, IsrChange, IsrMember, Outcome,
-    PartitionState, Record, RegisterBroker, Rejection, Response, apply_command, decide, invariant, refusal,
+    AlterPartition, Command, ControllerVersions, CreateTopic, EndedSession, FinalizeVersion, Image, IsrChange,
+    IsrMember, Outcome, PartitionState, Record, RegisterBroker, Rejection, Response, apply_command, decide, invariant,
+    refusal,
     trust::{FolderProof, ReplicaReport},
-    version::{SUPPORTED, TRUST},
+    version::SUPPORTED,
 };
 use holdfast_proto::{
     error::ErrorCode,
@@ -20,6 +21,7 @@ use holdfast_proto::{
 };
 
 /// Carries out commands on an image and checks them from all sides, see the module.
+#[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) image: Image,
     /// Built from the records alone, as a broker does.
@@ -64,10 +66,15 @@ impl Cluster {
         cluster
     }
 
-    /// As [`Self::new`], with metadata version 2 finalised: brokers prove their folders.
+    /// As [`Self::new`], with the newest metadata version finalised: brokers prove their folders.
     pub(crate) fn with_tokens(count: u32) -> Self {
+        Self::with_version(count, SUPPORTED.max)
+    }
+
+    /// The same, with this version.
+    pub(crate) fn with_version(count: u32, version: MetadataVersion) -> Self {
         let mut cluster = Self::empty();
-        cluster.finalise(TRUST);
+        cluster.finalise(version);
         for n in 1..=count {
             let registration = cluster.proving(n, 1, &[]);
             cluster.ok(&Command::RegisterBroker(registration));
@@ -185,6 +192,12 @@ impl Cluster {
 
     pub(crate) fn fence(&mut self, n: u32) -> Vec<Record> {
         self.ok(&Command::FenceBroker { broker_id: b(n), broker_epoch: self.epoch(n) }).0
+    }
+
+    /// The command by which the sessions of these brokers end together.
+    pub(crate) fn fencing(&self, brokers: &[u32]) -> Command {
+        let ended = brokers.iter().map(|n| EndedSession { broker_id: b(*n), broker_epoch: self.epoch(*n) });
+        Command::FenceBrokers { brokers: ended.collect() }
     }
 
     pub(crate) fn unfence(&mut self, n: u32) -> Vec<Record> {

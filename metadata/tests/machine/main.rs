@@ -11,6 +11,7 @@ mod partitions;
 mod random_commands;
 mod recovery;
 mod shutdown;
+mod together;
 mod topics;
 mod trust;
 mod versions;

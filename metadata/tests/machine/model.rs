@@ -185,6 +185,13 @@ impl Model {
             Event::Fence(n) => {
                 self.run(&Command::FenceBroker { broker_id: b(n), broker_epoch: self.c.epoch(n) });
             }
+            Event::FenceTogether(mask) => {
+                let brokers: Vec<u32> = (1..=BROKERS).filter(|n| mask & (1 << (n - 1)) != 0).collect();
+                // Without trust the metadata version is one that has no such command.
+                if self.trust {
+                    self.run(&self.c.fencing(&brokers));
+                }
+            }
             Event::Unfence(n) if self.nodes[&n].running => {
                 self.run(&Command::UnfenceBroker { broker_id: b(n), broker_epoch: self.c.epoch(n) });
             }

@@ -3,11 +3,11 @@
 use holdfast_metadata::{
     AlterReplicas, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, ReplicaMove, Response,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
-    version::RECOVERY,
+    version::{RECOVERY, TRUST},
 };
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, FolderToken, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId},
+    ids::{BrokerEpoch, FolderToken, LeaderEpoch, MetadataVersion, Offset, PartitionEpoch, PartitionIndex, TopicId},
 };
 
 use crate::cluster::{Cluster, b};
@@ -19,7 +19,12 @@ fn report(topic_id: TopicId, epoch: u32, end: u64, vouch: Vouch) -> ReplicaRepor
 
 /// Three brokers that prove their folders, and a topic of one partition on them with min ISR 2.
 fn three() -> (Cluster, TopicId) {
-    let mut c = Cluster::with_tokens(3);
+    three_of(RECOVERY)
+}
+
+/// The same, with this metadata version.
+fn three_of(version: MetadataVersion) -> (Cluster, TopicId) {
+    let mut c = Cluster::with_version(3, version);
     let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
     (c, t)
 }
@@ -257,7 +262,7 @@ fn unread(topic_id: TopicId) -> ReplicaReport {
 
 #[test]
 fn a_replica_that_cannot_be_read_is_out_of_sync_and_not_given_up() {
-    let (mut c, t) = three();
+    let (mut c, t) = three_of(TRUST);
     c.fence(3);
     c.fence(2);
     assert_eq!(standing(&c, t), "1 isr 1 elr 2");
@@ -289,7 +294,6 @@ fn a_replica_that_cannot_be_read_says_nothing_of_how_far_others_reach() {
     let (mut c, t) = three();
     (1..=3).for_each(|n| drop(c.fence(n)));
     assert_eq!(standing(&c, t), "none isr - elr 2,3");
-    c.finalise(RECOVERY);
     back(&mut c, 2, &[unread(t)]);
     back(&mut c, 3, &[report(t, 4, 90, Vouch::Full)]);
     assert_eq!(c.state(t).leader, None, "the other may hold more");

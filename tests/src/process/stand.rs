@@ -174,8 +174,8 @@ impl Stand {
         self.fixture.cluster.kill(node).expect("the node runs, and is killed");
     }
 
-    /// Kills all brokers, and waits until the controllers have noticed: who is in sync or eligible is settled then. They are
-    /// noticed in the order of [`BROKERS`], mostly, and the last two stay eligible.
+    /// Kills all brokers, and waits until the controllers have noticed: who is in sync or eligible is settled then. Their
+    /// sessions end together, and all that were in sync stay eligible.
     pub async fn kill_all_brokers(&mut self) {
         for broker in BROKERS {
             self.kill(broker);

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use holdfast_controller::sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict};
 use holdfast_metadata::{
-    Command, ControllerVersions, FinalizeVersion, Image, Outcome, Record, RegisterBroker, Response, apply_command,
-    invariant, is_same_folder, version::SUPPORTED,
+    Command, ControllerVersions, EndedSession, FinalizeVersion, Image, Outcome, Record, RegisterBroker, Response,
+    apply_command, invariant, is_same_folder, version::SUPPORTED,
 };
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis};
 
@@ -53,6 +53,7 @@ pub struct Controller {
     history: Vec<(Image, Vec<Delta>)>,
     moves_ended: u64,
     fenced: u64,
+    fenced_together: u64,
     /// The wall clocks, theirs and the brokers', as they are heard.
     pub wall_clocks: WallClocks,
 }
@@ -69,6 +70,7 @@ impl Default for Controller {
             history: Vec::new(),
             moves_ended: 0,
             fenced: 0,
+            fenced_together: 0,
             wall_clocks: WallClocks::default(),
         };
         let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
@@ -93,6 +95,11 @@ impl Controller {
     /// Brokers that were fenced because their session ended.
     pub fn fenced(&self) -> u64 {
         self.fenced
+    }
+
+    /// Times that several were fenced by one command.
+    pub fn fenced_together(&self) -> u64 {
+        self.fenced_together
     }
 
     /// The last states before this one, oldest first.
@@ -149,19 +156,26 @@ impl Controller {
     fn step(&mut self, now: Millis, event: Event, out: &mut Outbox) {
         let mut proposals = Vec::new();
         self.sessions.step(now, event, &mut proposals);
+        let (fences, others): (Vec<_>, Vec<_>) = proposals.into_iter().partition(|one| one.verdict == Verdict::Fence);
+        if !fences.is_empty() {
+            self.fenced += fences.len() as u64;
+            self.fenced_together += u64::from(fences.len() > 1);
+            let session = |one: &Proposal| EndedSession { broker_id: one.broker_id, broker_epoch: one.epoch };
+            let brokers = fences.iter().map(session).collect();
+            self.propose(now, &Command::FenceBrokers { brokers }, fences, out);
+        }
+        for proposal in others {
+            let Proposal { broker_id, epoch: broker_epoch, .. } = proposal;
+            self.propose(now, &Command::UnfenceBroker { broker_id, broker_epoch }, vec![proposal], out);
+        }
+    }
+
+    fn propose(&mut self, now: Millis, command: &Command, proposals: Vec<Proposal>, out: &mut Outbox) {
+        let ending = match self.execute(now, command, out).result {
+            Ok(_) => Ending::Done,
+            Err(_) => Ending::Refused,
+        };
         for proposal in proposals {
-            let Proposal { broker_id, epoch: broker_epoch, verdict, number: _ } = proposal;
-            let command = match verdict {
-                Verdict::Fence => {
-                    self.fenced += 1;
-                    Command::FenceBroker { broker_id, broker_epoch }
-                }
-                Verdict::Unfence => Command::UnfenceBroker { broker_id, broker_epoch },
-            };
-            let ending = match self.execute(now, &command, out).result {
-                Ok(_) => Ending::Done,
-                Err(_) => Ending::Refused,
-            };
             self.step(now, Event::Ended(proposal, ending), out);
         }
     }
@@ -224,6 +238,9 @@ impl Controller {
             let is_same_folder = old.is_none_or(|old| is_same_folder(old, &command));
             self.sessions.is_alive(now, from, is_same_folder)
         };
+        if !old_session_alive {
+            self.step(now, Event::Restarted(from), out);
+        }
         let command = RegisterBroker { old_session_alive, ..command };
         let outcome = self.execute(now, &Command::RegisterBroker(command), out);
         let index = self.image.index();

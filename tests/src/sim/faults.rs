@@ -70,6 +70,16 @@ pub fn run_beyond(seed: u64) -> Beyond {
     world.recover_and_audit()
 }
 
+/// A run in which power fails everywhere at one moment and one machine stays away: the others lead again. Panics if not.
+pub fn run_one_away(seed: u64) -> Coverage {
+    let mut rng = Rng::with_seed(seed);
+    let shape = Shape::beyond(&mut rng);
+    let mut world = World::of(&shape, rng);
+    let pause_ms = world.rng().u64(100..2_500);
+    world.run_until(world.now_ms() + pause_ms);
+    world.lose_power_and_audit()
+}
+
 fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     let kept = if world.rng().bool() { 0 } else { world.rng().usize(..4) };
     let done = world.rng().usize(..6);

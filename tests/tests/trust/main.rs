@@ -7,11 +7,13 @@
 //! - [`restored`]: data folders of brokers restored from older copies. [`moves`]: while replicas move. [`twins`]: used twice.
 //! - [`beyond`]: more disks at fault than the promise allows. [`steps`]: what several cases do.
 //! - [`controllers`]: the store of a controller gone, while another one is behind. [`recovery`]: most controllers gone for good.
+//! - [`away`]: all brokers killed at once, and one stays away.
 //! - [`clocks`]: wall clocks that jump, at some nodes or at all, at their start and while they run.
 //!   [`majority`]: those of one machine with its controller, the active one, against those of most.
 //! - [`pieces`]: a partition's folder, a segment, the list of replicas, the end of a log gone while the broker was down.
 //! - [`damage`]: bytes of a running broker changed: flipped bits, batches of another partition.
 
+mod away;
 mod beyond;
 mod clocks;
 mod controllers;

@@ -152,7 +152,6 @@ async fn a_broker_restored_to_a_second_ago_does_not_lead_if_it_is_there_first() 
     let mut stand = Stand::start().await;
     let rounds = if all_variants() { 6 } else { 2 };
     for round in 0..rounds {
-        // They are fenced in this order: the last ones stay eligible.
         let restored = BROKERS[2 - round % 3];
         let how = if round < 3 { Restore::Volume } else { Restore::Files };
         let load = stand.load();

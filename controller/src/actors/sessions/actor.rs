@@ -1,13 +1,18 @@
 //! The actor itself. No wait of its handlers is longer than a step: proposals are made in futures beside it.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::ready,
+    time::{Duration, Instant},
+};
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, StreamHandler, WrapFuture as _};
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseFuture, StreamHandler, WrapFuture as _,
+};
 use futures::StreamExt as _;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio_stream::wrappers::WatchStream;
 
-use holdfast_metadata::{Command, Record, registered};
+use holdfast_metadata::{Command, EndedSession, Record, registered, version::RECOVERY};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
@@ -103,31 +108,43 @@ impl SessionsActor {
     }
 
     fn take(&mut self, event: Event, context: &mut Context<Self>) {
-        let mut proposals = Vec::new();
-        self.sessions.step(self.now(), event, &mut proposals);
-        for proposal in proposals {
-            self.propose(proposal, context);
-        }
+        // Who waits for what was proposed is told by the proposals' own ends.
+        drop(self.take_and_propose(event, context));
     }
 
-    fn propose(&self, proposal: Proposal, context: &mut Context<Self>) {
-        let Proposal { broker_id, epoch: broker_epoch, verdict, number: _ } = proposal;
-        let command = match verdict {
-            Verdict::Fence => {
-                tracing::info!(%broker_id, %broker_epoch, "the broker's session ended: fencing it");
-                Command::FenceBroker { broker_id, broker_epoch }
-            }
-            Verdict::Unfence => {
-                tracing::info!(%broker_id, %broker_epoch, "the broker is ready: unfencing it");
-                Command::UnfenceBroker { broker_id, broker_epoch }
-            }
-        };
+    /// Takes an event, and proposes what follows: what is fenced in one step by one command. What it returns ends once all
+    /// proposals have.
+    fn take_and_propose(&mut self, event: Event, context: &mut Context<Self>) -> Vec<oneshot::Receiver<()>> {
+        let mut proposals = Vec::new();
+        self.sessions.step(self.now(), event, &mut proposals);
+        let mut commands = Vec::new();
+        let (fences, others): (Vec<_>, Vec<_>) = proposals.into_iter().partition(|one| one.verdict == Verdict::Fence);
+        if fences.len() > 1 && self.node.view().image().version() >= RECOVERY {
+            let brokers = fences.iter().map(|one| EndedSession { broker_id: one.broker_id, broker_epoch: one.epoch });
+            let brokers: Vec<_> = brokers.collect();
+            tracing::info!(?brokers, "the sessions of these brokers ended together: fencing them");
+            commands.push((Command::FenceBrokers { brokers }, fences));
+        } else {
+            commands.extend(fences.into_iter().map(|one| (command_of(&one), vec![one])));
+        }
+        commands.extend(others.into_iter().map(|one| (command_of(&one), vec![one])));
+        commands.into_iter().map(|(command, proposals)| self.propose(command, proposals, context)).collect()
+    }
+
+    /// Proposes the command that these proposals come to. What it returns ends once it has an end.
+    fn propose(
+        &self,
+        command: Command,
+        proposals: Vec<Proposal>,
+        context: &mut Context<Self>,
+    ) -> oneshot::Receiver<()> {
         let node = self.node.clone();
         let proposed = async move {
+            let text = command.to_string();
             match node.propose(Proposer::Controller, command).await {
                 Ok(_) => Ending::Done,
                 Err(error) => {
-                    tracing::warn!(%broker_id, %error, "the proposal failed");
+                    tracing::warn!(command = text, %error, "the proposal failed");
                     match error.outcome {
                         Outcome::NotAppended => Ending::Refused,
                         Outcome::Unknown => Ending::Doubtful,
@@ -135,11 +152,17 @@ impl SessionsActor {
                 }
             }
         };
+        let (ended, ends) = oneshot::channel();
         context.spawn(proposed.into_actor(self).map(move |ending, actor, context| {
             // The registration's own record first, so that the same is not proposed again.
             actor.read_changes(context);
-            actor.step(Event::Ended(proposal, ending), context);
+            for proposal in proposals {
+                actor.step(Event::Ended(proposal, ending), context);
+            }
+            // Nobody may wait for it.
+            let _ = ended.send(());
         }));
+        ends
     }
 
     /// Takes over the registrations as they are, and the changes from there on.
@@ -247,11 +270,39 @@ impl Handler<Connect> for SessionsActor {
 }
 
 impl Handler<IsAlive> for SessionsActor {
-    type Result = Result<bool, ErrorDetail>;
+    type Result = ResponseFuture<Result<bool, ErrorDetail>>;
 
     fn handle(&mut self, message: IsAlive, context: &mut Self::Context) -> Self::Result {
         self.read_changes(context);
-        self.check_active(context)?;
-        Ok(self.sessions.is_alive(self.now(), message.broker_id, message.is_same_folder))
+        if let Err(detail) = self.check_active(context) {
+            return Box::pin(ready(Err(detail)));
+        }
+        let IsAlive { broker_id, is_same_folder } = message;
+        if self.sessions.is_alive(self.now(), broker_id, is_same_folder) {
+            return Box::pin(ready(Ok(true)));
+        }
+        let proposed = self.take_and_propose(Event::Restarted(broker_id), context);
+        Box::pin(async move {
+            // Whatever came of them: they are proposed again if they have to be.
+            for ends in proposed {
+                let _ = ends.await;
+            }
+            Ok(false)
+        })
+    }
+}
+
+/// The command of one proposal.
+fn command_of(proposal: &Proposal) -> Command {
+    let Proposal { broker_id, epoch: broker_epoch, verdict, number: _ } = *proposal;
+    match verdict {
+        Verdict::Fence => {
+            tracing::info!(%broker_id, %broker_epoch, "the broker's session ended: fencing it");
+            Command::FenceBroker { broker_id, broker_epoch }
+        }
+        Verdict::Unfence => {
+            tracing::info!(%broker_id, %broker_epoch, "the broker is ready: unfencing it");
+            Command::UnfenceBroker { broker_id, broker_epoch }
+        }
     }
 }

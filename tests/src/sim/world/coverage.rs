@@ -63,6 +63,8 @@ coverage! {
     leases_ended,
     /// Brokers that were fenced because their session ended.
     brokers_fenced,
+    /// Times that several were fenced by one command.
+    fenced_together,
     /// Brokers that left in order.
     leaves,
     /// Processes that were paused.

@@ -1,0 +1,53 @@
+//! Power fails everywhere at one moment, and one machine stays away: the others lead again without it.
+
+use holdfast_proto::ids::BrokerId;
+
+use super::{coverage::Coverage, state::World, upcoming::Upcoming};
+use crate::sim::disk::Crash;
+
+/// How long all have to be in sync, ms.
+const IN_SYNC_MS: u64 = 60_000;
+/// Longest time between two of the ends, ms: less than what counts as together.
+const BETWEEN_MS: u64 = 12;
+/// How long the others are down, ms. None is back before the last one is gone.
+const DOWN_MS: std::ops::Range<u64> = 100..1_500;
+/// How long the one stays away, ms.
+const AWAY_MS: u64 = 30_000;
+/// How long the others have to lead again, ms: sessions, registrations and elections are over by then.
+const LEAD_MS: u64 = 8_000;
+
+impl World {
+    /// All are in sync and lose power at once; but for one they come back, and every partition has to have a leader. Then that
+    /// one comes back, too, and all is audited.
+    pub fn lose_power_and_audit(mut self) -> Coverage {
+        self.end_faults();
+        let mut brokers: Vec<BrokerId> = self.shape.brokers().map(BrokerId).collect();
+        for id in &brokers {
+            self.later(0, Upcoming::Start(*id));
+        }
+        let deadline_ms = self.now_ms + IN_SYNC_MS;
+        while !self.are_all_in_sync() {
+            assert!(self.now_ms < deadline_ms, "STUCK: not all are in sync");
+            self.run_until(self.now_ms + 100);
+        }
+        self.rng.shuffle(&mut brokers);
+        let away = brokers[self.rng.usize(..brokers.len())];
+        for id in brokers {
+            let down_ms = if id == away { AWAY_MS } else { self.rng.u64(DOWN_MS) };
+            let (done, kept) = (self.rng.usize(..6), self.rng.usize(..4));
+            self.crash(id, Crash::PowerLoss { done, kept }, down_ms);
+            let between_ms = self.rng.u64(..=BETWEEN_MS);
+            self.run_until(self.now_ms + between_ms);
+        }
+        self.run_until(self.now_ms + LEAD_MS);
+        for (tp, _, state) in self.controller.image().partitions() {
+            assert!(state.leader.is_some(), "WAITS: {tp} waits for broker {away}: {state:?}");
+        }
+        self.heal_and_audit()
+    }
+
+    fn are_all_in_sync(&self) -> bool {
+        let image = self.controller.image();
+        image.partitions().all(|(_, _, state)| state.leader.is_some() && state.isr.len() == state.replicas.len())
+    }
+}
