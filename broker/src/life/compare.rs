@@ -34,6 +34,8 @@ use crate::{
 const RANGE_BYTES: u64 = 256 << 20;
 /// What a range counts for at the rate of the scrub: a piece at each end, on both sides.
 const RANGE_COST_BYTES: u64 = 256 << 10;
+/// Ranges of one follower that a pass goes on behind though nobody could be told to stand aside.
+const MAX_UNSETTLED: usize = 16;
 /// Halvings of a range: more than there are batches to halve between.
 const MAX_HALVINGS: usize = 64;
 
@@ -53,7 +55,8 @@ struct Leading<'a> {
     replica: &'a OpenReplica,
     leader_epoch: LeaderEpoch,
     followers: Vec<BrokerId>,
-    /// How many replicas the partition has, with those that are not in sync.
+    /// How many replicas the partition has, with those that are not in sync, and without those that a move brings in: what
+    /// these hold was copied lately, from the leader.
     replicas: usize,
     /// Its high watermark, where the comparison ends.
     end: Offset,
@@ -77,16 +80,23 @@ pub(super) async fn compare(
 ) {
     let Some(leading) = Leading::of(context, replica) else { return };
     for follower in leading.followers.clone() {
-        match leading.first_difference(follower, bytes_per_second, counts).await {
-            Ok(None) => {}
-            Ok(Some(range)) => {
-                counts.differences += 1;
-                // Of all followers: the next pass goes on behind it.
-                return leading.settle(range, told).await;
-            }
-            Err(Ended::Here(error)) => return leading.cannot_read(&error),
-            Err(Ended::There(error)) => {
-                tracing::debug!(partition = %replica.id, %follower, %error, "a follower is not compared in this pass");
+        let mut from = replica.reader.log_start_offset();
+        for _ in 0..=MAX_UNSETTLED {
+            match leading.first_difference(follower, from, bytes_per_second, counts).await {
+                Ok(None) => break,
+                Ok(Some(range)) => {
+                    counts.differences += 1;
+                    if leading.settle(range, told).await {
+                        // Of all followers: the next pass goes on behind it.
+                        return;
+                    }
+                    from = range.1;
+                }
+                Err(Ended::Here(error)) => return leading.cannot_read(&error),
+                Err(Ended::There(error)) => {
+                    tracing::debug!(partition = %replica.id, %follower, %error, "a follower is not compared in this pass");
+                    break;
+                }
             }
         }
     }
@@ -98,20 +108,21 @@ impl<'a> Leading<'a> {
         let leader_epoch = view.leader_epoch.filter(|_| view.leader == Some(own))?;
         let image = context.metadata.look();
         let state = image.partition(replica.id).filter(|state| state.leader_epoch == leader_epoch)?;
-        let followers = state.isr.iter().copied().filter(|member| *member != own).collect();
-        let replicas = state.replicas.len();
+        let counts = |member: &BrokerId| *member != own && !state.adding.contains(member);
+        let followers = state.isr.iter().copied().filter(counts).collect();
+        let replicas = 1 + state.replicas.iter().copied().filter(counts).count();
         Some(Self { context, replica, leader_epoch, followers, replicas, end: view.readable.ok()? })
     }
 
-    /// The first range that differs from the follower's, as small as it can be told.
+    /// The first range from this offset on that differs from the follower's, as small as it can be told.
     async fn first_difference(
         &self,
         follower: BrokerId,
+        mut from: Offset,
         bytes_per_second: u64,
         counts: &mut Counts,
     ) -> Result<Option<(Offset, Offset)>, Ended> {
         let reader = &self.replica.reader;
-        let mut from = reader.log_start_offset();
         while let Some(to) = reader.range_end(from, self.end, RANGE_BYTES) {
             let RangeDigest::Known(own) = self.digest((from, to)).await? else {
                 from = to;
@@ -147,8 +158,8 @@ impl<'a> Leading<'a> {
         Ok((from, to))
     }
 
-    /// Reads the own range again, asks all that follow, and lets those stand aside that are wrong.
-    async fn settle(&self, (from, to): (Offset, Offset), told: &mut Told) {
+    /// Reads the own range again, asks all that follow, and lets those stand aside that are wrong. False if nobody does.
+    async fn settle(&self, (from, to): (Offset, Offset), told: &mut Told) -> bool {
         let replica = self.replica.clone();
         let own = match blocking(move || compared::read_again(&replica, from, to)).await {
             Ok(()) => self.digest((from, to)).await,
@@ -156,9 +167,12 @@ impl<'a> Leading<'a> {
         };
         let own = match own {
             Ok(RangeDigest::Known(own)) => own,
-            Err(Ended::Here(error)) => return self.cannot_read(&error),
+            Err(Ended::Here(error)) => {
+                self.cannot_read(&error);
+                return true;
+            }
             // A cut or retention came: the next pass looks again.
-            Ok(_) | Err(Ended::There(_)) => return,
+            Ok(_) | Err(Ended::There(_)) => return false,
         };
         let mut answers = Vec::new();
         for follower in &self.followers {
@@ -176,29 +190,33 @@ impl<'a> Leading<'a> {
                     %partition, %from, %to, answered, replicas,
                     "replicas differ, and too few are in sync to tell which is right: start the brokers that are away"
                 );
+                false
             }
             Verdict::Leader => {
                 let detail = format!("most replicas in sync hold other batches from offset {from} to below {to}");
                 tracing::error!(%partition, %from, %to, "most followers agree on batches that their leader does not hold");
                 self.replica.found(Finding::damaged(&self.replica.reader, detail));
+                true
             }
             Verdict::Followers(aside) => {
+                let mut is_told = false;
                 for follower in aside {
-                    self.tell(follower, (from, to), own, told).await;
+                    is_told |= self.tell(follower, (from, to), own, told).await;
                 }
+                is_told
             }
         }
     }
 
-    /// Tells a follower, once in this leadership, that it differs.
-    async fn tell(&self, follower: BrokerId, (from, to): (Offset, Offset), own: Digest, told: &mut Told) {
+    /// Tells a follower, once in this leadership, that it differs. False if it was told before.
+    async fn tell(&self, follower: BrokerId, (from, to): (Offset, Offset), own: Digest, told: &mut Told) -> bool {
         let partition = self.replica.id;
         if told.insert((partition, follower), self.leader_epoch) == Some(self.leader_epoch) {
             tracing::error!(
                 %partition, %follower, %from, %to,
                 "a follower differs from its leader again in one leadership: it keeps its place. Compare both replicas"
             );
-            return;
+            return false;
         }
         tracing::error!(
             %partition, %follower, %from, %to,
@@ -207,6 +225,7 @@ impl<'a> Leading<'a> {
         if let Err(Ended::There(error)) = self.ask(follower, (from, to), Some(own)).await {
             tracing::warn!(%partition, %follower, %error, "the follower did not say that it looks at it");
         }
+        true
     }
 
     async fn digest(&self, (from, to): (Offset, Offset)) -> Result<RangeDigest, Ended> {

@@ -33,7 +33,7 @@ const BOOTS: &[u8] = b"boots";
 const KNOWN: &[u8] = b"lineages";
 /// Who refused this folder, and why; it starts no more.
 pub(super) const REFUSED: &[u8] = b"refused";
-const GIVEN_UP: &[u8] = b"given-up";
+pub(super) const GIVEN_UP: &[u8] = b"given-up";
 /// So many may be kept, members or not: a quorum has few.
 const PRUNED_ABOVE: usize = 16;
 /// How often what changed is made durable.

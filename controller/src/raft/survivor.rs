@@ -19,7 +19,7 @@ use holdfast_proto::ids::MetadataIndex;
 use super::{
     applying::{self, Members},
     codec::{decode, decode_image_at, encode, encode_image},
-    lineages::REFUSED,
+    lineages::{GIVEN_UP, REFUSED},
     log_store::{COMMITTED, PURGED, check},
     types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
 };
@@ -88,7 +88,11 @@ impl Survivor {
             Some(told) => check(told, last.index + 1, vote.as_ref()).err().map(|error| error.to_string()),
             None => None,
         };
-        let refused = store.read_state(REFUSED)?.map(|why| String::from_utf8_lossy(&why).into_owned());
+        let refused = match store.read_state(REFUSED)? {
+            Some(why) => Some(why),
+            None => store.read_state(GIVEN_UP)?,
+        };
+        let refused = refused.map(|why| String::from_utf8_lossy(&why).into_owned());
         // A snapshot holds nothing that is not committed.
         let committed = committed.max(snapshot).filter(|committed| *committed <= last);
         Ok(Self { store, last, vote, committed, members: read.members, image: read.image, behind, refused })
@@ -119,7 +123,8 @@ impl Survivor {
         self.behind.as_deref()
     }
 
-    /// Which controller refused this folder for good, as a copy or one that is used twice, and why; `None` if none did.
+    /// Which controller refused this folder for good, as a copy, one that is used twice or one that was given up, and why;
+    /// `None` if none did.
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
@@ -147,7 +152,16 @@ impl Survivor {
         let meta = SnapshotMeta { last_log_id: Some(at), last_membership: StoredMembership::new(Some(at), members) };
         let (meta, data) = (encode(&meta)?, encode_image(image)?);
         let (vote, value) = (encode(&vote)?, encode(&at)?);
-        let begin = |done| Op::BeginAt { meta, data, vote, up_to: at.index, key: PURGED, value, forget: REFUSED, done };
+        let begin = |done| Op::BeginAt {
+            meta,
+            data,
+            vote,
+            up_to: at.index,
+            key: PURGED,
+            value,
+            forget: &[REFUSED, GIVEN_UP],
+            done,
+        };
         Ok(self.store.write_blocking(begin)?)
     }
 }

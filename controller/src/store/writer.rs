@@ -86,8 +86,8 @@ pub enum Op {
         key: &'static [u8],
         /// The purge mark, encoded: the last entry that is gone.
         value: Vec<u8>,
-        /// Key of a state that counts no more.
-        forget: &'static [u8],
+        /// Keys of states that count no more.
+        forget: &'static [&'static [u8]],
         /// Called when all of it is durable, or the write has failed.
         done: Done,
     },
@@ -265,7 +265,9 @@ fn add(db: &DB, batch: &mut WriteBatch, op: Op, dones: &mut Vec<Done>) {
             batch.delete_range_cf(&log, 0_u64.to_be_bytes(), u64::MAX.to_be_bytes());
             batch.put_cf(&family(db, STATE), key, value);
             batch.put_cf(&family(db, STATE), VOTE, vote);
-            batch.delete_cf(&family(db, STATE), forget);
+            for key in forget {
+                batch.delete_cf(&family(db, STATE), key);
+            }
             dones.push(done);
         }
         Op::PutSnapshot { meta, data, done } => {
