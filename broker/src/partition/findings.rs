@@ -188,7 +188,7 @@ pub struct Findings {
 /// Replicas that are damaged and go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// How many.
+    /// How many of them there are.
     pub count: u64,
     /// The first of them.
     pub first: TopicPartition,
