@@ -19,7 +19,7 @@ is left, and gives up the rest:
 pub(super) fn older(survivor: &Survivor) -> Option<&'static str> {
     match (survivor.behind(), survivor.refused()) {
         (Some(_), _) => Some("the store is behind what this controller told others"),
-        (None, Some(_)) => Some("another controller refused this folder, as a copy or as one that was given up"),
+        (None, Some(_)) => Some("another controller refused this folder as a copy, or goes on since it was given up"),
         (None, None) => None,
     }
 }
