@@ -52,7 +52,7 @@ pub fn bounds(message: &str) -> Bounds {
         "AppendEntriesRequest" | "RequestVoteRequest" | "InstallSnapshotRequest" | "TransferLeaderRequest" => {
             const { &[Entries::within(1, 4, "envelope.boots", BOOTS)] }
         }
-        "GetFormationRequest" => const { &[Entries::of(3, "peers", NODES)] },
+        "GetFormationRequest" => const { &[Entries::of(3, "peers", NODES), Entries::of(4, "boots", BOOTS)] },
         "GetMetadataRequest" => {
             const { &[Entries::of(1, "topics", WHOLE_CLUSTER), Entries::of(4, "topic_ids", WHOLE_CLUSTER)] }
         }
