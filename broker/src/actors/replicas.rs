@@ -1,9 +1,9 @@
 //! Does what the roster says with the replicas of this broker: opens logs, starts actors, tells them their state, closes
 //! them and deletes folders.
 //!
-//! On failure: a log that is damaged or gone is not vouched for. One that cannot be opened for any other reason is tried again,
-//! for that says nothing of its records. Either way the others go on; the broker ends only with its disk. A folder that cannot be deleted stays, and is looked at again
-//! at the next start.
+//! On failure: a log that is damaged or gone is not vouched for. One that cannot be opened for any other reason is tried
+//! again, for that says nothing of its records. Either way the others go on; the broker ends only with its disk. A folder
+//! that cannot be deleted stays, and is looked at again at the next start.
 
 use std::{collections::HashMap, num::NonZeroU64, sync::Arc, time::Duration};
 

@@ -75,7 +75,7 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             all.insert(partition, (counts, before));
         }
         unreadable.retain(|_, at| at.elapsed() < UNREADABLE_WITHIN);
-        let open = context.partitions.all().len();
+        let open = if unreadable.is_empty() { 0 } else { context.partitions.all().len() };
         if disk_fails(unreadable.len(), open) {
             let why = format!("{} of {open} replicas cannot be read: replace the disk", unreadable.len());
             return context.state.fail(Fatal::StorageFailed(why));
@@ -98,7 +98,11 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             }
             if consequence == Consequence::Reopen {
                 reopened.insert(partition, Instant::now());
-                tracing::error!(%partition, detail = finding.detail, "a log takes nothing any more, and nobody else is there: it is opened again");
+                tracing::error!(
+                    %partition,
+                    detail = finding.detail,
+                    "a log takes nothing any more, and nobody else is there: it is opened again"
+                );
                 if session.tell(SessionEvent::Reopen(partition, finding)).await.is_none() {
                     return;
                 }

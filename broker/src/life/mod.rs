@@ -2,7 +2,8 @@
 //!
 //! - [`start`]: start and stop of everything. [`recovery`]: the logs that are opened at start, and `unopened` those
 //!   that could not be.
-//! - `maintenance`: what is done now and then; `asides`: with folders that were set aside. `probes` answers with [`safe_to_stop`], what a rolling update waits for.
+//! - `maintenance`: what is done now and then; `asides`: with folders that were set aside. `probes` answers with
+//!   [`safe_to_stop`], what a rolling update waits for.
 //! - `findings`: what becomes of a replica with which something is wrong. `scrub` looks for it, and `compare` for replicas
 //!   that differ from their leader. `token` keeps the proof of the data folder new, `time_trust` looks at the clocks.
 //! - `leaving`: leadership is given away before the process ends; `remains`, pure, counts what that would still harm.

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use holdfast_broker::partition::findings::Finding;
+use holdfast_broker::{life::start::Broker, partition::findings::Finding};
 use holdfast_proto::ids::{PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, produce_until, soon};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_last_leader_whose_log_takes_nothing_more_asks_for_another_start() {
+/// One broker, and a partition on it with the record "a".
+async fn with_one_record() -> (Rig, Broker, TopicPartition) {
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
     let topic_id = rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["a"]).await;
-    let partition = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    (rig, broker, TopicPartition { topic_id, partition: PartitionIndex(0) })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_leader_whose_log_takes_nothing_more_asks_for_another_start() {
+    let (rig, broker, partition) = with_one_record().await;
     let context = Arc::clone(broker.context());
     let before = context.partitions.get(partition).unwrap();
     context.findings.put(partition, Finding::dead(&before.reader, &holdfast_log::Error::Closed));
@@ -36,12 +41,7 @@ async fn a_last_leader_whose_log_takes_nothing_more_asks_for_another_start() {
 /// Its log is sound in itself: but for what is noted the next start would vouch for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_halted_as_the_broker_stopped_is_not_vouched_for_by_the_next_start() {
-    let rig = Rig::start().await;
-    let broker = rig.broker(1).await;
-    let topic_id = rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
-    let client = Client::connect(&broker).await;
-    produce_until(&client, "t", 0, &["a"]).await;
-    let partition = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    let (rig, broker, partition) = with_one_record().await;
     let context = Arc::clone(broker.context());
     let reader = context.partitions.get(partition).unwrap().reader.clone();
     context.findings.put(partition, Finding::halted(&reader, "it halted".to_owned()));

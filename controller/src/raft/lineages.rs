@@ -104,8 +104,9 @@ impl Lineages {
         to_wire(*node_id, &Shown { boots: boots[from..].to_vec(), generation }, table.known.iter())
     }
 
-    /// Takes what a message of `sender` shows. Refused with GIVEN_UP if it was given up, with STALE_FOLDER if the sender is not the one that is known, and
-    /// if others know something of this controller that its own folder does not: then this controller ends.
+    /// Takes what a message of `sender` shows. Refused with GIVEN_UP if it was given up, with STALE_FOLDER if the sender is
+    /// not the one that is known, and if others know something of this controller that its own folder does not: then this
+    /// controller ends.
     pub(crate) async fn hear(&self, sender: u64, boots: &[ControllerBoot]) -> Result<(), ErrorDetail> {
         self.unless_given_up(sender)?;
         let heard = from_wire(sender, boots)?;

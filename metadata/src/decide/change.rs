@@ -71,10 +71,7 @@ impl<'a> PartitionChange<'a> {
 
     /// Takes a broker out of the ISR; it becomes eligible if too few remain.
     pub(crate) fn leave_isr(&mut self, broker: BrokerId) {
-        if self.new.isr.contains(&broker) {
-            let rest = self.isr_without(broker);
-            self.set_isr(&rest);
-        }
+        self.leave_isr_together(|member| member == broker);
     }
 
     /// Takes several out of the ISR at once: all of them become eligible if too few remain. One after the other the first

@@ -20,10 +20,7 @@ async fn brokers_that_were_killed_at_once_lead_again_without_the_one_that_stays_
     let mut stand = Stand::start().await;
     let rounds = if all_variants() { 3 } else { 1 };
     for away in BROKERS.into_iter().rev().take(rounds) {
-        stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("all are in sync");
-        let said = Said::by_controllers(&stand.fixture.cluster);
-        let load = stand.load();
-        load.flows(500).await;
+        let (said, load) = under_load(&stand).await;
         stand.kill_all_brokers().await;
         println!("{}", said.until(&[TOGETHER]).await);
         stand.begin_others(away);
@@ -37,10 +34,7 @@ async fn brokers_that_are_back_at_once_lead_again_without_the_one_that_stays_awa
     let mut stand = Stand::start().await;
     let rounds = if all_variants() { 3 } else { 1 };
     for away in BROKERS.into_iter().rev().take(rounds) {
-        stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("all are in sync");
-        let said = Said::by_controllers(&stand.fixture.cluster);
-        let load = stand.load();
-        load.flows(500).await;
+        let (said, load) = under_load(&stand).await;
         for broker in BROKERS {
             stand.kill(broker);
         }
@@ -48,6 +42,15 @@ async fn brokers_that_are_back_at_once_lead_again_without_the_one_that_stays_awa
         println!("{}", said.until(&[TOGETHER]).await);
         come_back(&mut stand, load, away, "back at once").await;
     }
+}
+
+/// Waits until all are in sync and records flow; listens to the controllers from before that on.
+async fn under_load(stand: &Stand) -> (Said, Load) {
+    stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("all are in sync");
+    let said = Said::by_controllers(&stand.fixture.cluster);
+    let load = stand.load();
+    load.flows(500).await;
+    (said, load)
 }
 
 /// Records flow without the one that is away; then it comes back, and everything is proven.

@@ -114,7 +114,8 @@ impl Written {
         let beside = with_suffix(path, TEMPORARY);
         let folder = disk.open_folder(parent(path))?;
         disk.remove(&beside)?;
-        let file = disk.create(&beside)?; // opened before it takes the name, as the folder is: nothing may be written into the old one then
+        // Opened before it takes the name, as the folder is: nothing may be written into the old one then.
+        let file = disk.create(&beside)?;
         disk.write_at(&file, &beside, bytes, 0)?;
         disk.sync_file(&file, &beside)?;
         disk.rename(&beside, path)?;
