@@ -9,7 +9,7 @@ use crate::{
     Error,
     index::TimeEntry,
     scan::{Check, Scan, Step, read_at},
-    segment::Segment,
+    segment::{Indexed, Segment},
 };
 
 /// True if the batch that a time entry names has the time that it says.
@@ -33,14 +33,22 @@ pub(crate) fn names_its_batch(segment: &Segment, entry: TimeEntry) -> Result<boo
     }
 }
 
-/// A place at or before the batch that holds `offset`; the segment's start if the offset index leads past it, or nowhere.
+/// A place at or before the batch that holds `offset`; the segment's start if the offset index leads nowhere, or to another
+/// batch than it names.
 pub(crate) fn start_before(segment: &Segment, offset: Offset) -> Result<u64, Error> {
-    let floor = segment.position_before(offset)?.floor;
-    Ok(if floor < segment.size() && first_header(segment, floor)?.is_some_and(|found| found.base_offset <= offset) {
-        floor
-    } else {
-        0
-    })
+    match segment.indexed_near(offset)?.floor {
+        Some(floor) if is_there(segment, floor)?.is_some() => Ok(floor.position),
+        _ => Ok(0),
+    }
+}
+
+/// The header of the batch that the index names; `None` if another one stands there, or none.
+pub(crate) fn is_there(segment: &Segment, indexed: Indexed) -> Result<Option<BatchHeader>, Error> {
+    if indexed.position >= segment.size() {
+        return Ok(None);
+    }
+    let found = first_header(segment, indexed.position)?;
+    Ok(found.filter(|found| found.last_offset() == indexed.last_offset))
 }
 
 /// The header that stands at a position; `None` if none does.

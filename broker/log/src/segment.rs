@@ -155,14 +155,15 @@ impl Segment {
         File::open(&self.path).map(Arc::new).map_err(|error| Error::io("cannot open", &self.path, error))
     }
 
-    /// A place at or before the batch that holds `offset`: a batch border, as the index tells.
-    pub(crate) fn position_before(&self, offset: Offset) -> Result<IndexHint, Error> {
+    /// Batches near the one that holds `offset`, as the index tells.
+    pub(crate) fn indexed_near(&self, offset: Offset) -> Result<IndexHint, Error> {
         let relative = offset.0.saturating_sub(self.base.0).min(u32::MAX.into()) as u32;
         let (floor, next) = self.offsets.around(relative)?;
-        Ok(IndexHint {
-            floor: floor.map_or(0, |entry| entry.position.into()),
-            next: next.map(|entry| entry.position.into()),
-        })
+        let indexed = |entry: OffsetEntry| Indexed {
+            position: entry.position.into(),
+            last_offset: self.base.plus(entry.relative_offset.into()),
+        };
+        Ok(IndexHint { floor: floor.map(indexed), next: next.map(indexed) })
     }
 
     /// Removes the files of the segment, not durably. The snapshot of the same offset is not part of it.
@@ -177,10 +178,19 @@ impl Segment {
 /// Where the index says that a batch may be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IndexHint {
-    /// At or before the batch.
-    pub(crate) floor: u64,
+    /// The last indexed batch that ends at or before the offset; `None` if there is none: the segment's start.
+    pub(crate) floor: Option<Indexed>,
     /// The next indexed batch; it may be the very one, for the index names last offsets.
-    pub(crate) next: Option<u64>,
+    pub(crate) next: Option<Indexed>,
+}
+
+/// A batch as the index names it. Neither the index nor the offset of a batch has a checksum: one is held against the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Indexed {
+    /// Where it begins in the file, bytes.
+    pub(crate) position: u64,
+    /// Offset of its last record.
+    pub(crate) last_offset: Offset,
 }
 
 /// Counts the batches of a segment as they are appended, or found again, and decides what is indexed.

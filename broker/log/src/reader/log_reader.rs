@@ -11,11 +11,12 @@ use holdfast_proto::{
 
 use super::{
     damage::damaged,
-    pieces::check_pieces,
+    pieces::{check_pieces, piece_before},
     retention::{self, Retention},
+    scrub_step::check_around,
     time,
 };
-use crate::{Error, scan::read_at, segment::Segment, shared::Shared};
+use crate::{Error, hints::is_there, scan::read_at, segment::Segment, shared::Shared};
 
 /// Reads one partition's log. Cheap to clone; no lock is held during IO.
 #[derive(Clone, Debug)]
@@ -33,7 +34,8 @@ impl LogReader {
     }
 
     /// Whole batches from the one that holds `from` on; none that ends past `up_to`. The first comes whole even if it is
-    /// larger than `max_bytes`. Empty if no batch that holds `from` ends at or before `up_to`.
+    /// larger than `max_bytes`. Empty if no batch that holds `from` ends at or before `up_to`: that is told only of batches
+    /// that were checked, for who hears it comes again and again.
     ///
     /// One read stays in one segment, so it can give less than `max_bytes` although more is there.
     pub fn read(&self, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {
@@ -51,7 +53,11 @@ impl LogReader {
                 // The list is newer than the log start that was looked at: retention took the segment.
                 return Err(self.out_of_range(from, written));
             };
-            self.read_segment(segment, from, max_bytes, up_to)
+            let bytes = self.read_segment(segment, from, max_bytes, up_to)?;
+            if bytes.is_empty() {
+                check_around(&self.shared, from)?;
+            }
+            Ok(bytes)
         })
     }
 
@@ -142,20 +148,40 @@ impl LogReader {
 
     fn read_segment(&self, segment: &Segment, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {
         let walk = Walk { segment, from, max_bytes, up_to, verify: self.shared.verify_on_read() };
-        let hint = segment.position_before(from)?;
+        let hint = segment.indexed_near(from)?;
         // The index names last offsets: the next entry is often the very batch that holds `from`.
         let start = match hint.next {
-            Some(next) if walk.begins_at_or_before(next)? => next,
+            Some(next) if is_there(segment, next)?.is_some_and(|found| found.base_offset <= from) => Some(next),
             _ => hint.floor,
         };
-        match walk.collect(start) {
-            Err(Error::Damaged { .. }) if start > 0 => {
-                // Perhaps the index is wrong and the batches are not: the walk from the start needs no index.
-                let bytes = walk.collect(0)?;
+        let Some(start) = start else { return walk.collect(0, Expected::First(segment.base())) };
+        match walk.collect(start.position, Expected::Last(start.last_offset)) {
+            Err(Error::Damaged { position, .. }) if position == start.position => {
+                // Perhaps the index is wrong and the batch is not: a walk from where a piece begins needs no index.
+                let (position, next) = piece_before(segment, from)?;
+                let bytes = walk.collect(position, Expected::First(next))?;
                 tracing::warn!(segment = %segment.path().display(), "the index of a segment is damaged; reads are slow");
                 Ok(bytes)
             }
             result => result,
+        }
+    }
+}
+
+/// What is known of a batch before it is read. No checksum covers its offset.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// The offset of its first record.
+    First(Offset),
+    /// The offset of its last record.
+    Last(Offset),
+}
+
+impl Expected {
+    fn is(self, header: &BatchHeader) -> bool {
+        match self {
+            Self::First(offset) => header.base_offset == offset,
+            Self::Last(offset) => header.last_offset() == offset,
         }
     }
 }
@@ -170,26 +196,23 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// True if a batch with an offset at or below `from` begins at `position`.
-    fn begins_at_or_before(&self, position: u64) -> Result<bool, Error> {
-        let mut bytes = Vec::new();
-        read_at(&*self.segment.file()?, self.segment.path(), position, BatchHeader::SIZE, &mut bytes)?;
-        Ok(BatchHeader::parse(&bytes).is_ok_and(|header| header.base_offset <= self.from))
-    }
-
     /// The batches from the one that holds `from` on, found by walking from the batch border `start`. Those before what is
     /// damaged are given; the error comes to who begins to read there.
-    fn collect(&self, start: u64) -> Result<Bytes, Error> {
+    fn collect(&self, start: u64, first: Expected) -> Result<Bytes, Error> {
         let file = self.segment.file()?;
         let size = self.segment.size();
         let mut position = start;
         let mut bytes = Bytes::new();
-        let mut expected = (start == 0).then(|| self.segment.base());
+        let mut expected = first;
         let mut taken = 0;
         loop {
             let rest = &bytes[taken..];
             if position >= size {
-                break;
+                if taken > 0 {
+                    break;
+                }
+                let reason = format!("the segment ends, and no batch in it holds offset {}", self.from);
+                return Err(self.damaged(expected, position, reason));
             }
             let header = match BatchHeader::parse(rest) {
                 Ok(header) if rest.len() >= header.size_bytes => header,
@@ -208,13 +231,12 @@ impl Walk<'_> {
                 Err(_damaged) if taken > 0 => break,
                 Err(error) => return Err(self.damaged(expected, position, error.to_string())),
             };
-            if expected.unwrap_or(header.base_offset) != header.base_offset
-                || (taken == 0 && header.base_offset > self.from)
-            {
+            if !expected.is(&header) || (taken == 0 && header.base_offset > self.from) {
                 if taken > 0 {
                     break;
                 }
-                let reason = format!("a batch begins at offset {}, not at the one expected", header.base_offset);
+                let (base, last) = (header.base_offset, header.last_offset());
+                let reason = format!("a batch of offsets {base} to {last} stands where another one was expected");
                 return Err(self.damaged(expected, position, reason));
             }
             let is_wanted = header.next_offset() > self.from;
@@ -229,14 +251,14 @@ impl Walk<'_> {
                     if taken > 0 {
                         break;
                     }
-                    return Err(self.damaged(Some(header.base_offset), position, error.to_string()));
+                    return Err(self.damaged(expected, position, error.to_string()));
                 }
                 taken += header.size_bytes;
             } else {
                 bytes.advance(header.size_bytes);
             }
             position += header.size_bytes as u64;
-            expected = Some(header.next_offset());
+            expected = Expected::First(header.next_offset());
         }
         bytes.truncate(taken);
         if self.verify && taken > 0 {
@@ -260,12 +282,20 @@ impl Walk<'_> {
         read_at(file, self.segment.path(), position, want, &mut buffer)?;
         if buffer.len() < want {
             let reason = format!("the file ends {} bytes early", want - buffer.len());
-            return Err(self.damaged(None, position, reason));
+            return Err(self.damaged(Expected::Last(self.from), position, reason));
         }
         Ok(buffer.into())
     }
 
-    fn damaged(&self, at: Option<Offset>, position: u64, reason: String) -> Error {
-        damaged(self.segment, at.unwrap_or(self.from), position, reason)
+    fn damaged(&self, expected: Expected, position: u64, reason: String) -> Error {
+        let at = match expected {
+            Expected::First(offset) => offset,
+            Expected::Last(_) => self.from,
+        };
+        damaged(self.segment, at, position, reason)
     }
 }
+
+#[cfg(test)]
+#[path = "flipped_tests.rs"]
+mod tests;

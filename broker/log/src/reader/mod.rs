@@ -13,7 +13,8 @@
 //! Failure: [`Error::Damaged`] and IO errors of a read do not latch the disk. The caller decides; another replica may answer.
 //!
 //! `log_reader` reads; `time` finds an offset by time; `retention` says what may be deleted; `damage` names what is wrong;
-//! `pieces` compares with the digests, `scrub` does so with everything; `range` gives digests, for replicas to compare.
+//! `pieces` compares with the digests, `scrub` does so with everything, a `scrub_step` at a time; `range`
+//! gives digests, for replicas to compare.
 
 mod damage;
 mod log_reader;
@@ -21,13 +22,14 @@ mod pieces;
 mod range;
 mod retention;
 mod scrub;
+mod scrub_step;
 mod time;
 
 pub use log_reader::LogReader;
 pub(crate) use pieces::check_pieces;
 pub use range::RangeDigest;
 pub use retention::Retention;
-pub use scrub::Scrubbed;
+pub use scrub_step::Scrubbed;
 
 #[cfg(test)]
 mod closed_tests;

@@ -35,6 +35,13 @@ pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64
     Ok(())
 }
 
+/// Where the piece begins that holds `from`, with its first offset; the segment's start if nothing binds its batches.
+pub(super) fn piece_before(segment: &Segment, from: Offset) -> Result<(u64, Offset), Error> {
+    let borders = segment.digests.look(segment.size(), segment.next())?;
+    let below = borders[..borders.partition_point(|border| border.next <= from)].last();
+    Ok(below.map_or((0, segment.base()), |border| (border.position, border.next)))
+}
+
 /// Reads the batches between two borders with their checksums, and compares them with the digest at the end.
 pub(super) fn check_piece(segment: &Segment, file: &File, piece: (Border, Border)) -> Result<(), Error> {
     compare(segment, file, piece, Check::Crc, |_| {})
@@ -82,25 +89,32 @@ fn compare(
     Ok(())
 }
 
-/// Reads batches of which no digest is known, until those that end past `wanted` are `max_bytes` or more. Gives the offset
-/// behind them, and how many bytes they are.
+/// Reads batches of which no digest is known, from the batch border `from` on, until those that end past `wanted` are
+/// `max_bytes` or more. Gives the offset behind them, and how many bytes they are.
+///
+/// The offset of the first is bound by nothing but where the segment ends: no checksum covers it.
 pub(super) fn check_unbound(
     segment: &Segment,
     file: &File,
-    (from, to): (u64, u64),
+    from: u64,
     (wanted, max_bytes): (Offset, u64),
 ) -> Result<(Offset, u64), Error> {
     let first = (from == 0).then(|| segment.base());
-    let mut scan = Scan::new(file, segment.path(), (from, to), first, Check::Crc);
-    let (mut next, mut bytes) = (segment.base(), 0);
+    let least = segment.next(); // before the size, which grows first
+    let mut scan = Scan::new(file, segment.path(), (from, segment.size()), first, Check::Crc);
+    let (mut next, mut last, mut bytes) = (segment.base(), from, 0);
     while bytes < max_bytes {
         match scan.step()? {
-            Step::Batch { header, .. } => {
-                next = header.next_offset();
+            Step::Batch { position, header } => {
+                (next, last) = (header.next_offset(), position);
                 bytes += if next > wanted { header.size_bytes as u64 } else { 0 };
             }
             Step::Bad { position, reason } => return Err(damaged(segment, next, position, reason)),
-            Step::End => return Ok((segment.next(), bytes)),
+            Step::End if next < least || next > segment.next() => {
+                let reason = format!("the last batch ends before offset {next}, the segment before {}", segment.next());
+                return Err(damaged(segment, wanted, last, reason));
+            }
+            Step::End => return Ok((next, bytes)),
         }
     }
     Ok((next, bytes))
