@@ -1,5 +1,7 @@
 //! The limits of the metadata, each with its reason. Past one, the answer is POLICY_VIOLATION or INVALID_REQUEST.
 
+use holdfast_proto::limits::MAX_BATCH_BYTES;
+
 /// Registered brokers. Every snapshot and every heartbeat round grows with them.
 pub const MAX_BROKERS: usize = 1_000;
 
@@ -25,7 +27,7 @@ pub use holdfast_proto::limits::MAX_TOPIC_NAME_BYTES;
 pub const MAX_ADDRESS_BYTES: usize = 300;
 
 /// Largest `max.message.bytes`: every stream and cache is sized for it.
-pub const MAX_MESSAGE_BYTES: u32 = 16 * 1024 * 1024;
+pub const MAX_MESSAGE_BYTES: u32 = MAX_BATCH_BYTES as u32;
 
 /// Ids of deleted topics that are kept, the newest ones: about 2 MiB of what a broker is sent when its session begins. A
 /// broker that was away while more topics were deleted sets the data of the oldest of them aside instead of deleting it.

@@ -4,6 +4,9 @@
 /// a large cluster. gRPC's libraries take 4 MiB unless they are told otherwise.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
+/// Largest record batch that a log holds, bytes, compressed as it is: no topic takes a larger one.
+pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
 /// The longest wait that a consumer may ask for in one fetch, ms.
 pub const MAX_FETCH_WAIT_MS: u32 = 30_000;
 

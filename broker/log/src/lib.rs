@@ -25,7 +25,7 @@
 //! 4. Memory is small: of indexes at most 512 entries each are held, and only segments that are written are open.
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
-//! `scan`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) ·
+//! `scan`, `header`, `read_at`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) ·
 //! `reader` · `writer` (threads and group commit) · `age_clock`, `clocks` (how long ago appends were) · `disk` (the door to the
 //! disk) · `shared` (what writer and readers share).
 
@@ -38,10 +38,12 @@ mod digest;
 mod disk;
 mod error;
 mod files;
+mod header;
 mod hints;
 mod index;
 mod mark;
 mod partition;
+mod read_at;
 mod reader;
 mod scan;
 mod segment;

@@ -8,14 +8,12 @@
 
 use std::{fs::File, path::Path};
 
-use rustix::buffer::spare_capacity;
-
 use holdfast_proto::{
     batch::{self, BatchHeader},
     ids::{LeaderEpoch, Offset},
 };
 
-use crate::Error;
+use crate::{Error, header::parse, read_at::read_at};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
@@ -80,7 +78,7 @@ impl<'a> Scan<'a> {
         if left < BatchHeader::SIZE as u64 {
             return bad(format!("{left} bytes are too few for a batch"));
         }
-        let header = match BatchHeader::parse(self.bytes(BatchHeader::SIZE)?) {
+        let header = match parse(self.bytes(BatchHeader::SIZE)?) {
             Ok(header) => header,
             Err(error) => return bad(error.to_string()),
         };
@@ -110,27 +108,16 @@ impl<'a> Scan<'a> {
         let start = (self.position - self.buffer_at) as usize;
         if start + count > self.buffer.len() {
             let want = ((self.end - self.position) as usize).min(CHUNK.max(count));
-            read_at(self.file, self.path, self.position, want, &mut self.buffer)?;
-            self.buffer.resize(want, 0);
+            let read = read_at(self.file, self.path, self.position, want, &mut self.buffer);
             self.buffer_at = self.position;
+            match read {
+                // What lies before the unreadable place is walked through: the error comes to the batch that needs it.
+                Err(error) if self.buffer.len() < count => return Err(error),
+                Err(_) => {}
+                Ok(()) => self.buffer.resize(want, 0),
+            }
             return Ok(&self.buffer[..count]);
         }
         Ok(&self.buffer[start..start + count])
     }
-}
-
-/// Reads up to `want` bytes at `position` into the emptied buffer; fewer only at the file's end.
-pub(crate) fn read_at(file: &File, path: &Path, position: u64, want: usize, buffer: &mut Vec<u8>) -> Result<(), Error> {
-    buffer.clear();
-    buffer.reserve_exact(want);
-    while buffer.len() < want {
-        let at = position + buffer.len() as u64;
-        let read = rustix::io::retry_on_intr(|| rustix::io::pread(file, spare_capacity(buffer), at))
-            .map_err(|error| Error::io("cannot read", path, error))?;
-        if read == 0 {
-            break;
-        }
-    }
-    buffer.truncate(want);
-    Ok(())
 }

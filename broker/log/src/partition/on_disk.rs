@@ -19,7 +19,7 @@ use rustix::{
     io::{Errno, pread, retry_on_intr},
 };
 
-use crate::{Disk, Error, scan::read_at};
+use crate::{Disk, Error, read_at::read_at};
 
 /// Places, lengths and memory of direct reads are multiples of it: a page, and a block of any common disk.
 const ALIGNMENT: usize = 4096;

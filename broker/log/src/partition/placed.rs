@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use holdfast_proto::batch::{self, BatchHeader};
 
-use crate::Error;
+use crate::{Error, header::parse as parse_header};
 
 /// A batch that is being appended: its header, and which of the given bytes hold it.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(super) fn parse(records: &[Bytes], placed: &mut Vec<Placed>) -> Result<(), E
     for (part, bytes) in records.iter().enumerate() {
         let mut at = 0;
         while at < bytes.len() {
-            let header = BatchHeader::parse(&bytes[at..])?;
+            let header = parse_header(&bytes[at..])?;
             let have = bytes.len() - at;
             if header.size_bytes > have {
                 return Err(batch::Error::Truncated { needed: header.size_bytes, have }.into());

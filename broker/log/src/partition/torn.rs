@@ -26,7 +26,8 @@ use crate::{
     Error,
     digest::{Border, Comparison},
     mark::Marks,
-    scan::{Check, read_at},
+    read_at::read_at,
+    scan::Check,
     segment::{Segment, Tally},
 };
 

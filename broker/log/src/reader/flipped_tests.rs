@@ -63,6 +63,8 @@ fn no_flipped_bit_of_an_index_keeps_anybody_from_what_is_right() {
         }
         write_over(&path, bit / 8, right[bit / 8]);
     }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(all(&reader), RECORDS as usize, "without the index");
 }
 
 /// The offset of a batch is under no checksum, and without digests only the end of the segment binds the last.

@@ -16,7 +16,14 @@ use super::{
     scrub_step::check_around,
     time,
 };
-use crate::{Error, hints::is_there, scan::read_at, segment::Segment, shared::Shared};
+use crate::{
+    Error,
+    header::parse,
+    hints::{indexed_near, is_there},
+    read_at::read_at,
+    segment::Segment,
+    shared::Shared,
+};
 
 /// Reads one partition's log. Cheap to clone; no lock is held during IO.
 #[derive(Clone, Debug)]
@@ -148,7 +155,12 @@ impl LogReader {
 
     fn read_segment(&self, segment: &Segment, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {
         let walk = Walk { segment, from, max_bytes, up_to, verify: self.shared.verify_on_read() };
-        let hint = segment.indexed_near(from)?;
+        // A walk from where a piece begins needs no index.
+        let without_index = || {
+            let (position, next) = piece_before(segment, from)?;
+            walk.collect(position, Expected::First(next))
+        };
+        let Some(hint) = indexed_near(segment, from)? else { return without_index() };
         // The index names last offsets: the next entry is often the very batch that holds `from`.
         let start = match hint.next {
             Some(next) if is_there(segment, next)?.is_some_and(|found| found.base_offset <= from) => Some(next),
@@ -157,9 +169,7 @@ impl LogReader {
         let Some(start) = start else { return walk.collect(0, Expected::First(segment.base())) };
         match walk.collect(start.position, Expected::Last(start.last_offset)) {
             Err(Error::Damaged { position, .. }) if position == start.position => {
-                // Perhaps the index is wrong and the batch is not: a walk from where a piece begins needs no index.
-                let (position, next) = piece_before(segment, from)?;
-                let bytes = walk.collect(position, Expected::First(next))?;
+                let bytes = without_index()?;
                 tracing::warn!(segment = %segment.path().display(), "the index of a segment is damaged; reads are slow");
                 Ok(bytes)
             }
@@ -214,7 +224,7 @@ impl Walk<'_> {
                 let reason = format!("the segment ends, and no batch in it holds offset {}", self.from);
                 return Err(self.damaged(expected, position, reason));
             }
-            let header = match BatchHeader::parse(rest) {
+            let header = match parse(rest) {
                 Ok(header) if rest.len() >= header.size_bytes => header,
                 Err(batch::Error::Truncated { .. }) | Ok(_) if taken > 0 => break,
                 Err(batch::Error::Truncated { .. }) | Ok(_) if rest.len() as u64 >= size - position => {
@@ -225,7 +235,7 @@ impl Walk<'_> {
                     continue;
                 }
                 Err(batch::Error::Truncated { .. }) => {
-                    bytes = self.fetch(&file, position, size, self.max_bytes)?;
+                    bytes = self.fetch(&file, position, size, BatchHeader::SIZE)?;
                     continue;
                 }
                 Err(_damaged) if taken > 0 => break,
@@ -273,14 +283,15 @@ impl Walk<'_> {
         Ok(bytes)
     }
 
-    /// Reads at least `wanted` bytes, or what there is.
-    fn fetch(&self, file: &std::fs::File, position: u64, size: u64, wanted: usize) -> Result<Bytes, Error> {
+    /// Reads `needed` bytes, and those behind them that may be wanted too, as far as they can be read.
+    fn fetch(&self, file: &std::fs::File, position: u64, size: u64, needed: usize) -> Result<Bytes, Error> {
         /// What a walk to the first batch wanted may have to skip.
         const SLACK: usize = 8 << 10;
-        let want = (wanted.max(self.max_bytes).saturating_add(SLACK) as u64).min(size - position) as usize;
+        let want = (needed.max(self.max_bytes).saturating_add(SLACK) as u64).min(size - position) as usize;
         let mut buffer = Vec::new();
-        read_at(file, self.segment.path(), position, want, &mut buffer)?;
-        if buffer.len() < want {
+        let read = read_at(file, self.segment.path(), position, want, &mut buffer);
+        if buffer.len() < needed.min(want) {
+            read?;
             let reason = format!("the file ends {} bytes early", want - buffer.len());
             return Err(self.damaged(Expected::Last(self.from), position, reason));
         }

@@ -32,4 +32,6 @@ pub use retention::Retention;
 pub use scrub_step::Scrubbed;
 
 #[cfg(test)]
+mod bad_sector_tests;
+#[cfg(test)]
 mod closed_tests;

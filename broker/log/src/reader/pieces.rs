@@ -18,7 +18,8 @@ use crate::{
 
 /// Bytes that were not found to be what was appended.
 pub(crate) struct Unsound {
-    /// Where they begin, a batch border: what lies before them is right.
+    /// Where they begin, a batch border: what lies before them is right, or at least whole batches with offsets that go on. Those
+    /// of the same piece cannot be compared, for not all of it can be read.
     pub(crate) position: u64,
     /// Why; [`Error::Damaged`] if they are others.
     pub(crate) error: Error,
@@ -28,8 +29,7 @@ pub(crate) struct Unsound {
 pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Unsound> {
     let unchecked = segment.digests.unchecked((from, to), (segment.size(), segment.next()));
     for piece in unchecked.map_err(|error| Unsound { position: from, error })? {
-        let position = piece.0.position;
-        walk_piece(segment, file, piece, |_| {}).map_err(|error| Unsound { position, error })?;
+        compare(segment, file, piece, Check::Header, |_| {})?;
         segment.digests.set_checked(piece);
     }
     Ok(())
@@ -44,7 +44,7 @@ pub(super) fn piece_before(segment: &Segment, from: Offset) -> Result<(u64, Offs
 
 /// Reads the batches between two borders with their checksums, and compares them with the digest at the end.
 pub(super) fn check_piece(segment: &Segment, file: &File, piece: (Border, Border)) -> Result<(), Error> {
-    compare(segment, file, piece, Check::Crc, |_| {})
+    compare(segment, file, piece, Check::Crc, |_| {}).map_err(|unsound| unsound.error)
 }
 
 /// Reads the headers between two borders, gives the border behind each batch, and compares them with the digest at the end:
@@ -55,7 +55,7 @@ pub(super) fn walk_piece(
     piece: (Border, Border),
     each: impl FnMut(Border),
 ) -> Result<(), Error> {
-    compare(segment, file, piece, Check::Header, each)
+    compare(segment, file, piece, Check::Header, each).map_err(|unsound| unsound.error)
 }
 
 fn compare(
@@ -64,27 +64,30 @@ fn compare(
     (start, end): (Border, Border),
     check: Check,
     mut each: impl FnMut(Border),
-) -> Result<(), Error> {
+) -> Result<(), Unsound> {
     let mut scan = Scan::new(file, segment.path(), (start.position, end.position), Some(start.next), check);
-    let (mut at, mut digest) = (start.next, start.digest);
+    let mut at = start;
     loop {
-        match scan.step()? {
+        match scan.step().map_err(|error| Unsound { position: at.position, error })? {
             Step::Batch { position, header } => {
-                at = header.next_offset();
-                digest = digest.plus(segment.digests.of(&header));
-                each(Border { position: position + header.size_bytes as u64, next: at, digest });
+                let digest = at.digest.plus(segment.digests.of(&header));
+                at = Border { position: position + header.size_bytes as u64, next: header.next_offset(), digest };
+                each(at);
             }
-            Step::Bad { position, reason } => return Err(damaged(segment, at, position, reason)),
+            Step::Bad { position, reason } => {
+                return Err(Unsound { position, error: damaged(segment, at.next, position, reason) });
+            }
             Step::End => break,
         }
     }
-    if (at, digest) != (end.next, end.digest) {
+    if at != end {
         let reason = format!(
             "the batches up to byte {} (offset {}) are not those that were appended there: one is of another place, time or \
              partition",
             end.position, end.next
         );
-        return Err(damaged(segment, start.next, start.position, reason));
+        let position = start.position;
+        return Err(Unsound { position, error: damaged(segment, start.next, position, reason) });
     }
     Ok(())
 }

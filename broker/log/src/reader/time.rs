@@ -11,7 +11,8 @@ use super::damage::damaged;
 use crate::{
     Error,
     hints::{names_its_batch, start_before},
-    scan::{Check, Scan, Step, read_at},
+    read_at::read_at,
+    scan::{Check, Scan, Step},
     segment::Segment,
 };
 
