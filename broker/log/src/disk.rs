@@ -8,10 +8,12 @@
 //!    be written, and a second fsync would answer "done".
 //! 2. A file that is replaced is either the old or the new one after a crash: written beside, fsynced, renamed, and the
 //!    folder fsynced.
-//!
 //! 3. A file or folder that cannot be opened or made because handles or memory have run out latches nothing: the disk was
 //!    not asked, and what it holds is known. Who wanted it has to do without, or to come again. So that nothing is left
 //!    half done, a folder is opened before a name in it changes.
+//! 4. What no log relies on latches nothing: folders that are to go, and small files that save work. Who wanted it does
+//!    without. A folder that somebody made immutable is no reason for a broker to end, and if the disk is at fault the next
+//!    write of a log finds it.
 //!
 //! Failure: what was being written is in an unknown state. The process has to stop serving this disk, and to recover
 //! from what the disk really holds at its next start.
@@ -222,9 +224,28 @@ impl Disk {
         })
     }
 
-    /// Removes a folder with all it holds, if it is there; it opens the folders in it.
-    pub(crate) fn remove_folder(&self, folder: &Path) -> Result<(), Error> {
-        self.run_open("cannot remove the folder", folder, || match fs::remove_dir_all(folder) {
+    /// As [`Self::replace`], of a file that only saves work: a failure latches nothing.
+    pub(crate) fn try_replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let beside = with_suffix(path, TEMPORARY);
+        self.other_syncs.fetch_add(2, Ordering::Relaxed);
+        self.run_spare("cannot replace", path, || {
+            let folder = File::open(parent(path))?;
+            let mut file = File::create(&beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&beside, path)?;
+            folder.sync_all()
+        })
+    }
+
+    /// As [`Self::rename`], of a folder that does not count any more: a failure latches nothing.
+    pub(crate) fn try_rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.run_spare("cannot rename", from, || fs::rename(from, to))
+    }
+
+    /// Removes a folder that does not count, with all it holds, if it is there. A failure latches nothing.
+    pub(crate) fn try_remove_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.run_spare("cannot remove the folder", folder, || match fs::remove_dir_all(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         })
@@ -243,6 +264,18 @@ impl Disk {
         #[cfg(test)]
         let open = || self.injected(doing, path, true).map_or_else(open, Err);
         self.run_unless(doing, path, open, has_run_out)
+    }
+
+    /// As [`Self::run`], for what no log relies on.
+    fn run_spare<T>(
+        &self,
+        doing: &'static str,
+        path: &Path,
+        change: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, Error> {
+        #[cfg(test)]
+        let change = || self.injected(doing, path, false).map_or_else(change, Err);
+        self.run_unless(doing, path, change, |_| true)
     }
 
     fn run_unless<T>(

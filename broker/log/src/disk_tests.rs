@@ -113,6 +113,30 @@ fn what_cannot_be_opened_for_want_of_handles_says_nothing_of_the_disk() {
 }
 
 #[test]
+fn what_no_log_relies_on_latches_nothing() {
+    let folder = tempdir().unwrap();
+    let disk = Disk::new();
+    let path = |name| folder.path().join(name);
+    fs::write(path("small"), b"old").unwrap();
+    for doing in ["cannot replace", "cannot rename", "cannot remove the folder"] {
+        disk.inject(Fault::At { doing, path_ends_with: "small" });
+        let done = [
+            disk.try_replace(&path("small"), b"new").is_ok(),
+            disk.try_rename(&path("small"), &path("small")).is_ok(),
+            disk.try_remove_folder(&path("other")).is_ok() && disk.try_remove_folder(&path("small")).is_ok(),
+        ];
+        assert!(!disk.is_pending() && done.contains(&false), "{doing}: {done:?}");
+    }
+    fs::create_dir(path("small.tmp")).unwrap();
+    assert!(disk.try_replace(&path("small"), b"newer").is_err(), "no file can be made there");
+    assert_eq!(fs::read(path("small")).unwrap(), b"new", "all or nothing");
+    assert!(disk.failure().is_none());
+    fs::remove_dir(path("small.tmp")).unwrap();
+    disk.try_replace(&path("small"), b"newest").unwrap();
+    assert_eq!(fs::read(path("small")).unwrap(), b"newest");
+}
+
+#[test]
 fn many_slices_are_written_in_order() {
     let folder = tempdir().unwrap();
     let disk = Disk::new();

@@ -72,8 +72,10 @@ impl DataDir {
             let (mut path, since_ms) = (partitions.join(&name), since.unwrap_or(now.0));
             if since.is_none() {
                 let timed = partitions.join(AsideName { partition, number, since: Some(now.0) }.to_string());
-                self.disk.rename(&path, &timed)?;
-                path = timed;
+                match self.disk.try_rename(&path, &timed) {
+                    Ok(()) => path = timed,
+                    Err(error) => tracing::warn!(%error, "a folder that stands aside is as new at each look"),
+                }
             }
             let bytes = size_of(&path).unwrap_or_default();
             let age_ms = now.0.saturating_sub(since_ms).try_into().unwrap_or_default();
@@ -84,7 +86,7 @@ impl DataDir {
 
     /// Deletes a folder that stands aside. Blocks. After a crash in the middle of it the rest stands aside still.
     pub fn remove_aside(&self, aside: &Aside) -> Result<(), Error> {
-        self.disk.remove_folder(&aside.path)
+        self.disk.try_remove_folder(&aside.path)
     }
 
     /// Sets a partition's folder aside, as it is, and tells where; `None`: it held no records, and is deleted.
@@ -106,10 +108,11 @@ impl DataDir {
     }
 }
 
-/// Renames a folder in the folder of the partitions. That is opened first: want of handles leaves everything as it is.
+/// Renames a folder that is off the list in the folder of the partitions. That is opened first: want of handles leaves
+/// everything as it is, and so does a name that cannot be changed.
 pub(super) fn rename_durably(disk: &Disk, from: &Path, to: &Path, partitions: &Path) -> Result<(), Error> {
     let opened = disk.open_folder(partitions)?;
-    disk.rename(from, to)?;
+    disk.try_rename(from, to)?;
     disk.sync_opened_folder(&opened, partitions)
 }
 

@@ -101,7 +101,7 @@ pub(super) fn load(folder: &Path) -> Option<ClockLook> {
 /// Puts a look of now into the folder, durably.
 pub(super) fn keep(disk: &Disk, folder: &Path, jump: Option<KeptJump>) -> Result<(), Error> {
     let look = ClockLook::now(disk.ages().look().0, jump);
-    disk.replace(&folder.join(FILE), look.encode().as_bytes())
+    disk.try_replace(&folder.join(FILE), look.encode().as_bytes())
 }
 
 #[cfg(test)]

@@ -20,12 +20,15 @@ pub(super) fn held_in(partitions: &Path) -> Result<BTreeSet<TopicPartition>, Err
     Ok(names(partitions)?.iter().filter_map(|name| parse(name)).collect())
 }
 
-/// Removes what a crash left of deletions and creations.
+/// Removes what a crash left of deletions and creations. What cannot be removed stays: it does not count.
 pub(super) fn finish_deletions(disk: &Disk, partitions: &Path) -> Result<(), Error> {
     for name in names(partitions)? {
         let is_partition = |ending| name.strip_suffix(ending).is_some_and(|name| parse(name).is_some());
         if is_partition(DELETED) || is_partition(TEMPORARY) {
-            disk.remove_folder(&partitions.join(&name))?;
+            if let Err(error) = disk.try_remove_folder(&partitions.join(&name)) {
+                disk.check()?;
+                tracing::warn!(%error, "a folder that was to be deleted stays; the next start tries it again");
+            }
         } else if parse(&name).is_none() && AsideName::parse(&name).is_none() {
             tracing::warn!(name, "the data folder holds something that is not a partition; it is left alone");
         }

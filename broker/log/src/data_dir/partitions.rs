@@ -149,9 +149,9 @@ impl DataDir {
 
     pub(super) fn remove(&self, folder: &Path) -> Result<(), Error> {
         let deleted = with_suffix(folder, DELETED);
-        self.disk.remove_folder(&deleted)?;
+        self.disk.try_remove_folder(&deleted)?;
         rename_durably(&self.disk, folder, &deleted, &self.path.join(PARTITIONS))?;
-        self.disk.remove_folder(&deleted)
+        self.disk.try_remove_folder(&deleted)
     }
 
     pub(super) fn folder(&self, partition: TopicPartition) -> PathBuf {

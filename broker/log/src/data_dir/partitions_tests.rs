@@ -73,6 +73,30 @@ fn partitions_are_listed_deleted_and_set_aside() {
     assert_eq!(recovered.log_end_offset, Offset(3));
 }
 
+/// A file is no folder that could be removed: as one that somebody made immutable, or a broken file system.
+#[test]
+fn what_cannot_be_removed_keeps_nothing_else_from_its_work() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    hold(&dir, tp(1, 1), 3);
+    let partitions = folder.path().join(PARTITIONS);
+    for name in [format!("{}.deleted", tp(3, 0)), format!("{}.tmp", tp(3, 1)), format!("{}.deleted", tp(1, 1))] {
+        fs::write(partitions.join(name), "not a folder").unwrap();
+    }
+    drop(dir);
+    let dir = open(&folder);
+    let unmade = dir.open_partition(tp(3, 1), LogConfig::default());
+    assert!(matches!(unmade, Err(Error::Io { .. })), "{unmade:?}");
+    assert!(dir.delete_partition(tp(1, 1)).is_err());
+    let aside = dir.quarantine_partition(tp(1, 0)).unwrap().unwrap();
+    fs::remove_dir_all(&aside).unwrap();
+    fs::write(&aside, "not a folder").unwrap();
+    assert!(dir.remove_aside(&dir.asides().unwrap()[0]).is_err());
+    hold(&dir, tp(1, 0), 2);
+    assert!(dir.disk().failure().is_none());
+}
+
 #[test]
 fn a_log_of_another_topic_is_refused() {
     let folder = tempdir().unwrap();

@@ -51,7 +51,7 @@ impl DataDir {
 
     /// Keeps where the scrub stands, all or nothing. Blocks.
     pub fn keep_scrub_position(&self, position: ScrubPosition) -> Result<(), Error> {
-        self.disk.replace(&self.path.join(FILE), position.encode().as_bytes())
+        self.disk.try_replace(&self.path.join(FILE), position.encode().as_bytes())
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(dir.scrub_position(), None);
         let [first, second] = [1, 2].map(|n| ScrubPosition { partition: tp(9, n), next: Offset(1 << 40) });
         dir.keep_scrub_position(first).unwrap();
-        dir.disk.inject(Fault::RanOut { doing: "cannot create" });
+        dir.disk.inject(Fault::RanOut { doing: "cannot replace" });
         assert!(dir.keep_scrub_position(second).is_err());
         assert_eq!(dir.scrub_position(), Some(first), "all or nothing");
         dir.keep_scrub_position(second).unwrap();

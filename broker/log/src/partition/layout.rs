@@ -16,7 +16,7 @@ use crate::{
 /// missing later was lost, and is not one that was never written.
 pub(super) fn create(disk: &Disk, folder: &Path, partition: TopicPartition) -> Result<(), Error> {
     let unfinished = with_suffix(folder, TEMPORARY);
-    disk.remove_folder(&unfinished)?;
+    disk.try_remove_folder(&unfinished)?;
     disk.create_folder(&unfinished)?;
     disk.replace_unnamed(&unfinished.join(files::METADATA), &checkpoint::encode_metadata(partition.topic_id))?;
     MarkFile::create(disk, &unfinished.join(files::MARK), &Marks { clean: true, ..Marks::default() })?;
