@@ -10,7 +10,8 @@
 //!    folder fsynced.
 //! 3. A file or folder that cannot be opened or made because handles or memory have run out latches nothing: the disk was
 //!    not asked, and what it holds is known. Who wanted it has to do without, or to come again. So that nothing is left
-//!    half done, a folder is opened before a name in it changes.
+//!    half done, a folder is opened before a name in it changes. A folder that is not there latches nothing either: the log
+//!    in it is lost, and the others are not.
 //! 4. What no log relies on latches nothing: folders that are to go, and small files that save work. Who wanted it does
 //!    without. A folder that somebody made immutable is no reason for a broker to end, and if the disk is at fault the next
 //!    write of a log finds it.
@@ -213,7 +214,11 @@ impl Disk {
 
     /// Renames a file or folder, not durably.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
-        self.run("cannot rename", from, || fs::rename(from, to))
+        #[cfg(test)]
+        let rename = || self.injected("cannot rename", from, false).map_or_else(|| fs::rename(from, to), Err);
+        #[cfg(not(test))]
+        let rename = || fs::rename(from, to);
+        self.run_unless("cannot rename", from, rename, is_missing)
     }
 
     /// Removes a file if it is there, not durably.
@@ -259,11 +264,11 @@ impl Disk {
     }
 
     /// As [`Self::run`], for what opens or makes a file or folder: that handles or memory have run out says nothing of the
-    /// disk.
+    /// disk, nor does a folder that is not there.
     fn run_open<T>(&self, doing: &'static str, path: &Path, open: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
         #[cfg(test)]
         let open = || self.injected(doing, path, true).map_or_else(open, Err);
-        self.run_unless(doing, path, open, has_run_out)
+        self.run_unless(doing, path, open, |error| has_run_out(error) || is_missing(error))
     }
 
     /// As [`Self::run`], for what no log relies on.
@@ -293,10 +298,16 @@ impl Disk {
         })
     }
 
-    /// The first error stays.
-    fn latch(&self, error: Error) -> Error {
+    /// Nothing is written any more after this error, whatever it is: without the file that it is about no log can go on. The
+    /// first error stays.
+    pub(crate) fn latch(&self, error: Error) -> Error {
         self.failure.get_or_init(|| error).clone()
     }
+}
+
+/// True if a folder that should be there is not.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Ending of files that are being written; removed at the next start.

@@ -171,7 +171,8 @@ impl Error {
         matches!(self, Self::Io { source, .. } if has_run_out(source))
     }
 
-    /// True if the disk could not read what it should hold. Once may be chance; again and again it is as damage.
+    /// True if the disk or its file system could not read what they should hold. Once may be chance; again and again it is as
+    /// damage. Want of handles or memory is none of that, nor are rights that are wanting, nor what is not there.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::Io { source, .. } if cannot_read(source))
     }
@@ -195,9 +196,11 @@ pub(crate) fn has_run_out(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN))
 }
 
-/// True if the disk could not read.
-pub(crate) fn cannot_read(error: &io::Error) -> bool {
-    error.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::IO)
+/// True if the disk or its file system could not read.
+fn cannot_read(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let is_other = |errno| matches!(errno, Errno::ACCESS | Errno::PERM | Errno::NOENT);
+    errno.is_some_and(|errno| !is_other(errno)) && !has_run_out(error)
 }
 
 #[cfg(test)]
@@ -216,5 +219,17 @@ mod tests {
         let [found, expected] = [1, 2].map(|id| TopicId(uuid::Uuid::from_u128(id)));
         assert!(!Error::OtherTopic { path: path.clone(), found, expected }.is_loss());
         assert!(!Error::BadFolder { path, reason: "version 2".to_owned() }.is_loss());
+    }
+    #[test]
+    fn every_refusal_of_the_disk_to_read_counts_and_no_other() {
+        let is_unreadable = |errno: Errno| Error::io("cannot read", Path::new("a file"), errno).is_unreadable();
+        for errno in [Errno::IO, Errno::UCLEAN, Errno::BADMSG, Errno::STALE, Errno::NXIO, Errno::NODATA] {
+            assert!(is_unreadable(errno), "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NOMEM, Errno::INTR, Errno::ACCESS, Errno::PERM, Errno::NOENT] {
+            assert!(!is_unreadable(errno), "{errno}");
+        }
+        let ended = Error::io("cannot read", Path::new("a file"), io::ErrorKind::UnexpectedEof);
+        assert!(!ended.is_unreadable());
     }
 }

@@ -10,7 +10,7 @@
 //! 3. Only the segment that is written keeps its file open.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -153,6 +153,11 @@ impl Segment {
             return Ok(Arc::clone(file));
         }
         File::open(&self.path).map(Arc::new).map_err(|error| Error::io("cannot open", &self.path, error))
+    }
+
+    /// Fails if no file has its name, though it may be held open still: then what is written there is lost with the process.
+    pub(crate) fn check_named(&self) -> Result<(), Error> {
+        fs::metadata(&self.path).map(|_| ()).map_err(|error| Error::io("cannot look for", &self.path, error))
     }
 
     /// Batches near the one that holds `offset`, as the index tells.

@@ -6,7 +6,8 @@
 //! 3. A truncation first publishes the lower ends, then counts in `cuts`, then cuts the files. A reader whose `cuts` have not
 //!    changed at its end has read what the list said.
 //! 4. log start ≤ flushed ≤ written.
-//! 5. The log counts as closed before anybody may rename or delete its folder. A reader that finds it open at its end has read
+//! 5. A segment leaves the list before its files are removed. One that is in it, and whose file is not there, was lost.
+//! 6. The log counts as closed before anybody may rename or delete its folder. A reader that finds it open at its end has read
 //!    this log, and no other one at the same path.
 
 use std::sync::{

@@ -102,7 +102,7 @@ impl ListFile {
         if written.size - written.whole > MAX_CHANGES.max(written.whole * MAX_TIMES) {
             match Written::whole(&self.disk, &self.path, &self.header.file(&entries)) {
                 Err(error) if error.is_shortage() => {} // what was written is durable as it is
-                whole => *written = whole?,
+                whole => *written = whole.map_err(|error| self.disk.latch(error))?,
             }
         }
         Ok(())

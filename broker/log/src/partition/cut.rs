@@ -111,21 +111,27 @@ impl PartitionLog {
         disk.patiently(|| self.store_epochs())?;
         self.producers = ProducerTable::new();
         disk.patiently(|| self.remove_snapshots(|_| true))?;
+        // Nothing is there to be read before the files are gone.
+        self.publish_empty(at, Arc::new(Segment::new(&self.folder, self.partition, at)));
         old.iter().rev().try_for_each(|segment| segment.remove(&self.disk))?;
         disk.patiently(|| disk.sync_folder(&self.folder))?;
         self.active = disk.patiently(|| begin_segment(&disk, &self.folder, self.partition, at))?;
         disk.patiently(|| disk.sync_folder(&self.folder))?;
 
-        // Readers of the old log find its files gone or their ends lowered, and look again.
-        self.shared.set_log_start(at);
-        self.shared.set_flushed(at);
-        self.shared.set_written(at);
-        self.shared.set_segments(vec![Arc::clone(&self.active.segment)]);
-        self.shared.count_cut();
+        self.publish_empty(at, Arc::clone(&self.active.segment));
         self.marks.log_start = at;
         self.marks.high_watermark = at;
         self.mark_flushed();
         self.sync_mark()
+    }
+
+    /// Readers of the old log find its files gone or their ends lowered, and look again.
+    fn publish_empty(&self, at: Offset, segment: Arc<Segment>) {
+        self.shared.set_log_start(at);
+        self.shared.set_flushed(at);
+        self.shared.set_written(at);
+        self.shared.set_segments(vec![segment]);
+        self.shared.count_cut();
     }
 
     /// Moves the log start to `to`, durably, and deletes whole segments below it. Lower offsets than now do nothing.

@@ -148,9 +148,20 @@ impl LogReader {
             let was_removed = matches!(&result, Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound)
                 && self.shared.log_start() != log_start;
             if !was_cut && !was_removed {
-                return result;
+                return result.map_err(|error| self.lost(error));
             }
         }
+    }
+
+    /// What it means that a file is not there: the loss of a segment, if it is one that the log still holds.
+    fn lost(&self, error: Error) -> Error {
+        let path = match &error {
+            Error::Io { source, path, .. } if source.kind() == io::ErrorKind::NotFound => path,
+            _ => return error,
+        };
+        let (segments, log_start) = (self.shared.segments(), self.shared.log_start());
+        let lost = segments.iter().find(|segment| segment.path() == path && segment.next() > log_start);
+        lost.map_or(error, |lost| damaged(lost, lost.base().max(log_start), 0, "the file is gone".to_owned()))
     }
 
     fn read_segment(&self, segment: &Segment, from: Offset, max_bytes: usize, up_to: Offset) -> Result<Bytes, Error> {

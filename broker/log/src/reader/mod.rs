@@ -35,3 +35,5 @@ pub use scrub_step::Scrubbed;
 mod bad_sector_tests;
 #[cfg(test)]
 mod closed_tests;
+#[cfg(test)]
+mod vanished_tests;

@@ -24,15 +24,17 @@ pub(super) fn first_at(
     written: Offset,
 ) -> Result<Option<(Offset, TimestampMs)>, Error> {
     // Everything up to the entry is older: its time is the largest so far.
-    let (older, _) = segment.times.around(timestamp.0.saturating_sub(1))?;
-    let after = match older {
-        Some(entry) if names_its_batch(segment, entry)? => segment.base().plus(u64::from(entry.relative_offset) + 1),
-        Some(_) => {
+    let after = match segment.times.around(timestamp.0.saturating_sub(1)) {
+        Err(error) if error.is_shortage() => return Err(error),
+        Ok((None, _)) => segment.base(),
+        Ok((Some(entry), _)) if names_its_batch(segment, entry)? => {
+            segment.base().plus(u64::from(entry.relative_offset) + 1)
+        }
+        Ok((Some(_), _)) | Err(_) => {
             let path = segment.times.path().display();
             tracing::warn!(%path, "the time index of a segment is damaged; look-ups by time read all of the segment");
             segment.base()
         }
-        None => segment.base(),
     };
     let start = start_before(segment, after.max(from))?;
     let file = segment.file()?;
