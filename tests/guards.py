@@ -54,6 +54,11 @@ def copies(name):
     return "holdfast-controller", "--test it", f"copies::{name}"
 
 
+def outranked(name):
+    """A test of controllers whose metadata is from before a recovery."""
+    return "holdfast-controller", "--test it", f"outranked::{name}"
+
+
 def seen_by(guard, *finders):
     """A guard that each of these has to see."""
     return [(*guard, finder) for finder in finders]
@@ -164,13 +169,18 @@ GUARDS = [
     ("starts of a controller's folder", "controller/src/lineage/judge.rs",
      "return Err(Refusal::Other { known: known.boot_counter })", "return Ok(Some(next))",
      copies("of_two_processes_on_copies_one_goes_on_at_most")),
-    ("a promise is something that was told", "controller/src/raft/lineages.rs",
-     "if !was_bound && data.cluster_id().is_some() {", "if false && !was_bound && data.cluster_id().is_some() {",
+    ("a promise is something that was told", "controller/src/raft/lineages/binding.rs",
+     "*is_uncounted |= data", "*is_uncounted |= false && data",
      copies("a_folder_that_forgot_its_promise_is_recognised_before_anything_is_formed")),
-    ("controllers that were given up", "controller/src/raft/lineages.rs",
-     "self.unless_given_up(sender)?;", "",
-     ("holdfast-controller", "--test it",
-      "given_up::controllers_that_were_given_up_end_for_good_and_join_with_empty_folders")),
+    ("controllers of before a recovery", "controller/src/raft/lineages/ending.rs",
+     "Some((theirs, ours)) if theirs < ours =>", "Some((theirs, ours)) if false && theirs < ours =>",
+     outranked("a_controller_that_the_survivor_never_knew_is_refused_and_ends_for_good")),
+    ("what was heard before a recovery", "controller/src/lineage/judge.rs",
+     "Ordering::Greater => return Ok(Some(next)),", "Ordering::Greater => {}",
+     outranked("what_a_newcomer_heard_before_the_recovery_ends_nobody")),
+    ("a refusal is checked by who is refused", "controller/src/raft/lineages/ending.rs",
+     "check_refusal(refusal, &own).map_err", "check_refusal(refusal, &own).or(Ok::<(), crate::lineage::Doubt>(())).map_err",
+     outranked("a_refusal_that_is_not_true_of_a_controller_does_not_end_it")),
     ("end of the log in a controller's mark", "controller/src/raft/log_store.rs",
      "if end < told.end {", "if false && end < told.end {",
      ("holdfast-controller", "--test it", "folders::a_store_that_is_behind_what_was_told_is_refused")),

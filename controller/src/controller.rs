@@ -96,7 +96,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let halt = Halt::new(fatal.clone());
     let log = LogStore::open(store.clone(), halt.clone()).map_err(Fatal::of_store)?;
     data.keep_told()?;
-    let lineages = Lineages::open(&data, store.clone(), halt.clone(), view.clone())?;
+    let lineages = Lineages::open(Arc::clone(&data), store.clone(), log.clone(), halt.clone(), view.clone())?;
     let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(Fatal::of_store)?;
     let channels = channels();
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));

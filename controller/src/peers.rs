@@ -27,7 +27,8 @@ use crate::{
     config::Config,
     formation::{PeerAnswer, PeerState},
     identity::DataDir,
-    raft::{Lineages, Sighting},
+    lineage::{Said, recovered_to_wire},
+    raft::{Lineages, Sender, Sighting},
 };
 
 /// Deadline of one question to one peer.
@@ -90,11 +91,14 @@ impl Peers {
     }
 
     async fn ask(&self, peer: &str, promise: Option<ClusterId>) -> Result<GetFormationResponse, String> {
+        let (identity, said) = self.lineages.said(0).await;
         let request = GetFormationRequest {
             cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
-            source_node_id: self.data.node_id(),
+            source_node_id: identity.node_id,
             peers: self.config.peers.clone(),
-            boots: self.lineages.said(&self.data, 0).await.1,
+            boots: said.boots,
+            recovered: said.recovered,
+            source_cluster_id: identity.cluster_id.map(ClusterId::to_bytes).unwrap_or_default(),
         };
         let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
         let mut client = RaftServiceClient::new(channel);
@@ -113,16 +117,15 @@ impl Peers {
         }
     }
 
-    /// Refuses the answer of a controller whose folder is an older copy, or is used twice. One of another cluster, and this one
-    /// under another address, are not compared.
+    /// Refuses the answer of a controller whose folder is an older copy, or is used twice, or that was given up. This one under
+    /// another address is not compared.
     async fn compare(&self, response: &GetFormationResponse) -> Result<(), String> {
-        let identity = self.data.identity();
-        let theirs = cluster_of(response)?;
-        let is_other_cluster = identity.cluster_id.zip(theirs).is_some_and(|(ours, theirs)| ours != theirs);
-        if is_other_cluster || response.node_id == identity.node_id {
+        if response.node_id == self.data.node_id() {
             return Ok(());
         }
-        let heard = self.lineages.hear(response.node_id, &response.boots).await;
+        let sender = Sender { node_id: response.node_id, cluster_id: cluster_of(response)? };
+        let said = Said { boots: response.boots.clone(), recovered: response.recovered };
+        let heard = self.lineages.hear(sender, &said).await;
         heard.map_err(|detail| format!("controller {}: {}", response.node_id, detail.message))
     }
 
@@ -141,6 +144,7 @@ impl Peers {
             directory_id: DirectoryId::to_bytes(identity.directory_id),
             address: self.config.own_address().to_owned(),
             voted,
+            recovered: Some(recovered_to_wire(self.lineages.recovered())),
         };
         let channel = self.channels.get(peer, Purpose::Calls).map_err(|error| error.to_string())?;
         let mut client = RaftServiceClient::new(channel);

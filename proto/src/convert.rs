@@ -222,6 +222,7 @@ impl From<v1::PartitionError> for ErrorDetail {
             outcome,
             leader: error.leader.map(Into::into),
             controller: None,
+            refusal: None,
         }
     }
 }

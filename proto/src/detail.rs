@@ -7,6 +7,7 @@ use crate::{
     batch,
     error::{ErrorCode, Outcome},
     ids::{BrokerId, ControllerId, LeaderEpoch},
+    refusal::Refusal,
 };
 
 /// Where the leader of a partition is, as the answering node knows it (KIP-951).
@@ -45,6 +46,8 @@ pub struct ErrorDetail {
     pub leader: Option<LeaderHint>,
     /// The active controller, where the error is about that.
     pub controller: Option<ControllerHint>,
+    /// By what a controller was refused for good, where that is the error.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 impl ErrorDetail {
@@ -57,6 +60,7 @@ impl ErrorDetail {
             outcome: code.outcome(),
             leader: None,
             controller: None,
+            refusal: None,
         }
     }
 
@@ -71,6 +75,13 @@ impl ErrorDetail {
     #[must_use]
     pub fn with_controller(mut self, controller: ControllerHint) -> Self {
         self.controller = Some(controller);
+        self
+    }
+
+    /// Tells by what a controller is refused for good.
+    #[must_use]
+    pub fn with_refusal(mut self, refusal: Refusal) -> Self {
+        self.refusal = Some(Box::new(refusal));
         self
     }
 

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod limits;
 pub mod near;
 pub mod partitioner;
+pub mod refusal;
 
 #[cfg(feature = "grpc")]
 pub mod status;

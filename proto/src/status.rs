@@ -17,6 +17,7 @@ use crate::{
     error::{Class, ErrorCode, Outcome},
     ids::{BrokerId, ControllerId, LeaderEpoch},
     limits::shortened,
+    refusal::Refusal,
 };
 
 /// Domain of every `ErrorInfo` of ours.
@@ -66,6 +67,7 @@ pub fn to_status(detail: &ErrorDetail) -> Status {
         metadata.insert(key::CONTROLLER_ID.to_owned(), controller.id.to_string());
         metadata.insert(key::CONTROLLER_ADDRESS.to_owned(), controller.address.clone());
     }
+    metadata.extend(detail.refusal.iter().flat_map(|refusal| refusal.to_metadata()));
     let details = ErrorDetails::with_error_info(detail.code.name(), DOMAIN, metadata);
     Status::with_error_details(grpc_code(detail.code.class()), shortened(&detail.message), details)
 }
@@ -96,6 +98,7 @@ pub fn from_status(status: &Status) -> Option<ErrorDetail> {
         outcome: info.metadata.get(key::OUTCOME).map_or(code.outcome(), |name| outcome(name)),
         leader: leader(&info),
         controller: controller(&info),
+        refusal: Refusal::from_metadata(&info.metadata).map(Box::new),
     })
 }
 

@@ -147,13 +147,8 @@ fn an_entry_that_a_controller_cannot_read_ends_it_and_is_not_refused_for_ever() 
             "vote": vote, "prev_log_id": null, "entries": [entry], "leader_commit": null
         });
         let header = Some(peer_header(cluster_id, id, source));
-        let envelope = RaftEnvelope {
-            header,
-            format: 1,
-            body: body.to_string().into_bytes().into(),
-            boots: Vec::new(),
-            wall_ms: 0,
-        };
+        let envelope =
+            RaftEnvelope { header, format: 1, body: body.to_string().into_bytes().into(), ..RaftEnvelope::default() };
         one.block_on(async {
             let channel = channels().get(&node.config().listen, crate::channels::Purpose::Calls).expect("a channel");
             RaftServiceClient::new(channel).append_entries(AppendEntriesRequest { envelope: Some(envelope) }).await

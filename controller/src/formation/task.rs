@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use holdfast_proto::{
-    convert::required_id,
+    convert::{optional_id, required_id},
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{ClusterId, DirectoryId, IncarnationId},
@@ -15,10 +15,10 @@ use holdfast_proto::{
 use super::decide::{Decision, Own, PeerState, decide};
 use crate::{
     config::Config,
-    identity::{self, DataDir, Identity},
+    identity::{DataDir, Identity},
+    lineage::Said,
     peers::Peers,
-    raft::{self, Consensus, Lineages, Members},
-    store,
+    raft::{self, BindError, Consensus, Lineages, Members, Sender},
 };
 
 /// The same reason to wait is logged again after so many rounds.
@@ -37,16 +37,10 @@ pub struct Formation {
 pub enum Error {
     /// The folder cannot be bound.
     #[error(transparent)]
-    Identity(#[from] identity::Error),
+    Bind(#[from] BindError),
     /// The consensus stopped or refuses the first membership.
     #[error(transparent)]
     Consensus(#[from] raft::Error),
-    /// That a promise was given is not noted in the store.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A task of the runtime was ended.
-    #[error("a task was ended: {0}")]
-    Ended(String),
 }
 
 impl Formation {
@@ -111,10 +105,7 @@ impl Formation {
     }
 
     async fn bind(&self, cluster_id: ClusterId, promised_to: u64) -> Result<Identity, Error> {
-        let data = Arc::clone(&self.peers.data);
-        let bind = tokio::task::spawn_blocking(move || data.bind(cluster_id, promised_to));
-        let bound = self.peers.lineages.bind(&self.peers.data, bind).await?;
-        Ok(bound.map_err(|error| Error::Ended(error.to_string()))??)
+        Ok(self.peers.lineages.bind(cluster_id, promised_to).await?)
     }
 
     fn own(&self) -> Own {
@@ -146,22 +137,17 @@ pub async fn answer_formation(
         consensus.is_formed().await.map_err(|error| ErrorDetail::new(ErrorCode::ShuttingDown, error.to_string()))?;
     // Before it is given anything: who was restored to before its own promise does not ask for others'.
     if request.source_node_id != data.node_id() {
-        lineages.hear(request.source_node_id, &request.boots).await?;
+        let cluster_id = optional_id(&request.source_cluster_id, "source_cluster_id")?;
+        let sender = Sender { node_id: request.source_node_id, cluster_id };
+        lineages.hear(sender, &Said { boots: request.boots.clone(), recovered: request.recovered }).await?;
     }
     if !request.cluster_id.is_empty() && !formed {
         let wanted: ClusterId = required_id(&request.cluster_id, "cluster_id")?;
         check_promise(config, wanted, &request)?;
-        let failed = |error: String| ErrorDetail::new(ErrorCode::KafkaStorageError, error);
-        let (bound, initiator) = (Arc::clone(data), request.source_node_id);
-        let bind = tokio::task::spawn_blocking(move || bound.bind(wanted, initiator));
-        lineages
-            .bind(data, bind)
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(|error| ErrorDetail::new(ErrorCode::UnknownServerError, error.to_string()))?
-            .map_err(|error| failed(error.to_string()))?;
+        let bound = lineages.bind(wanted, request.source_node_id).await;
+        bound.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))?;
     }
-    let (identity, boots) = lineages.said(data, request.source_node_id).await;
+    let (identity, said) = lineages.said(request.source_node_id).await;
     Ok(GetFormationResponse {
         formed,
         node_id: identity.node_id,
@@ -171,7 +157,8 @@ pub async fn answer_formation(
         leader_node_id: leader.unwrap_or(0),
         incarnation_id: IncarnationId::to_bytes(data.incarnation_id()),
         last_log_index: Members::of(consensus).last_log,
-        boots,
+        boots: said.boots,
+        recovered: said.recovered,
     })
 }
 

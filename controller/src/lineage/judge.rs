@@ -1,8 +1,10 @@
 //! The rule, and what it compares.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
-use holdfast_proto::ids::IncarnationId;
+use holdfast_proto::{ids::IncarnationId, refusal::Recovered};
 
 /// Starts that a history goes back to. A node that was away for more of another's counts it as unknown.
 pub const MAX_BOOTS: usize = 64;
@@ -25,6 +27,8 @@ pub struct Shown {
     pub boots: Vec<Boot>,
     /// Generation of its mark, as far as it is durable.
     pub generation: u64,
+    /// By its metadata; `None` if it has none: its store is empty.
+    pub recovered: Option<Recovered>,
 }
 
 /// What was shown last under a node id.
@@ -36,6 +40,9 @@ pub struct Known {
     pub incarnation_id: IncarnationId,
     /// The highest generation that it said.
     pub generation: u64,
+    /// By the metadata that it had.
+    #[serde(default)]
+    pub recovered: Recovered,
 }
 
 /// Why who speaks is not the one that is known.
@@ -61,12 +68,19 @@ pub enum Refusal {
         /// The start that is known.
         known: u64,
     },
+    /// The controllers were recovered since.
+    #[error("its data folder is from before {known}")]
+    Recovered {
+        /// The metadata that it had as it spoke before.
+        known: Recovered,
+    },
 }
 
 impl Known {
     /// True if this says more than the other of the same node.
     pub fn is_newer(&self, other: &Self) -> bool {
-        (self.boot_counter, self.generation) > (other.boot_counter, other.generation)
+        let rank = |known: &Self| (known.recovered, known.boot_counter, known.generation);
+        rank(self) > rank(other)
     }
 }
 
@@ -75,8 +89,16 @@ impl Known {
 pub fn judge(known: Option<&Known>, shown: &Shown) -> Result<Option<Known>, Refusal> {
     let Some(speaks) = shown.boots.last() else { return Ok(known.copied()) };
     let Boot { boot_counter, incarnation_id, .. } = *speaks;
-    let next = Known { boot_counter, incarnation_id, generation: shown.generation };
+    let known_recovered = known.map_or_else(Recovered::default, |known| known.recovered);
+    let recovered = shown.recovered.unwrap_or(known_recovered);
+    let next = Known { boot_counter, incarnation_id, generation: shown.generation, recovered };
     let Some(known) = known else { return Ok(Some(next)) };
+    match recovered.cmp(&known.recovered) {
+        Ordering::Less => return Err(Refusal::Recovered { known: known.recovered }),
+        // A recovery may go on from an older folder: a new history begins with it.
+        Ordering::Greater => return Ok(Some(next)),
+        Ordering::Equal => {}
+    }
     if known.boot_counter > boot_counter {
         return Err(Refusal::Superseded { known: known.boot_counter, shown: boot_counter });
     }

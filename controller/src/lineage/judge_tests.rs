@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use holdfast_proto::ids::IncarnationId;
+use holdfast_proto::{
+    ids::{ControllerId, IncarnationId, MetadataIndex},
+    refusal::Recovered,
+};
 
 use super::*;
 
@@ -96,7 +99,8 @@ impl World {
                 if !folder.runs {
                     return None;
                 }
-                let shown = Shown { boots: folder.boots.clone(), generation: folder.told.len() as u64 };
+                let shown =
+                    Shown { boots: folder.boots.clone(), generation: folder.told.len() as u64, recovered: None };
                 let Ok(known) = judge(listener.known.as_ref(), &shown) else {
                     (folder.runs, folder.ended) = (false, true);
                     return Some(Err(at));
@@ -158,17 +162,49 @@ fn boot(boot_counter: u64, id: u128, since: u64) -> Boot {
 
 #[test]
 fn the_reason_says_what_happened() {
-    let known = Known { boot_counter: 8, incarnation_id: IncarnationId(Uuid::from_u128(8)), generation: 90 };
-    let shown = |boots: &[Boot], generation| judge(Some(&known), &Shown { boots: boots.to_vec(), generation });
+    let known = Known {
+        boot_counter: 8,
+        incarnation_id: IncarnationId(Uuid::from_u128(8)),
+        generation: 90,
+        recovered: Recovered::default(),
+    };
+    let shown =
+        |boots: &[Boot], generation| judge(Some(&known), &Shown { boots: boots.to_vec(), generation, recovered: None });
     let kept = |generation| Ok(Some(Known { generation, ..known }));
     assert_eq!(shown(&[boot(8, 8, 0)], 95), kept(95));
     assert_eq!(shown(&[boot(8, 8, 0)], 80), kept(90), "its messages overtake each other");
     assert_eq!(shown(&[], 0), kept(90), "an earlier program says nothing");
-    let later = Known { boot_counter: 10, incarnation_id: IncarnationId(Uuid::from_u128(10)), generation: 91 };
+    let later = Known { boot_counter: 10, incarnation_id: IncarnationId(Uuid::from_u128(10)), generation: 91, ..known };
     assert_eq!(shown(&[boot(8, 8, 0), boot(10, 10, 90)], 91), Ok(Some(later)));
     assert_eq!(shown(&[boot(10, 10, 90)], 91), Ok(Some(later)), "its history does not go back so far");
     assert_eq!(shown(&[boot(8, 8, 0), boot(9, 9, 89)], 99), Err(Refusal::Forgot { known: 8 }));
     assert_eq!(shown(&[boot(7, 7, 0), boot(9, 9, 90)], 99), Err(Refusal::Other { known: 8 }));
     assert_eq!(shown(&[boot(7, 7, 0), boot(8, 9, 90)], 99), Err(Refusal::Other { known: 8 }));
     assert_eq!(shown(&[boot(7, 7, 0)], 99), Err(Refusal::Superseded { known: 8, shown: 7 }));
+}
+
+#[test]
+fn a_recovery_begins_a_new_history() {
+    let recovered = |recoveries| Recovered { recoveries, index: MetadataIndex(70), controller_id: ControllerId(4) };
+    let id = IncarnationId(Uuid::from_u128(8));
+    let known =
+        |recoveries| Known { boot_counter: 8, incarnation_id: id, generation: 90, recovered: recovered(recoveries) };
+    // An older folder: it knows nothing of the start that is known.
+    let older = |recoveries: Option<u64>| Shown {
+        boots: vec![boot(6, 6, 0), boot(7, 7, 5)],
+        generation: 9,
+        recovered: recoveries.map(recovered),
+    };
+    let went_on = judge(Some(&known(1)), &older(Some(2))).expect("it was recovered").expect("it speaks");
+    assert_eq!((went_on.boot_counter, went_on.recovered), (7, recovered(2)));
+    assert!(went_on.is_newer(&known(1)) && !known(1).is_newer(&went_on), "whatever the starts are");
+    assert_eq!(judge(Some(&known(1)), &older(Some(1))), Err(Refusal::Superseded { known: 8, shown: 7 }));
+    assert_eq!(judge(Some(&known(2)), &older(Some(1))), Err(Refusal::Recovered { known: recovered(2) }));
+    assert_eq!(
+        judge(Some(&known(2)), &older(None)),
+        Err(Refusal::Superseded { known: 8, shown: 7 }),
+        "its store is empty"
+    );
+    let empty = Shown { boots: vec![boot(8, 8, 0)], generation: 90, recovered: None };
+    assert_eq!(judge(Some(&known(2)), &empty), Ok(Some(known(2))), "it takes what it is given");
 }

@@ -25,14 +25,30 @@
 //! 4. Who is refused, or hears from another what its own history does not have, notes that durably, and ends. Its node id
 //!    is lost with its folder; it joins with an empty one.
 //!
+//! **Recoveries.** Where the controllers were recovered from one of them, what the others hold is given up. So every message
+//! also tells the last recovery that its sender's metadata has ([`holdfast_proto::refusal::Recovered`]: how often, and from whom):
+//!
+//! 5. **Of two the lower is refused**, with GIVEN_UP, known or not: nobody hears a vote, entries, a snapshot or histories from
+//!    it; also not from a controller that the one which was gone on with never knew. It ends for good once it hears that: from
+//!    a message, or from a refusal that says by what ([`holdfast_proto::refusal`]) and is true of it.
+//! 6. **It is learned with the metadata alone.** It stands in the snapshot that the recovery makes, and which every controller
+//!    installs that joins since; at a start openraft restores that before it says anything.
+//! 7. **An empty store has none**: it is refused by nobody, and takes what it is given. A message that does not say it counts as
+//!    never recovered: who was, refuses it. So there is nothing to watch in a rolling upgrade: a recovery takes a metadata
+//!    version that only builds have which say it.
+//! 8. **A recovery begins a new history.** It may go on from an older folder: under a node id what is known with a lower recovery
+//!    counts for nothing against a higher one, also where a newcomer with an empty store passes it on.
+//!
 //! What it does not see: a copy that is at most about a second older than what the node said last, in which only log
 //! entries came; and one that meets nobody who heard the node since the copy was made.
 
 mod judge;
+mod refused;
 mod wire;
 
 pub use judge::{Boot, Known, MAX_BOOTS, Refusal, Shown, judge};
-pub use wire::{Heard, MAX_LINEAGES, from_wire, to_wire};
+pub use refused::{Doubt, Own, check_refusal};
+pub use wire::{Heard, MAX_LINEAGES, Said, from_wire, recovered_from_wire, recovered_to_wire, to_wire};
 
 #[cfg(test)]
 mod judge_tests;

@@ -2,7 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::{convert::required_id, detail::ErrorDetail, error::ErrorCode, v1::ControllerBoot};
+use holdfast_proto::{
+    convert::required_id,
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{ControllerId, MetadataIndex},
+    refusal::Recovered,
+    v1::{self, ControllerBoot},
+};
 
 use super::judge::{Boot, Known, MAX_BOOTS, Shown};
 
@@ -18,18 +25,40 @@ pub struct Heard {
     pub others: BTreeMap<u64, Known>,
 }
 
+/// What a message says of its sender, as it travels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The sender's own history, and what it knows of others.
+    pub boots: Vec<ControllerBoot>,
+    /// The last recovery that its metadata has. `None`: its program does not say.
+    pub recovered: Option<v1::Recovered>,
+}
+
+/// The last recovery that somebody's metadata has, as it travels; `None` for an empty store.
+pub fn recovered_to_wire(recovered: Option<Recovered>) -> v1::Recovered {
+    let Recovered { recoveries, index, controller_id } = recovered.unwrap_or_default();
+    v1::Recovered { has_metadata: recovered.is_some(), recoveries, index: index.0, controller_id: controller_id.0 }
+}
+
+/// That of a message; `None` for an empty store. Where nothing is said of it, the sender's program knows no recoveries: it
+/// counts as one that had none.
+pub fn recovered_from_wire(message: Option<&v1::Recovered>) -> Option<Recovered> {
+    let Some(v1::Recovered { has_metadata, recoveries, index, controller_id }) = message.copied() else {
+        return Some(Recovered::default());
+    };
+    let (index, controller_id) = (MetadataIndex(index), ControllerId(controller_id));
+    has_metadata.then_some(Recovered { recoveries, index, controller_id })
+}
+
 /// For a message from `node_id`: its own history, and what it knows of others.
-pub fn to_wire<'a>(
-    node_id: u64,
-    shown: &Shown,
-    others: impl Iterator<Item = (&'a u64, &'a Known)>,
-) -> Vec<ControllerBoot> {
+pub fn to_wire<'a>(node_id: u64, shown: &Shown, others: impl Iterator<Item = (&'a u64, &'a Known)>) -> Said {
     let own = shown.boots.iter().map(|boot| ControllerBoot {
         node_id,
         boot_counter: boot.boot_counter,
         incarnation_id: boot.incarnation_id.to_bytes(),
         since: boot.since,
         generation: shown.generation,
+        recovered: None,
     });
     let others = others.filter(|(id, _)| **id != node_id).take(MAX_LINEAGES).map(|(id, known)| ControllerBoot {
         node_id: *id,
@@ -37,23 +66,26 @@ pub fn to_wire<'a>(
         incarnation_id: known.incarnation_id.to_bytes(),
         since: 0,
         generation: known.generation,
+        recovered: Some(recovered_to_wire(Some(known.recovered))),
     });
-    own.chain(others).collect()
+    Said { boots: own.chain(others).collect(), recovered: Some(recovered_to_wire(shown.recovered)) }
 }
 
 /// Of a message from `sender`. Refused with INVALID_REQUEST if it tells of more than [`MAX_LINEAGES`] other controllers, of
 /// more than [`MAX_BOOTS`] starts of its own, or of those out of order.
-pub fn from_wire(sender: u64, boots: &[ControllerBoot]) -> Result<Heard, ErrorDetail> {
+pub fn from_wire(sender: u64, said: &Said) -> Result<Heard, ErrorDetail> {
     let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidRequest, message);
-    let mut heard = Heard { sender: Shown { boots: Vec::new(), generation: 0 }, others: BTreeMap::new() };
-    for ControllerBoot { node_id, boot_counter, incarnation_id, since, generation } in boots {
+    let recovered = recovered_from_wire(said.recovered.as_ref());
+    let mut heard = Heard { sender: Shown { boots: Vec::new(), generation: 0, recovered }, others: BTreeMap::new() };
+    for ControllerBoot { node_id, boot_counter, incarnation_id, since, generation, recovered } in &said.boots {
         let (boot_counter, since, generation) = (*boot_counter, *since, *generation);
         let incarnation_id = required_id(incarnation_id, "incarnation_id")?;
         if *node_id == sender {
             heard.sender.boots.push(Boot { boot_counter, incarnation_id, since });
             heard.sender.generation = generation;
         } else {
-            heard.others.insert(*node_id, Known { boot_counter, incarnation_id, generation });
+            let recovered = recovered_from_wire(recovered.as_ref()).unwrap_or_default();
+            heard.others.insert(*node_id, Known { boot_counter, incarnation_id, generation, recovered });
         }
     }
     let Heard { sender: own, others } = &heard;
@@ -84,22 +116,35 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_what_is_heard() {
-        let shown = Shown { boots: vec![boot(1), boot(3)], generation: 31 };
-        let known =
-            |n| Known { boot_counter: n, incarnation_id: IncarnationId(Uuid::from_u128(n.into())), generation: n };
+        let recovered = |recoveries| Recovered { recoveries, index: MetadataIndex(5), controller_id: ControllerId(6) };
+        let shown = Shown { boots: vec![boot(1), boot(3)], generation: 31, recovered: Some(recovered(2)) };
+        let known = |n: u64| Known {
+            boot_counter: n,
+            incarnation_id: IncarnationId(Uuid::from_u128(n.into())),
+            generation: n,
+            recovered: recovered(n),
+        };
         let others = BTreeMap::from([(2, known(8)), (5, known(9))]);
         let mut table = others.clone();
         table.insert(7, known(2));
         let sent = to_wire(7, &shown, table.iter());
-        assert_eq!(from_wire(7, &sent), Ok(Heard { sender: shown, others }), "nothing is said of itself twice");
-        let none = Heard { sender: Shown { boots: Vec::new(), generation: 0 }, others: BTreeMap::new() };
-        assert_eq!(from_wire(7, &[]), Ok(none), "of an earlier program");
+        assert_eq!(from_wire(7, &sent), Ok(Heard { sender: shown.clone(), others }), "nothing is said of itself twice");
+        let empty = Shown { recovered: None, ..shown };
+        let sent = to_wire(7, &empty, BTreeMap::new().iter());
+        assert_eq!(from_wire(7, &sent).map(|heard| heard.sender), Ok(empty), "an empty store is told from none said");
+        let earlier = Shown { boots: Vec::new(), generation: 0, recovered: Some(Recovered::default()) };
+        assert_eq!(from_wire(7, &Said::default()).map(|heard| heard.sender), Ok(earlier), "of an earlier program");
     }
 
     #[test]
     fn what_is_too_long_or_out_of_order_is_refused() {
-        let code = |boots: &[ControllerBoot]| from_wire(7, boots).map_err(|detail| detail.code);
-        let of = |boots: Vec<Boot>| to_wire(7, &Shown { boots, generation: 0 }, BTreeMap::new().iter());
+        let code = |boots: &[ControllerBoot]| {
+            let said = Said { boots: boots.to_vec(), recovered: None };
+            from_wire(7, &said).map_err(|detail| detail.code)
+        };
+        let of = |boots: Vec<Boot>| {
+            to_wire(7, &Shown { boots, generation: 0, recovered: None }, BTreeMap::new().iter()).boots
+        };
         assert!(code(&of((0..64).map(boot).collect())).is_ok());
         let mut nameless = of(vec![boot(1)]);
         nameless[0].incarnation_id = vec![1].into();

@@ -19,6 +19,7 @@ use super::{
     turn::{Turn, Turns},
 };
 use crate::{
+    lineage::recovered_from_wire,
     node::Node,
     peers::Peers,
     raft::{Change, Reach, Sighting},
@@ -56,6 +57,8 @@ impl Keeper {
         if request.node_id == 0 {
             return Err(ErrorDetail::new(ErrorCode::InvalidRequest, "'node_id' is 0"));
         }
+        let recovered = recovered_from_wire(request.recovered.as_ref());
+        self.peers.lineages.unless_lower(request.node_id, recovered)?;
         let asks = Asks { id: request.node_id, address: request.address, voted: request.voted };
         self.turns.node.check_active()?;
         let Some(mut turn) = self.turns.try_take() else {

@@ -10,11 +10,11 @@ use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::ClusterId,
-    v1::{ControllerBoot, RaftEnvelope},
+    v1::RaftEnvelope,
 };
 
 use super::codec::Unknown;
-use crate::clocks::Clocks;
+use crate::{clocks::Clocks, lineage::Said};
 
 /// JSON of openraft 0.10's types.
 const FORMAT_JSON: u32 = 1;
@@ -28,16 +28,22 @@ pub(super) fn wrap<T: Serialize>(
     cluster_id: ClusterId,
     target: u64,
     source: u64,
-    boots: Vec<ControllerBoot>,
+    said: Said,
     body: &T,
 ) -> io::Result<RaftEnvelope> {
     Ok(RaftEnvelope {
         header: Some(peer_header(cluster_id, target, source)),
         format: FORMAT_JSON,
         body: Bytes::from(serde_json::to_vec(body)?),
-        boots,
+        boots: said.boots,
         wall_ms: Clocks::wall_ms(),
+        recovered: said.recovered,
     })
+}
+
+/// What a message says of its sender; taken out of it.
+pub(super) fn said(envelope: &mut RaftEnvelope) -> Said {
+    Said { boots: std::mem::take(&mut envelope.boots), recovered: envelope.recovered }
 }
 
 /// Checks whom a message is for. Returns it with the sender's node id.

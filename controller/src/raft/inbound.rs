@@ -23,9 +23,9 @@ use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex, 
 use super::{
     codec::{Unknown, decode_image_at},
     consensus::{Consensus, Raft},
-    envelope::{accept, read, wrap},
+    envelope::{accept, read, said, wrap},
     halt::Halt,
-    lineages::Lineages,
+    lineages::{Lineages, Sender},
     network::SnapshotHead,
     role::Contact,
     types::{Entry, SNAPSHOT_TIMEOUT_MS, Snapshot, TypeConfig, Vote},
@@ -136,11 +136,12 @@ impl Inbound {
         Ok((source, read(&envelope)?))
     }
 
-    /// A message to this controller, of one that is no copy of another.
+    /// A message to this controller, of one that is no copy of another, and was not given up.
     async fn hear(&self, envelope: Option<RaftEnvelope>) -> Result<(u64, RaftEnvelope), ErrorDetail> {
         let identity = self.data.identity();
-        let (source, envelope) = accept(envelope, identity.cluster_id, identity.node_id)?;
-        self.lineages.hear(source, &envelope.boots).await?;
+        let (source, mut envelope) = accept(envelope, identity.cluster_id, identity.node_id)?;
+        let sender = Sender { node_id: source, cluster_id: identity.cluster_id };
+        self.lineages.hear(sender, &said(&mut envelope)).await?;
         Ok((source, envelope))
     }
 

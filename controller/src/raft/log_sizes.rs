@@ -14,6 +14,11 @@ pub(super) struct LogSizes {
 }
 
 impl LogSizes {
+    /// True if there is no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sizes.is_empty()
+    }
+
     /// Adds the entry at the log's end.
     pub(super) fn push(&mut self, index: u64, bytes: usize) {
         if self.sizes.is_empty() || index != self.first + self.sizes.len() as u64 {

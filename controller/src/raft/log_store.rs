@@ -65,6 +65,12 @@ impl LogStore {
         Ok(Self { store, halt, shared: Arc::new(Mutex::new(shared)) })
     }
 
+    /// True if it never held an entry: there is none, and none was purged.
+    pub(super) fn is_empty(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.purged.is_none() && shared.sizes.is_empty()
+    }
+
     /// What `look` finds in the sizes of the entries.
     pub(super) fn sizes<T>(&self, look: impl FnOnce(&LogSizes) -> T) -> T {
         look(&self.shared.lock().sizes)

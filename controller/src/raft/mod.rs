@@ -38,7 +38,7 @@ pub use consensus::{Consensus, Error};
 pub use envelope::MAX_MESSAGE_BYTES;
 pub use halt::Halt;
 pub use inbound::{Inbound, IncomingSnapshot};
-pub use lineages::Lineages;
+pub use lineages::{BindError, Lineages};
 pub use log_store::LogStore;
 pub use members::{Change, Member, Members};
 pub use network::Network;
@@ -50,3 +50,4 @@ pub use trimmer::keep_short;
 pub use types::log_filter;
 
 pub(crate) use consensus::{command_bytes, not_controller};
+pub(crate) use lineages::Sender;

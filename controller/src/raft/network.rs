@@ -32,8 +32,8 @@ use holdfast_proto::{
 };
 
 use super::{
-    envelope::{MAX_MESSAGE_BYTES, read, wrap},
-    lineages::Lineages,
+    envelope::{MAX_MESSAGE_BYTES, read, said, wrap},
+    lineages::{Lineages, Sender},
     reach::Reach,
     types::{Snapshot, SnapshotMeta, TypeConfig, Vote},
 };
@@ -150,10 +150,14 @@ impl Peer {
             }
             Ok(Ok(response)) => {
                 self.network.reach.reached(self.target, address);
-                let answer =
+                let mut answer =
                     required(envelope(response.into_inner()), "envelope").map_err(|detail| network(&detail))?;
-                self.network.clocks.answered(self.target, asked, answer.wall_ms);
-                self.network.lineages.hear(self.target, &answer.boots).await.map_err(|detail| network(&detail))?;
+                let sender = Sender { node_id: self.target, cluster_id: self.network.data.cluster_id() };
+                self.network.lineages.hear(sender, &said(&mut answer)).await.map_err(|detail| network(&detail))?;
+                // When it was that the answer to a whole snapshot was given is not known: half a minute is nothing there.
+                if action != RPCTypes::InstallSnapshot {
+                    self.network.clocks.answered(self.target, asked, answer.wall_ms);
+                }
                 read(&answer).map_err(|detail| network(&detail))
             }
         }

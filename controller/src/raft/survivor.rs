@@ -6,8 +6,8 @@
 //! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
 //!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
 //!    all of it. The mark of what was told follows, and is never ahead.
-//! 3. A folder that others refused as a copy ([`crate::lineage`]) can go on too: they are given up, and those that come know
-//!    nothing of its past.
+//! 3. A folder that others refused as a copy ([`crate::lineage`]) can go on too: they are given up, and what is known of its
+//!    past, with a lower recovery, counts for nothing. What it knew of others is forgotten as well.
 
 use std::{collections::HashMap, io};
 
@@ -19,7 +19,7 @@ use holdfast_proto::ids::MetadataIndex;
 use super::{
     applying::{self, Members},
     codec::{decode, decode_image_at, encode, encode_image},
-    lineages::{GIVEN_UP, REFUSED},
+    lineages::{GIVEN_UP, KNOWN, REFUSED},
     log_store::{COMMITTED, PURGED, check},
     types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
 };
@@ -159,7 +159,7 @@ impl Survivor {
             up_to: at.index,
             key: PURGED,
             value,
-            forget: &[REFUSED, GIVEN_UP],
+            forget: &[REFUSED, GIVEN_UP, KNOWN],
             done,
         };
         Ok(self.store.write_blocking(begin)?)

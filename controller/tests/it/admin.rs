@@ -220,8 +220,7 @@ fn garbage_is_a_named_error_and_harms_nothing() {
             header: Some(peer_header(quorum.cluster_id(), id, 1)),
             format,
             body: bytes::Bytes::from_static(body),
-            boots: Vec::new(),
-            wall_ms: 0,
+            ..RaftEnvelope::default()
         }),
     };
     for request in [AppendEntriesRequest { envelope: None }, envelope(1, b"{\"vote\":"), envelope(9, b"{}")] {

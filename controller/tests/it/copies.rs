@@ -152,7 +152,7 @@ fn a_folder_that_was_never_copied_is_believed_whatever_is_killed() {
 }
 
 /// The last start of a controller, and its generation, as another one tells it.
-fn told_of(quorum: &Quorum, by: usize, node_id: u64) -> Option<(u64, u64)> {
+pub(crate) fn told_of(quorum: &Quorum, by: usize, node_id: u64) -> Option<(u64, u64)> {
     let boots = quorum.formation(by, None).boots;
     boots.iter().rfind(|boot| boot.node_id == node_id).map(|boot| (boot.boot_counter, boot.generation))
 }

@@ -28,7 +28,7 @@ fn head(quorum: &Quorum, term: u64) -> InstallSnapshotRequest {
                        "last_membership": {{"log_id": null, "membership": {{"configs": [], "nodes": {{}}}}}}}}}}"#
     );
     let header = Some(peer_header(quorum.cluster_id(), id, id));
-    let envelope = RaftEnvelope { header, format: 1, body: body.into(), boots: Vec::new(), wall_ms: 0 };
+    let envelope = RaftEnvelope { header, format: 1, body: body.into(), ..RaftEnvelope::default() };
     InstallSnapshotRequest { envelope: Some(envelope), chunk: bytes::Bytes::new() }
 }
 

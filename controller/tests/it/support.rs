@@ -20,7 +20,7 @@ pub(crate) use holdfast_eventually::eventually;
 use holdfast_proto::{
     ids::ClusterId,
     v1::{
-        GetFormationRequest, GetFormationResponse, admin_service_client::AdminServiceClient,
+        GetFormationRequest, GetFormationResponse, Recovered, admin_service_client::AdminServiceClient,
         controller_service_client::ControllerServiceClient, raft_service_client::RaftServiceClient,
     },
 };
@@ -206,7 +206,9 @@ impl Quorum {
             cluster_id: promise.map(ClusterId::to_bytes).unwrap_or_default(),
             source_node_id: 99,
             peers: self.addresses.clone(),
-            boots: Vec::new(),
+            // With an empty store: refused by nobody.
+            recovered: Some(Recovered::default()),
+            ..GetFormationRequest::default()
         };
         let mut client = RaftServiceClient::new(self.channel(at));
         self.block_on(client.get_formation(request)).expect("an answer").into_inner()

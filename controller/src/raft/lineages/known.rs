@@ -1,13 +1,7 @@
-//! Carries out [`crate::lineage`]: what each message shows, what is kept of what others show, who is refused.
-//!
-//! 1. The own history is durable, with this start in it, before anything is said in it.
-//! 2. Another's new start is durable here before it is answered. How far it got is so within a second: what a crash lets
-//!    this controller forget of it makes it believe more, never less.
-//! 3. At most [`MAX_LINEAGES`] are kept; above [`PRUNED_ABOVE`] those alone that belong to the membership.
+//! What is known of each controller: shown, compared, kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
     sync::Arc,
     time::Duration,
 };
@@ -15,64 +9,90 @@ use std::{
 use parking_lot::Mutex;
 
 use holdfast_metadata::recovery::ControllerRecovery;
-use holdfast_proto::{detail::ErrorDetail, error::ErrorCode, ids::ControllerId, v1::ControllerBoot};
-
-use super::{
-    codec::{decode, encode},
-    halt::Halt,
+use holdfast_proto::{
+    detail::ErrorDetail,
+    error::ErrorCode,
+    ids::{ClusterId, MetadataIndex},
+    refusal::Recovered,
 };
+
 use crate::{
     exit::Fatal,
-    identity::{DataDir, Identity},
-    lineage::{Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Refusal, Shown, from_wire, judge, to_wire},
+    identity::DataDir,
+    lineage::{self, Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Said, Shown, from_wire, judge, to_wire},
+    raft::{
+        codec::{decode, encode},
+        halt::Halt,
+        log_store::LogStore,
+    },
     store::{self, Op, Store},
     view::MetadataView,
 };
 
 const BOOTS: &[u8] = b"boots";
-const KNOWN: &[u8] = b"lineages";
+pub(in crate::raft) const KNOWN: &[u8] = b"lineages";
 /// Who refused this folder, and why; it starts no more.
-pub(super) const REFUSED: &[u8] = b"refused";
-pub(super) const GIVEN_UP: &[u8] = b"given-up";
+pub(in crate::raft) const REFUSED: &[u8] = b"refused";
+pub(in crate::raft) const GIVEN_UP: &[u8] = b"given-up";
 /// So many may be kept, members or not: a quorum has few.
 const PRUNED_ABOVE: usize = 16;
 /// How often what changed is made durable.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Who sent a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    /// The node id that it says.
+    pub(crate) node_id: u64,
+    /// The cluster that its folder is bound to, if it says so.
+    pub(crate) cluster_id: Option<ClusterId>,
+}
+
 /// See the module. Clones share it.
 #[derive(Clone)]
 pub struct Lineages {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    node_id: u64,
+pub(super) struct Inner {
+    pub(super) node_id: u64,
     boots: Vec<Boot>,
-    store: Store,
-    halt: Halt,
+    pub(super) data: Arc<DataDir>,
+    pub(super) store: Store,
+    /// Knows whether anything was ever stored.
+    log: LogStore,
+    pub(super) halt: Halt,
     /// Knows which controllers were given up.
-    view: MetadataView,
-    table: Mutex<Table>,
-    /// Held while the folder is bound to a cluster.
-    binding: tokio::sync::Mutex<()>,
+    pub(super) view: MetadataView,
+    pub(super) table: Mutex<Table>,
+    /// Held while the folder is bound to a cluster. True: it is bound, and that is not counted yet.
+    pub(super) binding: tokio::sync::Mutex<bool>,
 }
 
 #[derive(Default)]
-struct Table {
+pub(super) struct Table {
     known: BTreeMap<u64, Known>,
     /// Who knows the present start: the last boot is enough for them.
     confirmed: BTreeSet<u64>,
     /// Refused, and said so: for whom and why.
-    refused: BTreeMap<u64, Refusal>,
+    refused: BTreeMap<u64, lineage::Refusal>,
     /// Refused because they were given up, and said so.
-    given_up: BTreeSet<u64>,
+    pub(super) given_up: BTreeSet<u64>,
+    /// Refusals that are not true of this controller, as they were said. At most [`MAX_LINEAGES`].
+    pub(super) ignored: BTreeSet<String>,
     is_changed: bool,
 }
 
 impl Lineages {
     /// Adds this start on `data` to its history in the store, durably. Refused if another controller refused the folder
-    /// before. `view`: knows who was given up in a recovery. Blocks.
-    pub fn open(data: &DataDir, store: Store, halt: Halt, view: MetadataView) -> Result<Self, Fatal> {
+    /// before. `log` and `view`: what this controller holds, and who was given up in a recovery. Blocks.
+    pub fn open(
+        data: Arc<DataDir>,
+        store: Store,
+        log: LogStore,
+        halt: Halt,
+        view: MetadataView,
+    ) -> Result<Self, Fatal> {
         let (identity, incarnation_id) = (data.identity(), data.incarnation_id());
         let (node_id, boot_counter) = (identity.node_id, identity.boot_counter);
         if let Some(refused) = store.read_state(REFUSED)? {
@@ -91,36 +111,81 @@ impl Lineages {
         store.write_blocking(|done| Op::SettleTold { done })?;
         let table = Mutex::new(Table { known: known.into_iter().collect(), ..Table::default() });
         Ok(Self {
-            inner: Arc::new(Inner { node_id, boots, store, halt, view, table, binding: tokio::sync::Mutex::default() }),
+            inner: Arc::new(Inner {
+                node_id,
+                boots,
+                data,
+                store,
+                log,
+                halt,
+                view,
+                table,
+                binding: tokio::sync::Mutex::default(),
+            }),
         })
     }
 
     /// What a message to `target` shows; 0: to the one that answers.
-    pub(crate) fn shown(&self, target: u64) -> Vec<ControllerBoot> {
-        let Inner { node_id, boots, store, table, .. } = &*self.inner;
-        let generation = store.generation();
+    pub(crate) fn shown(&self, target: u64) -> Said {
+        let Inner { node_id, boots, table, .. } = &*self.inner;
+        let mut shown = self.own();
         let table = table.lock();
-        let from = if table.confirmed.contains(&target) { boots.len().saturating_sub(1) } else { 0 };
-        to_wire(*node_id, &Shown { boots: boots[from..].to_vec(), generation }, table.known.iter())
+        if table.confirmed.contains(&target) {
+            shown.boots.drain(..boots.len().saturating_sub(1));
+        }
+        to_wire(*node_id, &shown, table.known.iter())
     }
 
-    /// Takes what a message of `sender` shows. Refused with GIVEN_UP if it was given up, with STALE_FOLDER if the sender is
-    /// not the one that is known, and if others know something of this controller that its own folder does not: then this
-    /// controller ends.
-    pub(crate) async fn hear(&self, sender: u64, boots: &[ControllerBoot]) -> Result<(), ErrorDetail> {
-        self.unless_given_up(sender)?;
-        let heard = from_wire(sender, boots)?;
-        let Some(next) = self.compare(sender, heard).await? else { return Ok(()) };
+    /// The own history as it is now.
+    pub(super) fn own(&self) -> Shown {
+        let Inner { boots, store, .. } = &*self.inner;
+        Shown { boots: boots.clone(), generation: store.generation(), recovered: self.recovered() }
+    }
+
+    /// The last recovery that the metadata here has; `None` while nothing was ever stored.
+    pub(crate) fn recovered(&self) -> Option<Recovered> {
+        let Inner { view, log, .. } = &*self.inner;
+        let image = view.image();
+        if image.index() == MetadataIndex(0) && log.is_empty() {
+            return None;
+        }
+        let recoveries = image.controller_recoveries();
+        let of = |last: &ControllerRecovery| Recovered {
+            recoveries: recoveries.len() as u64,
+            index: last.index,
+            controller_id: last.controller_id,
+        };
+        Some(recoveries.last().map_or_else(Recovered::default, of))
+    }
+
+    /// Takes what a message shows of who sent it. Refused with GIVEN_UP if that was given up in a recovery, and with
+    /// STALE_FOLDER if it is not the one that is known. This controller ends if it was given up itself, or if others know
+    /// something of it that its own folder does not. What belongs to another cluster is not compared.
+    pub(crate) async fn hear(&self, sender: Sender, said: &Said) -> Result<(), ErrorDetail> {
+        let ours = self.inner.data.cluster_id();
+        if ours.zip(sender.cluster_id).is_some_and(|(ours, theirs)| ours != theirs) {
+            return Ok(());
+        }
+        self.unless_given_up(sender.node_id)?;
+        let heard = from_wire(sender.node_id, said)?;
+        self.unless_lower(sender.node_id, heard.sender.recovered)?;
+        if let Some((theirs, ours)) = heard.sender.recovered.zip(self.recovered())
+            && theirs > ours
+            // Which cluster that is has to be known: it ends for good.
+            && sender.cluster_id.is_some()
+        {
+            return Err(self.end_as_given_up(&format!("controller {}", sender.node_id), &theirs).await);
+        }
+        let Some(next) = self.compare(sender.node_id, heard).await? else { return Ok(()) };
         self.save(next).await.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))
     }
 
     /// Compares and keeps what needs no waiting. `Some`: what has to be durable first.
     async fn compare(&self, sender: u64, heard: Heard) -> Result<Option<BTreeMap<u64, Known>>, ErrorDetail> {
-        let Inner { node_id, boots, store, table, .. } = &*self.inner;
+        let Inner { node_id, boots, table, .. } = &*self.inner;
         let Heard { sender: shown, mut others } = heard;
         if let Some(of_this) = others.remove(node_id) {
-            let own = Shown { boots: boots.clone(), generation: store.generation() };
-            if let Err(refusal) = judge(Some(&of_this), &own) {
+            if let Err(refusal) = judge(Some(&of_this), &self.own()) {
                 return Err(self.end(&format!("controller {sender}"), &refusal.to_string()).await);
             }
             if boots.last().is_some_and(|boot| boot.incarnation_id == of_this.incarnation_id) {
@@ -137,7 +202,9 @@ impl Lineages {
                 if table.refused.insert(sender, refusal) != Some(refusal) {
                     tracing::error!(controller = sender, "a controller is refused, and is to end: {refusal}");
                 }
-                return Err(ErrorDetail::new(ErrorCode::StaleFolder, refusal.to_string()));
+                let known = table.known.get(&sender).map(Into::into);
+                drop(table);
+                return Err(self.refusal(ErrorCode::StaleFolder, refusal.to_string(), sender, known));
             }
         }
         let known = &table.known;
@@ -173,71 +240,6 @@ impl Lineages {
             }
         }
         Ok(())
-    }
-
-    /// Refuses a controller that was given up in a recovery: what it says is of the metadata that was lost.
-    fn unless_given_up(&self, sender: u64) -> Result<(), ErrorDetail> {
-        let image = self.inner.view.image();
-        let is_of = |recovery: &&ControllerRecovery| recovery.given_up.contains(&ControllerId(sender));
-        let Some(recovery) = image.controller_recoveries().iter().rev().find(is_of) else { return Ok(()) };
-        let ControllerRecovery { controller_id, index, .. } = recovery;
-        let message = format!(
-            "controller {sender} was given up when the controllers were recovered from controller {controller_id} at \
-             metadata index {index}"
-        );
-        if self.inner.table.lock().given_up.insert(sender) {
-            tracing::error!(controller = sender, "a controller is refused, and is to end: {message}");
-        }
-        Err(ErrorDetail::new(ErrorCode::GivenUp, message))
-    }
-
-    /// Another controller, named here as it is known, answered with an error. Ends this one if it is refused for good.
-    pub(crate) async fn answered(&self, other: &str, detail: &ErrorDetail) {
-        match detail.code {
-            ErrorCode::StaleFolder => drop(self.end(other, &detail.message).await),
-            ErrorCode::GivenUp => {
-                let what = format!("{other} says: {}", detail.message);
-                self.note(GIVEN_UP, &what).await;
-                let _ = self.inner.halt.note(Fatal::GivenUp { id: self.inner.node_id, what });
-            }
-            _ => {}
-        }
-    }
-
-    /// Binds the folder by `bind`, and counts that among what it told: a folder that was restored to before it does not know
-    /// of that. Durable when it returns.
-    pub(crate) async fn bind<T>(&self, data: &DataDir, bind: impl Future<Output = T>) -> Result<T, store::Error> {
-        let _turn = self.inner.binding.lock().await;
-        let was_bound = data.cluster_id().is_some();
-        let bound = bind.await;
-        if !was_bound && data.cluster_id().is_some() {
-            self.inner.store.write(|done| Op::SettleTold { done }).await?;
-        }
-        Ok(bound)
-    }
-
-    /// The identity of the folder, and what a message to `target` shows: a promise is said once it counts.
-    pub(crate) async fn said(&self, data: &DataDir, target: u64) -> (Identity, Vec<ControllerBoot>) {
-        let _turn = self.inner.binding.lock().await;
-        (data.identity(), self.shown(target))
-    }
-
-    /// Ends this controller, for good: the folder starts no more.
-    async fn end(&self, by: &str, why: &str) -> ErrorDetail {
-        let Inner { node_id, halt, .. } = &*self.inner;
-        let what = format!("{by} says: {why}");
-        self.note(REFUSED, &what).await;
-        // The caller hears the refusal itself.
-        let _ = halt.note(copied(*node_id, &what));
-        ErrorDetail::new(ErrorCode::StaleFolder, what)
-    }
-
-    /// Notes in the folder why it starts no more.
-    async fn note(&self, key: &'static [u8], what: &str) {
-        let value = what.as_bytes().to_vec();
-        if let Err(error) = self.inner.store.write(|done| Op::PutState { key, value, done: Some(done) }).await {
-            tracing::warn!(%error, "that this folder is refused is not noted in it");
-        }
     }
 
     /// Makes what changed durable, now and then, until the store takes no more writes. `members`: the node ids of the
@@ -279,6 +281,6 @@ fn stored<T: serde::de::DeserializeOwned>(store: &Store, key: &[u8], what: &str)
     Ok(decoded.map_err(Fatal::of_store)?.unwrap_or_default())
 }
 
-fn copied(id: u64, what: &str) -> Fatal {
+pub(super) fn copied(id: u64, what: &str) -> Fatal {
     Fatal::Copied { id, what: what.to_owned() }
 }
