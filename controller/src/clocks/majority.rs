@@ -4,7 +4,10 @@
 //! 1. Every voter and every registered broker is one clock, also one that is silent or fenced: those of a single machine are no
 //!    majority because the others are down.
 //! 2. A reading is what a wall clock is ahead of this controller's steady clock; it counts for [`READING_MS`]. It seems late
-//!    by what it was on its way. Deadlines bound that by seconds, and the tolerance includes it.
+//!    by what it was on its way. Deadlines bound that by seconds, and the tolerance includes it. Of one node the reading that
+//!    was taken last counts, in whatever order answers come.
+//!    **A machine that stood still:** the steady clock does not count the time that a suspended machine was asleep, and what was
+//!    heard before would look fresh. So all readings are dropped once the own two clocks did not advance together.
 //! 3. The median of the readings is one that most have, if most have one. If more than half of *all* clocks are within the
 //!    tolerance of it, these are the majority. A node agrees with it if its own reading is within the tolerance.
 //! 4. Where there is none, nobody's clock is vouched for: half of all were not heard, or they differ.
@@ -23,6 +26,11 @@ use holdfast_proto::ids::{BrokerId, Millis};
 
 /// How long a reading counts, ms: many heartbeats.
 pub const READING_MS: u64 = 30_000;
+
+/// By how much the own wall clock may step, ms, before it looks as if the machine had stood still.
+const STEP_MS: u64 = 1_000;
+/// How far the own clocks may drift apart, as a part of the time between two looks: NTP slews by 500 ppm at most.
+const DRIFT_PER: u64 = 1_000;
 
 /// A node that has a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,10 +62,19 @@ struct Reading {
     at: Millis,
 }
 
+impl Reading {
+    fn new(at: Millis, wall_ms: u64) -> Self {
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        Self { ahead_ms: signed(wall_ms).saturating_sub(signed(at.0)), at }
+    }
+}
+
 /// What was heard of clocks lately.
 #[derive(Clone, Debug, Default)]
 pub struct Readings {
     heard: BTreeMap<ClockOf, Reading>,
+    /// The own clocks as they were looked at last.
+    last_look: Option<Reading>,
 }
 
 impl Readings {
@@ -66,11 +83,22 @@ impl Readings {
         self.heard.clear();
     }
 
-    /// At this moment, on the steady clock, a node's wall clock said so, ms since 1970.
+    /// At this moment, on the steady clock, a node's wall clock said so, ms since 1970. What it said later is kept.
     pub fn hear(&mut self, of: ClockOf, at: Millis, wall_ms: u64) {
-        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let ahead_ms = signed(wall_ms).saturating_sub(signed(at.0));
-        self.heard.insert(of, Reading { ahead_ms, at });
+        if self.heard.get(&of).is_none_or(|known| known.at <= at) {
+            self.heard.insert(of, Reading::new(at, wall_ms));
+        }
+    }
+
+    /// What the own wall clock says now, ms since 1970. Forgets all if this machine stood still since the last look, or its wall
+    /// clock was set: what was heard before is not as old as the steady clock says.
+    pub fn look(&mut self, now: Millis, wall_ms: u64) {
+        let look = Reading::new(now, wall_ms);
+        if let Some(last) = self.last_look.replace(look)
+            && look.ahead_ms.abs_diff(last.ahead_ms) > STEP_MS + now.since(last.at) / DRIFT_PER
+        {
+            self.clear();
+        }
     }
 
     /// How the clock of a node is to those of most. `all`: every voter and registered broker, each once. Clocks of the

@@ -94,6 +94,34 @@ fn a_reading_counts_for_a_while() {
 }
 
 #[test]
+fn the_reading_that_was_taken_last_counts() {
+    let all = nodes(1, 2);
+    let mut readings = heard(&all, 5_000, &[]);
+    // The answer to a question of before comes after.
+    readings.hear(broker(1), Millis(4_999), (START_MS + 4_999 + YEAR_MS) as u64);
+    assert_eq!(judge(&mut readings, broker(1), 5_000, &all), Verdict::Agrees(0));
+    readings.hear(broker(1), Millis(5_000), (START_MS + 5_000 + YEAR_MS) as u64);
+    assert_eq!(judge(&mut readings, broker(1), 5_000, &all), Verdict::Differs(YEAR_MS));
+}
+
+#[test]
+fn what_was_heard_before_a_machine_stood_still_counts_no_more() {
+    let all = nodes(1, 2);
+    let wall = |at: i64| (START_MS + at) as u64;
+    for (asleep_ms, expected) in [(0, Verdict::Agrees(0)), (1_000, Verdict::Agrees(0)), (600_000, Verdict::Unheard)] {
+        let mut readings = heard(&all, 1_000, &[]);
+        readings.look(Millis(1_000), wall(1_000));
+        readings.look(Millis(1_500), wall(1_500 + asleep_ms));
+        assert_eq!(judge(&mut readings, broker(1), 1_500, &all), expected, "{asleep_ms}");
+    }
+    // A clock that is slewed has gone a second apart in twenty minutes, and nobody slept.
+    let mut readings = heard(&all, 1_200_000, &[]);
+    readings.look(Millis(0), wall(0));
+    readings.look(Millis(1_200_000), wall(1_202_000));
+    assert_eq!(judge(&mut readings, broker(1), 1_200_000, &all), Verdict::Agrees(0));
+}
+
+#[test]
 fn nodes_of_an_earlier_build_count_and_vouch_for_nobody() {
     let all = nodes(3, 3);
     let upgraded = [broker(1), voter(1), broker(2), voter(2), broker(3), voter(3)];

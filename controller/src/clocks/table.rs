@@ -10,10 +10,14 @@ use parking_lot::Mutex;
 
 use holdfast_proto::{
     ids::{BrokerId, Millis},
-    v1::{ClockDistrust, ClockVerdict},
+    v1::{ClockDistrust, ClockDistrustReason, ClockVerdict},
 };
 
 use super::majority::{ClockOf, Readings, Verdict};
+
+/// For how long a controller is active before it tells that too few clocks were heard, ms: until then all have a few
+/// heartbeats to say what time it is, and the brokers to hear what comes of it.
+const GRACE_MS: u64 = 15_000;
 
 /// See the module. Clones share it.
 #[derive(Clone)]
@@ -82,8 +86,10 @@ impl Clocks {
         tolerance_ms: u64,
     ) -> (ClockVerdict, i64) {
         let now = self.now();
+        let wall_ms = Self::wall_ms();
         let mut table = self.table.lock();
-        table.readings.hear(ClockOf::Voter(own), now, Self::wall_ms());
+        table.readings.look(now, wall_ms);
+        table.readings.hear(ClockOf::Voter(own), now, wall_ms);
         match table.readings.judge(ClockOf::Broker(broker_id), now, all, tolerance_ms) {
             Verdict::Agrees(ahead_ms) => (ClockVerdict::Agrees, ahead_ms),
             Verdict::Differs(ahead_ms) => (ClockVerdict::Differs, ahead_ms),
@@ -92,10 +98,18 @@ impl Clocks {
         }
     }
 
-    /// Why a broker does not trust its clock, if it said so in the leadership of this term.
-    pub fn distrust_of(&self, broker_id: BrokerId, term: u64) -> Option<ClockDistrust> {
+    /// Why a broker does not trust its clock, if it said so in the leadership of this term, in which this controller has been
+    /// active for so long, ms. That too few clocks were heard is no news before 15 s of it.
+    pub fn distrust_of(&self, broker_id: BrokerId, term: u64, active_ms: u64) -> Option<ClockDistrust> {
         let table = self.table.lock();
-        table.distrust.get(&broker_id).copied().filter(|_| table.term == term)
+        let is_of_start = |reason| matches!(reason, ClockDistrustReason::Unheard | ClockDistrustReason::Unconfirmed);
+        let told = table.distrust.get(&broker_id).copied().filter(|_| table.term == term);
+        told.filter(|distrust| active_ms >= GRACE_MS || !is_of_start(distrust.reason()))
+    }
+
+    /// For how long a controller has to be active until [`Self::distrust_of`] tells everything, ms.
+    pub const fn grace_ms() -> u64 {
+        GRACE_MS
     }
 }
 
@@ -112,8 +126,6 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use holdfast_proto::v1::ClockDistrustReason;
-
     use super::*;
 
     const TOLERANCE_MS: u64 = 60_000;
@@ -146,9 +158,20 @@ mod tests {
         let reason = ClockDistrustReason::Jumped.into();
         let jumped = ClockDistrust { reason, by_ms: -5, left_ms: 3 };
         clocks.heartbeat(BROKER, 7, 0, Some(jumped));
-        assert_eq!(clocks.distrust_of(BROKER, 7), Some(jumped));
-        assert_eq!(clocks.distrust_of(BROKER, 8), None);
+        assert_eq!(clocks.distrust_of(BROKER, 7, 0), Some(jumped));
+        assert_eq!(clocks.distrust_of(BROKER, 8, 0), None);
         clocks.heartbeat(BROKER, 7, 0, None);
-        assert_eq!(clocks.distrust_of(BROKER, 7), None);
+        assert_eq!(clocks.distrust_of(BROKER, 7, GRACE_MS), None);
+    }
+
+    #[test]
+    fn that_too_few_were_heard_is_no_news_as_a_leadership_begins() {
+        let clocks = Clocks::default();
+        for reason in [ClockDistrustReason::Unheard, ClockDistrustReason::Unconfirmed] {
+            let distrust = ClockDistrust { reason: reason.into(), by_ms: 0, left_ms: 0 };
+            clocks.heartbeat(BROKER, 7, 0, Some(distrust));
+            assert_eq!(clocks.distrust_of(BROKER, 7, GRACE_MS - 1), None);
+            assert_eq!(clocks.distrust_of(BROKER, 7, GRACE_MS), Some(distrust));
+        }
     }
 }

@@ -6,7 +6,7 @@ use holdfast_proto::{
 };
 
 use super::reads::Status;
-use crate::{agreement::Agreement, node::Node};
+use crate::{agreement::Agreement, clocks::Clocks, node::Node};
 
 /// The quorum, the brokers and how well the partitions are.
 pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> DescribeClusterResponse {
@@ -48,7 +48,8 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
 /// The broker, with what it says of its clock and disk: to the active controller alone.
 fn as_it_said(broker: &BrokerInfo, node: &Node, term: u64) -> BrokerInfo {
     let broker_id = BrokerId(broker.broker_id);
-    let clock_distrust = node.clocks().distrust_of(broker_id, term).filter(|_| !broker.fenced);
+    let active_ms = node.active_ms(2 * Clocks::grace_ms());
+    let clock_distrust = node.clocks().distrust_of(broker_id, term, active_ms).filter(|_| !broker.fenced);
     let damaged = node.damaged().of(broker_id, term).filter(|_| !broker.fenced);
     BrokerInfo { clock_distrust, damaged, ..broker.clone() }
 }
