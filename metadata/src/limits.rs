@@ -29,6 +29,13 @@ pub const MAX_ADDRESS_BYTES: usize = 300;
 /// Largest `max.message.bytes`: every stream and cache is sized for it.
 pub const MAX_MESSAGE_BYTES: u32 = MAX_BATCH_BYTES as u32;
 
+/// Recoveries of partitions that are kept, the newest ones; beside them the last of each partition that is there.
+pub const MAX_RECOVERIES: usize = 1_000;
+
+/// Recoveries of the controllers. All of them are kept, for who was given up in one is refused for ever; and the partition epochs
+/// have no room for more ([`crate::recovery::PARTITION_EPOCH_LEAP`]).
+pub const MAX_CONTROLLER_RECOVERIES: usize = 1_000;
+
 /// Ids of deleted topics that are kept, the newest ones: about 2 MiB of what a broker is sent when its session begins. A
 /// broker that was away while more topics were deleted sets the data of the oldest of them aside instead of deleting it.
 pub const MAX_DELETED_TOPICS: usize = 100_000;

@@ -113,7 +113,8 @@ impl Vouch {
     }
 }
 
-/// What an operator gave up so that a partition goes on. It is kept as long as the cluster.
+/// What an operator gave up so that a partition goes on. It is kept as long as it is one of the newest
+/// [`crate::limits::MAX_RECOVERIES`], or the last of its partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionRecovery {

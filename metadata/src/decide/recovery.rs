@@ -7,6 +7,7 @@ use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, Par
 use crate::{
     image::Image,
     invariant,
+    limits::MAX_CONTROLLER_RECOVERIES,
     record::{BrokerRegistration, PartitionState, Record},
     recovery::{
         BROKER_EPOCH_LEAP, ControllerRecovery, INDEX_LEAP, LEADER_EPOCH_LEAP, PARTITION_EPOCH_LEAP, PRODUCER_ID_LEAP,
@@ -37,6 +38,9 @@ pub enum RecoveryError {
 pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<Image, RecoveryError> {
     if image.cluster_id().is_none() {
         return Err(RecoveryError::NoCluster);
+    }
+    if image.controller_recoveries().len() >= MAX_CONTROLLER_RECOVERIES {
+        return Err(RecoveryError::NoRoom("list of recoveries"));
     }
     let without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
     if let Some(unknown) = without.iter().find(|broker| image.broker(**broker).is_none()) {

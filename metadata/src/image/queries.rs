@@ -21,9 +21,10 @@ use crate::{
 };
 
 impl Image {
-    /// What operators gave up so that partitions went on, in the order in which they did.
+    /// What operators gave up so that partitions went on, in the order in which they did: the newest
+    /// [`crate::limits::MAX_RECOVERIES`], and the last of each partition.
     pub fn recoveries(&self) -> &[PartitionRecovery] {
-        &self.recoveries
+        self.recoveries.all()
     }
 
     /// What was given up as the controllers went on from one of them, in the order in which it was.

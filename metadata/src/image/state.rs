@@ -12,13 +12,12 @@ use holdfast_proto::ids::{
     ProducerId, TopicId, TopicPartition,
 };
 
-use super::{deleted::DeletedTopics, loads::Loads};
+use super::{deleted::DeletedTopics, loads::Loads, recoveries::Recoveries};
 use crate::{
     config::TopicConfig,
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
     recovery::ControllerRecovery,
-    trust::PartitionRecovery,
     version,
 };
 
@@ -35,7 +34,7 @@ pub struct Image {
     pub(super) topics: OrdMap<TopicId, Arc<Topic>>,
     pub(super) topic_ids: OrdMap<Arc<str>, TopicId>,
     pub(super) deleted_topics: DeletedTopics,
-    pub(super) recoveries: Arc<Vec<PartitionRecovery>>,
+    pub(super) recoveries: Recoveries,
     pub(super) controller_recoveries: Arc<Vec<ControllerRecovery>>,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
@@ -104,7 +103,7 @@ impl Default for Image {
             topics: OrdMap::new(),
             topic_ids: OrdMap::new(),
             deleted_topics: DeletedTopics::default(),
-            recoveries: Arc::default(),
+            recoveries: Recoveries::default(),
             controller_recoveries: Arc::default(),
             partition_count: 0,
             loads: Loads::default(),
@@ -124,7 +123,11 @@ impl Image {
     ) -> Result<Self, Error> {
         let mut image = Self { index, history: None, ..Self::default() };
         for record in records {
-            image.apply(record)?;
+            match record {
+                // What may go went before the snapshot was made.
+                Record::Recovery(recovery) => image.recoveries.add(recovery),
+                record => image.apply(record)?,
+            }
         }
         Ok(image)
     }
@@ -191,6 +194,7 @@ impl Image {
                     topic.partitions.values().for_each(|state| self.loads.remove(state));
                 }
                 self.deleted_topics.insert(*topic_id);
+                self.recoveries.prune(self.deleted_topics.ids());
             }
             Record::TopicConfig { topic_id, configs } => {
                 let topic = self.topics.get_mut(topic_id).ok_or(Error::UnknownTopic(*topic_id))?;
@@ -220,7 +224,10 @@ impl Image {
                 }
                 self.version = *version;
             }
-            Record::Recovery(recovery) => Arc::make_mut(&mut self.recoveries).push(recovery.clone()),
+            Record::Recovery(recovery) => {
+                self.recoveries.add(recovery);
+                self.recoveries.prune(self.deleted_topics.ids());
+            }
             Record::ControllerRecovery(recovery) => {
                 Arc::make_mut(&mut self.controller_recoveries).push(recovery.clone());
             }
@@ -308,7 +315,7 @@ impl Image {
             records.push(Record::MoveLimit { bytes_per_second: self.move_bytes_per_second });
         }
         records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
-        records.extend(self.recoveries.iter().cloned().map(Record::Recovery));
+        records.extend(self.recoveries.all().iter().cloned().map(Record::Recovery));
         records.extend(self.controller_recoveries.iter().cloned().map(Record::ControllerRecovery));
         for topic in self.topics.values() {
             let topic_id = topic.id;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, MetadataVersion, PartitionIndex, ProducerId, TopicId};
 
-use super::{Image, Topic};
+use super::{Image, Topic, recoveries::Recoveries};
 use crate::{
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
@@ -16,12 +16,12 @@ pub(crate) enum Undo {
     Cluster(Option<ClusterId>),
     Broker { broker_id: BrokerId, registration: Option<BrokerRegistration>, draining: bool },
     MoveLimit(u64),
-    Topic { topic_id: TopicId, topic: Option<Arc<Topic>>, deletion: Option<Deletion> },
+    Topic { topic_id: TopicId, topic: Option<Arc<Topic>>, deletion: Option<Deletion>, recoveries: Recoveries },
     Partition { topic_id: TopicId, partition: PartitionIndex, state: Option<Arc<PartitionState>> },
     NextProducerId(ProducerId),
     NextBrokerEpoch(BrokerEpoch),
     Version(MetadataVersion),
-    Recovery,
+    Recovery(Recoveries),
     ControllerRecovery,
     History(Option<HistoryHash>),
 }
@@ -42,13 +42,11 @@ impl Image {
                 draining: self.draining.contains(broker_id),
             },
             Record::MoveLimit { .. } => Undo::MoveLimit(self.move_bytes_per_second),
-            Record::Topic { topic_id, .. } | Record::TopicConfig { topic_id, .. } => {
-                Undo::Topic { topic_id: *topic_id, topic: self.topics.get(topic_id).cloned(), deletion: None }
-            }
+            Record::Topic { topic_id, .. } | Record::TopicConfig { topic_id, .. } => self.before_topic(*topic_id, None),
             Record::RemoveTopic { topic_id } => {
                 let is_new = !self.deleted_topics.ids().contains(topic_id);
                 let deletion = is_new.then(|| Deletion(self.deleted_topics.next_to_go()));
-                Undo::Topic { topic_id: *topic_id, topic: self.topics.get(topic_id).cloned(), deletion }
+                self.before_topic(*topic_id, deletion)
             }
             Record::Partition { topic_id, partition, .. } => Undo::Partition {
                 topic_id: *topic_id,
@@ -58,7 +56,7 @@ impl Image {
             Record::NextProducerId { .. } => Undo::NextProducerId(self.next_producer_id),
             Record::NextBrokerEpoch { .. } => Undo::NextBrokerEpoch(self.next_broker_epoch),
             Record::Version { .. } => Undo::Version(self.version),
-            Record::Recovery(_) => Undo::Recovery,
+            Record::Recovery(_) => Undo::Recovery(self.recoveries.clone()),
             Record::ControllerRecovery(_) => Undo::ControllerRecovery,
             Record::History { .. } => Undo::History(self.history),
         }
@@ -81,7 +79,10 @@ impl Image {
                 }
             }
             Undo::MoveLimit(bytes_per_second) => self.move_bytes_per_second = bytes_per_second,
-            Undo::Topic { topic_id, topic, deletion } => self.restore_topic(topic_id, topic, deletion.as_ref()),
+            Undo::Topic { topic_id, topic, deletion, recoveries } => {
+                self.recoveries = recoveries;
+                self.restore_topic(topic_id, topic, deletion.as_ref());
+            }
             Undo::Partition { topic_id, partition, state } => {
                 let Some(topic) = self.topics.get_mut(&topic_id) else { return };
                 let topic = Arc::make_mut(topic);
@@ -98,14 +99,17 @@ impl Image {
             Undo::NextProducerId(next) => self.next_producer_id = next,
             Undo::NextBrokerEpoch(next) => self.next_broker_epoch = next,
             Undo::Version(version) => self.version = version,
-            Undo::Recovery => {
-                Arc::make_mut(&mut self.recoveries).pop();
-            }
+            Undo::Recovery(recoveries) => self.recoveries = recoveries,
             Undo::ControllerRecovery => {
                 Arc::make_mut(&mut self.controller_recoveries).pop();
             }
             Undo::History(history) => self.history = history,
         }
+    }
+
+    fn before_topic(&self, topic_id: TopicId, deletion: Option<Deletion>) -> Undo {
+        let topic = self.topics.get(&topic_id).cloned();
+        Undo::Topic { topic_id, topic, deletion, recoveries: self.recoveries.clone() }
     }
 
     fn restore_topic(&mut self, topic_id: TopicId, topic: Option<Arc<Topic>>, deletion: Option<&Deletion>) {
