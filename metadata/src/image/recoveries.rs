@@ -12,7 +12,7 @@ use crate::{limits::MAX_RECOVERIES, trust::PartitionRecovery};
 /// partition whose topic is there: by that a broker decides whether its replica goes on. So there are at most that many, and
 /// one for each partition more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Recoveries(Arc<Vec<PartitionRecovery>>);
+pub(crate) struct Recoveries(Arc<Vec<PartitionRecovery>>);
 
 impl Recoveries {
     pub(super) fn all(&self) -> &[PartitionRecovery] {
