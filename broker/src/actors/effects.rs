@@ -93,8 +93,11 @@ impl PartitionActor {
                 Effect::Halt { reason } => {
                     // Its own trouble, not that of the others here. If the disk failed, the process is about to end.
                     tracing::error!(partition = %self.partition.id, reason, "the replica serves no more");
-                    let finding = Finding::halted(&self.partition.reader, reason.to_owned());
-                    self.context.findings.put(self.partition.id, finding);
+                    // Of a log that failed that was the finding: another log of the same records may go on.
+                    if !self.has_failed {
+                        let finding = Finding::halted(&self.partition.reader, reason.to_owned());
+                        self.context.findings.put(self.partition.id, finding);
+                    }
                 }
             }
         }

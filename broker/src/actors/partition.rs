@@ -61,6 +61,8 @@ pub(super) struct PartitionActor {
     timer: Option<(Millis, SpawnHandle)>,
     stored_high_watermark: (Millis, Offset),
     lease: LeaseGuard,
+    /// True once the log takes nothing any more, and that was said.
+    pub(super) has_failed: bool,
     /// Messages that were handled so far.
     handled: u64,
     pub(super) closing: Option<oneshot::Sender<()>>,
@@ -92,6 +94,7 @@ impl PartitionActor {
             timer: None,
             stored_high_watermark,
             lease: LeaseGuard::default(),
+            has_failed: false,
             handled: 0,
             closing: None,
             copying,
@@ -159,6 +162,7 @@ impl PartitionActor {
                 self.step(Event::LogStartChanged { offset }, InHand::Nothing);
             }
             Completion::Failed { error } => {
+                self.has_failed = true;
                 // A log that failed though the disk takes writes is this replica's own trouble.
                 if self.context.logs.writer.failure().is_some() {
                     self.context.state.fail(Fatal::StorageFailed(error.to_string()));

@@ -1,41 +1,93 @@
 //! A log that takes nothing any more, where nobody else could take its place.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use holdfast_broker::{life::start::Broker, partition::findings::Finding};
-use holdfast_proto::ids::{PartitionIndex, TopicPartition};
+use holdfast_metadata::trust::DistrustReason;
+use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
-use crate::rig::{Client, Rig, produce_until, soon};
+use crate::rig::{Client, Rig, batch, produce_until, soon, until};
+
+const TOPIC: &[(&str, &str)] = &[("min.insync.replicas", "1"), ("segment.bytes", "65536")];
 
 /// One broker, and a partition on it with the record "a".
 async fn with_one_record() -> (Rig, Broker, TopicPartition) {
     let rig = Rig::start().await;
     let broker = rig.broker(1).await;
-    let topic_id = rig.controller.create_topic("t", 1, 1, &[("min.insync.replicas", "1")]);
+    let topic_id = rig.controller.create_topic("t", 1, 1, TOPIC);
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["a"]).await;
     (rig, broker, TopicPartition { topic_id, partition: PartitionIndex(0) })
 }
 
+/// Produces large records until one is refused, as the log cannot begin a segment without its folder. Gives how many were
+/// acknowledged.
+async fn until_refused(broker: &Broker, topic: &str) -> usize {
+    let mut stream = Client::connect(broker).await.stream().await;
+    for acknowledged in 0..100 {
+        let produced = stream.produce(topic, 0, batch(&[&"x".repeat(20_000)])).await;
+        if let Err(error) = produced {
+            assert_eq!(error, "OUTCOME_UNKNOWN", "it was not written, and nobody knows");
+            return acknowledged;
+        }
+    }
+    panic!("a log without a folder goes on for ever");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_last_leader_whose_log_takes_nothing_more_asks_for_another_start() {
     let (rig, broker, partition) = with_one_record().await;
-    let context = Arc::clone(broker.context());
-    let before = context.partitions.get(partition).unwrap();
-    context.findings.put(partition, Finding::dead(&before.reader, &holdfast_log::Error::Closed));
+    let folder = rig.data_dir(1).join("partitions").join(partition.to_string());
+    let away = rig.data_dir(1).join("away");
+    fs::rename(&folder, &away).unwrap();
+    let acknowledged = until_refused(&broker, "t").await;
+    assert!(acknowledged > 0, "what is open takes records still");
     // No leadership is led twice.
     let fatal = soon("it ends", broker.failed()).await;
     assert_eq!(fatal.number(), 20, "{fatal}");
-    drop((context, before));
     broker.kill().await;
+    fs::rename(&away, &folder).unwrap();
     let broker = rig.broker(1).await;
     let client = Client::connect(&broker).await;
     produce_until(&client, "t", 0, &["b"]).await;
-    assert_eq!(client.read("t", 0, 0).await.unwrap(), ["a", "b"]);
+    let read = client.read("t", 0, 0).await.unwrap();
+    assert_eq!((read[0].as_str(), read.last().map(String::as_str)), ("a", Some("b")));
+    assert!(read.len() >= acknowledged + 2, "{} records of {acknowledged} and two", read.len());
     let image = rig.controller.image();
     let state = image.partition(partition).unwrap();
     assert!(state.distrusted.is_empty() && broker.context().logs.data_dir.asides().unwrap().is_empty(), "{state:?}");
     soon("it stops", broker.stop()).await;
+}
+
+/// The replica closes alone, another leads, and it is copied again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_whose_folder_was_removed_ends_no_broker() {
+    let rig = Rig::start().await;
+    let brokers = rig.brokers(2).await;
+    let topic_id = rig.controller.create_topic("t", 1, 2, TOPIC);
+    let partition = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    let state = || rig.controller.image().partition(partition).unwrap().clone();
+    let leading = until("it is led", async || state().leader).await;
+    let at = |broker: BrokerId| &brokers[broker.0 as usize - 1];
+    produce_until(&Client::connect(at(leading)).await, "t", 0, &["a"]).await;
+    until("both are in sync", async || (state().isr.len() == 2).then_some(())).await;
+    let folder = rig.data_dir(leading.0).join("partitions").join(partition.to_string());
+    fs::remove_dir_all(&folder).unwrap();
+    let acknowledged = until_refused(at(leading), "t").await;
+    let new = until("another leads", async || state().leader.filter(|leader| *leader != leading)).await;
+    let client = Client::connect(at(new)).await;
+    produce_until(&client, "t", 0, &["b"]).await;
+    assert!(client.read("t", 0, 0).await.unwrap().len() >= acknowledged + 2);
+    until("it is copied again", async || {
+        let state = state();
+        let is_halted = state.distrusted.iter().any(|distrusted| distrusted.reason == DistrustReason::Halted);
+        assert!(!is_halted, "the log failed, and that is the reason: {state:?}");
+        (state.isr.len() == 2 && folder.is_dir()).then_some(())
+    })
+    .await;
+    for broker in brokers {
+        soon("it stops", broker.stop()).await;
+    }
 }
 
 /// Its log is sound in itself: but for what is noted the next start would vouch for it.
