@@ -47,7 +47,8 @@ pub use command::{
 };
 pub use config::TopicConfig;
 pub use decide::{
-    PRODUCER_ID_BLOCK, RecoveryError, apply_command, decide, is_same_folder, recover_controllers, refusal, registered,
+    PRODUCER_ID_BLOCK, RecoveryError, apply_command, decide, is_same_folder, leader_without, recover_controllers,
+    refusal, registered,
 };
 pub use history::HistoryHash;
 pub use image::{Image, Topic};

@@ -33,3 +33,4 @@ pub use machine::{apply_command, decide};
 pub use producer_ids::PRODUCER_ID_BLOCK;
 pub use recovery::{RecoveryError, recover_controllers};
 pub use refusal::refusal;
+pub use trust::leader_without;

@@ -83,6 +83,11 @@ fn alter_one(
         let message = format!("topic {} has no partition {}", topic.name(), wanted.partition);
         Rejection::new(ErrorCode::UnknownTopicOrPartition, message)
     })?;
+    if state.unsettled {
+        let message = "it has had no leader since the controllers were recovered, and who holds what is not known: move it once \
+                       it is led";
+        return Err(Rejection::new(ErrorCode::LeaderNotAvailable, message));
+    }
     let original = state.original();
     let target = if !wanted.new_replicas.is_empty() {
         check_target(image, topic, &original, &wanted.new_replicas)

@@ -42,11 +42,12 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
     if image.controller_recoveries().len() >= MAX_CONTROLLER_RECOVERIES {
         return Err(RecoveryError::NoRoom("list of recoveries"));
     }
-    let without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
+    let mut without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
     if let Some(unknown) = without.iter().find(|broker| image.broker(**broker).is_none()) {
         let known: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
         return Err(RecoveryError::UnknownBroker(*unknown, known.join(", ")));
     }
+    without.extend(still_given_up(image));
     let first_broker_epoch = BrokerEpoch(image.next_broker_epoch().0 + BROKER_EPOCH_LEAP);
     let next_producer_id = image.next_producer_id().0.checked_add(PRODUCER_ID_LEAP);
     let mut records = Vec::new();
@@ -79,18 +80,30 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
     Ok(recovered)
 }
 
+/// The brokers that an earlier recovery gave up and that did not come back since: nobody waits for them by another one.
+fn still_given_up(image: &Image) -> impl Iterator<Item = BrokerId> {
+    let without = image.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
+    let is_away = |broker: &BrokerId| {
+        image.broker(*broker).is_some_and(|broker| image.is_from_before_recovery(broker.broker_epoch))
+    };
+    without.iter().copied().filter(is_away)
+}
+
 /// A registration that counts for nothing any more: what token its folder has by now is not known.
 fn ended(broker: &BrokerRegistration) -> BrokerRegistration {
     BrokerRegistration { fenced: true, shutting_down: false, token: None, ..broker.clone() }
 }
 
-/// The state of a partition of which nothing is known but who may hold it.
+/// The state of a partition of which nothing is known but who may hold it, and what was known against a replica: one that is
+/// not believed may be half copied by now, which it does not know itself, and what was acknowledged stays so.
 fn unsettled(state: &PartitionState, without: &BTreeSet<BrokerId>) -> Result<PartitionState, RecoveryError> {
     let leader_epoch =
         state.leader_epoch.0.checked_add(LEADER_EPOCH_LEAP).filter(|epoch| i32::try_from(*epoch).is_ok());
     let partition_epoch = state.partition_epoch.0.checked_add(PARTITION_EPOCH_LEAP);
     let is_given_up = |replica: &BrokerId| without.contains(replica);
+    let is_believed = |replica: &BrokerId| state.distrusted.iter().all(|distrust| distrust.broker_id != *replica);
     let distrust = |broker_id: BrokerId| Distrust { broker_id, reason: DistrustReason::Folder };
+    let given_up = state.replicas.iter().copied().filter(|replica| is_given_up(replica) && is_believed(replica));
     Ok(PartitionState {
         leader: None,
         leader_epoch: LeaderEpoch(leader_epoch.ok_or(RecoveryError::NoRoom("leader epoch of a partition"))?),
@@ -98,11 +111,9 @@ fn unsettled(state: &PartitionState, without: &BTreeSet<BrokerId>) -> Result<Par
             partition_epoch.ok_or(RecoveryError::NoRoom("partition epoch of a partition"))?,
         ),
         isr: Vec::new(),
-        elr: state.replicas.iter().copied().filter(|replica| !is_given_up(replica)).collect(),
-        frozen_high_watermark: None,
-        frozen_leader_epoch: None,
+        elr: state.replicas.iter().copied().filter(|replica| !is_given_up(replica) && is_believed(replica)).collect(),
         claims: Vec::new(),
-        distrusted: state.replicas.iter().copied().filter(is_given_up).map(distrust).collect(),
+        distrusted: state.distrusted.iter().copied().chain(given_up.map(distrust)).collect(),
         unsettled: true,
         ..state.clone()
     })

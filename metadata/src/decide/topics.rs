@@ -18,6 +18,7 @@ use crate::{
     limits::{MAX_PARTITIONS, MAX_PARTITIONS_PER_TOPIC, MAX_REPLICATION_FACTOR, MAX_TOPIC_NAME_BYTES},
     record::{PartitionState, Record},
     response::{Decision, Rejection, Response},
+    version::TRUST,
 };
 
 /// What is wrong with a request.
@@ -145,20 +146,36 @@ pub(crate) fn alter(image: &Image, command: &AlterTopic) -> Decision {
 /// A lower one may end the eligibility of replicas. A higher one changes no membership, but counts as a change of every
 /// partition: a leader that has not heard of it cannot have an ISR change accepted, or it could acknowledge records
 /// with fewer replicas than the ELR relies on.
+///
+/// While a partition has no leader neither is carried out: so many replicas hold each acknowledged record, and so many have
+/// to be heard before one of them leads ([`super::election`]). Another number would elect without a word whom the rule refuses.
 fn change_min_isr(image: &Image, topic: &Topic, config: &TopicConfig) -> Result<Vec<Record>, Rejection> {
     let standings = Standings::of(image);
     topic
         .partitions()
         .filter_map(|(partition, state)| {
             let min_isr = config.effective_min_isr(state.replication_factor());
+            let now = topic.effective_min_isr(state);
+            if min_isr != now && state.leader.is_none() && image.version() >= TRUST {
+                return Some(Err(leaderless(topic, partition, now)));
+            }
             let mut change = PartitionChange::with_config(&standings, config, state);
-            if min_isr > topic.effective_min_isr(state) {
+            if min_isr > now {
                 change.force();
             }
             let changed = change.finish().transpose()?;
             Some(changed.map(|state| Record::Partition { topic_id: topic.topic_id(), partition, state }))
         })
         .collect()
+}
+
+fn leaderless(topic: &Topic, partition: PartitionIndex, min_isr: usize) -> Rejection {
+    let name = topic.name();
+    let message = format!(
+        "min.insync.replicas: partition {name}-{partition} has no leader, and by this setting ({min_isr} now) one is elected \
+         that lost nothing: change it once every partition of the topic is led. `holdfast cluster status` says what {name}-{partition} waits for"
+    );
+    Rejection::new(ErrorCode::LeaderNotAvailable, message)
 }
 
 fn find(image: &Image, topic_id: TopicId) -> Result<&Topic, Rejection> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, FolderToken, Offset},
+    ids::{BrokerEpoch, BrokerId, FolderToken, Offset, TopicPartition},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     limits::MAX_ISR_CHANGES,
     record::{BrokerRegistration, PartitionState, Record},
     response::{Decision, Rejection, Response},
-    trust::{DistrustReason, PartitionRecovery},
+    trust::{DistrustReason, PartitionRecovery, ReplicaClaim},
 };
 
 /// The broker's folder holds another token by now.
@@ -72,6 +72,16 @@ pub(crate) fn distrust(image: &Image, command: &DistrustReplicas) -> Decision {
     Ok((records.into_values().collect(), Response::ReplicasDistrusted))
 }
 
+/// Who would lead this partition if broker `own` did not vouch for its replica of it any more. `None` if nobody could, or there
+/// is no such partition.
+pub fn leader_without(image: &Image, own: BrokerId, id: TopicPartition) -> Option<BrokerId> {
+    let topic = image.topic(id.topic_id)?;
+    let standings = Standings::of(image);
+    let mut change = PartitionChange::new(&standings, topic, topic.partition(id.partition)?);
+    change.distrust(own, DistrustReason::Damaged);
+    change.finish().ok().flatten()?.leader
+}
+
 /// Lets a partition without a leader go on with a replica that is alive, and writes down what is given up.
 pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
     let refuse = |code, message: String| Err(Rejection::new(code, message));
@@ -103,6 +113,9 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
              choose another"
         );
         return refuse(ErrorCode::IneligibleReplica, message);
+    }
+    if let Some(why) = better(&standings, state, broker_id) {
+        return refuse(ErrorCode::IneligibleReplica, format!("{name}: {why}"));
     }
     let mut change = PartitionChange::new(&standings, topic, state);
     change.recover(broker_id);
@@ -136,4 +149,28 @@ fn kept_end(state: &PartitionState, broker_id: BrokerId) -> Option<Offset> {
         Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted) => Some(Offset(0)),
         Some(DistrustReason::Folder | DistrustReason::Short) | None => state.claim(broker_id).map(|claim| claim.end),
     }
+}
+
+/// Why another eligible replica whose broker is alive is to be chosen instead of this one, or mended first.
+fn better(standings: &Standings<'_>, state: &PartitionState, chosen: BrokerId) -> Option<String> {
+    let alive = |broker: &BrokerId| *broker != chosen && standings.get(*broker) != Standing::Fenced;
+    let others = state.elr.iter().copied().filter(alive).filter_map(|broker| state.claim(broker));
+    let reach = |claim: &ReplicaClaim| (claim.leader_epoch, claim.end);
+    let own = state.claim(chosen).map(reach);
+    others.into_iter().find_map(|claim| {
+        let broker = claim.broker_id;
+        if claim.unread {
+            return Some(format!(
+                "broker {broker} could not read its replica, and nothing is said against that: mend what its log names, and \
+                 start it again. To give up what it holds stop broker {broker} first"
+            ));
+        }
+        (own < Some(reach(claim))).then(|| {
+            format!(
+                "the replica of broker {broker} reaches farther, to offset {}, and nothing is said against it: choose that. \
+                 To give up what it holds stop broker {broker} first",
+                claim.end
+            )
+        })
+    })
 }

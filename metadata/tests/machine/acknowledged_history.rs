@@ -166,7 +166,7 @@ fn no_leader_lacks_acknowledged_records_though_a_disk_lost_some() {
 /// Runs the model with random events. `faulty`: disks lie, one at a time.
 fn run(faulty: bool) -> Coverage {
     let total = RefCell::new(Coverage::default());
-    let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&prop::collection::vec(event(), 1..900), |events| {
         let mut model = Model::new(faulty);
         for event in &events {

@@ -199,8 +199,8 @@ impl Model {
             Event::Leave(n) => {
                 self.run(&Command::BeginControlledShutdown { broker_id: b(n), broker_epoch: self.c.epoch(n) });
             }
-            // A disk may lie only while a record is on two at least.
-            Event::MinIsr(1) if self.trust => (),
+            // A disk may lie only while a record is on two at least. Without a leader it has to be refused.
+            Event::MinIsr(1) if self.trust && self.c.state(self.topic).leader.is_some() => (),
             Event::MinIsr(min_isr) => {
                 let configs = [("min.insync.replicas".to_owned(), Some(min_isr.to_string()))].into();
                 let command = AlterTopic { topic_id: self.topic, configs, partition_count: None };

@@ -2,9 +2,10 @@
 //! heard.
 
 use holdfast_metadata::{
-    Command, Image, RecoveryError, recover_controllers,
+    AlterReplicas, AlterTopic, Command, DistrustReplicas, DistrustedReplica, Image, RecoveryError, ReplicaMove,
+    Response, recover_controllers,
     recovery::{INDEX_LEAP, LEADER_EPOCH_LEAP, RecoverControllers},
-    trust::{ReplicaReport, Vouch},
+    trust::{DistrustReason, ReplicaReport, Vouch},
     version::RECOVERY,
 };
 use holdfast_proto::{
@@ -75,6 +76,21 @@ fn every_number_goes_on_far_above_and_no_registration_counts() {
 }
 
 #[test]
+fn nothing_that_elections_count_by_changes_while_a_partition_is_unsettled() {
+    let (mut c, t) = recovered(4, &[3]);
+    back(&mut c, 1, &[report(t, 0, 90)]);
+    let wanted = ReplicaMove { topic_id: t, partition: PartitionIndex(0), new_replicas: vec![b(1), b(2), b(4)] };
+    let (_, response) =
+        c.ok(&Command::AlterReplicas(AlterReplicas { moves: vec![wanted], move_bytes_per_second: None }));
+    let Response::ReplicasAltered { results } = response else { panic!("{response:?}") };
+    assert_eq!(results[0].as_ref().unwrap_err().code, ErrorCode::LeaderNotAvailable);
+    let configs = [("min.insync.replicas".to_owned(), Some("3".to_owned()))].into();
+    let raised = c.refused(&Command::AlterTopic(AlterTopic { topic_id: t, configs, partition_count: None }));
+    assert_eq!(raised.code, ErrorCode::LeaderNotAvailable);
+    assert_eq!(leader(&c, t), None);
+}
+
+#[test]
 fn who_reaches_farthest_leads_once_all_were_heard_and_alone() {
     let (mut c, t) = recovered(3, &[]);
     back(&mut c, 1, &[report(t, 0, 90)]);
@@ -113,6 +129,40 @@ fn a_broker_that_is_given_up_is_waited_for_no_more_and_too_few_never_elect() {
     let (mut c, t) = recovered(3, &[2, 3]);
     back(&mut c, 1, &[report(t, 0, 5)]);
     assert_eq!(leader(&c, t), None, "two that are gone may hold what it lacks");
+}
+
+#[test]
+fn what_was_given_up_stays_so_by_another_recovery() {
+    let (mut c, t) = recovered(4, &[3]);
+    back(&mut c, 1, &[report(t, 0, 5)]);
+    let image = recover_controllers(&c.image, &order(&[4])).expect("recovered again");
+    assert_eq!(image.controller_recoveries()[1].without, [b(3), b(4)]);
+    assert_eq!(image.unheard_brokers().collect::<Vec<_>>(), [b(1), b(2)]);
+    c.replace(image);
+    back(&mut c, 3, &[]);
+    let image = recover_controllers(&c.image, &order(&[])).expect("recovered again");
+    assert_eq!(image.controller_recoveries()[2].without, [b(4)], "broker 3 came back");
+}
+
+#[test]
+fn a_replica_that_was_not_believed_is_not_believed_since() {
+    let mut c = Cluster::with_tokens(3);
+    let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
+    c.form();
+    let replica = DistrustedReplica {
+        topic_id: t,
+        partition: PartitionIndex(0),
+        partition_epoch: c.state(t).partition_epoch,
+        reason: DistrustReason::Damaged,
+    };
+    let (broker_id, broker_epoch) = (b(1), c.epoch(1));
+    c.ok(&Command::DistrustReplicas(DistrustReplicas { broker_id, broker_epoch, replicas: vec![replica] }));
+    let image = recover_controllers(&c.image, &order(&[2])).expect("recovered");
+    c.replace(image);
+    // What it holds by now is a part of what it was to copy, and its broker vouches for that.
+    back(&mut c, 1, &[report(t, 0, 70)]);
+    back(&mut c, 3, &[report(t, 0, 60)]);
+    assert_eq!(leader(&c, t), None, "{:?}", c.state(t));
 }
 
 #[test]

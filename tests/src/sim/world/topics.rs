@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use holdfast_metadata::{AlterReplicas, AlterTopic, Command, CreateTopic, ReplicaMove, Response};
+use holdfast_metadata::{AlterReplicas, AlterTopic, Command, CreateTopic, ReplicaMove, Response, Topic};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 use holdfast_replication::Acks;
 
@@ -79,8 +79,13 @@ impl World {
                 }
             }
             _ => {
-                // Never so low that the disks that lack something now are too many.
-                let min_isr = self.rng.usize((self.disk_faults.len() + 1).min(3)..=3);
+                // Never so low that the disks that lack something now are too many, but where it has to be refused.
+                let is_led = |topic: &Topic| topic.partitions().all(|(_, state)| state.leader.is_some());
+                let least = match self.controller.image().topic(topic_id) {
+                    Some(topic) if !is_led(topic) => 1,
+                    _ => (self.disk_faults.len() + 1).min(3),
+                };
+                let min_isr = self.rng.usize(least..=3);
                 let mut configs = BTreeMap::from([(MIN_ISR.to_owned(), Some(min_isr.to_string()))]);
                 if self.shape.has_interval && self.rng.bool() {
                     configs.insert(FLUSH_POLICY.to_owned(), Some(self.some_flush_policy()));
