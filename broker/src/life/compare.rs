@@ -7,7 +7,7 @@
 //! Invariants:
 //! 1. Nobody stands aside for a digest alone: the leader reads its own range first, and the follower its own then, and
 //!    compares once more, in the same leadership. What either finds by itself is damage as any other.
-//! 2. A follower is told once in a leadership that it differs. One that was copied again and differs still is named in the
+//! 2. A follower is told once in a leadership that it differs, and told again until it has looked. One that was copied again and differs still is named in the
 //!    log, pass by pass, and keeps its place: the cause is elsewhere.
 //! 3. Nobody stands aside while one that is away could decide who is right ([`Verdict::Undecided`]): later passes look again.
 //! 4. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
@@ -36,6 +36,8 @@ const RANGE_BYTES: u64 = 256 << 20;
 const RANGE_COST_BYTES: u64 = 256 << 10;
 /// Ranges of one follower that a pass goes on behind though nobody could be told to stand aside.
 const MAX_UNSETTLED: usize = 16;
+/// Ranges that one whose borders are others at too many followers is widened by, for one where all have a border.
+const MAX_WIDENINGS: usize = 4;
 /// Halvings of a range: more than there are batches to halve between.
 const MAX_HALVINGS: usize = 64;
 
@@ -160,6 +162,14 @@ impl<'a> Leading<'a> {
 
     /// Reads the own range again, asks all that follow, and lets those stand aside that are wrong. False if nobody does.
     async fn settle(&self, (from, to): (Offset, Offset), told: &mut Told) -> bool {
+        let to = match self.with_common_borders(from, to).await {
+            Ok(to) => to,
+            Err(Ended::Here(error)) => {
+                self.cannot_read(&error);
+                return true;
+            }
+            Err(Ended::There(_)) => return false,
+        };
         let replica = self.replica.clone();
         let own = match blocking(move || compared::read_again(&replica, from, to)).await {
             Ok(()) => self.digest((from, to)).await,
@@ -174,14 +184,7 @@ impl<'a> Leading<'a> {
             // A cut or retention came: the next pass looks again.
             Ok(_) | Err(Ended::There(_)) => return false,
         };
-        let mut answers = Vec::new();
-        for follower in &self.followers {
-            match self.ask(*follower, (from, to), None).await {
-                Ok(Held::Known(theirs)) => answers.push((*follower, Some(theirs))),
-                Ok(Held::OtherBorders) => answers.push((*follower, None)),
-                Ok(Held::Unknown(_)) | Err(_) => {}
-            }
-        }
+        let answers = self.answers((from, to)).await;
         let partition = self.replica.id;
         match verdict(own, &answers, self.replicas) {
             Verdict::Undecided => {
@@ -189,6 +192,14 @@ impl<'a> Leading<'a> {
                 tracing::error!(
                     %partition, %from, %to, answered, replicas,
                     "replicas differ, and too few are in sync to tell which is right: start the brokers that are away"
+                );
+                false
+            }
+            Verdict::OtherBorders => {
+                tracing::error!(
+                    %partition, %from, %to,
+                    "most followers hold other batches than their leader, and have no border in common with it here: \
+                     nobody stands aside. Compare the replicas"
                 );
                 false
             }
@@ -208,10 +219,37 @@ impl<'a> Leading<'a> {
         }
     }
 
+    /// The end of the smallest range from this one on that tells something of most replicas.
+    async fn with_common_borders(&self, from: Offset, mut to: Offset) -> Result<Offset, Ended> {
+        for _ in 0..MAX_WIDENINGS {
+            let RangeDigest::Known(own) = self.digest((from, to)).await? else { break };
+            let verdict = verdict(own, &self.answers((from, to)).await, self.replicas);
+            let wider = self.replica.reader.range_end(to, self.end, RANGE_BYTES);
+            match wider.filter(|_| verdict == Verdict::OtherBorders) {
+                Some(wider) => to = wider,
+                None => break,
+            }
+        }
+        Ok(to)
+    }
+
+    /// What those that follow hold of a range; those that do not know or do not answer are left out.
+    async fn answers(&self, range: (Offset, Offset)) -> Vec<(BrokerId, Option<Digest>)> {
+        let mut answers = Vec::new();
+        for follower in &self.followers {
+            match self.ask(*follower, range, None).await {
+                Ok(Held::Known(theirs)) => answers.push((*follower, Some(theirs))),
+                Ok(Held::OtherBorders) => answers.push((*follower, None)),
+                Ok(Held::Unknown(_)) | Err(_) => {}
+            }
+        }
+        answers
+    }
+
     /// Tells a follower, once in this leadership, that it differs. False if it was told before.
     async fn tell(&self, follower: BrokerId, (from, to): (Offset, Offset), own: Digest, told: &mut Told) -> bool {
         let partition = self.replica.id;
-        if told.insert((partition, follower), self.leader_epoch) == Some(self.leader_epoch) {
+        if told.get(&(partition, follower)) == Some(&self.leader_epoch) {
             tracing::error!(
                 %partition, %follower, %from, %to,
                 "a follower differs from its leader again in one leadership: it keeps its place. Compare both replicas"
@@ -222,8 +260,17 @@ impl<'a> Leading<'a> {
             %partition, %follower, %from, %to,
             "a follower differs from its leader, where all that both hold is whole: it is to be copied again"
         );
-        if let Err(Ended::There(error)) = self.ask(follower, (from, to), Some(own)).await {
-            tracing::warn!(%partition, %follower, %error, "the follower did not say that it looks at it");
+        match self.ask(follower, (from, to), Some(own)).await {
+            Ok(Held::Known(theirs)) if theirs == own => {}
+            Ok(Held::Known(_) | Held::OtherBorders) => {
+                told.insert((partition, follower), self.leader_epoch);
+            }
+            // It did not look: the next pass tells it again.
+            Ok(Held::Unknown(_)) => {}
+            Err(Ended::There(error)) => {
+                tracing::warn!(%partition, %follower, %error, "the follower does not say that it has looked at it");
+            }
+            Err(Ended::Here(error)) => self.cannot_read(&error),
         }
         true
     }

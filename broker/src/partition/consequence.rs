@@ -1,8 +1,8 @@
 //! What follows from a finding: whether the replica is closed, or goes on with what is sound for now. Pure.
 //!
 //! 1. A replica that halted is closed.
-//! 2. One that is damaged and the last of its partition that holds what was acknowledged and is alive stays: the rest of it can
-//!    be read, and nobody could take its place now. What is damaged is refused to its readers all the same. If its log takes
+//! 2. One that is damaged and holds what was acknowledged stays while no other could lead, by the rule of the controllers
+//!    themselves: the rest of it can be read. To be alive is not enough for the other: it may hold what it cannot read. What is damaged is refused to its readers all the same. If its log takes
 //!    nothing any more it is opened again.
 //! 3. Before metadata version 2 the controllers hear nothing of a single replica, so that a leader that closes leaves its
 //!    partition without one. So a damaged leader goes on with what is sound until another leads; that is brought about by
@@ -11,7 +11,9 @@
 //!
 //! Either way it is looked at again whenever the metadata changes.
 
-use holdfast_metadata::{BrokerRegistration, Image, PartitionState, trust::DistrustReason, version::TRUST};
+use holdfast_metadata::{
+    BrokerRegistration, Image, PartitionState, leader_without, trust::DistrustReason, version::TRUST,
+};
 use holdfast_proto::ids::{BrokerId, TopicPartition};
 
 use super::findings::Finding;
@@ -44,7 +46,8 @@ pub fn of(image: &Image, own: BrokerId, partition: TopicPartition, finding: &Fin
     if finding.reason != DistrustReason::Damaged {
         return Consequence::Close;
     }
-    if is_last(image, own, state) {
+    let holds = state.isr.contains(&own) || state.elr.contains(&own);
+    if holds && leader_without(image, own, partition).is_none() {
         return if finding.is_dead { Consequence::Reopen } else { Consequence::Stay(Why::Last) };
     }
     if finding.is_dead {
@@ -65,13 +68,6 @@ pub fn order(image: &Image, own: BrokerId, partition: TopicPartition) -> Option<
     let others = state.replicas.iter().copied().filter(|replica| *replica != own && *replica != next);
     let order: Vec<BrokerId> = std::iter::once(next).chain(others).chain([own]).collect();
     (state.replicas.first() != Some(&next)).then_some(order)
-}
-
-/// True if broker `own` holds what was acknowledged, as far as is known, and nobody else who is alive does.
-fn is_last(image: &Image, own: BrokerId, state: &PartitionState) -> bool {
-    let mut holders = state.isr.iter().chain(&state.elr);
-    let is_alive = |member: &BrokerId| image.broker(*member).is_some_and(BrokerRegistration::is_active);
-    holders.clone().any(|member| *member == own) && !holders.any(|member| *member != own && is_alive(member))
 }
 
 /// Who leads once broker `own` does not: the first other one that is in sync, alive, and stays.

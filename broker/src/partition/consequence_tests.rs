@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use holdfast_metadata::{BrokerRegistration, Record, VersionRange};
+use holdfast_metadata::{BrokerRegistration, Record, VersionRange, trust::ReplicaClaim};
 use holdfast_proto::ids::{
-    BrokerEpoch, DirectoryId, IncarnationId, MetadataIndex, MetadataVersion, PartitionIndex, TopicId,
+    BrokerEpoch, DirectoryId, IncarnationId, MetadataIndex, MetadataVersion, Offset, PartitionIndex, TopicId,
 };
 
 use super::*;
@@ -73,6 +73,30 @@ fn a_damaged_replica_is_closed_unless_it_is_the_last() {
     check(&last, DAMAGED, Consequence::Stay(Why::Last));
     check(&last, DistrustReason::Halted, Consequence::Close);
     check(&Image::default(), DAMAGED, Consequence::Close);
+}
+
+/// The image with a claim of broker 2, which is eligible and alive beside the leader, broker 1.
+fn beside_a_claim(doubtful: bool, unread: bool) -> Image {
+    let mut records = image(TRUST, &[1, 2], 1, &[1], &[2]).records();
+    for record in &mut records {
+        if let Record::Partition { state, .. } = record {
+            state.claims.push(ReplicaClaim {
+                broker_id: BrokerId(2),
+                leader_epoch: None,
+                end: Offset(5),
+                doubtful,
+                unread,
+            });
+        }
+    }
+    Image::from_records(MetadataIndex(1), &records).expect("an image")
+}
+
+#[test]
+fn one_that_is_alive_and_could_not_lead_leaves_the_damaged_one_the_last() {
+    check(&beside_a_claim(false, false), DAMAGED, Consequence::Close);
+    check(&beside_a_claim(false, true), DAMAGED, Consequence::Stay(Why::Last));
+    check(&beside_a_claim(true, false), DAMAGED, Consequence::Stay(Why::Last));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Nothing in the batches tells which of them were acknowledged. If more of the replicas in sync hold one other content than
 //! hold the leader's, the leader's disk is the one at fault, and it resigns. Otherwise the leader's counts: consumers were
-//! given it. Nobody stands aside before most of the replicas agree or all have answered: one that is away may be the third
+//! given it. Of those whose batches have other borders nothing is known but that they differ: they may hold one content, and
+//! outvote the leader by it. Nobody stands aside before most of the replicas agree or all have answered: one that is away may be the third
 //! that decides, and what a replica held is gone once it is copied again.
 
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub enum Verdict {
     Followers(Vec<BrokerId>),
     /// Nobody yet: too few answered.
     Undecided,
+    /// Nobody by this range: too many have other borders there. One that ends where all have a border may tell.
+    OtherBorders,
 }
 
 /// Of the leader's digest and those of the followers that answered, of one range of a partition with so many `replicas`;
@@ -30,12 +33,16 @@ pub fn verdict(own: Digest, followers: &[(BrokerId, Option<Digest>)], replicas: 
     }
     let as_leader = 1 + holders.remove(&own.0).unwrap_or_default();
     let against = holders.into_values().max().unwrap_or_default();
+    let unknown = followers.iter().filter(|(_, digest)| digest.is_none()).count();
     let is_settled = followers.len() + 1 >= replicas || against.max(as_leader) * 2 > replicas;
     if !is_settled {
         return Verdict::Undecided;
     }
     if against > as_leader {
         return Verdict::Leader;
+    }
+    if unknown > as_leader {
+        return Verdict::OtherBorders;
     }
     let differs = |(broker, digest): &(BrokerId, Option<Digest>)| (*digest != Some(own)).then_some(*broker);
     Verdict::Followers(followers.iter().filter_map(differs).collect())
@@ -66,6 +73,7 @@ mod tests {
                 let holders =
                     |wanted: u64| followers.iter().filter(|(_, digest)| *digest == Some(Digest(wanted))).count();
                 let outvoted = holders(1).max(holders(2)) > 1 + holders(0);
+                let unknown = followers.iter().filter(|(_, digest)| digest.is_none()).count();
                 for away in 0..=2 {
                     match verdict(Digest(0), &followers, followers.len() + 1 + away) {
                         Verdict::Leader => assert!(outvoted, "{followers:?}"),
@@ -74,7 +82,9 @@ mod tests {
                             let equal = followers.iter().filter(|(broker, _)| !aside.contains(broker));
                             assert!(equal.clone().all(|(_, digest)| *digest == Some(Digest(0))), "{followers:?}");
                             assert_eq!(equal.count(), holders(0));
+                            assert!(unknown <= 1 + holders(0), "they may agree: {followers:?}");
                         }
+                        Verdict::OtherBorders => assert!(!outvoted && unknown > 1 + holders(0), "{followers:?}"),
                         // Those that are away could give another content as many holders as the most have.
                         Verdict::Undecided => {
                             let most = holders(1).max(holders(2)).max(1 + holders(0));

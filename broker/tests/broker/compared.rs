@@ -14,8 +14,8 @@ use holdfast_broker::config::Config;
 use holdfast_log::{Disk, LogConfig, PartitionLog};
 use holdfast_metadata::{PartitionState, trust::DistrustReason};
 use holdfast_proto::{
-    batch::{self, BatchHeader, Error},
-    ids::{PartitionIndex, TopicId, TopicPartition},
+    batch::{self, BatchBuilder, BatchHeader, Compression, DecodeLimits, Error},
+    ids::{Offset, PartitionIndex, TopicId, TopicPartition},
 };
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -62,6 +62,48 @@ fn make_other(folder: &Path, partition: TopicPartition) {
     for ending in ["log", "digest"] {
         fs::copy(file(&at, ending), file(folder, ending)).unwrap();
     }
+}
+
+/// All batches of the closed and open segments of a replica, in order.
+fn batches(folder: &Path) -> Vec<Bytes> {
+    let mut logs: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    logs.retain(|path| path.extension().is_some_and(|ending| ending == "log"));
+    logs.sort();
+    logs.iter().flat_map(|log| batch::split(fs::read(log).unwrap().into()).map(Result::unwrap)).collect()
+}
+
+/// Makes the log of a replica one that holds the same records in batches of three.
+fn regroup(folder: &Path, partition: TopicPartition) {
+    let old = batches(folder);
+    let leader_epoch = BatchHeader::parse(&old[0]).unwrap().leader_epoch;
+    let decoded = |batch: &Bytes| batch::decode(batch.clone(), &DecodeLimits::default()).unwrap();
+    let records: Vec<_> = old.iter().flat_map(decoded).collect();
+    let other = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: SEGMENT_BYTES, ..LogConfig::default() };
+    let at = other.path().join("p");
+    let (mut log, _) = PartitionLog::open(&Disk::new(), &at, partition, config).unwrap();
+    let mut next = Offset(0);
+    for together in records.chunks(3) {
+        let mut builder = BatchBuilder::new(Compression::None);
+        for record in together {
+            builder.append(&record.as_ref()).unwrap();
+        }
+        let mut batch = BytesMut::from(&builder.build(None).unwrap()[..]);
+        batch::set_base_offset_and_epoch(&mut batch, next, leader_epoch);
+        next = BatchHeader::parse(&batch).unwrap().next_offset();
+        log.append(&[batch.freeze()]).unwrap();
+    }
+    log.close().unwrap();
+    let of_segments = |path: &Path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&SEGMENT[..SEGMENT.len() - 2]))
+    };
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| of_segments(&entry.path())) {
+        fs::remove_file(entry.path()).unwrap();
+    }
+    for entry in fs::read_dir(&at).unwrap().map(Result::unwrap).filter(|entry| of_segments(&entry.path())) {
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    assert_ne!(batches(folder), old);
 }
 
 struct Bed {
@@ -117,9 +159,13 @@ impl Bed {
 
     /// Stops a broker, gives its replica other batches, and starts it again.
     async fn harm(&mut self, id: u32) {
+        self.harm_by(id, make_other).await;
+    }
+
+    async fn harm_by(&mut self, id: u32, harm: fn(&Path, TopicPartition)) {
         let broker = self.brokers[id as usize - 1].take().expect("it runs");
         soon("it stops", broker.stop()).await;
-        make_other(&self.folder(id), self.id());
+        harm(&self.folder(id), self.id());
         self.brokers[id as usize - 1] = Some(self.rig.broker_with(id, scrubbing).await);
     }
 
@@ -176,6 +222,25 @@ async fn a_leader_that_differs_from_two_followers_that_agree_is_the_one_that_is_
     until("the leader is copied again", async || {
         let equal = (1..=3).all(|id| bed.segment(id).as_ref() == Some(&own));
         (bed.state().isr.len() == 3 && equal).then_some(())
+    })
+    .await;
+    bed.end().await;
+}
+
+/// The last closed segment of the leader ends inside a batch of both others: by that range nobody can tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_followers_that_agree_on_batches_with_other_borders_outvote_their_leader() {
+    let mut bed = Bed::start(3).await;
+    let leading = bed.state().leader.expect("it is led").0;
+    for id in (1..=3).filter(|id| *id != leading) {
+        bed.harm_by(id, regroup).await;
+    }
+    let regrouped = bed.segment(if leading == 1 { 2 } else { 1 }).expect("it was made");
+    until("the leader is copied again", async || {
+        let state = bed.state();
+        let distrusted = state.distrusted.iter().all(|distrusted| distrusted.broker_id.0 == leading);
+        assert!(distrusted, "those that agree stay: {state:?}");
+        (state.isr.len() == 3 && (1..=3).all(|id| bed.segment(id).as_ref() == Some(&regrouped))).then_some(())
     })
     .await;
     bed.end().await;
