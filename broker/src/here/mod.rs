@@ -1,8 +1,8 @@
 //! What a broker knows of itself, shared by its parts.
 //!
 //! - [`context`]: all of it together, made once at start and passed on explicitly; there is no global.
-//! - [`identity`], [`clock`], [`lease`], [`state`]: who it is, what time it is, how long it may believe that it is not
-//!   fenced, how it is doing.
+//! - [`identity`], [`token`], [`clock`], [`time_trust`], [`lease`], [`state`]: who it is and how its folder proves it, what
+//!   time it is and whether that is trusted, how long it may believe that it is not fenced, how it is doing.
 //! - [`shares`]: memory that all clients use and of which none gets all. [`parked`]: of it, what requests take up that wait
 //!   for something. [`known_producers`]: how many are remembered. [`streams`]: how many are open.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.

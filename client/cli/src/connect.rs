@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, Args, Command};
 
 use holdfast_client::{Client, ClientConfig, split_list};
-use holdfast_local::Role;
+use holdfast_local::{Role, state::State};
 
 use crate::{
     exit::{Code, Failure, Result, code_of},
@@ -61,12 +61,16 @@ impl Connect {
     /// what it knows.
     pub async fn any_node(&self) -> Result<Client> {
         let mut addresses = self.bootstrap()?;
-        if let Ok(state) = local_cluster()
-            && addresses == state.addresses(Role::Broker)
-        {
+        if let Some(state) = self.local() {
             addresses.extend(state.addresses(Role::Controller));
         }
         self.client_at(addresses).await
+    }
+
+    /// The cluster of `holdfast dev`, if that is the one which is meant.
+    pub(crate) fn local(&self) -> Option<State> {
+        let named = self.bootstrap().ok()?;
+        local_cluster().ok().filter(|state| named == state.addresses(Role::Broker))
     }
 
     async fn client_at(&self, addresses: Vec<String>) -> Result<Client> {

@@ -75,7 +75,9 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
     let without = after.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
     let without: Vec<String> = without.iter().map(ToString::to_string).collect();
     let records = if without.is_empty() {
-        "No record is given up by this.\n".to_owned()
+        "No broker is given up by this. Topics that were made later are gone, and their\nrecords stay on the disks, where nobody \
+         can read them; settings are as they\nwere then, retention too: look at them before traffic comes back.\n"
+            .to_owned()
     } else {
         format!(
             "  brokers {}: what they hold counts for nothing, also if they come\n  back; records that they alone hold are \

@@ -64,7 +64,16 @@ fn without_leader(
     // These were in sync when the last record was acknowledged. Whether their disks still hold all of it is seen once they
     // start.
     let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
-    let down: Vec<_> = holders.iter().copied().filter(is_down).collect();
+    let down: Vec<_> = holders.iter().copied().filter(&is_down).collect();
+    let is_unread = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id && claim.unread);
+    let unread: Vec<_> = holders.iter().copied().filter(|id| is_unread(id) && !is_down(id)).collect();
+    if !unread.is_empty() {
+        let unread = numbers(&unread);
+        return Remedy::plain(format!(
+            "broker {unread} could not read its replica, and nothing is said against what that holds: mend what its log names, \
+             and start it again"
+        ));
+    }
     let is_claimed = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id);
     if partition.unsettled {
         let silent: Vec<_> = holders.into_iter().filter(|id| !is_claimed(id)).collect();

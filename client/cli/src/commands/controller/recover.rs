@@ -60,6 +60,13 @@ pub(super) async fn run(connect: &Connect, args: &RecoverArgs, output: Output) -
             seen.strength()
         )));
     }
+    if seen.has_quorum() && args.accept_loss {
+        return Err(Failure::error(format!(
+            "{}: nothing was changed. Stop every controller first, the active one last, and look at each folder: \
+             `holdfast controller recover` says how",
+            seen.strength()
+        )));
+    }
     if let Some(folder) = &args.data_dir {
         return Err(hand_over(folder, args));
     }

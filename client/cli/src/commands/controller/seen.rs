@@ -11,7 +11,7 @@ use holdfast_proto::v1::DescribeClusterResponse;
 use crate::{
     connect::Connect,
     exit::{Code, Result},
-    folder::{data_dir, local_cluster},
+    folder::data_dir,
 };
 
 /// How long somebody who knows the controllers is looked for.
@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) active: Option<u64>,
     /// The brokers that have not registered since the controllers were recovered.
     pub(super) unheard_brokers: Vec<u32>,
+    /// The cluster that is asked for, as a broker of it says; who is of another one is not heard.
+    pub(super) cluster_id: Option<Vec<u8>>,
 }
 
 /// A controller, silent or not.
@@ -59,13 +61,11 @@ pub(super) struct Answer {
 impl Seen {
     /// Asks brokers and controllers. Nobody has to answer; `needs_cluster`: they have to be named.
     pub(super) async fn look(connect: &Connect, needs_cluster: bool) -> Result<Self> {
-        let local: BTreeMap<String, NodeName> = local_cluster().map_or_else(
-            |_| BTreeMap::new(),
-            |state| {
-                let controllers = state.nodes.iter().filter(|node| node.name.role == Role::Controller);
-                controllers.map(|node| (address(node.ports.main), node.name)).collect()
-            },
-        );
+        // Those of this machine say nothing of a cluster that is elsewhere.
+        let local: BTreeMap<String, NodeName> = connect.local().map_or_else(BTreeMap::new, |state| {
+            let controllers = state.nodes.iter().filter(|node| node.name.role == Role::Controller);
+            controllers.map(|node| (address(node.ports.main), node.name)).collect()
+        });
         let mut seen = Self::default();
         match timeout(LOOK_UP, connect.any_node()).await {
             Ok(Ok(client)) => {
@@ -97,6 +97,7 @@ impl Seen {
             controllers: view.controllers.iter().map(one).collect(),
             active: view.active_controller,
             unheard_brokers: view.unheard_brokers.clone(),
+            cluster_id: Some(view.cluster_id.to_vec()).filter(|id| !id.is_empty()),
         }
     }
 
@@ -111,7 +112,12 @@ impl Seen {
 
     async fn ask(&mut self, admin: &Admin) {
         let addresses: Vec<_> = self.controllers.iter().map(|controller| controller.address.clone()).collect();
-        let answers = admin.describe_each(&addresses, LIMIT).await;
+        let mut answers = admin.describe_each(&addresses, LIMIT).await;
+        if let Some(cluster_id) = &self.cluster_id {
+            for answer in &mut answers {
+                answer.take_if(|view| view.cluster_id != *cluster_id);
+            }
+        }
         // Who knows most knows best who the others are.
         if let Some(newest) = answers.iter().flatten().max_by_key(|view| (view.index, view.term)) {
             let mut seen = Self::of(newest);
@@ -156,11 +162,5 @@ impl Seen {
                 self.majority()
             ),
         }
-    }
-
-    /// The one that knows most, of those that answer.
-    pub(super) fn newest(&self) -> Option<&Controller> {
-        let answering = self.controllers.iter().filter(|controller| controller.answer.is_some());
-        answering.max_by_key(|controller| controller.answer)
     }
 }

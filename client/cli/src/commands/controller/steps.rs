@@ -29,6 +29,11 @@ impl Step {
 
 /// Stands for a folder that only its machine knows.
 const FOLDER: &str = "DATA_DIR";
+/// Stands for the brokers that are gone for good. Which these are nobody else knows.
+const BROKERS: &str = "IDS";
+
+/// Whose folder it is that goes on.
+const CHOICE: &str = "Go on with the one whose last entry has the highest term, and of the same term the highest index. On its machine alone:";
 
 pub(super) fn as_text(seen: &Seen, without: &[u32]) -> String {
     let mut parts = vec![fit(&seen.strength(), " ")];
@@ -73,7 +78,6 @@ pub(super) fn as_json(seen: &Seen, without: &[u32]) -> serde_json::Value {
         "quorum": seen.has_quorum(),
         "active_controller": seen.active,
         "controllers": seen.controllers.iter().map(controller).collect::<Vec<_>>(),
-        "newest": seen.newest().map(|newest| newest.address.clone()),
         "unheard_brokers": seen.unheard_brokers,
         "steps": steps(seen, without).into_iter().map(step).collect::<Vec<_>>(),
     })
@@ -109,9 +113,6 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
     let start =
         if start.is_empty() { Vec::new() } else { vec![anywhere(format!("holdfast dev start {}", start.join(" ")))] };
     let flags = if without.is_empty() { String::new() } else { format!(" --without-brokers {}", list(without)) };
-    let newest = seen.newest().filter(|_| silent.len() < seen.controllers.len());
-    let so_far = newest.map_or_else(String::new, |newest| format!(" Of those that answer it is {}.", name(newest)));
-    let chosen = newest.map_or(FOLDER.to_owned(), folder);
     vec![
         Step::new(
             format!(
@@ -124,21 +125,10 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
         Step::new(
             "Only if that can never be: stop every controller, and leave all folders alone. See what each one knows that \
              still has its folder:",
-            match &seen.controllers[..] {
-                [] => vec![anywhere(recover(FOLDER, ""))],
-                all => all.iter().map(|one| at(one, recover(&folder(one), ""))).collect(),
-            },
+            looks(seen),
         ),
-        Step::new(
-            format!(
-                "Go on with the one whose last entry has the highest term, and of the same term the highest index.{so_far} On \
-                 its machine alone:"
-            ),
-            match newest {
-                Some(newest) => vec![at(newest, recover(&chosen, &format!(" --accept-loss{flags}")))],
-                None => vec![anywhere(recover(FOLDER, &format!(" --accept-loss{flags}")))],
-            },
-        ),
+        // Who that is only the folders say: what a running one answers is what it has applied, and it may hold more.
+        Step::new(CHOICE, vec![anywhere(recover(FOLDER, &format!(" --accept-loss{flags}")))]),
         Step::new(
             "Start that controller; then the others with empty data folders. Never start them with the folders that they \
              had. Start every broker again, so that each says what it holds: those that run end by themselves, with code \
@@ -151,10 +141,11 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
 
 /// The controllers were recovered, and brokers are waited for that never come.
 fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
-    let gone = if without.is_empty() { &seen.unheard_brokers[..] } else { without };
-    let flags = format!(" --accept-loss --without-brokers {}", list(gone));
-    let active = seen.controllers.iter().find(|one| one.id == seen.active).or_else(|| seen.newest());
-    let (at_active, folder) = active.map_or((None, FOLDER.to_owned()), |one| (Some(name(one)), folder(one)));
+    let gone = if without.is_empty() { BROKERS.to_owned() } else { list(without) };
+    let flags = format!(" --accept-loss --without-brokers {gone}");
+    let active = seen.controllers.iter().find(|one| one.id.is_some() && one.id == seen.active);
+    let last =
+        active.map_or_else(String::new, |active| format!(", {} last, so that no other becomes active", name(active)));
     vec![
         Step::new(
             format!(
@@ -165,9 +156,18 @@ fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
             Vec::new(),
         ),
         Step::new(
-            "Only if it is gone for good: stop every controller. No partition waits for it then, and what it alone holds is \
-             lost:",
-            vec![Run { at: at_active, command: recover(&folder, &flags) }],
+            format!(
+                "Only if one of them is gone for good: stop every controller{last}, and leave all folders alone. See what \
+                 each one knows:"
+            ),
+            looks(seen),
+        ),
+        Step::new(
+            format!(
+                "{CHOICE} {BROKERS} are the brokers that are gone: no partition waits for them then, and what they alone hold \
+                 is lost."
+            ),
+            vec![anywhere(recover(FOLDER, &flags))],
         ),
         Step::new(
             "Start that controller; then the others with empty data folders, and every broker again.",
@@ -175,6 +175,14 @@ fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
         ),
         Step::new("See which brokers are waited for, and what was given up:", vec![status()]),
     ]
+}
+
+/// What shows what the folder of each controller knows.
+fn looks(seen: &Seen) -> Vec<Run> {
+    match &seen.controllers[..] {
+        [] => vec![anywhere(recover(FOLDER, ""))],
+        all => all.iter().map(|one| at(one, recover(&folder(one), ""))).collect(),
+    }
 }
 
 fn recover(folder: &str, flags: &str) -> String {
@@ -234,22 +242,24 @@ mod tests {
         // A command is one line, however long it is.
         let is_command = |line: &str| line.starts_with("     holdfast");
         assert!(text.lines().all(|line| is_command(line) || line.chars().count() <= WIDTH), "{text}");
-        let last = "     # on the machine of c2:7072\n     \
+        let last = "On its machine alone:\n     \
                     holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers 6,7";
-        assert!(text.contains(last), "the newest of those that answer: {text}");
+        assert!(text.contains(last), "only the folders say which: {text}");
         assert!(text.ends_with("Nothing was changed."), "{text}");
         let json = as_json(&seen, &[]);
-        assert_eq!((&json["quorum"], &json["newest"]), (&json!(false), &json!("c2:7072")), "{json}");
+        assert_eq!(json["quorum"], json!(false), "{json}");
         assert_eq!(json["steps"][1]["commands"].as_array().map(Vec::len), Some(5), "{json}");
     }
 
     #[test]
     fn brokers_that_never_come_are_given_up_although_a_quorum_exists() {
         let controllers = vec![controller(1, Some(Answer { index: 9, term: 4 }))];
-        let seen = Seen { controllers, active: Some(1), unheard_brokers: vec![3] };
+        let seen = Seen { controllers, active: Some(1), unheard_brokers: vec![3], ..Seen::default() };
         assert!(seen.has_quorum());
-        let expected = "holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers 3";
-        assert_eq!(commands(&seen, &[])[0], expected);
+        let expected = "holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers";
+        assert_eq!(commands(&seen, &[])[1], format!("{expected} IDS"), "which are gone is not known");
+        assert_eq!(commands(&seen, &[3])[1], format!("{expected} 3"));
+        assert!(as_text(&seen, &[]).contains("c1:7072 last"), "{}", as_text(&seen, &[]));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use holdfast_checker::text::render_table;
-use holdfast_client::admin::{Admin, Recovery};
+use holdfast_client::admin::{Admin, GivenUp, Recovery};
 use holdfast_proto::{
     ids::{BrokerId, PartitionEpoch, PartitionIndex},
-    v1::{BrokerInfo, PartitionInfo},
+    v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo},
 };
 
 use crate::{
@@ -55,12 +55,20 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
     let index = PartitionIndex(args.partition);
     let partition = admin.describe_partition(&args.topic, index).await?;
     let name = format!("{}-{index}", args.topic);
+    let view = admin.describe_cluster().await?;
     if let Some(leader) = partition.leader {
+        if let Some(done) = recovered_so(&view, &args.topic, &partition) {
+            match output {
+                Output::Json => print_json(&trust::given_up_json(&done)),
+                Output::Table => say(fit(&format!("it is led since: {}", trust::past(&done)), " ")),
+            }
+            return Ok(());
+        }
         return Err(Failure::error(format!(
             "{name} is led by broker {leader}: nothing has to be given up, and nothing was changed"
         )));
     }
-    let brokers = admin.describe_cluster().await?.brokers;
+    let brokers = view.brokers;
     tell(output, format!("{name} has no leader. {}\n", known(&partition)));
     tell(output, candidates(&partition, &brokers));
     let Some(broker) = args.broker else {
@@ -93,6 +101,15 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
     Ok(())
 }
 
+/// What was given up so that the present leader leads: an answer that was lost does not make it nothing.
+fn recovered_so(view: &DescribeClusterResponse, topic: &str, partition: &PartitionInfo) -> Option<GivenUp> {
+    let all = view.recoveries.iter().map(|info| GivenUp::from_message(info.clone(), 0));
+    all.into_iter().rev().find(|one| {
+        let is_it = one.topic == topic && one.partition.0 == partition.partition;
+        is_it && one.leader_epoch.0 == partition.leader_epoch
+    })
+}
+
 /// What is known of the end of what was acknowledged.
 fn known(partition: &PartitionInfo) -> String {
     match partition.frozen_high_watermark {
@@ -104,7 +121,7 @@ fn known(partition: &PartitionInfo) -> String {
 fn candidates(partition: &PartitionInfo, brokers: &[BrokerInfo]) -> String {
     let alive = alive(brokers);
     let rows = partition.replicas.iter().map(|broker| {
-        let claim = partition.claims.iter().find(|claim| claim.broker_id == *broker);
+        let claim = partition.claims.iter().find(|claim| claim.broker_id == *broker && !claim.unread);
         let number = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
         let state = if alive.get(broker).copied().unwrap_or(false) { "alive" } else { "down" };
         [
@@ -138,8 +155,16 @@ fn next(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> Strin
     } else {
         format!("restart broker {}, and look again: it has not said where its log ends\n", crate::moves::ids(&silent))
     };
+    let unread = partition.claims.iter().filter(|claim| claim.unread).map(|claim| BrokerId(claim.broker_id));
+    let unread: Vec<_> = unread.collect();
+    let unread = if unread.is_empty() {
+        String::new()
+    } else {
+        let ids = crate::moves::ids(&unread);
+        format!("mend what the log of broker {ids} names, and start it again: it could not read its replica\n")
+    };
     let command = command(topic, partition.partition, "ID");
-    format!("\n{first}{silent}nothing was changed; to choose:\n  {command}")
+    format!("\n{first}{unread}{silent}nothing was changed; to choose:\n  {command}")
 }
 
 fn command(topic: &str, partition: u32, broker: &str) -> String {
