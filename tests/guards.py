@@ -104,7 +104,7 @@ GUARDS = [
         machine("a_folder_without_the_last_token_holds_nothing_however_often_it_was_started"), SIMULATION),
     ("the minimum in sync that elections count by", "metadata/src/decide/topics.rs",
      "min_isr != now && state.leader.is_none()", "min_isr != now && false && state.leader.is_none()",
-     machine("the_minimum_in_sync_does_not_change_while_nobody_leads")),
+     ("holdfast-metadata", "--test machine", "operators::the_minimum_in_sync_does_not_change_while_nobody_leads")),
     *seen_by(
         ("frozen high watermark", "metadata/src/record.rs",
          "claim.end >= high_watermark", "claim.end >= high_watermark || true"),

@@ -7,6 +7,7 @@ mod kips;
 mod model;
 mod model_disks;
 mod moves;
+mod operators;
 mod partitions;
 mod random_commands;
 mod recovery;

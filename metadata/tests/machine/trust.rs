@@ -1,8 +1,7 @@
 //! What is believed of the disks of brokers, and what is done where nobody is believed.
 
 use holdfast_metadata::{
-    AlterReplicas, AlterTopic, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, ReplicaMove,
-    Response,
+    AlterReplicas, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, ReplicaMove, Response,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
     version::{RECOVERY, TRUST},
 };
@@ -13,13 +12,13 @@ use holdfast_proto::{
 
 use crate::cluster::{Cluster, b};
 
-fn report(topic_id: TopicId, epoch: u32, end: u64, vouch: Vouch) -> ReplicaReport {
+pub(crate) fn report(topic_id: TopicId, epoch: u32, end: u64, vouch: Vouch) -> ReplicaReport {
     let leader_epoch = Some(LeaderEpoch(epoch));
     ReplicaReport { topic_id, partition: PartitionIndex(0), leader_epoch, end: Offset(end), vouch }
 }
 
 /// Three brokers that prove their folders, and a topic of one partition on them with min ISR 2.
-fn three() -> (Cluster, TopicId) {
+pub(crate) fn three() -> (Cluster, TopicId) {
     three_of(RECOVERY)
 }
 
@@ -31,7 +30,7 @@ fn three_of(version: MetadataVersion) -> (Cluster, TopicId) {
 }
 
 /// Broker `n` starts again on its disk, and serves.
-fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
+pub(crate) fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
     let boot = c.image.broker(b(n)).expect("there").boot_counter + 1;
     let registration = c.proving(n, boot, reports);
     c.ok(&Command::RegisterBroker(registration));
@@ -39,7 +38,7 @@ fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
 }
 
 /// The leader, ISR and ELR of partition 0, without its epochs.
-fn standing(c: &Cluster, t: TopicId) -> String {
+pub(crate) fn standing(c: &Cluster, t: TopicId) -> String {
     let shown = c.shown(t);
     let (leader, rest) = shown.split_once(" @").expect("as it is shown");
     format!("{leader} {}", rest.split_once(' ').expect("as it is shown").1)
@@ -75,58 +74,6 @@ fn a_folder_without_the_last_token_holds_nothing_however_often_it_was_started() 
     c.unfence(1);
     c.alter(t, &[1, 3]).expect("it was copied again");
     assert_eq!(reasons(&c, t), []);
-}
-
-/// As many have to be heard as hold each acknowledged record: another number would elect without a word.
-#[test]
-fn the_minimum_in_sync_does_not_change_while_nobody_leads() {
-    let (mut c, t) = three();
-    let minimum = |min_isr: &str| {
-        let configs = [("min.insync.replicas".to_owned(), Some(min_isr.to_owned()))].into();
-        Command::AlterTopic(AlterTopic { topic_id: t, configs, partition_count: None })
-    };
-    c.ok(&c.fencing(&[1, 2, 3]));
-    assert_eq!(standing(&c, t), "none isr - elr 1,2,3");
-    // Its disk was rolled back a little, which nothing on it shows.
-    back(&mut c, 1, &[report(t, 0, 50, Vouch::Full)]);
-    assert_eq!(standing(&c, t), "none isr - elr 1,2,3", "one is not enough");
-    for min_isr in ["1", "3"] {
-        let refused = c.refused(&minimum(min_isr));
-        assert_eq!(refused.code, ErrorCode::LeaderNotAvailable);
-        assert!(refused.message.contains("t-0 has no leader"), "{}", refused.message);
-    }
-    c.ok(&minimum("2"));
-    back(&mut c, 2, &[report(t, 0, 100, Vouch::Full)]);
-    assert_eq!(standing(&c, t), "2 isr 2 elr 1,3");
-    c.ok(&minimum("1"));
-}
-
-/// What nothing is said against is given up only by who takes its broker away.
-#[test]
-fn the_last_resort_takes_no_replica_while_a_better_one_is_there() {
-    for vouch in [Vouch::Full, Vouch::Unread] {
-        let (mut c, t) = three();
-        c.fence(3);
-        c.ok(&c.fencing(&[1, 2]));
-        back(&mut c, 1, &[report(t, 0, 50, Vouch::Full)]);
-        // Two would be enough to elect: the one that reaches farther says that it was cut, or nothing at all.
-        back(&mut c, 2, &[report(t, 0, 100, vouch)]);
-        if c.state(t).leader.is_some() {
-            assert_eq!((vouch, c.state(t).leader), (Vouch::Full, Some(b(2))));
-            continue;
-        }
-        let recover = |c: &Cluster| {
-            let partition_epoch = c.state(t).partition_epoch;
-            let (partition, broker_id) = (PartitionIndex(0), b(1));
-            Command::RecoverPartition(RecoverPartition { topic_id: t, partition, broker_id, partition_epoch, at_ms: 5 })
-        };
-        let refused = c.refused(&recover(&c));
-        assert_eq!(refused.code, ErrorCode::IneligibleReplica);
-        assert!(refused.message.contains("stop broker 2 first"), "{}", refused.message);
-        c.fence(2);
-        c.ok(&recover(&c));
-        assert_eq!(c.state(t).leader, Some(b(1)));
-    }
 }
 
 #[test]
