@@ -128,7 +128,10 @@ impl ReplicaService for ReplicaEdge {
         let replica = self.context.partitions.get(partition).ok_or(ErrorCode::UnknownTopicOrPartition);
         let replica = replica.map_err(ErrorDetail::from)?;
         let log_start_offset = replica.reader.log_start_offset().0;
-        let held = self.context.logs.followers.disk.run(move || compared::answer(&replica, &asked)).await;
+        let (logs, budget) = (&self.context.logs, Arc::clone(&self.context.scrub_budget));
+        // What is read again takes its time: followers that fetch do not wait behind it.
+        let reads = if asked.settled.is_some() { &logs.read_again } else { &logs.followers.disk };
+        let held = reads.run(move || compared::answer(&replica, &asked, &budget)).await;
         let held = held.map_err(ErrorDetail::from)?;
         let digest = if let RangeDigest::Known(digest) = held { Some(digest.0) } else { None };
         let is_inside_batch = held == RangeDigest::InsideBatch;

@@ -21,6 +21,7 @@ use crate::{
         findings::Findings,
         move_budget::MoveBudget,
         read::{BlockingReads, ReadShare},
+        scrub_budget::ScrubBudget,
         tail::TailCache,
     },
 };
@@ -63,6 +64,8 @@ pub struct Context {
     pub token: TokenRenewal,
     /// What was found to be wrong with its replicas.
     pub findings: Arc<Findings>,
+    /// How fast its replicas are read again.
+    pub scrub_budget: Arc<ScrubBudget>,
     /// What its replicas may copy for moves at the moment, all together.
     pub move_budget: Mutex<MoveBudget>,
     /// The other nodes that it calls.
@@ -81,6 +84,8 @@ pub struct Logs {
     pub consumers: ReadShare,
     /// What reads for followers may take up.
     pub followers: ReadShare,
+    /// What reads ranges again for leaders, at the rate of the scrub: one at a time.
+    pub read_again: BlockingReads,
     /// What builds single records of whole batches, for plain reads: one batch at a time, for it may be many times as large
     /// when it is decompressed.
     pub single_records: BlockingReads,

@@ -12,7 +12,7 @@
 //! 3. Nobody stands aside while one that is away could decide who is right ([`Verdict::Undecided`]): later passes look again.
 //! 4. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use holdfast_log::{Digest, Error, RangeDigest};
 use holdfast_proto::{
@@ -73,18 +73,12 @@ enum Ended {
 }
 
 /// Compares one replica with all that follow it in sync, if it leads.
-pub(super) async fn compare(
-    context: &Context,
-    replica: &OpenReplica,
-    bytes_per_second: u64,
-    told: &mut Told,
-    counts: &mut Counts,
-) {
+pub(super) async fn compare(context: &Context, replica: &OpenReplica, told: &mut Told, counts: &mut Counts) {
     let Some(leading) = Leading::of(context, replica) else { return };
     for follower in leading.followers.clone() {
         let mut from = replica.reader.log_start_offset();
         for _ in 0..=MAX_UNSETTLED {
-            match leading.first_difference(follower, from, bytes_per_second, counts).await {
+            match leading.first_difference(follower, from, counts).await {
                 Ok(None) => break,
                 Ok(Some(range)) => {
                     counts.differences += 1;
@@ -121,7 +115,6 @@ impl<'a> Leading<'a> {
         &self,
         follower: BrokerId,
         mut from: Offset,
-        bytes_per_second: u64,
         counts: &mut Counts,
     ) -> Result<Option<(Offset, Offset)>, Ended> {
         let reader = &self.replica.reader;
@@ -137,7 +130,7 @@ impl<'a> Leading<'a> {
                 Held::OtherBorders => return Ok(Some((from, to))),
                 Held::Unknown(start) => from = if start > from { start.min(to) } else { to },
             }
-            tokio::time::sleep(Duration::from_micros(RANGE_COST_BYTES * 1_000_000 / bytes_per_second)).await;
+            self.rest().await;
         }
         Ok(None)
     }
@@ -156,6 +149,7 @@ impl<'a> Leading<'a> {
                 (RangeDigest::Known(_), Held::Known(_)) => to = middle,
                 _ => break,
             }
+            self.rest().await;
         }
         Ok((from, to))
     }
@@ -170,8 +164,8 @@ impl<'a> Leading<'a> {
             }
             Err(Ended::There(_)) => return false,
         };
-        let replica = self.replica.clone();
-        let own = match blocking(move || compared::read_again(&replica, from, to)).await {
+        let (replica, budget) = (self.replica.clone(), Arc::clone(&self.context.scrub_budget));
+        let own = match blocking(move || compared::read_again(&replica, (from, to), &budget)).await {
             Ok(()) => self.digest((from, to)).await,
             Err(ended) => Err(ended),
         };
@@ -273,6 +267,11 @@ impl<'a> Leading<'a> {
             Err(Ended::Here(error)) => self.cannot_read(&error),
         }
         true
+    }
+
+    /// Waits for what one range costs.
+    async fn rest(&self) {
+        tokio::time::sleep(self.context.scrub_budget.spend(RANGE_COST_BYTES)).await;
     }
 
     async fn digest(&self, (from, to): (Offset, Offset)) -> Result<RangeDigest, Ended> {

@@ -49,6 +49,7 @@ use crate::{
     partition::{
         answer_memory::AnswerMemory,
         read::{BlockingReads, ReadShare},
+        scrub_budget::ScrubBudget,
         tail::TailCache,
     },
     services::all::Services,
@@ -259,6 +260,7 @@ fn open(
             tail: TailCache::new(config.tail_cache_bytes as usize),
             consumers: share(config.fetch_memory_bytes),
             followers: share(config.replica_fetch_memory_bytes),
+            read_again: BlockingReads::new(1, runtime.clone()),
             single_records: BlockingReads::new(1, runtime.clone()),
             time_lookups: BlockingReads::new(1, runtime.clone()),
             folders: BlockingReads::new(FOLDER_THREADS, runtime.clone()),
@@ -279,6 +281,7 @@ fn open(
         fetching: Parked::new(config.fetch_memory_bytes as usize / 4, "fetch_memory_bytes"),
         asking: Parked::new(config.metadata_memory_bytes as usize / 4, "metadata_memory_bytes"),
         streams: Streams::new(config.max_connections),
+        scrub_budget: Arc::new(ScrubBudget::new(config.scrub_bytes_per_second)),
         move_budget: Mutex::default(),
         nodes: Nodes {
             controllers: Arc::new(Controllers::new(&config)),

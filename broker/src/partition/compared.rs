@@ -6,7 +6,7 @@ use holdfast_proto::{
     ids::{BrokerId, LeaderEpoch, Offset},
 };
 
-use super::{OpenReplica, findings::Finding};
+use super::{OpenReplica, findings::Finding, scrub_budget::ScrubBudget};
 
 /// A range of its log that a leader asks for.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +23,12 @@ pub struct Asked {
 
 /// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands.
 /// NOT_LEADER_OR_FOLLOWER if the replica does not follow that leader in that leadership.
-pub fn answer(replica: &OpenReplica, asked: &Asked) -> Result<RangeDigest, ErrorCode> {
+pub fn answer(replica: &OpenReplica, asked: &Asked, budget: &ScrubBudget) -> Result<RangeDigest, ErrorCode> {
     check(replica, asked)?;
     let (from, to) = asked.range;
     let failed = |error: Error| replica.read_failed(&error);
     if asked.settled.is_some() {
-        read_again(replica, from, to).map_err(failed)?;
+        read_again(replica, (from, to), budget).map_err(failed)?;
     }
     let held = replica.reader.digest_of(from, to).map_err(failed)?;
     // What was read while the role changed says nothing.
@@ -51,11 +51,14 @@ fn check(replica: &OpenReplica, asked: &Asked) -> Result<(), ErrorCode> {
     if follows { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
 }
 
-/// Reads a range with all checksums, from the disk.
-pub fn read_again(replica: &OpenReplica, from: Offset, to: Offset) -> Result<(), Error> {
+/// Reads a range with all checksums, from the disk, no faster than the budget allows: where borders differ it may be a whole
+/// segment.
+pub fn read_again(replica: &OpenReplica, (from, to): (Offset, Offset), budget: &ScrubBudget) -> Result<(), Error> {
     let mut next = Some(from);
     while let Some(at) = next.filter(|at| *at < to) {
-        next = replica.reader.scrub(at, 1)?.next;
+        let step = replica.reader.scrub(at, 1)?;
+        budget.spend_and_wait(step.bytes);
+        next = step.next;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 //! - [`findings`]: what is wrong with replicas, until somebody looks at it; [`failing`]: when reads that the disk failed are
 //!   that; [`consequence`]: what follows. The latter two are pure.
 //! - [`difference`]: pure, which of the replicas that differ stand aside; [`compared`]: what a follower says of a range.
+//! - [`scrub_budget`]: how fast replicas are read again, by whomever.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
 
@@ -27,6 +28,7 @@ pub mod message;
 pub mod move_budget;
 pub mod read;
 pub mod roster;
+pub mod scrub_budget;
 pub mod tail;
 mod waiters;
 
