@@ -3,34 +3,70 @@
 //! They fill the disk otherwise, for each replica that is copied again leaves one. Their age is counted as that of records
 //! is, and only while the clocks are trusted.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use holdfast_log::{Aside, KeepAside, asides_due};
+use holdfast_log::{Aside, Error, KeepAside, asides_due};
 use holdfast_proto::ids::TopicId;
 
 use crate::here::context::Context;
 
+/// How often the folders are listed at most while the disk is low, and none is known that could go.
+const LIST_EVERY: Duration = Duration::from_secs(30);
+
 /// What stood aside when it was looked at last.
 #[derive(Debug, Default)]
 pub(super) struct Asides {
+    known: Vec<Aside>,
+    listed: Option<Instant>,
     folders: usize,
 }
 
 impl Asides {
     /// Looks at the folders, and deletes those that are due; `is_trusted`: by age too.
     pub(super) async fn look(&mut self, context: &Arc<Context>, is_trusted: bool) {
+        self.listed = Some(Instant::now());
+        let working = Arc::clone(context);
+        match tokio::task::spawn_blocking(move || working.logs.data_dir.asides()).await {
+            Ok(Ok(known)) => self.known = known,
+            Ok(Err(error)) => tracing::warn!(%error, "the folders that were set aside cannot be looked at"),
+            Err(_the_runtime_ends) => {}
+        }
+        self.delete(context, is_trusted).await;
+        self.tell();
+    }
+
+    /// Frees space where the disk is low, by what is known already: each tick comes here so long, and to list folders of
+    /// thousands of files each time would keep a busy disk busier.
+    pub(super) async fn look_while_low(&mut self, context: &Arc<Context>, is_trusted: bool) {
+        if !self.known.is_empty() {
+            self.delete(context, is_trusted).await;
+            self.tell();
+        } else if self.listed.is_none_or(|listed| listed.elapsed() >= LIST_EVERY) {
+            self.look(context, is_trusted).await;
+        }
+    }
+
+    async fn delete(&mut self, context: &Arc<Context>, is_trusted: bool) {
         let max_age_ms = Some(context.config.set_aside_max_age_ms).filter(|max_age_ms| is_trusted && *max_age_ms > 0);
         let keep = KeepAside { max_age_ms, is_disk_low: context.state.is_disk_low() };
-        let working = Arc::clone(context);
-        match tokio::task::spawn_blocking(move || look(&working, keep)).await {
-            Ok(Ok(left)) => self.tell(&left),
-            Ok(Err(error)) => tracing::warn!(%error, "the folders that were set aside cannot be looked at"),
+        let (working, known) = (Arc::clone(context), std::mem::take(&mut self.known));
+        match tokio::task::spawn_blocking(move || delete(&working, known, keep)).await {
+            Ok((left, done)) => {
+                self.known = left;
+                if let Err(error) = done {
+                    tracing::warn!(%error, "a folder that was set aside cannot be deleted");
+                }
+            }
             Err(_the_runtime_ends) => {}
         }
     }
 
-    fn tell(&mut self, left: &[Aside]) {
-        let (folders, bytes): (_, u64) = (left.len(), left.iter().map(|aside| aside.bytes).sum());
+    fn tell(&mut self) {
+        let (folders, bytes): (_, u64) = (self.known.len(), self.known.iter().map(|aside| aside.bytes).sum());
         if folders != self.folders {
             tracing::info!(folders, bytes, "folders of replicas stand aside");
         }
@@ -38,21 +74,23 @@ impl Asides {
     }
 }
 
-/// Deletes what is due, and gives what is left. Blocks.
-fn look(context: &Context, keep: KeepAside) -> Result<Vec<Aside>, holdfast_log::Error> {
-    let data_dir = &context.logs.data_dir;
-    let asides = data_dir.asides()?;
+/// Deletes what is due of these, and gives what is left. Blocks.
+fn delete(context: &Context, known: Vec<Aside>, keep: KeepAside) -> (Vec<Aside>, Result<(), Error>) {
     let deleted: BTreeSet<TopicId> = {
         let image = context.metadata.look();
-        let topics = asides.iter().map(|aside| aside.partition.topic_id);
+        let topics = known.iter().map(|aside| aside.partition.topic_id);
         topics.filter(|topic| image.deleted_topics().contains(topic)).collect()
     };
-    let due = asides_due(&asides, keep, |topic| deleted.contains(&topic));
-    for (aside, reason) in &due {
+    let due = asides_due(&known, keep, |topic| deleted.contains(&topic));
+    let (mut gone, mut done) = (BTreeSet::new(), Ok(()));
+    for (aside, reason) in due {
         let Aside { path, age_ms, bytes, .. } = aside;
         tracing::warn!(path = %path.display(), age_ms, bytes, reason, "deleting a replica that was set aside");
-        data_dir.remove_aside(aside)?;
+        // One that cannot be deleted is tried again once it is listed again: it holds up no other.
+        gone.insert(path.clone());
+        if let Err(error) = context.logs.data_dir.remove_aside(aside) {
+            done = Err(error);
+        }
     }
-    let gone: Vec<&Aside> = due.into_iter().map(|(aside, _)| aside).collect();
-    Ok(asides.iter().filter(|aside| !gone.contains(aside)).cloned().collect())
+    (known.into_iter().filter(|aside| !gone.contains(&aside.path)).collect(), done)
 }

@@ -16,8 +16,9 @@ use crate::{
     here::context::Context,
     outward,
     partition::{
+        OpenReplica,
         consequence::{self, Consequence, Why},
-        findings::Finding,
+        findings::{Finding, Found},
     },
 };
 
@@ -33,16 +34,11 @@ const UNREADABLE_PART: usize = 4;
 /// How often one replica is opened again at most.
 const REOPEN_EVERY: Duration = Duration::from_secs(30);
 
-/// A replica with a finding that goes on.
-struct Kept {
-    finding: Finding,
-    /// Why it goes on, as it was said.
-    why: Why,
-}
-
 /// Runs until the broker ends.
 pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
-    let mut kept: BTreeMap<TopicPartition, Kept> = BTreeMap::new();
+    // Replicas with a finding that go on, and why, as it was said.
+    let mut kept = Found::default();
+    let mut said: BTreeMap<TopicPartition, Why> = BTreeMap::new();
     let mut unreadable: BTreeMap<TopicPartition, Instant> = BTreeMap::new();
     let mut reopened: BTreeMap<TopicPartition, Instant> = BTreeMap::new();
     let mut index = context.metadata.watch();
@@ -53,26 +49,24 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
         } else {
             tokio::select! {
                 found = context.findings.take() => found,
-                _newer_or_not = tokio::time::timeout(LOOK_AGAIN, index.changed()) => BTreeMap::new(),
+                _newer_or_not = tokio::time::timeout(LOOK_AGAIN, index.changed()) => Found::default(),
             }
         };
-        let mut all: BTreeMap<TopicPartition, (Finding, Option<Kept>)> = BTreeMap::new();
-        for (partition, one) in std::mem::take(&mut kept) {
-            all.insert(partition, (one.finding.clone(), Some(one)));
-        }
         // What was closed since, or begins again, has nothing to do with the finding.
-        all.retain(|partition, (finding, _)| {
-            context.partitions.get(*partition).is_some_and(|replica| finding.is_about(&replica.reader))
+        kept.retain(|partition, finding| {
+            let is_open = |replica: OpenReplica| finding.is_about(&replica.reader);
+            let goes_on = context.partitions.get(partition).is_some_and(is_open);
+            if !goes_on {
+                said.remove(&partition);
+            }
+            goes_on
         });
+        let mut all = std::mem::take(&mut kept);
         for (partition, finding) in found {
             if finding.is_unreadable {
                 unreadable.insert(partition, Instant::now());
             }
-            let (counts, before) = match all.remove(&partition) {
-                Some((first, before)) => (first.or_stopped_by(finding), before),
-                None => (finding, None),
-            };
-            all.insert(partition, (counts, before));
+            all.put(partition, finding);
         }
         unreadable.retain(|_, at| at.elapsed() < UNREADABLE_WITHIN);
         let open = if unreadable.is_empty() { 0 } else { context.partitions.all().len() };
@@ -81,7 +75,7 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             return context.state.fail(Fatal::StorageFailed(why));
         }
         reopened.retain(|_, at| at.elapsed() < REOPEN_EVERY);
-        for (partition, (finding, before)) in all {
+        for (partition, finding) in all {
             let consequence = {
                 let image = context.metadata.look();
                 match consequence::of(&image, context.identity.broker_id, partition, &finding) {
@@ -90,12 +84,13 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
                 }
             };
             if let Consequence::Stay(why) = consequence {
-                if before.is_none_or(|before| before.why != why) {
+                if said.insert(partition, why) != Some(why) {
                     tell_stays(partition, &finding, why);
                 }
-                kept.insert(partition, Kept { finding, why });
+                kept.put(partition, finding);
                 continue;
             }
+            said.remove(&partition);
             if consequence == Consequence::Reopen {
                 reopened.insert(partition, Instant::now());
                 tracing::error!(
@@ -113,8 +108,8 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
                 return;
             }
         }
-        context.findings.keep(kept.keys().copied());
-        let leaving = kept.iter().filter(|(_, one)| one.why == Why::HandsOver).map(|(partition, _)| *partition);
+        context.findings.keep(kept.iter().map(|(partition, _)| partition));
+        let leaving = said.iter().filter(|(_, why)| **why == Why::HandsOver).map(|(partition, _)| *partition);
         outward::ask_for_leaders(&context, leaving).await;
     }
 }

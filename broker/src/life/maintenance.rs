@@ -38,10 +38,13 @@ pub(crate) async fn run(context: Arc<Context>) {
         for replica in context.partitions.all().into_iter().filter(|replica| replica.tail.takes_too_much()) {
             let _closed_already = replica.actor().send(Message::Flush).await;
         }
-        if now >= next_retention || context.state.is_disk_low() {
+        if now >= next_retention {
             next_retention = now.plus(context.config.retention_check_interval_ms);
             retain(&context, is_trusted).await;
             asides.look(&context, is_trusted).await;
+        } else if context.state.is_disk_low() {
+            retain(&context, is_trusted).await;
+            asides.look_while_low(&context, is_trusted).await;
         }
     }
 }

@@ -6,7 +6,7 @@
 //! a reader may be late, and the replica made again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -177,10 +177,49 @@ fn code_of(error: &Error) -> ErrorCode {
     }
 }
 
+/// What was found of some replicas: one finding of each, the one that counts.
+#[derive(Clone, Debug, Default)]
+pub struct Found(BTreeMap<TopicPartition, Finding>);
+
+impl Found {
+    /// Adds a finding; where the replica has one, one of the two counts.
+    pub fn put(&mut self, partition: TopicPartition, finding: Finding) {
+        let counts = match self.0.remove(&partition) {
+            Some(first) => first.or_stopped_by(finding),
+            None => finding,
+        };
+        self.0.insert(partition, counts);
+    }
+
+    /// Keeps those of which this holds.
+    pub fn retain(&mut self, mut holds: impl FnMut(TopicPartition, &Finding) -> bool) {
+        self.0.retain(|partition, finding| holds(*partition, finding));
+    }
+
+    /// All, in the order of their partitions.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (TopicPartition, &Finding)> {
+        self.0.iter().map(|(partition, finding)| (*partition, finding))
+    }
+
+    /// True if nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Found {
+    type Item = (TopicPartition, Finding);
+    type IntoIter = btree_map::IntoIter<TopicPartition, Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// Findings that nobody has looked at yet. See the module.
 #[derive(Debug, Default)]
 pub struct Findings {
-    waiting: Mutex<BTreeMap<TopicPartition, Finding>>,
+    waiting: Mutex<Found>,
     filled: Notify,
     kept: Mutex<Option<Kept>>,
 }
@@ -208,24 +247,17 @@ impl Findings {
 
     /// Adds a finding; where the replica has one that waits, one of the two counts.
     pub fn put(&self, partition: TopicPartition, finding: Finding) {
-        {
-            let mut waiting = self.waiting.lock();
-            let counts = match waiting.remove(&partition) {
-                Some(first) => first.or_stopped_by(finding),
-                None => finding,
-            };
-            waiting.insert(partition, counts);
-        }
+        self.waiting.lock().put(partition, finding);
         self.filled.notify_one();
     }
 
     /// Takes those that wait, for nobody will look at them any more.
-    pub fn drain(&self) -> BTreeMap<TopicPartition, Finding> {
+    pub fn drain(&self) -> Found {
         std::mem::take(&mut *self.waiting.lock())
     }
 
     /// Waits for findings and takes all.
-    pub async fn take(&self) -> BTreeMap<TopicPartition, Finding> {
+    pub async fn take(&self) -> Found {
         loop {
             let taken = self.drain();
             if !taken.is_empty() {
@@ -271,7 +303,7 @@ mod tests {
             }
             let taken = findings.take().now_or_never().expect("there is one");
             assert!(findings.take().now_or_never().is_none());
-            taken.into_values().map(|finding| finding.detail).collect::<Vec<_>>()
+            taken.into_iter().map(|(_, finding)| finding.detail).collect::<Vec<_>>()
         };
         assert_eq!(told(vec![finding("first"), finding("second")]), ["first"]);
         assert_eq!(told(vec![halted(), finding("second"), finding("dead")]), ["halted"]);
