@@ -65,7 +65,7 @@ impl Finding {
     /// What counts of this finding and a later one of the same replica: this one, unless only the later one says that the
     /// replica cannot go on.
     #[must_use]
-    pub fn or_stopped_by(self, later: Self) -> Self {
+    fn or_stopped_by(self, later: Self) -> Self {
         if later.stops() && !self.stops() { later } else { self }
     }
 

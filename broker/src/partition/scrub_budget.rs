@@ -1,7 +1,7 @@
 //! How fast this broker reads its replicas again: one rate for the scrub, for what it compares with its followers, and for
 //! what its leaders have it read.
 //!
-//! What is read makes a debt that time pays off at the rate; whoever reads waits until it is paid. Nothing is saved up while
+//! What is read makes a debt that time pays off at the rate; each reader waits until it is paid. Nothing is saved up while
 //! nobody reads. So over any time no more is read than the rate allows, and one step of each that reads.
 
 use std::time::{Duration, Instant};
