@@ -78,6 +78,12 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
     Ok(listing)
 }
 
+/// The first offset of the segment whose file an error is about, if it is one of a system call on such a file.
+pub fn segment_of(error: &Error) -> Option<Offset> {
+    let Error::Io { path, .. } = error else { return None };
+    parse(path.file_name()?.to_str()?).map(|(base, _)| base)
+}
+
 fn parse(name: &str) -> Option<(Offset, &str)> {
     let (digits, ending) = name.split_once('.')?;
     let is_offset = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -110,5 +116,8 @@ mod tests {
         assert_eq!(listing.snapshots, [Offset(10)]);
         assert_eq!(listing.temporary.len(), 1);
         assert_eq!(listing.orphans, [at(7, TIME_INDEX)]);
+        let failed = |path: PathBuf| segment_of(&Error::io("cannot read", &path, io::ErrorKind::Other));
+        assert_eq!(failed(at(7, TIME_INDEX)), Some(Offset(7)));
+        assert_eq!(failed(folder.path().join(EPOCHS)), None);
     }
 }

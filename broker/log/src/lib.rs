@@ -61,6 +61,7 @@ pub use data_dir::{
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
+pub use files::segment_of;
 pub use partition::{PartitionLog, Recovered};
 pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};

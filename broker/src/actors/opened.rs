@@ -18,6 +18,8 @@ pub struct Opened {
     pub(super) completions: Arc<CompletionSlot>,
     pub(super) recovered: ReplicaState,
     pub(super) config: LogConfig,
+    /// Something was cut off at its end that may have counted.
+    pub(super) is_doubtful: bool,
 }
 
 impl Opened {
@@ -32,6 +34,7 @@ impl Opened {
         let completions = Arc::new(CompletionSlot::default());
         let slot = Arc::clone(&completions);
         let log = context.logs.writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
+        let is_doubtful = recovered.doubt.is_some();
         let recovered = ReplicaState::from(recovered);
         let view = ReplicaView {
             leader: None,
@@ -48,7 +51,7 @@ impl Opened {
         };
         let tail = context.logs.tail.partition(recovered.log_end_offset);
         let partition = Arc::new(Partition::new(id, tail, log.reader(), Arc::clone(&context.findings), view));
-        Ok(Self { partition, log, completions, recovered, config })
+        Ok(Self { partition, log, completions, recovered, config, is_doubtful })
     }
 
     /// Closes the log again, for the broker stops.

@@ -45,9 +45,6 @@ impl SessionActor {
         self.unread.extend(logs.unread);
         for (partition, log, recovered) in logs.opened {
             self.roster.recovered(partition, recovered.epochs.latest());
-            if recovered.doubt.is_some() {
-                self.doubted.insert(partition);
-            }
             self.recovered.insert(partition, (log, recovered));
         }
     }
@@ -202,6 +199,9 @@ impl SessionActor {
             // It ends with the broker's stop, which no longer knows of it.
             Ok(opened) if self.is_closing => opened.close(),
             Ok(opened) => {
+                if opened.is_doubtful {
+                    self.doubted.insert(partition);
+                }
                 let replica = self.actors.start_partition(&self.context, opened);
                 self.context.partitions.insert(replica.clone());
                 self.replicas.insert(partition, replica.clone());

@@ -17,7 +17,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use holdfast_log::{Cause, Error, LogReader};
+use holdfast_log::{Cause, Error, LogReader, segment_of};
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     error::ErrorCode,
@@ -150,12 +150,21 @@ impl Reporter {
             let detail = format!("{error}; the disk failed {FAILURES} reads or more at offset {at}");
             self.findings.put(self.partition, Finding::unreadable(&self.log, detail));
         }
-        self.read_failed(error, is_spare)
+        self.told(error, is_spare)
     }
 
     /// What a reader is told of an error. Damage has consequences: it is a finding. If the replica `is_spare`, another is in
     /// sync and will lead instead: the reader is told to look for that one.
+    ///
+    /// A read that begins at no offset, as a look-up by time, counts where the segment begins that the disk did not read.
     pub fn read_failed(&self, error: &Error, is_spare: bool) -> ErrorCode {
+        match segment_of(error) {
+            Some(base) => self.read_failed_at(base, error, is_spare),
+            None => self.told(error, is_spare),
+        }
+    }
+
+    fn told(&self, error: &Error, is_spare: bool) -> ErrorCode {
         let code = code_of(error);
         if code != ErrorCode::OffsetOutOfRange && code != ErrorCode::NotLeaderOrFollower {
             tracing::error!(partition = %self.partition, %error, "a log cannot be read");
