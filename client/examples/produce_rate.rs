@@ -249,6 +249,10 @@ impl admin_service_server::AdminService for Sink {
         not_here()
     }
 
+    async fn lose_disk(&self, _: Request<v1::LoseDiskRequest>) -> Result<Response<v1::LoseDiskResponse>, Status> {
+        not_here()
+    }
+
     async fn remove_broker(
         &self,
         _: Request<v1::RemoveBrokerRequest>,

@@ -132,6 +132,7 @@ fn on_heap(record: &Record) -> usize {
         | Record::NextProducerId { .. }
         | Record::NextBrokerEpoch { .. }
         | Record::Version { .. }
+        | Record::LostDisk(_)
         | Record::History { .. } => 0,
     }
 }

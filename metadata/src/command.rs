@@ -112,6 +112,16 @@ pub enum Command {
     DistrustReplicas(DistrustReplicas),
     /// A partition without a leader goes on with a replica that may lack acknowledged records.
     RecoverPartition(RecoverPartition),
+    /// An operator says that the disk of a broker that is gone will not come back: none of its replicas counts until it was
+    /// copied again, and nobody waits for it. Refused while the broker is not fenced. Idempotent.
+    LoseDisk {
+        /// The broker whose disk is lost.
+        broker_id: BrokerId,
+        /// The registration that is meant; another one is refused.
+        broker_epoch: BrokerEpoch,
+        /// When it was asked for, ms since 1970 by the clock of the active controller.
+        at_ms: u64,
+    },
     /// Begins the hash of all changes, on every controller at this entry. For metadata that began before there was one.
     BeginHistory,
     /// What the active controller and most others had at an index: a controller that had another hash there decided
@@ -380,6 +390,9 @@ impl fmt::Display for Command {
             Self::DistrustReplicas(c) => write!(f, "distrust {} replicas of broker {}", c.replicas.len(), c.broker_id),
             Self::RecoverPartition(c) => {
                 write!(f, "recover partition {} of topic {} with broker {}", c.partition, c.topic_id, c.broker_id)
+            }
+            Self::LoseDisk { broker_id, broker_epoch, .. } => {
+                write!(f, "give up the disk of broker {broker_id}, broker epoch {broker_epoch}")
             }
             Self::BeginHistory => f.write_str("begin the hash of all changes"),
             Self::CheckHistory { index, hash } => write!(f, "check for hash {hash} at index {index}"),

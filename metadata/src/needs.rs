@@ -31,7 +31,7 @@ pub(crate) const SHIPPED: Needs = Needs {
         Command::AlterPartition(command) if command.changes.iter().any(|change| change.high_watermark.is_some()) => {
             TRUST
         }
-        Command::FenceBrokers { .. } => RECOVERY,
+        Command::FenceBrokers { .. } | Command::LoseDisk { .. } => RECOVERY,
         Command::FormCluster { .. }
         | Command::RegisterBroker(_)
         | Command::FenceBroker { .. }
@@ -51,7 +51,7 @@ pub(crate) const SHIPPED: Needs = Needs {
         | Command::CheckHistory { .. } => FIRST,
     },
     record: |record| match record {
-        Record::ControllerRecovery(_) => RECOVERY,
+        Record::ControllerRecovery(_) | Record::LostDisk(_) => RECOVERY,
         Record::Partition { state, .. } if state.unsettled || state.claims.iter().any(|claim| claim.unread) => RECOVERY,
         Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::Recovery(_) => TRUST,
         Record::Partition { state, .. } if has_trust(state) => TRUST,

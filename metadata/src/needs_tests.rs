@@ -108,6 +108,7 @@ fn one_of_each() -> Vec<Command> {
             partition_epoch: PartitionEpoch(23),
             at_ms: 24,
         }),
+        Command::LoseDisk { broker_id, broker_epoch, at_ms: 25 },
         Command::BeginHistory,
         Command::CheckHistory { index: MetadataIndex(16), hash: HistoryHash::START },
     ]

@@ -18,7 +18,7 @@ use holdfast_proto::ids::{
 use crate::{
     history::HistoryHash,
     recovery::ControllerRecovery,
-    trust::{Distrust, PartitionRecovery, ReplicaClaim},
+    trust::{Distrust, LostDisk, PartitionRecovery, ReplicaClaim},
     version::VersionRange,
 };
 
@@ -223,6 +223,8 @@ pub enum Record {
     },
     /// A partition was made to go on with a replica that may lack acknowledged records, because an operator said so.
     Recovery(PartitionRecovery),
+    /// The disk of a broker was given up, because an operator said so.
+    LostDisk(LostDisk),
     /// The controllers went on from one of them, because an operator said so.
     ControllerRecovery(ControllerRecovery),
     /// The hash of all changes up to here begins, or is this one in a snapshot.
@@ -233,8 +235,8 @@ pub enum Record {
 }
 
 impl Record {
-    /// True if brokers are told of it; false for the controllers' own counters and hash, and for the cluster id, which a
-    /// broker knows from its data folder.
+    /// True if brokers are told of it; false for the controllers' own counters and hash, for disks that were given up, and
+    /// for the cluster id, which a broker knows from its data folder.
     pub fn travels(&self) -> bool {
         match self {
             Self::Broker(_)
@@ -251,6 +253,7 @@ impl Record {
             Self::Cluster { .. }
             | Self::NextProducerId { .. }
             | Self::NextBrokerEpoch { .. }
+            | Self::LostDisk(_)
             | Self::History { .. } => false,
         }
     }

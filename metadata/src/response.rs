@@ -10,7 +10,7 @@ use holdfast_proto::{
 
 use crate::{
     record::{PartitionState, Record},
-    trust::PartitionRecovery,
+    trust::{LostDisk, PartitionRecovery},
 };
 
 /// Answer to a command that was carried out.
@@ -27,6 +27,11 @@ pub enum Response {
     /// Answers [`crate::Command::FenceBroker`] and [`crate::Command::FenceBrokers`]: the brokers are fenced, now or since
     /// before.
     BrokerFenced,
+    /// Answers [`crate::Command::LoseDisk`]: nobody waits for that disk, now or since before.
+    DiskLost {
+        /// What came of it. Kept unless nothing did and it was given up before.
+        lost: LostDisk,
+    },
     /// Answers [`crate::Command::UnfenceBroker`]: the broker may lead, now or since before.
     BrokerUnfenced,
     /// Answers [`crate::Command::BeginControlledShutdown`], which is repeated until no leader remains.

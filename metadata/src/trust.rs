@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use holdfast_proto::ids::{BrokerId, FolderToken, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, FolderToken, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 /// How far the log of a replica reaches, as its broker said when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +137,24 @@ pub struct PartitionRecovery {
     /// The replicas that were believed and not there: what they hold alone is given up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<BrokerId>,
+    /// When it was done, ms since 1970 by the clock of the active controller.
+    pub at_ms: u64,
+}
+
+/// The disk of a broker that an operator gave up: what it holds counts for nothing since. It is kept as long as the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LostDisk {
+    /// The broker whose disk it was.
+    pub broker_id: BrokerId,
+    /// The registration that was given up: a later one says what it holds by itself.
+    pub broker_epoch: BrokerEpoch,
+    /// Replicas that counted before, or could have come to count, and do not any more.
+    pub replicas: u32,
+    /// Those of them that were in sync or eligible.
+    pub eligible: u32,
+    /// Partitions that got a leader by it.
+    pub led: u32,
     /// When it was done, ms since 1970 by the clock of the active controller.
     pub at_ms: u64,
 }

@@ -194,6 +194,12 @@ impl AdminService for AdminEdge {
         Ok(Response::new(v1::RemoveBrokerResponse { index }))
     }
 
+    async fn lose_disk(&self, request: Request<v1::LoseDiskRequest>) -> Result<Response<v1::LoseDiskResponse>, Status> {
+        let caller = caller(&request);
+        let order = recovery::disk_order(request.into_inner());
+        Ok(Response::new(recovery::disk_answer(self.services.admin.lose_disk(&caller, order).await?)))
+    }
+
     async fn describe_quorum(
         &self,
         request: Request<v1::DescribeQuorumRequest>,

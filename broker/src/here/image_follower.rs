@@ -159,6 +159,7 @@ impl Changed {
                 | Record::Version { .. }
                 | Record::Recovery(_)
                 | Record::ControllerRecovery(_)
+                | Record::LostDisk(_)
                 | Record::History { .. } => {}
             }
         }

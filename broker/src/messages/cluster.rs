@@ -1,7 +1,7 @@
 //! The state of the cluster as messages.
 
 use holdfast_metadata::{VersionRange, status::Counts};
-use holdfast_metadata_wire::{records::ids, recovery as controllers_recovery, view};
+use holdfast_metadata_wire::{records::ids, recovery as controllers_recovery, trust, view};
 use holdfast_proto::{
     convert::{Error, optional_id, required},
     ids::{BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion},
@@ -46,6 +46,7 @@ pub(crate) fn describe_answer(status: ClusterStatus) -> v1::DescribeClusterRespo
         distrusted_replica_count: status.counts.distrusted as u64,
         controller_recoveries: status.controller_recoveries.iter().map(controllers_recovery::to_message).collect(),
         unheard_brokers: ids(&status.unheard_brokers),
+        lost_disks: status.lost_disks.iter().map(trust::lost_disk_info).collect(),
     }
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn status(answer: v1::DescribeClusterResponse) -> Result<ClusterStatu
             .map(controllers_recovery::from_message)
             .collect(),
         unheard_brokers: answer.unheard_brokers.into_iter().map(BrokerId).collect(),
+        lost_disks: answer.lost_disks.into_iter().map(trust::lost_disk).collect(),
     })
 }
 
@@ -244,6 +246,14 @@ mod tests {
                 first_broker_epoch: 52,
             }],
             unheard_brokers: vec![53],
+            lost_disks: vec![v1::LostDiskInfo {
+                broker_id: 54,
+                broker_epoch: 55,
+                replica_count: 56,
+                eligible_count: 57,
+                led_count: 58,
+                at_ms: 59,
+            }],
         }
     }
 

@@ -1,13 +1,14 @@
-//! The last resort of a partition as messages.
+//! The last resorts of a partition and of a broker's disk as messages.
 
-use holdfast_metadata_wire::records::ids;
+use holdfast_metadata::trust::LostDisk;
+use holdfast_metadata_wire::{records::ids, trust};
 use holdfast_proto::{
     convert::{Error, leader_epoch, partition, required},
-    ids::{BrokerId, MetadataIndex, Offset, PartitionEpoch},
+    ids::{BrokerEpoch, BrokerId, MetadataIndex, Offset, PartitionEpoch},
     v1,
 };
 
-use crate::services::admin::recovery::{GivenUp, RecoveredPartition, RecoveryOrder};
+use crate::services::admin::recovery::{DiskOrder, GivenUp, RecoveredPartition, RecoveryOrder};
 
 /// What a client asks for.
 pub(crate) fn order(request: v1::RecoverPartitionRequest) -> Result<RecoveryOrder, Error> {
@@ -40,6 +41,28 @@ pub(crate) fn recovered(answer: v1::RecoverPartitionResponse) -> Result<Recovere
 /// The answer to the client.
 pub(crate) fn answer(done: RecoveredPartition) -> v1::RecoverPartitionResponse {
     v1::RecoverPartitionResponse { recovery: Some(given_up_message(done.given_up)), index: done.index.0 }
+}
+
+/// The disk that a client gives up.
+pub(crate) fn disk_order(request: v1::LoseDiskRequest) -> DiskOrder {
+    let v1::LoseDiskRequest { broker_id, broker_epoch, validate_only } = request;
+    DiskOrder { broker_id: BrokerId(broker_id), broker_epoch: BrokerEpoch(broker_epoch), validate_only }
+}
+
+/// The request to the active controller.
+pub(crate) fn disk_request(order: DiskOrder) -> v1::LoseDiskRequest {
+    let DiskOrder { broker_id, broker_epoch, validate_only } = order;
+    v1::LoseDiskRequest { broker_id: broker_id.0, broker_epoch: broker_epoch.0, validate_only }
+}
+
+/// What the active controller answers.
+pub(crate) fn lost_disk(answer: v1::LoseDiskResponse) -> Result<(LostDisk, MetadataIndex), Error> {
+    Ok((trust::lost_disk(required(answer.lost, "lost")?), MetadataIndex(answer.index)))
+}
+
+/// The answer to the client.
+pub(crate) fn disk_answer((lost, index): (LostDisk, MetadataIndex)) -> v1::LoseDiskResponse {
+    v1::LoseDiskResponse { index: index.0, lost: Some(trust::lost_disk_info(&lost)) }
 }
 
 pub(super) fn given_up(info: v1::RecoveryInfo) -> Result<GivenUp, Error> {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use futures::FutureExt;
 use tonic::{Request, Response, Status, transport::Channel};
 
-use holdfast_metadata::plan::PlanGoal;
+use holdfast_metadata::{plan::PlanGoal, trust::LostDisk};
 use holdfast_proto::{
     detail::ErrorDetail,
     ids::{BrokerId, MetadataIndex, MetadataVersion},
@@ -21,7 +21,7 @@ use crate::{
             controllers::ControllerAdmin,
             moves::{ChangedReplicas, MovePlan, ReplicaChange},
             quorum::{QuorumStatus, Removal, RemovalPlan},
-            recovery::{RecoveredPartition, RecoveryOrder},
+            recovery::{DiskOrder, RecoveredPartition, RecoveryOrder},
             topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
         },
         other_nodes::RemoteAnswer,
@@ -137,6 +137,15 @@ impl ControllerAdmin for Controllers {
             let request = v1::RemoveBrokerRequest { broker_id: broker_id.0 };
             let answer = ask!(self, IfNotDone, remove_broker, request).await?;
             Ok(MetadataIndex(answer.index))
+        }
+        .boxed()
+    }
+
+    fn lose_disk(&self, order: DiskOrder) -> RemoteAnswer<'_, (LostDisk, MetadataIndex)> {
+        async move {
+            // Twice is the same as once, but for what it counts.
+            let answer = ask!(self, IfNotDone, lose_disk, recovery::disk_request(order)).await?;
+            recovery::lost_disk(answer).map_err(|error| malformed::answer(&error))
         }
         .boxed()
     }

@@ -120,6 +120,10 @@ impl AdminService for Edge {
         unreachable!("no test sends this on")
     }
 
+    async fn lose_disk(&self, _: Request<v1::LoseDiskRequest>) -> Result<Response<v1::LoseDiskResponse>, Status> {
+        unreachable!("no test sends this on")
+    }
+
     async fn remove_broker(
         &self,
         _: Request<v1::RemoveBrokerRequest>,

@@ -54,6 +54,7 @@ const RUNS: &[&[&str]] = &[
 const LEFT_OUT: &[&str] = &[
     "dev up",
     "broker remove",
+    "broker disk-lost",
     "quorum remove",
     "partition recover",
     "controller recover",

@@ -11,15 +11,17 @@
 //!
 //! - `handle`: the handle, and how calls are repeated. `topics`: topics and their settings. `moves`: moves of replicas,
 //!   brokers to be emptied or forgotten. `quorum`: the controllers. `recovery`: the last resort of
-//!   a partition. `answering`: which nodes answer.
+//!   a partition. `disk`: that of a broker's disk. `answering`: which nodes answer.
 
 mod answering;
+mod disk;
 mod handle;
 mod moves;
 mod quorum;
 mod recovery;
 mod topics;
 
+pub use disk::LostDisk;
 pub use handle::Admin;
 pub use moves::{Move, MovePlan};
 pub use recovery::{GivenUp, Recovery};

@@ -147,6 +147,10 @@ impl admin_service_server::AdminService for Node {
         Err(status::status(ErrorCode::NoQuorum, "no active controller"))
     }
 
+    async fn lose_disk(&self, _: Request<v1::LoseDiskRequest>) -> Result<Response<v1::LoseDiskResponse>, Status> {
+        Err(status::status(ErrorCode::NoQuorum, "no active controller"))
+    }
+
     async fn remove_broker(
         &self,
         _: Request<v1::RemoveBrokerRequest>,

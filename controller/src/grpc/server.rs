@@ -58,7 +58,7 @@ pub(crate) async fn serve(edge: Edge, listener: TcpListener, stop: impl Future<O
     let reporting = tokio::spawn(reporting);
     let (reflection, older_reflection) = reflection::services(&SERVICES).map_err(io::Error::other)?;
     let limit = config.max_connections as usize;
-    let admin = AdminEdge::new(node.clone(), channels, agreement.clone(), keeper.operator());
+    let admin = AdminEdge::new(node.clone(), channels, agreement.clone(), keeper.operator(), sessions.clone());
     let raft = RaftEdge { config, data, node: node.clone(), inbound, keeper, agreement };
     let served = http2::bounded(Server::builder(), MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEP_ALIVE))

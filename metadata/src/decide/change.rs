@@ -96,6 +96,12 @@ impl<'a> PartitionChange<'a> {
         self.new.distrusted.push(Distrust { broker_id: broker, reason });
     }
 
+    /// The broker's disk will not come back: what it said of this replica does not count either.
+    pub(crate) fn lose(&mut self, broker: BrokerId) {
+        self.distrust(broker, DistrustReason::Vanished);
+        self.claim(broker, None);
+    }
+
     /// The broker came with another folder, or with an older state of it, and says this of the replica there. It counts for
     /// nothing; but where nobody is believed people have to choose one, and have to know how far each reaches.
     pub(crate) fn other_folder(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
@@ -114,7 +120,10 @@ impl<'a> PartitionChange<'a> {
                 self.distrust(broker, *reason);
                 return self.claim(broker, known_claim(broker, report));
             }
-            Some(report) => claim_of(broker, report, was_doubtful),
+            Some(report) => {
+                self.comes_back(broker);
+                claim_of(broker, report, was_doubtful)
+            }
             None if list_lost => return self.distrust(broker, DistrustReason::Vanished),
             None => {
                 ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true, unread: false }
@@ -122,6 +131,13 @@ impl<'a> PartitionChange<'a> {
         };
         self.claim(broker, Some(claim));
         self.drop_short();
+    }
+
+    /// A replica that was given up as gone is there after all, as it was then: an older state, for all that is known.
+    fn comes_back(&mut self, broker: BrokerId) {
+        let is_gone =
+            |distrust: &&mut Distrust| distrust.broker_id == broker && distrust.reason == DistrustReason::Vanished;
+        self.new.distrusted.iter_mut().filter(is_gone).for_each(|distrust| distrust.reason = DistrustReason::Folder);
     }
 
     /// The broker holds a replica of an unsettled partition that is not placed on it.

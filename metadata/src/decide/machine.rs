@@ -11,7 +11,7 @@ use std::borrow::Borrow;
 
 use holdfast_proto::ids::MetadataIndex;
 
-use super::{brokers, fences, leaders, moves, partitions, producer_ids, topics, trust, versions};
+use super::{brokers, disks, fences, leaders, moves, partitions, producer_ids, topics, trust, versions};
 use crate::{
     command::Command,
     history::HistoryHash,
@@ -65,6 +65,7 @@ fn decide_any(image: &Image, command: &Command) -> Decision {
         }
         Command::DistrustReplicas(command) => trust::distrust(image, command),
         Command::RecoverPartition(command) => trust::recover(image, command),
+        Command::LoseDisk { broker_id, broker_epoch, at_ms } => disks::lose(image, *broker_id, *broker_epoch, *at_ms),
         Command::BeginHistory => Ok((vec![Record::History { hash: HistoryHash::START }], Response::HistoryBegun)),
         Command::CheckHistory { .. } => Ok((Vec::new(), Response::HistoryChecked)),
     }

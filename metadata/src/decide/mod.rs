@@ -2,13 +2,14 @@
 //!
 //! - `machine`: from a command to its handler, and applying what it decides. `refusal`: whether it would be refused.
 //! - `brokers` (with `fences`), `topics` (with `topic_warnings`), `partitions`, `moves`, `leaders`, `producer_ids`,
-//!   `versions`, `trust`: a handler for each.
+//!   `versions`, `trust`, `disks`: a handler for each.
 //! - Rules: `change`, which every change of a partition goes through, where ISR, ELR and epochs stand once; `election`, who
 //!   leads; `placement`, where new replicas go; `reports`, what brokers said of their replicas.
 //! - `recovery`: no command; the controllers go on from the metadata of one of them. `unsettled`: partitions since then.
 
 mod brokers;
 mod change;
+mod disks;
 mod election;
 mod fences;
 mod leaders;

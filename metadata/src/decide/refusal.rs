@@ -42,6 +42,7 @@ pub fn refusal(image: &Image, command: &Command) -> Option<Rejection> {
         | Command::ElectLeaders { .. }
         | Command::AllocateProducerIds { .. }
         | Command::RecoverPartition(_)
+        | Command::LoseDisk { .. }
         | Command::FinalizeVersion(_) => decide(image, command).result.map(drop),
     };
     checked.err()

@@ -17,7 +17,7 @@ use crate::{
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState},
     recovery::ControllerRecovery,
-    trust::PartitionRecovery,
+    trust::{LostDisk, PartitionRecovery},
 };
 
 impl Image {
@@ -32,17 +32,29 @@ impl Image {
         &self.controller_recoveries
     }
 
+    /// The disks of brokers that operators gave up, in the order in which they did. A broker's image does not hold them.
+    pub fn lost_disks(&self) -> &[LostDisk] {
+        &self.lost_disks
+    }
+
+    /// True if an operator gave up the disk of this registration.
+    pub fn has_lost_disk(&self, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> bool {
+        self.lost_disks.iter().any(|lost| lost.broker_id == broker_id && lost.broker_epoch == broker_epoch)
+    }
+
     /// True if this registration is from before the controllers were recovered: it counts for nothing since.
     pub fn is_from_before_recovery(&self, broker_epoch: BrokerEpoch) -> bool {
         self.controller_recoveries.last().is_some_and(|recovery| broker_epoch < recovery.first_broker_epoch)
     }
 
-    /// The brokers that were not given up, and have not registered since the controllers were recovered.
+    /// The brokers that were not given up, then or since, and have not registered since the controllers were recovered.
     pub fn unheard_brokers(&self) -> impl Iterator<Item = BrokerId> {
         let without = self.controller_recoveries.last().map_or(&[][..], |recovery| &recovery.without[..]);
+        let is_lost = |broker: &BrokerRegistration| self.has_lost_disk(broker.broker_id, broker.broker_epoch);
         self.brokers
             .values()
             .filter(|broker| self.is_from_before_recovery(broker.broker_epoch) && !without.contains(&broker.broker_id))
+            .filter(move |broker| !is_lost(broker))
             .map(|broker| broker.broker_id)
     }
 

@@ -18,6 +18,7 @@ use crate::{
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
     recovery::ControllerRecovery,
+    trust::LostDisk,
     version,
 };
 
@@ -36,6 +37,7 @@ pub struct Image {
     pub(super) deleted_topics: DeletedTopics,
     pub(super) recoveries: Recoveries,
     pub(super) controller_recoveries: Arc<Vec<ControllerRecovery>>,
+    pub(super) lost_disks: Arc<Vec<LostDisk>>,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
@@ -105,6 +107,7 @@ impl Default for Image {
             deleted_topics: DeletedTopics::default(),
             recoveries: Recoveries::default(),
             controller_recoveries: Arc::default(),
+            lost_disks: Arc::default(),
             partition_count: 0,
             loads: Loads::default(),
             next_producer_id: ProducerId(0),
@@ -231,6 +234,7 @@ impl Image {
             Record::ControllerRecovery(recovery) => {
                 Arc::make_mut(&mut self.controller_recoveries).push(recovery.clone());
             }
+            Record::LostDisk(lost) => Arc::make_mut(&mut self.lost_disks).push(*lost),
             Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
@@ -317,6 +321,7 @@ impl Image {
         records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
         records.extend(self.recoveries.all().iter().cloned().map(Record::Recovery));
         records.extend(self.controller_recoveries.iter().cloned().map(Record::ControllerRecovery));
+        records.extend(self.lost_disks.iter().copied().map(Record::LostDisk));
         for topic in self.topics.values() {
             let topic_id = topic.id;
             records.push(Record::Topic { topic_id, name: topic.name.to_string() });

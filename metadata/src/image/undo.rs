@@ -23,6 +23,7 @@ pub(crate) enum Undo {
     Version(MetadataVersion),
     Recovery(Recoveries),
     ControllerRecovery,
+    LostDisk,
     History(Option<HistoryHash>),
 }
 
@@ -58,6 +59,7 @@ impl Image {
             Record::Version { .. } => Undo::Version(self.version),
             Record::Recovery(_) => Undo::Recovery(self.recoveries.clone()),
             Record::ControllerRecovery(_) => Undo::ControllerRecovery,
+            Record::LostDisk(_) => Undo::LostDisk,
             Record::History { .. } => Undo::History(self.history),
         }
     }
@@ -102,6 +104,9 @@ impl Image {
             Undo::Recovery(recoveries) => self.recoveries = recoveries,
             Undo::ControllerRecovery => {
                 Arc::make_mut(&mut self.controller_recoveries).pop();
+            }
+            Undo::LostDisk => {
+                Arc::make_mut(&mut self.lost_disks).pop();
             }
             Undo::History(history) => self.history = history,
         }

@@ -3,6 +3,7 @@
 mod acknowledged_history;
 mod brokers;
 mod cluster;
+mod disks;
 mod kips;
 mod model;
 mod model_disks;

@@ -68,6 +68,7 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
         Record::Cluster { .. }
         | Record::NextProducerId { .. }
         | Record::NextBrokerEpoch { .. }
+        | Record::LostDisk(_)
         | Record::History { .. } => return None,
     };
     Some(v1::MetadataRecord { record: Some(wire) })

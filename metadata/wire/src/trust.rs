@@ -1,9 +1,9 @@
 //! What is believed of disks, as messages, both ways.
 
-use holdfast_metadata::trust::{Distrust, DistrustReason, PartitionRecovery, ReplicaClaim};
+use holdfast_metadata::trust::{Distrust, DistrustReason, LostDisk, PartitionRecovery, ReplicaClaim};
 use holdfast_proto::{
     convert::{Error, leader_epoch, partition, required_id},
-    ids::{BrokerId, Offset, TopicId},
+    ids::{BrokerEpoch, BrokerId, Offset, TopicId},
     v1,
 };
 
@@ -112,5 +112,29 @@ pub fn recovery_info(recovery: &PartitionRecovery) -> v1::RecoveryInfo {
         high_watermark: recovery.high_watermark.map(|offset| offset.0),
         absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
+    }
+}
+
+/// A disk that was given up, as administration shows it.
+pub fn lost_disk_info(lost: &LostDisk) -> v1::LostDiskInfo {
+    v1::LostDiskInfo {
+        broker_id: lost.broker_id.0,
+        broker_epoch: lost.broker_epoch.0,
+        replica_count: lost.replicas,
+        eligible_count: lost.eligible,
+        led_count: lost.led,
+        at_ms: lost.at_ms,
+    }
+}
+
+/// A disk that was given up.
+pub fn lost_disk(info: v1::LostDiskInfo) -> LostDisk {
+    LostDisk {
+        broker_id: BrokerId(info.broker_id),
+        broker_epoch: BrokerEpoch(info.broker_epoch),
+        replicas: info.replica_count,
+        eligible: info.eligible_count,
+        led: info.led_count,
+        at_ms: info.at_ms,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use holdfast_metadata::{Image, PartitionState, VersionRange, recovery::ControllerRecovery, status::Counts};
+use holdfast_metadata::{
+    Image, PartitionState, VersionRange, recovery::ControllerRecovery, status::Counts, trust::LostDisk,
+};
 use holdfast_proto::ids::{
     BrokerEpoch, BrokerId, ClusterId, ControllerId, MetadataIndex, MetadataVersion, PartitionIndex,
 };
@@ -57,6 +59,8 @@ pub struct ClusterStatus {
     pub controller_recoveries: Vec<ControllerRecovery>,
     /// The brokers that have not registered since the last of these.
     pub unheard_brokers: Vec<BrokerId>,
+    /// The disks of brokers that operators gave up: the newest, the newest last.
+    pub lost_disks: Vec<LostDisk>,
 }
 
 /// A controller of the quorum, as the active one knows it.

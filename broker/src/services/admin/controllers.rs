@@ -1,13 +1,13 @@
 //! What administration asks of the active controller.
 
-use holdfast_metadata::plan::PlanGoal;
+use holdfast_metadata::{plan::PlanGoal, trust::LostDisk};
 use holdfast_proto::ids::{BrokerId, MetadataIndex, MetadataVersion};
 
 use super::{
     cluster::{ClusterStatus, FinalizedVersion},
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     quorum::{QuorumStatus, Removal, RemovalPlan},
-    recovery::{RecoveredPartition, RecoveryOrder},
+    recovery::{DiskOrder, RecoveredPartition, RecoveryOrder},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion},
 };
 use crate::services::other_nodes::RemoteAnswer;
@@ -40,6 +40,9 @@ pub trait ControllerAdmin: Send + Sync {
 
     /// Forgets a broker that is fenced and holds no replica.
     fn remove_broker(&self, broker_id: BrokerId) -> RemoteAnswer<'_, MetadataIndex>;
+
+    /// Gives up the disk of a broker that is gone, or only says what that would come to.
+    fn lose_disk(&self, order: DiskOrder) -> RemoteAnswer<'_, (LostDisk, MetadataIndex)>;
 
     /// Lets a partition without a leader go on, or only says what that would cost.
     fn recover_partition(&self, order: RecoveryOrder) -> RemoteAnswer<'_, RecoveredPartition>;

@@ -1,6 +1,6 @@
-//! The last resort of a partition, as it is asked for and answered.
+//! The last resorts of a partition and of a broker's disk, as they are asked for and answered.
 
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, MetadataIndex, Offset, PartitionEpoch, PartitionIndex};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, Offset, PartitionEpoch, PartitionIndex};
 
 /// A partition without a leader that is to go on with one of its replicas, whatever that lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,4 +45,15 @@ pub struct RecoveredPartition {
     pub given_up: GivenUp,
     /// Index of the change; 0 if it was only checked.
     pub index: MetadataIndex,
+}
+
+/// The disk of a broker that is gone is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskOrder {
+    /// The broker whose disk it is.
+    pub broker_id: BrokerId,
+    /// The registration that was looked at; another one is refused.
+    pub broker_epoch: BrokerEpoch,
+    /// True to be told only what it would come to.
+    pub validate_only: bool,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use holdfast_metadata::{Image, plan::PlanGoal};
+use holdfast_metadata::{Image, plan::PlanGoal, trust::LostDisk};
 use holdfast_proto::{
     convert::check_topic_name,
     detail::ErrorDetail,
@@ -19,7 +19,7 @@ use super::{
     controllers::ControllerAdmin,
     moves::{ChangedReplicas, MovePlan, ReplicaChange},
     quorum::{QuorumStatus, Removal, RemovalPlan},
-    recovery::{RecoveredPartition, RecoveryOrder},
+    recovery::{DiskOrder, RecoveredPartition, RecoveryOrder},
     topics::{ChangedTopic, CreatedTopic, NewTopic, TopicChange, TopicDeletion, TopicSettings},
 };
 use crate::{
@@ -154,6 +154,12 @@ impl AdminService {
     pub async fn remove_broker(&self, caller: &Caller, broker_id: BrokerId) -> Result<MetadataIndex, ErrorDetail> {
         tracing::info!(%caller, broker = %broker_id, "asking for the removal of a broker");
         self.controllers.remove_broker(broker_id).await
+    }
+
+    /// Gives up the disk of a broker that is gone, or only says what that would come to.
+    pub async fn lose_disk(&self, caller: &Caller, order: DiskOrder) -> Result<(LostDisk, MetadataIndex), ErrorDetail> {
+        tracing::info!(%caller, broker = %order.broker_id, order.validate_only, "asking for the end of a broker's disk");
+        self.controllers.lose_disk(order).await
     }
 
     /// Makes a newer metadata version the one that is used, or only checks that it could.

@@ -19,7 +19,7 @@ use holdfast_proto::{
     ids::{BrokerId, Millis},
 };
 
-use super::messages::{Connect, Happened, Heartbeat, IsAlive};
+use super::messages::{Connect, Happened, HasSession, Heartbeat, IsAlive};
 use crate::{
     admission::Proposer,
     node::Node,
@@ -266,6 +266,16 @@ impl Handler<Connect> for SessionsActor {
         self.step(Event::Connected { broker_id, broker_epoch, connection }, context);
         self.check_present(broker_id, connection)?;
         Ok(self.term)
+    }
+}
+
+impl Handler<HasSession> for SessionsActor {
+    type Result = Result<bool, ErrorDetail>;
+
+    fn handle(&mut self, message: HasSession, context: &mut Self::Context) -> Self::Result {
+        self.read_changes(context);
+        self.check_active(context)?;
+        Ok(self.sessions.is_alive(self.now(), message.broker_id, false))
     }
 }
 

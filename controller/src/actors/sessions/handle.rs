@@ -15,7 +15,7 @@ use holdfast_proto::{
 
 use super::{
     actor::SessionsActor,
-    messages::{Connect, Happened, Heartbeat, IsAlive},
+    messages::{Connect, Happened, HasSession, Heartbeat, IsAlive},
 };
 use crate::sessions::{ConnectionId, Event};
 
@@ -68,6 +68,12 @@ impl SessionsHandle {
     /// fenced; NOT_CONTROLLER if nobody can say on this controller.
     pub(crate) async fn is_alive(&self, broker_id: BrokerId, is_same_folder: bool) -> Result<bool, ErrorDetail> {
         self.actor.send(IsAlive { broker_id, is_same_folder }).await.map_err(|_| stopping())?
+    }
+
+    /// True if the broker has a session, starts, or may find this controller yet. Changes nothing; NOT_CONTROLLER if nobody
+    /// can say on this controller.
+    pub(crate) async fn has_session(&self, broker_id: BrokerId) -> Result<bool, ErrorDetail> {
+        self.actor.send(HasSession { broker_id }).await.map_err(|_| stopping())?
     }
 }
 

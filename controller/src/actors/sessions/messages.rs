@@ -51,3 +51,12 @@ pub(super) struct IsAlive {
 impl Message for IsAlive {
     type Result = Result<bool, ErrorDetail>;
 }
+
+/// Asks whether a broker has a session, or may find this controller yet. Changes nothing.
+pub(super) struct HasSession {
+    pub(super) broker_id: BrokerId,
+}
+
+impl Message for HasSession {
+    type Result = Result<bool, ErrorDetail>;
+}

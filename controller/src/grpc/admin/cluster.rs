@@ -42,6 +42,7 @@ pub(super) fn describe(status: &Status, node: &Node, agreement: &Agreement) -> D
         distrusted_replica_count: counts.distrusted as u64,
         controller_recoveries: status.controller_recoveries.clone(),
         unheard_brokers: status.unheard_brokers.clone(),
+        lost_disks: status.lost_disks.clone(),
     }
 }
 

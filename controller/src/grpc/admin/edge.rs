@@ -4,7 +4,10 @@ use holdfast_metadata::{Command, Image, Response, Topic};
 use holdfast_proto::{convert::check_topic_name, detail::ErrorDetail, error::ErrorCode, ids::MetadataIndex};
 
 use super::{forward::Forwarder, reads::Reads};
-use crate::{admission::Proposer, agreement::Agreement, channels::Channels, node::Node, quorum::operator::Operator};
+use crate::{
+    actors::SessionsHandle, admission::Proposer, agreement::Agreement, channels::Channels, node::Node,
+    quorum::operator::Operator,
+};
 
 /// Serves operators and clients.
 pub(in crate::grpc) struct AdminEdge {
@@ -13,13 +16,20 @@ pub(in crate::grpc) struct AdminEdge {
     pub(super) agreement: Agreement,
     pub(super) operator: Operator,
     pub(super) reads: Reads,
+    pub(super) sessions: SessionsHandle,
 }
 
 impl AdminEdge {
     /// Over these connections to the other controllers.
-    pub(in crate::grpc) fn new(node: Node, channels: Channels, agreement: Agreement, operator: Operator) -> Self {
+    pub(in crate::grpc) fn new(
+        node: Node,
+        channels: Channels,
+        agreement: Agreement,
+        operator: Operator,
+        sessions: SessionsHandle,
+    ) -> Self {
         let forwarder = Forwarder { node: node.clone(), channels };
-        Self { forwarder, node, agreement, operator, reads: Reads::default() }
+        Self { forwarder, node, agreement, operator, reads: Reads::default(), sessions }
     }
 
     /// Proposes the command, or only says what it would come to (then at index 0).

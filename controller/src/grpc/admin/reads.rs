@@ -17,14 +17,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use holdfast_metadata::{Image, status::Counts};
 use holdfast_metadata_wire::{
     recovery,
-    trust::recovery_info,
+    trust::{lost_disk_info, recovery_info},
     view::{brokers, troubled},
 };
 use holdfast_proto::{
     detail::ErrorDetail,
     error::ErrorCode,
     ids::{ClusterId, MetadataIndex, MetadataVersion},
-    v1::{BrokerInfo, ControllerRecovery, RecoveryInfo, TroubledPartition},
+    v1::{BrokerInfo, ControllerRecovery, LostDiskInfo, RecoveryInfo, TroubledPartition},
 };
 
 /// Partitions in trouble that one answer names.
@@ -63,6 +63,8 @@ pub(super) struct Status {
     pub(super) controller_recoveries: Vec<ControllerRecovery>,
     /// The brokers that have not registered since the last of these.
     pub(super) unheard_brokers: Vec<u32>,
+    /// The disks that were given up, the newest last.
+    pub(super) lost_disks: Vec<LostDiskInfo>,
 }
 
 /// Work of one kind.
@@ -124,6 +126,7 @@ impl Status {
             troubled: troubled(image, MAX_TROUBLED),
             recoveries: newest(image.recoveries()).iter().map(recovery_info).collect(),
             controller_recoveries: newest(image.controller_recoveries()).iter().map(recovery::to_message).collect(),
+            lost_disks: newest(image.lost_disks()).iter().map(lost_disk_info).collect(),
             unheard_brokers: image.unheard_brokers().map(|broker| broker.0).collect(),
         }
     }

@@ -13,10 +13,10 @@ use holdfast_proto::{
         AlterReplicasRequest, AlterReplicasResponse, AlterTopicRequest, AlterTopicResponse, CreateTopicRequest,
         CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
         DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicConfigRequest, DescribeTopicConfigResponse,
-        FinalizeVersionRequest, FinalizeVersionResponse, GetMetadataRequest, GetMetadataResponse, PlanMovesRequest,
-        PlanMovesResponse, RecoverPartitionRequest, RecoverPartitionResponse, RemoveBrokerRequest,
-        RemoveBrokerResponse, RemoveControllerRequest, RemoveControllerResponse, SetBrokerDrainRequest,
-        SetBrokerDrainResponse, admin_service_server::AdminService,
+        FinalizeVersionRequest, FinalizeVersionResponse, GetMetadataRequest, GetMetadataResponse, LoseDiskRequest,
+        LoseDiskResponse, PlanMovesRequest, PlanMovesResponse, RecoverPartitionRequest, RecoverPartitionResponse,
+        RemoveBrokerRequest, RemoveBrokerResponse, RemoveControllerRequest, RemoveControllerResponse,
+        SetBrokerDrainRequest, SetBrokerDrainResponse, admin_service_server::AdminService,
     },
 };
 
@@ -117,6 +117,11 @@ impl AdminService for AdminEdge {
     ) -> Result<Response<RemoveBrokerResponse>, Status> {
         forward_unless_active!(self, request, remove_broker);
         Ok(Response::new(self.remove(request.into_inner()).await?))
+    }
+
+    async fn lose_disk(&self, request: Request<LoseDiskRequest>) -> Result<Response<LoseDiskResponse>, Status> {
+        forward_unless_active!(self, request, lose_disk);
+        Ok(Response::new(self.give_up_disk(request.into_inner()).await?))
     }
 
     async fn finalize_version(

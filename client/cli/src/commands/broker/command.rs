@@ -7,7 +7,7 @@ use holdfast_checker::text::counted;
 use holdfast_client::admin::Admin;
 use holdfast_proto::ids::BrokerId;
 
-use super::{drain, find::find, list};
+use super::{disk_lost, drain, find::find, list};
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
@@ -53,6 +53,9 @@ enum BrokerCommand {
         #[arg(value_name = "ID")]
         broker: u32,
     },
+    /// Give up the disk of a broker that is gone for good: nobody waits for what it holds.
+    #[command(after_help = disk_lost::EXAMPLES)]
+    DiskLost(disk_lost::DiskLostArgs),
     /// Forget a broker that has ended for good and holds no replica.
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove {
@@ -75,6 +78,7 @@ pub async fn run(args: BrokerArgs, output: Output) -> Result {
             done(broker, output, &format!("broker {broker} {was}; `holdfast partition rebalance` gives it its share"));
             Ok(())
         }
+        BrokerCommand::DiskLost(args) => disk_lost::run(&admin, &args, output).await,
         BrokerCommand::Remove { broker } => {
             remove(&admin, broker).await?;
             done(broker, output, &format!("broker {broker} is forgotten"));

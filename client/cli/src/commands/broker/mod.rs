@@ -1,6 +1,7 @@
 //! `holdfast broker`: the brokers, and emptying one before it goes.
 
 mod command;
+mod disk_lost;
 mod drain;
 mod find;
 mod list;

@@ -2,13 +2,41 @@
 
 use serde_json::json;
 
-use holdfast_proto::v1::{ControllerRecovery, DescribeClusterResponse};
+use holdfast_checker::text::counted;
+use holdfast_proto::v1::{ControllerRecovery, DescribeClusterResponse, LostDiskInfo};
 
+use super::waiting;
 use crate::{trust, width::fit};
 
-/// What was given up each time, the newest last, a line or two each. Kept by the cluster for ever.
+/// What was given up each time, and each disk that was, the newest last, a line or two each. Kept by the cluster for ever.
 pub(super) fn past(view: &DescribeClusterResponse) -> Vec<String> {
-    view.controller_recoveries.iter().map(|recovery| fit(&one(recovery), " ")).collect()
+    let controllers = view.controller_recoveries.iter().map(|recovery| fit(&one(recovery), " "));
+    controllers.chain(view.lost_disks.iter().map(|lost| fit(&lost_disk(lost), " "))).collect()
+}
+
+fn lost_disk(lost: &LostDiskInfo) -> String {
+    format!(
+        "the disk of broker {} was given up on {}: {}, {} of them in sync or eligible",
+        lost.broker_id,
+        trust::at(lost.at_ms),
+        counted(lost.replica_count.into(), "replica"),
+        lost.eligible_count
+    )
+}
+
+/// The disks that were given up, for scripts, the newest last.
+pub(super) fn lost_disks_as_json(view: &DescribeClusterResponse) -> serde_json::Value {
+    let one = |lost: &LostDiskInfo| {
+        json!({
+            "broker": lost.broker_id,
+            "broker_epoch": lost.broker_epoch,
+            "replicas": lost.replica_count,
+            "eligible": lost.eligible_count,
+            "led": lost.led_count,
+            "at_ms": lost.at_ms,
+        })
+    };
+    view.lost_disks.iter().map(one).collect()
 }
 
 fn one(recovery: &ControllerRecovery) -> String {
@@ -40,16 +68,16 @@ pub(super) fn waiting(view: &DescribeClusterResponse) -> String {
         [one] => (format!("broker {one} has"), "it"),
         some => (format!("brokers {} have", list(some)), "each of them"),
     };
+    let gone = waiting::lost_disk(unheard);
     let what = format!("{who} not registered since the controllers were recovered");
-    let next = format!("  -> {}", remedy(them));
+    let next = format!("  -> {}", remedy(them, &gone));
     format!("{}\n{}", fit(&what, " "), fit(&next, " "))
 }
 
 /// What brings an unsettled partition its leader while brokers were not heard.
-fn remedy(them: &str) -> String {
+fn remedy(them: &str, gone: &str) -> String {
     format!(
-        "start {them} again, with the data folder as it was last: until then a partition without a leader gets none. Where \
-         one is gone for good: holdfast controller recover"
+        "start {them} again, with the data folder as it was last: until then a partition without a leader gets none; {gone}"
     )
 }
 
@@ -104,5 +132,12 @@ mod tests {
         assert!(words(&text).contains("-> start each of them again"), "{text}");
         assert!(text.lines().chain(past(&view)[0].lines()).all(|line| line.chars().count() <= WIDTH), "{text}");
         assert_eq!(as_json(&view)[0]["given_up_controllers"], json!([72, 73]));
+        let lost = LostDiskInfo { broker_id: 4, replica_count: 12, eligible_count: 1, ..Default::default() };
+        view.lost_disks = vec![LostDiskInfo { at_ms: 1_700_000_000_000, ..lost }];
+        assert_eq!(
+            words(&past(&view)[1]),
+            "the disk of broker 4 was given up on 2023-11-14 22:13:20 UTC: 12 replicas, 1 of them in sync or eligible"
+        );
+        assert_eq!(lost_disks_as_json(&view)[0]["broker"], json!(4));
     }
 }

@@ -97,13 +97,15 @@ fn without_leader(
         )),
         [] => Remedy::plain("wait: a leader is being elected"),
         [one] => Remedy::plain(format!(
-            "start broker {one}: it was in sync last, and leads if its log {}",
-            provided(partition)
+            "start broker {one}: it was in sync last, and leads if its log {}; {}",
+            provided(partition),
+            waiting::lost_disk(&down)
         )),
         some => Remedy::plain(format!(
-            "start brokers {}: they were in sync last; one leads whose log {}",
+            "start brokers {}: they were in sync last; one leads whose log {}; {}",
             numbers(some),
-            provided(partition)
+            provided(partition),
+            waiting::lost_disk(&down)
         )),
     }
 }
@@ -113,8 +115,9 @@ fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32]) -> Remedy {
     if !unheard.is_empty() {
         return Remedy::plain(format!(
             "the controllers were recovered, and a leader comes once every broker has said what it holds: start broker {} \
-             again",
-            numbers(unheard)
+             again; {}",
+            numbers(unheard),
+            waiting::lost_disk(unheard)
         ));
     }
     if !silent.is_empty() {
@@ -124,9 +127,10 @@ fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32]) -> Remedy {
         ));
     }
     if !down.is_empty() {
-        let down = numbers(down);
         return Remedy::plain(format!(
-            "start broker {down}: the controllers were recovered, and the replica that reaches farthest leads"
+            "start broker {}: the controllers were recovered, and the replica that reaches farthest leads; {}",
+            numbers(down),
+            waiting::lost_disk(down)
         ));
     }
     Remedy::recover(

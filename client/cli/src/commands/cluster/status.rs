@@ -172,6 +172,7 @@ impl Status {
             "distrusted_replica_count": view.distrusted_replica_count,
             "recoveries": recoveries(view).iter().map(trust::given_up_json).collect::<Vec<_>>(),
             "controller_recoveries": recovered::as_json(view),
+            "lost_disks": recovered::lost_disks_as_json(view),
             "unheard_brokers": view.unheard_brokers,
             "troubled_partitions": trouble::as_json(view),
             "problems": problems(view, silent),

@@ -170,7 +170,8 @@ mod tests {
         view.unheard_brokers = vec![2];
         view.troubled_partitions[0].partition.as_mut().unwrap().unsettled = true;
         let remedy = |view: &DescribeClusterResponse| as_json(view)[0]["remedy"].as_str().unwrap().to_owned();
-        assert!(remedy(&view).ends_with("start broker 2 again"), "{}", remedy(&view));
+        let gone = "start broker 2 again; if its disk is gone for good: holdfast broker disk-lost 2";
+        assert!(remedy(&view).ends_with(gone), "{}", remedy(&view));
         view.unheard_brokers.clear();
         let claims = |brokers: &[u32]| {
             brokers.iter().map(|broker_id| ReplicaClaim { broker_id: *broker_id, ..Default::default() }).collect()
@@ -199,11 +200,11 @@ mod tests {
         view.troubled_partitions.extend(lost);
         let text = as_text(&view);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines.len(), 7, "{text}");
         assert_eq!(lines[0], "1 partition: offline: no leader (missing: 2,3)");
-        assert_eq!(lines[3], "38 partitions: 2 of 3 in sync (missing: 2)");
-        assert_eq!(lines[4], "  orders-0, orders-1, orders-2, orders-3, orders-4, 33 more");
-        assert_eq!(lines[5], "  -> start broker 2; if it is gone for good: holdfast broker drain 2");
+        assert_eq!(lines[4], "38 partitions: 2 of 3 in sync (missing: 2)");
+        assert_eq!(lines[5], "  orders-0, orders-1, orders-2, orders-3, orders-4, 33 more");
+        assert_eq!(lines[6], "  -> start broker 2; if it is gone for good: holdfast broker drain 2");
         assert!(lines.iter().all(|line| line.chars().count() <= crate::width::WIDTH), "{text}");
     }
 }

@@ -31,6 +31,14 @@ pub(super) fn cut_alone(troubled: &TroubledPartition, partition: &PartitionInfo)
     ))
 }
 
+/// What to do if a broker that is waited for will not come back.
+pub(super) fn lost_disk(brokers: &[u32]) -> String {
+    match brokers {
+        [one] => format!("if its disk is gone for good: holdfast broker disk-lost {one}"),
+        _ => "if the disk of one is gone for good: holdfast broker disk-lost ID".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use holdfast_proto::v1::{DistrustReason, DistrustedReplica, ReplicaClaim};

@@ -1,0 +1,104 @@
+//! `holdfast broker disk-lost`.
+
+use clap::Args;
+use serde_json::json;
+
+use holdfast_checker::text::counted;
+use holdfast_client::admin::{Admin, LostDisk};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId};
+
+use super::find::find;
+use crate::{
+    exit::{Failure, Result},
+    output::{Output, confirm, print_json, tell},
+    width::fit,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  # what would be given up; changes nothing
+  holdfast broker disk-lost 4 --dry-run
+  # asks
+  holdfast broker disk-lost 4
+
+For a machine that will not come back. Partitions that wait for what it holds
+go on with the replicas that are left, if these can prove that they hold all
+that was acknowledged; if not: holdfast partition recover. Should it come back
+after all, it copies its replicas again.";
+
+#[derive(Debug, Args)]
+pub(super) struct DiskLostArgs {
+    /// Id of the broker, from `broker ls`.
+    #[arg(value_name = "ID")]
+    broker: u32,
+    /// Show what would be given up, change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Answer the question with yes.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> Result {
+    let known = find(admin, args.broker).await?;
+    if !known.fenced {
+        let message = format!("broker {} is alive: its disk is there, and nothing was changed", args.broker);
+        return Err(Failure::error(message));
+    }
+    let (broker, epoch) = (BrokerId(args.broker), BrokerEpoch(known.broker_epoch));
+    let plan = admin.plan_lose_disk(broker, epoch).await?;
+    tell(output, fit(&cost(args.broker, &plan), " "));
+    if args.dry_run {
+        if output == Output::Json {
+            print_json(&as_json(args.broker, &plan));
+        }
+        return Ok(());
+    }
+    confirm(&format!("The disk of broker {broker} is lost for good, and nobody waits for it any more"), args.yes)?;
+    let done = admin.lose_disk(broker, epoch).await?;
+    match output {
+        Output::Json => print_json(&as_json(args.broker, &done)),
+        Output::Table => {
+            let led = counted(done.led, "partition");
+            let text = format!(
+                "the disk of broker {broker} is given up; {led} got a leader by it. What still waits: holdfast cluster \
+                 status. To place its replicas on others: holdfast broker drain {broker}"
+            );
+            tell(output, fit(&text, " "));
+        }
+    }
+    Ok(())
+}
+
+/// What is about to be given up, and what it costs.
+fn cost(broker: u32, plan: &LostDisk) -> String {
+    format!(
+        "broker {broker} is gone. {} of it would not count any more until copied again; {} of them {} in sync or eligible \
+         when it went, and no other replica speaks for what it alone holds. {} would get a leader by it.",
+        counted(plan.replicas, "replica"),
+        plan.eligible,
+        if plan.eligible == 1 { "was" } else { "were" },
+        counted(plan.led, "partition"),
+    )
+}
+
+fn as_json(broker: u32, lost: &LostDisk) -> serde_json::Value {
+    json!({ "broker_id": broker, "replicas": lost.replicas, "eligible": lost.eligible, "led": lost.led })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_costs_is_said_in_numbers() {
+        let text = cost(4, &LostDisk { replicas: 12, eligible: 1, led: 3 });
+        assert!(
+            text.starts_with("broker 4 is gone. 12 replicas of it") && text.contains("1 of them was in sync"),
+            "{text}"
+        );
+        assert!(text.ends_with("3 partitions would get a leader by it."), "{text}");
+        let json = as_json(4, &LostDisk { replicas: 12, eligible: 1, led: 3 });
+        assert_eq!((&json["broker_id"], &json["replicas"], &json["led"]), (&json!(4), &json!(12), &json!(3)));
+    }
+}
