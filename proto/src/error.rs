@@ -145,7 +145,7 @@ errors! {
     DiskFull = 10_003, "DISK_FULL", Exhausted, true, NotAppended, "The disk is below its reserve; free space, or lower retention.ms of large topics.";
     DeadlineExceeded = 10_004, "DEADLINE_EXCEEDED", Deadline, true, Unknown, "The call's deadline passed.";
     ShuttingDown = 10_005, "SHUTTING_DOWN", Unavailable, true, NotAppended, "The node is stopping.";
-    LogDamaged = 10_006, "LOG_DAMAGED", DataLoss, false, NotAppended, "The replica's log is damaged below its durable mark and was set aside.";
+    LogDamaged = 10_006, "LOG_DAMAGED", DataLoss, false, NotAppended, "What the replica holds there is damaged. It is copied again if another holds what was acknowledged; else the rest can be read.";
     NoQuorum = 10_007, "NO_QUORUM", Unavailable, true, Unknown, "No active controller: a majority of the controllers is not reachable.";
     TooManyProducers = 10_008, "TOO_MANY_PRODUCERS", Exhausted, true, NotAppended, "The partition remembers as many producers as it can, and each wrote lately; let fewer producers write more, or retry.";
     StaleFolder = 10_009, "STALE_FOLDER", Precondition, false, NotAppended, "The caller's data folder is an older copy, or another process goes on with it.";
