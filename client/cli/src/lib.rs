@@ -4,6 +4,7 @@
 //! - [`connect`]: which cluster. [`format`]: how `consume` prints. [`output`]: tables and JSON. [`progress`]: bars.
 //!   [`moves`]: moves of replicas. [`exit`]: exit codes. [`signals`]: Ctrl-C. `units`: times and sizes.
 //!   `delivery`: acknowledgements and codecs. `folder`: where a local cluster is. `width`: lines that fit a terminal.
+//!   [`suggest`]: which command was meant.
 //!
 //! Conventions: results go to standard output, all else to standard error. Nothing asks without a terminal. `-o json`
 //! works with every command that prints a result.
@@ -19,6 +20,7 @@ pub mod moves;
 pub mod output;
 pub mod progress;
 pub mod signals;
+pub mod suggest;
 mod trust;
 mod units;
 mod width;

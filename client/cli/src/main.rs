@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use holdfast_cli::{
@@ -10,12 +10,13 @@ use holdfast_cli::{
     connect::variable,
     exit::{Code, Failure},
     output::{self, note},
+    suggest::improved,
 };
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(said) => return show(&said),
+        Err(said) => return show(&improved(said, &Cli::command())),
     };
     if let Err(failure) = cli.launch() {
         return end(&failure);

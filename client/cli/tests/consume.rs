@@ -167,6 +167,9 @@ fn a_partition_that_is_damaged(dir: &Path) {
     assert_eq!(ended.status.code(), Some(3), "{said}");
     assert!(out == lines, "{} bytes of {}: {said}", out.len(), lines.len());
     assert!(said.contains("error: damaged-0 cannot be read at offset 0"), "{said}");
+    produce(dir, "damaged", "0", "behind it\n");
+    let (out, said) = ends_with(dir, 3, &["consume", "damaged", "-p", "0", "--skip-corrupt"]);
+    assert!(out == "behind it\n" && said.contains("passed over: offsets 0 to below 1"), "{out} {said}");
 }
 
 /// The segment files of all partitions of all brokers.

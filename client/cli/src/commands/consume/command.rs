@@ -53,7 +53,7 @@ pub struct ConsumeArgs {
     /// The partitions, as 0,2 [default: all].
     #[arg(short, long, value_name = "N", value_delimiter = ',')]
     pub(super) partition: Vec<u32>,
-    /// Go on behind a batch that is damaged; it is told, and the exit code is 3.
+    /// Go on behind what is damaged; the offsets are told, and the exit code is 3.
     #[arg(long)]
     pub(super) skip_corrupt: bool,
     /// How to print a record; see below.

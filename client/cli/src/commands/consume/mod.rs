@@ -2,8 +2,10 @@
 //!
 //! - [`command`]: its flags. [`run`]: from the first connection to the end. [`printer`]: writes to standard output.
 //! - [`places`]: where reading begins and ends. [`reader`]: the consumer, and how it goes on.
+//!   [`damage`]: where it can go on.
 
 mod command;
+mod damage;
 mod places;
 mod printer;
 mod reader;

@@ -117,6 +117,12 @@ pub(super) async fn find(
     Ok(found)
 }
 
+/// Up to where a partition can be read now; `None` if its leader does not say within this time.
+pub(super) async fn end(client: &Client, topic: &str, partition: PartitionIndex, within: Duration) -> Option<Offset> {
+    let query = OffsetQuery { topic: topic.to_owned(), partition, spec: OffsetSpec::Latest };
+    client.admin().list_offsets_each(&[query], within).await.pop()?.ok()?.offset
+}
+
 /// The offset to begin at; `None` if the partition does not hold the one that was asked for. `at_time` is the first record
 /// of the time asked for, or of the time from which the end counts.
 fn start_in(start: Start, first: Offset, end: Offset, at_time: Option<Offset>) -> Option<Offset> {

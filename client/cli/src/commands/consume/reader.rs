@@ -16,6 +16,7 @@ use holdfast_proto::ids::{Offset, PartitionIndex};
 
 use super::{
     command::{ConsumeArgs, Start},
+    damage::{is_damage, readable_behind},
     places::{self, Place},
 };
 use crate::{
@@ -243,6 +244,12 @@ impl<'a> Reader<'a> {
                 self.consumer.seek(&self.args.topic, *partition, StartAt::Offset(*next)).await?;
                 Ok(())
             }
+            Error::Corrupt { partition, offset, .. } | Error::Rejected { partition, offset, .. }
+                if self.args.skip_corrupt && is_damage(&error) =>
+            {
+                let (partition, offset) = (*partition, *offset);
+                self.skip(partition, offset, error).await
+            }
             _ => match error.partition() {
                 Some(partition) => {
                     self.stands_still(partition, error.into());
@@ -253,6 +260,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes on at the first offset behind this one that can be read; stands still if that cannot be found out.
+    async fn skip(&mut self, partition: PartitionIndex, damaged: Offset, error: Error) -> Result {
+        let (client, topic) = (self.client.clone(), &*self.args.topic);
+        let end = match self.end_of(partition) {
+            Some(end) => Some(end),
+            None => places::end(&client, topic, partition, SEEK).await,
+        };
+        let next = match end.filter(|end| *end > damaged) {
+            Some(end) => readable_behind(&client, topic, partition, damaged, end).await,
+            None => None,
+        };
+        let Some(next) = next else {
+            self.stands_still(partition, error.into());
+            return Ok(());
+        };
+        note(format!("{error}; passed over: offsets {damaged} to below {next}"));
+        self.skipped += 1;
+        self.touched.insert(partition);
+        self.consumer.seek(topic, partition, StartAt::Offset(next)).await?;
+        self.rest_at_end(partition)
+    }
+
     fn stands_still(&mut self, partition: PartitionIndex, failure: Failure) {
         let others = if self.known.len() > 1 { "; the other partitions are read on" } else { "" };
         note(format!("{failure}{others}"));
@@ -260,7 +289,7 @@ impl<'a> Reader<'a> {
         self.ends.remove(&partition); // it is waited for no longer
     }
 
-    /// The partitions that were not read on, those that were never read, and the number of damaged batches that were
+    /// The partitions that were not read on, those that were never read, and the number of damaged places that were
     /// passed over.
     pub(super) fn end(self) -> Unread {
         Unread { failed: self.failed, missing: self.missing, skipped: self.skipped }
@@ -289,7 +318,7 @@ pub(super) struct Unread {
     pub(super) failed: Vec<(PartitionIndex, Failure)>,
     /// Partitions of which nothing was read.
     pub(super) missing: Vec<(PartitionIndex, Failure)>,
-    /// Damaged batches that were passed over.
+    /// Damaged places that were passed over.
     pub(super) skipped: u64,
 }
 

@@ -265,7 +265,7 @@ fn stalled(partitions: &str) -> Failure {
 
 /// How it ends; damage that was passed over outweighs what else there is.
 fn verdict(failure: Option<Failure>, skipped: u64) -> Result {
-    let damage = || format!("{skipped} damaged batches were passed over");
+    let damage = || format!("{skipped} damaged places were passed over");
     match failure {
         Some(failure) if skipped == 0 => Err(failure),
         Some(failure) if failure.message.is_empty() => Err(Failure::new(Code::Loss, damage())),
@@ -344,12 +344,12 @@ mod tests {
         let both = verdict(missing(), 2).unwrap_err();
         assert_eq!(
             (both.code, &*both.message),
-            (Code::Loss, "t-1 has no leader now; 2 damaged batches were passed over")
+            (Code::Loss, "t-1 has no leader now; 2 damaged places were passed over")
         );
         assert_eq!(verdict(missing(), 0).unwrap_err().code, Code::Error);
         assert_eq!(verdict(None, 1).unwrap_err().code, Code::Loss);
         let interrupted = verdict(Some(Failure::new(Code::Interrupted, "")), 1).unwrap_err();
-        assert_eq!((interrupted.code, &*interrupted.message), (Code::Loss, "1 damaged batches were passed over"));
+        assert_eq!((interrupted.code, &*interrupted.message), (Code::Loss, "1 damaged places were passed over"));
         verdict(None, 0).unwrap();
     }
 
