@@ -41,6 +41,14 @@ fn what_retention_removed_is_no_loss_and_an_emptied_partition_is_one() {
     assert_eq!(number(&line, "read") + expired, acked, "each is there or expired: {line}");
     assert!(said.contains("expired by retention (retention.bytes=65536): not compared"), "{said}");
 
+    // Nothing tells of settings that were.
+    ends_with(dir, 0, &["topic", "alter", "a", "-c", "retention.bytes=-1"]);
+    let (_, said) = ends_with(dir, 3, &verify);
+    assert!(said.contains("--allow-expired"), "{said}");
+    let verify = [&verify[..], &["--allow-expired"]].concat();
+    let (line, _) = ends_with(dir, 0, &verify);
+    assert!(number(&line, "read") + number(&line, "expired") == acked && number(&line, "lost") == 0, "{line}");
+
     empty(dir, 1);
     eventually("it begins at 0 again", || partitions(dir)[1]["high_watermark"] == 0);
     let (line, said) = ends_with(dir, 3, &verify);

@@ -68,6 +68,9 @@ pub(super) struct VerifyArgs {
     /// Accept keys without an end marker: runs that were killed, or still go on.
     #[arg(long)]
     pub(super) allow_unfinished: bool,
+    /// Retention was on before, and is switched off now: what partitions no longer begin with has expired, and is no loss.
+    #[arg(long)]
+    pub(super) allow_expired: bool,
     /// How long to wait for the cluster at the start.
     #[arg(long, alias = "patience", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub(super) timeout: Duration,

@@ -24,11 +24,12 @@ pub(super) struct Starts {
 }
 
 impl Starts {
-    /// As the topic's leaders and its settings are now.
+    /// As the topic's leaders and its settings are now. `was_on`: retention removed records before, whatever the settings say.
     pub(super) async fn look_up(
         client: &Client,
         topic: &str,
         partitions: impl Iterator<Item = PartitionIndex>,
+        was_on: bool,
     ) -> Result<Self> {
         let query = |partition| OffsetQuery { topic: topic.to_owned(), partition, spec: OffsetSpec::Earliest };
         let queries: Vec<_> = partitions.map(query).collect();
@@ -40,7 +41,7 @@ impl Starts {
             })?;
             offsets.insert(query.partition.0, offset.0);
         }
-        Ok(Self { offsets, retention: retention(&client.admin().topic_config(topic).await?) })
+        Ok(Self { offsets, retention: retention(&client.admin().topic_config(topic).await?, was_on) })
     }
 
     /// The partitions whose beginning retention moved, with their log start offsets.
@@ -61,7 +62,10 @@ impl Starts {
             return Some(format!("{records} expired by retention ({}): not compared", self.retention.join(", ")));
         }
         let (partition, offset) = self.moved().next().filter(|_| self.retention.is_empty())?;
-        Some(format!("{topic}-{partition} begins at offset {offset}, and the topic's settings keep everything"))
+        Some(format!(
+            "{topic}-{partition} begins at offset {offset}, and the topic's settings keep everything; if retention was on \
+             before: --allow-expired"
+        ))
     }
 
     fn moved(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
@@ -69,12 +73,13 @@ impl Starts {
     }
 }
 
-fn retention(configs: &[ConfigEntry]) -> Vec<String> {
+fn retention(configs: &[ConfigEntry], was_on: bool) -> Vec<String> {
     let removing = configs.iter().filter_map(|entry| {
         let value = entry.value.as_deref().filter(|value| *value != "-1")?;
         RETENTION.contains(&entry.key.as_str()).then(|| format!("{}={value}", entry.key))
     });
-    removing.collect()
+    let removing: Vec<String> = removing.collect();
+    if removing.is_empty() && was_on { vec!["switched off since".to_owned()] } else { removing }
 }
 
 #[cfg(test)]
@@ -82,6 +87,10 @@ mod tests {
     use super::*;
 
     fn starts(retention_ms: &str, log_start: u64) -> Starts {
+        starts_of(retention_ms, log_start, false)
+    }
+
+    fn starts_of(retention_ms: &str, log_start: u64, was_on: bool) -> Starts {
         let entry = |key: &str, value: &str| ConfigEntry {
             key: key.to_owned(),
             value: Some(value.to_owned()),
@@ -89,7 +98,7 @@ mod tests {
         };
         let configs =
             [entry("retention.bytes", "-1"), entry("retention.ms", retention_ms), entry("segment.bytes", "9")];
-        Starts { offsets: [(0, 0), (1, log_start)].into(), retention: retention(&configs) }
+        Starts { offsets: [(0, 0), (1, log_start)].into(), retention: retention(&configs, was_on) }
     }
 
     #[test]
@@ -102,7 +111,12 @@ mod tests {
         let without = starts("-1", 40);
         assert!(!without.may_expire());
         let told = without.told(&Tally::default(), "a").unwrap();
-        assert_eq!(told, "a-1 begins at offset 40, and the topic's settings keep everything");
+        assert!(told.starts_with("a-1 begins at offset 40, and the topic's settings keep everything; if"), "{told}");
+        let before = starts_of("-1", 40, true);
+        assert_eq!(before.expiring().collect::<Vec<_>>(), [(1, 40)]);
+        let told = before.told(&expired, "a").unwrap();
+        assert_eq!(told, "40 records expired by retention (switched off since): not compared");
+        assert_eq!(starts_of("60000", 40, true).retention, ["retention.ms=60000"]);
         assert!(!starts("60000", 0).may_expire() && starts("60000", 0).told(&Tally::default(), "a").is_none());
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
     let client = connect_within(connect, args.timeout).await?;
-    let Found { tally, foreign, starts } = read(&client, &args.topic).await?;
+    let Found { tally, foreign, starts } = read(&client, &args.topic, args.allow_expired).await?;
     let absent = args.expect.unwrap_or(0).saturating_sub(tally.read.saturating_add(tally.expired));
     if output == Output::Json {
         print_json(&json!({
@@ -85,7 +85,7 @@ struct Found {
 }
 
 /// Reads the topic and judges it.
-async fn read(client: &Client, topic: &str) -> Result<Found> {
+async fn read(client: &Client, topic: &str, was_on: bool) -> Result<Found> {
     let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
     let mut checker = Checker::new(super::load::KEY_PREFIX);
     readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
@@ -94,7 +94,8 @@ async fn read(client: &Client, topic: &str) -> Result<Found> {
     checker.settle();
     readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
     // After the reading: retention goes on meanwhile.
-    let starts = Starts::look_up(client, topic, consumer.positions().map(|(partition, _)| partition)).await?;
+    let partitions = consumer.positions().map(|(partition, _)| partition);
+    let starts = Starts::look_up(client, topic, partitions, was_on).await?;
     for (partition, log_start) in starts.expiring() {
         checker.begins(partition, log_start);
     }
