@@ -11,6 +11,7 @@ use holdfast_metadata::{Command, PartitionState, trust::DistrustReason};
 use holdfast_proto::{
     batch::BatchHeader,
     ids::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition},
+    v1,
 };
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -26,9 +27,18 @@ struct Scene {
 
 impl Scene {
     async fn start(rig: Rig) -> Self {
+        Self::start_with(rig, Config::default().scrub_bytes_per_second).await
+    }
+
+    async fn start_with(rig: Rig, scrub_bytes_per_second: u64) -> Self {
         let mut brokers = Vec::new();
         for id in 1..=2 {
-            let change = |config| Config { scrub_interval_ms: 100, replica_lag_time_max_ms: 2_000, ..config };
+            let change = |config| Config {
+                scrub_interval_ms: 100,
+                scrub_bytes_per_second,
+                replica_lag_time_max_ms: 2_000,
+                ..config
+            };
             brokers.push(rig.broker_with(id, change).await);
         }
         let small = [("segment.bytes", "65536"), ("min.insync.replicas", "1")];
@@ -163,6 +173,27 @@ async fn a_leader_whose_disk_does_not_read_resigns_and_is_copied_again() {
     scene.is_copied_again(&path, &own).await;
     let aside = asides(&scene.brokers[leading.0 as usize - 1]);
     assert_eq!(aside, [scene.at(0)], "what is left of it is kept");
+    scene.end(new).await;
+}
+
+/// The same where nothing reads but look-ups by time. No scrub finds it before them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_does_not_read_for_lookups_by_time_resigns_too() {
+    let scene = Scene::start_with(Rig::start().await, 0).await;
+    let leading = scene.state(0).leader.unwrap();
+    let path = scene.segment(leading, 0);
+    let own = std::fs::read(&path).unwrap();
+    make_unreadable(&path);
+    let client = scene.client(leading).await;
+    let new = until("another leads", async || {
+        let position = Some(v1::offset_query::Position::TimestampMs(0));
+        let query = v1::OffsetQuery { topic: "t".to_owned(), position, ..Default::default() };
+        let answer = client.consumer().list_offsets(v1::ListOffsetsRequest { queries: vec![query] }).await;
+        assert!(answer.is_err() || scene.state(0).leader != Some(leading), "{answer:?}");
+        scene.state(0).leader.filter(|leader| *leader != leading)
+    })
+    .await;
+    scene.is_copied_again(&path, &own).await;
     scene.end(new).await;
 }
 
