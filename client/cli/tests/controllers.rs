@@ -38,9 +38,12 @@ fn the_steps_of_the_last_resort_lead_to_a_cluster_that_serves() {
     });
     assert!(text.starts_with("controllers: 1 of 3 answer, a majority is 2; none is active\n"), "{text}");
     let left = folder(LEFT).display().to_string();
-    let accept = format!("holdfast-controller recover --data-dir {left} --accept-loss");
+    // Which folder goes on is seen only once all were looked at.
+    let look = format!("     holdfast-controller recover --data-dir {left}\n");
+    let accept = "holdfast-controller recover --data-dir DATA_DIR --accept-loss";
     assert!(text.contains("     holdfast dev start controller-2 controller-3\n"), "{text}");
-    assert!(text.contains(&format!("     {accept}\n")) && text.ends_with("Nothing was changed.\n"), "{text}");
+    assert!(text.contains(&look) && text.contains(&format!("     {accept}\n")), "{text}");
+    assert!(text.ends_with("Nothing was changed.\n"), "{text}");
     let json = json(dir, &[&RECOVER[..], &["-o", "json"]].concat());
     assert_eq!(json["quorum"], false, "{json}");
     assert_eq!(json["steps"][2]["commands"][0]["command"], accept, "{json}");
@@ -90,7 +93,7 @@ fn serves_once_all_brokers_were_heard(dir: &Path) {
     );
     // Where it never comes back, the same command says how it is given up.
     let (text, _) = ends_with(dir, 0, &RECOVER);
-    assert!(text.contains(" --accept-loss --without-brokers 3\n"), "{text}");
+    assert!(text.contains(" --accept-loss --without-brokers IDS\n"), "{text}");
 
     ends_with(dir, 0, &["dev", "start", "broker-3"]);
     eventually("all is well", || ends_with(dir, 0, &["cluster", "status"]).0.ends_with("\ncluster: healthy\n"));
