@@ -7,8 +7,8 @@
 //! Invariants:
 //! 1. Nobody stands aside for a digest alone: the leader reads its own range first, and the follower its own then, and
 //!    compares once more, in the same leadership. What either finds by itself is damage as any other.
-//! 2. A follower is told once in a leadership that it differs, and told again until it has looked. One that was copied again and differs still is named in the
-//!    log, pass by pass, and keeps its place: the cause is elsewhere.
+//! 2. A follower is told once in a leadership that it differs, and told again until it has looked. One that was copied again
+//!    and differs still is named in the log, pass by pass, and keeps its place: the cause is elsewhere.
 //! 3. Nobody stands aside while one that is away could decide who is right ([`Verdict::Undecided`]): later passes look again.
 //! 4. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
 

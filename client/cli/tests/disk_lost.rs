@@ -1,22 +1,16 @@
 //! A broker's machine that will not come back, on real programs: partitions wait for what its disk holds until an operator
 //! gives it up. It comes back all the same, and copies again.
 
+#[path = "support/orders.rs"]
+mod orders;
 mod support;
 
-use std::{
-    io::Write as _,
-    path::Path,
-    process::{Output, Stdio},
-};
-
-use serde_json::Value;
+use std::path::Path;
 
 use holdfast_eventually::eventually;
 
-use support::{Cluster, ends_with, holdfast};
-
-/// Records of each of two rounds, to each partition: the broker that lags misses those of the second.
-const ROUND: u64 = 200;
+use orders::{ROUND, json, one_line, partitions, produce, with_input};
+use support::{Cluster, ends_with};
 
 #[test]
 fn partitions_that_wait_for_a_lost_disk_go_on_once_an_operator_gives_it_up() {
@@ -80,34 +74,4 @@ fn only_looks(dir: &Path) {
     let (_, why) = ends_with(dir, 1, &["broker", "disk-lost", "9", "--yes"]);
     assert!(why.contains("unknown broker '9'"), "{why}");
     assert!(partitions(dir).iter().all(|partition| partition["leader"].is_null()), "none of these changed anything");
-}
-
-fn partitions(dir: &Path) -> Vec<Value> {
-    json(dir, &["partition", "ls", "-t", "orders", "-o", "json"]).as_array().unwrap().clone()
-}
-
-fn produce(dir: &Path) {
-    let records = "record\n".repeat(ROUND as usize);
-    for partition in ["0", "1"] {
-        let output = with_input(dir, &["produce", "orders", "-p", partition], &records);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-fn with_input(dir: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = holdfast(dir, arguments).stdin(Stdio::piped()).spawn().unwrap();
-    // A command that does not read it ends the pipe.
-    let _ended = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn json(dir: &Path, arguments: &[&str]) -> Value {
-    let (out, _) = ends_with(dir, 0, arguments);
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
-}
-
-/// The text with its lines joined.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

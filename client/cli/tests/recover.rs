@@ -1,23 +1,16 @@
 //! The last resort of a partition, on real programs: as many disks are lost as must hold a record, and an operator gives up
 //! what no replica can prove any more.
 
+#[path = "support/orders.rs"]
+mod orders;
 mod support;
 
-use std::{
-    fs,
-    io::Write as _,
-    path::Path,
-    process::{Output, Stdio},
-};
-
-use serde_json::Value;
+use std::{fs, path::Path};
 
 use holdfast_eventually::eventually;
 
-use support::{Cluster, ends_with, holdfast};
-
-/// Records of each of two rounds, to each partition: the broker that is away misses those of the second.
-const ROUND: u64 = 200;
+use orders::{ROUND, json, one_line, partitions, produce, with_input};
+use support::{Cluster, ends_with};
 
 /// The brokers of the topic's two partitions.
 struct Brokers {
@@ -144,34 +137,4 @@ fn refused(dir: &Path, brokers: &Brokers) {
 /// `partition recover` of this partition.
 fn recover<'a>(partition: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["partition", "recover", "orders", "-p", partition], more].concat()
-}
-
-fn partitions(dir: &Path) -> Vec<Value> {
-    json(dir, &["partition", "ls", "-t", "orders", "-o", "json"]).as_array().unwrap().clone()
-}
-
-fn produce(dir: &Path) {
-    let records = "record\n".repeat(ROUND as usize);
-    for partition in ["0", "1"] {
-        let output = with_input(dir, &["produce", "orders", "-p", partition], &records);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-fn with_input(dir: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = holdfast(dir, arguments).stdin(Stdio::piped()).spawn().unwrap();
-    // A command that does not read it ends the pipe.
-    let _ended = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn json(dir: &Path, arguments: &[&str]) -> Value {
-    let (out, _) = ends_with(dir, 0, arguments);
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
-}
-
-/// The text with its lines joined.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

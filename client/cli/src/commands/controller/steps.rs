@@ -164,8 +164,7 @@ fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
         ),
         Step::new(
             format!(
-                "{CHOICE} {BROKERS} are the brokers that are gone: no partition waits for them then, and what they alone hold \
-                 is lost."
+                "No partition waits for the brokers that are gone then ({gone}), and what they alone hold is lost. {CHOICE}"
             ),
             vec![anywhere(recover(FOLDER, &flags))],
         ),
