@@ -115,7 +115,10 @@ impl Admin {
                 if !error.is_retriable() || !may_repeat || is_final {
                     return Err(error);
                 }
-                last = Some(self.client.metadata().explain(error));
+                // What a node answers says more than that another one is gone.
+                if !last.as_ref().is_some_and(was_answered) || was_answered(&error) {
+                    last = Some(self.client.metadata().explain(error));
+                }
             }
             if deadline.is_over() {
                 let nobody = || Error::Unreachable { tried: 0, last: "no address is known".to_owned() };
@@ -153,6 +156,11 @@ impl Repeat {
             Self::IfNotDone => request_timeout,
         }
     }
+}
+
+/// True if a node was reached.
+const fn was_answered(error: &Error) -> bool {
+    !matches!(error, Error::NotConnected { .. } | Error::Advertised { .. } | Error::Unreachable { .. })
 }
 
 /// True if what the request names is not there. The table calls that passing, for a broker may not have heard of a topic

@@ -81,6 +81,44 @@ async fn what_is_tried_until_the_end_ends_with_what_it_met() {
     assert!(!error.is_in_doubt(), "a read changes nothing: {error}");
 }
 
+/// A broker that is gone stands among the addresses, where nobody listens.
+fn with_a_gone_broker(cluster: &FakeCluster) -> ClientConfig {
+    let mut config = cluster.config();
+    config.bootstrap.insert(0, "127.0.0.1:1".to_owned());
+    cluster.state().brokers.insert(9, "127.0.0.1:1".to_owned());
+    config
+}
+
+#[tokio::test]
+async fn where_no_connection_is_made_nothing_is_done_and_another_is_asked() {
+    let cluster = FakeCluster::start(1).await;
+    cluster.add_topic("t", 1);
+    for _ in 0..4 {
+        // A client of its own each time: the addresses begin anywhere.
+        let admin = Client::connect(with_a_gone_broker(&cluster)).await.unwrap().admin();
+        within("the answer to a read", admin.describe_cluster()).await.unwrap();
+        for error in [
+            within("a change", admin.alter_topic(TopicChange::new("t").partitions(9))).await.unwrap_err(),
+            within("a removal", admin.remove_broker(BrokerId(1))).await.unwrap_err(),
+        ] {
+            assert_eq!(error.code(), Some(ErrorCode::NoQuorum), "it was asked, and says this: {error}");
+        }
+        within("a creation", admin.create_topic(NewTopic::new("u").partitions(1))).await.unwrap();
+        within("a deletion", admin.delete_topic("u")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_broker_said_is_told_and_not_that_another_is_gone() {
+    let cluster = FakeCluster::start(1).await;
+    for _ in 0..4 {
+        let config = ClientConfig { admin_timeout: Duration::from_millis(400), ..with_a_gone_broker(&cluster) };
+        let admin = Client::connect(config).await.unwrap().admin();
+        let drained = within("the answer", admin.set_broker_drain(BrokerId(1), true)).await.unwrap_err();
+        assert_eq!(drained.code(), Some(ErrorCode::NoQuorum), "{drained}");
+    }
+}
+
 #[tokio::test]
 async fn moves_that_may_have_begun_are_not_begun_again() {
     let cluster = FakeCluster::start(1).await;
