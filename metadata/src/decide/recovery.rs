@@ -26,6 +26,12 @@ pub enum RecoveryError {
     /// A broker is given up that is not registered.
     #[error("broker {0} is to be given up, but is not registered here; registered are: {1}")]
     UnknownBroker(BrokerId, String),
+    /// Every broker is given up.
+    #[error(
+        "every registered broker ({0}) is to be given up: no replica of any partition would be left to lead. Name only those \
+         that are gone for good; if all of them are, every record is lost, and a new cluster is all that helps"
+    )]
+    EveryBroker(String),
     /// A counter has no room left.
     #[error("the {0} has no room for another recovery of the controllers")]
     NoRoom(&'static str),
@@ -48,6 +54,10 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
         return Err(RecoveryError::UnknownBroker(*unknown, known.join(", ")));
     }
     without.extend(still_given_up(image));
+    if !order.without.is_empty() && image.brokers().keys().all(|broker| without.contains(broker)) {
+        let known: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
+        return Err(RecoveryError::EveryBroker(known.join(", ")));
+    }
     let first_broker_epoch = BrokerEpoch(image.next_broker_epoch().0 + BROKER_EPOCH_LEAP);
     let next_producer_id = image.next_producer_id().0.checked_add(PRODUCER_ID_LEAP);
     let mut records = Vec::new();

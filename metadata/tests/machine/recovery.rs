@@ -172,3 +172,17 @@ fn what_cannot_be_is_refused() {
     c.form();
     assert!(matches!(recover_controllers(&c.image, &order(&[9])), Err(RecoveryError::UnknownBroker(BrokerId(9), _))));
 }
+
+#[test]
+fn not_every_broker_is_given_up() {
+    let mut c = Cluster::with_tokens(3);
+    c.form();
+    let refused = recover_controllers(&c.image, &order(&[3, 1, 2])).expect_err("nobody would be left");
+    assert_eq!(refused, RecoveryError::EveryBroker("1, 2, 3".to_owned()));
+    let image = recover_controllers(&c.image, &order(&[1, 2])).expect("one is left");
+    c.replace(image);
+    let refused =
+        recover_controllers(&c.image, &order(&[3])).expect_err("two were given up before, and did not come back");
+    assert!(refused.to_string().contains("no replica of any partition would be left"), "{refused}");
+    recover_controllers(&c.image, &order(&[])).expect("nobody else is given up");
+}
