@@ -45,9 +45,20 @@ fn what_retention_removed_is_no_loss_and_an_emptied_partition_is_one() {
     ends_with(dir, 0, &["topic", "alter", "a", "-c", "retention.bytes=-1"]);
     let (_, said) = ends_with(dir, 3, &verify);
     assert!(said.contains("--allow-expired"), "{said}");
+    // Nor is everything expired as soon as any retention is on: these are minutes old.
+    ends_with(dir, 0, &["topic", "alter", "a", "-c", "retention.ms=1h"]);
+    let (line, said) = ends_with(dir, 3, &verify);
+    assert!(number(&line, "lost") > 0 && number(&line, "expired") == 0, "{line}");
+    assert!(said.contains("by retention.ms=3600000 only what is older goes"), "{said}");
     let verify = [&verify[..], &["--allow-expired"]].concat();
     let (line, _) = ends_with(dir, 0, &verify);
     assert!(number(&line, "read") + number(&line, "expired") == acked && number(&line, "lost") == 0, "{line}");
+
+    let short = ["audit", "-t", "short", "--create", "--partitions", "1", "--duration", "2s", "-c", "retention.ms=1s"];
+    let (_, said) = ends_with(dir, 2, &short);
+    assert!(said.contains("short keeps less than this audit writes (retention.ms=1000; it needs 62 s"), "{said}");
+    let (_, said) = ends_with(dir, 1, &["topic", "describe", "short"]);
+    assert!(said.contains("unknown topic 'short'"), "it was not made: {said}");
 
     empty(dir, 1);
     eventually("it begins at 0 again", || partitions(dir)[1]["high_watermark"] == 0);

@@ -45,7 +45,10 @@ far others were acknowledged: a partition that came back empty or short is
 named, with the offsets that are gone. Exit code 3 if a record is lost,
 duplicated or reordered, or a key has no end marker. Partitions of which no
 record says what must be there are named too; that alone is no loss. Nor is
-what retention removed below a log start offset: it counts as expired=.";
+what retention removed below a log start offset: it counts as expired=, if
+the settings of now explain it. By retention.bytes that much must be left; by
+retention.ms what is gone must be older. Else it is lost: --allow-expired is
+for who knows that retention kept less before.";
 
 /// Arguments of `holdfast audit`.
 #[derive(Debug, Args)]

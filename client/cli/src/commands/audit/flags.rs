@@ -68,7 +68,8 @@ pub(super) struct VerifyArgs {
     /// Accept keys without an end marker: runs that were killed, or still go on.
     #[arg(long)]
     pub(super) allow_unfinished: bool,
-    /// Retention was on before, and is switched off now: what partitions no longer begin with has expired, and is no loss.
+    /// Retention removed more before than the settings of now explain: what partitions no longer begin with has expired,
+    /// and is no loss.
     #[arg(long)]
     pub(super) allow_expired: bool,
     /// How long to wait for the cluster at the start.

@@ -13,14 +13,15 @@ use tokio::{
 use holdfast_checker::readback;
 use holdfast_client::{Client, admin::NewTopic};
 use holdfast_local::Setting;
-use holdfast_proto::error::ErrorCode;
+use holdfast_proto::{error::ErrorCode, v1::ConfigEntry};
 
 use super::{
     flags::LoadFlags,
+    kept::Limits,
     live::Live,
     load::{Gauges, How, Load, key_prefix, random_run_id},
     report::{Report, progress_line},
-    stopped,
+    room, starts, stopped,
 };
 use crate::{
     commands::load_thread::LoadThread,
@@ -59,6 +60,8 @@ pub(super) async fn run(connect: &Connect, topic: &str, flags: &LoadFlags, outpu
         if flags.create {
             create(&client, topic, flags).await?;
         }
+        let partitions = client.admin().describe_topic(topic).await?.partitions.len() as u64;
+        room::check(topic, starts::limits(&client.admin().topic_config(topic).await?), partitions, flags)?;
         let mut clients = Vec::new();
         for _ in 0..flags.producers {
             clients.push(connect.client().await?);
@@ -172,6 +175,9 @@ async fn produce(
 }
 
 async fn create(client: &Client, name: &str, flags: &LoadFlags) -> Result {
+    // Before it is made: a topic that is of no use is not to be left behind. Where the cluster says how many partitions it
+    // gets, their sizes are looked at later.
+    room::check(name, configured(flags), flags.partitions.map_or(u64::MAX, u64::from), flags)?;
     let mut topic = NewTopic::new(name)
         .partitions(flags.partitions.unwrap_or(0))
         .replication_factor(flags.replication_factor.unwrap_or(0));
@@ -182,6 +188,16 @@ async fn create(client: &Client, name: &str, flags: &LoadFlags) -> Result {
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),
         result => Ok(result.map(drop)?),
     }
+}
+
+/// The limits of a topic that is made with these flags, as far as they say any.
+fn configured(flags: &LoadFlags) -> Limits {
+    let configs = flags.configs.iter().map(|Setting { key, value }| ConfigEntry {
+        key: key.clone(),
+        value: Some(plain_value(key, value.clone())),
+        ..ConfigEntry::default()
+    });
+    starts::limits(&configs.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

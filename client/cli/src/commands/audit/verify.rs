@@ -5,10 +5,10 @@ use serde_json::json;
 use holdfast_checker::{holes::Holes, readback, sequences::Tally};
 use holdfast_client::{
     Client,
-    consumer::{Consumer, StartAt},
+    consumer::{Consumer, MessageBatch, StartAt},
 };
 
-use super::{flags::VerifyArgs, live::Checker, one_run::connect_within, starts::Starts};
+use super::{flags::VerifyArgs, kept::Kept, live::Checker, one_run::connect_within, starts::Starts};
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
@@ -28,6 +28,7 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
             "fewer_than_expected": absent,
             "log_starts": starts.offsets,
             "retention": starts.retention,
+            "unexplained_log_starts": starts.unexplained,
         }));
     } else {
         tally.examples.iter().for_each(note);
@@ -44,9 +45,7 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
             tally.expired
         );
         say_long(&line, " ");
-        if let Some(text) = starts.told(&tally, &args.topic) {
-            note(text);
-        }
+        starts.told(&tally, &args.topic).iter().for_each(note);
         if let Some(text) = unvouched(&tally, &args.topic) {
             note(text);
         }
@@ -85,22 +84,30 @@ struct Found {
 }
 
 /// Reads the topic and judges it.
-async fn read(client: &Client, topic: &str, was_on: bool) -> Result<Found> {
+async fn read(client: &Client, topic: &str, allow_expired: bool) -> Result<Found> {
     let mut consumer = Consumer::builder(client.clone()).assign_topic(topic, StartAt::Earliest).build().await?;
     let mut checker = Checker::new(super::load::KEY_PREFIX);
-    readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
+    let mut kept = Kept::default();
+    let each = |batch: MessageBatch| take(&mut checker, &mut kept, &batch);
+    readback::read_to_end(&mut consumer, topic, each, |told| note(told.to_string())).await?;
     // An audit that still goes on may state in one partition what came to another behind the end that was read to. Up to
     // the ends of now everything must be there that was stated until now.
     checker.settle();
-    readback::read_to_end(&mut consumer, topic, |batch| checker.take(&batch), |told| note(told.to_string())).await?;
+    let each = |batch: MessageBatch| take(&mut checker, &mut kept, &batch);
+    readback::read_to_end(&mut consumer, topic, each, |told| note(told.to_string())).await?;
     // After the reading: retention goes on meanwhile.
     let partitions = consumer.positions().map(|(partition, _)| partition);
-    let starts = Starts::look_up(client, topic, partitions, was_on).await?;
+    let starts = Starts::look_up(client, topic, partitions, &kept, allow_expired).await?;
     for (partition, log_start) in starts.expiring() {
         checker.begins(partition, log_start);
     }
     let foreign = checker.foreign;
     Ok(Found { tally: checker.finish(consumer.positions().count()), foreign, starts })
+}
+
+fn take(checker: &mut Checker, kept: &mut Kept, batch: &MessageBatch) {
+    kept.take(batch);
+    checker.take(batch);
 }
 
 /// What is wrong, as the error says it.
