@@ -134,6 +134,14 @@ pub struct PartitionRecovery {
     /// The high watermark that was known: what lies between the end and it was acknowledged, and is given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_watermark: Option<Offset>,
+    /// Leader epoch of the last record below the high watermark, if that was known: a log without a record of it lacks at
+    /// least that record, wherever it ends. Since metadata version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_watermark_epoch: Option<LeaderEpoch>,
+    /// What was known of the replicas, at most one each, that which was chosen among them: how far each reached. Since
+    /// metadata version 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ReplicaClaim>,
     /// The replicas that were believed and not there: what they hold alone is given up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<BrokerId>,

@@ -21,7 +21,8 @@ pub const TRUST: MetadataVersion = MetadataVersion(2);
 
 /// The controllers can go on from a single one of them; partitions are unsettled then ([`crate::recovery`]). A broker can
 /// start though it cannot read some of its replicas ([`crate::trust::Vouch::Unread`]). Brokers whose sessions end together
-/// are fenced by one command. An operator can give up a broker's disk ([`crate::trust::LostDisk`]).
+/// are fenced by one command. An operator can give up a broker's disk ([`crate::trust::LostDisk`]). The
+/// recovery of a partition keeps what every replica had said ([`crate::trust::PartitionRecovery`]).
 pub const RECOVERY: MetadataVersion = MetadataVersion(3);
 
 /// What this build supports.

@@ -233,6 +233,14 @@ mod tests {
                 high_watermark: None,
                 absent: vec![42],
                 at_ms: 43,
+                high_watermark_epoch: Some(60),
+                claims: vec![v1::ReplicaClaim {
+                    broker_id: 61,
+                    leader_epoch: Some(62),
+                    end: 63,
+                    doubtful: true,
+                    unread: false,
+                }],
             }],
             distrusted_replica_count: 44,
             controller_recoveries: vec![v1::ControllerRecovery {

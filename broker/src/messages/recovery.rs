@@ -73,6 +73,8 @@ pub(super) fn given_up(info: v1::RecoveryInfo) -> Result<GivenUp, Error> {
         leader_epoch: leader_epoch(info.leader_epoch, "recovery.leader_epoch")?,
         end: info.end.map(Offset),
         high_watermark: info.high_watermark.map(Offset),
+        high_watermark_epoch: trust::epoch_from_message(info.high_watermark_epoch)?,
+        claims: trust::claims_from_messages(info.claims)?,
         absent: info.absent.into_iter().map(BrokerId).collect(),
         at_ms: info.at_ms,
     })
@@ -88,5 +90,7 @@ pub(super) fn given_up_message(given_up: GivenUp) -> v1::RecoveryInfo {
         high_watermark: given_up.high_watermark.map(|offset| offset.0),
         absent: ids(&given_up.absent),
         at_ms: given_up.at_ms,
+        high_watermark_epoch: given_up.high_watermark_epoch.map(|epoch| epoch.0),
+        claims: trust::claims_to_messages(&given_up.claims),
     }
 }

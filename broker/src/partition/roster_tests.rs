@@ -253,6 +253,8 @@ fn recovery(leader_epoch: u32) -> Record {
         leader_epoch: LeaderEpoch(leader_epoch),
         end: None,
         high_watermark: None,
+        high_watermark_epoch: None,
+        claims: Vec::new(),
         absent: Vec::new(),
         at_ms: 0,
     })

@@ -16,6 +16,7 @@ mod delivery;
 pub mod exit;
 mod folder;
 pub mod format;
+mod given_up;
 pub mod moves;
 pub mod output;
 pub mod progress;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use holdfast_checker::text::{counted, grouped};
-use holdfast_client::{admin::GivenUp, metadata::TopicView};
-use holdfast_proto::v1::{DistrustReason, DistrustedReplica, PartitionInfo, TopicInfo};
+use holdfast_checker::text::grouped;
+use holdfast_client::metadata::TopicView;
+use holdfast_proto::v1::{DistrustReason, DistrustedReplica, PartitionInfo, ReplicaClaim, TopicInfo};
 
 use crate::{
     exit::{Failure, Result},
@@ -38,12 +38,36 @@ pub(crate) fn reason_name(reason: i32) -> &'static str {
     }
 }
 
+/// What this broker said of its replica.
+pub(crate) fn claim(partition: &PartitionInfo, broker: u32) -> Option<&ReplicaClaim> {
+    partition.claims.iter().find(|claim| claim.broker_id == broker)
+}
+
+/// True if the replica says that its end was cut: more than it holds may have been acknowledged.
+pub(crate) fn is_cut(partition: &PartitionInfo, broker: u32) -> bool {
+    claim(partition, broker).is_some_and(|claim| claim.doubtful)
+}
+
+/// True if the broker could not read its replica: nothing is known of it, and nothing is said against it.
+pub(crate) fn is_unread(partition: &PartitionInfo, broker: u32) -> bool {
+    claim(partition, broker).is_some_and(|claim| claim.unread)
+}
+
+/// Why the replica is not believed; `None` if it is.
+fn distrust(partition: &PartitionInfo, broker: u32) -> Option<&DistrustedReplica> {
+    partition.distrusted.iter().find(|one| one.broker_id == broker)
+}
+
+/// The replicas that are believed and whose brokers have not said how far they reach.
+pub(crate) fn silent(partition: &PartitionInfo) -> impl Iterator<Item = u32> + '_ {
+    let replicas = partition.replicas.iter().copied();
+    replicas.filter(|id| distrust(partition, *id).is_none() && claim(partition, *id).is_none())
+}
+
 /// How this replica counts, in a word or two for a table.
 pub(crate) fn standing(partition: &PartitionInfo, broker: u32) -> String {
-    let distrust = partition.distrusted.iter().find(|one| one.broker_id == broker);
-    let is_doubtful = partition.claims.iter().any(|claim| claim.broker_id == broker && claim.doubtful);
-    let is_unread = partition.claims.iter().any(|claim| claim.broker_id == broker && claim.unread);
-    match distrust {
+    let (is_doubtful, is_unread) = (is_cut(partition, broker), is_unread(partition, broker));
+    match distrust(partition, broker) {
         Some(distrust) => format!("distrusted ({})", reason_name(distrust.reason)),
         None if partition.isr.contains(&broker) => "in sync".to_owned(),
         None if partition.elr.contains(&broker) && is_doubtful => "eligible, may lack its end".to_owned(),
@@ -55,9 +79,9 @@ pub(crate) fn standing(partition: &PartitionInfo, broker: u32) -> String {
 
 /// How this replica counts, and whether a partition that goes on with it begins empty: its broker sets it aside.
 pub(crate) fn candidate(partition: &PartitionInfo, broker: u32) -> String {
-    let distrust = partition.distrusted.iter().find(|one| one.broker_id == broker).map(DistrustedReplica::reason);
+    let reason = distrust(partition, broker).map(DistrustedReplica::reason);
     let begins_empty =
-        matches!(distrust, Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted));
+        matches!(reason, Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted));
     standing(partition, broker) + if begins_empty { ", begins empty" } else { "" }
 }
 
@@ -85,11 +109,8 @@ pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
     let mut stuck = Vec::new();
     for (topic, partition) in topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one))) {
         let name = format!("{}-{}", topic.name, partition.partition);
-        let next = match partition.leader {
-            Some(leader) => format!("copied again from broker {leader} by itself"),
-            None => "holdfast cluster status says what to do".to_owned(),
-        };
-        for doubt in doubts(partition) {
+        let next = next(partition);
+        for doubt in doubts(partition).into_iter().chain(unsettled(partition)) {
             causes.entry(format!("{doubt}; {next}")).or_default().push(name.clone());
         }
         if has_nobody(partition) {
@@ -102,6 +123,23 @@ pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
         lines.push(format!("who could lead, and what that gives up:\n  {}", few(&stuck).replace('\n', "\n  ")));
     }
     lines
+}
+
+/// What comes of the replicas that are not believed, or of which nothing is known.
+fn next(partition: &PartitionInfo) -> String {
+    match partition.leader {
+        Some(leader) => format!("copied again from broker {leader} by itself"),
+        None => "holdfast cluster status says what to do".to_owned(),
+    }
+}
+
+/// That nobody knows who was in sync, and who has not said yet what it holds.
+fn unsettled(partition: &PartitionInfo) -> Option<String> {
+    let silent: Vec<_> = silent(partition).map(|id| id.to_string()).collect();
+    let told = if silent.is_empty() { String::new() } else { format!("; not yet said by broker {}", silent.join(",")) };
+    partition.unsettled.then(|| {
+        format!("unsettled since the controllers were recovered: each replica counts by how far it says that it reaches{told}")
+    })
 }
 
 /// True if no replica is left that may be elected by itself.
@@ -150,9 +188,9 @@ pub(crate) fn found_json(
     known.get(&(topic, partition)).map_or(serde_json::Value::Null, |found| as_json(found))
 }
 
-/// What is believed of the replicas, for scripts.
-pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
-    let claims = partition.claims.iter().map(|claim| {
+/// How far replicas reach, for scripts.
+pub(crate) fn claims_json(claims: &[ReplicaClaim]) -> serde_json::Value {
+    let one = |claim: &ReplicaClaim| {
         json!({
             "broker": claim.broker_id,
             "last_epoch": claim.leader_epoch,
@@ -160,74 +198,26 @@ pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
             "doubtful": claim.doubtful,
             "unread": claim.unread,
         })
-    });
+    };
+    claims.iter().map(one).collect()
+}
+
+/// What is believed of the replicas, for scripts.
+pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
     let distrusted = partition.distrusted.iter();
     let distrusted = distrusted.map(|one| json!({ "broker": one.broker_id, "reason": reason_name(one.reason) }));
+    let is_in_doubt = partition.unsettled || !doubts(partition).is_empty();
     json!({
         "frozen_high_watermark": partition.frozen_high_watermark,
-        "claims": claims.collect::<Vec<_>>(),
+        "claims": claims_json(&partition.claims),
         "distrusted": distrusted.collect::<Vec<_>>(),
         "unsettled": partition.unsettled,
+        "next": is_in_doubt.then(|| next(partition)),
     })
-}
-
-/// What is, was or would be given up, in one line.
-pub(crate) fn given_up(given_up: &GivenUp) -> String {
-    let absent = match &given_up.absent[..] {
-        [] => String::new(),
-        absent => format!(", and what broker {} alone holds", crate::moves::ids(absent)),
-    };
-    let offsets = match (given_up.offsets(), given_up.end) {
-        (Some((from, to)), _) if from == to => "no record below the high watermark that was known".to_owned(),
-        (Some((from, to)), _) => {
-            format!("offsets {from} to {} ({})", to.0 - 1, counted(to.0 - from.0, "acknowledged record"))
-        }
-        (None, Some(end)) => format!("unknown: all that was acknowledged from offset {end} on"),
-        (None, None) => "unknown: all that was acknowledged and the replica lacks".to_owned(),
-    };
-    format!("{offsets}{absent}")
-}
-
-/// A recovery for scripts.
-pub(crate) fn given_up_json(given_up: &GivenUp) -> serde_json::Value {
-    let offsets = given_up.offsets();
-    json!({
-        "topic": given_up.topic,
-        "partition": given_up.partition,
-        "broker": given_up.broker,
-        "leader_epoch": given_up.leader_epoch,
-        "end": given_up.end,
-        "high_watermark": given_up.high_watermark,
-        "given_up_from": offsets.map(|(from, _)| from),
-        "given_up_to": offsets.map(|(_, to)| to),
-        "absent": given_up.absent,
-        "at_ms": given_up.at_ms,
-    })
-}
-
-/// A recovery of the past, in one line.
-pub(crate) fn past(recovery: &GivenUp) -> String {
-    format!(
-        "{}-{} was recovered from broker {} on {} (leader epoch {}); given up: {}",
-        recovery.topic,
-        recovery.partition,
-        recovery.broker,
-        at(recovery.at_ms),
-        recovery.leader_epoch,
-        given_up(recovery)
-    )
-}
-
-/// The time, by UTC.
-pub(crate) fn at(at_ms: u64) -> String {
-    let time = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    time.map_or_else(|| format!("{at_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use holdfast_proto::v1::{RecoveryInfo, ReplicaClaim};
-
     use super::*;
 
     #[test]
@@ -256,30 +246,22 @@ mod tests {
         let topics = topic(None);
         let json = found_json(&by_name(&topics), "orders", 7);
         assert_eq!(json["distrusted"][0]["reason"], "vanished", "{json}");
+        assert_eq!(json["next"], "holdfast cluster status says what to do");
         assert!(found_json(&by_name(&topics), "orders", 8).is_null());
+        let well = PartitionInfo { replicas: vec![1], isr: vec![1], leader: Some(1), ..Default::default() };
+        assert!(as_json(&well)["next"].is_null());
     }
 
     #[test]
-    fn a_recovery_names_what_it_gave_up() {
-        let info = RecoveryInfo {
-            topic: "orders".to_owned(),
-            partition: 3,
-            broker_id: 2,
-            leader_epoch: 9,
-            end: Some(100),
-            high_watermark: Some(107),
-            absent: vec![1],
-            at_ms: 1_700_000_000_000,
-        };
-        let of = |info: &RecoveryInfo| GivenUp::from_message(info.clone(), 0);
-        assert_eq!(
-            past(&of(&info)),
-            "orders-3 was recovered from broker 2 on 2023-11-14 22:13:20 UTC (leader epoch 9); given up: \
-             offsets 100 to 106 (7 acknowledged records), and what broker 1 alone holds"
-        );
-        let unknown = given_up(&of(&RecoveryInfo { high_watermark: None, absent: vec![], ..info.clone() }));
-        assert_eq!(unknown, "unknown: all that was acknowledged from offset 100 on");
-        let nothing = given_up(&of(&RecoveryInfo { end: Some(107), absent: vec![], ..info }));
-        assert_eq!(nothing, "no record below the high watermark that was known");
+    fn an_unsettled_partition_says_so_and_who_is_silent() {
+        let claims = vec![ReplicaClaim { broker_id: 1, ..Default::default() }];
+        let partition = PartitionInfo { replicas: vec![1, 2, 3], claims, unsettled: true, ..Default::default() };
+        let topics = [TopicInfo { name: "orders".to_owned(), partitions: vec![partition], ..Default::default() }];
+        let lines = told(&topics).join(" ");
+        let lines: Vec<_> = lines.split_whitespace().collect();
+        let expected = "orders-0: unsettled since the controllers were recovered: each replica counts by how far it says that \
+                        it reaches; not yet said by broker 2,3; holdfast cluster status says what to do";
+        assert!(lines.join(" ").starts_with(expected), "{lines:?}");
+        assert_eq!(as_json(&topics[0].partitions[0])["next"], "holdfast cluster status says what to do");
     }
 }

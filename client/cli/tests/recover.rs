@@ -68,6 +68,9 @@ fn a_partition_that_nobody_can_prove_goes_on_once_an_operator_gives_up_what_is_l
         status["active_controller"].is_u64().then(|| status["recoveries"].clone())
     });
     assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
+    assert_eq!([&kept[0]["loss"], &kept[1]["loss"]], ["offsets", "unknown"], "{kept}");
+    assert_eq!(kept[0]["end_epoch"], kept[0]["high_watermark_epoch"], "by which it is certain: {kept}");
+    assert!(kept[0]["end_epoch"].is_u64() && kept[0]["claims"][0]["end"] == ROUND, "{kept}");
     let (text, _) = ends_with(dir, 0, &["topic", "describe", "orders"]);
     assert!(one_line(&text).contains(&format!("orders-1 was recovered from broker {away}")), "{text}");
 }

@@ -11,11 +11,12 @@
 //!
 //! - `handle`: the handle, and how calls are repeated. `topics`: topics and their settings. `moves`: moves of replicas,
 //!   brokers to be emptied or forgotten. `quorum`: the controllers. `recovery`: the last resort of
-//!   a partition. `disk`: that of a broker's disk. `answering`: which nodes answer.
+//!   a partition, and `loss`: what it gave up. `disk`: that of a broker's disk. `answering`: which nodes answer.
 
 mod answering;
 mod disk;
 mod handle;
+mod loss;
 mod moves;
 mod quorum;
 mod recovery;
@@ -23,6 +24,7 @@ mod topics;
 
 pub use disk::LostDisk;
 pub use handle::Admin;
+pub use loss::{Doubt, Loss};
 pub use moves::{Move, MovePlan};
 pub use recovery::{GivenUp, Recovery};
 pub use topics::{CreatedTopic, NewTopic, TopicChange};

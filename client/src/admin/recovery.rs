@@ -5,7 +5,11 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{Admin, handle::Repeat};
+use super::{
+    Admin,
+    handle::Repeat,
+    loss::{Loss, loss},
+};
 use crate::error::Error;
 
 /// Which replica a partition without a leader is to go on with.
@@ -36,6 +40,11 @@ pub struct GivenUp {
     pub end: Option<Offset>,
     /// The high watermark that was known. Everything below it was acknowledged or may have been; `None` if none was known.
     pub high_watermark: Option<Offset>,
+    /// Leader epoch of the last record below it; `None` if that was not known, or was not kept.
+    pub high_watermark_epoch: Option<LeaderEpoch>,
+    /// How far each replica reached, that of [`Self::broker`] among them, as the brokers had said, at most one each. Empty if
+    /// it was not kept: before metadata version 3.
+    pub claims: Vec<v1::ReplicaClaim>,
     /// The replicas that were believed and not there: what they hold alone is given up.
     pub absent: Vec<BrokerId>,
     /// When, ms since 1970 by the clock of the active controller.
@@ -45,11 +54,22 @@ pub struct GivenUp {
 }
 
 impl GivenUp {
-    /// The offsets that were acknowledged and are given up, the first and the one after the last; `None` if that is not
-    /// known. Empty (both the same) if the replica reaches the high watermark.
-    pub fn offsets(&self) -> Option<(Offset, Offset)> {
-        let (end, high_watermark) = (self.end?, self.high_watermark?);
-        Some((end, high_watermark.max(end)))
+    /// What of the acknowledged records is given up, as far as it can be told.
+    pub fn loss(&self) -> Loss {
+        let epoch = self.claim().and_then(|claim| claim.leader_epoch).map(LeaderEpoch);
+        loss(self.end, epoch, self.claim().is_some(), self.high_watermark, self.high_watermark_epoch)
+    }
+
+    /// What was known of the replica that was chosen.
+    pub fn claim(&self) -> Option<&v1::ReplicaClaim> {
+        self.claims.iter().find(|claim| claim.broker_id == self.broker.0)
+    }
+
+    /// What was known of the replicas that reached farther than the chosen one, by epoch and offset, or were not to be read.
+    pub fn farther(&self) -> impl Iterator<Item = &v1::ReplicaClaim> {
+        let own = self.claim().map(reach);
+        let is_other = |claim: &&v1::ReplicaClaim| claim.broker_id != self.broker.0;
+        self.claims.iter().filter(is_other).filter(move |claim| claim.unread || Some(reach(claim)) > own)
     }
 
     /// What a message of the cluster's status says, or of the recovery itself.
@@ -61,6 +81,8 @@ impl GivenUp {
             leader_epoch: LeaderEpoch(message.leader_epoch),
             end: message.end.map(Offset),
             high_watermark: message.high_watermark.map(Offset),
+            high_watermark_epoch: message.high_watermark_epoch.map(LeaderEpoch),
+            claims: message.claims,
             absent: message.absent.into_iter().map(BrokerId).collect(),
             at_ms: message.at_ms,
             index: MetadataIndex(index),
@@ -131,18 +153,40 @@ impl Admin {
     }
 }
 
+/// How far a replica reached.
+const fn reach(claim: &v1::ReplicaClaim) -> (Option<u32>, u64) {
+    (claim.leader_epoch, claim.end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_up_is_named_as_far_as_it_is_known() {
-        let given_up = |end, high_watermark| {
-            GivenUp::from_message(v1::RecoveryInfo { end, high_watermark, ..Default::default() }, 7).offsets()
+    fn what_is_given_up_goes_by_the_epoch_of_the_chosen_replica() {
+        let claim = |broker_id, leader_epoch, end| v1::ReplicaClaim {
+            broker_id,
+            leader_epoch: Some(leader_epoch),
+            end,
+            ..Default::default()
         };
-        assert_eq!(given_up(Some(3), Some(9)), Some((Offset(3), Offset(9))));
-        assert_eq!(given_up(Some(9), Some(3)), Some((Offset(9), Offset(9))), "nothing");
-        assert_eq!(given_up(None, Some(3)), None);
-        assert_eq!(given_up(Some(3), None), None);
+        let info = v1::RecoveryInfo {
+            broker_id: 2,
+            end: Some(12),
+            high_watermark: Some(9),
+            high_watermark_epoch: Some(5),
+            claims: vec![claim(1, 4, 30), claim(2, 4, 12), claim(3, 5, 7)],
+            ..Default::default()
+        };
+        let given_up = GivenUp::from_message(info.clone(), 7);
+        assert!(
+            matches!(given_up.loss(), Loss::Unknown { at_least: Some((Offset(8), Offset(9))), .. }),
+            "{given_up:?}"
+        );
+        let farther: Vec<_> = given_up.farther().map(|claim| claim.broker_id).collect();
+        assert_eq!(farther, [1, 3]);
+        let other = GivenUp::from_message(v1::RecoveryInfo { broker_id: 3, end: Some(7), ..info }, 7);
+        assert_eq!(other.loss(), Loss::Offsets(Offset(7), Offset(9)));
+        assert_eq!(other.farther().count(), 0, "an older epoch reaches less far, wherever it ends");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{BrokerEpoch, BrokerId, FolderToken, Offset, TopicPartition},
+    ids::{BrokerEpoch, BrokerId, FolderToken, Offset, PartitionIndex, TopicId, TopicPartition},
 };
 
 use super::{
@@ -19,6 +19,7 @@ use crate::{
     record::{BrokerRegistration, PartitionState, Record},
     response::{Decision, Rejection, Response},
     trust::{DistrustReason, PartitionRecovery, ReplicaClaim},
+    version::RECOVERY,
 };
 
 /// The broker's folder holds another token by now.
@@ -95,11 +96,17 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
     };
     let name = format!("{}-{partition}", topic.name());
     if let Some(leader) = state.leader {
-        let message = format!("{name} is led by broker {leader}: nothing has to be given up");
+        let before = recovered_before(image, topic.topic_id(), partition, state);
+        let message = before.map_or_else(
+            || format!("{name} is led by broker {leader}: nothing has to be given up"),
+            |before| format!("{name} is led by broker {leader}: {before}. Nothing more was given up"),
+        );
         return refuse(ErrorCode::InvalidRequest, message);
     }
     if state.partition_epoch != command.partition_epoch {
-        let message = format!("{name} has changed meanwhile: look at it again");
+        let before = recovered_before(image, topic.topic_id(), partition, state);
+        let before = before.map(|before| format!(" ({before})")).unwrap_or_default();
+        let message = format!("{name} has changed meanwhile{before}: look at it again");
         return refuse(ErrorCode::InvalidUpdateVersion, message);
     }
     let standings = Standings::of(image);
@@ -122,6 +129,8 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
     let Some(recovered) = change.finish()? else {
         return Err(Rejection::fault(format!("{name} is recovered and unchanged")));
     };
+    // A node of an older build could not read it.
+    let keeps_all = image.version() >= RECOVERY;
     let absent = state.isr.iter().chain(&state.elr).copied().filter(|member| *member != broker_id);
     let recovery = PartitionRecovery {
         topic_id: command.topic_id,
@@ -131,6 +140,8 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         leader_epoch: recovered.leader_epoch,
         end: kept_end(state, broker_id),
         high_watermark: state.frozen_high_watermark,
+        high_watermark_epoch: state.frozen_leader_epoch.filter(|_| keeps_all),
+        claims: if keeps_all { state.claims.clone() } else { Vec::new() },
         absent: absent.collect(),
         at_ms: command.at_ms,
     };
@@ -139,6 +150,25 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         Record::Partition { topic_id: command.topic_id, partition, state: recovered },
     ];
     Ok((records, Response::PartitionRecovered { recovery }))
+}
+
+/// Says that another recovery made the partition's present leader, or its last one: two operators may decide at once.
+fn recovered_before(
+    image: &Image,
+    topic_id: TopicId,
+    partition: PartitionIndex,
+    state: &PartitionState,
+) -> Option<String> {
+    let is_it = |recovery: &&PartitionRecovery| recovery.topic_id == topic_id && recovery.partition == partition;
+    let last = image.recoveries().iter().rev().find(is_it)?;
+    let PartitionRecovery { broker_id, leader_epoch, .. } = last;
+    // The leader epoch grows by one where the leader leaves, and by one where the next comes.
+    (leader_epoch.0.saturating_add(1) >= state.leader_epoch.0).then(|| {
+        format!(
+            "another recovery came first, and went on with the replica of broker {broker_id} in leader epoch \
+             {leader_epoch}; holdfast cluster status says what it gave up"
+        )
+    })
 }
 
 /// How far the replica reaches with which a partition goes on; `None` if that is not known. One that its broker does not

@@ -70,6 +70,8 @@ mod tests {
             leader_epoch: LeaderEpoch(epoch),
             end: None,
             high_watermark: None,
+            high_watermark_epoch: None,
+            claims: Vec::new(),
             absent: Vec::new(),
             at_ms: 5,
         }

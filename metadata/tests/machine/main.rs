@@ -5,6 +5,7 @@ mod brokers;
 mod cluster;
 mod disks;
 mod kips;
+mod last_resort;
 mod model;
 mod model_disks;
 mod moves;

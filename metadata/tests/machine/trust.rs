@@ -23,7 +23,7 @@ pub(crate) fn three() -> (Cluster, TopicId) {
 }
 
 /// The same, with this metadata version.
-fn three_of(version: MetadataVersion) -> (Cluster, TopicId) {
+pub(crate) fn three_of(version: MetadataVersion) -> (Cluster, TopicId) {
     let mut c = Cluster::with_version(3, version);
     let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
     (c, t)
@@ -49,7 +49,7 @@ fn reasons(c: &Cluster, t: TopicId) -> Vec<Distrust> {
 }
 
 /// The leader says where its high watermark stands.
-fn freeze(c: &mut Cluster, t: TopicId, isr: &[u32], high_watermark: u64) {
+pub(crate) fn freeze(c: &mut Cluster, t: TopicId, isr: &[u32], high_watermark: u64) {
     let mut proposal = c.proposal(t, isr);
     proposal.changes[0].high_watermark = Some(Offset(high_watermark));
     proposal.changes[0].high_watermark_epoch = Some(LeaderEpoch(3));

@@ -3,7 +3,7 @@
 use holdfast_metadata::trust::{Distrust, DistrustReason, LostDisk, PartitionRecovery, ReplicaClaim};
 use holdfast_proto::{
     convert::{Error, leader_epoch, partition, required_id},
-    ids::{BrokerEpoch, BrokerId, Offset, TopicId},
+    ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicId},
     v1,
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn distrusted_from_messages(messages: Vec<v1::DistrustedReplica>) -> 
 }
 
 /// What brokers said of their replicas, as it travels.
-pub(crate) fn claims_to_messages(claims: &[ReplicaClaim]) -> Vec<v1::ReplicaClaim> {
+pub fn claims_to_messages(claims: &[ReplicaClaim]) -> Vec<v1::ReplicaClaim> {
     let one = |claim: &ReplicaClaim| v1::ReplicaClaim {
         broker_id: claim.broker_id.0,
         leader_epoch: claim.leader_epoch.map(|epoch| epoch.0),
@@ -60,15 +60,20 @@ pub(crate) fn claims_to_messages(claims: &[ReplicaClaim]) -> Vec<v1::ReplicaClai
     claims.iter().map(one).collect()
 }
 
-/// What brokers said of their replicas.
-pub(crate) fn claims_from_messages(messages: Vec<v1::ReplicaClaim>) -> Result<Vec<ReplicaClaim>, Error> {
+/// What brokers said of their replicas. An error for an epoch out of range.
+pub fn claims_from_messages(messages: Vec<v1::ReplicaClaim>) -> Result<Vec<ReplicaClaim>, Error> {
     let one = |message: v1::ReplicaClaim| {
-        let leader_epoch = message.leader_epoch.map(|epoch| leader_epoch(epoch, "leader_epoch")).transpose()?;
+        let leader_epoch = epoch_from_message(message.leader_epoch)?;
         let (broker_id, end) = (BrokerId(message.broker_id), Offset(message.end));
         let (doubtful, unread) = (message.doubtful, message.unread);
         Ok(ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread })
     };
     messages.into_iter().map(one).collect()
+}
+
+/// A leader epoch that may be absent. An error if it is out of range.
+pub fn epoch_from_message(epoch: Option<u32>) -> Result<Option<LeaderEpoch>, Error> {
+    epoch.map(|epoch| leader_epoch(epoch, "leader_epoch")).transpose()
 }
 
 /// What an operator gave up, as it travels to brokers.
@@ -83,6 +88,8 @@ pub(crate) fn recovery_to_message(recovery: &PartitionRecovery) -> v1::RecoveryR
         high_watermark: recovery.high_watermark.map(|offset| offset.0),
         absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
+        high_watermark_epoch: recovery.high_watermark_epoch.map(|epoch| epoch.0),
+        claims: claims_to_messages(&recovery.claims),
     }
 }
 
@@ -96,6 +103,8 @@ pub(crate) fn recovery_from_message(message: v1::RecoveryRecord) -> Result<Parti
         leader_epoch: leader_epoch(message.leader_epoch, "leader_epoch")?,
         end: message.end.map(Offset),
         high_watermark: message.high_watermark.map(Offset),
+        high_watermark_epoch: epoch_from_message(message.high_watermark_epoch)?,
+        claims: claims_from_messages(message.claims)?,
         absent: message.absent.into_iter().map(BrokerId).collect(),
         at_ms: message.at_ms,
     })
@@ -112,6 +121,8 @@ pub fn recovery_info(recovery: &PartitionRecovery) -> v1::RecoveryInfo {
         high_watermark: recovery.high_watermark.map(|offset| offset.0),
         absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
+        high_watermark_epoch: recovery.high_watermark_epoch.map(|epoch| epoch.0),
+        claims: claims_to_messages(&recovery.claims),
     }
 }
 

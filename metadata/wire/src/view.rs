@@ -157,12 +157,16 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
     Ok((convert::partition(info.partition, "partition")?, state))
 }
 
-/// The partitions that are not as they should be, worst first, then by name; at most `limit`.
+/// The partitions that are not as they should be, worst first, then by name; at most `limit`. Last those that miss nothing yet,
+/// but have a replica that is not believed: one that a move brings in is missed by nobody.
 pub fn troubled(image: &Image, limit: usize) -> Vec<TroubledPartition> {
     let partitions = image.topics_by_name().flat_map(|topic| {
         topic.partitions().map(move |(index, state)| (Reverse(topic.health(state)), topic, index, state))
     });
-    let mut found: Vec<_> = partitions.filter(|(health, ..)| health.0 != PartitionHealth::Healthy).collect();
+    let is_troubled = |health: PartitionHealth, state: &PartitionState| {
+        health != PartitionHealth::Healthy || !state.distrusted.is_empty()
+    };
+    let mut found: Vec<_> = partitions.filter(|(health, _, _, state)| is_troubled(health.0, state)).collect();
     // Stable: those of equal health stay by name and index.
     found.sort_by_key(|(health, ..)| *health);
     found.truncate(limit);
@@ -206,9 +210,36 @@ fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
 mod tests {
     use uuid::Uuid;
 
-    use holdfast_metadata::Record;
+    use holdfast_metadata::{
+        Record,
+        trust::{Distrust, DistrustReason},
+    };
 
     use super::*;
+
+    #[test]
+    fn a_replica_that_is_not_believed_is_told_though_nobody_misses_it() {
+        let topic_id = TopicId(Uuid::from_u128(1));
+        let [one, two] = [BrokerId(1), BrokerId(2)];
+        let mut image = Image::default();
+        image.apply(&Record::Topic { topic_id, name: "t".to_owned() }).unwrap();
+        let moving = PartitionState {
+            leader: Some(one),
+            leader_epoch: holdfast_proto::ids::LeaderEpoch(1),
+            replicas: vec![two, one],
+            isr: vec![one],
+            adding: vec![two],
+            removing: vec![one],
+            ..PartitionState::default()
+        };
+        let record = |partition, state| Record::Partition { topic_id, partition: PartitionIndex(partition), state };
+        image.apply(&record(0, moving.clone())).unwrap();
+        assert!(troubled(&image, 9).is_empty());
+        let distrusted = vec![Distrust { broker_id: two, reason: DistrustReason::Damaged }];
+        image.apply(&record(1, PartitionState { distrusted, ..moving })).unwrap();
+        let found: Vec<_> = troubled(&image, 9).into_iter().filter_map(|one| one.partition).collect();
+        assert_eq!((found.len(), found[0].partition, found[0].distrusted.len()), (1, 1, 1));
+    }
 
     #[test]
     fn a_topic_is_told_once_however_often_it_is_named() {

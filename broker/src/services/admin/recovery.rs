@@ -1,5 +1,6 @@
 //! The last resorts of a partition and of a broker's disk, as they are asked for and answered.
 
+use holdfast_metadata::trust::ReplicaClaim;
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, Offset, PartitionEpoch, PartitionIndex};
 
 /// A partition without a leader that is to go on with one of its replicas, whatever that lacks.
@@ -32,6 +33,10 @@ pub struct GivenUp {
     pub end: Option<Offset>,
     /// The high watermark that was known, if one was.
     pub high_watermark: Option<Offset>,
+    /// Leader epoch of the last record below it, if that was known.
+    pub high_watermark_epoch: Option<LeaderEpoch>,
+    /// What was known of the replicas, at most one each.
+    pub claims: Vec<ReplicaClaim>,
     /// The replicas that were believed and not there.
     pub absent: Vec<BrokerId>,
     /// When, ms since 1970 by the clock of the active controller.

@@ -18,6 +18,7 @@ use holdfast_proto::{ids::BrokerId, v1::ConfigEntry};
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
+    given_up,
     output::{Output, confirm, note, print_json, print_table, say},
     trust,
     units::plain_value,
@@ -256,7 +257,7 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         }
         let config =
             |entry: &ConfigEntry| json!({ "key": entry.key, "value": entry.value, "default": entry.is_default });
-        json["recoveries"] = recoveries.iter().map(trust::given_up_json).collect();
+        json["recoveries"] = recoveries.iter().map(given_up::as_json).collect();
         json["configs"] = configs.iter().map(config).collect();
         print_json(&json);
         return Ok(());
@@ -285,7 +286,7 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     say(format!("{} ({}): {}, {records}\n", topic.name, topic.id, health(&topic)));
     print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows);
     let mut told = trust::told(&known);
-    told.extend(recoveries.iter().map(|one| fit(&trust::past(one), " ")));
+    told.extend(recoveries.iter().map(|one| fit(&given_up::past(one), " ")));
     if !told.is_empty() {
         say(format!("\n{}", told.join("\n")));
     }

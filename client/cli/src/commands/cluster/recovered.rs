@@ -6,7 +6,7 @@ use holdfast_checker::text::counted;
 use holdfast_proto::v1::{ControllerRecovery, DescribeClusterResponse, LostDiskInfo};
 
 use super::waiting;
-use crate::{trust, width::fit};
+use crate::{given_up, width::fit};
 
 /// What was given up each time, and each disk that was, the newest last, a line or two each. Kept by the cluster for ever.
 pub(super) fn past(view: &DescribeClusterResponse) -> Vec<String> {
@@ -18,7 +18,7 @@ fn lost_disk(lost: &LostDiskInfo) -> String {
     format!(
         "the disk of broker {} was given up on {}: {}, {} of them in sync or eligible",
         lost.broker_id,
-        trust::at(lost.at_ms),
+        given_up::at(lost.at_ms),
         counted(lost.replica_count.into(), "replica"),
         lost.eligible_count
     )
@@ -55,7 +55,7 @@ fn one(recovery: &ControllerRecovery) -> String {
     format!(
         "the controllers were recovered from controller {} on {}; given up: {}",
         recovery.controller_id,
-        trust::at(recovery.at_ms),
+        given_up::at(recovery.at_ms),
         given_up.join("; ")
     )
 }

@@ -65,8 +65,8 @@ fn without_leader(
     // start.
     let holders: Vec<_> = partition.isr.iter().chain(&partition.elr).copied().collect();
     let down: Vec<_> = holders.iter().copied().filter(&is_down).collect();
-    let is_unread = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id && claim.unread);
-    let unread: Vec<_> = holders.iter().copied().filter(|id| is_unread(id) && !is_down(id)).collect();
+    let is_unread = |id: &u32| trust::is_unread(partition, *id) && !is_down(id);
+    let unread: Vec<_> = holders.iter().copied().filter(is_unread).collect();
     if !unread.is_empty() {
         let unread = numbers(&unread);
         return Remedy::plain(format!(
@@ -74,12 +74,12 @@ fn without_leader(
              and start it again"
         ));
     }
-    let is_claimed = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id);
+    let is_claimed = |id: &u32| trust::claim(partition, *id).is_some();
     if partition.unsettled {
         let silent: Vec<_> = holders.into_iter().filter(|id| !is_claimed(id)).collect();
         return unsettled(unheard, &silent, &down);
     }
-    if holders.is_empty() {
+    if trust::has_nobody(partition) {
         // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
         return Remedy::recover(
             "no replica can prove that it holds every acknowledged record, and none is elected by itself; a broker whose \

@@ -18,8 +18,8 @@ use crate::{
     commands::broker,
     exit::Result,
     folder::local_cluster,
+    given_up,
     output::{Output, print_json, say},
-    trust,
     width::fit,
 };
 
@@ -170,7 +170,7 @@ impl Status {
             "moving_partition_count": view.moving_partition_count,
             "move_bytes_per_second": view.move_bytes_per_second,
             "distrusted_replica_count": view.distrusted_replica_count,
-            "recoveries": recoveries(view).iter().map(trust::given_up_json).collect::<Vec<_>>(),
+            "recoveries": recoveries(view).iter().map(given_up::as_json).collect::<Vec<_>>(),
             "controller_recoveries": recovered::as_json(view),
             "lost_disks": recovered::lost_disks_as_json(view),
             "unheard_brokers": view.unheard_brokers,
@@ -205,7 +205,7 @@ impl Status {
         parts.extend(troubles.into_iter().filter(|text| !text.is_empty()));
         let past = recoveries(view);
         let past: Vec<_> =
-            recovered::past(view).into_iter().chain(past.iter().map(|one| fit(&trust::past(one), " "))).collect();
+            recovered::past(view).into_iter().chain(past.iter().map(|one| fit(&given_up::past(one), " "))).collect();
         parts.extend(Some(past.join("\n")).filter(|text| !text.is_empty()));
         let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
         if troubled > view.troubled_partitions.len() as u64 {

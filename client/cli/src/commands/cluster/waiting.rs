@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 
 use holdfast_proto::v1::{PartitionInfo, TroubledPartition};
 
+use crate::trust;
+
 /// What to do where only replicas are left that say that their ends were cut, fewer than min.insync.replicas, because others
 /// are not believed: none of them is elected by itself. The command of the last resort follows. `None` if the partition does
 /// not wait for that.
 pub(super) fn cut_alone(troubled: &TroubledPartition, partition: &PartitionInfo) -> Option<String> {
-    let is_cut = |id: &u32| partition.claims.iter().any(|claim| claim.broker_id == *id && claim.doubtful);
     let left: BTreeSet<u32> = partition.elr.iter().copied().collect();
     let waits = partition.leader.is_none()
         && partition.frozen_high_watermark.is_none()
         && !partition.distrusted.is_empty()
         && !left.is_empty()
         && left.len() < troubled.min_insync_replicas as usize
-        && left.iter().all(is_cut);
+        && left.iter().all(|id| trust::is_cut(partition, *id));
     if !waits {
         return None;
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use holdfast_checker::text::render_table;
-use holdfast_client::admin::{Admin, GivenUp, Recovery};
+use holdfast_client::admin::{Admin, GivenUp, Loss, Recovery};
 use holdfast_proto::{
     ids::{BrokerId, PartitionEpoch, PartitionIndex},
     v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo},
@@ -14,6 +14,7 @@ use holdfast_proto::{
 
 use crate::{
     exit::{Failure, Result},
+    given_up,
     output::{Output, confirm, print_json, say, tell},
     trust,
     width::fit,
@@ -59,8 +60,8 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
     if let Some(leader) = partition.leader {
         if let Some(done) = recovered_so(&view, &args.topic, &partition) {
             match output {
-                Output::Json => print_json(&trust::given_up_json(&done)),
-                Output::Table => say(fit(&format!("it is led since: {}", trust::past(&done)), " ")),
+                Output::Json => print_json(&given_up::as_json(&done)),
+                Output::Table => say(fit(&format!("it is led since: {}", given_up::past(&done)), " ")),
             }
             return Ok(());
         }
@@ -69,7 +70,7 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
         )));
     }
     let brokers = view.brokers;
-    tell(output, format!("{name} has no leader. {}\n", known(&partition)));
+    tell(output, fit(&format!("{name} has no leader. {}", known(&partition)), " ") + "\n");
     tell(output, candidates(&partition, &brokers));
     let Some(broker) = args.broker else {
         match output {
@@ -81,20 +82,24 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
     let partition_epoch = PartitionEpoch(partition.partition_epoch);
     let recovery = Recovery { topic: args.topic, partition: index, broker: BrokerId(broker), partition_epoch };
     let plan = admin.plan_recovery(&recovery).await?;
-    tell(output, fit(&format!("\nto be given up: {}", trust::given_up(&plan)), " "));
+    tell(output, fit(&format!("\nto be given up: {}", given_up::told(&plan)), " "));
     if !args.accept_loss {
         if output == Output::Json {
-            print_json(&trust::given_up_json(&plan));
+            print_json(&given_up::as_json(&plan));
         }
         let command = command(&recovery.topic, args.partition, &broker.to_string());
         return Err(Failure::error(format!("nothing was changed: to give that up for good, say so:\n  {command}")));
     }
-    confirm(&format!("{name} goes on with broker {broker}, and what is given up is lost for good"), args.yes)?;
+    let unknown = match plan.loss() {
+        Loss::Unknown { .. } => ". How much that is nobody knows",
+        Loss::Nothing | Loss::Offsets(..) => "",
+    };
+    confirm(&format!("{name} goes on with broker {broker}, and what is given up is lost for good{unknown}"), args.yes)?;
     let done = admin.recover_partition(&recovery).await?;
     match output {
-        Output::Json => print_json(&trust::given_up_json(&done)),
+        Output::Json => print_json(&given_up::as_json(&done)),
         Output::Table => {
-            say(fit(&format!("\nkept for ever: {}", trust::past(&done)), " "));
+            say(fit(&format!("\nkept for ever: {}", given_up::past(&done)), " "));
             say("the other replicas are copied from it by themselves: holdfast cluster status");
         }
     }
@@ -112,9 +117,13 @@ fn recovered_so(view: &DescribeClusterResponse, topic: &str, partition: &Partiti
 
 /// What is known of the end of what was acknowledged.
 fn known(partition: &PartitionInfo) -> String {
-    match partition.frozen_high_watermark {
-        Some(offset) => format!("Its high watermark stood at {offset}."),
-        None => "Where its high watermark stood is not known.".to_owned(),
+    match (partition.frozen_high_watermark, partition.frozen_leader_epoch) {
+        (Some(offset), None) => format!("Its high watermark stood at {offset}."),
+        (Some(offset), Some(epoch)) => format!(
+            "Its high watermark stood at {offset}. The last record below it is of leader epoch {epoch}: a log that has none of \
+             that epoch lacks that one at least."
+        ),
+        (None, _) => "Where its high watermark stood is not known.".to_owned(),
     }
 }
 
@@ -173,11 +182,7 @@ fn command(topic: &str, partition: u32, broker: &str) -> String {
 
 /// The live and believed brokers that have not said where their logs end: those that started while there was a leader.
 fn silent(partition: &PartitionInfo, alive: &BTreeMap<u32, bool>) -> Vec<BrokerId> {
-    let is_distrusted = |id: u32| partition.distrusted.iter().any(|one| one.broker_id == id);
-    let has_said = |id: u32| partition.claims.iter().any(|claim| claim.broker_id == id);
-    let replicas = partition.replicas.iter().copied();
-    let silent = replicas.filter(|id| alive.get(id).copied().unwrap_or(false) && !is_distrusted(*id) && !has_said(*id));
-    silent.map(BrokerId).collect()
+    trust::silent(partition).filter(|id| alive.get(id).copied().unwrap_or(false)).map(BrokerId).collect()
 }
 
 fn alive(brokers: &[BrokerInfo]) -> BTreeMap<u32, bool> {
