@@ -243,8 +243,9 @@ async fn proof(context: &Context) -> Result<FolderProof, Fatal> {
     };
     context.token.stored(context.clock.now(), next, context.logs.data_dir.disk().stats().data_syncs);
     let replicas = context.reports.get().cloned().unwrap_or_default();
-    let list_lost = matches!(context.logs.data_dir.list_state(), ListState::Lost { .. });
-    Ok(FolderProof { known, next, replicas, list_lost })
+    let data_dir = &context.logs.data_dir;
+    let is_lost = matches!(data_dir.list_state(), ListState::Lost { .. }); // as that of a copy is, which tells of then
+    Ok(FolderProof { known, next, replicas, list_lost: is_lost || data_dir.was_copied() })
 }
 
 /// A refusal that stays the same however often it is asked for.

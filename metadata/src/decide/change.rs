@@ -125,9 +125,14 @@ impl<'a> PartitionChange<'a> {
                 claim_of(broker, report, was_doubtful)
             }
             None if list_lost => return self.distrust(broker, DistrustReason::Vanished),
-            None => {
-                ReplicaClaim { broker_id: broker, leader_epoch: None, end: Offset(0), doubtful: true, unread: false }
-            }
+            // Its list would name it: it never held a record, and speaks as a whole one does.
+            None => ReplicaClaim {
+                broker_id: broker,
+                leader_epoch: None,
+                end: Offset(0),
+                doubtful: was_doubtful,
+                unread: false,
+            },
         };
         self.claim(broker, Some(claim));
         self.drop_short();

@@ -17,4 +17,5 @@ mod shutdown;
 mod together;
 mod topics;
 mod trust;
+mod unmade;
 mod versions;

@@ -168,7 +168,7 @@ impl Broker {
                     known: disk.tokens.clone(),
                     next,
                     replicas: self.reports.clone(),
-                    list_lost: disk.held.is_none(),
+                    list_lost: disk.held.is_none() || disk.was_copied,
                 }),
             };
             return out.push(Outgoing::Send(Node::Controller, Message::Register(Box::new(register))));
