@@ -25,8 +25,9 @@ use crate::{
 /// Longest pause before a replica that goes on is looked at again, though the metadata did not change.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Replicas that cannot be read, all found within this time, of which so many, and this part of all that are open here,
-/// mean that the disk fails: it does not stop at these, and nothing more is to be trusted to it.
+/// Replicas that were closed because they cannot be read, all within this time, of which so many, and this part of all that are
+/// open here, mean that the disk fails: it does not stop at these, and nothing more is to be trusted to it. Those that go on
+/// for want of another do not count: an end would take away what can be read of them, and each start would find the same.
 const UNREADABLE_WITHIN: Duration = Duration::from_mins(10);
 const UNREADABLE: usize = 3;
 const UNREADABLE_PART: usize = 4;
@@ -62,11 +63,25 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             goes_on
         });
         let mut all = std::mem::take(&mut kept);
+        let known: Vec<TopicPartition> = all.iter().map(|(partition, _)| partition).collect();
         for (partition, finding) in found {
-            if finding.is_unreadable {
-                unreadable.insert(partition, Instant::now());
-            }
             all.put(partition, finding);
+        }
+        reopened.retain(|_, at| at.elapsed() < REOPEN_EVERY);
+        let judged: Vec<(TopicPartition, Finding, Consequence)> = {
+            let (image, own) = (context.metadata.look(), context.identity.broker_id);
+            let judge = |(partition, finding)| match consequence::of(&image, own, partition, &finding) {
+                Consequence::Reopen if reopened.contains_key(&partition) => {
+                    (partition, finding, Consequence::Stay(Why::Last))
+                }
+                consequence => (partition, finding, consequence),
+            };
+            all.into_iter().map(judge).collect()
+        };
+        for (partition, finding, consequence) in &judged {
+            if !known.contains(partition) && is_new_failure(finding, *consequence) {
+                unreadable.insert(*partition, Instant::now());
+            }
         }
         unreadable.retain(|_, at| at.elapsed() < UNREADABLE_WITHIN);
         let open = if unreadable.is_empty() { 0 } else { context.partitions.all().len() };
@@ -74,15 +89,7 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             let why = format!("{} of {open} replicas cannot be read: replace the disk", unreadable.len());
             return context.state.fail(Fatal::StorageFailed(why));
         }
-        reopened.retain(|_, at| at.elapsed() < REOPEN_EVERY);
-        for (partition, finding) in all {
-            let consequence = {
-                let image = context.metadata.look();
-                match consequence::of(&image, context.identity.broker_id, partition, &finding) {
-                    Consequence::Reopen if reopened.contains_key(&partition) => Consequence::Stay(Why::Last),
-                    consequence => consequence,
-                }
-            };
+        for (partition, finding, consequence) in judged {
             if let Consequence::Stay(why) = consequence {
                 if said.insert(partition, why) != Some(why) {
                     tell_stays(partition, &finding, why);
@@ -112,6 +119,11 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
         let leaving = said.iter().filter(|(_, why)| **why == Why::HandsOver).map(|(partition, _)| *partition);
         outward::ask_for_leaders(&context, leaving).await;
     }
+}
+
+/// True if the disk failed to read one more replica, which another takes over.
+fn is_new_failure(finding: &Finding, consequence: Consequence) -> bool {
+    finding.is_unreadable && consequence == Consequence::Close
 }
 
 /// True if so many replicas cannot be read, of those that are open and those that were, that it is the disk.

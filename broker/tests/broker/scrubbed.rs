@@ -201,25 +201,65 @@ fn asides(broker: &Broker) -> Vec<TopicPartition> {
     broker.context().logs.data_dir.asides().unwrap().into_iter().map(|aside| aside.partition).collect()
 }
 
-/// Not one replica, but all of them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_of_which_the_disk_does_not_read_ends_with_a_code_of_its_own() {
-    let rig = Rig::start().await;
-    let broker = rig.broker_with(1, |config| Config { scrub_interval_ms: 100, ..config }).await;
+/// Brokers that scrub all the time, with a topic of three partitions of which each has a replica. The first one's disk then
+/// reads the first segment of none of them.
+async fn with_a_failing_disk(rig: &Rig, brokers: u32) -> Vec<Broker> {
+    let mut all = Vec::new();
+    for id in 1..=brokers {
+        all.push(rig.broker_with(id, |config| Config { scrub_interval_ms: 100, ..config }).await);
+    }
     let small = [("segment.bytes", "65536"), ("min.insync.replicas", "1")];
-    let topic_id = rig.controller.create_topic("t", 3, 1, &small);
-    let client = Client::connect(&broker).await;
+    let topic_id = rig.controller.create_topic("t", 3, brokers, &small);
+    let state = |partition| {
+        let at = TopicPartition { topic_id, partition: PartitionIndex(partition) };
+        rig.controller.image().partition(at).unwrap().clone()
+    };
     for partition in 0..3 {
+        let leading = until("it is led", async || state(partition).leader).await;
+        let client = Client::connect(&all[leading.0 as usize - 1]).await;
         for _ in 0..5 {
             produce_until(&client, "t", partition, &[&"a".repeat(30_000)]).await;
         }
+        until("all are in sync", async || (state(partition).isr.len() == brokers as usize).then_some(())).await;
+    }
+    for partition in 0..3 {
         let folder = rig.data_dir(1).join("partitions").join(format!("{topic_id}-{partition}"));
         make_unreadable(&folder.join(SEGMENT));
     }
-    let fatal = tokio::time::timeout(std::time::Duration::from_secs(90), broker.failed()).await.expect("it ends");
+    all
+}
+
+/// Not one replica, but all of them, and another broker has them too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_of_which_the_disk_does_not_read_ends_with_a_code_of_its_own() {
+    let rig = Rig::start().await;
+    let brokers = with_a_failing_disk(&rig, 2).await;
+    let failed = tokio::time::timeout(std::time::Duration::from_secs(90), brokers[0].failed());
+    let fatal = failed.await.expect("it ends");
     assert_eq!(fatal.number(), 14, "{fatal}");
     assert!(fatal.to_string().contains("replicas cannot be read: replace the disk"), "{fatal}");
-    broker.kill().await;
+    for broker in brokers {
+        broker.kill().await;
+    }
+}
+
+/// The same where nobody else has them: an end would take away the rest, and the next start would find the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failing_disk_still_reads_of_the_last_replicas_is_served() {
+    let rig = Rig::start().await;
+    let brokers = with_a_failing_disk(&rig, 1).await;
+    let broker = &brokers[0];
+    let all_kept = async || broker.context().findings.kept().filter(|kept| kept.count == 3);
+    until("all are damaged, and go on", all_kept).await;
+    let client = Client::connect(broker).await;
+    for partition in 0..3 {
+        let end = produce_until(&client, "t", partition, &["a new one"]).await;
+        assert_eq!(client.read("t", partition, end).await.unwrap(), ["a new one"]);
+    }
+    assert_eq!(broker.context().findings.kept().map(|kept| kept.count), Some(3));
+    for broker in brokers {
+        soon("it stops", broker.stop()).await;
+    }
 }
 
 /// At a rate at which a pass takes longer than the broker runs.
