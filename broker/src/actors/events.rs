@@ -34,6 +34,8 @@ pub enum SessionEvent {
     CloseAll(oneshot::Sender<()>),
     /// A log was opened, or could not be.
     Opened(TopicPartition, Result<Opened, holdfast_log::Error>),
+    /// A log was not opened, its topic is deleted, and it is not tried any more.
+    NotOpened(TopicPartition),
     /// The folder of a replica that has left is gone.
     Deleted(TopicPartition),
     /// The log of a replica that was set aside, or is not vouched for, is closed.

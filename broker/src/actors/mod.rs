@@ -2,8 +2,8 @@
 //!
 //! - `partition`: the shell of one partition replica. It gives events with the time to the pure core and does what the
 //!   core's effects say, in order.
-//! - `session`: the broker's session with the active controller. It applies metadata; `replicas` opens, tells, closes and
-//!   deletes what the roster says.
+//! - `session`: the broker's session with the active controller. It applies metadata; `replicas` tells, closes and deletes
+//!   what the roster says, and `opening` opens it.
 //! - `threads`: the few threads that all actors live on.
 //!
 //! Invariants: (1) `do_send` is used nowhere: a mailbox has a bound, and a full one makes the sender wait; (2) what the
@@ -17,6 +17,7 @@ mod effects;
 mod events;
 mod in_hand;
 mod opened;
+mod opening;
 mod partition;
 mod replicas;
 mod session;

@@ -2,17 +2,16 @@
 //! them and deletes folders.
 //!
 //! On failure: a log that is damaged or gone is not vouched for. One that cannot be opened for any other reason is tried
-//! again, for that says nothing of its records. Either way the others go on; the broker ends only with its disk. A folder
-//! that cannot be deleted stays, and is looked at again at the next start.
+//! again (`opening`). Either way the others go on; the broker ends only with its disk. A folder that cannot be deleted stays,
+//! and is looked at again at the next start.
 
-use std::{collections::HashMap, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use tokio::sync::oneshot;
 
 use holdfast_log::{Distrust, LogConfig, PartitionLog, Recovered};
 use holdfast_metadata::trust::DistrustReason;
-use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::TopicPartition;
 use holdfast_replication::Assignment;
 
@@ -29,20 +28,16 @@ use crate::{
     },
 };
 
-/// First and longest pause before a log is tried again that could not be opened.
-const OPEN_AGAIN: Duration = Duration::from_secs(1);
-const OPEN_AGAIN_MAX: Duration = Duration::from_secs(30);
-
-/// How a log is opened.
-type OpenLog = fn(&Context, TopicPartition, LogConfig) -> Result<(PartitionLog, Recovered), holdfast_log::Error>;
-
 impl SessionActor {
     /// Logs that were opened at start.
     pub(super) fn recovered(&mut self, logs: RecoveredLogs) {
         for partition in logs.distrusted {
             self.roster.distrusted(partition);
         }
-        self.unread.extend(logs.unread);
+        for partition in logs.unread {
+            self.roster.unread(partition);
+            self.unread.insert(partition);
+        }
         for (partition, log, recovered) in logs.opened {
             self.roster.recovered(partition, recovered.epochs.latest());
             self.recovered.insert(partition, (log, recovered));
@@ -105,7 +100,7 @@ impl SessionActor {
         unsent(replica, message)
     }
 
-    fn log_config(&self, partition: TopicPartition) -> LogConfig {
+    pub(super) fn log_config(&self, partition: TopicPartition) -> LogConfig {
         let topic = self.image().topic(partition.topic_id);
         topic.map_or_else(LogConfig::default, |topic| assignment::log_config(topic.config()))
     }
@@ -116,76 +111,6 @@ impl SessionActor {
             let opened = Opened::new(&self.context, partition, log, recovered, LogConfig::default());
             self.opened(partition, opened, actor);
         }
-    }
-
-    /// Opens a log on a blocking thread; again and again until it is open, or known to be damaged or gone.
-    fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
-        self.open_by(
-            partition,
-            |context, partition, config| context.logs.data_dir.add_partition(partition, config),
-            actor,
-        );
-    }
-
-    /// Closes a replica that does not lead and opens its log again.
-    fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
-        self.context.partitions.remove(partition);
-        let Some(replica) = self.replicas.remove(&partition) else { return };
-        let open: OpenLog = |context, partition, config| context.logs.data_dir.open_partition(partition, config);
-        self.open_after(partition, Some(replica), open, actor);
-    }
-
-    /// Sets aside what is left of a replica that is not vouched for, and opens an empty log in its place.
-    fn renew(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
-        tracing::info!(%partition, "a replica that is not vouched for begins again, empty");
-        self.open_by(
-            partition,
-            |context, partition, config| context.logs.data_dir.recreate_partition(partition, config),
-            actor,
-        );
-    }
-
-    fn open_by(&self, partition: TopicPartition, open: OpenLog, actor: &mut ActorContext<Self>) {
-        self.open_after(partition, None, open, actor);
-    }
-
-    /// As [`Self::open_by`], once a replica that has the log is closed.
-    fn open_after(
-        &self,
-        partition: TopicPartition,
-        before: Option<OpenReplica>,
-        open: OpenLog,
-        actor: &mut ActorContext<Self>,
-    ) {
-        let (context, address) = (Arc::clone(&self.context), actor.address());
-        let config = self.log_config(partition);
-        self.context.logs.runtime.spawn(async move {
-            if let Some(before) = before {
-                close(&before).await;
-            }
-            let mut backoff = Backoff::new(OPEN_AGAIN, OPEN_AGAIN_MAX);
-            loop {
-                let working = Arc::clone(&context);
-                let work = move || {
-                    let (log, recovered) = open(&working, partition, config)?;
-                    Opened::new(&working, partition, log, recovered, config)
-                };
-                match context.logs.folders.in_turn(work).await {
-                    Ok(Err(error)) if !error.is_loss() && context.logs.writer.failure().is_none() => {
-                        tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
-                        tokio::time::sleep(jittered(backoff.next_pause())).await;
-                    }
-                    Ok(opened) => {
-                        // The actor is gone only when the broker stops.
-                        let _gone_with_the_broker = address.send(SessionEvent::Opened(partition, opened)).await;
-                        return;
-                    }
-                    Err(error) => {
-                        return context.state.fail(Fatal::Failure(format!("{partition}: opening the log: {error}")));
-                    }
-                }
-            }
-        });
     }
 
     /// A log was opened: its actor is started and told its state as of now.
@@ -223,8 +148,8 @@ impl SessionActor {
                 }
                 tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
                 let (reason, detail) = (DistrustReason::Damaged, error.to_string());
-                self.found
-                    .insert(partition, Finding { reason, detail, log: None, is_dead: true, is_unreadable: false });
+                let is_unreadable = error.is_unreadable();
+                self.found.insert(partition, Finding { reason, detail, log: None, is_dead: true, is_unreadable });
                 self.step(&Event::OpenFailed(partition), actor);
                 self.found.remove(&partition);
             }
@@ -416,7 +341,7 @@ async fn note(context: &Context, partition: TopicPartition, distrust: Distrust) 
 }
 
 /// Closes the replica, and returns once its log is.
-async fn close(replica: &OpenReplica) {
+pub(super) async fn close(replica: &OpenReplica) {
     let (closed, wait) = oneshot::channel();
     let _closed_already = replica.actor().send(Message::Close(closed)).await;
     // An error says that the actor is gone, and its log with it.

@@ -59,6 +59,13 @@ pub fn of(image: &Image, own: BrokerId, partition: TopicPartition, finding: &Fin
     Consequence::Stay(if successor(image, own, state).is_some() { Why::HandsOver } else { Why::NotFinalised })
 }
 
+/// True if a replica whose log the disk does not let open, however often it is asked, is given up and copied again: another
+/// leads, and so holds what was acknowledged. While nobody leads what is left of it stays, and is tried again.
+pub fn gives_up_unopened(image: &Image, own: BrokerId, partition: TopicPartition) -> bool {
+    let leader = image.partition(partition).and_then(|state| state.leader);
+    image.version() >= TRUST && leader.is_some_and(|leader| leader != own)
+}
+
 /// The order of the replicas by which another comes to lead, before metadata version 2: one that is in sync first, broker
 /// `own` last. `None` if `own` does not lead, nobody can take its place, a move is under way (it has an order of its own), or
 /// the order is so already.

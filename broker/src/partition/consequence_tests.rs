@@ -100,6 +100,22 @@ fn one_that_is_alive_and_could_not_lead_leaves_the_damaged_one_the_last() {
 }
 
 #[test]
+fn one_that_the_disk_does_not_let_open_is_given_up_only_where_another_leads() {
+    assert!(gives_up_unopened(&image(TRUST, &[2], 2, &[2], &[1]), OWN, tp()));
+    assert!(!gives_up_unopened(&image(FIRST, &[2], 2, &[2], &[1]), OWN, tp()), "nobody could be told");
+    assert!(!gives_up_unopened(&image(TRUST, &[1], 1, &[1], &[]), OWN, tp()));
+    assert!(!gives_up_unopened(&Image::default(), OWN, tp()));
+    let mut records = image(TRUST, &[2], 2, &[2], &[1]).records();
+    for record in &mut records {
+        if let Record::Partition { state, .. } = record {
+            (state.leader, state.isr) = (None, Vec::new());
+        }
+    }
+    let unled = Image::from_records(MetadataIndex(1), &records).expect("an image");
+    assert!(!gives_up_unopened(&unled, OWN, tp()), "nobody else holds it, for all that is known");
+}
+
+#[test]
 fn the_last_one_is_opened_again_when_its_log_takes_nothing_more() {
     let detail = String::new();
     let dead = Finding { reason: DAMAGED, detail, log: None, is_dead: true, is_unreadable: false };

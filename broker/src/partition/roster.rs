@@ -9,6 +9,9 @@
 //!   Recovered ─────────────────────────────▲ ▲
 //!   (log opened at start) ── assigned ───────┘          not in the metadata: a stray, closed and kept
 //!
+//!   Opening ── cannot be opened ──▶ Unopened ── topic deleted ──▶ Deleting
+//!                      (found at start) ▲ └──── assigned ───────▶ Opening
+//!
 //!             not vouched for                        committed so, and another leads
 //!   Open ──────────────────────▶ Closing ──▶ Distrusted ──────────────────────────────▶ Opening, empty
 //!   (found at start) ────────────────────────▲
@@ -77,6 +80,8 @@ pub enum Event<'a> {
     Reopen(TopicPartition),
     /// The log cannot be opened, and not for want of anything that may come: the broker does not vouch for it.
     OpenFailed(TopicPartition),
+    /// The log cannot be opened, nothing is said against its records, and it is not tried any more.
+    NotOpened(TopicPartition),
     /// The broker stops: nothing is opened or deleted any more.
     Closing,
 }
@@ -128,6 +133,8 @@ enum Slot {
     /// Opened at start, not yet known to be assigned. With the latest leader epoch in its log.
     Recovered(Option<LeaderEpoch>),
     Opening,
+    /// There, and not opened: it could not be looked at.
+    Unopened,
     Open,
     Deleting,
     /// Set aside: no second replica is opened on a folder while the first may still write to it.
@@ -160,6 +167,11 @@ impl Roster {
     /// A replica that the broker does not vouch for since its start; its log is not open. Comes before any event.
     pub fn distrusted(&mut self, partition: TopicPartition) {
         self.slots.insert(partition, Slot::Distrusted(None));
+    }
+
+    /// A replica that this start could not look at. Comes before any event.
+    pub fn unread(&mut self, partition: TopicPartition) {
+        self.slots.insert(partition, Slot::Unopened);
     }
 
     /// Takes one event and appends what follows. `known` tells what an open replica knows at this moment.
@@ -207,6 +219,10 @@ impl Roster {
             }
             // What never ran was told nothing, and told nobody anything.
             Event::OpenFailed(partition) => self.distrust(*partition, None, effects),
+            Event::NotOpened(partition) => {
+                self.slots.insert(*partition, Slot::Unopened);
+                self.look_at(image, *partition, false, &known, effects);
+            }
             Event::Closing => {
                 self.is_closing = true;
                 self.slots.clear();
@@ -280,7 +296,7 @@ impl Roster {
             }
             Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_) | Slot::Distrusted(_)) => return,
             Some(Slot::Recovered(_)) => Effect::Adopt(partition),
-            None => Effect::Open(partition),
+            Some(Slot::Unopened) | None => Effect::Open(partition),
         };
         self.slots.insert(partition, Slot::Opening);
         effects.push(effect);
@@ -319,7 +335,9 @@ impl Roster {
     }
 
     fn delete(&mut self, partition: TopicPartition, reason: Reason, effects: &mut Vec<Effect>) {
-        if matches!(self.slots.get(&partition), Some(Slot::Open | Slot::Recovered(_) | Slot::Distrusted(_))) {
+        let is_here =
+            |slot: &Slot| matches!(slot, Slot::Open | Slot::Recovered(_) | Slot::Distrusted(_) | Slot::Unopened);
+        if self.slots.get(&partition).is_some_and(is_here) {
             self.slots.insert(partition, Slot::Deleting);
             effects.push(Effect::Delete(partition, reason));
         }
@@ -352,6 +370,8 @@ impl Roster {
             Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_)) | None => true,
             // What it knew is not read any more. While nobody leads it may be the last trace of something.
             Some(Slot::Distrusted(_)) => state.leader.is_some(),
+            // What it knows was not read yet, and nothing is said against it: only the deletion of its topic ends it.
+            Some(Slot::Unopened) => false,
         }
     }
 }

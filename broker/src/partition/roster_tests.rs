@@ -313,3 +313,27 @@ fn a_log_that_cannot_be_opened_is_not_vouched_for() {
     assert_eq!(step(&mut roster, &placed_here, &Event::OpenFailed(tp()), nothing), [Effect::Distrust(tp(), None)]);
     assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &Event::Closed(tp()), nothing), [Effect::Renew(tp())]);
 }
+
+#[test]
+fn what_cannot_be_opened_is_tried_as_long_as_it_is_placed_here_and_deleted_with_its_topic() {
+    let here = placed(state(&[1, 2], 1, 1));
+    let (all, not_opened) = (Event::Metadata(&Changed::All), Event::NotOpened(tp()));
+    let unread = || {
+        let mut roster = Roster::new(OWN);
+        roster.unread(tp());
+        roster
+    };
+    let nothing = KnownEpochs::default();
+    let delete = [Effect::Delete(tp(), Reason::TopicDeleted)];
+    let mut roster = unread();
+    assert_eq!(step(&mut roster, &here, &all, nothing), [Effect::Open(tp())]);
+    assert_eq!(step(&mut roster, &deleted(), &all, nothing), [], "it is being opened");
+    assert_eq!(step(&mut roster, &deleted(), &not_opened, nothing), delete);
+    assert_eq!(step(&mut roster, &deleted(), &Event::Deleted(tp()), nothing), []);
+
+    assert_eq!(step(&mut unread(), &deleted(), &all, nothing), delete, "at a start");
+    let elsewhere = placed(state(&[2, 3], 1, 2));
+    assert_eq!(step(&mut unread(), &elsewhere, &all, nothing), [], "nothing is said against what it holds");
+    let mut roster = unread();
+    assert_eq!(step(&mut roster, &here, &not_opened, nothing), [Effect::Open(tp())], "again");
+}

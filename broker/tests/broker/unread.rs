@@ -1,8 +1,9 @@
 //! Logs that cannot be read, though nothing is wrong with their records.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use holdfast_broker::life::start::Broker;
+use holdfast_metadata::Command;
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -123,6 +124,66 @@ async fn a_replica_that_can_be_read_later_follows_with_what_it_has() {
     fs::write(&file, before).unwrap();
     until("it is in sync again", async || (state("a").isr.len() == 2).then_some(())).await;
     assert!(state("a").distrusted.is_empty() && first.context().logs.data_dir.asides().unwrap().is_empty());
+    soon("it stops", first.stop()).await;
+    soon("it stops", second.stop()).await;
+}
+
+/// The deletion of a topic waits for no replica that cannot be read: one of which that is found while it is held, and one that
+/// a start comes too late for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_cannot_be_read_is_deleted_with_its_topic() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let client = Client::connect(&broker).await;
+    for topic in ["kept", "held", "late"] {
+        rig.controller.create_topic(topic, 1, 1, ONE);
+        produce_until(&client, topic, 0, &[topic]).await;
+    }
+    soon("it stops", broker.stop()).await;
+    let folders = ["held", "late"].map(|topic| folder(&rig, topic));
+    for folder in &folders {
+        fs::write(folder.join("partition.metadata"), "version: 2\nname: x\n").unwrap();
+    }
+    let delete = |topic: &str| {
+        let topic_id = rig.controller.image().topic_by_name(topic).unwrap().topic_id();
+        rig.controller.run(&Command::DeleteTopic { topic_id }).unwrap();
+    };
+    delete("late");
+    let broker = rig.broker(1).await;
+    let client = Client::connect(&broker).await;
+    produce_until(&client, "kept", 0, &["later"]).await;
+    until("the late one is gone", async || (!folders[1].exists()).then_some(())).await;
+    assert!(folders[0].exists(), "its topic is there");
+    delete("held");
+    until("the other is gone", async || (!folders[0].exists()).then_some(())).await;
+    assert_eq!(client.read("kept", 0, 0).await.unwrap(), ["kept", "later"]);
+    soon("it stops", broker.stop()).await;
+}
+
+/// The disk does not read a file without which the log cannot be opened, however often it is asked, and another leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_the_disk_does_not_let_open_is_copied_again() {
+    let rig = Rig::start().await;
+    let (first, second) = (rig.broker(1).await, rig.broker(2).await);
+    for topic in ["a", "b"] {
+        rig.controller.create_topic(topic, 1, 2, ONE);
+    }
+    let state = |topic: &str| {
+        rig.controller.image().topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap().clone()
+    };
+    let leading = until("it is led", async || state("a").leader).await;
+    let client = Client::connect(if leading == BrokerId(1) { &first } else { &second }).await;
+    produce_until(&client, "a", 0, &["a"]).await;
+    until("both are in sync", async || (state("a").isr.len() + state("b").isr.len() == 4).then_some(())).await;
+    soon("it stops", first.stop()).await;
+    let file = folder(&rig, "a").join("partition.metadata");
+    fs::remove_file(&file).unwrap();
+    symlink("/proc/self/mem", &file).unwrap();
+    assert_eq!(fs::read(&file).unwrap_err().raw_os_error(), Some(5), "as of a disk that fails");
+    let first = rig.broker(1).await;
+    until("it is copied again", async || (state("a").isr.len() == 2).then_some(())).await;
+    assert_eq!(first.context().logs.data_dir.asides().unwrap().len(), 1, "what is left of it is kept");
+    assert!(fs::read_to_string(&file).is_ok_and(|text| text.starts_with("version")), "it is a new one");
     soon("it stops", first.stop()).await;
     soon("it stops", second.stop()).await;
 }

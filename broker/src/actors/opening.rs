@@ -1,0 +1,135 @@
+//! Opens logs on blocking threads, again and again until each is open, or known to be damaged or gone.
+//!
+//! What keeps a log closed says nothing of its records, unless the disk does not read it: once may be chance, again and again
+//! ([`Failing`]) it counts as damage does while the broker runs, if another leads. While nobody else leads what is left stays
+//! as it is, and is tried on. A log whose topic is deleted is not tried any more.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{AsyncContext, Context as ActorContext};
+
+use holdfast_log::{LogConfig, PartitionLog, Recovered};
+use holdfast_net::{backoff::Backoff, jitter::jittered};
+use holdfast_proto::ids::{Offset, TopicPartition};
+
+use super::{events::SessionEvent, opened::Opened, replicas::close, session::SessionActor};
+use crate::{
+    exit::Fatal,
+    here::context::Context,
+    partition::{OpenReplica, consequence, failing::Failing},
+};
+
+/// First and longest pause before a log is tried again that could not be opened.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+const OPEN_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// What follows where a log could not be opened.
+enum Next {
+    /// It is tried again.
+    Again,
+    /// It is not vouched for any more, and copied again.
+    GiveUp,
+    /// It is deleted, whatever it holds.
+    Delete,
+}
+
+/// Failures to open one log.
+#[derive(Default)]
+struct Tries(Failing);
+
+impl Tries {
+    /// What follows from one more, which says nothing of the records.
+    fn after(&mut self, context: &Context, partition: TopicPartition, error: &holdfast_log::Error) -> Next {
+        let image = context.metadata.look();
+        if image.deleted_topics().contains(&partition.topic_id) {
+            return Next::Delete;
+        }
+        let is_unreadable = error.is_unreadable() && self.0.failed(Offset(0), context.clock.now());
+        if is_unreadable && consequence::gives_up_unopened(&image, context.identity.broker_id, partition) {
+            return Next::GiveUp;
+        }
+        Next::Again
+    }
+}
+
+/// How a log is opened.
+type OpenLog = fn(&Context, TopicPartition, LogConfig) -> Result<(PartitionLog, Recovered), holdfast_log::Error>;
+
+impl SessionActor {
+    /// Opens a log on a blocking thread; again and again until it is open, or known to be damaged or gone.
+    pub(super) fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        self.open_by(
+            partition,
+            |context, partition, config| context.logs.data_dir.add_partition(partition, config),
+            actor,
+        );
+    }
+
+    /// Closes a replica that does not lead and opens its log again.
+    pub(super) fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        self.context.partitions.remove(partition);
+        let Some(replica) = self.replicas.remove(&partition) else { return };
+        let open: OpenLog = |context, partition, config| context.logs.data_dir.open_partition(partition, config);
+        self.open_after(partition, Some(replica), open, actor);
+    }
+
+    /// Sets aside what is left of a replica that is not vouched for, and opens an empty log in its place.
+    pub(super) fn renew(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        tracing::info!(%partition, "a replica that is not vouched for begins again, empty");
+        self.open_by(
+            partition,
+            |context, partition, config| context.logs.data_dir.recreate_partition(partition, config),
+            actor,
+        );
+    }
+
+    fn open_by(&self, partition: TopicPartition, open: OpenLog, actor: &mut ActorContext<Self>) {
+        self.open_after(partition, None, open, actor);
+    }
+
+    /// As [`Self::open_by`], once a replica that has the log is closed.
+    fn open_after(
+        &self,
+        partition: TopicPartition,
+        before: Option<OpenReplica>,
+        open: OpenLog,
+        actor: &mut ActorContext<Self>,
+    ) {
+        let (context, address) = (Arc::clone(&self.context), actor.address());
+        let config = self.log_config(partition);
+        self.context.logs.runtime.spawn(async move {
+            if let Some(before) = before {
+                close(&before).await;
+            }
+            let mut backoff = Backoff::new(OPEN_AGAIN, OPEN_AGAIN_MAX);
+            let mut tries = Tries::default();
+            loop {
+                let working = Arc::clone(&context);
+                let work = move || {
+                    let (log, recovered) = open(&working, partition, config)?;
+                    Opened::new(&working, partition, log, recovered, config)
+                };
+                let event = match context.logs.folders.in_turn(work).await {
+                    Ok(Err(error)) if !error.is_loss() && context.logs.writer.failure().is_none() => {
+                        match tries.after(&context, partition, &error) {
+                            Next::Again => {
+                                tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
+                                tokio::time::sleep(jittered(backoff.next_pause())).await;
+                                continue;
+                            }
+                            Next::GiveUp => SessionEvent::Opened(partition, Err(error)),
+                            Next::Delete => SessionEvent::NotOpened(partition),
+                        }
+                    }
+                    Ok(opened) => SessionEvent::Opened(partition, opened),
+                    Err(error) => {
+                        return context.state.fail(Fatal::Failure(format!("{partition}: opening the log: {error}")));
+                    }
+                };
+                // The actor is gone only when the broker stops.
+                let _gone_with_the_broker = address.send(event).await;
+                return;
+            }
+        });
+    }
+}
