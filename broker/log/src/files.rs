@@ -84,6 +84,11 @@ pub fn segment_of(error: &Error) -> Option<Offset> {
     parse(path.file_name()?.to_str()?).map(|(base, _)| base)
 }
 
+/// The first offset of the segment whose batches this file holds; `None` for any other file.
+pub(crate) fn segment_at(path: &Path) -> Option<Offset> {
+    parse(path.file_name()?.to_str()?).filter(|(_, ending)| *ending == LOG).map(|(base, _)| base)
+}
+
 fn parse(name: &str) -> Option<(Offset, &str)> {
     let (digits, ending) = name.split_once('.')?;
     let is_offset = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -83,6 +83,16 @@ impl SessionActor {
         );
     }
 
+    /// Opens what can be read of a replica that is not vouched for, as an operator decided.
+    pub(super) fn salvage(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+        tracing::warn!(%partition, "an operator lets the partition go on with this replica: what can be read of it is kept");
+        self.open_by(
+            partition,
+            |context, partition, config| context.logs.data_dir.salvage_partition(partition, config),
+            actor,
+        );
+    }
+
     fn open_by(&self, partition: TopicPartition, open: OpenLog, actor: &mut ActorContext<Self>) {
         self.open_after(partition, None, open, actor);
     }

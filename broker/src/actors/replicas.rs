@@ -72,6 +72,7 @@ impl SessionActor {
                 }
                 Effect::Reopen(partition) => self.reopen(partition, actor),
                 Effect::Renew(partition) => self.renew(partition, actor),
+                Effect::Salvage(partition) => self.salvage(partition, actor),
                 Effect::Distrust(partition, closed_at) => self.distrust(partition, closed_at, actor),
                 Effect::TellAgain(partition, closed_at) => {
                     let noted = self.context.logs.data_dir.distrusted(partition);

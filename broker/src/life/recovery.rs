@@ -89,12 +89,21 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     let mut distrusted = Vec::new();
     let mut distrust = |partition: TopicPartition, noted: &Distrust| {
         let (reason, detail) = (reason_of(noted.cause), &noted.reason);
-        tracing::error!(%partition, ?reason, detail, "this broker does not vouch for its replica: it is copied again once another leads");
+        tracing::error!(
+            %partition,
+            ?reason,
+            detail,
+            readable_end = noted.end.map(|end| end.0),
+            "this broker does not vouch for its replica: it stays as it is, and is copied again once another leads. Where \
+             nobody else can `holdfast partition recover` goes on with what can be read of it"
+        );
         reports.push(distrusted_report(partition, noted));
         distrusted.push(partition);
     };
     for (partition, error) in &damaged {
-        let noted = Distrust::new(Cause::Damaged, error.to_string());
+        // What lies before the damage can be read: an operator may go on with it where nobody holds more.
+        let end = readable_end(error);
+        let noted = Distrust { end, ..Distrust::new(Cause::Damaged, error.to_string()) };
         data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
         distrust(*partition, &noted);
     }
@@ -111,6 +120,14 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     // Set once: a start recovers once.
     let _ = context.reports.set(reports);
     Ok(RecoveredLogs { opened, distrusted, unread })
+}
+
+/// Where the part of a damaged log ends that lies before the damage, as far as that is known.
+const fn readable_end(error: &holdfast_log::Error) -> Option<Offset> {
+    match error {
+        holdfast_log::Error::Damaged { at, .. } => Some(*at),
+        _ => None,
+    }
 }
 
 /// What the broker says of a log that it opened.

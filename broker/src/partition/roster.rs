@@ -27,8 +27,8 @@
 //! 4. A replica that this broker does not vouch for begins again, empty, only once the controllers have committed that it
 //!    is not believed, in a state that is newer than any that the closed one was told: until then an ISR change may still be
 //!    under way that counts on what it held, also where it was not believed before, for what it had copied since counts.
-//!    And only where another leads, for else there is nobody to copy from. Or where an operator let the partition go on
-//!    with it, after it was closed. The controllers forget that they do not believe it when the replica leaves: if it comes
+//!    And only where another leads, for else there is nobody to copy from: until then what is left of it stays as it is. Where
+//!    an operator let the partition go on with it, after it was closed, it goes on with what can be read of it. The controllers forget that they do not believe it when the replica leaves: if it comes
 //!    back at once they are told again.
 //!    If it has left for good its folder is deleted once somebody leads: its records are not believed, whatever their epochs.
 //!
@@ -97,6 +97,9 @@ pub enum Effect {
     Reopen(TopicPartition),
     /// Set aside what is left of a replica that is not vouched for, and open an empty one; then [`Event::Opened`].
     Renew(TopicPartition),
+    /// Open what can be read of a replica that is not vouched for, up to where it is damaged, for an operator let the partition
+    /// go on with it: nobody holds more; then [`Event::Opened`].
+    Salvage(TopicPartition),
     /// Close a replica that is not vouched for, if it is open, and note durably that it is not; then [`Event::Closed`], and
     /// the controllers are to be told.
     Distrust(TopicPartition, ClosedAt),
@@ -307,7 +310,8 @@ impl Roster {
         effects.push(Effect::Distrust(partition, closed_at));
     }
 
-    /// Lets a replica that is not vouched for begin again, if that is committed and there is somebody to copy from.
+    /// Lets a replica that is not vouched for begin again, if that is committed and there is somebody to copy from, or go on with
+    /// what is left of it if an operator said so.
     fn renew(
         &mut self,
         image: &Image,
@@ -326,9 +330,12 @@ impl Roster {
                         && (recovery.broker_id, recovery.leader_epoch) == (self.own, state.leader_epoch)
                 })
         };
-        if (is_committed && can_copy) || is_recovered() {
+        if is_committed && can_copy {
             self.slots.insert(partition, Slot::Opening);
             effects.push(Effect::Renew(partition));
+        } else if is_recovered() {
+            self.slots.insert(partition, Slot::Opening);
+            effects.push(Effect::Salvage(partition));
         } else if !is_committed {
             effects.push(Effect::TellAgain(partition, closed_at));
         }

@@ -261,7 +261,7 @@ fn recovery(leader_epoch: u32) -> Record {
 }
 
 #[test]
-fn a_replica_that_is_not_vouched_for_leads_empty_only_where_an_operator_said_so() {
+fn a_replica_that_is_not_vouched_for_goes_on_with_what_is_left_only_where_an_operator_said_so() {
     let mut roster = Roster::new(OWN);
     roster.distrusted(tp());
     let leads = PartitionState { distrusted: Vec::new(), ..state(&[1, 2], 5, 5) };
@@ -273,7 +273,7 @@ fn a_replica_that_is_not_vouched_for_leads_empty_only_where_an_operator_said_so(
         "an older state"
     );
     let partition = Record::Partition { topic_id: topic(), partition: PartitionIndex(0), state: leads };
-    assert_eq!(step(&mut roster, &image(&[recovery(5), partition]), &all, nothing), [Effect::Renew(tp())]);
+    assert_eq!(step(&mut roster, &image(&[recovery(5), partition]), &all, nothing), [Effect::Salvage(tp())]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod relayed;
 mod reopened;
 mod replicated;
 mod rig;
+mod salvaged;
 mod scrubbed;
 mod sent_on;
 mod services;

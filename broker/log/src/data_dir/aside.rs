@@ -17,7 +17,11 @@ use super::{
     folder::DataDir,
     names::{AsideName, PARTITIONS, names},
 };
-use crate::{Disk, Error, files};
+use crate::{
+    Disk, Error,
+    disk::{TEMPORARY, with_suffix},
+    files,
+};
 
 /// A log that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,13 +102,35 @@ impl DataDir {
             return Ok(None);
         }
         let partitions = self.path.join(PARTITIONS);
+        let aside = self.next_aside(partition)?;
+        rename_durably(&self.disk, &folder, &aside, &partitions)?;
+        Ok(Some(aside))
+    }
+
+    /// Sets the files of a partition's folder aside under other names, durably; they stay in the folder as well. What is put
+    /// in the place of one there leaves the other as it is.
+    pub(super) fn link_aside(&self, partition: TopicPartition) -> Result<(), Error> {
+        let (folder, partitions) = (self.folder(partition), self.path.join(PARTITIONS));
+        let aside = self.next_aside(partition)?;
+        let unfinished = with_suffix(&folder, TEMPORARY);
+        self.disk.try_remove_folder(&unfinished)?;
+        self.disk.create_folder(&unfinished)?;
+        for name in names(&folder)? {
+            let from = folder.join(&name);
+            fs::hard_link(&from, unfinished.join(&name)).map_err(|error| Error::io("cannot link", &from, error))?;
+        }
+        self.disk.sync_folder(&unfinished)?;
+        rename_durably(&self.disk, &unfinished, &aside, &partitions)
+    }
+
+    /// Where the next folder of a partition is set aside.
+    fn next_aside(&self, partition: TopicPartition) -> Result<PathBuf, Error> {
+        let partitions = self.path.join(PARTITIONS);
         let taken = names(&partitions)?;
         let last = taken.iter().filter_map(|name| AsideName::parse(name)).filter(|named| named.partition == partition);
         let number = last.map(|named| named.number).max().unwrap_or_default() + 1;
         let named = AsideName { partition, number, since: Some(self.disk.ages().now().0) };
-        let aside = partitions.join(named.to_string());
-        rename_durably(&self.disk, &folder, &aside, &partitions)?;
-        Ok(Some(aside))
+        Ok(partitions.join(named.to_string()))
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //!           open (new)            distrust             trust: its log stays
 //!  (none) ------------> held --------------> distrusted ---------------------> held
-//!             delete      |                     |       recreate: it is set aside, and made again
+//!                         |                     |       recreate: it is set aside, and made again
+//!             delete      |                     |       salvage: it is set aside, and goes on up to its damage
 //!  (none) <---------------+---------------------+
 //! ```
 //!
@@ -22,7 +23,11 @@ use super::{
     replica::{Cause, Distrust},
     replica_list::Entry,
 };
-use crate::{Error, LogConfig, PartitionLog, Recovered, disk::with_suffix, partition::remove_doubt};
+use crate::{
+    Error, LogConfig, PartitionLog, Recovered,
+    disk::with_suffix,
+    partition::{remove_doubt, salvage},
+};
 
 impl DataDir {
     /// The partitions that have a folder, in order. Those that the metadata does not know are to be kept.
@@ -118,6 +123,32 @@ impl DataDir {
             self.move_aside(partition)?;
         }
         self.open_unlisted(partition, config)
+    }
+
+    /// Opens what can be read of a distrusted partition, from its start up to where it is damaged, and holds it again; its files
+    /// are set aside as they were. To be called when nobody holds more, and its loss was accepted. Nothing is left of one that
+    /// has no folder, or whose beginning is gone: then it is [made again](Self::recreate_partition), empty.
+    pub fn salvage_partition(
+        &self,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(PartitionLog, Recovered), Error> {
+        let folder = self.folder(partition);
+        if !matches!(self.list.get(partition), Some(Entry::Distrusted(_))) || !exists(&folder)? {
+            return self.recreate_partition(partition, config);
+        }
+        let keep = || self.link_aside(partition);
+        match salvage(&self.disk, &folder, partition, config, keep) {
+            Ok(opened) => {
+                self.list.set(partition, Some(Entry::Held))?;
+                Ok(opened)
+            }
+            Err(error) if error.is_damage() => {
+                tracing::error!(%partition, %error, "nothing can be read of a damaged log: it begins again, empty");
+                self.recreate_partition(partition, config)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a partition whose topic's deletion was committed. Its log must be closed. True if it was there.

@@ -21,7 +21,7 @@
 //!
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
 //! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment, as `on_disk` has it), `doubt` (what may be missing),
-//!   `chain` (leader epochs) and `replay` (producers).
+//!   `chain` (leader epochs) and `replay` (producers); `salvage` opens what is left of a damaged one.
 //! - `clock`: what time it is; `segment_times`: when closed segments were appended to.
 
 mod append;
@@ -42,6 +42,7 @@ mod placed;
 mod recovery;
 mod replay;
 mod roll;
+mod salvage;
 mod segment_times;
 #[cfg(test)]
 mod side_file_tests;
@@ -49,3 +50,4 @@ mod torn;
 
 pub(crate) use doubt::remove as remove_doubt;
 pub use log::{PartitionLog, Recovered};
+pub(crate) use salvage::salvage;

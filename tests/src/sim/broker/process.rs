@@ -328,7 +328,8 @@ impl Broker {
                     self.replicas.close(tp, disk, out);
                     out.push(Outgoing::Open(tp));
                 }
-                Effect::Renew(tp) => {
+                // Of what is damaged nothing can be read here.
+                Effect::Renew(tp) | Effect::Salvage(tp) => {
                     disk.logs.remove(&tp);
                     disk.distrusted.remove(&tp);
                     disk.doubted.remove(&tp);

@@ -1,0 +1,64 @@
+//! The last replica of a partition, which a start finds damaged.
+
+use std::{fs, path::Path};
+
+use holdfast_metadata::{Command, RecoverPartition};
+use holdfast_proto::{
+    batch::BatchHeader,
+    ids::{BrokerId, Offset, PartitionIndex},
+};
+
+use crate::rig::{Client, Rig, produce_until, soon, until};
+
+const SEGMENT: &str = "00000000000000000000.log";
+
+/// Flips a bit of the batch with this number, and lets the next start read the segment through. What the file holds then.
+fn damage(folder: &Path, number: usize) -> Vec<u8> {
+    let path = folder.join(SEGMENT);
+    let mut bytes = fs::read(&path).unwrap();
+    let size = |at: usize| BatchHeader::parse(&bytes[at..]).unwrap().size_bytes;
+    let end = (0..=number).fold(0, |at, _| at + size(at));
+    bytes[end - 1] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    fs::remove_file(path.with_extension("index")).unwrap();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_be_read_of_the_last_replica_stays_and_goes_on_where_an_operator_says_so() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let topic_id = rig.controller.create_topic("a", 1, 1, &[("min.insync.replicas", "1")]);
+    let client = Client::connect(&broker).await;
+    for value in ["0", "1", "2", "3", "4"] {
+        produce_until(&client, "a", 0, &[value]).await;
+    }
+    soon("it stops", broker.stop()).await;
+    let folder = rig.data_dir(1).join("partitions").join(format!("{topic_id}-0"));
+    let damaged = damage(&folder, 3);
+    // Each start finds the same, and leaves it as it is.
+    for _ in 0..2 {
+        soon("it stops", rig.broker(1).await.stop()).await;
+    }
+    let broker = rig.broker(1).await;
+    let state = || rig.controller.image().topic_by_name("a").unwrap().partition(PartitionIndex(0)).unwrap().clone();
+    let waits = until("it is not believed", async || Some(state()).filter(|state| state.distrusted.len() == 1)).await;
+    assert_eq!(waits.leader, None, "{waits:?}");
+    assert_eq!(waits.claims[0].end, Offset(3), "up to the damage: {waits:?}");
+    let data_dir = &broker.context().logs.data_dir;
+    assert!(data_dir.asides().unwrap().is_empty() && fs::read(folder.join(SEGMENT)).unwrap() == damaged);
+
+    until("it is alive, and goes on", async || {
+        let (partition, broker_id, partition_epoch) = (PartitionIndex(0), BrokerId(1), state().partition_epoch);
+        let recover = RecoverPartition { topic_id, partition, broker_id, partition_epoch, at_ms: 0 };
+        rig.controller.run(&Command::RecoverPartition(recover)).is_ok().then_some(())
+    })
+    .await;
+    let client = Client::connect(&broker).await;
+    let offset = produce_until(&client, "a", 0, &["later"]).await;
+    assert_eq!((offset, client.read("a", 0, 0).await.unwrap().join(" ").as_str()), (3, "0 1 2 later"));
+    let asides = data_dir.asides().unwrap();
+    assert_eq!(asides.len(), 1, "all that was there is kept");
+    assert_eq!(fs::read(asides[0].path.join(SEGMENT)).unwrap(), damaged);
+    soon("it stops", broker.stop()).await;
+}
