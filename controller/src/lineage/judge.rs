@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use holdfast_proto::{ids::IncarnationId, refusal::Recovered};
 
 /// Starts that a history goes back to. A node that was away for more of another's counts it as unknown.
-pub const MAX_BOOTS: usize = 64;
+pub(super) const MAX_BOOTS: usize = 64;
 
 /// One start on a data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Boot {
 /// What a controller shows of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// Its last starts, at most [`MAX_BOOTS`], in order; the last one speaks.
+    /// Its last starts, at most 64, in order; the last one speaks.
     pub boots: Vec<Boot>,
     /// Generation of its mark, as far as it is durable.
     pub generation: u64,

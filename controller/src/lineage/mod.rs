@@ -21,7 +21,7 @@
 //!    folder, or on copies, do not both go on.
 //! 3. **An honest folder is never refused**, whatever crash comes between storing and saying: what is said was stored
 //!    before, and a history only grows. Two cases that say less than could be known count as unknown, not as a copy: a
-//!    program that shows no history, and a history that begins after the known start (it has the last [`MAX_BOOTS`]).
+//!    program that shows no history, and a history that begins after the known start (it has the last 64).
 //! 4. Who is refused, or hears from another what its own history does not have, notes that durably, and ends. Its node id
 //!    is lost with its folder; it joins with an empty one.
 //!
@@ -44,10 +44,12 @@
 
 mod judge;
 mod refused;
+mod table;
 mod wire;
 
-pub use judge::{Boot, Known, MAX_BOOTS, Refusal, Shown, judge};
+pub use judge::{Boot, Known, Refusal, Shown, judge};
 pub use refused::{Doubt, Own, check_refusal};
+pub use table::{Table, Verdict, outranked, with_start};
 pub use wire::{Heard, MAX_LINEAGES, Said, from_wire, recovered_from_wire, recovered_to_wire, to_wire};
 
 #[cfg(test)]

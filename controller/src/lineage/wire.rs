@@ -72,7 +72,7 @@ pub fn to_wire<'a>(node_id: u64, shown: &Shown, others: impl Iterator<Item = (&'
 }
 
 /// Of a message from `sender`. Refused with INVALID_REQUEST if it tells of more than [`MAX_LINEAGES`] other controllers, of
-/// more than [`MAX_BOOTS`] starts of its own, or of those out of order.
+/// more than 64 starts of its own, or of those out of order.
 pub fn from_wire(sender: u64, said: &Said) -> Result<Heard, ErrorDetail> {
     let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidRequest, message);
     let recovered = recovered_from_wire(said.recovered.as_ref());

@@ -25,7 +25,7 @@ use super::{
     log_sizes::LogSizes,
     types::{Entry, LogId, TypeConfig, Vote},
 };
-use crate::store::{self, Mark, Op, Store, VOTE};
+use crate::store::{self, Mark, Op, Store, VOTE, mark::lacks};
 
 pub(super) const COMMITTED: &[u8] = b"committed";
 pub(super) const PURGED: &[u8] = b"purged";
@@ -107,22 +107,9 @@ impl LogStore {
 
 /// Refuses a log that ends before `told`, and a vote that is older than it.
 pub(super) fn check(told: &Mark, end: u64, vote: Option<&Vote>) -> io::Result<()> {
-    let behind = |lacks: String| Err(store::Error::Behind { lacks }.into());
-    if end < told.end {
-        return behind(format!(
-            "it acknowledged the log up to index {}, and holds it up to {end} (both excluded)",
-            told.end
-        ));
-    }
-    if told.vote.is_empty() {
-        return Ok(());
-    }
-    let told: Vote = decode("vote in the mark", &told.vote)?;
-    match vote {
-        Some(vote) if *vote >= told => Ok(()),
-        Some(vote) => behind(format!("it gave the vote {told}, and holds {vote}")),
-        None => behind(format!("it gave the vote {told}, and holds none")),
-    }
+    let told_vote = (!told.vote.is_empty()).then(|| decode::<Vote>("vote in the mark", &told.vote)).transpose()?;
+    let lacks = lacks((told.end, told_vote.as_ref()), end, vote);
+    lacks.map_or(Ok(()), |lacks| Err(store::Error::Behind { lacks }.into()))
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {

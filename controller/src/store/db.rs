@@ -11,8 +11,9 @@ use rocksdb::{
 
 use super::{
     error::Error,
+    mark::Mark,
     schema::{CHUNKS, LOG, MARKER, Marker, Origin, SNAPSHOT, SNAPSHOT_META, STATE, decode, encode, family, index_of},
-    told::{Durable, Mark, Told},
+    told::{Durable, Told},
     writer::{Op, Writer},
 };
 

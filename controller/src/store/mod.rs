@@ -20,10 +20,11 @@
 //! 9. Only what is proven damaged is called so: an error of the disk may pass ([`Error::Unreadable`]).
 //!
 //! `schema`: families, keys, and the marker. `db`: opening and reading. `writer`: the queue and its thread.
-//! `told`: the mark beside the store.
+//! `told`: the mark beside the store, by the rules of `mark`.
 
 mod db;
 mod error;
+pub mod mark;
 mod schema;
 mod told;
 mod writer;
@@ -33,6 +34,7 @@ mod store_tests;
 
 pub use db::{Snapshot, Store};
 pub use error::{Error, WHOLE_FOLDER};
+pub use mark::Mark;
 pub use schema::{Marker, Origin, VOTE};
-pub use told::{Mark, Told};
+pub use told::Told;
 pub use writer::{Done, Op};

@@ -5,15 +5,14 @@
 //! 1. The store is durable first, then the mark is written, then it is told (a vote is sent, an append answered). So the
 //!    mark of a folder that nobody changed is never ahead of its store, whatever crash comes between.
 //! 2. Where the log is cut on purpose, the mark is lowered first, durably.
-//! 3. A vote and a cut are synced. The end of the log is written without a sync, and synced once for [`SYNC_ENTRIES`]
+//! 3. A vote and a cut are synced. The end of the log is written without a sync, and synced once for 256
 //!    entries: the mark is exact after a killed process; after a power loss it may lack as many of the last entries. What
 //!    it misses then is a power loss *and* a store cut within those; entries of an older term show by the vote even then.
 //!
 //! The generation of what is synced is shown to the other controllers (`lineage`): it names how much was told. What is not
 //! synced is settled within a second.
 //!
-//! The file has three slots, each written as a whole and checksummed; the valid one with the highest generation counts.
-//! Two take turns for what is synced, so that one of them is always whole; the third is for what is not.
+//! The file has three slots, each written as a whole and checksummed; `mark` says which counts.
 
 use std::{
     fs::{File, OpenOptions},
@@ -26,29 +25,18 @@ use std::{
     },
 };
 
-use super::error::Error;
+use super::{
+    error::Error,
+    mark::{Mark, Put, SLOTS, Slots},
+};
 
 /// Bytes of a slot. The slots stand a page apart: a write of one tears no other.
 const SLOT_BYTES: usize = 512;
 const SLOT_DISTANCE_BYTES: u64 = 4_096;
-const SLOTS: u64 = 3;
-/// The slot of what is not synced.
-const LOOSE: u64 = 2;
 const MAGIC: &[u8; 8] = b"hf-told1";
 const HEAD_BYTES: usize = 26;
 /// Largest vote, as its owner encodes it.
 const MAX_VOTE_BYTES: usize = SLOT_BYTES - HEAD_BYTES - 4;
-/// Entries that the end of the log may go ahead of what is synced of the mark.
-const SYNC_ENTRIES: u64 = 256;
-
-/// What the others were told of this store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
-    /// Index after the last entry of the log; 0 for an empty log.
-    pub end: u64,
-    /// The last vote, as its owner encodes it; empty if there was none.
-    pub vote: Vec<u8>,
-}
 
 /// How far the mark is durable, for others than its writer.
 #[derive(Debug, Default)]
@@ -74,13 +62,8 @@ impl Durable {
 pub struct Told {
     path: PathBuf,
     file: File,
-    generation: u64,
     durable: Arc<Durable>,
-    /// Which of the two that take turns is written next: the older one.
-    next_slot: u64,
-    synced_end: u64,
-    found: Option<Mark>,
-    now: Mark,
+    slots: Slots,
 }
 
 impl Told {
@@ -95,38 +78,23 @@ impl Told {
             }
             opened => opened.map_err(failed)?,
         };
-        let mut slots = Vec::new();
-        let mut generations = [0; SLOTS as usize];
-        for slot in 0..SLOTS {
+        let mut read = [const { None }; SLOTS as usize];
+        for (slot, found) in (0..SLOTS).zip(&mut read) {
             let mut bytes = [0; SLOT_BYTES];
             match file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE_BYTES) {
-                Ok(()) => {
-                    let read = decode(&bytes);
-                    generations[slot as usize] = read.as_ref().map_or(0, |(generation, _)| *generation);
-                    slots.extend(read);
-                }
+                Ok(()) => *found = decode(&bytes),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
                 Err(error) => return Err(failed(error)),
             }
         }
-        // Above every generation that is there, also where it does not count.
-        let (generation, newest) = slots
-            .into_iter()
-            .max_by_key(|(generation, _)| *generation)
-            .map_or((0, None), |(at, mark)| (at, Some(mark)));
-        if kept && newest.is_none() {
-            return Err(Error::Damaged(format!("the mark {} is damaged", path.display())));
-        }
-        let found = newest.filter(|_| kept);
-        let now = found.clone().unwrap_or_default();
-        let next_slot = u64::from(generations[0] > generations[1]);
-        let (path, durable, synced_end) = (path.to_owned(), Arc::default(), now.end);
-        Ok(Self { path, file, generation, durable, next_slot, synced_end, found, now })
+        let damaged = || Error::Damaged(format!("the mark {} is damaged", path.display()));
+        let slots = Slots::open(read, kept).ok_or_else(damaged)?;
+        Ok(Self { path: path.to_owned(), file, durable: Arc::default(), slots })
     }
 
     /// Generation of the newest mark that was found or written since: nothing that was told has a higher one.
     pub(super) const fn generation(&self) -> u64 {
-        self.generation
+        self.slots.generation()
     }
 
     /// How far it is durable, as it goes on.
@@ -136,45 +104,36 @@ impl Told {
 
     /// What was told before this start; `None` if nothing is known of it.
     pub const fn found(&self) -> Option<&Mark> {
-        self.found.as_ref()
+        self.slots.found()
     }
 
     /// The mark as it is now.
     pub const fn now(&self) -> &Mark {
-        &self.now
+        self.slots.now()
     }
 
     /// The store holds this durably, and it is about to be told. Durable when it returns if the vote changed, or enough
     /// entries.
     pub fn raise(&mut self, mark: Mark) -> Result<(), Error> {
-        if mark == self.now {
-            return Ok(());
-        }
-        let sync = mark.vote != self.now.vote || mark.end >= self.synced_end.saturating_add(SYNC_ENTRIES);
-        self.put(mark, sync)
+        self.slots.raise(mark).map_or(Ok(()), |put| self.put(put))
     }
 
     /// Sets the mark, durably: before the log is cut to its end, as it is made, and as it is settled.
     pub fn set(&mut self, mark: Mark) -> Result<(), Error> {
-        self.put(mark, true)
+        self.put(self.slots.set(mark))
     }
 
-    fn put(&mut self, mark: Mark, sync: bool) -> Result<(), Error> {
-        let generation = self.generation + 1;
-        let slot = if sync { self.next_slot } else { LOOSE };
-        let written = encode(generation, &mark).and_then(|bytes| {
-            self.file.write_all_at(&bytes, slot * SLOT_DISTANCE_BYTES)?;
-            if sync { self.file.sync_data() } else { Ok(()) }
+    fn put(&mut self, put: Put) -> Result<(), Error> {
+        let written = encode(put.generation, &put.mark).and_then(|bytes| {
+            self.file.write_all_at(&bytes, put.slot * SLOT_DISTANCE_BYTES)?;
+            if put.sync { self.file.sync_data() } else { Ok(()) }
         });
         written.map_err(|source| Error::Mark { path: self.path.display().to_string(), source })?;
-        self.generation = generation;
-        if sync {
-            self.next_slot = 1 - self.next_slot;
-            self.synced_end = mark.end;
-            self.durable.generation.store(generation, Ordering::Release);
+        if put.sync {
+            self.durable.generation.store(put.generation, Ordering::Release);
         }
-        self.durable.is_behind.store(!sync, Ordering::Release);
-        self.now = mark;
+        self.durable.is_behind.store(!put.sync, Ordering::Release);
+        self.slots.written(put);
         Ok(())
     }
 }

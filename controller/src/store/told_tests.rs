@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::mark::LOOSE;
 
 fn mark(end: u64, vote: &[u8]) -> Mark {
     Mark { end, vote: vote.to_vec() }
@@ -39,7 +40,7 @@ fn a_torn_write_leaves_what_was_synced_before() {
     harm(&path, LOOSE);
     assert_eq!(Told::open(&path, true).expect("open").found(), Some(&mark(1, b"a")));
     told.raise(mark(3, b"b")).expect("raise");
-    let synced = 1 - told.next_slot;
+    let synced = 1 - told.slots.set(mark(3, b"b")).slot;
     harm(&path, synced);
     assert_eq!(Told::open(&path, true).expect("open").found(), Some(&mark(1, b"a")));
     harm(&path, 1 - synced);

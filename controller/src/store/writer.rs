@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 
 use super::{
     error::Error,
+    mark::{Around, Change, Mark},
     schema::{CHUNKS, LOG, SNAPSHOT, SNAPSHOT_META, STATE, VOTE, family},
-    told::{Mark, Told},
+    told::Told,
 };
 
 /// Operations that may wait. Beyond it [`super::Store::submit`] waits.
@@ -102,6 +103,24 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// What it does to what may be told.
+    fn change(&self) -> Option<Change> {
+        Some(match self {
+            Self::Append { entries, .. } => Change::Ends(entries.last()?.0 + 1),
+            Self::Truncate { from, .. } => Change::Cut(*from),
+            Self::Purge { up_to, .. } => Change::Purged(*up_to),
+            Self::BeginAt { up_to, vote, .. } => {
+                Change::Begins(Mark { end: up_to.saturating_add(1), vote: vote.clone() })
+            }
+            Self::PutState { key, value, .. } if *key == VOTE => Change::Voted(value.clone()),
+            Self::BeginTold { mark, .. } => Change::BeginsAtOnce(mark.clone()),
+            Self::SettleTold { .. } => Change::Settles,
+            Self::PutState { .. } | Self::PutSnapshot { .. } => return None,
+        })
+    }
+}
+
 /// Handle of the thread. Dropping it lets the thread finish what waits and joins it.
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Op>>,
@@ -169,7 +188,7 @@ fn run(db: &DB, mut told: Told, mut queue: mpsc::Receiver<Op>, failure: &OnceLoc
         {
             ops.push(op);
         }
-        let marks = Marks::of(told.now(), &ops);
+        let marks = Around::of(told.now(), ops.iter().filter_map(Op::change));
         let mut batch = WriteBatch::default();
         let mut dones = Vec::new();
         for op in ops.drain(..) {
@@ -182,45 +201,12 @@ fn run(db: &DB, mut told: Told, mut queue: mpsc::Receiver<Op>, failure: &OnceLoc
     }
 }
 
-/// What becomes of the mark around one batch.
-struct Marks {
-    /// Before it is written: the log is cut.
-    lowered: Option<Mark>,
-    /// Once it is durable.
-    then: Mark,
-    /// It is written and synced whatever it says: there was none before, or it is settled.
-    settles: bool,
-}
-
-impl Marks {
-    fn of(now: &Mark, ops: &[Op]) -> Self {
-        let (mut then, mut lowest, mut settles) = (now.clone(), now.end, false);
-        for op in ops {
-            match op {
-                Op::Append { entries, .. } => then.end = entries.last().map_or(then.end, |(index, _)| index + 1),
-                Op::Truncate { from, .. } => {
-                    then.end = then.end.min(*from);
-                    lowest = lowest.min(*from);
-                }
-                Op::Purge { up_to, .. } => then.end = then.end.max(up_to.saturating_add(1)),
-                Op::BeginAt { up_to, vote, .. } => then = Mark { end: up_to.saturating_add(1), vote: vote.clone() },
-                Op::PutState { key, value, .. } if *key == VOTE => then.vote.clone_from(value),
-                Op::BeginTold { mark, .. } => (then, settles) = (mark.clone(), true),
-                Op::SettleTold { .. } => settles = true,
-                Op::PutState { .. } | Op::PutSnapshot { .. } => {}
-            }
-        }
-        let lowered = (lowest < now.end).then(|| Mark { end: lowest, vote: now.vote.clone() });
-        Self { lowered, then, settles }
-    }
-}
-
 fn write(
     db: &DB,
     batch: WriteBatch,
     sync: bool,
     told: &mut Told,
-    marks: Marks,
+    marks: Around,
     failure: &OnceLock<String>,
 ) -> Result<(), String> {
     if let Some(message) = failure.get() {

@@ -15,7 +15,7 @@ use holdfast_proto::{
 use super::known::{GIVEN_UP, Inner, Lineages, REFUSED, copied};
 use crate::{
     exit::Fatal,
-    lineage::{MAX_LINEAGES, Own, check_refusal},
+    lineage::{MAX_LINEAGES, Own, check_refusal, outranked},
     store::Op,
 };
 
@@ -36,18 +36,14 @@ impl Lineages {
     /// Refuses a controller whose metadata is from before a recovery that is known here, itself known or not. `theirs`: the last
     /// recovery that its metadata has; `None` for an empty store, which is refused by nobody.
     pub(crate) fn unless_lower(&self, sender: u64, theirs: Option<Recovered>) -> Result<(), ErrorDetail> {
-        match theirs.zip(self.recovered()) {
-            Some((theirs, ours)) if theirs < ours => {
-                let message = format!("{ours}, and what controller {sender} holds is from before: it was given up");
-                Err(self.given_up(sender, message))
-            }
-            _ => Ok(()),
-        }
+        let Some(ours) = outranked(theirs, self.recovered()) else { return Ok(()) };
+        let message = format!("{ours}, and what controller {sender} holds is from before: it was given up");
+        Err(self.given_up(sender, message))
     }
 
     /// The refusal of a controller that was given up. Each is logged once.
     fn given_up(&self, sender: u64, message: String) -> ErrorDetail {
-        if self.inner.table.lock().given_up.insert(sender) {
+        if self.inner.said.lock().given_up.insert(sender) {
             tracing::error!(controller = sender, "a controller is refused, and is to end: {message}");
         }
         self.refusal(ErrorCode::GivenUp, message, sender, None)
@@ -77,11 +73,11 @@ impl Lineages {
             return;
         }
         if let Err(why) = self.check(detail) {
-            let mut table = self.inner.table.lock();
-            if table.ignored.len() == MAX_LINEAGES {
-                table.ignored.clear();
+            let mut said = self.inner.said.lock();
+            if said.ignored.len() == MAX_LINEAGES {
+                said.ignored.clear();
             }
-            if table.ignored.insert(format!("{other}: {why}")) {
+            if said.ignored.insert(format!("{other}: {why}")) {
                 tracing::warn!(other, message = detail.message, why, "this controller is refused, and goes on");
             }
             return;

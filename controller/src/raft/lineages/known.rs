@@ -19,7 +19,7 @@ use holdfast_proto::{
 use crate::{
     exit::Fatal,
     identity::DataDir,
-    lineage::{self, Boot, Heard, Known, MAX_BOOTS, MAX_LINEAGES, Said, Shown, from_wire, judge, to_wire},
+    lineage::{Boot, Known, Said, Shown, Table, Verdict, from_wire, outranked, with_start},
     raft::{
         codec::{decode, encode},
         halt::Halt,
@@ -34,8 +34,6 @@ pub(in crate::raft) const KNOWN: &[u8] = b"lineages";
 /// Who refused this folder, and why; it starts no more.
 pub(in crate::raft) const REFUSED: &[u8] = b"refused";
 pub(in crate::raft) const GIVEN_UP: &[u8] = b"given-up";
-/// So many may be kept, members or not: a quorum has few.
-const PRUNED_ABOVE: usize = 16;
 /// How often what changed is made durable.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -65,22 +63,18 @@ pub(super) struct Inner {
     /// Knows which controllers were given up.
     pub(super) view: MetadataView,
     pub(super) table: Mutex<Table>,
+    pub(super) said: Mutex<SaidOnce>,
     /// Held while the folder is bound to a cluster. True: it is bound, and that is not counted yet.
     pub(super) binding: tokio::sync::Mutex<bool>,
 }
 
+/// What the log tells once.
 #[derive(Default)]
-pub(super) struct Table {
-    known: BTreeMap<u64, Known>,
-    /// Who knows the present start: the last boot is enough for them.
-    confirmed: BTreeSet<u64>,
-    /// Refused, and said so: for whom and why.
-    refused: BTreeMap<u64, lineage::Refusal>,
-    /// Refused because they were given up, and said so.
+pub(super) struct SaidOnce {
+    /// Who was refused because it was given up.
     pub(super) given_up: BTreeSet<u64>,
-    /// Refusals that are not true of this controller, as they were said. At most [`MAX_LINEAGES`].
+    /// Refusals that are not true of this controller, as they were said. At most [`crate::lineage::MAX_LINEAGES`].
     pub(super) ignored: BTreeSet<String>,
-    is_changed: bool,
 }
 
 impl Lineages {
@@ -101,15 +95,14 @@ impl Lineages {
         if let Some(given_up) = store.read_state(GIVEN_UP)? {
             return Err(Fatal::GivenUp { id: node_id, what: String::from_utf8_lossy(&given_up).into_owned() });
         }
-        let mut boots: Vec<Boot> = stored(&store, BOOTS, "history of the folder")?;
+        let before: Vec<Boot> = stored(&store, BOOTS, "history of the folder")?;
         let known: Vec<(u64, Known)> = stored(&store, KNOWN, "lineages of controllers")?;
-        boots.push(Boot { boot_counter, incarnation_id, since: store.found_generation() });
-        boots.drain(..boots.len().saturating_sub(MAX_BOOTS));
+        let boots = with_start(before, Boot { boot_counter, incarnation_id, since: store.found_generation() });
         let value = encode(&boots).map_err(Fatal::of_store)?;
         store.write_blocking(|done| Op::PutState { key: BOOTS, value, done: Some(done) })?;
         // What was found may not be synced, and is shown from now on.
         store.write_blocking(|done| Op::SettleTold { done })?;
-        let table = Mutex::new(Table { known: known.into_iter().collect(), ..Table::default() });
+        let table = Mutex::new(Table::new(known));
         Ok(Self {
             inner: Arc::new(Inner {
                 node_id,
@@ -120,6 +113,7 @@ impl Lineages {
                 halt,
                 view,
                 table,
+                said: Mutex::default(),
                 binding: tokio::sync::Mutex::default(),
             }),
         })
@@ -127,13 +121,8 @@ impl Lineages {
 
     /// What a message to `target` shows; 0: to the one that answers.
     pub(crate) fn shown(&self, target: u64) -> Said {
-        let Inner { node_id, boots, table, .. } = &*self.inner;
-        let mut shown = self.own();
-        let table = table.lock();
-        if table.confirmed.contains(&target) {
-            shown.boots.drain(..boots.len().saturating_sub(1));
-        }
-        to_wire(*node_id, &shown, table.known.iter())
+        let own = self.own();
+        self.inner.table.lock().says(self.inner.node_id, own, target)
     }
 
     /// The own history as it is now.
@@ -169,63 +158,29 @@ impl Lineages {
         self.unless_given_up(sender.node_id)?;
         let heard = from_wire(sender.node_id, said)?;
         self.unless_lower(sender.node_id, heard.sender.recovered)?;
-        if let Some((theirs, ours)) = heard.sender.recovered.zip(self.recovered())
-            && theirs > ours
+        if let Some(theirs) = outranked(self.recovered(), heard.sender.recovered)
             // Which cluster that is has to be known: it ends for good.
             && sender.cluster_id.is_some()
         {
             return Err(self.end_as_given_up(&format!("controller {}", sender.node_id), &theirs).await);
         }
-        let Some(next) = self.compare(sender.node_id, heard).await? else { return Ok(()) };
-        self.save(next).await.map_err(|error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string()))
-    }
-
-    /// Compares and keeps what needs no waiting. `Some`: what has to be durable first.
-    async fn compare(&self, sender: u64, heard: Heard) -> Result<Option<BTreeMap<u64, Known>>, ErrorDetail> {
-        let Inner { node_id, boots, table, .. } = &*self.inner;
-        let Heard { sender: shown, mut others } = heard;
-        if let Some(of_this) = others.remove(node_id) {
-            if let Err(refusal) = judge(Some(&of_this), &self.own()) {
-                return Err(self.end(&format!("controller {sender}"), &refusal.to_string()).await);
+        let (id, own) = (sender.node_id, self.own());
+        let verdict = self.inner.table.lock().hear(self.inner.node_id, &own, id, heard);
+        match verdict {
+            Verdict::Believed => Ok(()),
+            Verdict::Stores(next) => {
+                let failed = |error: store::Error| ErrorDetail::new(ErrorCode::KafkaStorageError, error.to_string());
+                self.save(next).await.map_err(failed)
             }
-            if boots.last().is_some_and(|boot| boot.incarnation_id == of_this.incarnation_id) {
-                table.lock().confirmed.insert(sender);
-            }
-        }
-        let mut table = table.lock();
-        match judge(table.known.get(&sender), &shown) {
-            Ok(known) => {
-                table.refused.remove(&sender);
-                others.extend(known.map(|known| (sender, known)));
-            }
-            Err(refusal) => {
-                if table.refused.insert(sender, refusal) != Some(refusal) {
-                    tracing::error!(controller = sender, "a controller is refused, and is to end: {refusal}");
+            Verdict::Refused { refusal, known, is_new } => {
+                if is_new {
+                    tracing::error!(controller = id, "a controller is refused, and is to end: {refusal}");
                 }
-                let known = table.known.get(&sender).map(Into::into);
-                drop(table);
-                return Err(self.refusal(ErrorCode::StaleFolder, refusal.to_string(), sender, known));
+                let known = known.as_ref().map(Into::into);
+                Err(self.refusal(ErrorCode::StaleFolder, refusal.to_string(), id, known))
             }
+            Verdict::Ends(refusal) => Err(self.end(&format!("controller {id}"), &refusal.to_string()).await),
         }
-        let known = &table.known;
-        others.retain(|id, told| match known.get(id) {
-            Some(known) => told.is_newer(known),
-            None => known.len() < MAX_LINEAGES,
-        });
-        let is_new =
-            |(id, told): (&u64, &Known)| known.get(id).is_none_or(|known| known.incarnation_id != told.incarnation_id);
-        if others.iter().any(is_new) {
-            let mut next = known.clone();
-            for (id, told) in others {
-                if next.contains_key(&id) || next.len() < MAX_LINEAGES {
-                    next.insert(id, told);
-                }
-            }
-            return Ok(Some(next));
-        }
-        table.is_changed |= !others.is_empty();
-        table.known.extend(others);
-        Ok(None)
     }
 
     /// Makes this durable, and then it is what is known. Another message may have told more meanwhile.
@@ -233,12 +188,7 @@ impl Lineages {
         let value =
             encode(&next.iter().collect::<Vec<_>>()).map_err(|error| store::Error::Damaged(error.to_string()))?;
         self.inner.store.write(|done| Op::PutState { key: KNOWN, value, done: Some(done) }).await?;
-        let mut table = self.inner.table.lock();
-        for (id, told) in next {
-            if table.known.get(&id).is_none_or(|known| told.is_newer(known)) {
-                table.known.insert(id, told);
-            }
-        }
+        self.inner.table.lock().saved(next);
         Ok(())
     }
 
@@ -259,15 +209,7 @@ impl Lineages {
         if store.is_ahead_of_generation() {
             store.write(|done| Op::SettleTold { done }).await?;
         }
-        let next = {
-            let mut table = self.inner.table.lock();
-            if table.known.len() > PRUNED_ABOVE {
-                let members = members();
-                table.known.retain(|id, _| members.contains(id));
-                table.is_changed = true;
-            }
-            std::mem::take(&mut table.is_changed).then(|| table.known.clone())
-        };
+        let next = self.inner.table.lock().take_changed(members);
         match next {
             Some(next) => self.save(next).await,
             None => Ok(()),
