@@ -13,7 +13,7 @@ use std::{
 };
 
 use holdfast_tests::sim::{
-    faults,
+    controllers, faults,
     world::{Beyond, Coverage},
 };
 
@@ -92,5 +92,30 @@ fn what_more_disks_lose_than_may_is_never_lost_in_silence() {
     if runs >= SEEDS {
         assert!(sum.went_on > 0 && sum.recovered > runs / 4 && sum.lost > runs / 10, "too little was lost: {sum:?}");
         assert!(sum.recovered > sum.lost, "some lose nothing: {sum:?}");
+    }
+}
+
+#[test]
+fn what_controllers_committed_stays_whatever_becomes_of_fewer_than_half_their_disks() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let add = controllers::world::Coverage::add;
+    let sum = run_all(&seeds, controllers::faults::run, add, controllers::world::Coverage::default());
+    println!("{runs} seeds of controllers: {sum:#?}");
+    if runs >= SEEDS {
+        assert!(sum.missing().is_empty(), "these never happened: {:?}", sum.missing());
+        assert!(sum.led > runs && sum.refused > runs / 4 && sum.replaced > runs / 4, "too little went wrong: {sum:?}");
+    }
+}
+
+#[test]
+fn controllers_that_lost_most_disks_wait_and_go_on_from_one_as_an_operator_orders() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let add = controllers::world::Coverage::add;
+    let sum = run_all(&seeds, controllers::faults::run_beyond, add, controllers::world::Coverage::default());
+    println!("{runs} seeds of controllers with too many disks at fault: {sum:#?}");
+    if runs >= SEEDS {
+        assert!(sum.recovered > runs / 2 && sum.refused > runs, "too little was lost: {sum:?}");
     }
 }

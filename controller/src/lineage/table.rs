@@ -32,7 +32,7 @@ pub enum Verdict {
     Stores(BTreeMap<u64, Known>),
     /// Its sender is not the one that is known.
     Refused {
-        /// Why.
+        /// Why it is not.
         refusal: Refusal,
         /// What is known of it.
         known: Option<Known>,

@@ -31,7 +31,7 @@ pub enum Change {
     Cut(u64),
     /// Every entry up to there, included, goes; a snapshot has them.
     Purged(u64),
-    /// A vote.
+    /// A vote was given.
     Voted(Vec<u8>),
     /// This holds, whatever was told before.
     Begins(Mark),
@@ -78,11 +78,11 @@ impl Around {
 /// A mark as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
-    /// Where.
+    /// The slot that is written.
     pub slot: u64,
     /// One more than the last.
     pub generation: u64,
-    /// What.
+    /// What is told from then on.
     pub mark: Mark,
     /// True if it has to be durable before anything is told.
     pub sync: bool,

@@ -9,7 +9,8 @@
 //!                 └─ producers: the client's batch queue    oracle: what was promised
 //! ```
 //!
-//! `world` lets things happen by chance, from a seed; `script` by a text, one step after the other.
+//! `world` lets things happen by chance, from a seed; `script` by a text, one step after the other. The controllers are one
+//! node here: `controllers` simulates a quorum of them.
 //!
 //! | driven as it ships | where it stands |
 //! |---|---|
@@ -53,6 +54,7 @@ pub mod batch;
 pub mod broker;
 pub mod clocks;
 pub mod controller;
+pub mod controllers;
 pub mod disk;
 pub mod faults;
 pub mod message;
