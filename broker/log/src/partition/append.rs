@@ -4,10 +4,12 @@ use std::{io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
 
-use holdfast_proto::{batch::BatchHeader, ids::Offset};
+use holdfast_proto::{
+    batch::BatchHeader,
+    ids::{Millis, Offset},
+};
 
 use super::{
-    clock::since_start,
     log::PartitionLog,
     placed::{Placed, parse},
 };
@@ -87,7 +89,7 @@ impl PartitionLog {
 
     /// Forgets the producers of which no retry can come any more.
     pub fn expire_producers(&mut self) {
-        self.producers.expire(since_start());
+        self.producers.expire(now());
     }
 
     /// Writes batches into the active segment with one vectored write, then counts and indexes them.
@@ -106,7 +108,7 @@ impl PartitionLog {
             is_store_due |= self.active.tally.add(&segment, self.config.index_interval_bytes, header);
             self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
             if header.has_producer() {
-                self.producers.record(&header.into(), since_start());
+                self.producers.record(&header.into(), now());
             }
         }
         self.active.first_append.get_or_insert_with(steady);
@@ -122,6 +124,11 @@ impl PartitionLog {
         }
         Ok(())
     }
+}
+
+/// The time by which producers age.
+fn now() -> Millis {
+    Millis(steady().0 as u64)
 }
 
 /// True if the batch's offsets can be written relative to the segment's base, in Kafka's signed 32 bits.

@@ -22,11 +22,10 @@
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
 //! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment, as `on_disk` has it), `doubt` (what may be missing),
 //!   `chain` (leader epochs) and `replay` (producers); `salvage` opens what is left of a damaged one.
-//! - `clock`: what time it is; `segment_times`: when closed segments were appended to.
+//! - `segment_times`: when closed segments were appended to.
 
 mod append;
 mod chain;
-mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod cut;
