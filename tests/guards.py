@@ -91,7 +91,11 @@ GUARDS = [
     ("partition epoch of a proposal", "metadata/src/decide/partitions.rs",
      "if proposal.partition_epoch != state.partition_epoch {", "if proposal.partition_epoch > state.partition_epoch {"),
     ("partition epoch of a position", "broker/replication/src/leader/progress.rs",
-     "if told_under >= self.counts_from {", "if told_under >= PartitionEpoch(0) {"),
+     "told_under >= self.counts_from &&", "told_under >= PartitionEpoch(0) &&"),
+    ("partition epoch that the leader knows", "broker/replication/src/leader/progress.rs",
+     "&& told_under <= self.known {", "{",
+     ("holdfast-replication", "--lib",
+      "leader::progress::tests::a_member_that_knows_a_later_state_than_its_leader_counts_once_the_leader_knows_it")),
     # Its other half, the partition epoch, is behind the image follower, which takes nothing older: tests of the roster.
     ("epoch check before deletion", "broker/src/partition/roster.rs",
      "known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)", "true"),

@@ -211,3 +211,24 @@ impl Coverage {
         ]
     }
 }
+
+/// Broker 4 starts again and is out of the ISR {2, 4}; its leader does not know that yet, and goes on. Then that loses its end.
+#[test]
+fn what_a_replica_copies_since_it_started_counts_once_its_leader_knows_of_that() {
+    let mut model = Model::new(true);
+    let events = [
+        Event::Move { members: 0b1010, first: 2 },
+        Event::Elect,
+        Event::CatchUp,
+        Event::Bounce { broker: 4, disk: Disk::Same },
+        Event::Produce(0),
+        Event::Produce(0),
+        Event::Fetch { leader: 0, follower: 4, records: 2 },
+        Event::Acknowledge(0),
+        Event::Stop(2),
+        Event::Start { broker: 2, disk: Disk::Cut },
+        Event::Bounce { broker: 2, disk: Disk::Same },
+    ];
+    events.iter().for_each(|event| model.step(event));
+    assert_eq!(model.acknowledged, []);
+}

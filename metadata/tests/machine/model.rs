@@ -293,7 +293,9 @@ impl Model {
         let Some(leading) = &mut node.leading else { return };
         let members: BTreeSet<BrokerId> = leading.state.isr.iter().chain(&leading.proposed).copied().collect();
         let held = |member: &BrokerId| {
-            if *member == b(n) { node.log.len() } else { leading.held.get(member).map_or(0, |held| held.end) }
+            // What was told under a state that the leader does not know yet does not count before it does.
+            let told = || leading.held.get(member).filter(|held| held.partition_epoch <= leading.state.partition_epoch);
+            if *member == b(n) { node.log.len() } else { told().map_or(0, |held| held.end) }
         };
         let end = members.iter().map(held).min().unwrap_or(0);
         // A new leader confirms what was before it only together with its own epoch's start.

@@ -42,7 +42,7 @@ mod tests {
     };
 
     fn follower(id: u32, appended: u64, flushed: u64) -> FollowerProgress {
-        let mut progress = FollowerProgress::new(BrokerId(id), true, Millis(0));
+        let mut progress = FollowerProgress::new(BrokerId(id), true, PartitionEpoch(1), Millis(0));
         progress.observe(&FetchPosition {
             leader_epoch: LeaderEpoch(1),
             partition_epoch: PartitionEpoch(1),
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn it_stands_still_while_a_member_is_unheard() {
-        let followers = [follower(2, 18, 9), FollowerProgress::new(BrokerId(3), true, Millis(0))];
+        let followers = [follower(2, 18, 9), FollowerProgress::new(BrokerId(3), true, PartitionEpoch(1), Millis(0))];
         assert_eq!(compute(&isr(&[1, 2, 3]), 2, &followers, FlushPolicy::Ack), None);
     }
 }

@@ -10,8 +10,11 @@
 //! 4. While it is outside the ISR, only what it tells under the partition's latest state counts. A replica that a move
 //!    takes away is deleted, and one that a later move brings back on the same broker starts empty: with the same broker
 //!    epoch and, maybe, the same leader epoch. Between the two lies a state without it in the ISR, and only this leader
-//!    takes it in again, so a position under a later state is one of the replica that is there now. A follower may know
-//!    a state before its leader does and tells its position once: what it told then counts as soon as the leader knows.
+//!    takes it in again, so a position under a later state is one of the replica that is there now.
+//! 5. What it tells under a state that this leader does not know yet counts once the leader knows it. A broker that starts
+//!    again says first how far its log reaches, and elections go by that: in the state that follows it is out of the ISR.
+//!    Were what it copies then counted by a leader that takes it for a member still, more could be acknowledged than it
+//!    is known to hold, and one that lost its end could lead before it.
 
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, Millis, Offset, PartitionEpoch};
 
@@ -44,6 +47,8 @@ pub(crate) struct FollowerProgress {
     pub(crate) broker_epoch: Option<BrokerEpoch>,
     /// Positions of an older state do not count (invariant 4).
     counts_from: PartitionEpoch,
+    /// The latest state that the leader knows: positions of a newer one do not count yet (invariant 5).
+    known: PartitionEpoch,
     ends: Option<FollowerEnds>,
     /// The latest state that it named, and the ends that it told under that state alone.
     latest: Option<(PartitionEpoch, FollowerEnds)>,
@@ -61,12 +66,14 @@ pub(crate) struct FollowerProgress {
 }
 
 impl FollowerProgress {
-    /// A follower at the start of an epoch. Members of the ISR get the whole lag time from now to show themselves.
-    pub(crate) fn new(broker_id: BrokerId, in_isr: bool, now: Millis) -> Self {
+    /// A follower at the start of an epoch, or of a state that brings it. Members of the ISR get the whole lag time from now
+    /// to show themselves.
+    pub(crate) fn new(broker_id: BrokerId, in_isr: bool, known: PartitionEpoch, now: Millis) -> Self {
         Self {
             broker_id,
             broker_epoch: None,
             counts_from: PartitionEpoch(0),
+            known,
             ends: None,
             latest: None,
             lag_sample: None,
@@ -97,11 +104,23 @@ impl FollowerProgress {
         true
     }
 
-    /// The controller committed a state in which it is not in the ISR: it has to tell its position again, unless it has
-    /// told it under that state or a later one already.
-    pub(crate) fn outside_isr(&mut self, partition_epoch: PartitionEpoch) {
-        self.counts_from = partition_epoch;
-        self.ends = self.latest.filter(|(told_under, _)| *told_under >= partition_epoch).map(|(_, ends)| ends);
+    /// The controller committed this state. If it is not in its ISR it has to tell its position again, unless it has told it
+    /// under that state already.
+    pub(crate) fn state_changed(&mut self, partition_epoch: PartitionEpoch, in_isr: bool) {
+        self.known = partition_epoch;
+        if !in_isr {
+            self.counts_from = partition_epoch;
+            self.ends = None;
+        }
+        if let Some((told_under, told)) = self.latest {
+            self.count(told_under, told);
+        }
+    }
+
+    fn count(&mut self, told_under: PartitionEpoch, told: FollowerEnds) {
+        if told_under >= self.counts_from && told_under <= self.known {
+            self.ends = Some(self.ends.map_or(told, |ends| ends.max(told)));
+        }
     }
 
     /// Notes a position that lies on the leader's log.
@@ -115,9 +134,7 @@ impl FollowerProgress {
             Some((latest, ends)) if told_under == latest => self.latest = Some((latest, ends.max(told))),
             _ => self.latest = Some((told_under, told)),
         }
-        if told_under >= self.counts_from {
-            self.ends = Some(self.ends.map_or(told, |ends| ends.max(told)));
-        }
+        self.count(told_under, told);
     }
 
     /// Looks whether the follower has caught up; called after each of its positions.
@@ -186,6 +203,7 @@ impl FollowerProgress {
     /// Its position was found not to lie on the leader's log, or below its start. Takes the parked fetch, to answer it.
     pub(crate) fn diverged(&mut self) -> Option<ParkedFetch> {
         self.ends = None;
+        self.latest = None;
         self.unpark()
     }
 

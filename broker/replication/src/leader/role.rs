@@ -93,11 +93,12 @@ impl Leader {
         });
         for id in assignment.replicas.iter().chain(&assignment.isr).copied() {
             if id != me && self.progress(id).is_none() {
-                self.followers.push(FollowerProgress::new(id, assignment.isr.contains(&id), turn.now));
+                let in_isr = assignment.isr.contains(&id);
+                self.followers.push(FollowerProgress::new(id, in_isr, assignment.partition_epoch, turn.now));
             }
         }
-        for follower in self.followers.iter_mut().filter(|follower| !assignment.isr.contains(&follower.broker_id)) {
-            follower.outside_isr(assignment.partition_epoch);
+        for follower in &mut self.followers {
+            follower.state_changed(assignment.partition_epoch, assignment.isr.contains(&follower.broker_id));
         }
     }
 
