@@ -28,6 +28,10 @@ pub struct ReplicaClaim {
     /// keeps its place among the eligible, and does not lead before another start has read it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unread: bool,
+    /// True if the partition is unsettled and its broker does not hold the replica: nobody knows whether it was not made yet,
+    /// or has moved away to a broker that the metadata does not know.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_held: bool,
 }
 
 /// A replica whose records do not count until they were copied again.
@@ -54,6 +58,16 @@ pub enum DistrustReason {
     Halted,
     /// Its log ends below the high watermark at which the partition stands.
     Short,
+}
+
+impl DistrustReason {
+    /// True if the replica's log is not gone on with: it is set aside, and begins again empty.
+    pub fn begins_empty(self) -> bool {
+        match self {
+            Self::Vanished | Self::Damaged | Self::Halted => true,
+            Self::Folder | Self::Short => false,
+        }
+    }
 }
 
 /// What a broker's folder shows when it registers.

@@ -175,6 +175,7 @@ mod tests {
                 end: 36,
                 doubtful: true,
                 unread: true,
+                not_held: false,
             }],
             distrusted: vec![v1::DistrustedReplica { broker_id: 6, reason: v1::DistrustReason::Halted.into() }],
         };
@@ -240,6 +241,7 @@ mod tests {
                     end: 63,
                     doubtful: true,
                     unread: false,
+                    not_held: false,
                 }],
             }],
             distrusted_replica_count: 44,

@@ -121,8 +121,8 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         }
         match ended {
             End::Unregistered => {
-                let why = "the controllers know no registration of this broker any more: they were recovered, or it was \
-                           unregistered";
+                let why = "this registration of the broker counts no more: the controllers were recovered, or an operator \
+                           unregistered it or gave up its disk";
                 return end(context, actor, Fatal::StartAgain(why.to_owned())).await;
             }
             End::Stale => match registered_by(context).await {

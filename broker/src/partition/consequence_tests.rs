@@ -86,6 +86,7 @@ fn beside_a_claim(doubtful: bool, unread: bool) -> Image {
                 end: Offset(5),
                 doubtful,
                 unread,
+                not_held: false,
             });
         }
     }

@@ -264,6 +264,15 @@ pub(crate) fn unregister(image: &Image, broker_id: BrokerId) -> Decision {
             ),
         ));
     }
+    if image.unheard_brokers().any(|unheard| unheard == broker_id)
+        && image.partitions().any(|(_, _, state)| state.unsettled)
+    {
+        let message = format!(
+            "broker {broker_id} has not said what it holds since the controllers were recovered, and partitions wait for that: \
+             start it, or give up its disk with `holdfast broker disk-lost`"
+        );
+        return Err(Rejection::new(ErrorCode::InvalidRequest, message));
+    }
     let mut records = vec![Record::RemoveBroker { broker_id }];
     records.extend(unsettled::settle(image, &Standings::hearing(image, broker_id), broker_id, |_, _| ())?);
     Ok((records, Response::BrokerUnregistered))
@@ -279,8 +288,24 @@ pub(crate) fn set_drain(image: &Image, broker_id: BrokerId, draining: bool) -> D
     Ok((records.into_iter().collect(), Response::BrokerDrainSet))
 }
 
-/// The registration that is meant, or why it is not the current one.
+/// The registration that is meant, or why it counts no more.
 pub fn registered(
+    image: &Image,
+    broker_id: BrokerId,
+    broker_epoch: BrokerEpoch,
+) -> Result<&BrokerRegistration, Rejection> {
+    let registration = last_registered(image, broker_id, broker_epoch)?;
+    if image.has_lost_disk(broker_id, broker_epoch) {
+        let message = format!(
+            "the disk of broker {broker_id} was given up since it registered: it has to start again, and say what it holds"
+        );
+        return Err(Rejection::new(ErrorCode::BrokerIdNotRegistered, message));
+    }
+    Ok(registration)
+}
+
+/// The registration that is meant, even if its disk was given up since, or why it is not the last.
+pub(super) fn last_registered(
     image: &Image,
     broker_id: BrokerId,
     broker_epoch: BrokerEpoch,

@@ -105,7 +105,12 @@ impl<'a> PartitionChange<'a> {
     /// The broker came with another folder, or with an older state of it, and says this of the replica there. It counts for
     /// nothing; but where nobody is believed people have to choose one, and have to know how far each reaches.
     pub(crate) fn other_folder(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
-        self.distrust(broker, DistrustReason::Folder);
+        // What it does not vouch for itself it will set aside, and begin again empty.
+        let reason = match report.map(|report| report.vouch) {
+            Some(Vouch::Not(reason)) => reason,
+            _ => DistrustReason::Folder,
+        };
+        self.distrust(broker, reason);
         self.claim(broker, report.and_then(|report| known_claim(broker, report)));
     }
 
@@ -132,17 +137,22 @@ impl<'a> PartitionChange<'a> {
                 end: Offset(0),
                 doubtful: was_doubtful,
                 unread: false,
+                not_held: self.new.unsettled,
             },
         };
         self.claim(broker, Some(claim));
         self.drop_short();
     }
 
-    /// A replica that was given up as gone is there after all, as it was then: an older state, for all that is known.
+    /// A replica that was given up is there and whole by itself: one that was gone, as it was then, or what was copied since
+    /// in the place of one that was set aside. An older state, for all that is known.
     fn comes_back(&mut self, broker: BrokerId) {
-        let is_gone =
-            |distrust: &&mut Distrust| distrust.broker_id == broker && distrust.reason == DistrustReason::Vanished;
-        self.new.distrusted.iter_mut().filter(is_gone).for_each(|distrust| distrust.reason = DistrustReason::Folder);
+        let was_given_up = |distrust: &&mut Distrust| distrust.broker_id == broker && distrust.reason.begins_empty();
+        self.new
+            .distrusted
+            .iter_mut()
+            .filter(was_given_up)
+            .for_each(|distrust| distrust.reason = DistrustReason::Folder);
     }
 
     /// The broker holds a replica of an unsettled partition that is not placed on it.
@@ -273,6 +283,8 @@ impl<'a> PartitionChange<'a> {
             self.set_isr(&[leader]);
             if self.new.unsettled {
                 self.new.elr.clear();
+                // It was said before the controllers were recovered: more may have been acknowledged since.
+                (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
             }
         }
     }
@@ -333,7 +345,7 @@ fn claim_of(broker_id: BrokerId, report: &ReplicaReport, was_doubtful: bool) -> 
     let ReplicaReport { leader_epoch, end, vouch, .. } = *report;
     let unread = vouch == Vouch::Unread;
     let doubtful = was_doubtful || !matches!(vouch, Vouch::Full | Vouch::Unread);
-    ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread }
+    ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread, not_held: false }
 }
 
 /// What is to be shown of a replica that is not believed. Who does not vouch for it may not know its end: then it says 0.

@@ -8,7 +8,7 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId},
 };
 
-use super::{brokers::registered, change::PartitionChange, election::Standings, unsettled};
+use super::{brokers::last_registered, change::PartitionChange, election::Standings, unsettled};
 use crate::{
     image::Image,
     record::Record,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Gives up what the disk of a broker that is gone holds, and writes that down.
 pub(crate) fn lose(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch, at_ms: u64) -> Decision {
-    if !registered(image, broker_id, broker_epoch)?.fenced {
+    if !last_registered(image, broker_id, broker_epoch)?.fenced {
         let message = format!("broker {broker_id} is alive: its disk is there; nothing was changed");
         return Err(Rejection::new(ErrorCode::InvalidRequest, message));
     }

@@ -10,7 +10,9 @@
 //!    also one that is gone again. That goes for one that looks whole too: a disk that was restored to a few seconds ago
 //!    shows the last token and a sound log, and nothing on it tells what it lacks.
 //! 3. Of a partition that is unsettled ([`crate::recovery`]) one is elected only once every broker, and every eligible
-//!    replica, has said what it holds, if they are more than replicas - min ISR: and only who reaches farthest.
+//!    replica, has said what it holds, if those that hold it are more than replicas - min ISR: and only who reaches farthest.
+//!    Who says that it does not hold it speaks for nobody: it may have moved away, to a broker that the metadata does not
+//!    know. Where anybody is missing so, one that was cut at its end waits for one that is whole and reaches as far.
 //! 4. Where so many are not believed that fewer than min ISR are eligible, one that was cut at its end is elected only if one
 //!    that is whole was heard, which it reaches: nobody else speaks for what was cut off. After a power loss of all each may
 //!    have a torn end, and that alone holds nobody up: then min ISR were heard, and what they all lost was acknowledged by
@@ -149,11 +151,25 @@ fn has_whole_claim(state: &PartitionState) -> bool {
 
 /// True if nobody can reach farther than this replica of an unsettled partition, so that it holds every acknowledged record.
 fn reaches_farthest(standings: &Standings<'_>, state: &PartitionState, min_isr: usize, member: BrokerId) -> bool {
-    let reach = |broker: BrokerId| state.claim(broker).filter(|claim| !claim.unread).map(Reach::of);
-    let Some(own) = reach(member) else { return false };
-    standings.all_heard()
-        && state.elr.len() + min_isr > state.replicas.len()
-        && state.elr.iter().all(|other| reach(*other).is_some_and(|reach| reach <= own))
+    let claims: Option<Vec<&ReplicaClaim>> =
+        state.elr.iter().map(|other| state.claim(*other).filter(|claim| !claim.unread)).collect();
+    let Some(claims) = claims.filter(|_| standings.all_heard()) else { return false };
+    let Some(own) = claims.iter().find(|claim| claim.broker_id == member && !claim.not_held) else {
+        return false;
+    };
+    let is_whole_and_as_far = |claim: &&ReplicaClaim| !claim.doubtful && Reach::of(claim) >= Reach::of(own);
+    let missing = missing_voices(state, &claims);
+    missing < min_isr
+        && claims.iter().all(|claim| Reach::of(claim) <= Reach::of(own))
+        && (missing == 0 || claims.iter().any(is_whole_and_as_far))
+}
+
+/// How many members the last ISR of an unsettled partition may have had that say nothing for it: those that are not
+/// believed, and those that do not hold it, but for as many as were found in their place.
+fn missing_voices(state: &PartitionState, claims: &[&ReplicaClaim]) -> usize {
+    let found = state.removing.len().saturating_sub(state.adding.len());
+    let away = claims.iter().filter(|claim| claim.not_held).count();
+    state.replicas.len() - state.elr.len() + away.saturating_sub(found)
 }
 
 /// How far an eligible replica reaches, if it is known; it may have said so and be gone again.

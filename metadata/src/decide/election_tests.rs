@@ -66,6 +66,7 @@ fn state(said: &[Said], distrusted: u32) -> PartitionState {
             end: Offset(end),
             doubtful,
             unread: false,
+            not_held: false,
         })
     };
     PartitionState {

@@ -14,7 +14,8 @@
 //! 1. min.insync.replicas counts during a move as it did before it: a move to more replicas asks for more only at its end.
 //! 2. A move is refused if its end would lower what counts as min.insync.replicas.
 //! 3. A cancelled or replaced move drops the replicas that it brought in. If they are in sync or eligible, enough others
-//!    have to be in sync: else it is refused with NOT_ENOUGH_REPLICAS and changes nothing.
+//!    have to be in sync: else it is refused with NOT_ENOUGH_REPLICAS and changes nothing. Without a leader none is dropped
+//!    (LEADER_NOT_AVAILABLE): where the others are lost, it holds more than anybody.
 //! 4. A fenced broker may be a target, as it may come back; one that is unknown, about to stop or being drained may not.
 //!    Replicas that a partition has already may stay wherever they are.
 
@@ -101,6 +102,15 @@ fn alter_one(
             "no move is under way that could be cancelled",
         ));
     };
+    let ends: Vec<BrokerId> = state.adding.iter().copied().filter(|replica| !target.contains(replica)).collect();
+    if state.leader.is_none() && !ends.is_empty() {
+        let message = format!(
+            "nobody leads it, and the replicas that the move under way brought to brokers {} may hold what nobody else does: \
+             end the move once it is led",
+            list(&ends)
+        );
+        return Err(Rejection::new(ErrorCode::LeaderNotAvailable, message));
+    }
     let mut change = PartitionChange::new(standings, topic, state);
     if !change.reassign(target) {
         let message = format!(

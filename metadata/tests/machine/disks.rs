@@ -86,6 +86,17 @@ fn nobody_waits_for_a_disk_that_is_given_up_and_who_is_whole_leads() {
 }
 
 #[test]
+fn a_process_whose_disk_was_given_up_has_to_start_again() {
+    let (mut c, _) = all_gone();
+    lost(&mut c, 3);
+    let (broker_id, broker_epoch) = (b(3), c.epoch(3));
+    let refused = c.refused(&Command::UnfenceBroker { broker_id, broker_epoch });
+    assert_eq!(refused.code, ErrorCode::BrokerIdNotRegistered, "{}", refused.message);
+    back(&mut c, 3, &[]);
+    assert!(c.image.broker(b(3)).is_some_and(|broker| !broker.fenced));
+}
+
+#[test]
 fn a_replica_that_was_cut_does_not_lead_because_another_disk_is_given_up() {
     let (mut c, t) = all_gone();
     back(&mut c, 2, &[report(t, 10, Vouch::Doubtful)]);

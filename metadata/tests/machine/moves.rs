@@ -208,14 +208,19 @@ fn a_cancel_moves_the_leader_away_from_what_the_move_brought() {
 }
 
 #[test]
-fn an_offline_partitions_move_can_be_cancelled_if_nobody_needed_leaves() {
+fn no_replica_leaves_a_partition_that_nobody_leads() {
     let (mut c, t) = five();
     start(&mut c, t, &[4, 5, 3]).expect("begun");
     for n in [1, 2, 3] {
         c.fence(n);
     }
     assert_eq!(told(&c, t), "4,5,3,1,2 +4,5 -1,2: none @2/4 isr - elr 3,2");
-    assert_eq!(cancel(&mut c, t).as_deref(), Ok("3,1,2: none @2/5 isr - elr 3,2"));
+    assert_eq!(cancel(&mut c, t), Err(ErrorCode::LeaderNotAvailable), "4 and 5 may hold what the others lost");
+    assert_eq!(start(&mut c, t, &[1, 4, 2]), Err(ErrorCode::LeaderNotAvailable));
+    // With all of them in it nothing is deleted.
+    assert_eq!(start(&mut c, t, &[4, 5]).as_deref(), Ok("4,5,3,1,2 +4,5 -3,1,2: none @2/5 isr - elr 3,2"));
+    c.unfence(3);
+    assert_eq!(cancel(&mut c, t).as_deref(), Ok("3,1,2: 3 @3/7 isr 3 elr 2"));
 }
 
 #[test]

@@ -31,8 +31,8 @@ fn order(without: &[u32]) -> RecoverControllers {
     }
 }
 
-/// `brokers` brokers, a topic on the first three with min ISR 2, and the controllers recovered.
-fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
+/// `brokers` brokers, a topic on the first three with min ISR 2.
+fn formed(brokers: u32) -> (Cluster, TopicId) {
     let mut c = Cluster::with_tokens(3);
     let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
     for n in 4..=brokers {
@@ -41,6 +41,12 @@ fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
         c.unfence(n);
     }
     c.form();
+    (c, t)
+}
+
+/// The same, and the controllers recovered.
+fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
+    let (mut c, t) = formed(brokers);
     let image = recover_controllers(&c.image, &order(without)).expect("recovered");
     c.replace(image);
     (c, t)
@@ -109,14 +115,79 @@ fn who_reaches_farthest_leads_once_all_were_heard_and_alone() {
 #[test]
 fn brokers_without_a_replica_are_waited_for_and_one_that_moved_there_counts() {
     let (mut c, t) = recovered(4, &[]);
-    for n in 1..=3 {
-        back(&mut c, n, &[]);
-    }
+    back(&mut c, 1, &[report(t, 0, 90)]);
+    back(&mut c, 2, &[]);
+    back(&mut c, 3, &[]);
     assert_eq!(leader(&c, t), None, "their replicas may be elsewhere");
     back(&mut c, 4, &[report(t, 2, 50)]);
     let state = c.state(t);
     assert_eq!((state.leader, &state.removing[..]), (Some(b(4)), &[b(4)][..]), "{state:?}");
     assert_eq!(state.target(), [b(1), b(2), b(3)], "they copy it from there");
+}
+
+#[test]
+fn replicas_that_nobody_holds_are_elsewhere_and_nobody_leads_without_them() {
+    let (mut c, t) = recovered(3, &[]);
+    for n in 1..=3 {
+        back(&mut c, n, &[]);
+    }
+    assert_eq!(leader(&c, t), None, "it moved to brokers that the metadata does not know");
+    back(&mut c, 4, &[report(t, 2, 44)]);
+    assert_eq!(leader(&c, t), None, "two others may have been in sync without it");
+    back(&mut c, 5, &[report(t, 2, 45)]);
+    let state = c.state(t);
+    assert_eq!((state.leader, &state.isr[..]), (Some(b(5)), &[b(5)][..]), "one of them was in every ISR of two");
+}
+
+#[test]
+fn one_of_three_that_the_others_left_speaks_for_nobody() {
+    let (mut c, t) = recovered(3, &[]);
+    back(&mut c, 1, &[report(t, 0, 50)]);
+    back(&mut c, 2, &[]);
+    back(&mut c, 3, &[]);
+    assert_eq!(leader(&c, t), None, "4 and 5 may have been in sync without it");
+}
+
+#[test]
+fn a_high_watermark_of_before_the_controllers_were_recovered_elects_nobody_after_it() {
+    let (mut c, t) = formed(3);
+    c.fence(2);
+    c.fence(3);
+    let mut alone = c.proposal(t, &[1]);
+    alone.changes[0].high_watermark = Some(Offset(80));
+    c.ok(&Command::AlterPartition(alone));
+    assert_eq!(c.state(t).frozen_high_watermark, Some(Offset(80)));
+    c.replace(recover_controllers(&c.image, &order(&[])).expect("recovered"));
+    back(&mut c, 1, &[report(t, 0, 500)]);
+    back(&mut c, 2, &[report(t, 0, 90)]);
+    back(&mut c, 3, &[report(t, 0, 90)]);
+    let state = c.state(t);
+    assert_eq!((state.leader, state.frozen_high_watermark), (Some(b(1)), None), "up to 500 may have been acknowledged");
+}
+
+#[test]
+fn one_that_was_cut_leads_an_unsettled_partition_only_beside_a_whole_one_if_anybody_is_missing() {
+    let cut = |t, end| ReplicaReport { vouch: Vouch::Doubtful, ..report(t, 0, end) };
+    let (mut c, t) = recovered(3, &[2]);
+    back(&mut c, 1, &[cut(t, 80)]);
+    back(&mut c, 3, &[report(t, 0, 50)]);
+    assert_eq!(leader(&c, t), None, "2 and 1 may have held 100");
+    let (mut c, t) = recovered(3, &[2]);
+    back(&mut c, 1, &[cut(t, 80)]);
+    back(&mut c, 3, &[report(t, 0, 80)]);
+    assert!(leader(&c, t).is_some(), "3 is whole");
+    let (mut c, t) = recovered(3, &[]);
+    for n in 1..=3 {
+        back(&mut c, n, &[cut(t, 80 - u64::from(n))]);
+    }
+    assert_eq!(leader(&c, t), Some(b(1)), "what all of them lost was acknowledged by none");
+}
+
+#[test]
+fn who_has_not_said_what_it_holds_is_not_forgotten_while_that_is_waited_for() {
+    let (mut c, _) = recovered(4, &[]);
+    let refused = c.refused(&Command::UnregisterBroker { broker_id: b(4) });
+    assert!(refused.message.contains("disk-lost"), "{}", refused.message);
 }
 
 #[test]

@@ -425,6 +425,26 @@ fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_gives_all_of_i
 }
 
 #[test]
+fn why_a_replica_is_not_believed_says_whether_it_begins_empty() {
+    let (mut c, t) = three();
+    let says = |c: &mut Cluster, boot: u64, disk: Option<u128>, vouch: Vouch| {
+        let reports = [report(t, 0, 40, vouch)];
+        let mut registration = c.proving(3, boot, &reports);
+        if let Some(disk) = disk {
+            registration.directory_id = c.registration(3, boot, disk).directory_id;
+        }
+        c.ok(&Command::RegisterBroker(registration));
+        reasons(c, t)
+    };
+    let reason = |reason| [Distrust { broker_id: b(3), reason }];
+    let damaged = Vouch::Not(DistrustReason::Damaged);
+    assert_eq!(says(&mut c, 2, None, damaged), reason(DistrustReason::Damaged), "it is set aside");
+    assert_eq!(says(&mut c, 3, None, Vouch::Full), reason(DistrustReason::Folder), "it was copied again up to here");
+    assert_eq!(says(&mut c, 1, Some(77), Vouch::Full), reason(DistrustReason::Folder), "another folder");
+    assert_eq!(says(&mut c, 1, Some(78), damaged), reason(DistrustReason::Damaged), "its copy is set aside too");
+}
+
+#[test]
 fn a_recovery_in_a_move_drops_no_replica() {
     let mut c = Cluster::with_tokens(2);
     let t = c.topic("t", 1, 1, &[]);

@@ -219,6 +219,7 @@ mod tests {
                     end: Offset(49),
                     doubtful: true,
                     unread: false,
+                    not_held: false,
                 }],
                 absent: brokers(&[14]),
                 at_ms: 35,
@@ -258,6 +259,7 @@ mod tests {
                             end: Offset(30),
                             doubtful: true,
                             unread: false,
+                            not_held: false,
                         },
                         ReplicaClaim {
                             broker_id: BrokerId(17),
@@ -265,6 +267,7 @@ mod tests {
                             end: Offset(0),
                             doubtful: false,
                             unread: true,
+                            not_held: true,
                         },
                     ],
                     distrusted: vec![Distrust { broker_id: BrokerId(31), reason: DistrustReason::Halted }],

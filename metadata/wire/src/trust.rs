@@ -56,6 +56,7 @@ pub fn claims_to_messages(claims: &[ReplicaClaim]) -> Vec<v1::ReplicaClaim> {
         end: claim.end.0,
         doubtful: claim.doubtful,
         unread: claim.unread,
+        not_held: claim.not_held,
     };
     claims.iter().map(one).collect()
 }
@@ -65,8 +66,8 @@ pub fn claims_from_messages(messages: Vec<v1::ReplicaClaim>) -> Result<Vec<Repli
     let one = |message: v1::ReplicaClaim| {
         let leader_epoch = epoch_from_message(message.leader_epoch)?;
         let (broker_id, end) = (BrokerId(message.broker_id), Offset(message.end));
-        let (doubtful, unread) = (message.doubtful, message.unread);
-        Ok(ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread })
+        let (doubtful, unread, not_held) = (message.doubtful, message.unread, message.not_held);
+        Ok(ReplicaClaim { broker_id, leader_epoch, end, doubtful, unread, not_held })
     };
     messages.into_iter().map(one).collect()
 }
