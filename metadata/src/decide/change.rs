@@ -236,7 +236,8 @@ impl<'a> PartitionChange<'a> {
     /// Makes `target` the replicas that the partition is to have, instead of any move under way. Replicas that only
     /// that move brought in, and that are not wanted any more, leave at once.
     ///
-    /// False if that is not to be done: in-sync or eligible replicas would leave while fewer than min ISR stay in sync.
+    /// False if that is not to be done: in-sync or eligible replicas would leave while fewer than min ISR stay in sync, or
+    /// one that was until its disk was at fault. Without it nothing would tell that another is missing for whom nobody speaks.
     pub(crate) fn reassign(&mut self, target: &[BrokerId]) -> bool {
         let original = self.new.original();
         self.new.adding = without(target, &original);
@@ -246,7 +247,8 @@ impl<'a> PartitionChange<'a> {
         let elr = self.in_assignment_order(&self.new.elr);
         let drops = isr.len() + elr.len() < self.new.isr.len() + self.new.elr.len();
         (self.new.isr, self.new.elr) = (isr, elr);
-        !drops || self.new.isr.len() >= self.min_isr()
+        let forgets = self.new.distrusted.iter().any(|distrust| !self.new.replicas.contains(&distrust.broker_id));
+        !(drops || forgets) || self.new.isr.len() >= self.min_isr()
     }
 
     /// Elects where there is no leader, ends a move that is done, counts the epochs, and gives the new state; `None` if

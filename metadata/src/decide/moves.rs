@@ -13,8 +13,8 @@
 //!
 //! 1. min.insync.replicas counts during a move as it did before it: a move to more replicas asks for more only at its end.
 //! 2. A move is refused if its end would lower what counts as min.insync.replicas.
-//! 3. A cancelled or replaced move drops the replicas that it brought in. If they are in sync or eligible, enough others
-//!    have to be in sync: else it is refused with NOT_ENOUGH_REPLICAS and changes nothing. Without a leader none is dropped
+//! 3. A cancelled or replaced move drops the replicas that it brought in. If they are in sync, eligible or not believed,
+//!    enough others have to be in sync: else it is refused with NOT_ENOUGH_REPLICAS and changes nothing. Without a leader none is dropped
 //!    (LEADER_NOT_AVAILABLE): where the others are lost, it holds more than anybody.
 //! 4. A fenced broker may be a target, as it may come back; one that is unknown, about to stop or being drained may not.
 //!    Replicas that a partition has already may stay wherever they are.
@@ -114,8 +114,8 @@ fn alter_one(
     let mut change = PartitionChange::new(standings, topic, state);
     if !change.reassign(target) {
         let message = format!(
-            "replicas of the move under way are in sync and needed, as fewer than min.insync.replicas of those \
-             that stay are; in sync: {}; to stay: {}",
+            "replicas of the move under way are needed, or were until they were not believed any more, as fewer than \
+             min.insync.replicas of those that stay are in sync; in sync: {}; to stay: {}",
             list(&state.isr),
             list(target)
         );

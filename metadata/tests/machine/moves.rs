@@ -369,3 +369,16 @@ fn a_drained_broker_gets_no_new_replicas_and_keeps_its_mark() {
     c.ok(&drain(3, true));
     assert_eq!(c.ok(&drain(3, false)).0, [Record::BrokerDrain { broker_id: b(3), draining: false }]);
 }
+
+#[test]
+fn a_move_that_ends_early_does_not_forget_whose_disk_is_at_fault() {
+    let (mut c, t) = five();
+    start(&mut c, t, &[4, 2, 3]).expect("begun");
+    c.alter(t, &[1, 4]).expect("4 is in sync");
+    c.start(4, 1, 99);
+    assert_eq!(c.state(t).isr, [b(1)]);
+    // Of 1 alone it would not be known any more that another one is missing, should its end be cut.
+    assert_eq!(cancel(&mut c, t), Err(ErrorCode::NotEnoughReplicas));
+    c.alter(t, &[1, 2]).expect("2 is in sync");
+    cancel(&mut c, t).expect("enough are in sync");
+}
