@@ -61,8 +61,8 @@ pub enum DistrustReason {
 }
 
 impl DistrustReason {
-    /// True if the replica's log is not gone on with: it is set aside, and begins again empty.
-    pub fn begins_empty(self) -> bool {
+    /// True if the replica is copied again in the place of a log that is gone or was set aside.
+    pub fn is_replaced(self) -> bool {
         match self {
             Self::Vanished | Self::Damaged | Self::Halted => true,
             Self::Folder | Self::Short => false,

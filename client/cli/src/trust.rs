@@ -77,11 +77,10 @@ pub(crate) fn standing(partition: &PartitionInfo, broker: u32) -> String {
     }
 }
 
-/// How this replica counts, and whether a partition that goes on with it begins empty: its broker sets it aside.
+/// How this replica counts, and whether a partition that goes on with it begins empty: its log is gone.
 pub(crate) fn candidate(partition: &PartitionInfo, broker: u32) -> String {
     let reason = distrust(partition, broker).map(DistrustedReplica::reason);
-    let begins_empty =
-        matches!(reason, Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted));
+    let begins_empty = reason == Some(DistrustReason::Vanished);
     standing(partition, broker) + if begins_empty { ", begins empty" } else { "" }
 }
 

@@ -105,7 +105,7 @@ impl<'a> PartitionChange<'a> {
     /// The broker came with another folder, or with an older state of it, and says this of the replica there. It counts for
     /// nothing; but where nobody is believed people have to choose one, and have to know how far each reaches.
     pub(crate) fn other_folder(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
-        // What it does not vouch for itself it will set aside, and begin again empty.
+        // It knows better itself what became of a replica that it does not vouch for.
         let reason = match report.map(|report| report.vouch) {
             Some(Vouch::Not(reason)) => reason,
             _ => DistrustReason::Folder,
@@ -147,7 +147,7 @@ impl<'a> PartitionChange<'a> {
     /// A replica that was given up is there and whole by itself: one that was gone, as it was then, or what was copied since
     /// in the place of one that was set aside. An older state, for all that is known.
     fn comes_back(&mut self, broker: BrokerId) {
-        let was_given_up = |distrust: &&mut Distrust| distrust.broker_id == broker && distrust.reason.begins_empty();
+        let was_given_up = |distrust: &&mut Distrust| distrust.broker_id == broker && distrust.reason.is_replaced();
         self.new
             .distrusted
             .iter_mut()

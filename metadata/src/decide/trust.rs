@@ -18,7 +18,7 @@ use crate::{
     limits::MAX_ISR_CHANGES,
     record::{BrokerRegistration, PartitionState, Record},
     response::{Decision, Rejection, Response},
-    trust::{DistrustReason, PartitionRecovery, ReplicaClaim},
+    trust::{Distrust, DistrustReason, PartitionRecovery},
     version::RECOVERY,
 };
 
@@ -131,7 +131,9 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
     };
     // A node of an older build could not read it.
     let keeps_all = image.version() >= RECOVERY;
-    let absent = state.isr.iter().chain(&state.elr).copied().filter(|member| *member != broker_id);
+    // Who is alive was compared, and reaches no farther.
+    let is_absent = |member: &BrokerId| *member != broker_id && standings.get(*member) == Standing::Fenced;
+    let absent = state.isr.iter().chain(&state.elr).copied().filter(is_absent);
     let recovery = PartitionRecovery {
         topic_id: command.topic_id,
         topic: topic.name().to_owned(),
@@ -171,36 +173,37 @@ fn recovered_before(
     })
 }
 
-/// How far the replica reaches with which a partition goes on; `None` if that is not known. One that its broker does not
-/// vouch for is set aside, and begins again, empty.
+/// How far the replica reaches with which a partition goes on; `None` if that is not known. One whose log is gone begins
+/// again, empty; one that is damaged goes on with what can be read of it.
 fn kept_end(state: &PartitionState, broker_id: BrokerId) -> Option<Offset> {
-    let distrust = state.distrusted.iter().find(|distrust| distrust.broker_id == broker_id);
-    match distrust.map(|distrust| distrust.reason) {
-        Some(DistrustReason::Vanished | DistrustReason::Damaged | DistrustReason::Halted) => Some(Offset(0)),
-        Some(DistrustReason::Folder | DistrustReason::Short) | None => state.claim(broker_id).map(|claim| claim.end),
-    }
+    if begins_empty(state, broker_id) { Some(Offset(0)) } else { state.claim(broker_id).map(|claim| claim.end) }
 }
 
-/// Why another eligible replica whose broker is alive is to be chosen instead of this one, or mended first.
+fn begins_empty(state: &PartitionState, broker_id: BrokerId) -> bool {
+    state.distrusted.contains(&Distrust { broker_id, reason: DistrustReason::Vanished })
+}
+
+/// Why another replica whose broker is alive is to be chosen instead of this one, or mended first: whether it is believed or
+/// not, it is who reaches farthest that gives up least.
 fn better(standings: &Standings<'_>, state: &PartitionState, chosen: BrokerId) -> Option<String> {
-    let alive = |broker: &BrokerId| *broker != chosen && standings.get(*broker) != Standing::Fenced;
-    let others = state.elr.iter().copied().filter(alive).filter_map(|broker| state.claim(broker));
-    let reach = |claim: &ReplicaClaim| (claim.leader_epoch, claim.end);
-    let own = state.claim(chosen).map(reach);
-    others.into_iter().find_map(|claim| {
-        let broker = claim.broker_id;
-        if claim.unread {
+    let reach = |broker: BrokerId| {
+        let known = state.claim(broker).filter(|claim| !claim.unread && !begins_empty(state, broker));
+        known.map(|claim| (claim.leader_epoch, claim.end))
+    };
+    let own = reach(chosen);
+    let others = state.claims.iter().map(|claim| claim.broker_id);
+    let mut alive = others.filter(|broker| *broker != chosen && standings.get(*broker) != Standing::Fenced);
+    alive.find_map(|broker| {
+        if state.elr.contains(&broker) && state.claim(broker).is_some_and(|claim| claim.unread) {
             return Some(format!(
                 "broker {broker} could not read its replica, and nothing is said against that: mend what its log names, and \
                  start it again. To give up what it holds stop broker {broker} first"
             ));
         }
-        (own < Some(reach(claim))).then(|| {
-            format!(
-                "the replica of broker {broker} reaches farther, to offset {}, and nothing is said against it: choose that. \
-                 To give up what it holds stop broker {broker} first",
-                claim.end
-            )
-        })
+        let (_, end) = reach(broker).filter(|reach| own < Some(*reach) && *reach > (None, Offset(0)))?;
+        Some(format!(
+            "the replica of broker {broker} reaches farther, to offset {end}: choose that, which gives up less. To give up \
+             what it holds stop broker {broker} first"
+        ))
     })
 }

@@ -1,6 +1,8 @@
 //! Moves of replicas (KIP-455): what each step makes of the state, and every way in which faults cross a move.
 
-use holdfast_metadata::{AlterReplicas, AlterTopic, Command, PartitionState, Record, ReplicaMove, Response};
+use holdfast_metadata::{
+    AlterReplicas, AlterTopic, Command, PartitionState, Record, RegisterBroker, ReplicaMove, Response,
+};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId},
@@ -372,11 +374,14 @@ fn a_drained_broker_gets_no_new_replicas_and_keeps_its_mark() {
 
 #[test]
 fn a_move_that_ends_early_does_not_forget_whose_disk_is_at_fault() {
-    let (mut c, t) = five();
+    let mut c = Cluster::with_tokens(4);
+    let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
     start(&mut c, t, &[4, 2, 3]).expect("begun");
     c.alter(t, &[1, 4]).expect("4 is in sync");
-    c.start(4, 1, 99);
-    assert_eq!(c.state(t).isr, [b(1)]);
+    let copy = c.proving(4, 1, &[]);
+    let directory_id = c.registration(4, 1, 99).directory_id;
+    c.ok(&Command::RegisterBroker(RegisterBroker { directory_id, ..copy }));
+    assert_eq!((&c.state(t).isr[..], c.state(t).distrusted.len()), (&[b(1)][..], 1));
     // Of 1 alone it would not be known any more that another one is missing, should its end be cut.
     assert_eq!(cancel(&mut c, t), Err(ErrorCode::NotEnoughReplicas));
     c.alter(t, &[1, 2]).expect("2 is in sync");

@@ -1,7 +1,8 @@
 //! What is believed of the disks of brokers, and what is done where nobody is believed.
 
 use holdfast_metadata::{
-    AlterReplicas, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, ReplicaMove, Response,
+    AlterReplicas, Command, DistrustReplicas, DistrustedReplica, Record, RecoverPartition, RegisterBroker, ReplicaMove,
+    Response,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
     version::{RECOVERY, TRUST},
 };
@@ -403,9 +404,9 @@ fn where_nobody_is_believed_it_is_known_how_far_each_reaches() {
     assert_eq!((c.state(t).leader, c.state(t).claims.len()), (Some(b(3)), 0), "the others are copied from it");
 }
 
-/// A broker sets such a replica aside and makes it again, empty.
+/// Its broker goes on with what can be read of it.
 #[test]
-fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_gives_all_of_it_up() {
+fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_keeps_what_lies_before() {
     let (mut c, t) = three();
     c.fence(3);
     c.fence(2);
@@ -421,11 +422,47 @@ fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_gives_all_of_i
         RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(1), partition_epoch, at_ms: 5 };
     let (_, response) = c.ok(&Command::RecoverPartition(command));
     let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
-    assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(0)), Some(Offset(100))));
+    assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(100)), Some(Offset(100))));
 }
 
 #[test]
-fn why_a_replica_is_not_believed_says_whether_it_begins_empty() {
+fn who_reaches_farthest_is_recovered_with_whether_it_is_believed_or_not() {
+    let (mut c, t) = three();
+    c.fence(3);
+    c.fence(2);
+    freeze(&mut c, t, &[1], 100);
+    c.fence(1);
+    // An older folder, a replica that is gone, and one that is damaged.
+    let copy = c.proving(1, 2, &[report(t, 3, 90, Vouch::Full)]);
+    let directory_id = c.registration(1, 2, 77).directory_id;
+    c.ok(&Command::RegisterBroker(RegisterBroker { directory_id, ..copy }));
+    c.unfence(1);
+    back(&mut c, 2, &[report(t, 0, 0, Vouch::Not(DistrustReason::Vanished))]);
+    back(&mut c, 3, &[report(t, 3, 40, Vouch::Not(DistrustReason::Damaged))]);
+    let recover = |c: &Cluster, n: u32| {
+        let partition_epoch = c.state(t).partition_epoch;
+        let partition = PartitionIndex(0);
+        Command::RecoverPartition(RecoverPartition {
+            topic_id: t,
+            partition,
+            broker_id: b(n),
+            partition_epoch,
+            at_ms: 5,
+        })
+    };
+    for (n, better) in [(2, "broker 1 reaches farther, to offset 90"), (3, "broker 1 reaches farther, to offset 90")] {
+        let refused = c.refused(&recover(&c, n));
+        assert!(refused.message.contains(better), "{}", refused.message);
+    }
+    c.fence(1);
+    let refused = c.refused(&recover(&c, 2));
+    assert!(refused.message.contains("broker 3 reaches farther, to offset 40"), "{}", refused.message);
+    let Response::PartitionRecovered { recovery } = c.ok(&recover(&c, 3)).1 else { panic!("another answer") };
+    assert_eq!(recovery.end, Some(Offset(40)));
+}
+
+#[test]
+fn why_a_replica_is_not_believed_is_what_its_broker_said_last() {
     let (mut c, t) = three();
     let says = |c: &mut Cluster, boot: u64, disk: Option<u128>, vouch: Vouch| {
         let reports = [report(t, 0, 40, vouch)];

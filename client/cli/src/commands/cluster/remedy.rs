@@ -83,8 +83,8 @@ fn without_leader(
         // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
         return Remedy::recover(
             "no replica can prove that it holds every acknowledged record, and none is elected by itself; a broker whose \
-             old data folder is still there, as it was last, may be started with it first. Else see who could lead, and give \
-             up what is lost:",
+             old data folder is still there may be started with it first: to go on with that gives up less. See who could \
+             lead, and give up what is lost:",
         );
     }
     if let Some(told) = waiting::cut_alone(troubled, partition) {

@@ -27,7 +27,7 @@ pub(super) fn cut_alone(troubled: &TroubledPartition, partition: &PartitionInfo)
     };
     Some(format!(
         "{whose}: what was cut may have been acknowledged, and nobody who is believed can say. A broker whose old data \
-         folder is still there, as it was last, may be started with it first. Else see who could lead, and \
+         folder is still there may be started with it first: to go on with that gives up less. See who could lead, and \
          give up what is lost:"
     ))
 }
