@@ -223,10 +223,7 @@ impl Node {
         self.check_active()?;
         // First: what the present image says of a command costs more than a place.
         let place = self.inner.admission.enter(proposer, command_bytes(&command)?)?;
-        if let Some(rejection) = refusal(&self.inner.view.image(), &command) {
-            report(&command, Some(&rejection).filter(|rejection| rejection.is_fault()));
-            return Err(refused(rejection));
-        }
+        self.check_refusal(&command)?;
         tracing::debug!(%command, ?proposer, "proposing");
         let deadline = Duration::from_millis(self.inner.config.proposal_timeout_ms);
         let reply =
@@ -236,6 +233,13 @@ impl Node {
             Some(Err(rejection)) => Err(refused(rejection)),
             None => Err(ErrorDetail::new(ErrorCode::UnknownServerError, "a command was applied as none")),
         }
+    }
+
+    /// Refuses what the present image says will be refused. May cost as much as carrying it out.
+    pub(crate) fn check_refusal(&self, command: &Command) -> Result<(), ErrorDetail> {
+        let Some(rejection) = refusal(&self.inner.view.image(), command) else { return Ok(()) };
+        report(command, Some(&rejection).filter(|rejection| rejection.is_fault()));
+        Err(refused(rejection))
     }
 
     /// The error, with the leader at the address where it is called.

@@ -84,7 +84,11 @@ impl ControllerService for ControllerEdge {
             folder: folder.filter(|_| proves),
         };
         let other_folder = is_of_other_folder(&image, &registration);
-        registration.old_session_alive = self.sessions.is_alive(broker_id, !other_folder).await?;
+        // What is refused anyway must not end its earlier session; and a start that is registered takes no other's place.
+        self.node.check_refusal(&Command::RegisterBroker(registration.clone()))?;
+        if !is_registered(&image, &registration) {
+            registration.old_session_alive = self.sessions.is_alive(broker_id, !other_folder).await?;
+        }
         match self.node.propose(Proposer::Broker, Command::RegisterBroker(registration)).await? {
             (index, Done::BrokerRegistered { broker_epoch }) => {
                 tracing::info!(%broker_id, %broker_epoch, %index, "broker registered");
@@ -198,6 +202,11 @@ impl ControllerService for ControllerEdge {
         tracing::info!(%broker_id, stopped = request.stopped, remaining_leaders, "a broker leaves");
         Ok(Response::new(ControlledShutdownResponse { remaining_leaders, index: index.0 }))
     }
+}
+
+/// True if this very start is registered: its first answer was lost.
+fn is_registered(image: &Image, command: &RegisterBroker) -> bool {
+    image.broker(command.broker_id).is_some_and(|known| known.incarnation_id == command.incarnation_id)
 }
 
 /// True if the folder is not the one that registered last under this id, as the image has it.

@@ -63,7 +63,7 @@ pub enum Event {
         /// True if this controller ended it because it was not active: that says nothing of the broker.
         refused: bool,
     },
-    /// A broker started again and is about to register, while its earlier session is not known to be over.
+    /// A broker started again and wants to register: its earlier session is over.
     Restarted(BrokerId),
     /// A proposal of this module has ended.
     Ended(Proposal, Ending),
@@ -102,6 +102,18 @@ pub enum Ending {
     Refused,
     /// Nobody knows yet what.
     Doubtful,
+}
+
+/// What is known of the session that the registration of another start would take the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// It may belong to a broker that lives.
+    Alive,
+    /// It is over, and so is every fencing that it belongs to: the broker may register.
+    Over,
+    /// It is over; but it is not known yet who ended with it, or the fencing of all these has not ended. That takes a session
+    /// timeout at most, as far as no proposal fails. Ask again after each step.
+    NotYet,
 }
 
 /// How long a broker is waited for before it is fenced. A fencing takes those along that would follow within a part of it,

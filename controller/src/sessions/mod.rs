@@ -31,20 +31,27 @@
 //!    is in flight. One that came to nothing is made again [`RETRY_MS`] later, not sooner.
 //! 9. Sessions that end together are fenced together, by one command ([`holdfast_metadata::Command::FenceBrokers`]): the first
 //!    whose deadline passes takes those along that have no connection any more, and those that were nearly as silent
-//!    ([`Timeouts::nearly_ms`]); a broker that starts again takes along those that have none. So nobody is fenced later than
-//!    by its own deadline, and one that is alone at once as ever. While another is dead or starts, one whose connection
-//!    broke has no grace, and one that is silent three quarters of its timeout.
-//!    Who registers again in time after it alone was lost is not fenced at all: its registration says enough.
+//!    ([`Timeouts::nearly_ms`]). So nobody is fenced later than by its own deadline, and one that is alone at once as ever.
+//!    While another is dead, one whose connection broke has no grace, and one that is silent three quarters of its timeout.
+//! 10. A broker that starts again takes along those that are lost, and those that want to register as it does. As long as
+//!     there is one that was not heard since this controller became active, or again, it waits ([`Earlier::NotYet`]): that one
+//!     may have ended with it, and is then fenced with it by the first deadline. It waits as well while a fencing of its own
+//!     session is under way, whatever caused it.
+//!     Who registers again in time after it alone was lost is not fenced at all: its registration says enough.
 //!
-//! - `event`: what goes in and out. `session`: one broker. `state`: all of them.
+//! - `event`: what goes in and out. `session`: one broker. `state`: all of them. `restarts`: those that
+//!   start again.
 
 mod event;
+mod restarts;
 mod session;
 mod state;
 
-pub use event::{ConnectionId, Ending, Event, Proposal, Timeouts, Verdict};
+pub use event::{ConnectionId, Earlier, Ending, Event, Proposal, Timeouts, Verdict};
 pub use state::{RETRY_MS, Sessions};
 
+#[cfg(test)]
+mod restarts_tests;
 #[cfg(test)]
 mod sessions_tests;
 #[cfg(test)]

@@ -5,6 +5,17 @@ use holdfast_proto::ids::{BrokerEpoch, MetadataIndex, Millis};
 
 use super::event::{ConnectionId, Timeouts, Verdict};
 
+/// What this controller knows of a session besides its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Nothing was heard of it since this controller became active, or became so again: it may have ended with any other.
+    Unheard,
+    /// The broker was heard.
+    Heard,
+    /// Another start of the broker wants to register in its place: this one is over.
+    Replaced,
+}
+
 /// Of one registration: another start of the broker has another.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
@@ -18,6 +29,7 @@ pub(super) struct Session {
     forgiven_ms: u64,
     pub(super) connection: Option<ConnectionId>,
     pub(super) disconnected: Option<Millis>,
+    known: Known,
     ready: bool,
     applied: MetadataIndex,
 }
@@ -34,6 +46,7 @@ impl Session {
             forgiven_ms: 0,
             connection: None,
             disconnected: None,
+            known: Known::Unheard,
             ready: false,
             applied: MetadataIndex(0),
         }
@@ -48,10 +61,13 @@ impl Session {
         self.leaving = broker.shutting_down;
     }
 
-    /// Takes over the connection of `known`, and what came by it.
+    /// Takes over the connection of `known`, what came by it, and whether it is over.
     pub(super) fn keep_connection(&mut self, known: &Self) {
         self.connection = known.connection;
         self.disconnected = known.disconnected;
+        if known.is_replaced() {
+            self.replace();
+        }
         self.ready = known.ready;
         self.applied = known.applied;
     }
@@ -93,6 +109,9 @@ impl Session {
         if self.forgiven_ms == 0 {
             self.disconnected = None;
         }
+        if !self.is_replaced() {
+            self.known = Known::Unheard;
+        }
         self.forgive(now, unheard_ms, at_most_ms);
     }
 
@@ -128,9 +147,24 @@ impl Session {
         silent || self.disconnected.is_some_and(|at| now >= at.plus(timeouts.disconnect_grace_ms))
     }
 
-    /// True if its connection broke and was not made again yet.
+    /// Another start of the broker is about to register.
+    pub(super) fn replace(&mut self) {
+        self.known = Known::Replaced;
+    }
+
+    /// True if another start of the broker wants to register in its place.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.known == Known::Replaced
+    }
+
+    /// True if its connection broke and was not made again yet, or another start of its broker wants its place.
     pub(super) fn is_lost(&self) -> bool {
-        self.connection.is_none() && self.disconnected.is_some()
+        self.is_replaced() || (self.connection.is_none() && self.disconnected.is_some())
+    }
+
+    /// True if it may be as dead as any other: this controller has not heard it yet, nor seen it end.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.known == Known::Unheard && !self.is_lost()
     }
 
     /// True if it goes with another whose session is over: it is lost, or nearly as silent.
@@ -141,5 +175,6 @@ impl Session {
     fn hear(&mut self, now: Millis) {
         self.heard = now;
         self.forgiven_ms = 0;
+        self.known = Known::Heard;
     }
 }

@@ -74,6 +74,13 @@ impl Check {
         self.step(now, Event::Ended(last, ending), &[]);
     }
 
+    /// All of the last proposals, those of one command, have ended.
+    pub(super) fn end_all(&mut self, now: u64, ending: Ending) {
+        for proposal in std::mem::take(&mut self.proposals) {
+            self.step(now, Event::Ended(proposal, ending), &[]);
+        }
+    }
+
     /// For the first registration.
     pub(super) fn connect(&mut self, now: u64, connection: u64) {
         self.connect_as(now, 1, connection);

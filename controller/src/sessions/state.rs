@@ -20,26 +20,26 @@ const STANDSTILL_MS: u64 = 500;
 /// The sessions of all registered brokers; none while this controller is not active.
 #[derive(Debug)]
 pub struct Sessions {
-    timeouts: Timeouts,
+    pub(super) timeouts: Timeouts,
     active: bool,
     /// Since when it may not act though it leads.
     suspended: Option<Millis>,
     /// When the last step was.
     stepped: Millis,
-    brokers: BTreeMap<BrokerId, Session>,
+    pub(super) brokers: BTreeMap<BrokerId, Session>,
     /// Of the leadership that they are of.
     term: u64,
     /// Brokers for which nothing is proposed now.
-    in_flight: BTreeMap<BrokerId, InFlight>,
+    pub(super) in_flight: BTreeMap<BrokerId, InFlight>,
     /// How many proposals were made.
     proposals: u64,
     /// Brokers of which a fencing was proposed that may be logged.
-    may_be_fenced: BTreeSet<BrokerId>,
+    pub(super) may_be_fenced: BTreeSet<BrokerId>,
 }
 
 /// Why nothing is proposed for a broker.
 #[derive(Clone, Copy, Debug)]
-enum InFlight {
+pub(super) enum InFlight {
     /// Until the proposal of this number has ended.
     Proposed(u64),
     /// Nothing before that time.
@@ -83,17 +83,6 @@ impl Sessions {
         self.brokers.get(&broker_id).is_some_and(|session| session.connection == Some(connection))
     }
 
-    /// True if a registration under this id by another start may displace a broker that lives: it has a connection that
-    /// speaks; or it is not fenced, and only without a connection: it may not have found this controller yet, or be about to
-    /// connect again. That counts against all but `is_same_folder`, the folder of the last registration: that one was
-    /// started again. A stray copy tries for ever, and would take the place of the one that is whole.
-    pub fn is_alive(&self, now: Millis, broker_id: BrokerId, is_same_folder: bool) -> bool {
-        self.brokers.get(&broker_id).is_some_and(|session| {
-            let may_live = session.connection.is_some() || (!session.fenced && !is_same_folder);
-            may_live && now < session.heard.plus(self.timeouts.session_ms)
-        })
-    }
-
     /// How long the broker may believe itself alive after the heartbeat that came by this connection, ms; 0 if it may not:
     /// another connection took its place, or its fencing is on the way and may commit whatever it says now.
     pub fn lease_ms(&self, broker_id: BrokerId, connection: ConnectionId) -> u64 {
@@ -112,12 +101,12 @@ impl Sessions {
         } else {
             self.forgive_standstill(now, before);
         }
-        let restarted = if let Event::Restarted(broker_id) = event { Some(broker_id) } else { None };
+        let looks_at_all = matches!(event, Event::Restarted(_) | Event::Tick);
         let whose = self.take(now, event);
         if self.decides() {
             self.decide(now, whose, proposals);
-            if let Some(broker_id) = restarted {
-                self.end_with(broker_id, proposals);
+            if looks_at_all {
+                self.end_replaced(proposals);
             }
         }
     }
@@ -162,7 +151,12 @@ impl Sessions {
                 }
                 return Some(broker_id);
             }
-            Event::Restarted(broker_id) => return Some(broker_id),
+            Event::Restarted(broker_id) => {
+                if let Some(session) = self.brokers.get_mut(&broker_id) {
+                    session.replace();
+                }
+                return Some(broker_id);
+            }
             Event::Ended(proposal, ending) => {
                 self.ended(now, proposal, ending);
                 return Some(proposal.broker_id);
@@ -284,37 +278,29 @@ impl Sessions {
         }
         if fences {
             let timeouts = self.timeouts;
-            self.fence_where(|_, session| session.ends_with_others(now, &timeouts), proposals);
-        }
-    }
-
-    /// A broker that is not fenced has started again: those that are lost, too, are fenced with it.
-    fn end_with(&mut self, broker_id: BrokerId, proposals: &mut Vec<Proposal>) {
-        let own = self.brokers.get(&broker_id).filter(|session| !session.fenced && session.connection.is_none());
-        let Some(epoch) = own.map(|session| session.epoch) else { return };
-        if self.in_flight.contains_key(&broker_id) {
-            return;
-        }
-        let before = proposals.len();
-        self.fence_where(|id, session| id != broker_id && session.is_lost(), proposals);
-        if proposals.len() > before {
-            self.propose(broker_id, epoch, Verdict::Fence, proposals);
+            self.fence_where(|session| session.ends_with_others(now, &timeouts), proposals);
         }
     }
 
     /// Proposes to fence all of those, unless they are fenced or something is proposed of them.
-    fn fence_where(&mut self, is_meant: impl Fn(BrokerId, &Session) -> bool, proposals: &mut Vec<Proposal>) {
+    fn fence_where(&mut self, is_meant: impl Fn(&Session) -> bool, proposals: &mut Vec<Proposal>) {
         let meant = self
             .brokers
             .iter()
-            .filter(|(id, session)| !session.fenced && !self.in_flight.contains_key(id) && is_meant(**id, session));
+            .filter(|(id, session)| !session.fenced && !self.in_flight.contains_key(id) && is_meant(session));
         let meant: Vec<_> = meant.map(|(id, session)| (*id, session.epoch)).collect();
         for (broker_id, epoch) in meant {
             self.propose(broker_id, epoch, Verdict::Fence, proposals);
         }
     }
 
-    fn propose(&mut self, broker_id: BrokerId, epoch: BrokerEpoch, verdict: Verdict, proposals: &mut Vec<Proposal>) {
+    pub(super) fn propose(
+        &mut self,
+        broker_id: BrokerId,
+        epoch: BrokerEpoch,
+        verdict: Verdict,
+        proposals: &mut Vec<Proposal>,
+    ) {
         self.proposals += 1;
         let number = self.proposals;
         self.in_flight.insert(broker_id, InFlight::Proposed(number));

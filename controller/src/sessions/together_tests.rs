@@ -1,24 +1,24 @@
 //! Sessions that end together are fenced in one step; one that ends alone is fenced by its own deadline.
 
 use holdfast_metadata::BrokerRegistration;
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataIndex, Millis};
 
 use super::{
-    ConnectionId, Ending, Event, Timeouts, Verdict,
+    ConnectionId, Earlier, Ending, Event, Timeouts, Verdict,
     sessions_tests::{Check, Wanted, broker},
 };
 
 /// Broker `n` has the broker epoch and the first connection of the same number.
-fn registration(n: u32) -> BrokerRegistration {
+pub(super) fn registration(n: u32) -> BrokerRegistration {
     BrokerRegistration { broker_id: BrokerId(n), ..broker(n.into(), false) }
 }
 
-fn fences(brokers: &[u32]) -> Vec<Wanted> {
+pub(super) fn fences(brokers: &[u32]) -> Vec<Wanted> {
     brokers.iter().map(|n| (BrokerId(*n), BrokerEpoch((*n).into()), Verdict::Fence)).collect()
 }
 
 /// As many brokers, all connected.
-fn connected(count: u32) -> Check {
+pub(super) fn connected(count: u32) -> Check {
     let mut check = Check::active((1..=count).map(registration).collect());
     for n in 1..=count {
         let (broker_id, broker_epoch, connection) = (BrokerId(n), BrokerEpoch(n.into()), ConnectionId(n.into()));
@@ -32,7 +32,7 @@ fn beat(check: &mut Check, now: u64, n: u32) {
     check.step(now, Event::Heartbeat { broker_id, connection, applied_index: MetadataIndex(10), ready: true }, &[]);
 }
 
-fn lose(check: &mut Check, now: u64, n: u32) {
+pub(super) fn lose(check: &mut Check, now: u64, n: u32) {
     let (broker_id, connection) = (BrokerId(n), ConnectionId(n.into()));
     check.step(now, Event::Disconnected { broker_id, connection, refused: false }, &[]);
 }
@@ -107,13 +107,14 @@ fn one_that_starts_again_takes_those_along_that_were_lost_with_it() {
     lose(&mut check, 1_000, 1);
     lose(&mut check, 1_100, 2);
     lose(&mut check, 1_140, 3);
-    check.step(1_200, restarted.clone(), &fences(&[1, 3, 2]));
+    check.step(1_200, restarted.clone(), &fences(&[1, 2, 3]));
     check.step(1_201, restarted.clone(), &[]);
     assert_eq!(check.sessions.lease_ms(BrokerId(1), ConnectionId(1)), 0);
     // Alone it says all itself as it registers.
     let mut check = connected(3);
     lose(&mut check, 1_100, 2);
     check.step(1_150, restarted.clone(), &[]);
+    assert_eq!(check.sessions.earlier(Millis(1_150), BrokerId(2), true), Earlier::Over);
     // Neither one that is back, nor by a controller that may not act.
     let mut check = connected(2);
     lose(&mut check, 1_000, 1);

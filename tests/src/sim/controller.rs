@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_controller::sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict};
+use holdfast_controller::sessions::{ConnectionId, Earlier, Ending, Event, Proposal, Sessions, Timeouts, Verdict};
 use holdfast_metadata::{
-    Command, ControllerVersions, EndedSession, FinalizeVersion, Image, Outcome, Record, RegisterBroker, Response,
-    apply_command, invariant, is_same_folder, version::SUPPORTED,
+    Command, ControllerVersions, EndedSession, FinalizeVersion, Image, Outcome, Record, RegisterBroker, Rejection,
+    Response, apply_command, invariant, is_same_folder, refusal, version::SUPPORTED,
 };
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex, Millis},
+};
 
 use super::{
     clocks::WallClocks,
@@ -54,6 +57,7 @@ pub struct Controller {
     moves_ended: u64,
     fenced: u64,
     fenced_together: u64,
+    starts_held_back: u64,
     /// The wall clocks, theirs and the brokers', as they are heard.
     pub wall_clocks: WallClocks,
 }
@@ -71,6 +75,7 @@ impl Default for Controller {
             moves_ended: 0,
             fenced: 0,
             fenced_together: 0,
+            starts_held_back: 0,
             wall_clocks: WallClocks::default(),
         };
         let controllers = vec![ControllerVersions { controller_id: ControllerId(1), versions: Some(SUPPORTED) }];
@@ -100,6 +105,11 @@ impl Controller {
     /// Times that several were fenced by one command.
     pub fn fenced_together(&self) -> u64 {
         self.fenced_together
+    }
+
+    /// Registrations that had to come again, until it was known who ended with their brokers.
+    pub fn starts_held_back(&self) -> u64 {
+        self.starts_held_back
     }
 
     /// The last states before this one, oldest first.
@@ -233,18 +243,30 @@ impl Controller {
     }
 
     fn register(&mut self, now: Millis, from: BrokerId, command: RegisterBroker, out: &mut Outbox) {
-        let old_session_alive = {
-            let old = self.image.broker(from).filter(|old| old.incarnation_id != command.incarnation_id);
+        let known = |image: &Image| image.broker(from).map_or(BrokerEpoch(0), |broker| broker.broker_epoch);
+        let old = self.image.broker(from);
+        let mut earlier = Earlier::Over;
+        // As the edge has it: one that is refused, or registered already, ends no session.
+        if refusal(&self.image, &Command::RegisterBroker(command.clone())).is_none()
+            && old.is_none_or(|old| old.incarnation_id != command.incarnation_id)
+        {
             let is_same_folder = old.is_none_or(|old| is_same_folder(old, &command));
-            self.sessions.is_alive(now, from, is_same_folder)
-        };
-        if !old_session_alive {
-            self.step(now, Event::Restarted(from), out);
+            earlier = self.sessions.earlier(now, from, is_same_folder);
+            if earlier != Earlier::Alive {
+                self.step(now, Event::Restarted(from), out);
+                earlier = self.sessions.earlier(now, from, is_same_folder);
+            }
         }
+        if earlier == Earlier::NotYet {
+            self.starts_held_back += 1;
+            let result = Err(Rejection::new(ErrorCode::Overloaded, "it is not known yet who ended with it"));
+            return out.push((Node::Broker(from), Message::Registered { result, known: known(&self.image) }));
+        }
+        let old_session_alive = earlier == Earlier::Alive;
         let command = RegisterBroker { old_session_alive, ..command };
         let outcome = self.execute(now, &Command::RegisterBroker(command), out);
         let index = self.image.index();
-        let known = self.image.broker(from).map_or(BrokerEpoch(0), |broker| broker.broker_epoch);
+        let known = known(&self.image);
         let result = outcome.result.map(|response| match response {
             Response::BrokerRegistered { broker_epoch } => (broker_epoch, index),
             other => panic!("registration was answered with {other:?}"),

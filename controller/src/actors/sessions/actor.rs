@@ -9,7 +9,7 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseFuture, StreamHandler, WrapFuture as _,
 };
 use futures::StreamExt as _;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::broadcast;
 use tokio_stream::wrappers::WatchStream;
 
 use holdfast_metadata::{Command, EndedSession, Record, registered, version::RECOVERY};
@@ -19,12 +19,15 @@ use holdfast_proto::{
     ids::{BrokerId, Millis},
 };
 
-use super::messages::{Connect, Happened, HasSession, Heartbeat, IsAlive};
+use super::{
+    messages::{Connect, Happened, HasSession, Heartbeat, IsAlive},
+    starts::{Starts, not_yet},
+};
 use crate::{
     admission::Proposer,
     node::Node,
     raft::Role,
-    sessions::{ConnectionId, Ending, Event, Proposal, Sessions, Timeouts, Verdict},
+    sessions::{ConnectionId, Earlier, Ending, Event, Proposal, Sessions, Timeouts, Verdict},
     view::Change,
 };
 
@@ -42,6 +45,8 @@ pub(super) struct SessionsActor {
     /// Number of the time of activity that they were told of last; `None`: that there is none.
     spell: Option<u64>,
     started: Instant,
+    /// Starts of brokers that wait to register.
+    starts: Starts,
     changes: Option<broadcast::Receiver<Change>>,
 }
 
@@ -66,7 +71,8 @@ impl SessionsActor {
         };
         // No spell has this number: what is true is told at the first step.
         let spell = Some(0);
-        Self { node, sessions: Sessions::new(timeouts), term: 0, spell, started: Instant::now(), changes: None }
+        let (sessions, starts) = (Sessions::new(timeouts), Starts::default());
+        Self { node, sessions, term: 0, spell, started: Instant::now(), starts, changes: None }
     }
 
     fn now(&self) -> Millis {
@@ -80,7 +86,12 @@ impl SessionsActor {
         if self.sessions.decides() && self.node.role().borrow().term == self.term {
             return Ok(());
         }
-        Err(self.node.check_active().err().unwrap_or_else(|| ErrorDetail::from(ErrorCode::NotController)))
+        Err(self.not_active())
+    }
+
+    /// Why nothing can be said of a session now.
+    fn not_active(&self) -> ErrorDetail {
+        self.node.check_active().err().unwrap_or_else(|| ErrorDetail::from(ErrorCode::NotController))
     }
 
     /// Refuses what comes by another connection than the broker's present one, which ends the stream: nobody else tells
@@ -107,14 +118,8 @@ impl SessionsActor {
         self.take(event, context);
     }
 
+    /// Takes an event, and proposes what follows: what is fenced in one step by one command.
     fn take(&mut self, event: Event, context: &mut Context<Self>) {
-        // Who waits for what was proposed is told by the proposals' own ends.
-        drop(self.take_and_propose(event, context));
-    }
-
-    /// Takes an event, and proposes what follows: what is fenced in one step by one command. What it returns ends once all
-    /// proposals have.
-    fn take_and_propose(&mut self, event: Event, context: &mut Context<Self>) -> Vec<oneshot::Receiver<()>> {
         let mut proposals = Vec::new();
         self.sessions.step(self.now(), event, &mut proposals);
         let mut commands = Vec::new();
@@ -128,16 +133,26 @@ impl SessionsActor {
             commands.extend(fences.into_iter().map(|one| (command_of(&one), vec![one])));
         }
         commands.extend(others.into_iter().map(|one| (command_of(&one), vec![one])));
-        commands.into_iter().map(|(command, proposals)| self.propose(command, proposals, context)).collect()
+        for (command, proposals) in commands {
+            self.propose(command, proposals, context);
+        }
+        self.answer_starts();
     }
 
-    /// Proposes the command that these proposals come to. What it returns ends once it has an end.
-    fn propose(
-        &self,
-        command: Command,
-        proposals: Vec<Proposal>,
-        context: &mut Context<Self>,
-    ) -> oneshot::Receiver<()> {
+    /// Lets those register of whose earlier sessions it is known by now what became of them.
+    fn answer_starts(&mut self) {
+        if self.starts.is_empty() {
+            return;
+        }
+        if self.sessions.decides() {
+            self.starts.answer(self.now(), &self.sessions);
+        } else {
+            self.starts.refuse(&self.not_active());
+        }
+    }
+
+    /// Proposes the command that these proposals come to.
+    fn propose(&self, command: Command, proposals: Vec<Proposal>, context: &mut Context<Self>) {
         let node = self.node.clone();
         let proposed = async move {
             let text = command.to_string();
@@ -152,17 +167,13 @@ impl SessionsActor {
                 }
             }
         };
-        let (ended, ends) = oneshot::channel();
         context.spawn(proposed.into_actor(self).map(move |ending, actor, context| {
             // The registration's own record first, so that the same is not proposed again.
             actor.read_changes(context);
             for proposal in proposals {
                 actor.step(Event::Ended(proposal, ending), context);
             }
-            // Nobody may wait for it.
-            let _ = ended.send(());
         }));
-        ends
     }
 
     /// Takes over the registrations as they are, and the changes from there on.
@@ -275,7 +286,7 @@ impl Handler<HasSession> for SessionsActor {
     fn handle(&mut self, message: HasSession, context: &mut Self::Context) -> Self::Result {
         self.read_changes(context);
         self.check_active(context)?;
-        Ok(self.sessions.is_alive(self.now(), message.broker_id, false))
+        Ok(self.sessions.earlier(self.now(), message.broker_id, false) == Earlier::Alive)
     }
 }
 
@@ -288,17 +299,13 @@ impl Handler<IsAlive> for SessionsActor {
             return Box::pin(ready(Err(detail)));
         }
         let IsAlive { broker_id, is_same_folder } = message;
-        if self.sessions.is_alive(self.now(), broker_id, is_same_folder) {
+        if self.sessions.earlier(self.now(), broker_id, is_same_folder) == Earlier::Alive {
             return Box::pin(ready(Ok(true)));
         }
-        let proposed = self.take_and_propose(Event::Restarted(broker_id), context);
-        Box::pin(async move {
-            // Whatever came of them: they are proposed again if they have to be.
-            for ends in proposed {
-                let _ = ends.await;
-            }
-            Ok(false)
-        })
+        let answered = self.starts.wait(self.now(), broker_id, is_same_folder);
+        self.step(Event::Restarted(broker_id), context);
+        // Without an answer the broker has asked again, or this actor ends.
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(not_yet())) })
     }
 }
 

@@ -64,8 +64,9 @@ impl SessionsHandle {
         }
     }
 
-    /// As [`Sessions::is_alive`](crate::sessions::Sessions::is_alive) says now; after who was lost with the broker is
-    /// fenced; NOT_CONTROLLER if nobody can say on this controller.
+    /// True if a registration under this id may displace a broker that lives. False once it is over
+    /// ([`Sessions::earlier`](crate::sessions::Sessions::earlier)) and who ended with it is fenced. OVERLOADED if that takes
+    /// too long, NOT_CONTROLLER if nobody can say on this controller: ask again.
     pub(crate) async fn is_alive(&self, broker_id: BrokerId, is_same_folder: bool) -> Result<bool, ErrorDetail> {
         self.actor.send(IsAlive { broker_id, is_same_folder }).await.map_err(|_| stopping())?
     }

@@ -40,9 +40,9 @@ impl Message for Connect {
     type Result = Result<u64, ErrorDetail>;
 }
 
-/// Asks whether a broker lives, for a registration under its id. If not, those whose sessions ended with its earlier one
-/// are fenced with it first: else the registration would take it out of each ISR by itself. An error if the sessions are
-/// not those of the present leadership.
+/// Asks whether a broker lives, for a registration under its id that would be carried out otherwise. If not, it is answered
+/// once those whose sessions ended with its earlier one are fenced with it: else the registration would take it out of each
+/// ISR by itself. An error if that takes too long, or the sessions are not those of the present leadership.
 pub(super) struct IsAlive {
     pub(super) broker_id: BrokerId,
     pub(super) is_same_folder: bool,

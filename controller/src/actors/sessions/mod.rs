@@ -3,11 +3,13 @@
 //!
 //! It runs on a thread of its own. Its mailbox is bounded.
 //!
-//! - `handle`: how others talk to it, with `messages`. `actor`: the shell. `thread`: starts and stops it.
+//! - `handle`: how others talk to it, with `messages`. `actor`: the shell. `starts`: brokers that
+//!   wait to register. `thread`: starts and stops it.
 
 mod actor;
 mod handle;
 mod messages;
+mod starts;
 mod thread;
 
 pub(crate) use handle::SessionsHandle;
