@@ -81,6 +81,9 @@ fn after_a_power_loss_of_all_nobody_waits_for_the_one_that_stays_away() {
     let sum = run_all(&seeds, faults::run_one_away, Coverage::add, Coverage::default());
     println!("{runs} seeds of power losses of all: {} times several were fenced together", sum.fenced_together);
     assert!(sum.fenced_together >= runs, "not all ended together: {sum:?}");
+    if runs >= SEEDS {
+        assert!(sum.starts_held_back > runs / 4, "no start waited for what a new controller does not know: {sum:?}");
+    }
 }
 
 #[test]

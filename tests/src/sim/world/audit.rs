@@ -62,6 +62,7 @@ impl World {
         self.coverage.moves_ended = self.controller.moves_ended();
         self.coverage.brokers_fenced = self.controller.fenced();
         self.coverage.fenced_together = self.controller.fenced_together();
+        self.coverage.starts_held_back = self.controller.starts_held_back();
         self.coverage.acked = self.oracle.acked_count() as u64;
         for producer in self.producers.values() {
             self.coverage.resent += producer.sent().saturating_sub(producer.made().into());

@@ -3,7 +3,7 @@
 use holdfast_proto::ids::BrokerId;
 
 use super::{coverage::Coverage, state::World, upcoming::Upcoming};
-use crate::sim::disk::Crash;
+use crate::sim::{controller::TIMEOUTS, disk::Crash};
 
 /// How long all have to be in sync, ms.
 const IN_SYNC_MS: u64 = 60_000;
@@ -11,14 +11,17 @@ const IN_SYNC_MS: u64 = 60_000;
 const BETWEEN_MS: u64 = 12;
 /// How long the others are down, ms. None is back before the last one is gone.
 const DOWN_MS: std::ops::Range<u64> = 100..1_500;
+/// The controllers are among what loses power in half of the runs: another is active this long after the last end at most,
+/// ms: before any deadline has passed.
+const FAIL_OVER_MS: std::ops::Range<u64> = 0..100;
 /// How long the one stays away, ms.
 const AWAY_MS: u64 = 30_000;
 /// How long the others have to lead again, ms: sessions, registrations and elections are over by then.
 const LEAD_MS: u64 = 8_000;
 
 impl World {
-    /// All are in sync and lose power at once; but for one they come back, and every partition has to have a leader. Then that
-    /// one comes back, too, and all is audited.
+    /// All are in sync and lose power at once, in half of the runs the active controller with them; but for one they come
+    /// back, and every partition has to have a leader. Then that one comes back, too, and all is audited.
     pub fn lose_power_and_audit(mut self) -> Coverage {
         self.end_faults();
         let mut brokers: Vec<BrokerId> = self.shape.brokers().map(BrokerId).collect();
@@ -26,7 +29,7 @@ impl World {
             self.later(0, Upcoming::Start(*id));
         }
         let deadline_ms = self.now_ms + IN_SYNC_MS;
-        while !self.are_all_in_sync() {
+        while !self.are_all_in_sync() || !self.are_all_heard() {
             assert!(self.now_ms < deadline_ms, "STUCK: not all are in sync");
             self.run_until(self.now_ms + 100);
         }
@@ -39,11 +42,24 @@ impl World {
             let between_ms = self.rng.u64(..=BETWEEN_MS);
             self.run_until(self.now_ms + between_ms);
         }
+        if self.rng.bool() {
+            let fail_over_ms = self.rng.u64(FAIL_OVER_MS);
+            self.run_until(self.now_ms + fail_over_ms);
+            self.change_controller();
+        }
         self.run_until(self.now_ms + LEAD_MS);
         for (tp, _, state) in self.controller.image().partitions() {
             assert!(state.leader.is_some(), "WAITS: {tp} waits for broker {away}: {state:?}");
         }
         self.heal_and_audit()
+    }
+
+    /// True if no session is about to end: messages of before the faults ended may be on their way for longer than a session
+    /// lasts. One that is fenced before power fails leaves alone, and rightly so.
+    fn are_all_heard(&self) -> bool {
+        let oldest_ms = TIMEOUTS.nearly_ms() / 2;
+        let is_heard = |broker| self.controller.last_heard(broker).is_some_and(|at| self.now().since(at) < oldest_ms);
+        self.shape.brokers().map(BrokerId).all(is_heard)
     }
 
     fn are_all_in_sync(&self) -> bool {

@@ -65,6 +65,8 @@ coverage! {
     brokers_fenced,
     /// Times that several were fenced by one command.
     fenced_together,
+    /// Registrations that had to come again, until it was known who ended with their brokers.
+    starts_held_back,
     /// Brokers that left in order.
     leaves,
     /// Processes that were paused.
