@@ -1,4 +1,5 @@
-//! All brokers end at one moment, and one of them stays away: the others lead again, and wait for nobody.
+//! All brokers end at one moment, the controllers with them or not, and one broker stays away: the others lead again, and wait
+//! for nobody.
 
 use holdfast_eventually::{PATIENCE, until};
 use holdfast_local::NodeName;
@@ -9,7 +10,7 @@ use holdfast_tests::process::{
     stand::{BROKERS, Stand},
 };
 
-use crate::all_variants;
+use crate::{all_variants, steps::CONTROLLERS};
 
 /// What the active controller says when it fences several by one command.
 const TOGETHER: &str = "the sessions of these brokers ended together";
@@ -41,6 +42,26 @@ async fn brokers_that_are_back_at_once_lead_again_without_the_one_that_stays_awa
         stand.begin_others(away);
         println!("{}", said.until(&[TOGETHER]).await);
         come_back(&mut stand, load, away, "back at once").await;
+    }
+}
+
+/// A power loss of everything: a new active controller has heard of nobody, and takes none that is back for the only one
+/// that ended. One machine stays away, with its controller.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_that_are_back_with_other_controllers_lead_again_without_the_one_that_stays_away() {
+    let mut stand = Stand::start().await;
+    let rounds = if all_variants() { 3 } else { 1 };
+    for away in BROKERS.into_iter().rev().take(rounds) {
+        let (said, load) = under_load(&stand).await;
+        for node in CONTROLLERS.into_iter().chain(BROKERS) {
+            stand.kill(node);
+        }
+        let (gone, others) = (NodeName::controller(away.number), CONTROLLERS);
+        others.into_iter().filter(|controller| *controller != gone).for_each(|controller| stand.begin(controller));
+        stand.begin_others(away);
+        println!("{}", said.until(&[TOGETHER]).await);
+        stand.begin(gone);
+        come_back(&mut stand, load, away, "controllers too").await;
     }
 }
 
