@@ -5,6 +5,8 @@ use holdfast_proto::ids::BrokerId;
 use super::{coverage::Coverage, state::World, upcoming::Upcoming};
 use crate::sim::{controller::TIMEOUTS, disk::Crash};
 
+/// After the faults have ended, ms: no message of before is under way any more, and nobody lags and is about to leave an ISR.
+const CATCH_UP_MS: u64 = 4_000;
 /// How long all have to be in sync, ms.
 const IN_SYNC_MS: u64 = 60_000;
 /// Longest time between two of the ends, ms: less than what counts as together.
@@ -28,6 +30,7 @@ impl World {
         for id in &brokers {
             self.later(0, Upcoming::Start(*id));
         }
+        self.run_until(self.now_ms + CATCH_UP_MS);
         let deadline_ms = self.now_ms + IN_SYNC_MS;
         while !self.are_all_in_sync() || !self.are_all_heard() {
             assert!(self.now_ms < deadline_ms, "STUCK: not all are in sync");
