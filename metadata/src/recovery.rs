@@ -15,7 +15,8 @@
 //! 3. **No earlier registration counts.** A broker has to start and register again, for only a start reports the logs.
 //!
 //! Why the farthest holds everything: a record was acknowledged by an ISR of at least min ISR replicas. At least replicas -
-//! min ISR + 1 were heard, so one of that ISR is among them. Who reaches farther than that one either got its last record
+//! min ISR + 1 that hold it were heard, so one of that ISR is among them. (One that says that it does not hold the partition
+//! speaks for nobody: it may have moved away.) Who reaches farther than that one either got its last record
 //! from a later leader, which held all that was acknowledged before, or from the same one, and then more of it.
 
 use serde::{Deserialize, Serialize};

@@ -123,9 +123,9 @@ impl Admin {
     }
 
     /// Lets a partition without a leader go on with this replica, **whatever acknowledged records that lacks**. What is
-    /// given up stays in the metadata of the cluster for ever. Refused while the partition has a leader
-    /// (`INVALID_REQUEST`), if the broker is not alive (`INELIGIBLE_REPLICA`), or if the partition has changed since it was
-    /// looked at (`INVALID_UPDATE_VERSION`).
+    /// given up stays in the metadata of the cluster for ever. Refused while the partition has a leader, if the broker is not
+    /// alive, or another live one reaches farther (`INVALID_REQUEST`), or if the partition has changed since it was looked at
+    /// (`INVALID_UPDATE_VERSION`).
     pub async fn recover_partition(&self, recovery: &Recovery) -> Result<GivenUp, Error> {
         self.recover(recovery, false).await
     }

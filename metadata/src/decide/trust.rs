@@ -112,17 +112,17 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
     let standings = Standings::of(image);
     if !state.replicas.contains(&broker_id) || standings.get(broker_id) == Standing::Fenced {
         let message = format!("broker {broker_id} has no replica of {name}, or is not alive: choose one that is");
-        return refuse(ErrorCode::IneligibleReplica, message);
+        return refuse(ErrorCode::InvalidRequest, message);
     }
     if state.claim(broker_id).is_some_and(|claim| claim.unread) {
         let message = format!(
             "broker {broker_id} cannot read its replica of {name}, and its log says why: mend that and start it again, or \
              choose another"
         );
-        return refuse(ErrorCode::IneligibleReplica, message);
+        return refuse(ErrorCode::InvalidRequest, message);
     }
     if let Some(why) = better(&standings, state, broker_id) {
-        return refuse(ErrorCode::IneligibleReplica, format!("{name}: {why}"));
+        return refuse(ErrorCode::InvalidRequest, format!("{name}: {why}"));
     }
     let mut change = PartitionChange::new(&standings, topic, state);
     change.recover(broker_id);

@@ -52,7 +52,7 @@ fn the_last_resort_takes_no_replica_while_a_better_one_is_there() {
             Command::RecoverPartition(RecoverPartition { topic_id: t, partition, broker_id, partition_epoch, at_ms: 5 })
         };
         let refused = c.refused(&recover(&c));
-        assert_eq!(refused.code, ErrorCode::IneligibleReplica);
+        assert_eq!(refused.code, ErrorCode::InvalidRequest);
         assert!(refused.message.contains("stop broker 2 first"), "{}", refused.message);
         c.fence(2);
         c.ok(&recover(&c));

@@ -363,7 +363,7 @@ fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
     back(&mut c, 3, &[report(t, 0, 40, Vouch::Full)]);
     assert_eq!(c.refused(&stale).code, ErrorCode::InvalidUpdateVersion);
     let of_the_absent = recover(&c, 1);
-    assert_eq!(c.refused(&of_the_absent).code, ErrorCode::IneligibleReplica);
+    assert_eq!(c.refused(&of_the_absent).code, ErrorCode::InvalidRequest);
     let command = recover(&c, 2);
     let (records, response) = c.ok(&command);
     let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
