@@ -6,7 +6,7 @@
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
-//!   counts where it is refused.
+//!   counts where it is refused, with the rule of [`older`].
 //! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
 //!   replicas this broker does not vouch for; `comparisons`: as a leader, digests of followers; `handover`: leaderships that
 //!   it gives away where it cannot say so yet.
@@ -21,6 +21,7 @@ mod handover;
 mod header;
 pub mod heartbeats;
 mod incoming;
+pub mod older;
 mod other_nodes;
 mod plain;
 mod proposer;

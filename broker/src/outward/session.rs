@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   find the cluster ──▶ register ──▶ session ──┬─ connection broke, or controller changed ──▶ session again
-//!                           ▲                   ├─ stale epoch ──▶ replaced? ─┬─ yes ──▶ the process ends
-//!                                               ├─ not registered ──▶ ends   └─ no ───▶ session again
+//!                           ▲                   ├─ stale epoch ──▶ replaced, or long not known? ─┬─ yes ──▶ ends
+//!                                               ├─ not registered ──▶ ends                      └─ no ───▶ again
 //! ```
 //!
 //! When heartbeats are sent, what they say and how long the lease holds, [`Heartbeats`] decides. Invariant: a start of a
@@ -41,7 +41,8 @@ use holdfast_proto::{
 use super::{
     header::header,
     heartbeats::{Content, Effect, Event, Heartbeats, Local},
-    registered::{Registered, registered_by},
+    older::Older,
+    registered::end_of_stale,
 };
 use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
@@ -73,9 +74,6 @@ enum End {
     Moved,
 }
 
-/// How long controllers may know an earlier registration alone: one that is behind does for a moment.
-const OLDER: Duration = Duration::from_secs(15);
-
 /// A session that ends within this ended at once.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -93,7 +91,7 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
     let mut registered: Option<MetadataIndex> = None;
     // Sessions in a row that ended at once, and not by a broken connection.
     let mut short = 0;
-    let mut older_since = Instant::now();
+    let mut older = Older::default();
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         let index = match registered {
@@ -110,9 +108,6 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
         let started = Instant::now();
         let ended = session(context, actor, index).await;
         backoff.reset_after(started.elapsed());
-        if !matches!(ended, End::Stale) {
-            older_since = Instant::now();
-        }
         let is_answer = matches!(ended, End::Moved);
         short = if is_answer && started.elapsed() < SHORT { short + 1 } else { 0 };
         if short > context.nodes.controllers.count() {
@@ -125,14 +120,10 @@ async fn keep(context: &Arc<Context>, actor: &SessionAddress) {
                            unregistered it or gave up its disk";
                 return end(context, actor, Fatal::StartAgain(why.to_owned())).await;
             }
-            End::Stale => match registered_by(context).await {
-                Registered::Later(fatal) => return end(context, actor, fatal).await,
-                Registered::Earlier if older_since.elapsed() >= OLDER => {
-                    let why = "the controllers know an earlier registration of this broker alone: they were recovered";
-                    return end(context, actor, Fatal::StartAgain(why.to_owned())).await;
-                }
+            End::Stale => match end_of_stale(context, &mut older).await {
+                Some(fatal) => return end(context, actor, fatal).await,
                 // A controller that is behind.
-                Registered::Earlier | Registered::Unknown => rest(&mut backoff).await,
+                None => rest(&mut backoff).await,
             },
             End::Moved => {}
             End::Broken => rest(&mut backoff).await,

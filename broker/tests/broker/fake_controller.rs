@@ -67,6 +67,10 @@ pub(crate) struct Machine {
     /// Changes that brokers are not told of, while they are held back.
     held: Option<Vec<v1::BrokerSessionResponse>>,
     pub(crate) plan: Vec<v1::ReplicaMove>,
+    /// It answers what is asked, and takes no session.
+    is_passive: bool,
+    /// Sessions that were asked of it meanwhile.
+    passed_on: usize,
 }
 
 impl Machine {
@@ -156,6 +160,27 @@ impl FakeController {
     /// What a plan of moves will be answered with.
     pub(crate) fn set_plan(&self, plan: Vec<v1::ReplicaMove>) {
         self.state.machine.lock().plan = plan;
+    }
+
+    /// Another controller of the same cluster, which knows as much and is not active.
+    pub(crate) async fn beside(&self) -> Self {
+        let mut other = Self::start_unfinalised().await;
+        other.cluster_id = self.cluster_id;
+        let mut machine = other.state.machine.lock();
+        (machine.image, machine.is_passive) = (self.image(), true);
+        drop(machine);
+        other
+    }
+
+    /// It knows what it knew when `image` was copied, as if its folder had been restored; sessions end.
+    pub(crate) fn go_back_to(&self, image: Image) {
+        self.state.machine.lock().image = image;
+        self.break_sessions();
+    }
+
+    /// How many sessions were asked of it while it was not active.
+    pub(crate) fn sessions_passed_on(&self) -> usize {
+        self.state.machine.lock().passed_on
     }
 
     /// Carries out a command.
@@ -264,6 +289,10 @@ impl ControllerService for Edge {
         let (session, messages) = mpsc::channel(10_000);
         let number = {
             let mut machine = self.0.machine.lock();
+            if machine.is_passive {
+                machine.passed_on += 1;
+                return Err(ErrorDetail::from(ErrorCode::NotController).into());
+            }
             if machine.image.broker(broker_id).is_none_or(|known| known.broker_epoch != broker_epoch) {
                 return Err(ErrorDetail::from(ErrorCode::StaleBrokerEpoch).into());
             }

@@ -1,4 +1,4 @@
-//! Two processes with one broker id.
+//! Two processes with one broker id, and controllers that know another start of it.
 
 use holdfast_broker::{exit::Fatal, life::start::Broker};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
@@ -54,4 +54,31 @@ async fn the_older_process_of_one_id_is_fenced_and_ends_with_a_code_of_its_own()
     assert!(newer.context().state.reason().is_none());
     soon("it stops", newer.stop()).await;
     soon("it stops", partner.stop()).await;
+}
+
+/// Each of them knows an earlier start alone. The one that is not active refuses the session for that, in turn with the
+/// active one, and that takes nothing back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_restored_controllers_do_not_know_ends_to_register_anew() {
+    let rig = Rig::start().await;
+    soon("it stops", rig.broker(1).await.stop()).await;
+    let before = rig.controller.image();
+    let earlier = before.broker(BrokerId(1)).unwrap().broker_epoch;
+    let second = rig.controller.beside().await;
+    let broker = rig
+        .broker_with(1, |mut config| {
+            config.controllers.push(second.address.to_string().parse().unwrap());
+            config
+        })
+        .await;
+    let epoch = rig.controller.image().broker(BrokerId(1)).unwrap().broker_epoch;
+    assert!(epoch > earlier);
+
+    rig.controller.go_back_to(before);
+    let fatal = soon("it ends", broker.failed()).await;
+    assert_eq!(fatal.number(), 20, "{fatal}");
+    let message = fatal.to_string();
+    assert!(message.contains(&format!("with broker epoch {}, not {}", earlier.0, epoch.0)), "{message}");
+    assert!(second.sessions_passed_on() > 1, "no session was asked of the other one in between");
+    broker.kill().await;
 }
