@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 
-use holdfast_log::{Digest, RangeDigest};
+use holdfast_log::{Digest, Error, RangeDigest};
 use holdfast_node::incoming::ConnectionInfo;
 use holdfast_proto::{
     convert::{self, check_peer, partition_error, required_id},
@@ -131,7 +131,13 @@ impl ReplicaService for ReplicaEdge {
         let (logs, budget) = (&self.context.logs, Arc::clone(&self.context.scrub_budget));
         // What is read again takes its time: followers that fetch do not wait behind it.
         let reads = if asked.settled.is_some() { &logs.read_again } else { &logs.followers.disk };
-        let held = reads.run(move || compared::answer(&replica, &asked, &budget)).await;
+        let (context, log) = (Arc::clone(&self.context), replica.reader.clone());
+        let note = move |distrust| match context.partitions.get(partition) {
+            Some(open) if open.reader.is_same(&log) => context.logs.data_dir.distrust(partition, distrust),
+            // It is closed already, for another reason.
+            _ => Err(Error::Closed),
+        };
+        let held = reads.run(move || compared::answer(&replica, &asked, &budget, note)).await;
         let held = held.map_err(ErrorDetail::from)?;
         let digest = if let RangeDigest::Known(digest) = held { Some(digest.0) } else { None };
         let is_inside_batch = held == RangeDigest::InsideBatch;

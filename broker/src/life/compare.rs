@@ -7,19 +7,21 @@
 //! Invariants:
 //! 1. Nobody stands aside for a digest alone: the leader reads its own range first, and the follower its own then, and
 //!    compares once more, in the same leadership. What either finds by itself is damage as any other.
-//! 2. A follower is told once in a leadership that it differs, and told again until it has looked. One that was copied again
-//!    and differs still is named in the log, pass by pass, and keeps its place: the cause is elsewhere.
+//! 2. A follower is told that it differs until it has looked, and once more only after it was equal as a whole, or started
+//!    again, or in another leadership (`told`). One that was copied again and differs still is named in the log, pass by
+//!    pass, and keeps its place: the cause is elsewhere.
 //! 3. Nobody stands aside while one that is away could decide who is right ([`Verdict::Undecided`]): later passes look again.
 //! 4. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use holdfast_log::{Digest, Error, RangeDigest};
 use holdfast_proto::{
     detail::ErrorDetail,
-    ids::{BrokerId, LeaderEpoch, Offset, TopicPartition},
+    ids::{BrokerId, LeaderEpoch, Offset},
 };
 
+use super::told::{Since, Told};
 use crate::{
     here::context::Context,
     outward::{Held, Question, ask_to_compare},
@@ -40,9 +42,6 @@ const MAX_UNSETTLED: usize = 16;
 const MAX_WIDENINGS: usize = 4;
 /// Halvings of a range: more than there are batches to halve between.
 const MAX_HALVINGS: usize = 64;
-
-/// Followers that were told that they differ, and in which leadership; at most one for each that is led here.
-pub(super) type Told = BTreeMap<(TopicPartition, BrokerId), LeaderEpoch>;
 
 /// What a pass compared.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,11 +76,18 @@ pub(super) async fn compare(context: &Context, replica: &OpenReplica, told: &mut
     let Some(leading) = Leading::of(context, replica) else { return };
     for follower in leading.followers.clone() {
         let mut from = replica.reader.log_start_offset();
+        let mut is_whole = true;
         for _ in 0..=MAX_UNSETTLED {
-            match leading.first_difference(follower, from, counts).await {
-                Ok(None) => break,
+            match leading.first_difference(follower, from, counts, &mut is_whole).await {
+                Ok(None) => {
+                    if is_whole {
+                        told.is_equal(replica.id, follower);
+                    }
+                    break;
+                }
                 Ok(Some(range)) => {
                     counts.differences += 1;
+                    is_whole = false;
                     if leading.settle(range, told).await {
                         // Of all followers: the next pass goes on behind it.
                         return;
@@ -110,17 +116,19 @@ impl<'a> Leading<'a> {
         Some(Self { context, replica, leader_epoch, followers, replicas, end: view.readable.ok()? })
     }
 
-    /// The first range from this offset on that differs from the follower's, as small as it can be told.
+    /// The first range from this offset on that differs from the follower's, as small as it can be told. What is passed over
+    /// leaves the comparison not `is_whole`.
     async fn first_difference(
         &self,
         follower: BrokerId,
         mut from: Offset,
         counts: &mut Counts,
+        is_whole: &mut bool,
     ) -> Result<Option<(Offset, Offset)>, Ended> {
         let reader = &self.replica.reader;
         while let Some(to) = reader.range_end(from, self.end, RANGE_BYTES) {
             let RangeDigest::Known(own) = self.digest((from, to)).await? else {
-                from = to;
+                (*is_whole, from) = (false, to);
                 continue;
             };
             counts.ranges += 1;
@@ -128,7 +136,9 @@ impl<'a> Leading<'a> {
                 Held::Known(theirs) if theirs == own => from = to,
                 Held::Known(_) => return self.narrow(follower, (from, to)).await.map(Some),
                 Held::OtherBorders => return Ok(Some((from, to))),
-                Held::Unknown(start) => from = if start > from { start.min(to) } else { to },
+                // Retention there may be ahead of the one here.
+                Held::Unknown(start) if start > from => from = start.min(to),
+                Held::Unknown(_) => (*is_whole, from) = (false, to),
             }
             self.rest().await;
         }
@@ -240,13 +250,21 @@ impl<'a> Leading<'a> {
         answers
     }
 
-    /// Tells a follower, once in this leadership, that it differs. False if it was told before.
+    /// In which leadership, and which registration of a follower, something is told.
+    fn since(&self, follower: BrokerId) -> Since {
+        let image = self.context.metadata.look();
+        (self.leader_epoch, image.broker(follower).map(|broker| broker.broker_epoch))
+    }
+
+    /// Tells a follower that it differs. False if it was told before.
     async fn tell(&self, follower: BrokerId, (from, to): (Offset, Offset), own: Digest, told: &mut Told) -> bool {
         let partition = self.replica.id;
-        if told.get(&(partition, follower)) == Some(&self.leader_epoch) {
+        // As of before the call: if it starts again meanwhile, it is told again.
+        let since = self.since(follower);
+        if told.has_looked(partition, follower, since) {
             tracing::error!(
                 %partition, %follower, %from, %to,
-                "a follower differs from its leader again in one leadership: it keeps its place. Compare both replicas"
+                "a follower that was copied again differs from its leader still: it keeps its place. Compare both replicas"
             );
             return false;
         }
@@ -257,7 +275,7 @@ impl<'a> Leading<'a> {
         match self.ask(follower, (from, to), Some(own)).await {
             Ok(Held::Known(theirs)) if theirs == own => {}
             Ok(Held::Known(_) | Held::OtherBorders) => {
-                told.insert((partition, follower), self.leader_epoch);
+                told.looked(partition, follower, since);
             }
             // It did not look: the next pass tells it again.
             Ok(Held::Unknown(_)) => {}

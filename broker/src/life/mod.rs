@@ -5,7 +5,8 @@
 //! - `maintenance`: what is done now and then; `asides`: with folders that were set aside. `probes` answers with
 //!   [`safe_to_stop`], what a rolling update waits for.
 //! - `findings`: what becomes of a replica with which something is wrong. `scrub` looks for it, and `compare` for replicas
-//!   that differ from their leader. `token` keeps the proof of the data folder new, `time_trust` looks at the clocks.
+//!   that differ from their leader; `told`, pure, knows which were told so. `token` keeps the proof of the data folder new,
+//!   `time_trust` looks at the clocks.
 //! - `leaving`: leadership is given away before the process ends; `remains`, pure, counts what that would still harm.
 
 mod asides;
@@ -21,4 +22,5 @@ mod scrub;
 pub mod start;
 mod time_trust;
 mod token;
+mod told;
 mod unopened;

@@ -14,7 +14,10 @@ use std::{
 use holdfast_log::{Error, ScrubPosition};
 use holdfast_proto::ids::{Offset, TopicPartition};
 
-use super::compare::{Counts, Told, compare};
+use super::{
+    compare::{Counts, compare},
+    told::Told,
+};
 use crate::{
     here::context::Context,
     partition::{OpenReplica, failing::FAILURES},
@@ -38,7 +41,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         return;
     }
     let interval = Duration::from_millis(context.config.scrub_interval_ms);
-    let mut told = Told::new();
+    let mut told = Told::default();
     let mut place = Place::load(&context).await;
     let mut next = tokio::time::Instant::now() + FIRST_AFTER.min(interval);
     loop {
@@ -57,7 +60,7 @@ pub(crate) async fn run(context: Arc<Context>) {
                 compare(&context, &replica, &mut told, &mut counts).await;
             }
         }
-        told.retain(|(partition, _), _| context.partitions.get(*partition).is_some());
+        told.retain(|partition| context.partitions.get(partition).is_some());
         // The next one begins where this one did, and with the whole of that replica.
         place.go_on(&context, replicas.first().map(|first| ScrubPosition { partition: *first, next: Offset(0) })).await;
         let Counts { ranges, differences } = counts;

@@ -1,6 +1,6 @@
 //! What a follower says of a range of its log that its leader compares. Blocks: it reads the disk.
 
-use holdfast_log::{Digest, Error, RangeDigest};
+use holdfast_log::{Cause, Digest, Distrust, Error, RangeDigest};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerId, LeaderEpoch, Offset},
@@ -21,9 +21,15 @@ pub struct Asked {
     pub settled: Option<Digest>,
 }
 
-/// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands.
+/// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands:
+/// that is noted durably by `note` before it is answered, for no later start would find it by itself.
 /// NOT_LEADER_OR_FOLLOWER if the replica does not follow that leader in that leadership.
-pub fn answer(replica: &OpenReplica, asked: &Asked, budget: &ScrubBudget) -> Result<RangeDigest, ErrorCode> {
+pub fn answer(
+    replica: &OpenReplica,
+    asked: &Asked,
+    budget: &ScrubBudget,
+    note: impl FnOnce(Distrust) -> Result<(), Error>,
+) -> Result<RangeDigest, ErrorCode> {
     check(replica, asked)?;
     let (from, to) = asked.range;
     let failed = |error: Error| replica.read_failed(&error);
@@ -40,7 +46,12 @@ pub fn answer(replica: &OpenReplica, asked: &Asked, budget: &ScrubBudget) -> Res
         let detail = format!(
             "the batches from offset {from} to below {to} are whole, and not those of the leader, broker {leader}"
         );
+        let view = replica.view();
+        let (last_epoch, end) = (view.flushed_epoch, Some(view.flushed_end));
+        // First: once it is found the replica may be made again, of which nothing is to be noted.
+        let noted = note(Distrust { last_epoch, end, ..Distrust::new(Cause::Damaged, &detail) });
         replica.found(Finding::damaged(&replica.reader, detail));
+        noted.map_err(failed)?;
     }
     Ok(held)
 }

@@ -106,7 +106,8 @@ fn regroup(folder: &Path, partition: TopicPartition) {
     assert_ne!(batches(folder), old);
 }
 
-struct Bed {
+/// Brokers that hold one partition.
+pub(crate) struct Bed {
     rig: Rig,
     brokers: Vec<Option<holdfast_broker::life::start::Broker>>,
     topic_id: TopicId,
@@ -114,7 +115,7 @@ struct Bed {
 
 impl Bed {
     /// As many brokers that scrub often, and a partition with closed segments that all of them hold.
-    async fn start(count: u32) -> Self {
+    pub(crate) async fn start(count: u32) -> Self {
         let rig = Rig::start().await;
         let mut brokers = Vec::new();
         for id in 1..=count {
@@ -137,19 +138,19 @@ impl Bed {
         TopicPartition { topic_id: self.topic_id, partition: PartitionIndex(0) }
     }
 
-    fn state(&self) -> PartitionState {
+    pub(crate) fn state(&self) -> PartitionState {
         self.rig.controller.image().partition(self.id()).unwrap().clone()
     }
 
-    fn broker(&self, id: u32) -> &holdfast_broker::life::start::Broker {
+    pub(crate) fn broker(&self, id: u32) -> &holdfast_broker::life::start::Broker {
         self.brokers[id as usize - 1].as_ref().expect("it runs")
     }
 
-    fn folder(&self, id: u32) -> PathBuf {
+    pub(crate) fn folder(&self, id: u32) -> PathBuf {
         self.rig.data_dir(id).join("partitions").join(format!("{}-0", self.topic_id))
     }
 
-    fn segment(&self, id: u32) -> Option<Vec<u8>> {
+    pub(crate) fn segment(&self, id: u32) -> Option<Vec<u8>> {
         fs::read(file(&self.folder(id), "log")).ok()
     }
 
@@ -162,14 +163,14 @@ impl Bed {
         self.harm_by(id, make_other).await;
     }
 
-    async fn harm_by(&mut self, id: u32, harm: fn(&Path, TopicPartition)) {
+    pub(crate) async fn harm_by(&mut self, id: u32, harm: fn(&Path, TopicPartition)) {
         let broker = self.brokers[id as usize - 1].take().expect("it runs");
         soon("it stops", broker.stop()).await;
         harm(&self.folder(id), self.id());
         self.brokers[id as usize - 1] = Some(self.rig.broker_with(id, scrubbing).await);
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         for broker in self.brokers.into_iter().flatten() {
             soon("it stops", broker.stop()).await;
         }
@@ -224,6 +225,26 @@ async fn a_leader_that_differs_from_two_followers_that_agree_is_the_one_that_is_
         (bed.state().isr.len() == 3 && equal).then_some(())
     })
     .await;
+    bed.end().await;
+}
+
+/// Its leader leads all the time: what it was told once must not keep the second fault in place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_differs_again_later_is_copied_again_each_time() {
+    let mut bed = Bed::start(2).await;
+    let before = bed.state();
+    let leading = before.leader.expect("it is led").0;
+    let follower = 3 - leading;
+    let own = bed.segment(leading).expect("the leader holds it");
+    for _ in 0..2 {
+        bed.harm(follower).await;
+        assert_ne!(bed.segment(follower).as_ref(), Some(&own));
+        until("the follower is copied again", async || {
+            (bed.state().isr.len() == 2 && bed.segment(follower).as_ref() == Some(&own)).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(bed.state().leader_epoch, before.leader_epoch, "it was one leadership");
     bed.end().await;
 }
 
