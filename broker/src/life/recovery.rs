@@ -57,6 +57,14 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     let distrusted_before: BTreeSet<_> =
         data_dir.replicas().iter().filter(is_distrusted).map(|replica| replica.partition).collect();
     partitions.retain(|partition| !distrusted_before.contains(partition));
+    let mut adopted = Vec::new();
+    // Nobody knows whose records they are: what a deletion left, perhaps of one that was distrusted, or another's.
+    let unlisted =
+        |replica: &&ReplicaOnDisk| replica.standing == Standing::Adopted && data_dir.has_records(replica.partition);
+    for ReplicaOnDisk { partition, .. } in data_dir.replicas().iter().filter(unlisted) {
+        partitions.retain(|listed| listed != partition);
+        adopted.push(*partition);
+    }
     let (mut opened, mut failed) = recover_all(data_dir, &partitions);
     for pause in SHORTAGE_PAUSES {
         let (short, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, error)| error.is_shortage());
@@ -104,6 +112,12 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
         // What lies before the damage can be read: an operator may go on with it where nobody holds more.
         let end = readable_end(error);
         let noted = Distrust { end, ..Distrust::new(Cause::Damaged, error.to_string()) };
+        data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
+        distrust(*partition, &noted);
+    }
+    for partition in &adopted {
+        let noted =
+            Distrust::new(Cause::Damaged, "its folder is not listed: a deletion left it, or somebody put it there");
         data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
         distrust(*partition, &noted);
     }

@@ -24,5 +24,6 @@ mod sent_on;
 mod services;
 mod single;
 mod surface;
+mod unlisted;
 mod unread;
 mod wire;

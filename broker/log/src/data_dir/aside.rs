@@ -134,7 +134,7 @@ impl DataDir {
     }
 }
 
-/// Renames a folder that is off the list in the folder of the partitions. That is opened first: want of handles leaves
+/// Renames a folder that is off the list, or distrusted, in the folder of the partitions. That is opened first: want of handles leaves
 /// everything as it is, and so does a name that cannot be changed.
 pub(super) fn rename_durably(disk: &Disk, from: &Path, to: &Path, partitions: &Path) -> Result<(), Error> {
     let opened = disk.open_folder(partitions)?;
@@ -143,7 +143,7 @@ pub(super) fn rename_durably(disk: &Disk, from: &Path, to: &Path, partitions: &P
 }
 
 /// False if the folder surely holds no batch.
-fn holds_records(folder: &Path) -> bool {
+pub(super) fn holds_records(folder: &Path) -> bool {
     let is_empty = |base| fs::metadata(files::file(folder, base, files::LOG)).is_ok_and(|file| file.len() == 0);
     files::list(folder).map_or(true, |listing| !listing.segments.into_iter().all(is_empty))
 }

@@ -9,15 +9,15 @@
 //! ```
 //!
 //! Order: a folder is durable before it is listed, and it is listed before the opening returns. It is off the list, durably,
-//! before it is renamed. So a crash leaves a folder that is not listed, and never a listed one without a folder: one that
-//! is listed and not there was lost.
+//! before it is renamed. So a crash leaves a folder that is not listed, and never one that is held without a folder: that
+//! was lost. One that is distrusted is renamed first: its distrust outlives its folder, and never the other way round.
 
 use std::path::{Path, PathBuf};
 
 use holdfast_proto::ids::TopicPartition;
 
 use super::{
-    aside::rename_durably,
+    aside::{holds_records, rename_durably},
     folder::DataDir,
     names::{DELETED, PARTITIONS, held_in},
     replica::{Cause, Distrust},
@@ -36,13 +36,18 @@ impl DataDir {
     }
 
     /// Opens a new partition's log, as [`Self::open_partition`], if its files leave enough handles to those that are open;
-    /// else the error is a [shortage](Error::is_shortage).
+    /// else the error is a [shortage](Error::is_shortage). Records of an unlisted folder, which a deletion left or somebody
+    /// put there, are none of the new replica: the folder is set aside first.
     pub fn add_partition(
         &self,
         partition: TopicPartition,
         config: LogConfig,
     ) -> Result<(PartitionLog, Recovered), Error> {
         self.handles.check(&self.folder(partition))?;
+        if self.list.get(partition).is_none() && self.has_records(partition) {
+            let aside = self.move_aside(partition)?;
+            tracing::warn!(%partition, ?aside, "a folder that is not listed was set aside: its replica begins empty");
+        }
         self.open_partition(partition, config)
     }
 
@@ -153,10 +158,17 @@ impl DataDir {
 
     /// Deletes a partition whose topic's deletion was committed. Its log must be closed. True if it was there.
     ///
-    /// It is gone for good when this returns; its bytes may be freed by the next start.
+    /// It is gone for good when this returns; its bytes may be freed by the next start. One that is distrusted stays so until
+    /// its folder is gone: else a log that stays behind would be taken for one that nothing was said against.
     pub fn delete_partition(&self, partition: TopicPartition) -> Result<bool, Error> {
-        self.list.set(partition, None)?;
         let folder = self.folder(partition);
+        if matches!(self.list.get(partition), Some(Entry::Distrusted(_))) {
+            let deleted = if exists(&folder)? { Some(self.unname(&folder)?) } else { None };
+            self.list.set(partition, None)?;
+            deleted.as_deref().map_or(Ok(()), |deleted| self.disk.try_remove_folder(deleted))?;
+            return Ok(deleted.is_some());
+        }
+        self.list.set(partition, None)?;
         if !exists(&folder)? {
             return Ok(false);
         }
@@ -179,10 +191,22 @@ impl DataDir {
     }
 
     pub(super) fn remove(&self, folder: &Path) -> Result<(), Error> {
+        let deleted = self.unname(folder)?;
+        self.disk.try_remove_folder(&deleted)
+    }
+
+    /// Gives a folder, durably, the name of one that is to be removed.
+    fn unname(&self, folder: &Path) -> Result<PathBuf, Error> {
         let deleted = with_suffix(folder, DELETED);
         self.disk.try_remove_folder(&deleted)?;
         rename_durably(&self.disk, folder, &deleted, &self.path.join(PARTITIONS))?;
-        self.disk.try_remove_folder(&deleted)
+        Ok(deleted)
+    }
+
+    /// True if the partition has a folder with records, as far as that can be looked at.
+    pub fn has_records(&self, partition: TopicPartition) -> bool {
+        let folder = self.folder(partition);
+        exists(&folder).is_ok_and(|exists| exists) && holds_records(&folder)
     }
 
     pub(super) fn folder(&self, partition: TopicPartition) -> PathBuf {

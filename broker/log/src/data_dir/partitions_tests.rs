@@ -276,6 +276,46 @@ fn a_crash_at_any_step_of_a_deletion_leaves_no_vanished_folder() {
 }
 
 #[test]
+fn a_crash_at_any_step_of_the_deletion_of_a_distrusted_log_never_trusts_it() {
+    crash_everywhere(
+        |dir| dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "damaged")).unwrap(),
+        |dir| dir.delete_partition(tp(1, 0)).map(drop),
+        |is_done, dir| {
+            let found = standing(dir, tp(1, 0));
+            assert!(found.is_none() || !is_done && matches!(found, Some(Standing::Distrusted(_))), "{found:?}");
+        },
+    );
+}
+
+/// A file that stands where the folder is to be removed: it cannot be.
+#[test]
+fn a_distrusted_log_that_cannot_be_deleted_stays_distrusted() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "damaged")).unwrap();
+    fs::write(folder.path().join(PARTITIONS).join(format!("{}.deleted", tp(1, 0))), "not a folder").unwrap();
+    assert!(dir.delete_partition(tp(1, 0)).is_err());
+    let opened = dir.add_partition(tp(1, 0), LogConfig::default());
+    assert!(matches!(opened, Err(Error::Distrusted { .. })), "{opened:?}");
+    let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert_eq!(recovered.log_end_offset, Offset(0), "once it is placed here again");
+}
+
+#[test]
+fn records_of_a_folder_that_is_not_listed_are_none_of_a_new_replica() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    hold(&dir, tp(1, 0), 3);
+    dir.list.set(tp(1, 0), None).unwrap();
+    assert!(dir.has_records(tp(1, 0)) && !dir.has_records(tp(1, 1)));
+    let (_, recovered) = dir.add_partition(tp(1, 0), LogConfig::default()).unwrap();
+    assert_eq!(recovered.log_end_offset, Offset(0));
+    let aside = &dir.asides().unwrap()[0];
+    assert!(aside.partition == tp(1, 0) && aside.bytes > 0);
+}
+
+#[test]
 fn a_crash_at_any_step_of_a_quarantine_leaves_it_openable() {
     crash_everywhere(
         |_| {},
