@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     here::context::Context,
-    partition::{OpenReplica, failing::FAILURES},
+    partition::{OpenReplica, failing::FAILURES, findings::Finding},
 };
 
 /// Bytes that one step reads at most, unless a piece is larger.
@@ -114,9 +114,11 @@ async fn scrub(context: &Arc<Context>, replica: &OpenReplica, bytes_per_second: 
                 failures += 1;
                 tokio::time::sleep(READ_AGAIN).await;
             }
-            // That is a finding now.
+            // The counts of others' reads may have taken the place of this one: it says so itself.
             Err(error) if error.is_unreadable() => {
                 all.is_damaged = true;
+                let detail = format!("{error}; the disk failed {FAILURES} reads or more at offset {at}");
+                replica.found(Finding::unreadable(&replica.reader, detail));
                 break;
             }
             Err(error) => {

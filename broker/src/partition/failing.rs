@@ -2,7 +2,8 @@
 //!
 //! A disk that answers once with an error may answer the next time: a cable, a controller, a path that was lost for a
 //! moment. So one error has no consequence but that the reader is told. A range that fails [`FAILURES`] times, the last time
-//! `SPAN_MS` or more after the first, counts as damaged; a read of it that succeeds meanwhile begins a new count.
+//! `SPAN_MS` or more after the first, counts as damaged; a read of it that succeeds meanwhile begins a new count. So does a log
+//! of which more ranges fail than are counted, over so long: a dead zone that readers meet each at its own place.
 
 use holdfast_proto::ids::{Millis, Offset};
 
@@ -12,7 +13,7 @@ pub const FAILURES: u32 = 4;
 const SPAN_MS: u64 = 5_000;
 /// A range that nobody read for so long, ms, begins again at none: what failed then and fails now may have other causes.
 const FORGET_MS: u64 = 600_000;
-/// Ranges that are counted at a time; of more the one that failed longest ago is forgotten.
+/// Ranges that are counted at a time; more that come all at once take the place of those that failed least, longest ago.
 const MAX_RANGES: usize = 16;
 
 /// The ranges of one replica that could not be read. See the module.
@@ -34,9 +35,17 @@ impl Failing {
     pub fn failed(&mut self, at: Offset, now: Millis) -> bool {
         self.ranges.retain(|range| now.0.saturating_sub(range.last.0) < FORGET_MS);
         let known = self.ranges.iter().position(|range| range.at == at);
+        let is_full = known.is_none() && self.ranges.len() >= MAX_RANGES;
+        if is_full && self.ranges.iter().any(|range| now.0.saturating_sub(range.first.0) >= SPAN_MS) {
+            return true;
+        }
         let index = known.unwrap_or_else(|| {
-            if self.ranges.len() >= MAX_RANGES {
-                self.ranges.remove(0);
+            let least = (0..self.ranges.len()).min_by_key(|index| {
+                let Range { failures, last, .. } = self.ranges[*index];
+                (failures, last)
+            });
+            if let Some(least) = least.filter(|_| is_full) {
+                self.ranges.remove(least);
             }
             self.ranges.push(Range { at, failures: 0, first: now, last: now });
             self.ranges.len() - 1
@@ -89,7 +98,18 @@ mod tests {
         let mut failing = Failing::default();
         assert!((0..3).all(|n| !failing.failed(Offset(7), Millis(n * SPAN_MS))));
         assert!(!failing.failed(Offset(7), Millis(3 * FORGET_MS)));
-        (0..1000).for_each(|at| _ = failing.failed(Offset(at), Millis(3 * FORGET_MS)));
+        let burst = (0..1000).any(|at| failing.failed(Offset(at), Millis(3 * FORGET_MS)));
+        assert!(!burst, "all at once it may be chance");
         assert_eq!(failing.ranges.len(), MAX_RANGES);
+        assert!(failing.ranges.iter().any(|range| range.at == Offset(7)), "the one that failed most stays");
+    }
+
+    #[test]
+    fn more_ranges_than_are_counted_that_fail_in_turn_are_damage() {
+        let mut failing = Failing::default();
+        let places = MAX_RANGES as u64 + 1;
+        let mut fail = |n: u64| failing.failed(Offset(n % places), Millis(n * 1_000));
+        assert!((0..places - 1).all(|n| !fail(n)));
+        assert!(fail(places - 1), "none of them fails often");
     }
 }
