@@ -71,8 +71,14 @@ impl SessionActor {
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
                 Effect::Reopen(partition) => self.reopen(partition, actor),
-                Effect::Renew(partition) => self.renew(partition, actor),
-                Effect::Salvage(partition) => self.salvage(partition, actor),
+                Effect::Renew(partition) => {
+                    self.context.outboxes.distrusts.forget(partition);
+                    self.renew(partition, actor);
+                }
+                Effect::Salvage(partition) => {
+                    self.context.outboxes.distrusts.forget(partition);
+                    self.salvage(partition, actor);
+                }
                 Effect::Distrust(partition, closed_at) => self.distrust(partition, closed_at, actor),
                 Effect::TellAgain(partition, closed_at) => {
                     let noted = self.context.logs.data_dir.distrusted(partition);
@@ -80,7 +86,10 @@ impl SessionActor {
                     self.context.outboxes.distrusts.put_again(partition, reason, closed_at);
                 }
                 Effect::SetAside(partition) => self.set_aside(partition, actor),
-                Effect::Delete(partition, reason) => self.delete(partition, reason, actor),
+                Effect::Delete(partition, reason) => {
+                    self.context.outboxes.distrusts.forget(partition);
+                    self.delete(partition, reason, actor);
+                }
             }
         }
         late

@@ -46,6 +46,12 @@ impl Distrusts {
         }
     }
 
+    /// The replica begins again, or is gone: nothing is to be said any more of the one that was closed. What is committed by
+    /// then may be over before anybody looks, and said again it would be of one that is whole.
+    pub fn forget(&self, partition: TopicPartition) {
+        self.waiting.lock().remove(&partition);
+    }
+
     /// The controllers have committed these.
     pub fn told(&self, told: &[Waiting]) {
         let mut waiting = self.waiting.lock();
@@ -54,5 +60,33 @@ impl Distrusts {
                 waiting.remove(partition);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use uuid::Uuid;
+
+    use holdfast_proto::ids::{PartitionIndex, TopicId};
+
+    use super::*;
+
+    fn tp(n: u32) -> TopicPartition {
+        TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(n) }
+    }
+
+    #[test]
+    fn of_one_that_begins_again_nothing_waits() {
+        let distrusts = Distrusts::default();
+        distrusts.put(tp(0), DistrustReason::Damaged, None);
+        distrusts.put(tp(1), DistrustReason::Halted, None);
+        distrusts.forget(tp(0));
+        let waiting = distrusts.wait().now_or_never().expect("one waits");
+        assert_eq!(waiting, [(tp(1), DistrustReason::Halted, None)]);
+        distrusts.forget(tp(1));
+        assert!(distrusts.wait().now_or_never().is_none());
+        distrusts.put(tp(1), DistrustReason::Halted, None);
+        assert!(distrusts.wait().now_or_never().is_some(), "a later one is said");
     }
 }
