@@ -79,9 +79,12 @@ impl Digests {
     }
 
     /// The borders, the end of what is written among them if it lies behind the others. None: nothing binds the batches.
-    pub(crate) fn look(&self, end: u64, next: Offset) -> Result<Vec<Border>, Error> {
+    ///
+    /// `ends` tells the segment's size and the offset after its last record. It is asked only once the segment is known to be
+    /// closed: what it said before may be of before the last append, and the sound side file would be taken for another's.
+    pub(crate) fn look(&self, ends: impl FnOnce() -> (u64, Offset)) -> Result<Vec<Border>, Error> {
         if self.is_in_file() {
-            let read = self.read_whole(end, next)?;
+            let read = self.read_whole(ends())?;
             return Ok(read.map_or_else(Vec::new, |pieces| pieces.borders().to_vec()));
         }
         let written_end = *self.end.lock();
@@ -102,7 +105,7 @@ impl Digests {
     }
 
     /// The side file of a closed segment. One that does not end where the segment does is none, and is not read again.
-    fn read_whole(&self, end: u64, next: Offset) -> Result<Option<Pieces>, Error> {
+    fn read_whole(&self, (end, next): (u64, Offset)) -> Result<Option<Pieces>, Error> {
         let read = self.read()?.filter(|pieces| (pieces.last().position, pieces.last().next) == (end, next));
         if read.is_none() {
             tracing::warn!(path = %self.path.display(), "no digests of a segment: its batches are checked by their CRC alone");
@@ -135,12 +138,12 @@ impl Digests {
         *self.end.lock() = end;
     }
 
-    /// The pieces that bytes between `from` and `to` belong to and that are not known to be right, by their borders: of a
-    /// segment that ends at `end` with the offset before `next`. What is written still and has no border yet is none.
+    /// The pieces that bytes between `from` and `to` belong to and that are not known to be right, by their borders; `ends` as
+    /// for [`Self::look`]. What is written still and has no border yet is none.
     pub(crate) fn unchecked(
         &self,
         (from, to): (u64, u64),
-        (end, next): (u64, Offset),
+        ends: impl FnOnce() -> (u64, Offset),
     ) -> Result<Vec<(Border, Border)>, Error> {
         if self.checked.lock().holds(from, to) {
             return Ok(Vec::new());
@@ -154,7 +157,7 @@ impl Digests {
             State::Unknown => return Ok(Vec::new()),
             State::InFile => {}
         }
-        Ok(self.read_whole(end, next)?.as_ref().map(unchecked).unwrap_or_default())
+        Ok(self.read_whole(ends())?.as_ref().map(unchecked).unwrap_or_default())
     }
 
     /// This piece was found to be what was appended.
@@ -173,5 +176,47 @@ impl Digests {
                 Ok(None)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use holdfast_proto::ids::{PartitionIndex, TopicId};
+
+    use super::*;
+    use crate::test_support::tempdir;
+
+    const END: (u64, Offset) = (700, Offset(7));
+
+    /// Those of a segment with seven records, whose side file is there.
+    fn stored(folder: &std::path::Path) -> Digests {
+        let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
+        let digests = Digests::new(folder.join("x.digest"), partition, Offset(0));
+        digests.push(Border { position: END.0, next: END.1, digest: Digest(9) });
+        digests.store(&Disk::new(), true).unwrap();
+        digests
+    }
+
+    #[test]
+    fn where_a_segment_ends_is_asked_once_it_is_known_to_be_closed() {
+        let folder = tempdir().unwrap();
+        let digests = stored(folder.path());
+        let too_early = || panic!("an append may come before the roll");
+        assert!(!digests.look(too_early).unwrap().is_empty());
+        assert_eq!(digests.unchecked((0, 1), too_early).unwrap().len(), 1);
+        digests.close();
+        assert_eq!(digests.look(|| END).unwrap().last().map(|border| border.next), Some(END.1));
+        assert_eq!(digests.unchecked((0, 1), || END).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_side_file_of_another_end_is_none_from_then_on() {
+        let folder = tempdir().unwrap();
+        let digests = stored(folder.path());
+        digests.close();
+        assert!(digests.look(|| (END.0 + 1, END.1)).unwrap().is_empty());
+        assert!(digests.look(|| END).unwrap().is_empty() && digests.unchecked((0, 1), || END).unwrap().is_empty());
     }
 }

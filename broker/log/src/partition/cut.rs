@@ -34,7 +34,7 @@ impl PartitionLog {
 
         // Look before anything is touched.
         let fresh = Arc::new(Segment::new(&self.folder, self.partition, last.base()));
-        let mut comparison = Comparison::new(last.digests.look(last.size(), last.next())?);
+        let mut comparison = Comparison::new(last.digests.look(|| (last.size(), last.next()))?);
         let walked =
             reindex(&fresh, (last.size(), to), self.config.index_interval_bytes, Check::Header, |tally, _| {
                 comparison.reach(tally.border());

@@ -239,7 +239,7 @@ impl Recovery<'_> {
     fn reindex_closed(&self, base: Offset, next: Offset, size: u64) -> Result<Segment, Error> {
         let segment = Segment::new(self.folder, self.partition, base);
         segment.digests.close();
-        let mut comparison = Comparison::new(segment.digests.look(size, next)?);
+        let mut comparison = Comparison::new(segment.digests.look(|| (size, next))?);
         let whole = (size, Offset(u64::MAX));
         let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, _| {
             comparison.reach(tally.border());

@@ -27,7 +27,7 @@ pub(crate) struct Unsound {
 
 /// Compares the pieces of the bytes `from` to `to` that were not compared before.
 pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64)) -> Result<(), Unsound> {
-    let unchecked = segment.digests.unchecked((from, to), (segment.size(), segment.next()));
+    let unchecked = segment.digests.unchecked((from, to), || (segment.size(), segment.next()));
     for piece in unchecked.map_err(|error| Unsound { position: from, error })? {
         compare(segment, file, piece, Check::Header, |_| {})?;
         segment.digests.set_checked(piece);
@@ -37,7 +37,7 @@ pub(crate) fn check_pieces(segment: &Segment, file: &File, (from, to): (u64, u64
 
 /// Where the piece begins that holds `from`, with its first offset; the segment's start if nothing binds its batches.
 pub(super) fn piece_before(segment: &Segment, from: Offset) -> Result<(u64, Offset), Error> {
-    let borders = segment.digests.look(segment.size(), segment.next())?;
+    let borders = segment.digests.look(|| (segment.size(), segment.next()))?;
     let below = borders[..borders.partition_point(|border| border.next <= from)].last();
     Ok(below.map_or((0, segment.base()), |border| (border.position, border.next)))
 }

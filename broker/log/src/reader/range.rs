@@ -79,7 +79,7 @@ fn digest_of(segments: &Segments, from: Offset, to: Offset) -> Result<RangeDiges
     let touched = segments.iter().filter(|segment| segment.next() > from && segment.base() < to);
     let mut sum = Digest::default();
     for segment in touched {
-        let borders = segment.digests.look(segment.size(), segment.next())?;
+        let borders = segment.digests.look(|| (segment.size(), segment.next()))?;
         let before = |at| before(segment, &borders, at);
         let (start, end) = match (before(from.max(segment.base()))?, before(to.min(segment.next()))?) {
             (Before::Known(start), Before::Known(end)) => (start, end),
@@ -123,7 +123,7 @@ fn middle(segments: &Segments, from: Offset, to: Offset) -> Result<Option<Offset
     // All of it lies in one segment.
     let at = segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
     let Some(segment) = segments.get(at) else { return Ok(None) };
-    let borders = segment.digests.look(segment.size(), segment.next())?;
+    let borders = segment.digests.look(|| (segment.size(), segment.next()))?;
     let between: Vec<_> = borders.iter().filter(|border| is_between(border.next)).collect();
     if let Some(border) = between.get(between.len() / 2) {
         return Ok(Some(border.next));

@@ -37,7 +37,7 @@ pub(super) fn step(shared: &Shared, from: Offset, max_bytes: u64) -> Result<Scru
     let is_closed = at + 1 < segments.len();
     let file = segment.file()?;
     segment.check_named()?;
-    let borders = segment.digests.look(segment.size(), segment.next())?;
+    let borders = segment.digests.look(|| (segment.size(), segment.next()))?;
     let above = borders.partition_point(|border| border.next <= from);
     let (next, bytes) = if above == 0 || above == borders.len() {
         let start = start_before(segment, from)?;
