@@ -2,8 +2,8 @@
 //! of a replica that contradicts its leader, by the log writer.
 //!
 //! A replica has one finding at most, so the memory is bounded by the replicas. The first decides, unless a later one stops
-//! the replica and the first does not ([`Finding::or_stopped_by`]). A finding names the opening of the log that it is about:
-//! a reader may be late, and the replica made again.
+//! the replica and the first does not, or the first is about a log that was closed ([`Finding::or_stopped_by`]). A finding
+//! names the opening of the log that it is about: a reader may be late, and the replica made again.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -24,7 +24,7 @@ use holdfast_proto::{
     ids::{Millis, Offset, TopicPartition},
 };
 
-use super::failing::{FAILURES, Failing};
+use super::failing::Failing;
 
 /// What is wrong with a replica.
 #[derive(Clone, Debug)]
@@ -62,11 +62,18 @@ impl Finding {
         Self { is_dead: true, is_unreadable: error.is_unreadable(), ..Self::damaged(log, error.to_string()) }
     }
 
-    /// What counts of this finding and a later one of the same replica: this one, unless only the later one says that the
-    /// replica cannot go on.
+    /// What counts of this finding and a later one of the same replica. Of two openings of its log: that of the one which is
+    /// open, for the other is over. Else this one, unless only the later one says that the replica cannot go on.
     #[must_use]
     fn or_stopped_by(self, later: Self) -> Self {
+        if self.is_over() != later.is_over() {
+            return if self.is_over() { later } else { self };
+        }
         if later.stops() && !self.stops() { later } else { self }
+    }
+
+    fn is_over(&self) -> bool {
+        self.log.as_ref().is_some_and(LogReader::is_closed)
     }
 
     fn stops(&self) -> bool {
@@ -147,7 +154,7 @@ impl Reporter {
     /// as damage is.
     pub fn read_failed_at(&self, at: Offset, error: &Error, is_spare: bool) -> ErrorCode {
         if error.is_unreadable() && self.failing.failed(at) {
-            let detail = format!("{error}; the disk failed {FAILURES} reads or more at offset {at}");
+            let detail = format!("{error}; the disk fails reads again and again, the last at offset {at}");
             self.findings.put(self.partition, Finding::unreadable(&self.log, detail));
         }
         self.told(error, is_spare)
@@ -318,5 +325,27 @@ mod tests {
         assert_eq!(told(vec![halted(), finding("second"), finding("dead")]), ["halted"]);
         assert_eq!(told(vec![finding("first"), finding("second"), halted(), finding("dead")]), ["halted"]);
         assert_eq!(told(vec![finding("first"), finding("dead"), halted()]), ["dead"], "whatever lets it go on");
+    }
+
+    #[test]
+    fn what_was_found_of_a_log_that_is_closed_gives_way_to_what_is_open() {
+        let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let at = folder.path().join(name);
+            holdfast_log::PartitionLog::open(&holdfast_log::Disk::new(), &at, partition, Default::default()).unwrap().0
+        };
+        let (old, new) = (open("old"), open("new"));
+        let (of_old, of_new) = (old.reader(), new.reader());
+        old.close().unwrap();
+        let told = |found: Vec<Finding>| {
+            let mut all = Found::default();
+            found.into_iter().for_each(|finding| all.put(partition, finding));
+            all.into_iter().map(|(_, finding)| finding.detail).collect::<Vec<_>>()
+        };
+        let late = || Finding::halted(&of_old, "late".to_owned());
+        let present = || Finding::damaged(&of_new, "present".to_owned());
+        assert_eq!(told(vec![late(), present()]), ["present"]);
+        assert_eq!(told(vec![present(), late()]), ["present"]);
     }
 }

@@ -135,6 +135,11 @@ impl LogReader {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// True if the log was closed: nothing is read of it any more.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     /// Does a read again if a truncation came in between, or retention took the segment away. [`Error::Closed`] if the log
     /// was closed meanwhile: its files are opened by their paths, and another log may stand there.
     pub(super) fn undisturbed<T>(&self, read: impl Fn(Offset, Offset) -> Result<T, Error>) -> Result<T, Error> {
