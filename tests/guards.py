@@ -129,7 +129,7 @@ GUARDS = [
         machine("a_replica_that_its_broker_does_not_vouch_for_is_out_and_the_others_stay"), SIMULATION),
     *seen_by(
         ("claims of all restarted eligible replicas", "metadata/src/decide/election.rs",
-         "heard.len() >= min_isr.min(state.elr.len()) && ", ""),
+         "heard.len() >= min_isr.min(state.elr.len())", "true"),
         machine("a_disk_of_a_moment_ago_looks_whole_so_who_looks_whole_waits_too"), SIMULATION),
     *seen_by(
         ("farthest claim first", "metadata/src/decide/election.rs",
@@ -142,10 +142,10 @@ GUARDS = [
      "Some(Entry::Held) => Standing::Vanished,", "Some(Entry::Held) => Standing::Adopted,",
      log("data_dir::partitions::tests::a_vanished_folder_is_told_and_not_opened_as_new")),
     ("the list before a folder is made", "broker/log/src/data_dir/partitions.rs",
-     "Some(Entry::Held) if !folder.exists() =>", "Some(Entry::Held) if !folder.exists() && false =>",
+     "Some(Entry::Held) if !exists(&folder)? =>", "Some(Entry::Held) if !exists(&folder)? && false =>",
      log("data_dir::partitions::tests::a_folder_that_vanishes_while_the_broker_runs_is_not_made_again")),
     ("digest of a piece that is read", "broker/log/src/reader/pieces.rs",
-     "if (at, digest) != (end.next, end.digest) {", "if (at, digest) != (end.next, digest) {",
+     "if at != end {", "if (at.position, at.next) != (end.position, end.next) {",
      log("partition::digest_tests::a_read_finds_a_batch_of_another_place_in_a_closed_segment")),
     ("digest of what recovery walks over", "broker/log/src/digest/comparison.rs",
      "if *known == border ||", "if *known == border || known.position == border.position ||",
