@@ -18,6 +18,7 @@ mod folder;
 pub mod format;
 mod given_up;
 pub mod moves;
+mod newest;
 pub mod output;
 pub mod progress;
 pub mod signals;

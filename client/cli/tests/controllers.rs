@@ -32,6 +32,11 @@ fn the_steps_of_the_last_resort_lead_to_a_cluster_that_serves() {
         fs::remove_dir_all(folder(lost)).unwrap();
         fs::create_dir(folder(lost)).unwrap();
     }
+    fresh_controllers_make_no_majority(dir);
+    for lost in ["controller-2", "controller-3"] {
+        fs::remove_dir_all(folder(lost)).unwrap();
+        fs::create_dir(folder(lost)).unwrap();
+    }
     let text = eventually("no controller is active", || {
         let said = run(dir, &RECOVER);
         said.status.success().then(|| String::from_utf8(said.stdout).unwrap())
@@ -50,6 +55,32 @@ fn the_steps_of_the_last_resort_lead_to_a_cluster_that_serves() {
 
     go_on(dir, &left);
     serves_once_all_brokers_were_heard(dir);
+}
+
+/// Two that begin with empty folders answer, and hold nothing of what the cluster knows: the way out is told, and the state
+/// of the one that is left. Ends them again.
+#[track_caller]
+fn fresh_controllers_make_no_majority(dir: &Path) {
+    let lost = ["controller-2", "controller-3"];
+    // They serve nothing yet, and it may say so.
+    run(dir, &[&["dev", "start"], &lost[..]].concat());
+    let strength = "controllers: 1 of 3 answer, 2 more have empty data folders, a majority is 2; none is active\n";
+    let text = eventually("both answer", || {
+        let said = String::from_utf8(run(dir, &RECOVER).stdout).unwrap();
+        said.starts_with(strength).then_some(said)
+    });
+    assert!(text.contains("1. Stop the controllers whose data folders are empty"), "{text}");
+    // Whichever controller a broker asks.
+    for _ in 0..6 {
+        let status = json(dir, &["cluster", "status", "-o", "json"]);
+        assert_eq!(
+            [&status["partition_count"], &status["active_controller"]],
+            [&Value::from(2), &Value::Null],
+            "{status}"
+        );
+        assert!(status["cluster_id"].is_string(), "{status}");
+    }
+    ends_with(dir, 0, &[&["dev", "kill"], &lost[..]].concat());
 }
 
 /// As the steps say, on the folder of the controller that is left.

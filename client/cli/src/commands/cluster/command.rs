@@ -28,7 +28,7 @@ enum ClusterCommand {
 pub async fn run(args: ClusterArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {
-        ClusterCommand::Status => status::run(&admin, output).await,
+        ClusterCommand::Status => status::run(&args.connect, &admin, output).await,
         ClusterCommand::FinalizeVersion(args) => finalize::run(&admin, &args, output).await,
     }
 }

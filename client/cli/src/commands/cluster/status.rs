@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use holdfast_checker::text::{counted, grouped, render_table};
 use holdfast_client::admin::{Admin, GivenUp};
-use holdfast_local::{ports::address, state::State};
+use holdfast_local::{Role, ports::address, state::State};
 use holdfast_proto::{
     ids::ClusterId,
     v1::{BrokerInfo, DescribeClusterResponse},
@@ -16,9 +16,11 @@ use holdfast_proto::{
 use super::{clock, damaged, notices, quorum, recovered, silent::Silent, trouble};
 use crate::{
     commands::broker,
+    connect::Connect,
     exit::Result,
     folder::local_cluster,
     given_up,
+    newest::{is_empty, newest},
     output::{Output, print_json, say},
     width::fit,
 };
@@ -32,8 +34,8 @@ Examples:
 /// How long the leaders of all partitions are looked for.
 const LOOK_UP: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(admin: &Admin, output: Output) -> Result {
-    let view = admin.describe_cluster().await?;
+pub(super) async fn run(connect: &Connect, admin: &Admin, output: Output) -> Result {
+    let view = look(connect, admin).await?;
     let silent = Silent::find(admin, &view).await;
     let mut notices = notices::notices(&view);
     // What is going on is told beside the rest, and holds it up by little.
@@ -48,6 +50,27 @@ pub(super) async fn run(admin: &Admin, output: Output) -> Result {
         Output::Table => say(status.as_text()),
     }
     Ok(())
+}
+
+/// What the controllers say. Where none is active, whichever a broker asked answers, and another may know more: one that
+/// began with an empty folder knows nothing.
+async fn look(connect: &Connect, admin: &Admin) -> Result<DescribeClusterResponse> {
+    let view = admin.describe_cluster().await?;
+    if view.active_controller.is_some() {
+        return Ok(view);
+    }
+    let told = view.controllers.iter().map(|controller| controller.address.clone());
+    // One that knows nothing names no other; of a local cluster they are known all the same.
+    let local = |state: State| {
+        let controllers = state.nodes.into_iter().filter(|node| node.name.role == Role::Controller);
+        controllers.map(|node| address(node.ports.main)).collect::<Vec<_>>()
+    };
+    let local = connect.local().map(local).unwrap_or_default().into_iter().filter(|_| is_empty(&view));
+    let addresses: Vec<_> = told.chain(local).collect();
+    let answers = admin.describe_each(&addresses, LOOK_UP).await;
+    let same = |other: &&DescribeClusterResponse| is_empty(&view) || other.cluster_id == view.cluster_id;
+    let answers = answers.iter().flatten().filter(same);
+    Ok(newest(answers.chain([&view])).cloned().unwrap_or_default())
 }
 
 /// The names by which `holdfast dev` calls its nodes, by their addresses; none where there is no such cluster.

@@ -12,6 +12,7 @@ use crate::{
     connect::Connect,
     exit::{Code, Result},
     folder::data_dir,
+    newest::{is_empty, newest},
 };
 
 /// How long somebody who knows the controllers is looked for.
@@ -50,12 +51,15 @@ pub(super) struct Controller {
 }
 
 /// How far a controller is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     /// Index of the last change of the metadata that it knows to be committed.
     pub(super) index: u64,
     /// The Raft term that it is in.
     pub(super) term: u64,
+    /// It holds nothing of the cluster's log: its data folder was empty. It counts for no majority, as nothing is left of
+    /// what it knew.
+    pub(super) is_empty: bool,
 }
 
 impl Seen {
@@ -115,11 +119,11 @@ impl Seen {
         let mut answers = admin.describe_each(&addresses, LIMIT).await;
         if let Some(cluster_id) = &self.cluster_id {
             for answer in &mut answers {
-                answer.take_if(|view| view.cluster_id != *cluster_id);
+                answer.take_if(|view| !is_empty(view) && view.cluster_id != *cluster_id);
             }
         }
         // Who knows most knows best who the others are.
-        if let Some(newest) = answers.iter().flatten().max_by_key(|view| (view.index, view.term)) {
+        if let Some(newest) = newest(answers.iter().flatten()) {
             let mut seen = Self::of(newest);
             seen.add(addresses.iter());
             seen.active = seen.active.or_else(|| answers.iter().flatten().find_map(|view| view.active_controller));
@@ -128,7 +132,7 @@ impl Seen {
         for (address, answer) in addresses.iter().zip(answers) {
             let controller = self.controllers.iter_mut().find(|controller| controller.address == *address);
             if let (Some(controller), Some(view)) = (controller, answer) {
-                controller.answer = Some(Answer { index: view.index, term: view.term });
+                controller.answer = Some(Answer { index: view.index, term: view.term, is_empty: is_empty(&view) });
             }
         }
         self.controllers.sort_by(|a, b| a.address.cmp(&b.address));
@@ -142,23 +146,30 @@ impl Seen {
         self.voters() / 2 + 1
     }
 
-    fn answering(&self) -> usize {
-        self.controllers.iter().filter(|controller| controller.votes && controller.answer.is_some()).count()
+    /// Voters that answer, with a folder that is empty or with one that is not.
+    fn answering(&self, is_empty: bool) -> usize {
+        let answers = |one: &&Controller| one.votes && one.answer.is_some_and(|answer| answer.is_empty == is_empty);
+        self.controllers.iter().filter(answers).count()
     }
 
     /// True if one is active, or enough answer for one to be elected within seconds.
     pub(super) fn has_quorum(&self) -> bool {
-        self.voters() > 0 && (self.active.is_some() || self.answering() >= self.majority())
+        self.voters() > 0 && (self.active.is_some() || self.answering(false) >= self.majority())
     }
 
     /// How many there are, and how many answer.
     pub(super) fn strength(&self) -> String {
         let active = self.active.map_or_else(|| "none is active".to_owned(), |id| format!("{id} is active"));
+        let empty = match self.answering(true) {
+            0 => String::new(),
+            1 => "1 more has an empty data folder, ".to_owned(),
+            count => format!("{count} more have empty data folders, "),
+        };
         match self.voters() {
             0 => "controllers: nobody says which there are".to_owned(),
             voters => format!(
-                "controllers: {} of {voters} answer, a majority is {}; {active}",
-                self.answering(),
+                "controllers: {} of {voters} answer, {empty}a majority is {}; {active}",
+                self.answering(false),
                 self.majority()
             ),
         }

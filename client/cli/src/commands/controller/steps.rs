@@ -68,6 +68,7 @@ pub(super) fn as_json(seen: &Seen, without: &[u32]) -> serde_json::Value {
             "address": controller.address,
             "voter": controller.votes,
             "answers": controller.answer.is_some(),
+            "empty": controller.answer.map(|answer| answer.is_empty),
             "index": controller.answer.map(|answer| answer.index),
             "term": controller.answer.map(|answer| answer.term),
         })
@@ -89,6 +90,7 @@ fn table(seen: &Seen) -> String {
         let role = if controller.votes { "voter" } else { "learner" };
         let state = match (controller.answer, controller.id) {
             (None, _) => format!("{role}, silent"),
+            (Some(Answer { is_empty: true, .. }), _) => format!("{role}, empty"),
             (Some(_), id) if id.is_some() && id == seen.active => "active".to_owned(),
             (Some(_), _) => format!("{role}, answers"),
         };
@@ -116,8 +118,13 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
     vec![
         Step::new(
             format!(
-                "Start the controllers that do not answer, with the data folders that they have. Once {} answer, all goes \
-                 on and nothing is lost.",
+                "{} Once {} answer, all goes on and nothing is lost.",
+                if is_any_empty(seen) {
+                    "Stop the controllers whose data folders are empty, and start them and those that do not answer with \
+                     the data folders that they had."
+                } else {
+                    "Start the controllers that do not answer, with the data folders that they have."
+                },
                 if seen.voters() == 0 { "most".to_owned() } else { seen.majority().to_string() }
             ),
             start,
@@ -176,9 +183,18 @@ fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
     ]
 }
 
-/// What shows what the folder of each controller knows.
+fn is_empty(controller: &Controller) -> bool {
+    controller.answer.is_some_and(|answer| answer.is_empty)
+}
+
+fn is_any_empty(seen: &Seen) -> bool {
+    seen.controllers.iter().any(is_empty)
+}
+
+/// What shows what the folder of each controller knows. An empty one knows nothing, and is refused.
 fn looks(seen: &Seen) -> Vec<Run> {
-    match &seen.controllers[..] {
+    let looks: Vec<_> = seen.controllers.iter().filter(|one| !is_empty(one)).collect();
+    match &looks[..] {
         [] => vec![anywhere(recover(FOLDER, ""))],
         all => all.iter().map(|one| at(one, recover(&folder(one), ""))).collect(),
     }
@@ -231,7 +247,7 @@ mod tests {
 
     #[test]
     fn each_step_names_its_machine_and_its_command() {
-        let answer = |index| Some(Answer { index, term: 4 });
+        let answer = |index| Some(Answer { index, term: 4, is_empty: false });
         let controllers = vec![controller(1, answer(7)), controller(2, answer(9)), controller(3, None)];
         let five = [controllers, vec![controller(4, None), controller(5, None)]].concat();
         let seen = Seen { controllers: five, ..Seen::default() };
@@ -251,8 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn controllers_with_empty_folders_make_no_majority() {
+        let empty = Some(Answer { is_empty: true, ..Answer::default() });
+        let held = Some(Answer { index: 9, term: 4, is_empty: false });
+        let controllers = vec![controller(1, held), controller(2, empty), controller(3, empty)];
+        let seen = Seen { controllers, ..Seen::default() };
+        assert!(!seen.has_quorum());
+        let text = as_text(&seen, &[]);
+        let strength = "controllers: 1 of 3 answer, 2 more have empty data folders, a majority is 2; none is active\n";
+        assert!(text.starts_with(strength) && text.contains("voter, empty"), "{text}");
+        assert!(text.contains("1. Stop the controllers whose data folders are empty"), "{text}");
+        let look = "holdfast-controller recover --data-dir DATA_DIR";
+        let expected = [look.to_owned(), format!("{look} --accept-loss"), "holdfast cluster status".to_owned()];
+        assert_eq!(commands(&seen, &[]), expected, "an empty folder is not worth a look");
+        assert_eq!(as_json(&seen, &[])["controllers"][1]["empty"], json!(true));
+    }
+
+    #[test]
     fn brokers_that_never_come_are_given_up_although_a_quorum_exists() {
-        let controllers = vec![controller(1, Some(Answer { index: 9, term: 4 }))];
+        let controllers = vec![controller(1, Some(Answer { index: 9, term: 4, is_empty: false }))];
         let seen = Seen { controllers, active: Some(1), unheard_brokers: vec![3], ..Seen::default() };
         assert!(seen.has_quorum());
         let expected = "holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers";
