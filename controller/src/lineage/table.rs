@@ -118,13 +118,21 @@ impl Table {
         Verdict::Believed
     }
 
-    /// This is durable. Another message may have told more meanwhile.
+    /// This is durable. Another message may have told more meanwhile, and what was stored for that may stand under this now,
+    /// or this under that: what is known then is stored again, whole.
     pub fn saved(&mut self, next: BTreeMap<u64, Known>) {
+        let mut differs = self.known.keys().any(|id| !next.contains_key(id));
         for (id, told) in next {
-            if self.known.get(&id).is_none_or(|known| told.is_newer(known)) {
+            let known = self.known.get(&id);
+            if known == Some(&told) {
+                continue;
+            }
+            differs = true;
+            if known.is_none_or(|known| told.is_newer(known)) {
                 self.known.insert(id, told);
             }
         }
+        self.is_changed |= differs;
     }
 
     /// What is to be stored of what changed since the last call, if anything is. `members`: the node ids of the membership.
@@ -135,5 +143,40 @@ impl Table {
             self.is_changed = true;
         }
         std::mem::take(&mut self.is_changed).then(|| self.known.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use holdfast_proto::ids::IncarnationId;
+
+    use super::*;
+
+    fn start(id: u128) -> Known {
+        let incarnation_id = IncarnationId(Uuid::from_u128(id));
+        Known { boot_counter: 1, incarnation_id, generation: 0, recovered: Recovered::default() }
+    }
+
+    fn stores(table: &mut Table, id: u64) -> BTreeMap<u64, Known> {
+        match table.keep([(id, start(id.into()))].into()) {
+            Verdict::Stores(next) => next,
+            other => panic!("{other:?} to a start that was not known"),
+        }
+    }
+
+    /// Two first messages at once: whichever is stored last lacks the other's start.
+    #[test]
+    fn what_two_messages_told_at_once_is_stored_again_together() {
+        let mut table = Table::default();
+        let stored = [stores(&mut table, 2), stores(&mut table, 3)];
+        for next in stored {
+            table.saved(next);
+        }
+        let both = BTreeMap::from([2, 3].map(|id| (id, start(id.into()))));
+        assert_eq!(table.take_changed(BTreeSet::new), Some(both.clone()));
+        table.saved(both);
+        assert_eq!(table.take_changed(BTreeSet::new), None, "it is stored again and again");
     }
 }
