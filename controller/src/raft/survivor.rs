@@ -53,8 +53,9 @@ pub struct Survivor {
 }
 
 impl Survivor {
-    /// Reads all of it. A store that is behind its mark is read all the same, and says so. Blocks.
-    pub fn read(store: Store) -> io::Result<Self> {
+    /// Reads all of it. A store that is behind its mark is read all the same, and says so; `unread`: why nothing is known of
+    /// the mark, which counts as much. Blocks.
+    pub fn read(store: Store, unread: Option<String>) -> io::Result<Self> {
         let vote: Option<Vote> = store.read_state(VOTE)?.map(|bytes| decode("vote", &bytes)).transpose()?;
         let purged: Option<LogId> = store.read_state(PURGED)?.map(|bytes| decode("purge mark", &bytes)).transpose()?;
         let committed: Option<LogId> = match store.read_state(COMMITTED)? {
@@ -85,6 +86,7 @@ impl Survivor {
             );
         }
         let behind = match store.told() {
+            _ if unread.is_some() => unread,
             Some(told) => check(told, last.index + 1, vote.as_ref()).err().map(|error| error.to_string()),
             None => None,
         };
@@ -118,7 +120,7 @@ impl Survivor {
         MetadataIndex(self.committed.map_or(0, |committed| committed.index))
     }
 
-    /// What the store lacks of what this controller told others; `None` if it is whole.
+    /// What the store lacks of what this controller told others, or why nobody can say; `None` if it is whole.
     pub fn behind(&self) -> Option<&str> {
         self.behind.as_deref()
     }

@@ -15,7 +15,7 @@ use crate::{
     exit::Fatal,
     identity::{DataDir, Identity},
     raft::Survivor,
-    store::{Marker, Origin, Store, Told},
+    store::{self, Marker, Origin, Store, Told},
 };
 
 /// Lets the controllers go on from this one alone, where the others are lost.
@@ -107,12 +107,17 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// The store, opened as the program does. What its mark says is not enforced here: it is told.
+/// The store, opened as the program does. What its mark says is not enforced here: it is told; so is that there is none, or
+/// none that can be read. A start refuses such a folder still, until it goes on from here.
 fn read(data: &DataDir, identity: &Identity) -> Result<Survivor, Fatal> {
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
-    let told = Told::open(&data.told_path(), identity.told)?;
+    let path = data.told_path();
+    let (told, unread) = match Told::open(&path, identity.told) {
+        Err(store::Error::Damaged(why)) => (Told::open(&path, false)?, Some(why)),
+        told => (told?, None),
+    };
     let store = Store::open(&data.store_path(), &marker, Origin::Made, told)?;
-    Survivor::read(store).map_err(Fatal::of_store)
+    Survivor::read(store, unread).map_err(Fatal::of_store)
 }
 
 /// Refuses what is no folder of a controller, before anything is made in it.

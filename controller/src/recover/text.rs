@@ -18,7 +18,9 @@ is left, and gives up the rest:
 /// Why the store cannot be believed to hold what this controller told others; `None` if it can.
 pub(super) fn older(survivor: &Survivor) -> Option<&'static str> {
     match (survivor.behind(), survivor.refused()) {
-        (Some(_), _) => Some("the store is behind what this controller told others"),
+        (Some(_), _) => {
+            Some("the store is behind what this controller told others, or its mark of that cannot be read")
+        }
         (None, Some(_)) => Some("another controller refused this folder as a copy, or goes on since it was given up"),
         (None, None) => None,
     }

@@ -150,3 +150,24 @@ fn the_newest_of_three_copies_goes_on_beside_refused_ones() {
     recover(&Recover { accept_older_store: true, ..order(&quorum, newest) }).expect("it goes on");
     serves(&mut quorum, newest, 1);
 }
+
+/// Nothing says what the only folder that is left has told: it may have told more than it holds.
+#[test]
+fn a_folder_whose_mark_is_missing_or_damaged_goes_on_once_that_is_asked_for() {
+    let (mut quorum, _) = stopped();
+    let told = quorum.data_dir(LEFT).join("told");
+    for damage in [None, Some([0x5a; 64])] {
+        match damage {
+            None => fs::remove_file(&told).expect("a mark"),
+            Some(bytes) => fs::write(&told, bytes).expect("write"),
+        }
+        let why = recover(&order(&quorum, LEFT)).expect_err("it is not asked for");
+        assert!(matches!(&why, Fatal::StoreDamaged(text) if text.contains("its mark")), "{why}");
+        let started = holdfast_controller::run(quorum.config(LEFT)).err().expect("nothing was changed");
+        assert!(matches!(&started, Fatal::StoreDamaged(text) if text.contains("the mark")), "{started}");
+    }
+    recover(&Recover { accept_older_store: true, ..order(&quorum, LEFT) }).expect("it goes on");
+    serves(&mut quorum, LEFT, 1);
+    quorum.restart(LEFT);
+    go_on(&mut quorum);
+}
