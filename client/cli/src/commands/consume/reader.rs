@@ -237,13 +237,7 @@ impl<'a> Reader<'a> {
                 }
                 Ok(())
             }
-            Error::Corrupt { partition, next_offset: Some(next), .. } if self.args.skip_corrupt => {
-                note(format!("{error}; passed over"));
-                self.skipped += 1;
-                self.touched.insert(*partition);
-                self.consumer.seek(&self.args.topic, *partition, StartAt::Offset(*next)).await?;
-                Ok(())
-            }
+            // Where such a batch says that it ends is not believed: that is what its checksum covers.
             Error::Corrupt { partition, offset, .. } | Error::Rejected { partition, offset, .. }
                 if self.args.skip_corrupt && is_damage(&error) =>
             {
