@@ -64,7 +64,7 @@ fn fresh_controllers_make_no_majority(dir: &Path) {
     let lost = ["controller-2", "controller-3"];
     // They serve nothing yet, and it may say so.
     run(dir, &[&["dev", "start"], &lost[..]].concat());
-    let strength = "controllers: 1 of 3 answer, 2 more have empty data folders, a majority is 2; none is active\n";
+    let strength = "controllers: 1 of 3 answer, 2 more are empty, a majority is 2; none is active\n";
     let text = eventually("both answer", || {
         let said = String::from_utf8(run(dir, &RECOVER).stdout).unwrap();
         said.starts_with(strength).then_some(said)

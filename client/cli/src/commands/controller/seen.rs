@@ -162,8 +162,8 @@ impl Seen {
         let active = self.active.map_or_else(|| "none is active".to_owned(), |id| format!("{id} is active"));
         let empty = match self.answering(true) {
             0 => String::new(),
-            1 => "1 more has an empty data folder, ".to_owned(),
-            count => format!("{count} more have empty data folders, "),
+            1 => "1 more is empty, ".to_owned(),
+            count => format!("{count} more are empty, "),
         };
         match self.voters() {
             0 => "controllers: nobody says which there are".to_owned(),

@@ -274,7 +274,7 @@ mod tests {
         let seen = Seen { controllers, ..Seen::default() };
         assert!(!seen.has_quorum());
         let text = as_text(&seen, &[]);
-        let strength = "controllers: 1 of 3 answer, 2 more have empty data folders, a majority is 2; none is active\n";
+        let strength = "controllers: 1 of 3 answer, 2 more are empty, a majority is 2; none is active\n";
         assert!(text.starts_with(strength) && text.contains("voter, empty"), "{text}");
         assert!(text.contains("1. Stop the controllers whose data folders are empty"), "{text}");
         let look = "holdfast-controller recover --data-dir DATA_DIR";
