@@ -123,8 +123,9 @@ fn refused(dir: &Path, brokers: &Brokers) {
     assert!(why.contains("nothing was changed") && why.ends_with(&command), "{why}");
     let (plan, _) = ends_with(dir, 1, &recover("1", &["--broker", away]));
     assert!(one_line(&plan).contains("unknown: all that was acknowledged from offset 200 on"), "{plan}");
-    let (plan, _) = ends_with(dir, 1, &recover("0", &["--broker", second]));
-    assert!(plan.contains("unknown: all that was acknowledged"), "an empty folder says nothing: {plan}");
+    let (_, why) = ends_with(dir, 1, &recover("0", &["--broker", second]));
+    let better = format!("the replica of broker {away} reaches farther, to offset 200: choose that");
+    assert!(one_line(&why).contains(&better), "an empty folder says nothing: {why}");
 
     let (_, why) = ends_with(dir, 2, &recover("0", &["--accept-loss", "--yes"]));
     assert!(why.contains("--broker"), "{why}");

@@ -4,6 +4,7 @@ mod acknowledged_history;
 mod brokers;
 mod cluster;
 mod disks;
+mod given_up;
 mod kips;
 mod last_resort;
 mod model;
