@@ -333,14 +333,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = |name: &str| {
             let at = folder.path().join(name);
-            holdfast_log::PartitionLog::open(&holdfast_log::Disk::new(), &at, partition, Default::default()).unwrap().0
+            holdfast_log::PartitionLog::open(
+                &holdfast_log::Disk::new(),
+                &at,
+                partition,
+                holdfast_log::LogConfig::default(),
+            )
+            .unwrap()
+            .0
         };
         let (old, new) = (open("old"), open("new"));
         let (of_old, of_new) = (old.reader(), new.reader());
         old.close().unwrap();
         let told = |found: Vec<Finding>| {
             let mut all = Found::default();
-            found.into_iter().for_each(|finding| all.put(partition, finding));
+            for finding in found {
+                all.put(partition, finding);
+            }
             all.into_iter().map(|(_, finding)| finding.detail).collect::<Vec<_>>()
         };
         let late = || Finding::halted(&of_old, "late".to_owned());

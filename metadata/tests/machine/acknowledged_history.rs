@@ -229,6 +229,8 @@ fn what_a_replica_copies_since_it_started_counts_once_its_leader_knows_of_that()
         Event::Start { broker: 2, disk: Disk::Cut },
         Event::Bounce { broker: 2, disk: Disk::Same },
     ];
-    events.iter().for_each(|event| model.step(event));
+    for event in &events {
+        model.step(event);
+    }
     assert_eq!(model.acknowledged, []);
 }
