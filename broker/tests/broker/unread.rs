@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use holdfast_broker::life::start::Broker;
-use holdfast_metadata::Command;
+use holdfast_metadata::{Command, PartitionState};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -48,8 +48,7 @@ async fn a_broker_that_can_read_none_of_its_logs_ends_and_gives_none_up() {
     for topic in ["a", "b"] {
         produce_until(&client, topic, 0, &["later"]).await;
         assert_eq!(client.read(topic, 0, 0).await.unwrap(), [topic, "later"]);
-        let image = rig.controller.image();
-        let state = image.topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap();
+        let state = state(&rig, topic);
         assert!(state.distrusted.is_empty(), "{:?}", state.distrusted);
     }
     soon("it stops", broker.stop()).await;
@@ -73,7 +72,7 @@ async fn a_broker_that_can_read_some_of_its_logs_serves_these_and_gives_none_up(
     let client = Client::connect(&broker).await;
     produce_until(&client, "b", 0, &["later"]).await;
     assert_eq!(client.read("b", 0, 0).await.unwrap(), ["b", "later"]);
-    let state = || rig.controller.image().topic_by_name("a").unwrap().partition(PartitionIndex(0)).unwrap().clone();
+    let state = || state(&rig, "a");
     let waits = state();
     assert_eq!((waits.leader, waits.elr.as_slice()), (None, &[BrokerId(1)][..]), "{waits:?}");
     assert!(waits.distrusted.is_empty() && waits.claims[0].unread, "{waits:?}");
@@ -94,22 +93,32 @@ async fn a_broker_that_can_read_some_of_its_logs_serves_these_and_gives_none_up(
     soon("it stops", broker.stop()).await;
 }
 
-/// The same where another broker leads: it copies what it lacks, and needs no other start.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_can_be_read_later_follows_with_what_it_has() {
-    let rig = Rig::start().await;
+/// Partition 0 of a topic, as the controller has it.
+fn state(rig: &Rig, topic: &str) -> PartitionState {
+    rig.controller.image().topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap().clone()
+}
+
+/// Brokers 1 and 2 are in sync with topics `a`, which holds a record, and `b`; then broker 1 stops. The other one.
+async fn one_stops_in_sync(rig: &Rig) -> Broker {
     let (first, second) = (rig.broker(1).await, rig.broker(2).await);
     for topic in ["a", "b"] {
         rig.controller.create_topic(topic, 1, 2, ONE);
     }
-    let state = |topic: &str| {
-        rig.controller.image().topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap().clone()
-    };
-    let leading = until("it is led", async || state("a").leader).await;
+    let leading = until("it is led", async || state(rig, "a").leader).await;
     let client = Client::connect(if leading == BrokerId(1) { &first } else { &second }).await;
     produce_until(&client, "a", 0, &["a"]).await;
-    until("both are in sync", async || (state("a").isr.len() + state("b").isr.len() == 4).then_some(())).await;
+    let in_sync = || state(rig, "a").isr.len() + state(rig, "b").isr.len();
+    until("both are in sync", async || (in_sync() == 4).then_some(())).await;
     soon("it stops", first.stop()).await;
+    second
+}
+
+/// The same where another broker leads: it copies what it lacks, and needs no other start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_can_be_read_later_follows_with_what_it_has() {
+    let rig = Rig::start().await;
+    let second = one_stops_in_sync(&rig).await;
+    let state = |topic: &str| state(&rig, topic);
     let file = folder(&rig, "a").join("partition.metadata");
     let before = fs::read(&file).unwrap();
     fs::write(&file, "version: 2\nname: x\n").unwrap();
@@ -164,18 +173,8 @@ async fn a_replica_that_cannot_be_read_is_deleted_with_its_topic() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_the_disk_does_not_let_open_is_copied_again() {
     let rig = Rig::start().await;
-    let (first, second) = (rig.broker(1).await, rig.broker(2).await);
-    for topic in ["a", "b"] {
-        rig.controller.create_topic(topic, 1, 2, ONE);
-    }
-    let state = |topic: &str| {
-        rig.controller.image().topic_by_name(topic).unwrap().partition(PartitionIndex(0)).unwrap().clone()
-    };
-    let leading = until("it is led", async || state("a").leader).await;
-    let client = Client::connect(if leading == BrokerId(1) { &first } else { &second }).await;
-    produce_until(&client, "a", 0, &["a"]).await;
-    until("both are in sync", async || (state("a").isr.len() + state("b").isr.len() == 4).then_some(())).await;
-    soon("it stops", first.stop()).await;
+    let second = one_stops_in_sync(&rig).await;
+    let state = |topic: &str| state(&rig, topic);
     let file = folder(&rig, "a").join("partition.metadata");
     fs::remove_file(&file).unwrap();
     symlink("/proc/self/mem", &file).unwrap();

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use holdfast_metadata::{
     AlterPartition, Command, ControllerVersions, CreateTopic, EndedSession, FinalizeVersion, Image, IsrChange,
-    IsrMember, Outcome, PartitionState, Record, RegisterBroker, Rejection, Response, apply_command, decide, invariant,
-    refusal,
-    trust::{FolderProof, ReplicaReport},
+    IsrMember, Outcome, PartitionState, Record, RecoverPartition, RegisterBroker, Rejection, Response, apply_command,
+    decide, invariant, refusal,
+    trust::{FolderProof, PartitionRecovery, ReplicaReport},
     version::SUPPORTED,
 };
 use holdfast_proto::{
@@ -251,6 +251,25 @@ impl Cluster {
                 high_watermark: None,
                 high_watermark_epoch: None,
             }],
+        }
+    }
+
+    /// The order to let partition 0 go on with this broker's replica, with the current epoch.
+    pub(crate) fn recovering(&self, topic_id: TopicId, n: u32) -> Command {
+        Command::RecoverPartition(RecoverPartition {
+            topic_id,
+            partition: PartitionIndex(0),
+            broker_id: b(n),
+            partition_epoch: self.state(topic_id).partition_epoch,
+            at_ms: 5,
+        })
+    }
+
+    /// Carries out [`Self::recovering`]; what is kept of it.
+    pub(crate) fn recover(&mut self, topic_id: TopicId, n: u32) -> PartitionRecovery {
+        match self.ok(&self.recovering(topic_id, n)).1 {
+            Response::PartitionRecovered { recovery } => recovery,
+            other => panic!("{other:?}"),
         }
     }
 

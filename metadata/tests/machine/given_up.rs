@@ -1,7 +1,7 @@
 //! Where nobody is believed an operator decides, and what is given up is kept.
 
 use holdfast_metadata::{
-    AlterReplicas, Command, Record, RecoverPartition, RegisterBroker, ReplicaMove, Response,
+    AlterReplicas, Command, Record, RegisterBroker, ReplicaMove, Response,
     trust::{DistrustReason, Vouch},
 };
 use holdfast_proto::{
@@ -11,34 +11,20 @@ use holdfast_proto::{
 
 use crate::{
     cluster::{Cluster, b},
-    trust::{back, freeze, report, standing, three},
+    trust::{all_gone, back, report, standing, three},
 };
 
 #[test]
 fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
     let (mut c, t) = three();
-    c.fence(3);
-    c.fence(2);
-    freeze(&mut c, t, &[1], 100);
-    c.fence(1);
+    all_gone(&mut c, t, 100);
     back(&mut c, 2, &[report(t, 0, 60, Vouch::Full)]);
-    let recover = |c: &Cluster, n| {
-        let partition_epoch = c.state(t).partition_epoch;
-        let partition = PartitionIndex(0);
-        Command::RecoverPartition(RecoverPartition {
-            topic_id: t,
-            partition,
-            broker_id: b(n),
-            partition_epoch,
-            at_ms: 5,
-        })
-    };
-    let stale = recover(&c, 2);
+    let stale = c.recovering(t, 2);
     back(&mut c, 3, &[report(t, 0, 40, Vouch::Full)]);
     assert_eq!(c.refused(&stale).code, ErrorCode::InvalidUpdateVersion);
-    let of_the_absent = recover(&c, 1);
+    let of_the_absent = c.recovering(t, 1);
     assert_eq!(c.refused(&of_the_absent).code, ErrorCode::InvalidRequest);
-    let command = recover(&c, 2);
+    let command = c.recovering(t, 2);
     let (records, response) = c.ok(&command);
     let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
     assert_eq!(
@@ -48,7 +34,7 @@ fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
     assert_eq!(records[0], Record::Recovery(recovery.clone()));
     assert_eq!(standing(&c, t).split_once(' ').map(|(leader, _)| leader), Some("2"));
     assert_eq!(c.image.recoveries(), [recovery]);
-    let again = recover(&c, 2);
+    let again = c.recovering(t, 2);
     assert_eq!(c.refused(&again).code, ErrorCode::InvalidRequest, "it is led");
 }
 
@@ -69,11 +55,7 @@ fn where_nobody_is_believed_it_is_known_how_far_each_reaches() {
     assert_eq!(standing(&c, t), "none isr - elr -", "an older state of a disk leads nothing, whatever it says");
     let ends: Vec<_> = c.state(t).claims.iter().map(|claim| (claim.broker_id, claim.end)).collect();
     assert_eq!(ends, [(b(1), Offset(51)), (b(2), Offset(52)), (b(3), Offset(53))]);
-    let partition_epoch = c.state(t).partition_epoch;
-    let command =
-        RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(3), partition_epoch, at_ms: 5 };
-    let (_, response) = c.ok(&Command::RecoverPartition(command));
-    let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
+    let recovery = c.recover(t, 3);
     assert_eq!(recovery.end, Some(Offset(53)));
     assert_eq!((c.state(t).leader, c.state(t).claims.len()), (Some(b(3)), 0), "the others are copied from it");
 }
@@ -82,30 +64,20 @@ fn where_nobody_is_believed_it_is_known_how_far_each_reaches() {
 #[test]
 fn a_replica_that_its_broker_does_not_vouch_for_shows_its_end_and_keeps_what_lies_before() {
     let (mut c, t) = three();
-    c.fence(3);
-    c.fence(2);
-    freeze(&mut c, t, &[1], 100);
-    c.fence(1);
+    all_gone(&mut c, t, 100);
     back(&mut c, 1, &[report(t, 1, 100, Vouch::Not(DistrustReason::Halted))]);
     back(&mut c, 2, &[report(t, 0, 0, Vouch::Not(DistrustReason::Damaged))]);
     assert_eq!(c.state(t).leader, None);
     let ends: Vec<_> = c.state(t).claims.iter().map(|claim| (claim.broker_id, claim.end, claim.doubtful)).collect();
     assert_eq!(ends, [(b(1), Offset(100), true)], "what is not known is not shown");
-    let partition_epoch = c.state(t).partition_epoch;
-    let command =
-        RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(1), partition_epoch, at_ms: 5 };
-    let (_, response) = c.ok(&Command::RecoverPartition(command));
-    let Response::PartitionRecovered { recovery } = response else { panic!("{response:?}") };
+    let recovery = c.recover(t, 1);
     assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(100)), Some(Offset(100))));
 }
 
 #[test]
 fn who_reaches_farthest_is_recovered_with_whether_it_is_believed_or_not() {
     let (mut c, t) = three();
-    c.fence(3);
-    c.fence(2);
-    freeze(&mut c, t, &[1], 100);
-    c.fence(1);
+    all_gone(&mut c, t, 100);
     // An older folder, a replica that is gone, and one that is damaged.
     let copy = c.proving(1, 2, &[report(t, 3, 90, Vouch::Full)]);
     let directory_id = c.registration(1, 2, 77).directory_id;
@@ -113,26 +85,14 @@ fn who_reaches_farthest_is_recovered_with_whether_it_is_believed_or_not() {
     c.unfence(1);
     back(&mut c, 2, &[report(t, 0, 0, Vouch::Not(DistrustReason::Vanished))]);
     back(&mut c, 3, &[report(t, 3, 40, Vouch::Not(DistrustReason::Damaged))]);
-    let recover = |c: &Cluster, n: u32| {
-        let partition_epoch = c.state(t).partition_epoch;
-        let partition = PartitionIndex(0);
-        Command::RecoverPartition(RecoverPartition {
-            topic_id: t,
-            partition,
-            broker_id: b(n),
-            partition_epoch,
-            at_ms: 5,
-        })
-    };
     for (n, better) in [(2, "broker 1 reaches farther, to offset 90"), (3, "broker 1 reaches farther, to offset 90")] {
-        let refused = c.refused(&recover(&c, n));
+        let refused = c.refused(&c.recovering(t, n));
         assert!(refused.message.contains(better), "{}", refused.message);
     }
     c.fence(1);
-    let refused = c.refused(&recover(&c, 2));
+    let refused = c.refused(&c.recovering(t, 2));
     assert!(refused.message.contains("broker 3 reaches farther, to offset 40"), "{}", refused.message);
-    let Response::PartitionRecovered { recovery } = c.ok(&recover(&c, 3)).1 else { panic!("another answer") };
-    assert_eq!(recovery.end, Some(Offset(40)));
+    assert_eq!(c.recover(t, 3).end, Some(Offset(40)));
 }
 
 #[test]
@@ -147,9 +107,7 @@ fn a_recovery_in_a_move_drops_no_replica() {
     assert_eq!((c.state(t).adding.clone(), c.state(t).removing.clone()), (vec![to], vec![from]));
     c.fence(from.0);
     assert_eq!(c.state(t).leader, None, "the other has not copied everything");
-    let partition_epoch = c.state(t).partition_epoch;
-    let recover = RecoverPartition { topic_id: t, partition, broker_id: to, partition_epoch, at_ms: 5 };
-    c.ok(&Command::RecoverPartition(recover));
+    c.recover(t, to.0);
     let state = c.state(t);
     assert_eq!((state.leader, &state.isr[..], state.is_moving()), (Some(to), &[to][..], false));
     assert!(state.replicas.contains(&from), "it holds what is given up, and is not to be deleted: {state:?}");

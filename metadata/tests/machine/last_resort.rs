@@ -1,57 +1,35 @@
 //! What is kept of the last resort of a partition, and two operators who use it at once.
 
 use holdfast_metadata::{
-    Command, Record, RecoverPartition, Response,
-    trust::{PartitionRecovery, ReplicaClaim, Vouch},
+    Record,
+    trust::{ReplicaClaim, Vouch},
     version::{RECOVERY, TRUST},
 };
 use holdfast_proto::{
     error::ErrorCode,
-    ids::{LeaderEpoch, MetadataVersion, Offset, PartitionIndex, TopicId},
+    ids::{LeaderEpoch, MetadataVersion, Offset, TopicId},
 };
 
 use crate::{
     cluster::{Cluster, b},
-    trust::{back, freeze, report, three_of},
+    trust::{all_gone, back, report, three_of},
 };
 
 /// Broker 1 acknowledged up to offset 100, the last of it in leader epoch 3, and is gone; brokers 2 and 3 are there, and hold
 /// an older log that ends past it.
 fn stuck(version: MetadataVersion) -> (Cluster, TopicId) {
     let (mut c, t) = three_of(version);
-    c.fence(3);
-    c.fence(2);
-    freeze(&mut c, t, &[1], 100);
-    c.fence(1);
+    all_gone(&mut c, t, 100);
     back(&mut c, 2, &[report(t, 2, 120, Vouch::Full)]);
     back(&mut c, 3, &[report(t, 1, 40, Vouch::Full)]);
     assert_eq!(c.state(t).leader, None);
     (c, t)
 }
 
-fn recover(c: &Cluster, topic_id: TopicId, n: u32) -> Command {
-    let partition_epoch = c.state(topic_id).partition_epoch;
-    Command::RecoverPartition(RecoverPartition {
-        topic_id,
-        partition: PartitionIndex(0),
-        broker_id: b(n),
-        partition_epoch,
-        at_ms: 5,
-    })
-}
-
-fn recovered(c: &mut Cluster, t: TopicId, n: u32) -> PartitionRecovery {
-    let command = recover(c, t, n);
-    match c.ok(&command).1 {
-        Response::PartitionRecovered { recovery } => recovery,
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn it_is_kept_how_far_each_replica_reached_and_in_which_epoch() {
     let (mut c, t) = stuck(RECOVERY);
-    let recovery = recovered(&mut c, t, 2);
+    let recovery = c.recover(t, 2);
     assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(120)), Some(Offset(100))));
     assert_eq!(recovery.high_watermark_epoch, Some(LeaderEpoch(3)));
     let mut claims: Vec<_> =
@@ -64,14 +42,14 @@ fn it_is_kept_how_far_each_replica_reached_and_in_which_epoch() {
 #[test]
 fn before_the_version_that_has_it_less_is_kept_so_that_older_builds_can_read_it() {
     let (mut c, t) = stuck(TRUST);
-    let recovery = recovered(&mut c, t, 2);
+    let recovery = c.recover(t, 2);
     assert_eq!((recovery.high_watermark_epoch, &recovery.claims[..]), (None, &[][..]));
 }
 
 #[test]
 fn the_second_of_two_operators_is_told_of_the_first() {
     let (mut c, t) = stuck(RECOVERY);
-    let (first, second) = (recover(&c, t, 2), recover(&c, t, 3));
+    let (first, second) = (c.recovering(t, 2), c.recovering(t, 3));
     c.ok(&first);
     let refused = c.refused(&second);
     assert_eq!(refused.code, ErrorCode::InvalidRequest);

@@ -1,10 +1,10 @@
 //! What operators may not do while a partition has no leader: what would elect in silence whom the rules refused.
 
-use holdfast_metadata::{AlterTopic, Command, RecoverPartition, trust::Vouch};
-use holdfast_proto::{error::ErrorCode, ids::PartitionIndex};
+use holdfast_metadata::{AlterTopic, Command, trust::Vouch};
+use holdfast_proto::error::ErrorCode;
 
 use crate::{
-    cluster::{Cluster, b},
+    cluster::b,
     trust::{back, report, standing, three},
 };
 
@@ -46,16 +46,11 @@ fn the_last_resort_takes_no_replica_while_a_better_one_is_there() {
             assert_eq!((vouch, c.state(t).leader), (Vouch::Full, Some(b(2))));
             continue;
         }
-        let recover = |c: &Cluster| {
-            let partition_epoch = c.state(t).partition_epoch;
-            let (partition, broker_id) = (PartitionIndex(0), b(1));
-            Command::RecoverPartition(RecoverPartition { topic_id: t, partition, broker_id, partition_epoch, at_ms: 5 })
-        };
-        let refused = c.refused(&recover(&c));
+        let refused = c.refused(&c.recovering(t, 1));
         assert_eq!(refused.code, ErrorCode::InvalidRequest);
         assert!(refused.message.contains("stop broker 2 first"), "{}", refused.message);
         c.fence(2);
-        c.ok(&recover(&c));
+        c.ok(&c.recovering(t, 1));
         assert_eq!(c.state(t).leader, Some(b(1)));
     }
 }

@@ -1,7 +1,7 @@
 //! What is believed of the disks of brokers, and what is done where nobody is believed.
 
 use holdfast_metadata::{
-    Command, DistrustReplicas, DistrustedReplica, RecoverPartition, Response,
+    Command, DistrustReplicas, DistrustedReplica, Response,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
     version::{RECOVERY, TRUST},
 };
@@ -54,6 +54,14 @@ pub(crate) fn freeze(c: &mut Cluster, t: TopicId, isr: &[u32], high_watermark: u
     proposal.changes[0].high_watermark = Some(Offset(high_watermark));
     proposal.changes[0].high_watermark_epoch = Some(LeaderEpoch(3));
     c.propose(proposal).expect("accepted");
+}
+
+/// Brokers 3 and 2 end, then 1, which led alone and had said how far was acknowledged.
+pub(crate) fn all_gone(c: &mut Cluster, t: TopicId, high_watermark: u64) {
+    c.fence(3);
+    c.fence(2);
+    freeze(c, t, &[1], high_watermark);
+    c.fence(1);
 }
 
 #[test]
@@ -234,10 +242,7 @@ fn an_eligible_replica_that_ends_below_the_high_watermark_is_not_eligible() {
 #[test]
 fn an_old_copy_that_ends_past_the_high_watermark_with_what_was_cut_off_since_is_not_eligible() {
     let (mut c, t) = three();
-    c.fence(3);
-    c.fence(2);
-    freeze(&mut c, t, &[1], 90);
-    c.fence(1);
+    all_gone(&mut c, t, 90);
     back(&mut c, 2, &[report(t, 2, 100, Vouch::Full)]);
     assert_eq!(standing(&c, t), "none isr - elr 1");
     assert_eq!(reasons(&c, t), [Distrust { broker_id: b(2), reason: DistrustReason::Short }]);
@@ -278,10 +283,7 @@ fn a_replica_that_cannot_be_read_is_out_of_sync_and_not_given_up() {
         ("none isr - elr 1,2".to_owned(), vec![]),
         "alive, and neither leads"
     );
-    let partition_epoch = c.state(t).partition_epoch;
-    let recover =
-        RecoverPartition { topic_id: t, partition: PartitionIndex(0), broker_id: b(1), partition_epoch, at_ms: 1 };
-    let refused = c.refused(&Command::RecoverPartition(recover)).to_string();
+    let refused = c.refused(&c.recovering(t, 1)).to_string();
     assert!(refused.contains("cannot read its replica"), "{refused}");
     back(&mut c, 1, &[report(t, 3, 100, Vouch::Full)]);
     assert_eq!(standing(&c, t), "1 isr 1 elr 2", "as if it had been read at once");
