@@ -183,6 +183,11 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
+    /// More may be acknowledged from here on, or was.
+    fn forget_frozen(&mut self) {
+        (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
+    }
+
     /// An eligible replica whose log does not reach the high watermark, in offset and epoch, lacks acknowledged records.
     fn drop_short(&mut self) {
         let is_short = |claim: &&ReplicaClaim| {
@@ -201,7 +206,7 @@ impl<'a> PartitionChange<'a> {
         self.new.removing.clear();
         self.new.isr = vec![broker];
         self.new.elr.clear();
-        (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
+        self.forget_frozen();
         self.new.leader = Some(broker);
     }
 
@@ -286,7 +291,7 @@ impl<'a> PartitionChange<'a> {
             if self.new.unsettled {
                 self.new.elr.clear();
                 // It was said before the controllers were recovered: more may have been acknowledged since.
-                (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
+                self.forget_frozen();
             }
         }
     }
@@ -316,7 +321,7 @@ impl<'a> PartitionChange<'a> {
     /// What replicas said counts while they are eligible, or while there is no leader; who is in sync is believed.
     fn forget_what_is_over(&mut self) {
         if self.new.isr.len() >= self.min_isr() {
-            (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
+            self.forget_frozen();
         }
         self.new.unsettled &= self.new.leader.is_none();
         let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
