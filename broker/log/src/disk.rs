@@ -21,7 +21,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, IoSlice, Write},
+    io::{self, IoSlice, Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -240,6 +240,18 @@ impl Disk {
             file.sync_all()?;
             fs::rename(&beside, path)?;
             folder.sync_all()
+        })
+    }
+
+    /// Copies at most so many bytes of a file, durably but for the name of the copy, and tells how many. Nothing relies on the
+    /// copy yet: a failure latches nothing.
+    pub(crate) fn try_copy(&self, from: &Path, to: &Path, max_bytes: u64) -> Result<u64, Error> {
+        self.other_syncs.fetch_add(1, Ordering::Relaxed);
+        self.run_spare("cannot copy", from, || {
+            let mut copy = File::create(to)?;
+            let copied = io::copy(&mut File::open(from)?.take(max_bytes), &mut copy)?;
+            copy.sync_all()?;
+            Ok(copied)
         })
     }
 

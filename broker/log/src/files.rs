@@ -33,6 +33,9 @@ pub(crate) const MARK: &str = "durable-mark";
 /// Why the log may lack records that were counted; absent as a rule.
 pub(crate) const DOUBT: &str = "doubt";
 
+/// Where the files of a log were set aside that is being cut; absent as a rule.
+pub(crate) const SET_ASIDE: &str = "set-aside";
+
 /// The file of an offset with this ending.
 pub(crate) fn file(folder: &Path, base: Offset, ending: &str) -> PathBuf {
     folder.join(format!("{:020}.{ending}", base.0))
@@ -76,6 +79,17 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
     indexes.retain(|(offset, _)| listing.segments.binary_search(offset).is_err());
     listing.orphans = indexes.into_iter().map(|(_, path)| path).collect();
     Ok(listing)
+}
+
+/// The files of a partition's folder that belong to no segment; those of earlier producers are among them.
+pub(crate) fn beside_segments(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let paths = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect() };
+    let mut paths = paths().map_err(|error| Error::io("cannot list", folder, error))?;
+    paths.retain(|path| {
+        let ending = path.file_name().and_then(|name| name.to_str()).and_then(parse).map(|(_, ending)| ending);
+        path.is_file() && !matches!(ending, Some(LOG | INDEX | TIME_INDEX | DIGEST))
+    });
+    Ok(paths)
 }
 
 /// The first offset of the segment whose file an error is about, if it is one of a system call on such a file.

@@ -15,6 +15,7 @@
 //!      segment-times                    when the closed segments were appended to
 //!      durable-mark                     how far it is durable; log start; high watermark; times and digest of the active segment
 //!      doubt                            why it may lack records that were counted; absent as a rule
+//!      set-aside                        where its files were set aside, while the last resort cuts it; absent as a rule
 //!      partition.metadata               whose log it is
 //! ```
 //!
@@ -62,7 +63,7 @@ pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use files::segment_of;
-pub use partition::{PartitionLog, Recovered};
+pub use partition::{PartitionLog, Recovered, Unreadable};
 pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
 

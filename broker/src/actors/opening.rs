@@ -2,13 +2,14 @@
 //!
 //! What keeps a log closed says nothing of its records, unless the disk does not read it: once may be chance, again and again
 //! ([`Failing`]) it counts as damage does while the broker runs, if another leads. While nobody else leads what is left stays
-//! as it is, and is tried on. A log whose topic is deleted is not tried any more.
+//! as it is, and is tried on; once an operator lets the partition go on with it, it is cut before what the disk does not read.
+//! A log whose topic is deleted is not tried any more.
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context as ActorContext};
 
-use holdfast_log::{LogConfig, PartitionLog, Recovered};
+use holdfast_log::{LogConfig, PartitionLog, Recovered, Unreadable};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::{Offset, TopicPartition};
 
@@ -34,17 +35,25 @@ enum Next {
 }
 
 /// Failures to open one log.
-#[derive(Default)]
-struct Tries(Failing);
+struct Tries {
+    failing: Failing,
+    /// What a place means by now that the disk does not read.
+    unreadable: Unreadable,
+}
 
 impl Tries {
+    fn new() -> Self {
+        Self { failing: Failing::default(), unreadable: Unreadable::MayPass }
+    }
+
     /// What follows from one more, which says nothing of the records.
     fn after(&mut self, context: &Context, partition: TopicPartition, error: &holdfast_log::Error) -> Next {
         let image = context.metadata.look();
         if image.deleted_topics().contains(&partition.topic_id) {
             return Next::Delete;
         }
-        let is_unreadable = error.is_unreadable() && self.0.failed(Offset(0), context.clock.now());
+        let is_unreadable = error.is_unreadable() && self.failing.failed(Offset(0), context.clock.now());
+        self.unreadable = if is_unreadable { Unreadable::IsDamage } else { Unreadable::MayPass };
         if is_unreadable && consequence::gives_up_unopened(&image, context.identity.broker_id, partition) {
             return Next::GiveUp;
         }
@@ -53,14 +62,15 @@ impl Tries {
 }
 
 /// How a log is opened.
-type OpenLog = fn(&Context, TopicPartition, LogConfig) -> Result<(PartitionLog, Recovered), holdfast_log::Error>;
+type OpenLog =
+    fn(&Context, TopicPartition, LogConfig, Unreadable) -> Result<(PartitionLog, Recovered), holdfast_log::Error>;
 
 impl SessionActor {
     /// Opens a log on a blocking thread; again and again until it is open, or known to be damaged or gone.
     pub(super) fn open(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.open_by(
             partition,
-            |context, partition, config| context.logs.data_dir.add_partition(partition, config),
+            |context, partition, config, _| context.logs.data_dir.add_partition(partition, config),
             actor,
         );
     }
@@ -69,7 +79,7 @@ impl SessionActor {
     pub(super) fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.context.partitions.remove(partition);
         let Some(replica) = self.replicas.remove(&partition) else { return };
-        let open: OpenLog = |context, partition, config| context.logs.data_dir.open_partition(partition, config);
+        let open: OpenLog = |context, partition, config, _| context.logs.data_dir.open_partition(partition, config);
         self.open_after(partition, Some(replica), open, actor);
     }
 
@@ -78,7 +88,7 @@ impl SessionActor {
         tracing::info!(%partition, "a replica that is not vouched for begins again, empty");
         self.open_by(
             partition,
-            |context, partition, config| context.logs.data_dir.recreate_partition(partition, config),
+            |context, partition, config, _| context.logs.data_dir.recreate_partition(partition, config),
             actor,
         );
     }
@@ -88,7 +98,9 @@ impl SessionActor {
         tracing::warn!(%partition, "an operator lets the partition go on with this replica: what can be read of it is kept");
         self.open_by(
             partition,
-            |context, partition, config| context.logs.data_dir.salvage_partition(partition, config),
+            |context, partition, config, unreadable| {
+                context.logs.data_dir.salvage_partition(partition, config, unreadable)
+            },
             actor,
         );
     }
@@ -112,11 +124,11 @@ impl SessionActor {
                 close(&before).await;
             }
             let mut backoff = Backoff::new(OPEN_AGAIN, OPEN_AGAIN_MAX);
-            let mut tries = Tries::default();
+            let mut tries = Tries::new();
             loop {
-                let working = Arc::clone(&context);
+                let (working, unreadable) = (Arc::clone(&context), tries.unreadable);
                 let work = move || {
-                    let (log, recovered) = open(&working, partition, config)?;
+                    let (log, recovered) = open(&working, partition, config, unreadable)?;
                     Opened::new(&working, partition, log, recovered, config)
                 };
                 let event = match context.logs.folders.in_turn(work).await {

@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::io::Errno;
+
 use holdfast_proto::ids::{TopicId, TopicPartition};
 
 use super::{
@@ -108,19 +110,58 @@ impl DataDir {
     }
 
     /// Sets the files of a partition's folder aside under other names, durably; they stay in the folder as well. What is put
-    /// in the place of one there leaves the other as it is.
+    /// in the place of one there leaves the other as it is. Where the file system gives a file no second name it is copied.
+    ///
+    /// The folder says where first, and nothing is done where that stands: an attempt that fails makes no other one.
     pub(super) fn link_aside(&self, partition: TopicPartition) -> Result<(), Error> {
         let (folder, partitions) = (self.folder(partition), self.path.join(PARTITIONS));
-        let aside = self.next_aside(partition)?;
+        if !holds_records(&folder) {
+            return Ok(());
+        }
+        let said = folder.join(files::SET_ASIDE);
+        let is_own = |name: &String| AsideName::parse(name).is_some_and(|name| name.partition == partition);
+        let aside = match fs::read_to_string(&said).ok().filter(is_own) {
+            Some(name) => partitions.join(name),
+            None => {
+                let aside = self.next_aside(partition)?;
+                let name = aside.file_name().unwrap_or_default().to_string_lossy();
+                self.disk.try_replace(&said, name.as_bytes())?;
+                aside
+            }
+        };
+        if aside.try_exists().map_err(|error| Error::io("cannot look for", &aside, error))? {
+            return Ok(());
+        }
         let unfinished = with_suffix(&folder, TEMPORARY);
         self.disk.try_remove_folder(&unfinished)?;
         self.disk.create_folder(&unfinished)?;
-        for name in names(&folder)? {
-            let from = folder.join(&name);
-            fs::hard_link(&from, unfinished.join(&name)).map_err(|error| Error::io("cannot link", &from, error))?;
+        for name in names(&folder)?.iter().filter(|name| *name != files::SET_ASIDE) {
+            self.link_or_copy(&folder.join(name), &unfinished.join(name))?;
         }
         self.disk.sync_folder(&unfinished)?;
         rename_durably(&self.disk, &unfinished, &aside, &partitions)
+    }
+
+    /// What was set aside of a log that counts is an earlier state: what is set aside of it later is another one.
+    pub(super) fn forget_aside(&self, partition: TopicPartition) -> Result<(), Error> {
+        let folder = self.folder(partition);
+        let said = folder.join(files::SET_ASIDE);
+        if !said.exists() {
+            return Ok(());
+        }
+        self.disk.remove(&said)?;
+        self.disk.sync_folder(&folder)
+    }
+
+    fn link_or_copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        if from.is_dir() {
+            tracing::warn!(path = %from.display(), "a folder in that of a log is not set aside with it, and stays");
+            return Ok(());
+        }
+        match fs::hard_link(from, to) {
+            Err(error) if has_no_links(&error) => self.disk.try_copy(from, to, u64::MAX).map(|_| ()),
+            linked => linked.map_err(|error| Error::io("cannot link", from, error)),
+        }
     }
 
     /// Where the next folder of a partition is set aside.
@@ -132,6 +173,12 @@ impl DataDir {
         let named = AsideName { partition, number, since: Some(self.disk.ages().now().0) };
         Ok(partitions.join(named.to_string()))
     }
+}
+
+/// True if the file system, or who guards it, gives this file no second name.
+fn has_no_links(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV))
 }
 
 /// Renames a folder that is off the list, or distrusted, in the folder of the partitions. That is opened first: want of handles leaves

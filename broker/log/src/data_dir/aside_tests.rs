@@ -1,7 +1,10 @@
+use holdfast_proto::ids::Offset;
+
 use super::*;
 use crate::{
-    Cause, Distrust, LogConfig,
+    Cause, Distrust, LogConfig, Unreadable,
     data_dir::partitions::tests::{hold, open, tp},
+    disk::tests::Fault,
     test_support::tempdir,
 };
 
@@ -24,6 +27,44 @@ fn each_that_is_set_aside_gets_a_name_of_its_own_and_none_is_deleted_for_it() {
     assert!(sizes.len() == 6 && sizes.windows(2).all(|pair| pair[0] < pair[1]), "{sizes:?}");
     fs::remove_dir_all(&aside[1]).unwrap();
     assert!(set_aside(&dir, tp(1, 0), 1).to_string_lossy().contains(".damaged-7-"), "a number is not given again");
+}
+
+/// The last resort fails at each step in turn, as for want of room, and is tried again.
+#[test]
+fn what_is_cut_is_set_aside_once_as_it_was_however_often_that_is_tried() {
+    for failed_at in 0.. {
+        let folder = tempdir().unwrap();
+        let dir = open(&folder);
+        hold(&dir, tp(1, 0), 9);
+        fs::create_dir(dir.folder(tp(1, 0)).join("a folder")).unwrap();
+        let log = files::file(&dir.folder(tp(1, 0)), Offset(0), files::LOG);
+        let mut bytes = fs::read(&log).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&log, &bytes).unwrap();
+        dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "a bit")).unwrap();
+        let salvage = |dir: &DataDir| dir.salvage_partition(tp(1, 0), LogConfig::default(), Unreadable::MayPass);
+        dir.disk.inject(Fault::After(failed_at));
+        let is_done = salvage(&dir).is_ok();
+        drop(dir);
+        let dir = open(&folder);
+        if dir.distrusted(tp(1, 0)).is_some() {
+            salvage(&dir).unwrap();
+        }
+        let asides = dir.asides().unwrap();
+        assert_eq!(asides.len(), 1, "failed at step {failed_at}");
+        assert!(fs::read(asides[0].path.join(log.file_name().unwrap())).unwrap() == bytes);
+        assert!(asides[0].path.join(files::MARK).exists());
+        // Another time is another one.
+        hold(&dir, tp(1, 0), 3);
+        dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "again")).unwrap();
+        salvage(&dir).unwrap();
+        assert_eq!(dir.asides().unwrap().len(), 2);
+        if is_done {
+            assert!(failed_at > 10, "it has {failed_at} steps");
+            return;
+        }
+    }
 }
 
 #[test]

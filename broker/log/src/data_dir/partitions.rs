@@ -24,7 +24,7 @@ use super::{
     replica_list::Entry,
 };
 use crate::{
-    Error, LogConfig, PartitionLog, Recovered,
+    Error, LogConfig, PartitionLog, Recovered, Unreadable,
     disk::with_suffix,
     partition::{remove_doubt, salvage},
 };
@@ -78,6 +78,7 @@ impl DataDir {
         if matches!(self.list.get(partition), Some(Entry::Distrusted(_))) {
             return Ok(());
         }
+        self.forget_aside(partition)?;
         self.list.set(partition, Some(Entry::Distrusted(distrust)))
     }
 
@@ -131,21 +132,24 @@ impl DataDir {
     }
 
     /// Opens what can be read of a distrusted partition, from its start up to where it is damaged, and holds it again; its files
-    /// are set aside as they were. To be called when nobody holds more, and its loss was accepted. Nothing is left of one that
-    /// has no folder, or whose beginning is gone: then it is [made again](Self::recreate_partition), empty.
+    /// are set aside as they were, once, before anything of them is changed. To be called when nobody holds more, and its
+    /// loss was accepted. Nothing is left of one that has no folder, or whose beginning is gone: then it is
+    /// [made again](Self::recreate_partition), empty. Blocks: all of it is read.
     pub fn salvage_partition(
         &self,
         partition: TopicPartition,
         config: LogConfig,
+        unreadable: Unreadable,
     ) -> Result<(PartitionLog, Recovered), Error> {
         let folder = self.folder(partition);
         if !matches!(self.list.get(partition), Some(Entry::Distrusted(_))) || !exists(&folder)? {
             return self.recreate_partition(partition, config);
         }
-        let keep = || self.link_aside(partition);
-        match salvage(&self.disk, &folder, partition, config, keep) {
+        self.link_aside(partition)?;
+        match salvage(&self.disk, &folder, partition, config, unreadable) {
             Ok(opened) => {
                 self.list.set(partition, Some(Entry::Held))?;
+                self.forget_aside(partition)?;
                 Ok(opened)
             }
             Err(error) if error.is_damage() => {

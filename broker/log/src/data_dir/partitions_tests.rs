@@ -419,15 +419,16 @@ fn what_is_left_of_a_distrusted_log_goes_on_and_all_of_it_is_kept_aside() {
     let refused = dir.open_partition(tp(1, 0), LogConfig::default());
     let Err(Error::Damaged { at, .. }) = refused else { panic!("{refused:?}") };
     dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "a bit")).unwrap();
-    drop(dir.salvage_partition(tp(1, 0), LogConfig::default()).unwrap());
+    drop(dir.salvage_partition(tp(1, 0), LogConfig::default(), Unreadable::MayPass).unwrap());
     assert!(at > Offset(0) && at < Offset(9) && end(&dir, tp(1, 0)) == at, "{at}");
     let asides = dir.asides().unwrap();
     assert_eq!(asides.len(), 1);
     assert_eq!(fs::read(files::file(&asides[0].path, Offset(0), files::LOG)).unwrap(), bytes);
+    assert!(names(&dir.folder(tp(1, 0))).unwrap().iter().all(|name| name != files::SET_ASIDE), "it counts again");
     // One that is gone begins again.
     dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "once more")).unwrap();
     lose(&folder, tp(1, 0));
-    drop(dir.salvage_partition(tp(1, 0), LogConfig::default()).unwrap());
+    drop(dir.salvage_partition(tp(1, 0), LogConfig::default(), Unreadable::MayPass).unwrap());
     assert_eq!(end(&dir, tp(1, 0)), Offset(0));
     drop(dir);
     assert_eq!(standing(&open(&folder), tp(1, 0)), Some(Standing::Held));

@@ -21,7 +21,7 @@
 //!
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
 //! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment, as `on_disk` has it), `doubt` (what may be missing),
-//!   `chain` (leader epochs) and `replay` (producers); `salvage` opens what is left of a damaged one.
+//!   `chain` (leader epochs) and `replay` (producers); `salvage` opens what is left of a damaged one, over `examine`.
 //! - `segment_times`: when closed segments were appended to.
 
 mod append;
@@ -32,6 +32,7 @@ mod cut;
 #[cfg(test)]
 mod digest_tests;
 mod doubt;
+mod examine;
 mod layout;
 mod log;
 #[cfg(test)]
@@ -48,5 +49,6 @@ mod side_file_tests;
 mod torn;
 
 pub(crate) use doubt::remove as remove_doubt;
+pub use examine::Unreadable;
 pub use log::{PartitionLog, Recovered};
 pub(crate) use salvage::salvage;
