@@ -84,6 +84,11 @@ GUARDS = [
     ("truncation before anything else", "broker/replication/src/leader/fetch.rs",
      "if let Some(reply) = misplaced(turn, position) {",
      "if let Some(reply) = misplaced(turn, position).filter(|_| position.fetch_offset > turn.log.end()) {"),
+    ("where a copy begins", "broker/replication/src/leader/fetch.rs",
+     """    if position.fetch_offset < log.start() {
+        return Some(FetchReply::OutOfRange { log_start_offset: log.start() });""",
+     """    if position.fetch_offset < log.high_watermark() && position.last_fetched_epoch.is_none() {
+        return Some(FetchReply::OutOfRange { log_start_offset: log.high_watermark() });"""),
     ("min ISR at the high watermark", "broker/replication/src/leader/high_watermark.rs",
      "if isr.committed().len() < min_insync_replicas as usize {", "if min_insync_replicas > 1_000 {"),
     ("broker epoch of a joiner", "metadata/src/decide/partitions.rs",

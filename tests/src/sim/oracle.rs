@@ -11,7 +11,10 @@
 //! | [`Oracle::leads`] | one leader per epoch | split brain; a start that leads an epoch which an earlier one led |
 //! | [`Oracle::deletes`] | nothing that counts is deleted | a deletion of what is in sync or eligible |
 //!
-//! What retention took is asked for no more: a log is held against the promises from its own start on.
+//! | [`Oracle::begins`] | P1 | a log that begins behind what retention was ever asked to take |
+//!
+//! What retention took is asked for no more: a log is held against the promises from its own start on, and that is no later
+//! than retention was asked to go.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +37,8 @@ pub struct Oracle {
     /// What consumers could read: base offset, next offset, and which batch.
     seen: BTreeMap<TopicPartition, BTreeMap<u64, (u64, BatchId)>>,
     leaders: BTreeMap<(TopicPartition, LeaderEpoch), Leadership>,
+    /// Up to which offset retention was asked to take records, at the most.
+    retained_to: BTreeMap<TopicPartition, u64>,
 }
 
 /// Who leads a partition in one leader epoch.
@@ -167,6 +172,21 @@ impl Oracle {
         });
         self.seen.entry(tp).or_default().retain(|offset, (_, id)| log.get(offset) == Some(&*id));
         given_up
+    }
+
+    /// A leader is asked to take what lies below `to`.
+    pub fn retains(&mut self, tp: TopicPartition, to: u64) {
+        let retained_to = self.retained_to.entry(tp).or_default();
+        *retained_to = to.max(*retained_to);
+    }
+
+    /// A replica's log begins at `start`: nothing but retention takes the beginning of a log.
+    pub fn begins(&self, tp: TopicPartition, broker: BrokerId, start: u64) {
+        let retained_to = self.retained_to.get(&tp).copied().unwrap_or_default();
+        assert!(
+            start <= retained_to,
+            "LOST: broker {broker} holds {tp} from {start} on, and retention was asked to take it up to {retained_to}"
+        );
     }
 
     /// What a producer was told of its batches, against the log. Without `is_all` delivered batches may be lost with their

@@ -62,6 +62,15 @@ fn a_lost_batch_is_found() {
 }
 
 #[test]
+#[should_panic(expected = "LOST")]
+fn a_lost_beginning_is_found() {
+    let mut oracle = Oracle::default();
+    oracle.retains(tp(), 3);
+    oracle.begins(tp(), BrokerId(1), 3);
+    oracle.begins(tp(), BrokerId(1), 4);
+}
+
+#[test]
 #[should_panic(expected = "DUPLICATED")]
 fn a_duplicate_is_found() {
     Oracle::default().final_log(tp(), 0, &[batch(0, 1, 0), batch(1, 1, 0)]);

@@ -33,6 +33,7 @@ impl World {
         for tp in self.partitions() {
             let state = self.controller.image().partition(tp).expect("the partition is there").clone();
             let logs: Vec<_> = state.replicas.iter().map(|id| &self.disks[id].logs[&tp]).collect();
+            state.replicas.iter().zip(&logs).for_each(|(id, log)| self.oracle.begins(tp, *id, log.start()));
             // What one has retained away the others may still hold.
             let start = logs.iter().map(|log| log.start()).max().unwrap_or_default();
             let whole = logs.iter().min_by_key(|log| log.start()).expect("a partition has replicas");

@@ -37,6 +37,7 @@ impl World {
             Upcoming::Flushed(id, start, number) => self.flushed(id, start, number),
             Upcoming::FlushDue(id, start, number) => self.flush_due(id, start, number),
             Upcoming::Retain(id, start, (tp, number), to) => {
+                self.oracle.retains(tp, to.0);
                 self.broker(id, start, |broker, _, disk, out| {
                     if disk.logs.get(&tp).is_some_and(|log| log.number() == number) {
                         broker.retain(tp, to, disk, out);
@@ -141,6 +142,9 @@ impl World {
         let disk = self.disks.get_mut(&id).expect("every broker has a disk");
         let mut out = Vec::new();
         act(broker, now, disk, &mut out);
+        if !self.disk_faults.contains_key(&id) {
+            disk.logs.iter().for_each(|(tp, log)| self.oracle.begins(*tp, id, log.start()));
+        }
         for outgoing in out {
             self.carry_out(id, start, outgoing);
         }
