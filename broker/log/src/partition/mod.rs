@@ -20,11 +20,13 @@
 //! not flushed then is in an unknown state, and is looked at again at the next start.
 //!
 //! - `log`: what the parts share, its ends, flush and close; `append` (with `placed`), `roll`, `cut`: how it grows and shrinks.
-//! - `recovery` opens it, over `layout` (a new one), `torn` (the end of the active segment, as `on_disk` has it), `doubt` (what may be missing),
-//!   `chain` (leader epochs) and `replay` (producers); `salvage` opens what is left of a damaged one, over `examine`.
+//! - `recovery` opens it, over `beginning` (whether it begins where it began), `layout` (a new one), `torn` (the end of the active
+//!   segment, as `on_disk` has it), `doubt` (what may be missing), `chain` (leader epochs) and `replay` (producers); `salvage`
+//!   opens what is left of a damaged one, over `examine`.
 //! - `segment_times`: when closed segments were appended to.
 
 mod append;
+mod beginning;
 mod chain;
 #[cfg(test)]
 mod crash_tests;

@@ -17,6 +17,7 @@ use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use holdfast_replication::ProducerTable;
 
 use super::{
+    beginning::{MarkedStart, lost_beginning},
     doubt, layout,
     log::{Active, PartitionLog, Recovered},
     replay::{load_indexed, reindex, tail},
@@ -75,6 +76,9 @@ fn recover(
     listing.temporary.iter().try_for_each(|path| disk.remove(path))?;
     let loaded = MarkFile::load(disk, &folder.join(files::MARK))?;
     let marks = loaded.as_ref().map(|(_, marks)| *marks);
+    if let Some(first) = listing.segments.first() {
+        check_beginning(folder, *first, marks)?;
+    }
     if marks.is_none_or(|marks| marks.times.is_none()) {
         remove_side_files(disk, folder, &listing)?;
     }
@@ -84,7 +88,6 @@ fn recover(
         disk.sync_folder(folder)?;
         listing.segments.push(at);
     }
-    check_first(folder, listing.segments[0], marks)?;
 
     let recovery = Recovery { disk, folder, partition, config: &config, listing: &listing, marks };
     let (mut segments, mut recovered_segments) = recovery.closed_segments()?;
@@ -175,18 +178,14 @@ fn empty_log(folder: &Path, marks: Option<Marks>) -> Result<Offset, Error> {
     }
 }
 
-fn check_first(folder: &Path, first: Offset, marks: Option<Marks>) -> Result<(), Error> {
-    match marks {
-        Some(marks) if marks.flushed > marks.log_start && first > marks.log_start => Err(Error::Damaged {
-            path: files::file(folder, first, files::LOG),
-            at: marks.log_start,
-            position: 0,
-            reason: format!("the first segment begins at {first}, the log at {}", marks.log_start),
-        }),
-        Some(_) => Ok(()),
-        None => {
-            tracing::warn!(folder = %folder.display(), "the durable mark is lost; the log must be whole to be accepted");
-            Ok(())
+/// [`Error::Damaged`]: segments are missing before the first one, or nothing tells that none is.
+fn check_beginning(folder: &Path, first: Offset, marks: Option<Marks>) -> Result<(), Error> {
+    let stored = checkpoint::load_epochs(&folder.join(files::EPOCHS))?.filter(|stored| stored.has_checksum);
+    let marked = |marks: Marks| MarkedStart { log_start: marks.log_start, is_claimed: marks.flushed > marks.log_start };
+    match lost_beginning(first, marks.map(marked), stored.as_ref().map(|stored| &stored.chain)) {
+        None => Ok(()),
+        Some((at, reason)) => {
+            Err(Error::Damaged { path: files::file(folder, first, files::LOG), at, position: 0, reason })
         }
     }
 }

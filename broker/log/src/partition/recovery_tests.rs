@@ -277,6 +277,78 @@ fn a_lost_segment_is_damage() {
     assert!(try_open(folder.path(), small()).unwrap_err().is_damage(), "without any");
 }
 
+/// Removes the first segments of a log with all that belongs to them. Where it begins then.
+fn lose_beginning(folder: &Path, count: usize) -> Offset {
+    let path = folder.join("p");
+    let segments = files::list(&path).unwrap().segments;
+    for base in &segments[..count] {
+        for ending in [files::LOG, files::INDEX, files::TIME_INDEX, files::DIGEST, files::SNAPSHOT] {
+            let _ = fs::remove_file(files::file(&path, *base, ending));
+        }
+    }
+    segments[count]
+}
+
+#[test]
+fn a_log_without_mark_and_beginning_is_damaged_whatever_else_is_lost() {
+    for epochs in ["kept", "lost", "without a checksum"] {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), small());
+        let created = fs::read(folder.path().join("p").join(files::MARK)).unwrap();
+        fill(&mut log, 90);
+        drop(log);
+        let path = folder.path().join("p");
+        let (mark, file) = (path.join(files::MARK), path.join(files::EPOCHS));
+        match epochs {
+            "lost" => fs::remove_file(&file).unwrap(),
+            "without a checksum" => fs::write(&file, "0\n1\n0 0\n").unwrap(),
+            _ => {}
+        }
+        fs::remove_file(&mark).unwrap();
+        let whole = contents(folder.path());
+        let (_, recovered) = open(folder.path(), small());
+        let found = (recovered.log_start_offset, recovered.log_end_offset, recovered.doubt.is_some());
+        assert_eq!(found, (Offset(0), Offset(90), true), "the mark alone, epochs {epochs}");
+        restore(folder.path(), &whole);
+        let first = lose_beginning(folder.path(), 2);
+        let left = contents(folder.path());
+        for _ in 0..2 {
+            let error = try_open(folder.path(), small()).unwrap_err();
+            assert!(error.is_damage() && error.to_string().contains(&first.to_string()), "epochs {epochs}: {error}");
+        }
+        assert_eq!(contents(folder.path()), left, "left as it is, epochs {epochs}");
+        if epochs == "kept" {
+            // A mark that claims nothing, as the first one of a log does.
+            fs::write(&mark, created).unwrap();
+            assert!(try_open(folder.path(), small()).unwrap_err().is_damage());
+        }
+    }
+}
+
+#[test]
+fn a_log_without_mark_whose_beginning_retention_took_is_whole() {
+    for is_border in [true, false] {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), small());
+        fill(&mut log, 90);
+        let path = folder.path().join("p");
+        let segments = files::list(&path).unwrap().segments;
+        log.advance_log_start(if is_border { segments[2] } else { segments[2].plus(1) }).unwrap();
+        drop(log);
+        fs::remove_file(path.join(files::MARK)).unwrap();
+        let before = contents(folder.path());
+        let (_, recovered) = open(folder.path(), small());
+        let found = (recovered.log_start_offset, recovered.log_end_offset, recovered.doubt.is_some());
+        assert_eq!(found, (segments[2], Offset(90), true));
+        restore(folder.path(), &before);
+        fs::remove_file(path.join(files::EPOCHS)).unwrap();
+        assert!(try_open(folder.path(), small()).unwrap_err().is_damage(), "nothing tells where it begins");
+        restore(folder.path(), &before);
+        lose_beginning(folder.path(), 1);
+        assert!(try_open(folder.path(), small()).unwrap_err().is_damage(), "more is gone than retention took");
+    }
+}
+
 #[test]
 fn damage_in_a_closed_segment_is_found_when_it_is_read() {
     let folder = tempdir().unwrap();
