@@ -75,10 +75,14 @@ impl SessionActor {
         );
     }
 
-    /// Closes a replica that does not lead and opens its log again.
+    /// Closes a replica that does not lead and opens its log again. If that finds a doubt, the broker has to start again: a
+    /// start alone says so before the replica can be elected, as one that holds everything.
     pub(super) fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.context.partitions.remove(partition);
         let Some(replica) = self.replicas.remove(&partition) else { return };
+        if !self.doubted.contains(&partition) {
+            self.reopening.insert(partition);
+        }
         let open: OpenLog = |context, partition, config, _| context.logs.data_dir.open_partition(partition, config);
         self.open_after(partition, Some(replica), open, actor);
     }

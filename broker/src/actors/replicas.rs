@@ -130,9 +130,15 @@ impl SessionActor {
         opened: Result<Opened, holdfast_log::Error>,
         actor: &mut ActorContext<Self>,
     ) {
+        let was_whole = self.reopening.remove(&partition);
         match opened {
             // It ends with the broker's stop, which no longer knows of it.
             Ok(opened) if self.is_closing => opened.close(),
+            Ok(opened) if opened.is_doubtful && was_whole => {
+                opened.close();
+                let why = format!("its replica of {partition} was opened again, and may lack what it counted as held");
+                self.context.state.fail(Fatal::StartAgain(why));
+            }
             Ok(opened) => {
                 if opened.is_doubtful {
                     self.doubted.insert(partition);

@@ -58,6 +58,8 @@ pub(super) struct SessionActor {
     went_back: WentBack,
     /// Replicas whose logs may lack what they counted as held, until they are in sync.
     pub(super) doubted: HashSet<TopicPartition>,
+    /// Replicas that are being opened again, of which this start said that they are whole.
+    pub(super) reopening: HashSet<TopicPartition>,
     /// Replicas of which this start said that it could not look at them, until they are in sync.
     pub(super) unread: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
@@ -80,6 +82,7 @@ impl SessionActor {
             replicas: HashMap::new(),
             went_back,
             doubted: HashSet::new(),
+            reopening: HashSet::new(),
             unread: HashSet::new(),
             found: HashMap::new(),
         }

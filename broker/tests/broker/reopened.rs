@@ -1,9 +1,9 @@
 //! A log that takes nothing any more, where nobody else could take its place.
 
-use std::{fs, sync::Arc};
+use std::{fs, io::Write, sync::Arc};
 
 use holdfast_broker::{life::start::Broker, partition::findings::Finding};
-use holdfast_metadata::trust::DistrustReason;
+use holdfast_metadata::{Command, trust::DistrustReason};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};
@@ -105,4 +105,27 @@ async fn a_replica_that_halted_as_the_broker_stopped_is_not_vouched_for_by_the_n
     let state = image.partition(partition).unwrap();
     assert_eq!(state.distrusted.len(), 1, "{state:?}");
     soon("it stops", broker.stop()).await;
+}
+
+/// What its next start finds says so, before anybody can elect it for what it held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_opened_again_in_doubt_asks_for_another_start() {
+    let (rig, broker, partition) = with_one_record().await;
+    let own = rig.controller.image().broker(BrokerId(1)).unwrap().broker_epoch;
+    // It hears that nobody leads, and not that it leads again: a log of its own is opened again in place.
+    rig.controller.run(&Command::FenceBroker { broker_id: BrokerId(1), broker_epoch: own }).unwrap();
+    rig.controller.hold_changes();
+    let context = Arc::clone(broker.context());
+    let leader = || context.metadata.look().partition(partition).unwrap().leader;
+    until("it hears that nobody leads", async || leader().is_none().then_some(())).await;
+    let folder = rig.data_dir(1).join("partitions").join(partition.to_string());
+    let log = folder.join("00000000000000000000.log");
+    fs::OpenOptions::new().append(true).open(log).unwrap().write_all(b"not what was written").unwrap();
+    let reader = context.partitions.get(partition).unwrap().reader.clone();
+    context.findings.put(partition, Finding::dead(&reader, &holdfast_log::Error::Closed));
+    drop((context, reader));
+    let fatal = soon("it ends", broker.failed()).await;
+    assert_eq!(fatal.number(), 20, "{fatal}");
+    assert!(folder.join("doubt").exists(), "the next start says so: {fatal}");
+    broker.kill().await;
 }
