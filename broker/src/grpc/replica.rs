@@ -76,6 +76,10 @@ impl ReplicaEdge {
                 convert::offset(request.to_offset, "to_offset")?,
             ),
             settled: request.settled_digest.map(Digest),
+            settled_log_start: request
+                .settled_log_start
+                .map(|offset| convert::offset(offset, "settled_log_start"))
+                .transpose()?,
         };
         Ok((partition, asked))
     }

@@ -11,7 +11,8 @@
 //!    again, or in another leadership (`told`). One that was copied again and differs still is named in the log, pass by
 //!    pass, and keeps its place: the cause is elsewhere.
 //! 3. Nobody stands aside while one that is away could decide who is right ([`Verdict::Undecided`]): later passes look again.
-//! 4. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
+//! 4. Who begins later than its leader differs as well (`starts`).
+//! 5. Who does not answer, does not know the call, or has no digests, is not compared with in this pass.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use holdfast_proto::{
 use super::told::{Since, Told};
 use crate::{
     here::context::Context,
-    outward::{Held, Question, ask_to_compare},
+    outward::{CompareAnswer, Held, Question, ask_to_compare},
     partition::{
         OpenReplica, compared,
         difference::{Verdict, verdict},
@@ -51,20 +52,22 @@ pub(super) struct Counts {
 }
 
 /// A replica that leads, and who follows it.
-struct Leading<'a> {
-    context: &'a Context,
-    replica: &'a OpenReplica,
+pub(super) struct Leading<'a> {
+    pub(super) context: &'a Context,
+    pub(super) replica: &'a OpenReplica,
     leader_epoch: LeaderEpoch,
-    followers: Vec<BrokerId>,
+    pub(super) followers: Vec<BrokerId>,
     /// How many replicas the partition has, with those that are not in sync, and without those that a move brings in: what
     /// these hold was copied lately, from the leader.
     replicas: usize,
+    /// How many have to hold what is acknowledged.
+    pub(super) min_isr: usize,
     /// Its high watermark, where the comparison ends.
-    end: Offset,
+    pub(super) end: Offset,
 }
 
 /// Why a comparison ends early.
-enum Ended {
+pub(super) enum Ended {
     /// The own log cannot be read.
     Here(Error),
     /// The follower does not answer.
@@ -74,6 +77,9 @@ enum Ended {
 /// Compares one replica with all that follow it in sync, if it leads.
 pub(super) async fn compare(context: &Context, replica: &OpenReplica, told: &mut Told, counts: &mut Counts) {
     let Some(leading) = Leading::of(context, replica) else { return };
+    if leading.compare_starts(told, counts).await {
+        return;
+    }
     for follower in leading.followers.clone() {
         let mut from = replica.reader.log_start_offset();
         let mut is_whole = true;
@@ -113,7 +119,8 @@ impl<'a> Leading<'a> {
         let counts = |member: &BrokerId| *member != own && !state.adding.contains(member);
         let followers = state.isr.iter().copied().filter(counts).collect();
         let replicas = 1 + state.replicas.iter().copied().filter(counts).count();
-        Some(Self { context, replica, leader_epoch, followers, replicas, end: view.readable.ok()? })
+        let min_isr = image.topic(replica.id.topic_id)?.effective_min_isr(state);
+        Some(Self { context, replica, leader_epoch, followers, replicas, min_isr, end: view.readable.ok()? })
     }
 
     /// The first range from this offset on that differs from the follower's, as small as it can be told. What is passed over
@@ -132,13 +139,14 @@ impl<'a> Leading<'a> {
                 continue;
             };
             counts.ranges += 1;
-            match self.ask(follower, (from, to), None).await? {
+            let answer = self.ask(follower, self.question((from, to))).await?;
+            match answer.held {
                 Held::Known(theirs) if theirs == own => from = to,
                 Held::Known(_) => return self.narrow(follower, (from, to)).await.map(Some),
                 Held::OtherBorders => return Ok(Some((from, to))),
-                // Retention there may be ahead of the one here.
-                Held::Unknown(start) if start > from => from = start.min(to),
-                Held::Unknown(_) => (*is_whole, from) = (false, to),
+                // Retention there may be ahead of the one here; whether it is was asked before.
+                Held::Unknown if answer.log_start > from => (*is_whole, from) = (false, answer.log_start.min(to)),
+                Held::Unknown => (*is_whole, from) = (false, to),
             }
             self.rest().await;
         }
@@ -154,7 +162,8 @@ impl<'a> Leading<'a> {
         for _ in 0..MAX_HALVINGS {
             let reader = self.replica.reader.clone();
             let Some(middle) = blocking(move || reader.middle(from, to)).await? else { break };
-            match (self.digest((from, middle)).await?, self.ask(follower, (from, middle), None).await?) {
+            let theirs = self.ask(follower, self.question((from, middle))).await?.held;
+            match (self.digest((from, middle)).await?, theirs) {
                 (RangeDigest::Known(own), Held::Known(theirs)) if own == theirs => from = middle,
                 (RangeDigest::Known(_), Held::Known(_)) => to = middle,
                 _ => break,
@@ -241,17 +250,17 @@ impl<'a> Leading<'a> {
     async fn answers(&self, range: (Offset, Offset)) -> Vec<(BrokerId, Option<Digest>)> {
         let mut answers = Vec::new();
         for follower in &self.followers {
-            match self.ask(*follower, range, None).await {
+            match self.ask(*follower, self.question(range)).await.map(|answer| answer.held) {
                 Ok(Held::Known(theirs)) => answers.push((*follower, Some(theirs))),
                 Ok(Held::OtherBorders) => answers.push((*follower, None)),
-                Ok(Held::Unknown(_)) | Err(_) => {}
+                Ok(Held::Unknown) | Err(_) => {}
             }
         }
         answers
     }
 
     /// In which leadership, and which registration of a follower, something is told.
-    fn since(&self, follower: BrokerId) -> Since {
+    pub(super) fn since(&self, follower: BrokerId) -> Since {
         let image = self.context.metadata.look();
         (self.leader_epoch, image.broker(follower).map(|broker| broker.broker_epoch))
     }
@@ -272,13 +281,23 @@ impl<'a> Leading<'a> {
             %partition, %follower, %from, %to,
             "a follower differs from its leader, where all that both hold is whole: it is to be copied again"
         );
-        match self.ask(follower, (from, to), Some(own)).await {
+        let reader = self.replica.reader.clone();
+        let read_bytes = match blocking(move || reader.range_bytes(from, to)).await {
+            Ok(bytes) => bytes,
+            Err(Ended::Here(error)) => {
+                self.cannot_read(&error);
+                return true;
+            }
+            Err(Ended::There(_)) => return false,
+        };
+        let question = Question { settled: Some(own), read_bytes, ..self.question((from, to)) };
+        match self.ask(follower, question).await.map(|answer| answer.held) {
             Ok(Held::Known(theirs)) if theirs == own => {}
             Ok(Held::Known(_) | Held::OtherBorders) => {
                 told.looked(partition, follower, since);
             }
             // It did not look: the next pass tells it again.
-            Ok(Held::Unknown(_)) => {}
+            Ok(Held::Unknown) => {}
             Err(Ended::There(error)) => {
                 tracing::warn!(%partition, %follower, %error, "the follower does not say that it has looked at it");
             }
@@ -297,12 +316,17 @@ impl<'a> Leading<'a> {
         blocking(move || reader.digest_of(from, to)).await
     }
 
-    async fn ask(&self, follower: BrokerId, range: (Offset, Offset), settled: Option<Digest>) -> Result<Held, Ended> {
-        let question = Question { partition: self.replica.id, leader_epoch: self.leader_epoch, range, settled };
+    /// What is asked at first: nothing is settled, and next to nothing is read.
+    pub(super) fn question(&self, range: (Offset, Offset)) -> Question {
+        let (partition, leader_epoch) = (self.replica.id, self.leader_epoch);
+        Question { partition, leader_epoch, range, settled: None, settled_log_start: None, read_bytes: 0 }
+    }
+
+    pub(super) async fn ask(&self, follower: BrokerId, question: Question) -> Result<CompareAnswer, Ended> {
         ask_to_compare(self.context, follower, question).await.map_err(Ended::There)
     }
 
-    fn cannot_read(&self, error: &Error) {
+    pub(super) fn cannot_read(&self, error: &Error) {
         if !matches!(error, Error::Closed) {
             self.replica.read_failed(error);
         }
@@ -310,7 +334,9 @@ impl<'a> Leading<'a> {
 }
 
 /// Runs a read on a thread that may block.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Ended> {
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Ended> {
     match tokio::task::spawn_blocking(read).await {
         Ok(read) => read.map_err(Ended::Here),
         // The runtime ends.

@@ -5,7 +5,7 @@
 //! - `maintenance`: what is done now and then; `asides`: with folders that were set aside. `probes` answers with
 //!   [`safe_to_stop`], what a rolling update waits for.
 //! - `findings`: what becomes of a replica with which something is wrong. `scrub` looks for it, and `compare` for replicas
-//!   that differ from their leader; `told`, pure, knows which were told so. `token` keeps the proof of the data folder new,
+//!   that differ from their leader, with `starts` for those that begin later; `told`, pure, knows which were told so. `token` keeps the proof of the data folder new,
 //!   `time_trust` looks at the clocks.
 //! - `leaving`: leadership is given away before the process ends; `remains`, pure, counts what that would still harm.
 
@@ -20,6 +20,7 @@ mod remains;
 pub mod safe_to_stop;
 mod scrub;
 pub mod start;
+mod starts;
 mod time_trust;
 mod token;
 mod told;

@@ -32,7 +32,7 @@ pub mod retry;
 mod session;
 
 pub use channels::Peers;
-pub(crate) use comparisons::{Held, Question, ask as ask_to_compare};
+pub(crate) use comparisons::{Answer as CompareAnswer, Held, Question, ask as ask_to_compare};
 pub use controllers::{Controllers, ShutdownProgress};
 pub(crate) use distrusts::run as run_distrusts;
 pub(crate) use fetcher::run as run_fetchers;

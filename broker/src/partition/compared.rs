@@ -19,10 +19,13 @@ pub struct Asked {
     pub range: (Offset, Offset),
     /// The digest of the leader, once it has read its own batches with their checksums and both differ.
     pub settled: Option<Digest>,
+    /// Where this log begins, as it has answered, once the leader has read what it holds before that, and enough others hold it.
+    pub settled_log_start: Option<Offset>,
 }
 
-/// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands:
-/// that is noted durably by `note` before it is answered, for no later start would find it by itself.
+/// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands,
+/// or that it begins too late: that is noted durably by `note` before it is answered, for no later start would find it by
+/// itself.
 /// NOT_LEADER_OR_FOLLOWER if the replica does not follow that leader in that leadership.
 pub fn answer(
     replica: &OpenReplica,
@@ -46,14 +49,26 @@ pub fn answer(
         let detail = format!(
             "the batches from offset {from} to below {to} are whole, and not those of the leader, broker {leader}"
         );
-        let view = replica.view();
-        let (last_epoch, end) = (view.flushed_epoch, Some(view.flushed_end));
-        // First: once it is found the replica may be made again, of which nothing is to be noted.
-        let noted = note(Distrust { last_epoch, end, ..Distrust::new(Cause::Damaged, &detail) });
-        replica.found(Finding::damaged(&replica.reader, detail));
-        noted.map_err(failed)?;
+        stand_aside(replica, detail, note).map_err(failed)?;
+    } else if let Some(late) = asked.settled_log_start.filter(|late| replica.reader.log_start_offset() >= *late) {
+        let leader = asked.leader;
+        let detail = format!("it begins at offset {late}, and the leader, broker {leader}, holds records before that");
+        stand_aside(replica, detail, note).map_err(failed)?;
     }
     Ok(held)
+}
+
+/// First it is noted: once it is found the replica may be made again, of which nothing is to be noted.
+fn stand_aside(
+    replica: &OpenReplica,
+    detail: String,
+    note: impl FnOnce(Distrust) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let view = replica.view();
+    let (last_epoch, end) = (view.flushed_epoch, Some(view.flushed_end));
+    let noted = note(Distrust { last_epoch, end, ..Distrust::new(Cause::Damaged, &detail) });
+    replica.found(Finding::damaged(&replica.reader, detail));
+    noted
 }
 
 fn check(replica: &OpenReplica, asked: &Asked) -> Result<(), ErrorCode> {

@@ -12,10 +12,10 @@ use bytes::{Bytes, BytesMut};
 
 use holdfast_broker::config::Config;
 use holdfast_log::{Disk, LogConfig, PartitionLog};
-use holdfast_metadata::{PartitionState, trust::DistrustReason};
+use holdfast_metadata::{Command, PartitionState, trust::DistrustReason};
 use holdfast_proto::{
     batch::{self, BatchBuilder, BatchHeader, Compression, DecodeLimits, Error},
-    ids::{Offset, PartitionIndex, TopicId, TopicPartition},
+    ids::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition},
 };
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
@@ -116,13 +116,18 @@ pub(crate) struct Bed {
 impl Bed {
     /// As many brokers that scrub often, and a partition with closed segments that all of them hold.
     pub(crate) async fn start(count: u32) -> Self {
+        Self::start_with(count, "1").await
+    }
+
+    /// The same with this min.insync.replicas.
+    pub(crate) async fn start_with(count: u32, min_isr: &str) -> Self {
         let rig = Rig::start().await;
         let mut brokers = Vec::new();
         for id in 1..=count {
             brokers.push(Some(rig.broker_with(id, scrubbing).await));
         }
         let size = SEGMENT_BYTES.to_string();
-        let settings = [("segment.bytes", size.as_str()), ("min.insync.replicas", "1")];
+        let settings = [("segment.bytes", size.as_str()), ("min.insync.replicas", min_isr)];
         let topic_id = rig.controller.create_topic("t", 1, count, &settings);
         let bed = Self { rig, brokers, topic_id };
         let leading = until("it is led", async || bed.state().leader).await.0;
@@ -134,10 +139,11 @@ impl Bed {
         bed
     }
 
-    fn id(&self) -> TopicPartition {
+    pub(crate) fn id(&self) -> TopicPartition {
         TopicPartition { topic_id: self.topic_id, partition: PartitionIndex(0) }
     }
 
+    /// The partition as the controllers have it.
     pub(crate) fn state(&self) -> PartitionState {
         self.rig.controller.image().partition(self.id()).unwrap().clone()
     }
@@ -154,7 +160,18 @@ impl Bed {
         fs::read(file(&self.folder(id), "log")).ok()
     }
 
-    async fn in_sync(&self, count: u32) {
+    /// Carries out a command of the controllers.
+    pub(crate) fn run(&self, command: &Command) {
+        self.rig.controller.run(command).unwrap();
+    }
+
+    /// Produces a record at a broker until it is acknowledged.
+    pub(crate) async fn produce(&self, leader: BrokerId, value: &str) {
+        let client = Client::connect(self.broker(leader.0)).await;
+        produce_until(&client, "t", 0, &[value]).await;
+    }
+
+    pub(crate) async fn in_sync(&self, count: u32) {
         until("so many are in sync", async || (self.state().isr.len() >= count as usize).then_some(())).await;
     }
 

@@ -1,6 +1,7 @@
 //! Brokers in this process, on loopback, with a controller that decides by the real metadata machine but keeps no log.
 
 mod age;
+mod beginning;
 mod compared;
 mod fake_admin;
 mod fake_controller;

@@ -68,6 +68,12 @@ impl LogReader {
         Some(end.next().min(up_to)).filter(|end| *end > from)
     }
 
+    /// About how many bytes a range takes, with the pieces that it begins and ends in: what it costs to read it. On a thread
+    /// that may block.
+    pub fn range_bytes(&self, from: Offset, to: Offset) -> Result<u64, Error> {
+        self.undisturbed(|_, _| range_bytes(&self.shared().segments(), from, to))
+    }
+
     /// A batch border between `from` and `to`, both batch borders, about in the middle; `None` if one batch alone lies there.
     /// On a thread that may block: where no border of a piece lies between, it walks through a piece.
     pub fn middle(&self, from: Offset, to: Offset) -> Result<Option<Offset>, Error> {
@@ -89,6 +95,17 @@ fn digest_of(segments: &Segments, from: Offset, to: Offset) -> Result<RangeDiges
         sum = sum.plus(end).minus(start);
     }
     Ok(RangeDigest::Known(sum))
+}
+
+fn range_bytes(segments: &Segments, from: Offset, to: Offset) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for segment in segments.iter().filter(|segment| segment.next() > from && segment.base() < to) {
+        let borders = segment.digests.look(|| (segment.size(), segment.next()))?;
+        let start = borders.iter().rev().find(|border| border.next <= from).map_or(0, |border| border.position);
+        let end = borders.iter().find(|border| border.next >= to).map_or(segment.size(), |border| border.position);
+        bytes += end.saturating_sub(start);
+    }
+    Ok(bytes)
 }
 
 /// The digest of what lies before an offset in its segment.

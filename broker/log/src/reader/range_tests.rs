@@ -72,6 +72,25 @@ fn every_range_has_the_sum_of_its_batches_wherever_segments_end() {
 }
 
 #[test]
+fn a_range_costs_its_batches_and_the_pieces_at_its_ends() {
+    let samples = samples(60);
+    let end = samples.last().map(|last| last.base + u64::from(last.records)).unwrap();
+    let folder = tempdir().unwrap();
+    let log = filled(folder.path(), &samples, 7);
+    let reader = log.reader();
+    for from in 0..end {
+        for to in from + 1..=end {
+            let touched =
+                samples.iter().filter(|sample| sample.base + u64::from(sample.records) > from && sample.base < to);
+            let least: u64 = touched.map(|sample| sample.build().len() as u64).sum();
+            let bytes = reader.range_bytes(Offset(from), Offset(to)).unwrap();
+            assert!(least <= bytes && bytes <= reader.size_bytes(), "{from} to {to}: {bytes}, not {least}");
+        }
+    }
+    assert_eq!(reader.range_bytes(Offset(0), Offset(end)).unwrap(), reader.size_bytes());
+}
+
+#[test]
 fn halving_comes_to_each_batch() {
     let samples = samples(50);
     let folder = tempdir().unwrap();
