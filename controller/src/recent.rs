@@ -120,7 +120,7 @@ fn on_heap(record: &Record) -> usize {
                 + size_of_val(&claims[..])
                 + size_of_val(&distrusted[..])
         }
-        Record::Recovery(recovery) => recovery.topic.len() + size_of_val(&recovery.absent[..]),
+        Record::PartitionRecovery(recovery) => recovery.topic.len() + size_of_val(&recovery.absent[..]),
         Record::ControllerRecovery(recovery) => {
             size_of_val(&recovery.given_up[..]) + size_of_val(&recovery.without[..])
         }

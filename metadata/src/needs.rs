@@ -52,11 +52,13 @@ pub(crate) const SHIPPED: Needs = Needs {
     },
     record: |record| match record {
         Record::ControllerRecovery(_) | Record::LostDisk(_) => RECOVERY,
-        Record::Recovery(recovery) if recovery.high_watermark_epoch.is_some() || !recovery.claims.is_empty() => {
+        Record::PartitionRecovery(recovery)
+            if recovery.high_watermark_epoch.is_some() || !recovery.claims.is_empty() =>
+        {
             RECOVERY
         }
         Record::Partition { state, .. } if state.unsettled || state.claims.iter().any(|claim| claim.unread) => RECOVERY,
-        Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::Recovery(_) => TRUST,
+        Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::PartitionRecovery(_) => TRUST,
         Record::Partition { state, .. } if has_trust(state) => TRUST,
         Record::Cluster { .. }
         | Record::Broker(_)

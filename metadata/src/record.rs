@@ -221,8 +221,10 @@ pub enum Record {
         /// Never goes back; 1 where no record says anything.
         version: MetadataVersion,
     },
-    /// A partition was made to go on with a replica that may lack acknowledged records, because an operator said so.
-    Recovery(PartitionRecovery),
+    /// A partition was made to go on with a replica that may lack acknowledged records, because an operator said so. Stored
+    /// under the name that it had at first.
+    #[serde(rename = "recovery")]
+    PartitionRecovery(PartitionRecovery),
     /// The disk of a broker was given up, because an operator said so.
     LostDisk(LostDisk),
     /// The controllers went on from one of them, because an operator said so.
@@ -248,7 +250,7 @@ impl Record {
             | Self::BrokerDrain { .. }
             | Self::MoveLimit { .. }
             | Self::Version { .. }
-            | Self::Recovery(_)
+            | Self::PartitionRecovery(_)
             | Self::ControllerRecovery(_) => true,
             Self::Cluster { .. }
             | Self::NextProducerId { .. }

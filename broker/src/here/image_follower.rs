@@ -157,7 +157,7 @@ impl Changed {
                 | Record::NextProducerId { .. }
                 | Record::NextBrokerEpoch { .. }
                 | Record::Version { .. }
-                | Record::Recovery(_)
+                | Record::PartitionRecovery(_)
                 | Record::ControllerRecovery(_)
                 | Record::LostDisk(_)
                 | Record::History { .. } => {}

@@ -245,7 +245,7 @@ fn a_recovered_replica_that_is_found_wrong_again_does_not_begin_empty_by_the_sam
 
 /// An operator let the partition go on with the replica here, in this leader epoch.
 fn recovery(leader_epoch: u32) -> Record {
-    Record::Recovery(PartitionRecovery {
+    Record::PartitionRecovery(PartitionRecovery {
         topic_id: topic(),
         topic: "orders".to_owned(),
         partition: PartitionIndex(0),

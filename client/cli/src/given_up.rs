@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use holdfast_checker::text::counted;
-use holdfast_client::admin::{Doubt, GivenUp, Loss};
+use holdfast_client::admin::{Doubt, Loss, PartitionRecovery};
 use holdfast_proto::{ids::Offset, v1::ReplicaClaim};
 
 /// What is, was or would be given up, in one line.
-pub(crate) fn told(given_up: &GivenUp) -> String {
+pub(crate) fn told(given_up: &PartitionRecovery) -> String {
     let absent = match &given_up.absent[..] {
         [] => String::new(),
         absent => format!(", and what broker {} alone holds", crate::moves::ids(absent)),
@@ -17,7 +17,7 @@ pub(crate) fn told(given_up: &GivenUp) -> String {
     format!("{}{absent}{farther}", lost(given_up))
 }
 
-fn lost(given_up: &GivenUp) -> String {
+fn lost(given_up: &PartitionRecovery) -> String {
     match given_up.loss() {
         Loss::Nothing => "no record below the high watermark that was known".to_owned(),
         Loss::Offsets(from, to) => offsets(from, to),
@@ -69,7 +69,7 @@ fn reach(claim: &ReplicaClaim) -> String {
 }
 
 /// A recovery for scripts.
-pub(crate) fn as_json(given_up: &GivenUp) -> serde_json::Value {
+pub(crate) fn as_json(given_up: &PartitionRecovery) -> serde_json::Value {
     let loss = given_up.loss();
     let certain = match (loss, given_up.end) {
         (Loss::Nothing, Some(end)) => Some((end, end)),
@@ -101,7 +101,7 @@ pub(crate) fn as_json(given_up: &GivenUp) -> serde_json::Value {
 }
 
 /// A recovery of the past, in one line.
-pub(crate) fn past(recovery: &GivenUp) -> String {
+pub(crate) fn past(recovery: &PartitionRecovery) -> String {
     format!(
         "{}-{} was recovered from broker {} on {} (leader epoch {}); given up: {}",
         recovery.topic,
@@ -125,8 +125,8 @@ mod tests {
 
     use super::*;
 
-    fn of(info: &RecoveryInfo) -> GivenUp {
-        GivenUp::from_message(info.clone(), 0)
+    fn of(info: &RecoveryInfo) -> PartitionRecovery {
+        PartitionRecovery::from_message(info.clone(), 0)
     }
 
     fn claim(broker_id: u32, leader_epoch: u32, end: u64) -> ReplicaClaim {

@@ -26,5 +26,5 @@ pub use disk::LostDisk;
 pub use handle::Admin;
 pub use loss::{Doubt, Loss};
 pub use moves::{Move, MovePlan};
-pub use recovery::{GivenUp, Recovery};
+pub use recovery::{PartitionRecovery, RecoverPartition};
 pub use topics::{CreatedTopic, NewTopic, TopicChange};

@@ -14,7 +14,7 @@ use crate::error::Error;
 
 /// Which replica a partition without a leader is to go on with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recovery {
+pub struct RecoverPartition {
     /// Name of the topic.
     pub topic: String,
     /// Index of the partition.
@@ -27,7 +27,7 @@ pub struct Recovery {
 
 /// What is given up so that a partition goes on, as the cluster keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenUp {
+pub struct PartitionRecovery {
     /// Name of the topic at the time.
     pub topic: String,
     /// Index of the partition.
@@ -53,7 +53,7 @@ pub struct GivenUp {
     pub index: MetadataIndex,
 }
 
-impl GivenUp {
+impl PartitionRecovery {
     /// What of the acknowledged records is given up, as far as it can be told.
     pub fn loss(&self) -> Loss {
         let epoch = self.claim().and_then(|claim| claim.leader_epoch).map(LeaderEpoch);
@@ -118,7 +118,7 @@ impl Admin {
     }
 
     /// What [`Self::recover_partition`] would give up; the error says why it cannot be done.
-    pub async fn plan_recovery(&self, recovery: &Recovery) -> Result<GivenUp, Error> {
+    pub async fn plan_recovery(&self, recovery: &RecoverPartition) -> Result<PartitionRecovery, Error> {
         self.recover(recovery, true).await
     }
 
@@ -126,11 +126,11 @@ impl Admin {
     /// given up stays in the metadata of the cluster for ever. Refused while the partition has a leader, if the broker is not
     /// alive, or another live one reaches farther (`INVALID_REQUEST`), or if the partition has changed since it was looked at
     /// (`INVALID_UPDATE_VERSION`).
-    pub async fn recover_partition(&self, recovery: &Recovery) -> Result<GivenUp, Error> {
+    pub async fn recover_partition(&self, recovery: &RecoverPartition) -> Result<PartitionRecovery, Error> {
         self.recover(recovery, false).await
     }
 
-    async fn recover(&self, recovery: &Recovery, validate_only: bool) -> Result<GivenUp, Error> {
+    async fn recover(&self, recovery: &RecoverPartition, validate_only: bool) -> Result<PartitionRecovery, Error> {
         let request = v1::RecoverPartitionRequest {
             topic: recovery.topic.clone(),
             partition: recovery.partition.0,
@@ -149,7 +149,7 @@ impl Admin {
         if !validate_only {
             self.wait_for_index(response.index, deadline).await;
         }
-        Ok(GivenUp::from_message(info, response.index))
+        Ok(PartitionRecovery::from_message(info, response.index))
     }
 }
 
@@ -178,14 +178,14 @@ mod tests {
             claims: vec![claim(1, 4, 30), claim(2, 4, 12), claim(3, 5, 7)],
             ..Default::default()
         };
-        let given_up = GivenUp::from_message(info.clone(), 7);
+        let given_up = PartitionRecovery::from_message(info.clone(), 7);
         assert!(
             matches!(given_up.loss(), Loss::Unknown { at_least: Some((Offset(8), Offset(9))), .. }),
             "{given_up:?}"
         );
         let farther: Vec<_> = given_up.farther().map(|claim| claim.broker_id).collect();
         assert_eq!(farther, [1, 3]);
-        let other = GivenUp::from_message(v1::RecoveryInfo { broker_id: 3, end: Some(7), ..info }, 7);
+        let other = PartitionRecovery::from_message(v1::RecoveryInfo { broker_id: 3, end: Some(7), ..info }, 7);
         assert_eq!(other.loss(), Loss::Offsets(Offset(7), Offset(9)));
         assert_eq!(other.farther().count(), 0, "an older epoch reaches less far, wherever it ends");
     }

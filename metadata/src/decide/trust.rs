@@ -148,7 +148,7 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         at_ms: command.at_ms,
     };
     let records = vec![
-        Record::Recovery(recovery.clone()),
+        Record::PartitionRecovery(recovery.clone()),
         Record::Partition { topic_id: command.topic_id, partition, state: recovered },
     ];
     Ok((records, Response::PartitionRecovered { recovery }))

@@ -128,7 +128,7 @@ impl Image {
         for record in records {
             match record {
                 // What may go went before the snapshot was made.
-                Record::Recovery(recovery) => image.recoveries.add(recovery),
+                Record::PartitionRecovery(recovery) => image.recoveries.add(recovery),
                 record => image.apply(record)?,
             }
         }
@@ -227,7 +227,7 @@ impl Image {
                 }
                 self.version = *version;
             }
-            Record::Recovery(recovery) => {
+            Record::PartitionRecovery(recovery) => {
                 self.recoveries.add(recovery);
                 self.recoveries.prune(self.deleted_topics.ids());
             }
@@ -319,7 +319,7 @@ impl Image {
             records.push(Record::MoveLimit { bytes_per_second: self.move_bytes_per_second });
         }
         records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
-        records.extend(self.recoveries.all().iter().cloned().map(Record::Recovery));
+        records.extend(self.recoveries.all().iter().cloned().map(Record::PartitionRecovery));
         records.extend(self.controller_recoveries.iter().cloned().map(Record::ControllerRecovery));
         records.extend(self.lost_disks.iter().copied().map(Record::LostDisk));
         for topic in self.topics.values() {

@@ -21,7 +21,7 @@ pub(crate) enum Undo {
     NextProducerId(ProducerId),
     NextBrokerEpoch(BrokerEpoch),
     Version(MetadataVersion),
-    Recovery(Recoveries),
+    PartitionRecovery(Recoveries),
     ControllerRecovery,
     LostDisk,
     History(Option<HistoryHash>),
@@ -57,7 +57,7 @@ impl Image {
             Record::NextProducerId { .. } => Undo::NextProducerId(self.next_producer_id),
             Record::NextBrokerEpoch { .. } => Undo::NextBrokerEpoch(self.next_broker_epoch),
             Record::Version { .. } => Undo::Version(self.version),
-            Record::Recovery(_) => Undo::Recovery(self.recoveries.clone()),
+            Record::PartitionRecovery(_) => Undo::PartitionRecovery(self.recoveries.clone()),
             Record::ControllerRecovery(_) => Undo::ControllerRecovery,
             Record::LostDisk(_) => Undo::LostDisk,
             Record::History { .. } => Undo::History(self.history),
@@ -101,7 +101,7 @@ impl Image {
             Undo::NextProducerId(next) => self.next_producer_id = next,
             Undo::NextBrokerEpoch(next) => self.next_broker_epoch = next,
             Undo::Version(version) => self.version = version,
-            Undo::Recovery(recoveries) => self.recoveries = recoveries,
+            Undo::PartitionRecovery(recoveries) => self.recoveries = recoveries,
             Undo::ControllerRecovery => {
                 Arc::make_mut(&mut self.controller_recoveries).pop();
             }

@@ -31,7 +31,7 @@ fn what_nobody_can_decide_an_operator_can_and_it_is_kept() {
         (recovery.end, recovery.high_watermark, &recovery.absent[..]),
         (Some(Offset(60)), Some(Offset(100)), &[b(1)][..])
     );
-    assert_eq!(records[0], Record::Recovery(recovery.clone()));
+    assert_eq!(records[0], Record::PartitionRecovery(recovery.clone()));
     assert_eq!(standing(&c, t).split_once(' ').map(|(leader, _)| leader), Some("2"));
     assert_eq!(c.image.recoveries(), [recovery]);
     let again = c.recovering(t, 2);

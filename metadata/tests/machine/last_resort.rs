@@ -68,12 +68,16 @@ fn the_second_of_two_operators_is_told_of_the_first() {
 fn what_an_older_build_kept_is_read() {
     let stored = r#"{"recovery":{"topic_id":"00000000-0000-0000-0000-000000000001","topic":"t","partition":0,"broker_id":2,
         "leader_epoch":9,"end":120,"high_watermark":100,"absent":[1],"at_ms":5}}"#;
-    let Record::Recovery(read) = serde_json::from_str(stored).expect("read") else { panic!("another record") };
+    let Record::PartitionRecovery(read) = serde_json::from_str(stored).expect("read") else { panic!("another record") };
     assert_eq!(
         (read.end, read.high_watermark_epoch, read.claims),
         (Some(Offset(120)), None, Vec::<ReplicaClaim>::new())
     );
     let again = serde_json::from_str::<serde_json::Value>(stored).expect("it is JSON");
-    let Record::Recovery(read) = serde_json::from_str(stored).expect("read") else { panic!("another record") };
-    assert_eq!(serde_json::to_value(Record::Recovery(read)).expect("it is JSON"), again, "and written as it was");
+    let Record::PartitionRecovery(read) = serde_json::from_str(stored).expect("read") else { panic!("another record") };
+    assert_eq!(
+        serde_json::to_value(Record::PartitionRecovery(read)).expect("it is JSON"),
+        again,
+        "and written as it was"
+    );
 }

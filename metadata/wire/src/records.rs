@@ -62,7 +62,7 @@ pub fn to_message(record: &Record) -> Option<v1::MetadataRecord> {
         Record::MoveLimit { bytes_per_second } => {
             Wire::MoveLimit(v1::MoveLimitRecord { bytes_per_second: *bytes_per_second })
         }
-        Record::Recovery(recovery) => Wire::Recovery(trust::recovery_to_message(recovery)),
+        Record::PartitionRecovery(recovery) => Wire::Recovery(trust::recovery_to_message(recovery)),
         Record::ControllerRecovery(recovery) => Wire::ControllerRecovery(recovery::to_message(recovery)),
         Record::Version { version } => Wire::Version(v1::MetadataVersionRecord { version: version.0 }),
         Record::Cluster { .. }
@@ -94,7 +94,7 @@ pub fn from_message(message: v1::MetadataRecord) -> Result<Option<Record>, Error
             Record::BrokerDrain { broker_id: BrokerId(drain.broker_id), draining: drain.draining }
         }
         Wire::MoveLimit(limit) => Record::MoveLimit { bytes_per_second: limit.bytes_per_second },
-        Wire::Recovery(recovery) => Record::Recovery(trust::recovery_from_message(recovery)?),
+        Wire::Recovery(recovery) => Record::PartitionRecovery(trust::recovery_from_message(recovery)?),
         Wire::ControllerRecovery(recovery) => Record::ControllerRecovery(recovery::from_message(recovery)),
         Wire::Version(finalised) => Record::Version { version: MetadataVersion(finalised.version) },
         Wire::Partition(changed) => Record::Partition {
@@ -204,7 +204,7 @@ mod tests {
                 shutting_down: false,
                 token: Some(FolderToken(Uuid::from_u128(27))),
             }),
-            Record::Recovery(PartitionRecovery {
+            Record::PartitionRecovery(PartitionRecovery {
                 topic_id,
                 topic: "eleven".to_owned(),
                 partition: PartitionIndex(13),

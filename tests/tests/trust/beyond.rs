@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast_client::{
     Producer, Record,
-    admin::Recovery,
+    admin::RecoverPartition,
     consumer::{Consumer, StartAt},
 };
 use holdfast_eventually::PATIENCE;
@@ -95,7 +95,7 @@ async fn go_on_with(stand: &mut Stand, broker: NodeName) {
         let info = admin.describe_partition(TOPIC, partition).await.expect("it is known");
         let partition_epoch = PartitionEpoch(info.partition_epoch);
         let recovery =
-            Recovery { topic: TOPIC.to_owned(), partition, broker: BrokerId(broker.number), partition_epoch };
+            RecoverPartition { topic: TOPIC.to_owned(), partition, broker: BrokerId(broker.number), partition_epoch };
         let given_up = admin.recover_partition(&recovery).await.expect("it goes on");
         println!(
             "{TOPIC}-{partition} goes on with {broker}, given up from {:?} to {:?}",

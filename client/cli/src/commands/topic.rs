@@ -8,7 +8,7 @@ use serde_json::json;
 use holdfast_checker::text::{counted, render_table};
 use holdfast_client::{
     Client, Error,
-    admin::{GivenUp, NewTopic, TopicChange},
+    admin::{NewTopic, PartitionRecovery, TopicChange},
     metadata::{PartitionView, TopicView},
     offsets::{OffsetQuery, OffsetSpec},
 };
@@ -299,11 +299,11 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
 }
 
 /// What operators gave up of this topic, of the newest that the cluster tells; empty if no controller answers in time.
-async fn recoveries(client: &Client, name: &str) -> Vec<GivenUp> {
+async fn recoveries(client: &Client, name: &str) -> Vec<PartitionRecovery> {
     let Ok(Ok(view)) = tokio::time::timeout(LOOK_UP, client.admin().describe_cluster()).await else {
         return Vec::new();
     };
-    let all = view.recoveries.into_iter().map(|info| GivenUp::from_message(info, 0));
+    let all = view.recoveries.into_iter().map(|info| PartitionRecovery::from_message(info, 0));
     all.filter(|recovery| recovery.topic == name).collect()
 }
 

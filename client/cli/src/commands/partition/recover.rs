@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use holdfast_checker::text::render_table;
-use holdfast_client::admin::{Admin, GivenUp, Loss, Recovery};
+use holdfast_client::admin::{Admin, Loss, PartitionRecovery, RecoverPartition};
 use holdfast_proto::{
     ids::{BrokerId, PartitionEpoch, PartitionIndex},
     v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo},
@@ -80,7 +80,7 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
         return Ok(());
     };
     let partition_epoch = PartitionEpoch(partition.partition_epoch);
-    let recovery = Recovery { topic: args.topic, partition: index, broker: BrokerId(broker), partition_epoch };
+    let recovery = RecoverPartition { topic: args.topic, partition: index, broker: BrokerId(broker), partition_epoch };
     let plan = admin.plan_recovery(&recovery).await?;
     tell(output, fit(&format!("\nto be given up: {}", given_up::told(&plan)), " "));
     if !args.accept_loss {
@@ -107,8 +107,8 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
 }
 
 /// What was given up so that the present leader leads: an answer that was lost does not make it nothing.
-fn recovered_so(view: &DescribeClusterResponse, topic: &str, partition: &PartitionInfo) -> Option<GivenUp> {
-    let all = view.recoveries.iter().map(|info| GivenUp::from_message(info.clone(), 0));
+fn recovered_so(view: &DescribeClusterResponse, topic: &str, partition: &PartitionInfo) -> Option<PartitionRecovery> {
+    let all = view.recoveries.iter().map(|info| PartitionRecovery::from_message(info.clone(), 0));
     all.into_iter().rev().find(|one| {
         let is_it = one.topic == topic && one.partition.0 == partition.partition;
         is_it && one.leader_epoch.0 == partition.leader_epoch
