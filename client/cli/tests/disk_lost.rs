@@ -5,7 +5,7 @@
 mod orders;
 mod support;
 
-use std::path::Path;
+use std::{net::TcpListener, path::Path};
 
 use holdfast_eventually::eventually;
 
@@ -37,6 +37,7 @@ fn partitions_that_wait_for_a_lost_disk_go_on_once_an_operator_gives_it_up() {
     });
     assert!(one_line(&status).contains("if its disk is gone for good: holdfast broker disk-lost 3"), "{status}");
     only_looks(dir);
+    while_a_process_is_there(dir, lost);
 
     let (done, _) = ends_with(dir, 0, &["broker", "disk-lost", "3", "--yes"]);
     assert!(one_line(&done).contains("the disk of broker 3 is given up; 2 partitions got a leader by it"), "{done}");
@@ -50,11 +51,29 @@ fn partitions_that_wait_for_a_lost_disk_go_on_once_an_operator_gives_it_up() {
         let (text, _) = ends_with(dir, 0, &["cluster", "status"]);
         text.ends_with("\ncluster: healthy\n").then_some(text)
     });
-    assert!(one_line(&status).contains("the disk of broker 3 was given up on 2"), "it is kept: {status}");
+    assert!(one_line(&status).contains("1 disk of a broker; see holdfast cluster recoveries"), "it is kept: {status}");
+    let (past, _) = ends_with(dir, 0, &["cluster", "recoveries"]);
+    assert!(past.starts_with("the disk of broker 3 was given up on 2"), "{past}");
     let kept = json(dir, &["cluster", "status", "-o", "json"])["lost_disks"].clone();
     assert_eq!(kept.as_array().map(Vec::len), Some(1), "{kept}");
     let (read, _) = ends_with(dir, 0, &["consume", "orders", "-e"]);
     assert_eq!(read.lines().count() as u64, 2 * 2 * ROUND, "nothing was lost: broker 2 had everything");
+}
+
+/// It is back and recovers its logs, or hangs: it has no session, and what it alone holds is not given up by mistake.
+#[track_caller]
+fn while_a_process_is_there(dir: &Path, lost: &str) {
+    let nodes = json(dir, &["dev", "status", "-o", "json"])["nodes"].clone();
+    let node = nodes.as_array().unwrap().iter().find(|node| node["name"] == lost).unwrap().clone();
+    let address = node["address"].as_str().unwrap();
+    let listener = TcpListener::bind(address).unwrap();
+    let (plan, _) = ends_with(dir, 0, &["broker", "disk-lost", "3", "--dry-run"]);
+    assert!(one_line(&plan).contains(&format!("something listens at {address}")), "{plan}");
+    let (_, why) = ends_with(dir, 1, &["broker", "disk-lost", "3", "--yes"]);
+    assert!(one_line(&why).contains("nothing was changed: something listens at"), "{why}");
+    assert!(one_line(&why).contains("--accept-loss"), "{why}");
+    assert!(partitions(dir).iter().all(|partition| partition["leader"].is_null()), "they wait for it still");
+    drop(listener);
 }
 
 /// Who only looks, or does not say yes, changes nothing, and is told what it comes to.
@@ -63,7 +82,7 @@ fn only_looks(dir: &Path) {
     let (plan, _) = ends_with(dir, 0, &["broker", "disk-lost", "3", "--dry-run"]);
     println!("{plan}");
     let text = one_line(&plan);
-    assert!(text.starts_with("broker 3 is gone. 2 replicas of it would not count any more"), "{plan}");
+    assert!(text.starts_with("broker 3 has no session. 2 replicas of it would not count any more"), "{plan}");
     assert!(text.contains("2 partitions would get a leader by it"), "{plan}");
     let plan = json(dir, &["broker", "disk-lost", "3", "--dry-run", "-o", "json"]);
     assert_eq!([&plan["replicas"], &plan["eligible"], &plan["led"]], [2, 2, 2], "{plan}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 
-use holdfast_proto::v1;
+use holdfast_proto::{error::ErrorCode, v1};
 
 use super::Admin;
 use crate::{
@@ -15,7 +15,41 @@ use crate::{
 /// Nodes that are asked at the same time, each over a connection of its own.
 const AT_ONCE: usize = 64;
 
+/// Time beyond that for the connection in which a node at an address has to say something.
+const SAYS_SOMETHING: Duration = Duration::from_secs(2);
+
+/// What is found at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// A process that answers, if only to refuse: one that recovers its logs does.
+    Answers,
+    /// Something takes the connection and says nothing: a process that is paused or hangs, or a proxy before nobody.
+    Silent,
+    /// No connection can be made.
+    Nobody,
+}
+
 impl Admin {
+    /// Whether a process is there at this address, `host:port`, of clients or of other nodes; registered or not. `None` with
+    /// `one_address`: there every address leads to the same broker.
+    pub async fn presence(&self, address: &str) -> Result<Option<Presence>, Error> {
+        let config = self.client.config();
+        if config.one_address {
+            return Ok(None);
+        }
+        let mut client = self.client.connections().admin(address)?;
+        let limit = config.connect_timeout + SAYS_SOMETHING;
+        let rpc = |request| async move { client.get_metadata(request).await };
+        let request = v1::GetMetadataRequest::default();
+        let found = match call(address, "GetMetadata", Effect::Reads, limit, request, rpc).await {
+            Err(Error::NotConnected { .. }) => Presence::Nobody,
+            Err(Error::DeadlineExceeded { .. }) => Presence::Silent,
+            Err(Error::Broken { detail, .. }) if detail.code == ErrorCode::BrokerNotAvailable => Presence::Silent,
+            Ok(_) | Err(_) => Presence::Answers,
+        };
+        Ok(Some(found))
+    }
+
     /// For each of these brokers and controllers, `host:port`, whether it answers within `limit`; an answer that
     /// refuses is an answer. They are asked side by side, so many at once that only a very large cluster takes longer.
     ///

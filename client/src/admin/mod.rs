@@ -22,6 +22,7 @@ mod quorum;
 mod recovery;
 mod topics;
 
+pub use answering::Presence;
 pub use disk::LostDisk;
 pub use handle::Admin;
 pub use loss::{Doubt, Loss};

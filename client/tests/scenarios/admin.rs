@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use holdfast_client::{
     Client, ClientConfig, Error, ErrorCode, NewTopic, OffsetQuery, OffsetSpec, TopicChange,
-    admin::Move,
+    admin::{Move, Presence},
     ids::{BrokerId, PartitionIndex},
 };
 
@@ -205,6 +205,23 @@ async fn a_server_that_says_nothing_is_named() {
     };
     let error = within("the answer", Client::connect(config)).await.unwrap_err();
     assert!(error.to_string().contains(&format!("{address} takes the connection and says nothing")), "{error}");
+}
+
+#[tokio::test]
+async fn a_process_that_answers_is_told_from_one_that_is_silent_and_from_nobody() {
+    let cluster = FakeCluster::start(1).await;
+    let admin = cluster.client().await.admin();
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses: Vec<_> = cluster.state().brokers.values().cloned().collect();
+    let silent = mute.local_addr().unwrap().to_string();
+    let of = async |address: &str| within("the answer", admin.presence(address)).await.unwrap();
+    assert_eq!(of(&addresses[0]).await, Some(Presence::Answers));
+    assert_eq!(of(&silent).await, Some(Presence::Silent));
+    assert_eq!(of("127.0.0.1:1").await, Some(Presence::Nobody));
+    assert_eq!(of("no.such.host.invalid:1").await, Some(Presence::Nobody));
+    let config = ClientConfig { one_address: true, ..cluster.config() };
+    let admin = Client::connect(config).await.unwrap().admin();
+    assert_eq!(within("the answer", admin.presence(&silent)).await.unwrap(), None, "all lead to the same broker");
 }
 
 /// One address that stands for several brokers, of which the first two that are met are gone.

@@ -4,8 +4,11 @@ use clap::Args;
 use serde_json::json;
 
 use holdfast_checker::text::counted;
-use holdfast_client::admin::{Admin, LostDisk};
-use holdfast_proto::ids::{BrokerEpoch, BrokerId};
+use holdfast_client::admin::{Admin, LostDisk, Presence};
+use holdfast_proto::{
+    ids::{BrokerEpoch, BrokerId},
+    v1::BrokerInfo,
+};
 
 use super::find::find;
 use crate::{
@@ -24,7 +27,10 @@ Examples:
 For a machine that will not come back. Partitions that wait for what it holds
 go on with the replicas that are left, if these can prove that they hold all
 that was acknowledged; if not: holdfast partition recover. Should it come back
-after all, it copies its replicas again.";
+after all, it copies its replicas again.
+
+Its addresses are asked first: a process that recovers its logs has no session
+yet, and may hold what nobody else does. While one is there it is refused.";
 
 #[derive(Debug, Args)]
 pub(super) struct DiskLostArgs {
@@ -34,6 +40,9 @@ pub(super) struct DiskLostArgs {
     /// Show what would be given up, change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Go on though its process may run: what it holds and nobody else does is given up.
+    #[arg(long)]
+    accept_loss: bool,
     /// Answer the question with yes.
     #[arg(short, long)]
     yes: bool,
@@ -47,12 +56,19 @@ pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> R
     }
     let (broker, epoch) = (BrokerId(args.broker), BrokerEpoch(known.broker_epoch));
     let plan = admin.plan_lose_disk(broker, epoch).await?;
+    let present = if args.accept_loss { None } else { present(admin, &known).await? };
     tell(output, fit(&cost(args.broker, &plan), " "));
     if args.dry_run {
+        if let Some(present) = present {
+            tell(output, fit(&refusal(&present), " "));
+        }
         if output == Output::Json {
             print_json(&as_json(args.broker, &plan));
         }
         return Ok(());
+    }
+    if let Some(present) = present {
+        return Err(Failure::error(format!("nothing was changed: {}", refusal(&present))));
     }
     confirm(&format!("The disk of broker {broker} is lost for good, and nobody waits for it any more"), args.yes)?;
     let done = admin.lose_disk(broker, epoch).await?;
@@ -70,10 +86,47 @@ pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> R
     Ok(())
 }
 
+/// What is there at the broker's addresses, though it has no session; `None` if nobody is.
+async fn present(admin: &Admin, broker: &BrokerInfo) -> Result<Option<String>> {
+    let (id, addresses) = (broker.broker_id, [broker.client_address.as_str(), broker.peer_address.as_str()]);
+    let [client, peer] = addresses.map(|address| async move {
+        if address.is_empty() { Ok(Some(Presence::Nobody)) } else { admin.presence(address).await }
+    });
+    let (client, peer) = tokio::try_join!(client, peer)?;
+    let found = addresses.into_iter().zip([client, peer]);
+    // An answer says more than that something listens.
+    let by_weight = |(_, found): &(&str, Option<Presence>)| match found {
+        Some(Presence::Answers) => 0,
+        Some(Presence::Silent) => 1,
+        None => 2,
+        Some(Presence::Nobody) => 3,
+    };
+    let Some((address, found)) = found.min_by_key(by_weight) else { return Ok(None) };
+    Ok(match found {
+        Some(Presence::Nobody) => None,
+        Some(Presence::Answers) => Some(format!(
+            "a process answers at {address}, the address of broker {id}: it may be recovering its logs (its own log tells), \
+             and registers then"
+        )),
+        Some(Presence::Silent) => Some(format!(
+            "something listens at {address}, the address of broker {id}, and says nothing: its process may be paused, or hang"
+        )),
+        None => Some(format!(
+            "with one address for all nobody can ask whether the process of broker {id} runs: ask from where {address} can be \
+             reached"
+        )),
+    })
+}
+
+/// Why nothing is changed, and how to go on.
+fn refusal(present: &str) -> String {
+    format!("{present}. If its disk is lost all the same, end that process first; to go on without: --accept-loss")
+}
+
 /// What is about to be given up, and what it costs.
 fn cost(broker: u32, plan: &LostDisk) -> String {
     format!(
-        "broker {broker} is gone. {} of it would not count any more until copied again; {} of them {} in sync or eligible \
+        "broker {broker} has no session. {} of it would not count any more until copied again; {} of them {} in sync or eligible \
          when it went, and no other replica speaks for what it alone holds. {} would get a leader by it.",
         counted(plan.replicas, "replica"),
         plan.eligible,
@@ -94,7 +147,7 @@ mod tests {
     fn what_it_costs_is_said_in_numbers() {
         let text = cost(4, &LostDisk { replicas: 12, eligible: 1, led: 3 });
         assert!(
-            text.starts_with("broker 4 is gone. 12 replicas of it") && text.contains("1 of them was in sync"),
+            text.starts_with("broker 4 has no session. 12 replicas of it") && text.contains("1 of them was in sync"),
             "{text}"
         );
         assert!(text.ends_with("3 partitions would get a leader by it."), "{text}");
