@@ -17,6 +17,21 @@ pub(crate) fn told(given_up: &PartitionRecovery) -> String {
     format!("{}{absent}{farther}", lost(given_up))
 }
 
+/// The same in a few words, for a table.
+pub(crate) fn short(given_up: &PartitionRecovery) -> String {
+    let range = |from: Offset, to: Offset| format!("{from} to {} ({})", to.0 - 1, counted(to.0 - from.0, "record"));
+    let lost = match given_up.loss() {
+        Loss::Nothing => "nothing that is known of".to_owned(),
+        Loss::Offsets(from, to) => range(from, to),
+        Loss::Unknown { at_least: Some((from, to)), .. } => format!("unknown, at least {}", range(from, to)),
+        Loss::Unknown { at_least: None, .. } => "unknown".to_owned(),
+    };
+    match &given_up.absent[..] {
+        [] => lost,
+        absent => format!("{lost}; all of broker {}", crate::moves::ids(absent)),
+    }
+}
+
 fn lost(given_up: &PartitionRecovery) -> String {
     match given_up.loss() {
         Loss::Nothing => "no record below the high watermark that was known".to_owned(),
@@ -161,6 +176,8 @@ mod tests {
         let nothing = RecoveryInfo { end: Some(107), absent: vec![], ..info };
         assert_eq!(told(&of(&nothing)), "no record below the high watermark that was known");
         assert_eq!(as_json(&of(&nothing))["loss"], "none");
+        assert_eq!(short(&of(&nothing)), "nothing that is known of");
+        assert_eq!(short(&of(&recovery())), "100 to 106 (7 records); all of broker 1");
     }
 
     #[test]

@@ -120,6 +120,9 @@ pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
         causes.iter().map(|(told, names)| fit(&format!("{}: {told}", names_of(names)), " ")).collect();
     if !stuck.is_empty() {
         lines.push(format!("who could lead, and what that gives up:\n  {}", few(&stuck).replace('\n', "\n  ")));
+        if stuck.len() > 1 {
+            lines.push(format!("  all at once: {RECOVER_ALL}"));
+        }
     }
     lines
 }
@@ -145,6 +148,9 @@ fn unsettled(partition: &PartitionInfo) -> Option<String> {
 pub(crate) fn has_nobody(partition: &PartitionInfo) -> bool {
     partition.leader.is_none() && partition.isr.is_empty() && partition.elr.is_empty()
 }
+
+/// The command that shows the same of every partition that waits for it.
+pub(crate) const RECOVER_ALL: &str = "holdfast partition recover --all";
 
 /// The command that shows who could lead, and what that gives up.
 pub(crate) fn recover_command(topic: &str, partition: u32) -> String {

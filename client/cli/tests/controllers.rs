@@ -111,10 +111,12 @@ fn serves_once_all_brokers_were_heard(dir: &Path) {
     for part in [
         "broker 3 has not registered since the controllers were recovered",
         "start broker 3 again",
-        "the controllers were recovered from controller",
+        "1 recovery of the controllers; see holdfast cluster recoveries",
     ] {
         assert!(words.contains(part), "{part}: {text}");
     }
+    let (past, _) = ends_with(dir, 0, &["cluster", "recoveries"]);
+    assert!(past.starts_with("the controllers were recovered from controller"), "{past}");
     let status = json(dir, &["cluster", "status", "-o", "json"]);
     assert_eq!(status["unheard_brokers"], serde_json::json!([3]), "{status}");
     assert_eq!(

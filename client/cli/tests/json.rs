@@ -30,6 +30,7 @@ const RUNS: &[&[&str]] = &[
     &["broker", "undrain", "1"],
     &["quorum", "ls"],
     &["cluster", "status"],
+    &["cluster", "recoveries"],
     &["cluster", "finalize-version", "3"],
     &["cluster", "finalize-version", "3", "--dry-run"],
     &["dev", "status"],

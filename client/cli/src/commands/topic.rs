@@ -28,6 +28,9 @@ use crate::{
 /// How long the ends of partitions are looked for.
 const LOOK_UP: Duration = Duration::from_secs(2);
 
+/// Recoveries of a topic's partitions that are told, the newest.
+const RECOVERIES: usize = 5;
+
 const CREATE_EXAMPLES: &str = "\
 Examples:
   holdfast topic create orders    with the cluster's defaults
@@ -286,7 +289,11 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     say(format!("{} ({}): {}, {records}\n", topic.name, topic.id, health(&topic)));
     print_table(["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELR", "START", "END"], rows);
     let mut told = trust::told(&known);
-    told.extend(recoveries.iter().map(|one| fit(&given_up::past(one), " ")));
+    told.extend(recoveries.iter().rev().take(RECOVERIES).map(|one| fit(&given_up::past(one), " ")));
+    if recoveries.len() > RECOVERIES {
+        let more = recoveries.len() - RECOVERIES;
+        told.push(fit(&format!("{more} more, earlier: holdfast cluster recoveries --topic {name}"), " "));
+    }
     if !told.is_empty() {
         say(format!("\n{}", told.join("\n")));
     }

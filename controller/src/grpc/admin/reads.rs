@@ -29,8 +29,9 @@ use holdfast_proto::{
 
 /// Partitions in trouble that one answer names.
 const MAX_TROUBLED: usize = 100;
-/// Recoveries that one answer names.
-const MAX_RECOVERIES: usize = 100;
+/// Recoveries of one kind that one answer names: all, where no partition had more than one and they are few. Some 100 bytes
+/// each.
+const MAX_RECOVERIES: usize = 1_000;
 /// Calls that may wait for a metadata index at once.
 const WAITS: usize = 256;
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{finalize, status};
+use super::{finalize, recoveries, status};
 use crate::{connect::Connect, exit::Result, output::Output};
 
 /// Arguments of `holdfast cluster`.
@@ -19,6 +19,9 @@ enum ClusterCommand {
     /// Show controllers, brokers, moves, and partitions in trouble with what to do.
     #[command(after_help = status::EXAMPLES)]
     Status,
+    /// Show what operators gave up: records, controllers, disks. The cluster keeps it for ever.
+    #[command(after_help = recoveries::EXAMPLES)]
+    Recoveries(recoveries::RecoveriesArgs),
     /// Use a newer metadata version, after all nodes were upgraded.
     #[command(after_help = finalize::EXAMPLES)]
     FinalizeVersion(finalize::FinalizeArgs),
@@ -29,6 +32,7 @@ pub async fn run(args: ClusterArgs, output: Output) -> Result {
     let admin = args.connect.client().await?.admin();
     match args.command {
         ClusterCommand::Status => status::run(&args.connect, &admin, output).await,
+        ClusterCommand::Recoveries(args) => recoveries::run(&admin, &args, output).await,
         ClusterCommand::FinalizeVersion(args) => finalize::run(&admin, &args, output).await,
     }
 }

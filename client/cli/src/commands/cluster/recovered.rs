@@ -8,13 +8,8 @@ use holdfast_proto::v1::{ControllerRecovery, DescribeClusterResponse, LostDiskIn
 use super::waiting;
 use crate::{given_up, width::fit};
 
-/// What was given up each time, and each disk that was, the newest last, a line or two each. Kept by the cluster for ever.
-pub(super) fn past(view: &DescribeClusterResponse) -> Vec<String> {
-    let controllers = view.controller_recoveries.iter().map(|recovery| fit(&one(recovery), " "));
-    controllers.chain(view.lost_disks.iter().map(|lost| fit(&lost_disk(lost), " "))).collect()
-}
-
-fn lost_disk(lost: &LostDiskInfo) -> String {
+/// A disk that was given up.
+pub(super) fn lost_disk(lost: &LostDiskInfo) -> String {
     format!(
         "the disk of broker {} was given up on {}: {}, {} of them in sync or eligible",
         lost.broker_id,
@@ -39,7 +34,8 @@ pub(super) fn lost_disks_as_json(view: &DescribeClusterResponse) -> serde_json::
     view.lost_disks.iter().map(one).collect()
 }
 
-fn one(recovery: &ControllerRecovery) -> String {
+/// A recovery of the controllers.
+pub(super) fn one(recovery: &ControllerRecovery) -> String {
     let mut given_up = Vec::new();
     match &recovery.given_up[..] {
         [] => {}
@@ -109,7 +105,7 @@ mod tests {
     #[test]
     fn what_was_given_up_and_who_is_waited_for_is_told() {
         let mut view = DescribeClusterResponse::default();
-        assert!(past(&view).is_empty() && waiting(&view).is_empty(), "nothing was recovered");
+        assert!(waiting(&view).is_empty(), "nothing was recovered");
         view.controller_recoveries = vec![ControllerRecovery {
             controller_id: 71,
             index: 812,
@@ -121,7 +117,7 @@ mod tests {
         }];
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(
-            words(&past(&view)[0]),
+            one(&view.controller_recoveries[0]),
             "the controllers were recovered from controller 71 on 2023-11-14 22:13:20 UTC; given up: controllers 72, 73; \
              what the metadata was after index 812 (term 4); the replicas of broker 5"
         );
@@ -130,12 +126,12 @@ mod tests {
         view.unheard_brokers = vec![2, 3];
         let text = waiting(&view);
         assert!(words(&text).contains("-> start each of them again"), "{text}");
-        assert!(text.lines().chain(past(&view)[0].lines()).all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert_eq!(as_json(&view)[0]["given_up_controllers"], json!([72, 73]));
         let lost = LostDiskInfo { broker_id: 4, replica_count: 12, eligible_count: 1, ..Default::default() };
         view.lost_disks = vec![LostDiskInfo { at_ms: 1_700_000_000_000, ..lost }];
         assert_eq!(
-            words(&past(&view)[1]),
+            lost_disk(&view.lost_disks[0]),
             "the disk of broker 4 was given up on 2023-11-14 22:13:20 UTC: 12 replicas, 1 of them in sync or eligible"
         );
         assert_eq!(lost_disks_as_json(&view)[0]["broker"], json!(4));

@@ -7,6 +7,20 @@ use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, Tro
 use super::waiting;
 use crate::trust;
 
+/// What is said before a last resort that may not be needed.
+const STAYS: &str = "; if that stays so:";
+
+/// What is to be done about a partition without a leader before it is recovered; `None` if it waits for nothing else.
+pub(crate) fn before_recovery(
+    partition: &PartitionInfo,
+    min_insync_replicas: u32,
+    view: &DescribeClusterResponse,
+) -> Option<String> {
+    let troubled = TroubledPartition { min_insync_replicas, ..TroubledPartition::default() };
+    let remedy = Remedy::of(&troubled, partition, view);
+    remedy.waits.then(|| remedy.text.trim_end_matches(STAYS).to_owned())
+}
+
 /// What to do. The order means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Remedy {
@@ -14,15 +28,22 @@ pub(super) struct Remedy {
     pub(super) text: String,
     /// The command of the last resort belongs after the text, for each partition.
     pub(super) recovers: bool,
+    /// It may be that a leader comes by itself yet.
+    pub(super) waits: bool,
 }
 
 impl Remedy {
     fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), recovers: false }
+        Self { text: text.into(), recovers: false, waits: true }
     }
 
     fn recover(text: impl Into<String>) -> Self {
-        Self { text: text.into(), recovers: true }
+        Self { text: text.into(), recovers: true, waits: false }
+    }
+
+    /// First `wait`, then the last resort.
+    fn recover_after(wait: &str) -> Self {
+        Self { text: format!("wait: {wait}{STAYS}"), recovers: true, waits: true }
     }
 
     /// The text with the command for one partition.
@@ -91,10 +112,9 @@ fn without_leader(
         return Remedy::recover(told);
     }
     match &down[..] {
-        [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => Remedy::recover(format!(
-            "wait: brokers {} say how far they reach, then the farthest leads; if that stays so:",
-            numbers(&holders)
-        )),
+        [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => Remedy::recover_after(
+            &format!("brokers {} say how far they reach, then the farthest leads", numbers(&holders)),
+        ),
         [] => Remedy::plain("wait: a leader is being elected"),
         [one] => Remedy::plain(format!(
             "start broker {one}: it was in sync last, and leads if its log {}; {}",
@@ -122,9 +142,7 @@ fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32]) -> Remedy {
     }
     if !silent.is_empty() {
         let silent = numbers(silent);
-        return Remedy::recover(format!(
-            "wait: broker {silent} has not said yet how far it reaches; if that stays so:"
-        ));
+        return Remedy::recover_after(&format!("broker {silent} has not said yet how far it reaches"));
     }
     if !down.is_empty() {
         return Remedy::plain(format!(

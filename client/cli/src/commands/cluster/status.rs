@@ -6,20 +6,19 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use holdfast_checker::text::{counted, grouped, render_table};
-use holdfast_client::admin::{Admin, GivenUp};
+use holdfast_client::admin::Admin;
 use holdfast_local::{Role, ports::address, state::State};
 use holdfast_proto::{
     ids::ClusterId,
     v1::{BrokerInfo, DescribeClusterResponse},
 };
 
-use super::{clock, damaged, notices, quorum, recovered, silent::Silent, trouble};
+use super::{clock, damaged, notices, quorum, recovered, recoveries, silent::Silent, trouble};
 use crate::{
     commands::broker,
     connect::Connect,
     exit::Result,
     folder::local_cluster,
-    given_up,
     newest::{is_empty, newest},
     output::{Output, print_json, say},
     width::fit,
@@ -136,11 +135,6 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
     problems
 }
 
-/// What operators gave up so that partitions went on, the newest last.
-fn recoveries(view: &DescribeClusterResponse) -> Vec<GivenUp> {
-    view.recoveries.iter().map(|info| GivenUp::from_message(info.clone(), 0)).collect()
-}
-
 /// Everything that is told.
 struct Status {
     view: DescribeClusterResponse,
@@ -177,6 +171,7 @@ impl Status {
             json
         };
         let brokers: Vec<_> = view.brokers.iter().map(broker).collect();
+        let given_up = recoveries::as_json(view);
         json!({
             "cluster_id": ClusterId::from_bytes(&view.cluster_id).map(|id| id.to_string()),
             "index": view.index,
@@ -193,9 +188,9 @@ impl Status {
             "moving_partition_count": view.moving_partition_count,
             "move_bytes_per_second": view.move_bytes_per_second,
             "distrusted_replica_count": view.distrusted_replica_count,
-            "recoveries": recoveries(view).iter().map(given_up::as_json).collect::<Vec<_>>(),
-            "controller_recoveries": recovered::as_json(view),
-            "lost_disks": recovered::lost_disks_as_json(view),
+            "recoveries": given_up["recoveries"],
+            "controller_recoveries": given_up["controller_recoveries"],
+            "lost_disks": given_up["lost_disks"],
             "unheard_brokers": view.unheard_brokers,
             "troubled_partitions": trouble::as_json(view),
             "problems": problems(view, silent),
@@ -226,10 +221,7 @@ impl Status {
         parts.extend(Some(told.join("\n")).filter(|text| !text.is_empty()));
         let troubles = [quorum::as_text(view, silent), recovered::waiting(view), trouble::as_text(view)];
         parts.extend(troubles.into_iter().filter(|text| !text.is_empty()));
-        let past = recoveries(view);
-        let past: Vec<_> =
-            recovered::past(view).into_iter().chain(past.iter().map(|one| fit(&given_up::past(one), " "))).collect();
-        parts.extend(Some(past.join("\n")).filter(|text| !text.is_empty()));
+        parts.extend(recoveries::summary(view).map(|text| fit(&text, " ")));
         let troubled = view.offline_partition_count.max(view.under_replicated_partition_count);
         if troubled > view.troubled_partitions.len() as u64 {
             parts.push("there are more: holdfast partition ls --troubled".to_owned());

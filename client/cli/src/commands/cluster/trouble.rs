@@ -42,6 +42,9 @@ pub(super) fn as_text(view: &DescribeClusterResponse) -> String {
         if remedy.recovers {
             // Each on a line of its own, to be copied.
             lines.push(format!("     {}", few(commands).replace('\n', "\n     ")));
+            if commands.len() > 1 && !remedy.waits {
+                lines.push(format!("     all at once: {}", trust::RECOVER_ALL));
+            }
         }
         lines.join("\n")
     });

@@ -5,5 +5,6 @@ mod command;
 mod list;
 mod rebalance;
 mod recover;
+mod recover_many;
 
 pub use command::{PartitionArgs, run};

@@ -12,6 +12,7 @@ use holdfast_proto::{
     v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo},
 };
 
+use super::recover_many::{self, Order};
 use crate::{
     exit::{Failure, Result},
     given_up,
@@ -28,24 +29,37 @@ Examples:
   holdfast partition recover orders -p 3 --broker 2
   # goes on with it; asks
   holdfast partition recover orders -p 3 --broker 2 --accept-loss
+  # every partition that waits for it: a table of what would be given up
+  holdfast partition recover --all
+  # goes on with all of them; asks once
+  holdfast partition recover --all --accept-loss
 
 The last resort: acknowledged records may be lost for good. First start every
 broker that still has its own disk; a leader is then elected without loss, and
-this is refused. What is given up is kept in the cluster for ever.";
+this is refused. What is given up is kept in the cluster for ever. Of many,
+each goes on with the live replica that reaches farthest; one that may still
+get a leader without loss is left as it is.";
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true))]
 pub(super) struct RecoverArgs {
-    /// Name of the topic.
-    #[arg(value_name = "TOPIC")]
-    topic: String,
+    /// Name of the topic of the one partition.
+    #[arg(value_name = "TOPIC", group = "which", requires = "partition")]
+    name: Option<String>,
     /// Index of the partition.
-    #[arg(short, long, value_name = "PARTITION")]
-    partition: u32,
-    /// The broker whose replica it goes on with, a live one [default: only show who could].
+    #[arg(short, long, value_name = "PARTITION", requires = "name")]
+    partition: Option<u32>,
+    /// All partitions of this topic that wait for it.
+    #[arg(short, long, value_name = "TOPIC", group = "which")]
+    topic: Option<String>,
+    /// All partitions that wait for it.
+    #[arg(long, group = "which")]
+    all: bool,
+    /// The broker whose replica it goes on with, a live one [default: only show who could; of many, who reaches farthest].
     #[arg(long, value_name = "ID")]
     broker: Option<u32>,
-    /// Acknowledged records that this replica lacks may be given up.
-    #[arg(long, requires = "broker")]
+    /// Acknowledged records that the replica lacks may be given up.
+    #[arg(long)]
     accept_loss: bool,
     /// Answer the question with yes.
     #[arg(short, long)]
@@ -53,12 +67,25 @@ pub(super) struct RecoverArgs {
 }
 
 pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Result {
-    let index = PartitionIndex(args.partition);
-    let partition = admin.describe_partition(&args.topic, index).await?;
-    let name = format!("{}-{index}", args.topic);
+    match (&args.name, args.partition) {
+        (Some(topic), Some(partition)) => one(admin, topic, PartitionIndex(partition), &args, output).await,
+        _ => {
+            let (topic, broker) = (args.topic.as_deref(), args.broker.map(BrokerId));
+            let order = Order { topic, broker, accept_loss: args.accept_loss, yes: args.yes };
+            recover_many::run(admin, &order, output).await
+        }
+    }
+}
+
+async fn one(admin: &Admin, topic: &str, index: PartitionIndex, args: &RecoverArgs, output: Output) -> Result {
+    if args.accept_loss && args.broker.is_none() {
+        return Err(Failure::usage("--accept-loss: name the replica that it goes on with, by --broker ID"));
+    }
+    let partition = admin.describe_partition(topic, index).await?;
+    let name = format!("{topic}-{index}");
     let view = admin.describe_cluster().await?;
     if let Some(leader) = partition.leader {
-        if let Some(done) = recovered_so(&view, &args.topic, &partition) {
+        if let Some(done) = recovered_so(&view, topic, &partition) {
             match output {
                 Output::Json => print_json(&given_up::as_json(&done)),
                 Output::Table => say(fit(&format!("it is led since: {}", given_up::past(&done)), " ")),
@@ -74,20 +101,20 @@ pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Res
     tell(output, candidates(&partition, &brokers));
     let Some(broker) = args.broker else {
         match output {
-            Output::Json => print_json(&as_json(&args.topic, &partition, &brokers)),
-            Output::Table => say(next(&args.topic, &partition, &brokers)),
+            Output::Json => print_json(&as_json(topic, &partition, &brokers)),
+            Output::Table => say(next(topic, &partition, &brokers)),
         }
         return Ok(());
     };
     let partition_epoch = PartitionEpoch(partition.partition_epoch);
-    let recovery = RecoverPartition { topic: args.topic, partition: index, broker: BrokerId(broker), partition_epoch };
+    let recovery = RecoverPartition { topic: topic.to_owned(), partition: index, broker: BrokerId(broker), partition_epoch };
     let plan = admin.plan_recovery(&recovery).await?;
     tell(output, fit(&format!("\nto be given up: {}", given_up::told(&plan)), " "));
     if !args.accept_loss {
         if output == Output::Json {
             print_json(&given_up::as_json(&plan));
         }
-        let command = command(&recovery.topic, args.partition, &broker.to_string());
+        let command = command(topic, index.0, &broker.to_string());
         return Err(Failure::error(format!("nothing was changed: to give that up for good, say so:\n  {command}")));
     }
     let unknown = match plan.loss() {
