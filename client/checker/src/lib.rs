@@ -8,6 +8,7 @@
 //! - [`pace`]: sends at a fixed rate.
 //! - [`sequences`]: checks a topic by itself: keys whose sequences are dense and have an end marker.
 //! - [`retention`]: what of it retention removed, which is no loss.
+//! - [`given_up`]: what of it operators gave up, which is lost and known.
 //! - [`statements`]: what must be in each partition, as records in others state it. [`board`]: from what a load states it.
 //! - [`holes`]: numbers that may be absent.
 //! - [`waiting`]: how long the reading of a topic may stand still.
@@ -17,6 +18,7 @@
 
 pub mod account;
 pub mod board;
+pub mod given_up;
 pub mod holes;
 pub mod ledger;
 pub mod pace;

@@ -12,6 +12,7 @@
 //! 5. **cut**: a partition that ends below an offset that was stated of it.
 //! 6. **unvouched**: a partition of which nothing says what must be there.
 //! 7. **expired**: a number that retention removed, see [`crate::retention`]. No loss.
+//! 8. **given up**: a number that an operator gave up with a recovery, see [`crate::given_up`]. Lost, and counted apart.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,9 +20,11 @@ use std::{
 };
 
 use crate::{
+    given_up::{GivenUp, Recoveries},
     holes::{Holes, count, without},
     retention::{Expired, Starts},
     statements::{Held, Statements},
+    text::counted,
 };
 
 /// Name of the header that makes a record its key's end marker. Its value names the numbers that may be absent.
@@ -96,6 +99,7 @@ pub struct Sequences {
     /// The offset that comes next in each partition of which something was read.
     reached: BTreeMap<u32, u64>,
     starts: Starts,
+    recoveries: Recoveries,
     tally: Tally,
 }
 
@@ -119,6 +123,8 @@ pub struct Tally {
     pub read: u64,
     /// Numbers that are nowhere and must be somewhere.
     pub lost: u64,
+    /// Numbers that are nowhere, for an operator gave them up.
+    pub given_up: u64,
     /// Read once too often.
     pub duplicated: u64,
     /// Read after a later one of their key.
@@ -135,13 +141,22 @@ pub struct Tally {
     pub unvouched: Vec<u32>,
     /// The first findings, in words.
     pub examples: Vec<String>,
+    /// The first numbers that were given up, in words.
+    pub given_up_examples: Vec<String>,
 }
 
 impl Tally {
-    /// True if all that must be there is there, once and in order. Says nothing of unfinished keys and of partitions that
-    /// nothing vouches for.
+    /// True if all that must be there is there, once and in order. Says nothing of unfinished keys, of partitions that nothing
+    /// vouches for, and of what operators gave up.
     pub fn is_clean(&self) -> bool {
         [self.lost, self.duplicated, self.reordered] == [0; 3] && self.cut.is_empty()
+    }
+
+    fn given_up(&mut self, count: u64, what: impl FnOnce() -> String) {
+        self.given_up = self.given_up.saturating_add(count);
+        if self.given_up_examples.len() < EXAMPLES_MAX {
+            self.given_up_examples.push(format!("given up: {}, {}", counted(count, "record"), what()));
+        }
     }
 
     fn example(&mut self, text: impl FnOnce() -> String) {
@@ -194,6 +209,11 @@ impl Sequences {
         self.starts.begins(partition, log_start);
     }
 
+    /// Notes what an operator gave up of a partition.
+    pub fn gave_up(&mut self, partition: u32, given_up: GivenUp) {
+        self.recoveries.add(partition, given_up);
+    }
+
     /// Notes which keys the producer of this one has, as the value of an end marker's header says.
     pub fn announce(&mut self, key: &[u8], indices: &[u8]) {
         let Some(slash) = key.iter().rposition(|byte| *byte == b'/') else { return };
@@ -209,17 +229,22 @@ impl Sequences {
 
     /// Judges what was read of a topic with so many partitions.
     pub fn finish(self, partitions: u32) -> Tally {
-        let Self { mut keys, announced, statements, reached, starts, mut tally } = self;
+        let Self { mut keys, announced, statements, reached, starts, mut recoveries, mut tally } = self;
         let (stated, offsets) = statements.into_parts();
         tally.keys = keys.len() as u64;
         let vouched = vouched(&keys, &announced, &stated);
         tally.unvouched = (0..partitions).filter(|partition| !vouched.contains(partition)).collect();
-        cut(&mut tally, &offsets, &reached, &starts);
+        cut(&mut tally, &offsets, &reached, &starts, &recoveries);
         for (prefix, indices) in announced {
             for index in indices.in_order().into_iter().flatten().take(KEYS_MAX) {
                 let key = [&prefix[..], index.to_string().as_bytes()].concat();
                 let is_expired = u32::try_from(index).is_ok_and(|partition| starts.of(partition).is_some());
                 if !keys.contains_key(&key) && !stated.contains_key(&key) && !is_expired {
+                    let name = || format!("{} with its end marker", String::from_utf8_lossy(&key));
+                    if u32::try_from(index).is_ok_and(|partition| recoveries.whole(partition, 1) == 1) {
+                        tally.given_up(1, name);
+                        continue;
+                    }
                     tally.lost += 1;
                     tally.example(|| format!("lost: {} has not even its end marker", String::from_utf8_lossy(&key)));
                 }
@@ -232,7 +257,7 @@ impl Sequences {
         }
         for (name, key) in keys {
             let (stated, expired) = (stated.get(&name), index(&name).and_then(|partition| starts.of(partition)));
-            judge(&mut tally, &String::from_utf8_lossy(&name), key, stated, expired);
+            judge(&mut tally, &String::from_utf8_lossy(&name), key, stated, expired, &mut recoveries);
         }
         tally
     }
@@ -256,11 +281,17 @@ fn vouched(
 }
 
 /// Finds the partitions that end below an offset that was stated of them.
-fn cut(tally: &mut Tally, offsets: &BTreeMap<u32, u64>, reached: &BTreeMap<u32, u64>, starts: &Starts) {
+fn cut(
+    tally: &mut Tally,
+    offsets: &BTreeMap<u32, u64>,
+    reached: &BTreeMap<u32, u64>,
+    starts: &Starts,
+    recoveries: &Recoveries,
+) {
     for (&partition, &to) in offsets {
         let log_start = starts.of(partition).map_or(0, Expired::log_start);
         let from = reached.get(&partition).copied().unwrap_or(0).max(log_start);
-        if from <= to {
+        if from <= to && !recoveries.is_cut(partition, from, to) {
             tally.cut.push(Cut { partition, from, to });
             let holds = if from == 0 { "holds nothing".to_owned() } else { format!("ends at offset {from}") };
             tally.example(|| {
@@ -270,7 +301,16 @@ fn cut(tally: &mut Tally, offsets: &BTreeMap<u32, u64>, reached: &BTreeMap<u32, 
     }
 }
 
-fn judge(tally: &mut Tally, name: &str, key: Key, stated: Option<&Held>, expired: Option<Expired>) {
+fn judge(
+    tally: &mut Tally,
+    name: &str,
+    key: Key,
+    stated: Option<&Held>,
+    expired: Option<Expired>,
+    recoveries: &mut Recoveries,
+) {
+    let partition = index(name.as_bytes());
+    let last_stated = stated.map(|held| held.offset).unwrap_or_default();
     let Key { next, missing, last, offset } = key;
     let mut tail = stated.filter(|held| held.next > next);
     let expired_tail = tail.zip(expired).filter(|(held, expired)| expired.covers_all(offset, held.offset));
@@ -297,7 +337,19 @@ fn judge(tally: &mut Tally, name: &str, key: Key, stated: Option<&Held>, expired
             tally.expired = tally.expired.saturating_add(count(&lost));
             continue;
         }
-        tally.lost = tally.lost.saturating_add(count(&lost));
+        let missing = count(&lost);
+        let given_up = partition.map_or(0, |partition| match gap {
+            Some(gap) => recoveries.between(partition, gap.after, gap.before.offset, missing),
+            None => recoveries.at_the_end(partition, offset, last_stated, missing),
+        });
+        if given_up > 0 {
+            let numbers = || format!("{name} {}", nowhere(&range, gap.map(|gap| gap.before)));
+            tally.given_up(given_up, numbers);
+        }
+        if given_up == missing {
+            continue;
+        }
+        tally.lost = tally.lost.saturating_add(missing - given_up);
         for lost in lost.into_iter().take(EXAMPLES_MAX) {
             tally.example(|| format!("lost: {name} {}", nowhere(&lost, gap.map(|gap| gap.before))));
         }

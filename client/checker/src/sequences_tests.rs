@@ -189,3 +189,48 @@ fn what_lies_behind_the_log_start_offset_is_a_loss_also_with_retention() {
     let tally = sequences.finish(2);
     assert_eq!((tally.lost, tally.expired), (1, 3), "{tally:?}");
 }
+
+/// Of partition 3 the log went on from offset 5, and 5 to 7 had been acknowledged.
+#[test]
+fn what_an_operator_gave_up_is_counted_apart() {
+    let at = |offset| Place { partition: 3, offset };
+    let read = |given_up: Option<GivenUp>| {
+        let mut sequences = Sequences::default();
+        for (number, offset) in [(0, 3), (1, 4), (5, 5), (6, 6)] {
+            sequences.read(b"a/3", at(offset), number, None);
+        }
+        sequences.read(b"a/3", at(7), 7, Some(Holes::default()));
+        if let Some(given_up) = given_up {
+            sequences.gave_up(3, given_up);
+        }
+        sequences.finish(4)
+    };
+    let lost = read(None);
+    assert_eq!((lost.lost, lost.given_up), (3, 0), "{lost:?}");
+    let exact = GivenUp { end: Some(5), high_watermark: Some(8), is_exact: true };
+    let known = read(Some(exact));
+    assert_eq!((known.lost, known.given_up, known.examples.len()), (0, 3, 0), "{known:?}");
+    let expected = "given up: 3 records, a/3 numbers 2 to 4 are nowhere, before offset 5 of partition 3";
+    assert_eq!(known.given_up_examples, [expected]);
+    let more = read(Some(GivenUp { high_watermark: Some(7), ..exact }));
+    assert_eq!((more.lost, more.given_up), (1, 2), "more is missing than was given up: {more:?}");
+}
+
+#[test]
+fn a_partition_that_lost_its_end_by_an_operator_is_no_cut() {
+    let read = |given_up: Option<GivenUp>| {
+        let mut sequences = Sequences::default();
+        sequences.read(b"a/0", HERE, 0, Some(Holes::default()));
+        sequences.state(b"a/0", b"1:5@431");
+        if let Some(given_up) = given_up {
+            sequences.gave_up(1, given_up);
+        }
+        sequences.finish(2)
+    };
+    let lost = read(None);
+    assert_eq!((lost.lost, lost.given_up, lost.cut.len()), (5, 0, 1), "{lost:?}");
+    let known = read(Some(GivenUp { end: Some(0), high_watermark: Some(432), is_exact: true }));
+    assert_eq!((known.lost, known.given_up, known.cut.len()), (0, 5, 0), "{known:?}");
+    let before = read(Some(GivenUp { end: Some(0), high_watermark: Some(431), is_exact: true }));
+    assert_eq!((before.lost, before.cut.len()), (5, 1), "what came later was not given up: {before:?}");
+}

@@ -48,7 +48,9 @@ record says what must be there are named too; that alone is no loss. Nor is
 what retention removed below a log start offset: it counts as expired=, if
 the settings of now explain it. By retention.bytes that much must be left; by
 retention.ms what is gone must be older. Else it is lost: --allow-expired is
-for who knows that retention kept less before.";
+for who knows that retention kept less before. What operators gave up by a
+recovery of a partition is shown, and counts as given_up=: it is lost too, by
+a decision, and ends with 3 (but for --allow-given-up).";
 
 /// Arguments of `holdfast audit`.
 #[derive(Debug, Args)]

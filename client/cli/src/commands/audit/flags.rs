@@ -72,6 +72,9 @@ pub(super) struct VerifyArgs {
     /// and is no loss.
     #[arg(long)]
     pub(super) allow_expired: bool,
+    /// Accept what operators gave up: it is counted and shown all the same.
+    #[arg(long)]
+    pub(super) allow_given_up: bool,
     /// How long to wait for the cluster at the start.
     #[arg(long, alias = "patience", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub(super) timeout: Duration,

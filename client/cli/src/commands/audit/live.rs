@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use holdfast_checker::{
+    given_up::GivenUp,
     holes::Holes,
     ledger::sequence_of,
     readback::{read_to_end, step_over},
@@ -72,6 +73,11 @@ impl Checker {
     /// A partition begins at this offset, and its topic's settings let retention move it.
     pub(super) fn begins(&mut self, partition: u32, log_start: u64) {
         self.sequences.begins(partition, log_start);
+    }
+
+    /// An operator gave this up of a partition.
+    pub(super) fn gave_up(&mut self, partition: u32, given_up: GivenUp) {
+        self.sequences.gave_up(partition, given_up);
     }
 
     /// Judges, of a topic with so many partitions.

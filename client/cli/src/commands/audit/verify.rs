@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use holdfast_checker::{holes::Holes, readback, sequences::Tally};
+use holdfast_checker::{given_up::GivenUp, holes::Holes, readback, sequences::Tally, text::counted};
 use holdfast_client::{
-    Client,
+    Client, Error,
+    admin::{Loss, PartitionRecovery},
     consumer::{Consumer, MessageBatch, StartAt},
 };
 
@@ -12,14 +13,18 @@ use super::{flags::VerifyArgs, kept::Kept, live::Checker, one_run::connect_withi
 use crate::{
     connect::Connect,
     exit::{Code, Failure, Result},
+    given_up,
     output::{Output, note, print_json},
-    width::say_long,
+    width::{note_long, say_long},
 };
 
 pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) -> Result {
     let client = connect_within(connect, args.timeout).await?;
-    let Found { tally, foreign, starts } = read(&client, &args.topic, args.allow_expired).await?;
-    let absent = args.expect.unwrap_or(0).saturating_sub(tally.read.saturating_add(tally.expired));
+    let Found { tally, foreign, starts, recoveries } = read(&client, &args.topic, args.allow_expired).await?;
+    let given_up = GaveUp::of(&recoveries, &tally);
+    // What was given up is told for itself.
+    let known = [tally.expired, given_up.records].into_iter().fold(tally.read, u64::saturating_add);
+    let absent = args.expect.unwrap_or(0).saturating_sub(known);
     if output == Output::Json {
         print_json(&json!({
             "topic": args.topic,
@@ -29,15 +34,20 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
             "log_starts": starts.offsets,
             "retention": starts.retention,
             "unexplained_log_starts": starts.unexplained,
+            "given_up": given_up.records,
+            "given_up_is_known": !given_up.is_unknown,
+            "recoveries": recoveries.iter().map(given_up::as_json).collect::<Vec<_>>(),
         }));
     } else {
-        tally.examples.iter().for_each(note);
+        recoveries.iter().for_each(|recovery| note_long(&given_up::past(recovery), " "));
+        tally.examples.iter().chain(&tally.given_up_examples).for_each(|example| note_long(example, " "));
         let line = format!(
-            "keys={} read={} lost={} duplicated={} reordered={} unfinished={} excused={} expired={} \
+            "keys={} read={} lost={} given_up={} duplicated={} reordered={} unfinished={} excused={} expired={} \
              foreign={foreign}",
             tally.keys,
             tally.read,
             tally.lost,
+            given_up.records,
             tally.duplicated,
             tally.reordered,
             tally.unfinished,
@@ -65,6 +75,9 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
     if !tally.is_clean() {
         return Err(Failure::new(Code::Loss, wrong(&tally, &args.topic)));
     }
+    if let Some(told) = given_up.told(&args.topic).filter(|_| !args.allow_given_up) {
+        return Err(Failure::new(Code::Loss, told));
+    }
     if tally.unfinished > 0 && !args.allow_unfinished {
         let message = format!(
             "{} keys have no end marker: their runs were killed or still go on, or their ends are lost",
@@ -75,12 +88,44 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
     Ok(())
 }
 
+/// What operators gave up of the topic, in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct GaveUp {
+    /// Records: the offsets that are known, or the numbers that the keys lack, if these are more. A reading does not miss what
+    /// is gone together with all that tells of it.
+    records: u64,
+    /// True if there may be more.
+    is_unknown: bool,
+}
+
+impl GaveUp {
+    fn of(recoveries: &[PartitionRecovery], tally: &Tally) -> Self {
+        let losses = || recoveries.iter().map(PartitionRecovery::loss);
+        let certain = losses().filter_map(Loss::certain).map(|(from, to)| to.0.saturating_sub(from.0));
+        let records = certain.fold(0, u64::saturating_add).max(tally.given_up);
+        Self { records, is_unknown: losses().any(|loss| matches!(loss, Loss::Unknown { .. })) }
+    }
+
+    /// What to say of it; `None` if nothing was given up.
+    fn told(self, topic: &str) -> Option<String> {
+        let what = match (self.records, self.is_unknown) {
+            (0, false) => return None,
+            (0, true) => "acknowledged records, nobody knows how many,".to_owned(),
+            (records, false) => counted(records, "acknowledged record"),
+            (records, true) => format!("{} or more", counted(records, "acknowledged record")),
+        };
+        Some(format!("operators gave up {what} of {topic}: holdfast cluster recoveries --topic {topic}"))
+    }
+}
+
 /// What a reading found.
 struct Found {
     tally: Tally,
     /// Records that are of no audit.
     foreign: u64,
     starts: Starts,
+    /// What operators gave up of the topic, the newest first.
+    recoveries: Vec<PartitionRecovery>,
 }
 
 /// Reads the topic and judges it.
@@ -101,8 +146,36 @@ async fn read(client: &Client, topic: &str, allow_expired: bool) -> Result<Found
     for (partition, log_start) in starts.expiring() {
         checker.begins(partition, log_start);
     }
+    let recoveries = recoveries(client, topic).await.unwrap_or_else(|error| {
+        note(format!("what operators gave up is not known, and counts as lost: {error}"));
+        Vec::new()
+    });
+    for recovery in &recoveries {
+        checker.gave_up(recovery.partition.0, as_given_up(recovery));
+    }
     let foreign = checker.foreign;
-    Ok(Found { tally: checker.finish(consumer.positions().count()), foreign, starts })
+    Ok(Found { tally: checker.finish(consumer.positions().count()), foreign, starts, recoveries })
+}
+
+/// What operators gave up of this topic, the newest first. Of one of the same name that was deleted no later epoch than that
+/// of now is taken for it.
+async fn recoveries(client: &Client, topic: &str) -> std::result::Result<Vec<PartitionRecovery>, Error> {
+    let admin = client.admin();
+    let (view, known) = (admin.describe_cluster().await?, admin.describe_topic(topic).await?);
+    let all = view.recoveries.into_iter().rev().map(|info| PartitionRecovery::from_message(info, 0));
+    let is_of = |one: &PartitionRecovery| {
+        let state = known.partitions.iter().find(|state| state.partition == one.partition);
+        one.topic == topic && state.is_some_and(|state| one.leader_epoch <= state.leader_epoch)
+    };
+    Ok(all.filter(is_of).collect())
+}
+
+/// A recovery as the checker judges by it. One by which nothing was lost excuses nothing.
+fn as_given_up(recovery: &PartitionRecovery) -> GivenUp {
+    let end = recovery.end.map(|offset| offset.0);
+    let high_watermark = recovery.high_watermark.map(|offset| offset.0);
+    let is_exact = !matches!(recovery.loss(), Loss::Unknown { .. });
+    GivenUp { end, high_watermark, is_exact }
 }
 
 fn take(checker: &mut Checker, kept: &mut Kept, batch: &MessageBatch) {
@@ -133,6 +206,7 @@ fn unvouched(tally: &Tally, topic: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use holdfast_checker::sequences::Cut;
+    use holdfast_proto::v1::RecoveryInfo;
 
     use super::*;
 
@@ -143,6 +217,22 @@ mod tests {
         assert_eq!(wrong(&tally(vec![cut(3)]), "a"), "a-3 lost offsets 0 to 431, which were acknowledged");
         assert!(wrong(&tally(vec![cut(3), cut(5)]), "a").ends_with("acknowledged, and 1 more partitions lost theirs"));
         assert_eq!(wrong(&tally(Vec::new()), "a"), "records are missing or wrong");
+    }
+
+    #[test]
+    fn what_operators_gave_up_is_told_though_no_key_misses_it() {
+        let of = |end, high_watermark| {
+            let info = RecoveryInfo { end: Some(end), high_watermark, ..Default::default() };
+            PartitionRecovery::from_message(info, 0)
+        };
+        assert_eq!(GaveUp::of(&[], &Tally::default()).told("a"), None);
+        let exact = GaveUp::of(&[of(0, Some(40))], &Tally { given_up: 7, ..Tally::default() });
+        let expected = "operators gave up 40 acknowledged records of a: holdfast cluster recoveries --topic a";
+        assert_eq!(exact.told("a").unwrap(), expected);
+        let unknown = GaveUp::of(&[of(9, None)], &Tally::default());
+        assert!(unknown.told("a").unwrap().contains("nobody knows how many, of a"), "{unknown:?}");
+        let both = GaveUp::of(&[of(9, None), of(0, Some(40))], &Tally::default());
+        assert!(both.told("a").unwrap().contains("40 acknowledged records or more of a"), "{both:?}");
     }
 
     #[test]
