@@ -22,7 +22,7 @@ use holdfast_proto::{
     detail::{ControllerHint, ErrorDetail},
     error::{ErrorCode, Outcome},
     ids::{BrokerId, ClusterId, MetadataIndex, Millis},
-    v1::ClockVerdict,
+    v1::{ClockVerdict, DamagedReplicas, UnopenedReplicas},
 };
 
 use crate::{
@@ -30,9 +30,9 @@ use crate::{
     admission::{Admission, Proposer},
     clocks::{Clocks, majority::ClockOf},
     config::Config,
-    damaged::Damaged,
     identity::DataDir,
     raft::{Consensus, Contact, Member, Members, Reach, Role, command_bytes, not_controller},
+    said::Said,
     view::MetadataView,
 };
 
@@ -55,7 +55,8 @@ struct Inner {
     contact: Contact,
     reach: Reach,
     clocks: Clocks,
-    damaged: Damaged,
+    damaged: Said<DamagedReplicas>,
+    unopened: Said<UnopenedReplicas>,
     admission: Admission,
     started: Instant,
     activity: Mutex<Activity>,
@@ -105,7 +106,8 @@ impl Node {
                 contact,
                 reach,
                 clocks,
-                damaged: Damaged::default(),
+                damaged: Said::default(),
+                unopened: Said::default(),
                 admission,
                 started: Instant::now(),
                 activity: Mutex::new(Activity::new(gap_ms)),
@@ -196,8 +198,13 @@ impl Node {
     }
 
     /// What brokers said of damaged replicas.
-    pub(crate) fn damaged(&self) -> &Damaged {
+    pub(crate) fn damaged(&self) -> &Said<DamagedReplicas> {
         &self.inner.damaged
+    }
+
+    /// What brokers said of replicas whose logs cannot be opened.
+    pub(crate) fn unopened(&self) -> &Said<UnopenedReplicas> {
+        &self.inner.unopened
     }
 
     /// What was heard of clocks.

@@ -139,6 +139,7 @@ impl SessionActor {
                     Ok(Err(error)) if !error.is_loss() && context.logs.writer.failure().is_none() => {
                         match tries.after(&context, partition, &error) {
                             Next::Again => {
+                                context.unopened.note(partition, &error);
                                 tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
                                 tokio::time::sleep(jittered(backoff.next_pause())).await;
                                 continue;
@@ -152,6 +153,7 @@ impl SessionActor {
                         return context.state.fail(Fatal::Failure(format!("{partition}: opening the log: {error}")));
                     }
                 };
+                context.unopened.settle(partition);
                 // The actor is gone only when the broker stops.
                 let _gone_with_the_broker = address.send(event).await;
                 return;

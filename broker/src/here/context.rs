@@ -23,6 +23,7 @@ use crate::{
         read::{BlockingReads, ReadShare},
         scrub_budget::ScrubBudget,
         tail::TailCache,
+        unopened::Unopened,
     },
 };
 
@@ -64,6 +65,8 @@ pub struct Context {
     pub token: TokenRenewal,
     /// What was found to be wrong with its replicas.
     pub findings: Arc<Findings>,
+    /// Its replicas whose logs cannot be opened.
+    pub unopened: Unopened,
     /// How fast its replicas are read again.
     pub scrub_budget: Arc<ScrubBudget>,
     /// What its replicas may copy for moves at the moment, all together.

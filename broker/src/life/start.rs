@@ -51,6 +51,7 @@ use crate::{
         read::{BlockingReads, ReadShare},
         scrub_budget::ScrubBudget,
         tail::TailCache,
+        unopened::Unopened,
     },
     services::all::Services,
 };
@@ -274,6 +275,7 @@ fn open(
             distrusts: Distrusts::default(),
         },
         findings: Arc::default(),
+        unopened: Unopened::default(),
         reports: OnceLock::new(),
         time_trust: Mutex::new(time_trust),
         token: TokenRenewal::default(),

@@ -8,7 +8,7 @@ use holdfast_proto::{
     v1,
 };
 
-use super::{clock, damaged, recovery};
+use super::{clock, damaged, recovery, unopened};
 use crate::services::admin::cluster::{BrokerStatus, ClusterStatus, ClusterView, ControllerStatus, TroubledPartition};
 
 /// What a request wants to see of the cluster.
@@ -107,6 +107,7 @@ fn broker(info: v1::BrokerInfo) -> BrokerStatus {
         versions: VersionRange::from_numbers(info.min_metadata_version, info.max_metadata_version),
         clock_distrust: info.clock_distrust.as_ref().map(clock::distrust),
         damaged: info.damaged.as_ref().and_then(damaged::read),
+        unopened: info.unopened.map(unopened::read),
     }
 }
 
@@ -126,6 +127,7 @@ fn broker_message(status: BrokerStatus) -> v1::BrokerInfo {
         max_metadata_version: status.versions.max.0,
         clock_distrust: status.clock_distrust.map(clock::distrust_message),
         damaged: status.damaged.map(damaged::message),
+        unopened: status.unopened.map(unopened::message),
     }
 }
 
@@ -210,6 +212,11 @@ mod tests {
                     left_ms: 41,
                 }),
                 damaged: Some(v1::DamagedReplicas { count: 42, topic_id: vec![43; 16].into(), partition: 44 }),
+                unopened: Some(v1::UnopenedReplicas {
+                    count: 64,
+                    error: "sixty-five".to_owned(),
+                    first: vec![v1::UnopenedReplica { topic_id: vec![66; 16].into(), partition: 67 }],
+                }),
             }],
             topic_count: 21,
             partition_count: 22,

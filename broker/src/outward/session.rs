@@ -48,7 +48,7 @@ use crate::{
     actors::{SessionAddress, SessionEvent, SessionReply},
     exit::Fatal,
     here::{context::Context, image_follower::Changes, lease::LeaseNumber, state::Phase},
-    messages::{clock, damaged},
+    messages::{clock, damaged, unopened},
 };
 
 /// Heartbeats that may wait for the connection. More say nothing new.
@@ -409,6 +409,7 @@ impl SessionHeartbeats<'_> {
             wall_ms: look.wall_ms.unsigned_abs(),
             clock_distrust: distrust.map(clock::distrust_message),
             damaged: self.context.findings.kept().map(damaged::message),
+            unopened: self.context.unopened.told().map(unopened::message),
         }
     }
 }

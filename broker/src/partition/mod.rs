@@ -9,6 +9,7 @@
 //!   may ask for, out of the [`move_budget`] of the broker. All pure.
 //! - [`findings`]: what is wrong with replicas, until somebody looks at it; [`failing`]: when reads that the disk failed are
 //!   that; [`consequence`]: what follows. The latter two are pure.
+//! - [`unopened`]: those that cannot be opened, to be told.
 //! - [`difference`]: pure, which of the replicas that differ stand aside; [`compared`]: what a follower says of a range.
 //! - [`scrub_budget`]: how fast replicas are read again, by whomever.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
@@ -30,6 +31,7 @@ pub mod read;
 pub mod roster;
 pub mod scrub_budget;
 pub mod tail;
+pub mod unopened;
 mod waiters;
 
 pub use handle::{OpenReplica, Partition, Read, ReplicaView};

@@ -3,7 +3,8 @@
 //! - [`cli`]: the flags of all commands, and where each goes. [`commands`]: one file per command.
 //! - [`connect`]: which cluster. [`format`]: how `consume` prints. [`output`]: tables and JSON. [`progress`]: bars.
 //!   [`moves`]: moves of replicas. [`exit`]: exit codes. [`signals`]: Ctrl-C. `units`: times and sizes.
-//!   `delivery`: acknowledgements and codecs. `folder`: where a local cluster is. `width`: lines that fit a terminal.
+//!   `delivery`: acknowledgements and codecs. `folder`: where a local cluster is. [`width`]: lines that fit a terminal.
+//!   `trust`, `unopened`, `given_up`: what is believed of replicas, which cannot be read, what operators gave up.
 //!   [`suggest`]: which command was meant.
 //!
 //! Conventions: results go to standard output, all else to standard error. Nothing asks without a terminal. `-o json`
@@ -25,4 +26,5 @@ pub mod signals;
 pub mod suggest;
 mod trust;
 mod units;
-mod width;
+mod unopened;
+pub mod width;

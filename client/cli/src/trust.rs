@@ -18,7 +18,7 @@ use crate::{
 pub(crate) fn reason(reason: i32) -> &'static str {
     match DistrustReason::try_from(reason).unwrap_or_default() {
         DistrustReason::Folder => "its data folder is another one, a copy, or was restored from an older one",
-        DistrustReason::Vanished => "its log is gone from its data folder",
+        DistrustReason::Vanished => "its log is gone from its data folder, or its disk was given up",
         DistrustReason::Damaged => "its log lost or changed bytes that were durable",
         DistrustReason::Halted => "it stopped itself: its leader's log contradicts what was acknowledged",
         DistrustReason::Short => "its log ends below the high watermark",
@@ -91,14 +91,18 @@ pub(crate) fn doubts(partition: &PartitionInfo) -> Vec<String> {
     let doubtful = partition.claims.iter().filter(|claim| claim.doubtful).map(|claim| {
         format!("broker {} may lack records past offset {}: its log was cut there", claim.broker_id, claim.end)
     });
-    let unread = partition.claims.iter().filter(|claim| claim.unread).map(|claim| {
-        let broker = claim.broker_id;
-        format!("broker {broker} cannot read its replica, its log says why: mend that, it is tried again by itself")
-    });
-    let mut lines: Vec<_> = distrusted.chain(doubtful).chain(unread).collect();
+    let mut lines: Vec<_> = distrusted.chain(doubtful).chain(unread(partition)).collect();
     // The same brokers are the same cause, in whichever order a partition names them.
     lines.sort();
     lines
+}
+
+/// Who cannot be read, a line each.
+fn unread(partition: &PartitionInfo) -> impl Iterator<Item = String> + '_ {
+    partition.claims.iter().filter(|claim| claim.unread).map(|claim| {
+        let broker = claim.broker_id;
+        format!("broker {broker} cannot read its replica, its log says why: mend that, it is tried again by itself")
+    })
 }
 
 /// Who is not believed in these partitions, and what happens next, a line or two for all partitions that share it; then the
@@ -109,8 +113,11 @@ pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
     for (topic, partition) in topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one))) {
         let name = format!("{}-{}", topic.name, partition.partition);
         let next = next(partition);
+        // What is copied again is another thing than what is read again.
+        let is_again = |doubt: &String| partition.leader.is_some() && unread(partition).any(|unread| unread == *doubt);
         for doubt in doubts(partition).into_iter().chain(unsettled(partition)) {
-            causes.entry(format!("{doubt}; {next}")).or_default().push(name.clone());
+            let told = if is_again(&doubt) { doubt } else { format!("{doubt}; {next}") };
+            causes.entry(told).or_default().push(name.clone());
         }
         if has_nobody(partition) {
             stuck.push(recover_command(&topic.name, partition.partition));
@@ -211,13 +218,18 @@ pub(crate) fn claims_json(claims: &[ReplicaClaim]) -> serde_json::Value {
 pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
     let distrusted = partition.distrusted.iter();
     let distrusted = distrusted.map(|one| json!({ "broker": one.broker_id, "reason": reason_name(one.reason) }));
-    let is_in_doubt = partition.unsettled || !doubts(partition).is_empty();
+    let is_in_doubt = partition.unsettled || doubts(partition).len() > unread(partition).count();
+    let next = match (is_in_doubt, partition.leader, unread(partition).next()) {
+        (true, ..) | (false, None, Some(_)) => Some(next(partition)),
+        (false, Some(_), Some(_)) => Some("read again by itself once what its broker's log names is mended".to_owned()),
+        (false, _, None) => None,
+    };
     json!({
         "frozen_high_watermark": partition.frozen_high_watermark,
         "claims": claims_json(&partition.claims),
         "distrusted": distrusted.collect::<Vec<_>>(),
         "unsettled": partition.unsettled,
-        "next": is_in_doubt.then(|| next(partition)),
+        "next": next,
     })
 }
 

@@ -182,7 +182,10 @@ impl Session {
     fn time(&self, heartbeat: &BrokerSessionRequest) -> BrokerSessionResponse {
         let (broker_id, node) = (self.guard.broker_id, &self.node);
         node.clocks().heartbeat(broker_id, self.term, heartbeat.wall_ms, heartbeat.clock_distrust);
-        node.damaged().heartbeat(broker_id, self.term, heartbeat.damaged.clone());
+        let damaged = heartbeat.damaged.clone().filter(|damaged| damaged.count > 0);
+        node.damaged().heartbeat(broker_id, self.term, damaged);
+        let unopened = heartbeat.unopened.clone().filter(|unopened| unopened.count > 0);
+        node.unopened().heartbeat(broker_id, self.term, unopened);
         // An earlier broker says nothing of its own, and compares.
         let (verdict, clock_ahead_ms) =
             if heartbeat.wall_ms > 0 { node.clock_verdict(broker_id) } else { (ClockVerdict::Unspecified, 0) };

@@ -203,6 +203,7 @@ fn broker(image: &Image, broker: &BrokerRegistration) -> BrokerInfo {
         // A heartbeat says it, and no record.
         clock_distrust: None,
         damaged: None,
+        unopened: None,
     }
 }
 

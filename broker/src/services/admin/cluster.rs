@@ -10,7 +10,10 @@ use holdfast_proto::ids::{
 };
 
 use super::recovery::GivenUp;
-use crate::{here::time_trust::Distrusted, partition::findings::Kept};
+use crate::{
+    here::time_trust::Distrusted,
+    partition::{findings::Kept, unopened},
+};
 
 /// The cluster as this broker knows it.
 #[derive(Clone, Debug)]
@@ -105,6 +108,8 @@ pub struct BrokerStatus {
     pub clock_distrust: Option<Distrusted>,
     /// Its replicas that are damaged and go on, as it said in its last heartbeat; `None`: none, or that is not known.
     pub damaged: Option<Kept>,
+    /// Its replicas whose logs cannot be opened, as it said in its last heartbeat; `None`: none, or that is not known.
+    pub unopened: Option<unopened::Told>,
 }
 
 /// A partition that is not as it should be.

@@ -13,7 +13,10 @@ use holdfast_client::{
     offsets::{OffsetQuery, OffsetSpec},
 };
 use holdfast_local::Setting;
-use holdfast_proto::{ids::BrokerId, v1::ConfigEntry};
+use holdfast_proto::{
+    ids::BrokerId,
+    v1::{ConfigEntry, DescribeClusterResponse},
+};
 
 use crate::{
     connect::Connect,
@@ -22,6 +25,7 @@ use crate::{
     output::{Output, confirm, note, print_json, print_table, say},
     trust,
     units::plain_value,
+    unopened,
     width::fit,
 };
 
@@ -237,7 +241,7 @@ fn health(topic: &TopicView) -> String {
 
 async fn describe(client: &Client, name: &str, output: Output) -> Result {
     let admin = client.admin();
-    let known = admin.describe_partitions(vec![name.to_owned()]).await?;
+    let mut known = admin.describe_partitions(vec![name.to_owned()]).await?;
     let topic = trust::views(&known)?.pop().ok_or_else(|| Error::UnknownTopic(name.to_owned()))?;
     let configs = admin.topic_config(name).await?;
     // Ends are shown where they are known: a partition without a leader has none to tell, and holds up no other.
@@ -248,7 +252,13 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
         .flat_map(|at| [query(at, OffsetSpec::Earliest), query(at, OffsetSpec::Latest)])
         .collect();
     let ends = admin.list_offsets_each(&queries, LOOK_UP).await;
-    let recoveries = recoveries(client, name).await;
+    // Empty if no controller answers in time.
+    let cluster = match tokio::time::timeout(LOOK_UP, admin.describe_cluster()).await {
+        Ok(Ok(cluster)) => cluster,
+        Ok(Err(_)) | Err(_) => DescribeClusterResponse::default(),
+    };
+    unopened::mark(&mut known, &cluster);
+    let recoveries = recoveries(cluster, name);
     let end = |at: usize, which: usize| Some(ends.get(2 * at + which)?.as_ref().ok()?.offset?.0);
     if output == Output::Json {
         let mut json = topic_json(&topic);
@@ -305,11 +315,8 @@ async fn describe(client: &Client, name: &str, output: Output) -> Result {
     Ok(())
 }
 
-/// What operators gave up of this topic, of the newest that the cluster tells; empty if no controller answers in time.
-async fn recoveries(client: &Client, name: &str) -> Vec<PartitionRecovery> {
-    let Ok(Ok(view)) = tokio::time::timeout(LOOK_UP, client.admin().describe_cluster()).await else {
-        return Vec::new();
-    };
+/// What operators gave up of this topic, of the newest that the cluster tells.
+fn recoveries(view: DescribeClusterResponse, name: &str) -> Vec<PartitionRecovery> {
     let all = view.recoveries.into_iter().map(|info| PartitionRecovery::from_message(info, 0));
     all.filter(|recovery| recovery.topic == name).collect()
 }

@@ -52,7 +52,8 @@ fn as_it_said(broker: &BrokerInfo, node: &Node, term: u64) -> BrokerInfo {
     let active_ms = node.active_ms(2 * Clocks::grace_ms());
     let clock_distrust = node.clocks().distrust_of(broker_id, term, active_ms).filter(|_| !broker.fenced);
     let damaged = node.damaged().of(broker_id, term).filter(|_| !broker.fenced);
-    BrokerInfo { clock_distrust, damaged, ..broker.clone() }
+    let unopened = node.unopened().of(broker_id, term).filter(|_| !broker.fenced);
+    BrokerInfo { clock_distrust, damaged, unopened, ..broker.clone() }
 }
 
 /// The active controller, if it was heard a moment ago: without a quorum there is none, also if one led before.

@@ -60,9 +60,14 @@ pub(super) fn summary(view: &DescribeClusterResponse) -> Option<String> {
         (view.lost_disks.len(), "disk of a broker", "disks of brokers"),
     ];
     let counts = counts.iter().filter(|(count, ..)| *count > 0);
-    let counts: Vec<_> =
-        counts.map(|(count, one, many)| format!("{} {}", grouped(*count as u64), if *count == 1 { one } else { many })).collect();
-    Some(format!("given up by operators, at last on {}: {}; see holdfast cluster recoveries", at(last), counts.join(", ")))
+    let counts: Vec<_> = counts
+        .map(|(count, one, many)| format!("{} {}", grouped(*count as u64), if *count == 1 { one } else { many }))
+        .collect();
+    Some(format!(
+        "given up by operators, at last on {}: {}; see holdfast cluster recoveries",
+        at(last),
+        counts.join(", ")
+    ))
 }
 
 /// Each in one line, the newest first.

@@ -65,6 +65,9 @@ impl Remedy {
         let gone: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| !known.contains_key(id)).collect();
         let stopped: Vec<_> = troubled.missing_replicas.iter().copied().filter(|id| known.contains_key(id)).collect();
         Self::plain(match (&stopped[..], &gone[..]) {
+            ([], []) if unread_followers(partition).next().is_some() => {
+                "mend what its broker's log names: it is read then, by itself, and copies what it lacks".to_owned()
+            }
             ([], []) if !partition.distrusted.is_empty() => {
                 "wait: it is copied again from the leader by itself".to_owned()
             }
@@ -74,6 +77,12 @@ impl Remedy {
             (some, _) => format!("start brokers {}; drain those that are gone for good", numbers(some)),
         })
     }
+}
+
+/// The replicas that are out of sync because their brokers cannot read them.
+fn unread_followers(partition: &PartitionInfo) -> impl Iterator<Item = u32> + '_ {
+    let replicas = partition.replicas.iter().copied();
+    replicas.filter(|id| !partition.isr.contains(id) && trust::is_unread(partition, *id))
 }
 
 fn without_leader(

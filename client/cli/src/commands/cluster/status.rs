@@ -21,6 +21,7 @@ use crate::{
     folder::local_cluster,
     newest::{is_empty, newest},
     output::{Output, print_json, say},
+    unopened,
     width::fit,
 };
 
@@ -34,15 +35,17 @@ Examples:
 const LOOK_UP: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(connect: &Connect, admin: &Admin, output: Output) -> Result {
-    let view = look(connect, admin).await?;
+    let mut view = look(connect, admin).await?;
     let silent = Silent::find(admin, &view).await;
     let mut notices = notices::notices(&view);
     // What is going on is told beside the rest, and holds it up by little.
-    let names_topics = damaged::count(&view) > 0 || view.brokers.iter().any(notices::is_idle);
+    let names_topics = damaged::count(&view) + unopened::count(&view) > 0 || view.brokers.iter().any(notices::is_idle);
     let look_up = async { if names_topics { admin.list_topics().await.unwrap_or_default() } else { Vec::new() } };
     let topics = timeout(LOOK_UP, look_up).await.unwrap_or_default();
     notices.extend(notices::returning(&view, &topics));
     notices.extend(damaged::notices(&view, &topics));
+    notices.extend(unopened::notices(&view, &topics));
+    unopened::mark_troubled(&mut view, &topics);
     let status = Status { view, silent, notices, names: node_names() };
     match output {
         Output::Json => print_json(&status.as_json()),
@@ -112,6 +115,7 @@ fn problems(view: &DescribeClusterResponse, silent: &Silent) -> Vec<String> {
         }
     }
     problems.extend(damaged::problem(view));
+    problems.extend(unopened::problem(view));
     if view.distrusted_replica_count > 0 {
         let noun = if view.distrusted_replica_count == 1 { "replica is" } else { "replicas are" };
         problems.push(format!("{} {noun} not believed", grouped(view.distrusted_replica_count)));
@@ -168,6 +172,7 @@ impl Status {
             json["not_answering"] = json!(silent.brokers.contains(&info.broker_id));
             json["clock_distrust"] = clock::as_json(info);
             json["damaged"] = damaged::as_json(info);
+            json["unopened"] = unopened::as_json(info);
             json
         };
         let brokers: Vec<_> = view.brokers.iter().map(broker).collect();

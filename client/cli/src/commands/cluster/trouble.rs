@@ -168,6 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_to_be_mended_and_many_are_recovered_at_once() {
+        let mut unread = view(Some(1), &[1, 3], &[], &[]);
+        unread.troubled_partitions[0].partition.as_mut().unwrap().claims =
+            vec![ReplicaClaim { broker_id: 2, unread: true, ..Default::default() }];
+        check(&unread, "2 of 3 in sync", "mend what its broker's log names");
+        assert!(as_text(&unread).contains("\n  broker 2 cannot read its replica"), "{}", as_text(&unread));
+        let mut lost = view(None, &[], &[], &[]);
+        assert!(!as_text(&lost).contains("--all"), "{}", as_text(&lost));
+        lost.troubled_partitions.push(lost.troubled_partitions[0].clone());
+        assert!(as_text(&lost).ends_with("\n     all at once: holdfast partition recover --all"), "{}", as_text(&lost));
+    }
+
+    #[test]
     fn an_unsettled_partition_says_whom_it_waits_for() {
         let mut view = view(None, &[], &[1, 2], &[2]);
         view.unheard_brokers = vec![2];

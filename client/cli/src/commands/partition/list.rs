@@ -1,9 +1,10 @@
 //! `holdfast partition ls`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::Args;
 use serde_json::json;
+use tokio::time::timeout;
 
 use holdfast_client::{
     admin::Admin,
@@ -14,8 +15,11 @@ use crate::{
     exit::Result,
     moves::ids,
     output::{Output, note, print_json, print_table, say},
-    trust,
+    trust, unopened,
 };
+
+/// How long the controllers are asked what brokers say of their replicas.
+const LOOK_UP: Duration = Duration::from_secs(2);
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -41,6 +45,11 @@ pub(super) async fn run(admin: &Admin, args: &ListArgs, output: Output) -> Resul
     // Asked once: leaders and doubts are of the same moment.
     let mut known = admin.describe_partitions(args.topic.iter().cloned().collect()).await?;
     let topics = trust::views(&known)?;
+    if topics.iter().flat_map(|topic| &topic.partitions).any(is_troubled)
+        && let Ok(Ok(view)) = timeout(LOOK_UP, admin.describe_cluster()).await
+    {
+        unopened::mark(&mut known, &view);
+    }
     let chosen: Vec<_> = chosen(&topics, args.moving, args.troubled).collect();
     if output == Output::Json {
         let known = trust::by_name(&known);

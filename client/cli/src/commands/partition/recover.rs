@@ -107,7 +107,8 @@ async fn one(admin: &Admin, topic: &str, index: PartitionIndex, args: &RecoverAr
         return Ok(());
     };
     let partition_epoch = PartitionEpoch(partition.partition_epoch);
-    let recovery = RecoverPartition { topic: topic.to_owned(), partition: index, broker: BrokerId(broker), partition_epoch };
+    let recovery =
+        RecoverPartition { topic: topic.to_owned(), partition: index, broker: BrokerId(broker), partition_epoch };
     let plan = admin.plan_recovery(&recovery).await?;
     tell(output, fit(&format!("\nto be given up: {}", given_up::told(&plan)), " "));
     if !args.accept_loss {

@@ -93,7 +93,10 @@ pub(super) async fn run(admin: &Admin, order: &Order<'_>, output: Output) -> Res
         Output::Table => {
             say_not("refused", &outcome.refused[refused..], output);
             let done = counted(done.len() as u64, "partition");
-            say(fit(&format!("{done} recovered; what was given up is kept for ever: holdfast cluster recoveries"), " "));
+            say(fit(
+                &format!("{done} recovered; what was given up is kept for ever: holdfast cluster recoveries"),
+                " ",
+            ));
             say("the other replicas are copied by themselves: holdfast cluster status");
         }
     }
@@ -178,7 +181,10 @@ async fn min_insync_replicas(admin: &Admin, topic: &TopicInfo) -> Result<u32> {
     let configs = admin.topic_config(&topic.name).await?;
     let value = configs.into_iter().find(|entry| entry.key == "min.insync.replicas").and_then(|entry| entry.value);
     value.and_then(|value| value.parse().ok()).ok_or_else(|| {
-        Failure::error(format!("the cluster does not say min.insync.replicas of {}; is it of another build?", topic.name))
+        Failure::error(format!(
+            "the cluster does not say min.insync.replicas of {}; is it of another build?",
+            topic.name
+        ))
     })
 }
 
@@ -204,7 +210,8 @@ fn choose(
     // Of those that reach as far the first assigned.
     let farthest = alive.filter_map(|id| Some((reach(id)?, id))).rev().max_by_key(|(reach, _)| *reach);
     farthest.map(|(_, id)| BrokerId(id)).ok_or_else(|| {
-        "no live broker has said how far its replica reaches: start those that hold one, or choose with --broker".to_owned()
+        "no live broker has said how far its replica reaches: start those that hold one, or choose with --broker"
+            .to_owned()
     })
 }
 
