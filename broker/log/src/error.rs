@@ -35,9 +35,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Bytes that were durable are gone or changed. The log is left as it is: set it aside and copy it from a peer.
-    #[error(
-        "{path} is damaged at offset {at} (byte {position}): {reason}; set the replica aside and copy it from a peer"
-    )]
+    #[error("{path} is damaged at offset {at} (byte {position}): {reason}")]
     Damaged {
         /// The segment file or checkpoint with the damage.
         path: PathBuf,

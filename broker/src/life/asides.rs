@@ -68,7 +68,7 @@ impl Asides {
     fn tell(&mut self) {
         let (folders, bytes): (_, u64) = (self.known.len(), self.known.iter().map(|aside| aside.bytes).sum());
         if folders != self.folders {
-            tracing::info!(folders, bytes, "folders of replicas stand aside");
+            tracing::info!(folders, bytes, "folders of replicas are set aside");
         }
         self.folders = folders;
     }

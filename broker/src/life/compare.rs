@@ -212,7 +212,7 @@ impl<'a> Leading<'a> {
                 tracing::error!(
                     %partition, %from, %to,
                     "most followers hold other batches than their leader, and have no border in common with it here: \
-                     nobody stands aside. Compare the replicas"
+                     no replica is closed for it. Report it, and keep the data folders"
                 );
                 false
             }

@@ -39,7 +39,7 @@ impl Leading<'_> {
         if in_time < self.min_isr {
             tracing::error!(
                 %partition, %from, ?late, in_time,
-                "followers begin later than their leader, and too few begin where it does: nobody stands aside. Retention may \
+                "followers begin later than their leader, and too few begin where it does: no replica is closed for it. Retention may \
                  have taken what they lack, or they have lost it"
             );
             return false;

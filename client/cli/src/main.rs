@@ -11,6 +11,7 @@ use holdfast_cli::{
     exit::{Code, Failure},
     output::{self, note},
     suggest::improved,
+    width::note_error,
 };
 
 fn main() -> ExitCode {
@@ -77,10 +78,10 @@ fn end(failure: &Failure) -> ExitCode {
     if let Err(unwritten) = output::ended()
         && unwritten.message != failure.message
     {
-        note(format!("error: {unwritten}"));
+        note_error(&unwritten.message);
     }
     if !failure.message.is_empty() {
-        note(format!("error: {failure}"));
+        note_error(&failure.message);
     }
     ExitCode::from(failure.code as u8)
 }

@@ -4,6 +4,18 @@ use std::io::{self, IsTerminal};
 
 use crate::output::{note, say};
 
+/// Prints why a command failed: broken at a terminal, but for lines that begin with two blanks, which are to be copied.
+pub fn note_error(message: &str) {
+    let is_terminal = io::stderr().is_terminal();
+    let message = format!("error: {message}");
+    let lines: Vec<_> = message.lines().map(|line| error_line(line, is_terminal)).collect();
+    note(lines.join("\n"));
+}
+
+fn error_line(line: &str, is_terminal: bool) -> String {
+    as_read(line, " ", is_terminal && !line.starts_with("  "))
+}
+
 /// Characters of a line on the narrowest terminal that is written for.
 pub(crate) const WIDTH: usize = 80;
 /// What stands before the rest of a line that was broken.
@@ -88,5 +100,7 @@ mod tests {
         let line = ["field=1"; 20].join(" ");
         assert_eq!(as_read(&line, " ", false), line);
         assert!(as_read(&line, " ", true).contains('\n'));
+        assert!(error_line(&format!("error: {line}"), true).contains('\n'));
+        assert_eq!(error_line(&format!("  holdfast {line}"), true), format!("  holdfast {line}"), "it is to be copied");
     }
 }

@@ -80,7 +80,7 @@ impl DataDir {
                 let timed = partitions.join(AsideName { partition, number, since: Some(now.0) }.to_string());
                 match self.disk.try_rename(&path, &timed) {
                     Ok(()) => path = timed,
-                    Err(error) => tracing::warn!(%error, "a folder that stands aside is as new at each look"),
+                    Err(error) => tracing::warn!(%error, "a folder that was set aside is as new at each look"),
                 }
             }
             let bytes = size_of(&path).unwrap_or_default();

@@ -125,12 +125,15 @@ fn refusal(present: &str) -> String {
 
 /// What is about to be given up, and what it costs.
 fn cost(broker: u32, plan: &LostDisk) -> String {
+    let lost = match plan.eligible {
+        0 => "none of them was in sync or eligible when it went".to_owned(),
+        1 => "1 of them was in sync or eligible when it went, and what it alone holds is given up".to_owned(),
+        some => format!("{some} of them were in sync or eligible when it went, and what these alone hold is given up"),
+    };
     format!(
-        "broker {broker} has no session. {} of it would not count any more until copied again; {} of them {} in sync or eligible \
-         when it went, and no other replica speaks for what it alone holds. {} would get a leader by it.",
+        "broker {broker} has no session. {} of it would not count any more until copied again; {lost}. {} would get a leader \
+         by it.",
         counted(plan.replicas, "replica"),
-        plan.eligible,
-        if plan.eligible == 1 { "was" } else { "were" },
         counted(plan.led, "partition"),
     )
 }
@@ -150,6 +153,8 @@ mod tests {
             text.starts_with("broker 4 has no session. 12 replicas of it") && text.contains("1 of them was in sync"),
             "{text}"
         );
+        let none = cost(4, &LostDisk { replicas: 12, eligible: 0, led: 0 });
+        assert!(none.contains("none of them was in sync or eligible when it went. 0 partitions"), "{none}");
         assert!(text.ends_with("3 partitions would get a leader by it."), "{text}");
         let json = as_json(4, &LostDisk { replicas: 12, eligible: 1, led: 3 });
         assert_eq!((&json["broker_id"], &json["replicas"], &json["led"]), (&json!(4), &json!(12), &json!(3)));

@@ -7,8 +7,7 @@ use holdfast_proto::v1::{BrokerInfo, ClockDistrust, ClockDistrustReason as Reaso
 /// That it stands still, why, and for how long; `None` if it goes on, or the broker has only just started.
 pub(super) fn notice(broker: &BrokerInfo) -> Option<String> {
     let distrust = broker.clock_distrust.as_ref()?;
-    let seconds = |ms: i64| format!("{:.1} s", ms as f64 / 1_000.0);
-    let by = seconds(distrust.by_ms.saturating_abs());
+    let by = time(distrust.by_ms.saturating_abs());
     let (ahead, forwards) = if distrust.by_ms < 0 { ("behind", "back") } else { ("ahead of", "forwards") };
     let why = match distrust.reason() {
         Reason::Unspecified | Reason::Unconfirmed => return None,
@@ -24,9 +23,17 @@ pub(super) fn notice(broker: &BrokerInfo) -> Option<String> {
     };
     let left = match i64::try_from(distrust.left_ms).unwrap_or(i64::MAX) {
         0 => String::new(),
-        left_ms => format!(", for {} yet", seconds(left_ms)),
+        left_ms => format!(", for {} yet", time(left_ms)),
     };
     Some(format!("broker {}: retention by time stands still{left}: {why}", broker.broker_id))
+}
+
+/// A time in the unit that people count it in.
+fn time(ms: i64) -> String {
+    const UNITS: [(&str, f64); 4] = [("days", 86_400_000.0), ("h", 3_600_000.0), ("min", 60_000.0), ("s", 1_000.0)];
+    let ms = ms as f64;
+    let (unit, long) = UNITS.into_iter().find(|(_, long)| ms >= 2.0 * long).unwrap_or(UNITS[3]);
+    format!("{:.1} {unit}", ms / long)
 }
 
 /// The same for programs; null where it goes on.
@@ -71,6 +78,8 @@ mod tests {
         for (broker, end) in cases {
             assert_eq!(notice(&broker), Some(format!("{begin}{end}")));
         }
+        let far = notice(&broker(Reason::Differs, 315_360_000_000, 598_000)).expect("a notice");
+        assert!(far.contains(", for 10.0 min yet: its wall clock is 3650.0 days ahead of those"), "{far}");
         assert!(notice(&broker(Reason::Split, 0, 0)).is_some_and(|text| text.contains("none is that of most")));
         assert_eq!(notice(&broker(Reason::Unconfirmed, 0, 0)), None, "it has only just started");
         assert_eq!(notice(&BrokerInfo::default()), None);

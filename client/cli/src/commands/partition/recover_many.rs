@@ -157,7 +157,7 @@ impl Outcome {
 /// The partitions that wait for nothing but a recovery, each with the replica to go on with; and what is said of the others
 /// without a leader.
 async fn look(admin: &Admin, order: &Order<'_>) -> Result<(Vec<RecoverPartition>, Outcome)> {
-    let topics = admin.describe_partitions(order.topic.iter().map(ToString::to_string).collect()).await?;
+    let topics = admin.describe_partitions(order.topic.map(str::to_owned).into_iter().collect()).await?;
     let view = admin.describe_cluster().await?;
     let (mut orders, mut outcome) = (Vec::new(), Outcome::default());
     for topic in topics.iter().filter(|topic| topic.partitions.iter().any(|one| one.leader.is_none())) {
