@@ -36,6 +36,8 @@ scenarios! {
     acks_and_minimum
     idempotence
     retention_and_laggard
+    lost_beginning
+    log_start_of_a_new_leader
     restarted_leader
     divergence_below_log_start
     kip455_replica_given_back_empty

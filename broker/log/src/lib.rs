@@ -63,7 +63,7 @@ pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use files::segment_of;
-pub use partition::{PartitionLog, Recovered, Unreadable};
+pub use partition::{MarkedStart, PartitionLog, Recovered, Unreadable, lost_beginning};
 pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
 

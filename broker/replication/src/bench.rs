@@ -28,6 +28,7 @@ pub(crate) fn config() -> ReplicaConfig {
         fetch_backoff_max_ms: 100,
         isr_backoff_ms: 100,
         isr_proposal_timeout_ms: 500,
+        late_start_max_ms: 5_000,
         ..ReplicaConfig::new(BrokerId(1))
     }
 }
@@ -69,6 +70,7 @@ pub(crate) fn position(leader_epoch: u32, fetch: u64, flushed: u64, last_epoch: 
         fetch_offset: Offset(fetch),
         flushed_offset: Offset(flushed),
         last_fetched_epoch: (last_epoch > 0).then_some(LeaderEpoch(last_epoch)),
+        log_start_offset: Some(Offset(0)),
         wants_records: wants,
     }
 }
@@ -76,6 +78,11 @@ pub(crate) fn position(leader_epoch: u32, fetch: u64, flushed: u64, last_epoch: 
 /// The same, told under another state than the one with partition epoch 10.
 pub(crate) fn under(partition_epoch: u32, position: FetchPosition) -> FetchPosition {
     FetchPosition { partition_epoch: PartitionEpoch(partition_epoch), ..position }
+}
+
+/// The same of a log that begins there.
+pub(crate) fn beginning(log_start: u64, position: FetchPosition) -> FetchPosition {
+    FetchPosition { log_start_offset: Some(Offset(log_start)), ..position }
 }
 
 impl Bench {

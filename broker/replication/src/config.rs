@@ -32,6 +32,10 @@ pub struct ReplicaConfig {
     /// After this an unanswered ISR proposal counts as failed with unknown outcome, ms. The shell's own deadline should
     /// be shorter; this one is for an answer that got lost.
     pub isr_proposal_timeout_ms: u64,
+    /// A follower outside the ISR whose log begins later than its leader's stops after this, ms, and is copied again. Too low:
+    /// a replica is copied though the leader's next look at what is too old would have explained where it begins. Too high:
+    /// the partition lacks it for as long.
+    pub late_start_max_ms: u64,
 }
 
 impl ReplicaConfig {
@@ -48,6 +52,7 @@ impl ReplicaConfig {
             fetch_backoff_max_ms: 1_000,
             isr_backoff_ms: 500,
             isr_proposal_timeout_ms: 10_000,
+            late_start_max_ms: 600_000,
         }
     }
 }

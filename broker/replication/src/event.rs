@@ -83,6 +83,8 @@ pub struct FetchPosition {
     pub flushed_offset: Offset,
     /// Leader epoch of its last record; `None` if its log is empty.
     pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// Where its log begins; `None`: a build from before this was told.
+    pub log_start_offset: Option<Offset>,
     /// True if it asks for one answer; false if it only tells its durable end.
     pub wants_records: bool,
 }

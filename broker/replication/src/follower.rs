@@ -19,19 +19,26 @@
 //!    a request to truncate that comes after is stale and is not followed.
 //! 4. Nothing below the high watermark is cut: a leader that asks for it has lost acknowledged records, and this replica
 //!    stops, so that its copy survives.
+//! 5. In the ISR its own beginning is deleted only once the leader's log start has moved in this leadership: then retention
+//!    did it, which takes the oldest first. That a leader begins later from the start on proves nothing.
+//! 6. Outside an ISR that has no need of it, it stops if its log begins later than the leader's for longer than the leader's
+//!    retention needs to explain it: it lacks what the leader holds, does not join, and is copied again.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
 
 use crate::{
     answer::FetchOutcome,
     effect::Effect,
-    event::{Assignment, FetchPosition, FlushPolicy},
+    event::{Assignment, FetchPosition, FlushPolicy, Frozen},
     log::batch::PlacedBatch,
     turn::Turn,
 };
 
 /// How many times the pause after a failed fetch doubles at the most.
 const MAX_DOUBLINGS: u32 = 10;
+
+/// Why a replica stops that begins later than its leader ([`crate::ReplicaConfig::late_start_max_ms`]).
+pub const BEGINS_LATE: &str = "our log begins later than the leader's, which holds what ours lacks";
 
 /// Where the conversation with the leader stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +63,16 @@ pub(crate) struct Follower {
     matched: bool,
     /// What the leader said last; ours follows as far as our own counted end allows.
     leader_high_watermark: Offset,
+    /// The log start that the leader told first.
+    first_log_start: Option<Offset>,
     /// The log start that the shell was asked to move to.
     asked_log_start: Offset,
+    /// True while it is in the committed ISR.
+    in_isr: bool,
+    /// True if enough others hold everything, and it is copied again if it stops.
+    may_stop: bool,
+    /// Since when our log begins later than the leader's, outside the ISR.
+    late_since: Option<Millis>,
     failures: u32,
 }
 
@@ -80,7 +95,11 @@ impl Follower {
             flush_policy: assignment.flush_policy,
             matched: false,
             leader_high_watermark: Offset(0),
+            first_log_start: None,
             asked_log_start: Offset(0),
+            in_isr: assignment.isr.contains(&turn.config.broker_id),
+            may_stop: may_stop(assignment),
+            late_since: None,
             failures: 0,
         };
         if !turn.log.is_truncating() {
@@ -93,15 +112,17 @@ impl Follower {
     /// longer counts, so we tell it again, unless the next fetch will do it.
     pub(crate) fn reassigned(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
         self.partition_epoch = assignment.partition_epoch;
-        self.settings_changed(turn, assignment.flush_policy);
-        if self.waits() && !assignment.isr.contains(&turn.config.broker_id) {
+        self.in_isr = assignment.isr.contains(&turn.config.broker_id);
+        self.settings_changed(turn, assignment);
+        if self.waits() && !self.in_isr {
             self.tell_position(turn, false);
         }
     }
 
-    /// The flush policy may have changed.
-    pub(crate) fn settings_changed(&mut self, turn: &mut Turn<'_>, flush_policy: FlushPolicy) {
-        self.flush_policy = flush_policy;
+    /// The flush policy or the metadata version may have changed.
+    pub(crate) fn settings_changed(&mut self, turn: &mut Turn<'_>, assignment: &Assignment) {
+        self.flush_policy = assignment.flush_policy;
+        self.may_stop = may_stop(assignment);
         self.follow_high_watermark(turn);
     }
 
@@ -129,7 +150,13 @@ impl Follower {
                 append(turn, &batches);
                 self.leader_high_watermark = self.leader_high_watermark.max(high_watermark);
                 self.follow_high_watermark(turn);
-                self.follow_log_start(turn, log_start_offset);
+                if self.is_late_for_good(turn, log_start_offset) {
+                    return FollowerVerdict::Halt(BEGINS_LATE);
+                }
+                let first = *self.first_log_start.get_or_insert(log_start_offset);
+                if log_start_offset > first || !self.in_isr {
+                    self.follow_log_start(turn, log_start_offset);
+                }
                 self.send_fetch(turn);
             }
             FetchOutcome::Diverging { leader_epoch, end_offset } => {
@@ -228,6 +255,17 @@ impl Follower {
         }
     }
 
+    /// True if our log begins later than the leader's, and has for long. Moves of the leader's log start were told in order, so
+    /// that none of them has brought ours there.
+    fn is_late_for_good(&mut self, turn: &Turn<'_>, leader_log_start: Offset) -> bool {
+        if self.in_isr || turn.log.start() <= leader_log_start {
+            self.late_since = None;
+            return false;
+        }
+        let since = *self.late_since.get_or_insert(turn.now);
+        self.may_stop && turn.now >= since.plus(turn.config.late_start_max_ms)
+    }
+
     fn follow_log_start(&mut self, turn: &mut Turn<'_>, leader_log_start: Offset) {
         let to = leader_log_start.min(turn.log.high_watermark());
         if to > turn.log.start() && to > self.asked_log_start {
@@ -249,6 +287,7 @@ impl Follower {
             fetch_offset: turn.log.end(),
             flushed_offset: turn.log.flushed(),
             last_fetched_epoch: turn.log.last_epoch(),
+            log_start_offset: Some(turn.log.start()),
             wants_records,
         };
         turn.emit(Effect::SendFetch { to: self.leader, position });
@@ -262,6 +301,12 @@ impl Follower {
         let pause = (doubled.min(turn.config.fetch_backoff_max_ms) + spread).max(1);
         self.fetch = FetchState::Backoff { until: turn.now.plus(pause) };
     }
+}
+
+/// True if a replica outside the ISR is needed by nobody: then it is not among the eligible either. And if the controllers hear
+/// of single replicas, so that it is copied again: they do where they keep the frozen high watermark.
+fn may_stop(assignment: &Assignment) -> bool {
+    assignment.frozen != Frozen::NotKept && assignment.isr.len() >= assignment.min_insync_replicas as usize
 }
 
 /// Takes batches that were found to fit.

@@ -5,7 +5,7 @@ use holdfast_proto::error::ErrorCode;
 use super::*;
 use crate::{
     Event, LogGeneration, ProducerTable,
-    bench::{Bench, assignment, high_watermark, placed, position, records, send_fetch, under},
+    bench::{Bench, assignment, beginning, high_watermark, placed, position, records, send_fetch, under},
 };
 
 fn diverging(leader_epoch: u32, end_offset: u64) -> FetchOutcome {
@@ -143,7 +143,7 @@ fn below_the_leaders_log_start_everything_is_copied() {
     let at = Offset(7);
     let effects = bench.answer(FetchOutcome::OutOfRange { log_start_offset: at });
     assert_eq!(effects, [Effect::StartOver { at, generation: LogGeneration(1) }, high_watermark(7)]);
-    assert_eq!(truncated(&mut bench, 1), [send_fetch(position(5, 7, 7, 0, true))]);
+    assert_eq!(truncated(&mut bench, 1), [send_fetch(beginning(7, position(5, 7, 7, 0, true)))]);
     assert_eq!((bench.replica.log_start(), bench.replica.log_end()), (at, at));
     // A second, late answer of that kind does no harm.
     bench.answer(records(&[], 7, 7));
@@ -162,7 +162,7 @@ fn a_log_that_ends_where_the_leaders_begins_follows_its_start() {
     assert_eq!(bench.answer(out_of_range(5)), [high_watermark(5), advance]);
     bench.step(Event::LogStartChanged { offset: Offset(5) });
     // Nothing is left that the leader would have to know.
-    assert_eq!(bench.at(200), [send_fetch(position(5, 5, 5, 0, true))]);
+    assert_eq!(bench.at(200), [send_fetch(beginning(5, position(5, 5, 5, 0, true)))]);
     assert_eq!((bench.replica.log_start(), bench.replica.log_end()), (Offset(5), Offset(5)));
 }
 
@@ -181,6 +181,7 @@ fn a_log_that_holds_nothing_of_the_leaders_is_dropped_unless_it_was_acknowledged
 #[test]
 fn the_log_start_follows_the_leaders_as_far_as_records_are_acknowledged() {
     let mut bench = Bench::following(&[(1, 6)], 0);
+    assert_eq!(bench.answer(records(&[], 0, 0)), [send_fetch(position(5, 6, 6, 1, true))]);
     let effects = bench.answer(records(&[], 4, 5));
     let advance = |to| Effect::AdvanceLogStart { to: Offset(to) };
     assert_eq!(effects, [high_watermark(4), advance(4), send_fetch(position(5, 6, 6, 1, true))]);
@@ -238,4 +239,50 @@ fn a_fetch_whose_answer_got_lost_is_sent_again() {
     assert_eq!(bench.at(deadline - 1), []);
     assert_eq!(bench.at(deadline), [send_fetch(position(5, 2, 2, 4, true))]);
     assert_eq!(bench.answer(records(&[placed(2, 5, 1)], 0, 0))[0], appended(3), "the answer to either will do");
+}
+
+/// A batch for each epoch from 1 on; the log begins at `start`, a border of them.
+fn beginning_at(start: u64, frozen: Frozen, isr: &[u32]) -> Bench {
+    let mut bench = Bench::with_log(&[(1, 2), (2, 2), (3, 2)], 4);
+    bench.step(Event::LogStartChanged { offset: Offset(start) });
+    bench.step(Event::AssignmentChanged(Assignment { frozen, ..assignment(2, 5, 10, isr) }));
+    bench
+}
+
+fn moves_log_start(effects: &[Effect]) -> Option<u64> {
+    effects.iter().find_map(|effect| if let Effect::AdvanceLogStart { to } = effect { Some(to.0) } else { None })
+}
+
+#[test]
+fn in_the_isr_the_beginning_goes_once_the_leaders_log_start_has_moved() {
+    let mut bench = beginning_at(0, Frozen::NotKept, &[1, 2, 3]);
+    assert_eq!(moves_log_start(&bench.answer(records(&[], 6, 2))), None, "the leader began with it");
+    assert_eq!(moves_log_start(&bench.answer(records(&[], 6, 2))), None);
+    assert_eq!(moves_log_start(&bench.answer(records(&[], 6, 4))), Some(4), "it moved");
+    // Outside the ISR nobody counts on what it holds.
+    bench.step(Event::AssignmentChanged(assignment(2, 6, 11, &[2, 3])));
+    let outcome = records(&[], 6, 5);
+    let event = Event::FetchResponse { from: BrokerId(2), leader_epoch: LeaderEpoch(6), outcome };
+    assert_eq!(moves_log_start(&bench.step(event)), Some(5));
+}
+
+#[test]
+fn a_replica_that_begins_later_than_its_leader_for_long_stops_where_it_is_copied_again() {
+    let halts = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Halt { .. }));
+    for (isr, frozen, stops) in [
+        (&[2, 3][..], Frozen::Kept(None), true),
+        (&[2, 3], Frozen::NotKept, false),
+        (&[1, 2, 3], Frozen::Kept(None), false),
+    ] {
+        let mut bench = beginning_at(2, frozen, isr);
+        for _ in 0..2 {
+            assert!(!halts(&bench.answer(records(&[], 6, 0))), "retention may be about to explain it");
+            bench.now += 4_900;
+            assert!(!halts(&bench.answer(records(&[], 6, 0))));
+            assert!(!halts(&bench.answer(records(&[], 6, 2))), "explained");
+        }
+        bench.answer(records(&[], 6, 1));
+        bench.now += 5_000;
+        assert_eq!(halts(&bench.answer(records(&[], 6, 1))), stops, "{isr:?} {frozen:?}");
+    }
 }

@@ -47,6 +47,7 @@ pub use answer::{FetchAnswer, FetchOutcome, FetchReply};
 pub use config::{ReplicaConfig, ReplicaState};
 pub use effect::{Effect, Produced};
 pub use event::{Acks, Assignment, Event, FetchPosition, FlushPolicy, Frozen, ProduceToken};
+pub use follower::BEGINS_LATE;
 pub use log::{
     batch::{BatchInfo, LogGeneration, PlacedBatch},
     epoch::{EpochChain, EpochEntry},

@@ -276,7 +276,7 @@ impl Replica {
         known.frozen = new.frozen;
         match &mut self.role {
             Role::Leader(leader) => leader.settings_changed(&mut turn!(self, effects), known),
-            Role::Follower(follower) => follower.settings_changed(&mut turn!(self, effects), known.flush_policy),
+            Role::Follower(follower) => follower.settings_changed(&mut turn!(self, effects), known),
             Role::Waiting | Role::Halted => {}
         }
     }

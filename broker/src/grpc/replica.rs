@@ -207,6 +207,10 @@ impl Feed {
             fetch_offset: convert::offset(message.fetch_offset, "fetch_offset")?,
             flushed_offset: convert::offset(message.flushed_offset, "flushed_offset")?,
             last_fetched_epoch,
+            log_start_offset: message
+                .log_start_offset
+                .map(|offset| convert::offset(offset, "log_start_offset"))
+                .transpose()?,
             wants_records: message.want_records,
         };
         if position.flushed_offset > position.fetch_offset {

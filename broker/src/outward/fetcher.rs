@@ -146,6 +146,7 @@ fn message(partition: TopicPartition, position: FetchPosition, max_bytes: u32) -
         fetch_offset: position.fetch_offset.0,
         flushed_offset: position.flushed_offset.0,
         last_fetched_epoch: position.last_fetched_epoch.map(|epoch| epoch.0),
+        log_start_offset: position.log_start_offset.map(|offset| offset.0),
         max_bytes,
         want_records: position.wants_records,
     }

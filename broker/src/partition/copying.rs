@@ -138,6 +138,7 @@ mod tests {
             fetch_offset: Offset(end),
             flushed_offset: Offset(end),
             last_fetched_epoch: None,
+            log_start_offset: Some(Offset(0)),
             wants_records,
         }
     }

@@ -9,7 +9,7 @@ use holdfast_replication::EpochChain;
 
 /// What the durable mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MarkedStart {
+pub struct MarkedStart {
     /// Where the log begins.
     pub log_start: Offset,
     /// False if it says that nothing is durable: then a start over may be under way, to a later offset.
@@ -20,7 +20,7 @@ pub(crate) struct MarkedStart {
 /// the mark says, and the leader epochs of a checkpoint with a checksum: the oldest of them begins with the log, whatever
 /// retention has taken, and a start over forgets them before it removes a segment. A beginning of which nothing is known
 /// counts as lost, from 0.
-pub(crate) fn lost_beginning(
+pub fn lost_beginning(
     first: Offset,
     marked: Option<MarkedStart>,
     epochs: Option<&EpochChain>,

@@ -50,6 +50,7 @@ mod segment_times;
 mod side_file_tests;
 mod torn;
 
+pub use beginning::{MarkedStart, lost_beginning};
 pub(crate) use doubt::remove as remove_doubt;
 pub use examine::Unreadable;
 pub use log::{PartitionLog, Recovered};

@@ -49,6 +49,7 @@ mod tests {
             fetch_offset: Offset(appended),
             flushed_offset: Offset(flushed),
             last_fetched_epoch: None,
+            log_start_offset: None,
             wants_records: true,
         });
         progress

@@ -2,8 +2,11 @@
 //!
 //! Joins: a replica that fetched in this epoch and whose stream stands, whose counted end has reached the high watermark
 //! and the epoch's start, and that has not lagged behind the log end for longer than the limit (else it would leave again
-//! at once). Leaves: a member that has. Who joins goes before who leaves, so that the ISR does not fall below the minimum
-//! when one replaces the other.
+//! at once), and whose log begins no later than the leader's: one that begins later lacks records that the leader holds.
+//! Retention may have taken them under the last leader, which is seen once it has taken them here too; or they are lost. It
+//! joins all the same while the ISR is too small, for then nothing is acknowledged without it, and so does a follower of a
+//! build that does not say where its log begins. Leaves: a member that has lagged. Who joins goes before who leaves, so that
+//! the ISR does not fall below the minimum when one replaces the other.
 //!
 //! While the committed ISR is too small, nothing is acknowledged: then the leader says where its high watermark stands, with
 //! a proposal that changes nothing, for elections rest on it. It is sure of it once the high watermark has reached the
@@ -19,6 +22,7 @@ use holdfast_proto::{
 
 use super::{
     isr::{IsrState, Proposal, Stage},
+    progress::FollowerProgress,
     role::Leader,
 };
 use crate::{effect::Effect, event::Frozen, turn::Turn};
@@ -129,9 +133,17 @@ impl Leader {
         let lag_time_max_ms = turn.config.replica_lag_time_max_ms;
         self.progress(id).is_some_and(|follower| {
             follower.is_connected
+                && self.begins_in_time(turn, follower)
                 && follower.counted_end(self.flush_policy).is_some_and(|counted| counted >= reached)
                 && follower.is_caught_up(self.flush_policy, turn.log.end(), lag_time_max_ms, turn.now)
         })
+    }
+
+    /// True if it lacks nothing of the beginning of the leader's log, as far as it says, or cannot be done without.
+    fn begins_in_time(&self, turn: &Turn<'_>, follower: &FollowerProgress) -> bool {
+        let told = follower.ends().and_then(|ends| ends.log_start);
+        told.is_none_or(|log_start| log_start <= turn.log.start())
+            || self.isr.committed().len() < self.min_insync_replicas as usize
     }
 
     fn must_leave(&self, turn: &Turn<'_>, member: BrokerId) -> bool {

@@ -20,17 +20,23 @@ use holdfast_proto::ids::{BrokerEpoch, BrokerId, Millis, Offset, PartitionEpoch}
 
 use crate::event::{FetchPosition, FlushPolicy};
 
-/// Ends of a follower's log that are known to lie on the leader's.
+/// Ends of a follower's log that are known to lie on the leader's, and where it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FollowerEnds {
     pub(crate) appended: Offset,
     pub(crate) flushed: Offset,
+    /// `None`: it does not say.
+    pub(crate) log_start: Option<Offset>,
 }
 
 impl FollowerEnds {
-    /// The later of each.
-    fn max(self, other: Self) -> Self {
-        Self { appended: self.appended.max(other.appended), flushed: self.flushed.max(other.flushed) }
+    /// The later end of each; where the log begins is what it `told` last.
+    fn with(self, told: Self) -> Self {
+        Self {
+            appended: self.appended.max(told.appended),
+            flushed: self.flushed.max(told.flushed),
+            log_start: told.log_start.or(self.log_start),
+        }
     }
 }
 
@@ -119,7 +125,7 @@ impl FollowerProgress {
 
     fn count(&mut self, told_under: PartitionEpoch, told: FollowerEnds) {
         if told_under >= self.counts_from && told_under <= self.known {
-            self.ends = Some(self.ends.map_or(told, |ends| ends.max(told)));
+            self.ends = Some(self.ends.map_or(told, |ends| ends.with(told)));
         }
     }
 
@@ -128,10 +134,10 @@ impl FollowerProgress {
         self.is_connected = true;
         let told_under = position.partition_epoch;
         let flushed = position.flushed_offset.min(position.fetch_offset);
-        let told = FollowerEnds { appended: position.fetch_offset, flushed };
+        let told = FollowerEnds { appended: position.fetch_offset, flushed, log_start: position.log_start_offset };
         match self.latest {
             Some((latest, _)) if told_under < latest => {}
-            Some((latest, ends)) if told_under == latest => self.latest = Some((latest, ends.max(told))),
+            Some((latest, ends)) if told_under == latest => self.latest = Some((latest, ends.with(told))),
             _ => self.latest = Some((told_under, told)),
         }
         self.count(told_under, told);

@@ -14,6 +14,7 @@ fn position(fetch_offset: u64, flushed_offset: u64) -> FetchPosition {
         fetch_offset: Offset(fetch_offset),
         flushed_offset: Offset(flushed_offset),
         last_fetched_epoch: Some(LeaderEpoch(1)),
+        log_start_offset: Some(Offset(0)),
         wants_records: true,
     }
 }

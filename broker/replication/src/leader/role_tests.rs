@@ -4,10 +4,10 @@ use holdfast_proto::ids::{BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, Prod
 
 use super::*;
 use crate::{
-    Acks, BatchInfo, Event,
+    Acks, BatchInfo, Event, FetchPosition,
     bench::{
-        BROKER_EPOCH, Bench, append_produced, assignment, batch, config, failed, high_watermark, ok, position, propose,
-        reply, reply_records, under,
+        BROKER_EPOCH, Bench, append_produced, assignment, batch, beginning, config, failed, high_watermark, ok,
+        position, propose, reply, reply_records, under,
     },
 };
 
@@ -283,6 +283,22 @@ fn a_replica_joins_once_it_has_reached_the_high_watermark_and_the_epochs_start()
     assert_eq!(bench.step(Event::AssignmentChanged(assignment(1, 5, 11, &[1, 2, 3]))), []);
     assert_eq!(bench.step(proposal_result(Ok(assignment(1, 5, 11, &[1, 2, 3])))), []);
     assert_eq!(bench.step(proposal_result(Err(ErrorCode::InvalidUpdateVersion))), []);
+}
+
+#[test]
+fn a_replica_that_begins_later_than_its_leader_joins_only_where_it_is_needed() {
+    let joining = |effects: &[Effect]| {
+        effects.iter().any(|effect| matches!(effect, Effect::ProposeIsr { new_isr, .. } if new_isr.iter().any(|(id, _)| *id == BrokerId(3))))
+    };
+    let late = beginning(1, position(5, 4, 4, 4, true));
+    let unknown = FetchPosition { log_start_offset: None, ..late };
+    for (isr, told, joins) in [(&[1, 2][..], late, false), (&[1, 2], unknown, true), (&[1], late, true)] {
+        let mut bench = Bench::with_log(&[(4, 4)], 4);
+        bench.step(Event::AssignmentChanged(assignment(1, 5, 10, isr)));
+        assert_eq!(joining(&bench.fetch(3, told)), joins, "{isr:?}");
+        let effects = bench.step(Event::LogStartChanged { offset: Offset(1) });
+        assert_eq!(joining(&effects), !joins, "retention took it here too: {isr:?}");
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl Replicas {
         let config = ReplicaConfig {
             replica_lag_time_max_ms: 1_500,
             isr_proposal_timeout_ms: 1_000,
+            late_start_max_ms: 2_000,
             ..ReplicaConfig::new(self.own)
         };
         let mut lease = LeaseGuard::default();

@@ -251,6 +251,18 @@ impl SimLog {
         end - self.end()
     }
 
+    /// While no process has it open, its first batches are gone, and with them the mark; perhaps the checkpoint too. Whether
+    /// recovery finds it damaged, by the rule of the log; `None` if it has no batch.
+    pub fn lose_beginning(&mut self, batches: usize, with_checkpoint: bool) -> Option<bool> {
+        let lost = batches.clamp(1, self.written.batches.len().max(1));
+        let to = self.written.batches.get(lost - 1)?.next_offset().0;
+        self.written.advance_start(to);
+        self.written.epochs = self.written.recovered_epochs(&self.stored_epochs);
+        self.believed = self.written.clone();
+        let checkpoint = (!with_checkpoint).then_some(&self.stored_epochs);
+        Some(holdfast_log::lost_beginning(Offset(to), None, checkpoint).is_some())
+    }
+
     /// What a process finds when it opens this log: recovery makes what is there durable.
     pub(super) fn recover(&mut self) -> ReplicaState {
         assert!(self.queue.is_empty(), "a log is opened that another opening of it still writes");

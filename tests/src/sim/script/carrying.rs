@@ -1,7 +1,8 @@
 //! What brokers and the controller want done, and what arrives.
 
+use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::ids::BrokerId;
-use holdfast_replication::Event;
+use holdfast_replication::{BEGINS_LATE, Event};
 
 use super::{
     cluster::Cluster,
@@ -45,6 +46,9 @@ impl Cluster {
             Outgoing::Leads(tp, epoch, log) => {
                 let incarnation = self.running[&id].incarnation();
                 self.oracle.leads(tp, epoch, Leadership { broker: id, incarnation, log });
+            }
+            Outgoing::Halted(tp, BEGINS_LATE) => {
+                self.broker(id, |broker, now, disk, out| broker.found(now, tp, DistrustReason::Halted, disk, out));
             }
             Outgoing::Halted(_, reason) => {
                 assert!(self.failed.contains(&id), "the replica on {id} halted: {reason}");

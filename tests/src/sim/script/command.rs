@@ -46,6 +46,7 @@ pub(super) fn run(cluster: &mut Cluster, words: &[&str]) -> Result<(), String> {
         ["give-back", node] => cluster.give_back(broker(cluster, node)?)?,
         ["time-out-proposals", node] => cluster.time_out_proposals(broker(cluster, node)?)?,
         ["retain", node, offset] => cluster.retain(broker(cluster, node)?, Offset(number(offset)?)),
+        ["lose-beginning", node, batches] => cluster.lose_beginning(broker(cluster, node)?, number(batches)?)?,
         ["storage-failed", node] => cluster.storage_failed(broker(cluster, node)?),
         ["audit"] => cluster.audit(),
         ["expect", words @ ..] => return expectation::check(cluster, words),

@@ -87,8 +87,22 @@ impl Cluster {
     pub(super) fn retain(&mut self, id: BrokerId, to: Offset) {
         let tp = self.tp;
         let high_watermark = self.replica(id).map_or(Offset(0), Replica::high_watermark);
+        self.oracle.retains(tp, to.min(high_watermark).0);
         self.broker(id, |broker, _, disk, out| broker.retain(tp, to.min(high_watermark), disk, out));
         self.flush(id);
+    }
+
+    /// The log loses its first batches, and says only that its mark is lost: as before recovery asked where it began.
+    pub(super) fn lose_beginning(&mut self, id: BrokerId, batches: usize) -> Result<(), String> {
+        let tp = self.tp;
+        if self.running.contains_key(&id) {
+            return Err("it runs".to_owned());
+        }
+        let disk = self.disks.get_mut(&id).expect("every broker has a disk");
+        let log = disk.logs.get_mut(&tp).ok_or("it has no log")?;
+        log.lose_beginning(batches, true).ok_or("its log is empty")?;
+        disk.doubted.insert(tp);
+        Ok(())
     }
 
     /// A producer's message comes to a node; false if it is down.

@@ -20,6 +20,7 @@
 //! | `take-away NODE` · `give-back NODE` | a move of the partition without it begins; one with it |
 //! | `time-out-proposals NODE` | its calls to the controller pass their deadline; they may still arrive |
 //! | `retain NODE OFFSET` | retention removes what lies below |
+//! | `lose-beginning NODE COUNT` | of a node that is down: its first batches are gone, and its log tells nothing of it |
 //! | `storage-failed NODE` | a write or fsync of its log failed |
 //! | `expect ok NAME [at=OFFSET]` · `expect waiting NAME` · `expect error NAME CODE` | answer of the last produce of that name |
 //! | `expect log NODE NAME ...` | what is written there, in order |

@@ -83,6 +83,10 @@ coverage! {
     logs_vanished,
     /// Logs that lost their end, and were found damaged or in doubt.
     logs_cut,
+    /// Logs that lost their beginning, and what said where it was.
+    beginnings_lost,
+    /// Replicas that stopped because retention had taken more of them than of their leader, and were copied again.
+    stopped_late,
     /// Disks that lost their list of replicas.
     lists_lost,
     /// Replicas in which damage was found while they ran.

@@ -35,7 +35,7 @@ impl World {
         };
         let held: Vec<TopicPartition> = self.disks[&id].logs.keys().copied().collect();
         let some = held.get(self.rng.usize(..held.len().max(1))).copied();
-        let kind = self.rng.u8(..8);
+        let kind = self.rng.u8(..9);
         if let (0, Some(tp)) = (kind, some) {
             self.coverage.damage_found += 1;
             self.disk_faults.insert(id, incarnation);
@@ -71,6 +71,15 @@ impl World {
                 disk.held = None;
                 disk.logs.remove(&tp);
                 self.coverage.lists_lost += 1;
+            }
+            (7, Some(tp), _) => {
+                let log = disk.logs.get_mut(&tp).expect("it was just listed");
+                match log.lose_beginning(batches, by_file) {
+                    None => return,
+                    Some(true) => _ = disk.distrusted.insert(tp, DistrustReason::Damaged),
+                    Some(false) => _ = disk.doubted.insert(tp),
+                }
+                self.coverage.beginnings_lost += 1;
             }
             (4..=6, _, Some(copy)) => {
                 // Below the files a copy shows nothing; then the tokens tell that it is old. One of just now looks whole.

@@ -2,6 +2,7 @@
 
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::ids::{BrokerId, TopicPartition};
+use holdfast_replication::BEGINS_LATE;
 
 use super::{
     state::World,
@@ -61,6 +62,10 @@ impl World {
             Outgoing::LeaseEnded => self.coverage.leases_ended += 1,
             // Its leader lacks what this one knows to be acknowledged: an operator gave that up.
             Outgoing::Halted(tp, _) if self.recovered.contains(&tp) => {
+                self.later(0, Upcoming::Found(id, start, tp, DistrustReason::Halted));
+            }
+            Outgoing::Halted(tp, BEGINS_LATE) => {
+                self.coverage.stopped_late += 1;
                 self.later(0, Upcoming::Found(id, start, tp, DistrustReason::Halted));
             }
             Outgoing::Halted(tp, reason) => panic!("the replica of {tp} on {id} halted: {reason}"),
