@@ -10,6 +10,8 @@
 //!    heard before would look fresh. So all readings are dropped once the own two clocks did not advance together.
 //! 3. The median of the readings is one that most have, if most have one. If more than half of *all* clocks are within the
 //!    tolerance of it, these are the majority. A node agrees with it if its own reading is within the tolerance.
+//!    **What it costs:** every heartbeat asks, so what was found of all is used again for [`JUDGED_MS`], as long as nobody is
+//!    heard for the first time and no reading that was counted is too old. The own reading is the newest one always.
 //! 4. Where there is none, nobody's clock is vouched for: half of all were not heard, or they differ.
 //!
 //! **One node of each kind** makes two clocks, and a majority is both: the broker agrees with the controller, or nobody
@@ -26,6 +28,9 @@ use holdfast_proto::ids::{BrokerId, Millis};
 
 /// How long a reading counts, ms: many heartbeats.
 pub const READING_MS: u64 = 30_000;
+
+/// How long what was found of all clocks is used again, ms: next to nothing of what a reading counts for.
+pub const JUDGED_MS: u64 = 250;
 
 /// By how much the own wall clock may step, ms, before it looks as if the machine had stood still.
 const STEP_MS: u64 = 1_000;
@@ -75,12 +80,25 @@ pub struct Readings {
     heard: BTreeMap<ClockOf, Reading>,
     /// The own clocks as they were looked at last.
     last_look: Option<Reading>,
+    judged: Option<Judged>,
+}
+
+/// What was found of all clocks.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    until: Millis,
+    tolerance_ms: u64,
+    /// How many were heard then: more or fewer make another majority.
+    heard: usize,
+    /// What those of the majority are ahead of the steady clock, ms, or why there is none.
+    median_ms: Result<i64, Verdict>,
 }
 
 impl Readings {
     /// Forgets all: another leadership begins, or this controller stood still.
     pub fn clear(&mut self) {
         self.heard.clear();
+        self.judged = None;
     }
 
     /// At this moment, on the steady clock, a node's wall clock said so, ms since 1970. What it said later is kept.
@@ -110,21 +128,53 @@ impl Readings {
         all: impl Iterator<Item = ClockOf>,
         tolerance_ms: u64,
     ) -> Verdict {
+        let median_ms = self.median_ms(now, all, tolerance_ms);
+        let is_fresh = |reading: &&Reading| now.since(reading.at) < READING_MS;
+        let Some(own) = self.heard.get(&of).filter(is_fresh) else { return Verdict::Unheard };
+        match median_ms {
+            Ok(median_ms) => {
+                let ahead_ms = own.ahead_ms.saturating_sub(median_ms);
+                let is_near = |ahead_ms: i64| ahead_ms.abs_diff(median_ms) <= tolerance_ms;
+                if is_near(own.ahead_ms) { Verdict::Agrees(ahead_ms) } else { Verdict::Differs(ahead_ms) }
+            }
+            Err(none) => none,
+        }
+    }
+
+    /// What the clocks of the majority are ahead of the steady clock, ms, or why there is none; as it was found a moment ago.
+    fn median_ms(
+        &mut self,
+        now: Millis,
+        all: impl Iterator<Item = ClockOf>,
+        tolerance_ms: u64,
+    ) -> Result<i64, Verdict> {
+        let holds = |judged: &Judged| {
+            now < judged.until && judged.heard == self.heard.len() && judged.tolerance_ms == tolerance_ms
+        };
+        if let Some(judged) = self.judged.filter(holds) {
+            return judged.median_ms;
+        }
         self.heard.retain(|_, reading| now.since(reading.at) < READING_MS);
         let mut count = 0;
-        let mut told: Vec<i64> =
-            all.inspect(|_| count += 1).filter_map(|one| Some(self.heard.get(&one)?.ahead_ms)).collect();
-        let is_most = |part: usize| 2 * part > count;
-        let Some(own) = self.heard.get(&of).filter(|_| is_most(told.len())) else { return Verdict::Unheard };
-        let middle = told.len() / 2;
-        let median_ms = *told.select_nth_unstable(middle).1;
-        let is_near = |ahead_ms: i64| ahead_ms.abs_diff(median_ms) <= tolerance_ms;
-        if !is_most(told.iter().filter(|ahead_ms| is_near(**ahead_ms)).count()) {
-            return Verdict::Split;
-        }
-        let ahead_ms = own.ahead_ms.saturating_sub(median_ms);
-        if is_near(own.ahead_ms) { Verdict::Agrees(ahead_ms) } else { Verdict::Differs(ahead_ms) }
+        let told: Vec<Reading> = all.inspect(|_| count += 1).filter_map(|one| self.heard.get(&one).copied()).collect();
+        let oldest = told.iter().map(|reading| reading.at.plus(READING_MS)).min();
+        let until = oldest.map_or(now, |oldest| oldest.min(now.plus(JUDGED_MS)));
+        let median_ms = median_of(told.iter().map(|reading| reading.ahead_ms).collect(), count, tolerance_ms);
+        self.judged = Some(Judged { until, tolerance_ms, heard: self.heard.len(), median_ms });
+        median_ms
     }
+}
+
+/// The median of those that were told, if more than half of `count` are within the tolerance of it.
+fn median_of(mut told: Vec<i64>, count: usize, tolerance_ms: u64) -> Result<i64, Verdict> {
+    let is_most = |part: usize| 2 * part > count;
+    if !is_most(told.len()) {
+        return Err(Verdict::Unheard);
+    }
+    let middle = told.len() / 2;
+    let median_ms = *told.select_nth_unstable(middle).1;
+    let is_near = |ahead_ms: &&i64| ahead_ms.abs_diff(median_ms) <= tolerance_ms;
+    if is_most(told.iter().filter(is_near).count()) { Ok(median_ms) } else { Err(Verdict::Split) }
 }
 
 #[cfg(test)]

@@ -154,3 +154,42 @@ fn less_than_half_of_the_clocks_convince_nobody() {
     }
     assert!(convinced[1] > 0, "a majority that is wrong together is believed: the ages of records are the other guard");
 }
+
+#[test]
+fn what_was_found_of_all_is_used_again_for_a_moment_and_no_longer() {
+    let all = nodes(3, 3);
+    let mut readings = heard(&all, 1_000, &[]);
+    let mut asked = 0;
+    let mut judge_at = |readings: &mut Readings, now: u64| {
+        let all = all.iter().copied().inspect(|_| asked += 1);
+        let verdict = readings.judge(broker(1), Millis(now), all, TOLERANCE_MS);
+        (verdict, std::mem::take(&mut asked) > 0)
+    };
+    assert_eq!(judge_at(&mut readings, 1_000), (Verdict::Agrees(0), true));
+    for now in 1_001..1_000 + JUDGED_MS {
+        readings.hear(broker(1), Millis(now), (START_MS + now as i64) as u64);
+        assert_eq!(judge_at(&mut readings, now), (Verdict::Agrees(0), false), "{now}");
+    }
+    assert_eq!(
+        judge_at(&mut readings, 1_000 + JUDGED_MS),
+        (Verdict::Agrees(0), true),
+        "the others may be wrong by now"
+    );
+    // Its own clock is looked at each time, and who was not heard before is counted at once.
+    let later = 1_001 + JUDGED_MS;
+    readings.hear(broker(1), Millis(later), (START_MS + later as i64 + YEAR_MS) as u64);
+    assert_eq!(judge_at(&mut readings, later), (Verdict::Differs(YEAR_MS), false));
+    readings.hear(broker(9), Millis(later), START_MS as u64 + later);
+    assert_eq!(judge_at(&mut readings, later), (Verdict::Differs(YEAR_MS), true));
+    // No reading counts for longer than it does when all are looked at.
+    let mut readings = heard(&all, 1_000, &[]);
+    assert_eq!(judge_at(&mut readings, 999 + READING_MS), (Verdict::Agrees(0), true));
+    readings.hear(broker(1), Millis(1_000 + READING_MS), START_MS as u64 + 1_000 + READING_MS);
+    assert_eq!(judge_at(&mut readings, 1_000 + READING_MS), (Verdict::Unheard, true));
+    // What is forgotten is forgotten at once.
+    let mut readings = heard(&all, 1_000, &[]);
+    assert_eq!(judge_at(&mut readings, 1_000).0, Verdict::Agrees(0));
+    readings.clear();
+    all.iter().for_each(|node| readings.hear(*node, Millis(1_001), (START_MS + 1_001 + YEAR_MS) as u64));
+    assert_eq!(judge_at(&mut readings, 1_001), (Verdict::Agrees(0), true), "by another steady clock");
+}
