@@ -7,6 +7,8 @@ use crate::sim::{controller::TIMEOUTS, disk::Crash};
 
 /// After the faults have ended, ms: no message of before is under way any more, and nobody lags and is about to leave an ISR.
 const CATCH_UP_MS: u64 = 4_000;
+/// How far a member of the ISR may lag behind, ms: with the slowest message less than what a leader bears.
+const LAG_MS: u64 = 1_000;
 /// How long all have to be in sync, ms.
 const IN_SYNC_MS: u64 = 60_000;
 /// Longest time between two of the ends, ms: less than what counts as together.
@@ -32,7 +34,7 @@ impl World {
         }
         self.run_until(self.now_ms + CATCH_UP_MS);
         let deadline_ms = self.now_ms + IN_SYNC_MS;
-        while !self.are_all_in_sync() || !self.are_all_heard() {
+        while !self.are_all_in_sync() || !self.are_all_heard() || self.is_one_left_behind() {
             assert!(self.now_ms < deadline_ms, "STUCK: not all are in sync");
             self.run_until(self.now_ms + 100);
         }
@@ -68,5 +70,18 @@ impl World {
     fn are_all_in_sync(&self) -> bool {
         let image = self.controller.image();
         image.partitions().all(|(_, _, state)| state.leader.is_some() && state.isr.len() == state.replicas.len())
+    }
+
+    /// True if a leader may have decided to do without a member of the ISR that lags: what it proposed may be under way, and who
+    /// leaves before power fails lacks what the others acknowledge then.
+    fn is_one_left_behind(&self) -> bool {
+        let now = self.now();
+        self.controller.image().partitions().any(|(tp, _, state)| {
+            let leader = state.leader.and_then(|leader| self.running.get(&leader));
+            let leads = leader.and_then(|(_, broker)| broker.replica(tp)).filter(|replica| replica.is_leader());
+            leads.is_none_or(|leads| {
+                leads.followers(now).any(|member| member.in_isr && member.lag_ms.is_none_or(|ms| ms > LAG_MS))
+            })
+        })
     }
 }
