@@ -23,6 +23,7 @@ use holdfast_replication::FetchPosition;
 use super::{
     channels::endpoint,
     incoming::{Incoming, deliver},
+    unreached::Unreached,
 };
 use crate::{here::context::Context, outbox::SourcePositions};
 
@@ -41,11 +42,12 @@ pub(crate) async fn run(context: Arc<Context>, mut created: mpsc::Receiver<Arc<S
 async fn fetch_from(context: Arc<Context>, positions: Arc<SourcePositions>) {
     let mut number = 0;
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
+    let mut unreached = Unreached::default();
     loop {
         positions.filled().await;
         let started = Instant::now();
         number += 1;
-        let reason = stream(&context, &positions, number).await;
+        let reason = stream(&context, &positions, number, &mut unreached).await;
         tracing::debug!(source = %positions.source(), %reason, "the stream from a leader's broker ended");
         for (partition, leader_epoch) in positions.fail() {
             let failed = Incoming::Failed(ErrorCode::BrokerNotAvailable);
@@ -66,45 +68,102 @@ async fn rest(context: &Context, broker: BrokerId, pause: Duration) {
 }
 
 /// One stream until it breaks; tells why.
-async fn stream(context: &Arc<Context>, positions: &Arc<SourcePositions>, number: u64) -> ErrorDetail {
-    match try_stream(context, positions, number).await {
-        Ok(()) => ErrorDetail::new(ErrorCode::BrokerNotAvailable, "the leader's broker ended the stream"),
-        Err(detail) => detail,
+async fn stream(
+    context: &Arc<Context>,
+    positions: &Arc<SourcePositions>,
+    number: u64,
+    unreached: &mut Unreached,
+) -> ErrorDetail {
+    let broker = positions.source();
+    let taken = match open(context, positions, number).await {
+        Ok(stream) => {
+            if unreached.reached() {
+                tracing::info!(%broker, address = stream.address, "the broker is reached again");
+            }
+            take_all(context, positions, stream).await
+        }
+        Err(detail) => {
+            note_unreached(context, broker, unreached, &detail);
+            Err(detail)
+        }
+    };
+    taken
+        .err()
+        .unwrap_or_else(|| ErrorDetail::new(ErrorCode::BrokerNotAvailable, "the leader's broker ended the stream"))
+}
+
+/// Says, now and then, that nobody is where a broker registered.
+fn note_unreached(context: &Context, broker: BrokerId, unreached: &mut Unreached, reason: &ErrorDetail) {
+    let image = context.metadata.look();
+    let registered = image.broker(broker).filter(|registered| !registered.fenced);
+    if unreached.failed(context.clock.now(), registered.is_some())
+        && let Some(registered) = registered
+    {
+        tracing::warn!(
+            %broker,
+            address = registered.peer_address,
+            %reason,
+            "the broker is alive to the controllers, and is not reached at the address that it registered: what it leads is \
+             not copied. Is its peer_advertised_address right, and does the network let brokers there?"
+        );
     }
 }
 
-async fn try_stream(context: &Arc<Context>, positions: &Arc<SourcePositions>, number: u64) -> Result<(), ErrorDetail> {
-    let status = |status: tonic::Status| holdfast_proto::status::classify(&status).1;
+/// A stream that was opened.
+struct Stream {
+    answers: tonic::Streaming<v1::FetchReplicaResponse>,
+    /// Where the source was then, and its registration.
+    address: String,
+    source_epoch: BrokerEpoch,
+}
+
+async fn open(context: &Arc<Context>, positions: &Arc<SourcePositions>, number: u64) -> Result<Stream, ErrorDetail> {
     let (address, source_epoch) = source(context, positions.source())?;
     let timeout = Duration::from_millis(context.config.peer_rpc_timeout_ms);
     let endpoint = endpoint(&context.config, &address)?;
     let connecting = endpoint.connect();
-    let unreachable =
-        |why: String| ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("{address} cannot be reached: {why}"));
     let channel = match tokio::time::timeout(timeout, connecting).await {
         Ok(Ok(channel)) => channel,
-        Ok(Err(error)) => return Err(unreachable(error.to_string())),
-        Err(_) => return Err(unreachable("no answer in time".to_owned())),
+        Ok(Err(error)) => return Err(unreachable(&address, &error.to_string())),
+        Err(_) => return Err(unreachable(&address, "no answer in time")),
     };
     let mut client = ReplicaServiceClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let opened = tokio::time::timeout(timeout, client.fetch_replica(requests(context, positions, number)?)).await;
-    let mut answers = opened.map_err(|_| unreachable("no stream in time".to_owned()))?.map_err(status)?.into_inner();
+    let answers = opened.map_err(|_| unreachable(&address, "no stream in time"))?.map_err(|error| status(&error))?;
+    Ok(Stream { answers: answers.into_inner(), address, source_epoch })
+}
+
+/// Takes what comes until the stream breaks, or the source registers again.
+async fn take_all(
+    context: &Arc<Context>,
+    positions: &Arc<SourcePositions>,
+    Stream { mut answers, address, source_epoch }: Stream,
+) -> Result<(), ErrorDetail> {
     let mut metadata = context.metadata.watch();
     loop {
         tokio::select! {
-            answer = answers.message() => match answer.map_err(status)? {
+            answer = answers.message() => match answer.map_err(|error| status(&error))? {
                 Some(answer) => take(context, positions, answer).await?,
                 None => return Ok(()),
             },
             _ = metadata.changed() => {
-                if source(context, positions.source())? != (address.clone(), source_epoch) {
-                    return Err(unreachable("it has registered again".to_owned()));
+                let (known, epoch) = source(context, positions.source())?;
+                if (&known, epoch) != (&address, source_epoch) {
+                    return Err(unreachable(&address, "it has registered again"));
                 }
             }
         }
     }
+}
+
+fn status(status: &tonic::Status) -> ErrorDetail {
+    holdfast_proto::status::classify(status).1
+}
+
+fn unreachable(address: &str, why: &str) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::BrokerNotAvailable, format!("{address} cannot be reached: {why}"))
 }
 
 /// Where the source broker is, and its registration.

@@ -7,7 +7,8 @@
 //!   `header`: who calls.
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
 //!   counts where it is refused, with the rule of [`older`].
-//! - `fetcher` with `incoming`: as a follower, records from leaders. `proposer`: as a leader, ISR changes. `distrusts`: which
+//! - `fetcher` with `incoming` and `unreached`: as a follower, records from leaders, and a word where one is not at its
+//!   address. `proposer`: as a leader, ISR changes. `distrusts`: which
 //!   replicas this broker does not vouch for; `comparisons`: as a leader, digests of followers; `handover`: leaderships that
 //!   it gives away where it cannot say so yet.
 
@@ -30,6 +31,7 @@ mod relayed;
 mod relays;
 pub mod retry;
 mod session;
+mod unreached;
 
 pub use channels::Peers;
 pub(crate) use comparisons::{Answer as CompareAnswer, Held, Question, ask as ask_to_compare};
