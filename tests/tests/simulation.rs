@@ -87,6 +87,17 @@ fn after_a_power_loss_of_all_nobody_waits_for_the_one_that_stays_away() {
 }
 
 #[test]
+fn after_an_orderly_stop_of_all_nobody_waits_for_the_one_that_stays_away() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let sum = run_all(&seeds, faults::run_all_stopped, Coverage::add, Coverage::default());
+    println!("{runs} seeds of stops of all: {} last words were kept", sum.last_words);
+    if runs >= SEEDS {
+        assert!(sum.last_words > runs / 2, "others knew how far was acknowledged: {sum:?}");
+    }
+}
+
+#[test]
 fn what_more_disks_lose_than_may_is_never_lost_in_silence() {
     let seeds = seeds();
     let runs = seeds.end - seeds.start;

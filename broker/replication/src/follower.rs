@@ -194,6 +194,11 @@ impl Follower {
         matches!(self.fetch, FetchState::Outstanding { .. })
     }
 
+    /// True once the leader has answered with records in this epoch, be it none.
+    pub(crate) const fn has_matched(&self) -> bool {
+        self.matched
+    }
+
     /// The next moment at which [`Self::on_time`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         match self.fetch {

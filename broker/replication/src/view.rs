@@ -126,6 +126,24 @@ impl Replica {
         }
     }
 
+    /// Everything that was acknowledged lies below this offset, which comes with the leader epoch of the last record there. Once
+    /// the replica takes nothing any more that stays so. `None` if it does not lead, or does not know it: see
+    /// [`Self::latest_end`].
+    pub fn acknowledged_end(&self) -> Option<(Offset, Option<LeaderEpoch>)> {
+        let end = self.latest_end().ok()?;
+        Some((end, self.log.epoch_below(end)))
+    }
+
+    /// False while a leadership that began is not known to both ends: its leader does not know its high watermark yet, or this
+    /// follower has no answer from it.
+    pub fn is_settled(&self) -> bool {
+        match &self.role {
+            Role::Leader(_) => self.latest_end().is_ok(),
+            Role::Follower(follower) => follower.has_matched(),
+            Role::Waiting | Role::Halted => true,
+        }
+    }
+
     /// The committed ISR as this replica knows it.
     pub fn isr(&self) -> &[BrokerId] {
         self.assignment.as_ref().map_or(&[], |assignment| &assignment.isr)

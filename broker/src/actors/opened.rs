@@ -37,6 +37,7 @@ impl Opened {
         let is_doubtful = recovered.doubt.is_some();
         let recovered = ReplicaState::from(recovered);
         let view = ReplicaView {
+            is_settled: true,
             leader: None,
             leader_epoch: None,
             partition_epoch: None,

@@ -281,6 +281,7 @@ impl PartitionActor {
 
     fn closed(&mut self, actor: &mut <Self as Actor>::Context) {
         if let Some(closed) = self.closing.take() {
+            self.partition.closed(&self.core);
             // The asker may be gone; the log is closed either way.
             let _ = closed.send(());
         }

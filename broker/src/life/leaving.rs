@@ -13,15 +13,20 @@
 //!    min.insync.replicas. If all brokers leave together nobody is active, and nobody waits.
 //! 2. The wait ends at its deadline, whatever is left, and after [`CONTROLLER_TIMEOUT`] without a controller that
 //!    answers: without a quorum nothing moves.
-//! 3. What is left, [`Remains`] counts. What is decided here is how long to wait, never what is safe: that is the
+//! 3. Where nobody takes over each leadership that has just begun is waited for, at most [`SETTLE`]: all that stop together
+//!    hand over to one another before they know of it, and only a leader whose followers have answered knows how far was
+//!    acknowledged, which it says when it has stopped.
+//! 4. What is left, [`Remains`] counts. What is decided here is how long to wait, never what is safe: that is the
 //!    controller's, by its image.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use holdfast_metadata::Image;
+
 use super::remains::Remains;
-use crate::here::context::Context;
+use crate::{here::context::Context, partition::OpenReplica};
 
 /// How long no controller may answer before the broker leaves without: a fail-over of the controllers takes less.
 const CONTROLLER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +36,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Shortest time between two calls for what can be moved.
 const PACE: Duration = Duration::from_millis(50);
+
+/// How long a leadership that has just begun is waited for: some round trips, and a fetch that waits at its leader.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Returns once this broker leads nothing and is missed nowhere, or at `until`.
 pub(crate) async fn hand_over(context: &Context, until: Instant) {
@@ -63,6 +71,7 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
                 );
             }
             if movable == 0 && could_join == 0 {
+                settle(context, until.min(Instant::now() + SETTLE)).await;
                 return tracing::warn!(
                     led,
                     below_min,
@@ -94,5 +103,23 @@ pub(crate) async fn hand_over(context: &Context, until: Instant) {
             // Either is a reason to look again.
             let _ = tokio::time::timeout_at(again.min(until), indexes.changed()).await;
         }
+    }
+}
+
+/// Returns once every leadership in which this broker is in sync with others is known to both ends, or at `until`.
+async fn settle(context: &Context, until: Instant) {
+    let own = context.identity.broker_id;
+    let is_settled = |replica: &OpenReplica, image: &Image| {
+        let state = image.partition(replica.id).filter(|state| state.leader.is_some() && state.isr.len() > 1);
+        let Some(state) = state.filter(|state| state.isr.contains(&own)) else { return true };
+        let view = replica.view();
+        view.leader_epoch == Some(state.leader_epoch) && view.is_settled
+    };
+    let are_all_settled = || {
+        let image = context.metadata.look();
+        context.partitions.all().iter().all(|replica| is_settled(replica, &image))
+    };
+    while !are_all_settled() && Instant::now() < until {
+        tokio::time::sleep(PACE).await;
     }
 }

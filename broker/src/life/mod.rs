@@ -7,11 +7,13 @@
 //! - `findings`: what becomes of a replica with which something is wrong. `scrub` looks for it, and `compare` for replicas
 //!   that differ from their leader, with `starts` for those that begin later; `told`, pure, knows which were told so. `token` keeps the proof of the data folder new,
 //!   `time_trust` looks at the clocks.
-//! - `leaving`: leadership is given away before the process ends; `remains`, pure, counts what that would still harm.
+//! - `leaving`: leadership is given away before the process ends; `remains`, pure, counts what that would still harm. Where
+//!   nobody takes over `last_words` tells the controllers how far was acknowledged.
 
 mod asides;
 mod compare;
 mod findings;
+mod last_words;
 mod leaving;
 mod maintenance;
 mod probes;

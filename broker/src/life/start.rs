@@ -4,7 +4,8 @@
 //! (health first; the rest answers "not yet") · join the controllers' cluster. It is ready once the controller has
 //! committed so.
 //!
-//! Stop: hand over ([`leaving`]) · end the streams · flush and close the logs · say that it has stopped.
+//! Stop: hand over ([`leaving`]) · end the streams · flush and close the logs · say how far was acknowledged where nobody
+//! takes over ([`last_words`]) · say that it has stopped.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -25,7 +26,7 @@ use holdfast_node::{
 };
 use holdfast_proto::ids::{BrokerId, IncarnationId};
 
-use super::{findings, leaving, maintenance, probes, recovery, scrub, time_trust, token};
+use super::{findings, last_words, leaving, maintenance, probes, recovery, scrub, time_trust, token};
 use crate::{
     actors::{Actors, SessionAddress, SessionEvent},
     config::Config,
@@ -62,6 +63,9 @@ const STREAM_GRACE: Duration = Duration::from_secs(2);
 /// What a stop keeps of its time for the end of streams, the flush and the last message to the controller; at most
 /// half.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
+
+/// How long the controllers are told how far was acknowledged, at the most.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A running broker. Dropped without [`Broker::stop`] it ends as if it had been killed.
 pub struct Broker {
@@ -169,7 +173,8 @@ impl Broker {
         context.state.end_streams();
         self.servers.stop(STREAM_GRACE).await;
         tracing::info!(elapsed_ms = elapsed_ms(), "connections are closed");
-        let logs = context.partitions.all().len();
+        let replicas = context.partitions.all();
+        let logs = replicas.len();
         let (closed, all_closed) = oneshot::channel();
         if self.session.tell(SessionEvent::CloseAll(closed)).await.is_some() {
             let grace = deadline.max(Instant::now() + STREAM_GRACE);
@@ -179,6 +184,7 @@ impl Broker {
         }
         tracing::info!(logs, elapsed_ms = elapsed_ms(), "logs are flushed and closed");
         if registered {
+            last_words::tell(&context, &replicas, Instant::now() + LAST_WORDS).await;
             let left = deadline.saturating_duration_since(Instant::now()).clamp(STREAM_GRACE / 4, STREAM_GRACE);
             if let Err(error) = context.nodes.controllers.controlled_shutdown(&context.identity, true, left).await {
                 tracing::warn!(%error, "the controller was not told of the stop: it will notice");

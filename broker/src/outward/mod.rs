@@ -40,6 +40,6 @@ pub(crate) use distrusts::run as run_distrusts;
 pub(crate) use fetcher::run as run_fetchers;
 pub(crate) use handover::ask as ask_for_leaders;
 pub(crate) use other_nodes::other_nodes;
-pub(crate) use proposer::run as run_proposer;
+pub(crate) use proposer::{MAX_CHANGES, propose, run as run_proposer};
 pub use relays::Relays;
 pub(crate) use session::run as run_session;

@@ -15,23 +15,13 @@ use crate::{
 };
 
 /// Changes in one call: the controller's own limit is 10,000.
-const MAX_CHANGES: usize = 1_000;
+pub(crate) const MAX_CHANGES: usize = 1_000;
 
 /// Proposes until the broker ends. One call at a time: what comes meanwhile goes into the next.
 pub(crate) async fn run(context: Arc<Context>) {
     loop {
         let proposals = context.outboxes.proposals.take(MAX_CHANGES).await;
-        let results = match request(&context, &proposals) {
-            Ok(request) => context.nodes.controllers.alter_partitions(request).await,
-            Err(detail) => Err(detail),
-        };
-        let results = results.and_then(|answer| {
-            let told = answer.results.len();
-            let all = told == proposals.len();
-            let wrong = || ErrorDetail::new(ErrorCode::UnknownServerError, "the controller answered other changes");
-            all.then_some(answer.results).ok_or_else(wrong)
-        });
-        match results {
+        match propose(&context, &proposals).await {
             Ok(results) => {
                 for ((partition, proposal), result) in proposals.into_iter().zip(results) {
                     let result = outcome(&context.metadata.look(), partition, result);
@@ -48,6 +38,16 @@ pub(crate) async fn run(context: Arc<Context>) {
             }
         }
     }
+}
+
+/// Proposes these changes, at most [`MAX_CHANGES`], in one call. What became of each, in their order.
+pub(crate) async fn propose(
+    context: &Context,
+    proposals: &[(TopicPartition, Proposal)],
+) -> Result<Vec<v1::IsrChangeResult>, ErrorDetail> {
+    let answer = context.nodes.controllers.alter_partitions(request(context, proposals)?).await?;
+    let wrong = || ErrorDetail::new(ErrorCode::UnknownServerError, "the controller answered other changes");
+    (answer.results.len() == proposals.len()).then_some(answer.results).ok_or_else(wrong)
 }
 
 fn request(

@@ -18,6 +18,7 @@ use super::{
     answer_memory::{AnswerRoom, Wanted},
     answer_reader::Reader,
     findings::{Finding, Findings, Reporter},
+    last_word::LastWord,
     read::{self, DiskRead, Place, ReadShare},
     tail::PartitionTail,
     waiters::Waiters,
@@ -49,6 +50,8 @@ pub struct ReplicaView {
     pub producers: usize,
     /// True if another replica is in sync: it can take over.
     pub is_spare: bool,
+    /// False while a leadership that began is not known to both ends: see [`Replica::is_settled`].
+    pub is_settled: bool,
 }
 
 impl ReplicaView {
@@ -68,6 +71,7 @@ impl ReplicaView {
             flushed_epoch: last.and_then(|last| replica.epoch_at(last)),
             producers: replica.producer_count(),
             is_spare: replica.isr().len() > 1,
+            is_settled: replica.is_settled(),
         }
     }
 
@@ -104,6 +108,7 @@ pub struct Partition {
     pub waiters: Arc<Waiters>,
     reporter: Reporter,
     view: Mutex<ReplicaView>,
+    last_word: Mutex<Option<LastWord>>,
 }
 
 impl Partition {
@@ -116,7 +121,15 @@ impl Partition {
         view: ReplicaView,
     ) -> Self {
         let reporter = Reporter { partition: id, log: reader.clone(), findings, failing: Arc::default() };
-        Self { id, tail, reader, waiters: Arc::default(), reporter, view: Mutex::new(view) }
+        Self {
+            id,
+            tail,
+            reader,
+            waiters: Arc::default(),
+            reporter,
+            view: Mutex::new(view),
+            last_word: Mutex::default(),
+        }
     }
 
     /// What a reader of the log is told of an error.
@@ -137,6 +150,16 @@ impl Partition {
     /// Something is wrong with this replica.
     pub(crate) fn found(&self, finding: Finding) {
         self.reporter.findings.put(self.id, finding);
+    }
+
+    /// What it knew as a leader when its log was closed.
+    pub(crate) fn last_word(&self) -> Option<LastWord> {
+        *self.last_word.lock()
+    }
+
+    /// Its log is closed: it takes nothing and acknowledges nothing any more.
+    pub(crate) fn closed(&self, replica: &Replica) {
+        *self.last_word.lock() = LastWord::of(replica);
     }
 
     /// Where it stood after its actor's last step.

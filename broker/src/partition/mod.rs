@@ -12,6 +12,7 @@
 //! - [`unopened`]: those that cannot be opened, to be told.
 //! - [`difference`]: pure, which of the replicas that differ stand aside; [`compared`]: what a follower says of a range.
 //! - [`scrub_budget`]: how fast replicas are read again, by whomever.
+//! - [`last_word`]: pure, what a leader tells the controllers when it stops.
 //! - [`completion`]: what the log writer's threads report, one slot a partition.
 //! - [`message`]: what a partition actor can be told.
 
@@ -25,6 +26,7 @@ pub mod difference;
 pub mod failing;
 pub mod findings;
 mod handle;
+pub mod last_word;
 pub mod message;
 pub mod move_budget;
 pub mod read;

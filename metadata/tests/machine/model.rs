@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_metadata::{
-    AlterPartition, AlterReplicas, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, ReplicaMove,
-    Response,
-};
+use holdfast_metadata::{AlterPartition, AlterTopic, Command, Image, IsrChange, IsrMember, PartitionState, Response};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{
@@ -49,14 +46,14 @@ pub(crate) struct Copy {
 
 /// A leadership as the leader knows it.
 pub(crate) struct Leading {
-    state: PartitionState,
-    min_isr: usize,
+    pub(crate) state: PartitionState,
+    pub(crate) min_isr: usize,
     /// The ISR it proposed, until it knows what became of it.
     proposed: Vec<BrokerId>,
     /// What each follower was seen to hold in this epoch.
     held: BTreeMap<BrokerId, Held>,
-    high_watermark: usize,
-    start: usize,
+    pub(crate) high_watermark: usize,
+    pub(crate) start: usize,
 }
 
 /// What a follower told.
@@ -71,7 +68,7 @@ struct Held {
 impl Leading {
     /// The leader learns a newer state. What a replica outside the ISR told under an older one does not count any more:
     /// it may have been taken away and given back, empty.
-    fn adopt(&mut self, state: PartitionState) {
+    pub(crate) fn adopt(&mut self, state: PartitionState) {
         self.held.retain(|id, held| state.isr.contains(id) || held.partition_epoch >= state.partition_epoch);
         self.state = state;
         self.proposed.clear();
@@ -177,6 +174,7 @@ impl Model {
                 self.step(&Event::Unfence(broker));
             }
             Event::Start { broker, disk } => self.start(broker, disk),
+            Event::StopInOrder(broker) => self.stop_in_order(broker),
             Event::Copy(n) => {
                 let node = self.node(n);
                 node.copy = Some(Copy { boot: node.boot, log: node.log.clone(), tokens: node.tokens.clone() });
@@ -230,15 +228,6 @@ impl Model {
             self.arrive(before);
             self.answer(self.answers.len() - 1, false);
         }
-    }
-
-    fn alter_replicas(&mut self, replicas: &[u32]) {
-        let TopicPartition { topic_id, partition } = self.partition();
-        let new_replicas = replicas.iter().copied().map(b).collect();
-        let moves = vec![ReplicaMove { topic_id, partition, new_replicas }];
-        let response = self.run(&Command::AlterReplicas(AlterReplicas { moves, move_bytes_per_second: None }));
-        let Some(Response::ReplicasAltered { results }) = response else { panic!("{response:?}") };
-        self.coverage.moves_refused += results.iter().filter(|result| result.is_err()).count();
     }
 
     pub(crate) fn node(&mut self, n: u32) -> &mut Node {
@@ -429,7 +418,7 @@ impl Model {
         }
     }
 
-    fn stop(&mut self, n: u32) {
+    pub(crate) fn stop(&mut self, n: u32) {
         let node = self.node(n);
         node.running = false;
         node.leading = None;

@@ -80,6 +80,16 @@ pub fn run_one_away(seed: u64) -> Coverage {
     world.lose_power_and_audit()
 }
 
+/// A run in which all brokers are told to stop and one machine stays away: the others lead again. Panics if not.
+pub fn run_all_stopped(seed: u64) -> Coverage {
+    let mut rng = Rng::with_seed(seed);
+    let shape = Shape::beyond(&mut rng);
+    let mut world = World::of(&shape, rng);
+    let pause_ms = world.rng().u64(100..2_500);
+    world.run_until(world.now_ms() + pause_ms);
+    world.stop_all_and_audit()
+}
+
 fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
     let kept = if world.rng().bool() { 0 } else { world.rng().usize(..4) };
     let done = world.rng().usize(..6);
@@ -131,7 +141,9 @@ fn inject(world: &mut World, cut: &mut Vec<(Node, Node)>) {
         }
         12 => world.break_disk(one, restart_after_ms),
         13 => world.change_controller(),
-        14 => world.leave(one),
+        14 if world.rng().bool() => world.leave(one),
+        // A drain of all nodes: nobody takes over what the last of them lead.
+        14 => world.running().into_iter().for_each(|broker| world.leave(broker)),
         // One falls behind; then all that are ahead of it start again, and know high watermarks as old as their marks.
         15 => {
             let behind_ms = world.rng().u64(FALLEN_BEHIND_MS);

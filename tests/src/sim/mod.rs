@@ -37,7 +37,7 @@
 //! | absence never deletes, nothing that counts is deleted | `check_deletion` in `world/outgoing`, `world/gone_back` |
 //! | no state from before a registration is acted on | [`oracle::Oracle::readable`], with older states told |
 //! | with min ISR disks at fault or more: lost in the open or not at all, and as it is on record | `world/beyond` |
-//! | after a power loss of all those that come back lead, if they are min ISR | `world/away` |
+//! | after a power loss or an orderly stop of all those that come back lead, if they are min ISR | `world/away` |
 //! | retention by time takes nothing that is younger in truth, and goes on once all clocks are right | `world/clocks` |
 //! | replicas agree in the end; everything is in sync and in place again | `world/audit` |
 //!

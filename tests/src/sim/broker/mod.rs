@@ -4,8 +4,9 @@
 //! - `replicas`: the replicas that run: it executes the effects of each core as the shell must, in order.
 //! - `trust`: what it proves of its folder, and which replicas it does not vouch for.
 //! - `time`: what it makes of its clocks.
-//! - `outgoing`: what the world has to carry out for it.
+//! - `leaving`: how it leaves in order. `outgoing`: what the world has to carry out for it.
 
+mod leaving;
 mod outgoing;
 mod process;
 mod replicas;

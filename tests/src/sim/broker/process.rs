@@ -63,7 +63,7 @@ pub struct Broker {
     held_lease: bool,
     pub(super) metadata: ImageFollower,
     roster: Roster,
-    replicas: Replicas,
+    pub(super) replicas: Replicas,
     pub(super) clocks: Clocks,
 }
 
@@ -206,21 +206,6 @@ impl Broker {
                 }
                 heartbeats::Effect::Leave => return self.session = None,
             }
-        }
-    }
-
-    /// Asks the controllers to do without this broker.
-    pub fn leave(&self, out: &mut Vec<Outgoing>) {
-        if let Some(broker_epoch) = self.broker_epoch() {
-            let message = Message::Leave { broker_epoch, has_stopped: false };
-            out.push(Outgoing::Send(Node::Controller, message));
-        }
-    }
-
-    /// Closes every log in order.
-    pub fn close_all(&mut self, disk: &mut Disk, out: &mut Vec<Outgoing>) {
-        for tp in self.replicas.all() {
-            self.replicas.close(tp, disk, out);
         }
     }
 

@@ -69,6 +69,8 @@ coverage! {
     starts_held_back,
     /// Brokers that left in order.
     leaves,
+    /// Partitions of which a leader that stopped said how far was acknowledged.
+    last_words,
     /// Processes that were paused.
     pauses,
     /// Disks that were put back to an earlier copy.
