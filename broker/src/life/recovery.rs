@@ -7,8 +7,8 @@
 //! whose end something was cut that may have counted is named as doubtful.
 //!
 //! A log that cannot be read for any other reason is named as unread, and nothing is noted of it: it is out of sync, keeps its
-//! place among the eligible, and is tried again while the broker runs. Where that goes for all of them the start ends: see
-//! `unopened`. Where handles or memory are wanting it is tried again first.
+//! place among the eligible, and is tried again while the broker runs. Where that goes for all of them, by a cause that may be
+//! one for all, the start ends: see `unopened`. Where handles or memory are wanting it is tried again first.
 
 use std::{
     collections::BTreeSet,
@@ -48,7 +48,7 @@ pub struct RecoveredLogs {
 }
 
 /// Opens all logs of the folder, and leaves what the broker has to say of its replicas in the context. Blocks. An error if
-/// the disk fails, or if none of them can be read: nothing was noted of them then.
+/// the disk fails, or if none of them can be read by a cause that may be one for all: nothing was noted of them then.
 pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     let data_dir = &context.logs.data_dir;
     let folder = |error: holdfast_log::Error| Fatal::DataFolder(error.to_string());
@@ -85,7 +85,9 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     }
     let (damaged, unread): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, error)| error.is_loss());
     if !unread.is_empty() {
-        if opened.is_empty() {
+        let is_out = |replica: &ReplicaOnDisk| matches!(replica.standing, Standing::Vanished | Standing::Distrusted(_));
+        let has_others = !(opened.is_empty() && damaged.is_empty() && adopted.is_empty());
+        if !has_others && !data_dir.replicas().iter().any(is_out) && unopened::is_one_for_all(&unread) {
             return Err(unopened::fatal(&unread));
         }
         unopened::tell(&unread);

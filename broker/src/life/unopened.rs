@@ -3,8 +3,9 @@
 //! Only damage says anything against the records: such a replica is noted as distrusted, durably, and copied again. Whatever
 //! else keeps a log closed says that it could not be looked at: a wrong owner or mode of its files, an older program than the
 //! one that wrote them, too few handles. Were that noted as well, it would stay so when the cause is gone, on all brokers at once
-//! where the cause is one for all, and nobody would be left to lead. Where it goes for some the broker starts with the others;
-//! where it goes for all there is nothing that it could serve, and it ends.
+//! where the cause is one for all, and nobody would be left to lead. Where it goes for some the broker starts with the others,
+//! be it that these are damaged or gone, and are copied again. Where it goes for all there is nothing that it could serve, and
+//! it ends; but not where the disk does not read them: then each is tried again, and copied again where another leads.
 
 use holdfast_log::Error;
 use holdfast_proto::ids::TopicPartition;
@@ -29,6 +30,12 @@ pub(super) fn tell(unread: &[Unopened]) {
     if unread.len() > NAMED {
         tracing::error!(more = unread.len() - NAMED, "so it is with more replicas");
     }
+}
+
+/// True if what keeps these logs closed may be one cause for all that this broker could ever open: rights, a newer program,
+/// want of handles. A place that the disk does not read is that of one log.
+pub(super) fn is_one_for_all(unread: &[Unopened]) -> bool {
+    unread.iter().any(|(_, error)| !error.is_unreadable())
 }
 
 /// Why the broker ends where no log could be read: nothing was said against them, to nobody.

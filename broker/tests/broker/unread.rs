@@ -186,3 +186,26 @@ async fn a_replica_that_the_disk_does_not_let_open_is_copied_again() {
     soon("it stops", first.stop()).await;
     soon("it stops", second.stop()).await;
 }
+
+/// Each of its replicas is one that the disk does not let open, or has vanished: that is no cause that is one for all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_whose_disk_fails_each_replica_starts_and_copies_them_again() {
+    let rig = Rig::start().await;
+    let second = one_stops_in_sync(&rig).await;
+    for topic in ["a", "b"] {
+        let file = folder(&rig, topic).join("partition.metadata");
+        fs::remove_file(&file).unwrap();
+        symlink("/proc/self/mem", &file).unwrap();
+    }
+    let first = rig.broker(1).await;
+    let are_in_sync = || ["a", "b"].iter().all(|topic| state(&rig, topic).isr.len() == 2);
+    until("both are copied again", async || are_in_sync().then_some(())).await;
+    soon("it stops", first.stop()).await;
+    fs::write(folder(&rig, "a").join("partition.metadata"), "version: 2\nname: x\n").unwrap();
+    fs::remove_dir_all(folder(&rig, "b")).unwrap();
+    let first = rig.broker(1).await;
+    until("the one that is gone is copied again", async || (state(&rig, "b").isr.len() == 2).then_some(())).await;
+    assert_eq!(state(&rig, "a").isr, [BrokerId(2)], "the other waits");
+    soon("it stops", first.stop()).await;
+    soon("it stops", second.stop()).await;
+}
