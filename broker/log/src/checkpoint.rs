@@ -5,7 +5,7 @@
 //! a damaged one, and read the headers of all segments once; so does this one with a file whose checksum is wrong.
 //! `partition.metadata` is two lines, `version: 1` and `topic_id: <uuid>`.
 //!
-//! Failure: a damaged epoch file is rebuilt from the segments, a damaged metadata file from the folder's name, which the
+//! Failure: a damaged epoch file, or one that the disk does not read, is rebuilt from the segments, a damaged metadata file from the folder's name, which the
 //! topic id is a part of.
 
 use std::{fmt::Write, fs, io, path::Path};
@@ -13,7 +13,7 @@ use std::{fmt::Write, fs, io, path::Path};
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use holdfast_replication::{EpochChain, EpochEntry};
 
-use crate::{Disk, Error};
+use crate::{Disk, Error, files};
 
 const CRC: &str = "crc32c: ";
 
@@ -38,9 +38,10 @@ pub(crate) struct StoredEpochs {
     pub(crate) has_checksum: bool,
 }
 
-/// The epochs of a file; `None` if it is absent or damaged.
+/// The epochs of a file; `None` if it is absent or damaged, or the disk does not read it.
 pub(crate) fn load_epochs(path: &Path) -> Result<Option<StoredEpochs>, Error> {
-    Ok(read(path)?.as_deref().and_then(decode_epochs))
+    let text = files::read_spare(path)?.map(|bytes| String::from_utf8(bytes).unwrap_or_default());
+    Ok(text.as_deref().and_then(decode_epochs))
 }
 
 fn decode_epochs(text: &str) -> Option<StoredEpochs> {

@@ -92,6 +92,22 @@ pub(crate) fn beside_segments(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
+/// A small file that can be made again of the segments; `None` if it is absent, or the disk does not read it.
+pub(crate) fn read_spare(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let error = Error::io("cannot read", path, error);
+            if !error.is_unreadable() {
+                return Err(error);
+            }
+            tracing::warn!(%error, "a file beside the segments is made again of them");
+            Ok(None)
+        }
+    }
+}
+
 /// The first offset of the segment whose file an error is about, if it is one of a system call on such a file.
 pub fn segment_of(error: &Error) -> Option<Offset> {
     let Error::Io { path, .. } = error else { return None };

@@ -8,14 +8,15 @@
 //!      per batch: base sequence i32, last sequence i32, base offset u64, records u32 | CRC-32C of all before u32
 //! ```
 //!
-//! Failure: a missing or damaged snapshot is no loss; the segments from an older one on are read instead.
+//! Failure: a missing or damaged snapshot, or one that the disk does not read, is no loss; the segments from an older one on
+//! are read instead.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 use holdfast_proto::ids::{Offset, ProducerEpoch, ProducerId, Sequence};
 use holdfast_replication::{ProducerTable, RememberedBatch};
 
-use crate::Error;
+use crate::{Error, files};
 
 const MAGIC: u32 = u32::from_be_bytes(*b"HFPS");
 const VERSION: u8 = 1;
@@ -43,13 +44,9 @@ pub(crate) fn encode(producers: &ProducerTable) -> Vec<u8> {
     bytes
 }
 
-/// The producers of a snapshot file; `None` if it is absent or damaged.
+/// The producers of a snapshot file; `None` if it is absent or damaged, or the disk does not read it.
 pub(crate) fn load(path: &Path) -> Result<Option<ProducerTable>, Error> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(decode(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("cannot read", path, error)),
-    }
+    Ok(files::read_spare(path)?.as_deref().and_then(decode))
 }
 
 fn decode(bytes: &[u8]) -> Option<ProducerTable> {

@@ -13,7 +13,7 @@
 //!
 //! Failure: a segment whose times are not known counts as appended to now: it stays too long, and never goes too early.
 
-use std::{collections::BTreeMap, fmt::Write, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 use holdfast_proto::ids::{Offset, TimestampMs};
 
@@ -36,14 +36,10 @@ pub(super) fn encode(segments: impl IntoIterator<Item = (Offset, Times)>) -> Vec
     text.into_bytes()
 }
 
-/// The times that a partition's folder holds; none if the file is missing or damaged.
+/// The times that a partition's folder holds; none if the file is missing or damaged, or the disk does not read it.
 pub(super) fn load(folder: &Path) -> Result<SegmentTimes, Error> {
     let path = folder.join(files::SEGMENT_TIMES);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SegmentTimes::new()),
-        Err(error) => return Err(Error::io("cannot read", &path, error)),
-    };
+    let Some(bytes) = files::read_spare(&path)? else { return Ok(SegmentTimes::new()) };
     let times = String::from_utf8(bytes).ok().and_then(|text| decode(&text));
     if times.is_none() {
         tracing::warn!(path = %path.display(), "the times of segments are damaged, or of another version: they count as appended to now");

@@ -73,6 +73,28 @@ fn every_side_file_can_be_lost_or_damaged() {
     }
 }
 
+/// The disk fails to read one (EIO), again and again, though it reads every batch.
+#[test]
+fn a_side_file_that_the_disk_does_not_read_is_made_again() {
+    for is_closed in [true, false] {
+        let (folder, before) = closed(is_closed);
+        let epochs = open(folder.path(), small()).1.epochs;
+        let is_spare = |name: &&String| {
+            name.ends_with(files::SNAPSHOT) || [files::EPOCHS, files::SEGMENT_TIMES].contains(&name.as_str())
+        };
+        for name in before.keys().filter(is_spare) {
+            restore(folder.path(), &before);
+            let path = folder.path().join("p").join(name);
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+            assert_eq!(fs::read(&path).unwrap_err().raw_os_error(), Some(5), "as of a disk that fails");
+            let (log, recovered) = try_open(folder.path(), small()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!((recovered.log_end_offset, &recovered.epochs), (Offset(80), &epochs), "{name}");
+            assert_eq!(read_all(&log, 0).unwrap().len(), 80, "{name}");
+        }
+    }
+}
+
 /// Times that fall now and then, with the largest of a segment far from its end.
 fn time_of(n: i64) -> i64 {
     [100, 10, 55][n as usize % 3] + n * 100 + if n % 10 == 4 { 3000 } else { 0 }
