@@ -16,10 +16,10 @@ use holdfast_proto::ids::{BrokerEpoch, BrokerId, FolderToken, LeaderEpoch, Offse
 pub struct ReplicaClaim {
     /// The broker that holds the replica.
     pub broker_id: BrokerId,
-    /// Leader epoch of its last record; `None` if it holds no record.
+    /// Leader epoch of its last record that can be read; `None` if it holds none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_epoch: Option<LeaderEpoch>,
-    /// Offset after its last durable record.
+    /// Offset after its last durable record; of one that is damaged, where it can be read no farther.
     pub end: Offset,
     /// True if records past the end may have been lost: bytes were cut off that may have counted.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -114,6 +114,16 @@ pub fn segment_of(error: &Error) -> Option<Offset> {
     parse(path.file_name()?.to_str()?).map(|(base, _)| base)
 }
 
+/// Up to which offset a log can be read of which this error says that it is damaged, or that the disk does not read it. `None`:
+/// that is not known, or it is the beginning that is missing.
+pub fn readable_end(error: &Error) -> Option<Offset> {
+    match error {
+        Error::Damaged { path, at, .. } => Some(*at).filter(|at| segment_at(path).is_none_or(|base| base <= *at)),
+        _ if error.is_unreadable() => segment_of(error),
+        _ => None,
+    }
+}
+
 /// The first offset of the segment whose batches this file holds; `None` for any other file.
 pub(crate) fn segment_at(path: &Path) -> Option<Offset> {
     parse(path.file_name()?.to_str()?).filter(|(_, ending)| *ending == LOG).map(|(base, _)| base)
@@ -154,5 +164,15 @@ mod tests {
         let failed = |path: PathBuf| segment_of(&Error::io("cannot read", &path, io::ErrorKind::Other));
         assert_eq!(failed(at(7, TIME_INDEX)), Some(Offset(7)));
         assert_eq!(failed(folder.path().join(EPOCHS)), None);
+    }
+
+    #[test]
+    fn a_log_can_be_read_up_to_what_an_error_is_about() {
+        let at = |base| file(Path::new("p"), Offset(base), LOG);
+        let damaged = |path, at| Error::Damaged { path, at: Offset(at), position: 0, reason: String::new() };
+        assert_eq!(readable_end(&damaged(at(7), 9)), Some(Offset(9)));
+        assert_eq!(readable_end(&damaged(at(7), 2)), None, "what lies before is gone");
+        let failed = |errno: i32| Error::io("cannot read", &at(7), io::Error::from_raw_os_error(errno));
+        assert_eq!((readable_end(&failed(5)), readable_end(&failed(13))), (Some(Offset(7)), None));
     }
 }

@@ -56,13 +56,13 @@ pub use age_clock::{AgeClock, Counted, Look};
 pub use clocks::{Ages, look, steady, wall_clock};
 pub use config::{FlushTiming, LogConfig, WriterConfig};
 pub use data_dir::{
-    Aside, Cause, ClockLook, DataDir, Distrust, KeepAside, KeptJump, ListState, ReplicaOnDisk, ScrubPosition, Space,
-    Standing, Tokens, asides_due,
+    Aside, Cause, ClockLook, DataDir, Distrust, KeepAside, KeptJump, ListState, Reach, ReplicaOnDisk, ScrubPosition,
+    Space, Standing, Tokens, asides_due,
 };
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};
 pub use error::Error;
-pub use files::segment_of;
+pub use files::{readable_end, segment_of};
 pub use partition::{MarkedStart, PartitionLog, Recovered, Unreadable, lost_beginning};
 pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};

@@ -110,22 +110,7 @@ impl MarkFile {
             return Ok(None);
         }
         let file = disk.open(path)?;
-        let mut best: Option<(u64, u64, Marks)> = None;
-        for slot in 0..2 {
-            if let Some(bytes) = read_slot(&file, path, slot)?
-                && let Some((sequence, marks)) = decode(&bytes)
-                && best.is_none_or(|(newest, ..)| newest < sequence)
-            {
-                let behind = slot * SLOT_DISTANCE + SLOT_SIZE as u64;
-                let times = read_behind(&file, behind, TIMES_MAGIC, sequence).map(|[last_append, largest]| Times {
-                    last_append: TimestampMs(last_append as i64),
-                    largest: TimestampMs(largest as i64),
-                });
-                let behind = behind + TIMES_SIZE as u64;
-                let digest = read_behind(&file, behind, DIGEST_MAGIC, sequence).map(|[digest]| Digest(digest));
-                best = Some((sequence, slot, Marks { times, digest, ..marks }));
-            }
-        }
+        let best = newest(&file, path)?;
         let Some((sequence, slot, marks)) = best else { return Ok(None) };
         if !marks.clean {
             disk.sync_file(&file, path)?; // the other slot is written next: this one must not vanish then
@@ -154,6 +139,33 @@ impl MarkFile {
     pub(crate) const fn is_dirty(&self) -> bool {
         self.dirty
     }
+}
+
+/// What a mark says, read and no more; `None` if there is none, or none that can be read.
+pub(crate) fn peek(path: &Path) -> Option<Marks> {
+    let file = File::open(path).ok()?;
+    newest(&file, path).ok()?.map(|(.., marks)| marks)
+}
+
+/// The valid slot with the larger sequence, with that and its number.
+fn newest(file: &File, path: &Path) -> Result<Option<(u64, u64, Marks)>, Error> {
+    let mut best: Option<(u64, u64, Marks)> = None;
+    for slot in 0..2 {
+        if let Some(bytes) = read_slot(file, path, slot)?
+            && let Some((sequence, marks)) = decode(&bytes)
+            && best.is_none_or(|(newest, ..)| newest < sequence)
+        {
+            let behind = slot * SLOT_DISTANCE + SLOT_SIZE as u64;
+            let times = read_behind(file, behind, TIMES_MAGIC, sequence).map(|[last_append, largest]| Times {
+                last_append: TimestampMs(last_append as i64),
+                largest: TimestampMs(largest as i64),
+            });
+            let behind = behind + TIMES_SIZE as u64;
+            let digest = read_behind(file, behind, DIGEST_MAGIC, sequence).map(|[digest]| Digest(digest));
+            best = Some((sequence, slot, Marks { times, digest, ..marks }));
+        }
+    }
+    Ok(best)
 }
 
 /// The bytes of a slot; `None` if the file ends before. A slot that cannot be read is none that is not there: the other one is

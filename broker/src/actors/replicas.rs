@@ -10,7 +10,7 @@ use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 use actix::{AsyncContext, Context as ActorContext, WrapFuture};
 use tokio::sync::oneshot;
 
-use holdfast_log::{Distrust, LogConfig, PartitionLog, Recovered};
+use holdfast_log::{Distrust, LogConfig, PartitionLog, Recovered, readable_end};
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::ids::TopicPartition;
 use holdfast_replication::Assignment;
@@ -164,8 +164,9 @@ impl SessionActor {
                 }
                 tracing::error!(%partition, %error, "the log of a replica cannot be opened: it is not vouched for");
                 let (reason, detail) = (DistrustReason::Damaged, error.to_string());
-                let is_unreadable = error.is_unreadable();
-                self.found.insert(partition, Finding { reason, detail, log: None, is_dead: true, is_unreadable });
+                let (is_unreadable, readable_end) = (error.is_unreadable(), readable_end(&error));
+                let finding = Finding { reason, detail, log: None, is_dead: true, is_unreadable, readable_end };
+                self.found.insert(partition, finding);
                 self.step(&Event::OpenFailed(partition), actor);
                 self.found.remove(&partition);
             }
@@ -192,19 +193,26 @@ impl SessionActor {
         self.context.partitions.remove(partition);
         let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
         let finding = self.found.remove(&partition);
+        let damaged_at = finding.as_ref().and_then(|finding| finding.readable_end);
         let (reason, detail) =
             finding.map_or((DistrustReason::Damaged, String::new()), |finding| (finding.reason, finding.detail));
         let (context, address) = (Arc::clone(&self.context), actor.address());
         self.context.logs.runtime.spawn(async move {
             drop(recovered);
             let mut distrust = Distrust::new(cause_of(reason), detail);
-            if let Some(replica) = replica {
-                close(&replica).await;
+            if let Some(replica) = &replica {
+                close(replica).await;
                 let view = replica.view();
                 (distrust.last_epoch, distrust.end) = (view.flushed_epoch, Some(view.flushed_end));
             }
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let noted = context.logs.folders.in_turn(move || data_dir.distrust(partition, distrust)).await;
+            let note = move || {
+                // How far it can be read, not how far it reached: an operator may have to choose by it.
+                let is_whole = replica.is_some() && damaged_at.is_none();
+                let reach = |distrust: Distrust| distrust.reaching(data_dir.reach(partition, damaged_at));
+                data_dir.distrust(partition, if is_whole { distrust } else { reach(distrust) })
+            };
+            let noted = context.logs.folders.in_turn(note).await;
             match noted {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return context.state.fail(Fatal::StorageFailed(error.to_string())),

@@ -20,7 +20,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_log::{Cause, DataDir, Distrust, ListState, LogConfig, PartitionLog, Recovered, ReplicaOnDisk, Standing};
+use holdfast_log::{
+    Cause, DataDir, Distrust, ListState, LogConfig, PartitionLog, Recovered, ReplicaOnDisk, Standing, readable_end,
+};
 use holdfast_metadata::trust::{ReplicaReport, Vouch};
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 
@@ -112,21 +114,33 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     };
     for (partition, error) in &damaged {
         // What lies before the damage can be read: an operator may go on with it where nobody holds more.
-        let end = readable_end(error);
-        let noted = Distrust { end, ..Distrust::new(Cause::Damaged, error.to_string()) };
+        let reach = data_dir.reach(*partition, readable_end(error));
+        let noted = Distrust::new(Cause::Damaged, error.to_string()).reaching(reach);
         data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
         distrust(*partition, &noted);
     }
     for partition in &adopted {
-        let noted =
-            Distrust::new(Cause::Damaged, "its folder is not listed: a deletion left it, or somebody put it there");
+        let reason = "its folder is not listed: a deletion left it, or somebody put it there";
+        let noted = Distrust::new(Cause::Damaged, reason).reaching(data_dir.reach(*partition, None));
         data_dir.distrust(*partition, noted.clone()).map_err(folder)?;
         distrust(*partition, &noted);
     }
     for replica in data_dir.replicas() {
         match &replica.standing {
             Standing::Held | Standing::Adopted => {}
-            Standing::Vanished => distrust(replica.partition, &Distrust::new(Cause::Vanished, "its folder is gone")),
+            Standing::Vanished => {
+                // Durably: a folder that is put back is no log that nothing was said against.
+                let noted = Distrust::new(Cause::Vanished, "its folder is gone");
+                data_dir.distrust(replica.partition, noted.clone()).map_err(folder)?;
+                distrust(replica.partition, &noted);
+            }
+            Standing::Distrusted(Distrust { cause: Cause::Vanished, .. })
+                if data_dir.has_records(replica.partition) =>
+            {
+                let reason = "its folder was gone, and was put back since";
+                let reach = data_dir.reach(replica.partition, None);
+                distrust(replica.partition, &Distrust::new(Cause::Damaged, reason).reaching(reach));
+            }
             Standing::Distrusted(earlier) => distrust(replica.partition, earlier),
         }
     }
@@ -136,14 +150,6 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
     // Set once: a start recovers once.
     let _ = context.reports.set(reports);
     Ok(RecoveredLogs { opened, distrusted, unread })
-}
-
-/// Where the part of a damaged log ends that lies before the damage, as far as that is known.
-const fn readable_end(error: &holdfast_log::Error) -> Option<Offset> {
-    match error {
-        holdfast_log::Error::Damaged { at, .. } => Some(*at),
-        _ => None,
-    }
 }
 
 /// What the broker says of a log that it opened.
@@ -162,7 +168,7 @@ fn report(partition: TopicPartition, leader_epoch: Option<LeaderEpoch>, end: Off
     ReplicaReport { topic_id, partition, leader_epoch, end, vouch }
 }
 
-/// What it says of one that it does not vouch for: the end that the replica had, where that is known, else 0.
+/// What it says of one that it does not vouch for: how far it can be read, where that is known, else 0.
 fn distrusted_report(partition: TopicPartition, noted: &Distrust) -> ReplicaReport {
     report(partition, noted.last_epoch, noted.end.unwrap_or_default(), Vouch::Not(reason_of(noted.cause)))
 }

@@ -118,7 +118,7 @@ async fn scrub(context: &Arc<Context>, replica: &OpenReplica, bytes_per_second: 
             Err(error) if error.is_unreadable() => {
                 all.is_damaged = true;
                 let detail = format!("{error}; the disk failed {FAILURES} reads or more at offset {at}");
-                replica.found(Finding::unreadable(&replica.reader, detail));
+                replica.found(Finding::unreadable(&replica.reader, detail).up_to(Some(at)));
                 break;
             }
             Err(error) => {

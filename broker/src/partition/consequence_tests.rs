@@ -56,7 +56,8 @@ fn image(version: MetadataVersion, alive: &[u32], leader: u32, isr: &[u32], elr:
 
 #[track_caller]
 fn check(image: &Image, reason: DistrustReason, expected: Consequence) {
-    let finding = Finding { reason, detail: String::new(), log: None, is_dead: false, is_unreadable: false };
+    let finding =
+        Finding { reason, detail: String::new(), log: None, is_dead: false, is_unreadable: false, readable_end: None };
     assert_eq!(of(image, OWN, tp(), &finding), expected);
 }
 
@@ -119,7 +120,7 @@ fn one_that_the_disk_does_not_let_open_is_given_up_only_where_another_leads() {
 #[test]
 fn the_last_one_is_opened_again_when_its_log_takes_nothing_more() {
     let detail = String::new();
-    let dead = Finding { reason: DAMAGED, detail, log: None, is_dead: true, is_unreadable: false };
+    let dead = Finding { reason: DAMAGED, detail, log: None, is_dead: true, is_unreadable: false, readable_end: None };
     for version in [FIRST, TRUST] {
         assert_eq!(of(&image(version, &[1], 1, &[1], &[2]), OWN, tp(), &dead), Consequence::Reopen);
         assert_eq!(of(&image(version, &[1, 2], 1, &[1, 2], &[]), OWN, tp(), &dead), Consequence::Close);

@@ -17,7 +17,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use holdfast_log::{Cause, Error, LogReader, segment_of};
+use holdfast_log::{Cause, Error, LogReader, readable_end, segment_of};
 use holdfast_metadata::trust::DistrustReason;
 use holdfast_proto::{
     error::ErrorCode,
@@ -39,12 +39,21 @@ pub struct Finding {
     pub is_dead: bool,
     /// True if the disk does not read it: where that goes for many replicas it is the disk that fails.
     pub is_unreadable: bool,
+    /// Up to which offset it can be read; `None`: nothing that it holds is known to be damaged.
+    pub readable_end: Option<Offset>,
 }
 
 impl Finding {
     /// That the replica with this log is damaged.
     pub fn damaged(log: &LogReader, detail: String) -> Self {
-        Self { reason: DistrustReason::Damaged, detail, log: Some(log.clone()), is_dead: false, is_unreadable: false }
+        let (log, readable_end) = (Some(log.clone()), None);
+        Self { reason: DistrustReason::Damaged, detail, log, is_dead: false, is_unreadable: false, readable_end }
+    }
+
+    /// The same, and what the log holds can be read up to there.
+    #[must_use]
+    pub fn up_to(self, readable_end: Option<Offset>) -> Self {
+        Self { readable_end, ..self }
     }
 
     /// That the disk does not read the log, again and again.
@@ -59,17 +68,22 @@ impl Finding {
 
     /// That the log takes nothing any more, for this reason.
     pub fn dead(log: &LogReader, error: &Error) -> Self {
-        Self { is_dead: true, is_unreadable: error.is_unreadable(), ..Self::damaged(log, error.to_string()) }
+        let dead =
+            Self { is_dead: true, is_unreadable: error.is_unreadable(), ..Self::damaged(log, error.to_string()) };
+        dead.up_to(readable_end(error))
     }
 
     /// What counts of this finding and a later one of the same replica. Of two openings of its log: that of the one which is
-    /// open, for the other is over. Else this one, unless only the later one says that the replica cannot go on.
+    /// open, for the other is over. Else this one, unless only the later one says that the replica cannot go on; what can be read
+    /// ends where the first of the two says.
     #[must_use]
     fn or_stopped_by(self, later: Self) -> Self {
         if self.is_over() != later.is_over() {
             return if self.is_over() { later } else { self };
         }
-        if later.stops() && !self.stops() { later } else { self }
+        let readable_end = self.readable_end.into_iter().chain(later.readable_end).min();
+        let counts = if later.stops() && !self.stops() { later } else { self };
+        counts.up_to(readable_end)
     }
 
     fn is_over(&self) -> bool {
@@ -155,7 +169,7 @@ impl Reporter {
     pub fn read_failed_at(&self, at: Offset, error: &Error, is_spare: bool) -> ErrorCode {
         if error.is_unreadable() && self.failing.failed(at) {
             let detail = format!("{error}; the disk fails reads again and again, the last at offset {at}");
-            self.findings.put(self.partition, Finding::unreadable(&self.log, detail));
+            self.findings.put(self.partition, Finding::unreadable(&self.log, detail).up_to(Some(at)));
         }
         self.told(error, is_spare)
     }
@@ -179,7 +193,8 @@ impl Reporter {
         if code != ErrorCode::LogDamaged {
             return code;
         }
-        self.findings.put(self.partition, Finding::damaged(&self.log, error.to_string()));
+        let finding = Finding::damaged(&self.log, error.to_string()).up_to(readable_end(error));
+        self.findings.put(self.partition, finding);
         if is_spare { ErrorCode::KafkaStorageError } else { code }
     }
 }
@@ -311,6 +326,7 @@ mod tests {
             log: None,
             is_dead: detail == "dead",
             is_unreadable: false,
+            readable_end: None,
         };
         let halted = || Finding { reason: DistrustReason::Halted, ..finding("halted") };
         let told = |found: Vec<Finding>| {
@@ -325,6 +341,33 @@ mod tests {
         assert_eq!(told(vec![halted(), finding("second"), finding("dead")]), ["halted"]);
         assert_eq!(told(vec![finding("first"), finding("second"), halted(), finding("dead")]), ["halted"]);
         assert_eq!(told(vec![finding("first"), finding("dead"), halted()]), ["dead"], "whatever lets it go on");
+    }
+
+    #[test]
+    fn what_can_be_read_ends_where_the_first_of_several_findings_says() {
+        let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, config) = (holdfast_log::Disk::new(), holdfast_log::LogConfig::default());
+        let (log, _) = holdfast_log::PartitionLog::open(&disk, &folder.path().join("log"), partition, config).unwrap();
+        let reporter = Reporter {
+            partition,
+            log: log.reader(),
+            findings: Arc::new(Findings::default()),
+            failing: Arc::new(FailingReads::default()),
+        };
+        let damaged = |at| Error::Damaged {
+            path: folder.path().join("00000000000000000000.log"),
+            at: Offset(at),
+            position: 0,
+            reason: String::new(),
+        };
+        for at in [70, 30, 50] {
+            reporter.read_failed(&damaged(at), false);
+        }
+        reporter.findings.put(partition, Finding::halted(&log.reader(), "halted".to_owned()));
+        let found: Vec<_> = reporter.findings.drain().into_iter().collect();
+        let [(_, Finding { reason, readable_end, .. })] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((*reason, *readable_end), (DistrustReason::Halted, Some(Offset(30))));
     }
 
     #[test]

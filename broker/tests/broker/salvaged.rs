@@ -24,6 +24,18 @@ fn damage(folder: &Path, number: usize) -> Vec<u8> {
     bytes
 }
 
+/// An operator lets partition 0 of a topic go on with broker 1.
+async fn recover(rig: &Rig, topic: &str) {
+    until("it is alive, and goes on", async || {
+        let (partition, broker_id, image) = (PartitionIndex(0), BrokerId(1), rig.controller.image());
+        let topic = image.topic_by_name(topic).unwrap();
+        let (topic_id, partition_epoch) = (topic.topic_id(), topic.partition(partition).unwrap().partition_epoch);
+        let recover = RecoverPartition { topic_id, partition, broker_id, partition_epoch, at_ms: 0 };
+        rig.controller.run(&Command::RecoverPartition(recover)).is_ok().then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_be_read_of_the_last_replica_stays_and_goes_on_where_an_operator_says_so() {
     let rig = Rig::start().await;
@@ -44,16 +56,12 @@ async fn what_can_be_read_of_the_last_replica_stays_and_goes_on_where_an_operato
     let state = || rig.controller.image().topic_by_name("a").unwrap().partition(PartitionIndex(0)).unwrap().clone();
     let waits = until("it is not believed", async || Some(state()).filter(|state| state.distrusted.len() == 1)).await;
     assert_eq!(waits.leader, None, "{waits:?}");
-    assert_eq!(waits.claims[0].end, Offset(3), "up to the damage: {waits:?}");
+    let claim = &waits.claims[0];
+    assert!(claim.end == Offset(3) && claim.leader_epoch.is_some(), "up to the damage: {waits:?}");
     let data_dir = &broker.context().logs.data_dir;
     assert!(data_dir.asides().unwrap().is_empty() && fs::read(folder.join(SEGMENT)).unwrap() == damaged);
 
-    until("it is alive, and goes on", async || {
-        let (partition, broker_id, partition_epoch) = (PartitionIndex(0), BrokerId(1), state().partition_epoch);
-        let recover = RecoverPartition { topic_id, partition, broker_id, partition_epoch, at_ms: 0 };
-        rig.controller.run(&Command::RecoverPartition(recover)).is_ok().then_some(())
-    })
-    .await;
+    recover(&rig, "a").await;
     let client = Client::connect(&broker).await;
     let offset = produce_until(&client, "a", 0, &["later"]).await;
     assert_eq!((offset, client.read("a", 0, 0).await.unwrap().join(" ").as_str()), (3, "0 1 2 later"));
@@ -61,4 +69,40 @@ async fn what_can_be_read_of_the_last_replica_stays_and_goes_on_where_an_operato
     assert_eq!(asides.len(), 1, "all that was there is kept");
     assert_eq!(fs::read(asides[0].path.join(SEGMENT)).unwrap(), damaged);
     soon("it stops", broker.stop()).await;
+}
+
+/// The start that misses it says so; somebody puts it back while the broker runs, or before another start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_was_gone_and_is_put_back_is_what_an_operator_may_go_on_with() {
+    for is_put_back_while_it_runs in [true, false] {
+        let rig = Rig::start().await;
+        let mut broker = rig.broker(1).await;
+        let topic_id = rig.controller.create_topic("a", 1, 1, &[("min.insync.replicas", "1")]);
+        let client = Client::connect(&broker).await;
+        for value in ["0", "1", "2"] {
+            produce_until(&client, "a", 0, &[value]).await;
+        }
+        soon("it stops", broker.stop()).await;
+        let folder = rig.data_dir(1).join("partitions").join(format!("{topic_id}-0"));
+        let away = rig.data_dir(1).join("away");
+        fs::rename(&folder, &away).unwrap();
+        broker = rig.broker(1).await;
+        let state = || rig.controller.image().topic_by_name("a").unwrap().partition(PartitionIndex(0)).unwrap().clone();
+        until("it is not believed", async || (state().distrusted.len() == 1).then_some(())).await;
+        assert!(state().claims.is_empty(), "it holds nothing");
+        if is_put_back_while_it_runs {
+            fs::rename(&away, &folder).unwrap();
+        } else {
+            soon("it stops", broker.stop()).await;
+            fs::rename(&away, &folder).unwrap();
+            broker = rig.broker(1).await;
+            let claimed = async || state().claims.first().map(|claim| claim.end);
+            assert_eq!(until("it says what is there", claimed).await, Offset(3));
+        }
+        recover(&rig, "a").await;
+        let client = Client::connect(&broker).await;
+        let offset = produce_until(&client, "a", 0, &["later"]).await;
+        assert_eq!((offset, client.read("a", 0, 0).await.unwrap().join(" ").as_str()), (3, "0 1 2 later"));
+        soon("it stops", broker.stop()).await;
+    }
 }

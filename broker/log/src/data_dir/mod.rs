@@ -26,7 +26,8 @@
 //! - `clock_look`: what the next process has to know of the clocks; `scrub_position`: and of the scrub.
 //! - `names`: of the partitions' folders; `partitions`: opened, distrusted, made again, deleted; `aside`: those that were set
 //!   aside; `handles`: how many may be open.
-//! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told).
+//! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told),
+//!   `reach` (of one that is not vouched for).
 
 mod anchor;
 mod aside;
@@ -38,6 +39,7 @@ mod identity;
 mod list_file;
 mod names;
 mod partitions;
+mod reach;
 mod replica;
 mod replica_list;
 mod roll_call;
@@ -47,6 +49,7 @@ mod tokens;
 pub use aside::{Aside, KeepAside, asides_due};
 pub use clock_look::{ClockLook, KeptJump};
 pub use folder::{DataDir, Space};
+pub use reach::Reach;
 pub use replica::{Cause, Distrust, ListState, ReplicaOnDisk, Standing};
 pub use scrub_position::ScrubPosition;
 pub use tokens::Tokens;

@@ -71,7 +71,7 @@ impl DataDir {
 
     /// Notes, durably, that the log of a partition does not count: damaged, in doubt, vanished, or halted. From the next
     /// start on [`Self::replicas`] says so, and it is not opened. A log that is open may stay so. What was noted before
-    /// stands: it says how far the replica reached when the trouble began.
+    /// stands: it says how far the log could be read when the trouble began.
     ///
     /// To be called before anything of it is told to others, so that a crash leaves nothing trusted too much.
     pub fn distrust(&self, partition: TopicPartition, distrust: Distrust) -> Result<(), Error> {

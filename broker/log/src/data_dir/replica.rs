@@ -26,16 +26,16 @@ pub enum Standing {
     Distrusted(Distrust),
 }
 
-/// Why the log of a partition does not count, and what the replica had told others.
+/// Why the log of a partition does not count, and how far it can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distrust {
     /// What kind of trouble it is.
     pub cause: Cause,
     /// What is wrong with it, in words for an operator; at most 2000 bytes are kept.
     pub reason: String,
-    /// Leader epoch of the last record of its log, where it is known.
+    /// Leader epoch of the last record of its log that can be read, where it is known.
     pub last_epoch: Option<LeaderEpoch>,
-    /// Its durable end (exclusive), where it is known.
+    /// Where what can be read of it ends (exclusive): its durable end, or where it is damaged. Where it is known.
     pub end: Option<Offset>,
 }
 
