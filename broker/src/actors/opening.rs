@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context as ActorContext};
 
-use holdfast_log::{LogConfig, PartitionLog, Recovered, Unreadable};
+use holdfast_log::{Cause, Distrust, LogConfig, PartitionLog, Recovered, Unreadable};
 use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::ids::{Offset, TopicPartition};
 
@@ -17,7 +17,7 @@ use super::{events::SessionEvent, opened::Opened, replicas::close, session::Sess
 use crate::{
     exit::Fatal,
     here::context::Context,
-    partition::{OpenReplica, consequence, failing::Failing},
+    partition::{OpenReplica, consequence, failing::Failing, roster},
 };
 
 /// First and longest pause before a log is tried again that could not be opened.
@@ -30,6 +30,8 @@ enum Next {
     Again,
     /// It is not vouched for any more, and copied again.
     GiveUp,
+    /// An operator lets the partition go on with it: what can be read of it is opened.
+    Salvage,
     /// It is deleted, whatever it holds.
     Delete,
 }
@@ -39,11 +41,13 @@ struct Tries {
     failing: Failing,
     /// What a place means by now that the disk does not read.
     unreadable: Unreadable,
+    /// True where what can be read of it is to be opened: all of it is read through.
+    is_salvaged: bool,
 }
 
 impl Tries {
-    fn new() -> Self {
-        Self { failing: Failing::default(), unreadable: Unreadable::MayPass }
+    fn new(is_salvaged: bool) -> Self {
+        Self { failing: Failing::default(), unreadable: Unreadable::MayPass, is_salvaged }
     }
 
     /// What follows from one more, which says nothing of the records.
@@ -57,6 +61,11 @@ impl Tries {
         if is_unreadable && consequence::gives_up_unopened(&image, context.identity.broker_id, partition) {
             return Next::GiveUp;
         }
+        let is_recovered = || roster::is_recovered(&image, context.identity.broker_id, partition);
+        if is_unreadable && !self.is_salvaged && is_recovered() {
+            self.is_salvaged = true;
+            return Next::Salvage;
+        }
         Next::Again
     }
 }
@@ -64,6 +73,18 @@ impl Tries {
 /// How a log is opened.
 type OpenLog =
     fn(&Context, TopicPartition, LogConfig, Unreadable) -> Result<(PartitionLog, Recovered), holdfast_log::Error>;
+
+/// Opens what can be read of a log that was noted as distrusted.
+const SALVAGE: OpenLog =
+    |context, partition, config, unreadable| context.logs.data_dir.salvage_partition(partition, config, unreadable);
+
+/// Notes of a log that the disk does not let open that it is as damaged, and opens what can be read of it.
+const GIVE_UP_AND_SALVAGE: OpenLog = |context, partition, config, unreadable| {
+    let data_dir = &context.logs.data_dir;
+    let noted = Distrust::new(Cause::Damaged, "the disk does not let it open; an operator goes on with what it reads");
+    data_dir.distrust(partition, noted.reaching(data_dir.reach(partition, None)))?;
+    SALVAGE(context, partition, config, unreadable)
+};
 
 impl SessionActor {
     /// Opens a log on a blocking thread; again and again until it is open, or known to be damaged or gone.
@@ -84,7 +105,7 @@ impl SessionActor {
             self.reopening.insert(partition);
         }
         let open: OpenLog = |context, partition, config, _| context.logs.data_dir.open_partition(partition, config);
-        self.open_after(partition, Some(replica), open, actor);
+        self.open_after(partition, Some(replica), open, Tries::new(false), actor);
     }
 
     /// Sets aside what is left of a replica that is not vouched for, and opens an empty log in its place.
@@ -100,17 +121,11 @@ impl SessionActor {
     /// Opens what can be read of a replica that is not vouched for, as an operator decided.
     pub(super) fn salvage(&self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         tracing::warn!(%partition, "an operator lets the partition go on with this replica: what can be read of it is kept");
-        self.open_by(
-            partition,
-            |context, partition, config, unreadable| {
-                context.logs.data_dir.salvage_partition(partition, config, unreadable)
-            },
-            actor,
-        );
+        self.open_after(partition, None, SALVAGE, Tries::new(true), actor);
     }
 
     fn open_by(&self, partition: TopicPartition, open: OpenLog, actor: &mut ActorContext<Self>) {
-        self.open_after(partition, None, open, actor);
+        self.open_after(partition, None, open, Tries::new(false), actor);
     }
 
     /// As [`Self::open_by`], once a replica that has the log is closed.
@@ -118,7 +133,8 @@ impl SessionActor {
         &self,
         partition: TopicPartition,
         before: Option<OpenReplica>,
-        open: OpenLog,
+        mut open: OpenLog,
+        mut tries: Tries,
         actor: &mut ActorContext<Self>,
     ) {
         let (context, address) = (Arc::clone(&self.context), actor.address());
@@ -128,20 +144,25 @@ impl SessionActor {
                 close(&before).await;
             }
             let mut backoff = Backoff::new(OPEN_AGAIN, OPEN_AGAIN_MAX);
-            let mut tries = Tries::new();
             loop {
                 let (working, unreadable) = (Arc::clone(&context), tries.unreadable);
                 let work = move || {
                     let (log, recovered) = open(&working, partition, config, unreadable)?;
                     Opened::new(&working, partition, log, recovered, config)
                 };
-                let event = match context.logs.folders.in_turn(work).await {
+                let places = if tries.is_salvaged { &context.logs.salvages } else { &context.logs.folders };
+                let event = match places.in_turn(work).await {
                     Ok(Err(error)) if !error.is_loss() && context.logs.writer.failure().is_none() => {
                         match tries.after(&context, partition, &error) {
                             Next::Again => {
                                 context.unopened.note(partition, &error);
                                 tracing::error!(%partition, %error, "this replica is not opened, and is tried again");
                                 tokio::time::sleep(jittered(backoff.next_pause())).await;
+                                continue;
+                            }
+                            Next::Salvage => {
+                                tracing::error!(%partition, %error, "what the disk reads of this replica is opened");
+                                open = GIVE_UP_AND_SALVAGE;
                                 continue;
                             }
                             Next::GiveUp => SessionEvent::Opened(partition, Err(error)),

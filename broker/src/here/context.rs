@@ -97,6 +97,8 @@ pub struct Logs {
     /// What opens and closes them. A topic of a thousand partitions is a thousand of them at once: on a thread each
     /// they wait for each other in the folder that holds all, and who serves connections waits for a processor behind them.
     pub folders: BlockingReads,
+    /// What opens those that the last resort goes on with, apart: each is read through, as long as the disk takes.
+    pub salvages: BlockingReads,
     /// What deletes them, apart: large files take long, and no new partition waits for that.
     pub deletions: BlockingReads,
     /// Its blocking threads read logs, work on their folders and look into batches.

@@ -220,6 +220,9 @@ async fn end_threads(actors: Arc<Actors>, log_writer: LogWriter) {
     }
 }
 
+/// Logs that are read through at the same time before the last resort goes on with them.
+const SALVAGE_THREADS: usize = 2;
+
 /// Logs that are opened or closed at the same time: enough for a disk to sync them together.
 const FOLDER_THREADS: usize = 8;
 /// Logs that are deleted at the same time.
@@ -271,6 +274,7 @@ fn open(
             single_records: BlockingReads::new(1, runtime.clone()),
             time_lookups: BlockingReads::new(1, runtime.clone()),
             folders: BlockingReads::new(FOLDER_THREADS, runtime.clone()),
+            salvages: BlockingReads::new(SALVAGE_THREADS, runtime.clone()),
             deletions: BlockingReads::new(DELETION_THREADS, runtime.clone()),
             runtime,
         },

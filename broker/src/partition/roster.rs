@@ -37,7 +37,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use holdfast_metadata::{Image, PartitionState};
+use holdfast_metadata::{Image, PartitionState, trust::PartitionRecovery};
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition};
 use holdfast_replication::Assignment;
 
@@ -60,6 +60,17 @@ pub type ClosedAt = Option<PartitionEpoch>;
 pub fn is_told(state: &PartitionState, own: BrokerId, closed_at: ClosedAt) -> bool {
     let is_newer = closed_at.is_none_or(|closed_at| state.partition_epoch > closed_at);
     is_newer && state.distrusted.iter().any(|distrust| distrust.broker_id == own)
+}
+
+/// True if the partition is led by the replica of `own` for an operator let it go on with that one.
+pub fn is_recovered(image: &Image, own: BrokerId, partition: TopicPartition) -> bool {
+    image.partition(partition).is_some_and(|state| {
+        let is_it = |recovery: &PartitionRecovery| {
+            (recovery.topic_id, recovery.partition) == (partition.topic_id, partition.partition)
+                && (recovery.broker_id, recovery.leader_epoch) == (own, state.leader_epoch)
+        };
+        state.leader == Some(own) && image.recoveries().iter().any(is_it)
+    })
 }
 
 /// What happened, as the roster has to know.
@@ -322,18 +333,11 @@ impl Roster {
     ) {
         let is_committed = is_told(state, self.own, closed_at);
         let can_copy = state.leader.is_some_and(|leader| leader != self.own);
-        let is_recovered = || {
-            closed_at.is_none_or(|closed_at| state.partition_epoch > closed_at)
-                && state.leader == Some(self.own)
-                && image.recoveries().iter().any(|recovery| {
-                    (recovery.topic_id, recovery.partition) == (partition.topic_id, partition.partition)
-                        && (recovery.broker_id, recovery.leader_epoch) == (self.own, state.leader_epoch)
-                })
-        };
+        let is_newer = closed_at.is_none_or(|closed_at| state.partition_epoch > closed_at);
         if is_committed && can_copy {
             self.slots.insert(partition, Slot::Opening);
             effects.push(Effect::Renew(partition));
-        } else if is_recovered() {
+        } else if is_newer && is_recovered(image, self.own, partition) {
             self.slots.insert(partition, Slot::Opening);
             effects.push(Effect::Salvage(partition));
         } else if !is_committed {

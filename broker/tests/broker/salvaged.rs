@@ -1,6 +1,6 @@
 //! The last replica of a partition, which a start finds damaged.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use holdfast_metadata::{Command, RecoverPartition};
 use holdfast_proto::{
@@ -105,4 +105,29 @@ async fn a_folder_that_was_gone_and_is_put_back_is_what_an_operator_may_go_on_wi
         assert_eq!((offset, client.read("a", 0, 0).await.unwrap().join(" ").as_str()), (3, "0 1 2 later"));
         soon("it stops", broker.stop()).await;
     }
+}
+
+/// The disk lets the last replica open no more, however often it is asked; it reads the batches.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_disk_reads_of_the_last_replica_goes_on_where_an_operator_says_so() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    let topic_id = rig.controller.create_topic("a", 1, 1, &[("min.insync.replicas", "1")]);
+    let client = Client::connect(&broker).await;
+    for value in ["0", "1", "2"] {
+        produce_until(&client, "a", 0, &[value]).await;
+    }
+    soon("it stops", broker.stop()).await;
+    let folder = rig.data_dir(1).join("partitions").join(format!("{topic_id}-0"));
+    let file = folder.join("partition.metadata");
+    fs::remove_file(&file).unwrap();
+    symlink("/proc/self/mem", &file).unwrap();
+    assert_eq!(fs::read(&file).unwrap_err().raw_os_error(), Some(5), "as of a disk that fails");
+    let broker = rig.broker(1).await;
+    recover(&rig, "a").await;
+    let client = Client::connect(&broker).await;
+    let offset = produce_until(&client, "a", 0, &["later"]).await;
+    assert_eq!((offset, client.read("a", 0, 0).await.unwrap().join(" ").as_str()), (3, "0 1 2 later"));
+    assert_eq!(broker.context().logs.data_dir.asides().unwrap().len(), 1, "what was there is kept");
+    soon("it stops", broker.stop()).await;
 }

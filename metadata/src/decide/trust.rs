@@ -114,13 +114,6 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         let message = format!("broker {broker_id} has no replica of {name}, or is not alive: choose one that is");
         return refuse(ErrorCode::InvalidRequest, message);
     }
-    if state.claim(broker_id).is_some_and(|claim| claim.unread) {
-        let message = format!(
-            "broker {broker_id} cannot read its replica of {name}, and its log says why: mend that and start it again, or \
-             choose another"
-        );
-        return refuse(ErrorCode::InvalidRequest, message);
-    }
     if let Some(why) = better(&standings, state, broker_id) {
         return refuse(ErrorCode::InvalidRequest, format!("{name}: {why}"));
     }
@@ -173,10 +166,13 @@ fn recovered_before(
     })
 }
 
-/// How far the replica reaches with which a partition goes on; `None` if that is not known. One whose log is gone begins
-/// again, empty; one that is damaged goes on with what can be read of it.
+/// How far the replica can be read with which a partition goes on; `None` if that is not known. One whose log is gone begins
+/// again, empty; one that is damaged, or that its disk does not let open, goes on with what can be read of it.
 fn kept_end(state: &PartitionState, broker_id: BrokerId) -> Option<Offset> {
-    if begins_empty(state, broker_id) { Some(Offset(0)) } else { state.claim(broker_id).map(|claim| claim.end) }
+    if begins_empty(state, broker_id) {
+        return Some(Offset(0));
+    }
+    state.claim(broker_id).filter(|claim| !claim.unread).map(|claim| claim.end)
 }
 
 fn begins_empty(state: &PartitionState, broker_id: BrokerId) -> bool {
@@ -184,7 +180,7 @@ fn begins_empty(state: &PartitionState, broker_id: BrokerId) -> bool {
 }
 
 /// Why another replica whose broker is alive is to be chosen instead of this one, or mended first: whether it is believed or
-/// not, it is who reaches farthest that gives up least.
+/// not, it is who can be read farthest that gives up least.
 fn better(standings: &Standings<'_>, state: &PartitionState, chosen: BrokerId) -> Option<String> {
     let reach = |broker: BrokerId| {
         let known = state.claim(broker).filter(|claim| !claim.unread && !begins_empty(state, broker));
@@ -201,9 +197,14 @@ fn better(standings: &Standings<'_>, state: &PartitionState, chosen: BrokerId) -
             ));
         }
         let (_, end) = reach(broker).filter(|reach| own < Some(*reach) && *reach > (None, Offset(0)))?;
+        let silent = if own.is_some() || begins_empty(state, chosen) {
+            String::new()
+        } else {
+            format!(". Broker {chosen} has not said how far its own can be read: it does when it starts")
+        };
         Some(format!(
             "the replica of broker {broker} reaches farther, to offset {end}: choose that, which gives up less. To give up \
-             what it holds stop broker {broker} first"
+             what it holds stop broker {broker} first{silent}"
         ))
     })
 }

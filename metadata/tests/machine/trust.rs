@@ -284,11 +284,25 @@ fn a_replica_that_cannot_be_read_is_out_of_sync_and_not_given_up() {
         "alive, and neither leads"
     );
     let refused = c.refused(&c.recovering(t, 1)).to_string();
-    assert!(refused.contains("cannot read its replica"), "{refused}");
+    assert!(refused.contains("broker 2 could not read its replica"), "{refused}");
     back(&mut c, 1, &[report(t, 3, 100, Vouch::Full)]);
     assert_eq!(standing(&c, t), "1 isr 1 elr 2", "as if it had been read at once");
     c.alter(t, &[1, 2]).expect("it was opened since, and has copied");
     assert!(c.state(t).claims.is_empty());
+}
+
+/// The disk may never read it again: who has nothing else goes on with what is left of it.
+#[test]
+fn the_last_replica_is_recovered_with_though_it_could_not_be_read() {
+    let (mut c, t) = three();
+    (1..=3).for_each(|n| drop(c.fence(n)));
+    back(&mut c, 2, &[unread(t)]);
+    back(&mut c, 1, &[report(t, 3, 50, Vouch::Full)]);
+    let refused = c.refused(&c.recovering(t, 2)).to_string();
+    assert!(refused.contains("Broker 2 has not said how far its own can be read"), "{refused}");
+    c.fence(1);
+    let recovery = c.recover(t, 2);
+    assert_eq!((c.state(t).leader, recovery.end), (Some(b(2)), None), "nobody knows how far it can be read");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn own_last_segment(disk: &Disk, folder: &Path) -> Result<(), Error> {
 
 /// True if the file has another name.
 fn is_shared(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.nlink() > 1)
+    fs::symlink_metadata(path).is_ok_and(|file| file.nlink() > 1)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
