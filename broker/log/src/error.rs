@@ -122,8 +122,7 @@ pub enum Error {
     },
     /// The log of a partition must not count, as was noted before. Nothing was touched.
     #[error(
-        "{path} is not to be trusted: {reason}; let the controllers count this replica as empty, then trust it or make it \
-         again"
+        "{path} is not to be trusted: {reason}; let the controllers count this replica as empty, then make it again"
     )]
     Distrusted {
         /// The partition's folder, whether it is there or not.

@@ -7,7 +7,7 @@ use holdfast_log::{DataDir, LogConfig};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 
 #[test]
-fn a_folder_that_was_copied_file_by_file_says_so_until_a_token_is_confirmed() {
+fn a_folder_that_was_copied_file_by_file_says_so_until_it_was_heard() {
     let folder = tempfile::tempdir().unwrap();
     let (original, copy, moved) = (folder.path().join("data"), folder.path().join("copy"), folder.path().join("moved"));
     let open = |path| DataDir::open(path, BrokerId(1), None).unwrap();
@@ -27,7 +27,11 @@ fn a_folder_that_was_copied_file_by_file_says_so_until_a_token_is_confirmed() {
     drop(dir);
     let dir = open(&copy);
     assert!(dir.was_copied(), "nor does a token that was not confirmed");
-    dir.confirm_token(token).unwrap();
+    dir.confirm_token(token, false).unwrap();
+    drop(dir);
+    let dir = open(&copy);
+    assert!(dir.was_copied(), "nor does one whose start was not heard");
+    dir.confirm_token(dir.next_token().unwrap(), true).unwrap();
     drop(dir);
     assert!(!open(&copy).was_copied());
     fs::rename(&copy, &moved).unwrap();

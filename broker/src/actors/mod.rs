@@ -3,7 +3,7 @@
 //! - `partition`: the shell of one partition replica. It gives events with the time to the pure core and does what the
 //!   core's effects say, in order.
 //! - `session`: the broker's session with the active controller. It applies metadata; `replicas` tells, closes and deletes
-//!   what the roster says, and `opening` opens it.
+//!   what the roster says, and `opening` opens it. `under_way`: what a stop waits for.
 //! - `threads`: the few threads that all actors live on.
 //!
 //! Invariants: (1) `do_send` is used nowhere: a mailbox has a bound, and a full one makes the sender wait; (2) what the
@@ -22,6 +22,7 @@ mod partition;
 mod replicas;
 mod session;
 mod threads;
+mod under_way;
 
 pub use address::{Closed, PartitionAddress};
 pub use events::{SessionAddress, SessionEvent, SessionReply};

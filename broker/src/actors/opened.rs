@@ -18,8 +18,8 @@ pub struct Opened {
     pub(super) completions: Arc<CompletionSlot>,
     pub(super) recovered: ReplicaState,
     pub(super) config: LogConfig,
-    /// Something was cut off at its end that may have counted.
-    pub(super) is_doubtful: bool,
+    /// Why its log may lack what it counted as held: something was cut off at its end.
+    pub(super) doubt: Option<String>,
 }
 
 impl Opened {
@@ -34,7 +34,7 @@ impl Opened {
         let completions = Arc::new(CompletionSlot::default());
         let slot = Arc::clone(&completions);
         let log = context.logs.writer.register(log, Arc::new(move |completion| slot.put(completion)))?;
-        let is_doubtful = recovered.doubt.is_some();
+        let doubt = recovered.doubt.clone();
         let recovered = ReplicaState::from(recovered);
         let view = ReplicaView {
             is_settled: true,
@@ -52,7 +52,7 @@ impl Opened {
         };
         let tail = context.logs.tail.partition(recovered.log_end_offset);
         let partition = Arc::new(Partition::new(id, tail, log.reader(), Arc::clone(&context.findings), view));
-        Ok(Self { partition, log, completions, recovered, config, is_doubtful })
+        Ok(Self { partition, log, completions, recovered, config, doubt })
     }
 
     /// Closes the log again, for the broker stops.

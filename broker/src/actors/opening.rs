@@ -101,7 +101,7 @@ impl SessionActor {
     pub(super) fn reopen(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         self.context.partitions.remove(partition);
         let Some(replica) = self.replicas.remove(&partition) else { return };
-        if !self.doubted.contains(&partition) {
+        if !self.doubted.contains_key(&partition) {
             self.reopening.insert(partition);
         }
         let open: OpenLog = |context, partition, config, _| context.logs.data_dir.open_partition(partition, config);

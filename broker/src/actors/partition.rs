@@ -71,7 +71,7 @@ pub(super) struct PartitionActor {
 
 impl PartitionActor {
     pub(super) fn new(context: Arc<Context>, opened: Opened) -> Self {
-        let Opened { partition, log, completions, recovered, config, is_doubtful: _ } = opened;
+        let Opened { partition, log, completions, recovered, config, doubt: _ } = opened;
         let settings = &context.config;
         let core = ReplicaConfig {
             replica_lag_time_max_ms: settings.replica_lag_time_max_ms,

@@ -65,8 +65,10 @@ impl SessionActor {
                 Effect::Open(partition) => self.open(partition, actor),
                 Effect::Adopt(partition) => self.adopt(partition, actor),
                 Effect::Assign { partition, assignment, is_arriving } => {
-                    if assignment.isr.contains(&self.context.identity.broker_id) && self.doubted.remove(&partition) {
-                        self.settle_doubt(partition);
+                    if assignment.isr.contains(&self.context.identity.broker_id)
+                        && let Some(doubt) = self.doubted.remove(&partition)
+                    {
+                        self.settle_doubt(partition, doubt);
                     }
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
@@ -134,14 +136,19 @@ impl SessionActor {
         match opened {
             // It ends with the broker's stop, which no longer knows of it.
             Ok(opened) if self.is_closing => opened.close(),
-            Ok(opened) if opened.is_doubtful && was_whole => {
+            Ok(opened) if opened.doubt.is_some() && was_whole => {
                 opened.close();
                 let why = format!("its replica of {partition} was opened again, and may lack what it counted as held");
                 self.context.state.fail(Fatal::StartAgain(why));
             }
             Ok(opened) => {
-                if opened.is_doubtful {
-                    self.doubted.insert(partition);
+                // One that could not be looked at when the metadata came, as one that was recovered at the start.
+                if let Some(example) = self.outdated_by(partition, opened.recovered.epochs.latest()) {
+                    opened.close();
+                    return self.context.state.fail(Fatal::MetadataWentBack(example));
+                }
+                if let Some(doubt) = opened.doubt.clone() {
+                    self.doubted.insert(partition, doubt);
                 }
                 let replica = self.actors.start_partition(&self.context, opened);
                 self.context.partitions.insert(replica.clone());
@@ -174,13 +181,15 @@ impl SessionActor {
     }
 
     /// A log that was in doubt is in sync: it lacks nothing any more, and need not say so at the next start.
-    fn settle_doubt(&self, partition: TopicPartition) {
+    fn settle_doubt(&self, partition: TopicPartition, doubt: String) {
         let context = Arc::clone(&self.context);
         self.context.logs.runtime.spawn(async move {
             let data_dir = Arc::clone(&context.logs.data_dir);
-            let settled = context.logs.folders.in_turn(move || data_dir.trust_partition(partition)).await;
+            let settled = context.logs.folders.in_turn(move || data_dir.settle_doubt(partition, &doubt)).await;
             match settled {
-                Ok(Ok(())) => tracing::info!(%partition, "a log that was in doubt is in sync again"),
+                Ok(Ok(true)) => tracing::info!(%partition, "a log that was in doubt is in sync again"),
+                // Something else was found of it meanwhile.
+                Ok(Ok(false)) => {}
                 Ok(Err(error)) => tracing::warn!(%partition, %error, "the doubt of a log stands, though it is in sync"),
                 Err(_runtime_ends) => {}
             }
@@ -196,8 +205,9 @@ impl SessionActor {
         let damaged_at = finding.as_ref().and_then(|finding| finding.readable_end);
         let (reason, detail) =
             finding.map_or((DistrustReason::Damaged, String::new()), |finding| (finding.reason, finding.detail));
-        let (context, address) = (Arc::clone(&self.context), actor.address());
+        let (context, address, going) = (Arc::clone(&self.context), actor.address(), self.under_way.begin());
         self.context.logs.runtime.spawn(async move {
+            let _going = going;
             drop(recovered);
             let mut distrust = Distrust::new(cause_of(reason), detail);
             if let Some(replica) = &replica {
@@ -228,8 +238,9 @@ impl SessionActor {
         tracing::warn!(%partition, "a stray: the metadata does not place this replica here; it is kept and not served");
         self.context.partitions.remove(partition);
         let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));
-        let (context, address) = (Arc::clone(&self.context), actor.address());
+        let (context, address, going) = (Arc::clone(&self.context), actor.address(), self.under_way.begin());
         self.context.logs.runtime.spawn(async move {
+            let _going = going;
             if let Some((log, _)) = recovered
                 && let Ok(Err(error)) = context.logs.folders.in_turn(move || log.close()).await
             {
@@ -302,13 +313,13 @@ impl SessionActor {
         actor.wait(sending.into_actor(self));
     }
 
-    /// Closes every log; tells when all are closed.
+    /// Closes every log; tells when all are closed, and what was found of any of them is noted.
     pub(super) fn close_all(&mut self, closed: oneshot::Sender<()>, actor: &mut ActorContext<Self>) {
         self.is_closing = true;
         self.step(&Event::Closing, actor);
         let replicas = std::mem::take(&mut self.replicas);
         let recovered: Vec<(TopicPartition, (PartitionLog, Recovered))> = self.recovered.drain().collect();
-        let context = Arc::clone(&self.context);
+        let (context, under_way) = (Arc::clone(&self.context), Arc::clone(&self.under_way));
         self.context.logs.runtime.spawn(async move {
             let mut waits = Vec::new();
             for (partition, replica) in &replicas {
@@ -327,6 +338,8 @@ impl SessionActor {
                 let _ = wait.await;
             }
             note_halted(&context, &replicas).await;
+            // Else the next start would vouch for them.
+            under_way.ended().await;
             let _ = closed.send(());
         });
     }
@@ -336,7 +349,11 @@ impl SessionActor {
     /// As [`note_halted`], of one that was looked at while the broker stops: its log is closed.
     pub(super) fn note_halted(&self, partition: TopicPartition, finding: &Finding) {
         let (context, distrust) = (Arc::clone(&self.context), Distrust::new(cause_of(finding.reason), &finding.detail));
-        self.context.logs.runtime.spawn(async move { note(&context, partition, distrust).await });
+        let going = self.under_way.begin();
+        self.context.logs.runtime.spawn(async move {
+            note(&context, partition, distrust).await;
+            drop(going);
+        });
     }
 }
 

@@ -18,6 +18,7 @@ use holdfast_proto::ids::{LeaderEpoch, MetadataIndex, TopicPartition};
 use super::{
     events::{SessionAddress, SessionEvent, SessionReply},
     threads::Actors,
+    under_way::UnderWay,
 };
 use crate::{
     exit::Fatal,
@@ -126,14 +127,16 @@ impl SessionActor {
     /// The first log here that has seen a later leader epoch than the metadata has for its partition: an epoch comes from
     /// committed metadata alone, so what was committed then is lost.
     fn outdated(&self) -> Option<String> {
-        let image = self.metadata.image();
-        let is_outdated = |partition: &TopicPartition, epoch: LeaderEpoch| {
-            image.partition(*partition).is_some_and(|state| state.leader_epoch < epoch)
-        };
-        self.recovered.iter().find_map(|(partition, (_, recovered))| {
-            let epoch = recovered.epochs.latest().filter(|epoch| is_outdated(partition, *epoch))?;
-            Some(format!("the log of {partition} has records of leader epoch {epoch}, which they do not know"))
-        })
+        let mut epochs =
+            self.recovered.iter().map(|(partition, (_, recovered))| (*partition, recovered.epochs.latest()));
+        epochs.find_map(|(partition, epoch)| self.outdated_by(partition, epoch))
+    }
+
+    /// Why the metadata is older than this log, if it is: its latest leader epoch is one that the metadata does not have.
+    pub(super) fn outdated_by(&self, partition: TopicPartition, latest: Option<LeaderEpoch>) -> Option<String> {
+        let known = self.metadata.image().partition(partition)?.leader_epoch;
+        let epoch = latest.filter(|epoch| known < *epoch)?;
+        Some(format!("the log of {partition} has records of leader epoch {epoch}, which they do not know"))
     }
 
     /// Opens a log again that takes nothing any more. No leadership is led twice, for others may have copied in it what was

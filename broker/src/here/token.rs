@@ -10,6 +10,8 @@
 //! A copy of the folder lacks what came after it was made; so the token changes with what the folder holds, every few
 //! seconds in which something was written. A broker that writes nothing changes nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 use holdfast_proto::ids::{FolderToken, Millis};
@@ -23,6 +25,8 @@ const RENEW_AFTER_MS: u64 = 5_000;
 #[derive(Debug, Default)]
 pub struct TokenRenewal {
     state: Mutex<State>,
+    /// True once the controllers took what this start found.
+    was_heard: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +38,17 @@ struct State {
 }
 
 impl TokenRenewal {
+    /// This start is registered, and the controllers took what its folder showed: they do since metadata version 2. A registration
+    /// from before is not made good for when that version is finalised: the next start says it.
+    pub fn heard(&self) {
+        self.was_heard.store(true, Ordering::Release);
+    }
+
+    /// True if the controllers took what this start found of its folder.
+    pub fn was_heard(&self) -> bool {
+        self.was_heard.load(Ordering::Acquire)
+    }
+
     /// What the next heartbeat says.
     pub fn to_say(&self) -> Option<FolderToken> {
         self.state.lock().pending

@@ -12,7 +12,7 @@ use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     detail::ErrorDetail,
     error::{ErrorCode, Outcome},
-    ids::{BrokerId, ClusterId, MetadataIndex, ProducerId},
+    ids::{BrokerId, ClusterId, MetadataIndex, MetadataVersion, ProducerId},
     limits::MAX_MESSAGE_BYTES,
     status::{Origin, classify},
     v1::{self, admin_service_client::AdminServiceClient, controller_service_client::ControllerServiceClient},
@@ -188,8 +188,17 @@ impl Controllers {
 
     /// The registration under a broker's id, as far as the controller that answers has applied.
     pub(super) async fn registration(&self, broker_id: BrokerId) -> Result<Option<v1::BrokerInfo>, ErrorDetail> {
+        self.registration_and_version(broker_id).await.map(|(registration, _)| registration)
+    }
+
+    /// As [`Self::registration`], and a metadata version that is finalised: perhaps a newer one is by now.
+    pub(super) async fn registration_and_version(
+        &self,
+        broker_id: BrokerId,
+    ) -> Result<(Option<v1::BrokerInfo>, MetadataVersion), ErrorDetail> {
         let answer = self.describe().await?;
-        Ok(answer.brokers.into_iter().find(|broker| broker.broker_id == broker_id.0))
+        let registration = answer.brokers.into_iter().find(|broker| broker.broker_id == broker_id.0);
+        Ok((registration, MetadataVersion(answer.metadata_version)))
     }
 
     /// A block of producer ids, as its first id and their number.

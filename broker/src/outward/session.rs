@@ -23,7 +23,11 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use holdfast_log::ListState;
-use holdfast_metadata::{HistoryHash, trust::FolderProof, version::SUPPORTED};
+use holdfast_metadata::{
+    HistoryHash,
+    trust::FolderProof,
+    version::{SUPPORTED, TRUST},
+};
 use holdfast_metadata_wire::{
     registration,
     stream::{self, Told},
@@ -172,8 +176,8 @@ async fn find_cluster(context: &Context) -> Result<(), Fatal> {
 /// and it shows what only this folder has: the next token is durable here before it is said.
 async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
     let identity = &context.identity;
-    let replaces = match context.nodes.controllers.registration(identity.broker_id).await {
-        Ok(known) => known.map_or(0, |known| known.broker_epoch),
+    let (replaces, version) = match context.nodes.controllers.registration_and_version(identity.broker_id).await {
+        Ok((known, version)) => (known.map_or(0, |known| known.broker_epoch), version),
         Err(error) => {
             tracing::warn!(%error, "not registered yet: the controllers do not say who is");
             return Err(None);
@@ -198,6 +202,9 @@ async fn register(context: &Context) -> Result<MetadataIndex, Option<Fatal>> {
     match context.nodes.controllers.register(request).await {
         Ok(answer) => {
             identity.registered(BrokerEpoch(answer.broker_epoch));
+            if version >= TRUST {
+                context.token.heard();
+            }
             tracing::info!(broker_epoch = answer.broker_epoch, index = answer.index, "registered");
             if answer.other_folder {
                 tracing::warn!(

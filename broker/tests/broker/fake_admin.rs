@@ -75,6 +75,7 @@ impl AdminService for Edge {
             cluster_id: seen.cluster_id,
             index: seen.index,
             brokers: seen.brokers,
+            metadata_version: image.version().0,
             ..Default::default()
         }))
     }

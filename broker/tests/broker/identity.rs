@@ -1,6 +1,7 @@
 //! Two processes with one broker id, and controllers that know another start of it.
 
 use holdfast_broker::{exit::Fatal, life::start::Broker};
+use holdfast_log::ListState;
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, batch, produce_until, soon, until};
@@ -81,4 +82,33 @@ async fn a_broker_that_restored_controllers_do_not_know_ends_to_register_anew() 
     assert!(message.contains(&format!("with broker epoch {}, not {}", earlier.0, epoch.0)), "{message}");
     assert!(second.sessions_passed_on() > 1, "no session was asked of the other one in between");
     broker.kill().await;
+}
+
+/// Before metadata version 2 the controllers take nothing of what a start finds. When that is finalised they take its token,
+/// and what it found is said by the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_start_found_before_the_version_was_finalised_is_said_by_the_next() {
+    let rig = Rig::start_unfinalised().await;
+    soon("it stops", rig.broker(1).await.stop()).await;
+    std::fs::remove_file(rig.data_dir(1).join("replicas")).unwrap();
+    let is_lost = |broker: &Broker| matches!(broker.context().logs.data_dir.list_state(), ListState::Lost { .. });
+    let token = || rig.controller.image().broker(BrokerId(1)).and_then(|broker| broker.token);
+    let confirmed = async |broker: &Broker| {
+        until("its token is confirmed", async || {
+            (token().is_some() && broker.context().token.to_say().is_none()).then_some(())
+        })
+        .await;
+    };
+    let broker = rig.broker(1).await;
+    assert!(is_lost(&broker) && token().is_none());
+    rig.controller.finalise();
+    confirmed(&broker).await;
+    soon("it stops", broker.stop()).await;
+    let broker = rig.broker(1).await;
+    assert!(is_lost(&broker), "the controllers have not heard of it");
+    confirmed(&broker).await;
+    soon("it stops", broker.stop()).await;
+    let broker = rig.broker(1).await;
+    assert!(!is_lost(&broker), "they have");
+    soon("it stops", broker.stop()).await;
 }

@@ -1,6 +1,8 @@
 //! A log that takes nothing any more, where nobody else could take its place.
 
-use std::{fs, io::Write, sync::Arc};
+use std::{fs, io::Write, iter, pin::pin, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use holdfast_broker::{life::start::Broker, partition::findings::Finding};
 use holdfast_metadata::{Command, trust::DistrustReason};
@@ -128,4 +130,22 @@ async fn a_log_that_is_opened_again_in_doubt_asks_for_another_start() {
     assert_eq!(fatal.number(), 20, "{fatal}");
     assert!(folder.join("doubt").exists(), "the next start says so: {fatal}");
     broker.kill().await;
+}
+
+/// What was found is noted after its log is closed, in turn with others that work on folders. A stop waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_until_what_was_found_of_a_replica_is_noted() {
+    let (_rig, broker, partition) = with_one_record().await;
+    let context = Arc::clone(broker.context());
+    // All that work on folders are busy with something else.
+    let busy: Vec<_> = iter::from_fn(|| context.logs.folders.try_place()).collect();
+    let reader = context.partitions.get(partition).unwrap().reader.clone();
+    context.findings.put(partition, Finding::halted(&reader, "it halted".to_owned()));
+    until("it is looked at", async || context.partitions.get(partition).is_none().then_some(())).await;
+    let mut stop = pin!(broker.stop());
+    assert!(timeout(Duration::from_secs(1), &mut stop).await.is_err(), "the next start would vouch for it");
+    assert!(context.logs.data_dir.distrusted(partition).is_none());
+    drop(busy);
+    soon("it stops", stop).await;
+    assert!(context.logs.data_dir.distrusted(partition).is_some());
 }

@@ -151,7 +151,7 @@ impl DataDir {
     }
 
     /// True if the folder was copied file by file since it was last used: the records on it are as old as the copy, and
-    /// the original may go on elsewhere. It is said at each start until a token is confirmed ([`Self::confirm_token`]).
+    /// the original may go on elsewhere. It is said at each start until one was heard ([`Self::confirm_token`]).
     ///
     /// False where the file system does not tell when a file was made, and for copies below the file system: tokens tell
     /// those.

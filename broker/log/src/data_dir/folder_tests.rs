@@ -111,7 +111,7 @@ fn a_folder_from_before_gets_its_list_and_its_anchor_silently_once() {
 }
 
 #[test]
-fn a_list_that_is_damaged_or_missing_is_lost_and_the_starts_say_so_until_a_token_is_confirmed() {
+fn a_list_that_is_damaged_or_missing_is_lost_and_the_starts_say_so_until_one_was_heard() {
     for damaged in [None, Some(b"".as_slice()), Some(b"HFRL"), Some(&[0; 200])] {
         let folder = tempdir().unwrap();
         let dir = open(&folder);
@@ -127,7 +127,11 @@ fn a_list_that_is_damaged_or_missing_is_lost_and_the_starts_say_so_until_a_token
             dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
         }
         let dir = open(&folder);
-        dir.confirm_token(dir.next_token().unwrap()).unwrap();
+        dir.confirm_token(dir.next_token().unwrap(), false).unwrap();
+        drop(dir);
+        let dir = open(&folder);
+        assert!(matches!(dir.list_state(), ListState::Lost { .. }), "nobody took what the start found: {damaged:?}");
+        dir.confirm_token(dir.next_token().unwrap(), true).unwrap();
         drop(dir);
         assert_eq!(open(&folder).list_state(), &ListState::Kept, "{damaged:?}");
     }
@@ -151,7 +155,7 @@ fn a_crash_at_any_step_of_a_start_leaves_the_next_one_as_much_to_tell() {
             let folder = tempdir().unwrap();
             let dir = open(&folder);
             let token = dir.next_token().unwrap();
-            dir.confirm_token(token).unwrap();
+            dir.confirm_token(token, true).unwrap();
             dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
             dir.distrust(tp(1, 1), Distrust::new(Cause::Damaged, "a doubt")).unwrap();
             drop(dir);

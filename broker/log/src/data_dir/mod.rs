@@ -32,6 +32,8 @@
 mod anchor;
 mod aside;
 mod clock_look;
+#[cfg(test)]
+mod doubt_tests;
 mod folder;
 mod group_commit;
 mod handles;

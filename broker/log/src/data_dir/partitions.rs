@@ -1,10 +1,10 @@
 //! The partitions of the folder: opened, distrusted, made again, set aside and deleted.
 //!
 //! ```text
-//!           open (new)            distrust             trust: its log stays
+//!           open (new)            distrust             recreate: it is set aside, and made again
 //!  (none) ------------> held --------------> distrusted ---------------------> held
-//!                         |                     |       recreate: it is set aside, and made again
-//!             delete      |                     |       salvage: it is set aside, and goes on up to its damage
+//!                         |                     |       salvage: it is set aside, and goes on up to its damage
+//!             delete      |                     |
 //!  (none) <---------------+---------------------+
 //! ```
 //!
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Error, LogConfig, PartitionLog, Recovered, Unreadable,
     disk::with_suffix,
-    partition::{remove_doubt, salvage},
+    partition::{salvage, settle_doubt},
 };
 
 impl DataDir {
@@ -54,7 +54,7 @@ impl DataDir {
     /// Opens a partition's log; its folder is created if the list does not name it. It is listed as held when this returns.
     ///
     /// [`Error::Vanished`]: it is listed, and its folder is gone. [`Error::Distrusted`]: its log must not count. Neither
-    /// is opened before [`Self::recreate_partition`] or [`Self::trust_partition`].
+    /// is opened before [`Self::recreate_partition`].
     pub fn open_partition(
         &self,
         partition: TopicPartition,
@@ -93,17 +93,14 @@ impl DataDir {
         }
     }
 
-    /// The controllers count nothing any more that this replica held, and its log is a sound beginning: it is held again,
-    /// durably, as it is. For logs in doubt, which then copy what they lack. The log may be open.
-    ///
-    /// [`Error::Vanished`]: it has no folder; make it again with [`Self::recreate_partition`].
-    pub fn trust_partition(&self, partition: TopicPartition) -> Result<(), Error> {
-        let folder = self.folder(partition);
-        if !exists(&folder)? {
-            return Err(Error::Vanished { path: folder });
+    /// The replica of a log that was opened with this doubt is in sync, and lacks nothing any more: that doubt is taken away,
+    /// durably, and nothing else. Another doubt stands, and so does what was noted against the replica meanwhile. True if it
+    /// stood until now. The log may be open.
+    pub fn settle_doubt(&self, partition: TopicPartition, doubt: &str) -> Result<bool, Error> {
+        match self.list.get(partition) {
+            Some(Entry::Held) => settle_doubt(&self.disk, &self.folder(partition), doubt),
+            Some(Entry::Distrusted(_)) | None => Ok(false),
         }
-        remove_doubt(&self.disk, &folder)?; // first: while it is distrusted the list alone says enough
-        self.list.set(partition, Some(Entry::Held))
     }
 
     /// Makes a distrusted or vanished partition again, empty, and opens it; its folder, if it is there, is set aside. To be

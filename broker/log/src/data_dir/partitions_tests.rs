@@ -28,12 +28,12 @@ pub(in crate::data_dir) fn hold(dir: &DataDir, partition: TopicPartition, record
     fill(&mut log, records);
 }
 
-fn standing(dir: &DataDir, partition: TopicPartition) -> Option<Standing> {
+pub(in crate::data_dir) fn standing(dir: &DataDir, partition: TopicPartition) -> Option<Standing> {
     let found = dir.replicas().iter().find(|replica| replica.partition == partition);
     found.map(|ReplicaOnDisk { standing, .. }| standing.clone())
 }
 
-fn end(dir: &DataDir, partition: TopicPartition) -> Offset {
+pub(in crate::data_dir) fn end(dir: &DataDir, partition: TopicPartition) -> Offset {
     dir.open_partition(partition, LogConfig::default()).unwrap().1.log_end_offset
 }
 
@@ -126,7 +126,6 @@ fn a_vanished_folder_is_told_and_not_opened_as_new() {
         {
             assert!(matches!(opened, Err(Error::Vanished { .. })));
         }
-        assert!(matches!(dir.trust_partition(tp(1, 0)), Err(Error::Vanished { .. })));
     }
     let dir = open(&folder);
     let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
@@ -165,7 +164,7 @@ fn a_folder_that_is_not_listed_is_told_as_adopted_until_it_is_opened() {
 }
 
 #[test]
-fn a_distrusted_log_is_not_opened_before_it_is_trusted_or_made_again() {
+fn a_distrusted_log_is_not_opened_before_it_is_made_again() {
     let folder = tempdir().unwrap();
     let dir = open(&folder);
     hold(&dir, tp(1, 0), 3);
@@ -187,31 +186,14 @@ fn a_distrusted_log_is_not_opened_before_it_is_trusted_or_made_again() {
         let error = dir.open_partition(partition, LogConfig::default()).unwrap_err();
         assert!(matches!(error, Error::Distrusted { .. }), "{error}");
     }
-    dir.trust_partition(tp(1, 1)).unwrap();
-    assert_eq!(dir.distrusted(tp(1, 1)), None);
-    assert_eq!(end(&dir, tp(1, 1)), Offset(3), "its log stays");
+    drop(dir.recreate_partition(tp(1, 1), LogConfig::default()).unwrap());
+    assert_eq!((dir.distrusted(tp(1, 1)), end(&dir, tp(1, 1))), (None, Offset(0)));
     let (_, recovered) = dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
     assert_eq!(recovered.log_end_offset, Offset(0));
     let aside = &dir.asides().unwrap()[0];
     assert!(fs::metadata(files::file(&aside.path, Offset(0), files::LOG)).unwrap().len() > 0);
     drop(dir);
     assert!(open(&folder).replicas().iter().all(|replica| replica.standing == Standing::Held));
-}
-
-#[test]
-fn a_doubt_is_settled_when_its_log_is_trusted() {
-    let folder = tempdir().unwrap();
-    let dir = open(&folder);
-    hold(&dir, tp(1, 0), 3);
-    fs::remove_file(dir.folder(tp(1, 0)).join(files::MARK)).unwrap();
-    let (log, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
-    let end = Some(recovered.log_end_offset);
-    let doubt = Distrust { end, ..Distrust::new(Cause::Damaged, recovered.doubt.unwrap()) };
-    dir.distrust(tp(1, 0), doubt).unwrap();
-    dir.trust_partition(tp(1, 0)).unwrap();
-    drop(log);
-    let (_, recovered) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
-    assert_eq!((recovered.doubt, recovered.log_end_offset), (None, Offset(3)));
 }
 
 #[test]
@@ -226,7 +208,7 @@ fn what_has_no_records_takes_no_place_aside() {
 
 /// Does `change` on a folder with the partition 0 of 3 records, failing at each disk operation in turn, and opens the folder
 /// again. Gives what was found to `check`, with true if the change was done.
-fn crash_everywhere(
+pub(in crate::data_dir) fn crash_everywhere(
     prepare: impl Fn(&DataDir),
     change: impl Fn(&DataDir) -> Result<(), Error>,
     check: impl Fn(bool, &DataDir),
@@ -350,25 +332,6 @@ fn a_crash_while_a_log_is_distrusted_and_made_again_never_trusts_the_old_one() {
 }
 
 #[test]
-fn a_crash_while_a_doubt_is_settled_leaves_it_or_its_distrust() {
-    crash_everywhere(
-        |dir| {
-            fs::remove_file(dir.folder(tp(1, 0)).join(files::MARK)).unwrap();
-            dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
-            dir.distrust(tp(1, 0), Distrust::new(Cause::Damaged, "in doubt")).unwrap();
-        },
-        |dir| dir.trust_partition(tp(1, 0)),
-        |is_done, dir| match standing(dir, tp(1, 0)) {
-            Some(Standing::Distrusted(_)) => assert!(!is_done),
-            Some(Standing::Held) => {
-                assert_eq!(dir.open_partition(tp(1, 0), LogConfig::default()).unwrap().1.doubt, None);
-            }
-            found => panic!("{found:?}"),
-        },
-    );
-}
-
-#[test]
 fn many_threads_create_partitions_and_all_are_listed() {
     let folder = tempdir().unwrap();
     let dir = open(&folder);
@@ -397,7 +360,6 @@ fn a_folder_that_cannot_be_looked_at_has_not_vanished() {
     for result in [
         dir.open_partition(partition, LogConfig::default()).map(drop),
         dir.recreate_partition(partition, LogConfig::default()).map(drop),
-        dir.trust_partition(partition),
     ] {
         assert!(matches!(result, Err(Error::Io { .. })), "{result:?}");
     }

@@ -66,7 +66,7 @@ pub enum ListState {
     /// An earlier program, which kept none, used the folder: the list is made of the folders that are there.
     Rebuilt,
     /// It is damaged or missing: the list is made of the folders that are there, so none of them counts as vanished, and
-    /// no distrust is known. It is said at each start until a token is confirmed ([`crate::DataDir::confirm_token`]).
+    /// no distrust is known. It is said at each start until one was heard ([`crate::DataDir::confirm_token`]).
     Lost {
         /// What is wrong with the file.
         reason: String,

@@ -49,9 +49,9 @@ impl DataDir {
 
     /// The controllers know this token: it alone proves the folder from now on, durably.
     ///
-    /// They have also heard then what this start found, so a lost list and a copied folder are not told any more by the
-    /// next one. A token that the folder does not show changes nothing: a newer one was confirmed before it.
-    pub fn confirm_token(&self, token: FolderToken) -> Result<(), Error> {
+    /// If this start `was_heard`, they took what it found as it registered: then a lost list and a copied folder are not told
+    /// any more by the next one. A token that the folder does not show changes nothing: a newer one was confirmed before it.
+    pub fn confirm_token(&self, token: FolderToken, was_heard: bool) -> Result<(), Error> {
         let mut identity = self.identity.lock();
         if identity.token != Some(token) && !identity.pending.contains(&token) {
             return Ok(());
@@ -59,8 +59,8 @@ impl DataDir {
         let confirmed = Identity {
             token: Some(token),
             pending: Vec::new(),
-            list: Some(ListKept::Kept),
-            was_copied: false,
+            list: if was_heard { Some(ListKept::Kept) } else { identity.list },
+            was_copied: identity.was_copied && !was_heard,
             ..identity.clone()
         };
         self.keep(&mut identity, confirmed)

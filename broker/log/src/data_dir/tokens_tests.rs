@@ -11,10 +11,10 @@ fn all_tokens_are_known_until_one_is_confirmed() {
     drop(dir);
     let dir = open(&folder);
     assert_eq!(dir.tokens().known, given, "a restart forgets none");
-    dir.confirm_token(given[1]).unwrap();
+    dir.confirm_token(given[1], true).unwrap();
     assert_eq!(dir.tokens().known, [given[1]]);
-    dir.confirm_token(given[0]).unwrap();
-    dir.confirm_token(given[2]).unwrap();
+    dir.confirm_token(given[0], true).unwrap();
+    dir.confirm_token(given[2], true).unwrap();
     assert_eq!(dir.tokens().known, [given[1]], "those before it prove nothing any more");
     let next = dir.next_token().unwrap();
     drop(dir);
@@ -28,7 +28,7 @@ fn at_most_sixteen_tokens_wait() {
     let given: Vec<FolderToken> = (0..20).map(|_| dir.next_token().unwrap()).collect();
     assert_eq!(dir.tokens().known, given[..16]);
     assert_eq!(given[19], given[15], "the newest is given again");
-    dir.confirm_token(given[15]).unwrap();
+    dir.confirm_token(given[15], true).unwrap();
     assert!(!given.contains(&dir.next_token().unwrap()));
 }
 
@@ -40,7 +40,7 @@ fn a_crash_at_any_step_forgets_no_token_that_was_told() {
         let first = dir.next_token().unwrap();
         dir.disk.inject(Fault::After(failed_at));
         let second = dir.next_token();
-        let confirmed = second.clone().and_then(|second| dir.confirm_token(second));
+        let confirmed = second.clone().and_then(|second| dir.confirm_token(second, true));
         drop(dir);
         let known = open(&folder).tokens().known;
         match (second, confirmed) {

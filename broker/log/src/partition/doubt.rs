@@ -1,7 +1,7 @@
 //! The doubt of a partition: that its log may lack records which were counted as held here.
 //!
 //! Place: recovery writes it, durably, before it cuts what may have been counted, for a process that ends right after the
-//! cut finds a log that ends cleanly. It stands until [`crate::DataDir::trust_partition`] takes it away.
+//! cut finds a log that ends cleanly. It stands until [`crate::DataDir::settle_doubt`] takes it away.
 //!
 //! The file is the reason as text. Its presence alone counts: of a damaged one only the words are lost.
 
@@ -35,12 +35,13 @@ pub(super) fn add(disk: &Disk, folder: &Path, doubt: String) -> Result<String, E
     Ok(all)
 }
 
-/// Takes the doubt away, durably; nothing happens where none stands.
-pub(crate) fn remove(disk: &Disk, folder: &Path) -> Result<(), Error> {
-    let path = folder.join(files::DOUBT);
-    if !path.exists() {
-        return Ok(());
+/// Takes this doubt away, durably. False where none stands, or another one.
+pub(crate) fn settle(disk: &Disk, folder: &Path, doubt: &str) -> Result<bool, Error> {
+    if load(folder)?.is_none_or(|standing| standing != doubt) {
+        return Ok(false);
     }
-    disk.remove(&path)?;
-    disk.sync_folder(folder)
+    let opened = disk.open_folder(folder)?;
+    disk.remove(&folder.join(files::DOUBT))?;
+    disk.sync_opened_folder(&opened, folder)?;
+    Ok(true)
 }

@@ -67,8 +67,7 @@ pub struct Recovered {
     /// Why the log may lack records that this replica once told others of; `None`: it holds all of them.
     ///
     /// Such a replica must not count as a holder of anything before the controllers have taken it out of ISR and ELR:
-    /// give the text to [`crate::DataDir::distrust`]. It stands, over restarts, until
-    /// [`crate::DataDir::trust_partition`] takes it away.
+    /// register it as doubtful. It stands, over restarts, until [`crate::DataDir::settle_doubt`] takes it away.
     pub doubt: Option<String>,
 }
 

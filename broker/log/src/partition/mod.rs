@@ -51,7 +51,7 @@ mod side_file_tests;
 mod torn;
 
 pub use beginning::{MarkedStart, lost_beginning};
-pub(crate) use doubt::remove as remove_doubt;
+pub(crate) use doubt::settle as settle_doubt;
 pub use examine::Unreadable;
 pub use log::{PartitionLog, Recovered};
 pub(crate) use salvage::salvage;

@@ -202,7 +202,9 @@ fn run(steps: Vec<Step>) {
                 let end = opened.1.log_end_offset.0;
                 assert!(flushed <= end && end <= model.end, "{flushed} {end} {}", model.end);
                 assert!(end == model.end || !is_followed || opened.1.doubt.is_some(), "{end} {}", model.end);
-                super::remove_doubt(&Disk::new(), &folder.path().join("p")).unwrap();
+                if let Some(doubt) = &opened.1.doubt {
+                    assert!(super::settle_doubt(&Disk::new(), &folder.path().join("p"), doubt).unwrap());
+                }
                 model.cut(end);
                 model.epoch += 1;
             }

@@ -157,7 +157,8 @@ fn a_doubt_stands_until_it_is_settled() {
         fs::write(&path, damaged).unwrap();
         assert!(open(folder.path(), LogConfig::default()).1.doubt.is_some(), "its presence counts");
     }
-    crate::partition::remove_doubt(&Disk::new(), &folder.path().join("p")).unwrap();
+    let doubt = open(folder.path(), LogConfig::default()).1.doubt.unwrap();
+    assert!(crate::partition::settle_doubt(&Disk::new(), &folder.path().join("p"), &doubt).unwrap());
     assert_eq!(open(folder.path(), LogConfig::default()).1.doubt, None);
 }
 
