@@ -56,8 +56,8 @@ pub use age_clock::{AgeClock, Counted, Look};
 pub use clocks::{Ages, look, steady, wall_clock};
 pub use config::{FlushTiming, LogConfig, WriterConfig};
 pub use data_dir::{
-    Aside, Cause, ClockLook, DataDir, Distrust, KeepAside, KeptJump, ListState, Reach, ReplicaOnDisk, ScrubPosition,
-    Space, Standing, Tokens, asides_due,
+    Aside, AsideWorth, Cause, ClockLook, DataDir, Distrust, KeepAside, KeptJump, ListState, Reach, ReplicaOnDisk,
+    ScrubPosition, Space, Standing, Tokens, asides_due,
 };
 pub use digest::Digest;
 pub use disk::{Disk, DiskStats};

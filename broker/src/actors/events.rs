@@ -9,7 +9,7 @@ use super::opened::Opened;
 use crate::{
     here::{image_follower::Changes, lease::LeaseNumber},
     life::recovery::RecoveredLogs,
-    partition::findings::Finding,
+    partition::{findings::Finding, roster::Leadership},
 };
 
 /// What the session actor can be told.
@@ -36,6 +36,8 @@ pub enum SessionEvent {
     Opened(TopicPartition, Result<Opened, holdfast_log::Error>),
     /// A log was not opened, its topic is deleted, and it is not tried any more.
     NotOpened(TopicPartition),
+    /// The leader that a replica waits for, which is not vouched for, has answered.
+    LeaderAnswered(TopicPartition, Leadership),
     /// The folder of a replica that has left is gone.
     Deleted(TopicPartition),
     /// The log of a replica that was set aside, or is not vouched for, is closed.

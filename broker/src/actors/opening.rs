@@ -17,7 +17,12 @@ use super::{events::SessionEvent, opened::Opened, replicas::close, session::Sess
 use crate::{
     exit::Fatal,
     here::context::Context,
-    partition::{OpenReplica, consequence, failing::Failing, roster},
+    outward::wait_for_leader,
+    partition::{
+        OpenReplica, consequence,
+        failing::Failing,
+        roster::{self, Leadership},
+    },
 };
 
 /// First and longest pause before a log is tried again that could not be opened.
@@ -106,6 +111,16 @@ impl SessionActor {
         }
         let open: OpenLog = |context, partition, config, _| context.logs.data_dir.open_partition(partition, config);
         self.open_after(partition, Some(replica), open, Tries::new(false), actor);
+    }
+
+    /// Asks the leader of a replica that is not vouched for whether it is there, until it answers or leads no more.
+    pub(super) fn ask_leader(&self, partition: TopicPartition, by: Leadership, actor: &mut ActorContext<Self>) {
+        let (context, address) = (Arc::clone(&self.context), actor.address());
+        self.context.logs.runtime.spawn(async move {
+            if wait_for_leader(&context, partition, by).await {
+                let _gone_with_the_broker = address.send(SessionEvent::LeaderAnswered(partition, by)).await;
+            }
+        });
     }
 
     /// Sets aside what is left of a replica that is not vouched for, and opens an empty log in its place.

@@ -73,6 +73,7 @@ impl SessionActor {
                     late.extend(self.assign(partition, assignment, is_arriving));
                 }
                 Effect::Reopen(partition) => self.reopen(partition, actor),
+                Effect::AskLeader(partition, leadership) => self.ask_leader(partition, leadership, actor),
                 Effect::Renew(partition) => {
                     self.context.outboxes.distrusts.forget(partition);
                     self.renew(partition, actor);

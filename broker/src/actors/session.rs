@@ -224,6 +224,7 @@ impl Handler<SessionEvent> for SessionActor {
             SessionEvent::CloseAll(closed) => self.close_all(closed, actor),
             SessionEvent::Opened(partition, opened) => self.opened(partition, opened, actor),
             SessionEvent::NotOpened(partition) => self.step(&Event::NotOpened(partition), actor),
+            SessionEvent::LeaderAnswered(partition, by) => self.step(&Event::LeaderAnswered(partition, by), actor),
             SessionEvent::Deleted(partition) => self.step(&Event::Deleted(partition), actor),
             SessionEvent::Distrust(partition, finding) => {
                 // A reader may be late: what it read is closed, and the replica perhaps made again.

@@ -146,7 +146,8 @@ holdfast_node::options! {
     scrub_interval_ms: u64 = 3_600_000, in 100, 2_592_000_000;
     /// How long the folder of a replica that was damaged stands aside before it is deleted, ms: what is in it may be wanted
     /// where all copies are bad. Those of deleted topics go at once, and the oldest first while the disk is below
-    /// disk_reserve_bytes. 0: never by age.
+    /// disk_reserve_bytes. One that may hold what nobody else does is never deleted: its partition has no leader, or not most
+    /// replicas in sync, or was recovered since, or the replica halted. 0: none is deleted by age, but while the disk is low.
     set_aside_max_age_ms: u64 = 604_800_000, in 0, 31_536_000_000;
     /// How far the wall clock may be from those of most voters and brokers, ms; the controllers have one of their own. Beyond it
     /// retention by time stands still.

@@ -132,6 +132,12 @@ impl ReplicaService for ReplicaEdge {
         let replica = self.context.partitions.get(partition).ok_or(ErrorCode::UnknownTopicOrPartition);
         let replica = replica.map_err(ErrorDetail::from)?;
         let log_start_offset = replica.reader.log_start_offset().0;
+        let view = replica.view();
+        let leads = view.leader == Some(self.context.identity.broker_id);
+        if leads && view.leader_epoch == Some(asked.leader_epoch) {
+            // Who is to copy all of it asks whether it is there.
+            return Ok(Response::new(v1::CompareReplicaResponse { log_start_offset, ..Default::default() }));
+        }
         let (logs, budget) = (&self.context.logs, Arc::clone(&self.context.scrub_budget));
         // What is read again takes its time: followers that fetch do not wait behind it.
         let reads = if asked.settled.is_some() { &logs.read_again } else { &logs.followers.disk };

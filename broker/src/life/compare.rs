@@ -19,6 +19,7 @@ use std::sync::Arc;
 use holdfast_log::{Digest, Error, RangeDigest};
 use holdfast_proto::{
     detail::ErrorDetail,
+    error::Outcome,
     ids::{BrokerId, LeaderEpoch, Offset},
 };
 
@@ -300,6 +301,9 @@ impl<'a> Leading<'a> {
             Ok(Held::Unknown) => {}
             Err(Ended::There(error)) => {
                 tracing::warn!(%partition, %follower, %error, "the follower does not say that it has looked at it");
+                if error.outcome == Outcome::Unknown {
+                    told.unanswered(partition, follower, since);
+                }
             }
             Err(Ended::Here(error)) => self.cannot_read(&error),
         }

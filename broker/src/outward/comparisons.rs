@@ -1,8 +1,9 @@
-//! As a leader: asks followers what they hold of a range.
+//! As a leader: asks followers what they hold of a range. As one that is to copy all again: asks whether the leader is there.
 
 use std::time::Duration;
 
 use holdfast_log::Digest;
+use holdfast_net::{backoff::Backoff, jitter::jittered};
 use holdfast_proto::{
     convert::peer_header,
     detail::ErrorDetail,
@@ -13,7 +14,10 @@ use holdfast_proto::{
 };
 
 use super::channels::Purpose;
-use crate::here::context::Context;
+use crate::{here::context::Context, partition::roster::Leadership};
+
+/// First pause before a leader is asked again; doubles up to `reconnect_max_ms`.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest time in which an answer may be read for.
 const READING_MAX: Duration = Duration::from_secs(3_600);
@@ -73,7 +77,7 @@ pub(crate) async fn ask(context: &Context, follower: BrokerId, question: Questio
     request.set_timeout(limit);
     let mut client = ReplicaServiceClient::new(context.nodes.brokers.channel(&address, Purpose::Calls)?);
     let Ok(answer) = tokio::time::timeout(limit, client.compare_replica(request)).await else {
-        return Err(ErrorDetail::new(ErrorCode::RequestTimedOut, "the follower did not answer in time"));
+        return Err(ErrorDetail::new(ErrorCode::RequestTimedOut, "the broker did not answer in time"));
     };
     let answer = answer.map_err(|status| classify(&status).1)?.into_inner();
     let held = match answer.digest {
@@ -82,6 +86,35 @@ pub(crate) async fn ask(context: &Context, follower: BrokerId, question: Questio
         None => Held::Unknown,
     };
     Ok(Answer { held, log_start: Offset(answer.log_start_offset) })
+}
+
+/// Returns true once that broker has answered that it leads the partition in that epoch; false once the metadata names it no
+/// more.
+pub(crate) async fn wait_for_leader(context: &Context, partition: TopicPartition, by: Leadership) -> bool {
+    let (leader, leader_epoch) = by;
+    let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
+    let mut is_said = false;
+    loop {
+        let named = context.metadata.look().partition(partition).map(|state| (state.leader, state.leader_epoch));
+        if named != Some((Some(leader), leader_epoch)) {
+            return false;
+        }
+        let (range, settled, settled_log_start) = ((Offset(0), Offset(0)), None, None);
+        let nothing = Question { partition, leader_epoch, range, settled, settled_log_start, read_bytes: 0 };
+        match ask(context, leader, nothing).await {
+            Ok(_) => return true,
+            // A build from before this question: it is there, and the replica is open.
+            Err(error) if error.code == ErrorCode::NotLeaderOrFollower => return true,
+            Err(error) if !std::mem::replace(&mut is_said, true) => {
+                tracing::warn!(
+                    %partition, %leader, %error,
+                    "a replica is to be copied again, and its leader does not answer: it keeps what it has"
+                );
+            }
+            Err(error) => tracing::debug!(%partition, %leader, %error, "the leader still does not answer"),
+        }
+        tokio::time::sleep(jittered(backoff.next_pause())).await;
+    }
 }
 
 /// How long a follower may read so many bytes, where its brokers have the same rate: it shares that with its own scrub and

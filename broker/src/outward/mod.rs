@@ -8,8 +8,9 @@
 //! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
 //!   counts where it is refused, with the rule of [`older`].
 //! - `fetcher` with `incoming` and `unreached`: as a follower, records from leaders, and a word where one is not at its
-//!   address. `proposer`: as a leader, ISR changes. `distrusts`: which
-//!   replicas this broker does not vouch for; `comparisons`: as a leader, digests of followers; `handover`: leaderships that
+//!   address. `proposer`: as a leader, ISR changes. `distrusts`: which replicas this broker does not vouch for;
+//!   `comparisons`: as a leader, digests of followers, and before a replica begins again whether its leader is there;
+//!   `handover`: leaderships that
 //!   it gives away where it cannot say so yet.
 
 mod admin;
@@ -34,7 +35,7 @@ mod session;
 mod unreached;
 
 pub use channels::Peers;
-pub(crate) use comparisons::{Answer as CompareAnswer, Held, Question, ask as ask_to_compare};
+pub(crate) use comparisons::{Answer as CompareAnswer, Held, Question, ask as ask_to_compare, wait_for_leader};
 pub use controllers::{Controllers, ShutdownProgress};
 pub(crate) use distrusts::run as run_distrusts;
 pub(crate) use fetcher::run as run_fetchers;

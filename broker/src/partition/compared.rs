@@ -26,7 +26,8 @@ pub struct Asked {
 /// What the follower holds of the range. It does not vouch for its replica any more if the difference is settled and stands,
 /// or that it begins too late: that is noted durably by `note` before it is answered, for no later start would find it by
 /// itself.
-/// NOT_LEADER_OR_FOLLOWER if the replica does not follow that leader in that leadership.
+/// UNKNOWN_LEADER_EPOCH, FENCED_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER if the replica does not follow that leader in that
+/// leadership.
 pub fn answer(
     replica: &OpenReplica,
     asked: &Asked,
@@ -73,8 +74,12 @@ fn stand_aside(
 
 fn check(replica: &OpenReplica, asked: &Asked) -> Result<(), ErrorCode> {
     let view = replica.view();
-    let follows = view.leader == Some(asked.leader) && view.leader_epoch == Some(asked.leader_epoch);
-    if follows { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+    match view.leader_epoch {
+        Some(known) if known > asked.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
+        Some(known) if known == asked.leader_epoch && view.leader == Some(asked.leader) => Ok(()),
+        Some(known) if known == asked.leader_epoch => Err(ErrorCode::NotLeaderOrFollower),
+        Some(_) | None => Err(ErrorCode::UnknownLeaderEpoch),
+    }
 }
 
 /// Reads a range with all checksums, from the disk, no faster than the budget allows: where borders differ it may be a whole

@@ -12,7 +12,7 @@
 //!   Opening ── cannot be opened ──▶ Unopened ── topic deleted ──▶ Deleting
 //!                      (found at start) ▲ └──── assigned ───────▶ Opening
 //!
-//!             not vouched for                        committed so, and another leads
+//!             not vouched for                        committed so, and another leads and answers
 //!   Open ──────────────────────▶ Closing ──▶ Distrusted ──────────────────────────────▶ Opening, empty
 //!   (found at start) ────────────────────────▲
 //! ```
@@ -27,7 +27,8 @@
 //! 4. A replica that this broker does not vouch for begins again, empty, only once the controllers have committed that it
 //!    is not believed, in a state that is newer than any that the closed one was told: until then an ISR change may still be
 //!    under way that counts on what it held, also where it was not believed before, for what it had copied since counts.
-//!    And only where another leads, for else there is nobody to copy from: until then what is left of it stays as it is. Where
+//!    And only where another leads and has answered in that leadership, for else there is nobody to copy from: the metadata
+//!    names a leader that is dead as long as nobody has noticed. Until then what is left of it stays as it is. Where
 //!    an operator let the partition go on with it, after it was closed, it goes on with what can be read of it. The controllers forget that they do not believe it when the replica leaves: if it comes
 //!    back at once they are told again.
 //!    If it has left for good its folder is deleted once somebody leads: its records are not believed, whatever their epochs.
@@ -55,6 +56,9 @@ pub struct KnownEpochs {
 /// The newest state that a replica which is not vouched for may have been told before it was closed: only a newer one says
 /// that nobody counts on it any more. `None` if it was told nothing in this start.
 pub type ClosedAt = Option<PartitionEpoch>;
+
+/// Who leads a partition, and in which leader epoch.
+pub type Leadership = (BrokerId, LeaderEpoch);
 
 /// True if `state` says that the controllers do not count on the replica of `own` that was closed at `closed_at`.
 pub fn is_told(state: &PartitionState, own: BrokerId, closed_at: ClosedAt) -> bool {
@@ -91,6 +95,8 @@ pub enum Event<'a> {
     Reopen(TopicPartition),
     /// The log cannot be opened, and not for want of anything that may come: the broker does not vouch for it.
     OpenFailed(TopicPartition),
+    /// The leader that was asked has answered that it leads, in this leadership.
+    LeaderAnswered(TopicPartition, Leadership),
     /// The log cannot be opened, nothing is said against its records, and it is not tried any more.
     NotOpened(TopicPartition),
     /// The broker stops: nothing is opened or deleted any more.
@@ -106,6 +112,9 @@ pub enum Effect {
     Adopt(TopicPartition),
     /// Close the replica and open its log again; then [`Event::Opened`].
     Reopen(TopicPartition),
+    /// Ask the leader of a replica that is not vouched for whether it is there, again and again while the metadata names this
+    /// leadership; then [`Event::LeaderAnswered`].
+    AskLeader(TopicPartition, Leadership),
     /// Set aside what is left of a replica that is not vouched for, and open an empty one; then [`Event::Opened`].
     Renew(TopicPartition),
     /// Open what can be read of a replica that is not vouched for, up to where it is damaged, for an operator let the partition
@@ -155,8 +164,8 @@ enum Slot {
     Closing,
     /// Not vouched for, and being closed.
     Distrusting(ClosedAt),
-    /// Not vouched for, and closed.
-    Distrusted(ClosedAt),
+    /// Not vouched for, and closed. With the leadership of which it was asked whether it is there.
+    Distrusted(ClosedAt, Option<Leadership>),
 }
 
 /// The replicas of one broker. See the module.
@@ -180,7 +189,7 @@ impl Roster {
 
     /// A replica that the broker does not vouch for since its start; its log is not open. Comes before any event.
     pub fn distrusted(&mut self, partition: TopicPartition) {
-        self.slots.insert(partition, Slot::Distrusted(None));
+        self.slots.insert(partition, Slot::Distrusted(None, None));
     }
 
     /// A replica that this start could not look at. Comes before any event.
@@ -213,12 +222,13 @@ impl Roster {
             Event::Deleted(partition) | Event::Closed(partition) => {
                 match (event, self.slots.get(partition)) {
                     (Event::Closed(_), Some(Slot::Distrusting(closed_at))) => {
-                        self.slots.insert(*partition, Slot::Distrusted(*closed_at));
+                        self.slots.insert(*partition, Slot::Distrusted(*closed_at, None));
                     }
                     _ => _ = self.slots.remove(partition),
                 }
                 self.look_at(image, *partition, false, &known, effects);
             }
+            Event::LeaderAnswered(partition, by) => self.answered(image, *partition, *by, &known, effects),
             Event::Distrusted(partition) => {
                 if matches!(self.slots.get(partition), Some(Slot::Recovered(_) | Slot::Open)) {
                     let closed_at = image.partition(*partition).map(|state| state.partition_epoch);
@@ -283,8 +293,8 @@ impl Roster {
         match topic.and_then(|topic| Some((topic, topic.partition(partition.partition)?))) {
             Some((topic, state)) if state.replicas.contains(&self.own) => {
                 let is_arriving = state.adding.contains(&self.own);
-                if let Some(Slot::Distrusted(closed_at)) = self.slots.get(&partition) {
-                    return self.renew(image, partition, state, *closed_at, effects);
+                if let Some(Slot::Distrusted(closed_at, asked)) = self.slots.get(&partition) {
+                    return self.renew(image, partition, state, (*closed_at, *asked), effects);
                 }
                 let assignment = || Box::new(assignment::of(image.version(), topic, state));
                 self.keep(partition, assignment, is_arriving, effects);
@@ -308,7 +318,9 @@ impl Roster {
             Some(Slot::Open) => {
                 return effects.push(Effect::Assign { partition, assignment: assignment(), is_arriving });
             }
-            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_) | Slot::Distrusted(_)) => return,
+            Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_) | Slot::Distrusted(..)) => {
+                return;
+            }
             Some(Slot::Recovered(_)) => Effect::Adopt(partition),
             Some(Slot::Unopened) | None => Effect::Open(partition),
         };
@@ -321,22 +333,24 @@ impl Roster {
         effects.push(Effect::Distrust(partition, closed_at));
     }
 
-    /// Lets a replica that is not vouched for begin again, if that is committed and there is somebody to copy from, or go on with
-    /// what is left of it if an operator said so.
+    /// Asks the leader, if it is committed that a replica is not vouched for and there is somebody to copy from, so that it begins
+    /// again; or lets it go on with what is left of it if an operator said so.
     fn renew(
         &mut self,
         image: &Image,
         partition: TopicPartition,
         state: &PartitionState,
-        closed_at: ClosedAt,
+        (closed_at, asked): (ClosedAt, Option<Leadership>),
         effects: &mut Vec<Effect>,
     ) {
         let is_committed = is_told(state, self.own, closed_at);
-        let can_copy = state.leader.is_some_and(|leader| leader != self.own);
+        let leads = state.leader.filter(|leader| *leader != self.own).map(|leader| (leader, state.leader_epoch));
         let is_newer = closed_at.is_none_or(|closed_at| state.partition_epoch > closed_at);
-        if is_committed && can_copy {
-            self.slots.insert(partition, Slot::Opening);
-            effects.push(Effect::Renew(partition));
+        if let Some(leadership) = leads.filter(|_| is_committed) {
+            if asked != Some(leadership) {
+                self.slots.insert(partition, Slot::Distrusted(closed_at, Some(leadership)));
+                effects.push(Effect::AskLeader(partition, leadership));
+            }
         } else if is_newer && is_recovered(image, self.own, partition) {
             self.slots.insert(partition, Slot::Opening);
             effects.push(Effect::Salvage(partition));
@@ -345,9 +359,35 @@ impl Roster {
         }
     }
 
+    /// The leader is there: the replica begins again, if all is as it was when the leader was asked.
+    fn answered(
+        &mut self,
+        image: &Image,
+        partition: TopicPartition,
+        by: Leadership,
+        known: &impl Fn(TopicPartition) -> KnownEpochs,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(Slot::Distrusted(closed_at, Some(asked))) = self.slots.get(&partition).copied() else { return };
+        if asked != by {
+            return;
+        }
+        let is_as_asked = |state: &PartitionState| {
+            let leads = (state.leader, state.leader_epoch) == (Some(by.0), by.1);
+            leads && state.replicas.contains(&self.own) && is_told(state, self.own, closed_at)
+        };
+        if image.partition(partition).is_some_and(is_as_asked) {
+            self.slots.insert(partition, Slot::Opening);
+            effects.push(Effect::Renew(partition));
+        } else {
+            self.slots.insert(partition, Slot::Distrusted(closed_at, None));
+            self.look_at(image, partition, false, known, effects);
+        }
+    }
+
     fn delete(&mut self, partition: TopicPartition, reason: Reason, effects: &mut Vec<Effect>) {
         let is_here =
-            |slot: &Slot| matches!(slot, Slot::Open | Slot::Recovered(_) | Slot::Distrusted(_) | Slot::Unopened);
+            |slot: &Slot| matches!(slot, Slot::Open | Slot::Recovered(_) | Slot::Distrusted(..) | Slot::Unopened);
         if self.slots.get(&partition).is_some_and(is_here) {
             self.slots.insert(partition, Slot::Deleting);
             effects.push(Effect::Delete(partition, reason));
@@ -380,7 +420,7 @@ impl Roster {
             // Nothing to delete yet, or any more.
             Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_)) | None => true,
             // What it knew is not read any more. While nobody leads it may be the last trace of something.
-            Some(Slot::Distrusted(_)) => state.leader.is_some(),
+            Some(Slot::Distrusted(..)) => state.leader.is_some(),
             // What it knows was not read yet, and nothing is said against it: only the deletion of its topic ends it.
             Some(Slot::Unopened) => false,
         }

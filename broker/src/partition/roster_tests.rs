@@ -184,6 +184,14 @@ fn only_what_a_change_concerns_is_told() {
     assert!(!tells(&arriving, &[], false));
 }
 
+/// The leadership of the state in [`not_believed`].
+const LED_BY_2: Leadership = (BrokerId(2), LeaderEpoch(2));
+
+const ANSWERED: Event<'static> = Event::LeaderAnswered(
+    TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) },
+    LED_BY_2,
+);
+
 /// The state in which the replica here is not believed, and `leader` leads.
 fn not_believed(leader: Option<u32>) -> PartitionState {
     let leader = leader.map(BrokerId);
@@ -204,8 +212,11 @@ fn a_replica_that_is_not_vouched_for_begins_again_once_that_is_committed_and_ano
     assert_eq!(step(&mut roster, &before, &Event::Closed(tp()), nothing), told, "the controllers still believe it");
     assert_eq!(step(&mut roster, &placed(not_believed(None)), &all, nothing), [], "nobody to copy from");
     let committed = placed(not_believed(Some(2)));
-    assert_eq!(step(&mut roster, &committed, &all, nothing), [Effect::Renew(tp())]);
+    assert_eq!(step(&mut roster, &committed, &all, nothing), [Effect::AskLeader(tp(), LED_BY_2)]);
+    assert_eq!(step(&mut roster, &committed, &all, nothing), [], "it is asked");
+    assert_eq!(step(&mut roster, &committed, &ANSWERED, nothing), [Effect::Renew(tp())]);
     assert_eq!(step(&mut roster, &committed, &all, nothing), [], "it is being opened");
+    assert_eq!(step(&mut roster, &committed, &ANSWERED, nothing), [], "once");
     let effects = step(&mut roster, &committed, &Event::Opened(tp()), nothing);
     assert!(matches!(effects[..], [Effect::Assign { .. }]), "{effects:?}");
 }
@@ -225,7 +236,8 @@ fn a_replica_that_copies_again_and_is_found_wrong_again_begins_only_in_a_newer_s
     let taken_in = placed(PartitionState { leader: Some(BrokerId(2)), ..state(&[1, 2], 2, 3) });
     assert_eq!(step(&mut roster, &taken_in, &all, nothing), told, "the leader took it in meanwhile");
     let again = placed(PartitionState { partition_epoch: PartitionEpoch(4), ..not_believed(Some(2)) });
-    assert_eq!(step(&mut roster, &again, &all, nothing), [Effect::Renew(tp())]);
+    assert_eq!(step(&mut roster, &again, &all, nothing), [Effect::AskLeader(tp(), LED_BY_2)]);
+    assert_eq!(step(&mut roster, &again, &ANSWERED, nothing), [Effect::Renew(tp())]);
 }
 
 #[test]
@@ -301,7 +313,37 @@ fn a_replica_that_is_not_vouched_for_and_comes_back_is_told_again() {
     let back =
         PartitionState { adding: vec![OWN], isr: vec![BrokerId(2)], leader: Some(BrokerId(2)), ..state(&[1, 2], 2, 9) };
     assert_eq!(step(&mut roster, &placed(back), &all, nothing), [Effect::TellAgain(tp(), None)]);
-    assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &all, nothing), [Effect::Renew(tp())]);
+    let committed = placed(not_believed(Some(2)));
+    assert_eq!(step(&mut roster, &committed, &all, nothing), [Effect::AskLeader(tp(), LED_BY_2)]);
+}
+
+/// The metadata names a leader that may be dead: nobody has noticed, or nobody could take its place. What is left here may be all
+/// that is left.
+#[test]
+fn what_is_left_of_a_replica_stays_until_the_leader_of_then_has_answered() {
+    let nothing = KnownEpochs::default();
+    let all = Event::Metadata(&Changed::All);
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    let led = placed(not_believed(Some(2)));
+    assert_eq!(step(&mut roster, &led, &all, nothing), [Effect::AskLeader(tp(), LED_BY_2)]);
+    let unled = placed(PartitionState { leader_epoch: LeaderEpoch(3), ..not_believed(None) });
+    assert_eq!(step(&mut roster, &unled, &all, nothing), []);
+    assert_eq!(step(&mut roster, &unled, &ANSWERED, nothing), [], "it answered, and leads no more");
+    let by_3 = (BrokerId(3), LeaderEpoch(4));
+    let later = PartitionState { leader_epoch: by_3.1, replicas: vec![OWN, by_3.0], ..not_believed(Some(3)) };
+    let later = placed(later);
+    assert_eq!(step(&mut roster, &later, &all, nothing), [Effect::AskLeader(tp(), by_3)]);
+    assert_eq!(step(&mut roster, &later, &ANSWERED, nothing), [], "that was the one before");
+    assert_eq!(step(&mut roster, &later, &Event::LeaderAnswered(tp(), by_3), nothing), [Effect::Renew(tp())]);
+
+    // The answer comes before the metadata that says that it leads no more: it is looked at again.
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    step(&mut roster, &led, &all, nothing);
+    assert_eq!(step(&mut roster, &later, &ANSWERED, nothing), [Effect::AskLeader(tp(), by_3)]);
+    let gone = step(&mut roster, &deleted(), &Event::LeaderAnswered(tp(), by_3), nothing);
+    assert_eq!(gone, [Effect::Delete(tp(), Reason::TopicDeleted)]);
 }
 
 #[test]
@@ -311,7 +353,8 @@ fn a_log_that_cannot_be_opened_is_not_vouched_for() {
     let nothing = KnownEpochs::default();
     assert_eq!(step(&mut roster, &placed_here, &Event::Metadata(&Changed::All), nothing), [Effect::Open(tp())]);
     assert_eq!(step(&mut roster, &placed_here, &Event::OpenFailed(tp()), nothing), [Effect::Distrust(tp(), None)]);
-    assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &Event::Closed(tp()), nothing), [Effect::Renew(tp())]);
+    let asked = [Effect::AskLeader(tp(), LED_BY_2)];
+    assert_eq!(step(&mut roster, &placed(not_believed(Some(2))), &Event::Closed(tp()), nothing), asked);
 }
 
 #[test]

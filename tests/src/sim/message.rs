@@ -48,6 +48,20 @@ pub enum Message {
         /// The batches of the answer.
         batches: Vec<SimBatch>,
     },
+    /// A broker whose replica is to begin again to the leader: whether it is there.
+    AskLeader {
+        /// The partition that it is about.
+        tp: TopicPartition,
+        /// Epoch of the leadership.
+        leader_epoch: LeaderEpoch,
+    },
+    /// Leader to such a broker: it leads.
+    Leads {
+        /// The partition that it is about.
+        tp: TopicPartition,
+        /// Epoch of the leadership.
+        leader_epoch: LeaderEpoch,
+    },
     /// Producer to leader: one batch.
     Produce {
         /// The partition that it is about.

@@ -1,10 +1,11 @@
 //! Folders that were set aside: logs that do not count, kept as they are for a person who may need what is in them.
 //!
-//! A folder is `<topic id>-<index>.damaged-<number>-<ms>`: the number grows, so that none takes the place of another; the
+//! A folder is `<topic id>-<index>.damaged-<number>-<ms>`, or `.halted-`: the number grows, so that none takes the place of another; the
 //! time is that of the clock of ages ([`crate::Ages`]), which no jump of a wall clock makes go on. One that an earlier
 //! program set aside has no time in its name: it gets one when it is first looked at, and its age counts from then on.
 //!
 //! They are deleted by age, with their topic, and, oldest first, where the disk is below its reserve: [`asides_due`] says which.
+//! One that may hold what nobody else does is none of these but the second: only a person deletes it.
 
 use std::{
     fs, io,
@@ -13,14 +14,14 @@ use std::{
 
 use rustix::io::Errno;
 
-use holdfast_proto::ids::{TopicId, TopicPartition};
+use holdfast_proto::ids::{LeaderEpoch, TopicPartition};
 
 use super::{
     folder::DataDir,
     names::{AsideName, PARTITIONS, names},
 };
 use crate::{
-    Disk, Error,
+    Cause, Disk, Error, checkpoint,
     disk::{TEMPORARY, with_suffix},
     files,
 };
@@ -36,14 +37,29 @@ pub struct Aside {
     pub age_ms: u64,
     /// Size of its files.
     pub bytes: u64,
+    /// True if its replica had stopped itself: its leader lacked what it knew to be acknowledged.
+    pub has_halted: bool,
+    /// The latest leader epoch that it knew; `None` if that cannot be read.
+    pub latest_epoch: Option<LeaderEpoch>,
+}
+
+/// What a folder that stands aside is worth, as the cluster knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsideWorth {
+    /// Nothing: its topic was deleted.
+    Nothing,
+    /// What was acknowledged is elsewhere.
+    Spare,
+    /// It may hold what nobody else does.
+    Needed,
 }
 
 /// What is asked of the folders that stand aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAside {
-    /// How old one becomes, ms; `None`: they are kept.
+    /// How old one becomes, ms; `None`: none is too old.
     pub max_age_ms: Option<u64>,
-    /// True if the disk is below its reserve: the oldest goes.
+    /// True if the disk is below its reserve: the oldest that is spare goes.
     pub is_disk_low: bool,
 }
 
@@ -52,18 +68,22 @@ pub struct KeepAside {
 pub fn asides_due(
     asides: &[Aside],
     keep: KeepAside,
-    is_deleted: impl Fn(TopicId) -> bool,
+    worth: impl Fn(&Aside) -> AsideWorth,
 ) -> Vec<(&Aside, &'static str)> {
     let reason = |aside: &Aside| {
         let is_old = keep.max_age_ms.is_some_and(|max_age_ms| aside.age_ms > max_age_ms);
-        let reasons = [(is_deleted(aside.partition.topic_id), "its topic was deleted"), (is_old, "it is old")];
-        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
+        match worth(aside) {
+            AsideWorth::Nothing => Some("its topic was deleted"),
+            AsideWorth::Spare => is_old.then_some("it is old"),
+            AsideWorth::Needed => None,
+        }
     };
     let due: Vec<_> = asides.iter().filter_map(|aside| Some((aside, reason(aside)?))).collect();
     if !due.is_empty() || !keep.is_disk_low {
         return due;
     }
-    let oldest = asides.iter().max_by_key(|aside| aside.age_ms);
+    let spare = asides.iter().filter(|aside| worth(aside) == AsideWorth::Spare);
+    let oldest = spare.max_by_key(|aside| aside.age_ms);
     oldest.map(|aside| (aside, "the disk is below its reserve")).into_iter().collect()
 }
 
@@ -74,10 +94,11 @@ impl DataDir {
         let now = self.disk.ages().now();
         let mut asides = Vec::new();
         for name in names(&partitions)? {
-            let Some(AsideName { partition, number, since }) = AsideName::parse(&name) else { continue };
+            let Some(named) = AsideName::parse(&name) else { continue };
+            let AsideName { partition, since, has_halted, .. } = named;
             let (mut path, since_ms) = (partitions.join(&name), since.unwrap_or(now.0));
             if since.is_none() {
-                let timed = partitions.join(AsideName { partition, number, since: Some(now.0) }.to_string());
+                let timed = partitions.join(AsideName { since: Some(now.0), ..named }.to_string());
                 match self.disk.try_rename(&path, &timed) {
                     Ok(()) => path = timed,
                     Err(error) => tracing::warn!(%error, "a folder that was set aside is as new at each look"),
@@ -85,7 +106,9 @@ impl DataDir {
             }
             let bytes = size_of(&path).unwrap_or_default();
             let age_ms = now.0.saturating_sub(since_ms).try_into().unwrap_or_default();
-            asides.push(Aside { partition, path, age_ms, bytes });
+            let epochs = checkpoint::load_epochs(&path.join(files::EPOCHS)).ok().flatten();
+            let latest_epoch = epochs.and_then(|stored| stored.chain.latest());
+            asides.push(Aside { partition, path, age_ms, bytes, has_halted, latest_epoch });
         }
         Ok(asides)
     }
@@ -170,7 +193,8 @@ impl DataDir {
         let taken = names(&partitions)?;
         let last = taken.iter().filter_map(|name| AsideName::parse(name)).filter(|named| named.partition == partition);
         let number = last.map(|named| named.number).max().unwrap_or_default() + 1;
-        let named = AsideName { partition, number, since: Some(self.disk.ages().now().0) };
+        let has_halted = self.distrusted(partition).is_some_and(|distrust| distrust.cause == Cause::Halted);
+        let named = AsideName { partition, number, since: Some(self.disk.ages().now().0), has_halted };
         Ok(partitions.join(named.to_string()))
     }
 }

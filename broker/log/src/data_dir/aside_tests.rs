@@ -1,11 +1,11 @@
-use holdfast_proto::ids::Offset;
+use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use super::*;
 use crate::{
-    Cause, Distrust, LogConfig, Unreadable,
+    Distrust, LogConfig, Unreadable,
     data_dir::partitions::tests::{hold, open, tp},
     disk::tests::Fault,
-    test_support::tempdir,
+    test_support::{Sample, tempdir},
 };
 
 fn set_aside(dir: &DataDir, partition: TopicPartition, records: u64) -> PathBuf {
@@ -72,7 +72,7 @@ fn one_of_an_earlier_program_counts_from_when_it_is_first_seen() {
     let folder = tempdir().unwrap();
     let dir = open(&folder);
     let old = set_aside(&dir, tp(1, 0), 3);
-    let before = AsideName { partition: tp(1, 0), number: 1, since: None };
+    let before = AsideName { partition: tp(1, 0), number: 1, since: None, has_halted: false };
     let before = dir.path().join(PARTITIONS).join(before.to_string());
     fs::rename(&old, &before).unwrap();
     let seen = dir.asides().unwrap();
@@ -86,31 +86,66 @@ fn one_of_an_earlier_program_counts_from_when_it_is_first_seen() {
 
 #[test]
 fn names_of_others_are_left_alone() {
-    for since in [None, Some(7), Some(-5)] {
-        let named = AsideName { partition: tp(1, 0), number: 2, since };
+    for (since, has_halted) in [(None, false), (Some(7), false), (Some(-5), false), (Some(7), true)] {
+        let named = AsideName { partition: tp(1, 0), number: 2, since, has_halted };
         assert_eq!(AsideName::parse(&named.to_string()), Some(named));
     }
-    for other in
-        ["lost+found", ".damaged-1", "x-0.damaged-1", &format!("{}.damaged-x", tp(1, 0)), &tp(1, 0).to_string()]
-    {
+    for other in [
+        "lost+found",
+        ".damaged-1",
+        ".halted-1",
+        "x-0.damaged-1",
+        &format!("{}.damaged-x", tp(1, 0)),
+        &tp(1, 0).to_string(),
+    ] {
         assert!(AsideName::parse(other).is_none(), "{other}");
     }
 }
 
 #[test]
+fn what_stands_aside_tells_whether_it_halted_and_which_leadership_it_knew() {
+    let folder = tempdir().unwrap();
+    let dir = open(&folder);
+    for (number, cause) in [Cause::Damaged, Cause::Halted].into_iter().enumerate() {
+        let (mut log, _) = dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
+        log.append(&[Sample { epoch: number as u32 + 3, ..Sample::at(0) }.build()]).unwrap();
+        log.close().unwrap();
+        dir.distrust(tp(1, 0), Distrust::new(cause, "wrong")).unwrap();
+        dir.recreate_partition(tp(1, 0), LogConfig::default()).unwrap();
+    }
+    let mut asides = dir.asides().unwrap();
+    asides.sort_by_key(|aside| aside.has_halted);
+    let told: Vec<_> = asides.iter().map(|aside| (aside.has_halted, aside.latest_epoch)).collect();
+    assert_eq!(told, [(false, Some(LeaderEpoch(3))), (true, Some(LeaderEpoch(4)))]);
+    fs::write(asides[0].path.join(files::EPOCHS), "no epochs").unwrap();
+    let asides = dir.asides().unwrap();
+    assert!(asides.iter().any(|aside| aside.latest_epoch.is_none()), "{asides:?}");
+    assert!(set_aside(&dir, tp(1, 0), 1).to_string_lossy().contains(".damaged-3-"), "one count for both");
+}
+
+#[test]
 fn the_old_go_and_those_of_deleted_topics_and_the_oldest_for_want_of_space() {
-    let aside = |topic, age_ms| Aside { partition: tp(topic, 0), path: format!("{age_ms}").into(), age_ms, bytes: 1 };
-    let all = [aside(1, 50), aside(1, 70), aside(2, 60)];
-    let ages = |max_age_ms, is_disk_low, deleted: u128| -> Vec<u64> {
-        let is_deleted = |topic| topic == tp(deleted, 0).topic_id;
-        asides_due(&all, KeepAside { max_age_ms, is_disk_low }, is_deleted)
-            .iter()
-            .map(|(aside, _)| aside.age_ms)
-            .collect()
+    let aside = |topic, age_ms| Aside {
+        partition: tp(topic, 0),
+        path: format!("{age_ms}").into(),
+        age_ms,
+        bytes: 1,
+        has_halted: false,
+        latest_epoch: None,
     };
-    assert_eq!(ages(Some(70), false, 0), [] as [u64; 0]);
-    assert_eq!(ages(Some(59), false, 0), [70, 60]);
-    assert_eq!(ages(None, false, 2), [60]);
-    assert_eq!(ages(None, true, 0), [70], "one at a time");
-    assert_eq!(ages(Some(59), true, 0), [70, 60]);
+    let all = [aside(1, 50), aside(1, 70), aside(2, 60)];
+    let ages = |max_age_ms, is_disk_low, worth: [AsideWorth; 2]| -> Vec<u64> {
+        let of = |aside: &Aside| worth[usize::from(aside.partition == tp(2, 0))];
+        asides_due(&all, KeepAside { max_age_ms, is_disk_low }, of).iter().map(|(aside, _)| aside.age_ms).collect()
+    };
+    let (nothing, spare, needed) = (AsideWorth::Nothing, AsideWorth::Spare, AsideWorth::Needed);
+    assert_eq!(ages(Some(70), false, [spare; 2]), [] as [u64; 0]);
+    assert_eq!(ages(Some(59), false, [spare; 2]), [70, 60]);
+    assert_eq!(ages(None, false, [spare, nothing]), [60]);
+    assert_eq!(ages(None, true, [spare; 2]), [70], "one at a time");
+    assert_eq!(ages(Some(59), true, [spare; 2]), [70, 60]);
+    // What may be the only copy stays, however old it is, and however full the disk.
+    assert_eq!(ages(Some(59), true, [needed, spare]), [60]);
+    assert_eq!(ages(None, true, [needed, spare]), [60]);
+    assert_eq!(ages(Some(0), true, [needed; 2]), [] as [u64; 0]);
 }

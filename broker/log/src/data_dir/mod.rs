@@ -8,7 +8,7 @@
 //!  <data>/replicas                          which partitions it holds, and which of them are not to be trusted
 //!  <data>/partitions/<topic id>-<index>/    the log of a partition
 //!  <data>/partitions/….deleted              its deletion was committed; removed at the next chance
-//!  <data>/partitions/….damaged-<n>-<ms>     set aside as it was, at that time; deleted by age, or where the disk is full
+//!  <data>/partitions/….damaged-<n>-<ms>     set aside as it was, at that time, or .halted-<n>-<ms>; see `aside`
 //! ```
 //!
 //! Invariants:
@@ -48,7 +48,7 @@ mod roll_call;
 mod scrub_position;
 mod tokens;
 
-pub use aside::{Aside, KeepAside, asides_due};
+pub use aside::{Aside, AsideWorth, KeepAside, asides_due};
 pub use clock_look::{ClockLook, KeptJump};
 pub use folder::{DataDir, Space};
 pub use reach::Reach;

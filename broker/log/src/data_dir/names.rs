@@ -12,8 +12,9 @@ use crate::{Disk, Error, disk::TEMPORARY};
 pub(super) const PARTITIONS: &str = "partitions";
 /// Ending of a folder whose deletion was committed.
 pub(super) const DELETED: &str = ".deleted";
-/// Ending of a folder that was set aside, before its number and time.
-pub(super) const DAMAGED: &str = ".damaged-";
+/// Ending of a folder that was set aside, before its number and time: by why it was.
+const DAMAGED: &str = ".damaged-";
+const HALTED: &str = ".halted-";
 
 /// The partitions that have a folder here.
 pub(super) fn held_in(partitions: &Path) -> Result<BTreeSet<TopicPartition>, Error> {
@@ -44,22 +45,26 @@ pub(super) struct AsideName {
     pub(super) number: u64,
     /// When it was set aside, ms of the clock of ages; `None` from an earlier program.
     pub(super) since: Option<i64>,
+    /// True if the replica had stopped itself; earlier programs did not tell.
+    pub(super) has_halted: bool,
 }
 
 impl AsideName {
     pub(super) fn parse(name: &str) -> Option<Self> {
-        let (partition, rest) = name.split_once(DAMAGED)?;
+        let halted = name.split_once(HALTED);
+        let (partition, rest) = halted.or_else(|| name.split_once(DAMAGED))?;
         let (number, since) = match rest.split_once('-') {
             Some((number, since)) => (number, Some(since.parse().ok()?)),
             None => (rest, None),
         };
-        Some(Self { partition: parse(partition)?, number: number.parse().ok()?, since })
+        Some(Self { partition: parse(partition)?, number: number.parse().ok()?, since, has_halted: halted.is_some() })
     }
 }
 
 impl fmt::Display for AsideName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{DAMAGED}{}", self.partition, self.number)?;
+        let ending = if self.has_halted { HALTED } else { DAMAGED };
+        write!(f, "{}{ending}{}", self.partition, self.number)?;
         self.since.map_or(Ok(()), |since| write!(f, "-{since}"))
     }
 }

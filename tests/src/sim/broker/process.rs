@@ -12,7 +12,7 @@ use holdfast_broker::{
         token::TokenRenewal,
     },
     outward::heartbeats::{self, Content, Heartbeats, Local},
-    partition::roster::{self, ClosedAt, Effect, Reason, Roster},
+    partition::roster::{self, ClosedAt, Effect, Leadership, Reason, Roster},
 };
 use holdfast_metadata::{
     Record, RegisterBroker,
@@ -23,7 +23,7 @@ use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, IncarnationId, MetadataIndex, Millis, Offset, TopicPartition},
 };
-use holdfast_replication::{Event, FetchOutcome, Replica};
+use holdfast_replication::{Event, FetchOutcome};
 
 use super::{
     outgoing::Outgoing,
@@ -55,9 +55,11 @@ pub struct Broker {
     pub(super) untold: BTreeMap<TopicPartition, (DistrustReason, ClosedAt)>,
     /// What is wrong with replicas that are about to be closed for it.
     pub(super) found: BTreeMap<TopicPartition, DistrustReason>,
-    registered: Option<(BrokerEpoch, MetadataIndex)>,
+    /// Leaders that are asked whether they are there.
+    pub(super) asked: BTreeMap<TopicPartition, Leadership>,
+    pub(super) registered: Option<(BrokerEpoch, MetadataIndex)>,
     /// The session that is open, and its number.
-    session: Option<Heartbeats>,
+    pub(super) session: Option<Heartbeats>,
     sessions: u64,
     lease: Lease,
     held_lease: bool,
@@ -93,6 +95,7 @@ impl Broker {
             tokens_made: 0,
             untold: BTreeMap::new(),
             found: BTreeMap::new(),
+            asked: BTreeMap::new(),
             registered: None,
             session: None,
             sessions: 0,
@@ -103,48 +106,6 @@ impl Broker {
             replicas: Replicas::new(id),
             clocks,
         }
-    }
-
-    /// Names this start of the process.
-    pub fn incarnation(&self) -> IncarnationId {
-        self.incarnation
-    }
-
-    /// True once this start is registered.
-    pub fn is_registered(&self) -> bool {
-        self.registered.is_some()
-    }
-
-    /// The core of a replica that is open here.
-    pub fn replica(&self, tp: TopicPartition) -> Option<&Replica> {
-        self.replicas.get(tp)
-    }
-
-    /// End of what consumers may read here, if this broker leads the partition as far as it knows.
-    pub fn readable_end(&self, tp: TopicPartition) -> Option<Offset> {
-        self.replica(tp).and_then(|replica| replica.readable_end().ok())
-    }
-
-    /// The leader as this broker knows it.
-    pub fn leader_of(&self, tp: TopicPartition) -> Option<BrokerId> {
-        self.metadata.image().partition(tp).and_then(|state| state.leader)
-    }
-
-    /// What this replica's core looks like, for a failure's report.
-    pub fn describe(&self, tp: TopicPartition) -> String {
-        let image = self.metadata.image();
-        let state = image.partition(tp);
-        format!(
-            "image at {}, session {}: {state:?}; {}",
-            image.index(),
-            self.session.is_some(),
-            self.replicas.describe(tp)
-        )
-    }
-
-    /// Epoch of its registration.
-    pub fn broker_epoch(&self) -> Option<BrokerEpoch> {
-        self.registered.map(|(epoch, _)| epoch)
     }
 
     /// A heartbeat is due, or the registration that comes before any.
@@ -179,6 +140,7 @@ impl Broker {
         }
         self.prove(now, disk);
         self.tell_untold(out);
+        self.ask_leaders(out);
         self.beat(now, heartbeats::Event::Tick, disk, out);
     }
 
@@ -257,6 +219,8 @@ impl Broker {
                 self.replicas.hand(tp, batches);
                 self.step(now, tp, Event::FetchResponse { from, leader_epoch, outcome }, disk, out);
             }
+            Message::AskLeader { tp, leader_epoch } => self.say_if_it_leads(from, tp, leader_epoch, out),
+            Message::Leads { tp, leader_epoch } => self.leads(now, from, (tp, leader_epoch), disk, out),
             Message::Produce { tp, connection, correlation, acks, leader_epoch, bytes } => {
                 let Node::Producer(producer) = from else { panic!("{from:?} produces") };
                 let request = Request { producer, connection, correlation, acks, leader_epoch };
@@ -313,6 +277,10 @@ impl Broker {
                     self.replicas.close(tp, disk, out);
                     out.push(Outgoing::Open(tp));
                 }
+                Effect::AskLeader(tp, leadership) => {
+                    self.asked.insert(tp, leadership);
+                    self.ask_leaders(out);
+                }
                 // Of what is damaged nothing can be read here.
                 Effect::Renew(tp) | Effect::Salvage(tp) => {
                     disk.logs.remove(&tp);
@@ -323,9 +291,7 @@ impl Broker {
                 }
                 Effect::Distrust(tp, closed_at) => {
                     self.replicas.close(tp, disk, out);
-                    let reason = self.found.remove(&tp).unwrap_or(DistrustReason::Damaged);
-                    self.untold.insert(tp, (reason, closed_at));
-                    disk.distrusted.insert(tp, reason);
+                    self.note_distrust(tp, closed_at, disk);
                     self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
                 Effect::TellAgain(tp, closed_at) => {

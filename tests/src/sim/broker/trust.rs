@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use holdfast_broker::partition::roster::{self, ClosedAt};
 use holdfast_metadata::{DistrustReplicas, DistrustedReplica, trust::DistrustReason};
-use holdfast_proto::ids::{FolderToken, Millis, TopicPartition};
+use holdfast_proto::ids::{FolderToken, LeaderEpoch, Millis, TopicPartition};
+use holdfast_replication::Replica;
 
 use super::{outgoing::Outgoing, process::Broker};
 use crate::sim::{
@@ -64,5 +65,57 @@ impl Broker {
     ) {
         self.found.insert(tp, reason);
         self.roster(now, &roster::Event::Distrusted(tp), disk, out);
+    }
+
+    /// Notes, on the disk before it is told, that a replica does not count.
+    pub(super) fn note_distrust(&mut self, tp: TopicPartition, closed_at: ClosedAt, disk: &mut Disk) {
+        let reason = self.found.remove(&tp).unwrap_or(DistrustReason::Damaged);
+        self.untold.insert(tp, (reason, closed_at));
+        disk.distrusted.insert(tp, reason);
+    }
+
+    /// Asks leaders again whether they are there, as long as the metadata names them.
+    pub(super) fn ask_leaders(&mut self, out: &mut Vec<Outgoing>) {
+        let image = self.metadata.image();
+        self.asked.retain(|tp, (leader, leader_epoch)| {
+            image
+                .partition(*tp)
+                .is_some_and(|state| (state.leader, state.leader_epoch) == (Some(*leader), *leader_epoch))
+        });
+        for (tp, (leader, leader_epoch)) in &self.asked {
+            let message = Message::AskLeader { tp: *tp, leader_epoch: *leader_epoch };
+            out.push(Outgoing::Send(Node::Broker(*leader), message));
+        }
+    }
+
+    /// Answers one that asks whether it leads, if it does.
+    pub(super) fn say_if_it_leads(
+        &self,
+        from: Node,
+        tp: TopicPartition,
+        leader_epoch: LeaderEpoch,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let leads = |replica: &Replica| replica.is_leader() && replica.leader_epoch() == Some(leader_epoch);
+        if self.replica(tp).is_some_and(leads) {
+            out.push(Outgoing::Send(from, Message::Leads { tp, leader_epoch }));
+        }
+    }
+
+    /// A leader that was asked is there.
+    pub(super) fn leads(
+        &mut self,
+        now: Millis,
+        from: Node,
+        (tp, leader_epoch): (TopicPartition, LeaderEpoch),
+        disk: &mut Disk,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let Node::Broker(leader) = from else { panic!("{from:?} says that it leads") };
+        let by = (leader, leader_epoch);
+        if self.asked.get(&tp) == Some(&by) {
+            self.asked.remove(&tp);
+        }
+        self.roster(now, &roster::Event::LeaderAnswered(tp, by), disk, out);
     }
 }

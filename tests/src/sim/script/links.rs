@@ -90,6 +90,11 @@ pub(super) fn passes_at_once(message: &Message) -> bool {
         | Message::Produce { .. }
         | Message::Produced { .. } => true,
         Message::Session { snapshot, deltas, .. } => snapshot.is_none() && deltas.is_empty(),
-        Message::Position { .. } | Message::Fetched { .. } | Message::Alter(_) | Message::Altered { .. } => false,
+        Message::Position { .. }
+        | Message::Fetched { .. }
+        | Message::AskLeader { .. }
+        | Message::Leads { .. }
+        | Message::Alter(_)
+        | Message::Altered { .. } => false,
     }
 }
