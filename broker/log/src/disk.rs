@@ -10,8 +10,8 @@
 //!    folder fsynced.
 //! 3. A file or folder that cannot be opened or made because handles or memory have run out latches nothing: the disk was
 //!    not asked, and what it holds is known. Who wanted it has to do without, or to come again. So that nothing is left
-//!    half done, a folder is opened before a name in it changes. A folder that is not there latches nothing either: the log
-//!    in it is lost, and the others are not.
+//!    half done, a folder is opened before a name in it changes. A folder that is not there latches nothing either, nor one
+//!    that may not be entered or written: the log in it is lost, or closed to this process, and the others are not.
 //! 4. What no log relies on latches nothing: folders that are to go, and small files that save work. Who wanted it does
 //!    without. A folder that somebody made immutable is no reason for a broker to end, and if the disk is at fault the next
 //!    write of a log finds it.
@@ -30,7 +30,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{Ages, Error, error::has_run_out};
+use crate::{
+    Ages, Error,
+    error::{has_run_out, is_refused},
+};
 
 /// Most slices that one vectored write takes (Linux: `UIO_MAXIOV`).
 const MAX_SLICES: usize = 1024;
@@ -276,11 +279,11 @@ impl Disk {
     }
 
     /// As [`Self::run`], for what opens or makes a file or folder: that handles or memory have run out says nothing of the
-    /// disk, nor does a folder that is not there.
+    /// disk, nor does a folder that is not there, or that somebody took the rights of.
     fn run_open<T>(&self, doing: &'static str, path: &Path, open: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
         #[cfg(test)]
         let open = || self.injected(doing, path, true).map_or_else(open, Err);
-        self.run_unless(doing, path, open, |error| has_run_out(error) || is_missing(error))
+        self.run_unless(doing, path, open, |error| has_run_out(error) || is_missing(error) || is_refused(error))
     }
 
     /// As [`Self::run`], for what no log relies on.

@@ -8,6 +8,8 @@ pub(crate) enum Fault {
     At { doing: &'static str, path_ends_with: &'static str },
     /// The next change of this kind, for want of handles.
     RanOut { doing: &'static str },
+    /// The next change of this kind, for want of rights.
+    Refused { doing: &'static str },
     /// The next time that something is opened or made after so many others, for want of handles.
     RanOutAfter(u32),
     /// What lies behind this byte of a segment is in the page cache alone, as after a failed fsync.
@@ -37,13 +39,17 @@ impl Disk {
 
     pub(super) fn injected(&self, change: &str, path: &Path, opens: bool) -> Option<io::Error> {
         let mut fault = self.fault.lock();
-        let errno = if matches!(*fault, Some(Fault::RanOut { .. } | Fault::RanOutAfter(_))) { 24 } else { 5 };
+        let errno = match *fault {
+            Some(Fault::RanOut { .. } | Fault::RanOutAfter(_)) => 24,
+            Some(Fault::Refused { .. }) => 13,
+            _ => 5,
+        };
         let hits = match &mut *fault {
             None | Some(Fault::Forgot { .. }) => false,
             Some(Fault::At { doing, path_ends_with }) => {
                 change == *doing && path.to_string_lossy().ends_with(*path_ends_with)
             }
-            Some(Fault::RanOut { doing }) => change == *doing,
+            Some(Fault::RanOut { doing } | Fault::Refused { doing }) => change == *doing,
             Some(Fault::RanOutAfter(_)) if !opens => false,
             Some(Fault::After(0) | Fault::RanOutAfter(0)) => true,
             Some(Fault::After(left) | Fault::RanOutAfter(left)) => {
@@ -110,6 +116,27 @@ fn what_cannot_be_opened_for_want_of_handles_says_nothing_of_the_disk() {
     disk.inject(Fault::RanOut { doing: "cannot fsync" });
     disk.sync_batches(&file, &path).unwrap_err();
     assert!(disk.failure().is_some(), "an fsync that fails is final, whatever the reason");
+}
+
+/// As of a folder of one partition whose owner somebody changed: no other log has to stop for it.
+#[test]
+fn what_may_not_be_opened_or_made_says_nothing_of_the_disk() {
+    let folder = tempdir().unwrap();
+    let disk = Disk::new();
+    let path = folder.path().join("a.log");
+    for doing in ["cannot create", "cannot open", "cannot open the folder"] {
+        disk.inject(Fault::Refused { doing });
+        let refused = [disk.create(&path).err(), disk.open(&path).err(), disk.sync_folder(folder.path()).err()]
+            .into_iter()
+            .flatten();
+        assert!(refused.map(|error| error.is_refused()).eq([true]), "{doing}");
+        disk.remove(&path).unwrap();
+    }
+    assert!(disk.failure().is_none());
+    let file = disk.open(&path).unwrap();
+    disk.inject(Fault::Refused { doing: "cannot write" });
+    disk.write_at(&file, &path, b"x", 0).unwrap_err();
+    assert!(disk.failure().is_some(), "a write that is refused is final");
 }
 
 #[test]

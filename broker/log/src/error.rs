@@ -174,6 +174,13 @@ impl Error {
         matches!(self, Self::Io { source, .. } if cannot_read(source))
     }
 
+    /// True if the system refused for want of rights: the files have another owner or mode, or are sealed. The disk was not
+    /// asked. Again and again while a log is open, its replica cannot serve what it holds, as one that the disk does not read;
+    /// where the log is opened it says nothing of the records, which wait for who sets the rights.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_refused(source))
+    }
+
     /// True for damage of durable bytes.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
@@ -189,13 +196,21 @@ impl Error {
 
 /// True if the system refused for want of handles or memory, or was interrupted: to be asked again.
 pub(crate) fn has_run_out(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN))
+    matches!(errno_of(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN))
+}
+
+/// True if the system refused for want of rights.
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    matches!(errno_of(error), Some(Errno::ACCESS | Errno::PERM))
+}
+
+fn errno_of(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw_os_error)
 }
 
 /// True if the disk or its file system could not read.
 fn cannot_read(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let errno = errno_of(error);
     let is_other = |errno| matches!(errno, Errno::ACCESS | Errno::PERM | Errno::NOENT);
     errno.is_some_and(|errno| !is_other(errno)) && !has_run_out(error)
 }
@@ -217,6 +232,7 @@ mod tests {
         assert!(!Error::OtherTopic { path: path.clone(), found, expected }.is_loss());
         assert!(!Error::BadFolder { path, reason: "version 2".to_owned() }.is_loss());
     }
+
     #[test]
     fn every_refusal_of_the_disk_to_read_counts_and_no_other() {
         let is_unreadable = |errno: Errno| Error::io("cannot read", Path::new("a file"), errno).is_unreadable();
@@ -226,6 +242,9 @@ mod tests {
         for errno in [Errno::MFILE, Errno::NOMEM, Errno::INTR, Errno::ACCESS, Errno::PERM, Errno::NOENT] {
             assert!(!is_unreadable(errno), "{errno}");
         }
+        let is_refused = |errno: Errno| Error::io("cannot read", Path::new("a file"), errno).is_refused();
+        assert!([Errno::ACCESS, Errno::PERM].into_iter().all(is_refused));
+        assert!(![Errno::IO, Errno::MFILE, Errno::NOENT].into_iter().any(is_refused));
         let ended = Error::io("cannot read", Path::new("a file"), io::ErrorKind::UnexpectedEof);
         assert!(!ended.is_unreadable());
     }

@@ -64,7 +64,7 @@ pub use disk::{Disk, DiskStats};
 pub use error::Error;
 pub use files::{readable_end, segment_of};
 pub use partition::{MarkedStart, PartitionLog, Recovered, Unreadable, lost_beginning};
-pub use reader::{LogReader, RangeDigest, Retention, Scrubbed};
+pub use reader::{Binding, LogReader, RangeDigest, Retention, Scrubbed};
 pub use writer::{Completion, LogHandle, LogWriter, Notify, Op, Room};
 
 #[cfg(test)]

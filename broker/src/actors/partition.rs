@@ -372,6 +372,7 @@ impl Handler<Envelope> for PartitionActor {
             Message::LeaseEnded => {}
             Message::AdvanceStart { to } => self.submit(Op::AdvanceStart { to }),
             Message::Flush => self.submit(Op::Flush),
+            Message::Bind(binding) => self.submit(Op::Bind(binding)),
             Message::ExpireProducers => {
                 self.submit(Op::ExpireProducers);
                 self.step(Event::ExpireProducers, InHand::Nothing);

@@ -26,7 +26,8 @@ use crate::{
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Replicas that were closed because they cannot be read, all within this time, of which so many, and this part of all that are
-/// open here, mean that the disk fails: it does not stop at these, and nothing more is to be trusted to it. Those that go on
+/// open here, mean that the disk fails, or the rights to all of it are gone: it does not stop at these, and nothing more is to
+/// be trusted to it. Those that go on
 /// for want of another do not count: an end would take away what can be read of them, and each start would find the same.
 const UNREADABLE_WITHIN: Duration = Duration::from_mins(10);
 const UNREADABLE: usize = 3;
@@ -86,7 +87,10 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
         unreadable.retain(|_, at| at.elapsed() < UNREADABLE_WITHIN);
         let open = if unreadable.is_empty() { 0 } else { context.partitions.all().len() };
         if disk_fails(unreadable.len(), open) {
-            let why = format!("{} of {open} replicas cannot be read: replace the disk", unreadable.len());
+            let why = format!(
+                "{} of {open} replicas cannot be read: replace the disk, or give the files the owner and the mode of this process",
+                unreadable.len()
+            );
             return context.state.fail(Fatal::StorageFailed(why));
         }
         for (partition, finding, consequence) in judged {

@@ -1,6 +1,6 @@
 //! Reading all replicas again at a bounded rate, one after the other: finds damage before a reader, or a failure of another
-//! replica, meets it. What it leads is then compared with its followers (`compare`). What becomes of it is as for damage
-//! that a read finds (`findings`).
+//! replica, meets it. Segments whose digests are lost get new ones. What it leads is then compared with its followers
+//! (`compare`). What becomes of it is as for damage that a read finds (`findings`).
 //!
 //! A pass goes through all replicas in a circle and begins where the last one stood, over restarts too: a broker that is
 //! started again more often than a pass takes would else never read the last of them. The place is kept in the data folder
@@ -20,7 +20,12 @@ use super::{
 };
 use crate::{
     here::context::Context,
-    partition::{OpenReplica, failing::FAILURES, findings::Finding},
+    partition::{
+        OpenReplica,
+        failing::FAILURES,
+        findings::{Finding, fails},
+        message::Message,
+    },
 };
 
 /// Bytes that one step reads at most, unless a piece is larger.
@@ -57,6 +62,7 @@ pub(crate) async fn run(context: Arc<Context>) {
             bytes += done.bytes;
             damaged += u64::from(done.is_damaged);
             if !done.is_damaged {
+                bind(&context, &replica, bytes_per_second).await;
                 compare(&context, &replica, &mut told, &mut counts).await;
             }
         }
@@ -109,15 +115,15 @@ async fn scrub(context: &Arc<Context>, replica: &OpenReplica, bytes_per_second: 
                 replica.read_failed(&error);
                 break;
             }
-            Err(error) if error.is_unreadable() && failures < FAILURES => {
+            Err(error) if fails(&error) && failures < FAILURES => {
                 replica.read_failed_at(at, &error);
                 failures += 1;
                 tokio::time::sleep(READ_AGAIN).await;
             }
             // The counts of others' reads may have taken the place of this one: it says so itself.
-            Err(error) if error.is_unreadable() => {
+            Err(error) if fails(&error) => {
                 all.is_damaged = true;
-                let detail = format!("{error}; the disk failed {FAILURES} reads or more at offset {at}");
+                let detail = format!("{error}; {FAILURES} reads or more failed at offset {at}");
                 replica.found(Finding::unreadable(&replica.reader, detail).up_to(Some(at)));
                 break;
             }
@@ -128,6 +134,48 @@ async fn scrub(context: &Arc<Context>, replica: &OpenReplica, bytes_per_second: 
         }
     }
     all
+}
+
+/// Reads closed segments through again whose digests are lost, so that something binds their batches.
+async fn bind(context: &Context, replica: &OpenReplica, bytes_per_second: u64) {
+    let mut from = Some(Offset(0));
+    while let Some(at) = from {
+        match bind_next(context, replica, at, step_bytes(bytes_per_second)).await {
+            Ok(next) => from = next,
+            Err(Error::Closed) => return,
+            Err(error) => {
+                let partition = replica.id;
+                tracing::warn!(%partition, %error, "a segment has no digests, and cannot be read; the next pass tries it");
+                replica.read_failed(&error);
+                return;
+            }
+        }
+    }
+}
+
+/// Binds the next segment from this offset on, and gives the offset after it; `None` if there is none.
+async fn bind_next(
+    context: &Context,
+    replica: &OpenReplica,
+    from: Offset,
+    step_bytes: u64,
+) -> Result<Option<Offset>, Error> {
+    let reader = replica.reader.clone();
+    let Some(mut binding) = blocking(move || reader.unbound(from)).await? else { return Ok(None) };
+    while !binding.is_whole() {
+        let (reader, before) = (replica.reader.clone(), binding.bytes());
+        binding = blocking(move || reader.go_on_binding(&binding, step_bytes)).await?;
+        tokio::time::sleep(context.scrub_budget.spend(binding.bytes() - before)).await;
+    }
+    let next = binding.next();
+    let _closed_already = replica.actor().send(Message::Bind(Box::new(binding))).await;
+    Ok(Some(next))
+}
+
+/// Runs a read on a thread that may block.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    // An error says that the runtime ends.
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(Error::Closed))
 }
 
 /// Where the scrub stands, and when that was kept.

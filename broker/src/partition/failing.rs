@@ -1,4 +1,4 @@
-//! Reads that the disk failed (EIO), and when they are more than chance. Pure.
+//! Reads that the disk failed (EIO), or that were refused (EACCES), and when they are more than chance. Pure.
 //!
 //! A disk that answers once with an error may answer the next time: a cable, a controller, a path that was lost for a
 //! moment. So one error has no consequence but that the reader is told. A range that fails [`FAILURES`] times, the last time

@@ -37,7 +37,7 @@ pub struct Finding {
     pub log: Option<LogReader>,
     /// True if the log takes nothing any more.
     pub is_dead: bool,
-    /// True if the disk does not read it: where that goes for many replicas it is the disk that fails.
+    /// True if it is not read, by the disk or for want of rights: where that goes for many replicas it is the folder that fails.
     pub is_unreadable: bool,
     /// Up to which offset it can be read; `None`: nothing that it holds is known to be damaged.
     pub readable_end: Option<Offset>,
@@ -56,7 +56,7 @@ impl Finding {
         Self { readable_end, ..self }
     }
 
-    /// That the disk does not read the log, again and again.
+    /// That the log is not read, again and again.
     pub fn unreadable(log: &LogReader, detail: String) -> Self {
         Self { is_unreadable: true, ..Self::damaged(log, detail) }
     }
@@ -68,8 +68,7 @@ impl Finding {
 
     /// That the log takes nothing any more, for this reason.
     pub fn dead(log: &LogReader, error: &Error) -> Self {
-        let dead =
-            Self { is_dead: true, is_unreadable: error.is_unreadable(), ..Self::damaged(log, error.to_string()) };
+        let dead = Self { is_dead: true, is_unreadable: fails(error), ..Self::damaged(log, error.to_string()) };
         dead.up_to(readable_end(error))
     }
 
@@ -146,11 +145,20 @@ impl Default for FailingReads {
     }
 }
 
+/// True if a read that ends so says that the log cannot be read: once may be chance, again and again it is as damage. Rights
+/// that are wanting, as after a hand in the folder, keep the records from everybody as a disk does that fails.
+pub fn fails(error: &Error) -> bool {
+    error.is_unreadable() || error.is_refused()
+}
+
 impl FailingReads {
-    fn failed(&self, at: Offset) -> bool {
-        let now = Millis(self.since.elapsed().as_millis() as u64);
+    fn failed(&self, at: Offset, now: Millis) -> bool {
         self.any.store(true, Ordering::Release);
         self.ranges.lock().failed(at, now)
+    }
+
+    fn now(&self) -> Millis {
+        Millis(self.since.elapsed().as_millis() as u64)
     }
 
     /// What begins from `from` to below `to` can be read.
@@ -164,14 +172,18 @@ impl FailingReads {
 }
 
 impl Reporter {
-    /// As [`Self::read_failed`], of a read that began at this offset: if the disk failed it again and again, that is a finding
-    /// as damage is.
+    /// As [`Self::read_failed`], of a read that began at this offset: if it [`fails`] again and again, that is a finding as
+    /// damage is.
     pub fn read_failed_at(&self, at: Offset, error: &Error, is_spare: bool) -> ErrorCode {
-        if error.is_unreadable() && self.failing.failed(at) {
-            let detail = format!("{error}; the disk fails reads again and again, the last at offset {at}");
+        self.count(at, error, self.failing.now());
+        self.told(error, is_spare)
+    }
+
+    fn count(&self, at: Offset, error: &Error, now: Millis) {
+        if fails(error) && self.failing.failed(at, now) {
+            let detail = format!("{error}; reads fail again and again, the last at offset {at}");
             self.findings.put(self.partition, Finding::unreadable(&self.log, detail).up_to(Some(at)));
         }
-        self.told(error, is_spare)
     }
 
     /// What a reader is told of an error. Damage has consequences: it is a finding. If the replica `is_spare`, another is in
@@ -301,9 +313,12 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
+    use std::{io, path::Path};
+
     use futures::FutureExt;
     use uuid::Uuid;
 
+    use holdfast_log::{Disk, LogConfig, PartitionLog};
     use holdfast_proto::ids::{PartitionIndex, TopicId};
 
     use super::*;
@@ -319,7 +334,7 @@ mod tests {
     fn the_first_finding_of_a_replica_is_the_one_that_is_told() {
         let findings = Findings::default();
         assert!(findings.take().now_or_never().is_none());
-        let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
+        let partition = partition();
         let finding = |detail: &str| Finding {
             reason: DistrustReason::Damaged,
             detail: detail.to_owned(),
@@ -341,6 +356,40 @@ mod tests {
         assert_eq!(told(vec![halted(), finding("second"), finding("dead")]), ["halted"]);
         assert_eq!(told(vec![finding("first"), finding("second"), halted(), finding("dead")]), ["halted"]);
         assert_eq!(told(vec![finding("first"), finding("dead"), halted()]), ["dead"], "whatever lets it go on");
+    }
+
+    fn partition() -> TopicPartition {
+        TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) }
+    }
+
+    fn open(folder: &Path) -> PartitionLog {
+        PartitionLog::open(&Disk::new(), folder, partition(), LogConfig::default()).unwrap().0
+    }
+
+    #[test]
+    fn a_log_whose_reads_are_refused_or_fail_again_and_again_is_found_so_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(&folder.path().join("p"));
+        // As Linux numbers them.
+        let found = |errno: i32| {
+            let findings = Arc::new(Findings::default());
+            let (log, failing) = (log.reader(), Arc::default());
+            let reporter = Reporter { partition: partition(), log, findings: Arc::clone(&findings), failing };
+            let source = Arc::new(io::Error::from_raw_os_error(errno));
+            let error = Error::Io { doing: "cannot read", path: "a file".into(), source };
+            for n in 0..4 {
+                assert!(findings.drain().is_empty(), "once may be chance: {errno}");
+                reporter.count(Offset(7), &error, Millis(n * 5_000));
+            }
+            findings.drain().into_iter().next().map(|(_, finding)| finding)
+        };
+        let (eperm, eio, eacces) = (1, 5, 13);
+        for errno in [eperm, eio, eacces] {
+            let finding = found(errno).unwrap_or_else(|| panic!("nothing is found of {errno}"));
+            assert!(finding.is_unreadable && finding.reason == DistrustReason::Damaged && finding.log.is_some());
+        }
+        let (emfile, enomem) = (24, 12);
+        assert!(found(emfile).is_none() && found(enomem).is_none(), "want of handles passes");
     }
 
     #[test]
@@ -372,20 +421,8 @@ mod tests {
 
     #[test]
     fn what_was_found_of_a_log_that_is_closed_gives_way_to_what_is_open() {
-        let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
-        let folder = tempfile::tempdir().unwrap();
-        let open = |name: &str| {
-            let at = folder.path().join(name);
-            holdfast_log::PartitionLog::open(
-                &holdfast_log::Disk::new(),
-                &at,
-                partition,
-                holdfast_log::LogConfig::default(),
-            )
-            .unwrap()
-            .0
-        };
-        let (old, new) = (open("old"), open("new"));
+        let (folder, partition) = (tempfile::tempdir().unwrap(), partition());
+        let (old, new) = (open(&folder.path().join("old")), open(&folder.path().join("new")));
         let (of_old, of_new) = (old.reader(), new.reader());
         old.close().unwrap();
         let told = |found: Vec<Finding>| {

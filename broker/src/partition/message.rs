@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, sync::Arc};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use holdfast_log::{LogConfig, Room};
+use holdfast_log::{Binding, LogConfig, Room};
 use holdfast_proto::{
     error::ErrorCode,
     ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch},
@@ -82,6 +82,8 @@ pub enum Message {
     Flush,
     /// Too many producers are remembered over all partitions.
     ExpireProducers,
+    /// The scrub has read a segment through whose digests were lost.
+    Bind(Box<Binding>),
     /// A new lease began; the states that were committed before came before this.
     LeaseBegan(LeaseNumber),
     /// The lease on the session ran out: look at it now.

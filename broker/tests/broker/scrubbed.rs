@@ -197,6 +197,26 @@ async fn a_leader_whose_disk_does_not_read_for_lookups_by_time_resigns_too() {
     scene.end(new).await;
 }
 
+/// The digests of a closed segment cannot be read, or are gone: nothing would tell a batch of another place there any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digests_that_are_lost_are_made_again() {
+    let scene = Scene::start(Rig::start().await).await;
+    let leading = scene.state(0).leader.unwrap();
+    let path = scene.segment(leading, 0).with_extension("digest");
+    let before = std::fs::read(&path).unwrap();
+    let harms: [fn(&Path); 2] = [make_unreadable, |path| std::fs::remove_file(path).unwrap()];
+    for harm in harms {
+        harm(&path);
+        let is_again = async || std::fs::read(&path).ok().filter(|bytes| *bytes == before);
+        until("they are made again", is_again).await;
+    }
+    assert_eq!(scene.state(0).leader, Some(leading), "nothing is said against the replica");
+    let (path, own) = scene.misplace(leading);
+    let new = until("another leads", async || scene.state(0).leader.filter(|leader| *leader != leading)).await;
+    scene.is_copied_again(&path, &own).await;
+    scene.end(new).await;
+}
+
 fn asides(broker: &Broker) -> Vec<TopicPartition> {
     broker.context().logs.data_dir.asides().unwrap().into_iter().map(|aside| aside.partition).collect()
 }

@@ -1,6 +1,10 @@
 //! The digests of one segment: what its writer noted, or what its side file says.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use parking_lot::Mutex;
 
@@ -22,6 +26,17 @@ pub(crate) struct Digests {
     /// The end of what is written, where the segment is written still.
     end: Mutex<Option<Border>>,
     checked: Mutex<Checked>,
+    /// True once it was said that the side file cannot be read.
+    is_said: AtomicBool,
+}
+
+/// What a side file holds.
+enum Stored {
+    Pieces(Pieces),
+    /// Nothing of this segment: it is not there, or changed.
+    Nothing,
+    /// Nobody knows: the disk, or the system, does not let it be read now.
+    Unreadable,
 }
 
 #[derive(Debug)]
@@ -37,7 +52,8 @@ impl Digests {
     /// Those of an empty segment.
     pub(crate) fn new(path: PathBuf, partition: TopicPartition, base: Offset) -> Self {
         let state = Mutex::new(State::Known(Pieces::new(base)));
-        Self { path, partition, base, state, end: Mutex::default(), checked: Mutex::default() }
+        let is_said = AtomicBool::new(false);
+        Self { path, partition, base, state, end: Mutex::default(), checked: Mutex::default(), is_said }
     }
 
     /// The segment is closed: from now on they are those of the side file.
@@ -104,17 +120,48 @@ impl Digests {
         matches!(*self.state.lock(), State::InFile)
     }
 
-    /// The side file of a closed segment. One that does not end where the segment does is none, and is not read again.
+    /// The side file of a closed segment. One that does not end where the segment does is none, and is not read again before
+    /// it is made again. One that cannot be read now may be the next time.
     fn read_whole(&self, (end, next): (u64, Offset)) -> Result<Option<Pieces>, Error> {
-        let read = self.read()?.filter(|pieces| (pieces.last().position, pieces.last().next) == (end, next));
-        if read.is_none() {
-            tracing::warn!(path = %self.path.display(), "no digests of a segment: its batches are checked by their CRC alone");
-            let mut state = self.state.lock();
-            if matches!(*state, State::InFile) {
-                *state = State::Unknown;
+        match self.read()? {
+            Stored::Pieces(pieces) if (pieces.last().position, pieces.last().next) == (end, next) => Ok(Some(pieces)),
+            Stored::Unreadable => Ok(None),
+            Stored::Pieces(_) | Stored::Nothing => {
+                tracing::warn!(
+                    path = %self.path.display(),
+                    "no digests of a segment: its batches are checked by their CRC alone until the scrub has made them again"
+                );
+                let mut state = self.state.lock();
+                if matches!(*state, State::InFile) {
+                    *state = State::Unknown;
+                }
+                Ok(None)
             }
         }
-        Ok(read)
+    }
+
+    /// Those that a side file holds which ends exactly there.
+    pub(crate) fn stored(&self, end: (u64, Offset)) -> Result<Vec<Border>, Error> {
+        let read = match self.read()? {
+            Stored::Pieces(pieces) if (pieces.last().position, pieces.last().next) == end => pieces,
+            Stored::Pieces(_) | Stored::Nothing | Stored::Unreadable => return Ok(Vec::new()),
+        };
+        Ok(read.borders().to_vec())
+    }
+
+    /// Stores these digests of a closed segment, which ends there, durably, in the place of what was lost. False if something
+    /// binds it all the same.
+    pub(crate) fn bind(&self, disk: &Disk, pieces: &Pieces, end: (u64, Offset)) -> Result<bool, Error> {
+        let last = pieces.last();
+        if (last.position, last.next) != end || matches!(*self.state.lock(), State::Known(_)) {
+            return Ok(false);
+        }
+        let is_bound = !self.stored(end)?.is_empty();
+        if !is_bound {
+            disk.replace(&self.path, &side_file::encode(self.partition, pieces))?;
+        }
+        *self.state.lock() = State::InFile;
+        Ok(!is_bound)
     }
 
     /// Takes the side file's borders if they end exactly at `end`; else only the start and `end` are known; nothing if not
@@ -124,12 +171,15 @@ impl Digests {
             *self.state.lock() = State::Unknown;
             return Ok(());
         };
-        let read = self.read()?.filter(|pieces| pieces.last() == end);
-        *self.state.lock() = State::Known(read.unwrap_or_else(|| {
-            let mut pieces = Pieces::new(self.base);
-            pieces.push(end);
-            pieces
-        }));
+        let pieces = match self.read()? {
+            Stored::Pieces(pieces) if pieces.last() == end => pieces,
+            Stored::Pieces(_) | Stored::Nothing | Stored::Unreadable => {
+                let mut pieces = Pieces::new(self.base);
+                pieces.push(end);
+                pieces
+            }
+        };
+        *self.state.lock() = State::Known(pieces);
         Ok(())
     }
 
@@ -165,15 +215,19 @@ impl Digests {
         self.checked.lock().add(start.position, end.position);
     }
 
-    fn read(&self) -> Result<Option<Pieces>, Error> {
+    fn read(&self) -> Result<Stored, Error> {
         match fs::read(&self.path) {
-            Ok(bytes) => Ok(side_file::decode(&bytes, self.partition, self.base)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(bytes) => {
+                Ok(side_file::decode(&bytes, self.partition, self.base).map_or(Stored::Nothing, Stored::Pieces))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Stored::Nothing),
             Err(error) if has_run_out(&error) => Err(Error::io("cannot read", &self.path, error)),
             // Nothing is believed of what cannot be read: the batches decide.
             Err(error) => {
-                tracing::warn!(path = %self.path.display(), %error, "the digests of a segment cannot be read");
-                Ok(None)
+                if !self.is_said.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(path = %self.path.display(), %error, "the digests of a segment cannot be read");
+                }
+                Ok(Stored::Unreadable)
             }
         }
     }

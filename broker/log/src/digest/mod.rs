@@ -11,8 +11,10 @@
 //! Invariants:
 //! 1. Borders come from what was appended or copied, in memory. Only past the durable mark, and where a segment is read
 //!    through because the mark or its indexes are lost, they are made from what the disk holds; these find later changes alone.
-//!    Closed segments of an earlier program, or without their side file, have none: their CRCs count.
-//! 2. A side file that is damaged, lost, or of another segment harms nothing: nothing is believed of it.
+//!    Closed segments of an earlier program, or without their side file, have none: their CRCs count, until the scrub has made
+//!    them from what the disk holds.
+//! 2. A side file that is damaged, lost, or of another segment harms nothing: nothing is believed of it. One that the disk
+//!    does not read now is asked for again, and made again by the scrub.
 //! 3. Memory is bounded: pieces grow with the segment, so that 1 GiB has some 1,300 borders of 24 bytes, and those of closed
 //!    segments are read from the side file each time. What was compared is kept in a few spans.
 //!
@@ -28,5 +30,5 @@ mod sum;
 
 pub(crate) use comparison::Comparison;
 pub(crate) use digests::Digests;
-pub(crate) use pieces::{Border, is_border_due};
+pub(crate) use pieces::{Border, Pieces, is_border_due};
 pub use sum::Digest;

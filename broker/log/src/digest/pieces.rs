@@ -27,16 +27,16 @@ pub(crate) const fn is_border_due(position: u64, since: u64) -> bool {
 
 /// The borders, the segment's start first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pieces(Vec<Border>);
+pub(crate) struct Pieces(Vec<Border>);
 
 impl Pieces {
     /// Those of an empty segment.
-    pub(super) fn new(base: Offset) -> Self {
+    pub(crate) fn new(base: Offset) -> Self {
         Self(vec![Border { position: 0, next: base, digest: Digest::default() }])
     }
 
     /// Adds a border; one at or before the last is there already.
-    pub(super) fn push(&mut self, border: Border) {
+    pub(crate) fn push(&mut self, border: Border) {
         if self.last().position < border.position {
             self.0.push(border);
         }

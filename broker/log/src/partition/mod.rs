@@ -27,6 +27,7 @@
 
 mod append;
 mod beginning;
+mod bind;
 mod chain;
 #[cfg(test)]
 mod crash_tests;

@@ -160,6 +160,11 @@ fn recover(
 /// Removes what stands beside the segments of a log whose mark an earlier program wrote last: that program knows nothing of it,
 /// and may have cut a segment and filled it again up to the same place. Durably, and so before there is another mark.
 fn remove_side_files(disk: &Disk, folder: &Path, listing: &Listing) -> Result<(), Error> {
+    let lost = listing.segments.iter().filter(|base| files::file(folder, **base, files::DIGEST).exists()).count();
+    if lost > 0 {
+        let segments = lost;
+        tracing::warn!(folder = %folder.display(), segments, "no mark vouches for digests of segments: they are made again");
+    }
     disk.remove(&folder.join(files::SEGMENT_TIMES))?;
     listing.segments.iter().try_for_each(|base| disk.remove(&files::file(folder, *base, files::DIGEST)))?;
     disk.sync_folder(folder)
@@ -237,8 +242,9 @@ impl Recovery<'_> {
 
     fn reindex_closed(&self, base: Offset, next: Offset, size: u64) -> Result<Segment, Error> {
         let segment = Segment::new(self.folder, self.partition, base);
-        segment.digests.close();
-        let mut comparison = Comparison::new(segment.digests.look(|| (size, next))?);
+        let known = segment.digests.stored((size, next))?;
+        let is_bound = !known.is_empty();
+        let mut comparison = Comparison::new(known);
         let whole = (size, Offset(u64::MAX));
         let walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, _| {
             comparison.reach(tally.border());
@@ -256,6 +262,13 @@ impl Recovery<'_> {
         segment.times.store_anew(self.disk)?;
         segment.offsets.seal(self.disk)?;
         segment.times.seal(self.disk)?;
+        if !is_bound {
+            // It was read through with its checksums: what it holds is bound from now on.
+            let mut tally = walked.tally;
+            tally.push_border(&segment);
+            segment.digests.store(self.disk, true)?;
+            self.disk.sync_folder(self.folder)?;
+        }
         Ok(segment)
     }
 

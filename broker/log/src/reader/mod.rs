@@ -14,8 +14,9 @@
 //!
 //! `log_reader` reads; `time` finds an offset by time; `retention` says what may be deleted; `damage` names what is wrong;
 //! `pieces` compares with the digests, `scrub` does so with everything, a `scrub_step` at a time; `range`
-//! gives digests, for replicas to compare.
+//! gives digests, for replicas to compare; `binding` makes lost ones again.
 
+mod binding;
 mod damage;
 mod log_reader;
 mod pieces;
@@ -25,6 +26,7 @@ mod scrub;
 mod scrub_step;
 mod time;
 
+pub use binding::Binding;
 pub use log_reader::LogReader;
 pub(crate) use pieces::check_pieces;
 pub use range::RangeDigest;

@@ -8,7 +8,7 @@ use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::{LogGeneration, ProducerTable};
 
 use super::Room;
-use crate::{Error, LogConfig};
+use crate::{Binding, Error, LogConfig};
 
 /// Something to do with one partition's log. Operations of one partition run in the order of their submission.
 #[derive(Debug)]
@@ -56,6 +56,9 @@ pub enum Op {
         /// Offset after what is acknowledged; one below an earlier one is ignored.
         offset: Offset,
     },
+    /// Bind the batches of a closed segment by what was read of it ([`LogReader::unbound`](crate::LogReader::unbound)). Not
+    /// answered; for want of handles nothing is done.
+    Bind(Box<Binding>),
     /// Take other settings from now on. Not answered. A policy that now asks for it flushes what waits.
     Configure(LogConfig),
     /// Forget the producers of which no retry can come any more. Not answered.

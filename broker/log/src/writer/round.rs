@@ -162,6 +162,13 @@ impl OpenLog {
                 self.log.configure(config)?;
                 self.flush_due = None; // by the new policy, below
             }
+            Op::Bind(ref binding) => match self.log.bind(binding) {
+                // The scrub comes by again.
+                Err(error) if error.is_shortage() => {
+                    tracing::warn!(%error, "the digests of a segment are not made again")
+                }
+                bound => bound?,
+            },
             Op::ExpireProducers => self.log.expire_producers(),
             Op::Close => {
                 self.log.flush()?;
