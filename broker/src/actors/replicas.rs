@@ -163,7 +163,7 @@ impl SessionActor {
                     late.extend(began.map(|began| (replica, began)));
                 }
                 self.send_late(late, actor);
-                self.look_at_unread();
+                self.look_at_unread(actor);
             }
             Err(_) if self.is_closing => {}
             Err(error) => {

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use actix::{Actor, Context as ActorContext, Handler};
+use actix::{Actor, AsyncContext, Context as ActorContext, Handler};
 
 use holdfast_log::{PartitionLog, Recovered};
 use holdfast_metadata::{Image, trust::DistrustReason};
@@ -57,10 +57,14 @@ pub(super) struct SessionActor {
     pub(super) replicas: HashMap<TopicPartition, OpenReplica>,
     /// Since when all that came is older than what is known.
     went_back: WentBack,
-    /// Replicas whose logs may lack what they counted as held, until they are in sync.
-    pub(super) doubted: HashSet<TopicPartition>,
+    /// Replicas whose logs may lack what they counted as held, until they are in sync, and why.
+    pub(super) doubted: HashMap<TopicPartition, String>,
     /// Replicas that are being opened again, of which this start said that they are whole.
     pub(super) reopening: HashSet<TopicPartition>,
+    /// What a stop waits for.
+    pub(super) under_way: Arc<UnderWay>,
+    /// Ends so that another start looks at a replica are prepared, or waited for.
+    is_ending: bool,
     /// Replicas of which this start said that it could not look at them, until they are in sync.
     pub(super) unread: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
@@ -82,8 +86,10 @@ impl SessionActor {
             lease_number: None,
             replicas: HashMap::new(),
             went_back,
-            doubted: HashSet::new(),
+            doubted: HashMap::new(),
             reopening: HashSet::new(),
+            under_way: Arc::default(),
+            is_ending: false,
             unread: HashSet::new(),
             found: HashMap::new(),
         }
@@ -112,7 +118,7 @@ impl SessionActor {
                 }
                 self.context.metadata.publish(self.metadata.image().clone());
                 self.step(&Event::Metadata(&changed), actor);
-                self.look_at_unread();
+                self.look_at_unread(actor);
                 self.note_phase();
                 SessionReply::Applied(self.metadata.image().index())
             }
@@ -145,31 +151,63 @@ impl SessionActor {
         if self.image().partition(partition).and_then(|state| state.leader) == Some(self.context.identity.broker_id) {
             let detail = &finding.detail;
             let why = format!("it leads {partition}, nobody else could, and the log takes nothing any more ({detail})");
-            return self.context.state.fail(Fatal::StartAgain(why));
+            return self.start_again(why);
         }
         self.step(&Event::Reopen(partition), actor);
     }
 
     /// Ends the broker if a replica that this start could not look at is open by now, and its partition waits for it: only a
-    /// start says what it holds. Where another leads it copies what it lacks, and is in sync again by that.
-    pub(super) fn look_at_unread(&mut self) {
-        if self.unread.is_empty() {
+    /// start says what it holds. Where another leads it copies what it lacks, and is in sync again by that. One that can be read
+    /// now and then does not end it each time at once: what it waits is no more than others would.
+    pub(super) fn look_at_unread(&mut self, actor: &mut ActorContext<Self>) {
+        if self.unread.is_empty() || self.is_ending {
             return;
         }
         let (image, own) = (self.metadata.image(), self.context.identity.broker_id);
         let claim = |partition: &TopicPartition| image.partition(*partition)?.claim(own).copied();
         self.unread.retain(|partition| image.partition(*partition).is_none_or(|state| !state.isr.contains(&own)));
-        let waited_for = self.unread.iter().find(|partition| {
-            self.replicas.contains_key(*partition)
-                && claim(partition).is_some_and(|claim| claim.unread)
-                && image.partition(**partition).is_some_and(|state| state.leader.is_none())
-        });
+        let waited_for = self
+            .unread
+            .iter()
+            .find(|partition| {
+                self.replicas.contains_key(*partition)
+                    && claim(partition).is_some_and(|claim| claim.unread)
+                    && image.partition(**partition).is_some_and(|state| state.leader.is_none())
+            })
+            .copied();
         if let Some(partition) = waited_for {
-            let why = format!(
-                "its replica of {partition}, which it could not read when it started, can be read, and nobody leads"
+            let wait = self.context.clock.until(self.context.may_end_at);
+            if wait.is_zero() {
+                let why = format!(
+                    "its replica of {partition}, which it could not read when it started, can be read, and nobody leads"
+                );
+                return self.start_again(why);
+            }
+            let wait_ms = wait.as_millis() as u64;
+            tracing::warn!(
+                %partition,
+                wait_ms,
+                "a replica that could not be read can be, and nobody leads: only another start of the broker says what it \
+                 holds. That comes later, for there were others lately, and each takes all replicas along"
             );
-            self.context.state.fail(Fatal::StartAgain(why));
+            self.is_ending = true;
+            actor.run_later(wait, |this, actor| {
+                this.is_ending = false;
+                this.look_at_unread(actor);
+            });
         }
+    }
+
+    /// Ends the broker, so that another start says what a replica holds, and counts that.
+    fn start_again(&mut self, why: String) {
+        self.is_ending = true;
+        let context = Arc::clone(&self.context);
+        self.context.logs.runtime.spawn_blocking(move || {
+            if let Err(error) = context.logs.data_dir.note_start_again() {
+                tracing::warn!(%error, "that the broker ends for one replica is not counted");
+            }
+            context.state.fail(Fatal::StartAgain(why));
+        });
     }
 
     /// Ends the broker if all that controllers have to say is older than what it knows, for long.

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use holdfast_log::{DataDir, LogWriter};
 use holdfast_metadata::trust::ReplicaReport;
+use holdfast_proto::ids::Millis;
 
 use super::{
     clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
@@ -59,6 +60,8 @@ pub struct Context {
     pub streams: Streams,
     /// What it says of its replicas when it registers: as this start found them. Set once they are recovered.
     pub reports: OnceLock<Vec<ReplicaReport>>,
+    /// When it may end at the earliest so that another start looks at one of its replicas.
+    pub may_end_at: Millis,
     /// Whether the wall clock is trusted.
     pub time_trust: Mutex<TimeTrust>,
     /// The token of its folder that is on its way to the controllers.

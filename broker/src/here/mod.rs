@@ -7,7 +7,7 @@
 //!   for something. [`known_producers`]: how many are remembered. [`streams`]: how many are open.
 //! - [`metadata`], [`partitions`]: the cluster as far as it knows, and the replicas that are open here.
 //! - [`image_follower`], `assignment`: pure: how metadata is applied, and what it means for one replica. [`went_back`]: since
-//!   when there is only older metadata.
+//!   when there is only older metadata. [`patience`]: when it may end so that another start looks at a replica.
 
 pub mod assignment;
 pub mod clock;
@@ -19,6 +19,7 @@ pub mod lease;
 pub mod metadata;
 pub mod parked;
 pub mod partitions;
+pub mod patience;
 pub mod shares;
 pub mod state;
 pub mod streams;

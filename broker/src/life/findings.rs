@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_metadata::version::TRUST;
+use holdfast_metadata::{Image, version::TRUST};
 use holdfast_proto::ids::TopicPartition;
 
 use crate::{
@@ -72,7 +72,9 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
         let judged: Vec<(TopicPartition, Finding, Consequence)> = {
             let (image, own) = (context.metadata.look(), context.identity.broker_id);
             let judge = |(partition, finding)| match consequence::of(&image, own, partition, &finding) {
-                Consequence::Reopen if reopened.contains_key(&partition) => {
+                Consequence::Reopen
+                    if reopened.contains_key(&partition) || is_too_early(&context, &image, partition) =>
+                {
                     (partition, finding, Consequence::Stay(Why::Last))
                 }
                 consequence => (partition, finding, consequence),
@@ -123,6 +125,12 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
         let leaving = said.iter().filter(|(_, why)| **why == Why::HandsOver).map(|(partition, _)| *partition);
         outward::ask_for_leaders(&context, leaving).await;
     }
+}
+
+/// True if a log that is led here is not opened again yet: that takes another start of the broker.
+fn is_too_early(context: &Context, image: &Image, partition: TopicPartition) -> bool {
+    let leads = image.partition(partition).is_some_and(|state| state.leader == Some(context.identity.broker_id));
+    leads && context.clock.now() < context.may_end_at
 }
 
 /// True if the disk failed to read one more replica, which another takes over.

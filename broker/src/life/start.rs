@@ -41,6 +41,7 @@ use crate::{
         metadata::Metadata,
         parked::Parked,
         partitions::Partitions,
+        patience,
         state::BrokerState,
         streams::Streams,
         token::TokenRenewal,
@@ -250,6 +251,7 @@ fn open(
         ..WriterConfig::default()
     };
     let log_writer = LogWriter::start(data_dir.disk(), writer).map_err(folder)?;
+    let may_end_at = patience::may_end_at(data_dir.starts_again());
     let time_trust = time_trust::begin(&data_dir, config.clock_skew_max_ms, config.clock_thaw_ms);
     let (positions, created) = Positions::new();
     let share = |answer_bytes: u64| ReadShare {
@@ -287,6 +289,7 @@ fn open(
         findings: Arc::default(),
         unopened: Unopened::default(),
         reports: OnceLock::new(),
+        may_end_at,
         time_trust: Mutex::new(time_trust),
         token: TokenRenewal::default(),
         metadata_answers: AnswerMemory::new(config.metadata_memory_bytes as usize),

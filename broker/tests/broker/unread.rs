@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use holdfast_broker::life::start::Broker;
 use holdfast_metadata::{Command, PartitionState};
-use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicPartition};
+use holdfast_proto::ids::{BrokerId, Millis, PartitionIndex, TopicPartition};
 
 use crate::rig::{Client, Rig, produce_until, soon, until};
 
@@ -91,6 +91,54 @@ async fn a_broker_that_can_read_some_of_its_logs_serves_these_and_gives_none_up(
     assert_eq!(client.read("a", 0, 0).await.unwrap(), ["a", "later"]);
     assert!(state().claims.is_empty());
     soon("it stops", broker.stop()).await;
+
+    // It comes and goes: that does not take the others along each time at once.
+    let before = fs::read(&file).unwrap();
+    fs::write(&file, "version: 2\nname: x\n").unwrap();
+    let broker = rig.broker(1).await;
+    assert!(broker.context().may_end_at > Millis(20_000), "{:?}", broker.context().may_end_at);
+    fs::write(&file, before).unwrap();
+    let topic_id = rig.controller.image().topic_by_name("a").unwrap().topic_id();
+    let a = TopicPartition { topic_id, partition: PartitionIndex(0) };
+    until("it can be read", async || broker.context().partitions.get(a).map(drop)).await;
+    rig.controller.create_topic("c", 1, 1, ONE);
+    let client = Client::connect(&broker).await;
+    for topic in ["b", "c"] {
+        produce_until(&client, topic, 0, &["goes on"]).await;
+    }
+    assert_eq!(broker.context().state.reason(), None);
+    soon("it stops", broker.stop()).await;
+}
+
+/// Controllers that were restored from an older copy do not know the leadership that only the late replica has records of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_read_late_finds_metadata_that_has_gone_back() {
+    let rig = Rig::start().await;
+    let broker = rig.broker(1).await;
+    for topic in ["a", "b"] {
+        rig.controller.create_topic(topic, 1, 1, ONE);
+    }
+    let client = Client::connect(&broker).await;
+    for topic in ["a", "b"] {
+        produce_until(&client, topic, 0, &[topic]).await;
+    }
+    soon("it stops", broker.stop()).await;
+    let earlier = rig.controller.image();
+    for _ in 0..4 {
+        let broker = rig.broker(1).await;
+        produce_until(&Client::connect(&broker).await, "a", 0, &["later"]).await;
+        soon("it stops", broker.stop()).await;
+    }
+    let file = folder(&rig, "a").join("partition.metadata");
+    let before = fs::read(&file).unwrap();
+    fs::write(&file, "version: 2\nname: x\n").unwrap();
+    rig.controller.go_back_to(earlier);
+    let broker = rig.broker(1).await;
+    produce_until(&Client::connect(&broker).await, "b", 0, &["goes on"]).await;
+    fs::write(&file, before).unwrap();
+    let fatal = soon("it can be read", broker.failed()).await;
+    assert_eq!(fatal.number(), 19, "{fatal}");
+    broker.kill().await;
 }
 
 /// Partition 0 of a topic, as the controller has it.

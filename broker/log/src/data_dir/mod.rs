@@ -5,6 +5,7 @@
 //!  <data>/holdfast-data                     format version, cluster id, broker id, directory id, boot counter, tokens, anchor
 //!  <data>/clock-look                        what the clocks said last, and how far ages are counted
 //!  <data>/scrub-position                    what the scrub reads next
+//!  <data>/starts-again                      how often processes ended lately for another start to look at a replica
 //!  <data>/replicas                          which partitions it holds, and which of them are not to be trusted
 //!  <data>/partitions/<topic id>-<index>/    the log of a partition
 //!  <data>/partitions/….deleted              its deletion was committed; removed at the next chance
@@ -23,7 +24,8 @@
 //! missing is made of the folders, and the start says so ([`ListState::Lost`]).
 //!
 //! - `folder`: taken, and told whose it is; `identity`, `anchor`, `tokens`: the file that says so, and what proves the folder.
-//! - `clock_look`: what the next process has to know of the clocks; `scrub_position`: and of the scrub.
+//! - `clock_look`: what the next process has to know of the clocks; `scrub_position`: and of the scrub; `starts_again`: and of
+//!   ends for the sake of one replica.
 //! - `names`: of the partitions' folders; `partitions`: opened, distrusted, made again, deleted; `aside`: those that were set
 //!   aside; `handles`: how many may be open.
 //! - `replica_list` (bytes), `list_file` (over `group_commit`), `roll_call` (held against the folders), `replica` (as told),
@@ -46,6 +48,7 @@ mod replica;
 mod replica_list;
 mod roll_call;
 mod scrub_position;
+mod starts_again;
 mod tokens;
 
 pub use aside::{Aside, AsideWorth, KeepAside, asides_due};
