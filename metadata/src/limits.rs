@@ -32,6 +32,10 @@ pub const MAX_MESSAGE_BYTES: u32 = MAX_BATCH_BYTES as u32;
 /// Recoveries of partitions that are kept, the newest ones; beside them the last of each partition that is there.
 pub const MAX_RECOVERIES: usize = 1_000;
 
+/// Disks of brokers that operators gave up and that are kept, the newest ones; beside them the last of each broker that is
+/// registered.
+pub const MAX_LOST_DISKS: usize = 1_000;
+
 /// Recoveries of the controllers. All of them are kept, for who was given up in one is refused for ever; and the partition epochs
 /// have no room for more ([`crate::recovery::PARTITION_EPOCH_LEAP`]).
 pub const MAX_CONTROLLER_RECOVERIES: usize = 1_000;

@@ -163,7 +163,8 @@ pub struct PartitionRecovery {
     pub at_ms: u64,
 }
 
-/// The disk of a broker that an operator gave up: what it holds counts for nothing since. It is kept as long as the cluster.
+/// The disk of a broker that an operator gave up: what it holds counts for nothing since. The newest are kept, and the last of
+/// each registered broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LostDisk {

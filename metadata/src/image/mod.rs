@@ -6,10 +6,12 @@
 //! with [`Error`] and change nothing: a broker then asks for a snapshot, a controller must stop.
 //!
 //! `state` is the state and what records do to it; `undo` takes records back; `queries` is what there is to read in it;
-//! `loads` are counts that are kept of it, `deleted` the topics that were deleted last, `recoveries` what was given up for partitions.
+//! `loads` are counts that are kept of it, `deleted` the topics that were deleted last, `recoveries` what was given up for
+//! partitions, `lost_disks` the disks that were.
 
 mod deleted;
 mod loads;
+mod lost_disks;
 mod queries;
 mod recoveries;
 mod state;

@@ -32,14 +32,15 @@ impl Image {
         &self.controller_recoveries
     }
 
-    /// The disks of brokers that operators gave up, in the order in which they did. A broker's image does not hold them.
+    /// The disks of brokers that operators gave up, in the order in which they did: the newest
+    /// [`crate::limits::MAX_LOST_DISKS`], and the last of each registered broker. A broker's image does not hold them.
     pub fn lost_disks(&self) -> &[LostDisk] {
-        &self.lost_disks
+        self.lost_disks.all()
     }
 
     /// True if an operator gave up the disk of this registration.
     pub fn has_lost_disk(&self, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> bool {
-        self.lost_disks.iter().any(|lost| lost.broker_id == broker_id && lost.broker_epoch == broker_epoch)
+        self.lost_disks().iter().any(|lost| lost.broker_id == broker_id && lost.broker_epoch == broker_epoch)
     }
 
     /// True if this registration is from before the controllers were recovered: it counts for nothing since.

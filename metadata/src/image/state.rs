@@ -12,13 +12,12 @@ use holdfast_proto::ids::{
     ProducerId, TopicId, TopicPartition,
 };
 
-use super::{deleted::DeletedTopics, loads::Loads, recoveries::Recoveries};
+use super::{deleted::DeletedTopics, loads::Loads, lost_disks::LostDisks, recoveries::Recoveries};
 use crate::{
     config::TopicConfig,
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
     recovery::ControllerRecovery,
-    trust::LostDisk,
     version,
 };
 
@@ -37,7 +36,7 @@ pub struct Image {
     pub(super) deleted_topics: DeletedTopics,
     pub(super) recoveries: Recoveries,
     pub(super) controller_recoveries: Arc<Vec<ControllerRecovery>>,
-    pub(super) lost_disks: Arc<Vec<LostDisk>>,
+    pub(super) lost_disks: LostDisks,
     pub(super) partition_count: usize,
     pub(super) loads: Loads,
     pub(super) next_producer_id: ProducerId,
@@ -107,7 +106,7 @@ impl Default for Image {
             deleted_topics: DeletedTopics::default(),
             recoveries: Recoveries::default(),
             controller_recoveries: Arc::default(),
-            lost_disks: Arc::default(),
+            lost_disks: LostDisks::default(),
             partition_count: 0,
             loads: Loads::default(),
             next_producer_id: ProducerId(0),
@@ -234,7 +233,7 @@ impl Image {
             Record::ControllerRecovery(recovery) => {
                 Arc::make_mut(&mut self.controller_recoveries).push(recovery.clone());
             }
-            Record::LostDisk(lost) => Arc::make_mut(&mut self.lost_disks).push(*lost),
+            Record::LostDisk(lost) => self.lost_disks.add(*lost, &self.brokers),
             Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
@@ -321,7 +320,7 @@ impl Image {
         records.extend(self.deleted_topics.in_order().map(|topic_id| Record::RemoveTopic { topic_id }));
         records.extend(self.recoveries.all().iter().cloned().map(Record::PartitionRecovery));
         records.extend(self.controller_recoveries.iter().cloned().map(Record::ControllerRecovery));
-        records.extend(self.lost_disks.iter().copied().map(Record::LostDisk));
+        records.extend(self.lost_disks.all().iter().copied().map(Record::LostDisk));
         for topic in self.topics.values() {
             let topic_id = topic.id;
             records.push(Record::Topic { topic_id, name: topic.name.to_string() });

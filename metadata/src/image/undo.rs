@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_proto::ids::{BrokerEpoch, BrokerId, ClusterId, MetadataVersion, PartitionIndex, ProducerId, TopicId};
 
-use super::{Image, Topic, recoveries::Recoveries};
+use super::{Image, Topic, lost_disks::LostDisks, recoveries::Recoveries};
 use crate::{
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
@@ -23,7 +23,7 @@ pub(crate) enum Undo {
     Version(MetadataVersion),
     PartitionRecovery(Recoveries),
     ControllerRecovery,
-    LostDisk,
+    LostDisk(LostDisks),
     History(Option<HistoryHash>),
 }
 
@@ -59,7 +59,7 @@ impl Image {
             Record::Version { .. } => Undo::Version(self.version),
             Record::PartitionRecovery(_) => Undo::PartitionRecovery(self.recoveries.clone()),
             Record::ControllerRecovery(_) => Undo::ControllerRecovery,
-            Record::LostDisk(_) => Undo::LostDisk,
+            Record::LostDisk(_) => Undo::LostDisk(self.lost_disks.clone()),
             Record::History { .. } => Undo::History(self.history),
         }
     }
@@ -105,9 +105,7 @@ impl Image {
             Undo::ControllerRecovery => {
                 Arc::make_mut(&mut self.controller_recoveries).pop();
             }
-            Undo::LostDisk => {
-                Arc::make_mut(&mut self.lost_disks).pop();
-            }
+            Undo::LostDisk(lost_disks) => self.lost_disks = lost_disks,
             Undo::History(history) => self.history = history,
         }
     }
