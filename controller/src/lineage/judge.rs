@@ -45,6 +45,18 @@ pub struct Known {
     pub recovered: Recovered,
 }
 
+/// What is kept of a controller: who speaks has to go on from both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The last that anybody said of it.
+    #[serde(flatten)]
+    pub told: Known,
+    /// The last that it showed here itself; `None` if it never did. What others say of it, who may have met a copy, takes
+    /// nothing away from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Known>,
+}
+
 /// Why who speaks is not the one that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -82,6 +94,33 @@ impl Known {
         let rank = |known: &Self| (known.recovered, known.boot_counter, known.generation);
         rank(self) > rank(other)
     }
+}
+
+impl Kept {
+    /// The newest of two of the same node, each part by itself.
+    pub(super) fn newest(self, other: Self) -> Self {
+        let newer = |one: Known, other: Known| if other.is_newer(&one) { other } else { one };
+        let shown =
+            self.shown.zip(other.shown).map_or(self.shown.or(other.shown), |(one, other)| Some(newer(one, other)));
+        Self { told: newer(self.told, other.told), shown }
+    }
+
+    /// True if this tells of another start.
+    pub(super) fn is_of_another_start(&self, before: &Self) -> bool {
+        let starts = |kept: &Self| (kept.told.incarnation_id, kept.shown.map(|shown| shown.incarnation_id));
+        starts(self) != starts(before)
+    }
+}
+
+/// Compares what a controller shows with all that is kept of it, and gives what it showed: `None` if it shows nothing. What
+/// it does not go on from comes with the refusal.
+pub fn judge_kept(kept: Option<&Kept>, shown: &Shown) -> Result<Option<Known>, (Refusal, Option<Known>)> {
+    let by = |known: Option<Known>| judge(known.as_ref(), shown).map_err(|refusal| (refusal, known));
+    let (own, told) = (by(kept.and_then(|kept| kept.shown))?, by(kept.map(|kept| kept.told))?);
+    if shown.boots.is_empty() {
+        return Ok(None);
+    }
+    Ok(own.zip(told).map(|(own, told)| if told.is_newer(&own) { told } else { own }))
 }
 
 /// Compares what a controller shows with what is known of it, and gives what is known of it from then on: `None` if it

@@ -25,6 +25,9 @@
 //! 4. Who is refused, or hears from another what its own history does not have, notes that durably, and ends. Its node id
 //!    is lost with its folder; it joins with an empty one.
 //!
+//! What others tell of a node may come from a copy that they met first, as a newcomer does. So it is kept beside what the node
+//! showed here itself, and takes nothing away from that: who speaks has to go on from both.
+//!
 //! **Recoveries.** Where the controllers were recovered from one of them, what the others hold is given up. So every message
 //! also tells the last recovery that its sender's metadata has ([`holdfast_proto::refusal::Recovered`]: how often, and from whom):
 //!
@@ -47,7 +50,7 @@ mod refused;
 mod table;
 mod wire;
 
-pub use judge::{Boot, Known, Refusal, Shown, judge};
+pub use judge::{Boot, Kept, Known, Refusal, Shown, judge, judge_kept};
 pub use refused::{Doubt, Own, check_refusal};
 pub use table::{Table, Verdict, outranked, with_start};
 pub use wire::{Heard, MAX_LINEAGES, Said, from_wire, recovered_from_wire, recovered_to_wire, to_wire};

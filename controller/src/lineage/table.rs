@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_proto::refusal::Recovered;
 
 use super::{
-    judge::{Boot, Known, MAX_BOOTS, Refusal, Shown, judge},
+    judge::{Boot, Kept, Known, MAX_BOOTS, Refusal, Shown, judge, judge_kept},
     wire::{Heard, MAX_LINEAGES, Said, to_wire},
 };
 
@@ -15,7 +15,7 @@ const PRUNED_ABOVE: usize = 16;
 /// What is known of each controller.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    known: BTreeMap<u64, Known>,
+    known: BTreeMap<u64, Kept>,
     /// Who knows the present start: the last boot is enough for them.
     confirmed: BTreeSet<u64>,
     /// Refused, and said so: for whom and why.
@@ -29,12 +29,12 @@ pub enum Verdict {
     /// It is believed, and nothing has to be stored first.
     Believed,
     /// It is believed once this is durable, and [`Table::saved`] was told so.
-    Stores(BTreeMap<u64, Known>),
+    Stores(BTreeMap<u64, Kept>),
     /// Its sender is not the one that is known.
     Refused {
         /// Why it is not.
         refusal: Refusal,
-        /// What is known of it.
+        /// What is known of it, by which it is not.
         known: Option<Known>,
         /// It was not refused for this before.
         is_new: bool,
@@ -60,7 +60,7 @@ pub fn with_start(mut boots: Vec<Boot>, start: Boot) -> Vec<Boot> {
 
 impl Table {
     /// Of what was stored.
-    pub fn new(known: impl IntoIterator<Item = (u64, Known)>) -> Self {
+    pub fn new(known: impl IntoIterator<Item = (u64, Kept)>) -> Self {
         Self { known: known.into_iter().collect(), ..Self::default() }
     }
 
@@ -69,7 +69,7 @@ impl Table {
         if self.confirmed.contains(&target) {
             own.boots.drain(..own.boots.len().saturating_sub(1));
         }
-        to_wire(node_id, &own, self.known.iter())
+        to_wire(node_id, &own, self.known.iter().map(|(id, kept)| (id, &kept.told)))
     }
 
     /// What the controller `node_id`, whose history is `own`, makes of what `sender` tells.
@@ -83,60 +83,60 @@ impl Table {
                 self.confirmed.insert(sender);
             }
         }
-        match judge(self.known.get(&sender), &shown) {
-            Ok(known) => {
+        match judge_kept(self.known.get(&sender), &shown) {
+            Ok(shown) => {
                 self.refused.remove(&sender);
-                others.extend(known.map(|known| (sender, known)));
+                self.keep(others, shown.map(|shown| (sender, shown)))
             }
-            Err(refusal) => {
+            Err((refusal, known)) => {
                 let is_new = self.refused.insert(sender, refusal) != Some(refusal);
-                return Verdict::Refused { refusal, known: self.known.get(&sender).copied(), is_new };
+                Verdict::Refused { refusal, known, is_new }
             }
         }
-        self.keep(others)
     }
 
-    fn keep(&mut self, mut others: BTreeMap<u64, Known>) -> Verdict {
+    /// `others`: as they were told of; `sender`: as it showed itself.
+    fn keep(&mut self, others: BTreeMap<u64, Known>, sender: Option<(u64, Known)>) -> Verdict {
+        let told = others.into_iter().map(|(id, told)| (id, Kept { told, shown: None }));
+        let shown = sender.map(|(id, shown)| (id, Kept { told: shown, shown: Some(shown) }));
         let known = &self.known;
-        others.retain(|id, told| match known.get(id) {
-            Some(known) => told.is_newer(known),
-            None => known.len() < MAX_LINEAGES,
+        let more = told.chain(shown).filter_map(|(id, more)| match known.get(&id) {
+            Some(kept) => Some((id, kept.newest(more))).filter(|(_, next)| next != kept),
+            None => (known.len() < MAX_LINEAGES).then_some((id, more)),
         });
-        let is_new =
-            |(id, told): (&u64, &Known)| known.get(id).is_none_or(|known| known.incarnation_id != told.incarnation_id);
-        if others.iter().any(is_new) {
+        let more: BTreeMap<u64, Kept> = more.collect();
+        let is_new = |(id, next): (&u64, &Kept)| known.get(id).is_none_or(|kept| next.is_of_another_start(kept));
+        if more.iter().any(is_new) {
             let mut next = known.clone();
-            for (id, told) in others {
+            for (id, kept) in more {
                 if next.contains_key(&id) || next.len() < MAX_LINEAGES {
-                    next.insert(id, told);
+                    next.insert(id, kept);
                 }
             }
             return Verdict::Stores(next);
         }
-        self.is_changed |= !others.is_empty();
-        self.known.extend(others);
+        self.is_changed |= !more.is_empty();
+        self.known.extend(more);
         Verdict::Believed
     }
 
     /// This is durable. Another message may have told more meanwhile, and what was stored for that may stand under this now,
     /// or this under that: what is known then is stored again, whole.
-    pub fn saved(&mut self, next: BTreeMap<u64, Known>) {
+    pub fn saved(&mut self, next: BTreeMap<u64, Kept>) {
         let mut differs = self.known.keys().any(|id| !next.contains_key(id));
-        for (id, told) in next {
-            let known = self.known.get(&id);
-            if known == Some(&told) {
+        for (id, saved) in next {
+            let known = self.known.get(&id).copied();
+            if known == Some(saved) {
                 continue;
             }
             differs = true;
-            if known.is_none_or(|known| told.is_newer(known)) {
-                self.known.insert(id, told);
-            }
+            self.known.insert(id, known.map_or(saved, |known| known.newest(saved)));
         }
         self.is_changed |= differs;
     }
 
     /// What is to be stored of what changed since the last call, if anything is. `members`: the node ids of the membership.
-    pub fn take_changed(&mut self, members: impl FnOnce() -> BTreeSet<u64>) -> Option<BTreeMap<u64, Known>> {
+    pub fn take_changed(&mut self, members: impl FnOnce() -> BTreeSet<u64>) -> Option<BTreeMap<u64, Kept>> {
         if self.known.len() > PRUNED_ABOVE {
             let members = members();
             self.known.retain(|id, _| members.contains(id));
@@ -154,13 +154,14 @@ mod tests {
 
     use super::*;
 
-    fn start(id: u128) -> Known {
+    fn start(id: u128) -> Kept {
         let incarnation_id = IncarnationId(Uuid::from_u128(id));
-        Known { boot_counter: 1, incarnation_id, generation: 0, recovered: Recovered::default() }
+        let known = Known { boot_counter: 1, incarnation_id, generation: 0, recovered: Recovered::default() };
+        Kept { told: known, shown: Some(known) }
     }
 
-    fn stores(table: &mut Table, id: u64) -> BTreeMap<u64, Known> {
-        match table.keep([(id, start(id.into()))].into()) {
+    fn stores(table: &mut Table, id: u64) -> BTreeMap<u64, Kept> {
+        match table.keep(BTreeMap::new(), Some((id, start(id.into()).told))) {
             Verdict::Stores(next) => next,
             other => panic!("{other:?} to a start that was not known"),
         }
@@ -178,5 +179,60 @@ mod tests {
         assert_eq!(table.take_changed(BTreeSet::new), Some(both.clone()));
         table.saved(both);
         assert_eq!(table.take_changed(BTreeSet::new), None, "it is stored again and again");
+    }
+
+    fn boot(boot_counter: u64, id: u128, since: u64) -> Boot {
+        Boot { boot_counter, incarnation_id: IncarnationId(Uuid::from_u128(id)), since }
+    }
+
+    fn speaks(boots: &[Boot], generation: u64) -> Heard {
+        let recovered = Some(Recovered::default());
+        Heard { sender: Shown { boots: boots.to_vec(), generation, recovered }, others: BTreeMap::new() }
+    }
+
+    /// What controller 1 makes of it.
+    fn hears(table: &mut Table, sender: u64, heard: Heard) -> Verdict {
+        let own = Shown { boots: vec![boot(1, 1, 0)], generation: 0, recovered: Some(Recovered::default()) };
+        let verdict = table.hear(1, &own, sender, heard);
+        if let Verdict::Stores(next) = &verdict {
+            table.saved(next.clone());
+        }
+        verdict
+    }
+
+    /// Controller 3 spoke here in its start 8. A newcomer met a copy of its folder first, of start 5, which was started on to
+    /// the number 9; and tells of that.
+    #[test]
+    fn a_newcomer_that_met_a_copy_first_makes_nobody_believe_it() {
+        let mut table = Table::default();
+        assert!(matches!(hears(&mut table, 3, speaks(&[boot(5, 5, 0), boot(8, 8, 20)], 50)), Verdict::Stores(_)));
+        let copy = Known { boot_counter: 9, generation: 30, ..start(90).told };
+        let told = Heard { others: [(3, copy)].into(), ..speaks(&[boot(1, 4, 0)], 1) };
+        assert!(matches!(hears(&mut table, 4, told), Verdict::Stores(_)));
+        for stored in [false, true] {
+            if stored {
+                table = Table::new(table.take_changed(BTreeSet::new).unwrap_or_else(|| table.known.clone()));
+            }
+            let verdict = hears(&mut table, 3, speaks(&[boot(5, 5, 0), boot(9, 90, 20)], 30));
+            let expected = Refusal::Other { known: 8 };
+            assert!(matches!(verdict, Verdict::Refused { refusal, .. } if refusal == expected), "{verdict:?}");
+            // Of two processes one goes on at most.
+            let verdict = hears(&mut table, 3, speaks(&[boot(5, 5, 0), boot(8, 8, 20)], 60));
+            assert!(matches!(verdict, Verdict::Refused { .. }), "{verdict:?}");
+        }
+        let later = [boot(5, 5, 0), boot(8, 8, 20), boot(9, 90, 60), boot(10, 10, 60)];
+        assert_eq!(hears(&mut table, 4, speaks(&[boot(1, 4, 0)], 1)), Verdict::Believed);
+        assert!(matches!(hears(&mut table, 3, speaks(&later, 70)), Verdict::Stores(_)), "it goes on from both");
+    }
+
+    #[test]
+    fn what_was_stored_before_is_read() {
+        let known = start(7).told;
+        let text = serde_json::to_string(&known).expect("it is written");
+        assert_eq!(serde_json::from_str::<Kept>(&text).expect("it is read"), Kept { told: known, shown: None });
+        let kept = Kept { told: known, shown: Some(start(8).told) };
+        let text = serde_json::to_string(&kept).expect("it is written");
+        assert_eq!(serde_json::from_str::<Kept>(&text).expect("it is read"), kept);
+        assert_eq!(serde_json::from_str::<Known>(&text).expect("an earlier program reads it"), known);
     }
 }

@@ -19,7 +19,7 @@ use holdfast_proto::{
 use crate::{
     exit::Fatal,
     identity::DataDir,
-    lineage::{Boot, Known, Said, Shown, Table, Verdict, from_wire, outranked, with_start},
+    lineage::{Boot, Kept, Said, Shown, Table, Verdict, from_wire, outranked, with_start},
     raft::{
         codec::{decode, encode},
         halt::Halt,
@@ -96,7 +96,7 @@ impl Lineages {
             return Err(Fatal::GivenUp { id: node_id, what: String::from_utf8_lossy(&given_up).into_owned() });
         }
         let before: Vec<Boot> = stored(&store, BOOTS, "history of the folder")?;
-        let known: Vec<(u64, Known)> = stored(&store, KNOWN, "lineages of controllers")?;
+        let known: Vec<(u64, Kept)> = stored(&store, KNOWN, "lineages of controllers")?;
         let boots = with_start(before, Boot { boot_counter, incarnation_id, since: store.found_generation() });
         let value = encode(&boots).map_err(Fatal::of_store)?;
         store.write_blocking(|done| Op::PutState { key: BOOTS, value, done: Some(done) })?;
@@ -184,7 +184,7 @@ impl Lineages {
     }
 
     /// Makes this durable, and then it is what is known. Another message may have told more meanwhile.
-    async fn save(&self, next: BTreeMap<u64, Known>) -> Result<(), store::Error> {
+    async fn save(&self, next: BTreeMap<u64, Kept>) -> Result<(), store::Error> {
         let value =
             encode(&next.iter().collect::<Vec<_>>()).map_err(|error| store::Error::Damaged(error.to_string()))?;
         self.inner.store.write(|done| Op::PutState { key: KNOWN, value, done: Some(done) }).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_controller::{
-    lineage::{Boot, Known},
+    lineage::{Boot, Kept},
     store::mark::{Change, Mark, Put, SLOTS},
 };
 
@@ -36,7 +36,7 @@ pub struct Store {
     /// The starts on this folder.
     pub boots: Vec<Boot>,
     /// What is known of others.
-    pub known: BTreeMap<u64, Known>,
+    pub known: BTreeMap<u64, Kept>,
     /// Why it starts no more.
     pub ended: Option<Ended>,
 }
@@ -96,7 +96,7 @@ pub enum Write {
     /// Every entry from there on goes.
     Cut(u64),
     /// What is known of others.
-    Known(BTreeMap<u64, Known>),
+    Known(BTreeMap<u64, Kept>),
     /// The mark is synced.
     Settle,
     /// It starts no more.

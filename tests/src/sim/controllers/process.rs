@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use holdfast_controller::{
-    lineage::{Known, Own, Said, Verdict, check_refusal, from_wire, outranked},
+    lineage::{Kept, Known, Own, Said, Verdict, check_refusal, from_wire, outranked},
     store::mark::Around,
 };
 use holdfast_proto::{ids::ControllerId, refusal::Refusal};
@@ -54,7 +54,7 @@ enum Item {
     Write(Write),
     Send(To, Result<Body, Refusal>),
     /// Who was believed once this was durable.
-    Saved(BTreeMap<u64, Known>, Packet),
+    Saved(BTreeMap<u64, Kept>, Packet),
     Flushed(u64),
     Ends(Ended),
 }

@@ -134,12 +134,15 @@ impl World {
         let voters = &members.voters[0];
         let knows = |machine: &Machine| {
             let store = machine.folder.store.as_ref();
-            store.and_then(|store| store.known.get(&node)).is_some_and(|known| {
-                let boots = copy.store.iter().flat_map(|store| &store.boots);
-                let generation = copy.mark.newest().map_or(0, |(generation, _)| *generation);
-                let last = boots.clone().last().map(|boot| boot.incarnation_id);
-                let is_after = last == Some(known.incarnation_id) && known.generation > generation;
-                is_after || !boots.clone().any(|boot| boot.incarnation_id == known.incarnation_id)
+            let kept = store.and_then(|store| store.known.get(&node));
+            kept.is_some_and(|kept| {
+                kept.shown.into_iter().chain([kept.told]).any(|known| {
+                    let boots = copy.store.iter().flat_map(|store| &store.boots);
+                    let generation = copy.mark.newest().map_or(0, |(generation, _)| *generation);
+                    let last = boots.clone().last().map(|boot| boot.incarnation_id);
+                    let is_after = last == Some(known.incarnation_id) && known.generation > generation;
+                    is_after || !boots.clone().any(|boot| boot.incarnation_id == known.incarnation_id)
+                })
             })
         };
         let may_believe = self.machines.iter().filter(|machine| {
