@@ -12,7 +12,10 @@ use holdfast_proto::{
     v1::{self, admin_service_client::AdminServiceClient},
 };
 
-use super::{controllers::Controllers, retry::Repeat};
+use super::{
+    controllers::{Controllers, of_a_cluster},
+    retry::Repeat,
+};
 use crate::{
     messages::{cluster, malformed, moves, quorum, recovery, topics},
     services::{
@@ -89,7 +92,11 @@ impl ControllerAdmin for Controllers {
 
     fn describe_cluster(&self) -> RemoteAnswer<'_, ClusterStatus> {
         async move {
-            let answer = ask!(self, Always, describe_cluster, v1::DescribeClusterRequest {}).await?;
+            let answer = self
+                .administer(Repeat::Always, v1::DescribeClusterRequest {}, |mut client, request| async move {
+                    of_a_cluster(client.describe_cluster(request).await)
+                })
+                .await?;
             cluster::status(answer).map_err(|error| malformed::answer(&error))
         }
         .boxed()

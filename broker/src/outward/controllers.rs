@@ -1,6 +1,7 @@
 //! Calls to the active controller, whichever of the configured ones it is.
 //!
-//! Every call has a deadline. Which controller is called, and whether again after a failure, [`retry`](super::retry) says.
+//! Every call has a deadline. Which controller is called, and whether again after a failure, [`retry`](super::retry) says. One
+//! that belongs to no cluster yet, as with an empty folder, knows nothing of this one: it is asked, and then the next.
 
 use std::{future::Future, time::Duration};
 
@@ -175,15 +176,15 @@ impl Controllers {
         self.call(self.timeout, Repeat::Always, |channel, timeout| async move {
             let mut request = tonic::Request::new(v1::DescribeClusterRequest {});
             request.set_timeout(timeout);
-            Self::admin(channel).describe_cluster(request).await
+            of_a_cluster(Self::admin(channel).describe_cluster(request).await)
         })
         .await
     }
 
-    /// Which cluster the controllers form; `None` while they form none yet.
-    pub async fn cluster_id(&self) -> Result<Option<ClusterId>, ErrorDetail> {
+    /// Which cluster the controllers form. NO_QUORUM while they form none yet.
+    pub async fn cluster_id(&self) -> Result<ClusterId, ErrorDetail> {
         let answer = self.describe().await?;
-        Ok(holdfast_proto::convert::optional_id(&answer.cluster_id, "cluster_id")?)
+        Ok(holdfast_proto::convert::required_id(&answer.cluster_id, "cluster_id")?)
     }
 
     /// The registration under a broker's id, as far as the controller that answers has applied.
@@ -279,6 +280,19 @@ impl Controllers {
             async move { Self::controller(channel).register_broker(request).await }
         })
         .await
+    }
+}
+
+/// The answer, if it is one: who belongs to no cluster is as one that is not active.
+pub(super) fn of_a_cluster(
+    answer: Result<Response<v1::DescribeClusterResponse>, Status>,
+) -> Result<Response<v1::DescribeClusterResponse>, Status> {
+    match answer {
+        Ok(response) if response.get_ref().cluster_id.is_empty() => {
+            let message = "this controller belongs to no cluster yet";
+            Err(ErrorDetail::new(ErrorCode::NotController, message).into())
+        }
+        answer => answer,
     }
 }
 

@@ -151,7 +151,7 @@ async fn find_cluster(context: &Context) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_PAUSE, Duration::from_millis(context.config.reconnect_max_ms));
     loop {
         match context.nodes.controllers.cluster_id().await {
-            Ok(Some(theirs)) => {
+            Ok(theirs) => {
                 if let Some(ours) = context.identity.cluster_id().filter(|ours| *ours != theirs) {
                     return Err(Fatal::OtherCluster { ours: ours.to_string(), theirs: theirs.to_string() });
                 }
@@ -163,8 +163,7 @@ async fn find_cluster(context: &Context) -> Result<(), Fatal> {
                 context.identity.learn_cluster_id(theirs);
                 return Ok(());
             }
-            Ok(None) => tracing::info!("the controllers have formed no cluster yet: waiting"),
-            Err(error) => tracing::warn!(%error, "no controller answers: waiting"),
+            Err(error) => tracing::warn!(%error, "no controller that belongs to a cluster answers: waiting"),
         }
         rest(&mut backoff).await;
     }

@@ -107,11 +107,17 @@ impl FakeController {
 
     /// As [`Self::start`], with the first metadata version.
     pub(crate) async fn start_unfinalised() -> Self {
+        let controller = Self::start_empty().await;
+        controller.run(&Command::FormCluster { cluster_id: controller.cluster_id }).unwrap();
+        controller
+    }
+
+    /// As [`Self::start`], of no cluster yet, as with an empty folder.
+    pub(crate) async fn start_empty() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State::default());
         let cluster_id = ClusterId(uuid::Uuid::new_v4());
-        state.run(&Command::FormCluster { cluster_id }).unwrap();
         let router = Server::builder()
             .add_service(ControllerServiceServer::new(Edge(Arc::clone(&state))))
             .add_service(AdminServiceServer::new(Edge(Arc::clone(&state))));

@@ -9,7 +9,10 @@ use holdfast_proto::{
     v1::{self, offset_query::Position},
 };
 
-use crate::rig::{Client, Rig, batch, produce_until, soon, stamped, until};
+use crate::{
+    fake_controller::FakeController,
+    rig::{Client, Rig, batch, produce_until, soon, stamped, until},
+};
 
 const ONE: &[(&str, &str)] = &[("min.insync.replicas", "1")];
 
@@ -32,6 +35,27 @@ async fn records_come_back_as_they_were_sent_also_after_a_restart() {
     let read = until("read after a restart", async || client.read("t", 0, 0).await.ok()).await;
     assert_eq!(read, ["a", "b", "c", "d", "e"]);
     assert_eq!(produce_until(&client, "t", 0, &["f"]).await, 5);
+    soon("the broker stops", broker.stop()).await;
+}
+
+/// Its folder was lost, and it has not joined again: it knows of no cluster, no broker and no topic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_empty_controller_answers_is_no_answer() {
+    let (empty, rig) = (FakeController::start_empty().await, Rig::start().await);
+    let with = |controllers: [std::net::SocketAddr; 2]| {
+        move |mut config: holdfast_broker::config::Config| {
+            config.controllers = controllers.map(|address| address.to_string().parse().unwrap()).into();
+            config
+        }
+    };
+    let broker = rig.broker_with(1, with([empty.address, rig.controller.address])).await;
+    let mut admin = Client::connect(&broker).await.admin();
+    // A session that breaks lets the next controller in the list be asked first: the empty one.
+    for _ in 0..3 {
+        rig.controller.break_sessions();
+        let answer = soon("an answer", admin.describe_cluster(v1::DescribeClusterRequest {})).await.unwrap();
+        assert_eq!(answer.into_inner().brokers.len(), 1);
+    }
     soon("the broker stops", broker.stop()).await;
 }
 
