@@ -126,7 +126,7 @@ fn serves_once_all_brokers_were_heard(dir: &Path) {
     );
     // Where it never comes back, the same command says how it is given up.
     let (text, _) = ends_with(dir, 0, &RECOVER);
-    assert!(text.contains(" --accept-loss --without-brokers IDS\n"), "{text}");
+    assert!(text.contains("     holdfast broker disk-lost 3\n") && !text.contains("--accept-loss"), "{text}");
 
     ends_with(dir, 0, &["dev", "start", "broker-3"]);
     eventually("all is well", || ends_with(dir, 0, &["cluster", "status"]).0.ends_with("\ncluster: healthy\n"));

@@ -29,8 +29,6 @@ impl Step {
 
 /// Stands for a folder that only its machine knows.
 const FOLDER: &str = "DATA_DIR";
-/// Stands for the brokers that are gone for good. Which these are nobody else knows.
-const BROKERS: &str = "IDS";
 
 /// Whose folder it is that goes on.
 const CHOICE: &str = "Go on with the one whose last entry has the highest term, and of the same term the highest index. On its machine alone:";
@@ -146,13 +144,9 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
     ]
 }
 
-/// The controllers were recovered, and brokers are waited for that never come.
+/// The controllers were recovered, and brokers are waited for that never come. `without`: which of them are gone for good.
 fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
-    let gone = if without.is_empty() { BROKERS.to_owned() } else { list(without) };
-    let flags = format!(" --accept-loss --without-brokers {gone}");
-    let active = seen.controllers.iter().find(|one| one.id.is_some() && one.id == seen.active);
-    let last =
-        active.map_or_else(String::new, |active| format!(", {} last, so that no other becomes active", name(active)));
+    let gone = if without.is_empty() { &seen.unheard_brokers } else { without };
     vec![
         Step::new(
             format!(
@@ -163,21 +157,9 @@ fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
             Vec::new(),
         ),
         Step::new(
-            format!(
-                "Only if one of them is gone for good: stop every controller{last}, and leave all folders alone. See what \
-                 each one knows:"
-            ),
-            looks(seen),
-        ),
-        Step::new(
-            format!(
-                "No partition waits for the brokers that are gone then ({gone}), and what they alone hold is lost. {CHOICE}"
-            ),
-            vec![anywhere(recover(FOLDER, &flags))],
-        ),
-        Step::new(
-            "Start that controller; then the others with empty data folders, and every broker again.",
-            Vec::new(),
+            "Only if the disk of one is gone for good: nobody waits for it then, and what it alone holds is lost. The \
+             controllers stay as they are. For each that is gone:",
+            gone.iter().map(|broker| anywhere(format!("holdfast broker disk-lost {broker}"))).collect(),
         ),
         Step::new("See which brokers are waited for, and what was given up:", vec![status()]),
     ]
@@ -284,14 +266,16 @@ mod tests {
     }
 
     #[test]
-    fn brokers_that_never_come_are_given_up_although_a_quorum_exists() {
+    fn brokers_that_never_come_are_given_up_by_their_disks_where_a_quorum_exists() {
         let controllers = vec![controller(1, Some(Answer { index: 9, term: 4, is_empty: false }))];
-        let seen = Seen { controllers, active: Some(1), unheard_brokers: vec![3], ..Seen::default() };
+        let seen = Seen { controllers, active: Some(1), unheard_brokers: vec![3, 5], ..Seen::default() };
         assert!(seen.has_quorum());
-        let expected = "holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers";
-        assert_eq!(commands(&seen, &[])[1], format!("{expected} IDS"), "which are gone is not known");
-        assert_eq!(commands(&seen, &[3])[1], format!("{expected} 3"));
-        assert!(as_text(&seen, &[]).contains("c1:7072 last"), "{}", as_text(&seen, &[]));
+        let lost = |broker| format!("holdfast broker disk-lost {broker}");
+        let then = "holdfast cluster status".to_owned();
+        assert_eq!(commands(&seen, &[]), [lost(3), lost(5), then.clone()], "which are gone is not known");
+        assert_eq!(commands(&seen, &[5]), [lost(5), then]);
+        let text = as_text(&seen, &[]);
+        assert!(text.contains("Start broker 3,5 again") && !text.contains("holdfast-controller"), "{text}");
     }
 
     #[test]
