@@ -4,7 +4,7 @@
 use std::{fs, process::Command};
 
 use holdfast_log::{DataDir, LogConfig};
-use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
+use holdfast_proto::ids::{BrokerId, MetadataIndex, PartitionIndex, TopicId, TopicPartition};
 
 #[test]
 fn a_folder_that_was_copied_file_by_file_says_so_until_it_was_heard() {
@@ -27,11 +27,11 @@ fn a_folder_that_was_copied_file_by_file_says_so_until_it_was_heard() {
     drop(dir);
     let dir = open(&copy);
     assert!(dir.was_copied(), "nor does a token that was not confirmed");
-    dir.confirm_token(token, false).unwrap();
+    dir.confirm_token(token, MetadataIndex(1), false).unwrap();
     drop(dir);
     let dir = open(&copy);
     assert!(dir.was_copied(), "nor does one whose start was not heard");
-    dir.confirm_token(dir.next_token().unwrap(), true).unwrap();
+    dir.confirm_token(dir.next_token().unwrap(), MetadataIndex(1), true).unwrap();
     drop(dir);
     assert!(!open(&copy).was_copied());
     fs::rename(&copy, &moved).unwrap();

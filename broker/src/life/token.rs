@@ -43,7 +43,7 @@ fn look(context: &Context) -> Result<(), Error> {
     let Some(own) = own.filter(|_| image.version() >= TRUST) else { return Ok(()) };
     let (now, syncs) = (context.clock.now(), data_dir.disk().stats().data_syncs);
     if let Some(token) = own.token.filter(|token| context.token.committed(*token)) {
-        data_dir.confirm_token(token, context.token.was_heard())?;
+        data_dir.confirm_token(token, image.index(), context.token.was_heard())?;
     }
     if !own.fenced && context.token.is_due(now, syncs) {
         context.token.stored(now, data_dir.next_token()?, syncs);

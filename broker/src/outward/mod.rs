@@ -5,8 +5,8 @@
 //! - `relays`: calls that are passed on unread, with `relayed`, their answers.
 //! - `controllers`: calls to the active controller, with the rule of [`retry`]; `admin`: those of administration;
 //!   `header`: who calls.
-//! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`]; `registered`: whose registration
-//!   counts where it is refused, with the rule of [`older`].
+//! - `session`: the stream of heartbeats and metadata, with the rule of [`heartbeats`], behind `registering`; `registered`:
+//!   whose registration counts where it is refused, with the rule of [`older`].
 //! - `fetcher` with `incoming` and `unreached`: as a follower, records from leaders, and a word where one is not at its
 //!   address. `proposer`: as a leader, ISR changes. `distrusts`: which replicas this broker does not vouch for;
 //!   `comparisons`: as a leader, digests of followers, and before a replica begins again whether its leader is there;
@@ -28,6 +28,7 @@ mod other_nodes;
 mod plain;
 mod proposer;
 mod registered;
+mod registering;
 mod relayed;
 mod relays;
 pub mod retry;

@@ -279,6 +279,7 @@ impl ControllerService for Edge {
                     broker_epoch: broker_epoch.0,
                     index: self.0.index(),
                     other_folder: false,
+                    metadata_went_back: false,
                 }))
             }
             other => panic!("{other:?} to a registration"),

@@ -69,6 +69,9 @@ impl ControllerService for ControllerEdge {
         let image = self.node.view().image();
         // What came with a version that is not finalised means nothing yet, and older controllers would not know it.
         let proves = image.version() >= TRUST;
+        if request.known_index > image.index().0 {
+            return Ok(Response::new(lost_metadata(broker_id, request.known_index, &image)));
+        }
         let folder = registration::shown_folder(&request)?;
         let mut registration = RegisterBroker {
             broker_id,
@@ -100,7 +103,8 @@ impl ControllerService for ControllerEdge {
                          none of its replicas counts until it has copied them again"
                     );
                 }
-                Ok(Response::new(RegisterBrokerResponse { broker_epoch: broker_epoch.0, index: index.0, other_folder }))
+                let (broker_epoch, index) = (broker_epoch.0, index.0);
+                Ok(Response::new(RegisterBrokerResponse { broker_epoch, index, other_folder, ..Default::default() }))
             }
             (_, answer) => Err(unexpected(&answer).into()),
         }
@@ -207,6 +211,21 @@ impl ControllerService for ControllerEdge {
 /// True if this very start is registered: its first answer was lost.
 fn is_registered(image: &Image, command: &RegisterBroker) -> bool {
     image.broker(command.broker_id).is_some_and(|known| known.incarnation_id == command.incarnation_id)
+}
+
+/// Nothing is registered by metadata that lacks what a broker knows to be committed: what is known of its folder there is older
+/// than that folder, and would speak against all its replicas.
+fn lost_metadata(broker_id: BrokerId, known_index: u64, image: &Image) -> RegisterBrokerResponse {
+    let index = image.index();
+    tracing::error!(
+        %broker_id,
+        %index,
+        known_index,
+        "a broker is not registered, for its folder knows metadata to be committed that is lost here: were the data folders of \
+         the controllers restored from older copies? Stop the controllers, and start those whose folders are the newest; if \
+         these are gone for good, see 'The controllers have lost metadata' in the runbook"
+    );
+    RegisterBrokerResponse { index: index.0, metadata_went_back: true, ..RegisterBrokerResponse::default() }
 }
 
 /// True if the folder is not the one that registered last under this id, as the image has it.

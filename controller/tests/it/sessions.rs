@@ -4,7 +4,10 @@ use holdfast_controller::config::Config;
 use holdfast_proto::{
     error::ErrorCode,
     status::from_status,
-    v1::{CreateTopicRequest, GetMetadataRequest, PartitionInfo, controller_service_client::ControllerServiceClient},
+    v1::{
+        CreateTopicRequest, GetMetadataRequest, PartitionInfo, RegisterBrokerRequest,
+        controller_service_client::ControllerServiceClient,
+    },
 };
 
 use crate::{
@@ -71,6 +74,24 @@ fn a_broker_registers_serves_dies_and_is_replaced() {
     let again = Broker::start(&quorum, Disk { boot: 2, ..disks[0] });
     assert!(again.epoch > brokers[0].epoch);
     wait_fenced(&quorum, 1, false);
+}
+
+/// The controllers were restored from older copies: what they know of its folder is older than that is.
+#[test]
+fn a_folder_that_knows_more_than_is_committed_is_not_registered() {
+    let quorum = Quorum::formed(1, same);
+    let node = quorum.node(quorum.active()).node();
+    let ask = |known_index: u64| {
+        let request = RegisterBrokerRequest { known_index, ..registration(quorum.cluster_id(), Disk::new(5)) };
+        let answer = quorum.block_on(quorum.controller(0).register_broker(request));
+        answer.expect("an answer").into_inner()
+    };
+    let answer = ask(1_000_000);
+    assert!(answer.metadata_went_back && answer.broker_epoch == 0 && answer.index > 0, "{answer:?}");
+    assert!(node.view().image().brokers().is_empty(), "nothing is written down of it");
+    let answer = ask(node.view().image().index().0);
+    assert!(!answer.metadata_went_back && !answer.other_folder, "{answer:?}");
+    assert_eq!(node.view().image().brokers().len(), 1);
 }
 
 #[test]

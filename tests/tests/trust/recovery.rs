@@ -7,7 +7,7 @@ use holdfast_eventually::{PATIENCE, until};
 use holdfast_local::{NodeName, Programs, Role};
 use holdfast_tests::process::{
     fixture::TOPIC,
-    folders::Folder,
+    folders::{Folder, Restore},
     said::Said,
     stand::{BROKERS, Stand},
 };
@@ -119,6 +119,60 @@ async fn brokers_that_ran_on_start_again_once_the_controllers_were_recovered() {
     stand.take(load).await;
     stand.fixture.cluster.wait_ready(PATIENCE).await.expect("the others joined");
     stand.prove("the brokers ran on").await;
+}
+
+/// The folders of all controllers come back from copies of before the brokers registered last: alike, so that they elect one.
+/// What they know of the brokers' folders is older than these are. It must not speak against them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn controllers_that_all_went_back_register_nobody_and_go_on_from_one_without_loss() {
+    let mut stand = Stand::start().await;
+    stand.write(500).await;
+    let copies = CONTROLLERS.map(|node| {
+        stand.kill(node);
+        Folder::of(&stand.fixture.cluster, node).copy()
+    });
+    CONTROLLERS.into_iter().for_each(|node| stand.begin(node));
+    for broker in BROKERS {
+        stand.kill(broker);
+        stand.begin(broker);
+        stand.fixture.cluster.wait_node(broker, PATIENCE).await.expect("it comes back");
+    }
+    stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("every partition has its leader");
+    stand.write(1_000).await;
+    for node in BROKERS.into_iter().chain(CONTROLLERS) {
+        stand.kill(node);
+    }
+    for (node, copy) in CONTROLLERS.into_iter().zip(&copies) {
+        Folder::of(&stand.fixture.cluster, node).restore(copy, Restore::Files);
+    }
+    let said: Vec<Said> = BROKERS.iter().map(|broker| Said::by(&stand.fixture.cluster, *broker)).collect();
+    let controllers = Said::by_controllers(&stand.fixture.cluster);
+    for node in CONTROLLERS.into_iter().chain(BROKERS) {
+        stand.begin(node);
+    }
+    for (broker, said) in BROKERS.into_iter().zip(said) {
+        println!("{}", said.until(&["the controllers have lost committed metadata"]).await);
+        stand.until_ended(broker).await;
+        println!(
+            "{}",
+            controllers.until(&["is not registered, for its folder knows metadata", &broker.number.to_string()]).await
+        );
+    }
+
+    let [left, others @ ..] = CONTROLLERS;
+    for node in CONTROLLERS {
+        stand.kill(node);
+    }
+    assert_eq!(recover(&stand, left, &["--accept-loss", "--yes"]).0, Some(0));
+    for node in others {
+        Folder::of(&stand.fixture.cluster, node).remove();
+    }
+    for node in CONTROLLERS.into_iter().chain(BROKERS) {
+        stand.begin(node);
+    }
+    stand.fixture.cluster.wait_in_sync(TOPIC, PATIENCE).await.expect("every partition has its leader");
+    stand.write(500).await;
+    stand.prove("all controllers went back to before the brokers' last registrations").await;
 }
 
 /// Folders of partitions that a broker holds.

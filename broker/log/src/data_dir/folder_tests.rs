@@ -2,6 +2,8 @@ use std::fs;
 
 use uuid::Uuid;
 
+use holdfast_proto::ids::MetadataIndex;
+
 use super::*;
 use crate::{
     Cause, Distrust, LogConfig, Standing,
@@ -127,11 +129,11 @@ fn a_list_that_is_damaged_or_missing_is_lost_and_the_starts_say_so_until_one_was
             dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
         }
         let dir = open(&folder);
-        dir.confirm_token(dir.next_token().unwrap(), false).unwrap();
+        dir.confirm_token(dir.next_token().unwrap(), MetadataIndex(1), false).unwrap();
         drop(dir);
         let dir = open(&folder);
         assert!(matches!(dir.list_state(), ListState::Lost { .. }), "nobody took what the start found: {damaged:?}");
-        dir.confirm_token(dir.next_token().unwrap(), true).unwrap();
+        dir.confirm_token(dir.next_token().unwrap(), MetadataIndex(1), true).unwrap();
         drop(dir);
         assert_eq!(open(&folder).list_state(), &ListState::Kept, "{damaged:?}");
     }
@@ -155,7 +157,7 @@ fn a_crash_at_any_step_of_a_start_leaves_the_next_one_as_much_to_tell() {
             let folder = tempdir().unwrap();
             let dir = open(&folder);
             let token = dir.next_token().unwrap();
-            dir.confirm_token(token, true).unwrap();
+            dir.confirm_token(token, MetadataIndex(1), true).unwrap();
             dir.open_partition(tp(1, 0), LogConfig::default()).unwrap();
             dir.distrust(tp(1, 1), Distrust::new(Cause::Damaged, "a doubt")).unwrap();
             drop(dir);

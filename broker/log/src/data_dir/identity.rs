@@ -10,7 +10,7 @@ use std::{fs, io, path::Path, str::FromStr};
 use uuid::Uuid;
 
 use holdfast_identity::{BROKER, Problem, VERSION};
-use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, FolderToken};
+use holdfast_proto::ids::{BrokerId, ClusterId, DirectoryId, FolderToken, MetadataIndex};
 
 use super::anchor::Anchor;
 use crate::{Disk, Error};
@@ -22,6 +22,7 @@ const BOOT_COUNTER: &str = "boot_counter";
 const REPLICA_LIST: &str = "replica_list";
 const TOKEN: &str = "token";
 const PENDING_TOKENS: &str = "pending_tokens";
+const METADATA_INDEX: &str = "metadata_index";
 const ANCHOR: &str = "anchor";
 const WAS_COPIED: &str = "was_copied";
 
@@ -38,6 +39,8 @@ pub(super) struct Identity {
     pub(super) token: Option<FolderToken>,
     /// Those that were given since, oldest first.
     pub(super) pending: Vec<FolderToken>,
+    /// The cluster's metadata was committed up to there at least; 0: nothing is known.
+    pub(super) metadata_index: MetadataIndex,
     pub(super) anchor: Option<Anchor>,
     /// It was found to be a copy, and no token was confirmed since.
     pub(super) was_copied: bool,
@@ -63,6 +66,7 @@ impl Identity {
             list: Some(ListKept::Kept),
             token: None,
             pending: Vec::new(),
+            metadata_index: MetadataIndex(0),
             anchor: None,
             was_copied: false,
         }
@@ -128,6 +132,9 @@ fn encode(identity: &Identity) -> String {
         let pending: Vec<String> = identity.pending.iter().map(ToString::to_string).collect();
         fields.push((PENDING_TOKENS, pending.join(",")));
     }
+    if identity.metadata_index > MetadataIndex(0) {
+        fields.push((METADATA_INDEX, identity.metadata_index.to_string()));
+    }
     fields.extend(identity.anchor.map(|anchor| (ANCHOR, anchor.to_string())));
     fields.extend(identity.was_copied.then(|| (WAS_COPIED, true.to_string())));
     BROKER.encode(&fields)
@@ -149,6 +156,7 @@ fn decode(text: &str) -> Result<Identity, Problem> {
                 tokens.map_err(|_| fields.wrong(PENDING_TOKENS))?
             }
         },
+        metadata_index: MetadataIndex(fields.find(METADATA_INDEX)?.unwrap_or(0)),
         anchor: fields.find(ANCHOR)?,
         was_copied: fields.find(WAS_COPIED)?.unwrap_or(false),
     })
@@ -197,6 +205,7 @@ mod tests {
             list: None,
             token: None,
             pending: Vec::new(),
+            metadata_index: MetadataIndex(0),
             anchor: None,
             was_copied: false,
         };
@@ -212,6 +221,7 @@ mod tests {
             list: Some(ListKept::Lost),
             token: Some(FolderToken(Uuid::from_u128(1))),
             pending: vec![FolderToken(Uuid::from_u128(3)), FolderToken(Uuid::from_u128(2))],
+            metadata_index: MetadataIndex(10_000_000_083),
             anchor: Some("77-1700000000123456789".parse().unwrap()),
             was_copied: true,
             ..Identity::new(BrokerId(1), None)

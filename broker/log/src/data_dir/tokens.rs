@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use holdfast_proto::ids::FolderToken;
+use holdfast_proto::ids::{FolderToken, MetadataIndex};
 
 use super::{
     folder::DataDir,
@@ -47,11 +47,26 @@ impl DataDir {
         Ok(token)
     }
 
-    /// The controllers know this token: it alone proves the folder from now on, durably.
+    /// How far the cluster's metadata was committed at least, as this folder has noted; 0 if it has not.
+    pub fn known_metadata(&self) -> MetadataIndex {
+        self.identity.lock().metadata_index
+    }
+
+    /// The cluster's metadata is committed up to there: noted durably. Controllers whose metadata ends before have lost some.
+    pub fn note_metadata(&self, index: MetadataIndex) -> Result<(), Error> {
+        let mut identity = self.identity.lock();
+        if index <= identity.metadata_index {
+            return Ok(());
+        }
+        let noted = Identity { metadata_index: index, ..identity.clone() };
+        self.keep(&mut identity, noted)
+    }
+
+    /// The controllers know this token, by their metadata up to `index`: it alone proves the folder from now on, durably.
     ///
     /// If this start `was_heard`, they took what it found as it registered: then a lost list and a copied folder are not told
     /// any more by the next one. A token that the folder does not show changes nothing: a newer one was confirmed before it.
-    pub fn confirm_token(&self, token: FolderToken, was_heard: bool) -> Result<(), Error> {
+    pub fn confirm_token(&self, token: FolderToken, index: MetadataIndex, was_heard: bool) -> Result<(), Error> {
         let mut identity = self.identity.lock();
         if identity.token != Some(token) && !identity.pending.contains(&token) {
             return Ok(());
@@ -59,6 +74,7 @@ impl DataDir {
         let confirmed = Identity {
             token: Some(token),
             pending: Vec::new(),
+            metadata_index: index.max(identity.metadata_index),
             list: if was_heard { Some(ListKept::Kept) } else { identity.list },
             was_copied: identity.was_copied && !was_heard,
             ..identity.clone()
