@@ -59,6 +59,11 @@ def copies(name):
     return "holdfast-controller", "--test it", f"copies::{name}"
 
 
+def rivals(name):
+    """A test of controllers that two operators recovered."""
+    return "holdfast-controller", "--test it", f"rivals::{name}"
+
+
 def outranked(name):
     """A test of controllers whose metadata is from before a recovery."""
     return "holdfast-controller", "--test it", f"outranked::{name}"
@@ -231,6 +236,10 @@ GUARDS = [
      "by(kept.and_then(|kept| kept.shown))?", "by(kept.and_then(|kept| kept.shown.filter(|_| false)))?",
      ("holdfast-controller", "--lib",
       "lineage::table::tests::a_newcomer_that_met_a_copy_first_makes_nobody_believe_it")),
+    ("who goes on from another recovery already", "controller/src/rivals/first_start.rs",
+     "(theirs.recoveries >= ours.len() as u64).then_some(theirs)",
+     "(false && theirs.recoveries >= ours.len() as u64).then_some(theirs)",
+     rivals("one_that_did_not_begin_yet_gives_way_to_the_one_that_serves")),
     ("metadata that a folder knows to be lost", "controller/src/grpc/controller_service.rs",
      "if request.known_index > image.index().0 {", "if false && request.known_index > image.index().0 {",
      ("holdfast-controller", "--test it", "sessions::a_folder_that_knows_more_than_is_committed_is_not_registered")),

@@ -33,6 +33,7 @@ use crate::{
         Consensus, Contact, Halt, Inbound, Lineages, LogStore, Members, Network, Reach, Role, StateMachine, keep_short,
         watch_role,
     },
+    rivals,
     store::{Marker, Origin, Store, Told},
     view::MetadataView,
 };
@@ -99,6 +100,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let lineages = Lineages::open(Arc::clone(&data), store.clone(), log.clone(), halt.clone(), view.clone())?;
     let machine = StateMachine::open(store, view.clone(), halt.clone()).map_err(Fatal::of_store)?;
     let channels = channels();
+    runtime.block_on(rivals::give_way(&config, &data, &channels, &lineages))?;
     let append_timeout = Duration::from_millis(config.election_timeout_max_ms.max(1_000));
     let reach = Reach::default();
     let clocks = Clocks::default();
@@ -216,6 +218,7 @@ impl Parts {
         tokio::spawn(async move { naming_ended(naming.await) });
         tokio::spawn(duties::rebalance_leaders(node.clone()));
         tokio::spawn(duties::finalize_new(node.clone(), agreement.clone()));
+        tokio::spawn(rivals::meet(node.clone(), peers.clone()));
         let keeper = Keeper::new(node.clone(), peers.clone(), reach.clone());
         tokio::spawn(keeper.clone().run());
         tokio::spawn(Finder { node: node.clone(), peers: peers.clone(), reach }.run());

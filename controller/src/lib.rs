@@ -16,7 +16,7 @@
 //!   then. `grpc`: the edge.
 //! - [`clocks`]: whose wall clock is right. [`damaged`]: replicas that go on though they are damaged. `agreement`: what each
 //!   controller supports, and whether all made the same of the log. `recent`: the last changes.
-//! - [`controller`]: all of it, running. [`recover`]: the last resort, on the folder of a stopped one.
+//! - [`controller`]: all of it, running. [`recover`]: the last resort, on the folder of a stopped one; `rivals`: two of these.
 
 mod activity;
 mod actors;
@@ -39,6 +39,7 @@ pub mod quorum;
 pub mod raft;
 mod recent;
 pub mod recover;
+mod rivals;
 pub mod said;
 pub mod sessions;
 pub mod store;

@@ -133,3 +133,16 @@ fn controllers_that_lost_most_disks_wait_and_go_on_from_one_as_an_operator_order
         assert!(sum.recovered > runs / 2 && sum.refused > runs, "too little was lost: {sum:?}");
     }
 }
+
+#[test]
+fn of_controllers_that_two_operators_recovered_one_goes_on() {
+    let seeds = seeds();
+    let runs = seeds.end - seeds.start;
+    let add = controllers::world::Coverage::add;
+    let sum = run_all(&seeds, controllers::faults::run_rivals, add, controllers::world::Coverage::default());
+    println!("{runs} seeds of rivals: {sum:#?}");
+    if runs >= SEEDS {
+        assert!(sum.rivals > runs / 4 && sum.gave_way > runs / 10, "too few met: {sum:?}");
+        assert!(sum.gave_way < sum.rivals, "none decided anything: {sum:?}");
+    }
+}

@@ -71,6 +71,11 @@ impl LogStore {
         shared.purged.is_none() && shared.sizes.is_empty()
     }
 
+    /// True if it holds entries.
+    pub(super) fn has_entries(&self) -> bool {
+        !self.shared.lock().sizes.is_empty()
+    }
+
     /// What `look` finds in the sizes of the entries.
     pub(super) fn sizes<T>(&self, look: impl FnOnce(&LogSizes) -> T) -> T {
         look(&self.shared.lock().sizes)

@@ -10,7 +10,7 @@ use holdfast_identity::{BROKER, CONTROLLER};
 use holdfast_metadata::{recover_controllers, recovery::RecoverControllers};
 use holdfast_proto::ids::{BrokerId, ControllerId};
 
-use super::text;
+use super::{others, text};
 use crate::{
     exit::Fatal,
     identity::{DataDir, Identity},
@@ -22,7 +22,7 @@ use crate::{
 ///
 /// The last resort: changes of the metadata that this controller does not know are lost for good. While a majority of the
 /// controllers can still be started it is not needed.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Recover {
     /// Data folder of the controller to go on with; it has to be stopped.
     #[arg(long, value_name = "FOLDER")]
@@ -37,6 +37,10 @@ pub struct Recover {
     /// where the others refused it for that.
     #[arg(long)]
     pub accept_older_store: bool,
+    /// Go on although a majority of the controllers answers: where none of them becomes active, and that stays so. They are
+    /// given up, with all that they know beyond this folder. Stop them first.
+    #[arg(long)]
+    pub against_majority: bool,
     /// Answer the question with yes.
     #[arg(short, long)]
     pub yes: bool,
@@ -52,6 +56,9 @@ impl Recover {
         }
         if self.accept_older_store {
             command += " --accept-older-store";
+        }
+        if self.against_majority {
+            command += " --against-majority";
         }
         command
     }
@@ -74,7 +81,7 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
             "by its own log this controller is no member any more: it was removed, or replaced. Choose another one";
         return Err(Fatal::DataFolder(message.to_owned()));
     };
-    let address = own.address.clone();
+    let (address, own) = (own.address.clone(), own.clone());
     let others: Vec<_> = members.into_iter().filter(|member| member.id != identity.node_id).collect();
     let older = text::older(&survivor);
     if others.is_empty() && args.without_brokers.is_empty() && older.is_none() {
@@ -84,6 +91,13 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     if let Some(why) = older.filter(|_| !args.accept_older_store) {
         say(text::OLDER_STORE);
         return Err(Fatal::StoreDamaged(format!("{why}; nothing was changed")));
+    }
+    // The look tells it, and changes nothing.
+    match others::refuse(&survivor, &own, cluster_id, args.against_majority) {
+        Ok(answer) if answer.is_empty() => {}
+        Ok(answer) => say(&text::still_there(&answer)),
+        Err(why) if args.accept_loss => return Err(why),
+        Err(why) => say(&format!("\nNOT NOW: {why}")),
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let order = RecoverControllers {
@@ -166,12 +180,13 @@ mod tests {
             accept_loss: false,
             without_brokers: vec![3, 4],
             accept_older_store: true,
+            against_majority: true,
             yes: false,
         };
-        let expected =
-            "holdfast-controller recover --data-dir /data --accept-loss --without-brokers 3,4 --accept-older-store";
+        let expected = "holdfast-controller recover --data-dir /data --accept-loss --without-brokers 3,4 \
+                        --accept-older-store --against-majority";
         assert_eq!(look.command(), expected);
-        let plain = Recover { without_brokers: Vec::new(), accept_older_store: false, ..look };
+        let plain = Recover { without_brokers: Vec::new(), accept_older_store: false, against_majority: false, ..look };
         assert_eq!(plain.command(), "holdfast-controller recover --data-dir /data --accept-loss");
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Works on the folder of a controller that is stopped, under the folder's lock. Without `--accept-loss` it only says what is
 //! there, so that the controller that knows most can be chosen: that whose last entry has the highest term, and of these the
-//! highest index, as the controllers themselves would elect. What it then does: [`crate::raft::Survivor`] and
+//! highest index, as the controllers themselves would elect. It asks the members that the folder knows, and is refused while one
+//! is active, or while a majority answers and holds the log. What it then does: [`crate::raft::Survivor`] and
 //! [`holdfast_metadata::recovery`].
 //!
-//! `command`: flags, and what is done. `text`: what is printed.
+//! `command`: flags, and what is done. `others`: who answers beside it. `text`: what is printed.
 
 mod command;
+mod others;
 mod text;
 
 pub use command::{Recover, recover};

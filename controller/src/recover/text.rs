@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use holdfast_metadata::Image;
-use holdfast_proto::ids::ClusterId;
+use holdfast_proto::{ids::ClusterId, refusal::Recovered};
 
 use crate::raft::{Survivor, Voice};
 
@@ -70,6 +70,41 @@ fn voices(members: &[Voice], separator: &str) -> String {
         format!("{} ({}{learner})", member.id, member.address)
     };
     if members.is_empty() { "none".to_owned() } else { members.iter().map(one).collect::<Vec<_>>().join(separator) }
+}
+
+/// Who answers still, and is given up.
+pub(super) fn still_there(answer: &[String]) -> String {
+    format!(
+        "\nthese answer still: stop them, and never start them again with the folders that\nthey have:\n  {}",
+        answer.join("\n  ")
+    )
+}
+
+/// Why nothing has to be given up where a majority answers. `counts`: this one belongs to it.
+pub(super) fn majority(answer: &[String], counts: bool) -> String {
+    let with = if counts { "this one, started as it is, and those" } else { "those" };
+    format!(
+        "nothing has to be given up, and nothing was changed: {with} that answer are a majority and hold the log ({}). \
+         {}One of them becomes active within seconds. If none does, and that stays so: --against-majority, once they are \
+         stopped",
+        answer.join(", "),
+        if counts { "Start this one. " } else { "" },
+    )
+}
+
+/// Why nothing is given up where somebody is active. `beside`: the last recovery there, if this folder does not know it.
+pub(super) fn active(address: &str, id: u64, beside: Option<Recovered>) -> String {
+    match beside {
+        None => format!(
+            "nothing has to be given up, and nothing was changed: controller {id} is active (says the one at {address}). \
+             Start this one as it is, or with an empty folder: it joins"
+        ),
+        Some(recovered) => format!(
+            "controller {id} is active by a recovery that this folder does not know (says the one at {address}): \
+             {recovered}. Nothing was changed: a second recovery beside it would give up what is decided there. Start this \
+             one with an empty folder: it joins. If it is to go on instead, stop those first"
+        ),
+    }
 }
 
 /// What would be given up.

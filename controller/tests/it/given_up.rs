@@ -31,13 +31,7 @@ fn controllers_that_were_given_up_end_for_good_and_join_with_empty_folders() {
     for at in 0..3 {
         quorum.kill(at);
     }
-    let args = Recover {
-        data_dir: quorum.data_dir(survivor),
-        accept_loss: true,
-        without_brokers: Vec::new(),
-        accept_older_store: false,
-        yes: true,
-    };
+    let args = Recover { data_dir: quorum.data_dir(survivor), accept_loss: true, yes: true, ..Recover::default() };
     recover(&args).expect("it goes on alone");
     quorum.start(survivor);
     assert_eq!(quorum.active(), survivor);

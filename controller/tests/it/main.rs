@@ -19,6 +19,7 @@ mod recover;
 mod rejoin;
 mod removal;
 mod resize;
+mod rivals;
 mod sessions;
 mod silence;
 mod snapshots;

@@ -61,8 +61,7 @@ fn lagging() -> Lagging {
     (0..3).for_each(|at| quorum.kill(at));
     restore(&quorum.data_dir(left), &older);
     let data_dir = quorum.data_dir(left);
-    let order =
-        Recover { data_dir, accept_loss: true, without_brokers: Vec::new(), accept_older_store: true, yes: true };
+    let order = Recover { data_dir, accept_loss: true, accept_older_store: true, yes: true, ..Recover::default() };
     recover(&order).expect("it goes on alone");
     Lagging { quorum, left, unknown, known, left_id }
 }

@@ -21,12 +21,12 @@ const LEFT: usize = 0;
 fn same(_: &mut Config) {}
 
 /// The order, answered with yes, but for what loses something.
-fn look(quorum: &Quorum, at: usize) -> Recover {
+pub(crate) fn look(quorum: &Quorum, at: usize) -> Recover {
     let data_dir = quorum.data_dir(at);
-    Recover { data_dir, accept_loss: false, without_brokers: Vec::new(), accept_older_store: false, yes: true }
+    Recover { data_dir, yes: true, ..Recover::default() }
 }
 
-fn order(quorum: &Quorum, at: usize) -> Recover {
+pub(crate) fn order(quorum: &Quorum, at: usize) -> Recover {
     Recover { accept_loss: true, ..look(quorum, at) }
 }
 

@@ -37,7 +37,13 @@ impl Lineages {
     /// recovery that its metadata has; `None` for an empty store, which is refused by nobody.
     pub(crate) fn unless_lower(&self, sender: u64, theirs: Option<Recovered>) -> Result<(), ErrorDetail> {
         let Some(ours) = outranked(theirs, self.recovered()) else { return Ok(()) };
-        let message = format!("{ours}, and what controller {sender} holds is from before: it was given up");
+        let message = match theirs.filter(|theirs| theirs.recoveries == ours.recoveries) {
+            Some(theirs) => format!(
+                "{ours}, and controller {sender} goes on from another recovery ({theirs}): of two the one that knew more counts, \
+                 and what was decided under the other is given up"
+            ),
+            None => format!("{ours}, and what controller {sender} holds is from before: it was given up"),
+        };
         Err(self.given_up(sender, message))
     }
 
@@ -86,7 +92,8 @@ impl Lineages {
             // The caller hears the refusal itself.
             drop(self.end(other, &detail.message).await);
         } else {
-            self.note_given_up(format!("{other} says: {}", detail.message)).await;
+            let theirs = detail.refusal.as_ref().map(|refusal| refusal.recovered).unwrap_or_default();
+            self.note_given_up(format!("{other} says: {}", detail.message), &theirs).await;
         }
     }
 
@@ -100,12 +107,35 @@ impl Lineages {
 
     /// Ends this controller, for good: another one of its cluster has metadata of a later recovery.
     pub(super) async fn end_as_given_up(&self, by: &str, theirs: &Recovered) -> ErrorDetail {
-        let what = format!("{by} says: {theirs}, and what this one holds is from before");
-        self.note_given_up(what.clone()).await;
+        let before = if self.rivals(theirs).is_some() { "" } else { ", and what this one holds is from before" };
+        let what = format!("{by} says: {theirs}{before}");
+        self.note_given_up(what.clone(), theirs).await;
         ErrorDetail::new(ErrorCode::ShuttingDown, what)
     }
 
-    async fn note_given_up(&self, what: String) {
+    /// Ends this controller, for good, before it takes part: another one goes on. Gives the reason back.
+    pub(crate) async fn give_way(&self, what: String) -> Fatal {
+        self.note(GIVEN_UP, &what).await;
+        Fatal::GivenUp { id: self.inner.node_id, what }
+    }
+
+    /// The own last recovery, if it was made beside this one, which knew more.
+    fn rivals(&self, theirs: &Recovered) -> Option<Recovered> {
+        self.recovered().filter(|ours| ours.recoveries == theirs.recoveries && ours != theirs)
+    }
+
+    /// `theirs`: the recovery by which it was.
+    async fn note_given_up(&self, what: String, theirs: &Recovered) {
+        let what = match self.rivals(theirs) {
+            Some(ours) => format!(
+                "{what}. This one goes on from another recovery: {ours}. What was decided under that is in its data folder \
+                 alone, and records of topics that were made under it stay on the brokers' disks, where nobody can read \
+                 them: keep the folder until it is clear which one is right. If this one is to go on instead, stop the \
+                 others; then run 'holdfast-controller recover' on this folder once more, with --accept-older-store: it \
+                 counts for more then"
+            ),
+            None => what,
+        };
         self.note(GIVEN_UP, &what).await;
         let _ = self.inner.halt.note(Fatal::GivenUp { id: self.inner.node_id, what });
     }

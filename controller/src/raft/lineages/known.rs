@@ -58,7 +58,7 @@ pub(super) struct Inner {
     pub(super) data: Arc<DataDir>,
     pub(super) store: Store,
     /// Knows whether anything was ever stored.
-    log: LogStore,
+    pub(super) log: LogStore,
     pub(super) halt: Halt,
     /// Knows which controllers were given up.
     pub(super) view: MetadataView,
@@ -155,8 +155,8 @@ impl Lineages {
         if ours.zip(sender.cluster_id).is_some_and(|(ours, theirs)| ours != theirs) {
             return Ok(());
         }
-        self.unless_given_up(sender.node_id)?;
         let heard = from_wire(sender.node_id, said)?;
+        // The recoveries first: of two that gave each other up one is to end, not both or none.
         self.unless_lower(sender.node_id, heard.sender.recovered)?;
         if let Some(theirs) = outranked(self.recovered(), heard.sender.recovered)
             // Which cluster that is has to be known: it ends for good.
@@ -164,6 +164,7 @@ impl Lineages {
         {
             return Err(self.end_as_given_up(&format!("controller {}", sender.node_id), &theirs).await);
         }
+        self.unless_given_up(sender.node_id)?;
         let (id, own) = (sender.node_id, self.own());
         let verdict = self.inner.table.lock().hear(self.inner.node_id, &own, id, heard);
         match verdict {

@@ -6,8 +6,10 @@
 //! 3. Who refuses says by what; who is refused checks that before it ends (`ending`).
 //! 4. At most 64 are kept; above 16 those alone that belong to the membership.
 //!
-//! - `known`: what is known of each, shown, compared and kept. `binding`: a promise is counted. `ending`: who is refused for good.
+//! - `known`: what is known of each, shown, compared and kept. `binding`: a promise is counted. `ending`: who is refused for
+//!   good. `beginning`: what there is before anybody is heard.
 
+mod beginning;
 mod binding;
 mod ending;
 mod known;

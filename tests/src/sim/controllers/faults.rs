@@ -63,6 +63,42 @@ pub fn run_beyond(seed: u64) -> Coverage {
     world.heal_and_audit()
 }
 
+/// A run in which two operators let the controllers go on, each from another one: of the two one goes on and takes all others
+/// in, whichever they meet and when. Panics if none or both do.
+pub fn run_rivals(seed: u64) -> Coverage {
+    let mut world = World::new(seed);
+    let until_ms = world.rng().u64(3_000..6_000);
+    world.run_until(until_ms);
+    let (first, second) = (world.some_machine(), world.some_machine());
+    if world.rng().bool() {
+        // One of them lags.
+        let away = if world.rng().bool() { first } else { second };
+        world.kill(away, false, 1_000_000);
+        let pause_ms = world.rng().u64(100..2_000);
+        world.run_until(world.now_ms() + pause_ms);
+    }
+    world.kill_all(false, 1_000_000);
+    world.recover(first);
+    let pause_ms = world.rng().u64(0..1_500);
+    world.run_until(world.now_ms() + pause_ms);
+    if first != second && world.may_recover(second) {
+        let apart = world.rng().bool();
+        if apart {
+            world.isolate(second);
+        }
+        world.recover_beside(second);
+        let pause_ms = world.rng().u64(100..3_000);
+        world.run_until(world.now_ms() + pause_ms);
+        if world.rng().bool() {
+            world.kill_all(false, 50);
+        }
+        world.connect();
+    }
+    let pause_ms = world.rng().u64(1_000..4_000);
+    world.run_until(world.now_ms() + pause_ms);
+    world.heal_and_audit()
+}
+
 /// The story by which a controller that forgot does the most harm: it and the leader alone hold what was committed; it is
 /// harmed, and meets one that was cut off while the leader is away.
 fn plot(world: &mut World) {

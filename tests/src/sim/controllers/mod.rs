@@ -19,6 +19,7 @@
 //! | one process leads under a (term, node id) | [`oracle::Oracle::leads`] |
 //! | a folder that nobody changed is never refused | `refuse` in `world/state` |
 //! | the others go on, and a newcomer takes the place of who is refused | `world/healing` |
+//! | of two recoveries by two operators one goes on | `faults::run_rivals`, `world/healing` |
 //!
 //! Not driven: the consensus library, in whose place `raft` stands; the order of writes within RocksDB; the first formation
 //! and its promises; snapshots; who may take whose place (`holdfast_controller::quorum`), of which the plainest stands in

@@ -28,6 +28,11 @@ impl Oracle {
         assert!(self.committed.insert(era, entries).is_none(), "two recoveries are one");
     }
 
+    /// An era in which nothing was decided: who was to begin it gave way.
+    pub fn never_was(&mut self, era: Recovered) {
+        self.committed.remove(&era);
+    }
+
     /// The last era that was begun.
     pub fn era(&self) -> Option<Recovered> {
         self.committed.keys().next_back().copied()

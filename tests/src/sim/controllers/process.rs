@@ -33,6 +33,8 @@ pub enum To {
     Node(u64),
     /// The process that asked.
     Caller(Caller),
+    /// Whoever runs on this machine: it is one of `peers`.
+    Machine(usize),
 }
 
 /// A message between two processes.
@@ -158,8 +160,13 @@ impl Process {
         }
     }
 
-    /// What changed of others is stored, and the mark is settled: each second.
-    pub fn keep(&mut self) {
+    /// What changed of others is stored, and the mark is settled: each second. One that leads and was recovered once asks
+    /// `peers`, members or not, who they are.
+    pub fn keep(&mut self, peers: usize) {
+        if self.raft.leads() && recovered_of(self.raft.log()).is_some_and(|last| last.recoveries > 0) {
+            let others = (0..peers).filter(|peer| *peer != self.caller.machine);
+            self.queue.extend(others.map(|peer| Item::Send(To::Machine(peer), Ok(Body::Meet))));
+        }
         if self.opened.is_behind {
             self.queue.push_back(Item::Write(Write::Settle));
         }
@@ -182,11 +189,14 @@ impl Process {
         }
         let heard = from_wire(*sender, said).expect("what is sent can be read");
         let (ours, theirs) = (own.recovered, heard.sender.recovered);
-        if is_given_up(self.raft.log(), *sender) || outranked(theirs, ours).is_some() {
+        if outranked(theirs, ours).is_some() {
             return self.refuse(&packet, None);
         }
         if outranked(ours, theirs).is_some() {
             return self.end(Ended::GivenUp);
+        }
+        if is_given_up(self.raft.log(), *sender) {
+            return self.refuse(&packet, None);
         }
         match self.opened.table.hear(self.caller.node, &own, *sender, heard) {
             Verdict::Believed => self.take(packet, now_ms, patience_ms, events),
@@ -201,7 +211,7 @@ impl Process {
 
     /// An answer from who is refused is passed over: it hears so when it asks.
     fn refuse(&mut self, packet: &Packet, known: Option<Known>) {
-        if !matches!(packet.content, Ok(Body::AskVote { .. } | Body::Append { .. })) {
+        if !matches!(packet.content, Ok(Body::AskVote { .. } | Body::Append { .. } | Body::Meet)) {
             return;
         }
         let refusal = Refusal {
@@ -225,6 +235,8 @@ impl Process {
             Body::AskVote { .. } | Body::Append { .. } => {
                 self.step_for(Some(caller), events, |raft, effects| raft.asked(body, now_ms, patience_ms, effects));
             }
+            Body::Meet => self.queue.push_back(Item::Send(To::Caller(caller), Ok(Body::Met))),
+            Body::Met => {}
             Body::Voted(_) | Body::Appended(..) => {
                 self.step(events, |raft, effects| raft.answered(node, &body, now_ms, effects));
             }
@@ -279,7 +291,7 @@ impl Process {
                 Item::Send(to, content) => {
                     let target = match to {
                         To::Node(node) => node,
-                        To::Caller(_) => 0,
+                        To::Caller(_) | To::Machine(_) => 0,
                     };
                     let own = self.opened.shown(self.raft.log());
                     let said = self.opened.table.says(self.caller.node, own, target);

@@ -23,9 +23,10 @@ Examples:
   holdfast controller recover --data-dir /data --accept-loss
 
 The last resort: changes of the metadata that the chosen controller does not
-know are lost for good. It is refused while a majority of the controllers
-answers. A folder is changed by `holdfast-controller recover`, which the last
-two examples start, and only while its controller is stopped.";
+know are lost for good. It is refused while one of the controllers is active,
+and while a majority answers that holds what was decided. A folder is changed
+by `holdfast-controller recover`, which the last two examples start, and only
+while its controller is stopped.";
 
 #[derive(Debug, Args)]
 pub(super) struct RecoverArgs {
@@ -41,6 +42,9 @@ pub(super) struct RecoverArgs {
     /// Go on from a store that was restored from an older copy, or that was cut.
     #[arg(long, requires = "data_dir")]
     accept_older_store: bool,
+    /// Go on although a majority of the controllers answers, where none of them becomes active.
+    #[arg(long, requires = "data_dir")]
+    against_majority: bool,
     /// Answer the question with yes.
     #[arg(short, long, requires = "data_dir")]
     yes: bool,
@@ -51,21 +55,8 @@ pub(super) async fn run(connect: &Connect, args: &RecoverArgs, output: Output) -
         return Err(Failure::usage("with --data-dir the result is text; leave out '-o json'"));
     }
     let seen = Seen::look(connect, args.data_dir.is_none()).await?;
-    // Brokers that are waited for since a recovery are given up in the same way, although a quorum exists then.
-    let gives_up_brokers = !seen.unheard_brokers.is_empty();
-    if seen.has_quorum() && !gives_up_brokers {
-        return Err(Failure::error(format!(
-            "{}: nothing has to be given up, and nothing was changed\n\
-             to replace a single controller, start it with an empty data folder; see `holdfast quorum ls`",
-            seen.strength()
-        )));
-    }
-    if seen.has_quorum() && args.accept_loss {
-        return Err(Failure::error(format!(
-            "{}: nothing was changed. Stop every controller first, the active one last, and look at each folder: \
-             `holdfast controller recover` says how",
-            seen.strength()
-        )));
+    if seen.has_quorum() && !(args.against_majority && seen.active.is_none()) {
+        refuse(&seen, args.data_dir.is_some())?;
     }
     if let Some(folder) = &args.data_dir {
         return Err(hand_over(folder, args));
@@ -77,6 +68,24 @@ pub(super) async fn run(connect: &Connect, args: &RecoverArgs, output: Output) -
     Ok(())
 }
 
+/// Refuses, as a quorum exists. Where brokers are waited for since a recovery there is something to tell all the same: how they
+/// are given up; `is_for_folder`: but that concerns no folder.
+fn refuse(seen: &Seen, is_for_folder: bool) -> Result {
+    match &seen.unheard_brokers[..] {
+        [] => Err(Failure::error(format!(
+            "{}: nothing has to be given up, and nothing was changed\n\
+             to replace a single controller, start it with an empty data folder; see `holdfast quorum ls`",
+            seen.strength()
+        ))),
+        [broker, ..] if is_for_folder => Err(Failure::error(format!(
+            "{}: nothing was changed. A broker whose disk is gone for good is given up without a recovery: \
+             `holdfast broker disk-lost {broker}`",
+            seen.strength()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Becomes the program that changes the folder. Returns if that fails.
 fn hand_over(folder: &PathBuf, args: &RecoverArgs) -> Failure {
     let programs = match Programs::find() {
@@ -86,9 +95,12 @@ fn hand_over(folder: &PathBuf, args: &RecoverArgs) -> Failure {
     let program = programs.of(Role::Controller);
     let mut command = Command::new(program);
     command.arg("recover").arg("--data-dir").arg(folder);
-    for (flag, is_set) in
-        [("--accept-loss", args.accept_loss), ("--accept-older-store", args.accept_older_store), ("--yes", args.yes)]
-    {
+    for (flag, is_set) in [
+        ("--accept-loss", args.accept_loss),
+        ("--accept-older-store", args.accept_older_store),
+        ("--against-majority", args.against_majority),
+        ("--yes", args.yes),
+    ] {
         if is_set {
             command.arg(flag);
         }

@@ -34,6 +34,10 @@ pub enum Body {
     },
     /// The vote of who answers; and how far its log is that of the leader, or how much of it may be.
     Appended(Vote, Result<u64, u64>),
+    /// Asks who is there; it is nothing of the consensus.
+    Meet,
+    /// Somebody is.
+    Met,
 }
 
 /// What a step emits.
@@ -151,7 +155,7 @@ impl Raft {
                 }
                 self.append(leader, (from, before, entries), committed, effects);
             }
-            Body::Voted(_) | Body::Appended(..) => unreachable!("an answer is no question"),
+            Body::Voted(_) | Body::Appended(..) | Body::Meet | Body::Met => unreachable!("an answer is no question"),
         }
     }
 
@@ -160,7 +164,9 @@ impl Raft {
         match body {
             Body::Voted(vote) => self.granted(node, *vote, now_ms, effects),
             Body::Appended(vote, reached) => self.reached(node, *vote, *reached, now_ms, effects),
-            Body::AskVote { .. } | Body::Append { .. } => unreachable!("a question is no answer"),
+            Body::AskVote { .. } | Body::Append { .. } | Body::Meet | Body::Met => {
+                unreachable!("a question is no answer");
+            }
         }
     }
 

@@ -47,7 +47,8 @@ impl World {
             }
             Upcoming::Keep(at, start) => {
                 if self.running(at, start).is_some() {
-                    self.with(at, Some(start), |process, _| process.keep());
+                    let peers = self.machines.iter().filter(|machine| !machine.is_extra).count();
+                    self.with(at, Some(start), |process, _| process.keep(peers));
                     self.later(1_000, Upcoming::Keep(at, start));
                 }
             }
@@ -129,6 +130,7 @@ impl World {
         let is_meant = |process: &Process| match packet.to {
             To::Node(node) => process.node() == node && process.caller() != packet.from,
             To::Caller(caller) => process.caller() == caller,
+            To::Machine(machine) => process.caller().machine == machine,
         };
         let meant: Vec<usize> = (0..self.machines.len())
             .filter(|at| self.machines[*at].process.as_ref().is_some_and(is_meant))

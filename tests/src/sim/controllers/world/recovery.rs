@@ -10,10 +10,11 @@ use holdfast_proto::{
     refusal::Recovered,
 };
 
-use super::state::{Upcoming, World};
+use super::state::{Machine, Upcoming, World};
 use crate::sim::controllers::{
+    disk::Ended,
     log::{Entry, LeaderId, Members, Payload, Vote, members_of, recovered_of},
-    start::Opened,
+    start::{Opened, Refusal},
 };
 
 impl World {
@@ -101,6 +102,46 @@ impl World {
         self.at_fault.extend(others);
         self.coverage.recovered += 1;
         self.later(1, Upcoming::Starts(at));
+    }
+
+    /// True if it can be recovered: it knows no other recovery, its store is there, and nobody refused it.
+    pub fn may_recover(&self, at: usize) -> bool {
+        let Machine { folder, refused, .. } = &self.machines[at];
+        let never = folder.store.as_ref().and_then(|store| recovered_of(&store.log)) == Some(Recovered::default());
+        never && refused.is_none()
+    }
+
+    /// Another operator lets this one go on alone too.
+    pub fn recover_beside(&mut self, at: usize) {
+        let before = self.oracle.era();
+        self.recover(at);
+        self.coverage.rivals += u64::from(before.is_some());
+    }
+
+    /// At the first start since it was recovered: it ends, if somebody that it reaches goes on from another recovery.
+    pub(super) fn gives_way(&mut self, at: usize) -> bool {
+        let log = |machine: &Machine| machine.folder.store.as_ref().map_or(Vec::new(), |store| store.log.clone());
+        let own = log(&self.machines[at]);
+        let is_first = matches!(own.last(), Some(Entry { payload: Payload::Recovery { recovered, .. }, .. })
+            if recovered.controller_id.0 == self.machines[at].folder.node);
+        let Some(ours) = recovered_of(&own).filter(|_| is_first) else { return false };
+        let is_known = |theirs: Recovered| (0..own.len()).any(|end| recovered_of(&own[..=end]) == Some(theirs));
+        let is_rival = |other: usize| {
+            let theirs = recovered_of(&log(&self.machines[other])).unwrap_or_default();
+            theirs.recoveries >= ours.recoveries && !is_known(theirs)
+        };
+        let is_met = |other: usize| {
+            let is_cut = self.cut.contains(&(at, other)) || self.cut.contains(&(other, at));
+            other != at && !is_cut && self.machines[other].process.is_some()
+        };
+        let gives_way = (0..self.machines.len()).any(|other| is_met(other) && is_rival(other));
+        if gives_way {
+            self.coverage.gave_way += 1;
+            self.oracle.never_was(ours);
+            self.machines[at].folder.store.as_mut().expect("it was opened").ended = Some(Ended::GivenUp);
+            self.refuse(at, &Refusal::Ended(Ended::GivenUp));
+        }
+        gives_way
     }
 
     /// Machines whose folder is not that of a voter make the quorum larger.

@@ -70,13 +70,17 @@ pub struct Coverage {
     pub replaced: u64,
     /// Controllers that went on alone.
     pub recovered: u64,
+    /// Those of them that met another one that did already, before anything was decided.
+    pub gave_way: u64,
+    /// Those of them that decided something beside another one that did.
+    pub rivals: u64,
 }
 
 impl Coverage {
     /// Adds those of another run.
     pub fn add(&mut self, other: &Self) {
-        let Self { led, committed, killed, rolled_back, copied, cut, emptied, lost, refused, replaced, recovered } =
-            other;
+        let Self { led, committed, killed, rolled_back, copied, cut, emptied, lost, refused, replaced, .. } = other;
+        let Self { recovered, gave_way, rivals, .. } = other;
         self.led += led;
         self.committed += committed;
         self.killed += killed;
@@ -88,12 +92,13 @@ impl Coverage {
         self.refused += refused;
         self.replaced += replaced;
         self.recovered += recovered;
+        self.gave_way += gave_way;
+        self.rivals += rivals;
     }
 
     /// What happened in no run.
     pub fn missing(&self) -> Vec<&'static str> {
-        let Self { led, committed, killed, rolled_back, copied, cut, emptied, lost, refused, replaced, recovered: _ } =
-            self;
+        let Self { led, committed, killed, rolled_back, copied, cut, emptied, lost, refused, replaced, .. } = self;
         [
             ("led", led),
             ("committed", committed),
@@ -221,6 +226,10 @@ impl World {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(at, &refusal),
         };
+        if self.gives_way(at) {
+            return;
+        }
+        let machine = &mut self.machines[at];
         let node = machine.folder.node;
         let store = machine.folder.store.as_ref().expect("it was opened");
         let raft = Raft::new(node, store, now_ms, patience_ms);

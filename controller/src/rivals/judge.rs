@@ -1,0 +1,188 @@
+//! What follows from what others say, before the controllers go on from one of them. Pure.
+
+use std::collections::BTreeSet;
+
+use holdfast_metadata::recovery::ControllerRecovery;
+use holdfast_proto::{
+    ids::{ClusterId, ControllerId, MetadataIndex},
+    refusal::Recovered,
+    v1::{self, DescribeClusterResponse},
+};
+
+/// A controller that answers, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answered {
+    /// `host:port` that was asked.
+    pub(crate) address: String,
+    /// What it says of the cluster.
+    pub(crate) view: DescribeClusterResponse,
+}
+
+/// The controller that is to go on, by its folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Own<'a> {
+    /// The cluster that the folder is bound to.
+    pub(crate) cluster_id: ClusterId,
+    /// The recoveries that its metadata has.
+    pub(crate) recoveries: &'a [ControllerRecovery],
+    /// It votes, and could be started as it is: its store is whole, and nobody refused it.
+    pub(crate) counts: bool,
+    /// The addresses of the other voters, by its log.
+    pub(crate) others: &'a BTreeSet<String>,
+    /// How many voters there are, itself included.
+    pub(crate) voters: usize,
+}
+
+/// What the others are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Too few answer for a majority, and nobody is active: these do.
+    Few(Vec<String>),
+    /// Nobody is active, and these are a majority that holds the log, with the one that is to go on if it counts.
+    Majority(Vec<String>),
+    /// A controller of the cluster is active.
+    Active {
+        /// Who says so: the one itself, if it answers.
+        address: String,
+        /// Its node id.
+        id: u64,
+        /// The last recovery there, if it is none that the folder knows.
+        beside: Option<Recovered>,
+    },
+}
+
+/// Looks at what is answered.
+pub(crate) fn judge(own: &Own<'_>, answers: &[Answered]) -> Verdict {
+    let held: Vec<&Answered> = answers.iter().filter(|answer| is_of(own.cluster_id, &answer.view)).collect();
+    // The one that is active knows best itself.
+    let active = held.iter().filter_map(|answer| Some((answer, answer.view.active_controller?)));
+    let active = active.max_by_key(|(answer, id)| (is_own(&answer.view, *id, &answer.address), answer.view.index));
+    if let Some((answer, id)) = active {
+        let beside = stands_beside(own.recoveries, &answer.view);
+        return Verdict::Active { address: answer.address.clone(), id, beside };
+    }
+    let voters = held.iter().filter(|answer| own.others.contains(&answer.address));
+    let voters: Vec<String> = voters.map(|answer| answer.address.clone()).collect();
+    let is_majority = 2 * (voters.len() + usize::from(own.counts)) > own.voters;
+    if !voters.is_empty() && is_majority { Verdict::Majority(voters) } else { Verdict::Few(voters) }
+}
+
+/// The last recovery in what a controller of the same cluster says, if it is none of `ours`: made beside them, or later.
+pub(crate) fn stands_beside(ours: &[ControllerRecovery], view: &DescribeClusterResponse) -> Option<Recovered> {
+    let last = view.controller_recoveries.last()?;
+    let is_same = |ours: &ControllerRecovery| key(ours) == wire_key(last);
+    let recovered = Recovered {
+        recoveries: view.controller_recoveries.len() as u64,
+        index: MetadataIndex(last.index),
+        controller_id: ControllerId(last.controller_id),
+    };
+    (!ours.iter().any(is_same)).then_some(recovered)
+}
+
+fn key(recovery: &ControllerRecovery) -> (u64, u64, u64, u64) {
+    (recovery.controller_id.0, recovery.index.0, recovery.term, recovery.at_ms)
+}
+
+fn wire_key(recovery: &v1::ControllerRecovery) -> (u64, u64, u64, u64) {
+    (recovery.controller_id, recovery.index, recovery.term, recovery.at_ms)
+}
+
+/// True if who says this holds something of this cluster: an empty folder holds nothing.
+fn is_of(cluster_id: ClusterId, view: &DescribeClusterResponse) -> bool {
+    view.cluster_id == cluster_id.to_bytes()
+}
+
+fn is_own(view: &DescribeClusterResponse, id: u64, address: &str) -> bool {
+    view.controllers.iter().any(|controller| controller.node_id == id && controller.address == address)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use holdfast_proto::{ids::BrokerEpoch, v1::ControllerInfo};
+
+    use super::*;
+
+    const CLUSTER: ClusterId = ClusterId(Uuid::from_u128(7));
+
+    fn recovery(id: u64, index: u64) -> ControllerRecovery {
+        ControllerRecovery {
+            controller_id: ControllerId(id),
+            index: MetadataIndex(index),
+            term: 3,
+            committed: MetadataIndex(index),
+            given_up: Vec::new(),
+            without: Vec::new(),
+            first_broker_epoch: BrokerEpoch(9),
+            at_ms: 5,
+        }
+    }
+
+    fn told(recovery: &ControllerRecovery) -> v1::ControllerRecovery {
+        let ControllerRecovery { controller_id, index, term, at_ms, .. } = recovery;
+        v1::ControllerRecovery {
+            controller_id: controller_id.0,
+            index: index.0,
+            term: *term,
+            at_ms: *at_ms,
+            ..Default::default()
+        }
+    }
+
+    /// One that holds the log.
+    fn holds(address: &str) -> Answered {
+        let view = DescribeClusterResponse { cluster_id: CLUSTER.to_bytes(), index: 8, ..Default::default() };
+        Answered { address: address.to_owned(), view }
+    }
+
+    fn verdict(others: &[&str], counts: bool, recoveries: &[ControllerRecovery], answers: &[Answered]) -> Verdict {
+        let others: BTreeSet<String> = others.iter().map(ToString::to_string).collect();
+        let voters = others.len() + 1;
+        judge(&Own { cluster_id: CLUSTER, recoveries, counts, others: &others, voters }, answers)
+    }
+
+    #[test]
+    fn a_majority_that_holds_the_log_counts_with_the_folder_that_is_whole() {
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let of = |counts, answers: &[Answered]| verdict(&["b", "c"], counts, &[], answers);
+        assert_eq!(of(true, &[]), Verdict::Few(list(&[])), "it alone is one of three");
+        assert_eq!(of(true, &[holds("b")]), Verdict::Majority(list(&["b"])));
+        assert_eq!(of(false, &[holds("b")]), Verdict::Few(list(&["b"])), "a store that is behind");
+        assert_eq!(of(false, &[holds("b"), holds("c")]), Verdict::Majority(list(&["b", "c"])));
+        let empty = Answered { view: DescribeClusterResponse::default(), ..holds("b") };
+        assert_eq!(of(true, &[empty]), Verdict::Few(list(&[])), "an empty folder holds nothing");
+        assert_eq!(of(true, &[holds("x")]), Verdict::Few(list(&[])), "it votes nowhere");
+        assert_eq!(verdict(&[], true, &[], &[]), Verdict::Few(list(&[])), "the only one: brokers may be given up");
+        let mut foreign = holds("b");
+        foreign.view.cluster_id = ClusterId(Uuid::from_u128(8)).to_bytes();
+        foreign.view.active_controller = Some(2);
+        assert_eq!(of(true, &[foreign]), Verdict::Few(list(&[])), "of another cluster");
+    }
+
+    #[test]
+    fn who_is_active_is_named_and_so_is_the_recovery_that_it_goes_on_from() {
+        let mut active = holds("c");
+        active.view.active_controller = Some(3);
+        active.view.controllers = vec![ControllerInfo { node_id: 3, address: "c".to_owned(), ..Default::default() }];
+        let beside = |ours: &[ControllerRecovery], theirs: &[ControllerRecovery]| {
+            let mut active = active.clone();
+            active.view.controller_recoveries = theirs.iter().map(told).collect();
+            let mut hears = holds("b");
+            hears.view.active_controller = Some(3);
+            match verdict(&["b", "c"], true, ours, &[active, hears]) {
+                Verdict::Active { address, id, beside } => {
+                    assert_eq!((address.as_str(), id), ("c", 3));
+                    beside.map(|recovered| (recovered.recoveries, recovered.controller_id.0))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let (first, second, rival) = (recovery(1, 50), recovery(1, 90), recovery(3, 40));
+        assert_eq!(beside(&[], &[]), None);
+        assert_eq!(beside(&[], std::slice::from_ref(&rival)), Some((1, 3)));
+        assert_eq!(beside(std::slice::from_ref(&first), std::slice::from_ref(&rival)), Some((1, 3)));
+        assert_eq!(beside(std::slice::from_ref(&first), &[first.clone(), second.clone()]), Some((2, 1)), "a later one");
+        assert_eq!(beside(&[first.clone(), second], &[first]), None, "it is from before the folder's own");
+    }
+}

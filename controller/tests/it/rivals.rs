@@ -1,0 +1,135 @@
+//! Two operators let the controllers go on, each from another folder: one of the two ends, by name, and never both.
+
+use std::fs;
+
+use futures::FutureExt as _;
+
+use holdfast_controller::{
+    config::Config,
+    exit::Fatal,
+    recover::{Recover, recover},
+    run,
+};
+
+use crate::{
+    copies::ended,
+    recover::{look, order},
+    support::{Quorum, eventually},
+};
+
+fn same(_: &mut Config) {}
+
+/// Three controllers, stopped.
+fn stopped() -> Quorum {
+    let mut quorum = Quorum::formed(3, same);
+    quorum.converge();
+    (0..3).for_each(|at| quorum.kill(at));
+    quorum
+}
+
+#[track_caller]
+fn is_given_up(fatal: &Fatal, said: &str) {
+    assert!(matches!(fatal, Fatal::GivenUp { .. }) && fatal.number() == 16, "{fatal}");
+    let text = fatal.to_string();
+    for part in [said, "--accept-older-store", "the whole data folder away, never a part of it"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// It serves alone, and goes on.
+#[track_caller]
+fn serves(quorum: &Quorum, at: usize) {
+    let node = quorum.node(at).node();
+    eventually("it is active", || node.is_active().then_some(()));
+    assert_eq!((node.members().len(), quorum.node(at).failed().now_or_never()), (1, None));
+}
+
+#[test]
+fn one_that_did_not_begin_yet_gives_way_to_the_one_that_serves() {
+    let mut quorum = stopped();
+    for at in [0, 1] {
+        recover(&order(&quorum, at)).expect("it goes on alone");
+    }
+    let (serving, late) = (0, 1);
+    quorum.start(serving);
+    serves(&quorum, serving);
+    let fatal = run(quorum.config(late)).err().expect("it does not start");
+    is_given_up(&fatal, "goes on already, and not from this recovery");
+    // Also where nobody is there any more.
+    quorum.kill(serving);
+    is_given_up(&run(quorum.config(late)).err().expect("it does not start again"), "goes on already");
+    // If it is the right one after all, it is recovered once more, and counts for more.
+    recover(&Recover { accept_older_store: true, ..order(&quorum, late) }).expect("it goes on alone");
+    quorum.start(late);
+    serves(&quorum, late);
+    quorum.start(serving);
+    let fatal = ended(&quorum, serving);
+    assert!(matches!(fatal, Fatal::GivenUp { .. }), "{fatal}");
+    quorum.kill(serving);
+    for at in [serving, 2] {
+        fs::remove_dir_all(quorum.data_dir(at)).expect("remove");
+        quorum.start(at);
+    }
+    quorum.votes(&[0, 1, 2]);
+}
+
+#[test]
+fn of_two_that_both_decided_something_one_ends_where_they_meet() {
+    let mut quorum = stopped();
+    for at in [0, 1] {
+        recover(&order(&quorum, at)).expect("it goes on alone");
+        quorum.start(at);
+        serves(&quorum, at);
+        quorum.kill(at);
+    }
+    (0..2).for_each(|at| quorum.start(at));
+    let at_last = |at: usize| {
+        let image = quorum.node(at).node().view().image();
+        image.controller_recoveries().last().map(|last| (last.index, last.controller_id))
+    };
+    let last = [0, 1].map(|at| eventually("its metadata is there", || at_last(at)));
+    let (lower, higher) = if last[0] < last[1] { (0, 1) } else { (1, 0) };
+    is_given_up(&ended(&quorum, lower), "This one goes on from another recovery");
+    serves(&quorum, higher);
+    quorum.kill(lower);
+    let refused = run(quorum.config(lower)).err().expect("it does not start again");
+    is_given_up(&refused, "This one goes on from another recovery");
+    serves(&quorum, higher);
+}
+
+#[test]
+fn nothing_is_given_up_while_somebody_is_active_or_a_majority_is_there() {
+    let mut quorum = Quorum::formed(3, same);
+    quorum.converge();
+    let at = quorum.passive();
+    let others: Vec<usize> = (0..3).filter(|other| *other != at).collect();
+    let refused = |quorum: &Quorum, order: &Recover| match recover(order).expect_err("it is refused") {
+        Fatal::Failure(text) => {
+            assert!(text.contains("othing was changed"), "{text}");
+            assert!(quorum.running().all(|(_, node)| node.failed().now_or_never().is_none()));
+            text
+        }
+        other => panic!("{other}"),
+    };
+    quorum.kill(at);
+    let active = format!("controller {} is active", quorum.node(quorum.active()).node().id());
+    assert!(refused(&quorum, &order(&quorum, at)).contains(&active));
+    recover(&look(&quorum, at)).expect("a look is allowed");
+    // With this one the other is a majority.
+    quorum.kill(others[0]);
+    eventually("nobody is active", || (!quorum.node(others[1]).node().is_active()).then_some(()));
+    let text = eventually("it says so", || {
+        let text = refused(&quorum, &order(&quorum, at));
+        text.contains("are a majority").then_some(text)
+    });
+    assert!(text.contains("Start this one") && text.contains(&quorum.addresses[others[1]]), "{text}");
+    // Nobody else is there; or the operator has his reasons.
+    let against = Recover { against_majority: true, ..order(&quorum, at) };
+    recover(&against).expect("it goes on alone");
+    // One that goes on by a recovery that a folder does not know is named.
+    quorum.kill(others[1]);
+    quorum.start(at);
+    serves(&quorum, at);
+    let text = refused(&quorum, &order(&quorum, others[0]));
+    assert!(text.contains("is active by a recovery that this folder does not know"), "{text}");
+}
