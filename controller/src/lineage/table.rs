@@ -75,6 +75,15 @@ impl Table {
     /// What the controller `node_id`, whose history is `own`, makes of what `sender` tells.
     pub fn hear(&mut self, node_id: u64, own: &Shown, sender: u64, heard: Heard) -> Verdict {
         let Heard { sender: shown, mut others } = heard;
+        // The sender first: what one says that is refused counts for nothing, least of all against this controller.
+        let shown = match judge_kept(self.known.get(&sender), &shown) {
+            Ok(shown) => shown,
+            Err((refusal, known)) => {
+                let is_new = self.refused.insert(sender, refusal) != Some(refusal);
+                return Verdict::Refused { refusal, known, is_new };
+            }
+        };
+        self.refused.remove(&sender);
         if let Some(of_this) = others.remove(&node_id) {
             if let Err(refusal) = judge(Some(&of_this), own) {
                 return Verdict::Ends(refusal);
@@ -83,16 +92,7 @@ impl Table {
                 self.confirmed.insert(sender);
             }
         }
-        match judge_kept(self.known.get(&sender), &shown) {
-            Ok(shown) => {
-                self.refused.remove(&sender);
-                self.keep(others, shown.map(|shown| (sender, shown)))
-            }
-            Err((refusal, known)) => {
-                let is_new = self.refused.insert(sender, refusal) != Some(refusal);
-                Verdict::Refused { refusal, known, is_new }
-            }
-        }
+        self.keep(others, shown.map(|shown| (sender, shown)))
     }
 
     /// `others`: as they were told of; `sender`: as it showed itself.
@@ -223,6 +223,21 @@ mod tests {
         let later = [boot(5, 5, 0), boot(8, 8, 20), boot(9, 90, 60), boot(10, 10, 60)];
         assert_eq!(hears(&mut table, 4, speaks(&[boot(1, 4, 0)], 1)), Verdict::Believed);
         assert!(matches!(hears(&mut table, 3, speaks(&later, 70)), Verdict::Stores(_)), "it goes on from both");
+    }
+
+    /// Copies of all folders ran apart for a while, and know of each other's starts; then one of them reaches the true ones.
+    #[test]
+    fn a_copy_that_is_refused_ends_nobody_by_what_it_says() {
+        let mut table = Table::default();
+        assert!(matches!(hears(&mut table, 3, speaks(&[boot(8, 8, 20)], 50)), Verdict::Stores(_)));
+        let of_this = Known { boot_counter: 2, ..start(99).told };
+        let copy = Heard { others: [(1, of_this)].into(), ..speaks(&[boot(7, 7, 0), boot(8, 80, 20)], 60) };
+        let verdict = hears(&mut table, 3, copy);
+        assert!(matches!(verdict, Verdict::Refused { .. }), "{verdict:?}");
+        // The same from the one that is known: this one is a copy itself.
+        let original = Heard { others: [(1, of_this)].into(), ..speaks(&[boot(8, 8, 20)], 60) };
+        let verdict = hears(&mut table, 3, original);
+        assert!(matches!(verdict, Verdict::Ends(_)), "{verdict:?}");
     }
 
     #[test]
