@@ -115,10 +115,9 @@ fn on_heap(record: &Record) -> usize {
             configs.iter().map(|(key, value)| key.len() + value.len() + 2 * size_of::<String>()).sum()
         }
         Record::Partition { state, .. } => {
-            let PartitionState { replicas, isr, elr, adding, removing, claims, distrusted, .. } = state;
-            size_of::<BrokerId>() * (replicas.len() + isr.len() + elr.len() + adding.len() + removing.len())
-                + size_of_val(&claims[..])
-                + size_of_val(&distrusted[..])
+            let PartitionState { replicas, isr, elr, adding, removing, claims, distrusted, found, .. } = state;
+            let ids = replicas.len() + isr.len() + elr.len() + adding.len() + removing.len() + found.len();
+            size_of::<BrokerId>() * ids + size_of_val(&claims[..]) + size_of_val(&distrusted[..])
         }
         Record::PartitionRecovery(recovery) => recovery.topic.len() + size_of_val(&recovery.absent[..]),
         Record::ControllerRecovery(recovery) => {

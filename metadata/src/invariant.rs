@@ -17,7 +17,7 @@
 //! | 12 | a step | a broker that registered with another disk, or not with a later boot of it, or with the token of an older state or of a copy, is in no ISR and no ELR | P1 |
 //! | 13 | a step | moves begin and change by [`Command::AlterReplicas`] alone; any step may end one; a higher min ISR changes the partition epoch of every partition | |
 //! | 14 | a step | counters and broker epochs never go back; deleted ids stay deleted until enough newer ones are, and only they are missing | P3 |
-//! | 15 | a state | adding and removing are disjoint parts of the replicas; removing stands last, and somebody stays | KIP-455 |
+//! | 15 | a state | adding and removing are disjoint parts of the replicas; removing stands last, and somebody stays; what was found is removing, and of an unsettled partition alone | KIP-455 |
 //! | 16 | a state | no move is under way while all replicas that are to stay are in sync and one of them leads or is active | liveness |
 //! | 17 | a step | who comes to the replicas is adding; a replica that was there before its move leaves only when all that stay are in sync | P1 |
 //! | 19 | a state | the high watermark is kept only while the ISR has fewer than min ISR members; who claims to end below it is not eligible; who is not trusted is in no ISR and no ELR | P1 |
@@ -142,6 +142,8 @@ fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, top
         && removing.len() < distinct.len();
     checker.ensure(15, parts, told);
     let target = state.target();
+    let found = state.found.iter().all(|replica| state.removing.contains(replica));
+    checker.ensure(15, found && (state.unsettled || state.found.is_empty()), told);
     let active = |broker: &BrokerId| image.broker(*broker).is_some_and(BrokerRegistration::is_active);
     let may_lead = |replica: &BrokerId| state.leader == Some(*replica) || active(replica);
     let done = target.iter().all(|replica| state.isr.contains(replica)) && target.iter().any(may_lead);

@@ -106,6 +106,10 @@ pub struct PartitionState {
     /// whose broker was not given up is eligible, and counts by what it says alone. See [`crate::recovery`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub unsettled: bool,
+    /// Those of `removing` that brokers were found to hold while the partition is unsettled, where the metadata does not place
+    /// them: they came there by moves that are lost. Empty otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<BrokerId>,
 }
 
 impl PartitionState {
@@ -142,9 +146,10 @@ impl PartitionState {
     }
 
     /// Number of replicas; during a move the smaller of before and after, so that a move never asks for more replicas
-    /// in sync than either has.
+    /// in sync than either has. Those that were found elsewhere are of neither.
     pub fn replication_factor(&self) -> usize {
-        self.replicas.len().saturating_sub(self.adding.len().max(self.removing.len()))
+        let not_before = self.adding.len() + self.found.len();
+        self.replicas.len().saturating_sub(not_before.max(self.removing.len()))
     }
 }
 

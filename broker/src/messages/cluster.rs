@@ -170,6 +170,7 @@ mod tests {
             removing_replicas: vec![7],
             frozen_high_watermark: Some(34),
             unsettled: true,
+            found_replicas: vec![7],
             frozen_leader_epoch: Some(37),
             claims: vec![v1::ReplicaClaim {
                 broker_id: 5,

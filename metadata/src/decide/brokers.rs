@@ -154,11 +154,13 @@ fn end_registration(
 /// What follows for unsettled partitions without a replica on this broker, as far as the metadata knows: it may hold one all
 /// the same, and it may be the last that was waited for.
 fn settle(image: &Image, command: &RegisterBroker) -> Result<Vec<Record>, Rejection> {
-    let standings = Standings::hearing(image, command.broker_id);
+    let broker_id = command.broker_id;
+    let standings = Standings::hearing(image, broker_id);
     let reports = Reports::of(command.folder.as_ref().map_or(&[][..], |folder| &folder.replicas[..]));
-    unsettled::settle(image, &standings, command.broker_id, |partition, change| {
+    let is_same_folder = image.broker(broker_id).is_none_or(|old| is_same_folder(old, command));
+    unsettled::settle(image, &standings, broker_id, |partition, change| {
         if let Some(report) = reports.get(partition) {
-            change.found(command.broker_id, report);
+            change.found(broker_id, report, is_same_folder);
         }
     })
 }

@@ -17,7 +17,8 @@
 //!    enough again.
 //! 7. Of an unsettled partition ([`crate::recovery`]) the leader that is elected is in sync alone, and nobody is eligible
 //!    beside it: the others may lack what was acknowledged. A replica that the metadata does not place where a broker holds
-//!    it came there by a move that is lost: it is eligible too, and leaves once those that are placed have copied it.
+//!    it came there by a move that is lost: it is eligible too, if it is believed, and leaves once those that are placed have
+//!    copied it.
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
@@ -155,15 +156,21 @@ impl<'a> PartitionChange<'a> {
             .for_each(|distrust| distrust.reason = DistrustReason::Folder);
     }
 
-    /// The broker holds a replica of an unsettled partition that is not placed on it.
-    pub(crate) fn found(&mut self, broker: BrokerId, report: &ReplicaReport) {
-        if !self.new.unsettled || self.new.replicas.contains(&broker) || matches!(report.vouch, Vouch::Not(_)) {
+    /// The broker holds a replica of an unsettled partition that is not placed on it. One that its broker does not vouch for,
+    /// or that comes with another folder or an older state of it, speaks for nobody; but people may choose it.
+    pub(crate) fn found(&mut self, broker: BrokerId, report: &ReplicaReport, is_same_folder: bool) {
+        if !self.new.unsettled || self.new.replicas.contains(&broker) {
             return;
         }
         self.new.replicas.push(broker);
         self.new.removing.push(broker);
+        self.new.found.push(broker);
+        if matches!(report.vouch, Vouch::Not(_)) || !is_same_folder {
+            return self.other_folder(broker, Some(report));
+        }
         self.new.elr.push(broker);
         self.claim(broker, Some(claim_of(broker, report, false)));
+        self.drop_short();
     }
 
     /// Keeps this instead of what the broker said before.
@@ -324,6 +331,9 @@ impl<'a> PartitionChange<'a> {
             self.forget_frozen();
         }
         self.new.unsettled &= self.new.leader.is_none();
+        if !self.new.unsettled {
+            self.new.found.clear();
+        }
         let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
         claims.retain(|claim| {
             elr.contains(&claim.broker_id) || (leader.is_none() && replicas.contains(&claim.broker_id))

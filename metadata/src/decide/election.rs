@@ -25,7 +25,11 @@ use std::collections::BTreeMap;
 
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
 
-use crate::{image::Image, record::PartitionState, trust::ReplicaClaim};
+use crate::{
+    image::Image,
+    record::PartitionState,
+    trust::{Distrust, ReplicaClaim},
+};
 
 /// How a broker stands in an election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,17 +163,25 @@ fn reaches_farthest(standings: &Standings<'_>, state: &PartitionState, min_isr: 
     };
     let is_whole_and_as_far = |claim: &&ReplicaClaim| !claim.doubtful && Reach::of(claim) >= Reach::of(own);
     let missing = missing_voices(state, &claims);
+    // One that was copied again under the lost metadata counted then, and its broker vouches for it.
+    let is_outreached = |distrust: &Distrust| {
+        let claim = state.claim(distrust.broker_id).filter(|claim| !claim.unread && !distrust.reason.is_replaced());
+        claim.is_some_and(|claim| Reach::of(claim) > Reach::of(own))
+    };
     missing < min_isr
         && claims.iter().all(|claim| Reach::of(claim) <= Reach::of(own))
+        && !state.distrusted.iter().any(is_outreached)
         && (missing == 0 || claims.iter().any(is_whole_and_as_far))
 }
 
 /// How many members the last ISR of an unsettled partition may have had that say nothing for it: those that are not
-/// believed, and those that do not hold it, but for as many as were found in their place.
+/// believed, wherever they are, and those that do not hold it, but for as many as were found in their place.
 fn missing_voices(state: &PartitionState, claims: &[&ReplicaClaim]) -> usize {
-    let found = state.removing.len().saturating_sub(state.adding.len());
-    let away = claims.iter().filter(|claim| claim.not_held).count();
-    state.replicas.len() - state.elr.len() + away.saturating_sub(found)
+    let is_found = |broker: BrokerId| state.found.contains(&broker);
+    let away = claims.iter().filter(|claim| claim.not_held && !is_found(claim.broker_id)).count();
+    let found = claims.iter().filter(|claim| !claim.not_held && is_found(claim.broker_id)).count();
+    let found_in_vain = state.found.iter().filter(|broker| !state.elr.contains(broker)).count();
+    state.replicas.len() - state.elr.len() + away.saturating_sub(found + found_in_vain)
 }
 
 /// How far an eligible replica reaches, if it is known; it may have said so and be gone again.

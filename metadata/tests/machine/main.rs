@@ -20,4 +20,5 @@ mod together;
 mod topics;
 mod trust;
 mod unmade;
+mod unsettled;
 mod versions;

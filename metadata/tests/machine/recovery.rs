@@ -15,12 +15,12 @@ use holdfast_proto::{
 
 use crate::cluster::{Cluster, b};
 
-fn report(topic_id: TopicId, epoch: u32, end: u64) -> ReplicaReport {
+pub(crate) fn report(topic_id: TopicId, epoch: u32, end: u64) -> ReplicaReport {
     let leader_epoch = Some(LeaderEpoch(epoch));
     ReplicaReport { topic_id, partition: PartitionIndex(0), leader_epoch, end: Offset(end), vouch: Vouch::Full }
 }
 
-fn order(without: &[u32]) -> RecoverControllers {
+pub(crate) fn order(without: &[u32]) -> RecoverControllers {
     RecoverControllers {
         controller_id: ControllerId(1),
         term: 3,
@@ -32,7 +32,7 @@ fn order(without: &[u32]) -> RecoverControllers {
 }
 
 /// `brokers` brokers, a topic on the first three with min ISR 2.
-fn formed(brokers: u32) -> (Cluster, TopicId) {
+pub(crate) fn formed(brokers: u32) -> (Cluster, TopicId) {
     let mut c = Cluster::with_tokens(3);
     let t = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
     for n in 4..=brokers {
@@ -45,7 +45,7 @@ fn formed(brokers: u32) -> (Cluster, TopicId) {
 }
 
 /// The same, and the controllers recovered.
-fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
+pub(crate) fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
     let (mut c, t) = formed(brokers);
     let image = recover_controllers(&c.image, &order(without)).expect("recovered");
     c.replace(image);
@@ -53,14 +53,14 @@ fn recovered(brokers: u32, without: &[u32]) -> (Cluster, TopicId) {
 }
 
 /// Broker `n` starts again, and serves.
-fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
+pub(crate) fn back(c: &mut Cluster, n: u32, reports: &[ReplicaReport]) {
     let boot = c.image.broker(b(n)).map_or(1, |broker| broker.boot_counter + 1);
     let registration = c.proving(n, boot, reports);
     c.ok(&Command::RegisterBroker(registration));
     c.unfence(n);
 }
 
-fn leader(c: &Cluster, t: TopicId) -> Option<BrokerId> {
+pub(crate) fn leader(c: &Cluster, t: TopicId) -> Option<BrokerId> {
     c.state(t).leader
 }
 

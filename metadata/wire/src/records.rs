@@ -142,6 +142,7 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
         claims: trust::claims_from_messages(state.claims)?,
         distrusted: trust::distrusted_from_messages(state.distrusted),
         unsettled: state.unsettled,
+        found: ids(state.found_replicas),
     })
 }
 
@@ -161,6 +162,7 @@ pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
         unsettled: state.unsettled,
+        found_replicas: ids(&state.found),
     }
 }
 
@@ -272,6 +274,7 @@ mod tests {
                     ],
                     distrusted: vec![Distrust { broker_id: BrokerId(31), reason: DistrustReason::Halted }],
                     unsettled: true,
+                    found: brokers(&[50]),
                 },
             },
             Record::BrokerDrain { broker_id: BrokerId(22), draining: true },

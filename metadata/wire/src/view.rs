@@ -130,6 +130,7 @@ pub fn partition(index: PartitionIndex, state: &PartitionState) -> PartitionInfo
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
         unsettled: state.unsettled,
+        found_replicas: ids(&state.found),
     }
 }
 
@@ -153,6 +154,7 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
         claims: trust::claims_from_messages(info.claims)?,
         distrusted: trust::distrusted_from_messages(info.distrusted),
         unsettled: info.unsettled,
+        found: ids(info.found_replicas),
     };
     Ok((convert::partition(info.partition, "partition")?, state))
 }
