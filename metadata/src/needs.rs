@@ -6,7 +6,7 @@ use crate::{
     command::{Command, RegisterBroker},
     record::{BrokerRegistration, PartitionState, Record},
     response::Rejection,
-    trust::Vouch,
+    trust::{PartitionRecovery, Vouch},
     version::{FIRST, RECOVERY, TRUST},
 };
 
@@ -52,11 +52,7 @@ pub(crate) const SHIPPED: Needs = Needs {
     },
     record: |record| match record {
         Record::ControllerRecovery(_) | Record::LostDisk(_) => RECOVERY,
-        Record::PartitionRecovery(recovery)
-            if recovery.high_watermark_epoch.is_some() || !recovery.claims.is_empty() =>
-        {
-            RECOVERY
-        }
+        Record::PartitionRecovery(recovery) if has_recovery(recovery) => RECOVERY,
         Record::Partition { state, .. } if state.unsettled || state.claims.iter().any(|claim| claim.unread) => RECOVERY,
         Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::PartitionRecovery(_) => TRUST,
         Record::Partition { state, .. } if has_trust(state) => TRUST,
@@ -75,6 +71,11 @@ pub(crate) const SHIPPED: Needs = Needs {
         | Record::History { .. } => FIRST,
     },
 };
+
+/// True if what was given up is kept as only [`RECOVERY`] has it.
+fn has_recovery(recovery: &PartitionRecovery) -> bool {
+    recovery.high_watermark_epoch.is_some() || recovery.high_watermark_is_old || !recovery.claims.is_empty()
+}
 
 /// True if a state holds what came with [`TRUST`].
 fn has_trust(state: &PartitionState) -> bool {

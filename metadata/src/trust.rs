@@ -152,6 +152,10 @@ pub struct PartitionRecovery {
     /// least that record, wherever it ends. Since metadata version 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_watermark_epoch: Option<LeaderEpoch>,
+    /// True if the high watermark was said before a recovery of the controllers: all below it was acknowledged, and more may have
+    /// been since. Since metadata version 3.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub high_watermark_is_old: bool,
     /// What was known of the replicas, at most one each, that which was chosen among them: how far each reached. Since
     /// metadata version 3.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

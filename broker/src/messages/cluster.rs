@@ -243,6 +243,7 @@ mod tests {
                 absent: vec![42],
                 at_ms: 43,
                 high_watermark_epoch: Some(60),
+                high_watermark_is_old: true,
                 claims: vec![v1::ReplicaClaim {
                     broker_id: 61,
                     leader_epoch: Some(62),

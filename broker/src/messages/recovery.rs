@@ -74,6 +74,7 @@ pub(super) fn given_up(info: v1::RecoveryInfo) -> Result<GivenUp, Error> {
         end: info.end.map(Offset),
         high_watermark: info.high_watermark.map(Offset),
         high_watermark_epoch: trust::epoch_from_message(info.high_watermark_epoch)?,
+        high_watermark_is_old: info.high_watermark_is_old,
         claims: trust::claims_from_messages(info.claims)?,
         absent: info.absent.into_iter().map(BrokerId).collect(),
         at_ms: info.at_ms,
@@ -91,6 +92,7 @@ pub(super) fn given_up_message(given_up: GivenUp) -> v1::RecoveryInfo {
         absent: ids(&given_up.absent),
         at_ms: given_up.at_ms,
         high_watermark_epoch: given_up.high_watermark_epoch.map(|epoch| epoch.0),
+        high_watermark_is_old: given_up.high_watermark_is_old,
         claims: trust::claims_to_messages(&given_up.claims),
     }
 }

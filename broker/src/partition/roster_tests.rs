@@ -266,6 +266,7 @@ fn recovery(leader_epoch: u32) -> Record {
         end: None,
         high_watermark: None,
         high_watermark_epoch: None,
+        high_watermark_is_old: false,
         claims: Vec::new(),
         absent: Vec::new(),
         at_ms: 0,

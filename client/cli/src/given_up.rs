@@ -41,7 +41,7 @@ fn lost(given_up: &PartitionRecovery) -> String {
         }
         Loss::Unknown { at_least: None, why } => {
             let what = match (why, given_up.end) {
-                (Doubt::NoHighWatermark, Some(end)) => {
+                (Doubt::NoHighWatermark | Doubt::OldHighWatermark, Some(end)) => {
                     format!("all that was acknowledged from offset {end} on, at least")
                 }
                 _ => "all that was acknowledged and the replica lacks".to_owned(),
@@ -56,6 +56,11 @@ fn because(why: Doubt) -> String {
     match why {
         Doubt::Silent => "its broker had not said how far it reaches".to_owned(),
         Doubt::NoHighWatermark => "where the high watermark stood is not known".to_owned(),
+        Doubt::OldHighWatermark => {
+            "the high watermark that is known is of before the controllers were recovered, and more may \
+                                    have been acknowledged since"
+                .to_owned()
+        }
         Doubt::NoEpoch => {
             "the leader epochs were not kept, so records below its end may be missing too, or be other ones".to_owned()
         }
@@ -105,6 +110,7 @@ pub(crate) fn as_json(given_up: &PartitionRecovery) -> serde_json::Value {
         "end_epoch": given_up.claim().and_then(|claim| claim.leader_epoch),
         "high_watermark": given_up.high_watermark,
         "high_watermark_epoch": given_up.high_watermark_epoch,
+        "high_watermark_is_old": given_up.high_watermark_is_old,
         "loss": name,
         "loss_reason": why.map(because),
         "given_up_from": certain.map(|(from, _)| from),
@@ -159,6 +165,7 @@ mod tests {
             absent: vec![1],
             at_ms: 1_700_000_000_000,
             high_watermark_epoch: Some(5),
+            high_watermark_is_old: false,
             claims: vec![claim(2, 5, 100)],
         }
     }
@@ -178,6 +185,13 @@ mod tests {
         assert_eq!(as_json(&of(&nothing))["loss"], "none");
         assert_eq!(short(&of(&nothing)), "nothing that is known of");
         assert_eq!(short(&of(&recovery())), "100 to 106 (7 records); all of broker 1");
+        let old = RecoveryInfo { high_watermark_is_old: true, ..nothing };
+        let text = told(&of(&old));
+        assert!(
+            text.starts_with("unknown: all that was acknowledged from offset 107 on, at least (the high"),
+            "{text}"
+        );
+        assert_eq!(as_json(&of(&old))["loss"], "unknown");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Doubt {
     },
     /// The two leader epochs were not kept, or not known.
     NoEpoch,
+    /// The high watermark was said before a recovery of the controllers: more may have been acknowledged since.
+    OldHighWatermark,
 }
 
 impl Loss {
@@ -49,6 +51,15 @@ impl Loss {
             Self::Nothing => None,
             Self::Offsets(from, to) => Some((from, to)),
             Self::Unknown { at_least, .. } => at_least,
+        }
+    }
+
+    /// The same, where the high watermark was said before a recovery of the controllers.
+    pub(super) fn at_least_since_recovery(self) -> Self {
+        match self {
+            Self::Nothing => Self::Unknown { at_least: None, why: Doubt::OldHighWatermark },
+            Self::Offsets(from, to) => Self::Unknown { at_least: Some((from, to)), why: Doubt::OldHighWatermark },
+            unknown @ Self::Unknown { .. } => unknown,
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct PartitionRecovery {
     pub high_watermark: Option<Offset>,
     /// Leader epoch of the last record below it; `None` if that was not known, or was not kept.
     pub high_watermark_epoch: Option<LeaderEpoch>,
+    /// True if the high watermark was said before a recovery of the controllers: more may have been acknowledged since.
+    pub high_watermark_is_old: bool,
     /// How far each replica reached, that of [`Self::broker`] among them, as the brokers had said, at most one each. Empty if
     /// it was not kept: before metadata version 3.
     pub claims: Vec<v1::ReplicaClaim>,
@@ -57,7 +59,8 @@ impl PartitionRecovery {
     /// What of the acknowledged records is given up, as far as it can be told.
     pub fn loss(&self) -> Loss {
         let epoch = self.claim().and_then(|claim| claim.leader_epoch).map(LeaderEpoch);
-        loss(self.end, epoch, self.claim().is_some(), self.high_watermark, self.high_watermark_epoch)
+        let known = loss(self.end, epoch, self.claim().is_some(), self.high_watermark, self.high_watermark_epoch);
+        if self.high_watermark_is_old { known.at_least_since_recovery() } else { known }
     }
 
     /// What was known of the replica that was chosen.
@@ -82,6 +85,7 @@ impl PartitionRecovery {
             end: message.end.map(Offset),
             high_watermark: message.high_watermark.map(Offset),
             high_watermark_epoch: message.high_watermark_epoch.map(LeaderEpoch),
+            high_watermark_is_old: message.high_watermark_is_old,
             claims: message.claims,
             absent: message.absent.into_iter().map(BrokerId).collect(),
             at_ms: message.at_ms,
@@ -161,6 +165,7 @@ const fn reach(claim: &v1::ReplicaClaim) -> (Option<u32>, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Doubt;
 
     #[test]
     fn what_is_given_up_goes_by_the_epoch_of_the_chosen_replica() {
@@ -188,5 +193,20 @@ mod tests {
         let other = PartitionRecovery::from_message(v1::RecoveryInfo { broker_id: 3, end: Some(7), ..info }, 7);
         assert_eq!(other.loss(), Loss::Offsets(Offset(7), Offset(9)));
         assert_eq!(other.farther().count(), 0, "an older epoch reaches less far, wherever it ends");
+    }
+
+    #[test]
+    fn a_high_watermark_of_before_the_controllers_were_recovered_proves_no_end() {
+        let of = |end, high_watermark, high_watermark_is_old| {
+            let claims = vec![v1::ReplicaClaim { broker_id: 2, leader_epoch: Some(5), end, ..Default::default() }];
+            let epoch = Some(5);
+            let info = v1::RecoveryInfo { broker_id: 2, end: Some(end), high_watermark, claims, ..Default::default() };
+            let info = v1::RecoveryInfo { high_watermark_epoch: epoch, high_watermark_is_old, ..info };
+            PartitionRecovery::from_message(info, 7).loss()
+        };
+        let unknown = |at_least| Loss::Unknown { at_least, why: Doubt::OldHighWatermark };
+        assert_eq!((of(90, Some(80), false), of(90, Some(80), true)), (Loss::Nothing, unknown(None)));
+        assert_eq!(of(60, Some(80), true), unknown(Some((Offset(60), Offset(80)))));
+        assert_eq!(of(0, Some(0), true), unknown(None));
     }
 }

@@ -136,6 +136,7 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         end: kept_end(state, broker_id),
         high_watermark: state.frozen_high_watermark,
         high_watermark_epoch: state.frozen_leader_epoch.filter(|_| keeps_all),
+        high_watermark_is_old: state.unsettled && state.frozen_high_watermark.is_some(),
         claims: if keeps_all { state.claims.clone() } else { Vec::new() },
         absent: absent.collect(),
         at_ms: command.at_ms,

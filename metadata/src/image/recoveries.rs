@@ -71,6 +71,7 @@ mod tests {
             end: None,
             high_watermark: None,
             high_watermark_epoch: None,
+            high_watermark_is_old: false,
             claims: Vec::new(),
             absent: Vec::new(),
             at_ms: 5,

@@ -215,6 +215,7 @@ mod tests {
                 end: Some(Offset(33)),
                 high_watermark: Some(Offset(34)),
                 high_watermark_epoch: Some(LeaderEpoch(46)),
+                high_watermark_is_old: true,
                 claims: vec![ReplicaClaim {
                     broker_id: BrokerId(47),
                     leader_epoch: Some(LeaderEpoch(48)),

@@ -90,6 +90,7 @@ pub(crate) fn recovery_to_message(recovery: &PartitionRecovery) -> v1::RecoveryR
         absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
         high_watermark_epoch: recovery.high_watermark_epoch.map(|epoch| epoch.0),
+        high_watermark_is_old: recovery.high_watermark_is_old,
         claims: claims_to_messages(&recovery.claims),
     }
 }
@@ -105,6 +106,7 @@ pub(crate) fn recovery_from_message(message: v1::RecoveryRecord) -> Result<Parti
         end: message.end.map(Offset),
         high_watermark: message.high_watermark.map(Offset),
         high_watermark_epoch: epoch_from_message(message.high_watermark_epoch)?,
+        high_watermark_is_old: message.high_watermark_is_old,
         claims: claims_from_messages(message.claims)?,
         absent: message.absent.into_iter().map(BrokerId).collect(),
         at_ms: message.at_ms,
@@ -123,6 +125,7 @@ pub fn recovery_info(recovery: &PartitionRecovery) -> v1::RecoveryInfo {
         absent: recovery.absent.iter().map(|broker| broker.0).collect(),
         at_ms: recovery.at_ms,
         high_watermark_epoch: recovery.high_watermark_epoch.map(|epoch| epoch.0),
+        high_watermark_is_old: recovery.high_watermark_is_old,
         claims: claims_to_messages(&recovery.claims),
     }
 }

@@ -35,6 +35,8 @@ pub struct GivenUp {
     pub high_watermark: Option<Offset>,
     /// Leader epoch of the last record below it, if that was known.
     pub high_watermark_epoch: Option<LeaderEpoch>,
+    /// True if it was said before a recovery of the controllers: more may have been acknowledged since.
+    pub high_watermark_is_old: bool,
     /// What was known of the replicas, at most one each.
     pub claims: Vec<ReplicaClaim>,
     /// The replicas that were believed and not there.

@@ -146,6 +146,9 @@ fn recovered_so(view: &DescribeClusterResponse, topic: &str, partition: &Partiti
 /// What is known of the end of what was acknowledged.
 fn known(partition: &PartitionInfo) -> String {
     match (partition.frozen_high_watermark, partition.frozen_leader_epoch) {
+        (Some(offset), _) if partition.unsettled => format!(
+            "Its high watermark stood at {offset} before the controllers were recovered: more may have been acknowledged since."
+        ),
         (Some(offset), None) => format!("Its high watermark stood at {offset}."),
         (Some(offset), Some(epoch)) => format!(
             "Its high watermark stood at {offset}. The last record below it is of leader epoch {epoch}: a log that has none of \
