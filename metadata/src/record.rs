@@ -96,7 +96,8 @@ pub struct PartitionState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_leader_epoch: Option<LeaderEpoch>,
     /// What brokers that started again since said of their logs: of the eligible replicas, and of all while there is no
-    /// leader. An eligible replica without one did not start again. In no order.
+    /// leader. An eligible replica without one did not start again. Also of strays: logs from before the controllers were
+    /// recovered, which came once the partition was settled, and are placed nowhere. In no order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ReplicaClaim>,
     /// Replicas whose records do not count until they were copied again, and why. None of them is in the ISR or the ELR.
@@ -127,6 +128,11 @@ impl PartitionState {
     /// What a broker that started again said of its log, as far as it still counts.
     pub fn claim(&self, broker_id: BrokerId) -> Option<&ReplicaClaim> {
         self.claims.iter().find(|claim| claim.broker_id == broker_id)
+    }
+
+    /// What was said of logs that count for nothing, as the partition is not placed there: see `claims`.
+    pub fn strays(&self) -> impl Iterator<Item = &ReplicaClaim> {
+        self.claims.iter().filter(|claim| !self.replicas.contains(&claim.broker_id))
     }
 
     /// The replicas that it is to have, the preferred leader first: those that leave stand last.

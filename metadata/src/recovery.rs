@@ -14,14 +14,28 @@
 //!    alone; the others follow it and join.
 //! 3. **No earlier registration counts.** A broker has to start and register again, for only a start reports the logs.
 //!
-//! Why the farthest holds everything: a record was acknowledged by an ISR of at least min ISR replicas. At least replicas -
-//! min ISR + 1 that hold it were heard, so one of that ISR is among them. (One that says that it does not hold the partition
-//! speaks for nobody: it may have moved away.) Who reaches farther than that one either got its last record
-//! from a later leader, which held all that was acknowledged before, or from the same one, and then more of it.
+//! Why the farthest holds everything, while fewer than min ISR disks are at fault: a record was acknowledged by an ISR of at least
+//! min ISR replicas, each on a broker of this metadata, which was waited for, or on one that came since. So one of them was heard
+//! whose disk holds what it did. Nobody leads who does not reach as far as that one, also if this metadata still does not
+//! believe it. Who reaches farther either got its last record from a later leader, which held all that was acknowledged
+//! before, or from the same one, and then more of it.
+//!
+//! Where more is at fault, or that ISR was on brokers that nobody knows, it is counted for how many nobody speaks: each replica that
+//! is not believed, placed or found, and each that its broker does not hold, for it may have moved away, less those that were
+//! found. If they are min ISR or more, they may have been the whole of it, and people have to choose.
+//!
+//! Limits. min ISR is that of this metadata: it is too high if it was lowered, or replicas were taken away, under the lost one.
+//! And a broker that registered under the lost metadata for the first time, and is not there yet, is known to nobody: if a
+//! partition moved or grew to such brokers, and replicas that it left were not deleted yet (or were of neither ISR), all that is
+//! waited for may be heard, and the farthest of these leads and lacks what they hold. Nothing that is here tells. So:
+//! * No state made by a recovery, or since, deletes a log of before it that it does not name: brokers keep such logs ([`is_between`]).
+//! * What they say of them is kept on record with the partition, and shown, see [`crate::PartitionState::strays`].
+//! * A partition is not given up ([`crate::command::RecoverPartition`]) while a broker that is known was not heard, and operators
+//!   are told to start every broker first where anything has moved away.
 
 use serde::{Deserialize, Serialize};
 
-use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, MetadataIndex};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, ControllerId, LeaderEpoch, MetadataIndex, PartitionEpoch};
 
 /// How far the metadata's index goes on above the last that is known.
 pub const INDEX_LEAP: u64 = 10_000_000_000;
@@ -35,6 +49,17 @@ pub const PARTITION_EPOCH_LEAP: u32 = 4_000_000;
 pub const BROKER_EPOCH_LEAP: u64 = 1_000_000_000;
 /// How far the producer ids go on.
 pub const PRODUCER_ID_LEAP: i64 = 1_000_000_000_000;
+
+/// True if the controllers were recovered between these two leader epochs of a partition. Also if half as many elections lie
+/// between them as a recovery leaps over: then a log is kept that nobody needs.
+pub fn is_between(older: LeaderEpoch, newer: LeaderEpoch) -> bool {
+    newer.0.saturating_sub(older.0) >= LEADER_EPOCH_LEAP / 2
+}
+
+/// The same of two partition epochs.
+pub fn is_between_states(older: PartitionEpoch, newer: PartitionEpoch) -> bool {
+    newer.0.saturating_sub(older.0) >= PARTITION_EPOCH_LEAP / 2
+}
 
 /// What was given up so that the controllers go on from one of them. It is kept as long as the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

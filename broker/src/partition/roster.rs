@@ -22,7 +22,9 @@
 //!    partition that names other replicas (a move is over, and its records stand on all of these). Absence is no reason.
 //! 2. A state counts as the second reason only if it is at least as new as the replica itself: its partition epoch is not
 //!    below the one that the replica was told last, nor its leader epoch below any in the replica's log. Otherwise the
-//!    metadata has gone back, and the folder is kept as a stray.
+//!    metadata has gone back, and the folder is kept as a stray. So it is if the controllers were recovered since the newest
+//!    epoch that the replica knows: every state is newer then, and none says that its records stand elsewhere. Who was placed
+//!    here since knows an epoch of since.
 //! 3. A partition that is being opened or deleted is looked at again when that is done, with the metadata of then.
 //! 4. A replica that this broker does not vouch for begins again, empty, only once the controllers have committed that it
 //!    is not believed, in a state that is newer than any that the closed one was told: until then an ISR change may still be
@@ -32,13 +34,15 @@
 //!    an operator let the partition go on with it, after it was closed, it goes on with what can be read of it. The controllers forget that they do not believe it when the replica leaves: if it comes
 //!    back at once they are told again.
 //!    If it has left for good its folder is deleted once somebody leads: its records are not believed, whatever their epochs.
+//!    But it stays if the controllers were recovered and nothing says that it was told a state of since: it may be the last
+//!    trace of what moved here under the lost metadata.
 //!
 //! Snapshots keep the newest ids of deleted topics (100,000), so a broker that was away when a topic was deleted still learns
 //! of it; of one that was deleted longer ago the replicas are strays.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use holdfast_metadata::{Image, PartitionState, trust::PartitionRecovery};
+use holdfast_metadata::{Image, PartitionState, recovery, trust::PartitionRecovery};
 use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition};
 use holdfast_replication::Assignment;
 
@@ -420,7 +424,10 @@ impl Roster {
             // Nothing to delete yet, or any more.
             Some(Slot::Opening | Slot::Deleting | Slot::Closing | Slot::Distrusting(_)) | None => true,
             // What it knew is not read any more. While nobody leads it may be the last trace of something.
-            Some(Slot::Distrusted(..)) => state.leader.is_some(),
+            Some(Slot::Distrusted(closed_at, _)) => {
+                let known = closed_at.unwrap_or(PartitionEpoch(0));
+                state.leader.is_some() && !recovery::is_between_states(known, state.partition_epoch)
+            }
             // What it knows was not read yet, and nothing is said against it: only the deletion of its topic ends it.
             Some(Slot::Unopened) => false,
         }
@@ -433,10 +440,11 @@ fn all_of(topic_id: TopicId) -> RangeInclusive<TopicPartition> {
     at(0)..=at(u32::MAX)
 }
 
-/// True if a committed state is not older than what a replica knows.
+/// True if a committed state is not older than what a replica knows, and of the same metadata.
 fn is_as_new(state: &PartitionState, known: KnownEpochs) -> bool {
     known.partition_epoch.is_none_or(|known| known <= state.partition_epoch)
         && known.leader_epoch.is_none_or(|known| known <= state.leader_epoch)
+        && known.leader_epoch.is_none_or(|known| !recovery::is_between(known, state.leader_epoch))
 }
 
 #[cfg(test)]

@@ -381,3 +381,40 @@ fn what_cannot_be_opened_is_tried_as_long_as_it_is_placed_here_and_deleted_with_
     let mut roster = unread();
     assert_eq!(step(&mut roster, &here, &not_opened, nothing), [Effect::Open(tp())], "again");
 }
+
+/// A partition epoch and a leader epoch of after the controllers were recovered.
+const SINCE: (u32, u32) = (recovery::PARTITION_EPOCH_LEAP + 7, recovery::LEADER_EPOCH_LEAP + 3);
+
+#[test]
+fn no_state_since_the_controllers_were_recovered_deletes_what_is_from_before() {
+    let all = Event::Metadata(&Changed::All);
+    let elsewhere = placed(state(&[2, 3], SINCE.1, SINCE.0));
+    let recovered = |latest| {
+        let mut roster = Roster::new(OWN);
+        roster.recovered(tp(), Some(LeaderEpoch(latest)));
+        step(&mut roster, &elsewhere, &all, KnownEpochs::default())
+    };
+    assert_eq!(recovered(5), [Effect::SetAside(tp())], "it may have moved here by what is lost");
+    assert!(matches!(recovered(SINCE.1 - 2)[..], [Effect::Delete(..)]), "it was placed here since");
+    assert_eq!(step(&mut open(), &elsewhere, &all, told(5, 5)), [Effect::SetAside(tp())]);
+    let effects = step(&mut open(), &elsewhere, &all, told(SINCE.0 - 1, SINCE.1 - 1));
+    assert!(matches!(effects[..], [Effect::Delete(..)]), "{effects:?}");
+}
+
+#[test]
+fn nor_what_is_not_vouched_for() {
+    let all = Event::Metadata(&Changed::All);
+    let nothing = KnownEpochs::default();
+    let elsewhere = placed(state(&[2, 3], SINCE.1, SINCE.0));
+    let mut roster = Roster::new(OWN);
+    roster.distrusted(tp());
+    assert_eq!(step(&mut roster, &elsewhere, &all, nothing), [], "it may be the last trace of what moved here");
+    // It was told a state of since: that it is elsewhere now is known.
+    let mut roster = open();
+    let here = placed(state(&[1, 2], SINCE.1, SINCE.0 - 1));
+    step(&mut roster, &here, &all, nothing);
+    step(&mut roster, &here, &Event::Distrusted(tp()), nothing);
+    step(&mut roster, &here, &Event::Closed(tp()), nothing);
+    let effects = step(&mut roster, &elsewhere, &all, nothing);
+    assert!(matches!(effects[..], [Effect::Delete(..)]), "{effects:?}");
+}

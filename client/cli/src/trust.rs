@@ -53,6 +53,32 @@ pub(crate) fn is_unread(partition: &PartitionInfo, broker: u32) -> bool {
     claim(partition, broker).is_some_and(|claim| claim.unread)
 }
 
+/// True if the partition is unsettled, and the broker says that it does not hold it: it may have moved away.
+pub(crate) fn is_away(partition: &PartitionInfo, broker: u32) -> bool {
+    claim(partition, broker).is_some_and(|claim| claim.not_held)
+}
+
+/// The logs that came too late to be counted since the controllers were recovered, and are placed nowhere.
+fn stray_claims(partition: &PartitionInfo) -> impl Iterator<Item = &ReplicaClaim> {
+    partition.claims.iter().filter(|claim| !partition.replicas.contains(&claim.broker_id))
+}
+
+/// Where such logs are, and how far they reach, a line each.
+pub(crate) fn strays(partition: &PartitionInfo) -> Vec<String> {
+    let one = |claim: &ReplicaClaim| {
+        let reach = match claim.leader_epoch {
+            Some(epoch) => format!("to offset {} in leader epoch {epoch}", claim.end),
+            None => "it is not known how far".to_owned(),
+        };
+        format!(
+            "broker {} came too late with a log of it from before the controllers were recovered ({reach}): that may hold \
+             acknowledged records which are lost else, counts for nothing, and is kept until the topic is deleted",
+            claim.broker_id
+        )
+    };
+    stray_claims(partition).map(one).collect()
+}
+
 /// Why the replica is not believed; `None` if it is.
 fn distrust(partition: &PartitionInfo, broker: u32) -> Option<&DistrustedReplica> {
     partition.distrusted.iter().find(|one| one.broker_id == broker)
@@ -71,6 +97,7 @@ pub(crate) fn standing(partition: &PartitionInfo, broker: u32) -> String {
         Some(distrust) => format!("distrusted ({})", reason_name(distrust.reason)),
         None if partition.isr.contains(&broker) => "in sync".to_owned(),
         None if partition.elr.contains(&broker) && is_doubtful => "eligible, may lack its end".to_owned(),
+        None if partition.elr.contains(&broker) && is_away(partition, broker) => "does not hold it".to_owned(),
         None if partition.elr.contains(&broker) && is_unread => "eligible, not read".to_owned(),
         None if partition.elr.contains(&broker) => "eligible".to_owned(),
         None => "out of sync".to_owned(),
@@ -88,7 +115,8 @@ pub(crate) fn candidate(partition: &PartitionInfo, broker: u32) -> String {
 pub(crate) fn doubts(partition: &PartitionInfo) -> Vec<String> {
     let distrusted = partition.distrusted.iter();
     let distrusted = distrusted.map(|one| format!("broker {} is not believed: {}", one.broker_id, reason(one.reason)));
-    let doubtful = partition.claims.iter().filter(|claim| claim.doubtful).map(|claim| {
+    let placed = |claim: &&ReplicaClaim| partition.replicas.is_empty() || partition.replicas.contains(&claim.broker_id);
+    let doubtful = partition.claims.iter().filter(placed).filter(|claim| claim.doubtful).map(|claim| {
         format!("broker {} may lack records past offset {}: its log was cut there", claim.broker_id, claim.end)
     });
     let mut lines: Vec<_> = distrusted.chain(doubtful).chain(unread(partition)).collect();
@@ -118,6 +146,9 @@ pub(crate) fn told(topics: &[TopicInfo]) -> Vec<String> {
         for doubt in doubts(partition).into_iter().chain(unsettled(partition)) {
             let told = if is_again(&doubt) { doubt } else { format!("{doubt}; {next}") };
             causes.entry(told).or_default().push(name.clone());
+        }
+        for stray in strays(partition) {
+            causes.entry(stray).or_default().push(name.clone());
         }
         if has_nobody(partition) {
             stuck.push(recover_command(&topic.name, partition.partition));
@@ -209,6 +240,7 @@ pub(crate) fn claims_json(claims: &[ReplicaClaim]) -> serde_json::Value {
             "end": claim.end,
             "doubtful": claim.doubtful,
             "unread": claim.unread,
+            "not_held": claim.not_held,
         })
     };
     claims.iter().map(one).collect()
@@ -229,6 +261,7 @@ pub(crate) fn as_json(partition: &PartitionInfo) -> serde_json::Value {
         "claims": claims_json(&partition.claims),
         "distrusted": distrusted.collect::<Vec<_>>(),
         "unsettled": partition.unsettled,
+        "strays": claims_json(&stray_claims(partition).copied().collect::<Vec<_>>()),
         "next": next,
     })
 }
@@ -267,6 +300,24 @@ mod tests {
         assert!(found_json(&by_name(&topics), "orders", 8).is_null());
         let well = PartitionInfo { replicas: vec![1], isr: vec![1], leader: Some(1), ..Default::default() };
         assert!(as_json(&well)["next"].is_null());
+    }
+
+    #[test]
+    fn a_log_that_came_too_late_is_told_and_is_no_replica() {
+        let claims = vec![
+            ReplicaClaim { broker_id: 4, leader_epoch: Some(7), end: 90, doubtful: true, ..Default::default() },
+            ReplicaClaim { broker_id: 1, not_held: true, ..Default::default() },
+        ];
+        let partition =
+            PartitionInfo { replicas: vec![1], elr: vec![1], claims, leader: Some(1), ..Default::default() };
+        assert_eq!((doubts(&partition), standing(&partition, 1)), (Vec::new(), "does not hold it".to_owned()));
+        let topics = [TopicInfo { name: "orders".to_owned(), partitions: vec![partition], ..Default::default() }];
+        let told = told(&topics).join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = "orders-0: broker 4 came too late with a log of it from before the controllers were recovered (to offset \
+                        90 in leader epoch 7): that may hold";
+        assert!(told.starts_with(expected), "{told}");
+        let json = as_json(&topics[0].partitions[0]);
+        assert_eq!((&json["strays"][0]["broker"], &json["next"]), (&json!(4), &json!(null)), "{json}");
     }
 
     #[test]

@@ -158,11 +158,13 @@ fn settle(image: &Image, command: &RegisterBroker) -> Result<Vec<Record>, Reject
     let standings = Standings::hearing(image, broker_id);
     let reports = Reports::of(command.folder.as_ref().map_or(&[][..], |folder| &folder.replicas[..]));
     let is_same_folder = image.broker(broker_id).is_none_or(|old| is_same_folder(old, command));
-    unsettled::settle(image, &standings, broker_id, |partition, change| {
+    let mut records = unsettled::settle(image, &standings, broker_id, |partition, change| {
         if let Some(report) = reports.get(partition) {
             change.found(broker_id, report, is_same_folder);
         }
-    })
+    })?;
+    records.extend(unsettled::keep_strays(image, &standings, broker_id, &reports)?);
+    Ok(records)
 }
 
 /// True if the folder is the one that registered last, as it was then or later. A copy has another history from some
@@ -276,7 +278,9 @@ pub(crate) fn unregister(image: &Image, broker_id: BrokerId) -> Decision {
         return Err(Rejection::new(ErrorCode::InvalidRequest, message));
     }
     let mut records = vec![Record::RemoveBroker { broker_id }];
-    records.extend(unsettled::settle(image, &Standings::hearing(image, broker_id), broker_id, |_, _| ())?);
+    let standings = Standings::hearing(image, broker_id);
+    records.extend(unsettled::settle(image, &standings, broker_id, |_, _| ())?);
+    records.extend(unsettled::keep_strays(image, &standings, broker_id, &Reports::of(&[]))?);
     Ok((records, Response::BrokerUnregistered))
 }
 

@@ -27,6 +27,7 @@ use crate::{
     config::TopicConfig,
     image::Topic,
     record::PartitionState,
+    recovery,
     response::Rejection,
     trust::{Distrust, DistrustReason, ReplicaClaim, ReplicaReport, Vouch},
 };
@@ -171,6 +172,21 @@ impl<'a> PartitionChange<'a> {
         self.new.elr.push(broker);
         self.claim(broker, Some(claim_of(broker, report, false)));
         self.drop_short();
+    }
+
+    /// The broker says this of a replica of a partition that is not placed on it; `None`: it holds none. One from before the
+    /// controllers were recovered came too late to be counted, and is kept on record: it may hold what was acknowledged.
+    pub(crate) fn stray(&mut self, broker: BrokerId, report: Option<&ReplicaReport>) {
+        if self.new.unsettled || self.new.replicas.contains(&broker) {
+            return;
+        }
+        let is_from_before = |report: &&ReplicaReport| match report.leader_epoch {
+            Some(epoch) => recovery::is_between(epoch, self.new.leader_epoch),
+            // It is not known; of a whole one it is.
+            None => report.vouch != Vouch::Full && recovery::is_between(LeaderEpoch(0), self.new.leader_epoch),
+        };
+        let claim = report.filter(is_from_before).map(|report| claim_of(broker, report, false));
+        self.claim(broker, claim);
     }
 
     /// Keeps this instead of what the broker said before.
@@ -325,7 +341,8 @@ impl<'a> PartitionChange<'a> {
         self.must(isr >= min_isr, |new| format!("a move ends with fewer than min ISR {min_isr} in sync: {new:?}"));
     }
 
-    /// What replicas said counts while they are eligible, or while there is no leader; who is in sync is believed.
+    /// What replicas said counts while they are eligible, or while there is no leader; who is in sync is believed. What was said
+    /// of strays stays until their brokers say something else.
     fn forget_what_is_over(&mut self) {
         if self.new.isr.len() >= self.min_isr() {
             self.forget_frozen();
@@ -335,8 +352,10 @@ impl<'a> PartitionChange<'a> {
             self.new.found.clear();
         }
         let PartitionState { leader, replicas, isr, elr, claims, distrusted, .. } = &mut self.new;
-        claims.retain(|claim| {
-            elr.contains(&claim.broker_id) || (leader.is_none() && replicas.contains(&claim.broker_id))
+        claims.retain(|ReplicaClaim { broker_id, .. }| {
+            let is_replica = replicas.contains(broker_id);
+            let is_stray = !is_replica && !self.old.replicas.contains(broker_id);
+            elr.contains(broker_id) || (leader.is_none() && is_replica) || is_stray
         });
         distrusted.retain(|distrust| replicas.contains(&distrust.broker_id) && !isr.contains(&distrust.broker_id));
     }

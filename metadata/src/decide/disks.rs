@@ -8,7 +8,7 @@ use holdfast_proto::{
     ids::{BrokerEpoch, BrokerId},
 };
 
-use super::{brokers::last_registered, change::PartitionChange, election::Standings, unsettled};
+use super::{brokers::last_registered, change::PartitionChange, election::Standings, reports::Reports, unsettled};
 use crate::{
     image::Image,
     record::Record,
@@ -37,9 +37,10 @@ pub(crate) fn lose(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch
             records.push(Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state: new });
         }
     }
-    let elsewhere = unsettled::settle(image, &standings, broker_id, |_, _| ())?;
+    let mut elsewhere = unsettled::settle(image, &standings, broker_id, |_, _| ())?;
     let is_led = |record: &&Record| matches!(record, Record::Partition { state, .. } if state.leader.is_some());
     lost.led += elsewhere.iter().filter(is_led).count() as u32;
+    elsewhere.extend(unsettled::keep_strays(image, &standings, broker_id, &Reports::of(&[]))?);
     records.extend(elsewhere);
     // Asked for again it is the same as once.
     if !records.is_empty() || !image.has_lost_disk(broker_id, broker_epoch) {

@@ -109,6 +109,9 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         let message = format!("{name} has changed meanwhile{before}: look at it again");
         return refuse(ErrorCode::InvalidUpdateVersion, message);
     }
+    if let Some(why) = unheard(image, state) {
+        return refuse(ErrorCode::InvalidRequest, format!("{name}: {why}"));
+    }
     let standings = Standings::of(image);
     if !state.replicas.contains(&broker_id) || standings.get(broker_id) == Standing::Fenced {
         let message = format!("broker {broker_id} has no replica of {name}, or is not alive: choose one that is");
@@ -146,6 +149,19 @@ pub(crate) fn recover(image: &Image, command: &RecoverPartition) -> Decision {
         Record::Partition { topic_id: command.topic_id, partition, state: recovered },
     ];
     Ok((records, Response::PartitionRecovered { recovery }))
+}
+
+/// Why nobody can choose yet: a broker that has not said what it holds since the controllers were recovered may hold a replica
+/// of which nothing is known, and which reaches farther than all that are.
+fn unheard(image: &Image, state: &PartitionState) -> Option<String> {
+    let unheard: Vec<String> = image.unheard_brokers().map(|broker| broker.to_string()).collect();
+    (state.unsettled && !unheard.is_empty()).then(|| {
+        let unheard = unheard.join(", ");
+        format!(
+            "the controllers were recovered, and broker {unheard} has not said since what it holds: start it first; if its disk \
+             is gone for good, say so with `holdfast broker disk-lost`"
+        )
+    })
 }
 
 /// Says that another recovery made the partition's present leader, or its last one: two operators may decide at once.
@@ -188,7 +204,7 @@ fn better(standings: &Standings<'_>, state: &PartitionState, chosen: BrokerId) -
         known.map(|claim| (claim.leader_epoch, claim.end))
     };
     let own = reach(chosen);
-    let others = state.claims.iter().map(|claim| claim.broker_id);
+    let others = state.claims.iter().map(|claim| claim.broker_id).filter(|broker| state.replicas.contains(broker));
     let mut alive = others.filter(|broker| *broker != chosen && standings.get(*broker) != Standing::Fenced);
     alive.find_map(|broker| {
         if state.elr.contains(&broker) && state.claim(broker).is_some_and(|claim| claim.unread) {

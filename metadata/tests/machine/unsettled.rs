@@ -179,3 +179,95 @@ fn a_moved_replica_that_its_broker_does_not_vouch_for_can_be_chosen() {
     assert_eq!((recovery.end, state.leader), (Some(Offset(900)), Some(b(holder))), "{state:?}");
     assert!(state.replicas.contains(&placed) && !state.is_moving() && state.found.is_empty(), "{state:?}");
 }
+
+#[test]
+fn what_comes_once_another_leads_is_on_record_and_counts_for_nothing() {
+    // Nobody knows any more: all moved to 4, 5 and 6. 1, 2 and 3 did not learn of it.
+    let (mut c, t) = recovered(3, &[]);
+    for n in 1..=3 {
+        back(&mut c, n, &[report(t, 0, 50)]);
+    }
+    let led = c.state(t).clone();
+    assert!(led.leader.is_some(), "nothing tells of the others: {led:?}");
+    back(&mut c, 4, &[report(t, 7, 90)]);
+    back(
+        &mut c,
+        5,
+        &[ReplicaReport { vouch: Vouch::Not(DistrustReason::Damaged), leader_epoch: None, ..report(t, 0, 0) }],
+    );
+    back(&mut c, 6, &[ReplicaReport { leader_epoch: None, ..report(t, 0, 0) }]);
+    let strays =
+        |c: &Cluster| c.state(t).strays().map(|claim| (claim.broker_id, claim.end, claim.doubtful)).collect::<Vec<_>>();
+    assert_eq!(strays(&c), [(b(4), Offset(90), false), (b(5), Offset(0), true)]);
+    let state = c.state(t);
+    assert_eq!((state.leader, &state.replicas, &state.elr), (led.leader, &led.replicas, &led.elr), "{state:?}");
+    // It stays so whatever becomes of the others, and is no choice.
+    for n in 1..=3 {
+        c.fence(n);
+    }
+    assert_eq!((leader(&c, t), strays(&c).len()), (None, 2));
+    assert!(c.refused(&c.recovering(t, 4)).message.contains("has no replica"), "{:?}", c.state(t));
+    let first = led.leader.expect("led");
+    c.unfence(first.0);
+    assert_eq!(leader(&c, t), Some(first));
+    // Until its broker says something else, or is gone.
+    back(&mut c, 4, &[]);
+    assert_eq!(strays(&c), [(b(5), Offset(0), true)]);
+    c.fence(5);
+    lose(&mut c, 5);
+    assert_eq!(strays(&c), []);
+    // What was written since is not from before.
+    let epoch = c.state(t).leader_epoch.0;
+    back(&mut c, 4, &[report(t, epoch, 120)]);
+    assert_eq!(strays(&c), [], "it moved away by what is known");
+}
+
+#[test]
+fn a_replica_that_leaves_is_no_stray() {
+    let (mut c, t) = recovered(4, &[]);
+    for (n, end) in [(1, 50), (2, 50), (3, 50), (4, 40)] {
+        back(&mut c, n, &[report(t, 0, end)]);
+    }
+    assert_eq!(c.state(t).removing, [b(4)]);
+    c.alter(t, &[1, 2, 3]).expect("they copied it");
+    let state = c.state(t);
+    assert_eq!((&state.replicas[..], &state.claims[..], state.is_moving()), (&[b(1), b(2), b(3)][..], &[][..], false));
+}
+
+#[test]
+fn nobody_chooses_while_a_broker_that_is_known_may_hold_more() {
+    let (mut c, t) = recovered(5, &[4]);
+    back(&mut c, 1, &[report(t, 0, 50)]);
+    back(&mut c, 2, &[]);
+    lose(&mut c, 3);
+    let refused = c.refused(&c.recovering(t, 1));
+    assert!(refused.message.contains("broker 5 has not said since"), "{refused}");
+    lose(&mut c, 5);
+    assert_eq!(leader(&c, t), None);
+    assert_eq!(c.recover(t, 1).end, Some(Offset(50)));
+}
+
+#[test]
+fn a_high_watermark_of_before_is_kept_as_one() {
+    for (is_recovered, end) in [(true, 90), (true, 70), (false, 70)] {
+        let (mut c, t) = formed(3);
+        for n in [2, 3] {
+            c.fence(n);
+        }
+        let mut alone = c.proposal(t, &[1]);
+        alone.changes[0].high_watermark = Some(Offset(80));
+        c.ok(&Command::AlterPartition(alone));
+        if is_recovered {
+            recover(&mut c);
+        } else {
+            c.fence(1);
+        }
+        back(&mut c, 2, &[report(t, 0, end)]);
+        for n in [1, 3] {
+            lose(&mut c, n);
+        }
+        let recovery = c.recover(t, 2);
+        assert_eq!((recovery.end, recovery.high_watermark), (Some(Offset(end)), Some(Offset(80))));
+        assert_eq!(recovery.high_watermark_is_old, is_recovered);
+    }
+}

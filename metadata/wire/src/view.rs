@@ -160,13 +160,13 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
 }
 
 /// The partitions that are not as they should be, worst first, then by name; at most `limit`. Last those that miss nothing yet,
-/// but have a replica that is not believed: one that a move brings in is missed by nobody.
+/// but have a replica that is not believed (one that a move brings in is missed by nobody), or a stray that may hold more.
 pub fn troubled(image: &Image, limit: usize) -> Vec<TroubledPartition> {
     let partitions = image.topics_by_name().flat_map(|topic| {
         topic.partitions().map(move |(index, state)| (Reverse(topic.health(state)), topic, index, state))
     });
     let is_troubled = |health: PartitionHealth, state: &PartitionState| {
-        health != PartitionHealth::Healthy || !state.distrusted.is_empty()
+        health != PartitionHealth::Healthy || !state.distrusted.is_empty() || state.strays().next().is_some()
     };
     let mut found: Vec<_> = partitions.filter(|(health, _, _, state)| is_troubled(health.0, state)).collect();
     // Stable: those of equal health stay by name and index.

@@ -71,6 +71,9 @@ impl Remedy {
             ([], []) if !partition.distrusted.is_empty() => {
                 "wait: it is copied again from the leader by itself".to_owned()
             }
+            ([], []) if partition.isr.len() == partition.replicas.len() && !trust::strays(partition).is_empty() => {
+                "nothing has to be done for the partition: copy that log away if what it holds may be missed".to_owned()
+            }
             ([], []) => "wait: it is catching up".to_owned(),
             ([], gone) => format!("broker {} is no longer registered: holdfast partition rebalance", numbers(gone)),
             ([one], _) => format!("start broker {one}; if it is gone for good: holdfast broker drain {one}"),
@@ -107,7 +110,8 @@ fn without_leader(
     let is_claimed = |id: &u32| trust::claim(partition, *id).is_some();
     if partition.unsettled {
         let silent: Vec<_> = holders.into_iter().filter(|id| !is_claimed(id)).collect();
-        return unsettled(unheard, &silent, &down);
+        let away: Vec<_> = partition.elr.iter().copied().filter(|id| trust::is_away(partition, *id)).collect();
+        return unsettled(unheard, &silent, &down, &away);
     }
     if trust::has_nobody(partition) {
         // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
@@ -140,7 +144,7 @@ fn without_leader(
 }
 
 /// The controllers were recovered since: nobody knows who was in sync, and all are waited for.
-fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32]) -> Remedy {
+fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32], away: &[u32]) -> Remedy {
     if !unheard.is_empty() {
         return Remedy::plain(format!(
             "the controllers were recovered, and a leader comes once every broker has said what it holds: start broker {} \
@@ -158,6 +162,14 @@ fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32]) -> Remedy {
             "start broker {}: the controllers were recovered, and the replica that reaches farthest leads; {}",
             numbers(down),
             waiting::lost_disk(down)
+        ));
+    }
+    if !away.is_empty() {
+        return Remedy::recover(format!(
+            "the controllers were recovered, and broker {} does not hold it: it may have moved to brokers that the metadata does \
+             not know any more. First start every broker that there was, also those that are not listed here: a leader is \
+             elected without loss then. Only if that cannot be, see who could lead, and give up what is lost:",
+            numbers(away)
         ));
     }
     Remedy::recover(

@@ -23,7 +23,7 @@ pub(super) fn as_text(view: &DescribeClusterResponse) -> String {
             if partition.leader.is_some() { 1 + partition.isr.len() } else { 0 },
             what(troubled, partition),
             numbers(&troubled.missing_replicas),
-            trust::doubts(partition),
+            [trust::doubts(partition), trust::strays(partition)].concat(),
             Remedy::of(troubled, partition, view),
         );
         let (names, commands) = causes.entry(cause).or_default();
@@ -198,6 +198,22 @@ mod tests {
         assert!(remedy(&view).starts_with("start broker 2: the controllers were recovered"), "{}", remedy(&view));
         view.brokers[1].fenced = false;
         assert!(remedy(&view).ends_with("holdfast partition recover orders -p 4"), "{}", remedy(&view));
+        assert!(!remedy(&view).contains("also those that are not listed"), "{}", remedy(&view));
+        view.troubled_partitions[0].partition.as_mut().unwrap().claims[1].not_held = true;
+        assert!(
+            remedy(&view).contains("First start every broker that there was, also those that are not listed"),
+            "{}",
+            remedy(&view)
+        );
+    }
+
+    #[test]
+    fn a_log_that_came_too_late_is_no_reason_to_wait() {
+        let mut view = view(Some(1), &[1, 2, 3], &[], &[]);
+        let stray = ReplicaClaim { broker_id: 4, leader_epoch: Some(7), end: 90, ..Default::default() };
+        view.troubled_partitions[0].partition.as_mut().unwrap().claims = vec![stray];
+        check(&view, "3 of 3 in sync", "nothing has to be done for the partition");
+        assert!(as_text(&view).contains("broker 4 came too late with a log of it"), "{}", as_text(&view));
     }
 
     #[test]

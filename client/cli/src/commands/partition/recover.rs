@@ -203,8 +203,14 @@ fn next(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> Strin
         let ids = crate::moves::ids(&unread);
         format!("mend what the log of broker {ids} names, and start it again: it could not read its replica\n")
     };
+    let is_away = partition.elr.iter().any(|id| trust::is_away(partition, *id));
+    let away = if is_away {
+        "first start every broker that there was, also those that are not listed here: the partition may have moved to one\n"
+    } else {
+        ""
+    };
     let command = command(topic, partition.partition, "ID");
-    format!("\n{first}{unread}{silent}nothing was changed; to choose:\n  {command}")
+    format!("\n{away}{first}{unread}{silent}nothing was changed; to choose:\n  {command}")
 }
 
 fn command(topic: &str, partition: u32, broker: &str) -> String {
