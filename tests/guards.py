@@ -34,6 +34,16 @@ def machine(name):
     return "holdfast-metadata", "--test machine", f"trust::{name}"
 
 
+def unsettled(name):
+    """A test of the metadata machine, of partitions after a recovery of the controllers."""
+    return "holdfast-metadata", "--test machine", f"unsettled::{name}"
+
+
+def history(name):
+    """A test of the metadata machine's model of what was acknowledged."""
+    return "holdfast-metadata", "--test machine", f"acknowledged_history::{name}"
+
+
 def log(name):
     """A unit test of the log."""
     return "holdfast-log", "--lib", name
@@ -148,6 +158,38 @@ GUARDS = [
     *seen_by(
         ("a lost list of replicas", "metadata/src/decide/change.rs", "None if list_lost =>", "None if list_lost && false =>"),
         machine("what_a_broker_does_not_name_whose_list_of_replicas_is_lost_has_vanished"), SIMULATION),
+    ("every broker is heard once the controllers were recovered", "metadata/src/decide/election.rs",
+     "claims.filter(|_| standings.all_heard())", "claims.filter(|_| true || standings.all_heard())",
+     ("holdfast-metadata", "--test machine",
+      "recovery::brokers_without_a_replica_are_waited_for_and_one_that_moved_there_counts")),
+    ("voices that are missing since a recovery", "metadata/src/decide/election.rs",
+     "missing < min_isr\n", "missing < min_isr + 1_000\n",
+     unsettled("a_replica_that_an_old_move_was_to_take_away_is_none_that_was_found")),
+    *seen_by(
+        ("the farthest since a recovery", "metadata/src/decide/election.rs",
+         "Reach::of(claim) <= Reach::of(own))", "Reach::of(claim) <= Reach::of(own) || true)"),
+        ("holdfast-metadata", "--test machine", "recovery::who_reaches_farthest_leads_once_all_were_heard_and_alone"),
+        history("no_leader_lacks_acknowledged_records_though_a_disk_lost_some")),
+    ("whom one outreaches that may have been copied since", "metadata/src/decide/election.rs",
+     "!state.distrusted.iter().any(is_outreached)", "!state.distrusted.iter().any(|one| is_outreached(one) && false)",
+     unsettled("nobody_leads_whom_one_outreaches_that_was_not_believed_and_may_have_been_copied_since")),
+    ("one that was cut and led alone", "metadata/src/decide/election.rs",
+     "    state.elr.len() < min_isr\n", "    state.elr.len() < min_isr && !state.distrusted.is_empty()\n",
+     history("who_leads_alone_since_a_recovery_of_the_controllers_and_was_cut_does_not_lead")),
+    ("folders of what is found", "metadata/src/decide/change.rs",
+     "matches!(report.vouch, Vouch::Not(_)) || !is_same_folder", "matches!(report.vouch, Vouch::Not(_))",
+     unsettled("of_another_or_an_older_folder_no_replica_is_believed_wherever_it_is_found")),
+    ("what an interrupted move was to take away is not found", "metadata/src/decide/election.rs",
+     "let is_found = |broker: BrokerId| state.found.contains(&broker);",
+     "let is_found = |broker: BrokerId| state.removing.contains(&broker);",
+     unsettled("a_replica_that_an_old_move_was_to_take_away_is_none_that_was_found")),
+    ("nobody is given up before all were heard", "metadata/src/decide/trust.rs",
+     "(state.unsettled && !unheard.is_empty()).then(", "(false && state.unsettled && !unheard.is_empty()).then(",
+     unsettled("nobody_chooses_while_a_broker_that_is_known_may_hold_more")),
+    ("logs from before a recovery", "broker/src/partition/roster.rs",
+     "|known| !recovery::is_between(known, state.leader_epoch)", "|known| !recovery::is_between(known, state.leader_epoch) || true",
+     ("holdfast-broker", "--lib",
+      "partition::roster::tests::no_state_since_the_controllers_were_recovered_deletes_what_is_from_before")),
     ("list of the replicas held", "broker/log/src/data_dir/roll_call.rs",
      "Some(Entry::Held) => Standing::Vanished,", "Some(Entry::Held) => Standing::Adopted,",
      log("data_dir::partitions::tests::a_vanished_folder_is_told_and_not_opened_as_new")),

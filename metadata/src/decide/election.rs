@@ -10,13 +10,15 @@
 //!    also one that is gone again. That goes for one that looks whole too: a disk that was restored to a few seconds ago
 //!    shows the last token and a sound log, and nothing on it tells what it lacks.
 //! 3. Of a partition that is unsettled ([`crate::recovery`]) one is elected only once every broker, and every eligible
-//!    replica, has said what it holds, if those that hold it are more than replicas - min ISR: and only who reaches farthest.
-//!    Who says that it does not hold it speaks for nobody: it may have moved away, to a broker that the metadata does not
-//!    know. Where anybody is missing so, one that was cut at its end waits for one that is whole and reaches as far.
-//! 4. Where so many are not believed that fewer than min ISR are eligible, one that was cut at its end is elected only if one
+//!    replica, has said what it holds, if fewer than min ISR voices are missing: and only who reaches farthest. Nobody speaks for
+//!    one that is not believed, or that its broker does not hold: it may have moved away, to a broker that the metadata does not
+//!    know. Each that was found elsewhere takes the place of such a one. Where anybody is missing so, one that was cut at its
+//!    end waits for one that is whole and reaches as far. One that is not believed and that its broker vouches for, as it may
+//!    have been copied since, holds up whom it outreaches.
+//! 4. Where fewer than min ISR are eligible, as others are not believed, or one leads alone since a recovery, one that was cut at its end is elected only if one
 //!    that is whole was heard, which it reaches: nobody else speaks for what was cut off. After a power loss of all each may
 //!    have a torn end, and that alone holds nobody up: then min ISR were heard, and what they all lost was acknowledged by
-//!    none. Nor does it where nobody is distrusted, as of a single replica.
+//!    none. Nor does it hold up a single replica.
 //! 5. One that its broker could not read when it started is not elected, and says nothing of how far anybody reaches; it
 //!    stays eligible, for nothing was said against it.
 //! 6. Of those that may be elected one that did not start again comes first, then who reaches farthest.
@@ -143,9 +145,9 @@ fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usiz
         && (!claim.doubtful || !is_depleted(state, min_isr) || has_whole_claim(state))
 }
 
-/// True if replicas that are not believed are missing among the eligible ones, so that fewer are heard than have to be.
+/// True if fewer are eligible than have to be heard: others are not believed, or were not in sync with who led alone.
 fn is_depleted(state: &PartitionState, min_isr: usize) -> bool {
-    state.elr.len() < min_isr && !state.distrusted.is_empty()
+    state.elr.len() < min_isr
 }
 
 /// True if an eligible replica said that nothing of it was cut off.

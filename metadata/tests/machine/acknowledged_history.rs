@@ -8,8 +8,9 @@
 //! acknowledged record at its place.
 //!
 //! With metadata version 2 disks also lie, one at a time while min ISR is 2 or more: they lose their end, vanish, or are
-//! copies of the present start. Then nobody may lead who lacks an acknowledged record, and who may be elected and has a
-//! disk that did not lie still holds all.
+//! copies of the present start. Or an operator gives one up, a start cannot read one, and the controllers are recovered from
+//! one of them that lacks changes. Then nobody may lead who lacks an acknowledged record, and who may be elected and has a
+//! disk that did not lie still holds all, but for partitions that are unsettled.
 
 use std::cell::RefCell;
 
@@ -69,6 +70,12 @@ pub(crate) enum Event {
     Copy(u32),
     /// The broker's folder gets another token.
     Renew(u32),
+    /// The controllers go on from what one of them holds, which lacks that many changes.
+    Recover(usize),
+    /// Every broker starts again on its disk.
+    RestartAll,
+    /// An operator gives up the disk of a broker that is gone, and that is lost.
+    LoseDisk(u32),
     Fence(u32),
     /// The sessions of the brokers of the mask end together.
     FenceTogether(u8),
@@ -97,6 +104,8 @@ pub(crate) enum Disk {
     Cut,
     /// The replica is gone, and the broker knows that it had it.
     Vanished,
+    /// Nothing is wrong with the replica, and this start cannot look at it.
+    Unread,
 }
 
 /// What the runs have met, so that a test that tests nothing is found out.
@@ -116,6 +125,12 @@ pub(crate) struct Coverage {
     pub(crate) moves_refused: usize,
     pub(crate) deleted: usize,
     pub(crate) last_words: usize,
+    pub(crate) unread: usize,
+    pub(crate) disks_lost: usize,
+    pub(crate) recovered: usize,
+    pub(crate) lost_changes: usize,
+    pub(crate) settled: usize,
+    pub(crate) found: usize,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -126,6 +141,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Disk::Copied),
         2 => Just(Disk::Cut),
         1 => Just(Disk::Vanished),
+        1 => Just(Disk::Unread),
     ];
     prop_oneof![
         10 => leader.clone().prop_map(Event::Produce),
@@ -142,6 +158,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (broker.clone(), disk).prop_map(|(broker, disk)| Event::Bounce { broker, disk }),
         2 => broker.clone().prop_map(Event::Copy),
         1 => broker.clone().prop_map(Event::Renew),
+        1 => (0..3, 0..40_usize).prop_map(|(n, back)| if n == 0 { Event::Recover(back) } else { Event::RestartAll }),
+        1 => broker.clone().prop_map(Event::LoseDisk),
         3 => broker.clone().prop_map(Event::Fence),
         2 => any::<u8>().prop_map(Event::FenceTogether),
         6 => broker.clone().prop_map(Event::Unfence),
@@ -164,13 +182,15 @@ fn a_replica_that_may_be_elected_holds_every_acknowledged_record() {
 fn no_leader_lacks_acknowledged_records_though_a_disk_lost_some() {
     let seen = run(true);
     let least = seen.common().into_iter().chain([seen.silent_faults, seen.frozen, seen.distrusted, seen.last_words]);
+    let since = [seen.unread, seen.disks_lost, seen.recovered, seen.lost_changes, seen.settled, seen.found];
+    let least = least.chain(since);
     assert!(least.into_iter().all(|count| count > 20), "the runs met too little: {seen:?}");
 }
 
 /// Runs the model with random events. `faulty`: disks lie, one at a time.
 fn run(faulty: bool) -> Coverage {
     let total = RefCell::new(Coverage::default());
-    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: if faulty { 600 } else { 400 }, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&prop::collection::vec(event(), 1..900), |events| {
         let mut model = Model::new(faulty);
         for event in &events {
@@ -191,6 +211,12 @@ fn run(faulty: bool) -> Coverage {
         total.moves_refused += seen.moves_refused;
         total.deleted += seen.deleted;
         total.last_words += seen.last_words;
+        total.unread += seen.unread;
+        total.disks_lost += seen.disks_lost;
+        total.recovered += seen.recovered;
+        total.lost_changes += seen.lost_changes;
+        total.settled += seen.settled;
+        total.found += seen.found;
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
@@ -215,6 +241,20 @@ impl Coverage {
             self.deleted,
         ]
     }
+}
+
+/// One leads alone once the controllers were recovered, and loses its end before it is known that another holds as much.
+#[test]
+fn who_leads_alone_since_a_recovery_of_the_controllers_and_was_cut_does_not_lead() {
+    let mut model = Model::new(true);
+    let events = [Event::Produce(0), Event::CatchUp, Event::Acknowledge(0), Event::Recover(0), Event::RestartAll];
+    for event in &events {
+        model.step(event);
+    }
+    assert_eq!(model.acknowledged.len(), 1);
+    let leader = model.c.state(model.topic).leader.expect("led").0;
+    model.step(&Event::Bounce { broker: leader, disk: Disk::Cut });
+    assert_eq!(model.c.state(model.topic).leader, None);
 }
 
 /// Broker 4 starts again and is out of the ISR {2, 4}; its leader does not know that yet, and goes on. Then that loses its end.

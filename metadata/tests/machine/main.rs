@@ -9,6 +9,7 @@ mod kips;
 mod last_resort;
 mod model;
 mod model_disks;
+mod model_metadata;
 mod model_orders;
 mod moves;
 mod operators;

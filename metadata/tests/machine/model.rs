@@ -12,7 +12,7 @@ use holdfast_proto::{
 };
 
 use crate::{
-    acknowledged_history::{BROKERS, Coverage, Event},
+    acknowledged_history::{BROKERS, Coverage, Disk, Event},
     cluster::{Cluster, b},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) tokens: Vec<FolderToken>,
     /// Its log lacks what it counted as held, and it was not in sync since.
     pub(crate) lacks: bool,
+    /// This start could not look at its log.
+    pub(crate) unread: bool,
     pub(crate) broker_epoch: BrokerEpoch,
     /// Position in the history of images.
     pub(crate) known: usize,
@@ -49,16 +51,16 @@ pub(crate) struct Leading {
     pub(crate) state: PartitionState,
     pub(crate) min_isr: usize,
     /// The ISR it proposed, until it knows what became of it.
-    proposed: Vec<BrokerId>,
+    pub(crate) proposed: Vec<BrokerId>,
     /// What each follower was seen to hold in this epoch.
-    held: BTreeMap<BrokerId, Held>,
+    pub(crate) held: BTreeMap<BrokerId, Held>,
     pub(crate) high_watermark: usize,
     pub(crate) start: usize,
 }
 
 /// What a follower told.
 #[derive(Clone, Copy)]
-struct Held {
+pub(crate) struct Held {
     broker_epoch: BrokerEpoch,
     /// The state that it knew.
     partition_epoch: PartitionEpoch,
@@ -79,6 +81,8 @@ pub(crate) struct Model {
     pub(crate) c: Cluster,
     pub(crate) topic: TopicId,
     pub(crate) images: Vec<Image>,
+    /// Position there of the last recovery of the controllers: what was before it is given up.
+    pub(crate) recovered_at: usize,
     pub(crate) nodes: BTreeMap<u32, Node>,
     pub(crate) acknowledged: Vec<Entry>,
     /// True if disks may lie, and brokers prove theirs.
@@ -94,6 +98,7 @@ impl Model {
     pub(crate) fn new(trust: bool) -> Self {
         let mut c = if trust { Cluster::with_tokens(BROKERS) } else { Cluster::new(BROKERS) };
         let topic = c.topic("t", 1, 3, &[("min.insync.replicas", "2")]);
+        c.form();
         let nodes = (1..=BROKERS)
             .map(|n| {
                 let node = Node {
@@ -104,6 +109,7 @@ impl Model {
                     copy: None,
                     tokens: c.image.broker(b(n)).and_then(|broker| broker.token).into_iter().collect(),
                     lacks: false,
+                    unread: false,
                     broker_epoch: c.epoch(n),
                     known: 0,
                     leading: None,
@@ -113,6 +119,7 @@ impl Model {
             .collect();
         let mut model = Self {
             images: vec![c.image.clone()],
+            recovered_at: 0,
             c,
             topic,
             nodes,
@@ -143,11 +150,13 @@ impl Model {
         for (n, node) in &mut self.nodes {
             // Copied again: it was caught up with the leader.
             let is_copied = after.isr.contains(&b(*n)) && after.leader != Some(b(*n));
-            node.lacks &= !is_copied && after.replicas.contains(&b(*n));
+            node.lacks &= !is_copied && (after.replicas.contains(&b(*n)) || !node.log.is_empty());
         }
         if after.leader != before.leader && after.leader.is_some() {
             self.coverage.elections += 1;
             self.coverage.elections_from_elr += usize::from(before.isr.is_empty());
+            self.coverage.settled += usize::from(before.unsettled);
+            self.coverage.found += usize::from(before.unsettled && !after.removing.is_empty());
         }
         let ended = before.is_moving() && !after.is_moving() && !matches!(command, Command::AlterReplicas(_));
         self.coverage.moves_ended += usize::from(ended);
@@ -180,6 +189,11 @@ impl Model {
                 node.copy = Some(Copy { boot: node.boot, log: node.log.clone(), tokens: node.tokens.clone() });
             }
             Event::Renew(n) => self.renew(n),
+            Event::Recover(back) => self.recover(back),
+            Event::RestartAll => {
+                (1..=BROKERS).for_each(|broker| self.step(&Event::Bounce { broker, disk: Disk::Same }))
+            }
+            Event::LoseDisk(n) => self.lose_disk(n),
             Event::Fence(n) => {
                 self.run(&Command::FenceBroker { broker_id: b(n), broker_epoch: self.c.epoch(n) });
             }
@@ -254,6 +268,7 @@ impl Model {
         let state = self.images[known].partition(self.partition()).expect("there").clone();
         let source = &self.nodes[&leader];
         let follows = self.nodes[&follower].running
+            && !self.nodes[&follower].unread
             && leader != follower
             && state.replicas.contains(&b(follower))
             && state.leader == Some(b(leader))
@@ -374,66 +389,6 @@ impl Model {
             // It was done, by another leader's election: the proposed members count until this is learnt.
             Err(ErrorCode::NewLeaderElected) => (),
             Err(_) => leading.proposed.clear(),
-        }
-    }
-
-    fn learn(&mut self, n: u32, changes: usize) {
-        let tp = self.partition();
-        let newest = self.images.len() - 1;
-        let node = self.nodes.get_mut(&n).expect("known");
-        node.known = node.known.saturating_add(changes).min(newest);
-        let image = &self.images[node.known];
-        let topic = image.topic(tp.topic_id).expect("there");
-        let state = topic.partition(tp.partition).expect("there");
-        if node.running && !state.replicas.contains(&b(n)) && !node.log.is_empty() {
-            // Its replica has moved away.
-            node.log.clear();
-            self.coverage.deleted += 1;
-        }
-        let mine = node.running
-            && state.leader == Some(b(n))
-            && image.broker(b(n)).is_some_and(|registration| registration.broker_epoch == node.broker_epoch);
-        if !mine {
-            node.leading = None;
-            return;
-        }
-        let min_isr = topic.effective_min_isr(state);
-        match &mut node.leading {
-            Some(leading) if leading.state.leader_epoch >= state.leader_epoch => {
-                leading.min_isr = min_isr;
-                if state.partition_epoch > leading.state.partition_epoch {
-                    leading.adopt(state.clone());
-                }
-            }
-            _ => {
-                node.leading = Some(Leading {
-                    state: state.clone(),
-                    min_isr,
-                    proposed: Vec::new(),
-                    held: BTreeMap::new(),
-                    high_watermark: 0,
-                    start: node.log.len(),
-                });
-            }
-        }
-    }
-
-    pub(crate) fn stop(&mut self, n: u32) {
-        let node = self.node(n);
-        node.running = false;
-        node.leading = None;
-    }
-
-    /// A replica that may be elected holds everything that was acknowledged.
-    fn check(&self) {
-        let state = self.c.state(self.topic);
-        for candidate in state.isr.iter().chain(&state.elr) {
-            if self.nodes[&candidate.0].lacks && state.leader != Some(*candidate) {
-                continue;
-            }
-            let log = &self.nodes[&candidate.0].log;
-            let held = log.iter().zip(&self.acknowledged).take_while(|(ours, theirs)| ours == theirs).count();
-            assert_eq!(held, self.acknowledged.len(), "broker {candidate} lacks acknowledged records: {state:?}");
         }
     }
 }

@@ -7,15 +7,14 @@ use holdfast_proto::v1::{PartitionInfo, TroubledPartition};
 use crate::trust;
 
 /// What to do where only replicas are left that say that their ends were cut, fewer than min.insync.replicas, because others
-/// are not believed: none of them is elected by itself. The command of the last resort follows. `None` if the partition does
+/// are not believed, or one led alone since a recovery: none of them is elected by itself. The command of the last resort follows. `None` if the partition does
 /// not wait for that.
 pub(super) fn cut_alone(troubled: &TroubledPartition, partition: &PartitionInfo) -> Option<String> {
     let left: BTreeSet<u32> = partition.elr.iter().copied().collect();
     let waits = partition.leader.is_none()
         && partition.frozen_high_watermark.is_none()
-        && !partition.distrusted.is_empty()
         && !left.is_empty()
-        && left.len() < troubled.min_insync_replicas as usize
+        && left.len() < partition.replicas.len().min(troubled.min_insync_replicas as usize)
         && left.iter().all(|id| trust::is_cut(partition, *id));
     if !waits {
         return None;
@@ -85,8 +84,10 @@ mod tests {
         assert_eq!(told(&partition(&[(3, true), (2, true)]), 2), None);
         let frozen = PartitionInfo { frozen_high_watermark: Some(9), ..partition(&[(3, true)]) };
         assert_eq!(told(&frozen, 2), None);
-        let trusted = PartitionInfo { distrusted: Vec::new(), ..partition(&[(3, true)]) };
-        assert_eq!(told(&trusted, 2), None);
+        let single = PartitionInfo { distrusted: Vec::new(), replicas: vec![3], ..partition(&[(3, true)]) };
+        assert_eq!(told(&single, 2), None);
+        let alone = PartitionInfo { distrusted: Vec::new(), ..partition(&[(3, true)]) };
+        assert!(told(&alone, 2).is_some(), "it led alone since a recovery");
         let led = PartitionInfo { leader: Some(3), ..partition(&[(3, true)]) };
         assert_eq!(told(&led, 2), None);
         assert_eq!(told(&partition(&[]), 2), None);
