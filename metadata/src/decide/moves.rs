@@ -18,6 +18,8 @@
 //!    (LEADER_NOT_AVAILABLE): where the others are lost, it holds more than anybody.
 //! 4. A fenced broker may be a target, as it may come back; one that is unknown, about to stop or being drained may not.
 //!    Replicas that a partition has already may stay wherever they are.
+//! 5. One that holds a stray of the partition from before a recovery of the controllers may not be a target: what the leader does
+//!    not hold would be cut off it.
 
 use std::collections::BTreeSet;
 
@@ -91,7 +93,7 @@ fn alter_one(
     }
     let original = state.original();
     let target = if !wanted.new_replicas.is_empty() {
-        check_target(image, topic, &original, &wanted.new_replicas)
+        check_target(image, topic, state, &wanted.new_replicas)
             .map_err(|why| Rejection::new(ErrorCode::InvalidReplicaAssignment, why))?;
         &wanted.new_replicas
     } else if state.is_moving() {
@@ -129,7 +131,8 @@ fn list(brokers: &[BrokerId]) -> String {
 }
 
 /// Everything that is wrong with the replicas that a partition is to have.
-fn check_target(image: &Image, topic: &Topic, original: &[BrokerId], target: &[BrokerId]) -> Result<(), String> {
+fn check_target(image: &Image, topic: &Topic, state: &PartitionState, target: &[BrokerId]) -> Result<(), String> {
+    let original = state.original();
     let mut problems = Vec::new();
     let mut distinct = BTreeSet::new();
     let twice: BTreeSet<BrokerId> = target.iter().copied().filter(|id| !distinct.insert(*id)).collect();
@@ -151,5 +154,12 @@ fn check_target(image: &Image, topic: &Topic, original: &[BrokerId], target: &[B
             Some(_) => {}
         }
     }
+    let strays = state.strays().map(|claim| claim.broker_id).filter(|id| target.contains(id));
+    problems.extend(strays.map(|id| {
+        format!(
+            "broker {id} holds a log of it from before the controllers were recovered, which may hold what nobody else does and \
+             would be cut to what the leader holds: move that folder away first, and start the broker again"
+        )
+    }));
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }

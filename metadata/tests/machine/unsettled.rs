@@ -2,7 +2,8 @@
 //! that were found elsewhere.
 
 use holdfast_metadata::{
-    AlterReplicas, Command, DistrustReplicas, DistrustedReplica, RegisterBroker, ReplicaMove, recover_controllers,
+    AlterReplicas, Command, DistrustReplicas, DistrustedReplica, RegisterBroker, ReplicaMove, Response,
+    recover_controllers,
     trust::{Distrust, DistrustReason, ReplicaReport, Vouch},
 };
 use holdfast_proto::ids::{BrokerId, Offset, PartitionIndex, TopicId};
@@ -201,6 +202,15 @@ fn what_comes_once_another_leads_is_on_record_and_counts_for_nothing() {
     assert_eq!(strays(&c), [(b(4), Offset(90), false), (b(5), Offset(0), true)]);
     let state = c.state(t);
     assert_eq!((state.leader, &state.replicas, &state.elr), (led.leader, &led.replicas, &led.elr), "{state:?}");
+    // No move brings the partition there: the log would be cut to what the leader holds.
+    let moves = |n: u32| {
+        let partition = PartitionIndex(0);
+        let moves = vec![ReplicaMove { topic_id: t, partition, new_replicas: [1, 2, n].map(b).to_vec() }];
+        Command::AlterReplicas(AlterReplicas { moves, move_bytes_per_second: None })
+    };
+    let (_, Response::ReplicasAltered { results }) = c.ok(&moves(4)) else { panic!("another answer") };
+    let refused = results[0].as_ref().expect_err("it holds a log of before");
+    assert!(refused.message.contains("broker 4 holds a log of it from before"), "{refused}");
     // It stays so whatever becomes of the others, and is no choice.
     for n in 1..=3 {
         c.fence(n);
