@@ -92,8 +92,8 @@ tidy: ## the rules of the tree that the compiler does not keep, in seconds
 	$(CARGO) test $(PROFILE) -p holdfast-tidy
 
 .PHONY: config-docs
-config-docs: deps ## write broker/CONFIG.md and controller/CONFIG.md from the tables of options
-	HOLDFAST_WRITE_DOCS=1 $(CARGO) test $(PROFILE) -p holdfast-broker -p holdfast-controller --lib config
+config-docs: deps ## write CONFIG.md and METRICS.md of broker and controller from the tables of options and metrics
+	HOLDFAST_WRITE_DOCS=1 $(CARGO) test $(PROFILE) -p holdfast-broker -p holdfast-controller --lib the_documented
 
 .PHONY: lint
 lint: deps ## formatting, clippy and what commits say; changes nothing

@@ -7,6 +7,7 @@
 //!  controllers ◀─▶ outward/session ──▶ actors/session └──▶ holdfast-log (threads that write and sync)
 //! ```
 //!
+//! - [`metrics`]: what Prometheus is told.
 //! - [`life`]: start and stop. [`here`]: what the broker knows of itself. [`config`], [`exit`]: the program.
 //! - [`partition`]: what a replica shares between its actor, the services and the log; which replicas to hold.
 //! - [`outbox`]: what waits to be told to other nodes, the latest word of each partition.
@@ -25,6 +26,7 @@ mod grpc;
 pub mod here;
 pub mod life;
 mod messages;
+pub mod metrics;
 pub mod outbox;
 pub mod outward;
 pub mod partition;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
 
-use holdfast_node::{fatal::FatalCell, health::Probes, incoming, watchdog::Watchdog};
+use holdfast_node::{fatal::FatalCell, health::Probes, incoming, metrics::Port, watchdog::Watchdog};
 
 use crate::{
     actors::{self, SessionsHandle, Stopper},
@@ -22,6 +22,7 @@ use crate::{
     grpc::server::{self, Edge},
     health,
     identity::{self, DataDir},
+    metrics::ControllerMetrics,
     node::{Node, Others},
     peers::Peers,
     quorum::{
@@ -72,7 +73,12 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     // The port first: a second start by mistake must not touch the folder.
     let listener = runtime
         .block_on(incoming::listen(&config.listen))
-        .map_err(|error| Fatal::AddressInUse { address: config.listen.clone(), reason: error.to_string() })?;
+        .map_err(|error| in_use(&config.listen, "listen", &error))?;
+    let metrics = config.metrics_listen.as_ref().map(|address| {
+        let bound = runtime.block_on(Port::bind(address));
+        bound.map_err(|error| in_use(address, "metrics_listen", &error))
+    });
+    let metrics = metrics.transpose()?;
     let data = Arc::new(DataDir::open(&config.data_dir)?);
     let identity = data.identity();
     if let (Some(found), Some(wanted)) = (identity.cluster_id, config.cluster_id.map(holdfast_proto::ids::ClusterId))
@@ -126,6 +132,11 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     let (role_sender, role) = watch::channel(Role::default());
     let others = Others { contact: contact.clone(), reach: reach.clone(), clocks };
     let node = Node::new(Arc::clone(&config), Arc::clone(&data), consensus.clone(), view.clone(), role, others);
+    if let Some(port) = metrics {
+        let bound = port.address().map_err(|error| failure(&error))?;
+        tracing::info!(address = %bound, "metrics are served at /metrics");
+        runtime.spawn(port.serve(Arc::new(ControllerMetrics::new(node.clone()))));
+    }
     let probes = Probes::new();
     let watchdog = Watchdog::start(&probes, &config.data_dir).map_err(|error| failure(&error))?;
     runtime.spawn(watchdog.watch("the runtime").keep());
@@ -163,6 +174,11 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         standing: own_standing,
         watchdog: Some(watchdog),
     })
+}
+
+/// That another program has a port.
+fn in_use(address: &impl std::fmt::Display, option: &'static str, error: &std::io::Error) -> Fatal {
+    Fatal::AddressInUse { address: address.to_string(), option, reason: error.to_string() }
 }
 
 struct Parts {

@@ -17,10 +17,12 @@ pub enum Fatal {
     #[error("{0}")]
     Failure(String),
     /// The address is taken.
-    #[error("{}", program::address_in_use(address, "listen", reason))]
+    #[error("{}", program::address_in_use(address, option, reason))]
     AddressInUse {
-        /// What the configuration says for `listen`.
+        /// The address that could not be bound.
         address: String,
+        /// The option that gave it.
+        option: &'static str,
         /// What the system said.
         reason: String,
     },

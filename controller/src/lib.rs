@@ -7,7 +7,7 @@
 //!    └── metadata stream ◀── view ◀── state machine ◀── holdfast-metadata (pure)
 //! ```
 //!
-//! - [`config`], [`exit`], [`health`]: options, exit codes, what probes are told.
+//! - [`config`], [`exit`], [`health`], [`metrics`]: options, exit codes, what probes and Prometheus are told.
 //! - [`identity`], [`formation`], `quorum`: who this controller is, how the first cluster forms, who votes. [`lineage`]:
 //!   whether another is who it was.
 //! - [`channels`], [`peers`]: connections to the other controllers, and questions to the configured ones.
@@ -33,6 +33,7 @@ mod grpc;
 pub mod health;
 pub mod identity;
 pub mod lineage;
+pub mod metrics;
 pub mod node;
 pub mod peers;
 pub mod quorum;

@@ -5,6 +5,7 @@
 //! - [`telemetry`]: the program's own log.
 //! - [`fatal`]: why the program has to end.
 //! - [`health`]: what probes ask; [`watchdog`]: whether the node lives.
+//! - [`metrics`]: what Prometheus is told, and the port for it.
 //! - [`incoming`]: accepted connections, for tonic; [`closer`]: ends one from elsewhere.
 //! - [`serving`]: what every port serves alike.
 //!
@@ -16,6 +17,7 @@ pub mod exit;
 pub mod fatal;
 pub mod health;
 pub mod incoming;
+pub mod metrics;
 pub mod program;
 pub mod serving;
 pub mod settings;

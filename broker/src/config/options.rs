@@ -27,6 +27,9 @@ holdfast_node::options! {
     peer_listen: Address = Address::default() => required;
     /// The address that other nodes are told, `host:port`. Default: peer_listen.
     peer_advertised_address: Option<Address> = None;
+    /// Where metrics are served to Prometheus (`GET /metrics`, HTTP), `host:port`; port 0 takes a free one. Absent: they
+    /// are not. Keep it away from clients: all who reach it read the names of topics that have a trouble.
+    metrics_listen: Option<Address> = None;
     /// Addresses of all controllers, a list of `host:port`.
     controllers: Vec<Address> = Vec::new() => required;
     /// Rack or zone of this broker; replicas of a partition are spread over racks. Empty: none.

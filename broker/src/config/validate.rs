@@ -20,6 +20,12 @@ impl Config {
             "peer_listen",
             "must differ from client_listen: clients must not reach the brokers' port",
         );
+        let metrics = self.metrics_listen.as_ref().filter(|metrics| metrics.port != 0);
+        say(
+            metrics.is_some_and(|metrics| [&self.client_listen, &self.peer_listen].contains(&metrics)),
+            "metrics_listen",
+            "must differ from client_listen and peer_listen: metrics have a port of their own",
+        );
         let hidden = |listen: &Address, told: Option<&Address>| listen.is_wildcard() && told.is_none();
         let unreachable = |told: Option<&Address>| told.is_some_and(|told| told.is_wildcard() || told.port == 0);
         say(

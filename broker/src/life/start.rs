@@ -46,6 +46,7 @@ use crate::{
         streams::Streams,
         token::TokenRenewal,
     },
+    metrics,
     outbox::{Distrusts, Positions, Proposals, SourcePositions, streams::FollowerStreams},
     outward::{self, Controllers, Peers, Relays},
     partition::{
@@ -89,6 +90,7 @@ impl Broker {
         }
         let broker_id = BrokerId(config.broker_id.unwrap_or_default());
         let listeners = Listeners::bind(&config).await?;
+        let metrics_port = metrics::bind(&config).await?;
         let addresses = advertised(&config, &listeners)?;
         let (context, created) = {
             let config = config.clone();
@@ -111,6 +113,7 @@ impl Broker {
         let servers = Servers::start(&context, &services, listeners)?;
         let mut tasks =
             vec![tokio::spawn(probes::run(Arc::clone(&context))), tokio::spawn(watchdog.watch("the runtime").keep())];
+        tasks.extend(metrics_port.map(|port| metrics::serve(port, &context)));
         let recovered = {
             let context = Arc::clone(&context);
             blocking(move || recovery::recover(&context)).await.and_then(|recovered| recovered)

@@ -363,7 +363,7 @@ fn kept_ports(stored: &State, spec: &ClusterSpec) -> Result<Ports, Error> {
         Some(wanted) if wanted != 0 && Some(wanted) != ports.base() => {
             Err(Error::OtherPorts { dir: spec.dir.clone(), first: stored.addresses(Role::Broker).join(","), wanted })
         }
-        _ => Ok(ports),
+        _ => ports.with_metrics(),
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) fn render(spec: &ClusterSpec, ports: &Ports, node: NodeName) -> Strin
         ports.iter().filter(|(node, _)| node.role == Role::Controller).map(|(_, ports)| address(ports.main)).collect();
     let own = ports.of(node);
     let mut toml = DocumentMut::new();
+    if let Some(metrics) = own.metrics {
+        toml["metrics_listen"] = value(address(metrics));
+    }
     let data_dir = data_dir(&spec.dir, node);
     match node.role {
         Role::Controller => {
@@ -92,6 +95,7 @@ pub(crate) mod tests {
         assert_eq!(toml["client_listen"].as_str(), Some("127.0.0.1:9202"));
         assert_eq!(toml["client_advertised_address"].as_str(), Some("127.0.0.1:9202"));
         assert_eq!(toml["peer_listen"].as_str(), Some("127.0.0.1:9302"));
+        assert_eq!(toml["metrics_listen"].as_str(), Some("127.0.0.1:9502"));
         assert_eq!(toml["peer_advertised_address"].as_str(), Some("127.0.0.1:9302"));
         let controllers: Vec<_> = toml["controllers"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(controllers, ["127.0.0.1:9401", "127.0.0.1:9402", "127.0.0.1:9403"]);
@@ -102,6 +106,7 @@ pub(crate) mod tests {
     fn a_controllers_file_lists_all_controllers() {
         let toml = parsed(NodeName::controller(3));
         assert_eq!(toml["listen"].as_str(), Some("127.0.0.1:9403"));
+        assert_eq!(toml["metrics_listen"].as_str(), Some("127.0.0.1:9603"));
         assert_eq!(toml["advertised_address"].as_str(), Some("127.0.0.1:9403"));
         assert_eq!(toml["peers"].as_array().unwrap().len(), 3);
         assert_eq!(toml["default_replication_factor"].as_integer(), Some(3));

@@ -17,6 +17,10 @@ const DEFAULT_BASE_PORT: u16 = 9200;
 const PEER_STEP: u32 = 100;
 /// Controller n listens at the base port plus this plus n.
 const CONTROLLER_STEP: u32 = 200;
+/// Broker n serves metrics at the base port plus this plus n.
+const BROKER_METRICS_STEP: u32 = 300;
+/// Controller n serves metrics at the base port plus this plus n.
+const CONTROLLER_METRICS_STEP: u32 = 400;
 
 /// Free ports are looked for here: below the range that Linux gives to outgoing connections, so that a node that was
 /// killed finds its port free when it comes back.
@@ -30,6 +34,9 @@ pub struct NodePorts {
     pub main: u16,
     /// A broker's port for other nodes.
     pub peer: Option<u16>,
+    /// The port for metrics; a folder of an earlier program has none.
+    #[serde(default)]
+    pub metrics: Option<u16>,
 }
 
 /// The ports of a cluster.
@@ -53,8 +60,16 @@ impl Ports {
         let mut ports = BTreeMap::new();
         for node in spec.nodes() {
             let ports_of_node = match node.role {
-                Role::Controller => NodePorts { main: port(CONTROLLER_STEP, node.number)?, peer: None },
-                Role::Broker => NodePorts { main: port(0, node.number)?, peer: Some(port(PEER_STEP, node.number)?) },
+                Role::Controller => NodePorts {
+                    main: port(CONTROLLER_STEP, node.number)?,
+                    peer: None,
+                    metrics: Some(port(CONTROLLER_METRICS_STEP, node.number)?),
+                },
+                Role::Broker => NodePorts {
+                    main: port(0, node.number)?,
+                    peer: Some(port(PEER_STEP, node.number)?),
+                    metrics: Some(port(BROKER_METRICS_STEP, node.number)?),
+                },
             };
             ports.insert(node, ports_of_node);
         }
@@ -68,14 +83,23 @@ impl Ports {
             (
                 next(ports.main),
                 ports.peer.and_then(next),
+                ports.metrics.and_then(next),
                 ports.peer.map(|peer| u32::from(peer) - u32::from(ports.main)),
             )
         });
         let ports = match counted {
-            Some((Some(main), Some(peer), Some(PEER_STEP))) => NodePorts { main, peer: Some(peer) },
-            _ => NodePorts { main: free_port()?, peer: Some(free_port()?) },
+            Some((Some(main), Some(peer), metrics, Some(PEER_STEP))) => NodePorts { main, peer: Some(peer), metrics },
+            _ => NodePorts { main: free_port()?, peer: Some(free_port()?), metrics: None },
         };
         self.0.insert(NodeName::broker(number), ports);
+        self.with_metrics()
+    }
+
+    /// These ports, with a free one for the metrics of each node that has none: in a folder of an earlier program.
+    pub(super) fn with_metrics(mut self) -> Result<Self, Error> {
+        for ports in self.0.values_mut().filter(|ports| ports.metrics.is_none()) {
+            ports.metrics = Some(free_port()?);
+        }
         Ok(self)
     }
 
@@ -84,7 +108,7 @@ impl Ports {
         for node in spec.nodes() {
             let main = free_port()?;
             let peer = if node.role == Role::Broker { Some(free_port()?) } else { None };
-            ports.insert(node, NodePorts { main, peer });
+            ports.insert(node, NodePorts { main, peer, metrics: Some(free_port()?) });
         }
         Ok(Self(ports))
     }
@@ -118,7 +142,8 @@ pub fn check_free(node: NodeName, ports: NodePorts) -> Result<(), Error> {
         Role::Controller => node.to_string(),
     };
     let peer = ports.peer.map(|port| (port, format!("{node}, peers")));
-    for (port, purpose) in [(ports.main, main)].into_iter().chain(peer) {
+    let metrics = ports.metrics.map(|port| (port, format!("{node}, metrics")));
+    for (port, purpose) in [(ports.main, main)].into_iter().chain(peer).chain(metrics) {
         if !is_free(port)? {
             return Err(Error::PortInUse { port, purpose });
         }
@@ -168,16 +193,16 @@ mod tests {
     #[test]
     fn fixed_ports_count_from_the_base() {
         let ports = Ports::choose(&spec(9200)).unwrap();
-        assert_eq!(ports.of(NodeName::broker(1)), NodePorts { main: 9201, peer: Some(9301) });
-        assert_eq!(ports.of(NodeName::broker(3)), NodePorts { main: 9203, peer: Some(9303) });
-        assert_eq!(ports.of(NodeName::controller(2)), NodePorts { main: 9402, peer: None });
+        assert_eq!(ports.of(NodeName::broker(1)), NodePorts { main: 9201, peer: Some(9301), metrics: Some(9501) });
+        assert_eq!(ports.of(NodeName::broker(3)), NodePorts { main: 9203, peer: Some(9303), metrics: Some(9503) });
+        assert_eq!(ports.of(NodeName::controller(2)), NodePorts { main: 9402, peer: None, metrics: Some(9602) });
         assert!(Ports::choose(&spec(65_400)).is_err());
     }
 
     #[test]
     fn one_more_broker_has_ports_like_the_others() {
         let fixed = Ports::choose(&spec(9200)).unwrap().with_broker(4).unwrap();
-        assert_eq!(fixed.of(NodeName::broker(4)), NodePorts { main: 9204, peer: Some(9304) });
+        assert_eq!(fixed.of(NodeName::broker(4)), NodePorts { main: 9204, peer: Some(9304), metrics: Some(9504) });
         let free = Ports::choose(&spec(0)).unwrap().with_broker(4).unwrap();
         assert_eq!(free.iter().count(), 7);
     }
@@ -185,20 +210,31 @@ mod tests {
     #[test]
     fn free_ports_are_free_and_different() {
         let ports = Ports::choose(&spec(0)).unwrap();
-        let mut all: Vec<_> = ports.iter().flat_map(|(_, ports)| [Some(ports.main), ports.peer]).flatten().collect();
+        let of_node = |ports: NodePorts| [Some(ports.main), ports.peer, ports.metrics];
+        let mut all: Vec<_> = ports.iter().flat_map(|(_, ports)| of_node(ports)).flatten().collect();
         let count = all.len();
         all.sort_unstable();
         all.dedup();
-        assert_eq!((all.len(), count), (9, 9));
+        assert_eq!((all.len(), count), (15, 15));
     }
 
     #[test]
     fn a_taken_port_is_named_with_its_purpose() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let ports = NodePorts { main: free_port().unwrap(), peer: Some(port) };
+        let ports = NodePorts { main: free_port().unwrap(), peer: Some(port), metrics: None };
         let error = check_free(NodeName::broker(2), ports).unwrap_err().to_string();
         assert!(error.contains(&port.to_string()) && error.contains("broker-2, peers"), "{error}");
+    }
+
+    #[test]
+    fn nodes_of_an_earlier_program_get_a_port_for_metrics() {
+        let old: NodePorts = serde_json::from_str("{\"main\":9201,\"peer\":9301}").unwrap();
+        assert_eq!(old.metrics, None);
+        let ports: Ports = [(NodeName::broker(1), old)].into_iter().collect();
+        let grown = ports.with_broker(2).unwrap();
+        assert!(grown.iter().all(|(_, ports)| ports.metrics.is_some()));
+        assert_eq!(grown.of(NodeName::broker(1)), NodePorts { metrics: grown.of(NodeName::broker(1)).metrics, ..old });
     }
 
     #[test]

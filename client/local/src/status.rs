@@ -31,6 +31,8 @@ pub struct NodeStatus {
     pub address: String,
     /// Where other nodes find a broker.
     pub peer_address: Option<String>,
+    /// Where its metrics are, for Prometheus; absent where it was started by an earlier program.
+    pub metrics_address: Option<String>,
     /// Resident memory in bytes; absent if the process has ended.
     pub resident_bytes: Option<u64>,
     /// File that its output goes to, over all of its starts.
@@ -49,6 +51,7 @@ impl ProcessCluster {
                 pid: process.map(|process| process.pid),
                 address: address(node.ports.main),
                 peer_address: node.ports.peer.map(address),
+                metrics_address: node.ports.metrics.map(address),
                 resident_bytes: process.and_then(ProcessIdentity::resident_bytes),
                 log: self.log_path(node.name),
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use holdfast_node::settings::LogFormat;
+use holdfast_node::settings::{Address, LogFormat};
 
 holdfast_node::options! {
     /// The configuration of one controller.
@@ -17,6 +17,9 @@ holdfast_node::options! {
     /// Address under which the others reach this controller, host:port; empty: the same as `listen`.
     /// It must be one of `peers`. Names are resolved again at each connect.
     advertised_address: String = String::new();
+    /// Where metrics are served to Prometheus (`GET /metrics`, HTTP), host:port; port 0 takes a free one. Absent: they are
+    /// not. Keep it away from clients: all who reach it read the names of topics that have a trouble.
+    metrics_listen: Option<Address> = None;
     /// Addresses of all controllers, itself included, the same list on each. Three or five; one for trials. Longer: new
     /// controllers join. Shorter: `holdfast quorum remove` first. A controller with another address keeps its vote.
     peers: Vec<String> = Vec::new() => required;

@@ -25,6 +25,11 @@ impl Config {
             "advertised_address",
             format!("advertised_address: '{}' is not an address; write host:port", self.advertised_address),
         );
+        must(
+            self.metrics_listen.as_ref().is_none_or(|metrics| metrics.port == 0 || metrics.to_string() != self.listen),
+            "metrics_listen",
+            "metrics_listen: must differ from listen: metrics have a port of their own".to_owned(),
+        );
         for peer in self.peers.iter().filter(|peer| !is_address(peer)) {
             must(false, "peers", format!("peers: '{peer}' is not an address; write host:port"));
         }

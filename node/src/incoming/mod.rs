@@ -34,3 +34,4 @@ pub use accepting::{accept, accept_for};
 pub use connection::{Connection, ConnectionInfo, Lifetime, until};
 pub use listening::listen;
 pub use places::Source;
+pub(crate) use places::{Place, Places};

@@ -50,7 +50,7 @@ pub(super) enum Kind {
 
 /// All places of one port.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     limit: usize,
     taken: Mutex<Taken>,
     given_back: Notify,
@@ -66,7 +66,7 @@ struct Taken {
 
 /// One place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     source: Source,
     kind: Kind,
@@ -74,12 +74,12 @@ pub(super) struct Place {
 
 impl Places {
     /// `limit` connections that last, and some that pass.
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, taken: Mutex::default(), given_back: Notify::new() })
     }
 
     /// Waits until any place is free. For one waiter.
-    pub(super) async fn free(&self) {
+    pub(crate) async fn free(&self) {
         loop {
             {
                 let taken = self.taken.lock();
@@ -93,7 +93,7 @@ impl Places {
     }
 
     /// A place for a connection from `source`; `None` if it has as many as it may have, or there is none at all.
-    pub(super) fn take(self: &Arc<Self>, source: Source) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, source: Source) -> Option<Place> {
         let mut taken = self.taken.lock();
         let of_source = taken.by_source.get(&source).copied().unwrap_or_default();
         let kind = if taken.lasting < self.limit && of_source.0 < Source::share(self.limit) {

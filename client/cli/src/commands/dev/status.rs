@@ -48,8 +48,22 @@ pub(super) fn print_status(cluster: &mut ProcessCluster, output: Output) {
         print_json(&json!({ "dir": dir, "bootstrap": bootstrap, "nodes": nodes }));
         return;
     }
+    let metrics = metrics(&nodes);
     say(table(nodes));
+    if let Some(metrics) = metrics {
+        say(metrics);
+    }
     say(format!("logs: {}", cluster.dir().join("logs/NODE.log").display()));
+}
+
+/// Where the first broker's metrics are.
+fn metrics(nodes: &[NodeStatus]) -> Option<String> {
+    let (name, address) = nodes
+        .iter()
+        .rev()
+        .filter(|node| node.name.number == 1)
+        .find_map(|node| Some((node.name, node.metrics_address.as_ref()?)))?;
+    Some(format!("metrics: http://{address}/metrics ({name}; of each node: -o json)"))
 }
 
 /// The nodes as a table, no wider than a narrow terminal.
@@ -82,9 +96,17 @@ mod tests {
             pid: Some(4_194_304),
             address: "127.0.0.1:65535".to_owned(),
             peer_address: Some("127.0.0.1:65535".to_owned()),
+            metrics_address: Some("127.0.0.1:65535".to_owned()),
             resident_bytes: Some(999_900_000),
             log: "/a/folder/with/a/path/that/is/rather/long/logs/controller-9.log".into(),
         };
+        let NodeStatus { name, .. } = node;
+        let first = NodeStatus { name: NodeName { number: 1, ..name }, ..node.clone() };
+        let metrics = metrics(&[first]).expect("it has some");
+        assert!(
+            metrics.contains("http://127.0.0.1:65535/metrics (controller-1") && metrics.len() <= WIDTH,
+            "{metrics}"
+        );
         let text = table([node]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.contains("4194304") && text.contains("999.9 MB"), "{text}");
