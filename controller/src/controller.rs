@@ -71,9 +71,8 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
         .map_err(|error| failure(&error))?;
     let config = Arc::new(config);
     // The port first: a second start by mistake must not touch the folder.
-    let listener = runtime
-        .block_on(incoming::listen(&config.listen))
-        .map_err(|error| in_use(&config.listen, "listen", &error))?;
+    let listener =
+        runtime.block_on(incoming::listen(&config.listen)).map_err(|error| in_use(&config.listen, "listen", &error))?;
     let metrics = config.metrics_listen.as_ref().map(|address| {
         let bound = runtime.block_on(Port::bind(address));
         bound.map_err(|error| in_use(address, "metrics_listen", &error))
@@ -135,7 +134,7 @@ pub fn run(config: Config) -> Result<Controller, Fatal> {
     if let Some(port) = metrics {
         let bound = port.address().map_err(|error| failure(&error))?;
         tracing::info!(address = %bound, "metrics are served at /metrics");
-        runtime.spawn(port.serve(Arc::new(ControllerMetrics::new(node.clone()))));
+        runtime.spawn(port.serve(Arc::new(ControllerMetrics::new(node.clone(), lineages.clone()))));
     }
     let probes = Probes::new();
     let watchdog = Watchdog::start(&probes, &config.data_dir).map_err(|error| failure(&error))?;

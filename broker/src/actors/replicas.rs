@@ -150,6 +150,7 @@ impl SessionActor {
                 }
                 if let Some(doubt) = opened.doubt.clone() {
                     self.doubted.insert(partition, doubt);
+                    opened.partition.set_in_doubt(true);
                 }
                 let replica = self.actors.start_partition(&self.context, opened);
                 self.context.partitions.insert(replica.clone());
@@ -174,6 +175,7 @@ impl SessionActor {
                 let (reason, detail) = (DistrustReason::Damaged, error.to_string());
                 let (is_unreadable, readable_end) = (error.is_unreadable(), readable_end(&error));
                 let finding = Finding { reason, detail, log: None, is_dead: true, is_unreadable, readable_end };
+                self.context.findings.count(&finding);
                 self.found.insert(partition, finding);
                 self.step(&Event::OpenFailed(partition), actor);
                 self.found.remove(&partition);
@@ -183,6 +185,9 @@ impl SessionActor {
 
     /// A log that was in doubt is in sync: it lacks nothing any more, and need not say so at the next start.
     fn settle_doubt(&self, partition: TopicPartition, doubt: String) {
+        if let Some(replica) = self.replicas.get(&partition) {
+            replica.set_in_doubt(false);
+        }
         let context = Arc::clone(&self.context);
         self.context.logs.runtime.spawn(async move {
             let data_dir = Arc::clone(&context.logs.data_dir);

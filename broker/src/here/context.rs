@@ -10,8 +10,8 @@ use holdfast_proto::ids::Millis;
 
 use super::{
     clock::Clock, identity::Identity, known_producers::KnownProducers, lease::Lease, metadata::Metadata,
-    parked::Parked, partitions::Partitions, state::BrokerState, streams::Streams, time_trust::TimeTrust,
-    token::TokenRenewal,
+    parked::Parked, partitions::Partitions, scrubbed::Scrubbed, state::BrokerState, streams::Streams,
+    time_trust::TimeTrust, token::TokenRenewal,
 };
 use crate::{
     config::Config,
@@ -72,6 +72,8 @@ pub struct Context {
     pub unopened: Unopened,
     /// How fast its replicas are read again.
     pub scrub_budget: Arc<ScrubBudget>,
+    /// How far they were.
+    pub scrubbed: Scrubbed,
     /// What its replicas may copy for moves at the moment, all together.
     pub move_budget: Mutex<MoveBudget>,
     /// The other nodes that it calls.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use holdfast_node::{fatal::FatalCell, health::Probes};
@@ -13,11 +14,21 @@ pub struct BrokerState {
     recovered: AtomicBool,
     stopping: AtomicBool,
     disk_low: AtomicBool,
+    asides: Mutex<AsideCounts>,
     fatal: FatalCell<Fatal>,
     phase: watch::Sender<Phase>,
     streams_end: watch::Sender<bool>,
     /// What its probes are answered.
     pub probes: Probes,
+}
+
+/// Folders of replicas that were set aside, as of when they were looked at last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsideCounts {
+    /// How many there are.
+    pub folders: u64,
+    /// Size of their files.
+    pub bytes: u64,
 }
 
 /// How far a broker is, for health checks.
@@ -39,6 +50,7 @@ impl Default for BrokerState {
             recovered: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
+            asides: Mutex::default(),
             fatal: FatalCell::default(),
             phase: watch::Sender::new(Phase::Recovering),
             streams_end: watch::Sender::new(false),
@@ -113,6 +125,16 @@ impl BrokerState {
     /// True while the disk is below its reserve.
     pub fn is_disk_low(&self) -> bool {
         self.disk_low.load(Ordering::Acquire)
+    }
+
+    /// So many folders stand aside.
+    pub fn set_asides(&self, asides: AsideCounts) {
+        *self.asides.lock() = asides;
+    }
+
+    /// What stood aside when it was looked at last.
+    pub fn asides(&self) -> AsideCounts {
+        *self.asides.lock()
     }
 
     /// How far it is. A broker that stops does not go back to serving.

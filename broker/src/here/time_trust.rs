@@ -95,6 +95,8 @@ pub struct TimeTrust {
     compared: Option<(i64, Result<(), Distrusted>)>,
     /// True if a controller said last that it heard too few clocks.
     is_unheard: bool,
+    /// By how much it was ahead when a controller said so last, ms.
+    ahead_ms: Option<i64>,
 }
 
 impl TimeTrust {
@@ -102,7 +104,7 @@ impl TimeTrust {
     pub fn new(skew_max_ms: u64, thaw_ms: u64) -> Self {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let (skew_max_ms, thaw_ms) = (signed(skew_max_ms), signed(thaw_ms));
-        Self { skew_max_ms, thaw_ms, last: None, jump: None, compared: None, is_unheard: false }
+        Self { skew_max_ms, thaw_ms, last: None, jump: None, compared: None, is_unheard: false, ahead_ms: None }
     }
 
     /// A process ran before on this folder. Comes first.
@@ -125,6 +127,12 @@ impl TimeTrust {
         self.is_unheard = said == Said::Unheard;
         let of_skew = |skew_ms: i64| {
             if skew_ms.saturating_abs() <= self.skew_max_ms { Ok(()) } else { Err(Distrusted::Differs(skew_ms)) }
+        };
+        self.ahead_ms = match said {
+            Said::Time(wall_ms) => Some(now.wall_ms.saturating_sub(wall_ms)),
+            Said::Agrees(skew_ms) | Said::Differs(skew_ms) => Some(skew_ms),
+            Said::Split => None,
+            Said::Unheard => self.ahead_ms,
         };
         let outcome = match said {
             Said::Time(wall_ms) => of_skew(now.wall_ms.saturating_sub(wall_ms)),
@@ -159,6 +167,12 @@ impl TimeTrust {
             return Ok(());
         }
         Err(if self.is_unheard { Distrusted::Unheard } else { Distrusted::Unconfirmed })
+    }
+
+    /// By how much the wall clock is ahead of those of most, as a controller said last, ms; `None` before one did, or while
+    /// there is no majority.
+    pub fn ahead_ms(&self) -> Option<i64> {
+        self.ahead_ms
     }
 
     /// The jump that counts still at this look, for the next process.

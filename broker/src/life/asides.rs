@@ -14,7 +14,7 @@ use std::{
 use holdfast_log::{Aside, AsideWorth, Error, KeepAside, asides_due};
 use holdfast_metadata::{Image, PartitionState};
 
-use crate::here::context::Context;
+use crate::here::{context::Context, state::AsideCounts};
 
 /// How often the folders are listed at most while the disk is low, and none is known that could go.
 const LIST_EVERY: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ impl Asides {
             Err(_the_runtime_ends) => {}
         }
         self.delete(context, is_trusted).await;
-        self.tell();
+        self.tell(context);
     }
 
     /// Frees space where the disk is low, by what is known already: each tick comes here so long, and to list folders of
@@ -48,7 +48,7 @@ impl Asides {
     pub(super) async fn look_while_low(&mut self, context: &Arc<Context>, is_trusted: bool) {
         if !self.known.is_empty() {
             self.delete(context, is_trusted).await;
-            self.tell();
+            self.tell(context);
         } else if self.listed.is_none_or(|listed| listed.elapsed() >= LIST_EVERY) {
             self.look(context, is_trusted).await;
         }
@@ -94,8 +94,9 @@ impl Asides {
         }
     }
 
-    fn tell(&mut self) {
+    fn tell(&mut self, context: &Context) {
         let (folders, bytes): (_, u64) = (self.known.len(), self.known.iter().map(|aside| aside.bytes).sum());
+        context.state.set_asides(AsideCounts { folders: folders as u64, bytes });
         if folders != self.folders {
             tracing::info!(folders, bytes, "folders of replicas are set aside");
         }

@@ -17,8 +17,8 @@ use crate::{
     outward,
     partition::{
         OpenReplica,
-        consequence::{self, Consequence, Why},
-        findings::{Finding, Found},
+        consequence::{self, Consequence},
+        findings::{Finding, Found, Why},
     },
 };
 
@@ -82,6 +82,9 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
             all.into_iter().map(judge).collect()
         };
         for (partition, finding, consequence) in &judged {
+            if !known.contains(partition) {
+                context.findings.count(finding);
+            }
             if !known.contains(partition) && is_new_failure(finding, *consequence) {
                 unreadable.insert(*partition, Instant::now());
             }
@@ -121,7 +124,7 @@ pub(crate) async fn run(context: Arc<Context>, session: SessionAddress) {
                 return;
             }
         }
-        context.findings.keep(kept.iter().map(|(partition, _)| partition));
+        context.findings.keep(said.clone());
         let leaving = said.iter().filter(|(_, why)| **why == Why::HandsOver).map(|(partition, _)| *partition);
         outward::ask_for_leaders(&context, leaving).await;
     }

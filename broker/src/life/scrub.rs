@@ -63,12 +63,16 @@ pub(crate) async fn run(context: Arc<Context>) {
             damaged += u64::from(done.is_damaged);
             if !done.is_damaged {
                 bind(&context, &replica, bytes_per_second).await;
+                let before = counts;
                 compare(&context, &replica, &mut told, &mut counts).await;
+                let (ranges, differences) = (counts.ranges - before.ranges, counts.differences - before.differences);
+                context.scrubbed.compared(ranges, differences);
             }
         }
         told.retain(|partition| context.partitions.get(partition).is_some());
         // The next one begins where this one did, and with the whole of that replica.
         place.go_on(&context, replicas.first().map(|first| ScrubPosition { partition: *first, next: Offset(0) })).await;
+        context.scrubbed.round_ended();
         let Counts { ranges, differences } = counts;
         let elapsed_ms = started.elapsed().as_millis() as u64;
         tracing::info!(
@@ -107,6 +111,7 @@ async fn scrub(context: &Arc<Context>, replica: &OpenReplica, bytes_per_second: 
                 replica.read_succeeded(at, step.next.unwrap_or(end));
                 (from, failures) = (step.next, 0);
                 all.bytes += step.bytes;
+                context.scrubbed.read(step.bytes);
                 tokio::time::sleep(context.scrub_budget.spend(step.bytes)).await;
             }
             Err(Error::Closed) => break,

@@ -42,6 +42,7 @@ use crate::{
         parked::Parked,
         partitions::Partitions,
         patience,
+        scrubbed::Scrubbed,
         state::BrokerState,
         streams::Streams,
         token::TokenRenewal,
@@ -299,6 +300,7 @@ fn open(
         fetching: Parked::new(config.fetch_memory_bytes as usize / 4, "fetch_memory_bytes"),
         asking: Parked::new(config.metadata_memory_bytes as usize / 4, "metadata_memory_bytes"),
         streams: Streams::new(config.max_connections),
+        scrubbed: Scrubbed::default(),
         scrub_budget: Arc::new(ScrubBudget::new(config.scrub_bytes_per_second)),
         move_budget: Mutex::default(),
         nodes: Nodes {

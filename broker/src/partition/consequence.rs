@@ -16,7 +16,7 @@ use holdfast_metadata::{
 };
 use holdfast_proto::ids::{BrokerId, TopicPartition};
 
-use super::findings::Finding;
+use super::findings::{Finding, Why};
 
 /// What becomes of a replica with a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +27,6 @@ pub enum Consequence {
     Stay(Why),
     /// Nobody could take its place: its log is closed and opened again; by another start of the broker if it leads.
     Reopen,
-}
-
-/// Why a replica with a finding goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// No other holds what was acknowledged.
-    Last,
-    /// Another is in sync and alive, and is to lead first.
-    HandsOver,
-    /// Nobody could lead by what the metadata version has: those that are eligible do not come in before it is finalised.
-    NotFinalised,
 }
 
 /// What follows for the replica that broker `own` has of this partition.

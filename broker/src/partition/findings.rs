@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, btree_map},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -97,6 +97,17 @@ impl Finding {
     pub fn is_about(&self, log: &LogReader) -> bool {
         self.log.as_ref().is_none_or(|own| own.is_same(log))
     }
+}
+
+/// Why a replica with a finding goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No other holds what was acknowledged.
+    Last,
+    /// Another is in sync and alive, and is to lead first.
+    HandsOver,
+    /// Nobody could lead by what the metadata version has: those that are eligible do not come in before it is finalised.
+    NotFinalised,
 }
 
 /// How a data folder notes this reason. What only controllers find is never noted there.
@@ -264,7 +275,36 @@ impl IntoIterator for Found {
 pub struct Findings {
     waiting: Mutex<Found>,
     filled: Notify,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<BTreeMap<TopicPartition, Why>>,
+    looked_at: [AtomicU64; Kind::ALL.len()],
+}
+
+/// What was found, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Bytes that were durable are gone or changed, or other batches than most replicas hold.
+    Damaged,
+    /// The disk does not read it.
+    Unreadable,
+    /// The log takes nothing any more, and can be read.
+    Dead,
+    /// The replica stopped itself.
+    Halted,
+}
+
+impl Kind {
+    /// In the order of declaration: a count is stored at its kind's number.
+    pub const ALL: [Self; 4] = [Self::Damaged, Self::Unreadable, Self::Dead, Self::Halted];
+
+    /// That of a finding.
+    pub fn of(finding: &Finding) -> Self {
+        match finding {
+            Finding { reason: DistrustReason::Halted, .. } => Self::Halted,
+            Finding { is_unreadable: true, .. } => Self::Unreadable,
+            Finding { is_dead: true, .. } => Self::Dead,
+            Finding { .. } => Self::Damaged,
+        }
+    }
 }
 
 /// Replicas that are damaged and go on.
@@ -278,14 +318,30 @@ pub struct Kept {
 
 impl Findings {
     /// These replicas are damaged and go on, and no others.
-    pub fn keep(&self, mut all: impl ExactSizeIterator<Item = TopicPartition>) {
-        let count = all.len() as u64;
-        *self.kept.lock() = all.next().map(|first| Kept { count, first });
+    pub fn keep(&self, all: BTreeMap<TopicPartition, Why>) {
+        *self.kept.lock() = all;
     }
 
     /// What is damaged and goes on, if anything.
     pub fn kept(&self) -> Option<Kept> {
-        *self.kept.lock()
+        let kept = self.kept.lock();
+        let (first, _) = kept.first_key_value()?;
+        Some(Kept { count: kept.len() as u64, first: *first })
+    }
+
+    /// The replicas that are damaged and go on, each with why it does.
+    pub fn all_kept(&self) -> BTreeMap<TopicPartition, Why> {
+        self.kept.lock().clone()
+    }
+
+    /// Counts a finding of a replica that had none.
+    pub fn count(&self, finding: &Finding) {
+        self.looked_at[Kind::of(finding) as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were counted of a kind since the start.
+    pub fn counted(&self, kind: Kind) -> u64 {
+        self.looked_at[kind as usize].load(Ordering::Relaxed)
     }
 
     /// Adds a finding; where the replica has one that waits, one of the two counts.

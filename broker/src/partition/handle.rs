@@ -2,7 +2,10 @@
 //!
 //! The actor writes the view after each step; services read it. Nothing else is changed from both sides.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -109,6 +112,8 @@ pub struct Partition {
     reporter: Reporter,
     view: Mutex<ReplicaView>,
     last_word: Mutex<Option<LastWord>>,
+    /// True while its log may lack what it counted as held.
+    in_doubt: AtomicBool,
 }
 
 impl Partition {
@@ -129,6 +134,7 @@ impl Partition {
             reporter,
             view: Mutex::new(view),
             last_word: Mutex::default(),
+            in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -160,6 +166,16 @@ impl Partition {
     /// Its log is closed: it takes nothing and acknowledges nothing any more.
     pub(crate) fn closed(&self, replica: &Replica) {
         *self.last_word.lock() = LastWord::of(replica);
+    }
+
+    /// Says whether its log may lack what it counted as held.
+    pub(crate) fn set_in_doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::Relaxed);
+    }
+
+    /// True while its log may lack what it counted as held: until it is in sync.
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
     }
 
     /// Where it stood after its actor's last step.

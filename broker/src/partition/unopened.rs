@@ -39,6 +39,11 @@ impl Unopened {
         self.0.lock().remove(&partition);
     }
 
+    /// All that are tried again, in order.
+    pub fn all(&self) -> Vec<TopicPartition> {
+        self.0.lock().keys().copied().collect()
+    }
+
     /// Those that are tried again; `None` if there are none.
     pub fn told(&self) -> Option<Told> {
         let all = self.0.lock();
@@ -66,6 +71,7 @@ mod tests {
         unopened.note(at(0), &"again");
         let told = unopened.told().expect("some");
         assert_eq!((told.count, told.error.as_str(), told.first.len()), (150, "again", NAMED));
+        assert_eq!(unopened.all().len(), 150);
         unopened.settle(at(0));
         let told = unopened.told().expect("some");
         assert_eq!((told.count, told.error.len(), told.first[0]), (149, ERROR_CHARS, at(1)));

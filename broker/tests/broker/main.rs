@@ -25,6 +25,7 @@ mod sent_on;
 mod services;
 mod single;
 mod surface;
+mod told;
 mod unlisted;
 mod unread;
 mod wire;

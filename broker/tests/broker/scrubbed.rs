@@ -14,7 +14,10 @@ use holdfast_proto::{
     v1,
 };
 
-use crate::rig::{Client, Rig, produce_until, soon, until};
+use crate::{
+    rig::{Client, Rig, produce_until, soon, until},
+    told::told,
+};
 
 const SEGMENT: &str = "00000000000000000000.log";
 
@@ -271,6 +274,13 @@ async fn what_a_failing_disk_still_reads_of_the_last_replicas_is_served() {
     let broker = &brokers[0];
     let all_kept = async || broker.context().findings.kept().filter(|kept| kept.count == 3);
     until("all are damaged, and go on", all_kept).await;
+    assert_eq!(told(broker, "holdfast_broker_replicas", &["kept"]), Some(3));
+    assert_eq!(told(broker, "holdfast_broker_replicas_troubled", &[]), Some(3));
+    assert_eq!(told(broker, "holdfast_broker_findings_total", &["unreadable"]), Some(3));
+    for partition in ["0", "1", "2"] {
+        let trouble = ["t", partition, "damaged", "goes_on"];
+        assert_eq!(told(broker, "holdfast_broker_replica_trouble", &trouble), Some(1));
+    }
     let client = Client::connect(broker).await;
     for partition in 0..3 {
         let end = produce_until(&client, "t", partition, &["a new one"]).await;

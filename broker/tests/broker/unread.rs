@@ -6,7 +6,10 @@ use holdfast_broker::life::start::Broker;
 use holdfast_metadata::{Command, PartitionState};
 use holdfast_proto::ids::{BrokerId, Millis, PartitionIndex, TopicPartition};
 
-use crate::rig::{Client, Rig, produce_until, soon, until};
+use crate::{
+    rig::{Client, Rig, produce_until, soon, until},
+    told::told,
+};
 
 const ONE: &[(&str, &str)] = &[("min.insync.replicas", "1")];
 
@@ -76,6 +79,10 @@ async fn a_broker_that_can_read_some_of_its_logs_serves_these_and_gives_none_up(
     let waits = state();
     assert_eq!((waits.leader, waits.elr.as_slice()), (None, &[BrokerId(1)][..]), "{waits:?}");
     assert!(waits.distrusted.is_empty() && waits.claims[0].unread, "{waits:?}");
+    let in_state = |state| told(&broker, "holdfast_broker_replicas", &[state]);
+    assert_eq!((in_state("open"), in_state("unread")), (Some(1), Some(1)));
+    let trouble = ["a", "0", "unread", "opened_again"];
+    assert_eq!(told(&broker, "holdfast_broker_replica_trouble", &trouble), Some(1));
     assert!(
         fs::read(folder(&rig, "a").join("00000000000000000000.log")).is_ok_and(|log| !log.is_empty()),
         "it is kept"

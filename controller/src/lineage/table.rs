@@ -64,6 +64,11 @@ impl Table {
         Self { known: known.into_iter().collect(), ..Self::default() }
     }
 
+    /// How many controllers are refused, as they spoke last.
+    pub fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
     /// What a message of `node_id` to `target` tells; 0: to the one that answers.
     pub fn says(&self, node_id: u64, mut own: Shown, target: u64) -> Said {
         if self.confirmed.contains(&target) {

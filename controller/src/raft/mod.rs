@@ -50,4 +50,4 @@ pub use trimmer::keep_short;
 pub use types::log_filter;
 
 pub(crate) use consensus::{command_bytes, not_controller};
-pub(crate) use lineages::Sender;
+pub(crate) use lineages::{Refused, Sender};

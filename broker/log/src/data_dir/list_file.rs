@@ -18,6 +18,7 @@ use holdfast_proto::ids::TopicPartition;
 
 use super::{
     group_commit::GroupCommit,
+    replica::Cause,
     replica_list::{self, Change, Entries, Entry, Header, Problem},
 };
 use crate::{
@@ -80,6 +81,15 @@ impl ListFile {
     /// What it says of a partition; `None` if it does not name it.
     pub(super) fn get(&self, partition: TopicPartition) -> Option<Entry> {
         self.entries.lock().get(&partition).cloned()
+    }
+
+    /// The partitions whose logs do not count, with the kind of trouble, in order.
+    pub(super) fn distrusted(&self) -> Vec<(TopicPartition, Cause)> {
+        let cause = |entry: &Entry| match entry {
+            Entry::Distrusted(distrust) => Some(distrust.cause),
+            Entry::Held => None,
+        };
+        self.entries.lock().iter().filter_map(|(partition, entry)| Some((*partition, cause(entry)?))).collect()
     }
 
     /// Says something else of a partition, durably; `None`: it is gone.

@@ -93,6 +93,11 @@ impl DataDir {
         }
     }
 
+    /// Every partition whose log was noted not to count, with the kind of trouble, in order. Looks at no disk.
+    pub fn all_distrusted(&self) -> Vec<(TopicPartition, Cause)> {
+        self.list.distrusted()
+    }
+
     /// The replica of a log that was opened with this doubt is in sync, and lacks nothing any more: that doubt is taken away,
     /// durably, and nothing else. Another doubt stands, and so does what was noted against the replica meanwhile. True if it
     /// stood until now. The log may be open.

@@ -68,6 +68,15 @@ pub(super) struct Inner {
     pub(super) binding: tokio::sync::Mutex<bool>,
 }
 
+/// How many other controllers this one refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Those that are not who they were: an older copy of a folder, or a second process on it.
+    pub(crate) stale: usize,
+    /// Those that were given up in a recovery of the controllers, and spoke since this one was started.
+    pub(crate) given_up: usize,
+}
+
 /// What the log tells once.
 #[derive(Default)]
 pub(super) struct SaidOnce {
@@ -123,6 +132,11 @@ impl Lineages {
     pub(crate) fn shown(&self, target: u64) -> Said {
         let own = self.own();
         self.inner.table.lock().says(self.inner.node_id, own, target)
+    }
+
+    /// How many other controllers are refused.
+    pub(crate) fn refused(&self) -> Refused {
+        Refused { stale: self.inner.table.lock().refused(), given_up: self.inner.said.lock().given_up.len() }
     }
 
     /// The own history as it is now.

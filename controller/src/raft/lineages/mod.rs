@@ -17,6 +17,6 @@ mod known;
 pub use binding::BindError;
 pub use known::Lineages;
 
-pub(crate) use known::Sender;
+pub(crate) use known::{Refused, Sender};
 
 pub(super) use known::{GIVEN_UP, KNOWN, REFUSED};
