@@ -80,6 +80,9 @@ spec:
             {{- range $port, $number := .ports }}
             - {name: {{ $port }}, containerPort: {{ $number }}}
             {{- end }}
+            {{- if .root.Values.metrics.enabled }}
+            - {name: metrics, containerPort: 7073}
+            {{- end }}
           {{- include "holdfast.pod.probes" . | nindent 10 }}
           securityContext:
             {{- include "holdfast.pod.containerSecurity" . | nindent 12 }}

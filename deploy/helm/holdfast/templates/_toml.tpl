@@ -20,6 +20,9 @@
   "log_format" .Values.logging.format
   "log_level" .Values.logging.level
   "shutdown_timeout_ms" (mul 1000 (sub (int64 .Values.broker.terminationGracePeriodSeconds) 20)) -}}
+{{- if .Values.metrics.enabled }}
+{{- $_ := set $ours "metrics_listen" (printf "%s:7073" (include "holdfast.anyone" .)) }}
+{{- end }}
 {{- $_ := set $ours "controllers" (include "holdfast.controllers" . | fromJsonArray) -}}
 # What all brokers share. Id and addresses come from the pod, as --set.
 {{- include "holdfast.toml" (mergeOverwrite $ours (include "holdfast.memory" . | fromJson) (deepCopy .Values.broker.config)) }}
@@ -34,6 +37,9 @@
   "default_replication_factor" .Values.topicDefaults.replicationFactor
   "default_min_insync_replicas" .Values.topicDefaults.minInsyncReplicas
   "default_partition_count" .Values.topicDefaults.partitions -}}
+{{- if .Values.metrics.enabled }}
+{{- $_ := set $ours "metrics_listen" (printf "%s:7073" (include "holdfast.anyone" .)) }}
+{{- end }}
 {{- $_ := set $ours "peers" (include "holdfast.controllers" . | fromJsonArray) -}}
 # What all controllers share. The own address comes from the pod, as --set.
 {{- include "holdfast.toml" (mergeOverwrite $ours (deepCopy .Values.controller.config)) }}

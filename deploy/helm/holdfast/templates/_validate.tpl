@@ -22,14 +22,14 @@
 {{- if and (eq $least $factor) (not .Values.topicDefaults.allowNoSpareReplica) -}}
 {{- $wrong = append $wrong (printf "topicDefaults.minInsyncReplicas equals topicDefaults.replicationFactor (%d): one broker that is away, as in every roll, stops writes. Lower it, or set topicDefaults.allowNoSpareReplica=true." $factor) -}}
 {{- end -}}
-{{- range $key := list "broker_id" "data_dir" "controllers" "client_advertised_address" "peer_advertised_address" "rack" "log_format" "log_level" -}}
+{{- range $key := list "broker_id" "data_dir" "controllers" "client_advertised_address" "peer_advertised_address" "metrics_listen" "rack" "log_format" "log_level" -}}
 {{- if hasKey $.Values.broker.config $key -}}
-{{- $wrong = append $wrong (printf "broker.config.%s is set by the chart: see broker.rack, broker.external and logging." $key) -}}
+{{- $wrong = append $wrong (printf "broker.config.%s is set by the chart: see broker.rack, broker.external, metrics and logging." $key) -}}
 {{- end -}}
 {{- end -}}
-{{- range $key := list "data_dir" "peers" "advertised_address" "log_format" "log_level" "default_replication_factor" "default_min_insync_replicas" "default_partition_count" -}}
+{{- range $key := list "data_dir" "peers" "advertised_address" "metrics_listen" "log_format" "log_level" "default_replication_factor" "default_min_insync_replicas" "default_partition_count" -}}
 {{- if hasKey $.Values.controller.config $key -}}
-{{- $wrong = append $wrong (printf "controller.config.%s is set by the chart: see topicDefaults and logging." $key) -}}
+{{- $wrong = append $wrong (printf "controller.config.%s is set by the chart: see topicDefaults, metrics and logging." $key) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.broker.config.shutdown_timeout_ms -}}
