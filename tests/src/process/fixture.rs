@@ -13,7 +13,7 @@ use holdfast_client::{Client, ClientConfig, NewTopic};
 use holdfast_eventually::PATIENCE;
 use holdfast_local::{ClusterSpec, NodeName, ProcessCluster, Programs};
 
-use super::proxy::Proxy;
+use super::{proxy::Proxy, said::are_deaf};
 
 /// The topic of the tests.
 pub const TOPIC: &str = "orders";
@@ -126,5 +126,19 @@ fn lay_out(setup: &Setup<'_>) -> (TempDir, ProcessCluster) {
     spec.broker_settings = setup.broker_settings.iter().map(|setting| setting.parse().expect("key=value")).collect();
     spec.programs = setup.programs.clone().unwrap_or(spec.programs);
     let cluster = ProcessCluster::create(&spec).expect("the cluster can be laid out");
+    if are_deaf() {
+        forget_metrics(&cluster);
+    }
     (folder, cluster)
+}
+
+/// Takes out of the configurations what programs do not know that are from before there were metrics.
+fn forget_metrics(cluster: &ProcessCluster) {
+    for node in cluster.nodes() {
+        let path = cluster.dir().join("config").join(format!("{node}.toml"));
+        let text = fs::read_to_string(&path).expect("the config was written");
+        let known: String =
+            text.lines().filter(|line| !line.starts_with("metrics_listen")).flat_map(|line| [line, "\n"]).collect();
+        fs::write(&path, known).expect("the config can be written");
+    }
 }

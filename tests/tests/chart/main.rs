@@ -7,6 +7,7 @@ mod api;
 mod cases;
 mod helm;
 mod memory;
+mod metrics;
 mod names;
 
 use std::{

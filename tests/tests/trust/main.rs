@@ -11,6 +11,7 @@
 //! - [`clocks`]: wall clocks that jump, at some nodes or at all, at their start and while they run.
 //!   [`majority`]: those of one machine with its controller, the active one, against those of most.
 //! - [`pieces`]: a partition's folder, a segment, the list of replicas, the end of a log gone while the broker was down.
+//! - [`metrics`]: what Prometheus is told of a damaged replica and of a wrong clock.
 //! - [`damage`]: bytes of a running broker changed: flipped bits, batches of another partition.
 
 mod away;
@@ -19,6 +20,7 @@ mod clocks;
 mod controllers;
 mod damage;
 mod majority;
+mod metrics;
 mod moves;
 mod pieces;
 mod recovery;
