@@ -58,7 +58,7 @@ fn it_is_spare_only_where_most_replicas_are_in_sync_with_a_leader() {
 #[test]
 fn one_that_halted_or_is_of_before_a_recovery_may_hold_what_was_given_up() {
     assert_eq!(worth(&image(Some(2), &[1, 2, 3], &[]), &aside(Some(7), true)), AsideWorth::Needed);
-    let recovery = Record::Recovery(PartitionRecovery {
+    let recovery = Record::PartitionRecovery(PartitionRecovery {
         topic_id: TOPIC,
         topic: "orders".to_owned(),
         partition: PARTITION,
@@ -67,6 +67,7 @@ fn one_that_halted_or_is_of_before_a_recovery_may_hold_what_was_given_up() {
         end: None,
         high_watermark: None,
         high_watermark_epoch: None,
+        high_watermark_is_old: false,
         claims: Vec::new(),
         absent: Vec::new(),
         at_ms: 0,

@@ -450,10 +450,8 @@ mod tests {
 
     #[test]
     fn what_can_be_read_ends_where_the_first_of_several_findings_says() {
-        let partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: PartitionIndex(0) };
-        let folder = tempfile::tempdir().unwrap();
-        let (disk, config) = (holdfast_log::Disk::new(), holdfast_log::LogConfig::default());
-        let (log, _) = holdfast_log::PartitionLog::open(&disk, &folder.path().join("log"), partition, config).unwrap();
+        let (folder, partition) = (tempfile::tempdir().unwrap(), partition());
+        let log = open(&folder.path().join("log"));
         let reporter = Reporter {
             partition,
             log: log.reader(),

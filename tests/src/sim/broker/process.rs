@@ -286,6 +286,7 @@ impl Broker {
                     disk.logs.remove(&tp);
                     disk.distrusted.remove(&tp);
                     disk.doubted.remove(&tp);
+                    self.untold.remove(&tp);
                     out.push(Outgoing::Renewed);
                     out.push(Outgoing::Open(tp));
                 }
