@@ -182,8 +182,11 @@ impl<'a> PartitionChange<'a> {
         }
         let is_from_before = |report: &&ReplicaReport| match report.leader_epoch {
             Some(epoch) => recovery::is_between(epoch, self.new.leader_epoch),
-            // It is not known; of a whole one it is.
-            None => report.vouch != Vouch::Full && recovery::is_between(LeaderEpoch(0), self.new.leader_epoch),
+            // It is not known; of a whole one it is, and of one whose folder is gone nothing is left.
+            None => {
+                !matches!(report.vouch, Vouch::Full | Vouch::Not(DistrustReason::Vanished))
+                    && recovery::is_between(LeaderEpoch(0), self.new.leader_epoch)
+            }
         };
         let claim = report.filter(is_from_before).map(|report| claim_of(broker, report, false));
         self.claim(broker, claim);

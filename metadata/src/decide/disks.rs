@@ -27,8 +27,12 @@ pub(crate) fn lose(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch
     let mut records = Vec::new();
     for (tp, topic, state) in image.partitions_of(broker_id) {
         let mut change = PartitionChange::new(&standings, topic, state);
-        if !state.distrusted.iter().any(|distrust| distrust.broker_id == broker_id) {
+        let is_believed = !state.distrusted.iter().any(|distrust| distrust.broker_id == broker_id);
+        // What one said that is not believed may hold others up.
+        if is_believed || state.claims.iter().any(|claim| claim.broker_id == broker_id) {
             change.lose(broker_id);
+        }
+        if is_believed {
             lost.replicas += 1;
             lost.eligible += u32::from(state.isr.contains(&broker_id) || state.elr.contains(&broker_id));
         }

@@ -152,7 +152,17 @@ fn nobody_leads_whom_one_outreaches_that_was_not_believed_and_may_have_been_copi
     replaced(&mut c, 4, &[]);
     assert_eq!(leader(&c, t), None, "1 alone has what was acknowledged since: {:?}", c.state(t));
     assert_eq!(c.recover(t, 1).broker_id, b(1));
-    // What its broker does not vouch for holds nobody up.
+    // Once its disk is given up it holds nobody up, nor does what its broker does not vouch for.
+    let (mut c, t) = formed(3);
+    distrust(&mut c, t, 1);
+    recover(&mut c);
+    back(&mut c, 1, &[report(t, 1, 90)]);
+    back(&mut c, 2, &[report(t, 0, 60)]);
+    back(&mut c, 3, &[report(t, 0, 50)]);
+    assert_eq!(leader(&c, t), None, "{:?}", c.state(t));
+    c.fence(1);
+    lose(&mut c, 1);
+    assert_eq!(leader(&c, t), Some(b(2)), "{:?}", c.state(t));
     let (mut c, t) = formed(3);
     distrust(&mut c, t, 1);
     recover(&mut c);
@@ -220,8 +230,9 @@ fn what_comes_once_another_leads_is_on_record_and_counts_for_nothing() {
     let first = led.leader.expect("led");
     c.unfence(first.0);
     assert_eq!(leader(&c, t), Some(first));
-    // Until its broker says something else, or is gone.
-    back(&mut c, 4, &[]);
+    // Until its broker says something else: that its folder is gone, as it was moved away; or is gone itself.
+    let vanished = Vouch::Not(DistrustReason::Vanished);
+    back(&mut c, 4, &[ReplicaReport { vouch: vanished, leader_epoch: None, ..report(t, 0, 0) }]);
     assert_eq!(strays(&c), [(b(5), Offset(0), true)]);
     c.fence(5);
     lose(&mut c, 5);

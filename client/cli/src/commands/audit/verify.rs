@@ -173,7 +173,8 @@ async fn recoveries(client: &Client, topic: &str) -> std::result::Result<Vec<Par
 /// A recovery as the checker judges by it. One by which nothing was lost excuses nothing.
 fn as_given_up(recovery: &PartitionRecovery) -> GivenUp {
     let end = recovery.end.map(|offset| offset.0);
-    let high_watermark = recovery.high_watermark.map(|offset| offset.0);
+    // Of one from before a recovery of the controllers: more was acknowledged since, and given up.
+    let high_watermark = recovery.high_watermark.filter(|_| !recovery.high_watermark_is_old).map(|offset| offset.0);
     let is_exact = !matches!(recovery.loss(), Loss::Unknown { .. });
     GivenUp { end, high_watermark, is_exact }
 }
