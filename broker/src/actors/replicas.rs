@@ -140,7 +140,7 @@ impl SessionActor {
             Ok(opened) if opened.doubt.is_some() && was_whole => {
                 opened.close();
                 let why = format!("its replica of {partition} was opened again, and may lack what it counted as held");
-                self.context.state.fail(Fatal::StartAgain(why));
+                self.start_again(why);
             }
             Ok(opened) => {
                 // One that could not be looked at when the metadata came, as one that was recovered at the start.

@@ -65,6 +65,8 @@ pub(super) struct SessionActor {
     pub(super) under_way: Arc<UnderWay>,
     /// Ends so that another start looks at a replica are prepared, or waited for.
     is_ending: bool,
+    /// True once it was counted that the broker ends for its replicas: for how many of them counts nothing.
+    is_counted: bool,
     /// Replicas of which this start said that it could not look at them, until they are in sync.
     pub(super) unread: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
@@ -90,6 +92,7 @@ impl SessionActor {
             reopening: HashSet::new(),
             under_way: Arc::default(),
             is_ending: false,
+            is_counted: false,
             unread: HashSet::new(),
             found: HashMap::new(),
         }
@@ -199,8 +202,11 @@ impl SessionActor {
     }
 
     /// Ends the broker, so that another start says what a replica holds, and counts that.
-    fn start_again(&mut self, why: String) {
+    pub(super) fn start_again(&mut self, why: String) {
         self.is_ending = true;
+        if std::mem::replace(&mut self.is_counted, true) {
+            return;
+        }
         let context = Arc::clone(&self.context);
         self.context.logs.runtime.spawn_blocking(move || {
             if let Err(error) = context.logs.data_dir.note_start_again() {

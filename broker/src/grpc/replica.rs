@@ -135,7 +135,10 @@ impl ReplicaService for ReplicaEdge {
         let view = replica.view();
         let leads = view.leader == Some(self.context.identity.broker_id);
         if leads && view.leader_epoch == Some(asked.leader_epoch) {
-            // Who is to copy all of it asks whether it is there.
+            // Who is to copy all of it asks whether it is there. A log that takes nothing any more gives nothing either.
+            if view.readable == Err(ErrorCode::KafkaStorageError) {
+                return Err(ErrorDetail::from(ErrorCode::KafkaStorageError).into());
+            }
             return Ok(Response::new(v1::CompareReplicaResponse { log_start_offset, ..Default::default() }));
         }
         let (logs, budget) = (&self.context.logs, Arc::clone(&self.context.scrub_budget));

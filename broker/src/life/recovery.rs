@@ -141,6 +141,10 @@ pub fn recover(context: &Context) -> Result<RecoveredLogs, Fatal> {
                 let reach = data_dir.reach(replica.partition, None);
                 distrust(replica.partition, &Distrust::new(Cause::Damaged, reason).reaching(reach));
             }
+            // Nothing can be read of it any more, however far it could be when that was noted.
+            Standing::Distrusted(_) if data_dir.has_no_folder(replica.partition) => {
+                distrust(replica.partition, &Distrust::new(Cause::Vanished, "its folder is gone"));
+            }
             Standing::Distrusted(earlier) => distrust(replica.partition, earlier),
         }
     }

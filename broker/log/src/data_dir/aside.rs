@@ -15,13 +15,14 @@ use std::{
 use rustix::io::Errno;
 
 use holdfast_proto::ids::{LeaderEpoch, TopicPartition};
+use holdfast_replication::BEGINS_LATE;
 
 use super::{
     folder::DataDir,
     names::{AsideName, PARTITIONS, names},
 };
 use crate::{
-    Cause, Disk, Error, checkpoint,
+    Cause, Disk, Distrust, Error, checkpoint,
     disk::{TEMPORARY, with_suffix},
     files,
 };
@@ -193,7 +194,10 @@ impl DataDir {
         let taken = names(&partitions)?;
         let last = taken.iter().filter_map(|name| AsideName::parse(name)).filter(|named| named.partition == partition);
         let number = last.map(|named| named.number).max().unwrap_or_default() + 1;
-        let has_halted = self.distrusted(partition).is_some_and(|distrust| distrust.cause == Cause::Halted);
+        // One that begins later than its leader knows of nothing that its leader lacks.
+        let knew_more =
+            |distrust: Distrust| distrust.cause == Cause::Halted && !distrust.reason.starts_with(BEGINS_LATE);
+        let has_halted = self.distrusted(partition).is_some_and(knew_more);
         let named = AsideName { partition, number, since: Some(self.disk.ages().now().0), has_halted };
         Ok(partitions.join(named.to_string()))
     }

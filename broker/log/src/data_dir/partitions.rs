@@ -215,6 +215,11 @@ impl DataDir {
         exists(&folder).is_ok_and(|exists| exists) && holds_records(&folder)
     }
 
+    /// True if the partition has no folder, as far as that can be looked at.
+    pub fn has_no_folder(&self, partition: TopicPartition) -> bool {
+        exists(&self.folder(partition)).is_ok_and(|exists| !exists)
+    }
+
     pub(super) fn folder(&self, partition: TopicPartition) -> PathBuf {
         self.path.join(PARTITIONS).join(partition.to_string())
     }

@@ -158,7 +158,7 @@ impl Digests {
         }
         let is_bound = !self.stored(end)?.is_empty();
         if !is_bound {
-            disk.replace(&self.path, &side_file::encode(self.partition, pieces))?;
+            disk.try_replace(&self.path, &side_file::encode(self.partition, pieces))?;
         }
         *self.state.lock() = State::InFile;
         Ok(!is_bound)

@@ -64,6 +64,9 @@ pub(super) fn first_damage(
     for (n, base) in segments.iter().enumerate() {
         let segment = Segment::new(folder, partition, *base);
         let next = segments.get(n + 1).copied();
+        if next.is_some_and(|next| next <= log_start) {
+            continue; // what lies before the log start is nobody's any more
+        }
         let size = size_of(segment.path())?;
         let known = borders(&segment, size, next, marks)?;
         if let Some(place) = first_in(&segment, (size, next), known, log_start, unreadable)? {

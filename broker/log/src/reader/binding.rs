@@ -121,7 +121,11 @@ impl LogReader {
     ///
     /// [`Error::Damaged`]: what stands there are no whole batches, one after the other.
     pub fn go_on_binding(&self, binding: &Binding, max_bytes: u64) -> Result<Binding, Error> {
-        self.undisturbed(|_, _| binding.step(max_bytes))
+        self.undisturbed(|_, _| {
+            let is_held = self.shared().segments().iter().any(|segment| Arc::ptr_eq(segment, &binding.segment));
+            // It was cut meanwhile, or retention took it: what was read of it goes nowhere.
+            if is_held { binding.step(max_bytes) } else { Ok(Binding { is_whole: true, ..binding.clone() }) }
+        })
     }
 }
 

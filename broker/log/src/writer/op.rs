@@ -57,7 +57,7 @@ pub enum Op {
         offset: Offset,
     },
     /// Bind the batches of a closed segment by what was read of it ([`LogReader::unbound`](crate::LogReader::unbound)). Not
-    /// answered; for want of handles nothing is done.
+    /// answered; where it fails nothing is done.
     Bind(Box<Binding>),
     /// Take other settings from now on. Not answered. A policy that now asks for it flushes what waits.
     Configure(LogConfig),

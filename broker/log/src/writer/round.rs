@@ -162,13 +162,12 @@ impl OpenLog {
                 self.log.configure(config)?;
                 self.flush_due = None; // by the new policy, below
             }
-            Op::Bind(ref binding) => match self.log.bind(binding) {
-                // The scrub comes by again.
-                Err(error) if error.is_shortage() => {
-                    tracing::warn!(%error, "the digests of a segment are not made again")
+            // Nothing relies on it, and the scrub comes by again. A disk that fails says so at the next change.
+            Op::Bind(ref binding) => {
+                if let Err(error) = self.log.bind(binding) {
+                    tracing::warn!(%error, "the digests of a segment are not made again");
                 }
-                bound => bound?,
-            },
+            }
             Op::ExpireProducers => self.log.expire_producers(),
             Op::Close => {
                 self.log.flush()?;

@@ -143,6 +143,8 @@ impl Leader {
     fn begins_in_time(&self, turn: &Turn<'_>, follower: &FollowerProgress) -> bool {
         let told = follower.ends().and_then(|ends| ends.log_start);
         told.is_none_or(|log_start| log_start <= turn.log.start())
+            // Before the controllers hear of single replicas it could not be copied again, and would wait for ever.
+            || self.frozen == Frozen::NotKept
             || self.isr.committed().len() < self.min_insync_replicas as usize
     }
 
