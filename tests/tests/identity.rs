@@ -33,7 +33,7 @@ async fn the_older_of_two_processes_of_one_id_is_fenced_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder for the newer one");
     let config = fs::read_to_string(fixture.cluster.dir().join("config").join(format!("{older}.toml")))
         .expect("the config was written");
-    let own = |line: &&str| !["data_dir", "client_", "peer_"].iter().any(|key| line.starts_with(key));
+    let own = |line: &&str| !["data_dir", "client_", "peer_", "metrics_"].iter().any(|key| line.starts_with(key));
     let moved = format!(
         "{}\ndata_dir = \"{}\"\nclient_listen = \"127.0.0.1:0\"\npeer_listen = \"127.0.0.1:0\"\n",
         config.lines().filter(own).collect::<Vec<_>>().join("\n"),

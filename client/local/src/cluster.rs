@@ -264,20 +264,25 @@ impl ProcessCluster {
 
     /// Ends every node: the brokers together, then the controllers. Names those that had to be killed.
     pub async fn down(&mut self, grace: Duration) -> Result<Vec<NodeName>, Error> {
+        let mut killed = self.terminate_all(Role::Broker, grace).await?;
+        killed.extend(self.terminate_all(Role::Controller, grace).await?);
+        Ok(killed)
+    }
+
+    /// Asks all nodes of a kind to end at once, as [`Self::terminate`] asks one. Names those that had to be killed.
+    pub async fn terminate_all(&mut self, role: Role, grace: Duration) -> Result<Vec<NodeName>, Error> {
         drop(self.reload()?);
+        let alive: Vec<_> = self.processes().filter(|(name, _)| name.role == role).collect();
+        let ends = alive.iter().map(|(name, process)| end(*name, process, grace));
         let mut killed = Vec::new();
-        for role in [Role::Broker, Role::Controller] {
-            let alive: Vec<_> = self.processes().filter(|(name, _)| name.role == role).collect();
-            let ends = alive.iter().map(|(name, process)| end(*name, process, grace));
-            for ((name, _), graceful) in alive.iter().zip(futures::future::join_all(ends).await) {
-                if !graceful? {
-                    killed.push(*name);
-                }
+        for ((name, _), graceful) in alive.iter().zip(futures::future::join_all(ends).await) {
+            if !graceful? {
+                killed.push(*name);
             }
         }
         self.reap();
         let _lock = self.reload()?;
-        for node in &mut self.state.nodes {
+        for node in self.state.nodes.iter_mut().filter(|node| node.name.role == role) {
             node.process = None;
         }
         self.state.save(&self.dir)?;

@@ -21,6 +21,8 @@ const TOKENS: usize = 32;
 const BOOTS: usize = 128;
 /// Settings in one request: many times what a topic has.
 const SETTINGS: usize = 1_000;
+/// Replicas that a heartbeat names because they cannot be opened: the first hundred, with room for later builds.
+const UNOPENED: usize = 1_000;
 /// Brokers or controllers that a request names.
 const NODES: usize = 10_000;
 
@@ -48,6 +50,7 @@ pub fn bounds(message: &str) -> Bounds {
                 ]
             }
         }
+        "BrokerSessionRequest" => const { &[Entries::within(11, 3, "unopened.first", UNOPENED)] },
         "DistrustReplicasRequest" => const { &[Entries::of(4, "replicas", CHANGES)] },
         "AppendEntriesRequest" | "RequestVoteRequest" | "InstallSnapshotRequest" | "TransferLeaderRequest" => {
             const { &[Entries::within(1, 4, "envelope.boots", BOOTS)] }

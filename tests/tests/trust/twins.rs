@@ -39,7 +39,7 @@ impl Twin {
     fn start(stand: &Stand, broker: NodeName, copy: &Copy) -> Self {
         let config = stand.fixture.cluster.dir().join("config").join(format!("{broker}.toml"));
         let config = fs::read_to_string(config).expect("the config was written");
-        let own = |line: &&str| !["data_dir", "client_", "peer_"].iter().any(|key| line.starts_with(key));
+        let own = |line: &&str| !["data_dir", "client_", "peer_", "metrics_"].iter().any(|key| line.starts_with(key));
         let folder = tempfile::tempdir().expect("a folder for the second process");
         let text = format!(
             "{}\ndata_dir = \"{}\"\nclient_listen = \"127.0.0.1:0\"\npeer_listen = \"127.0.0.1:0\"\n",

@@ -294,7 +294,7 @@ fn a_replica_that_begins_later_than_its_leader_joins_only_where_it_is_needed() {
     let unknown = FetchPosition { log_start_offset: None, ..late };
     for (isr, told, joins) in [(&[1, 2][..], late, false), (&[1, 2], unknown, true), (&[1], late, true)] {
         let mut bench = Bench::with_log(&[(4, 4)], 4);
-        let frozen = Frozen::Kept(None);
+        let frozen = Frozen::Kept(Some(Offset(4)));
         bench.step(Event::AssignmentChanged(Assignment { frozen, ..assignment(1, 5, 10, isr) }));
         assert_eq!(joining(&bench.fetch(3, told)), joins, "{isr:?}");
         let effects = bench.step(Event::LogStartChanged { offset: Offset(1) });

@@ -71,19 +71,17 @@ impl World {
         while !self.are_all_settled() && self.now_ms < deadline_ms {
             self.run_until(self.now_ms + 50);
         }
-        if !self.are_all_settled() {
-            // A follower lagged and left meanwhile: its leader never knows how far was acknowledged, and somebody may wait.
-            return self.heal_and_audit();
-        }
+        // Else a follower lagged and left meanwhile: its leader never knows how far was acknowledged, and somebody may wait.
+        let is_settled = self.are_all_settled();
         self.rng.shuffle(&mut brokers);
         for id in brokers {
-            let down_ms = if id == away { AWAY_MS } else { self.rng.u64(STOPPED_MS) };
+            let down_ms = if id == away && is_settled { AWAY_MS } else { self.rng.u64(STOPPED_MS) };
             let start = self.running[&id].0;
             self.stop_in_order(id, start, true, down_ms);
             let between_ms = self.rng.u64(..=STOP_BETWEEN_MS);
             self.run_until(self.now_ms + between_ms);
         }
-        self.lead_without(away)
+        if is_settled { self.lead_without(away) } else { self.heal_and_audit() }
     }
 
     /// True if every member of an ISR knows where it stands in the present leadership, as brokers that stop wait for.
