@@ -30,15 +30,13 @@
 //!    is not believed, in a state that is newer than any that the closed one was told: until then an ISR change may still be
 //!    under way that counts on what it held, also where it was not believed before, for what it had copied since counts.
 //!    And only where another leads and has answered in that leadership, for else there is nobody to copy from: the metadata
-//!    names a leader that is dead as long as nobody has noticed. Until then what is left of it stays as it is. Where
-//!    an operator let the partition go on with it, after it was closed, it goes on with what can be read of it. The controllers forget that they do not believe it when the replica leaves: if it comes
-//!    back at once they are told again.
-//!    If it has left for good its folder is deleted once somebody leads: its records are not believed, whatever their epochs.
-//!    But it stays if the controllers were recovered and nothing says that it was told a state of since: it may be the last
-//!    trace of what moved here under the lost metadata.
+//!    names a leader that is dead as long as nobody has noticed. Until then what is left of it stays as it is. Where an
+//!    operator let the partition go on with it, after it was closed, it goes on with what can be read of it. The controllers
+//!    forget that they do not believe it when the replica leaves: if it comes back at once they are told again. Left for good,
+//!    its folder is deleted once somebody leads, whatever its epochs; but not if the controllers were recovered and nothing says
+//!    that it was told a state of since: it may be the last trace of what moved here under the lost metadata.
 //!
-//! Snapshots keep the newest ids of deleted topics (100,000), so a broker that was away when a topic was deleted still learns
-//! of it; of one that was deleted longer ago the replicas are strays.
+//! Snapshots keep the newest 100,000 ids of deleted topics: of one that was deleted longer ago the replicas are strays.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 

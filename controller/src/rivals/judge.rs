@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
     Active {
         /// Who says so: the one itself, if it answers.
         address: String,
-        /// Its node id.
+        /// The node id of that one.
         id: u64,
         /// The last recovery there, if it is none that the folder knows.
         beside: Option<Recovered>,

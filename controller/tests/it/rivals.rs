@@ -19,7 +19,7 @@ use crate::{
 
 fn same(_: &mut Config) {}
 
-/// Three controllers, stopped.
+/// Three controllers of one cluster, stopped.
 fn stopped() -> Quorum {
     let mut quorum = Quorum::formed(3, same);
     quorum.converge();

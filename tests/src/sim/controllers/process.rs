@@ -33,7 +33,7 @@ pub enum To {
     Node(u64),
     /// The process that asked.
     Caller(Caller),
-    /// Whoever runs on this machine: it is one of `peers`.
+    /// What runs on this machine: it is one of `peers`.
     Machine(usize),
 }
 

@@ -36,7 +36,7 @@ pub enum Body {
     Appended(Vote, Result<u64, u64>),
     /// Asks who is there; it is nothing of the consensus.
     Meet,
-    /// Somebody is.
+    /// Somebody is there, and answers.
     Met,
 }
 
