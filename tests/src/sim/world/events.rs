@@ -143,7 +143,9 @@ impl World {
         let mut out = Vec::new();
         act(broker, now, disk, &mut out);
         if !self.disk_faults.contains_key(&id) {
-            disk.logs.iter().for_each(|(tp, log)| self.oracle.begins(*tp, id, log.start()));
+            // What is not vouched for stays as it is until there is somebody to copy from.
+            let vouched = disk.logs.iter().filter(|(tp, _)| !disk.distrusted.contains_key(tp));
+            vouched.for_each(|(tp, log)| self.oracle.begins(*tp, id, log.start()));
         }
         for outgoing in out {
             self.carry_out(id, start, outgoing);
