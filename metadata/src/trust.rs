@@ -61,6 +61,17 @@ pub enum DistrustReason {
 }
 
 impl DistrustReason {
+    /// Its one word for programs: in the metrics, and in `-o json`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Vanished => "vanished",
+            Self::Damaged => "damaged",
+            Self::Halted => "halted",
+            Self::Short => "short",
+        }
+    }
+
     /// True if the replica is copied again in the place of a log that is gone or was set aside.
     pub fn is_replaced(self) -> bool {
         match self {

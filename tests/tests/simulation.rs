@@ -13,7 +13,8 @@ use std::{
 };
 
 use holdfast_tests::sim::{
-    controllers, faults,
+    controllers::{self, world::Coverage as ControllersCoverage},
+    faults,
     world::{Beyond, Coverage},
 };
 
@@ -32,10 +33,11 @@ fn seeds() -> Range<u64> {
     }
 }
 
-/// Runs every seed, on all cores.
-fn run_all<T: Send>(seeds: &Range<u64>, run: impl Fn(u64) -> T + Sync, add: impl Fn(&mut T, &T) + Sync, sum: T) -> T {
+/// Runs every seed, on all cores. How many those were, and what they add up to.
+fn run_all<T: Default + Send>(run: impl Fn(u64) -> T + Sync, add: impl Fn(&mut T, &T) + Sync) -> (u64, T) {
+    let seeds = seeds();
     let (next, end) = (AtomicU64::new(seeds.start), seeds.end);
-    let sum = Mutex::new(sum);
+    let sum = Mutex::new(T::default());
     let failed = AtomicU64::new(u64::MAX);
     let work = || {
         while failed.load(Ordering::Relaxed) == u64::MAX {
@@ -55,14 +57,12 @@ fn run_all<T: Send>(seeds: &Range<u64>, run: impl Fn(u64) -> T + Sync, add: impl
     thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let failed = failed.into_inner();
     assert!(failed == u64::MAX, "seed {failed} failed: repeat it with `make sim SEED={failed}`");
-    sum.into_inner().expect("no run panics with it")
+    (seeds.end - seeds.start, sum.into_inner().expect("no run panics with it"))
 }
 
 #[test]
 fn every_promise_holds_under_crashes_loss_and_partitions() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let sum = run_all(&seeds, faults::run, Coverage::add, Coverage::default());
+    let (runs, sum) = run_all(faults::run, Coverage::add);
     println!("{runs} seeds: {sum:#?}");
     if runs >= SEEDS {
         // Faults that did not bite prove nothing.
@@ -76,9 +76,7 @@ fn every_promise_holds_under_crashes_loss_and_partitions() {
 
 #[test]
 fn after_a_power_loss_of_all_nobody_waits_for_the_one_that_stays_away() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let sum = run_all(&seeds, faults::run_one_away, Coverage::add, Coverage::default());
+    let (runs, sum) = run_all(faults::run_one_away, Coverage::add);
     println!("{runs} seeds of power losses of all: {} times several were fenced together", sum.fenced_together);
     assert!(sum.fenced_together >= runs, "not all ended together: {sum:?}");
     if runs >= SEEDS {
@@ -88,9 +86,7 @@ fn after_a_power_loss_of_all_nobody_waits_for_the_one_that_stays_away() {
 
 #[test]
 fn after_an_orderly_stop_of_all_nobody_waits_for_the_one_that_stays_away() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let sum = run_all(&seeds, faults::run_all_stopped, Coverage::add, Coverage::default());
+    let (runs, sum) = run_all(faults::run_all_stopped, Coverage::add);
     println!("{runs} seeds of stops of all: {} last words were kept", sum.last_words);
     if runs >= SEEDS {
         assert!(sum.last_words > runs / 2, "others knew how far was acknowledged: {sum:?}");
@@ -99,9 +95,7 @@ fn after_an_orderly_stop_of_all_nobody_waits_for_the_one_that_stays_away() {
 
 #[test]
 fn what_more_disks_lose_than_may_is_never_lost_in_silence() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let sum = run_all(&seeds, faults::run_beyond, Beyond::add, Beyond::default());
+    let (runs, sum) = run_all(faults::run_beyond, Beyond::add);
     println!("{runs} seeds with too many disks at fault: {sum:#?}");
     if runs >= SEEDS {
         assert!(sum.went_on > 0 && sum.recovered > runs / 4 && sum.lost > runs / 10, "too little was lost: {sum:?}");
@@ -111,10 +105,7 @@ fn what_more_disks_lose_than_may_is_never_lost_in_silence() {
 
 #[test]
 fn what_controllers_committed_stays_whatever_becomes_of_fewer_than_half_their_disks() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let add = controllers::world::Coverage::add;
-    let sum = run_all(&seeds, controllers::faults::run, add, controllers::world::Coverage::default());
+    let (runs, sum) = run_all(controllers::faults::run, ControllersCoverage::add);
     println!("{runs} seeds of controllers: {sum:#?}");
     if runs >= SEEDS {
         assert!(sum.missing().is_empty(), "these never happened: {:?}", sum.missing());
@@ -124,10 +115,7 @@ fn what_controllers_committed_stays_whatever_becomes_of_fewer_than_half_their_di
 
 #[test]
 fn controllers_that_lost_most_disks_wait_and_go_on_from_one_as_an_operator_orders() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let add = controllers::world::Coverage::add;
-    let sum = run_all(&seeds, controllers::faults::run_beyond, add, controllers::world::Coverage::default());
+    let (runs, sum) = run_all(controllers::faults::run_beyond, ControllersCoverage::add);
     println!("{runs} seeds of controllers with too many disks at fault: {sum:#?}");
     if runs >= SEEDS {
         assert!(sum.recovered > runs / 2 && sum.refused > runs, "too little was lost: {sum:?}");
@@ -136,10 +124,7 @@ fn controllers_that_lost_most_disks_wait_and_go_on_from_one_as_an_operator_order
 
 #[test]
 fn of_controllers_that_two_operators_recovered_one_goes_on() {
-    let seeds = seeds();
-    let runs = seeds.end - seeds.start;
-    let add = controllers::world::Coverage::add;
-    let sum = run_all(&seeds, controllers::faults::run_rivals, add, controllers::world::Coverage::default());
+    let (runs, sum) = run_all(controllers::faults::run_rivals, ControllersCoverage::add);
     println!("{runs} seeds of rivals: {sum:#?}");
     if runs >= SEEDS {
         assert!(sum.rivals > runs / 4 && sum.gave_way > runs / 10, "too few met: {sum:?}");

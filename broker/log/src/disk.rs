@@ -11,7 +11,8 @@
 //! 3. A file or folder that cannot be opened or made because handles or memory have run out latches nothing: the disk was
 //!    not asked, and what it holds is known. Who wanted it has to do without, or to come again. So that nothing is left
 //!    half done, a folder is opened before a name in it changes. A folder that is not there latches nothing either, nor one
-//!    that may not be entered or written: the log in it is lost, or closed to this process, and the others are not.
+//!    that may not be entered or written, nor a file that may not be renamed or removed: the log in it is lost, or closed to
+//!    this process, and the others are not.
 //! 4. What no log relies on latches nothing: folders that are to go, and small files that save work. Who wanted it does
 //!    without. A folder that somebody made immutable is no reason for a broker to end, and if the disk is at fault the next
 //!    write of a log finds it.
@@ -221,15 +222,18 @@ impl Disk {
         let rename = || self.injected("cannot rename", from, false).map_or_else(|| fs::rename(from, to), Err);
         #[cfg(not(test))]
         let rename = || fs::rename(from, to);
-        self.run_unless("cannot rename", from, rename, is_missing)
+        self.run_unless("cannot rename", from, rename, |error| is_missing(error) || is_refused(error))
     }
 
     /// Removes a file if it is there, not durably.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), Error> {
-        self.run("cannot remove", path, || match fs::remove_file(path) {
+        let remove = || match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
-        })
+        };
+        #[cfg(test)]
+        let remove = || self.injected("cannot remove", path, false).map_or_else(remove, Err);
+        self.run_unless("cannot remove", path, remove, is_refused)
     }
 
     /// As [`Self::replace`], of a file that only saves work: a failure latches nothing.

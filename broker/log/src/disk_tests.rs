@@ -132,6 +132,12 @@ fn what_may_not_be_opened_or_made_says_nothing_of_the_disk() {
         assert!(refused.map(|error| error.is_refused()).eq([true]), "{doing}");
         disk.remove(&path).unwrap();
     }
+    drop(disk.create(&path).unwrap());
+    for doing in ["cannot rename", "cannot remove"] {
+        disk.inject(Fault::Refused { doing });
+        let refused = [disk.rename(&path, &path).err(), disk.remove(&folder.path().join("b.log")).err()];
+        assert!(refused.into_iter().flatten().map(|error| error.is_refused()).eq([true]), "{doing}");
+    }
     assert!(disk.failure().is_none());
     let file = disk.open(&path).unwrap();
     disk.inject(Fault::Refused { doing: "cannot write" });

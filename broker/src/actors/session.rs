@@ -63,14 +63,22 @@ pub(super) struct SessionActor {
     pub(super) reopening: HashSet<TopicPartition>,
     /// What a stop waits for.
     pub(super) under_way: Arc<UnderWay>,
-    /// Ends so that another start looks at a replica are prepared, or waited for.
-    is_ending: bool,
-    /// True once it was counted that the broker ends for its replicas: for how many of them counts nothing.
-    is_counted: bool,
+    /// Whether the broker ends so that another start looks at a replica.
+    another_start: AnotherStart,
     /// Replicas of which this start said that it could not look at them, until they are in sync.
     pub(super) unread: HashSet<TopicPartition>,
     /// What is wrong with replicas that are about to be closed for it.
     pub(super) found: HashMap<TopicPartition, Finding>,
+}
+
+/// Whether the broker ends so that another start looks at a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnotherStart {
+    No,
+    /// It does once enough time has passed since the last one, if that is still wanted then.
+    Later,
+    /// It is counted, and the broker ends.
+    Begun,
 }
 
 impl SessionActor {
@@ -91,8 +99,7 @@ impl SessionActor {
             doubted: HashMap::new(),
             reopening: HashSet::new(),
             under_way: Arc::default(),
-            is_ending: false,
-            is_counted: false,
+            another_start: AnotherStart::No,
             unread: HashSet::new(),
             found: HashMap::new(),
         }
@@ -163,7 +170,7 @@ impl SessionActor {
     /// start says what it holds. Where another leads it copies what it lacks, and is in sync again by that. One that can be read
     /// now and then does not end it each time at once: what it waits is no more than others would.
     pub(super) fn look_at_unread(&mut self, actor: &mut ActorContext<Self>) {
-        if self.unread.is_empty() || self.is_ending {
+        if self.unread.is_empty() || self.another_start != AnotherStart::No {
             return;
         }
         let (image, own) = (self.metadata.image(), self.context.identity.broker_id);
@@ -193,20 +200,22 @@ impl SessionActor {
                 "a replica that could not be read can be, and nobody leads: only another start of the broker says what it \
                  holds. That comes later, for there were others lately, and each takes all replicas along"
             );
-            self.is_ending = true;
+            self.another_start = AnotherStart::Later;
             actor.run_later(wait, |this, actor| {
-                this.is_ending = false;
-                this.look_at_unread(actor);
+                if this.another_start == AnotherStart::Later {
+                    this.another_start = AnotherStart::No;
+                    this.look_at_unread(actor);
+                }
             });
         }
     }
 
-    /// Ends the broker, so that another start says what a replica holds, and counts that.
+    /// Ends the broker, so that another start says what a replica holds, and counts that; once, for however many replicas.
     pub(super) fn start_again(&mut self, why: String) {
-        self.is_ending = true;
-        if std::mem::replace(&mut self.is_counted, true) {
+        if self.another_start == AnotherStart::Begun {
             return;
         }
+        self.another_start = AnotherStart::Begun;
         let context = Arc::clone(&self.context);
         self.context.logs.runtime.spawn_blocking(move || {
             if let Err(error) = context.logs.data_dir.note_start_again() {

@@ -197,7 +197,7 @@ fn recover_all(
             scope.spawn(move || {
                 let _working = working;
                 while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match data_dir.open_partition(*partition, LogConfig::default()) {
+                    match data_dir.recover_partition(*partition, LogConfig::default()) {
                         Ok((log, recovered)) => {
                             tell(*partition, &recovered);
                             progress.logs.fetch_add(1, Ordering::Relaxed);

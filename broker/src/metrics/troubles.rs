@@ -75,7 +75,7 @@ pub(super) fn look(own: BrokerId, state: Option<&PartitionState>, seen: Seen) ->
             Why::HandsOver => "hands_over",
             Why::NotFinalised => "waits_for_finalize",
         };
-        return (State::Kept, Some(Trouble { reason: word(DistrustReason::Damaged), next }));
+        return (State::Kept, Some(Trouble { reason: DistrustReason::Damaged.word(), next }));
     }
     if let Some(cause) = seen.noted {
         let next = match (state, told) {
@@ -83,10 +83,10 @@ pub(super) fn look(own: BrokerId, state: Option<&PartitionState>, seen: Seen) ->
             (Some(_), None) => "told_to_controllers",
             (Some(_), Some(_)) => or_waits("copied_again"),
         };
-        return (State::Distrusted, Some(Trouble { reason: word(reason_of(cause)), next }));
+        return (State::Distrusted, Some(Trouble { reason: reason_of(cause).word(), next }));
     }
     if let (true, Some(told)) = (seen.is_open, told) {
-        return (State::Copying, Some(Trouble { reason: word(told.reason), next: or_waits("copied_again") }));
+        return (State::Copying, Some(Trouble { reason: told.reason.word(), next: or_waits("copied_again") }));
     }
     if seen.is_open && seen.is_in_doubt {
         return (State::InDoubt, Some(Trouble { reason: "in_doubt", next: or_waits("catches_up") }));
@@ -98,17 +98,6 @@ pub(super) fn look(own: BrokerId, state: Option<&PartitionState>, seen: Seen) ->
         return (State::Unread, Some(Trouble { reason: "unread", next: "opened_again" }));
     }
     (State::Opening, None)
-}
-
-/// As the metrics have it.
-const fn word(reason: DistrustReason) -> &'static str {
-    match reason {
-        DistrustReason::Folder => "folder",
-        DistrustReason::Vanished => "vanished",
-        DistrustReason::Damaged => "damaged",
-        DistrustReason::Halted => "halted",
-        DistrustReason::Short => "short",
-    }
 }
 
 #[cfg(test)]

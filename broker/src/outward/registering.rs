@@ -31,7 +31,7 @@ pub(super) async fn register(context: &Context) -> Result<MetadataIndex, Option<
             return Err(None);
         }
     };
-    let folder = proof(context).await.map_err(Some)?;
+    let folder = proof(context).await?;
     let mut request = v1::RegisterBrokerRequest {
         header: Some(header(&context.identity).map_err(|_| None)?),
         broker_id: context.identity.broker_id.0,
@@ -55,7 +55,7 @@ pub(super) async fn register(context: &Context) -> Result<MetadataIndex, Option<
             context.logs.data_dir.known_metadata()
         )))),
         Ok(answer) => {
-            note_metadata(context, MetadataIndex(answer.index)).await.map_err(Some)?;
+            note_metadata(context, MetadataIndex(answer.index)).await?;
             identity.registered(BrokerEpoch(answer.broker_epoch));
             if version >= TRUST {
                 context.token.heard();
@@ -84,15 +84,15 @@ pub(super) async fn register(context: &Context) -> Result<MetadataIndex, Option<
 }
 
 /// What the folder shows: its tokens, and what this start found of each replica.
-async fn proof(context: &Context) -> Result<FolderProof, Fatal> {
+async fn proof(context: &Context) -> Result<FolderProof, Option<Fatal>> {
     let data_dir = Arc::clone(&context.logs.data_dir);
     let tokens = tokio::task::spawn_blocking(move || {
         let known = data_dir.tokens().known;
         data_dir.next_token().map(|next| (known, next))
     });
     let (known, next) = match tokens.await {
-        Ok(tokens) => tokens.map_err(|error| Fatal::DataFolder(error.to_string()))?,
-        Err(error) => return Err(Fatal::Failure(format!("the tokens of the data folder: {error}"))),
+        Ok(tokens) => tokens.map_err(|error| not_kept(&error))?,
+        Err(error) => return Err(Some(Fatal::Failure(format!("the tokens of the data folder: {error}")))),
     };
     context.token.stored(context.clock.now(), next, context.logs.data_dir.disk().stats().data_syncs);
     let replicas = context.reports.get().cloned().unwrap_or_default();
@@ -102,12 +102,21 @@ async fn proof(context: &Context) -> Result<FolderProof, Fatal> {
 }
 
 /// Keeps in the folder how far the metadata is committed.
-async fn note_metadata(context: &Context, index: MetadataIndex) -> Result<(), Fatal> {
+async fn note_metadata(context: &Context, index: MetadataIndex) -> Result<(), Option<Fatal>> {
     let data_dir = Arc::clone(&context.logs.data_dir);
     match tokio::task::spawn_blocking(move || data_dir.note_metadata(index)).await {
-        Ok(noted) => noted.map_err(|error| Fatal::DataFolder(error.to_string())),
-        Err(error) => Err(Fatal::Failure(format!("the identity of the data folder: {error}"))),
+        Ok(noted) => noted.map_err(|error| not_kept(&error)),
+        Err(error) => Err(Some(Fatal::Failure(format!("the identity of the data folder: {error}")))),
     }
+}
+
+/// What it means that the folder takes no more; want of handles or memory passes, and is tried again.
+fn not_kept(error: &holdfast_log::Error) -> Option<Fatal> {
+    if error.is_shortage() {
+        tracing::warn!(%error, "not registered yet");
+        return None;
+    }
+    Some(Fatal::DataFolder(error.to_string()))
 }
 
 /// A refusal that stays the same however often it is asked for.

@@ -57,12 +57,12 @@ fn read_not_believed(image: &Image, samples: &mut Samples) {
         *counts.entry(distrust.reason).or_default() += 1;
         if at < NAMED {
             let (partition, broker) = (partition.to_string(), distrust.broker_id.to_string());
-            let (reason, next) = (word(distrust.reason), next(image, state, distrust));
+            let (reason, next) = (distrust.reason.word(), next(image, state, distrust));
             samples.put_by(&table::NOT_BELIEVED_REPLICA, [topic.name(), &partition, &broker, reason, next], true);
         }
     }
     for (reason, count) in counts {
-        samples.put_by(&table::NOT_BELIEVED, [word(reason)], count);
+        samples.put_by(&table::NOT_BELIEVED, [reason.word()], count);
     }
 }
 
@@ -74,17 +74,6 @@ fn next(image: &Image, state: &PartitionState, distrust: Distrust) -> &'static s
         "waits_for_leader"
     } else {
         "copied_again"
-    }
-}
-
-/// As the metrics have it.
-const fn word(reason: DistrustReason) -> &'static str {
-    match reason {
-        DistrustReason::Folder => "folder",
-        DistrustReason::Vanished => "vanished",
-        DistrustReason::Damaged => "damaged",
-        DistrustReason::Halted => "halted",
-        DistrustReason::Short => "short",
     }
 }
 

@@ -81,9 +81,10 @@ impl DataDir {
             None => (Identity::new(broker_id, cluster_id), true),
         };
         disk.create_folder(&partitions)?;
+        let written_by = identity.boot_counter;
         let mut identity = identity.at_next_boot(Anchor::of(&path.join(BROKER.lock)));
         let before = if is_new { None } else { identity.list };
-        let roll = roll_call::roll_call(path, before, is_new, &held_in(&partitions)?)?;
+        let roll = roll_call::roll_call(path, before, written_by, is_new, &held_in(&partitions)?)?;
         if matches!(roll.state, ListState::Lost { .. }) && before == Some(ListKept::Kept) {
             // Known before there is a list again: a crash between the two must not make it look as if nothing was lost.
             identity.list = Some(ListKept::Lost);

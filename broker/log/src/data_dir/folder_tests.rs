@@ -140,6 +140,19 @@ fn a_list_that_is_damaged_or_missing_is_lost_and_the_starts_say_so_until_one_was
 }
 
 #[test]
+fn a_list_of_an_earlier_start_is_lost() {
+    let folder = tempdir().unwrap();
+    drop(open(&folder));
+    let list = folder.path().join(LIST);
+    let earlier = fs::read(&list).unwrap();
+    let dir = open(&folder);
+    dir.distrust(tp(1, 1), Distrust::new(Cause::Damaged, "noted since")).unwrap();
+    drop(dir);
+    fs::write(&list, earlier).unwrap();
+    assert!(matches!(open(&folder).list_state(), ListState::Lost { .. }));
+}
+
+#[test]
 fn a_crash_at_any_step_of_a_start_leaves_the_next_one_as_much_to_tell() {
     let harms: [fn(&Path); 3] = [
         |_| {},

@@ -54,11 +54,12 @@ struct Written {
 }
 
 impl ListFile {
-    /// The entries of a folder's list; `None` if it has none.
-    pub(super) fn load(folder: &Path) -> Result<Option<Result<Entries, Problem>>, Error> {
+    /// The entries of a folder's list; `None` if it has none. One that an earlier start than that with this boot counter wrote is
+    /// lost: each start writes it anew, before the identity has its counter.
+    pub(super) fn load(folder: &Path, written_by: u64) -> Result<Option<Result<Entries, Problem>>, Error> {
         let path = folder.join(LIST);
         match fs::read(&path) {
-            Ok(bytes) => Ok(Some(replica_list::decode(&bytes))),
+            Ok(bytes) => Ok(Some(replica_list::decode(&bytes, written_by))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("cannot read", &path, error)),
         }
@@ -155,7 +156,7 @@ mod tests {
             }
             let is_played = !disk.is_pending();
             list.set(tp(1, 1), Some(Entry::Held)).unwrap();
-            let read = ListFile::load(folder.path()).unwrap().unwrap().unwrap();
+            let read = ListFile::load(folder.path(), 0).unwrap().unwrap().unwrap();
             assert_eq!(read.into_keys().collect::<Vec<_>>(), [tp(1, 0), tp(1, 1)], "refused {refused}");
             if !is_played {
                 assert_eq!(refused, 2, "the folder and the file");

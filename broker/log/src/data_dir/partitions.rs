@@ -51,6 +51,17 @@ impl DataDir {
         self.open_partition(partition, config)
     }
 
+    /// Opens a log that a start finds, as [`Self::open_partition`], if its files leave enough handles to go on with; else the
+    /// error is a [shortage](Error::is_shortage).
+    pub fn recover_partition(
+        &self,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<(PartitionLog, Recovered), Error> {
+        self.handles.check(&self.folder(partition))?;
+        self.open_partition(partition, config)
+    }
+
     /// Opens a partition's log; its folder is created if the list does not name it. It is listed as held when this returns.
     ///
     /// [`Error::Vanished`]: it is listed, and its folder is gone. [`Error::Distrusted`]: its log must not count. Neither

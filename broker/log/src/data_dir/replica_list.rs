@@ -119,8 +119,8 @@ impl Header {
     }
 }
 
-/// The entries of a file.
-pub(super) fn decode(bytes: &[u8]) -> Result<Entries, Problem> {
+/// The entries of a file that the start with this boot counter, or a later one, has written.
+pub(super) fn decode(bytes: &[u8], written_by: u64) -> Result<Entries, Problem> {
     let lost = |reason: &str| Problem::Lost(reason.to_owned());
     let header = bytes.first_chunk::<HEADER>().filter(|header| header.starts_with(&MAGIC));
     let header = Header(*header.ok_or_else(|| lost("it does not begin as such a file does"))?);
@@ -138,6 +138,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Entries, Problem> {
     }
     if expected == 0 {
         return Err(lost("its first frame is damaged"));
+    }
+    let boot_counter = u64::from_be_bytes(*header.0[8..].first_chunk().ok_or_else(|| lost("it has no boot counter"))?);
+    if boot_counter < written_by {
+        return Err(lost("it is of an earlier start, and what was noted since is gone"));
     }
     let is_followed = (0..rest.len()).any(|at| header.read(&rest[at..]).is_some_and(|(number, _)| number >= expected));
     if is_followed { Err(lost("a frame in its middle is damaged")) } else { Ok(entries) }

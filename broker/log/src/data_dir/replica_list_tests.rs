@@ -60,14 +60,14 @@ fn a_list_is_read_back_and_an_unfinished_frame_is_dropped() {
             _ if cut < bytes.len() => Some(&second),
             _ => Some(&third),
         };
-        assert_eq!(decode(&bytes[..cut]).as_ref().ok(), expected, "cut at {cut}");
+        assert_eq!(decode(&bytes[..cut], 0).as_ref().ok(), expected, "cut at {cut}");
     }
     let mut torn = bytes.clone();
     torn[third_at..third_at + 20].fill(0);
-    assert_eq!(decode(&torn).as_ref(), Ok(&second), "the end of a frame without its beginning");
+    assert_eq!(decode(&torn, 0).as_ref(), Ok(&second), "the end of a frame without its beginning");
     torn.truncate(third_at);
     torn.extend([0; 5000]);
-    assert_eq!(decode(&torn).as_ref(), Ok(&second), "a length without bytes");
+    assert_eq!(decode(&torn, 0).as_ref(), Ok(&second), "a length without bytes");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn no_flipped_bit_gives_other_entries() {
         for bit in 0..8 {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
-            match decode(&flipped) {
+            match decode(&flipped, 0) {
                 Ok(entries) => assert!(at >= third_at && entries == second, "byte {at} bit {bit}"),
                 Err(problem) => assert!(at < third_at && matches!(problem, Problem::Lost(_)), "byte {at}: {problem:?}"),
             }
@@ -89,21 +89,28 @@ fn no_flipped_bit_gives_other_entries() {
 fn a_frame_that_is_missing_means_that_the_list_is_lost() {
     let (mut bytes, _, [_, second_at, third_at]) = file();
     bytes.drain(second_at..third_at);
-    assert!(matches!(decode(&bytes), Err(Problem::Lost(_))));
+    assert!(matches!(decode(&bytes, 0), Err(Problem::Lost(_))));
 }
 
 #[test]
 fn a_newer_list_is_told_from_a_damaged_one() {
     let mut header = Header::new(7);
     header.0[4] = 2;
-    assert_eq!(decode(&header.file(&Entries::new())), Err(Problem::Newer(2)));
+    assert_eq!(decode(&header.file(&Entries::new()), 0), Err(Problem::Newer(2)));
+}
+
+#[test]
+fn a_list_of_an_earlier_start_is_lost() {
+    let bytes = Header::new(7).file(&Entries::new());
+    assert!([6, 7].into_iter().all(|written_by| decode(&bytes, written_by).is_ok()), "one that was not finished after it");
+    assert!(matches!(decode(&bytes, 8), Err(Problem::Lost(_))));
 }
 
 #[test]
 fn a_long_reason_is_cut_between_letters() {
     let reason = "\u{e4}".repeat(MAX_REASON);
     let bytes = Header::new(7).file(&[(tp(0), distrusted(&reason))].into());
-    let kept = decode(&bytes).unwrap();
+    let kept = decode(&bytes, 0).unwrap();
     let Some(Entry::Distrusted(distrust)) = kept.get(&tp(0)) else { panic!("{kept:?}") };
     assert_eq!(distrust.reason.len(), MAX_REASON);
 }

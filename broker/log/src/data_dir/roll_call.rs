@@ -20,14 +20,17 @@ pub(super) struct Roll {
     pub(super) state: ListState,
 }
 
-/// Finds the list, or makes one of the folders. `kept` is what the identity says of it.
+/// Finds the list, or makes one of the folders. `kept` is what the identity says of it, which the start with the boot counter
+/// `written_by` wrote.
 pub(super) fn roll_call(
     path: &Path,
     kept: Option<ListKept>,
+    written_by: u64,
     is_new: bool,
     folders: &BTreeSet<TopicPartition>,
 ) -> Result<Roll, Error> {
-    let found = ListFile::load(path)?;
+    // An earlier program counts starts and writes no list.
+    let found = ListFile::load(path, kept.map_or(0, |_| written_by))?;
     if let Some(Err(Problem::Newer(version))) = &found {
         let reason =
             format!("it has format version {version}, which this program does not know: use the newer program again");
@@ -42,7 +45,7 @@ pub(super) fn roll_call(
         (Some(_), None) => (made_of(folders), ListState::Lost { reason: format!("the file {LIST} is missing") }),
         (Some(_), Some(Err(problem))) => {
             let what = if let Problem::Lost(reason) = problem { reason } else { String::new() };
-            (made_of(folders), ListState::Lost { reason: format!("the file {LIST} is damaged: {what}") })
+            (made_of(folders), ListState::Lost { reason: format!("the file {LIST} does not count: {what}") })
         }
         // An earlier program used the folder. What it deleted is no loss; but it knew nothing of distrust, and whether it
         // has copied such a log since is not known.

@@ -57,10 +57,20 @@ impl PartitionLog {
                 self.roll()?;
             }
             let fits = self.count_that_fit(rest);
+            self.note_epochs(&rest[..fits])?;
             self.write(records, &rest[..fits])?;
             rest = &rest[fits..];
         }
         Ok(())
+    }
+
+    /// Notes durably which leader epochs these batches begin, before one of them is written: no checksum of a batch covers its
+    /// epoch, and past the durable mark no digest does. A leader has noted its own when it began.
+    fn note_epochs(&mut self, placed: &[Placed]) -> Result<(), Error> {
+        for Placed { header, .. } in placed {
+            self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
+        }
+        self.store_epochs()
     }
 
     /// How many of the batches go into the active segment, at least 1.
@@ -106,7 +116,6 @@ impl PartitionLog {
         let mut is_store_due = false;
         for Placed { header, .. } in placed {
             is_store_due |= self.active.tally.add(&segment, self.config.index_interval_bytes, header);
-            self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
             if header.has_producer() {
                 self.producers.record(&header.into(), now());
             }

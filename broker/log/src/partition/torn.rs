@@ -10,11 +10,14 @@
 //! zeros or an old tail, and sound batches behind it. But the mark lags, so what is cut there may also have been durable and
 //! counted, and have been damaged since. Nothing on this disk tells the two apart: the log goes on, in doubt. Zeros are what
 //! a file reads as whose length reached the disk before its bytes did; a batch that had been durable does not become zeros
-//! to the end of the file. A log that ends below the high watermark that its mark remembers is in doubt too.
+//! to the end of the file. No checksum of a batch covers its leader epoch, by which elections compare logs: past the mark it
+//! is believed as far as the checkpoint of the epochs has it, which is durable before the first batch of an epoch is written.
+//! A log that ends below the high watermark that its mark remembers is in doubt too.
 
 use std::sync::Arc;
 
 use holdfast_proto::ids::{LeaderEpoch, Offset, TimestampMs};
+use holdfast_replication::{EpochChain, ProducerTable};
 
 use super::{
     doubt,
@@ -24,7 +27,9 @@ use super::{
 };
 use crate::{
     Error,
+    checkpoint::{self, StoredEpochs},
     digest::{Border, Comparison},
+    files,
     mark::Marks,
     read_at::read_at,
     scan::Check,
@@ -41,20 +46,16 @@ impl Recovery<'_> {
         self.disk.sync_batches(&file, segment.path())?;
         let on_disk = end_on_disk(self.disk, &file, segment.path(), (known, size))?;
 
-        let mut producers = producers_before(self.folder, &self.listing.snapshots, before, base)?;
-        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
-        let mut comparison = Comparison::new(self.known_digest(base));
-        let whole = (on_disk, Offset(u64::MAX));
-        let mut walked = reindex(&segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, header| {
-            comparison.reach(tally.border());
-            if epochs.last().is_none_or(|(epoch, _)| *epoch != header.leader_epoch) {
-                epochs.push((header.leader_epoch, header.base_offset));
-            }
-            if header.has_producer() {
-                producers.replay(&header.into());
-            }
-        })?;
-        comparison.result(segment.name(), walked.tally.border())?;
+        // None is noted where a log is starting over: what is left of it then is as it was.
+        let is_sound = |stored: &StoredEpochs| stored.has_checksum && !stored.chain.is_empty();
+        let noted = checkpoint::load_epochs(&self.folder.join(files::EPOCHS))?.filter(is_sound);
+        let noted = noted.as_ref().map(|stored| (known, &stored.chain));
+        let mut read = self.read_through(&segment, before, on_disk, noted)?;
+        if let Some(Unnoted { position, reason }) = read.unnoted {
+            read = self.read_through(&segment, before, position, noted)?;
+            read.walked.bad = Some(reason);
+        }
+        let ReadThrough { mut walked, epochs, producers, .. } = read;
         if on_disk < size {
             walked.bad = Some(format!("from byte {on_disk} on the disk does not hold what was written"));
         }
@@ -74,6 +75,42 @@ impl Recovery<'_> {
         segment.times.store_anew(self.disk)?;
         segment.was_appended_at(self.last_append(&segment, &tally), self.disk.ages().now());
         Ok((Arc::new(segment), Found { tally, epochs: Some(epochs), producers, cut_bytes }))
+    }
+
+    /// Reads the last segment up to this byte, and makes its indexes and digests in memory. `noted` are the byte from which on
+    /// nothing but them vouches for the epochs of batches, and the epochs that were noted before these were written.
+    fn read_through(
+        &self,
+        segment: &Segment,
+        before: &[Arc<Segment>],
+        end: u64,
+        noted: Option<(u64, &EpochChain)>,
+    ) -> Result<ReadThrough, Error> {
+        let mut producers = producers_before(self.folder, &self.listing.snapshots, before, segment.base())?;
+        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let mut comparison = Comparison::new(self.known_digest(segment.base()));
+        let mut unnoted = None;
+        let whole = (end, Offset(u64::MAX));
+        let walked = reindex(segment, whole, self.config.index_interval_bytes, Check::Crc, |tally, header| {
+            comparison.reach(tally.border());
+            let position = tally.size - header.size_bytes as u64;
+            if let Some((_, chain)) = noted.filter(|(from, _)| unnoted.is_none() && position >= *from)
+                && let epoch = chain.epoch_at(header.base_offset)
+                && epoch != Some(header.leader_epoch)
+            {
+                let noted = epoch.map_or("no epoch".to_owned(), |epoch| format!("epoch {epoch}"));
+                let reason = format!("a batch of leader epoch {} stands where {noted} was noted", header.leader_epoch);
+                unnoted = Some(Unnoted { position, reason });
+            }
+            if epochs.last().is_none_or(|(epoch, _)| *epoch != header.leader_epoch) {
+                epochs.push((header.leader_epoch, header.base_offset));
+            }
+            if header.has_producer() {
+                producers.replay(&header.into());
+            }
+        })?;
+        comparison.result(segment.name(), walked.tally.border())?;
+        Ok(ReadThrough { walked, epochs, producers, unnoted })
     }
 
     /// What the mark says of the batches of the last segment that were durable.
@@ -121,6 +158,21 @@ impl Recovery<'_> {
         Ok(is_short
             .then(|| format!("{path} ends at offset {next}, and records up to {high_watermark} were acknowledged")))
     }
+}
+
+/// What was read of the last segment.
+struct ReadThrough {
+    walked: Walked,
+    /// The leader epochs of its batches, and where each begins.
+    epochs: Vec<(LeaderEpoch, Offset)>,
+    producers: ProducerTable,
+    unnoted: Option<Unnoted>,
+}
+
+/// The first batch past the mark whose leader epoch is not the one that was noted before it was written.
+struct Unnoted {
+    position: u64,
+    reason: String,
 }
 
 /// True if any byte of this part of the segment's file is not 0.
