@@ -216,7 +216,7 @@ GUARDS = [
      "state.leader.is_some() && state.isr.len() * 2 > state.replicas.len()", "!state.replicas.is_empty()",
      ("holdfast-broker", "--lib", "life::asides::tests::it_is_spare_only_where_most_replicas_are_in_sync_with_a_leader")),
     ("digests that are lost are made again", "broker/log/src/digest/digests.rs",
-     "disk.replace(&self.path, &side_file::encode(self.partition, pieces))?;", "disk.check()?;",
+     "disk.try_replace(&self.path, &side_file::encode(self.partition, pieces))?;", "disk.check()?;",
      log("reader::binding::tests::lost_digests_are_made_again_as_they_were")),
     ("the lesser of both clocks for an age", "broker/log/src/age_clock.rs",
      "wall_ms.min(steady_ms)", "wall_ms.max(steady_ms)",
