@@ -88,7 +88,7 @@ impl SessionActor {
                     let reason = noted.map_or(DistrustReason::Damaged, |noted| reason_of(noted.cause));
                     self.context.outboxes.distrusts.put_again(partition, reason, closed_at);
                 }
-                Effect::SetAside(partition) => self.set_aside(partition, actor),
+                Effect::CloseStray(partition) => self.close_stray(partition, actor),
                 Effect::Delete(partition, reason) => {
                     self.context.outboxes.distrusts.forget(partition);
                     self.delete(partition, reason, actor);
@@ -240,7 +240,7 @@ impl SessionActor {
     }
 
     /// Closes what the metadata does not place here. Its records are kept, for what is absent may be so by an error.
-    fn set_aside(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
+    fn close_stray(&mut self, partition: TopicPartition, actor: &mut ActorContext<Self>) {
         tracing::warn!(%partition, "a stray: the metadata does not place this replica here; it is kept and not served");
         self.context.partitions.remove(partition);
         let (recovered, replica) = (self.recovered.remove(&partition), self.replicas.remove(&partition));

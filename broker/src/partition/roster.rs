@@ -138,7 +138,7 @@ pub enum Effect {
     },
     /// Close the replica or the log, and keep the folder: the metadata does not place it here, and no deletion of it was
     /// committed; then [`Event::Closed`].
-    SetAside(TopicPartition),
+    CloseStray(TopicPartition),
     /// Close the replica, if it is open, and delete its folder; then [`Event::Deleted`].
     Delete(TopicPartition, Reason),
 }
@@ -162,7 +162,7 @@ enum Slot {
     Unopened,
     Open,
     Deleting,
-    /// Set aside: no second replica is opened on a folder while the first may still write to it.
+    /// A stray, being closed: no second replica is opened on a folder while the first may still write to it.
     Closing,
     /// Not vouched for, and being closed.
     Distrusting(ClosedAt),
@@ -305,7 +305,7 @@ impl Roster {
                 let state = assignment::of(image.version(), topic, state);
                 self.delete(partition, Reason::MovedAway(Box::new(state)), effects);
             }
-            _ => self.set_aside(partition, is_whole, effects),
+            _ => self.close_stray(partition, is_whole, effects),
         }
     }
 
@@ -397,14 +397,14 @@ impl Roster {
     }
 
     /// A log that was recovered is a stray only once a whole image does not know it: changes alone tell too little.
-    fn set_aside(&mut self, partition: TopicPartition, is_whole: bool, effects: &mut Vec<Effect>) {
+    fn close_stray(&mut self, partition: TopicPartition, is_whole: bool, effects: &mut Vec<Effect>) {
         match self.slots.get(&partition) {
             Some(Slot::Open) => {}
             Some(Slot::Recovered(_)) if is_whole => {}
             _ => return,
         }
         self.slots.insert(partition, Slot::Closing);
-        effects.push(Effect::SetAside(partition));
+        effects.push(Effect::CloseStray(partition));
     }
 
     /// True if `state`, which does not name this broker, is at least as new as what stands here.

@@ -93,10 +93,10 @@ fn metadata_that_has_gone_back_deletes_nothing() {
 
     let all = Event::Metadata(&Changed::All);
     let older = placed(state(&[2, 3], 1, 4));
-    assert_eq!(step(&mut open(), &older, &all, told(5, 1)), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut open(), &older, &all, told(5, 1)), [Effect::CloseStray(tp())]);
     let mut recovered = Roster::new(OWN);
     recovered.recovered(tp(), Some(LeaderEpoch(2)));
-    assert_eq!(step(&mut recovered, &older, &all, KnownEpochs::default()), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut recovered, &older, &all, KnownEpochs::default()), [Effect::CloseStray(tp())]);
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn a_replica_that_was_moved_away_is_deleted_and_begins_empty_if_it_comes_back() 
 }
 
 #[test]
-fn a_folder_that_was_set_aside_is_opened_again_only_once_it_is_closed() {
+fn a_stray_is_opened_again_only_once_it_is_closed() {
     let mut roster = open();
     let all = Event::Metadata(&Changed::All);
     let absent = placed(state(&[2, 3], 1, 4));
-    assert_eq!(step(&mut roster, &absent, &all, told(5, 1)), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut roster, &absent, &all, told(5, 1)), [Effect::CloseStray(tp())]);
     assert_eq!(step(&mut roster, &absent, &all, KnownEpochs::default()), [], "once is enough");
     let back = placed(state(&[1, 2, 3], 1, 6));
     assert_eq!(step(&mut roster, &back, &all, KnownEpochs::default()), [], "its writer may not be done");
@@ -127,7 +127,7 @@ fn a_folder_that_was_set_aside_is_opened_again_only_once_it_is_closed() {
 #[test]
 fn absence_deletes_nothing_and_the_deletion_of_the_topic_does() {
     let all = Event::Metadata(&Changed::All);
-    assert_eq!(step(&mut open(), &image(&[]), &all, told(1, 1)), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut open(), &image(&[]), &all, told(1, 1)), [Effect::CloseStray(tp())]);
     assert_eq!(step(&mut open(), &deleted(), &all, told(9, 9)), [Effect::Delete(tp(), Reason::TopicDeleted)]);
 
     let mut recovered = Roster::new(OWN);
@@ -394,9 +394,9 @@ fn no_state_since_the_controllers_were_recovered_deletes_what_is_from_before() {
         roster.recovered(tp(), Some(LeaderEpoch(latest)));
         step(&mut roster, &elsewhere, &all, KnownEpochs::default())
     };
-    assert_eq!(recovered(5), [Effect::SetAside(tp())], "it may have moved here by what is lost");
+    assert_eq!(recovered(5), [Effect::CloseStray(tp())], "it may have moved here by what is lost");
     assert!(matches!(recovered(SINCE.1 - 2)[..], [Effect::Delete(..)]), "it was placed here since");
-    assert_eq!(step(&mut open(), &elsewhere, &all, told(5, 5)), [Effect::SetAside(tp())]);
+    assert_eq!(step(&mut open(), &elsewhere, &all, told(5, 5)), [Effect::CloseStray(tp())]);
     let effects = step(&mut open(), &elsewhere, &all, told(SINCE.0 - 1, SINCE.1 - 1));
     assert!(matches!(effects[..], [Effect::Delete(..)]), "{effects:?}");
 }

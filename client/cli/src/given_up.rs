@@ -10,7 +10,7 @@ use holdfast_proto::{ids::Offset, v1::ReplicaClaim};
 pub(crate) fn told(given_up: &PartitionRecovery) -> String {
     let absent = match &given_up.absent[..] {
         [] => String::new(),
-        absent => format!(", and what broker {} alone holds", crate::moves::ids(absent)),
+        absent => format!(", and what broker {} alone holds", crate::output::ids(absent)),
     };
     let farther: Vec<_> = given_up.farther().map(reach).collect();
     let farther = if farther.is_empty() { String::new() } else { format!("; not chosen: {}", farther.join(", ")) };
@@ -28,7 +28,7 @@ pub(crate) fn short(given_up: &PartitionRecovery) -> String {
     };
     match &given_up.absent[..] {
         [] => lost,
-        absent => format!("{lost}; all of broker {}", crate::moves::ids(absent)),
+        absent => format!("{lost}; all of broker {}", crate::output::ids(absent)),
     }
 }
 

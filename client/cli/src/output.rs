@@ -137,6 +137,12 @@ pub fn confirm(what: &str, yes: bool) -> Result {
     }
 }
 
+/// Ids as given, with commas, as flags take them; a dash where there is none.
+pub fn ids<T: std::fmt::Display>(ids: impl IntoIterator<Item = T>) -> String {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    if ids.is_empty() { "-".to_owned() } else { ids.join(",") }
+}
+
 /// The first few of these lines, and how many more there are: one cause may meet thousands.
 pub fn few<T: std::fmt::Display>(lines: &[T]) -> String {
     const FEW: usize = 5;

@@ -3,14 +3,14 @@ use holdfast_proto::ids::{LeaderEpoch, Offset};
 use super::*;
 use crate::{
     Distrust, LogConfig, Unreadable,
-    data_dir::partitions::tests::{hold, open, tp},
+    data_dir::partitions::tests::{hold, make_again, open, tp},
     disk::tests::Fault,
     test_support::{Sample, tempdir},
 };
 
 fn set_aside(dir: &DataDir, partition: TopicPartition, records: u64) -> PathBuf {
     hold(dir, partition, records);
-    dir.quarantine_partition(partition).unwrap().unwrap()
+    make_again(dir, partition)
 }
 
 #[test]

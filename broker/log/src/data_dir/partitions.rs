@@ -193,13 +193,6 @@ impl DataDir {
         Ok(true)
     }
 
-    /// Takes a partition off the list and sets its folder aside, as it is; tells where. `None`: it held no records, and was
-    /// deleted. The partition can then be opened again, empty.
-    pub fn quarantine_partition(&self, partition: TopicPartition) -> Result<Option<PathBuf>, Error> {
-        self.list.set(partition, None)?;
-        self.move_aside(partition)
-    }
-
     /// Opens a log that is not there yet, or not listed yet, and lists it.
     fn open_unlisted(&self, partition: TopicPartition, config: LogConfig) -> Result<(PartitionLog, Recovered), Error> {
         let opened = PartitionLog::open(&self.disk, &self.folder(partition), partition, config)?;

@@ -7,7 +7,7 @@ use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId
 
 use super::*;
 use crate::{
-    ReplicaOnDisk, Standing,
+    Aside, ReplicaOnDisk, Standing,
     data_dir::names::names,
     disk::tests::Fault,
     files,
@@ -37,6 +37,15 @@ pub(in crate::data_dir) fn end(dir: &DataDir, partition: TopicPartition) -> Offs
     dir.open_partition(partition, LogConfig::default()).unwrap().1.log_end_offset
 }
 
+/// Has a log set aside, and another made in its place. Where the old one stands now.
+pub(in crate::data_dir) fn make_again(dir: &DataDir, partition: TopicPartition) -> PathBuf {
+    let before = dir.asides().unwrap();
+    dir.distrust(partition, Distrust::new(Cause::Damaged, "damaged")).unwrap();
+    dir.recreate_partition(partition, LogConfig::default()).unwrap();
+    let is_new = |aside: &Aside| before.iter().all(|one| one.path != aside.path);
+    dir.asides().unwrap().into_iter().find(is_new).unwrap().path
+}
+
 fn lose(folder: &TempDir, partition: TopicPartition) {
     fs::remove_dir_all(folder.path().join(PARTITIONS).join(partition.to_string())).unwrap();
 }
@@ -53,14 +62,14 @@ fn partitions_are_listed_deleted_and_set_aside() {
     assert_eq!(dir.partitions().unwrap(), [tp(1, 2), tp(1, 11), tp(2, 0)]);
     assert!(dir.delete_partition(tp(1, 11)).unwrap());
     assert!(!dir.delete_partition(tp(1, 11)).unwrap());
-    let aside = dir.quarantine_partition(tp(2, 0)).unwrap().unwrap();
+    let aside = make_again(&dir, tp(2, 0));
     assert!(aside.join("00000000000000000000.log").exists());
     let (mut log, recovered) = dir.open_partition(tp(2, 0), LogConfig::default()).unwrap();
     assert_eq!(recovered.log_end_offset, Offset(0));
     fill(&mut log, 1);
     drop(log);
-    assert_ne!(dir.quarantine_partition(tp(2, 0)).unwrap().unwrap(), aside);
-    assert_eq!(dir.partitions().unwrap(), [tp(1, 2)]);
+    assert_ne!(make_again(&dir, tp(2, 0)), aside);
+    assert_eq!(dir.partitions().unwrap(), [tp(1, 2), tp(2, 0)]);
     // As a crash in the middle of a deletion, and of a creation, would leave it.
     let (deleted, unfinished) = (format!("partitions/{}.deleted", tp(3, 0)), format!("partitions/{}.tmp", tp(3, 1)));
     fs::create_dir(folder.path().join(&deleted)).unwrap();
@@ -89,7 +98,7 @@ fn what_cannot_be_removed_keeps_nothing_else_from_its_work() {
     let unmade = dir.open_partition(tp(3, 1), LogConfig::default());
     assert!(matches!(unmade, Err(Error::Io { .. })), "{unmade:?}");
     assert!(dir.delete_partition(tp(1, 1)).is_err());
-    let aside = dir.quarantine_partition(tp(1, 0)).unwrap().unwrap();
+    let aside = make_again(&dir, tp(1, 0));
     fs::remove_dir_all(&aside).unwrap();
     fs::write(&aside, "not a folder").unwrap();
     assert!(dir.remove_aside(&dir.asides().unwrap()[0]).is_err());
@@ -295,15 +304,6 @@ fn records_of_a_folder_that_is_not_listed_are_none_of_a_new_replica() {
     assert_eq!(recovered.log_end_offset, Offset(0));
     let aside = &dir.asides().unwrap()[0];
     assert!(aside.partition == tp(1, 0) && aside.bytes > 0);
-}
-
-#[test]
-fn a_crash_at_any_step_of_a_quarantine_leaves_it_openable() {
-    crash_everywhere(
-        |_| {},
-        |dir| dir.quarantine_partition(tp(1, 0)).map(drop),
-        |is_done, dir| assert!(end(dir, tp(1, 0)) == Offset(0) || !is_done),
-    );
 }
 
 #[test]

@@ -102,7 +102,10 @@ fn a_newer_list_is_told_from_a_damaged_one() {
 #[test]
 fn a_list_of_an_earlier_start_is_lost() {
     let bytes = Header::new(7).file(&Entries::new());
-    assert!([6, 7].into_iter().all(|written_by| decode(&bytes, written_by).is_ok()), "one that was not finished after it");
+    assert!(
+        [6, 7].into_iter().all(|written_by| decode(&bytes, written_by).is_ok()),
+        "one that was not finished after it"
+    );
     assert!(matches!(decode(&bytes, 8), Err(Problem::Lost(_))));
 }
 

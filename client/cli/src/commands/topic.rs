@@ -13,16 +13,13 @@ use holdfast_client::{
     offsets::{OffsetQuery, OffsetSpec},
 };
 use holdfast_local::Setting;
-use holdfast_proto::{
-    ids::BrokerId,
-    v1::{ConfigEntry, DescribeClusterResponse},
-};
+use holdfast_proto::v1::{ConfigEntry, DescribeClusterResponse};
 
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
     given_up,
-    output::{Output, confirm, note, print_json, print_table, say},
+    output::{Output, confirm, ids, note, print_json, print_table, say},
     trust,
     units::plain_value,
     unopened,
@@ -374,13 +371,6 @@ async fn alter(client: &Client, args: AlterArgs, output: Output) -> Result {
     let done = if args.dry_run { "can be changed like this; nothing was changed" } else { "changed" };
     say(format!("{} {done}", args.name));
     Ok(())
-}
-
-fn ids(ids: &[BrokerId]) -> String {
-    if ids.is_empty() {
-        return "-".to_owned();
-    }
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// A topic that was changed, or that a dry run would create or change.

@@ -1,6 +1,6 @@
 //! What is told of a topic.
 
-use holdfast_proto::ids::{LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 
 use super::*;
 

@@ -12,7 +12,7 @@ mod throttle;
 
 pub use flags::Start;
 
-pub use plan::{as_json, as_text, ids};
+pub use plan::{as_json, as_text};
 
 pub use run::{MoveOutcome, ask, run};
 

@@ -8,6 +8,8 @@ use holdfast_checker::text::{counted, render_table};
 use holdfast_client::admin::Move;
 use holdfast_proto::ids::BrokerId;
 
+use crate::output::ids;
+
 /// The moves, with what they come to for each broker.
 pub fn as_text(moves: &[Move]) -> String {
     let rows = moves.iter().map(|one| {
@@ -51,14 +53,6 @@ pub fn as_json(moves: &[Move]) -> serde_json::Value {
         })
     };
     moves.iter().map(one).collect()
-}
-
-/// Broker ids, as 1,2,3.
-pub fn ids(ids: &[BrokerId]) -> String {
-    if ids.is_empty() {
-        return "-".to_owned();
-    }
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

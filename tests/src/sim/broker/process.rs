@@ -298,7 +298,7 @@ impl Broker {
                 Effect::TellAgain(tp, closed_at) => {
                     self.untold.entry(tp).or_insert((DistrustReason::Damaged, closed_at));
                 }
-                Effect::SetAside(tp) => {
+                Effect::CloseStray(tp) => {
                     self.replicas.close(tp, disk, out);
                     out.push(Outgoing::SetAside);
                     self.roster(now, &roster::Event::Closed(tp), disk, out);

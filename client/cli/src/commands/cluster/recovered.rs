@@ -6,7 +6,7 @@ use holdfast_checker::text::counted;
 use holdfast_proto::v1::{ControllerRecovery, DescribeClusterResponse, LostDiskInfo};
 
 use super::waiting;
-use crate::{given_up, width::fit};
+use crate::{given_up, output::ids, width::fit};
 
 /// A disk that was given up.
 pub(super) fn lost_disk(lost: &LostDiskInfo) -> String {
@@ -40,13 +40,13 @@ pub(super) fn one(recovery: &ControllerRecovery) -> String {
     match &recovery.given_up[..] {
         [] => {}
         [one] => given_up.push(format!("controller {one}")),
-        some => given_up.push(format!("controllers {}", list(some))),
+        some => given_up.push(format!("controllers {}", ids(some))),
     }
     given_up.push(format!("what the metadata was after index {} (term {})", recovery.index, recovery.term));
     match &recovery.without[..] {
         [] => {}
         [one] => given_up.push(format!("the replicas of broker {one}")),
-        some => given_up.push(format!("the replicas of brokers {}", list(some))),
+        some => given_up.push(format!("the replicas of brokers {}", ids(some))),
     }
     format!(
         "the controllers were recovered from controller {} on {}; given up: {}",
@@ -62,7 +62,7 @@ pub(super) fn waiting(view: &DescribeClusterResponse) -> String {
     let (who, them) = match unheard {
         [] => return String::new(),
         [one] => (format!("broker {one} has"), "it"),
-        some => (format!("brokers {} have", list(some)), "each of them"),
+        some => (format!("brokers {} have", ids(some)), "each of them"),
     };
     let gone = waiting::lost_disk(unheard);
     let what = format!("{who} not registered since the controllers were recovered");
@@ -91,10 +91,6 @@ pub(super) fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
         })
     };
     view.controller_recoveries.iter().map(one).collect()
-}
-
-fn list<T: ToString>(ids: &[T]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

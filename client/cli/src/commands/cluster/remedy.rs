@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_proto::v1::{BrokerInfo, DescribeClusterResponse, PartitionInfo, TroubledPartition};
 
 use super::waiting;
-use crate::trust;
+use crate::{output, trust};
 
 /// What is said before a last resort that may not be needed.
 const STAYS: &str = "; if that stays so:";
@@ -185,10 +185,6 @@ fn provided(partition: &PartitionInfo) -> String {
 
 /// The ids in order, with commas.
 pub(super) fn numbers(ids: &[u32]) -> String {
-    if ids.is_empty() {
-        return "-".to_owned();
-    }
     // The same brokers are the same cause, in whichever order a partition names them.
-    let sorted: BTreeSet<_> = ids.iter().collect();
-    sorted.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    output::ids(ids.iter().collect::<BTreeSet<_>>())
 }

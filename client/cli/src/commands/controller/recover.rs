@@ -10,7 +10,7 @@ use super::{seen::Seen, steps};
 use crate::{
     connect::Connect,
     exit::{Failure, Result},
-    output::{Output, print_json, say},
+    output::{Output, ids, print_json, say},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -106,7 +106,7 @@ fn hand_over(folder: &PathBuf, args: &RecoverArgs) -> Failure {
         }
     }
     if !args.without_brokers.is_empty() {
-        command.arg("--without-brokers").arg(steps::list(&args.without_brokers));
+        command.arg("--without-brokers").arg(ids(&args.without_brokers));
     }
     Failure::file("run", program)(command.exec())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use holdfast_checker::text::render_table;
 
 use super::seen::{Answer, Controller, Seen};
-use crate::width::fit;
+use crate::{output::ids, width::fit};
 
 /// A step: what to do, and the commands for it.
 #[derive(Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
     let start: Vec<_> = silent.iter().filter_map(|one| one.node).map(|node| node.to_string()).collect();
     let start =
         if start.is_empty() { Vec::new() } else { vec![anywhere(format!("holdfast dev start {}", start.join(" ")))] };
-    let flags = if without.is_empty() { String::new() } else { format!(" --without-brokers {}", list(without)) };
+    let flags = if without.is_empty() { String::new() } else { format!(" --without-brokers {}", ids(without)) };
     vec![
         Step::new(
             format!(
@@ -152,7 +152,7 @@ fn without_brokers(seen: &Seen, without: &[u32]) -> Vec<Step> {
             format!(
                 "Start broker {} again, with the data folder as it was last: a partition without a leader waits for it. \
                  Then nothing has to be given up.",
-                list(&seen.unheard_brokers)
+                ids(&seen.unheard_brokers)
             ),
             Vec::new(),
         ),
@@ -207,11 +207,6 @@ fn name(controller: &Controller) -> String {
         Some(node) => format!("{node} ({})", controller.address),
         None => controller.address.clone(),
     }
-}
-
-/// The ids with commas, as flags take them.
-pub(super) fn list(ids: &[u32]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use holdfast_proto::ids::{BrokerId, PartitionIndex};
 
 use crate::{
     exit::{Failure, Result},
-    moves::{self, Start, ids},
-    output::{Output, confirm, note, print_json, say},
+    moves::{self, Start},
+    output::{Output, confirm, ids, note, print_json, say},
 };
 
 pub(super) const MOVE_EXAMPLES: &str = "\

@@ -13,8 +13,7 @@ use holdfast_client::{
 
 use crate::{
     exit::Result,
-    moves::ids,
-    output::{Output, note, print_json, print_table, say},
+    output::{Output, ids, note, print_json, print_table, say},
     trust, unopened,
 };
 

@@ -16,7 +16,7 @@ use super::recover_many::{self, Order};
 use crate::{
     exit::{Failure, Result},
     given_up,
-    output::{Output, confirm, print_json, say, tell},
+    output::{Output, confirm, ids, print_json, say, tell},
     trust,
     width::fit,
 };
@@ -183,25 +183,22 @@ fn next(topic: &str, partition: &PartitionInfo, brokers: &[BrokerInfo]) -> Strin
     let first = match &down[..] {
         [] => String::new(),
         down => {
-            format!(
-                "first start broker {}: it was in sync last, and what it alone holds is given up else\n",
-                crate::moves::ids(down)
-            )
+            format!("first start broker {}: it was in sync last, and what it alone holds is given up else\n", ids(down))
         }
     };
     let silent = silent(partition, &alive);
     let silent = if silent.is_empty() {
         String::new()
     } else {
-        format!("restart broker {}, and look again: it has not said where its log ends\n", crate::moves::ids(&silent))
+        format!("restart broker {}, and look again: it has not said where its log ends\n", ids(&silent))
     };
     let unread = partition.claims.iter().filter(|claim| claim.unread).map(|claim| BrokerId(claim.broker_id));
     let unread: Vec<_> = unread.collect();
     let unread = if unread.is_empty() {
         String::new()
     } else {
-        let ids = crate::moves::ids(&unread);
-        format!("mend what the log of broker {ids} names, and start it again: it could not read its replica\n")
+        let unread = ids(&unread);
+        format!("mend what the log of broker {unread} names, and start it again: it could not read its replica\n")
     };
     let is_away = partition.elr.iter().any(|id| trust::is_away(partition, *id));
     let away = if is_away {
