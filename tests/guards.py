@@ -165,6 +165,12 @@ GUARDS = [
     ("voices that are missing since a recovery", "metadata/src/decide/election.rs",
      "missing < min_isr\n", "missing < min_isr + 1_000\n",
      unsettled("a_replica_that_an_old_move_was_to_take_away_is_none_that_was_found")),
+    ("leaders that wrote nothing", "metadata/src/decide/election.rs",
+     "+ claims.iter().filter(is_earlier).count();", "+ 0 * claims.iter().filter(is_earlier).count();",
+     history("what_a_leader_without_a_record_of_its_own_acknowledged_outlives_a_recovery")),
+    ("records between the epochs of a frozen high watermark", "metadata/src/record.rs",
+     "(is_of_the_same || is_later)", "(is_of_the_same || is_later || true)",
+     machine("records_of_a_leadership_before_that_of_the_high_watermark_prove_nothing")),
     *seen_by(
         ("the farthest since a recovery", "metadata/src/decide/election.rs",
          "Reach::of(claim) <= Reach::of(own))", "Reach::of(claim) <= Reach::of(own) || true)"),

@@ -125,10 +125,13 @@ fn check_partition(checker: &mut Checker, image: &Image, tp: TopicPartition, top
         .ensure(4, state.elr.is_empty() || state.isr.len() < min_isr, || format!("{tp}: min ISR {min_isr}, {state:?}"));
     let electable = candidate(&Standings::of(image), state, min_isr).is_some();
     checker.ensure(5, state.leader.is_some() || !electable, || format!("{tp}: somebody could lead: {state:?}"));
-    let reaches =
-        |claim: &ReplicaClaim| claim.unread || !state.elr.contains(&claim.broker_id) || state.reaches_frozen(claim);
+    let reaches = |claim: &ReplicaClaim| {
+        let says = !claim.unread && !claim.not_held;
+        !says || !state.elr.contains(&claim.broker_id) || state.reaches_frozen(claim)
+    };
     let trusted = (state.frozen_high_watermark.is_none() || state.isr.len() < min_isr)
-        && (state.frozen_high_watermark.is_some() || state.frozen_leader_epoch.is_none())
+        && (state.frozen_high_watermark.is_some()
+            || (state.frozen_leader_epoch.is_none() && state.frozen_in.is_none()))
         && state.claims.iter().all(reaches)
         && state.distrusted.iter().all(|distrust| !members.contains(&distrust.broker_id));
     checker.ensure(19, trusted, || format!("{tp}: min ISR {min_isr}, {state:?}"));

@@ -53,7 +53,7 @@ pub(crate) const SHIPPED: Needs = Needs {
     record: |record| match record {
         Record::ControllerRecovery(_) | Record::LostDisk(_) => RECOVERY,
         Record::PartitionRecovery(recovery) if has_recovery(recovery) => RECOVERY,
-        Record::Partition { state, .. } if state.unsettled || state.claims.iter().any(|claim| claim.unread) => RECOVERY,
+        Record::Partition { state, .. } if has_recovered_state(state) => RECOVERY,
         Record::Broker(BrokerRegistration { token: Some(_), .. }) | Record::PartitionRecovery(_) => TRUST,
         Record::Partition { state, .. } if has_trust(state) => TRUST,
         Record::Cluster { .. }
@@ -75,6 +75,11 @@ pub(crate) const SHIPPED: Needs = Needs {
 /// True if what was given up is kept as only [`RECOVERY`] has it.
 fn has_recovery(recovery: &PartitionRecovery) -> bool {
     recovery.high_watermark_epoch.is_some() || recovery.high_watermark_is_old || !recovery.claims.is_empty()
+}
+
+/// True if a state holds what came with [`RECOVERY`].
+fn has_recovered_state(state: &PartitionState) -> bool {
+    state.unsettled || state.frozen_in.is_some() || state.claims.iter().any(|claim| claim.unread)
 }
 
 /// True if a state holds what came with [`TRUST`].

@@ -95,6 +95,10 @@ pub struct PartitionState {
     /// Leader epoch of the last record below it: an old copy of a log may end past it, with records that were cut off since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_leader_epoch: Option<LeaderEpoch>,
+    /// Leader epoch of the leader that said so: who has a record of it, or of a later one, holds what that leader held. Between
+    /// the two epochs stand records of leaders whose logs may have been cut off since. Since metadata version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_in: Option<LeaderEpoch>,
     /// What brokers that started again since said of their logs: of the eligible replicas, and of all while there is no
     /// leader. An eligible replica without one did not start again. Also of strays: logs from before the controllers were
     /// recovered, which came once the partition was settled, and are placed nowhere. In no order.
@@ -118,6 +122,14 @@ impl PartitionState {
     pub fn reaches_frozen(&self, claim: &ReplicaClaim) -> bool {
         let reaches = self.frozen_high_watermark.is_none_or(|high_watermark| claim.end >= high_watermark);
         reaches && self.frozen_leader_epoch.is_none_or(|epoch| claim.leader_epoch >= Some(epoch))
+    }
+
+    /// True if a log of which this is said certainly holds all below the frozen high watermark, which has to be known: its last
+    /// record is of the leadership of the last one below it, or of the one that said so, or a later one.
+    pub fn holds_frozen(&self, claim: &ReplicaClaim) -> bool {
+        let is_of_the_same = self.frozen_leader_epoch.is_none_or(|epoch| claim.leader_epoch == Some(epoch));
+        let is_later = self.frozen_in.is_none_or(|epoch| claim.leader_epoch >= Some(epoch));
+        self.reaches_frozen(claim) && (is_of_the_same || is_later)
     }
 
     /// True while a move of replicas is under way (KIP-455).

@@ -18,7 +18,9 @@
 //! min ISR replicas, each on a broker of this metadata, which was waited for, or on one that came since. So one of them was heard
 //! whose disk holds what it did. Nobody leads who does not reach as far as that one, also if this metadata still does not
 //! believe it. Who reaches farther either got its last record from a later leader, which held all that was acknowledged
-//! before, or from the same one, and then more of it.
+//! before, or from the same one, and then more of it. Only what was acknowledged after that later leader, by one that wrote
+//! nothing itself, is not covered (the case of Raft's figure 8): a leader leaves no trace in a log without a record. So those that
+//! end with a record of an earlier leadership count as missing voices: min ISR of them may have acknowledged by themselves.
 //!
 //! Where more is at fault, or that ISR was on brokers that nobody knows, it is counted for how many nobody speaks: each replica that
 //! is not believed, placed or found, and each that its broker does not hold, for it may have moved away, less those that were

@@ -30,6 +30,7 @@ use crate::{
     recovery,
     response::Rejection,
     trust::{Distrust, DistrustReason, ReplicaClaim, ReplicaReport, Vouch},
+    version::RECOVERY,
 };
 
 /// A change in the making. Dropped without [`PartitionChange::finish`], it does nothing.
@@ -205,19 +206,21 @@ impl<'a> PartitionChange<'a> {
         if grows && self.old.isr.len().max(self.new.isr.len()) < self.min_isr() {
             self.new.frozen_high_watermark = Some(high_watermark);
             self.new.frozen_leader_epoch = epoch;
+            self.new.frozen_in = (self.standings.version() >= RECOVERY).then_some(self.old.leader_epoch);
             self.drop_short();
         }
     }
 
     /// More may be acknowledged from here on, or was.
     fn forget_frozen(&mut self) {
-        (self.new.frozen_high_watermark, self.new.frozen_leader_epoch) = (None, None);
+        (self.new.frozen_high_watermark, self.new.frozen_leader_epoch, self.new.frozen_in) = (None, None, None);
     }
 
     /// An eligible replica whose log does not reach the high watermark, in offset and epoch, lacks acknowledged records.
     fn drop_short(&mut self) {
         let is_short = |claim: &&ReplicaClaim| {
-            self.new.elr.contains(&claim.broker_id) && !claim.unread && !self.new.reaches_frozen(claim)
+            let says = !claim.unread && !claim.not_held;
+            self.new.elr.contains(&claim.broker_id) && says && !self.new.reaches_frozen(claim)
         };
         let short: Vec<BrokerId> = self.new.claims.iter().filter(is_short).map(|claim| claim.broker_id).collect();
         for broker in short {

@@ -4,7 +4,9 @@
 //! An eligible replica whose broker started again since counts by what the broker said of its log then, for disks lose
 //! what they had:
 //! 1. Where the high watermark of the last leader is known, who does not reach it is not eligible any more (the change
-//!    that learns of it says so).
+//!    that learns of it says so); and who ends with a record of a leadership between that of the last record below it and
+//!    the one of that leader is not elected by it, nor while another eligible one is known to hold everything: that record may
+//!    have been cut off since, as a disk shows it that went back.
 //! 2. Where it is not, it is elected only once so many eligible replicas have said how far they reach that one of them
 //!    holds everything: min ISR of them, if at most min ISR - 1 disks are wrong. And only if none of these reaches farther,
 //!    also one that is gone again. That goes for one that looks whole too: a disk that was restored to a few seconds ago
@@ -13,7 +15,8 @@
 //!    replica, has said what it holds, if fewer than min ISR voices are missing: and only who reaches farthest. Nobody speaks for
 //!    one that is not believed, or that its broker does not hold: it may have moved away, to a broker that the metadata does not
 //!    know. Each that was found elsewhere takes the place of such a one. Where anybody is missing so, one that was cut at its
-//!    end waits for one that is whole and reaches as far. One that is not believed and that its broker vouches for, as it may
+//!    end waits for one that is whole and reaches as far. A leader that wrote nothing leaves no trace in a log, and may have had
+//!    acknowledged what earlier ones wrote: who ends with a record of an earlier leadership counts as missing too. One that is not believed and that its broker vouches for, as it may
 //!    have been copied since, holds up whom it outreaches.
 //! 4. Where fewer than min ISR are eligible, as others are not believed, or one leads alone since a recovery, one that was cut at its end is elected only if one
 //!    that is whole was heard, which it reaches: nobody else speaks for what was cut off. After a power loss of all each may
@@ -25,7 +28,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_proto::ids::{BrokerId, LeaderEpoch, Offset};
+use holdfast_proto::ids::{BrokerId, LeaderEpoch, MetadataVersion, Offset};
 
 use crate::{
     image::Image,
@@ -76,6 +79,11 @@ impl<'a> Standings<'a> {
     /// True if every broker that was not given up has registered since the controllers were recovered.
     pub(crate) fn all_heard(&self) -> bool {
         self.image.unheard_brokers().all(|broker| Some(broker) == self.heard)
+    }
+
+    /// The metadata version that counts.
+    pub(crate) fn version(&self) -> MetadataVersion {
+        self.image.version()
     }
 
     /// How this broker stands.
@@ -136,7 +144,15 @@ fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usiz
         return false;
     }
     if state.frozen_high_watermark.is_some() {
-        return true;
+        let holds_all =
+            |other: BrokerId| state.claim(other).is_none_or(|claim| !claim.unread && state.holds_frozen(claim));
+        if holds_all(member) {
+            return true;
+        }
+        // A disk that went back may show records that were cut off since: who certainly holds everything is waited for.
+        if state.elr.iter().any(|other| holds_all(*other)) {
+            return false;
+        }
     }
     // Who did not start again and is there leads before this one is looked at, or leaves before it.
     let heard: Vec<Reach> = state.elr.iter().filter_map(|member| heard(standings, state, *member)).collect();
@@ -164,7 +180,11 @@ fn reaches_farthest(standings: &Standings<'_>, state: &PartitionState, min_isr: 
         return false;
     };
     let is_whole_and_as_far = |claim: &&ReplicaClaim| !claim.doubtful && Reach::of(claim) >= Reach::of(own);
-    let missing = missing_voices(state, &claims);
+    let is_earlier = |claim: &&&ReplicaClaim| {
+        let holds_any = claim.end > Offset(0) || claim.doubtful;
+        holds_any && !claim.not_held && claim.leader_epoch < own.leader_epoch
+    };
+    let missing = missing_voices(state, &claims) + claims.iter().filter(is_earlier).count();
     // One that was copied again under the lost metadata counted then, and its broker vouches for it.
     let is_outreached = |distrust: &Distrust| {
         let claim = state.claim(distrust.broker_id).filter(|claim| !claim.unread && !distrust.reason.is_replaced());

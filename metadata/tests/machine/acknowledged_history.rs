@@ -187,6 +187,40 @@ fn no_leader_lacks_acknowledged_records_though_a_disk_lost_some() {
     assert!(least.into_iter().all(|count| count > 20), "the runs met too little: {seen:?}");
 }
 
+/// Raft's figure 8, and then the controllers are recovered: whose last record is of a later leader lacks what was acknowledged
+/// after it, by one that wrote nothing.
+#[test]
+fn what_a_leader_without_a_record_of_its_own_acknowledged_outlives_a_recovery() {
+    let mut model = Model::new(true);
+    let replicas = &model.c.state(model.topic).replicas;
+    let (p, q, s) = (replicas[0].0, replicas[1].0, replicas[2].0);
+    let events = [
+        Event::CatchUp,
+        Event::Fence(p),
+        Event::Unfence(p),
+        Event::CatchUp, // q leads, all are in sync
+        Event::Stop(s),
+        Event::Fence(s),
+        Event::CatchUp,
+        Event::Produce(0), // on q alone
+        Event::Elect,
+        Event::Learn { broker: p, changes: 99 },
+        Event::Produce(usize::from(p > q)), // on p, in a later epoch
+        Event::Stop(p),
+        Event::Fence(p),
+        Event::Learn { broker: q, changes: 99 },
+        Event::Start { broker: s, disk: Disk::Same },
+        Event::Unfence(s),
+        Event::CatchUp,
+        Event::CatchUp,
+        Event::Acknowledge(0), // what q held
+        Event::Recover(0),
+        Event::RestartAll,
+    ];
+    events.iter().for_each(|event| model.step(event));
+    assert_eq!(model.acknowledged.len(), 1, "the events have another effect than was meant");
+}
+
 /// Runs the model with random events. `faulty`: disks lie, one at a time.
 fn run(faulty: bool) -> Coverage {
     let total = RefCell::new(Coverage::default());

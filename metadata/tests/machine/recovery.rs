@@ -115,7 +115,7 @@ fn who_reaches_farthest_leads_once_all_were_heard_and_alone() {
 #[test]
 fn brokers_without_a_replica_are_waited_for_and_one_that_moved_there_counts() {
     let (mut c, t) = recovered(4, &[]);
-    back(&mut c, 1, &[report(t, 0, 90)]);
+    back(&mut c, 1, &[report(t, 2, 40)]);
     back(&mut c, 2, &[]);
     back(&mut c, 3, &[]);
     assert_eq!(leader(&c, t), None, "their replicas may be elsewhere");

@@ -250,6 +250,37 @@ fn an_old_copy_that_ends_past_the_high_watermark_with_what_was_cut_off_since_is_
     assert_eq!(standing(&c, t), "1 isr 1 elr -");
 }
 
+/// It led meanwhile, alone, and what it wrote then was cut off when it followed again: its disk shows it once more.
+#[test]
+fn records_of_a_leadership_before_that_of_the_high_watermark_prove_nothing() {
+    for waits_for in [1, 2] {
+        let (mut c, t) = three();
+        c.fence(3);
+        c.fence(2);
+        while c.state(t).leader_epoch <= LeaderEpoch(4) {
+            c.fence(1);
+            c.unfence(1);
+        }
+        let frozen_in = c.state(t).leader_epoch;
+        let between = frozen_in.0 - 1;
+        freeze(&mut c, t, &[1], 90);
+        assert_eq!(c.state(t).frozen_in, Some(frozen_in));
+        c.fence(1);
+        let went_back = |c: &mut Cluster| back(c, 2, &[report(t, between, 100, Vouch::Full)]);
+        if waits_for == 1 {
+            went_back(&mut c);
+            assert_eq!(standing(&c, t), "none isr - elr 1,2");
+        }
+        back(&mut c, 1, &[report(t, 3, 90, Vouch::Full)]);
+        assert_eq!(standing(&c, t), "1 isr 1 elr 2");
+        if waits_for == 2 {
+            c.fence(1);
+            went_back(&mut c);
+            assert_eq!(standing(&c, t), "none isr - elr 1,2", "who holds everything is waited for");
+        }
+    }
+}
+
 #[test]
 fn a_high_watermark_that_was_said_before_the_isr_was_too_small_is_not_kept() {
     let (mut c, t) = three();

@@ -73,6 +73,37 @@ fn a_replica_that_an_old_move_was_to_take_away_is_none_that_was_found() {
     assert_eq!(leader(&c, t), Some(b(4)), "5 alone is none of two in sync");
 }
 
+/// Nobody knows any more: 1 led without a record of its own, and what it and 2 hold of an earlier leader was acknowledged. The
+/// record of 3 is of a leader between the two, and was not.
+#[test]
+fn what_a_leader_without_a_record_of_its_own_acknowledged_is_not_given_up_for_a_later_record() {
+    let (mut c, t) = formed(3);
+    recover(&mut c);
+    back(&mut c, 1, &[report(t, 5, 11)]);
+    back(&mut c, 2, &[report(t, 5, 11)]);
+    back(&mut c, 3, &[report(t, 6, 11)]);
+    assert_eq!(leader(&c, t), None, "two may have acknowledged without 3: {:?}", c.state(t));
+}
+
+#[test]
+fn one_that_does_not_hold_it_is_away_and_not_short() {
+    // Nobody knows any more: 3 moved to 4. The disk of 1 is lost.
+    let (mut c, t) = formed(4);
+    c.fence(2);
+    c.fence(3);
+    let mut alone = c.proposal(t, &[1]);
+    alone.changes[0].high_watermark = Some(Offset(80));
+    c.propose(alone).expect("accepted");
+    recover(&mut c);
+    back(&mut c, 2, &[report(t, 0, 90)]);
+    back(&mut c, 3, &[]);
+    lose(&mut c, 1);
+    assert_eq!(leader(&c, t), None, "4 may hold more: {:?}", c.state(t));
+    back(&mut c, 4, &[report(t, 0, 95)]);
+    assert_eq!(leader(&c, t), Some(b(4)), "{:?}", c.state(t));
+    assert_eq!(not_believed(&c, t), [(b(1), DistrustReason::Vanished)]);
+}
+
 #[test]
 fn nor_is_it_where_another_replica_was_not_believed() {
     // Nobody knows any more: 1 was copied again, 2 moved to 4, and 1 and 4 were in sync. The disk of 4 is lost.

@@ -139,6 +139,7 @@ pub fn state_from_message(state: v1::PartitionStateMessage) -> Result<PartitionS
             .frozen_leader_epoch
             .map(|epoch| leader_epoch(epoch, "frozen_leader_epoch"))
             .transpose()?,
+        frozen_in: state.frozen_in.map(|epoch| leader_epoch(epoch, "frozen_in")).transpose()?,
         claims: trust::claims_from_messages(state.claims)?,
         distrusted: trust::distrusted_from_messages(state.distrusted),
         unsettled: state.unsettled,
@@ -159,6 +160,7 @@ pub fn state_to_message(state: &PartitionState) -> v1::PartitionStateMessage {
         removing_replicas: ids(&state.removing),
         frozen_high_watermark: state.frozen_high_watermark.map(|offset| offset.0),
         frozen_leader_epoch: state.frozen_leader_epoch.map(|epoch| epoch.0),
+        frozen_in: state.frozen_in.map(|epoch| epoch.0),
         claims: trust::claims_to_messages(&state.claims),
         distrusted: trust::distrusted_to_messages(&state.distrusted),
         unsettled: state.unsettled,
@@ -255,6 +257,7 @@ mod tests {
                     removing: brokers(&[18]),
                     frozen_high_watermark: Some(Offset(28)),
                     frozen_leader_epoch: Some(LeaderEpoch(36)),
+                    frozen_in: Some(LeaderEpoch(38)),
                     claims: vec![
                         ReplicaClaim {
                             broker_id: BrokerId(18),

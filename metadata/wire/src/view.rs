@@ -151,6 +151,7 @@ pub fn partition_from_message(info: PartitionInfo) -> Result<(PartitionIndex, Pa
             .frozen_leader_epoch
             .map(|epoch| convert::leader_epoch(epoch, "frozen_leader_epoch"))
             .transpose()?,
+        frozen_in: None, // the controllers alone elect by it
         claims: trust::claims_from_messages(info.claims)?,
         distrusted: trust::distrusted_from_messages(info.distrusted),
         unsettled: info.unsettled,
