@@ -121,7 +121,8 @@ fn on_heap(record: &Record) -> usize {
         }
         Record::PartitionRecovery(recovery) => recovery.topic.len() + size_of_val(&recovery.absent[..]),
         Record::ControllerRecovery(recovery) => {
-            size_of_val(&recovery.given_up[..]) + size_of_val(&recovery.without[..])
+            let brokers = size_of_val(&recovery.without[..]) + size_of_val(&recovery.awaited[..]);
+            size_of_val(&recovery.given_up[..]) + brokers
         }
         Record::Cluster { .. }
         | Record::RemoveBroker { .. }

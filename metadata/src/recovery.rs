@@ -26,14 +26,19 @@
 //! is not believed, placed or found, and each that its broker does not hold, for it may have moved away, less those that were
 //! found. If they are min ISR or more, they may have been the whole of it, and people have to choose.
 //!
+//! A broker that registered under the lost metadata for the first time is not known to this one, and a partition may have moved
+//! to such brokers alone, while replicas that it left were not deleted yet. So the operator says which brokers there are
+//! ([`ControllerRecovery::awaited`]): those that are not known are waited for like the others, until they register, or their
+//! disks are given up ([`crate::command::Command::LoseDisk`], with broker epoch 0, for they have no registration).
+//!
 //! Limits. min ISR is that of this metadata: it is too high if it was lowered, or replicas were taken away, under the lost one.
-//! And a broker that registered under the lost metadata for the first time, and is not there yet, is known to nobody: if a
-//! partition moved or grew to such brokers, and replicas that it left were not deleted yet (or were of neither ISR), all that is
-//! waited for may be heard, and the farthest of these leads and lacks what they hold. Nothing that is here tells. So:
+//! A broker without a replica here whose disk is given up is no voice that is missing: if a whole ISR was on such brokers, who
+//! reaches farthest of the others leads and lacks what they held. And a broker that the operator forgot, and that is not known,
+//! is waited for by nobody: all others may be heard, and the farthest of these leads and lacks what it holds. Nothing that is
+//! here tells. So:
 //! * No state made by a recovery, or since, deletes a log of before it that it does not name: brokers keep such logs ([`is_between`]).
 //! * What they say of them is kept on record with the partition, and shown, see [`crate::PartitionState::strays`].
-//! * A partition is not given up ([`crate::command::RecoverPartition`]) while a broker that is known was not heard, and operators
-//!   are told to start every broker first where anything has moved away.
+//! * A partition is not given up ([`crate::command::RecoverPartition`]) while a broker that is known or awaited was not heard.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +85,10 @@ pub struct ControllerRecovery {
     /// The brokers that were given up: no election waits for them, and their replicas count for nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<BrokerId>,
+    /// Brokers that this metadata does not know and that there are, by the operator: nobody leads before they were heard. One
+    /// that registered and was forgotten since is not among them any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<BrokerId>,
     /// The first broker epoch that was given since. A registration below it is from before.
     pub first_broker_epoch: BrokerEpoch,
     /// When it was done, ms since 1970 by the clock of that controller.
@@ -99,6 +108,8 @@ pub struct RecoverControllers {
     pub given_up: Vec<ControllerId>,
     /// The brokers that are gone for good.
     pub without: Vec<BrokerId>,
+    /// Brokers that there are, whether they are registered or not: those that are not are waited for.
+    pub awaited: Vec<BrokerId>,
     /// When it was asked for, ms since 1970.
     pub at_ms: u64,
 }

@@ -18,10 +18,7 @@ use crate::{
 
 /// Gives up what the disk of a broker that is gone holds, and writes that down.
 pub(crate) fn lose(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch, at_ms: u64) -> Decision {
-    if !last_registered(image, broker_id, broker_epoch)?.fenced {
-        let message = format!("broker {broker_id} is alive: its disk is there; nothing was changed");
-        return Err(Rejection::new(ErrorCode::InvalidRequest, message));
-    }
+    let broker_epoch = given_up(image, broker_id, broker_epoch)?;
     let standings = Standings::hearing(image, broker_id);
     let mut lost = LostDisk { broker_id, broker_epoch, replicas: 0, eligible: 0, led: 0, at_ms };
     let mut records = Vec::new();
@@ -51,4 +48,17 @@ pub(crate) fn lose(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch
         records.push(Record::LostDisk(lost));
     }
     Ok((records, Response::DiskLost { lost }))
+}
+
+/// The registration that is given up, or why it is not. A broker that a recovery of the controllers awaits has none, which 0
+/// says: an id that was mistyped then would be waited for for ever.
+fn given_up(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Result<BrokerEpoch, Rejection> {
+    if let Some(awaited) = image.awaited_epoch(broker_id).filter(|_| broker_epoch == BrokerEpoch(0)) {
+        return Ok(awaited);
+    }
+    if !last_registered(image, broker_id, broker_epoch)?.fenced {
+        let message = format!("broker {broker_id} is alive: its disk is there; nothing was changed");
+        return Err(Rejection::new(ErrorCode::InvalidRequest, message));
+    }
+    Ok(broker_epoch)
 }

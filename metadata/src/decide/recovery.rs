@@ -7,7 +7,7 @@ use holdfast_proto::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataIndex, Par
 use crate::{
     image::Image,
     invariant,
-    limits::MAX_CONTROLLER_RECOVERIES,
+    limits::{MAX_BROKERS, MAX_CONTROLLER_RECOVERIES},
     record::{BrokerRegistration, PartitionState, Record},
     recovery::{
         BROKER_EPOCH_LEAP, ControllerRecovery, INDEX_LEAP, LEADER_EPOCH_LEAP, PARTITION_EPOCH_LEAP, PRODUCER_ID_LEAP,
@@ -23,9 +23,12 @@ pub enum RecoveryError {
     /// There is no cluster yet.
     #[error("this metadata belongs to no cluster: there is nothing to go on with")]
     NoCluster,
-    /// A broker is given up that is not registered.
+    /// A broker is given up that is neither registered nor awaited.
     #[error("broker {0} is to be given up, but is not registered here; registered are: {1}")]
     UnknownBroker(BrokerId, String),
+    /// A broker is to be waited for, and given up.
+    #[error("broker {0} is said to be there and to be gone for good: it is one of the two")]
+    GivenUpAndAwaited(BrokerId),
     /// Every broker is given up.
     #[error(
         "every registered broker ({0}) is to be given up: no replica of any partition would be left to lead. Name only those \
@@ -48,16 +51,7 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
     if image.controller_recoveries().len() >= MAX_CONTROLLER_RECOVERIES {
         return Err(RecoveryError::NoRoom("list of recoveries"));
     }
-    let mut without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
-    if let Some(unknown) = without.iter().find(|broker| image.broker(**broker).is_none()) {
-        let known: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
-        return Err(RecoveryError::UnknownBroker(*unknown, known.join(", ")));
-    }
-    without.extend(still_given_up(image));
-    if !order.without.is_empty() && image.brokers().keys().all(|broker| without.contains(broker)) {
-        let known: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
-        return Err(RecoveryError::EveryBroker(known.join(", ")));
-    }
+    let (without, awaited) = brokers(image, order)?;
     let first_broker_epoch = BrokerEpoch(image.next_broker_epoch().0 + BROKER_EPOCH_LEAP);
     let next_producer_id = image.next_producer_id().0.checked_add(PRODUCER_ID_LEAP);
     let mut records = Vec::new();
@@ -71,6 +65,7 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
         committed: order.committed,
         given_up: order.given_up.clone(),
         without: without.iter().copied().collect(),
+        awaited: awaited.into_iter().collect(),
         first_broker_epoch,
         at_ms: order.at_ms,
     }));
@@ -90,7 +85,36 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
     Ok(recovered)
 }
 
-/// The brokers that an earlier recovery gave up and that did not come back since: nobody waits for them by another one.
+/// The brokers that are given up, and those that are waited for though they are not registered.
+fn brokers(
+    image: &Image,
+    order: &RecoverControllers,
+) -> Result<(BTreeSet<BrokerId>, BTreeSet<BrokerId>), RecoveryError> {
+    let known = || image.brokers().keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
+    if let Some(both) = order.awaited.iter().find(|broker| without.contains(broker)) {
+        return Err(RecoveryError::GivenUpAndAwaited(*both));
+    }
+    let is_known = |broker: &BrokerId| image.broker(*broker).is_some() || image.awaited_epoch(*broker).is_some();
+    if let Some(unknown) = without.iter().find(|broker| !is_known(broker)) {
+        return Err(RecoveryError::UnknownBroker(*unknown, known()));
+    }
+    let still_awaited = image.unheard_brokers().filter(|broker| image.broker(*broker).is_none());
+    let mut awaited: BTreeSet<BrokerId> = order.awaited.iter().copied().chain(still_awaited).collect();
+    awaited.retain(|broker| image.broker(*broker).is_none() && !without.contains(broker));
+    if image.brokers().len() + awaited.len() > MAX_BROKERS {
+        return Err(RecoveryError::NoRoom("list of brokers"));
+    }
+    without.extend(still_given_up(image).filter(|broker| !order.awaited.contains(broker)));
+    let is_nobody_left = awaited.is_empty() && image.brokers().keys().all(|broker| without.contains(broker));
+    if !order.without.is_empty() && is_nobody_left {
+        return Err(RecoveryError::EveryBroker(known()));
+    }
+    Ok((without, awaited))
+}
+
+/// The brokers that an earlier recovery gave up and that did not come back since: nobody waits for them by another one that
+/// does not say that they are there.
 fn still_given_up(image: &Image) -> impl Iterator<Item = BrokerId> {
     let without = image.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
     let is_away = |broker: &BrokerId| {

@@ -179,6 +179,7 @@ impl Image {
                 }
                 Arc::make_mut(&mut self.brokers).remove(broker_id);
                 self.draining.remove(broker_id);
+                self.await_no_more(*broker_id);
             }
             Record::BrokerDrain { broker_id, draining: true } => {
                 self.draining.insert(*broker_id);
@@ -233,10 +234,23 @@ impl Image {
             Record::ControllerRecovery(recovery) => {
                 Arc::make_mut(&mut self.controller_recoveries).push(recovery.clone());
             }
-            Record::LostDisk(lost) => self.lost_disks.add(*lost, &self.brokers),
+            Record::LostDisk(lost) => {
+                let (brokers, last) = (&self.brokers, self.controller_recoveries.last());
+                let is_awaited = |broker| last.is_some_and(|last| last.awaited.contains(&broker));
+                self.lost_disks.add(*lost, |broker| brokers.contains_key(&broker) || is_awaited(broker));
+            }
             Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
+    }
+
+    /// A broker is forgotten that has registered: no recovery of the controllers awaits it again by that.
+    fn await_no_more(&mut self, broker_id: BrokerId) {
+        if self.controller_recoveries.last().is_some_and(|last| last.awaited.contains(&broker_id))
+            && let Some(last) = Arc::make_mut(&mut self.controller_recoveries).last_mut()
+        {
+            last.awaited.retain(|awaited| *awaited != broker_id);
+        }
     }
 
     fn apply_broker(&mut self, registration: &BrokerRegistration) -> Result<(), Error> {

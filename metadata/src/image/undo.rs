@@ -9,15 +9,30 @@ use super::{Image, Topic, lost_disks::LostDisks, recoveries::Recoveries};
 use crate::{
     history::HistoryHash,
     record::{BrokerRegistration, PartitionState, Record},
+    recovery::ControllerRecovery,
 };
 
 /// What stood where one record was applied. Taken back in the opposite order of the records.
 pub(crate) enum Undo {
     Cluster(Option<ClusterId>),
-    Broker { broker_id: BrokerId, registration: Option<BrokerRegistration>, draining: bool },
+    Broker {
+        broker_id: BrokerId,
+        registration: Option<BrokerRegistration>,
+        draining: bool,
+        controller_recoveries: Arc<Vec<ControllerRecovery>>,
+    },
     MoveLimit(u64),
-    Topic { topic_id: TopicId, topic: Option<Arc<Topic>>, deletion: Option<Deletion>, recoveries: Recoveries },
-    Partition { topic_id: TopicId, partition: PartitionIndex, state: Option<Arc<PartitionState>> },
+    Topic {
+        topic_id: TopicId,
+        topic: Option<Arc<Topic>>,
+        deletion: Option<Deletion>,
+        recoveries: Recoveries,
+    },
+    Partition {
+        topic_id: TopicId,
+        partition: PartitionIndex,
+        state: Option<Arc<PartitionState>>,
+    },
     NextProducerId(ProducerId),
     NextBrokerEpoch(BrokerEpoch),
     Version(MetadataVersion),
@@ -41,6 +56,7 @@ impl Image {
                 broker_id: *broker_id,
                 registration: self.brokers.get(broker_id).cloned(),
                 draining: self.draining.contains(broker_id),
+                controller_recoveries: Arc::clone(&self.controller_recoveries),
             },
             Record::MoveLimit { .. } => Undo::MoveLimit(self.move_bytes_per_second),
             Record::Topic { topic_id, .. } | Record::TopicConfig { topic_id, .. } => self.before_topic(*topic_id, None),
@@ -68,7 +84,8 @@ impl Image {
     pub(crate) fn restore(&mut self, undo: Undo) {
         match undo {
             Undo::Cluster(cluster_id) => self.cluster_id = cluster_id,
-            Undo::Broker { broker_id, registration, draining } => {
+            Undo::Broker { broker_id, registration, draining, controller_recoveries } => {
+                self.controller_recoveries = controller_recoveries;
                 let brokers = Arc::make_mut(&mut self.brokers);
                 match registration {
                     Some(registration) => brokers.insert(broker_id, registration),

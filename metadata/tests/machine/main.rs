@@ -1,6 +1,7 @@
 //! Tests of the machine through its public interface: commands in; state, records and answers out.
 
 mod acknowledged_history;
+mod awaited;
 mod brokers;
 mod cluster;
 mod disks;

@@ -1,0 +1,127 @@
+//! Brokers that the metadata does not know and that there are, by the operator who lets the controllers go on: nobody leads
+//! before they were heard.
+
+use holdfast_metadata::{Command, Image, RecoveryError, Response, recover_controllers, recovery::RecoverControllers};
+use holdfast_proto::{
+    error::ErrorCode,
+    ids::{BrokerEpoch, BrokerId, TopicId},
+};
+
+use crate::{
+    cluster::{Cluster, b},
+    recovery::{back, formed, leader, order, report},
+};
+
+/// Goes on from what is known, with these for brokers that there are.
+fn awaiting(awaited: &[u32]) -> RecoverControllers {
+    RecoverControllers { awaited: awaited.iter().copied().map(BrokerId).collect(), ..order(&[]) }
+}
+
+fn recover(c: &mut Cluster, order: &RecoverControllers) {
+    c.replace(recover_controllers(&c.image, order).expect("recovered"));
+}
+
+fn unheard(c: &Cluster) -> Vec<u32> {
+    c.image.unheard_brokers().map(|broker| broker.0).collect()
+}
+
+/// Gives up the disk of a broker that never registered.
+fn given_up(n: u32) -> Command {
+    Command::LoseDisk { broker_id: b(n), broker_epoch: BrokerEpoch(0), at_ms: 5 }
+}
+
+/// Nobody knows any more: all moved to 4, 5 and 6. 1, 2 and 3 did not learn of it, and were heard.
+fn moved() -> (Cluster, TopicId) {
+    let (mut c, t) = formed(3);
+    recover(&mut c, &awaiting(&[1, 2, 3, 4, 5, 6]));
+    assert_eq!(c.image.controller_recoveries()[0].awaited, [b(4), b(5), b(6)], "the others are known");
+    assert_eq!(unheard(&c), [1, 2, 3, 4, 5, 6]);
+    for n in 1..=3 {
+        back(&mut c, n, &[report(t, 0, 50)]);
+    }
+    assert_eq!((leader(&c, t), unheard(&c)), (None, vec![4, 5, 6]));
+    (c, t)
+}
+
+#[test]
+fn nobody_leads_before_brokers_were_heard_that_the_metadata_does_not_know() {
+    let (mut c, t) = moved();
+    let refused = c.refused(&c.recovering(t, 1));
+    assert!(refused.message.contains("broker 4, 5, 6 has not said since"), "nor does an operator choose: {refused}");
+    back(&mut c, 4, &[report(t, 7, 90)]);
+    back(&mut c, 5, &[report(t, 7, 85)]);
+    assert_eq!((leader(&c, t), unheard(&c)), (None, vec![6]));
+    back(&mut c, 6, &[report(t, 7, 80)]);
+    let state = c.state(t);
+    assert_eq!((state.leader, state.strays().count(), unheard(&c).len()), (Some(b(4)), 0, 0), "{state:?}");
+}
+
+#[test]
+fn one_that_never_comes_is_given_up_without_a_registration() {
+    let (mut c, t) = moved();
+    back(&mut c, 4, &[report(t, 7, 90)]);
+    back(&mut c, 5, &[report(t, 7, 85)]);
+    let (_, Response::DiskLost { lost }) = c.ok(&given_up(6)) else { panic!("another answer") };
+    assert_eq!((lost.replicas, lost.led, c.image.lost_disks()), (0, 1, &[lost][..]));
+    let state = c.state(t);
+    assert_eq!((state.leader, state.strays().count(), unheard(&c).len()), (Some(b(4)), 0, 0), "{state:?}");
+    assert_eq!(c.ok(&given_up(6)).0, [], "again changes nothing");
+    // It comes all the same, and counts like any other since.
+    back(&mut c, 6, &[]);
+    assert_eq!(c.refused(&given_up(6)).code, ErrorCode::StaleBrokerEpoch, "it has registered");
+}
+
+#[test]
+fn only_who_is_awaited_is_given_up_without_a_registration() {
+    let (mut c, _) = moved();
+    assert_eq!(c.refused(&given_up(9)).code, ErrorCode::BrokerIdNotRegistered);
+    assert_eq!(c.refused(&given_up(1)).code, ErrorCode::StaleBrokerEpoch);
+    let guessed = Command::LoseDisk { broker_id: b(6), broker_epoch: BrokerEpoch(7), at_ms: 5 };
+    assert_eq!(c.refused(&guessed).code, ErrorCode::BrokerIdNotRegistered);
+    assert_eq!(unheard(&c), [4, 5, 6]);
+}
+
+#[test]
+fn who_was_heard_and_is_forgotten_is_not_waited_for_again() {
+    let (mut c, t) = moved();
+    back(&mut c, 6, &[]);
+    c.fence(6);
+    c.ok(&Command::UnregisterBroker { broker_id: b(6) });
+    assert_eq!((leader(&c, t), unheard(&c)), (None, vec![4, 5]));
+    assert_eq!(c.refused(&given_up(6)).code, ErrorCode::BrokerIdNotRegistered);
+}
+
+#[test]
+fn who_was_not_heard_is_awaited_by_the_next_recovery_too() {
+    let (mut c, t) = moved();
+    back(&mut c, 4, &[report(t, 7, 90)]);
+    c.ok(&given_up(6));
+    recover(&mut c, &awaiting(&[]));
+    assert_eq!(c.image.controller_recoveries()[1].awaited, [b(5)], "4 is known by now, and 6 is given up");
+    assert_eq!(unheard(&c), [1, 2, 3, 4, 5]);
+    // Said to be there, it is waited for although its disk was given up before.
+    recover(&mut c, &awaiting(&[6]));
+    assert_eq!(c.image.controller_recoveries()[2].awaited, [b(5), b(6)]);
+    assert_eq!(unheard(&c), [1, 2, 3, 4, 5, 6]);
+    // Given up with a recovery.
+    recover(&mut c, &order(&[5]));
+    let last = &c.image.controller_recoveries()[3];
+    assert_eq!((&last.without[..], &last.awaited[..]), (&[b(5)][..], &[b(6)][..]));
+    assert_eq!(unheard(&c), [1, 2, 3, 4, 6]);
+    let snapshot = Image::from_records(c.image.index(), &c.image.records()).expect("a snapshot fits");
+    assert_eq!(snapshot, c.image);
+}
+
+#[test]
+fn nobody_is_there_and_gone_for_good() {
+    let (c, _) = formed(3);
+    let both = RecoverControllers { awaited: vec![b(2), b(3)], ..order(&[3]) };
+    assert_eq!(recover_controllers(&c.image, &both), Err(RecoveryError::GivenUpAndAwaited(b(3))));
+    let unknown = RecoverControllers { awaited: vec![b(4)], ..order(&[5]) };
+    assert!(matches!(recover_controllers(&c.image, &unknown), Err(RecoveryError::UnknownBroker(BrokerId(5), _))));
+    // All that are known are gone, and others may hold everything.
+    let moved_away = RecoverControllers { awaited: vec![b(4)], ..order(&[1, 2, 3]) };
+    recover_controllers(&c.image, &moved_away).expect("one is left");
+    let too_many = RecoverControllers { awaited: (4..=1_001).map(BrokerId).collect(), ..order(&[]) };
+    assert_eq!(recover_controllers(&c.image, &too_many), Err(RecoveryError::NoRoom("list of brokers")));
+}
