@@ -10,7 +10,7 @@ use holdfast_proto::{
     v1::BrokerInfo,
 };
 
-use super::find::find;
+use super::find::find_or_awaited;
 use crate::{
     exit::{Failure, Result},
     output::{Output, confirm, print_json, tell},
@@ -30,7 +30,11 @@ that was acknowledged; if not: holdfast partition recover. Should it come back
 after all, it copies its replicas again.
 
 Its addresses are asked first: a process that recovers its logs has no session
-yet, and may hold what nobody else does. While one is there it is refused.";
+yet, and may hold what nobody else does. While one is there it is refused.
+
+A broker that was named when the controllers were recovered, and that they do
+not know, has no address: make sure that there is none with this id. So one
+that was named by mistake is waited for no more.";
 
 #[derive(Debug, Args)]
 pub(super) struct DiskLostArgs {
@@ -49,15 +53,21 @@ pub(super) struct DiskLostArgs {
 }
 
 pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> Result {
-    let known = find(admin, args.broker).await?;
-    if !known.fenced {
+    let known = find_or_awaited(admin, args.broker).await?;
+    if known.as_ref().is_some_and(|known| !known.fenced) {
         let message = format!("broker {} is alive: its disk is there, and nothing was changed", args.broker);
         return Err(Failure::error(message));
     }
-    let (broker, epoch) = (BrokerId(args.broker), BrokerEpoch(known.broker_epoch));
+    // One that is waited for, and never registered, has no epoch.
+    let epoch = BrokerEpoch(known.as_ref().map_or(0, |known| known.broker_epoch));
+    let broker = BrokerId(args.broker);
     let plan = admin.plan_lose_disk(broker, epoch).await?;
-    let present = if args.accept_loss { None } else { present(admin, &known).await? };
-    tell(output, fit(&cost(args.broker, &plan), " "));
+    let present = match &known {
+        Some(known) if !args.accept_loss => present(admin, known).await?,
+        _ => None,
+    };
+    let what = if known.is_some() { cost(args.broker, &plan) } else { cost_of_awaited(args.broker, &plan) };
+    tell(output, fit(&what, " "));
     if args.dry_run {
         if let Some(present) = present {
             tell(output, fit(&refusal(&present), " "));
@@ -76,9 +86,13 @@ pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> R
         Output::Json => print_json(&as_json(args.broker, &done)),
         Output::Table => {
             let led = counted(done.led, "partition");
+            let next = match known {
+                Some(_) => format!(". To place its replicas on others: holdfast broker drain {broker}"),
+                None => String::new(),
+            };
             let text = format!(
                 "the disk of broker {broker} is given up; {led} got a leader by it. What still waits: holdfast cluster \
-                 status. To place its replicas on others: holdfast broker drain {broker}"
+                 status{next}"
             );
             tell(output, fit(&text, " "));
         }
@@ -138,6 +152,15 @@ fn cost(broker: u32, plan: &LostDisk) -> String {
     )
 }
 
+/// The same of a broker that never registered: nothing is known of what it holds.
+fn cost_of_awaited(broker: u32, plan: &LostDisk) -> String {
+    format!(
+        "broker {broker} is not known, and is waited for as it was named when the controllers were recovered. What it alone \
+         holds would be given up; {} would get a leader by it.",
+        counted(plan.led, "partition")
+    )
+}
+
 fn as_json(broker: u32, lost: &LostDisk) -> serde_json::Value {
     json!({ "broker_id": broker, "replicas": lost.replicas, "eligible": lost.eligible, "led": lost.led })
 }
@@ -156,6 +179,8 @@ mod tests {
         let none = cost(4, &LostDisk { replicas: 12, eligible: 0, led: 0 });
         assert!(none.contains("none of them was in sync or eligible when it went. 0 partitions"), "{none}");
         assert!(text.ends_with("3 partitions would get a leader by it."), "{text}");
+        let awaited = cost_of_awaited(6, &LostDisk { replicas: 0, eligible: 0, led: 3 });
+        assert!(awaited.starts_with("broker 6 is not known") && awaited.ends_with("get a leader by it."), "{awaited}");
         let json = as_json(4, &LostDisk { replicas: 12, eligible: 1, led: 3 });
         assert_eq!((&json["broker_id"], &json["replicas"], &json["led"]), (&json!(4), &json!(12), &json!(3)));
     }
