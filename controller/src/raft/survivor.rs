@@ -2,7 +2,9 @@
 //!
 //! 1. Its whole log counts as committed, also what it did not know to be. An entry that was committed is on a majority, and may
 //!    have been acknowledged; this controller cannot tell it from one that was not. To keep one that was never acknowledged
-//!    harms nobody: its proposer was told that the outcome is not known. To drop one that was would lose it.
+//!    harms nobody: its proposer was told that the outcome is not known. To drop one that was would lose it. But for one: where
+//!    a topic is deleted, every broker deletes its records, which cannot be repeated or undone. So these topics are named
+//!    ([`Survivor::vanishing`]), and an operator has to say yes.
 //! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
 //!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
 //!    all of it. The mark of what was told follows, and is never ahead.
@@ -13,7 +15,7 @@ use std::{collections::HashMap, io};
 
 use openraft::{BasicNode, Membership, vote::RaftLeaderId as _};
 
-use holdfast_metadata::{Image, recovery::TERM_LEAP, version::SUPPORTED};
+use holdfast_metadata::{Command, Image, recovery::TERM_LEAP, version::SUPPORTED};
 use holdfast_proto::ids::MetadataIndex;
 
 use super::{
@@ -48,6 +50,7 @@ pub struct Survivor {
     committed: Option<LogId>,
     members: Members,
     image: Image,
+    vanishing: Vec<String>,
     behind: Option<String>,
     refused: Option<String>,
 }
@@ -97,7 +100,10 @@ impl Survivor {
         let refused = refused.map(|why| String::from_utf8_lossy(&why).into_owned());
         // A snapshot holds nothing that is not committed.
         let committed = committed.max(snapshot).filter(|committed| *committed <= last);
-        Ok(Self { store, last, vote, committed, members: read.members, image: read.image, behind, refused })
+        let deleted =
+            read.deleted.into_iter().filter(|(index, _)| committed.is_none_or(|committed| *index > committed.index));
+        let vanishing = deleted.map(|(_, topic)| topic).collect();
+        Ok(Self { store, last, vote, committed, members: read.members, image: read.image, vanishing, behind, refused })
     }
 
     /// The metadata as of the last entry of the log.
@@ -118,6 +124,12 @@ impl Survivor {
     /// How far it knew that its log is committed; a little later than it knew is possible.
     pub fn committed(&self) -> MetadataIndex {
         MetadataIndex(self.committed.map_or(0, |committed| committed.index))
+    }
+
+    /// The topics, by name, that are deleted by what is not known to be committed, in the order in which they are. What an
+    /// older commit mark does not cover is among them, whoever carried it out before.
+    pub fn vanishing(&self) -> &[String] {
+        &self.vanishing
     }
 
     /// What the store lacks of what this controller told others, or why nobody can say; `None` if it is whole.
@@ -174,20 +186,22 @@ struct Read {
     members: Members,
     image: Image,
     hashes: HashMap<MetadataIndex, holdfast_metadata::HistoryHash>,
+    /// The topics that entries of the log delete, by name, each with the index of its entry.
+    deleted: Vec<(u64, String)>,
 }
 
 impl Read {
     fn from_snapshot(store: &Store) -> io::Result<Self> {
         let Some(stored) = store.read_snapshot()? else {
             let (members, image) = (Members::default(), Image::default());
-            return Ok(Self { last: None, members, image, hashes: HashMap::new() });
+            return Ok(Self { last: None, members, image, hashes: HashMap::new(), deleted: Vec::new() });
         };
         let meta: SnapshotMeta = decode("snapshot's meta data", &stored.meta)?;
         let at = MetadataIndex(meta.last_log_id.map_or(0, |id| id.index));
         let image = decode_image_at(at, &stored.data)?;
         unless_unknown(&image)?;
         let members = meta.last_membership.membership().clone();
-        Ok(Self { last: meta.last_log_id, members, image, hashes: HashMap::new() })
+        Ok(Self { last: meta.last_log_id, members, image, hashes: HashMap::new(), deleted: Vec::new() })
     }
 
     /// Carries one entry out, as a controller does that applies it.
@@ -202,7 +216,15 @@ impl Read {
             return Err(io::Error::other(message));
         }
         let index = MetadataIndex(log_id.index);
+        let deleted = match &command {
+            Some(Command::DeleteTopic { topic_id }) => {
+                self.image.topic(*topic_id).map(|topic| (*topic_id, topic.name().to_owned()))
+            }
+            _ => None,
+        };
         applying::apply(&mut self.image, index, command.as_ref())?;
+        let deleted = deleted.filter(|(topic_id, _)| self.image.topic(*topic_id).is_none());
+        self.deleted.extend(deleted.map(|(_, name)| (log_id.index, name)));
         self.hashes.extend(self.image.history().map(|hash| (index, hash)));
         unless_unknown(&self.image)?;
         self.last = Some(log_id);
