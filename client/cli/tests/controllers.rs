@@ -45,7 +45,7 @@ fn the_steps_of_the_last_resort_lead_to_a_cluster_that_serves() {
     let left = folder(LEFT).display().to_string();
     // Which folder goes on is seen only once all were looked at.
     let look = format!("     holdfast-controller recover --data-dir {left}\n");
-    let accept = "holdfast-controller recover --data-dir DATA_DIR --accept-loss";
+    let accept = "holdfast-controller recover --data-dir DATA_DIR --accept-loss --brokers IDS";
     assert!(text.contains("     holdfast dev start controller-2 controller-3\n"), "{text}");
     assert!(text.contains(&look) && text.contains(&format!("     {accept}\n")), "{text}");
     assert!(text.ends_with("Nothing was changed.\n"), "{text}");
@@ -92,11 +92,17 @@ fn go_on(dir: &Path, folder: &str) {
     ends_with(dir, 0, &["dev", "kill", LEFT, "broker-1", "broker-2", "broker-3"]);
     let (text, _) = ends_with(dir, 0, &at);
     assert!(text.contains("last entry of its log:") && text.contains("nothing was changed"), "{text}");
-    let (_, why) = ends_with(dir, 1, &[&at[..], &["--accept-loss"]].concat());
+    assert!(text.contains(" --accept-loss --brokers IDS\n") && text.contains("Registered here: 1,2,3"), "{text}");
+    let accept = [&at[..], &["--accept-loss", "--brokers", "1,2,3"]].concat();
+    let (_, why) = ends_with(dir, 1, &[&at[..], &["--accept-loss", "--yes"]].concat());
+    assert!(why.contains("Say which brokers there are") && why.contains("--brokers 1,2,3"), "{why}");
+    let (_, why) = ends_with(dir, 1, &[&at[..], &["--accept-loss", "--yes", "--brokers", "1,3"]].concat());
+    assert!(why.contains("Broker 2 is registered here, and neither among --brokers"), "{why}");
+    let (_, why) = ends_with(dir, 1, &accept);
     assert!(why.contains("say --yes"), "{why}");
     let (_, why) = ends_with(dir, 2, &[&at[..], &["-o", "json"]].concat());
     assert!(why.contains("leave out '-o json'"), "{why}");
-    let (text, _) = ends_with(dir, 0, &[&at[..], &["--accept-loss", "--yes"]].concat());
+    let (text, _) = ends_with(dir, 0, &[&accept[..], &["--yes"]].concat());
     assert!(text.contains("it is the only controller from now on"), "{text}");
 }
 

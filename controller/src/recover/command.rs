@@ -7,7 +7,7 @@ use std::{
 };
 
 use holdfast_identity::{BROKER, CONTROLLER};
-use holdfast_metadata::{recover_controllers, recovery::RecoverControllers};
+use holdfast_metadata::{Image, recover_controllers, recovery::RecoverControllers};
 use holdfast_proto::ids::{BrokerId, ControllerId};
 
 use super::{others, text};
@@ -30,9 +30,16 @@ pub struct Recover {
     /// What this controller does not know may be given up, and the other controllers are. Without it nothing is changed.
     #[arg(long)]
     pub accept_loss: bool,
+    /// Every broker that there is, as numbers with commas, known here or not: no partition gets a leader before all of them
+    /// were heard. Needed with --accept-loss.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub brokers: Vec<u32>,
     /// Brokers that are gone for good, as numbers with commas: no partition waits for what they hold.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub without_brokers: Vec<u32>,
+    /// Topics may be deleted, with all their records, by what this controller does not know to be committed.
+    #[arg(long)]
+    pub accept_deletions: bool,
     /// Go on from a store that lacks what this controller told others, as one that was restored from an older copy; also
     /// where the others refused it for that.
     #[arg(long)]
@@ -50,17 +57,47 @@ impl Recover {
     /// The command that does what was looked at: with the same flags, and the loss accepted.
     fn command(&self) -> String {
         let mut command = format!("holdfast-controller recover --data-dir {} --accept-loss", self.data_dir.display());
-        if !self.without_brokers.is_empty() {
-            let brokers: Vec<String> = self.without_brokers.iter().map(ToString::to_string).collect();
-            command = format!("{command} --without-brokers {}", brokers.join(","));
+        for (flag, brokers) in [("--brokers", &self.brokers), ("--without-brokers", &self.without_brokers)] {
+            if !brokers.is_empty() {
+                let brokers: Vec<String> = brokers.iter().map(ToString::to_string).collect();
+                command = format!("{command} {flag} {}", brokers.join(","));
+            }
         }
-        if self.accept_older_store {
-            command += " --accept-older-store";
-        }
-        if self.against_majority {
-            command += " --against-majority";
+        for (flag, is_set) in [
+            ("--accept-deletions", self.accept_deletions),
+            ("--accept-older-store", self.accept_older_store),
+            ("--against-majority", self.against_majority),
+        ] {
+            if is_set {
+                command = format!("{command} {flag}");
+            }
         }
         command
+    }
+
+    /// Refuses to go on while it is not said of each broker that is known whether it is there, and while topics would be
+    /// deleted that nobody agreed to. Where no broker is registered there is no partition that could get a leader too early.
+    fn check(&self, survivor: &Survivor) -> Result<(), Fatal> {
+        let registered: Vec<u32> = survivor.image().brokers().keys().map(|broker| broker.0).collect();
+        if self.brokers.is_empty() && !registered.is_empty() {
+            return Err(Fatal::Failure(text::brokers_needed(&registered)));
+        }
+        let is_named = |broker: &&u32| self.brokers.contains(broker) || self.without_brokers.contains(broker);
+        if let Some(unnamed) = registered.iter().find(|broker| !is_named(broker)) {
+            return Err(Fatal::Failure(text::broker_unnamed(*unnamed)));
+        }
+        if survivor.vanishing().is_empty() || self.accept_deletions {
+            return Ok(());
+        }
+        Err(Fatal::Failure(text::deletions_refused(survivor.vanishing())))
+    }
+
+    /// True if it names a broker that no recovery awaits, and that is not registered: there is something to wait for.
+    fn awaits_more(&self, image: &Image) -> bool {
+        let recoveries = image.controller_recoveries();
+        let is_awaited = |broker: BrokerId| recoveries.iter().any(|recovery| recovery.awaited.contains(&broker));
+        let mut brokers = self.brokers.iter().copied().map(BrokerId);
+        brokers.any(|broker| image.broker(broker).is_none() && !is_awaited(broker))
     }
 }
 
@@ -84,7 +121,8 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     let (address, own) = (own.address.clone(), own.clone());
     let others: Vec<_> = members.into_iter().filter(|member| member.id != identity.node_id).collect();
     let older = text::older(&survivor);
-    if others.is_empty() && args.without_brokers.is_empty() && older.is_none() {
+    let awaits_more = args.awaits_more(survivor.image());
+    if others.is_empty() && args.without_brokers.is_empty() && older.is_none() && !awaits_more {
         say("it is the only controller: nothing has to be given up, and nothing was changed. Start it");
         return Ok(());
     }
@@ -106,14 +144,21 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         committed: survivor.committed(),
         given_up: others.iter().map(|member| ControllerId(member.id)).collect(),
         without: args.without_brokers.iter().copied().map(BrokerId).collect(),
+        awaited: args.brokers.iter().copied().map(BrokerId).collect(),
         at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     };
     let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
     say(&text::given_up(&survivor, &others, &image));
+    if !survivor.vanishing().is_empty() {
+        say(&text::vanishing(survivor.vanishing()));
+    }
     if !args.accept_loss {
-        say(&text::how_to_choose(&args.command()));
+        let registered: Vec<u32> = survivor.image().brokers().keys().map(|broker| broker.0).collect();
+        let unsaid = if args.brokers.is_empty() { &registered[..] } else { &[] };
+        say(&text::how_to_choose(&args.command(), unsaid));
         return Ok(());
     }
+    args.check(&survivor)?;
     confirm(args.yes)?;
     survivor.go_on(identity.node_id, &address, &image).map_err(Fatal::of_store)?;
     data.keep_told()?;
@@ -178,15 +223,17 @@ mod tests {
         let look = Recover {
             data_dir: "/data".into(),
             accept_loss: false,
+            brokers: vec![1, 2],
             without_brokers: vec![3, 4],
+            accept_deletions: true,
             accept_older_store: true,
             against_majority: true,
             yes: false,
         };
-        let expected = "holdfast-controller recover --data-dir /data --accept-loss --without-brokers 3,4 \
-                        --accept-older-store --against-majority";
+        let expected = "holdfast-controller recover --data-dir /data --accept-loss --brokers 1,2 --without-brokers 3,4 \
+                        --accept-deletions --accept-older-store --against-majority";
         assert_eq!(look.command(), expected);
-        let plain = Recover { without_brokers: Vec::new(), accept_older_store: false, against_majority: false, ..look };
+        let plain = Recover { data_dir: "/data".into(), ..Recover::default() };
         assert_eq!(plain.command(), "holdfast-controller recover --data-dir /data --accept-loss");
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use holdfast_metadata::Image;
-use holdfast_proto::{ids::ClusterId, refusal::Recovered};
+use holdfast_proto::{
+    ids::{BrokerId, ClusterId},
+    refusal::Recovered,
+};
 
 use crate::raft::{Survivor, Voice};
 
@@ -24,6 +27,49 @@ pub(super) fn older(survivor: &Survivor) -> Option<&'static str> {
         (None, Some(_)) => Some("another controller refused this folder as a copy, or goes on since it was given up"),
         (None, None) => None,
     }
+}
+
+fn list(ids: &[u32], separator: &str) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
+}
+
+/// Why the brokers have to be named, and how.
+pub(super) fn brokers_needed(registered: &[u32]) -> String {
+    format!(
+        "nothing was changed. Say which brokers there are, also those that this controller does not know: a partition may \
+         have moved to them since, and then they alone hold its records. Registered here are {}; with all others that there \
+         are: --brokers {}. Those that are gone for good: --without-brokers IDS instead",
+        list(registered, ", "),
+        list(registered, ",")
+    )
+}
+
+/// A registered broker of which nothing was said.
+pub(super) fn broker_unnamed(broker: u32) -> String {
+    format!(
+        "nothing was changed. Broker {broker} is registered here, and neither among --brokers nor among --without-brokers: say \
+         whether it is there, or gone for good"
+    )
+}
+
+/// Which topics are deleted by what may never have been committed.
+pub(super) fn vanishing(topics: &[String]) -> String {
+    format!(
+        "\nDELETED by entries that are not known to be committed, and count as committed\nfrom now on:\n  {}\n\
+         Every broker deletes the records of these topics then, which nothing brings\nback. Copy the data folders of all \
+         brokers first; then:\n  --accept-deletions",
+        topics.join("\n  ")
+    )
+}
+
+/// Why nothing goes on while topics would be deleted.
+pub(super) fn deletions_refused(topics: &[String]) -> String {
+    format!(
+        "nothing was changed. By entries that are not known to be committed these topics are deleted: {}. Every broker \
+         deletes their records then, which nothing brings back. Copy the data folders of all brokers first; then say \
+         --accept-deletions",
+        topics.join(", ")
+    )
 }
 
 /// What the folder holds.
@@ -109,8 +155,9 @@ pub(super) fn active(address: &str, id: u64, beside: Option<Recovered>) -> Strin
 
 /// What would be given up.
 pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> String {
-    let without = after.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
-    let without: Vec<String> = without.iter().map(ToString::to_string).collect();
+    let last = after.controller_recoveries().last();
+    let (without, awaited) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.awaited[..]));
+    let names = |brokers: &[BrokerId]| brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let records = if without.is_empty() {
         "No broker is given up by this. Topics that were made later are gone, and their\nrecords stay on the disks, where nobody \
          can read them; settings are as they\nwere then, retention too: look at them before traffic comes back.\n"
@@ -119,8 +166,12 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
         format!(
             "  brokers {}: what they hold counts for nothing, also if they come\n  back; records that they alone hold are \
              lost\n",
-            without.join(", ")
+            names(without)
         )
+    };
+    let awaited = match awaited {
+        [] => String::new(),
+        awaited => format!(" Waited for too, though not\nknown here: {}.", names(awaited)),
     };
     let others = match others {
         [] => String::new(),
@@ -133,33 +184,46 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
         "\nto be given up, for good:\n{others}  \
          every change of the metadata after term {}, index {}:\n  topics, settings, moves, brokers\n\
          {records}\
-         Every broker has to start again; a partition gets its leader once all brokers\nhave said what they hold.",
+         Every broker has to start again; a partition gets its leader once all brokers\nhave said what they hold.{awaited}",
         survivor.last_term(),
         survivor.image().index(),
     )
 }
 
-/// What to do where nothing was chosen yet, and the command for it.
-pub(super) fn how_to_choose(command: &str) -> String {
+/// What to do where nothing was chosen yet, and the command for it. `unsaid`: the registered brokers, if it was not said which
+/// brokers there are.
+pub(super) fn how_to_choose(command: &str, unsaid: &[u32]) -> String {
+    let brokers = match unsaid {
+        [] => String::new(),
+        unsaid => format!(
+            " --brokers IDS\nIDS: every broker that there is, with commas, known here or not, as a partition\n\
+             may have moved to one that is not. Registered here: {}",
+            list(unsaid, ",")
+        ),
+    };
     format!(
         "\nnothing was changed. First try everything to start a majority of the\n\
          controllers as they are. If that cannot be: run this on each controller that\n\
          is left, and go on with the one whose last entry has the highest term, and of\n\
          the same term the highest index:\n  \
-         {command}"
+         {command}{brokers}"
     )
 }
 
 /// What was done, and what comes next.
 pub(super) fn done(address: &str, after: &Image) -> String {
-    let unheard: Vec<String> = after.unheard_brokers().map(|broker| broker.to_string()).collect();
+    let name = |broker: BrokerId| match after.broker(broker) {
+        Some(_) => broker.to_string(),
+        None => format!("{broker} (not known here)"),
+    };
+    let unheard: Vec<String> = after.unheard_brokers().map(name).collect();
     format!(
         "\nit is the only controller from now on, and the metadata goes on with index\n\
          {}. This is kept in the cluster for ever.\nnext:\n  \
          1. start this controller, at {address}; it serves alone\n  \
          2. start the other controllers with empty folders: they join by themselves\n  \
          3. start every broker again: {}.\n     \
-         Those first that the metadata does not know yet\n  \
+         One that never comes: holdfast broker disk-lost ID\n  \
          4. holdfast cluster status: which brokers are waited for, and which\n     \
          partitions have no leader",
         after.index(),

@@ -1,18 +1,25 @@
-//! `holdfast-controller recover`: stopped in the middle, run twice, and on folders that others refused.
+//! `holdfast-controller recover`: stopped in the middle, run twice, on folders that others refused, and what has to be said.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use tempfile::TempDir;
 
 use holdfast_controller::{
     config::Config,
     exit::Fatal,
+    identity::DataDir,
     recover::{Recover, recover},
+    store::{Marker, Op, Origin, Store, Told},
+};
+use holdfast_proto::{
+    ids::BrokerId,
+    v1::{CreateTopicRequest, DeleteTopicRequest},
 };
 
 use crate::{
+    broker::{Broker, Disk},
     copies::{copied, ended, go_on, is_refused, restore, with_an_older_copy},
-    support::Quorum,
+    support::{Quorum, eventually},
 };
 
 /// The controller that is gone on with.
@@ -170,4 +177,84 @@ fn a_folder_whose_mark_is_missing_or_damaged_goes_on_once_that_is_asked_for() {
     serves(&mut quorum, LEFT, 1);
     quorum.restart(LEFT);
     go_on(&mut quorum);
+}
+
+/// Three controllers that know broker 1. The broker is gone.
+fn with_a_broker() -> (Quorum, Broker) {
+    let quorum = Quorum::formed(3, same);
+    let broker = Broker::start(&quorum, Disk::new(1));
+    eventually("a live broker", || {
+        let image = quorum.node(quorum.active()).node().view().image();
+        image.brokers().values().any(|broker| !broker.fenced).then_some(())
+    });
+    (quorum, broker)
+}
+
+/// Sets the commit mark of a stopped controller back to this index, if it is not as old already.
+fn set_committed(folder: &Path, index: u64) {
+    const COMMITTED: &[u8] = b"committed";
+    let data = DataDir::open(folder).expect("a folder");
+    let identity = data.identity();
+    let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
+    let told = Told::open(&data.told_path(), identity.told).expect("a mark");
+    let store = Store::open(&data.store_path(), &marker, Origin::Made, told).expect("a store");
+    // A version byte, and JSON.
+    let stored = store.read_state(COMMITTED).expect("read").expect("it has a commit mark");
+    let mut mark: serde_json::Value = serde_json::from_slice(&stored[1..]).expect("JSON");
+    let committed = mark["index"].as_u64().expect("the index of the last entry that it covers");
+    mark["index"] = committed.min(index).into();
+    let value = [&stored[..1], &serde_json::to_vec(&mark).expect("JSON")[..]].concat();
+    store.write_blocking(|done| Op::PutState { key: COMMITTED, value, done: Some(done) }).expect("written");
+}
+
+/// What a broker has lost by it nothing brings back: nobody is to do that without knowing.
+#[test]
+fn a_deletion_that_is_not_known_to_be_committed_is_refused_by_name() {
+    let (mut quorum, broker) = with_a_broker();
+    let mut admin = quorum.admin(quorum.active());
+    for name in ["stays", "goes"] {
+        let request = CreateTopicRequest { name: name.to_owned(), replication_factor: 1, ..Default::default() };
+        quorum.block_on(admin.create_topic(request)).expect("created");
+    }
+    let request = DeleteTopicRequest { name: "goes".to_owned(), ..Default::default() };
+    let deleted = quorum.block_on(admin.delete_topic(request)).expect("deleted").into_inner();
+    quorum.converge();
+    broker.kill();
+    (0..3).for_each(|at| quorum.kill(at));
+    set_committed(&quorum.data_dir(LEFT), deleted.index - 1);
+
+    recover(&look(&quorum, LEFT)).expect("it says what is there");
+    let order = Recover { brokers: vec![1], ..order(&quorum, LEFT) };
+    let why = recover(&order).expect_err("it is not asked for").to_string();
+    assert!(why.contains("these topics are deleted: goes.") && why.contains("--accept-deletions"), "{why}");
+    recover(&Recover { accept_deletions: true, ..order }).expect("it goes on");
+    serves(&mut quorum, LEFT, 1);
+    let image = quorum.node(LEFT).node().view().image();
+    assert_eq!(image.topics_by_name().map(|topic| topic.name()).collect::<Vec<_>>(), ["stays"]);
+}
+
+#[test]
+fn every_broker_is_named_and_those_are_awaited_that_are_not_known() {
+    let (mut quorum, broker) = with_a_broker();
+    quorum.converge();
+    broker.kill();
+    (0..3).for_each(|at| quorum.kill(at));
+    let why = recover(&order(&quorum, LEFT)).expect_err("no broker is named").to_string();
+    assert!(why.contains("Registered here are 1;") && why.contains("--brokers 1."), "{why}");
+    let why = recover(&Recover { brokers: vec![4], ..order(&quorum, LEFT) }).expect_err("1 is not named").to_string();
+    assert!(why.contains("Broker 1 is registered here"), "{why}");
+    let both = Recover { brokers: vec![1, 4], without_brokers: vec![1], ..order(&quorum, LEFT) };
+    let why = recover(&both).expect_err("one of the two").to_string();
+    assert!(why.contains("broker 1 is said to be there and to be gone for good"), "{why}");
+    let named = Recover { brokers: vec![1, 4], ..order(&quorum, LEFT) };
+    recover(&named).expect("it goes on");
+    recover(&named).expect("again there is nothing to do");
+    // One was forgotten: it is waited for as well.
+    recover(&Recover { brokers: vec![1, 4, 5], ..named }).expect("it goes on");
+    quorum.start(LEFT);
+    assert_eq!(quorum.active(), LEFT);
+    let image = quorum.node(LEFT).node().view().image();
+    let awaited: Vec<_> = image.controller_recoveries().iter().map(|recovery| recovery.awaited.clone()).collect();
+    assert_eq!(awaited, [vec![BrokerId(4)], vec![BrokerId(4), BrokerId(5)]]);
+    assert_eq!(image.unheard_brokers().map(|broker| broker.0).collect::<Vec<_>>(), [1, 4, 5]);
 }

@@ -16,6 +16,8 @@ use crate::steps::{CONTROLLERS, until_isr};
 
 /// A topic that the controller that is left does not know.
 const LATE: &str = "late";
+/// The order to go on, with all brokers that there are.
+const ACCEPT: [&str; 4] = ["--accept-loss", "--brokers", "1,2,3", "--yes"];
 
 /// Runs `holdfast-controller recover` on the folder of a node; its exit code, and all that it says.
 fn recover(stand: &Stand, node: NodeName, more: &[&str]) -> (Option<i32>, String) {
@@ -37,7 +39,7 @@ async fn controllers_go_on_from_one_that_lags_and_no_acknowledged_record_is_lost
     let [left, lost, lost_too] = CONTROLLERS;
     let [lagging, second, third] = BROKERS;
     stand.write(500).await;
-    assert_eq!(recover(&stand, left, &["--accept-loss", "--yes"]).0, Some(11), "it runs");
+    assert_eq!(recover(&stand, left, &ACCEPT).0, Some(11), "it runs");
     stand.kill(left);
     stand.kill(lagging);
     until_isr(&stand, &[second, third]).await;
@@ -56,11 +58,11 @@ async fn controllers_go_on_from_one_that_lags_and_no_acknowledged_record_is_lost
     let (code, text) = recover(&stand, left, &[]);
     assert_eq!(code, Some(0));
     assert!(text.contains("nothing was changed") && text.contains("last entry of its log:"), "{text}");
-    let (code, text) = recover(&stand, left, &["--accept-loss"]);
+    let (code, text) = recover(&stand, left, &["--accept-loss", "--brokers", "1,2,3"]);
     assert_eq!(code, Some(1), "nobody can answer");
     assert!(text.contains("say --yes"), "{text}");
-    assert_eq!(recover(&stand, left, &["--accept-loss", "--yes"]).0, Some(0));
-    let (code, text) = recover(&stand, left, &["--accept-loss", "--yes"]);
+    assert_eq!(recover(&stand, left, &ACCEPT).0, Some(0));
+    let (code, text) = recover(&stand, left, &ACCEPT);
     assert_eq!(code, Some(0), "again");
     assert!(text.contains("it is the only controller"), "{text}");
 
@@ -104,7 +106,7 @@ async fn brokers_that_ran_on_start_again_once_the_controllers_were_recovered() {
     for node in [lost, lost_too] {
         Folder::of(&stand.fixture.cluster, node).remove();
     }
-    assert_eq!(recover(&stand, left, &["--accept-loss", "--yes"]).0, Some(0));
+    assert_eq!(recover(&stand, left, &ACCEPT).0, Some(0));
     let said: Vec<Said> = BROKERS.iter().map(|broker| Said::by(&stand.fixture.cluster, *broker)).collect();
     for node in CONTROLLERS {
         stand.begin(node);
@@ -163,7 +165,7 @@ async fn controllers_that_all_went_back_register_nobody_and_go_on_from_one_witho
     for node in CONTROLLERS {
         stand.kill(node);
     }
-    assert_eq!(recover(&stand, left, &["--accept-loss", "--yes"]).0, Some(0));
+    assert_eq!(recover(&stand, left, &ACCEPT).0, Some(0));
     for node in others {
         Folder::of(&stand.fixture.cluster, node).remove();
     }

@@ -20,7 +20,7 @@ Examples:
   # on the machine of a stopped controller: what its folder knows
   holdfast controller recover --data-dir /data
   # goes on from that folder; asks
-  holdfast controller recover --data-dir /data --accept-loss
+  holdfast controller recover --data-dir /data --accept-loss --brokers 1,2,3,4
 
 The last resort: changes of the metadata that the chosen controller does not
 know are lost for good. It is refused while one of the controllers is active,
@@ -36,9 +36,16 @@ pub(super) struct RecoverArgs {
     /// What this controller does not know may be given up, and the other controllers are.
     #[arg(long, requires = "data_dir")]
     accept_loss: bool,
+    /// Every broker that there is, known to this controller or not: no partition gets a leader before all of them were heard.
+    /// Needed with --accept-loss.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    brokers: Vec<u32>,
     /// Brokers that are gone for good: no partition waits for what they hold.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     without_brokers: Vec<u32>,
+    /// Topics may be deleted, with all their records, by what this controller does not know to be committed.
+    #[arg(long, requires = "data_dir")]
+    accept_deletions: bool,
     /// Go on from a store that was restored from an older copy, or that was cut.
     #[arg(long, requires = "data_dir")]
     accept_older_store: bool,
@@ -61,9 +68,10 @@ pub(super) async fn run(connect: &Connect, args: &RecoverArgs, output: Output) -
     if let Some(folder) = &args.data_dir {
         return Err(hand_over(folder, args));
     }
+    let named = steps::Named { there: &args.brokers, gone: &args.without_brokers };
     match output {
-        Output::Json => print_json(&steps::as_json(&seen, &args.without_brokers)),
-        Output::Table => say(steps::as_text(&seen, &args.without_brokers)),
+        Output::Json => print_json(&steps::as_json(&seen, named)),
+        Output::Table => say(steps::as_text(&seen, named)),
     }
     Ok(())
 }
@@ -97,6 +105,7 @@ fn hand_over(folder: &PathBuf, args: &RecoverArgs) -> Failure {
     command.arg("recover").arg("--data-dir").arg(folder);
     for (flag, is_set) in [
         ("--accept-loss", args.accept_loss),
+        ("--accept-deletions", args.accept_deletions),
         ("--accept-older-store", args.accept_older_store),
         ("--against-majority", args.against_majority),
         ("--yes", args.yes),
@@ -105,8 +114,10 @@ fn hand_over(folder: &PathBuf, args: &RecoverArgs) -> Failure {
             command.arg(flag);
         }
     }
-    if !args.without_brokers.is_empty() {
-        command.arg("--without-brokers").arg(ids(&args.without_brokers));
+    for (flag, brokers) in [("--brokers", &args.brokers), ("--without-brokers", &args.without_brokers)] {
+        if !brokers.is_empty() {
+            command.arg(flag).arg(ids(brokers));
+        }
     }
     Failure::file("run", program)(command.exec())
 }

@@ -27,19 +27,33 @@ impl Step {
     }
 }
 
+/// What was said of brokers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Named<'a> {
+    /// Every broker that there is; empty: not said.
+    pub(super) there: &'a [u32],
+    /// Brokers that are gone for good.
+    pub(super) gone: &'a [u32],
+}
+
 /// Stands for a folder that only its machine knows.
 const FOLDER: &str = "DATA_DIR";
 
-/// Whose folder it is that goes on.
-const CHOICE: &str = "Go on with the one whose last entry has the highest term, and of the same term the highest index. On its machine alone:";
+/// Stands for the brokers that there are, which were not named.
+const BROKERS: &str = "IDS";
 
-pub(super) fn as_text(seen: &Seen, without: &[u32]) -> String {
+/// Whose folder it is that goes on.
+const CHOICE: &str = "Go on with the one whose last entry has the highest term, and of the same term the highest index; name every broker that \
+                      there is, for a partition may have moved to one that this controller does not know, and then waits for it. On its \
+                      machine alone:";
+
+pub(super) fn as_text(seen: &Seen, named: Named<'_>) -> String {
     let mut parts = vec![fit(&seen.strength(), " ")];
     if !seen.controllers.is_empty() {
         parts.push(table(seen));
     }
     let mut number = 0;
-    for step in steps(seen, without) {
+    for step in steps(seen, named) {
         number += 1;
         let mut lines = vec![fit(&format!("{number}. {}", step.what), " ")];
         for run in &step.commands {
@@ -58,7 +72,7 @@ pub(super) fn as_text(seen: &Seen, without: &[u32]) -> String {
     parts.join("\n\n")
 }
 
-pub(super) fn as_json(seen: &Seen, without: &[u32]) -> serde_json::Value {
+pub(super) fn as_json(seen: &Seen, named: Named<'_>) -> serde_json::Value {
     let controller = |controller: &Controller| {
         json!({
             "node_id": controller.id,
@@ -78,7 +92,7 @@ pub(super) fn as_json(seen: &Seen, without: &[u32]) -> serde_json::Value {
         "active_controller": seen.active,
         "controllers": seen.controllers.iter().map(controller).collect::<Vec<_>>(),
         "unheard_brokers": seen.unheard_brokers,
-        "steps": steps(seen, without).into_iter().map(step).collect::<Vec<_>>(),
+        "steps": steps(seen, named).into_iter().map(step).collect::<Vec<_>>(),
     })
 }
 
@@ -104,15 +118,16 @@ fn table(seen: &Seen) -> String {
     render_table(["CONTROLLER", "ID", "STATE", "TERM", "INDEX", "ADDRESS"], rows)
 }
 
-fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
+fn steps(seen: &Seen, named: Named<'_>) -> Vec<Step> {
     if seen.has_quorum() {
-        return without_brokers(seen, without);
+        return without_brokers(seen, named.gone);
     }
     let silent: Vec<_> = seen.controllers.iter().filter(|one| one.votes && one.answer.is_none()).collect();
     let start: Vec<_> = silent.iter().filter_map(|one| one.node).map(|node| node.to_string()).collect();
     let start =
         if start.is_empty() { Vec::new() } else { vec![anywhere(format!("holdfast dev start {}", start.join(" ")))] };
-    let flags = if without.is_empty() { String::new() } else { format!(" --without-brokers {}", ids(without)) };
+    let there = if named.there.is_empty() { BROKERS.to_owned() } else { ids(named.there) };
+    let gone = if named.gone.is_empty() { String::new() } else { format!(" --without-brokers {}", ids(named.gone)) };
     vec![
         Step::new(
             format!(
@@ -133,7 +148,7 @@ fn steps(seen: &Seen, without: &[u32]) -> Vec<Step> {
             looks(seen),
         ),
         // Who that is only the folders say: what a running one answers is what it has applied, and it may hold more.
-        Step::new(CHOICE, vec![anywhere(recover(FOLDER, &format!(" --accept-loss{flags}")))]),
+        Step::new(CHOICE, vec![anywhere(recover(FOLDER, &format!(" --accept-loss --brokers {there}{gone}")))]),
         Step::new(
             "Start that controller; then the others with empty data folders. Never start them with the folders that they \
              had. Start every broker again, so that each says what it holds: those that run end by themselves, with code \
@@ -218,8 +233,12 @@ mod tests {
         Controller { id: Some(id), address: format!("c{id}:7072"), votes: true, answer, ..Controller::default() }
     }
 
-    fn commands(seen: &Seen, without: &[u32]) -> Vec<String> {
-        steps(seen, without).into_iter().flat_map(|step| step.commands).map(|run| run.command).collect()
+    fn commands(seen: &Seen, gone: &[u32]) -> Vec<String> {
+        steps(seen, Named { gone, there: &[] })
+            .into_iter()
+            .flat_map(|step| step.commands)
+            .map(|run| run.command)
+            .collect()
     }
 
     #[test]
@@ -230,15 +249,14 @@ mod tests {
         let seen = Seen { controllers: five, ..Seen::default() };
         assert!(!seen.has_quorum());
         assert_eq!(seen.strength(), "controllers: 2 of 5 answer, a majority is 3; none is active");
-        let text = as_text(&seen, &[6, 7]);
+        let text = as_text(&seen, Named { there: &[1, 2, 3], gone: &[6, 7] });
         // A command is one line, however long it is.
         let is_command = |line: &str| line.starts_with("     holdfast");
         assert!(text.lines().all(|line| is_command(line) || line.chars().count() <= WIDTH), "{text}");
-        let last = "On its machine alone:\n     \
-                    holdfast-controller recover --data-dir DATA_DIR --accept-loss --without-brokers 6,7";
+        let last = "\n     holdfast-controller recover --data-dir DATA_DIR --accept-loss --brokers 1,2,3 --without-brokers 6,7";
         assert!(text.contains(last), "only the folders say which: {text}");
         assert!(text.ends_with("Nothing was changed."), "{text}");
-        let json = as_json(&seen, &[]);
+        let json = as_json(&seen, Named::default());
         assert_eq!(json["quorum"], json!(false), "{json}");
         assert_eq!(json["steps"][1]["commands"].as_array().map(Vec::len), Some(5), "{json}");
     }
@@ -250,14 +268,15 @@ mod tests {
         let controllers = vec![controller(1, held), controller(2, empty), controller(3, empty)];
         let seen = Seen { controllers, ..Seen::default() };
         assert!(!seen.has_quorum());
-        let text = as_text(&seen, &[]);
+        let text = as_text(&seen, Named::default());
         let strength = "controllers: 1 of 3 answer, 2 more are empty, a majority is 2; none is active\n";
         assert!(text.starts_with(strength) && text.contains("voter, empty"), "{text}");
         assert!(text.contains("1. Stop the controllers whose data folders are empty"), "{text}");
         let look = "holdfast-controller recover --data-dir DATA_DIR";
-        let expected = [look.to_owned(), format!("{look} --accept-loss"), "holdfast cluster status".to_owned()];
+        let expected =
+            [look.to_owned(), format!("{look} --accept-loss --brokers IDS"), "holdfast cluster status".to_owned()];
         assert_eq!(commands(&seen, &[]), expected, "an empty folder is not worth a look");
-        assert_eq!(as_json(&seen, &[])["controllers"][1]["empty"], json!(true));
+        assert_eq!(as_json(&seen, Named::default())["controllers"][1]["empty"], json!(true));
     }
 
     #[test]
@@ -269,7 +288,7 @@ mod tests {
         let then = "holdfast cluster status".to_owned();
         assert_eq!(commands(&seen, &[]), [lost(3), lost(5), then.clone()], "which are gone is not known");
         assert_eq!(commands(&seen, &[5]), [lost(5), then]);
-        let text = as_text(&seen, &[]);
+        let text = as_text(&seen, Named::default());
         assert!(text.contains("Start broker 3,5 again") && !text.contains("holdfast-controller"), "{text}");
     }
 
@@ -277,6 +296,7 @@ mod tests {
     fn where_nobody_answers_the_steps_are_told_all_the_same() {
         let seen = Seen::default();
         assert!(!seen.has_quorum());
-        assert!(as_text(&seen, &[]).contains("recover --data-dir DATA_DIR --accept-loss"), "{}", as_text(&seen, &[]));
+        let text = as_text(&seen, Named::default());
+        assert!(text.contains("recover --data-dir DATA_DIR --accept-loss --brokers IDS"), "{text}");
     }
 }
