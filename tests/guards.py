@@ -209,7 +209,7 @@ GUARDS = [
      "if *known == border ||", "if *known == border || known.position == border.position ||",
      log("partition::digest_tests::a_restart_finds_a_batch_of_another_place_in_the_last_segment")),
     ("leader epochs past the mark", "broker/log/src/partition/torn.rs",
-     "&& epoch != Some(header.leader_epoch)", "&& epoch != Some(header.leader_epoch) && false",
+     "&& noted != header.leader_epoch", "&& noted != header.leader_epoch && false",
      log("partition::recovery::tests::a_flipped_bit_is_damage_below_the_mark_and_leaves_a_doubt_past_it")),
     ("a list of an earlier start", "broker/log/src/data_dir/replica_list.rs",
      "if boot_counter < written_by {", "if boot_counter < written_by && false {",

@@ -121,7 +121,7 @@ fn on_heap(record: &Record) -> usize {
         }
         Record::PartitionRecovery(recovery) => recovery.topic.len() + size_of_val(&recovery.absent[..]),
         Record::ControllerRecovery(recovery) => {
-            let brokers = size_of_val(&recovery.without[..]) + size_of_val(&recovery.awaited[..]);
+            let brokers = size_of_val(&recovery.without[..]) + size_of_val(&recovery.expected[..]);
             size_of_val(&recovery.given_up[..]) + brokers
         }
         Record::Cluster { .. }

@@ -117,7 +117,7 @@ pub enum Command {
     LoseDisk {
         /// The broker whose disk is lost.
         broker_id: BrokerId,
-        /// The registration that is meant; another one is refused. 0: it never registered, and is awaited since a recovery of the
+        /// The registration that is meant; another one is refused. 0: it never registered, and is expected since a recovery of the
         /// controllers.
         broker_epoch: BrokerEpoch,
         /// When it was asked for, ms since 1970 by the clock of the active controller.

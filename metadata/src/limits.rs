@@ -33,7 +33,7 @@ pub const MAX_MESSAGE_BYTES: u32 = MAX_BATCH_BYTES as u32;
 pub const MAX_RECOVERIES: usize = 1_000;
 
 /// Disks of brokers that operators gave up and that are kept, the newest ones; beside them the last of each broker that is
-/// registered, or awaited since a recovery of the controllers.
+/// registered, or expected since a recovery of the controllers.
 pub const MAX_LOST_DISKS: usize = 1_000;
 
 /// Recoveries of the controllers. All of them are kept, for who was given up in one is refused for ever; and the partition epochs

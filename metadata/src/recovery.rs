@@ -28,7 +28,7 @@
 //!
 //! A broker that registered under the lost metadata for the first time is not known to this one, and a partition may have moved
 //! to such brokers alone, while replicas that it left were not deleted yet. So the operator says which brokers there are
-//! ([`ControllerRecovery::awaited`]): those that are not known are waited for like the others, until they register, or their
+//! ([`ControllerRecovery::expected`]): those that are not known are waited for like the others, until they register, or their
 //! disks are given up ([`crate::command::Command::LoseDisk`], with broker epoch 0, for they have no registration).
 //!
 //! Limits. min ISR is that of this metadata: it is too high if it was lowered, or replicas were taken away, under the lost one.
@@ -38,7 +38,7 @@
 //! here tells. So:
 //! * No state made by a recovery, or since, deletes a log of before it that it does not name: brokers keep such logs ([`is_between`]).
 //! * What they say of them is kept on record with the partition, and shown, see [`crate::PartitionState::strays`].
-//! * A partition is not given up ([`crate::command::RecoverPartition`]) while a broker that is known or awaited was not heard.
+//! * A partition is not given up ([`crate::command::RecoverPartition`]) while a broker that is known or expected was not heard.
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ pub struct ControllerRecovery {
     /// Brokers that this metadata does not know and that there are, by the operator: nobody leads before they were heard. One
     /// that registered and was forgotten since is not among them any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub awaited: Vec<BrokerId>,
+    pub expected: Vec<BrokerId>,
     /// The first broker epoch that was given since. A registration below it is from before.
     pub first_broker_epoch: BrokerEpoch,
     /// When it was done, ms since 1970 by the clock of that controller.
@@ -109,7 +109,7 @@ pub struct RecoverControllers {
     /// The brokers that are gone for good.
     pub without: Vec<BrokerId>,
     /// Brokers that there are, whether they are registered or not: those that are not are waited for.
-    pub awaited: Vec<BrokerId>,
+    pub expected: Vec<BrokerId>,
     /// When it was asked for, ms since 1970.
     pub at_ms: u64,
 }

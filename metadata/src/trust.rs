@@ -179,14 +179,14 @@ pub struct PartitionRecovery {
 }
 
 /// The disk of a broker that an operator gave up: what it holds counts for nothing since. The newest are kept, and the last of
-/// each broker that is registered or awaited.
+/// each broker that is registered or expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LostDisk {
     /// The broker whose disk it was.
     pub broker_id: BrokerId,
     /// The registration that was given up: a later one says what it holds by itself. Of a broker that had none, as a recovery of
-    /// the controllers awaits it, what [`crate::image::Image::awaited_epoch`] says then.
+    /// the controllers expects it, what [`crate::image::Image::expected_epoch`] says then.
     pub broker_epoch: BrokerEpoch,
     /// Replicas that counted before, or could have come to count, and do not any more.
     pub replicas: u32,

@@ -1,8 +1,9 @@
 //! Small text files of a partition's folder: whose log it is, and its leader epochs.
 //!
 //! `leader-epoch-checkpoint` is Kafka's: a version, the number of entries, then `epoch start-offset` a line; and behind
-//! them `crc32c: <8 hexadecimal digits>` of all before, which earlier programs did not write. They take a file with it for
-//! a damaged one, and read the headers of all segments once; so does this one with a file whose checksum is wrong.
+//! them `noted-crc32c: <8 hexadecimal digits>` of all before, which earlier programs did not write, or as `crc32c: `. They take
+//! a file with it for a damaged one, and read the headers of all segments once; so does this one with a file whose checksum
+//! is wrong. `noted`: each epoch was stored before its first batch was written.
 //! `partition.metadata` is two lines, `version: 1` and `topic_id: <uuid>`.
 //!
 //! Failure: a damaged epoch file, or one that the disk does not read, is rebuilt from the segments, a damaged metadata file from the folder's name, which the
@@ -16,6 +17,8 @@ use holdfast_replication::{EpochChain, EpochEntry};
 use crate::{Disk, Error, files};
 
 const CRC: &str = "crc32c: ";
+/// Says besides that each epoch was stored before the first batch of it was written.
+const NOTED_CRC: &str = "noted-crc32c: ";
 
 /// The bytes of an epoch file.
 pub(crate) fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
@@ -25,7 +28,7 @@ pub(crate) fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
         let _ = writeln!(text, "{} {}", entry.leader_epoch, entry.start_offset); // a String takes everything
     }
     let crc = crc32c::crc32c(text.as_bytes());
-    let _ = writeln!(text, "{CRC}{crc:08x}");
+    let _ = writeln!(text, "{NOTED_CRC}{crc:08x}");
     text.into_bytes()
 }
 
@@ -36,6 +39,8 @@ pub(crate) struct StoredEpochs {
     pub(crate) chain: EpochChain,
     /// False if an earlier program wrote it: nothing tells whether a digit has changed.
     pub(crate) has_checksum: bool,
+    /// False if an earlier program wrote it: it noted an epoch that it copied some time after its batches.
+    pub(crate) is_noted: bool,
 }
 
 /// The epochs of a file; `None` if it is absent or damaged, or the disk does not read it.
@@ -45,12 +50,14 @@ pub(crate) fn load_epochs(path: &Path) -> Result<Option<StoredEpochs>, Error> {
 }
 
 fn decode_epochs(text: &str) -> Option<StoredEpochs> {
-    let Some((content, crc)) = text.rsplit_once(CRC) else {
-        return Some(StoredEpochs { chain: decode_chain(text)?, has_checksum: false });
+    let noted = text.rsplit_once(NOTED_CRC);
+    let is_noted = noted.is_some();
+    let Some((content, crc)) = noted.or_else(|| text.rsplit_once(CRC)) else {
+        return Some(StoredEpochs { chain: decode_chain(text)?, has_checksum: false, is_noted });
     };
     let is_whole = crc == format!("{:08x}\n", crc32c::crc32c(content.as_bytes()));
     let chain = if is_whole { decode_chain(content)? } else { return None };
-    Some(StoredEpochs { chain, has_checksum: true })
+    Some(StoredEpochs { chain, has_checksum: true, is_noted })
 }
 
 fn decode_chain(text: &str) -> Option<EpochChain> {
@@ -143,9 +150,11 @@ mod tests {
         epochs.assign(LeaderEpoch(0), Offset(0));
         epochs.assign(LeaderEpoch(4), Offset(117));
         let bytes = encode_epochs(&epochs);
-        assert_eq!(bytes, b"0\n2\n0 0\n4 117\ncrc32c: a8dc6af1\n");
+        assert_eq!(bytes, b"0\n2\n0 0\n4 117\nnoted-crc32c: a8dc6af1\n");
         let text = String::from_utf8(bytes).unwrap();
-        let stored = |chain, has_checksum| Some(StoredEpochs { chain, has_checksum });
+        let stored = |chain, is_new| Some(StoredEpochs { chain, has_checksum: is_new, is_noted: is_new });
+        let earlier = StoredEpochs { chain: epochs.clone(), has_checksum: true, is_noted: false };
+        assert_eq!(decode_epochs("0\n2\n0 0\n4 117\ncrc32c: a8dc6af1\n"), Some(earlier));
         assert_eq!(decode_epochs(&text), stored(epochs.clone(), true));
         assert_eq!(decode_epochs("0\n2\n0 0\n4 117\n"), stored(epochs.clone(), false), "from an earlier program");
         assert_eq!(decode_epochs("0\n0\n"), stored(EpochChain::new(), false));

@@ -261,7 +261,7 @@ mod tests {
                 committed: 48,
                 given_up: vec![49],
                 without: vec![50],
-                awaited: vec![65],
+                expected: vec![65],
                 at_ms: 51,
                 first_broker_epoch: 52,
             }],

@@ -53,6 +53,13 @@ pub(crate) fn is_unread(partition: &PartitionInfo, broker: u32) -> bool {
     claim(partition, broker).is_some_and(|claim| claim.unread)
 }
 
+/// True if every replica is believed, and they end with records of different leaderships.
+pub(crate) fn is_of_several_leaderships(partition: &PartitionInfo) -> bool {
+    let mut epochs = partition.claims.iter().filter(|claim| !claim.not_held).map(|claim| claim.leader_epoch);
+    let first = epochs.next();
+    partition.distrusted.is_empty() && epochs.any(|epoch| Some(epoch) != first)
+}
+
 /// True if the partition is unsettled, and the broker says that it does not hold it: it may have moved away.
 pub(crate) fn is_away(partition: &PartitionInfo, broker: u32) -> bool {
     claim(partition, broker).is_some_and(|claim| claim.not_held)

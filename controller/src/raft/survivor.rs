@@ -2,8 +2,9 @@
 //!
 //! 1. Its whole log counts as committed, also what it did not know to be. An entry that was committed is on a majority, and may
 //!    have been acknowledged; this controller cannot tell it from one that was not. To keep one that was never acknowledged
-//!    harms nobody: its proposer was told that the outcome is not known. To drop one that was would lose it. But for one: where
-//!    a topic is deleted, every broker deletes its records, which cannot be repeated or undone. So these topics are named
+//!    harms nobody who asks again: its proposer was told that the outcome is not known. To drop one that was would lose it. Two
+//!    kinds let brokers delete records. A shorter retention is one that its operator asked for, and shows in the topic. Where a
+//!    topic is deleted, every broker deletes its records, which cannot be repeated or undone. So these topics are named
 //!    ([`Survivor::vanishing`]), and an operator has to say yes.
 //! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
 //!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
@@ -127,7 +128,7 @@ impl Survivor {
     }
 
     /// The topics, by name, that are deleted by what is not known to be committed, in the order in which they are. What an
-    /// older commit mark does not cover is among them, whoever carried it out before.
+    /// older commit mark does not cover is among them, even if it was carried out before.
     pub fn vanishing(&self) -> &[String] {
         &self.vanishing
     }

@@ -1,6 +1,7 @@
 //! Its flags, and what it does.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -92,12 +93,16 @@ impl Recover {
         Err(Fatal::Failure(text::deletions_refused(survivor.vanishing())))
     }
 
-    /// True if it names a broker that no recovery awaits, and that is not registered: there is something to wait for.
-    fn awaits_more(&self, image: &Image) -> bool {
-        let recoveries = image.controller_recoveries();
-        let is_awaited = |broker: BrokerId| recoveries.iter().any(|recovery| recovery.awaited.contains(&broker));
+    /// True if it names a broker that nobody waits for and that is not known, or was given up: there is something to wait for.
+    fn expects_more(&self, image: &Image) -> bool {
+        let unheard: BTreeSet<BrokerId> = image.unheard_brokers().collect();
+        let given_up = image.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
+        let is_wanting = |broker: BrokerId| match image.broker(broker) {
+            None => true,
+            Some(known) => given_up.contains(&broker) && image.is_from_before_recovery(known.broker_epoch),
+        };
         let mut brokers = self.brokers.iter().copied().map(BrokerId);
-        brokers.any(|broker| image.broker(broker).is_none() && !is_awaited(broker))
+        brokers.any(|broker| !unheard.contains(&broker) && is_wanting(broker))
     }
 }
 
@@ -121,8 +126,8 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     let (address, own) = (own.address.clone(), own.clone());
     let others: Vec<_> = members.into_iter().filter(|member| member.id != identity.node_id).collect();
     let older = text::older(&survivor);
-    let awaits_more = args.awaits_more(survivor.image());
-    if others.is_empty() && args.without_brokers.is_empty() && older.is_none() && !awaits_more {
+    let expects_more = args.expects_more(survivor.image());
+    if others.is_empty() && args.without_brokers.is_empty() && older.is_none() && !expects_more {
         say("it is the only controller: nothing has to be given up, and nothing was changed. Start it");
         return Ok(());
     }
@@ -144,7 +149,7 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         committed: survivor.committed(),
         given_up: others.iter().map(|member| ControllerId(member.id)).collect(),
         without: args.without_brokers.iter().copied().map(BrokerId).collect(),
-        awaited: args.brokers.iter().copied().map(BrokerId).collect(),
+        expected: args.brokers.iter().copied().map(BrokerId).collect(),
         at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     };
     let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
@@ -230,9 +235,9 @@ mod tests {
             against_majority: true,
             yes: false,
         };
-        let expected = "holdfast-controller recover --data-dir /data --accept-loss --brokers 1,2 --without-brokers 3,4 \
+        let whole = "holdfast-controller recover --data-dir /data --accept-loss --brokers 1,2 --without-brokers 3,4 \
                         --accept-deletions --accept-older-store --against-majority";
-        assert_eq!(look.command(), expected);
+        assert_eq!(look.command(), whole);
         let plain = Recover { data_dir: "/data".into(), ..Recover::default() };
         assert_eq!(plain.command(), "holdfast-controller recover --data-dir /data --accept-loss");
     }

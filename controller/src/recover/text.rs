@@ -156,7 +156,7 @@ pub(super) fn active(address: &str, id: u64, beside: Option<Recovered>) -> Strin
 /// What would be given up.
 pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> String {
     let last = after.controller_recoveries().last();
-    let (without, awaited) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.awaited[..]));
+    let (without, expected) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.expected[..]));
     let names = |brokers: &[BrokerId]| brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let records = if without.is_empty() {
         "No broker is given up by this. Topics that were made later are gone, and their\nrecords stay on the disks, where nobody \
@@ -169,9 +169,9 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
             names(without)
         )
     };
-    let awaited = match awaited {
+    let expected = match expected {
         [] => String::new(),
-        awaited => format!(" Waited for too, though not\nknown here: {}.", names(awaited)),
+        expected => format!(" Waited for too, though not\nknown here: {}.", names(expected)),
     };
     let others = match others {
         [] => String::new(),
@@ -184,7 +184,7 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
         "\nto be given up, for good:\n{others}  \
          every change of the metadata after term {}, index {}:\n  topics, settings, moves, brokers\n\
          {records}\
-         Every broker has to start again; a partition gets its leader once all brokers\nhave said what they hold.{awaited}",
+         Every broker has to start again; a partition gets its leader once all brokers\nhave said what they hold.{expected}",
         survivor.last_term(),
         survivor.image().index(),
     )

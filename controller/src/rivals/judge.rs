@@ -114,7 +114,7 @@ mod tests {
             committed: MetadataIndex(index),
             given_up: Vec::new(),
             without: Vec::new(),
-            awaited: Vec::new(),
+            expected: Vec::new(),
             first_broker_epoch: BrokerEpoch(9),
             at_ms: 5,
         }

@@ -234,7 +234,7 @@ fn a_deletion_that_is_not_known_to_be_committed_is_refused_by_name() {
 }
 
 #[test]
-fn every_broker_is_named_and_those_are_awaited_that_are_not_known() {
+fn every_broker_is_named_and_those_are_expected_that_are_not_known() {
     let (mut quorum, broker) = with_a_broker();
     quorum.converge();
     broker.kill();
@@ -254,7 +254,7 @@ fn every_broker_is_named_and_those_are_awaited_that_are_not_known() {
     quorum.start(LEFT);
     assert_eq!(quorum.active(), LEFT);
     let image = quorum.node(LEFT).node().view().image();
-    let awaited: Vec<_> = image.controller_recoveries().iter().map(|recovery| recovery.awaited.clone()).collect();
-    assert_eq!(awaited, [vec![BrokerId(4)], vec![BrokerId(4), BrokerId(5)]]);
+    let expected: Vec<_> = image.controller_recoveries().iter().map(|recovery| recovery.expected.clone()).collect();
+    assert_eq!(expected, [vec![BrokerId(4)], vec![BrokerId(4), BrokerId(5)]]);
     assert_eq!(image.unheard_brokers().map(|broker| broker.0).collect::<Vec<_>>(), [1, 4, 5]);
 }

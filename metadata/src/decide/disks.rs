@@ -50,11 +50,11 @@ pub(crate) fn lose(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch
     Ok((records, Response::DiskLost { lost }))
 }
 
-/// The registration that is given up, or why it is not. A broker that a recovery of the controllers awaits has none, which 0
+/// The registration that is given up, or why it is not. A broker that a recovery of the controllers expects has none, which 0
 /// says: an id that was mistyped then would be waited for for ever.
 fn given_up(image: &Image, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Result<BrokerEpoch, Rejection> {
-    if let Some(awaited) = image.awaited_epoch(broker_id).filter(|_| broker_epoch == BrokerEpoch(0)) {
-        return Ok(awaited);
+    if let Some(expected) = image.expected_epoch(broker_id).filter(|_| broker_epoch == BrokerEpoch(0)) {
+        return Ok(expected);
     }
     if !last_registered(image, broker_id, broker_epoch)?.fenced {
         let message = format!("broker {broker_id} is alive: its disk is there; nothing was changed");

@@ -149,8 +149,14 @@ fn is_electable(standings: &Standings<'_>, state: &PartitionState, min_isr: usiz
         if holds_all(member) {
             return true;
         }
-        // A disk that went back may show records that were cut off since: who certainly holds everything is waited for.
-        if state.elr.iter().any(|other| holds_all(*other)) {
+        // A disk that went back may show records that were cut off since: who certainly holds everything is waited for. But
+        // of so many that end in one leadership a disk is right, and the longest holds what that one does.
+        let agrees = |other: &&ReplicaClaim| {
+            let is_eligible = state.elr.contains(&other.broker_id) && !other.unread;
+            is_eligible && other.leader_epoch == claim.leader_epoch && state.reaches_frozen(other)
+        };
+        let is_waited_for = state.elr.iter().any(|other| holds_all(*other));
+        if is_waited_for && state.claims.iter().filter(agrees).count() < min_isr {
             return false;
         }
     }

@@ -23,12 +23,12 @@ pub enum RecoveryError {
     /// There is no cluster yet.
     #[error("this metadata belongs to no cluster: there is nothing to go on with")]
     NoCluster,
-    /// A broker is given up that is neither registered nor awaited.
+    /// A broker is given up that is neither registered nor expected.
     #[error("broker {0} is to be given up, but is not registered here; registered are: {1}")]
     UnknownBroker(BrokerId, String),
     /// A broker is to be waited for, and given up.
     #[error("broker {0} is said to be there and to be gone for good: it is one of the two")]
-    GivenUpAndAwaited(BrokerId),
+    GivenUpAndExpected(BrokerId),
     /// Every broker is given up.
     #[error(
         "every registered broker ({0}) is to be given up: no replica of any partition would be left to lead. Name only those \
@@ -51,7 +51,7 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
     if image.controller_recoveries().len() >= MAX_CONTROLLER_RECOVERIES {
         return Err(RecoveryError::NoRoom("list of recoveries"));
     }
-    let (without, awaited) = brokers(image, order)?;
+    let (without, expected) = brokers(image, order)?;
     let first_broker_epoch = BrokerEpoch(image.next_broker_epoch().0 + BROKER_EPOCH_LEAP);
     let next_producer_id = image.next_producer_id().0.checked_add(PRODUCER_ID_LEAP);
     let mut records = Vec::new();
@@ -65,7 +65,7 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
         committed: order.committed,
         given_up: order.given_up.clone(),
         without: without.iter().copied().collect(),
-        awaited: awaited.into_iter().collect(),
+        expected: expected.into_iter().collect(),
         first_broker_epoch,
         at_ms: order.at_ms,
     }));
@@ -92,25 +92,25 @@ fn brokers(
 ) -> Result<(BTreeSet<BrokerId>, BTreeSet<BrokerId>), RecoveryError> {
     let known = || image.brokers().keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut without: BTreeSet<BrokerId> = order.without.iter().copied().collect();
-    if let Some(both) = order.awaited.iter().find(|broker| without.contains(broker)) {
-        return Err(RecoveryError::GivenUpAndAwaited(*both));
+    if let Some(both) = order.expected.iter().find(|broker| without.contains(broker)) {
+        return Err(RecoveryError::GivenUpAndExpected(*both));
     }
-    let is_known = |broker: &BrokerId| image.broker(*broker).is_some() || image.awaited_epoch(*broker).is_some();
+    let is_known = |broker: &BrokerId| image.broker(*broker).is_some() || image.expected_epoch(*broker).is_some();
     if let Some(unknown) = without.iter().find(|broker| !is_known(broker)) {
         return Err(RecoveryError::UnknownBroker(*unknown, known()));
     }
-    let still_awaited = image.unheard_brokers().filter(|broker| image.broker(*broker).is_none());
-    let mut awaited: BTreeSet<BrokerId> = order.awaited.iter().copied().chain(still_awaited).collect();
-    awaited.retain(|broker| image.broker(*broker).is_none() && !without.contains(broker));
-    if image.brokers().len() + awaited.len() > MAX_BROKERS {
+    let still_expected = image.unheard_brokers().filter(|broker| image.broker(*broker).is_none());
+    let mut expected: BTreeSet<BrokerId> = order.expected.iter().copied().chain(still_expected).collect();
+    expected.retain(|broker| image.broker(*broker).is_none() && !without.contains(broker));
+    if image.brokers().len() + expected.len() > MAX_BROKERS {
         return Err(RecoveryError::NoRoom("list of brokers"));
     }
-    without.extend(still_given_up(image).filter(|broker| !order.awaited.contains(broker)));
-    let is_nobody_left = awaited.is_empty() && image.brokers().keys().all(|broker| without.contains(broker));
+    without.extend(still_given_up(image).filter(|broker| !order.expected.contains(broker)));
+    let is_nobody_left = expected.is_empty() && image.brokers().keys().all(|broker| without.contains(broker));
     if !order.without.is_empty() && is_nobody_left {
         return Err(RecoveryError::EveryBroker(known()));
     }
-    Ok((without, awaited))
+    Ok((without, expected))
 }
 
 /// The brokers that an earlier recovery gave up and that did not come back since: nobody waits for them by another one that

@@ -7,7 +7,7 @@ use holdfast_proto::ids::BrokerId;
 use crate::{limits::MAX_LOST_DISKS, trust::LostDisk};
 
 /// Disks in the order in which they were given up. Of more than [`MAX_LOST_DISKS`] the oldest go, but for the last one of
-/// each broker that is registered, or awaited since a recovery of the controllers: by that its registration counts no more, and
+/// each broker that is registered, or expected since a recovery of the controllers: by that its registration counts no more, and
 /// nobody waits for it. So there are at most that many, and one for each such broker more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LostDisks(Arc<Vec<LostDisk>>);
@@ -18,7 +18,7 @@ impl LostDisks {
     }
 
     /// Adds one as the newest, and lets the oldest go that nobody needs, if there are too many. Of what a snapshot holds none
-    /// goes. `counts`: brokers that are registered or awaited.
+    /// goes. `counts`: brokers that are registered or expected.
     pub(super) fn add(&mut self, lost: LostDisk, counts: impl Fn(BrokerId) -> bool) {
         let disks = Arc::make_mut(&mut self.0);
         disks.push(lost);

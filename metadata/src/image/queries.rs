@@ -33,7 +33,7 @@ impl Image {
     }
 
     /// The disks of brokers that operators gave up, in the order in which they did: the newest
-    /// [`crate::limits::MAX_LOST_DISKS`], and the last of each broker that is registered or awaited. A broker's image does not
+    /// [`crate::limits::MAX_LOST_DISKS`], and the last of each broker that is registered or expected. A broker's image does not
     /// hold them.
     pub fn lost_disks(&self) -> &[LostDisk] {
         self.lost_disks.all()
@@ -50,24 +50,24 @@ impl Image {
     }
 
     /// The brokers that were not given up, then or since, and have not registered since the controllers were recovered: those
-    /// that were registered before, then those that the recovery awaits.
+    /// that were registered before, then those that the recovery expects.
     pub fn unheard_brokers(&self) -> impl Iterator<Item = BrokerId> {
         let last = self.controller_recoveries.last();
-        let (without, awaited) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.awaited[..]));
+        let (without, expected) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.expected[..]));
         let known = self
             .brokers
             .values()
             .filter(|broker| self.is_from_before_recovery(broker.broker_epoch) && !without.contains(&broker.broker_id))
             .map(|broker| (broker.broker_id, broker.broker_epoch));
-        let unknown = awaited.iter().filter_map(|broker| Some((*broker, self.awaited_epoch(*broker)?)));
+        let unknown = expected.iter().filter_map(|broker| Some((*broker, self.expected_epoch(*broker)?)));
         let is_lost = |(broker, epoch): &(BrokerId, BrokerEpoch)| self.has_lost_disk(*broker, *epoch);
         known.chain(unknown).filter(move |broker| !is_lost(broker)).map(|(broker, _)| broker)
     }
 
-    /// What stands for the registration of a broker that the last recovery of the controllers awaits and that has none: an
+    /// What stands for the registration of a broker that the last recovery of the controllers expects and that has none: an
     /// epoch that no broker ever got, another one for each recovery. `None` for any other broker.
-    pub fn awaited_epoch(&self, broker_id: BrokerId) -> Option<BrokerEpoch> {
-        let last = self.controller_recoveries.last().filter(|last| last.awaited.contains(&broker_id))?;
+    pub fn expected_epoch(&self, broker_id: BrokerId) -> Option<BrokerEpoch> {
+        let last = self.controller_recoveries.last().filter(|last| last.expected.contains(&broker_id))?;
         self.broker(broker_id).is_none().then(|| BrokerEpoch(last.first_broker_epoch.0.saturating_sub(1)))
     }
 

@@ -179,7 +179,7 @@ impl Image {
                 }
                 Arc::make_mut(&mut self.brokers).remove(broker_id);
                 self.draining.remove(broker_id);
-                self.await_no_more(*broker_id);
+                self.expect_no_more(*broker_id);
             }
             Record::BrokerDrain { broker_id, draining: true } => {
                 self.draining.insert(*broker_id);
@@ -236,20 +236,20 @@ impl Image {
             }
             Record::LostDisk(lost) => {
                 let (brokers, last) = (&self.brokers, self.controller_recoveries.last());
-                let is_awaited = |broker| last.is_some_and(|last| last.awaited.contains(&broker));
-                self.lost_disks.add(*lost, |broker| brokers.contains_key(&broker) || is_awaited(broker));
+                let is_expected = |broker| last.is_some_and(|last| last.expected.contains(&broker));
+                self.lost_disks.add(*lost, |broker| brokers.contains_key(&broker) || is_expected(broker));
             }
             Record::History { hash } => self.history = Some(*hash),
         }
         Ok(())
     }
 
-    /// A broker is forgotten that has registered: no recovery of the controllers awaits it again by that.
-    fn await_no_more(&mut self, broker_id: BrokerId) {
-        if self.controller_recoveries.last().is_some_and(|last| last.awaited.contains(&broker_id))
+    /// A broker is forgotten that has registered: no recovery of the controllers expects it again by that.
+    fn expect_no_more(&mut self, broker_id: BrokerId) {
+        if self.controller_recoveries.last().is_some_and(|last| last.expected.contains(&broker_id))
             && let Some(last) = Arc::make_mut(&mut self.controller_recoveries).last_mut()
         {
-            last.awaited.retain(|awaited| *awaited != broker_id);
+            last.expected.retain(|expected| *expected != broker_id);
         }
     }
 

@@ -33,7 +33,7 @@ fn unsettled() -> (Cluster, TopicId) {
         committed: MetadataIndex(2),
         given_up: vec![ControllerId(2)],
         without: Vec::new(),
-        awaited: Vec::new(),
+        expected: Vec::new(),
         at_ms: 7,
     };
     let image = recover_controllers(&c.image, &order).expect("recovered");

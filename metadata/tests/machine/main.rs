@@ -1,10 +1,10 @@
 //! Tests of the machine through its public interface: commands in; state, records and answers out.
 
 mod acknowledged_history;
-mod awaited;
 mod brokers;
 mod cluster;
 mod disks;
+mod expected;
 mod given_up;
 mod kips;
 mod last_resort;

@@ -27,7 +27,7 @@ pub(crate) fn order(without: &[u32]) -> RecoverControllers {
         committed: MetadataIndex(2),
         given_up: vec![ControllerId(2), ControllerId(3)],
         without: without.iter().copied().map(BrokerId).collect(),
-        awaited: Vec::new(),
+        expected: Vec::new(),
         at_ms: 7,
     }
 }

@@ -282,6 +282,23 @@ fn records_of_a_leadership_before_that_of_the_high_watermark_prove_nothing() {
 }
 
 #[test]
+fn two_that_end_in_one_leadership_need_nobody_else_to_prove_it() {
+    let (mut c, t) = three();
+    let together = c.fencing(&[2, 3]);
+    c.ok(&together);
+    while c.state(t).leader_epoch <= LeaderEpoch(4) {
+        c.fence(1);
+        c.unfence(1);
+    }
+    freeze(&mut c, t, &[1], 90);
+    c.fence(1);
+    back(&mut c, 2, &[report(t, 4, 100, Vouch::Full)]);
+    assert_eq!(standing(&c, t), "none isr - elr 1,2,3");
+    back(&mut c, 3, &[report(t, 4, 95, Vouch::Full)]);
+    assert_eq!(standing(&c, t), "2 isr 2 elr 1,3");
+}
+
+#[test]
 fn a_high_watermark_that_was_said_before_the_isr_was_too_small_is_not_kept() {
     let (mut c, t) = three();
     c.fence(3);

@@ -236,7 +236,7 @@ mod tests {
                 committed: MetadataIndex(40),
                 given_up: vec![ControllerId(41), ControllerId(42)],
                 without: brokers(&[43]),
-                awaited: brokers(&[51]),
+                expected: brokers(&[51]),
                 first_broker_epoch: BrokerEpoch(44),
                 at_ms: 45,
             }),

@@ -15,7 +15,7 @@ pub fn to_message(recovery: &ControllerRecovery) -> v1::ControllerRecovery {
         committed: recovery.committed.0,
         given_up: recovery.given_up.iter().map(|id| id.0).collect(),
         without: recovery.without.iter().map(|broker| broker.0).collect(),
-        awaited: recovery.awaited.iter().map(|broker| broker.0).collect(),
+        expected: recovery.expected.iter().map(|broker| broker.0).collect(),
         first_broker_epoch: recovery.first_broker_epoch.0,
         at_ms: recovery.at_ms,
     }
@@ -30,7 +30,7 @@ pub fn from_message(message: v1::ControllerRecovery) -> ControllerRecovery {
         committed: MetadataIndex(message.committed),
         given_up: message.given_up.into_iter().map(ControllerId).collect(),
         without: message.without.into_iter().map(BrokerId).collect(),
-        awaited: message.awaited.into_iter().map(BrokerId).collect(),
+        expected: message.expected.into_iter().map(BrokerId).collect(),
         first_broker_epoch: BrokerEpoch(message.first_broker_epoch),
         at_ms: message.at_ms,
     }

@@ -55,7 +55,7 @@ struct Written {
 
 impl ListFile {
     /// The entries of a folder's list; `None` if it has none. One that an earlier start than that with this boot counter wrote is
-    /// lost: each start writes it anew, before the identity has its counter.
+    /// lost: each start writes it again, before the identity has its counter.
     pub(super) fn load(folder: &Path, written_by: u64) -> Result<Option<Result<Entries, Problem>>, Error> {
         let path = folder.join(LIST);
         match fs::read(&path) {

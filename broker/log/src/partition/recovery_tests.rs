@@ -223,6 +223,33 @@ fn a_lost_mark_leaves_a_doubt_or_damage() {
     }
 }
 
+/// As one whose leader cut its segments elsewhere.
+#[test]
+fn a_lost_mark_is_no_damage_where_the_log_starts_within_the_last_segment() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), LogConfig::default());
+    fill(&mut log, 9);
+    log.flush().unwrap();
+    log.advance_log_start(Offset(4)).unwrap();
+    drop(log);
+    fs::remove_file(folder.path().join("p").join(files::MARK)).unwrap();
+    let (_, recovered) = open(folder.path(), LogConfig::default());
+    assert_eq!(recovered.log_end_offset, Offset(9));
+    assert!(recovered.doubt.is_some());
+}
+
+/// An earlier program noted the epochs that it copied later than their batches.
+#[test]
+fn epochs_that_an_earlier_program_noted_late_cut_nothing() {
+    let (folder, _) = killed(4, 5);
+    let checkpoint = folder.path().join("p").join(files::EPOCHS);
+    let earlier = "0\n1\n1 0\n";
+    fs::write(&checkpoint, format!("{earlier}crc32c: {:08x}\n", crc32c::crc32c(earlier.as_bytes()))).unwrap();
+    let (_, recovered) = open(folder.path(), LogConfig::default());
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes, recovered.doubt), (Offset(9), 0, None));
+    assert!(fs::read_to_string(&checkpoint).unwrap().contains("noted-crc32c: "));
+}
+
 #[test]
 fn a_torn_write_whose_records_are_batches_themselves_is_torn() {
     let folder = tempdir().unwrap();

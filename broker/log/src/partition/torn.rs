@@ -47,7 +47,7 @@ impl Recovery<'_> {
         let on_disk = end_on_disk(self.disk, &file, segment.path(), (known, size))?;
 
         // None is noted where a log is starting over: what is left of it then is as it was.
-        let is_sound = |stored: &StoredEpochs| stored.has_checksum && !stored.chain.is_empty();
+        let is_sound = |stored: &StoredEpochs| stored.is_noted && !stored.chain.is_empty();
         let noted = checkpoint::load_epochs(&self.folder.join(files::EPOCHS))?.filter(is_sound);
         let noted = noted.as_ref().map(|stored| (known, &stored.chain));
         let mut read = self.read_through(&segment, before, on_disk, noted)?;
@@ -95,10 +95,9 @@ impl Recovery<'_> {
             comparison.reach(tally.border());
             let position = tally.size - header.size_bytes as u64;
             if let Some((_, chain)) = noted.filter(|(from, _)| unnoted.is_none() && position >= *from)
-                && let epoch = chain.epoch_at(header.base_offset)
-                && epoch != Some(header.leader_epoch)
+                && let Some(noted) = chain.epoch_at(header.base_offset) // else it was below the log start
+                && noted != header.leader_epoch
             {
-                let noted = epoch.map_or("no epoch".to_owned(), |epoch| format!("epoch {epoch}"));
                 let reason = format!("a batch of leader epoch {} stands where {noted} was noted", header.leader_epoch);
                 unnoted = Some(Unnoted { position, reason });
             }

@@ -10,7 +10,7 @@ use holdfast_proto::{
     v1::BrokerInfo,
 };
 
-use super::find::find_or_awaited;
+use super::find::find_or_expected;
 use crate::{
     exit::{Failure, Result},
     output::{Output, confirm, print_json, tell},
@@ -53,7 +53,7 @@ pub(super) struct DiskLostArgs {
 }
 
 pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> Result {
-    let known = find_or_awaited(admin, args.broker).await?;
+    let known = find_or_expected(admin, args.broker).await?;
     if known.as_ref().is_some_and(|known| !known.fenced) {
         let message = format!("broker {} is alive: its disk is there, and nothing was changed", args.broker);
         return Err(Failure::error(message));
@@ -66,7 +66,7 @@ pub(super) async fn run(admin: &Admin, args: &DiskLostArgs, output: Output) -> R
         Some(known) if !args.accept_loss => present(admin, known).await?,
         _ => None,
     };
-    let what = if known.is_some() { cost(args.broker, &plan) } else { cost_of_awaited(args.broker, &plan) };
+    let what = if known.is_some() { cost(args.broker, &plan) } else { cost_of_expected(args.broker, &plan) };
     tell(output, fit(&what, " "));
     if args.dry_run {
         if let Some(present) = present {
@@ -153,7 +153,7 @@ fn cost(broker: u32, plan: &LostDisk) -> String {
 }
 
 /// The same of a broker that never registered: nothing is known of what it holds.
-fn cost_of_awaited(broker: u32, plan: &LostDisk) -> String {
+fn cost_of_expected(broker: u32, plan: &LostDisk) -> String {
     format!(
         "broker {broker} is not known, and is waited for as it was named when the controllers were recovered. What it alone \
          holds would be given up; {} would get a leader by it.",
@@ -179,8 +179,11 @@ mod tests {
         let none = cost(4, &LostDisk { replicas: 12, eligible: 0, led: 0 });
         assert!(none.contains("none of them was in sync or eligible when it went. 0 partitions"), "{none}");
         assert!(text.ends_with("3 partitions would get a leader by it."), "{text}");
-        let awaited = cost_of_awaited(6, &LostDisk { replicas: 0, eligible: 0, led: 3 });
-        assert!(awaited.starts_with("broker 6 is not known") && awaited.ends_with("get a leader by it."), "{awaited}");
+        let expected = cost_of_expected(6, &LostDisk { replicas: 0, eligible: 0, led: 3 });
+        assert!(
+            expected.starts_with("broker 6 is not known") && expected.ends_with("get a leader by it."),
+            "{expected}"
+        );
         let json = as_json(4, &LostDisk { replicas: 12, eligible: 1, led: 3 });
         assert_eq!((&json["broker_id"], &json["replicas"], &json["led"]), (&json!(4), &json!(12), &json!(3)));
     }

@@ -11,7 +11,7 @@ pub(super) async fn find(admin: &Admin, broker: u32) -> Result<BrokerInfo> {
 }
 
 /// The same; `None` for one that is waited for since the controllers were recovered, and that never registered.
-pub(super) async fn find_or_awaited(admin: &Admin, broker: u32) -> Result<Option<BrokerInfo>> {
+pub(super) async fn find_or_expected(admin: &Admin, broker: u32) -> Result<Option<BrokerInfo>> {
     let view = admin.describe_cluster().await?;
     let is_registered = view.brokers.iter().any(|known| known.broker_id == broker);
     if !is_registered && view.unheard_brokers.contains(&broker) {

@@ -48,13 +48,13 @@ pub(super) fn one(recovery: &ControllerRecovery) -> String {
         [one] => given_up.push(format!("the replicas of broker {one}")),
         some => given_up.push(format!("the replicas of brokers {}", ids(some))),
     }
-    let awaited = match &recovery.awaited[..] {
+    let expected = match &recovery.expected[..] {
         [] => String::new(),
         [one] => format!("; broker {one}, which was not known, had to be heard first"),
         some => format!("; brokers {}, which were not known, had to be heard first", ids(some)),
     };
     format!(
-        "the controllers were recovered from controller {} on {}; given up: {}{awaited}",
+        "the controllers were recovered from controller {} on {}; given up: {}{expected}",
         recovery.controller_id,
         given_up::at(recovery.at_ms),
         given_up.join("; ")
@@ -92,7 +92,7 @@ pub(super) fn as_json(view: &DescribeClusterResponse) -> serde_json::Value {
             "committed": recovery.committed,
             "given_up_controllers": recovery.given_up,
             "given_up_brokers": recovery.without,
-            "awaited_brokers": recovery.awaited,
+            "expected_brokers": recovery.expected,
             "at_ms": recovery.at_ms,
         })
     };
@@ -114,14 +114,14 @@ mod tests {
             term: 4,
             given_up: vec![72, 73],
             without: vec![5],
-            awaited: vec![6, 8],
+            expected: vec![6, 8],
             at_ms: 1_700_000_000_000,
             ..Default::default()
         }];
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(
             one(&view.controller_recoveries[0]),
-            "the controllers were recovered from controller 71 on 2023-11-14 22:13:20 UTC; given up: controllers 72, 73; \
+            "the controllers were recovered from controller 71 on 2023-11-14 22:13:20 UTC; given up: controllers 72,73; \
              what the metadata was after index 812 (term 4); the replicas of broker 5; brokers 6,8, which were not known, had to \
              be heard first"
         );
@@ -132,7 +132,7 @@ mod tests {
         assert!(words(&text).contains("-> start each of them again"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert_eq!(as_json(&view)[0]["given_up_controllers"], json!([72, 73]));
-        assert_eq!(as_json(&view)[0]["awaited_brokers"], json!([6, 8]));
+        assert_eq!(as_json(&view)[0]["expected_brokers"], json!([6, 8]));
         let lost = LostDiskInfo { broker_id: 4, replica_count: 12, eligible_count: 1, ..Default::default() };
         view.lost_disks = vec![LostDiskInfo { at_ms: 1_700_000_000_000, ..lost }];
         assert_eq!(

@@ -111,7 +111,7 @@ fn without_leader(
     if partition.unsettled {
         let silent: Vec<_> = holders.into_iter().filter(|id| !is_claimed(id)).collect();
         let away: Vec<_> = partition.elr.iter().copied().filter(|id| trust::is_away(partition, *id)).collect();
-        return unsettled(unheard, &silent, &down, &away);
+        return unsettled(unheard, &silent, &down, &away, trust::is_of_several_leaderships(partition));
     }
     if trust::has_nobody(partition) {
         // Who was not in sync never comes to lead by itself: it may lack what was acknowledged.
@@ -128,7 +128,7 @@ fn without_leader(
         [] if partition.frozen_high_watermark.is_none() && holders.iter().any(is_claimed) => Remedy::recover_after(
             &format!("brokers {} say how far they reach, then the farthest leads", numbers(&holders)),
         ),
-        [] => Remedy::plain("wait: a leader is being elected"),
+        [] => Remedy::recover_after("a leader is being elected"),
         [one] => Remedy::plain(format!(
             "start broker {one}: it was in sync last, and leads if its log {}; {}",
             provided(partition),
@@ -144,7 +144,7 @@ fn without_leader(
 }
 
 /// The controllers were recovered since: nobody knows who was in sync, and all are waited for.
-fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32], away: &[u32]) -> Remedy {
+fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32], away: &[u32], has_split: bool) -> Remedy {
     if !unheard.is_empty() {
         return Remedy::plain(format!(
             "the controllers were recovered, and a leader comes once every broker has said what it holds: start broker {} \
@@ -171,6 +171,12 @@ fn unsettled(unheard: &[u32], silent: &[u32], down: &[u32], away: &[u32]) -> Rem
              elected without loss then. Only if that cannot be, see who could lead, and give up what is lost:",
             numbers(away)
         ));
+    }
+    if has_split {
+        return Remedy::recover(
+            "the controllers were recovered, and the replicas end with records of different leaderships: those with an earlier \
+             one may have acknowledged what the one that reaches farthest lacks. See who could lead, and give up what is lost:",
+        );
     }
     Remedy::recover(
         "the controllers were recovered, and too few replicas are believed to prove that one of them holds every \
