@@ -62,7 +62,7 @@ impl<'a> Speaker<'a> {
     fn answer(&mut self) -> BrokerSessionResponse {
         loop {
             let message = self.quorum.block_on(self.answers.message()).expect("a message").expect("before the end");
-            if message.lease_ms > 0 {
+            if message.wall_ms > 0 {
                 return message;
             }
         }

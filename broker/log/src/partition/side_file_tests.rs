@@ -150,7 +150,7 @@ fn epochs_of_an_earlier_program_are_held_against_the_segments() {
             assert_eq!(recovered.epochs, epochs, "{wrong:?}, closed: {is_closed}");
             log.close().unwrap();
             let written = fs::read_to_string(&path).unwrap();
-            assert!(written.starts_with(&format!("{old}crc32c: ")), "{written}");
+            assert!(written.starts_with(&format!("{old}noted-crc32c: ")), "{written}");
         }
     }
 }
