@@ -2,8 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     net::TcpListener,
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -25,11 +28,16 @@ use holdfast_proto::{
     },
 };
 
-/// Ports that were free a moment ago.
+/// Ports that were free a moment ago, and that no other test of this process gets. They lie below those that the system
+/// gives to outgoing connections, so that none of these takes one while its controller is stopped.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = process::id().wrapping_mul(97);
+    let next = || (FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT) as u16;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    iter::repeat_with(next).take(COUNT as usize).filter(is_free).take(count).collect()
 }
 
 pub(crate) struct Quorum {
