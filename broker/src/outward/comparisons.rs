@@ -20,7 +20,7 @@ use crate::{here::context::Context, partition::roster::Leadership};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest time in which an answer may be read for.
-const READING_MAX: Duration = Duration::from_secs(3_600);
+const READING_MAX: Duration = Duration::from_hours(1);
 
 /// What a follower answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -139,7 +139,9 @@ async fn a_replica_that_is_read_late_finds_metadata_that_has_gone_back() {
         soon("it stops", broker.stop()).await;
     }
     // Of the two logs that which can be read knows of no later leadership.
-    kept.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    for (path, bytes) in &kept {
+        fs::write(path, bytes).unwrap();
+    }
     let file = folder(&rig, "a").join("partition.metadata");
     let before = fs::read(&file).unwrap();
     fs::write(&file, "version: 2\nname: x\n").unwrap();

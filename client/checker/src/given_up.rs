@@ -98,7 +98,9 @@ mod tests {
 
     fn recoveries(all: &[GivenUp]) -> Recoveries {
         let mut recoveries = Recoveries::default();
-        all.iter().for_each(|one| recoveries.add(3, *one));
+        for one in all {
+            recoveries.add(3, *one);
+        }
         recoveries
     }
 

@@ -190,6 +190,8 @@ fn what_was_found_of_all_is_used_again_for_a_moment_and_no_longer() {
     let mut readings = heard(&all, 1_000, &[]);
     assert_eq!(judge_at(&mut readings, 1_000).0, Verdict::Agrees(0));
     readings.clear();
-    all.iter().for_each(|node| readings.hear(*node, Millis(1_001), (START_MS + 1_001 + YEAR_MS) as u64));
+    for node in &all {
+        readings.hear(*node, Millis(1_001), (START_MS + 1_001 + YEAR_MS) as u64);
+    }
     assert_eq!(judge_at(&mut readings, 1_001), (Verdict::Agrees(0), true), "by another steady clock");
 }

@@ -24,6 +24,7 @@ use crate::{
 /// The last resort: changes of the metadata that this controller does not know are lost for good. While a majority of the
 /// controllers can still be started it is not needed.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // one a flag
 pub struct Recover {
     /// Data folder of the controller to go on with; it has to be stopped.
     #[arg(long, value_name = "FOLDER")]

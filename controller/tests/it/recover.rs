@@ -230,7 +230,7 @@ fn a_deletion_that_is_not_known_to_be_committed_is_refused_by_name() {
     recover(&Recover { accept_deletions: true, ..order }).expect("it goes on");
     serves(&mut quorum, LEFT, 1);
     let image = quorum.node(LEFT).node().view().image();
-    assert_eq!(image.topics_by_name().map(|topic| topic.name()).collect::<Vec<_>>(), ["stays"]);
+    assert_eq!(image.topics_by_name().map(holdfast_metadata::Topic::name).collect::<Vec<_>>(), ["stays"]);
 }
 
 #[test]

@@ -217,7 +217,9 @@ fn what_a_leader_without_a_record_of_its_own_acknowledged_outlives_a_recovery() 
         Event::Recover(0),
         Event::RestartAll,
     ];
-    events.iter().for_each(|event| model.step(event));
+    for event in &events {
+        model.step(event);
+    }
     assert_eq!(model.acknowledged.len(), 1, "the events have another effect than was meant");
 }
 

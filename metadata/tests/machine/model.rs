@@ -191,7 +191,7 @@ impl Model {
             Event::Renew(n) => self.renew(n),
             Event::Recover(back) => self.recover(back),
             Event::RestartAll => {
-                (1..=BROKERS).for_each(|broker| self.step(&Event::Bounce { broker, disk: Disk::Same }))
+                (1..=BROKERS).for_each(|broker| self.step(&Event::Bounce { broker, disk: Disk::Same }));
             }
             Event::LoseDisk(n) => self.lose_disk(n),
             Event::Fence(n) => {

@@ -75,7 +75,7 @@ impl Model {
         let (boot, directory) = (node.boot, node.disk);
         let mut registration = self.c.registration(n, boot, directory);
         self.coverage.silent_faults += usize::from(is_silent && expected.is_some_and(|token| known.contains(&token)));
-        registration.folder = trust.then(|| FolderProof { known, next, replicas, list_lost: false });
+        registration.folder = trust.then_some(FolderProof { known, next, replicas, list_lost: false });
         self.run(&Command::RegisterBroker(registration));
         self.coverage.untrusted_disks += usize::from(!matches!(disk, Disk::Same | Disk::Unread));
         self.coverage.unread += usize::from(is_unread);

@@ -148,10 +148,7 @@ mod tests {
     #[test]
     fn a_name_is_taken_apart_and_put_together_again() {
         assert_eq!(TABLE.len(), 6);
-        assert_eq!(
-            [&READ, &AGE, &BUILD].map(|metric| metric.stem()),
-            ["holdfast_read", "holdfast_age", "holdfast_build"]
-        );
+        assert_eq!([&READ, &AGE, &BUILD].map(Metric::stem), ["holdfast_read", "holdfast_age", "holdfast_build"]);
         assert_eq!((THINGS.stem(), THINGS.help().as_str()), ("holdfast_things", "A number of things."));
         assert_eq!(AGE.labels, ["kind", "place"]);
     }

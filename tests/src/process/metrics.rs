@@ -103,7 +103,7 @@ fn read(text: &str) -> Result<Page, String> {
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             match kind.split_once(' ') {
                 Some((name, kind @ ("gauge" | "counter"))) if helped.take() == Some(name) => {
-                    current = Some((name, kind))
+                    current = Some((name, kind));
                 }
                 _ => return wrong("a type that does not follow the help of its metric"),
             }

@@ -133,7 +133,9 @@ async fn controllers_that_all_went_back_register_nobody_and_go_on_from_one_witho
         stand.kill(node);
         Folder::of(&stand.fixture.cluster, node).copy()
     });
-    CONTROLLERS.into_iter().for_each(|node| stand.begin(node));
+    for node in CONTROLLERS {
+        stand.begin(node);
+    }
     for broker in BROKERS {
         stand.kill(broker);
         stand.begin(broker);

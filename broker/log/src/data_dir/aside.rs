@@ -144,14 +144,13 @@ impl DataDir {
         }
         let said = folder.join(files::SET_ASIDE);
         let is_own = |name: &String| AsideName::parse(name).is_some_and(|name| name.partition == partition);
-        let aside = match fs::read_to_string(&said).ok().filter(is_own) {
-            Some(name) => partitions.join(name),
-            None => {
-                let aside = self.next_aside(partition)?;
-                let name = aside.file_name().unwrap_or_default().to_string_lossy();
-                self.disk.try_replace(&said, name.as_bytes())?;
-                aside
-            }
+        let aside = if let Some(name) = fs::read_to_string(&said).ok().filter(is_own) {
+            partitions.join(name)
+        } else {
+            let aside = self.next_aside(partition)?;
+            let name = aside.file_name().unwrap_or_default().to_string_lossy();
+            self.disk.try_replace(&said, name.as_bytes())?;
+            aside
         };
         if aside.try_exists().map_err(|error| Error::io("cannot look for", &aside, error))? {
             return Ok(());

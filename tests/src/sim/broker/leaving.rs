@@ -24,7 +24,9 @@ impl Broker {
         let all = self.replicas.all();
         let last_word = |tp: &TopicPartition| Some((*tp, LastWord::of(self.replicas.get(*tp)?)?));
         let last_words = all.iter().filter_map(last_word).collect();
-        all.into_iter().for_each(|tp| self.replicas.close(tp, disk, out));
+        for tp in all {
+            self.replicas.close(tp, disk, out);
+        }
         last_words
     }
 

@@ -39,7 +39,9 @@ pub(super) async fn run(connect: &Connect, args: &VerifyArgs, output: Output) ->
             "recoveries": recoveries.iter().map(given_up::as_json).collect::<Vec<_>>(),
         }));
     } else {
-        recoveries.iter().for_each(|recovery| note_long(&given_up::past(recovery), " "));
+        for recovery in &recoveries {
+            note_long(&given_up::past(recovery), " ");
+        }
         tally.examples.iter().chain(&tally.given_up_examples).for_each(|example| note_long(example, " "));
         let line = format!(
             "keys={} read={} lost={} given_up={} duplicated={} reordered={} unfinished={} excused={} expired={} \

@@ -29,6 +29,7 @@ by `holdfast-controller recover`, which the last two examples start, and only
 while its controller is stopped.";
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // one a flag
 pub(super) struct RecoverArgs {
     /// Data folder of a stopped controller on this machine [default: only show what to do].
     #[arg(long, value_name = "DIR")]

@@ -67,14 +67,12 @@ pub(super) struct RecoverArgs {
 }
 
 pub(super) async fn run(admin: &Admin, args: RecoverArgs, output: Output) -> Result {
-    match (&args.name, args.partition) {
-        (Some(topic), Some(partition)) => one(admin, topic, PartitionIndex(partition), &args, output).await,
-        _ => {
-            let (topic, broker) = (args.topic.as_deref(), args.broker.map(BrokerId));
-            let order = Order { topic, broker, accept_loss: args.accept_loss, yes: args.yes };
-            recover_many::run(admin, &order, output).await
-        }
+    if let (Some(topic), Some(partition)) = (&args.name, args.partition) {
+        return one(admin, topic, PartitionIndex(partition), &args, output).await;
     }
+    let (topic, broker) = (args.topic.as_deref(), args.broker.map(BrokerId));
+    let order = Order { topic, broker, accept_loss: args.accept_loss, yes: args.yes };
+    recover_many::run(admin, &order, output).await
 }
 
 async fn one(admin: &Admin, topic: &str, index: PartitionIndex, args: &RecoverArgs, output: Output) -> Result {

@@ -317,7 +317,7 @@ mod tests {
             _ => Ok(PartitionRecovery::from_message(info.clone(), 1)),
         };
         let mut outcome = Outcome::default();
-        let taken = futures::executor::block_on(outcome.take(&orders, |order| ask(order)));
+        let taken = futures::executor::block_on(outcome.take(&orders, ask));
         assert_eq!((taken.len(), outcome.recoveries.len(), outcome.refused.len()), (19, 19, 1));
         assert_eq!(outcome.refused[0].partition, 3);
         let failure = outcome.ended().unwrap_err();
