@@ -105,22 +105,12 @@ fn brokers(
     if image.brokers().len() + expected.len() > MAX_BROKERS {
         return Err(RecoveryError::NoRoom("list of brokers"));
     }
-    without.extend(still_given_up(image).filter(|broker| !order.expected.contains(broker)));
+    without.extend(image.given_up_brokers().filter(|broker| !order.expected.contains(broker)));
     let is_nobody_left = expected.is_empty() && image.brokers().keys().all(|broker| without.contains(broker));
     if !order.without.is_empty() && is_nobody_left {
         return Err(RecoveryError::EveryBroker(known()));
     }
     Ok((without, expected))
-}
-
-/// The brokers that an earlier recovery gave up and that did not come back since: nobody waits for them by another one that
-/// does not say that they are there.
-fn still_given_up(image: &Image) -> impl Iterator<Item = BrokerId> {
-    let without = image.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
-    let is_away = |broker: &BrokerId| {
-        image.broker(*broker).is_some_and(|broker| image.is_from_before_recovery(broker.broker_epoch))
-    };
-    without.iter().copied().filter(is_away)
 }
 
 /// A registration that counts for nothing any more: what token its folder has by now is not known.

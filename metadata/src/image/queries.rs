@@ -49,6 +49,16 @@ impl Image {
         self.controller_recoveries.last().is_some_and(|recovery| broker_epoch < recovery.first_broker_epoch)
     }
 
+    /// The brokers that the last recovery of the controllers gave up, and that did not come back since: nobody waits for them by
+    /// another one that does not say that they are there.
+    pub fn given_up_brokers(&self) -> impl Iterator<Item = BrokerId> {
+        let without = self.controller_recoveries.last().map_or(&[][..], |recovery| &recovery.without[..]);
+        let is_away = |broker: &BrokerId| {
+            self.broker(*broker).is_some_and(|broker| self.is_from_before_recovery(broker.broker_epoch))
+        };
+        without.iter().copied().filter(is_away)
+    }
+
     /// The brokers that were not given up, then or since, and have not registered since the controllers were recovered: those
     /// that were registered before, then those that the recovery expects.
     pub fn unheard_brokers(&self) -> impl Iterator<Item = BrokerId> {

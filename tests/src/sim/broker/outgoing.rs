@@ -33,5 +33,5 @@ pub enum Outgoing {
     /// The lease ended before it was renewed.
     LeaseEnded,
     /// A log was closed and kept, for the metadata does not place it here.
-    SetAside,
+    ClosedStray,
 }

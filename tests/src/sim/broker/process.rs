@@ -300,7 +300,7 @@ impl Broker {
                 }
                 Effect::CloseStray(tp) => {
                     self.replicas.close(tp, disk, out);
-                    out.push(Outgoing::SetAside);
+                    out.push(Outgoing::ClosedStray);
                     self.roster(now, &roster::Event::Closed(tp), disk, out);
                 }
                 Effect::Delete(tp, reason) => {

@@ -53,7 +53,7 @@ impl Cluster {
             Outgoing::Halted(_, reason) => {
                 assert!(self.failed.contains(&id), "the replica on {id} halted: {reason}");
             }
-            Outgoing::SetAside => panic!("broker {id} sets its log aside, though no state has gone back"),
+            Outgoing::ClosedStray => panic!("broker {id} closes a stray, though no state has gone back"),
         }
     }
 

@@ -26,7 +26,7 @@ impl World {
             for old in self.controller.before().step_by(STEP) {
                 let outgoing = self.told(id, old);
                 self.coverage.set_aside_logs +=
-                    outgoing.iter().filter(|outgoing| matches!(outgoing, Outgoing::SetAside)).count() as u64;
+                    outgoing.iter().filter(|outgoing| matches!(outgoing, Outgoing::ClosedStray)).count() as u64;
                 for outgoing in outgoing {
                     let Outgoing::Delete(tp) = outgoing else { continue };
                     let latest = self.disks[&id].logs.get(&tp).and_then(|log| log.epochs().latest());

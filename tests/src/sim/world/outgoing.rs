@@ -70,7 +70,7 @@ impl World {
             }
             Outgoing::Halted(tp, reason) => panic!("the replica of {tp} on {id} halted: {reason}"),
             Outgoing::Renewed => self.coverage.renewed += 1,
-            Outgoing::SetAside => panic!("broker {id} sets a log aside, though no state has gone back"),
+            Outgoing::ClosedStray => panic!("broker {id} closes a stray, though no state has gone back"),
         }
     }
 
