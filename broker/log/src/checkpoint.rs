@@ -3,7 +3,7 @@
 //! `leader-epoch-checkpoint` is Kafka's: a version, the number of entries, then `epoch start-offset` a line; and behind
 //! them `noted-crc32c: <8 hexadecimal digits>` of all before, which earlier programs did not write, or as `crc32c: `. They take
 //! a file with it for a damaged one, and read the headers of all segments once; so does this one with a file whose checksum
-//! is wrong. `noted`: each epoch was stored before its first batch was written.
+//! is wrong. `noted`: each epoch was durable before its first batch was written, here or in the mark ([`crate::noted`]).
 //! `partition.metadata` is two lines, `version: 1` and `topic_id: <uuid>`.
 //!
 //! Failure: a damaged epoch file, or one that the disk does not read, is rebuilt from the segments, a damaged metadata file from the folder's name, which the
@@ -14,7 +14,10 @@ use std::{fmt::Write, fs, io, path::Path};
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use holdfast_replication::{EpochChain, EpochEntry};
 
-use crate::{Disk, Error, files};
+use crate::{
+    Disk, Error, files,
+    noted::{Filed, Noted},
+};
 
 const CRC: &str = "crc32c: ";
 /// Says besides that each epoch was stored before the first batch of it was written.
@@ -32,32 +35,39 @@ pub(crate) fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The epochs that a file holds.
+/// The epochs that are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredEpochs {
-    /// The leaderships, as they were stored last.
+    /// The leaderships, as they were stored last: those of the file with those that are noted behind it.
     pub(crate) chain: EpochChain,
     /// False if an earlier program wrote it: nothing tells whether a digit has changed.
     pub(crate) has_checksum: bool,
     /// False if an earlier program wrote it: it noted an epoch that it copied some time after its batches.
     pub(crate) is_noted: bool,
+    /// What more can be noted behind; `None` if an earlier program wrote the file.
+    pub(crate) filed: Option<Filed>,
 }
 
-/// The epochs of a file; `None` if it is absent or damaged, or the disk does not read it.
-pub(crate) fn load_epochs(path: &Path) -> Result<Option<StoredEpochs>, Error> {
+/// The epochs of a file, with what the mark notes behind it; `None` if it is absent or damaged, or the disk does not read it.
+pub(crate) fn load_epochs(path: &Path, noted: Option<&Noted>) -> Result<Option<StoredEpochs>, Error> {
     let text = files::read_spare(path)?.map(|bytes| String::from_utf8(bytes).unwrap_or_default());
-    Ok(text.as_deref().and_then(decode_epochs))
+    let Some(mut stored) = text.as_deref().and_then(decode_epochs) else { return Ok(None) };
+    if let Some((filed, noted)) = stored.filed.as_ref().zip(noted) {
+        stored.chain = filed.with(noted);
+    }
+    Ok(Some(stored))
 }
 
 fn decode_epochs(text: &str) -> Option<StoredEpochs> {
     let noted = text.rsplit_once(NOTED_CRC);
     let is_noted = noted.is_some();
     let Some((content, crc)) = noted.or_else(|| text.rsplit_once(CRC)) else {
-        return Some(StoredEpochs { chain: decode_chain(text)?, has_checksum: false, is_noted });
+        return Some(StoredEpochs { chain: decode_chain(text)?, has_checksum: false, is_noted, filed: None });
     };
     let is_whole = crc == format!("{:08x}\n", crc32c::crc32c(content.as_bytes()));
     let chain = if is_whole { decode_chain(content)? } else { return None };
-    Some(StoredEpochs { chain, has_checksum: true, is_noted })
+    let filed = is_noted.then(|| Filed::of(&chain).0);
+    Some(StoredEpochs { chain, has_checksum: true, is_noted, filed })
 }
 
 fn decode_chain(text: &str) -> Option<EpochChain> {
@@ -152,8 +162,11 @@ mod tests {
         let bytes = encode_epochs(&epochs);
         assert_eq!(bytes, b"0\n2\n0 0\n4 117\nnoted-crc32c: a8dc6af1\n");
         let text = String::from_utf8(bytes).unwrap();
-        let stored = |chain, is_new| Some(StoredEpochs { chain, has_checksum: is_new, is_noted: is_new });
-        let earlier = StoredEpochs { chain: epochs.clone(), has_checksum: true, is_noted: false };
+        let stored = |chain: EpochChain, is_new: bool| {
+            let filed = is_new.then(|| Filed::of(&chain).0);
+            Some(StoredEpochs { chain, has_checksum: is_new, is_noted: is_new, filed })
+        };
+        let earlier = StoredEpochs { chain: epochs.clone(), has_checksum: true, is_noted: false, filed: None };
         assert_eq!(decode_epochs("0\n2\n0 0\n4 117\ncrc32c: a8dc6af1\n"), Some(earlier));
         assert_eq!(decode_epochs(&text), stored(epochs.clone(), true));
         assert_eq!(decode_epochs("0\n2\n0 0\n4 117\n"), stored(epochs.clone(), false), "from an earlier program");

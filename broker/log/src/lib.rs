@@ -13,7 +13,8 @@
 //!      leader-epoch-checkpoint          leader epochs and where they start            |
 //!      00000000000000004711.snapshot    producers of everything before offset 4711
 //!      segment-times                    when the closed segments were appended to
-//!      durable-mark                     how far it is durable; log start; high watermark; times and digest of the active segment
+//!      durable-mark                     how far it is durable; log start; high watermark; times and digest of the active
+//!                                       segment; leader epochs that the checkpoint lacks
 //!      doubt                            why it may lack records that were counted; absent as a rule
 //!      set-aside                        where its files were set aside, while the last resort cuts it; absent as a rule
 //!      partition.metadata               whose log it is
@@ -26,7 +27,8 @@
 //! 4. Memory is small: of indexes at most 512 entries each are held, and only segments that are written are open.
 //!
 //! Modules: `data_dir` (the folder and its owner) · `partition` (one log: append, roll, cut, recovery) · `segment`, `index`,
-//! `scan`, `header`, `read_at`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `checkpoint`, `snapshot` (small files) ·
+//! `scan`, `header`, `read_at`, `hints` (one segment) · `digest` (batches at their place) · `mark`, `noted`, `checkpoint`, `snapshot` (small
+//! files) ·
 //! `reader` · `writer` (threads and group commit) · `age_clock`, `clocks` (how long ago appends were) · `disk` (the door to the
 //! disk) · `shared` (what writer and readers share).
 
@@ -43,6 +45,7 @@ mod header;
 mod hints;
 mod index;
 mod mark;
+mod noted;
 mod partition;
 mod read_at;
 mod reader;

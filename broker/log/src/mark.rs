@@ -11,10 +11,11 @@
 //!        log start u64 | high watermark u64 | CRC-32C of all before u32                       (big-endian)
 //!  behind it: magic u32 | sequence of the slot u64 | last append i64 | largest time i64 | CRC-32C of these u32
 //!  behind that: magic u32 | sequence of the slot u64 | digest u64 | CRC-32C of these u32
+//!  behind that: magic u32 | sequence of the slot u64 | leader epochs (`noted`) 17 x u64 | CRC-32C of these u32
 //! ```
 //!
 //! What stands behind a slot came later. An earlier program passes over it and leaves it as it is when it writes the slot:
-//! the sequence tells. So a folder can go back to it, and loses times and digest alone.
+//! the sequence tells. So a folder can go back to it, and loses these alone.
 //!
 //! Invariants:
 //! 1. The mark never says more than what is durable: it is written after the fsync that it tells of, and lowered, durably,
@@ -33,7 +34,11 @@ use std::{
 
 use holdfast_proto::ids::{Offset, TimestampMs};
 
-use crate::{Disk, Error, digest::Digest};
+use crate::{
+    Disk, Error,
+    digest::Digest,
+    noted::{self, Noted},
+};
 
 const MAGIC: u32 = u32::from_be_bytes(*b"HFMK");
 const VERSION: u8 = 1;
@@ -44,6 +49,8 @@ const SLOT_SIZE: usize = 8 + 6 * 8 + 4;
 const TIMES_MAGIC: u32 = u32::from_be_bytes(*b"HFMA");
 const TIMES_SIZE: usize = behind_size(2);
 const DIGEST_MAGIC: u32 = u32::from_be_bytes(*b"HFMD");
+const DIGEST_SIZE: usize = behind_size(1);
+const NOTED_MAGIC: u32 = u32::from_be_bytes(*b"HFME");
 
 /// Bytes of so many numbers behind a slot, with magic, sequence and CRC.
 const fn behind_size(numbers: usize) -> usize {
@@ -69,6 +76,8 @@ pub(crate) struct Marks {
     pub(crate) times: Option<Times>,
     /// Of the segment's batches below `flushed`, as they were appended; `None`: an earlier program wrote the mark.
     pub(crate) digest: Option<Digest>,
+    /// Leader epochs that the checkpoint lacks.
+    pub(crate) noted: Noted,
 }
 
 /// Times of a segment. Its file's date is none: a copy, a repair or a cut changes it.
@@ -162,7 +171,10 @@ fn newest(file: &File, path: &Path) -> Result<Option<(u64, u64, Marks)>, Error> 
             });
             let behind = behind + TIMES_SIZE as u64;
             let digest = read_behind(file, behind, DIGEST_MAGIC, sequence).map(|[digest]| Digest(digest));
-            best = Some((sequence, slot, Marks { times, digest, ..marks }));
+            let behind = behind + DIGEST_SIZE as u64;
+            let noted =
+                read_behind(file, behind, NOTED_MAGIC, sequence).and_then(Noted::of_numbers).unwrap_or_default();
+            best = Some((sequence, slot, Marks { times, digest, noted, ..marks }));
         }
     }
     Ok(best)
@@ -188,6 +200,12 @@ fn encode(sequence: u64, marks: &Marks) -> Vec<u8> {
     if let Some(digest) = marks.digest {
         bytes.resize(SLOT_SIZE + TIMES_SIZE, 0);
         put_behind(&mut bytes, DIGEST_MAGIC, &[sequence, digest.0]);
+    }
+    if !marks.noted.is_empty() {
+        bytes.resize(SLOT_SIZE + TIMES_SIZE + DIGEST_SIZE, 0);
+        let mut numbers = [sequence; 1 + noted::NUMBERS];
+        numbers[1..].copy_from_slice(&marks.noted.numbers());
+        put_behind(&mut bytes, NOTED_MAGIC, &numbers);
     }
     bytes
 }
@@ -236,6 +254,7 @@ fn decode(bytes: &[u8; SLOT_SIZE]) -> Option<(u64, Marks)> {
         clean: content[5] == 1,
         times: None,
         digest: None,
+        noted: Noted::default(),
     };
     Some((sequence, marks))
 }

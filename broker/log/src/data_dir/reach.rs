@@ -28,7 +28,8 @@ impl DataDir {
         let marks = mark::peek(&folder.join(files::MARK));
         let marked = marks.map(|marks| marks.flushed);
         let end = readable_end.or(marked);
-        let epochs = load_epochs(&folder.join(files::EPOCHS)).ok().flatten();
+        let noted = marks.map(|marks| marks.noted);
+        let epochs = load_epochs(&folder.join(files::EPOCHS), noted.as_ref()).ok().flatten();
         let start = marks.map_or(Offset(0), |marks| marks.log_start);
         let last_epoch = end.zip(epochs).and_then(|(end, epochs)| epochs.chain.of_last_record(start, end, false));
         Reach { last_epoch, end, marked }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    checkpoint::{self, StoredEpochs},
+    checkpoint::StoredEpochs,
     files,
     hints::first_header,
     segment::{Segment, Tally},
@@ -29,13 +29,13 @@ impl Recovery<'_> {
         log_start: Offset,
         end: Offset,
     ) -> Result<(EpochChain, bool), Error> {
-        let path = self.folder.join(files::EPOCHS);
-        let stored = checkpoint::load_epochs(&path)?;
+        let stored = self.stored.as_ref();
         // What is read through speaks for itself.
         let unread = &segments[..segments.len() - usize::from(active.is_some())];
-        let believed = match &stored {
+        let believed = match stored {
             Some(stored) if begins_as(unread, stored, log_start)? => Some(&stored.chain),
             Some(_) => {
+                let path = self.folder.join(files::EPOCHS);
                 tracing::warn!(path = %path.display(), "the leader epochs differ from those of the segments, which count");
                 None
             }
@@ -57,7 +57,7 @@ impl Recovery<'_> {
             _ => epochs_of(segments)?,
         };
         // An epoch without records is known to the checkpoint alone.
-        let checked = stored.as_ref().filter(|stored| stored.has_checksum).map(|stored| &stored.chain);
+        let checked = stored.filter(|stored| stored.has_checksum).map(|stored| &stored.chain);
         if let Some(newest) = believed.or(checked).and_then(EpochChain::latest_entry)
             && newest.start_offset >= end
             && epochs.latest() < Some(newest.leader_epoch)
@@ -65,7 +65,7 @@ impl Recovery<'_> {
             epochs.assign(newest.leader_epoch, end);
         }
         epochs.truncate_from_start(log_start);
-        let changed = match &stored {
+        let changed = match stored {
             Some(stored) => !stored.is_noted || stored.chain != epochs,
             None => !epochs.is_empty(),
         };

@@ -7,8 +7,9 @@ use holdfast_replication::{EpochChain, ProducerTable, ReplicaState};
 
 use super::placed::Placed;
 use crate::{
-    Disk, Error, LogConfig, LogReader, checkpoint, files,
+    Disk, Error, LogConfig, LogReader, files,
     mark::{MarkFile, Marks},
+    noted::{Filed, Noted},
     segment::{Segment, Tally},
     shared::Shared,
 };
@@ -23,8 +24,10 @@ pub struct PartitionLog {
     pub(super) shared: Arc<Shared>,
     pub(super) active: Active,
     pub(super) epochs: EpochChain,
-    /// True if the epoch file does not say what `epochs` does.
+    /// True if the epoch file and the mark do not say what `epochs` does.
     pub(super) epochs_changed: bool,
+    /// What the epoch file says; `None` if it is to be written as a whole.
+    pub(super) filed: Option<Filed>,
     pub(super) producers: ProducerTable,
     pub(super) mark: MarkFile,
     /// What the mark should say.
@@ -176,10 +179,8 @@ impl PartitionLog {
         // Not durably: the mark says what the last border has to be.
         self.active.segment.digests.store(&self.disk, false)?;
         self.store_snapshot(self.active.tally.next)?;
-        if self.epochs_changed {
-            self.store_epochs()?;
-        } else {
-            self.disk.sync_folder(&self.folder)?;
+        if !self.file_epochs()? {
+            self.disk.sync_folder(&self.folder)?; // for the names of the others
         }
         self.active.segment.hold(None);
         self.marks.clean = true;
@@ -206,13 +207,34 @@ impl PartitionLog {
         self.marks.clean = false;
     }
 
+    /// Makes the leader epochs durable: in the mark, where they go on behind what the checkpoint says.
     pub(super) fn store_epochs(&mut self) -> Result<(), Error> {
-        if self.epochs_changed {
-            let bytes = checkpoint::encode_epochs(&self.epochs);
+        if !self.epochs_changed {
+            return Ok(());
+        }
+        let noted = self.filed.as_ref().and_then(|filed| filed.noting(&self.epochs));
+        if noted.is_none() && self.marks.noted.is_empty() {
+            return self.file_epochs().map(|_| ());
+        }
+        match noted {
+            Some(noted) => (self.marks.noted, self.epochs_changed) = (noted, false),
+            None => _ = self.file_epochs()?,
+        }
+        self.sync_mark()
+    }
+
+    /// Writes the checkpoint of the leader epochs durably where it lacks any, with the folder; then returns true. The caller
+    /// makes the mark durable after that.
+    pub(super) fn file_epochs(&mut self) -> Result<bool, Error> {
+        let is_due = self.epochs_changed || !self.marks.noted.is_empty();
+        if is_due {
+            let (filed, bytes) = Filed::of(&self.epochs);
             self.disk.replace(&self.folder.join(files::EPOCHS), &bytes)?;
+            self.filed = Some(filed);
+            self.marks.noted = Noted::default();
             self.epochs_changed = false;
         }
-        Ok(())
+        Ok(is_due)
     }
 }
 

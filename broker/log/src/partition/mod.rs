@@ -40,6 +40,8 @@ mod layout;
 mod log;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod noted_tests;
 mod on_disk;
 mod placed;
 mod recovery;

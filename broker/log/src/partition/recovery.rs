@@ -25,7 +25,8 @@ use super::{
     segment_times,
 };
 use crate::{
-    Disk, Error, LogConfig, checkpoint,
+    Disk, Error, LogConfig,
+    checkpoint::{self, StoredEpochs},
     clocks::{steady, wall_clock},
     digest::{Comparison, Digest},
     files::{self, Listing},
@@ -76,8 +77,11 @@ fn recover(
     listing.temporary.iter().try_for_each(|path| disk.remove(path))?;
     let loaded = MarkFile::load(disk, &folder.join(files::MARK))?;
     let marks = loaded.as_ref().map(|(_, marks)| *marks);
+    let noted = marks.map(|marks| marks.noted);
+    let stored = checkpoint::load_epochs(&folder.join(files::EPOCHS), noted.as_ref())?;
+    let filed = stored.as_ref().and_then(|stored| stored.filed.clone());
     if let Some(first) = listing.segments.first() {
-        check_beginning(folder, *first, marks)?;
+        check_beginning(folder, *first, marks, stored.as_ref())?;
     }
     if marks.is_none_or(|marks| marks.times.is_none()) {
         remove_side_files(disk, folder, &listing)?;
@@ -89,7 +93,7 @@ fn recover(
         listing.segments.push(at);
     }
 
-    let recovery = Recovery { disk, folder, partition, config: &config, listing: &listing, marks };
+    let recovery = Recovery { disk, folder, partition, config: &config, listing: &listing, marks, stored };
     let (mut segments, mut recovered_segments) = recovery.closed_segments()?;
     let base = listing.segments[listing.segments.len() - 1];
     let clean = recovery.clean_active(base)?;
@@ -116,6 +120,7 @@ fn recover(
         clean: was_clean,
         times: Some(active.times()),
         digest: found.tally.digest,
+        noted: noted.filter(|noted| filed.as_ref().is_some_and(|filed| filed.precedes(noted))).unwrap_or_default(),
     };
     let (mark, written_marks) = match loaded {
         Some((mark, marks)) => (mark, marks),
@@ -141,6 +146,7 @@ fn recover(
         active: Active { segment: active, file, tally: found.tally, first_append },
         epochs,
         epochs_changed,
+        filed,
         producers: found.producers,
         mark,
         marks: new_marks,
@@ -184,10 +190,15 @@ fn empty_log(folder: &Path, marks: Option<Marks>) -> Result<Offset, Error> {
 }
 
 /// [`Error::Damaged`]: segments are missing before the first one, or nothing tells that none is.
-fn check_beginning(folder: &Path, first: Offset, marks: Option<Marks>) -> Result<(), Error> {
-    let stored = checkpoint::load_epochs(&folder.join(files::EPOCHS))?.filter(|stored| stored.has_checksum);
+fn check_beginning(
+    folder: &Path,
+    first: Offset,
+    marks: Option<Marks>,
+    stored: Option<&StoredEpochs>,
+) -> Result<(), Error> {
+    let stored = stored.filter(|stored| stored.has_checksum);
     let marked = |marks: Marks| MarkedStart { log_start: marks.log_start, is_claimed: marks.flushed > marks.log_start };
-    match lost_beginning(first, marks.map(marked), stored.as_ref().map(|stored| &stored.chain)) {
+    match lost_beginning(first, marks.map(marked), stored.map(|stored| &stored.chain)) {
         None => Ok(()),
         Some((at, reason)) => {
             Err(Error::Damaged { path: files::file(folder, first, files::LOG), at, position: 0, reason })
@@ -203,6 +214,8 @@ pub(super) struct Recovery<'a> {
     pub(super) config: &'a LogConfig,
     pub(super) listing: &'a Listing,
     pub(super) marks: Option<Marks>,
+    /// What is stored of the leader epochs, if their checkpoint is there and whole.
+    pub(super) stored: Option<StoredEpochs>,
 }
 
 impl Recovery<'_> {

@@ -29,7 +29,7 @@ impl PartitionLog {
         old.digests.store(&self.disk, true)?;
         old.digests.close();
         self.store_snapshot(base)?;
-        self.store_epochs()?;
+        self.file_epochs()?;
         store_times(&self.disk, &self.folder, &self.shared.segments())?;
         let folder = self.disk.open_folder(&self.folder)?;
         let next = begin_segment(&self.disk, &self.folder, self.partition, base)?;

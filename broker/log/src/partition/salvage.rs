@@ -123,9 +123,18 @@ fn cut(disk: &Disk, folder: &Path, base: Offset, (at, position): (Offset, u64)) 
     copy_up_to(disk, &files::file(folder, base, files::LOG), position)?;
     let log_start = marks.map_or(first, |marks| marks.log_start.max(first)).min(at);
     let high_watermark = marks.map_or(log_start, |marks| marks.high_watermark.clamp(log_start, at));
-    let (clean, times) = (false, Some(UNKNOWN));
-    let marks = Marks { flushed: at, segment: base, position, log_start, high_watermark, clean, times, digest: None };
-    put_mark(disk, folder, &marks)
+    let cut = Marks {
+        flushed: at,
+        segment: base,
+        position,
+        log_start,
+        high_watermark,
+        clean: false,
+        times: Some(UNKNOWN),
+        digest: None,
+        noted: marks.map(|marks| marks.noted).unwrap_or_default(),
+    };
+    put_mark(disk, folder, &cut)
 }
 
 /// Lets the log begin with this segment: those before it are gone.

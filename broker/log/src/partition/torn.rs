@@ -27,9 +27,8 @@ use super::{
 };
 use crate::{
     Error,
-    checkpoint::{self, StoredEpochs},
+    checkpoint::StoredEpochs,
     digest::{Border, Comparison},
-    files,
     mark::Marks,
     read_at::read_at,
     scan::Check,
@@ -47,9 +46,10 @@ impl Recovery<'_> {
         let on_disk = end_on_disk(self.disk, &file, segment.path(), (known, size))?;
 
         // None is noted where a log is starting over: what is left of it then is as it was.
-        let is_sound = |stored: &StoredEpochs| stored.is_noted && !stored.chain.is_empty();
-        let noted = checkpoint::load_epochs(&self.folder.join(files::EPOCHS))?.filter(is_sound);
-        let noted = noted.as_ref().map(|stored| (known, &stored.chain));
+        let is_sound = |stored: &&StoredEpochs| stored.is_noted && !stored.chain.is_empty();
+        // Without the mark the newest may be missing, and the log is in doubt anyway.
+        let stored = self.marks.and(self.stored.as_ref()).filter(is_sound);
+        let noted = stored.map(|stored| (known, &stored.chain));
         let mut read = self.read_through(&segment, before, on_disk, noted)?;
         if let Some(Unnoted { position, reason }) = read.unnoted {
             read = self.read_through(&segment, before, position, noted)?;

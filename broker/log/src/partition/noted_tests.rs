@@ -1,0 +1,158 @@
+//! Leader epochs that stand in the mark: they are as durable as those of the checkpoint, for one fsync in place.
+
+use std::fs;
+
+use holdfast_proto::ids::{LeaderEpoch, Offset};
+use holdfast_replication::EpochChain;
+
+use super::{PartitionLog, recovery::tests::contents};
+use crate::{
+    LogConfig, files, mark,
+    noted::Noted,
+    test_support::{Sample, open, small, tempdir},
+};
+
+fn append(log: &mut PartitionLog, epoch: u32) {
+    let base = log.log_end_offset().0;
+    log.append(&[Sample { epoch, ..Sample::at(base) }.build()]).unwrap();
+}
+
+fn begin(log: &mut PartitionLog, epoch: u32) {
+    let end = log.log_end_offset();
+    log.begin_epoch(LeaderEpoch(epoch), end).unwrap();
+}
+
+fn epochs(chain: &EpochChain) -> Vec<(u32, u64)> {
+    chain.iter().map(|entry| (entry.leader_epoch.0, entry.start_offset.0)).collect()
+}
+
+fn is_noted(folder: &tempfile::TempDir) -> bool {
+    !mark::peek(&folder.path().join("p").join(files::MARK)).unwrap().noted.is_empty()
+}
+
+#[test]
+fn an_epoch_costs_one_fsync_and_no_new_file() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), LogConfig::default());
+    append(&mut log, 0);
+    let mut written = 0;
+    for epoch in 1..=40 {
+        let (checkpoint, before) = (contents(folder.path())[files::EPOCHS].clone(), log.disk.stats().other_syncs);
+        if epoch % 2 == 0 {
+            append(&mut log, epoch)
+        } else {
+            begin(&mut log, epoch)
+        }
+        let syncs = log.disk.stats().other_syncs - before;
+        if contents(folder.path())[files::EPOCHS] == checkpoint {
+            assert_eq!(syncs, 1, "epoch {epoch}");
+        } else {
+            written += 1;
+        }
+        append(&mut log, epoch);
+    }
+    assert_eq!(written, 40 / 9, "each ninth does not go behind the checkpoint");
+}
+
+#[test]
+fn epochs_that_were_noted_survive_a_kill_at_any_number_of_them() {
+    for count in 1..=20 {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), small());
+        for epoch in 0..count {
+            append(&mut log, epoch);
+        }
+        begin(&mut log, count);
+        let before = log.epochs().clone();
+        drop(log);
+        for _ in 0..2 {
+            let (log, recovered) = open(folder.path(), small());
+            assert_eq!((&recovered.epochs, recovered.doubt), (&before, None), "{count} epochs");
+            drop(log);
+        }
+        let (log, _) = open(folder.path(), small());
+        log.close().unwrap();
+        assert!(!is_noted(&folder), "an earlier program reads the checkpoint alone");
+        assert_eq!(open(folder.path(), small()).1.epochs, before);
+    }
+}
+
+#[test]
+fn what_a_truncation_takes_back_does_not_come_again() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), small());
+    for epoch in [0, 0, 1, 1, 2] {
+        append(&mut log, epoch);
+    }
+    assert!(is_noted(&folder));
+    log.truncate_to(Offset(3)).unwrap();
+    assert_eq!(epochs(log.epochs()), [(0, 0), (1, 2), (2, 3)], "it is known that it began");
+    append(&mut log, 1);
+    log.truncate_to(Offset(2)).unwrap();
+    append(&mut log, 0);
+    let before = log.epochs().clone();
+    assert_eq!(epochs(&before), [(0, 0)]);
+    drop(log);
+    let (mut log, recovered) = open(folder.path(), small());
+    assert_eq!((recovered.epochs, recovered.doubt), (before, None));
+    log.start_over(Offset(70)).unwrap();
+    drop(log);
+    assert!(open(folder.path(), small()).1.epochs.is_empty());
+}
+
+/// As after a crash between the two: the checkpoint is another one, the mark notes what went behind the old one.
+#[test]
+fn notes_behind_another_checkpoint_count_for_nothing_and_go_with_the_next_mark() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), small());
+    for epoch in [0, 1, 2] {
+        append(&mut log, epoch);
+    }
+    log.flush().unwrap();
+    log.sync_mark().unwrap();
+    let noted = log.marks.noted;
+    log.file_epochs().unwrap();
+    let before = log.epochs().clone();
+    assert_eq!(log.marks.noted, Noted::default());
+    drop(log);
+    assert!(is_noted(&folder), "the mark was not written");
+    let (mut log, recovered) = open(folder.path(), small());
+    assert_eq!((&recovered.epochs, recovered.doubt), (&before, None));
+    assert!(!is_noted(&folder));
+    begin(&mut log, 3);
+    assert_ne!(log.marks.noted, noted);
+    drop(log);
+    assert_eq!(open(folder.path(), small()).1.epochs.latest(), Some(LeaderEpoch(3)));
+}
+
+#[test]
+fn a_closed_segment_has_its_epochs_in_the_checkpoint() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), small());
+    append(&mut log, 0);
+    begin(&mut log, 1);
+    while log.shared.segments().len() == 1 {
+        append(&mut log, 2);
+    }
+    drop(log);
+    // As an earlier program reads it: without the notes, and the last segment through.
+    let path = folder.path().join("p").join(files::EPOCHS);
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains("\n2 1\n"), "{text}");
+}
+
+/// Its newest epochs may be lost with it: what they wrote is not cut, and the log is in doubt as it is.
+#[test]
+fn epochs_that_were_lost_with_the_mark_cut_nothing() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), small());
+    for epoch in [0, 1, 2] {
+        append(&mut log, epoch);
+    }
+    let before = log.epochs().clone();
+    drop(log);
+    fs::remove_file(folder.path().join("p").join(files::MARK)).unwrap();
+    let (_, recovered) = open(folder.path(), small());
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes, recovered.epochs), (Offset(3), 0, before));
+    assert!(recovered.doubt.is_some());
+}
