@@ -14,8 +14,8 @@
 //! - [`version`]: which commands and records the cluster may use; [`history`]: the hash of all changes, by which controllers
 //!   find out that one of them decides otherwise.
 //! - [`trust`]: what is believed of disks, and what of that is kept. [`recovery`]: the controllers go on from one of them.
-//! - [`config`]: settings of topics; [`limits`]: how much of anything; [`status`]: how well the partitions are;
-//!   [`plan`]: which replicas should move.
+//! - [`config`]: settings of topics; [`retention`]: whose records go sooner than before; [`limits`]: how much of
+//!   anything; [`status`]: how well the partitions are; [`plan`]: which replicas should move.
 //!
 //! Inside, `decide` has a handler for every command, and the rules of ISR, ELR and epochs once.
 //!
@@ -33,6 +33,7 @@ pub mod plan;
 pub mod record;
 pub mod recovery;
 pub mod response;
+pub mod retention;
 pub mod status;
 pub mod trust;
 pub mod version;

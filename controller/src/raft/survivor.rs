@@ -3,9 +3,9 @@
 //! 1. Its whole log counts as committed, also what it did not know to be. An entry that was committed is on a majority, and may
 //!    have been acknowledged; this controller cannot tell it from one that was not. To keep one that was never acknowledged
 //!    harms nobody who asks again: its proposer was told that the outcome is not known. To drop one that was would lose it. Two
-//!    kinds let brokers delete records. A shorter retention is one that its operator asked for, and shows in the topic. Where a
-//!    topic is deleted, every broker deletes its records, which cannot be repeated or undone. So these topics are named
-//!    ([`Survivor::vanishing`]), and an operator has to say yes.
+//!    kinds let brokers delete records, which cannot be repeated or undone: where a topic is deleted all of its records
+//!    go, and where its retention gets shorter the older ones. So these topics are named ([`Survivor::vanishing`],
+//!    [`Survivor::shortened`]), and an operator has to say yes.
 //! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
 //!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
 //!    all of it. The mark of what was told follows, and is never ahead.
@@ -16,8 +16,13 @@ use std::{collections::HashMap, io};
 
 use openraft::{BasicNode, Membership, vote::RaftLeaderId as _};
 
-use holdfast_metadata::{Command, Image, recovery::TERM_LEAP, version::SUPPORTED};
-use holdfast_proto::ids::MetadataIndex;
+use holdfast_metadata::{
+    Command, Image, TopicConfig,
+    recovery::TERM_LEAP,
+    retention::{ShortenedTopic, shortened_topics},
+    version::SUPPORTED,
+};
+use holdfast_proto::ids::{MetadataIndex, TopicId};
 
 use super::{
     applying::{self, Members},
@@ -52,6 +57,7 @@ pub struct Survivor {
     members: Members,
     image: Image,
     vanishing: Vec<String>,
+    shortened: Vec<ShortenedTopic>,
     behind: Option<String>,
     refused: Option<String>,
 }
@@ -101,10 +107,13 @@ impl Survivor {
         let refused = refused.map(|why| String::from_utf8_lossy(&why).into_owned());
         // A snapshot holds nothing that is not committed.
         let committed = committed.max(snapshot).filter(|committed| *committed <= last);
-        let deleted =
-            read.deleted.into_iter().filter(|(index, _)| committed.is_none_or(|committed| *index > committed.index));
+        let is_open = |index: u64| committed.is_none_or(|committed| index > committed.index);
+        let deleted = read.deleted.into_iter().filter(|(index, _)| is_open(*index));
         let vanishing = deleted.map(|(_, topic)| topic).collect();
-        Ok(Self { store, last, vote, committed, members: read.members, image: read.image, vanishing, behind, refused })
+        let altered = read.altered.into_iter().filter(|(index, ..)| is_open(*index));
+        let shortened = shortened_topics(altered.map(|(_, topic_id, before)| (topic_id, before)), &read.image);
+        let (members, image) = (read.members, read.image);
+        Ok(Self { store, last, vote, committed, members, image, vanishing, shortened, behind, refused })
     }
 
     /// The metadata as of the last entry of the log.
@@ -131,6 +140,13 @@ impl Survivor {
     /// older commit mark does not cover is among them, even if it was carried out before.
     pub fn vanishing(&self) -> &[String] {
         &self.vanishing
+    }
+
+    /// The topics that stay, by name, of which brokers delete records sooner by what is not known to be committed, with
+    /// what changes. Compared with every state of the topic from the last that is known to be committed on, for each of
+    /// them may be that of the cluster.
+    pub fn shortened(&self) -> &[ShortenedTopic] {
+        &self.shortened
     }
 
     /// What the store lacks of what this controller told others, or why nobody can say; `None` if it is whole.
@@ -189,20 +205,25 @@ struct Read {
     hashes: HashMap<MetadataIndex, holdfast_metadata::HistoryHash>,
     /// The topics that entries of the log delete, by name, each with the index of its entry.
     deleted: Vec<(u64, String)>,
+    /// The settings that topics had before entries of the log that are to alter them, each with the index of its entry.
+    altered: Vec<(u64, TopicId, TopicConfig)>,
 }
 
 impl Read {
     fn from_snapshot(store: &Store) -> io::Result<Self> {
         let Some(stored) = store.read_snapshot()? else {
-            let (members, image) = (Members::default(), Image::default());
-            return Ok(Self { last: None, members, image, hashes: HashMap::new(), deleted: Vec::new() });
+            return Ok(Self::at(None, Members::default(), Image::default()));
         };
         let meta: SnapshotMeta = decode("snapshot's meta data", &stored.meta)?;
         let at = MetadataIndex(meta.last_log_id.map_or(0, |id| id.index));
         let image = decode_image_at(at, &stored.data)?;
         unless_unknown(&image)?;
         let members = meta.last_membership.membership().clone();
-        Ok(Self { last: meta.last_log_id, members, image, hashes: HashMap::new(), deleted: Vec::new() })
+        Ok(Self::at(meta.last_log_id, members, image))
+    }
+
+    fn at(last: Option<LogId>, members: Members, image: Image) -> Self {
+        Self { last, members, image, hashes: HashMap::new(), deleted: Vec::new(), altered: Vec::new() }
     }
 
     /// Carries one entry out, as a controller does that applies it.
@@ -223,6 +244,10 @@ impl Read {
             }
             _ => None,
         };
+        if let Some(Command::AlterTopic(alter)) = &command {
+            let topic = self.image.topic(alter.topic_id);
+            self.altered.extend(topic.map(|topic| (log_id.index, topic.topic_id(), topic.config().clone())));
+        }
         applying::apply(&mut self.image, index, command.as_ref())?;
         let deleted = deleted.filter(|(topic_id, _)| self.image.topic(*topic_id).is_none());
         self.deleted.extend(deleted.map(|(_, name)| (log_id.index, name)));

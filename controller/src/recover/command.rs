@@ -39,7 +39,8 @@ pub struct Recover {
     /// Brokers that are gone for good, as numbers with commas: no partition waits for what they hold.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub without_brokers: Vec<u32>,
-    /// Topics may be deleted, with all their records, by what this controller does not know to be committed.
+    /// Topics may be deleted, with all their records, and may keep their records for less than before, by what this
+    /// controller does not know to be committed.
     #[arg(long)]
     pub accept_deletions: bool,
     /// Go on from a store that lacks what this controller told others, as one that was restored from an older copy; also
@@ -61,8 +62,7 @@ impl Recover {
         let mut command = format!("holdfast-controller recover --data-dir {} --accept-loss", self.data_dir.display());
         for (flag, brokers) in [("--brokers", &self.brokers), ("--without-brokers", &self.without_brokers)] {
             if !brokers.is_empty() {
-                let brokers: Vec<String> = brokers.iter().map(ToString::to_string).collect();
-                command = format!("{command} {flag} {}", brokers.join(","));
+                command = format!("{command} {flag} {}", text::list(brokers, ","));
             }
         }
         for (flag, is_set) in [
@@ -77,8 +77,9 @@ impl Recover {
         command
     }
 
-    /// Refuses to go on while it is not said of each broker that is known whether it is there, and while topics would be
-    /// deleted that nobody agreed to. Where no broker is registered there is no partition that could get a leader too early.
+    /// Refuses to go on while it is not said of each broker that is known whether it is there, and while records would
+    /// be deleted by what nobody agreed to. Where no broker is registered there is no partition that could get a leader
+    /// too early.
     fn check(&self, survivor: &Survivor) -> Result<(), Fatal> {
         let registered: Vec<u32> = survivor.image().brokers().keys().map(|broker| broker.0).collect();
         if self.brokers.is_empty() && !registered.is_empty() {
@@ -88,20 +89,18 @@ impl Recover {
         if let Some(unnamed) = registered.iter().find(|broker| !is_named(broker)) {
             return Err(Fatal::Failure(text::broker_unnamed(*unnamed)));
         }
-        if survivor.vanishing().is_empty() || self.accept_deletions {
+        let (vanishing, shortened) = (survivor.vanishing(), survivor.shortened());
+        if self.accept_deletions || (vanishing.is_empty() && shortened.is_empty()) {
             return Ok(());
         }
-        Err(Fatal::Failure(text::deletions_refused(survivor.vanishing())))
+        Err(Fatal::Failure(text::deletions_refused(vanishing, shortened)))
     }
 
     /// True if it names a broker that nobody waits for and that is not known, or was given up: there is something to wait for.
     fn expects_more(&self, image: &Image) -> bool {
         let unheard: BTreeSet<BrokerId> = image.unheard_brokers().collect();
-        let given_up = image.controller_recoveries().last().map_or(&[][..], |recovery| &recovery.without[..]);
-        let is_wanting = |broker: BrokerId| match image.broker(broker) {
-            None => true,
-            Some(known) => given_up.contains(&broker) && image.is_from_before_recovery(known.broker_epoch),
-        };
+        let given_up: BTreeSet<BrokerId> = image.given_up_brokers().collect();
+        let is_wanting = |broker| image.broker(broker).is_none() || given_up.contains(&broker);
         let mut brokers = self.brokers.iter().copied().map(BrokerId);
         brokers.any(|broker| !unheard.contains(&broker) && is_wanting(broker))
     }
@@ -157,6 +156,9 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     say(&text::given_up(&survivor, &others, &image));
     if !survivor.vanishing().is_empty() {
         say(&text::vanishing(survivor.vanishing()));
+    }
+    if !survivor.shortened().is_empty() {
+        say(&text::shortened(survivor.shortened()));
     }
     if !args.accept_loss {
         let registered: Vec<u32> = survivor.image().brokers().keys().map(|broker| broker.0).collect();

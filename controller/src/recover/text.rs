@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use holdfast_metadata::Image;
+use holdfast_metadata::{Image, retention::ShortenedTopic};
 use holdfast_proto::{
     ids::{BrokerId, ClusterId},
     refusal::Recovered,
@@ -29,7 +29,8 @@ pub(super) fn older(survivor: &Survivor) -> Option<&'static str> {
     }
 }
 
-fn list(ids: &[u32], separator: &str) -> String {
+/// Ids with this between them.
+pub(super) fn list(ids: &[u32], separator: &str) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 
@@ -62,13 +63,33 @@ pub(super) fn vanishing(topics: &[String]) -> String {
     )
 }
 
-/// Why nothing goes on while topics would be deleted.
-pub(super) fn deletions_refused(topics: &[String]) -> String {
+/// Which topics keep less by what may never have been committed.
+pub(super) fn shortened(topics: &[ShortenedTopic]) -> String {
     format!(
-        "nothing was changed. By entries that are not known to be committed these topics are deleted: {}. Every broker \
-         deletes their records then, which nothing brings back. Copy the data folders of all brokers first; then say \
-         --accept-deletions",
-        topics.join(", ")
+        "\nKEPT FOR LESS by entries that are not known to be committed, and count as\ncommitted from now on:\n  {}\n\
+         Every broker deletes records by these settings then, which nothing brings\nback. Copy the data folders of all \
+         brokers first; then:\n  --accept-deletions",
+        told(topics, "\n  ")
+    )
+}
+
+fn told(topics: &[ShortenedTopic], separator: &str) -> String {
+    topics.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
+}
+
+/// Why nothing goes on while topics would be deleted, or would keep less.
+pub(super) fn deletions_refused(vanishing: &[String], shortened: &[ShortenedTopic]) -> String {
+    let mut what = Vec::new();
+    if !vanishing.is_empty() {
+        what.push(format!("these topics are deleted: {}", vanishing.join(", ")));
+    }
+    if !shortened.is_empty() {
+        what.push(format!("these topics keep their records for less: {}", told(shortened, ", ")));
+    }
+    format!(
+        "nothing was changed. By entries that are not known to be committed {}. Every broker deletes records by them \
+         then, which nothing brings back. Copy the data folders of all brokers first; then say --accept-deletions",
+        what.join("; and ")
     )
 }
 
@@ -229,4 +250,38 @@ pub(super) fn done(address: &str, after: &Image) -> String {
         after.index(),
         if unheard.is_empty() { "there is none".to_owned() } else { unheard.join(", ") },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_metadata::retention::{Bound, Shortening};
+
+    use super::*;
+
+    fn less(name: &str) -> ShortenedTopic {
+        let (before, after) = (Bound::Unlimited, Bound::At(3_600_000));
+        ShortenedTopic { name: name.to_owned(), settings: vec![Shortening { key: "retention.ms", before, after }] }
+    }
+
+    #[test]
+    fn what_would_delete_records_is_refused_by_name() {
+        let (goes, less) = (["goes".to_owned(), "too".to_owned()], [less("a"), less("b")]);
+        let deleted = "committed these topics are deleted: goes, too";
+        let kept = "these topics keep their records for less: a (retention.ms no limit -> 1 hour), b (retention.ms no \
+                    limit -> 1 hour)";
+        let check = |vanishing: &[String], shortened: &[ShortenedTopic], what: &str| {
+            let why = deletions_refused(vanishing, shortened);
+            assert!(why.contains(&format!("{what}. Every broker")) && why.ends_with("--accept-deletions"), "{why}");
+        };
+        check(&goes, &[], deleted);
+        check(&[], &less, &format!("committed {kept}"));
+        check(&goes, &less, &format!("{deleted}; and {kept}"));
+    }
+
+    #[test]
+    fn a_topic_that_keeps_less_has_a_line_of_its_own() {
+        let told = shortened(&[less("a"), less("b")]);
+        let lines = "from now on:\n  a (retention.ms no limit -> 1 hour)\n  b (retention.ms no limit -> 1 hour)\nEvery";
+        assert!(told.contains(lines) && told.ends_with("\n  --accept-deletions"), "{told}");
+    }
 }

@@ -13,7 +13,7 @@ use holdfast_controller::{
 };
 use holdfast_proto::{
     ids::BrokerId,
-    v1::{CreateTopicRequest, DeleteTopicRequest},
+    v1::{AlterTopicRequest, ConfigEntry, CreateTopicRequest, DeleteTopicRequest},
 };
 
 use crate::{
@@ -231,6 +231,46 @@ fn a_deletion_that_is_not_known_to_be_committed_is_refused_by_name() {
     serves(&mut quorum, LEFT, 1);
     let image = quorum.node(LEFT).node().view().image();
     assert_eq!(image.topics_by_name().map(holdfast_metadata::Topic::name).collect::<Vec<_>>(), ["stays"]);
+}
+
+/// So it is where a topic stays and keeps less; one that goes is named as such alone, and one that keeps more is not.
+#[test]
+fn a_shorter_retention_that_is_not_known_to_be_committed_is_refused_by_name() {
+    let (mut quorum, broker) = with_a_broker();
+    let mut admin = quorum.admin(quorum.active());
+    let mut last = 0;
+    for name in ["goes", "less", "more"] {
+        let request = CreateTopicRequest { name: name.to_owned(), replication_factor: 1, ..Default::default() };
+        last = quorum.block_on(admin.create_topic(request)).expect("created").into_inner().index;
+    }
+    for (name, key, value) in [
+        ("goes", "retention.ms", "1000"),
+        ("less", "retention.ms", "3600000"),
+        ("less", "retention.bytes", "1073741824"),
+        ("more", "retention.ms", "-1"),
+    ] {
+        let entry = ConfigEntry { key: key.to_owned(), value: Some(value.to_owned()), is_default: false };
+        let request = AlterTopicRequest { name: name.to_owned(), configs: vec![entry], ..Default::default() };
+        quorum.block_on(admin.alter_topic(request)).expect("altered");
+    }
+    let request = DeleteTopicRequest { name: "goes".to_owned(), ..Default::default() };
+    quorum.block_on(admin.delete_topic(request)).expect("deleted");
+    quorum.converge();
+    broker.kill();
+    (0..3).for_each(|at| quorum.kill(at));
+    set_committed(&quorum.data_dir(LEFT), last);
+
+    recover(&look(&quorum, LEFT)).expect("it says what is there");
+    let order = Recover { brokers: vec![1], ..order(&quorum, LEFT) };
+    let why = recover(&order).expect_err("it is not asked for").to_string();
+    let named = "these topics are deleted: goes; and these topics keep their records for less: less (retention.bytes \
+                 no limit -> 1 GiB, retention.ms 7 days -> 1 hour). Every broker";
+    assert!(why.contains(named) && why.contains("--accept-deletions"), "{why}");
+    recover(&Recover { accept_deletions: true, ..order }).expect("it goes on");
+    serves(&mut quorum, LEFT, 1);
+    let image = quorum.node(LEFT).node().view().image();
+    let less = image.topic_by_name("less").expect("it stays").config();
+    assert_eq!((less.retention_ms, less.retention_bytes), (Some(3_600_000), Some(1 << 30)));
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub(super) struct RecoverArgs {
     /// Brokers that are gone for good: no partition waits for what they hold.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     without_brokers: Vec<u32>,
-    /// Topics may be deleted, with all their records, by what this controller does not know to be committed.
+    /// Topics may be deleted, with all their records, and may keep their records for less than before, by what this
+    /// controller does not know to be committed.
     #[arg(long, requires = "data_dir")]
     accept_deletions: bool,
     /// Go on from a store that was restored from an older copy, or that was cut.
