@@ -5,6 +5,8 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4, TcpListener},
     sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -144,11 +146,22 @@ pub fn check_free(node: NodeName, ports: NodePorts) -> Result<(), Error> {
     let peer = ports.peer.map(|port| (port, format!("{node}, peers")));
     let metrics = ports.metrics.map(|port| (port, format!("{node}, metrics")));
     for (port, purpose) in [(ports.main, main)].into_iter().chain(peer).chain(metrics) {
-        if !is_free(port)? {
+        if !is_free(port)? && !is_free_again(port)? {
             return Err(Error::PortInUse { port, purpose });
         }
     }
     Ok(())
+}
+
+/// True if the port was taken for a moment: another process looked whether it is free, as this one does.
+fn is_free_again(port: u16) -> Result<bool, Error> {
+    for _ in 0..3 {
+        thread::sleep(Duration::from_millis(10));
+        if is_free(port)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The address of a port on loopback.
