@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) tokens: Vec<FolderToken>,
     /// Its log lacks what it counted as held, and it was not in sync since.
     pub(crate) lacks: bool,
+    /// Its log says that it may lack records, until it is in sync again.
+    pub(crate) in_doubt: bool,
     /// This start could not look at its log.
     pub(crate) unread: bool,
     pub(crate) broker_epoch: BrokerEpoch,
@@ -109,6 +111,7 @@ impl Model {
                     copy: None,
                     tokens: c.image.broker(b(n)).and_then(|broker| broker.token).into_iter().collect(),
                     lacks: false,
+                    in_doubt: false,
                     unread: false,
                     broker_epoch: c.epoch(n),
                     known: 0,

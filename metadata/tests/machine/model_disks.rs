@@ -52,6 +52,14 @@ impl Model {
                 vouch = Vouch::Unread;
             }
         }
+        node.in_doubt = match vouch {
+            Vouch::Full | Vouch::Unread => node.in_doubt && disk != Disk::Empty,
+            Vouch::Doubtful => true,
+            Vouch::Not(_) => false,
+        };
+        if node.in_doubt && vouch == Vouch::Full {
+            vouch = Vouch::Doubtful;
+        }
         if matches!(disk, Disk::Empty | Disk::Copied) {
             node.copy = None;
         }
@@ -95,7 +103,7 @@ impl Model {
         if !trust || node.running || others_lack || !is_fenced {
             return;
         }
-        (node.disk, node.boot, node.copy, node.lacks) = (fresh, 0, None, true);
+        (node.disk, node.boot, node.copy, node.lacks, node.in_doubt) = (fresh, 0, None, true, false);
         node.log.clear();
         node.tokens.clear();
         self.run(&Command::LoseDisk { broker_id: b(n), broker_epoch, at_ms: 5 });

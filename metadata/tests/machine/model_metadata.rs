@@ -31,10 +31,10 @@ impl Model {
             node.log.clear();
             self.coverage.deleted += 1;
         }
-        let mine = node.running
-            && !node.unread
-            && state.leader == Some(b(n))
-            && image.broker(b(n)).is_some_and(|registration| registration.broker_epoch == node.broker_epoch);
+        let registration = image.broker(b(n));
+        let is_this_start = registration.is_some_and(|known| known.broker_epoch == node.broker_epoch);
+        node.in_doubt &= !(node.running && is_this_start && state.isr.contains(&b(n)));
+        let mine = node.running && !node.unread && state.leader == Some(b(n)) && is_this_start;
         if !mine {
             node.leading = None;
             return;
