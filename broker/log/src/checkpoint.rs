@@ -23,8 +23,13 @@ const CRC: &str = "crc32c: ";
 /// Says besides that each epoch was stored before the first batch of it was written.
 const NOTED_CRC: &str = "noted-crc32c: ";
 
-/// The bytes of an epoch file.
-pub(crate) fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
+/// The file of these epochs, and its bytes.
+pub(crate) fn file_of(epochs: &EpochChain) -> (Filed, Vec<u8>) {
+    let bytes = encode_epochs(epochs);
+    (Filed::new(epochs.clone(), &bytes), bytes)
+}
+
+fn encode_epochs(epochs: &EpochChain) -> Vec<u8> {
     let entries = epochs.iter();
     let mut text = format!("0\n{}\n", entries.len());
     for entry in entries {
@@ -48,7 +53,7 @@ pub(crate) struct StoredEpochs {
     pub(crate) filed: Option<Filed>,
 }
 
-/// The epochs of a file, with what the mark notes behind it; `None` if it is absent or damaged, or the disk does not read it.
+/// The epochs of a file, with what is known to be noted behind it; `None` if it is absent or damaged, or the disk does not read it.
 pub(crate) fn load_epochs(path: &Path, noted: Option<&Noted>) -> Result<Option<StoredEpochs>, Error> {
     let text = files::read_spare(path)?.map(|bytes| String::from_utf8(bytes).unwrap_or_default());
     let Some(mut stored) = text.as_deref().and_then(decode_epochs) else { return Ok(None) };
@@ -66,7 +71,7 @@ fn decode_epochs(text: &str) -> Option<StoredEpochs> {
     };
     let is_whole = crc == format!("{:08x}\n", crc32c::crc32c(content.as_bytes()));
     let chain = if is_whole { decode_chain(content)? } else { return None };
-    let filed = is_noted.then(|| Filed::of(&chain).0);
+    let filed = is_noted.then(|| Filed::new(chain.clone(), text.as_bytes()));
     Some(StoredEpochs { chain, has_checksum: true, is_noted, filed })
 }
 
@@ -163,7 +168,7 @@ mod tests {
         assert_eq!(bytes, b"0\n2\n0 0\n4 117\nnoted-crc32c: a8dc6af1\n");
         let text = String::from_utf8(bytes).unwrap();
         let stored = |chain: EpochChain, is_new: bool| {
-            let filed = is_new.then(|| Filed::of(&chain).0);
+            let filed = is_new.then(|| file_of(&chain).0);
             Some(StoredEpochs { chain, has_checksum: is_new, is_noted: is_new, filed })
         };
         let earlier = StoredEpochs { chain: epochs.clone(), has_checksum: true, is_noted: false, filed: None };

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! What stands behind a slot came later. An earlier program passes over it and leaves it as it is when it writes the slot:
-//! the sequence tells. So a folder can go back to it, and loses these alone.
+//! the sequence tells. So a folder can go back to it, and loses these alone. That no epoch is noted is written as well.
 //!
 //! Invariants:
 //! 1. The mark never says more than what is durable: it is written after the fsync that it tells of, and lowered, durably,
@@ -26,7 +26,7 @@
 //! Failure: if neither slot is valid, there is no mark; the log must then be whole up to its last byte.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -76,8 +76,9 @@ pub(crate) struct Marks {
     pub(crate) times: Option<Times>,
     /// Of the segment's batches below `flushed`, as they were appended; `None`: an earlier program wrote the mark.
     pub(crate) digest: Option<Digest>,
-    /// Leader epochs that the checkpoint lacks.
-    pub(crate) noted: Noted,
+    /// Leader epochs that the checkpoint lacks; `None`: that is not known. An earlier program wrote the mark, or what stands
+    /// behind it is bad, or one of its slots is, and that may have been the newest.
+    pub(crate) noted: Option<Noted>,
 }
 
 /// Times of a segment. Its file's date is none: a copy, a repair or a cut changes it.
@@ -98,14 +99,17 @@ pub(crate) struct MarkFile {
     /// The slot to write.
     slot: u64,
     dirty: bool,
+    /// Which slots note leader epochs, durable or not.
+    has_notes: [bool; 2],
 }
 
 impl MarkFile {
     /// Creates the file with both slots, durably; the caller makes its name durable.
     pub(crate) fn create(disk: &Disk, path: &Path, marks: &Marks) -> Result<Self, Error> {
         let file = disk.open(path)?;
+        disk.set_len(&file, path, 0)?; // a mark that is lost leaves nothing behind
         disk.set_len(&file, path, 2 * SLOT_DISTANCE)?;
-        let mut mark = Self { file, path: path.to_owned(), sequence: 0, slot: 0, dirty: false };
+        let mut mark = Self { file, path: path.to_owned(), sequence: 0, slot: 0, dirty: false, has_notes: [false; 2] };
         mark.write(disk, marks)?;
         mark.slot = 1;
         mark.write(disk, marks)?;
@@ -119,18 +123,21 @@ impl MarkFile {
             return Ok(None);
         }
         let file = disk.open(path)?;
-        let best = newest(&file, path)?;
-        let Some((sequence, slot, marks)) = best else { return Ok(None) };
-        if !marks.clean {
-            disk.sync_file(&file, path)?; // the other slot is written next: this one must not vanish then
+        let Some(Newest { sequence, slot, marks, has_notes }) = newest(&file, path)? else { return Ok(None) };
+        if !marks.clean || has_notes != [false; 2] {
+            // The other slot is written next: this one must not vanish then. Written again, for after an fsync that failed
+            // the page cache holds what the disk does not, and fsyncs nothing.
+            disk.write_at(&file, path, &encode(sequence, &marks), slot * SLOT_DISTANCE)?;
+            disk.sync_file(&file, path)?;
         }
-        Ok(Some((Self { file, path: path.to_owned(), sequence, slot: 1 - slot, dirty: false }, marks)))
+        Ok(Some((Self { file, path: path.to_owned(), sequence, slot: 1 - slot, dirty: false, has_notes }, marks)))
     }
 
     /// Writes the mark, not durably.
     pub(crate) fn write(&mut self, disk: &Disk, marks: &Marks) -> Result<(), Error> {
         self.sequence += 1;
         self.dirty = true;
+        self.has_notes[self.slot as usize] = marks.noted.is_some_and(|noted| !noted.is_empty());
         disk.write_at(&self.file, &self.path, &encode(self.sequence, marks), self.slot * SLOT_DISTANCE)
     }
 
@@ -144,6 +151,16 @@ impl MarkFile {
         Ok(())
     }
 
+    /// Fails if the file has lost its name: what is written into it then is durable, and gone.
+    pub(crate) fn check_named(&self) -> Result<(), Error> {
+        fs::metadata(&self.path).map(|_| ()).map_err(|error| Error::io("cannot find", &self.path, error))
+    }
+
+    /// True if a slot notes leader epochs, durable or not.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.has_notes != [false; 2]
+    }
+
     /// True if the mark was written since the last fsync.
     pub(crate) const fn is_dirty(&self) -> bool {
         self.dirty
@@ -153,31 +170,49 @@ impl MarkFile {
 /// What a mark says, read and no more; `None` if there is none, or none that can be read.
 pub(crate) fn peek(path: &Path) -> Option<Marks> {
     let file = File::open(path).ok()?;
-    newest(&file, path).ok()?.map(|(.., marks)| marks)
+    newest(&file, path).ok()?.map(|newest| newest.marks)
 }
 
-/// The valid slot with the larger sequence, with that and its number.
-fn newest(file: &File, path: &Path) -> Result<Option<(u64, u64, Marks)>, Error> {
-    let mut best: Option<(u64, u64, Marks)> = None;
+/// The valid slot with the larger sequence.
+struct Newest {
+    sequence: u64,
+    slot: u64,
+    marks: Marks,
+    /// Which slots note leader epochs.
+    has_notes: [bool; 2],
+}
+
+fn newest(file: &File, path: &Path) -> Result<Option<Newest>, Error> {
+    let mut best: Option<Newest> = None;
+    let (mut has_notes, mut whole) = ([false; 2], 0);
     for slot in 0..2 {
-        if let Some(bytes) = read_slot(file, path, slot)?
-            && let Some((sequence, marks)) = decode(&bytes)
-            && best.is_none_or(|(newest, ..)| newest < sequence)
-        {
-            let behind = slot * SLOT_DISTANCE + SLOT_SIZE as u64;
-            let times = read_behind(file, behind, TIMES_MAGIC, sequence).map(|[last_append, largest]| Times {
-                last_append: TimestampMs(last_append as i64),
-                largest: TimestampMs(largest as i64),
-            });
-            let behind = behind + TIMES_SIZE as u64;
-            let digest = read_behind(file, behind, DIGEST_MAGIC, sequence).map(|[digest]| Digest(digest));
-            let behind = behind + DIGEST_SIZE as u64;
-            let noted =
-                read_behind(file, behind, NOTED_MAGIC, sequence).and_then(Noted::of_numbers).unwrap_or_default();
-            best = Some((sequence, slot, Marks { times, digest, noted, ..marks }));
+        let bytes = read_slot(file, path, slot)?;
+        let Some((sequence, marks)) = bytes.and_then(|bytes| decode(&bytes)) else { continue };
+        let marks = with_what_stands_behind(file, slot, sequence, marks);
+        whole += 1;
+        has_notes[slot as usize] = marks.noted.is_some_and(|noted| !noted.is_empty());
+        if best.as_ref().is_none_or(|newest| newest.sequence < sequence) {
+            best = Some(Newest { sequence, slot, marks, has_notes });
         }
     }
-    Ok(best)
+    Ok(best.map(|newest| Newest {
+        marks: Marks { noted: newest.marks.noted.filter(|_| whole == 2), ..newest.marks },
+        has_notes,
+        ..newest
+    }))
+}
+
+fn with_what_stands_behind(file: &File, slot: u64, sequence: u64, marks: Marks) -> Marks {
+    let behind = slot * SLOT_DISTANCE + SLOT_SIZE as u64;
+    let times = read_behind(file, behind, TIMES_MAGIC, sequence).map(|[last_append, largest]| Times {
+        last_append: TimestampMs(last_append as i64),
+        largest: TimestampMs(largest as i64),
+    });
+    let behind = behind + TIMES_SIZE as u64;
+    let digest = read_behind(file, behind, DIGEST_MAGIC, sequence).map(|[digest]| Digest(digest));
+    let behind = behind + DIGEST_SIZE as u64;
+    let noted = read_behind(file, behind, NOTED_MAGIC, sequence).and_then(Noted::of_numbers);
+    Marks { times, digest, noted, ..marks }
 }
 
 /// The bytes of a slot; `None` if the file ends before. A slot that cannot be read is none that is not there: the other one is
@@ -201,10 +236,10 @@ fn encode(sequence: u64, marks: &Marks) -> Vec<u8> {
         bytes.resize(SLOT_SIZE + TIMES_SIZE, 0);
         put_behind(&mut bytes, DIGEST_MAGIC, &[sequence, digest.0]);
     }
-    if !marks.noted.is_empty() {
+    if let Some(noted) = marks.noted {
         bytes.resize(SLOT_SIZE + TIMES_SIZE + DIGEST_SIZE, 0);
         let mut numbers = [sequence; 1 + noted::NUMBERS];
-        numbers[1..].copy_from_slice(&marks.noted.numbers());
+        numbers[1..].copy_from_slice(&noted.numbers());
         put_behind(&mut bytes, NOTED_MAGIC, &numbers);
     }
     bytes
@@ -254,7 +289,7 @@ fn decode(bytes: &[u8; SLOT_SIZE]) -> Option<(u64, Marks)> {
         clean: content[5] == 1,
         times: None,
         digest: None,
-        noted: Noted::default(),
+        noted: None,
     };
     Some((sequence, marks))
 }
@@ -287,6 +322,7 @@ mod tests {
             clean: true,
             times,
             digest: Some(Digest(flushed << 40)),
+            noted: Some(Noted::default()),
             ..Marks::default()
         }
     }
@@ -302,13 +338,17 @@ mod tests {
             // As an earlier program writes: the slot alone.
             let (at, sequence) = (mark.slot * SLOT_DISTANCE, mark.sequence + 1);
             mark.file.write_all_at(&encode_slot(sequence, &marks(flushed)), at).unwrap();
-            assert_eq!(read(), Some(Marks { times: None, digest: None, ..marks(flushed) }), "stale ones do not count");
+            assert_eq!(
+                read(),
+                Some(Marks { times: None, digest: None, noted: None, ..marks(flushed) }),
+                "stale ones do not count"
+            );
             mark.sequence = sequence;
             mark.write(&disk, &marks(flushed)).unwrap();
             assert_eq!(read(), Some(marks(flushed)));
             mark.sync(&disk).unwrap();
         }
-        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(SLOT_SIZE as u64).unwrap();
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(SLOT_SIZE as u64).unwrap();
         assert!(read().is_some(), "a slot without room behind it");
     }
 
@@ -318,7 +358,7 @@ mod tests {
         let unreadable = File::open(folder.path()).unwrap();
         assert!(matches!(read_slot(&unreadable, folder.path(), 0), Err(Error::Io { .. })));
         let short = folder.path().join("short");
-        std::fs::write(&short, b"x").unwrap();
+        fs::write(&short, b"x").unwrap();
         assert!(matches!(read_slot(&File::open(&short).unwrap(), &short, 0), Ok(None)));
         let looped = folder.path().join("looped");
         std::os::unix::fs::symlink(&looped, &looped).unwrap();
@@ -340,14 +380,14 @@ mod tests {
         assert_eq!(read(), Some(marks(9)));
         let torn = mark.slot * SLOT_DISTANCE + 30;
         mark.file.write_all_at(b"torn", torn).unwrap();
-        assert_eq!(read(), Some(marks(5)), "the other slot is still whole");
+        assert_eq!(read(), Some(Marks { noted: None, ..marks(5) }), "the other slot is still whole");
         mark.write(&disk, &marks(10)).unwrap();
         mark.sync(&disk).unwrap();
         let (mut again, found) = MarkFile::load(&disk, &path).unwrap().unwrap();
         assert_eq!(found, marks(10));
         again.write(&disk, &marks(4)).unwrap(); // lowered before a truncation
         assert_eq!(read(), Some(marks(4)));
-        std::fs::write(&path, [0; 9000]).unwrap();
+        fs::write(&path, [0; 9000]).unwrap();
         assert_eq!(read(), None);
     }
 }

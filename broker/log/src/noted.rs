@@ -10,15 +10,18 @@
 //!
 //! Invariants:
 //! 1. What is noted goes on behind a checkpoint of exactly these bytes; behind another one it counts for nothing.
-//! 2. Whoever replaces the checkpoint takes the notes out of the mark with its next durable write. So none that was taken back
-//!    comes to count again with a later checkpoint of the same bytes.
+//! 2. Where the checkpoint is replaced, the notes go with the next durable mark, before anything else changes. So none that was
+//!    taken back comes to count again with a later checkpoint of the same bytes.
 //! 3. A closed segment holds no epoch that the checkpoint lacks: a segment is closed, and so is a log, with a whole checkpoint.
-//!    An earlier program, which reads no notes, reads the last segment through.
+//!    A program from before the notes reads the last segment through.
+//! 4. A log is opened with durable notes: those that it read are written again, for the page cache may believe more than the
+//!    disk holds, and a mark that is there twice loses the older of the two next.
+//!
+//! Failure: that nothing is noted is written as well. So notes that are not there, or are bad, are not known: then no batch is
+//! cut for an epoch that the checkpoint lacks.
 
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::{EpochChain, EpochEntry};
-
-use crate::checkpoint::encode_epochs;
 
 /// So many epochs are noted at most; with one more the checkpoint is written again.
 const MAX: usize = 8;
@@ -44,10 +47,9 @@ pub(crate) struct Filed {
 }
 
 impl Filed {
-    /// One with these epochs, and its bytes.
-    pub(crate) fn of(chain: &EpochChain) -> (Self, Vec<u8>) {
-        let bytes = encode_epochs(chain);
-        (Self { chain: chain.clone(), crc: crc32c::crc32c(&bytes) }, bytes)
+    /// A file of these bytes, which hold these epochs.
+    pub(crate) fn new(chain: EpochChain, bytes: &[u8]) -> Self {
+        Self { chain, crc: crc32c::crc32c(bytes) }
     }
 
     /// What is to be noted behind it for this chain; `None`: it is to be written again. Also where it is empty: with its oldest
@@ -83,7 +85,7 @@ impl Noted {
         self.entries[0].is_none()
     }
 
-    /// As numbers.
+    /// The numbers that stand for it in the mark.
     pub(crate) fn numbers(&self) -> [u64; NUMBERS] {
         let mut numbers = [NOTHING; NUMBERS];
         numbers[0] = self.checkpoint.into();

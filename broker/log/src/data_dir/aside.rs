@@ -107,7 +107,7 @@ impl DataDir {
             }
             let bytes = size_of(&path).unwrap_or_default();
             let age_ms = now.0.saturating_sub(since_ms).try_into().unwrap_or_default();
-            let noted = mark::peek(&path.join(files::MARK)).map(|marks| marks.noted);
+            let noted = mark::peek(&path.join(files::MARK)).and_then(|marks| marks.noted);
             let epochs = checkpoint::load_epochs(&path.join(files::EPOCHS), noted.as_ref()).ok().flatten();
             let latest_epoch = epochs.and_then(|stored| stored.chain.latest());
             asides.push(Aside { partition, path, age_ms, bytes, has_halted, latest_epoch });

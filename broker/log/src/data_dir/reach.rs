@@ -7,7 +7,10 @@
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 
 use super::{folder::DataDir, replica::Distrust};
-use crate::{checkpoint::load_epochs, files, mark};
+use crate::{
+    checkpoint::{StoredEpochs, load_epochs},
+    files, mark,
+};
 
 /// How far a log can be read. What is not known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,10 +31,15 @@ impl DataDir {
         let marks = mark::peek(&folder.join(files::MARK));
         let marked = marks.map(|marks| marks.flushed);
         let end = readable_end.or(marked);
-        let noted = marks.map(|marks| marks.noted);
+        let noted = marks.and_then(|marks| marks.noted);
         let epochs = load_epochs(&folder.join(files::EPOCHS), noted.as_ref()).ok().flatten();
         let start = marks.map_or(Offset(0), |marks| marks.log_start);
-        let last_epoch = end.zip(epochs).and_then(|(end, epochs)| epochs.chain.of_last_record(start, end, false));
+        // Without the notes what lies past the begin of the newest epoch may be of a later one.
+        let is_known = |end: Offset, epochs: &StoredEpochs| {
+            noted.is_some() || epochs.chain.latest_entry().is_none_or(|newest| end <= newest.start_offset)
+        };
+        let known = end.zip(epochs).filter(|(end, epochs)| is_known(*end, epochs));
+        let last_epoch = known.and_then(|(end, epochs)| epochs.chain.of_last_record(start, end, false));
         Reach { last_epoch, end, marked }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     disk::{TEMPORARY, parent, with_suffix},
     files,
     mark::{MarkFile, Marks},
+    noted::Noted,
 };
 
 /// Creates the folder of an empty log, all or nothing: it gets its name when everything in it is durable. So a file that is
@@ -19,7 +20,8 @@ pub(super) fn create(disk: &Disk, folder: &Path, partition: TopicPartition) -> R
     disk.try_remove_folder(&unfinished)?;
     disk.create_folder(&unfinished)?;
     disk.replace_unnamed(&unfinished.join(files::METADATA), &checkpoint::encode_metadata(partition.topic_id))?;
-    MarkFile::create(disk, &unfinished.join(files::MARK), &Marks { clean: true, ..Marks::default() })?;
+    let marks = Marks { clean: true, noted: Some(Noted::default()), ..Marks::default() };
+    MarkFile::create(disk, &unfinished.join(files::MARK), &marks)?;
     begin_segment(disk, &unfinished, partition, Offset(0))?;
     disk.sync_folder(&unfinished)?;
     let partitions = disk.open_folder(parent(folder))?;

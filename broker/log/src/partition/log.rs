@@ -7,7 +7,7 @@ use holdfast_replication::{EpochChain, ProducerTable, ReplicaState};
 
 use super::placed::Placed;
 use crate::{
-    Disk, Error, LogConfig, LogReader, files,
+    Disk, Error, LogConfig, LogReader, checkpoint, files,
     mark::{MarkFile, Marks},
     noted::{Filed, Noted},
     segment::{Segment, Tally},
@@ -212,26 +212,24 @@ impl PartitionLog {
         if !self.epochs_changed {
             return Ok(());
         }
-        let noted = self.filed.as_ref().and_then(|filed| filed.noting(&self.epochs));
-        if noted.is_none() && self.marks.noted.is_empty() {
-            return self.file_epochs().map(|_| ());
-        }
-        match noted {
-            Some(noted) => (self.marks.noted, self.epochs_changed) = (noted, false),
-            None => _ = self.file_epochs()?,
-        }
+        let Some(noted) = self.filed.as_ref().and_then(|filed| filed.noting(&self.epochs)) else {
+            self.file_epochs()?;
+            return if self.mark.has_notes() { self.sync_mark() } else { Ok(()) };
+        };
+        self.mark.check_named()?;
+        (self.marks.noted, self.epochs_changed) = (Some(noted), false);
         self.sync_mark()
     }
 
     /// Writes the checkpoint of the leader epochs durably where it lacks any, with the folder; then returns true. The caller
     /// makes the mark durable after that.
     pub(super) fn file_epochs(&mut self) -> Result<bool, Error> {
-        let is_due = self.epochs_changed || !self.marks.noted.is_empty();
+        let is_due = self.epochs_changed || self.marks.noted != Some(Noted::default());
         if is_due {
-            let (filed, bytes) = Filed::of(&self.epochs);
+            let (filed, bytes) = checkpoint::file_of(&self.epochs);
             self.disk.replace(&self.folder.join(files::EPOCHS), &bytes)?;
             self.filed = Some(filed);
-            self.marks.noted = Noted::default();
+            self.marks.noted = Some(Noted::default());
             self.epochs_changed = false;
         }
         Ok(is_due)

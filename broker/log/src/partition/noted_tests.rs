@@ -5,9 +5,14 @@ use std::fs;
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::EpochChain;
 
-use super::{PartitionLog, recovery::tests::contents};
+use super::{
+    PartitionLog,
+    recovery::tests::{contents, restore},
+};
 use crate::{
-    LogConfig, files, mark,
+    LogConfig,
+    disk::tests::Fault,
+    files, mark,
     noted::Noted,
     test_support::{Sample, open, small, tempdir},
 };
@@ -27,7 +32,7 @@ fn epochs(chain: &EpochChain) -> Vec<(u32, u64)> {
 }
 
 fn is_noted(folder: &tempfile::TempDir) -> bool {
-    !mark::peek(&folder.path().join("p").join(files::MARK)).unwrap().noted.is_empty()
+    mark::peek(&folder.path().join("p").join(files::MARK)).unwrap().noted != Some(Noted::default())
 }
 
 #[test]
@@ -113,7 +118,7 @@ fn notes_behind_another_checkpoint_count_for_nothing_and_go_with_the_next_mark()
     let noted = log.marks.noted;
     log.file_epochs().unwrap();
     let before = log.epochs().clone();
-    assert_eq!(log.marks.noted, Noted::default());
+    assert_eq!(log.marks.noted, Some(Noted::default()));
     drop(log);
     assert!(is_noted(&folder), "the mark was not written");
     let (mut log, recovered) = open(folder.path(), small());
@@ -155,4 +160,90 @@ fn epochs_that_were_lost_with_the_mark_cut_nothing() {
     let (_, recovered) = open(folder.path(), small());
     assert_eq!((recovered.log_end_offset, recovered.truncated_bytes, recovered.epochs), (Offset(3), 0, before));
     assert!(recovered.doubt.is_some());
+}
+
+/// The log as a crash leaves it that comes after this many changes of 12 batches, each of an epoch of its own. Swapped with its
+/// note, a batch would be there without it.
+#[test]
+fn no_crash_leaves_a_batch_whose_epoch_is_not_noted() {
+    for after in 0.. {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), LogConfig::default());
+        append(&mut log, 0);
+        log.disk.inject(Fault::After(after));
+        let is_done =
+            (1..=12_u64).try_for_each(|n| log.append(&[Sample { epoch: n as u32, ..Sample::at(n) }.build()])).is_ok();
+        let held = log.epochs().clone();
+        drop(log);
+        let (log, recovered) = open(folder.path(), LogConfig::default());
+        assert_eq!((recovered.truncated_bytes, recovered.doubt), (0, None), "after {after}");
+        let end = recovered.log_end_offset.0;
+        assert!(recovered.epochs.iter().zip(held.iter()).all(|(found, held)| found == held), "after {after}");
+        assert_eq!(recovered.epochs.of_last_record(Offset(0), Offset(end), true), Some(LeaderEpoch(end as u32 - 1)));
+        drop(log);
+        if is_done {
+            assert!(after > 24, "{after}");
+            return;
+        }
+    }
+}
+
+/// The page cache holds what an fsync that failed has not written. What was read of it at the next start has to be durable
+/// before anything relies on it.
+#[test]
+fn a_note_whose_fsync_failed_is_written_again_before_it_is_believed() {
+    for is_closed in [true, false] {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("p").join(files::MARK);
+        let (mut log, _) = open(folder.path(), LogConfig::default());
+        append(&mut log, 0);
+        if is_closed {
+            log.close().unwrap();
+            log = open(folder.path(), LogConfig::default()).0;
+        } else {
+            log.flush().unwrap();
+            log.sync_mark().unwrap();
+        }
+        let durable = fs::read(&path).unwrap();
+        log.disk.inject(Fault::At { doing: "cannot fsync", path_ends_with: files::MARK });
+        let end = log.log_end_offset();
+        assert!(log.begin_epoch(LeaderEpoch(1), end).is_err());
+        drop(log);
+        let cached = fs::read(&path).unwrap();
+        assert_ne!(cached, durable, "the note is in the page cache");
+        let (log, recovered) = open(folder.path(), LogConfig::default());
+        let slot = (0..2).find(|slot| cached[slot * 4096..][..4096] != durable[slot * 4096..][..4096]).unwrap();
+        assert_eq!(recovered.epochs.latest(), Some(LeaderEpoch(1)));
+        assert!(log.disk.stats().other_syncs > 0);
+        // A write of that slot, or of both, made it durable: the other one is as it was, or newer.
+        drop(log);
+        let after = fs::read(&path).unwrap();
+        assert_eq!(after[slot * 4096..][..60], cached[slot * 4096..][..60], "closed: {is_closed}");
+    }
+}
+
+/// What is bad there is not known, and what is not known cuts nothing.
+#[test]
+fn a_flipped_bit_of_the_notes_cuts_nothing() {
+    let folder = tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), LogConfig::default());
+    for epoch in [0, 1, 2] {
+        append(&mut log, epoch);
+    }
+    log.flush().unwrap();
+    append(&mut log, 3);
+    append(&mut log, 3);
+    drop(log);
+    let before = contents(folder.path());
+    let chain = open(folder.path(), LogConfig::default()).1.epochs;
+    let path = folder.path().join("p").join(files::MARK);
+    for at in (0..2).flat_map(|slot| (0..300).map(move |at| slot * 4096 + at)) {
+        restore(folder.path(), &before);
+        let mut flipped = before[files::MARK].clone();
+        flipped[at] ^= 1 << (at % 8);
+        fs::write(&path, flipped).unwrap();
+        let (_, recovered) = open(folder.path(), LogConfig::default());
+        let found = (recovered.log_end_offset, recovered.truncated_bytes, recovered.epochs, recovered.doubt);
+        assert_eq!(found, (Offset(5), 0, chain.clone(), None), "byte {at}");
+    }
 }

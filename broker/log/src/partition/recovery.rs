@@ -77,7 +77,7 @@ fn recover(
     listing.temporary.iter().try_for_each(|path| disk.remove(path))?;
     let loaded = MarkFile::load(disk, &folder.join(files::MARK))?;
     let marks = loaded.as_ref().map(|(_, marks)| *marks);
-    let noted = marks.map(|marks| marks.noted);
+    let noted = marks.and_then(|marks| marks.noted);
     let stored = checkpoint::load_epochs(&folder.join(files::EPOCHS), noted.as_ref())?;
     let filed = stored.as_ref().and_then(|stored| stored.filed.clone());
     if let Some(first) = listing.segments.first() {
@@ -120,7 +120,9 @@ fn recover(
         clean: was_clean,
         times: Some(active.times()),
         digest: found.tally.digest,
-        noted: noted.filter(|noted| filed.as_ref().is_some_and(|filed| filed.precedes(noted))).unwrap_or_default(),
+        noted: Some(
+            noted.filter(|noted| filed.as_ref().is_some_and(|filed| filed.precedes(noted))).unwrap_or_default(),
+        ),
     };
     let (mark, written_marks) = match loaded {
         Some((mark, marks)) => (mark, marks),
@@ -153,8 +155,10 @@ fn recover(
         written_marks,
         headers: Vec::new(),
     };
+    if !was_clean || log.mark.has_notes() {
+        disk.sync_folder(folder)?; // also the checkpoint's name, which they count with
+    }
     if !was_clean {
-        disk.sync_folder(folder)?;
         log.store_epochs()?;
         log.sync_mark()?;
     } else if written_marks.times != new_marks.times {

@@ -132,7 +132,7 @@ fn cut(disk: &Disk, folder: &Path, base: Offset, (at, position): (Offset, u64)) 
         clean: false,
         times: Some(UNKNOWN),
         digest: None,
-        noted: marks.map(|marks| marks.noted).unwrap_or_default(),
+        noted: marks.and_then(|marks| marks.noted),
     };
     put_mark(disk, folder, &cut)
 }

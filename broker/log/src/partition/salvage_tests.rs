@@ -139,14 +139,21 @@ fn a_sound_log_goes_on_as_it_is_and_what_is_aside_stays() {
 #[test]
 fn a_log_without_its_beginning_begins_later_and_has_no_end_that_is_lost() {
     for has_mark in [true, false] {
-        let (_folder, path, segments) = log(60);
+        let (folder, path, segments) = log(60);
+        let (mut open, _) = open(folder.path(), small());
+        for base in 60..63 {
+            // Epochs that the mark alone notes.
+            open.append(&[Sample { epoch: base as u32 - 59, ..Sample::at(base) }.build()]).unwrap();
+        }
+        drop(open);
+        assert_eq!(files::list(&path).unwrap().segments, segments);
         fs::remove_file(files::file(&path, segments[0], files::LOG)).unwrap();
         if !has_mark {
             fs::remove_file(path.join(files::MARK)).unwrap();
         }
         let (log, recovered) = salvaged(&path).unwrap();
-        assert_eq!((recovered.log_start_offset, recovered.log_end_offset), (segments[1], Offset(60)));
-        assert_eq!(read_all(&log, segments[1].0).unwrap(), (segments[1].0..60).collect::<Vec<_>>());
+        assert_eq!((recovered.log_start_offset, recovered.log_end_offset), (segments[1], Offset(63)));
+        assert_eq!(read_all(&log, segments[1].0).unwrap(), (segments[1].0..63).collect::<Vec<_>>());
         drop(log);
         segments[1..].iter().for_each(|base| fs::remove_file(files::file(&path, *base, files::LOG)).unwrap());
         assert!(salvaged(&path).is_err_and(|error| error.is_damage()), "no segment is there");

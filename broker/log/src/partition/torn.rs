@@ -47,8 +47,8 @@ impl Recovery<'_> {
 
         // None is noted where a log is starting over: what is left of it then is as it was.
         let is_sound = |stored: &&StoredEpochs| stored.is_noted && !stored.chain.is_empty();
-        // Without the mark the newest may be missing, and the log is in doubt anyway.
-        let stored = self.marks.and(self.stored.as_ref()).filter(is_sound);
+        let notes = self.marks.and_then(|marks| marks.noted); // else the newest may be missing
+        let stored = notes.and(self.stored.as_ref()).filter(is_sound);
         let noted = stored.map(|stored| (known, &stored.chain));
         let mut read = self.read_through(&segment, before, on_disk, noted)?;
         if let Some(Unnoted { position, reason }) = read.unnoted {

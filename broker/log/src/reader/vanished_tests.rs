@@ -7,7 +7,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use holdfast_proto::ids::Offset;
+use holdfast_proto::ids::{LeaderEpoch, Offset};
 
 use crate::{
     Disk, Error, PartitionLog,
@@ -69,14 +69,18 @@ fn a_file_system_that_refuses_to_read_is_as_a_disk_that_does() {
 /// A folder that somebody removed ends the log in it, and no other of the disk.
 #[test]
 fn a_log_whose_folder_is_gone_fails_alone() {
-    for is_closed in [true, false] {
+    for change in ["a new start", "a new epoch", "its close"] {
         let (lost, sound) = (tempdir().unwrap(), tempdir().unwrap());
         let disk = Disk::new();
         let (mut first, mut second) = (open_on(&disk, lost.path(), small()), open_on(&disk, sound.path(), small()));
         fill(&mut first, 3);
         fs::remove_dir_all(lost.path().join("p")).unwrap();
-        let failed = if is_closed { first.close() } else { first.advance_log_start(Offset(3)) };
-        assert!(failed.is_err(), "closed: {is_closed}");
+        let failed = match change {
+            "a new start" => first.advance_log_start(Offset(3)),
+            "a new epoch" => first.begin_epoch(LeaderEpoch(1), Offset(3)),
+            _ => first.close(),
+        };
+        assert!(failed.is_err(), "{change}");
         assert!(disk.failure().is_none(), "{:?}", disk.failure());
         fill(&mut second, 90);
         assert_eq!(second.reader().verify(Offset(0)).unwrap(), Offset(90));
