@@ -108,7 +108,8 @@ pub struct RecoverControllers {
     pub given_up: Vec<ControllerId>,
     /// The brokers that are gone for good.
     pub without: Vec<BrokerId>,
-    /// Brokers that there are, whether they are registered or not: those that are not are waited for.
+    /// Brokers that there are, whether they are registered or not: all of them are waited for, also if their disks were
+    /// given up before.
     pub expected: Vec<BrokerId>,
     /// When it was asked for, ms since 1970.
     pub at_ms: u64,

@@ -96,11 +96,15 @@ impl Recover {
         Err(Fatal::Failure(text::deletions_refused(vanishing, shortened)))
     }
 
-    /// True if it names a broker that nobody waits for and that is not known, or was given up: there is something to wait for.
+    /// True if it names a broker that nobody waits for and that is not known, or was given up, it or its disk: there is
+    /// something to wait for.
     fn expects_more(&self, image: &Image) -> bool {
         let unheard: BTreeSet<BrokerId> = image.unheard_brokers().collect();
         let given_up: BTreeSet<BrokerId> = image.given_up_brokers().collect();
-        let is_wanting = |broker| image.broker(broker).is_none() || given_up.contains(&broker);
+        let is_wanting = |broker| match image.broker(broker) {
+            Some(known) => given_up.contains(&broker) || image.has_lost_disk(broker, known.broker_epoch),
+            None => true,
+        };
         let mut brokers = self.brokers.iter().copied().map(BrokerId);
         brokers.any(|broker| !unheard.contains(&broker) && is_wanting(broker))
     }
@@ -224,7 +228,46 @@ fn say(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
+    use holdfast_metadata::{BrokerRegistration, Record, trust::LostDisk, version::SUPPORTED};
+    use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId};
+
     use super::*;
+
+    fn registered(broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Record {
+        Record::Broker(BrokerRegistration {
+            broker_id,
+            broker_epoch,
+            incarnation_id: IncarnationId(Uuid::from_u128(1)),
+            directory_id: DirectoryId(Uuid::from_u128(2)),
+            boot_counter: 1,
+            client_address: "b:9092".to_owned(),
+            peer_address: "b:9093".to_owned(),
+            rack: None,
+            versions: SUPPORTED,
+            fenced: true,
+            shutting_down: false,
+            token: None,
+        })
+    }
+
+    #[test]
+    fn there_is_something_to_wait_for_where_a_disk_was_given_up_of_a_broker_that_is_there() {
+        let (broker_id, broker_epoch) = (BrokerId(3), BrokerEpoch(7));
+        let mut image = Image::default();
+        image.apply(&registered(broker_id, broker_epoch)).expect("it fits");
+        let expects_more = |image: &Image, brokers: &[u32]| {
+            Recover { brokers: brokers.to_vec(), ..Recover::default() }.expects_more(image)
+        };
+        assert!(!expects_more(&image, &[3]), "it is registered");
+        assert!(expects_more(&image, &[3, 4]), "4 is not known");
+        let lost = LostDisk { broker_id, broker_epoch, replicas: 0, eligible: 0, led: 0, at_ms: 5 };
+        image.apply(&Record::LostDisk(lost)).expect("it fits");
+        assert!(expects_more(&image, &[3]), "nobody waits for it by that");
+        image.apply(&registered(broker_id, BrokerEpoch(8))).expect("it fits");
+        assert!(!expects_more(&image, &[3]), "it came back since");
+    }
 
     #[test]
     fn the_command_that_is_told_has_the_flags_of_the_look() {

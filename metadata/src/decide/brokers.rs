@@ -300,6 +300,16 @@ pub fn registered(
     broker_id: BrokerId,
     broker_epoch: BrokerEpoch,
 ) -> Result<&BrokerRegistration, Rejection> {
+    // What the controllers go on with after a recovery is no newer start, whatever its epoch is.
+    let is_older = |known: &BrokerRegistration| broker_epoch < known.broker_epoch;
+    if image.broker(broker_id).is_some_and(|known| is_older(known) && image.is_from_before_recovery(known.broker_epoch))
+    {
+        let message = format!(
+            "the controllers were recovered since broker {broker_id} registered: it has to start again, and say what \
+             it holds"
+        );
+        return Err(Rejection::new(ErrorCode::BrokerIdNotRegistered, message));
+    }
     let registration = last_registered(image, broker_id, broker_epoch)?;
     if image.has_lost_disk(broker_id, broker_epoch) {
         let message = format!(

@@ -72,7 +72,7 @@ pub fn recover_controllers(image: &Image, order: &RecoverControllers) -> Result<
     records.push(Record::NextBrokerEpoch { next_broker_epoch: first_broker_epoch });
     let next_producer_id = ProducerId(next_producer_id.ok_or(RecoveryError::NoRoom("producer id"))?);
     records.push(Record::NextProducerId { next_producer_id });
-    records.extend(image.brokers().values().map(|broker| Record::Broker(ended(broker))));
+    records.extend(registrations(image, order, first_broker_epoch).map(Record::Broker));
     for (tp, _, state) in image.partitions() {
         let state = unsettled(state, &without)?;
         records.push(Record::Partition { topic_id: tp.topic_id, partition: tp.partition, state });
@@ -111,6 +111,29 @@ fn brokers(
         return Err(RecoveryError::EveryBroker(known()));
     }
     Ok((without, expected))
+}
+
+/// The registrations, ended. Of a broker that is said to be there the disk may have been given up before: by that
+/// nobody waits for its registration. It gets another epoch, one that no broker ever got, as [`Image::expected_epoch`]
+/// is: it is waited for like any other, until it registers, or its disk is given up by that one.
+fn registrations(
+    image: &Image,
+    order: &RecoverControllers,
+    first_broker_epoch: BrokerEpoch,
+) -> impl Iterator<Item = BrokerRegistration> {
+    let is_said_to_be_there = move |broker: &BrokerRegistration| {
+        order.expected.contains(&broker.broker_id) && image.has_lost_disk(broker.broker_id, broker.broker_epoch)
+    };
+    let mut unused = first_broker_epoch.0;
+    image.brokers().values().map(move |broker| {
+        let mut broker_epoch = broker.broker_epoch;
+        if is_said_to_be_there(broker) {
+            // Another one for each: epochs are distinct.
+            unused -= 1;
+            broker_epoch = BrokerEpoch(unused);
+        }
+        BrokerRegistration { broker_epoch, ..ended(broker) }
+    })
 }
 
 /// A registration that counts for nothing any more: what token its folder has by now is not known.

@@ -39,7 +39,8 @@ impl Image {
         self.lost_disks.all()
     }
 
-    /// True if an operator gave up the disk of this registration.
+    /// True if an operator gave up the disk of this registration. Where a recovery of the controllers says that the
+    /// broker is there, that registration has another epoch since, and this is forgotten.
     pub fn has_lost_disk(&self, broker_id: BrokerId, broker_epoch: BrokerEpoch) -> bool {
         self.lost_disks().iter().any(|lost| lost.broker_id == broker_id && lost.broker_epoch == broker_epoch)
     }

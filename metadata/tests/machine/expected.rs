@@ -30,6 +30,13 @@ fn given_up(n: u32) -> Command {
     Command::LoseDisk { broker_id: b(n), broker_epoch: BrokerEpoch(0), at_ms: 5 }
 }
 
+/// Gives up the disk of broker `n`, which is registered and goes down.
+fn lose(c: &mut Cluster, n: u32) {
+    c.fence(n);
+    let broker_epoch = c.epoch(n);
+    c.ok(&Command::LoseDisk { broker_id: b(n), broker_epoch, at_ms: 5 });
+}
+
 /// Nobody knows any more: all moved to 4, 5 and 6. 1, 2 and 3 did not learn of it, and were heard; they end in the same leadership.
 fn moved() -> (Cluster, TopicId) {
     let (mut c, t) = formed(3);
@@ -110,6 +117,50 @@ fn who_was_not_heard_is_expected_by_the_next_recovery_too() {
     assert_eq!(unheard(&c), [1, 2, 3, 4, 6]);
     let snapshot = Image::from_records(c.image.index(), &c.image.records()).expect("a snapshot fits");
     assert_eq!(snapshot, c.image);
+}
+
+#[test]
+fn who_is_said_to_be_there_is_waited_for_although_its_disk_was_given_up_before() {
+    let (mut c, t) = formed(3);
+    let before = c.epoch(3);
+    lose(&mut c, 2);
+    lose(&mut c, 3);
+    let unnamed = recover_controllers(&c.image, &expecting(&[1])).expect("recovered");
+    assert_eq!(unnamed.unheard_brokers().collect::<Vec<_>>(), [b(1)], "nobody said that the others are there");
+    recover(&mut c, &expecting(&[1, 2, 3]));
+    assert_eq!(unheard(&c), [1, 2, 3]);
+    // A process that went on meanwhile is told to start again, not that another one took its place.
+    let old = Command::UnfenceBroker { broker_id: b(3), broker_epoch: before };
+    assert_eq!(c.refused(&old).code, ErrorCode::BrokerIdNotRegistered);
+    let left = Command::UnfenceBroker { broker_id: b(3), broker_epoch: c.epoch(3) };
+    assert_eq!(c.refused(&left).code, ErrorCode::StaleBrokerEpoch, "it is no registration since the recovery");
+    back(&mut c, 1, &[report(t, 7, 50)]);
+    assert_eq!((leader(&c, t), unheard(&c)), (None, vec![2, 3]), "they may hold more");
+    back(&mut c, 3, &[report(t, 7, 90)]);
+    assert_eq!((leader(&c, t), unheard(&c)), (None, vec![2]));
+    back(&mut c, 2, &[]);
+    assert_eq!(unheard(&c), Vec::<u32>::new());
+}
+
+#[test]
+fn who_was_said_to_be_there_once_is_waited_for_until_it_is_heard_or_given_up_again() {
+    let (mut c, _) = formed(3);
+    lose(&mut c, 3);
+    recover(&mut c, &expecting(&[3]));
+    recover(&mut c, &expecting(&[]));
+    assert_eq!(unheard(&c), [1, 2, 3], "named once");
+    let again = Command::LoseDisk { broker_id: b(3), broker_epoch: c.epoch(3), at_ms: 6 };
+    c.ok(&again);
+    assert_eq!((unheard(&c), c.image.lost_disks().len()), (vec![1, 2], 2), "both times are on record");
+    recover(&mut c, &expecting(&[1, 2]));
+    assert_eq!(unheard(&c), [1, 2], "given up since, and not named again");
+    recover(&mut c, &expecting(&[3]));
+    assert_eq!(unheard(&c), [1, 2, 3]);
+    let snapshot = Image::from_records(c.image.index(), &c.image.records()).expect("a snapshot fits");
+    assert_eq!(snapshot, c.image);
+    back(&mut c, 3, &[]);
+    recover(&mut c, &expecting(&[]));
+    assert_eq!(unheard(&c), [1, 2, 3], "heard, and waited for like any other by the next one");
 }
 
 #[test]
