@@ -171,7 +171,11 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         return Ok(());
     }
     args.check(&survivor)?;
-    confirm(args.yes)?;
+    if !args.yes {
+        confirm()?;
+        // They may have come back while the answer was thought over.
+        others::refuse(&survivor, &own, cluster_id, args.against_majority)?;
+    }
     survivor.go_on(identity.node_id, &address, &image).map_err(Fatal::of_store)?;
     data.keep_told()?;
     say(&text::done(&address, &image));
@@ -203,11 +207,8 @@ fn check_folder(path: &Path) -> Result<(), Fatal> {
     refuse("this is no data folder of a controller: it is empty, or not there, or holds something else")
 }
 
-fn confirm(yes: bool) -> Result<(), Fatal> {
+fn confirm() -> Result<(), Fatal> {
     const WHAT: &str = "the other controllers are given up, with every change that this one does not know";
-    if yes {
-        return Ok(());
-    }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Fatal::Failure(format!("{WHAT}: this asks, and there is no terminal to answer; say --yes")));
     }

@@ -54,10 +54,7 @@ pub(crate) enum Verdict {
 /// Looks at what is answered.
 pub(crate) fn judge(own: &Own<'_>, answers: &[Answered]) -> Verdict {
     let held: Vec<&Answered> = answers.iter().filter(|answer| is_of(own.cluster_id, &answer.view)).collect();
-    // The one that is active knows best itself.
-    let active = held.iter().filter_map(|answer| Some((answer, answer.view.active_controller?)));
-    let active = active.max_by_key(|(answer, id)| (is_own(&answer.view, *id, &answer.address), answer.view.index));
-    if let Some((answer, id)) = active {
+    if let Some((answer, id)) = active(held.iter().copied()) {
         let beside = stands_beside(own.recoveries, &answer.view);
         return Verdict::Active { address: answer.address.clone(), id, beside };
     }
@@ -65,6 +62,27 @@ pub(crate) fn judge(own: &Own<'_>, answers: &[Answered]) -> Verdict {
     let voters: Vec<String> = voters.map(|answer| answer.address.clone()).collect();
     let is_majority = 2 * (voters.len() + usize::from(own.counts)) > own.voters;
     if !voters.is_empty() && is_majority { Verdict::Majority(voters) } else { Verdict::Few(voters) }
+}
+
+/// The controller of the cluster that is active without the last of `ours`: who says so, and its node id. Once this one
+/// serves by that recovery the other ends, and so does its majority. What is said of `own` is from its time before.
+pub(crate) fn active_without<'a>(
+    cluster_id: ClusterId,
+    own: ControllerId,
+    ours: &[ControllerRecovery],
+    answers: &'a [Answered],
+) -> Option<(&'a Answered, u64)> {
+    let last = key(ours.last()?);
+    let knows =
+        |view: &DescribeClusterResponse| view.controller_recoveries.iter().any(|theirs| wire_key(theirs) == last);
+    let before = answers.iter().filter(|answer| is_of(cluster_id, &answer.view) && !knows(&answer.view));
+    active(before.filter(|answer| answer.view.active_controller != Some(own.0)))
+}
+
+/// The controller that is active by these answers, and who says so: it knows best itself.
+fn active<'a>(answers: impl Iterator<Item = &'a Answered>) -> Option<(&'a Answered, u64)> {
+    let active = answers.filter_map(|answer| Some((answer, answer.view.active_controller?)));
+    active.max_by_key(|(answer, id)| (is_own(&answer.view, *id, &answer.address), answer.view.index))
 }
 
 /// The last recovery in what a controller of the same cluster says, if it is none of `ours`: made beside them, or later.
@@ -185,5 +203,36 @@ mod tests {
         assert_eq!(beside(std::slice::from_ref(&first), std::slice::from_ref(&rival)), Some((1, 3)));
         assert_eq!(beside(std::slice::from_ref(&first), &[first.clone(), second.clone()]), Some((2, 1)), "a later one");
         assert_eq!(beside(&[first.clone(), second], &[first]), None, "it is from before the folder's own");
+    }
+
+    #[test]
+    fn who_is_active_without_the_last_recovery_is_seen_and_who_follows_it_is_not() {
+        let (first, second, beside) = (recovery(1, 50), recovery(1, 90), recovery(3, 60));
+        let ours = [first.clone(), second.clone()];
+        let with = |active: Option<u64>, theirs: &[ControllerRecovery]| {
+            let mut answer = holds("b");
+            answer.view.active_controller = active;
+            answer.view.controller_recoveries = theirs.iter().map(told).collect();
+            answer
+        };
+        let seen = |answers: &[Answered]| {
+            active_without(CLUSTER, ControllerId(1), &ours, answers).map(|(answer, id)| (answer.address.clone(), id))
+        };
+        let other = Some(("b".to_owned(), 3));
+        assert_eq!(seen(&[with(Some(3), &[])]), other, "never recovered");
+        assert_eq!(seen(&[with(Some(3), std::slice::from_ref(&first))]), other, "not as often");
+        assert_eq!(seen(&[with(Some(3), &[first.clone(), beside])]), other, "from another one");
+        assert_eq!(seen(&[with(None, &[])]), None, "nobody is active");
+        assert_eq!(seen(&[with(Some(1), &[])]), None, "it led itself before");
+        assert_eq!(seen(&[with(Some(3), &ours)]), None, "it goes on from this recovery");
+        let empty = Answered {
+            view: DescribeClusterResponse { active_controller: Some(3), ..Default::default() },
+            ..holds("b")
+        };
+        assert_eq!(seen(&[empty]), None, "an empty folder holds nothing");
+        let mut itself = with(Some(3), &[]);
+        itself.address = "c".to_owned();
+        itself.view.controllers = vec![ControllerInfo { node_id: 3, address: "c".to_owned(), ..Default::default() }];
+        assert_eq!(seen(&[itself, with(Some(3), &[])]), Some(("c".to_owned(), 3)), "it is named itself");
     }
 }

@@ -73,6 +73,34 @@ fn one_that_did_not_begin_yet_gives_way_to_the_one_that_serves() {
     quorum.votes(&[0, 1, 2]);
 }
 
+/// The others were only away: it would end them, with all that they decided since.
+#[test]
+fn one_that_did_not_begin_yet_does_not_start_while_the_others_are_active_without_it() {
+    let mut quorum = stopped();
+    let (late, others) = (0, [1, 2]);
+    recover(&order(&quorum, late)).expect("it goes on alone");
+    others.into_iter().for_each(|at| quorum.start(at));
+    let active = quorum.node(quorum.active()).node().id();
+    let refused = |quorum: &Quorum| match run(quorum.config(late)).err().expect("it does not start") {
+        Fatal::Failure(text) => text,
+        other => panic!("{other}"),
+    };
+    eventually("it sees who is active", || {
+        let text = refused(&quorum);
+        (text.contains(&format!("controller {active} is active")) && text.contains("an empty folder")).then_some(())
+    });
+    assert!(quorum.running().all(|(_, node)| node.failed().now_or_never().is_none()), "nobody is ended");
+    // It is not for good.
+    others.into_iter().for_each(|at| quorum.kill(at));
+    quorum.start(late);
+    serves(&quorum, late);
+    for at in others {
+        fs::remove_dir_all(quorum.data_dir(at)).expect("remove");
+        quorum.start(at);
+    }
+    quorum.votes(&[0, 1, 2]);
+}
+
 #[test]
 fn of_two_that_both_decided_something_one_ends_where_they_meet() {
     let mut quorum = stopped();
