@@ -12,7 +12,10 @@
 //! 3. A folder that others refused as a copy ([`crate::lineage`]) can go on too: they are given up, and what is known of its
 //!    past, with a lower recovery, counts for nothing. What it knew of others is forgotten as well.
 
-use std::{collections::HashMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+};
 
 use openraft::{BasicNode, Membership, vote::RaftLeaderId as _};
 
@@ -169,6 +172,12 @@ impl Survivor {
             .collect()
     }
 
+    /// The ids of the voters: one half, or the old and the new one while their change is half done by its log. Of each
+    /// a majority decides.
+    pub fn halves(&self) -> &[BTreeSet<u64>] {
+        self.members.get_joint_config()
+    }
+
     /// Makes the controller `own` at `address` the only member, and the metadata `image`. Durable when it returns. Blocks.
     pub fn go_on(self, own: u64, address: &str, image: &Image) -> io::Result<()> {
         let told = match self.store.told() {
@@ -178,7 +187,7 @@ impl Survivor {
         let term = self.vote_term().max(self.last_term()).max(told) + TERM_LEAP;
         let vote = Vote::new_committed(term, own);
         let at = LogId::new(vote.leader_id().to_committed(), image.index().0);
-        let nodes = [(own, BasicNode::new(address))].into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let nodes = [(own, BasicNode::new(address))].into_iter().collect::<BTreeMap<_, _>>();
         let members = Membership::new(vec![[own].into()], nodes).map_err(io::Error::other)?;
         let meta = SnapshotMeta { last_log_id: Some(at), last_membership: StoredMembership::new(Some(at), members) };
         let (meta, data) = (encode(&meta)?, encode_image(image)?);

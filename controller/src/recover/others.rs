@@ -1,7 +1,5 @@
 //! Whether the other controllers have to be given up at all: they are asked first.
 
-use std::collections::BTreeSet;
-
 use holdfast_proto::ids::ClusterId;
 
 use super::text;
@@ -9,11 +7,12 @@ use crate::{
     channels::channels,
     exit::Fatal,
     raft::{Survivor, Voice},
-    rivals::{Own, Verdict, describe, judge},
+    rivals::{Half, Own, Verdict, describe, judge},
 };
 
-/// Refuses while a controller of the cluster is active, or while a majority answers and holds the log, `own` included if its
-/// folder can be started as it is. Else says which of the others answer. Blocks while they are asked.
+/// Refuses while a controller of the cluster is active, or while a majority answers and holds the log, `own` included
+/// if its folder can be started as it is; of each half, while the change of the voters is half done. Else says which of
+/// the others answer. Blocks while they are asked.
 pub(super) fn refuse(
     survivor: &Survivor,
     own: &Voice,
@@ -29,17 +28,18 @@ pub(super) fn refuse(
     // Its own address too: another one may have taken its place.
     let addresses = members.iter().map(|member| member.address.clone()).collect();
     let answers = runtime.block_on(async { describe(&channels(), addresses).await });
-    let others: BTreeSet<String> = members
-        .iter()
-        .filter(|member| member.votes && member.id != own.id)
-        .map(|member| member.address.clone())
-        .collect();
+    let address = |id: &u64| members.iter().find(|member| member.id == *id).map(|member| member.address.clone());
+    let halves = survivor.halves().iter().map(|half| Half {
+        others: half.iter().filter(|id| **id != own.id).filter_map(&address).collect(),
+        has_own: half.contains(&own.id),
+        voters: half.len(),
+    });
+    let halves: Vec<Half> = halves.collect();
     let own = Own {
         cluster_id,
         recoveries: survivor.image().controller_recoveries(),
         counts: own.votes && text::older(survivor).is_none(),
-        others: &others,
-        voters: members.iter().filter(|member| member.votes).count(),
+        halves: &halves,
     };
     match judge(&own, &answers) {
         Verdict::Few(which) => Ok(which),

@@ -27,9 +27,18 @@ pub(crate) struct Own<'a> {
     pub(crate) recoveries: &'a [ControllerRecovery],
     /// It votes, and could be started as it is: its store is whole, and nobody refused it.
     pub(crate) counts: bool,
-    /// The addresses of the other voters, by its log.
-    pub(crate) others: &'a BTreeSet<String>,
-    /// How many voters there are, itself included.
+    /// The voters by its log: one half, or two while their change is half done, of each of which a majority decides.
+    pub(crate) halves: &'a [Half],
+}
+
+/// Voters of which a majority decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Half {
+    /// The addresses of those that are not the one that is to go on.
+    pub(crate) others: BTreeSet<String>,
+    /// That one is among them.
+    pub(crate) has_own: bool,
+    /// How many they are, itself included if it is among them.
     pub(crate) voters: usize,
 }
 
@@ -58,9 +67,14 @@ pub(crate) fn judge(own: &Own<'_>, answers: &[Answered]) -> Verdict {
         let beside = stands_beside(own.recoveries, &answer.view);
         return Verdict::Active { address: answer.address.clone(), id, beside };
     }
-    let voters = held.iter().filter(|answer| own.others.contains(&answer.address));
+    let votes = |half: &Half, address: &String| half.others.contains(address);
+    let voters = held.iter().filter(|answer| own.halves.iter().any(|half| votes(half, &answer.address)));
     let voters: Vec<String> = voters.map(|answer| answer.address.clone()).collect();
-    let is_majority = 2 * (voters.len() + usize::from(own.counts)) > own.voters;
+    let has_majority = |half: &Half| {
+        let there = held.iter().filter(|answer| votes(half, &answer.address)).count();
+        2 * (there + usize::from(own.counts && half.has_own)) > half.voters
+    };
+    let is_majority = own.halves.iter().all(has_majority);
     if !voters.is_empty() && is_majority { Verdict::Majority(voters) } else { Verdict::Few(voters) }
 }
 
@@ -155,10 +169,15 @@ mod tests {
         Answered { address: address.to_owned(), view }
     }
 
-    fn verdict(others: &[&str], counts: bool, recoveries: &[ControllerRecovery], answers: &[Answered]) -> Verdict {
+    /// These, and the one that is to go on.
+    fn half(others: &[&str]) -> Half {
         let others: BTreeSet<String> = others.iter().map(ToString::to_string).collect();
         let voters = others.len() + 1;
-        judge(&Own { cluster_id: CLUSTER, recoveries, counts, others: &others, voters }, answers)
+        Half { others, has_own: true, voters }
+    }
+
+    fn verdict(others: &[&str], counts: bool, recoveries: &[ControllerRecovery], answers: &[Answered]) -> Verdict {
+        judge(&Own { cluster_id: CLUSTER, recoveries, counts, halves: &[half(others)] }, answers)
     }
 
     #[test]
@@ -177,6 +196,26 @@ mod tests {
         foreign.view.cluster_id = ClusterId(Uuid::from_u128(8)).to_bytes();
         foreign.view.active_controller = Some(2);
         assert_eq!(of(true, &[foreign]), Verdict::Few(list(&[])), "of another cluster");
+    }
+
+    #[test]
+    fn while_the_voters_change_there_has_to_be_a_majority_of_each_half() {
+        let halves = [half(&["b", "c"]), half(&["d", "e"])];
+        let of = |counts, addresses: &[&str]| {
+            let answers: Vec<Answered> = addresses.iter().map(|address| holds(address)).collect();
+            judge(&Own { cluster_id: CLUSTER, recoveries: &[], counts, halves: &halves }, &answers)
+        };
+        let few = |names: &[&str]| Verdict::Few(names.iter().map(ToString::to_string).collect());
+        let majority = |names: &[&str]| Verdict::Majority(names.iter().map(ToString::to_string).collect());
+        assert_eq!(of(true, &["b", "c"]), few(&["b", "c"]), "three of five, and one of the half that is to come");
+        assert_eq!(of(true, &["b", "d"]), majority(&["b", "d"]));
+        assert_eq!(of(false, &["b", "d"]), few(&["b", "d"]), "it counts in neither half");
+        assert_eq!(of(false, &["b", "c", "d", "e"]), majority(&["b", "c", "d", "e"]));
+        // It leaves: it has no vote in the half that is to come.
+        let leaves = [half(&["b", "c"]), Half { has_own: false, voters: 2, ..half(&["b", "c"]) }];
+        let own = Own { cluster_id: CLUSTER, recoveries: &[], counts: true, halves: &leaves };
+        assert_eq!(judge(&own, &[holds("b")]), few(&["b"]));
+        assert_eq!(judge(&own, &[holds("b"), holds("c")]), majority(&["b", "c"]));
     }
 
     #[test]

@@ -23,5 +23,5 @@ mod meeting;
 
 pub(crate) use ask::describe;
 pub(crate) use first_start::give_way;
-pub(crate) use judge::{Own, Verdict, judge};
+pub(crate) use judge::{Half, Own, Verdict, judge};
 pub(crate) use meeting::meet;
