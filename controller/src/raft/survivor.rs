@@ -109,7 +109,7 @@ impl Survivor {
         };
         let refused = refused.map(|why| String::from_utf8_lossy(&why).into_owned());
         // A snapshot holds nothing that is not committed.
-        let committed = committed.max(snapshot).filter(|committed| *committed <= last);
+        let committed = committed.filter(|committed| is_within(*committed, last)).max(snapshot);
         let is_open = |index: u64| committed.is_none_or(|committed| index > committed.index);
         let deleted = read.deleted.into_iter().filter(|(index, _)| is_open(*index));
         let vanishing = deleted.map(|(_, topic)| topic).collect();
@@ -273,4 +273,30 @@ fn unless_unknown(image: &Image) -> io::Result<()> {
     let message =
         format!("the cluster's metadata version is {finalised}, and this build supports {SUPPORTED}: upgrade it");
     Err(io::Error::other(message))
+}
+
+/// True if a mark says no more than that the log which ends so is committed. One of a lower term that lies behind its
+/// end is of another log: it says nothing of this one.
+fn is_within(mark: LogId, last: LogId) -> bool {
+    mark <= last && mark.index <= last.index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(term: u64, index: u64) -> LogId {
+        LogId::new(Vote::new_committed(term, 1).leader_id().to_committed(), index)
+    }
+
+    #[test]
+    fn a_mark_counts_only_within_the_log_by_its_term_and_by_its_index() {
+        let last = at(5, 40);
+        for mark in [at(5, 40), at(5, 39), at(3, 40), at(0, 0)] {
+            assert!(is_within(mark, last), "{mark}");
+        }
+        for mark in [at(5, 41), at(6, 1), at(4, 41)] {
+            assert!(!is_within(mark, last), "{mark}");
+        }
+    }
 }
