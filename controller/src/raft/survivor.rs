@@ -5,7 +5,7 @@
 //!    harms nobody who asks again: its proposer was told that the outcome is not known. To drop one that was would lose it. Two
 //!    kinds let brokers delete records, which cannot be repeated or undone: where a topic is deleted all of its records
 //!    go, and where its retention gets shorter the older ones. So these topics are named ([`Survivor::vanishing`],
-//!    [`Survivor::shortened`]), and an operator has to say yes.
+//!    [`Survivor::shortened`]), and an operator has to say yes. The others are told ([`Survivor::open`]).
 //! 2. What it goes on with is one snapshot, far above the last index, with a membership of itself alone: the log is empty,
 //!    the vote is its own in a term far above. All of it is one write to the store: a crash leaves either everything as it was, or
 //!    all of it. The mark of what was told follows, and is never ahead.
@@ -25,13 +25,14 @@ use holdfast_metadata::{
     retention::{ShortenedTopic, shortened_topics},
     version::SUPPORTED,
 };
-use holdfast_proto::ids::{MetadataIndex, TopicId};
+use holdfast_proto::ids::{BrokerId, MetadataIndex, TopicId};
 
 use super::{
     applying::{self, Members},
     codec::{decode, decode_image_at, encode, encode_image},
     lineages::{GIVEN_UP, KNOWN, REFUSED},
     log_store::{COMMITTED, PURGED, check},
+    open_entries::OpenEntry,
     types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
 };
 use crate::store::{self, Op, Store, VOTE};
@@ -59,6 +60,8 @@ pub struct Survivor {
     committed: Option<LogId>,
     members: Members,
     image: Image,
+    open: Vec<OpenEntry>,
+    forgotten: BTreeSet<BrokerId>,
     vanishing: Vec<String>,
     shortened: Vec<ShortenedTopic>,
     behind: Option<String>,
@@ -115,8 +118,27 @@ impl Survivor {
         let vanishing = deleted.map(|(_, topic)| topic).collect();
         let altered = read.altered.into_iter().filter(|(index, ..)| is_open(*index));
         let shortened = shortened_topics(altered.map(|(_, topic_id, before)| (topic_id, before)), &read.image);
+        let forgotten = read.forgotten.into_iter().filter(|(index, broker)| {
+            // One that came back since is there.
+            is_open(*index) && read.image.broker(*broker).is_none()
+        });
+        let forgotten = forgotten.map(|(_, broker)| broker).collect();
+        let open = read.entries.into_iter().filter(|entry| is_open(entry.index)).collect();
         let (members, image) = (read.members, read.image);
-        Ok(Self { store, last, vote, committed, members, image, vanishing, shortened, behind, refused })
+        Ok(Self {
+            store,
+            last,
+            vote,
+            committed,
+            members,
+            image,
+            open,
+            forgotten,
+            vanishing,
+            shortened,
+            behind,
+            refused,
+        })
     }
 
     /// The metadata as of the last entry of the log.
@@ -137,6 +159,21 @@ impl Survivor {
     /// How far it knew that its log is committed; a little later than it knew is possible.
     pub fn committed(&self) -> MetadataIndex {
         MetadataIndex(self.committed.map_or(0, |committed| committed.index))
+    }
+
+    /// What is not known to be committed and changes the metadata, each entry in words, in their order; deletions too.
+    pub fn open(&self) -> &[OpenEntry] {
+        &self.open
+    }
+
+    /// The brokers that are removed by what is not known to be committed: they may be registered, and there.
+    pub fn forgotten(&self) -> &BTreeSet<BrokerId> {
+        &self.forgotten
+    }
+
+    /// The brokers that are registered by its log, or were as far as that is known to be committed.
+    pub fn known_brokers(&self) -> BTreeSet<BrokerId> {
+        self.image.brokers().keys().chain(&self.forgotten).copied().collect()
     }
 
     /// The topics, by name, that are deleted by what is not known to be committed, in the order in which they are. What an
@@ -212,6 +249,10 @@ struct Read {
     members: Members,
     image: Image,
     hashes: HashMap<MetadataIndex, holdfast_metadata::HistoryHash>,
+    /// The entries of the log that changed something.
+    entries: Vec<OpenEntry>,
+    /// The brokers that entries of the log remove, each with the index of its entry.
+    forgotten: Vec<(u64, BrokerId)>,
     /// The topics that entries of the log delete, by name, each with the index of its entry.
     deleted: Vec<(u64, String)>,
     /// The settings that topics had before entries of the log that are to alter them, each with the index of its entry.
@@ -232,7 +273,16 @@ impl Read {
     }
 
     fn at(last: Option<LogId>, members: Members, image: Image) -> Self {
-        Self { last, members, image, hashes: HashMap::new(), deleted: Vec::new(), altered: Vec::new() }
+        Self {
+            last,
+            members,
+            image,
+            hashes: HashMap::new(),
+            entries: Vec::new(),
+            forgotten: Vec::new(),
+            deleted: Vec::new(),
+            altered: Vec::new(),
+        }
     }
 
     /// Carries one entry out, as a controller does that applies it.
@@ -257,7 +307,13 @@ impl Read {
             let topic = self.image.topic(alter.topic_id);
             self.altered.extend(topic.map(|topic| (log_id.index, topic.topic_id(), topic.config().clone())));
         }
-        applying::apply(&mut self.image, index, command.as_ref())?;
+        let told = command.as_ref().map(|command| OpenEntry::of(log_id.index, command, &self.image));
+        let (_, records) = applying::apply(&mut self.image, index, command.as_ref())?;
+        // What was refused, and what was so before, is not told.
+        self.entries.extend(told.filter(|_| !records.is_empty()));
+        if let (Some(Command::UnregisterBroker { broker_id }), false) = (&command, records.is_empty()) {
+            self.forgotten.push((log_id.index, *broker_id));
+        }
         let deleted = deleted.filter(|(topic_id, _)| self.image.topic(*topic_id).is_none());
         self.deleted.extend(deleted.map(|(_, name)| (log_id.index, name)));
         self.hashes.extend(self.image.history().map(|hash| (index, hash)));

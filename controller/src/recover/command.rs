@@ -11,7 +11,7 @@ use holdfast_identity::{BROKER, CONTROLLER};
 use holdfast_metadata::{Image, recover_controllers, recovery::RecoverControllers};
 use holdfast_proto::ids::{BrokerId, ControllerId};
 
-use super::{others, text};
+use super::{open, others, text};
 use crate::{
     exit::Fatal,
     identity::{DataDir, Identity},
@@ -81,19 +81,32 @@ impl Recover {
     /// be deleted by what nobody agreed to. Where no broker is registered there is no partition that could get a leader
     /// too early.
     fn check(&self, survivor: &Survivor) -> Result<(), Fatal> {
-        let registered: Vec<u32> = survivor.image().brokers().keys().map(|broker| broker.0).collect();
-        if self.brokers.is_empty() && !registered.is_empty() {
-            return Err(Fatal::Failure(text::brokers_needed(&registered)));
-        }
+        let known = numbers(survivor);
         let is_named = |broker: &&u32| self.brokers.contains(broker) || self.without_brokers.contains(broker);
-        if let Some(unnamed) = registered.iter().find(|broker| !is_named(broker)) {
-            return Err(Fatal::Failure(text::broker_unnamed(*unnamed)));
+        let unnamed = known.iter().find(|broker| !is_named(broker));
+        if self.brokers.is_empty() && (unnamed.is_some() || !survivor.image().brokers().is_empty()) {
+            return Err(Fatal::Failure(text::brokers_needed(&known)));
         }
+        if let Some(unnamed) = unnamed {
+            let is_forgotten = survivor.forgotten().contains(&BrokerId(*unnamed));
+            return Err(Fatal::Failure(text::broker_unnamed(*unnamed, is_forgotten)));
+        }
+        self.check_deletions(survivor)
+    }
+
+    fn check_deletions(&self, survivor: &Survivor) -> Result<(), Fatal> {
         let (vanishing, shortened) = (survivor.vanishing(), survivor.shortened());
         if self.accept_deletions || (vanishing.is_empty() && shortened.is_empty()) {
             return Ok(());
         }
         Err(Fatal::Failure(text::deletions_refused(vanishing, shortened)))
+    }
+
+    /// The brokers that are given up. One that was removed by what may not be committed is registered no more: where it
+    /// is gone for good nothing is left to be given up of it.
+    fn without(&self, forgotten: &BTreeSet<BrokerId>) -> Vec<BrokerId> {
+        let is_meant = |broker: &BrokerId| !forgotten.contains(broker) || self.brokers.contains(&broker.0);
+        self.without_brokers.iter().copied().map(BrokerId).filter(is_meant).collect()
     }
 
     /// True if it names a broker that nobody waits for and that is not known, or was given up, it or its disk: there is
@@ -108,6 +121,11 @@ impl Recover {
         let mut brokers = self.brokers.iter().copied().map(BrokerId);
         brokers.any(|broker| !unheard.contains(&broker) && is_wanting(broker))
     }
+}
+
+/// The brokers of which it has to be said whether they are there.
+fn numbers(survivor: &Survivor) -> Vec<u32> {
+    survivor.known_brokers().iter().map(|broker| broker.0).collect()
 }
 
 /// Carries it out. Blocks.
@@ -131,7 +149,8 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     let others: Vec<_> = members.into_iter().filter(|member| member.id != identity.node_id).collect();
     let older = text::older(&survivor);
     let expects_more = args.expects_more(survivor.image());
-    if others.is_empty() && args.without_brokers.is_empty() && older.is_none() && !expects_more {
+    let without = args.without(survivor.forgotten());
+    if others.is_empty() && without.is_empty() && older.is_none() && !expects_more {
         say("it is the only controller: nothing has to be given up, and nothing was changed. Start it");
         return Ok(());
     }
@@ -152,12 +171,15 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         term: survivor.last_term(),
         committed: survivor.committed(),
         given_up: others.iter().map(|member| ControllerId(member.id)).collect(),
-        without: args.without_brokers.iter().copied().map(BrokerId).collect(),
+        without,
         expected: args.brokers.iter().copied().map(BrokerId).collect(),
         at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     };
     let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
     say(&text::given_up(&survivor, &others, &image));
+    if !survivor.open().is_empty() {
+        say(&open::told(survivor.open()));
+    }
     if !survivor.vanishing().is_empty() {
         say(&text::vanishing(survivor.vanishing()));
     }
@@ -165,8 +187,8 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         say(&text::shortened(survivor.shortened()));
     }
     if !args.accept_loss {
-        let registered: Vec<u32> = survivor.image().brokers().keys().map(|broker| broker.0).collect();
-        let unsaid = if args.brokers.is_empty() { &registered[..] } else { &[] };
+        let known = numbers(&survivor);
+        let unsaid = if args.brokers.is_empty() { &known[..] } else { &[] };
         say(&text::how_to_choose(&args.command(), unsaid));
         return Ok(());
     }
@@ -268,6 +290,17 @@ mod tests {
         assert!(expects_more(&image, &[3]), "nobody waits for it by that");
         image.apply(&registered(broker_id, BrokerEpoch(8))).expect("it fits");
         assert!(!expects_more(&image, &[3]), "it came back since");
+    }
+
+    #[test]
+    fn nothing_is_given_up_of_a_broker_that_is_removed_by_what_may_not_be_committed() {
+        let (forgotten, all) = (BTreeSet::from([BrokerId(3)]), vec![2, 3]);
+        let without = |brokers: &[u32]| {
+            let order = Recover { brokers: brokers.to_vec(), without_brokers: all.clone(), ..Recover::default() };
+            order.without(&forgotten)
+        };
+        assert_eq!(without(&[1]), [BrokerId(2)]);
+        assert_eq!(without(&[1, 3]), [BrokerId(2), BrokerId(3)], "one of the two, and that is said");
     }
 
     #[test]

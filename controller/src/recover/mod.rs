@@ -6,9 +6,11 @@
 //! is active, or while a majority answers and holds the log. What it then does: [`crate::raft::Survivor`] and
 //! [`holdfast_metadata::recovery`].
 //!
-//! `command`: flags, and what is done. `others`: who answers beside it. `text`: what is printed.
+//! `command`: flags, and what is done. `others`: who answers beside it. `text`: what is printed; `open`: of what may
+//! not be committed.
 
 mod command;
+mod open;
 mod others;
 mod text;
 

@@ -45,10 +45,15 @@ pub(super) fn brokers_needed(registered: &[u32]) -> String {
     )
 }
 
-/// A registered broker of which nothing was said.
-pub(super) fn broker_unnamed(broker: u32) -> String {
+/// A broker of which nothing was said: registered, or removed by what is not known to be committed.
+pub(super) fn broker_unnamed(broker: u32, is_forgotten: bool) -> String {
+    let state = if is_forgotten {
+        "is removed here by an entry that is not known to be committed"
+    } else {
+        "is registered here"
+    };
     format!(
-        "nothing was changed. Broker {broker} is registered here, and neither among --brokers nor among --without-brokers: say \
+        "nothing was changed. Broker {broker} {state}, and neither among --brokers nor among --without-brokers: say \
          whether it is there, or gone for good"
     )
 }

@@ -8,12 +8,13 @@ use holdfast_controller::{
     config::Config,
     exit::Fatal,
     identity::DataDir,
+    raft::Survivor,
     recover::{Recover, recover},
     store::{Marker, Op, Origin, Store, Told},
 };
 use holdfast_proto::{
     ids::BrokerId,
-    v1::{AlterTopicRequest, ConfigEntry, CreateTopicRequest, DeleteTopicRequest},
+    v1::{AlterTopicRequest, ConfigEntry, CreateTopicRequest, DeleteTopicRequest, RemoveBrokerRequest},
 };
 
 use crate::{
@@ -190,14 +191,20 @@ fn with_a_broker() -> (Quorum, Broker) {
     (quorum, broker)
 }
 
-/// Sets the commit mark of a stopped controller back to this index, if it is not as old already.
-fn set_committed(folder: &Path, index: u64) {
-    const COMMITTED: &[u8] = b"committed";
+/// The store of a stopped controller, while the folder is held.
+fn opened(folder: &Path) -> (DataDir, Store) {
     let data = DataDir::open(folder).expect("a folder");
     let identity = data.identity();
     let marker = Marker { node_id: identity.node_id, directory_id: identity.directory_id.0 };
     let told = Told::open(&data.told_path(), identity.told).expect("a mark");
     let store = Store::open(&data.store_path(), &marker, Origin::Made, told).expect("a store");
+    (data, store)
+}
+
+/// Sets the commit mark of a stopped controller back to this index, if it is not as old already.
+fn set_committed(folder: &Path, index: u64) {
+    const COMMITTED: &[u8] = b"committed";
+    let (_data, store) = opened(folder);
     // A version byte, and JSON.
     let stored = store.read_state(COMMITTED).expect("read").expect("it has a commit mark");
     let mut mark: serde_json::Value = serde_json::from_slice(&stored[1..]).expect("JSON");
@@ -271,6 +278,52 @@ fn a_shorter_retention_that_is_not_known_to_be_committed_is_refused_by_name() {
     let image = quorum.node(LEFT).node().view().image();
     let less = image.topic_by_name("less").expect("it stays").config();
     assert_eq!((less.retention_ms, less.retention_bytes), (Some(3_600_000), Some(1 << 30)));
+}
+
+/// What nobody may have agreed to counts: each such entry is told, and a broker that one removes may be there.
+#[test]
+fn what_is_not_known_to_be_committed_is_told_and_a_broker_that_it_removes_has_to_be_named() {
+    let (mut quorum, broker) = with_a_broker();
+    let mut admin = quorum.admin(quorum.active());
+    let request = CreateTopicRequest { name: "orders".to_owned(), replication_factor: 1, ..Default::default() };
+    quorum.block_on(admin.create_topic(request)).expect("created");
+    let removed = Broker::start(&quorum, Disk::new(2));
+    removed.kill();
+    let entry = ConfigEntry { key: "retention.ms".to_owned(), value: Some("-1".to_owned()), is_default: false };
+    let request = AlterTopicRequest { name: "orders".to_owned(), configs: vec![entry], ..Default::default() };
+    let altered = quorum.block_on(admin.alter_topic(request)).expect("altered").into_inner();
+    eventually("the broker is fenced, and removed", || {
+        quorum.block_on(admin.remove_broker(RemoveBrokerRequest { broker_id: 2 })).ok()
+    });
+    quorum.converge();
+    broker.kill();
+    (0..3).for_each(|at| quorum.kill(at));
+    let folder = quorum.data_dir(LEFT);
+    set_committed(&folder, altered.index - 1);
+
+    {
+        let (_data, store) = opened(&folder);
+        let survivor = Survivor::read(store, None).expect("it is read");
+        let told: Vec<&str> = survivor.open().iter().map(|entry| entry.text.as_str()).collect();
+        for text in ["alter topic orders: retention.ms 604800000 -> -1", "unregister broker 2"] {
+            assert!(told.contains(&text), "{told:?}");
+        }
+        assert!(!told.iter().any(|text| text.starts_with("create topic")), "that is committed: {told:?}");
+    }
+    recover(&look(&quorum, LEFT)).expect("it says what is there");
+    let order = order(&quorum, LEFT);
+    let why = recover(&order).expect_err("no broker is named").to_string();
+    assert!(why.contains("--brokers 1,2."), "{why}");
+    let named = Recover { brokers: vec![1], ..order };
+    let why = recover(&named).expect_err("2 is not named").to_string();
+    assert!(why.contains("Broker 2 is removed here by an entry that is not known to be committed"), "{why}");
+    recover(&Recover { without_brokers: vec![2], ..named })
+        .expect("it goes on, and nothing is left of it to be given up");
+    quorum.start(LEFT);
+    assert_eq!(quorum.active(), LEFT);
+    let image = quorum.node(LEFT).node().view().image();
+    let last = image.controller_recoveries().last().expect("it was recovered");
+    assert_eq!((last.without.len(), last.expected.len()), (0, 0), "{last:?}");
 }
 
 #[test]
