@@ -176,7 +176,7 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     };
     let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
-    say(&text::given_up(&survivor, &others, &image));
+    say(&text::given_up(&survivor, &others, &address, &image));
     if !survivor.open().is_empty() {
         say(&open::told(survivor.open()));
     }

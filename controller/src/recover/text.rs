@@ -179,22 +179,10 @@ pub(super) fn active(address: &str, id: u64, beside: Option<Recovered>) -> Strin
     }
 }
 
-/// What would be given up.
-pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> String {
+/// What would be given up. `address`: where the controller that goes on serves then.
+pub(super) fn given_up(survivor: &Survivor, others: &[Voice], address: &str, after: &Image) -> String {
     let last = after.controller_recoveries().last();
     let (without, expected) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.expected[..]));
-    let names = |brokers: &[BrokerId]| brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let records = if without.is_empty() {
-        "No broker is given up by this. Topics that were made later are gone, and their\nrecords stay on the disks, where nobody \
-         can read them; settings are as they\nwere then, retention too: look at them before traffic comes back.\n"
-            .to_owned()
-    } else {
-        format!(
-            "  brokers {}: what they hold counts for nothing, also if they come\n  back; records that they alone hold are \
-             lost\n",
-            names(without)
-        )
-    };
     let expected = match expected {
         [] => String::new(),
         expected => format!(" Waited for too, though not\nknown here: {}.", names(expected)),
@@ -209,11 +197,44 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], after: &Image) -> 
     format!(
         "\nto be given up, for good:\n{others}  \
          every change of the metadata after term {}, index {}:\n  topics, settings, moves, brokers\n\
-         {records}\
+         {}\
          Every broker has to start again; a partition gets its leader once all brokers\nhave said what they hold.{expected}",
         survivor.last_term(),
         survivor.image().index(),
+        records(without, address),
     )
+}
+
+/// What becomes of records. `without`: the brokers that are given up.
+fn records(without: &[BrokerId], address: &str) -> String {
+    let brokers = match without {
+        [] => "No broker is given up by this.".to_owned(),
+        without => format!(
+            "  brokers {}: what they hold counts for nothing, also if they come\n  back; records that they alone hold are \
+             lost",
+            names(without)
+        ),
+    };
+    format!(
+        "{brokers}\nTopics that were made later are gone, and their records stay on the disks, where\nnobody can read them. \
+         Settings are as they were then, retention too: as soon as a\npartition has a leader, records go by it that were to \
+         be kept for longer since.\nSo, as this controller serves and before a broker does:\n  {}\n",
+        settings(address, "\n  ")
+    )
+}
+
+/// The step by which no record goes that was to be kept: what is set is older than what was agreed to.
+fn settings(address: &str, separator: &str) -> String {
+    format!(
+        "with all brokers stopped, look at the settings of each topic whose retention{separator}\
+         was raised lately, and set it again:{separator}  \
+         holdfast topic describe TOPIC --bootstrap {address}{separator}  \
+         holdfast topic alter TOPIC -c retention.ms=VALUE --bootstrap {address}"
+    )
+}
+
+fn names(brokers: &[BrokerId]) -> String {
+    brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What to do where nothing was chosen yet, and the command for it. `unsaid`: the registered brokers, if it was not said which
@@ -247,12 +268,14 @@ pub(super) fn done(address: &str, after: &Image) -> String {
         "\nit is the only controller from now on, and the metadata goes on with index\n\
          {}. This is kept in the cluster for ever.\nnext:\n  \
          1. start this controller, at {address}; it serves alone\n  \
-         2. start the other controllers with empty folders: they join by themselves\n  \
-         3. start every broker again: {}.\n     \
+         2. {}\n  \
+         3. start the other controllers with empty folders: they join by themselves\n  \
+         4. start every broker again: {}.\n     \
          One that never comes: holdfast broker disk-lost ID\n  \
-         4. holdfast cluster status: which brokers are waited for, and which\n     \
+         5. holdfast cluster status: which brokers are waited for, and which\n     \
          partitions have no leader",
         after.index(),
+        settings(address, "\n     "),
         if unheard.is_empty() { "there is none".to_owned() } else { unheard.join(", ") },
     )
 }
@@ -281,6 +304,20 @@ mod tests {
         check(&goes, &[], deleted);
         check(&[], &less, &format!("committed {kept}"));
         check(&goes, &less, &format!("{deleted}; and {kept}"));
+    }
+
+    #[test]
+    fn that_settings_are_older_is_told_before_brokers_start_also_where_one_is_given_up() {
+        let step = "with all brokers stopped, look at the settings of each topic";
+        let command = "holdfast topic alter TOPIC -c retention.ms=VALUE --bootstrap c1:7072";
+        for without in [&[][..], &[BrokerId(3)][..]] {
+            let told = records(without, "c1:7072");
+            assert!(told.contains(step) && told.contains(command), "{told}");
+        }
+        let told = done("c1:7072", &Image::default());
+        let place = |part: &str| told.find(part).unwrap_or_else(|| panic!("{part}: {told}"));
+        assert!(place("1. start this controller") < place(step) && place(step) < place(command), "{told}");
+        assert!(place(command) < place("4. start every broker again"), "{told}");
     }
 
     #[test]

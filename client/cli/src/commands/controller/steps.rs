@@ -47,6 +47,9 @@ const CHOICE: &str = "Go on with the one whose last entry has the highest term, 
                       there is, for a partition may have moved to one that this controller does not know, and then waits for it. On its \
                       machine alone:";
 
+/// Sets a retention again, at the one controller that there is then.
+const SETTINGS: &str = "holdfast topic alter TOPIC -c retention.ms=VALUE --bootstrap CONTROLLER";
+
 pub(super) fn as_text(seen: &Seen, named: Named<'_>) -> String {
     let mut parts = vec![fit(&seen.strength(), " ")];
     if !seen.controllers.is_empty() {
@@ -150,9 +153,14 @@ fn steps(seen: &Seen, named: Named<'_>) -> Vec<Step> {
         // Who that is only the folders say: what a running one answers is what it has applied, and it may hold more.
         Step::new(CHOICE, vec![anywhere(recover(FOLDER, &format!(" --accept-loss --brokers {there}{gone}")))]),
         Step::new(
-            "Start that controller; then the others with empty data folders. Never start them with the folders that they \
-             had. Start every broker again, so that each says what it holds: those that run end by themselves, with code \
-             20.",
+            "Stop every broker, and start that controller. What it knows of topics may be older than what was agreed to: \
+             look at each one whose retention was raised lately, and set it again, for brokers delete by it as soon as a \
+             partition has a leader. CONTROLLER is the address of that controller:",
+            vec![anywhere(SETTINGS.to_owned())],
+        ),
+        Step::new(
+            "Start the other controllers with empty data folders, never with those that they had. Then start every broker, \
+             so that each says what it holds.",
             Vec::new(),
         ),
         Step::new("See which brokers are waited for, and what was given up:", vec![status()]),
@@ -259,6 +267,9 @@ mod tests {
         let json = as_json(&seen, Named::default());
         assert_eq!(json["quorum"], json!(false), "{json}");
         assert_eq!(json["steps"][1]["commands"].as_array().map(Vec::len), Some(5), "{json}");
+        let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(place("4. Stop every broker") < place(SETTINGS), "{text}");
+        assert!(place(SETTINGS) < place("5. Start the other controllers"), "{text}");
     }
 
     #[test]
@@ -273,8 +284,8 @@ mod tests {
         assert!(text.starts_with(strength) && text.contains("voter, empty"), "{text}");
         assert!(text.contains("1. Stop the controllers whose data folders are empty"), "{text}");
         let look = "holdfast-controller recover --data-dir DATA_DIR";
-        let expected =
-            [look.to_owned(), format!("{look} --accept-loss --brokers IDS"), "holdfast cluster status".to_owned()];
+        let accept = format!("{look} --accept-loss --brokers IDS");
+        let expected = [look.to_owned(), accept, SETTINGS.to_owned(), "holdfast cluster status".to_owned()];
         assert_eq!(commands(&seen, &[]), expected, "an empty folder is not worth a look");
         assert_eq!(as_json(&seen, Named::default())["controllers"][1]["empty"], json!(true));
     }
