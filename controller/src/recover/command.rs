@@ -177,6 +177,9 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
     };
     let image = recover_controllers(survivor.image(), &order).map_err(|error| Fatal::Failure(error.to_string()))?;
     say(&text::given_up(&survivor, &others, &address, &image));
+    if let Some(grows) = text::version(survivor.image().version(), &image) {
+        say(&grows);
+    }
     if !survivor.open().is_empty() {
         say(&open::told(survivor.open()));
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use holdfast_metadata::{Image, retention::ShortenedTopic};
 use holdfast_proto::{
-    ids::{BrokerId, ClusterId},
+    ids::{BrokerId, ClusterId, MetadataVersion},
     refusal::Recovered,
 };
 
@@ -237,6 +237,23 @@ fn names(brokers: &[BrokerId]) -> String {
     brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// That the metadata version grows by it, and which brokers do not know the new one. `before`: the version until then.
+pub(super) fn version(before: MetadataVersion, after: &Image) -> Option<String> {
+    let version = after.version();
+    let without = after.brokers_without(version).map(|broker| format!("{} ({})", broker.broker_id, broker.versions));
+    let without: Vec<String> = without.collect();
+    let brokers = match &without[..] {
+        [] => String::new(),
+        without => format!(
+            "\nThese brokers registered with such a program, and are refused until they are\nupgraded; with the versions that \
+             it knows: {}",
+            without.join(", ")
+        ),
+    };
+    let grows = "programs that do not know it cannot be used any more";
+    (version > before).then(|| format!("\nmetadata version {before} -> {version}: {grows}{brokers}"))
+}
+
 /// What to do where nothing was chosen yet, and the command for it. `unsaid`: the registered brokers, if it was not said which
 /// brokers there are.
 pub(super) fn how_to_choose(command: &str, unsaid: &[u32]) -> String {
@@ -282,7 +299,13 @@ pub(super) fn done(address: &str, after: &Image) -> String {
 
 #[cfg(test)]
 mod tests {
-    use holdfast_metadata::retention::{Bound, Shortening};
+    use uuid::Uuid;
+
+    use holdfast_metadata::{
+        BrokerRegistration, Record, VersionRange,
+        retention::{Bound, Shortening},
+    };
+    use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId};
 
     use super::*;
 
@@ -304,6 +327,39 @@ mod tests {
         check(&goes, &[], deleted);
         check(&[], &less, &format!("committed {kept}"));
         check(&goes, &less, &format!("{deleted}; and {kept}"));
+    }
+
+    /// Metadata of this version, with a broker that knows versions up to `max`.
+    fn with_broker(version: u32, max: u32) -> Image {
+        let registration = BrokerRegistration {
+            broker_id: BrokerId(4),
+            broker_epoch: BrokerEpoch(7),
+            incarnation_id: IncarnationId(Uuid::from_u128(1)),
+            directory_id: DirectoryId(Uuid::from_u128(2)),
+            boot_counter: 1,
+            client_address: "b:9092".to_owned(),
+            peer_address: "b:9093".to_owned(),
+            rack: None,
+            versions: VersionRange::from_numbers(1, max),
+            fenced: true,
+            shutting_down: false,
+            token: None,
+        };
+        let mut image = Image::default();
+        for record in [Record::Version { version: MetadataVersion(version) }, Record::Broker(registration)] {
+            image.apply(&record).expect("it fits");
+        }
+        image
+    }
+
+    #[test]
+    fn a_version_that_grows_is_told_with_the_brokers_that_do_not_know_it() {
+        let told = |before, max| version(MetadataVersion(before), &with_broker(3, max));
+        let grows = "\nmetadata version 2 -> 3: programs that do not know it cannot be used any more";
+        assert_eq!(told(2, 3).as_deref(), Some(grows));
+        let old = told(2, 2).expect("it grows");
+        assert!(old.starts_with(grows) && old.ends_with("knows: 4 (1 to 2)"), "{old}");
+        assert_eq!((told(3, 3), told(3, 2)), (None, None), "it was so before");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) fn finalize(image: &Image, command: &FinalizeVersion) -> Decision {
 /// Who does not support the version, in words.
 fn refusing(image: &Image, command: &FinalizeVersion) -> Vec<String> {
     let knows = |versions: VersionRange| versions.contains(command.version);
-    let brokers = image.brokers().values().filter(|broker| !knows(broker.versions)).map(|broker| {
+    let brokers = image.brokers_without(command.version).map(|broker| {
         let state = if broker.fenced { ", fenced" } else { "" };
         format!("broker {} ({}{state})", broker.broker_id, broker.versions)
     });

@@ -112,6 +112,11 @@ impl Image {
         self.brokers.get(&broker_id)
     }
 
+    /// The brokers whose last registration does not support this metadata version, fenced ones included.
+    pub fn brokers_without(&self, version: MetadataVersion) -> impl Iterator<Item = &BrokerRegistration> {
+        self.brokers.values().filter(move |broker| !broker.versions.contains(version))
+    }
+
     /// True while the broker is to be emptied.
     pub fn is_draining(&self, broker_id: BrokerId) -> bool {
         self.draining.contains(&broker_id)
