@@ -14,13 +14,15 @@
 //!    alone; the others follow it and join.
 //! 3. **No earlier registration counts.** A broker has to start and register again, for only a start reports the logs.
 //!
-//! Why the farthest holds everything, while fewer than min ISR disks are at fault: a record was acknowledged by an ISR of at least
-//! min ISR replicas, each on a broker of this metadata, which was waited for, or on one that came since. So one of them was heard
-//! whose disk holds what it did. Nobody leads who does not reach as far as that one, also if this metadata still does not
-//! believe it. Who reaches farther either got its last record from a later leader, which held all that was acknowledged
-//! before, or from the same one, and then more of it. Only what was acknowledged after that later leader, by one that wrote
-//! nothing itself, is not covered (the case of Raft's figure 8): a leader leaves no trace in a log without a record. So those that
-//! end with a record of an earlier leadership count as missing voices: min ISR of them may have acknowledged by themselves.
+//! Why the farthest holds everything, while fewer than min ISR disks are at fault, but for the first of the limits
+//! below: a record was acknowledged by an ISR of at least min ISR replicas, each on a broker of this metadata, which
+//! was waited for, or on one that came since. So one of them was heard whose disk holds what it did. Nobody leads who
+//! does not reach as far as that one, also if this metadata still does not believe it. Who reaches farther either got
+//! its last record from a later leader, which held all that was acknowledged before, or from the same one, and then
+//! more of it. Only what was acknowledged after that later leader, by one that wrote nothing itself, is not covered
+//! (the case of Raft's figure 8): a leader leaves no trace in a log without a record. So those that end with a record
+//! of an earlier leadership count as missing voices: min ISR of them may have acknowledged by themselves. Such voices
+//! and disks at fault are not added up.
 //!
 //! Where more is at fault, or that ISR was on brokers that nobody knows, it is counted for how many nobody speaks: each replica that
 //! is not believed, placed or found, and each that its broker does not hold, for it may have moved away, less those that were
@@ -31,7 +33,13 @@
 //! ([`ControllerRecovery::expected`]): those that are not known are waited for like the others, until they register, or their
 //! disks are given up ([`crate::command::Command::LoseDisk`], with broker epoch 0, for they have no registration).
 //!
-//! Limits. min ISR is that of this metadata: it is too high if it was lowered, or replicas were taken away, under the lost one.
+//! Limits. A leadership without records is not told yet, and one disk that went back without a word is enough beside
+//! it. Two replicas, min ISR 2: A leads epoch 1, appends r and pauses. B leads epoch 2 alone, and appends x for who
+//! asks for the leader's ack alone. B goes, A leads epoch 3 and writes nothing; B comes, cuts x, copies r and joins: r
+//! is acknowledged. B's folder is put back to (epoch 2, x), and the controllers are recovered: B outranks A (epoch 1,
+//! r), leads, and r is lost.
+//!
+//! min ISR is that of this metadata: it is too high if it was lowered, or replicas were taken away, under the lost one.
 //! A broker without a replica here whose disk is given up is no voice that is missing: if a whole ISR was on such brokers, who
 //! reaches farthest of the others leads and lacks what they held. And a broker that the operator forgot, and that is not known,
 //! is waited for by nobody: all others may be heard, and the farthest of these leads and lacks what it holds. Nothing that is
