@@ -47,10 +47,11 @@ pub(crate) struct StoredEpochs {
     pub(crate) chain: EpochChain,
     /// False if an earlier program wrote it: nothing tells whether a digit has changed.
     pub(crate) has_checksum: bool,
-    /// False if an earlier program wrote it: it noted an epoch that it copied some time after its batches.
-    pub(crate) is_noted: bool,
-    /// What more can be noted behind; `None` if an earlier program wrote the file.
+    /// What more can be noted behind; `None` if an earlier program wrote the file: it noted an epoch that it copied some time
+    /// after its batches.
     pub(crate) filed: Option<Filed>,
+    /// True if no epoch that was noted is missing: the mark says what is noted behind this file.
+    pub(crate) is_complete: bool,
 }
 
 /// The epochs of a file, with what is known to be noted behind it; `None` if it is absent or damaged, or the disk does not read it.
@@ -58,6 +59,7 @@ pub(crate) fn load_epochs(path: &Path, noted: Option<&Noted>) -> Result<Option<S
     let text = files::read_spare(path)?.map(|bytes| String::from_utf8(bytes).unwrap_or_default());
     let Some(mut stored) = text.as_deref().and_then(decode_epochs) else { return Ok(None) };
     if let Some((filed, noted)) = stored.filed.as_ref().zip(noted) {
+        stored.is_complete = filed.precedes(noted);
         stored.chain = filed.with(noted);
     }
     Ok(Some(stored))
@@ -67,12 +69,13 @@ fn decode_epochs(text: &str) -> Option<StoredEpochs> {
     let noted = text.rsplit_once(NOTED_CRC);
     let is_noted = noted.is_some();
     let Some((content, crc)) = noted.or_else(|| text.rsplit_once(CRC)) else {
-        return Some(StoredEpochs { chain: decode_chain(text)?, has_checksum: false, is_noted, filed: None });
+        let chain = decode_chain(text)?;
+        return Some(StoredEpochs { chain, has_checksum: false, filed: None, is_complete: false });
     };
     let is_whole = crc == format!("{:08x}\n", crc32c::crc32c(content.as_bytes()));
     let chain = if is_whole { decode_chain(content)? } else { return None };
     let filed = is_noted.then(|| Filed::new(chain.clone(), text.as_bytes()));
-    Some(StoredEpochs { chain, has_checksum: true, is_noted, filed })
+    Some(StoredEpochs { chain, has_checksum: true, filed, is_complete: false })
 }
 
 fn decode_chain(text: &str) -> Option<EpochChain> {
@@ -169,9 +172,9 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         let stored = |chain: EpochChain, is_new: bool| {
             let filed = is_new.then(|| file_of(&chain).0);
-            Some(StoredEpochs { chain, has_checksum: is_new, is_noted: is_new, filed })
+            Some(StoredEpochs { chain, has_checksum: is_new, filed, is_complete: false })
         };
-        let earlier = StoredEpochs { chain: epochs.clone(), has_checksum: true, is_noted: false, filed: None };
+        let earlier = StoredEpochs { chain: epochs.clone(), has_checksum: true, filed: None, is_complete: false };
         assert_eq!(decode_epochs("0\n2\n0 0\n4 117\ncrc32c: a8dc6af1\n"), Some(earlier));
         assert_eq!(decode_epochs(&text), stored(epochs.clone(), true));
         assert_eq!(decode_epochs("0\n2\n0 0\n4 117\n"), stored(epochs.clone(), false), "from an earlier program");

@@ -28,7 +28,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -124,7 +124,7 @@ impl MarkFile {
         }
         let file = disk.open(path)?;
         let Some(Newest { sequence, slot, marks, has_notes }) = newest(&file, path)? else { return Ok(None) };
-        if !marks.clean || has_notes != [false; 2] {
+        if !marks.clean || has_notes[slot as usize] {
             // The other slot is written next: this one must not vanish then. Written again, for after an fsync that failed
             // the page cache holds what the disk does not, and fsyncs nothing.
             disk.write_at(&file, path, &encode(sequence, &marks), slot * SLOT_DISTANCE)?;
@@ -151,9 +151,18 @@ impl MarkFile {
         Ok(())
     }
 
-    /// Fails if the file has lost its name: what is written into it then is durable, and gone.
+    /// Fails if the file has lost its name, or another one has it: what is written into it then is durable, and gone.
     pub(crate) fn check_named(&self) -> Result<(), Error> {
-        fs::metadata(&self.path).map(|_| ()).map_err(|error| Error::io("cannot find", &self.path, error))
+        let is_named = || -> io::Result<bool> {
+            let (named, open) = (fs::metadata(&self.path)?, self.file.metadata()?);
+            Ok((named.dev(), named.ino()) == (open.dev(), open.ino()))
+        };
+        let error = match is_named() {
+            Ok(true) => return Ok(()),
+            Ok(false) => io::ErrorKind::NotFound.into(),
+            Err(error) => error,
+        };
+        Err(Error::io("cannot find", &self.path, error))
     }
 
     /// True if a slot notes leader epochs, durable or not.
@@ -169,8 +178,17 @@ impl MarkFile {
 
 /// What a mark says, read and no more; `None` if there is none, or none that can be read.
 pub(crate) fn peek(path: &Path) -> Option<Marks> {
-    let file = File::open(path).ok()?;
-    newest(&file, path).ok()?.map(|newest| newest.marks)
+    read(path).ok().flatten()
+}
+
+/// What a mark says, read and no more; `None` if there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<Marks>, Error> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("cannot read", path, error)),
+    };
+    Ok(newest(&file, path)?.map(|newest| newest.marks))
 }
 
 /// The valid slot with the larger sequence.

@@ -9,16 +9,17 @@
 //! ```
 //!
 //! Invariants:
-//! 1. What is noted goes on behind a checkpoint of exactly these bytes; behind another one it counts for nothing.
+//! 1. The mark names the checkpoint that it goes on behind, by its bytes, also where nothing is noted. Of another one it is not
+//!    known what is missing.
 //! 2. Where the checkpoint is replaced, the notes go with the next durable mark, before anything else changes. So none that was
 //!    taken back comes to count again with a later checkpoint of the same bytes.
 //! 3. A closed segment holds no epoch that the checkpoint lacks: a segment is closed, and so is a log, with a whole checkpoint.
 //!    A program from before the notes reads the last segment through.
 //! 4. A log is opened with durable notes: those that it read are written again, for the page cache may believe more than the
-//!    disk holds, and a mark that is there twice loses the older of the two next.
+//!    disk holds, and the other slot of the mark is written next.
 //!
-//! Failure: that nothing is noted is written as well. So notes that are not there, or are bad, are not known: then no batch is
-//! cut for an epoch that the checkpoint lacks.
+//! Failure: where the mark has no notes, or bad ones, or names another checkpoint, no batch is cut for an epoch that the
+//! checkpoint lacks.
 
 use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::{EpochChain, EpochEntry};
@@ -52,34 +53,39 @@ impl Filed {
         Self { chain, crc: crc32c::crc32c(bytes) }
     }
 
-    /// What is to be noted behind it for this chain; `None`: it is to be written again. Also where it is empty: with its oldest
-    /// epoch it tells where the log begins, should the mark be lost.
+    /// What is to be noted behind it for this chain, as few as say it; `None`: it is to be written again. Also where it is
+    /// empty: with its oldest epoch it tells where the log begins, should the mark be lost.
     pub(crate) fn noting(&self, chain: &EpochChain) -> Option<Noted> {
-        let known = self.chain.iter().len();
-        if known == 0 || !chain.iter().take(known).eq(self.chain.iter()) || chain.iter().len() - known > MAX {
-            return None;
-        }
-        let mut entries = [None; MAX];
-        entries.iter_mut().zip(chain.iter().skip(known)).for_each(|(place, entry)| *place = Some(entry));
-        Some(Noted { checkpoint: if entries == [None; MAX] { 0 } else { self.crc }, entries })
+        let count = chain.iter().len();
+        (0..=count.min(MAX)).find_map(|noted| {
+            let mut entries = [None; MAX];
+            entries.iter_mut().zip(chain.iter().skip(count - noted)).for_each(|(place, entry)| *place = Some(entry));
+            let noted = Noted { checkpoint: self.crc, entries };
+            (!self.chain.is_empty() && self.with(&noted) == *chain).then_some(noted)
+        })
     }
 
-    /// True if this is noted behind it.
+    /// True if it is the one that this is noted behind.
     pub(crate) const fn precedes(&self, noted: &Noted) -> bool {
         noted.checkpoint == self.crc
     }
 
-    /// The chain with what is noted behind it; its own where nothing is, or behind another one.
+    /// The chain with what is noted behind it, as if each epoch began now; its own where that is noted behind another one.
     pub(crate) fn with(&self, noted: &Noted) -> EpochChain {
-        if !self.precedes(noted) {
-            return self.chain.clone();
+        let mut chain = self.chain.clone();
+        for entry in noted.entries.iter().flatten().filter(|_| self.precedes(noted)) {
+            chain.assign(entry.leader_epoch, entry.start_offset);
         }
-        let noted = noted.entries.iter().flatten().copied();
-        EpochChain::from_entries(self.chain.iter().chain(noted)).unwrap_or_else(|| self.chain.clone())
+        chain
     }
 }
 
 impl Noted {
+    /// That nothing is noted behind this checkpoint, or that there is none.
+    pub(crate) fn behind(filed: Option<&Filed>) -> Self {
+        Self { checkpoint: filed.map_or(0, |filed| filed.crc), entries: [None; MAX] }
+    }
+
     /// True if nothing is noted.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries[0].is_none()
@@ -132,9 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_on_behind_it_is_a_checkpoint_of_its_own() {
+    fn an_epoch_that_takes_the_place_of_others_is_noted() {
+        let filed = Filed { chain: chain([(0, 0), (3, 70), (4, 90)]), crc: 9 };
+        for other in [vec![(0, 0), (3, 70), (9, 90)], vec![(0, 0), (9, 60)], vec![(0, 0), (3, 70)], vec![(0, 0)]] {
+            let noted = filed.noting(&chain(other.clone())).unwrap();
+            assert_eq!(filed.with(&noted), chain(other));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_behind_it_is_a_checkpoint_of_its_own() {
         let filed = Filed { chain: chain([(0, 0), (3, 70)]), crc: 9 };
-        for other in [vec![], vec![(0, 0)], vec![(3, 70)], vec![(0, 0), (3, 60)], vec![(0, 0), (4, 70)]] {
+        for other in [vec![], vec![(3, 70)], vec![(3, 80), (4, 90)]] {
             assert_eq!(filed.noting(&chain(other.clone())), None, "{other:?}");
         }
         let too_many = (0..=MAX as u32).map(|n| (4 + n, 90 + u64::from(n)));
@@ -144,14 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn notes_that_contradict_their_checkpoint_count_for_nothing() {
-        let filed = Filed { chain: chain([(0, 0), (3, 70)]), crc: 9 };
-        let longer = chain([(0, 0), (3, 70), (4, 90)]);
-        let mut numbers = filed.noting(&longer).unwrap().numbers();
-        for (epoch, start) in [(3, 90), (4, 70), (2, 60)] {
-            (numbers[1], numbers[2]) = (epoch, start);
-            assert_eq!(filed.with(&Noted::of_numbers(numbers).unwrap()), filed.chain);
-        }
+    fn a_number_that_is_no_epoch_is_none() {
+        let filed = Filed { chain: chain([(0, 0)]), crc: 9 };
+        let mut numbers = filed.noting(&chain([(0, 0), (4, 90)])).unwrap().numbers();
         numbers[1] = 1 << 40;
         assert_eq!(Noted::of_numbers(numbers), None);
     }

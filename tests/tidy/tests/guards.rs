@@ -6,7 +6,8 @@ use holdfast_tidy::sources;
 
 #[test]
 fn every_guard_stands_where_it_is_switched_off() {
-    let Ok(output) = Command::new("python3").arg(sources::root().join("tests/guards.py")).arg("--check").output() else {
+    let Ok(output) = Command::new("python3").arg(sources::root().join("tests/guards.py")).arg("--check").output()
+    else {
         eprintln!("not run: there is no python3");
         return;
     };

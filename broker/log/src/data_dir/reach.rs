@@ -7,15 +7,13 @@
 use holdfast_proto::ids::{LeaderEpoch, Offset, TopicPartition};
 
 use super::{folder::DataDir, replica::Distrust};
-use crate::{
-    checkpoint::{StoredEpochs, load_epochs},
-    files, mark,
-};
+use crate::{checkpoint::load_epochs, files, mark};
 
 /// How far a log can be read. What is not known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Leader epoch of the last record that can be read.
+    /// Leader epoch of the last record that can be read, or an older one: where the notes behind the checkpoint are lost, the
+    /// newest is not known.
     pub last_epoch: Option<LeaderEpoch>,
     /// Where what can be read ends (exclusive).
     pub end: Option<Offset>,
@@ -34,12 +32,7 @@ impl DataDir {
         let noted = marks.and_then(|marks| marks.noted);
         let epochs = load_epochs(&folder.join(files::EPOCHS), noted.as_ref()).ok().flatten();
         let start = marks.map_or(Offset(0), |marks| marks.log_start);
-        // Without the notes what lies past the begin of the newest epoch may be of a later one.
-        let is_known = |end: Offset, epochs: &StoredEpochs| {
-            noted.is_some() || epochs.chain.latest_entry().is_none_or(|newest| end <= newest.start_offset)
-        };
-        let known = end.zip(epochs).filter(|(end, epochs)| is_known(*end, epochs));
-        let last_epoch = known.and_then(|(end, epochs)| epochs.chain.of_last_record(start, end, false));
+        let last_epoch = end.zip(epochs).and_then(|(end, epochs)| epochs.chain.of_last_record(start, end, false));
         Reach { last_epoch, end, marked }
     }
 }

@@ -66,7 +66,7 @@ impl Recovery<'_> {
         }
         epochs.truncate_from_start(log_start);
         let changed = match stored {
-            Some(stored) => !stored.is_noted || stored.chain != epochs,
+            Some(stored) => stored.filed.is_none() || stored.chain != epochs,
             None => !epochs.is_empty(),
         };
         Ok((epochs, changed))

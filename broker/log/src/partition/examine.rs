@@ -13,10 +13,10 @@ use holdfast_proto::ids::{Offset, TopicPartition};
 
 use super::recovery::size_of;
 use crate::{
-    Disk, Error,
+    Error,
     digest::{Border, Comparison, Digest},
     files,
-    mark::{MarkFile, Marks},
+    mark::{self, Marks},
     scan::{Check, Scan, Step},
     segment::Segment,
 };
@@ -53,12 +53,11 @@ pub(super) struct Place {
 /// Reads every batch from the log start on, with its CRC, and holds them against the digests that are known. `None`: all of
 /// it is right. Blocks for as long as the disk takes.
 pub(super) fn first_damage(
-    disk: &Disk,
     folder: &Path,
     partition: TopicPartition,
     unreadable: Unreadable,
 ) -> Result<Option<Place>, Error> {
-    let marks = load_marks(disk, folder, unreadable)?;
+    let marks = load_marks(folder, unreadable)?;
     let segments = files::list(folder)?.segments;
     let log_start = marks.map_or(Offset(0), |marks| marks.log_start);
     for (n, base) in segments.iter().enumerate() {
@@ -77,9 +76,9 @@ pub(super) fn first_damage(
 }
 
 /// What the mark says; `None` if it says nothing.
-pub(super) fn load_marks(disk: &Disk, folder: &Path, unreadable: Unreadable) -> Result<Option<Marks>, Error> {
-    match MarkFile::load(disk, &folder.join(files::MARK)) {
-        Ok(loaded) => Ok(loaded.map(|(_, marks)| marks)),
+pub(super) fn load_marks(folder: &Path, unreadable: Unreadable) -> Result<Option<Marks>, Error> {
+    match mark::read(&folder.join(files::MARK)) {
+        Ok(marks) => Ok(marks),
         Err(error) if unreadable.is_damage(&error) => Ok(None),
         Err(error) => Err(error),
     }

@@ -224,12 +224,12 @@ impl PartitionLog {
     /// Writes the checkpoint of the leader epochs durably where it lacks any, with the folder; then returns true. The caller
     /// makes the mark durable after that.
     pub(super) fn file_epochs(&mut self) -> Result<bool, Error> {
-        let is_due = self.epochs_changed || self.marks.noted != Some(Noted::default());
+        let is_due = self.epochs_changed || self.marks.noted.is_none_or(|noted| !noted.is_empty());
         if is_due {
             let (filed, bytes) = checkpoint::file_of(&self.epochs);
             self.disk.replace(&self.folder.join(files::EPOCHS), &bytes)?;
             self.filed = Some(filed);
-            self.marks.noted = Some(Noted::default());
+            self.marks.noted = Some(Noted::behind(self.filed.as_ref()));
             self.epochs_changed = false;
         }
         Ok(is_due)

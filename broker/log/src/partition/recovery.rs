@@ -32,6 +32,7 @@ use crate::{
     files::{self, Listing},
     hints::names_its_batch,
     mark::{MarkFile, Marks, Times},
+    noted::Noted,
     scan::Check,
     segment::{Segment, Tally},
     shared::Shared,
@@ -80,6 +81,7 @@ fn recover(
     let noted = marks.and_then(|marks| marks.noted);
     let stored = checkpoint::load_epochs(&folder.join(files::EPOCHS), noted.as_ref())?;
     let filed = stored.as_ref().and_then(|stored| stored.filed.clone());
+    let is_complete = stored.as_ref().is_some_and(|stored| stored.is_complete);
     if let Some(first) = listing.segments.first() {
         check_beginning(folder, *first, marks, stored.as_ref())?;
     }
@@ -120,9 +122,7 @@ fn recover(
         clean: was_clean,
         times: Some(active.times()),
         digest: found.tally.digest,
-        noted: Some(
-            noted.filter(|noted| filed.as_ref().is_some_and(|filed| filed.precedes(noted))).unwrap_or_default(),
-        ),
+        noted: noted.filter(|_| is_complete).or_else(|| Some(Noted::behind(filed.as_ref()))),
     };
     let (mark, written_marks) = match loaded {
         Some((mark, marks)) => (mark, marks),
@@ -155,10 +155,8 @@ fn recover(
         written_marks,
         headers: Vec::new(),
     };
-    if !was_clean || log.mark.has_notes() {
-        disk.sync_folder(folder)?; // also the checkpoint's name, which they count with
-    }
     if !was_clean {
+        disk.sync_folder(folder)?;
         log.store_epochs()?;
         log.sync_mark()?;
     } else if written_marks.times != new_marks.times {

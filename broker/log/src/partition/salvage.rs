@@ -38,7 +38,7 @@ pub(crate) fn salvage(
 ) -> Result<(PartitionLog, Recovered), Error> {
     files::list(folder)?.temporary.iter().try_for_each(|path| disk.remove(path))?;
     own_small_files(disk, folder, unreadable)?;
-    if let Some(place) = first_damage(disk, folder, partition, unreadable)? {
+    if let Some(place) = first_damage(folder, partition, unreadable)? {
         let (base, at, position) = (place.base, place.at, place.position);
         tracing::warn!(%partition, segment = %base, offset = %at, position, reason = place.reason, "a damaged log is cut");
         cut(disk, folder, base, (at, position))?;
@@ -108,7 +108,7 @@ const UNKNOWN: Times = Times { last_append: TimestampMs(i64::MAX), largest: Time
 fn cut(disk: &Disk, folder: &Path, base: Offset, (at, position): (Offset, u64)) -> Result<(), Error> {
     let listing = files::list(folder)?;
     let first = listing.segments.first().copied().unwrap_or(base);
-    let marks = load_marks(disk, folder, Unreadable::MayPass)?;
+    let marks = load_marks(folder, Unreadable::MayPass)?;
     for offset in listing.snapshots.iter().filter(|offset| **offset > at) {
         disk.remove(&files::file(folder, *offset, files::SNAPSHOT))?;
     }
@@ -139,7 +139,7 @@ fn cut(disk: &Disk, folder: &Path, base: Offset, (at, position): (Offset, u64)) 
 
 /// Lets the log begin with this segment: those before it are gone.
 fn begin_at(disk: &Disk, folder: &Path, base: Offset) -> Result<(), Error> {
-    let marks = load_marks(disk, folder, Unreadable::MayPass)?;
+    let marks = load_marks(folder, Unreadable::MayPass)?;
     let marks =
         marks.unwrap_or_else(|| Marks { flushed: base, segment: base, times: Some(UNKNOWN), ..Marks::default() });
     put_mark(disk, folder, &Marks { log_start: base, high_watermark: marks.high_watermark.max(base), ..marks })

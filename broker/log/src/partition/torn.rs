@@ -46,10 +46,8 @@ impl Recovery<'_> {
         let on_disk = end_on_disk(self.disk, &file, segment.path(), (known, size))?;
 
         // None is noted where a log is starting over: what is left of it then is as it was.
-        let is_sound = |stored: &&StoredEpochs| stored.is_noted && !stored.chain.is_empty();
-        let notes = self.marks.and_then(|marks| marks.noted); // else the newest may be missing
-        let stored = notes.and(self.stored.as_ref()).filter(is_sound);
-        let noted = stored.map(|stored| (known, &stored.chain));
+        let is_sound = |stored: &&StoredEpochs| stored.is_complete && !stored.chain.is_empty();
+        let noted = self.stored.as_ref().filter(is_sound).map(|stored| (known, &stored.chain));
         let mut read = self.read_through(&segment, before, on_disk, noted)?;
         if let Some(Unnoted { position, reason }) = read.unnoted {
             read = self.read_through(&segment, before, position, noted)?;
