@@ -127,6 +127,17 @@ fn brokers_without_a_replica_are_waited_for_and_one_that_moved_there_counts() {
 }
 
 #[test]
+fn who_has_no_replica_is_waited_for_though_all_that_have_one_agree() {
+    let (mut c, t) = recovered(4, &[]);
+    for n in 1..=3 {
+        back(&mut c, n, &[report(t, 2, 40)]);
+    }
+    assert_eq!(leader(&c, t), None, "it may have moved to broker 4, and been written to");
+    back(&mut c, 4, &[report(t, 2, 50)]);
+    assert_eq!(leader(&c, t), Some(b(4)));
+}
+
+#[test]
 fn replicas_that_nobody_holds_are_elsewhere_and_nobody_leads_without_them() {
     let (mut c, t) = recovered(3, &[]);
     for n in 1..=3 {
