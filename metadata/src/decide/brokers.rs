@@ -300,10 +300,9 @@ pub fn registered(
     broker_id: BrokerId,
     broker_epoch: BrokerEpoch,
 ) -> Result<&BrokerRegistration, Rejection> {
-    // What the controllers go on with after a recovery is no newer start, whatever its epoch is.
+    // A registration whose epoch a recovery of the controllers raised is no newer start.
     let is_older = |known: &BrokerRegistration| broker_epoch < known.broker_epoch;
-    if image.broker(broker_id).is_some_and(|known| is_older(known) && image.is_from_before_recovery(known.broker_epoch))
-    {
+    if image.broker(broker_id).is_some_and(|known| is_older(known) && image.is_raised_epoch(known.broker_epoch)) {
         let message = format!(
             "the controllers were recovered since broker {broker_id} registered: it has to start again, and say what \
              it holds"

@@ -15,6 +15,7 @@ use super::{Image, Load, Topic};
 use crate::{
     config::{Setting, TopicConfig},
     history::HistoryHash,
+    limits::MAX_BROKERS,
     record::{BrokerRegistration, PartitionState},
     recovery::ControllerRecovery,
     trust::{LostDisk, PartitionRecovery},
@@ -80,6 +81,17 @@ impl Image {
     pub fn expected_epoch(&self, broker_id: BrokerId) -> Option<BrokerEpoch> {
         let last = self.controller_recoveries.last().filter(|last| last.expected.contains(&broker_id))?;
         self.broker(broker_id).is_none().then(|| BrokerEpoch(last.first_broker_epoch.0.saturating_sub(1)))
+    }
+
+    /// True if no broker ever got this epoch: it lies just below the first one since a recovery of the controllers, for the
+    /// registration of a broker whose disk was given up before and that is said to be there, or for one that is expected.
+    /// What was given out before ends far below it.
+    pub fn is_raised_epoch(&self, broker_epoch: BrokerEpoch) -> bool {
+        let is_below = |recovery: &ControllerRecovery| {
+            let first = recovery.first_broker_epoch.0;
+            (first.saturating_sub(MAX_BROKERS as u64)..first).contains(&broker_epoch.0)
+        };
+        self.controller_recoveries.iter().any(is_below)
     }
 
     /// Id of the cluster, once it is formed. A broker's image does not hold it.
