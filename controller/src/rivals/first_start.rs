@@ -1,51 +1,71 @@
 //! The first start since the controllers were recovered from this folder.
+//!
+//! Its metadata outranks that of all who were not recovered: once they meet they end, and so does their majority. Nothing
+//! was decided under it yet, so it looks whom it would end first, and for as long as an election takes: one look may fall
+//! into a moment without a leader, and a process that is started again and again falls into one at some time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::{Instant, sleep};
 
 use holdfast_metadata::{
     Image,
     recovery::{ControllerRecovery, INDEX_LEAP},
 };
-use holdfast_proto::{ids::ControllerId, refusal::Recovered};
+use holdfast_proto::{
+    ids::{ClusterId, ControllerId},
+    refusal::Recovered,
+};
 
 use super::{
     ask::describe,
-    judge::{Answered, active_without, stands_beside},
+    judge::{Answered, Before, judge_before, stands_beside},
 };
 use crate::{channels::Channels, config::Config, exit::Fatal, identity::DataDir, raft::Lineages};
 
+/// The longest election timeouts after which somebody campaigns who hears no leader: the lease, and the timeout itself.
+const CAMPAIGN_TIMEOUTS: u32 = 2;
+/// The longest election timeouts that an election takes, with one in which the votes are split.
+const ELECTION_TIMEOUTS: u32 = 2;
+/// Longest pause between two looks; an election timeout, where that is less.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// Ends this controller, for good, if another one goes on from a recovery that this folder does not know, and as often:
-/// nothing was decided under its own yet. Refuses to start, until that is over, while one is active that lacks its own:
-/// it would end that one, and its majority. Asks only at the first start since, before this controller takes part or
-/// answers.
+/// nothing was decided under its own yet. Refuses to start, until that is over, while one is active that lacks its own, or
+/// while those that lack it may be a majority. Asks only at the first start since, before this controller takes part or
+/// answers: once, if all answer and none of them holds the log; else until an election would have been seen.
 pub(crate) async fn give_way(
     config: &Config,
     data: &DataDir,
     channels: &Channels,
     lineages: &Lineages,
 ) -> Result<(), Fatal> {
-    let image = lineages.metadata_at_rest().filter(|image| is_first(image, ControllerId(data.node_id())));
-    let Some(image) = image else { return Ok(()) };
-    let own = config.own_address();
-    let others: BTreeSet<String> = config.peers.iter().filter(|peer| *peer != own).cloned().collect();
-    let answers = describe(channels, others).await;
-    if let Some((rival, theirs)) = answers.iter().find_map(|answer| Some((answer, rival(&image, answer)?))) {
-        let what = format!(
-            "the controller at {} goes on already, and not from this recovery: {theirs}. This one gives way, as \
-             nothing was decided under it yet. If it is to go on instead, stop those; then run 'holdfast-controller \
-             recover' on this folder once more, with --accept-older-store: it counts for more then",
-            rival.address
-        );
-        return Err(lineages.give_way(what).await);
-    }
-    match active_before(&image, ControllerId(data.node_id()), &answers) {
-        Some((answer, id)) => Err(Fatal::Failure(format!(
-            "controller {id} is active (says the one at {}), and knows nothing of the recovery that this folder goes \
-             on from: started, this one would end it, and the others with it. Nothing was changed. Stop it and those that \
-             go with it, then start this one again; or start this one with an empty folder: it joins them",
-            answer.address
-        ))),
-        None => Ok(()),
+    let own = ControllerId(data.node_id());
+    let image = lineages.metadata_at_rest().filter(|image| is_first(image, own));
+    let Some((image, cluster_id)) = image.and_then(|image| image.cluster_id().map(|cluster_id| (image, cluster_id)))
+    else {
+        return Ok(());
+    };
+    let address = config.own_address();
+    let others: BTreeSet<String> = config.peers.iter().filter(|peer| *peer != address).cloned().collect();
+    let timeout = Duration::from_millis(config.election_timeout_max_ms);
+    let end = Instant::now() + timeout * (CAMPAIGN_TIMEOUTS + ELECTION_TIMEOUTS);
+    loop {
+        let began = Instant::now();
+        let answers = describe(channels, others.clone()).await;
+        let theirs = answers.iter().find_map(|answer| Some((answer, rival(&image, cluster_id, answer)?)));
+        if let Some((answer, theirs)) = theirs {
+            return Err(lineages.give_way(outrun(&answer.address, &theirs)).await);
+        }
+        match judge_before(cluster_id, image.controller_recoveries(), others.len(), &answers) {
+            Before::Few if began < end => {
+                tracing::info!("the first start since a recovery: looking for others that hold the log");
+                sleep(timeout.min(PAUSE_MAX)).await;
+            }
+            Before::Nobody | Before::Few => return Ok(()),
+            Before::Majority(addresses) => return Err(Fatal::Failure(majority(&addresses))),
+            Before::Active { address, id } => return Err(Fatal::Failure(active(&address, id, own))),
+        }
     }
 }
 
@@ -56,14 +76,40 @@ fn is_first(image: &Image, own: ControllerId) -> bool {
 }
 
 /// The recovery that who answers goes on from, if it is none that is known here, and not of a lower number.
-fn rival(image: &Image, answer: &Answered) -> Option<Recovered> {
+fn rival(image: &Image, cluster_id: ClusterId, answer: &Answered) -> Option<Recovered> {
     let ours = image.controller_recoveries();
-    let cluster_id = image.cluster_id()?.to_bytes();
-    let theirs = stands_beside(ours, &answer.view).filter(|_| answer.view.cluster_id == cluster_id)?;
+    let theirs = stands_beside(ours, &answer.view).filter(|_| answer.view.cluster_id == cluster_id.to_bytes())?;
     (theirs.recoveries >= ours.len() as u64).then_some(theirs)
 }
 
-/// Who is active in this cluster without this recovery, and who says so.
-fn active_before<'a>(image: &Image, own: ControllerId, answers: &'a [Answered]) -> Option<(&'a Answered, u64)> {
-    active_without(image.cluster_id()?, own, image.controller_recoveries(), answers)
+/// Why this one gives way.
+fn outrun(address: &str, theirs: &Recovered) -> String {
+    format!(
+        "the controller at {address} goes on already, and not from this recovery: {theirs}. This one gives way, as \
+         nothing was decided under it yet. If it is to go on instead, stop those; then run 'holdfast-controller \
+         recover' on this folder once more, with --accept-older-store: it counts for more then"
+    )
 }
+
+/// Why it does not start while one is active.
+fn active(address: &str, id: u64, own: ControllerId) -> String {
+    let copy = if id == own.0 { "; that is the id of this folder: a copy of it may be in use" } else { "" };
+    format!(
+        "controller {id} is active (says the one at {address}{copy}), and knows nothing of the recovery that this folder \
+         goes on from: started, this one would end it, and the others with it. {STOP}"
+    )
+}
+
+/// Why it does not start while there is a majority.
+fn majority(addresses: &[String]) -> String {
+    format!(
+        "the controllers at {} hold the log, know nothing of the recovery that this folder goes on from, and may be a \
+         majority, though none of them is active now: started, this one would end them. {STOP}",
+        addresses.join(", ")
+    )
+}
+
+/// What to do then.
+const STOP: &str = "Nothing was changed. A leader that was just stopped is still named for a second: start this one \
+                    again. Else stop all of them, then start this one again (in Kubernetes: scale the controllers to 0, \
+                    delete the claims of the others, scale up); or start this one with an empty folder: it joins them";

@@ -60,6 +60,24 @@ pub(crate) enum Verdict {
     },
 }
 
+/// What others are to a controller that was gone on with, and did not start since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// All answer, and none holds the log from before its recovery.
+    Nobody,
+    /// One holds that log, or does not answer; they are no majority, and nobody is active.
+    Few,
+    /// Nobody is active, and those at these addresses hold that log and may be a majority.
+    Majority(Vec<String>),
+    /// One of them is active.
+    Active {
+        /// Who says so: the one itself, if it answers.
+        address: String,
+        /// The node id of that one.
+        id: u64,
+    },
+}
+
 /// Looks at what is answered.
 pub(crate) fn judge(own: &Own<'_>, answers: &[Answered]) -> Verdict {
     let held: Vec<&Answered> = answers.iter().filter(|answer| is_of(own.cluster_id, &answer.view)).collect();
@@ -78,19 +96,39 @@ pub(crate) fn judge(own: &Own<'_>, answers: &[Answered]) -> Verdict {
     if !voters.is_empty() && is_majority { Verdict::Majority(voters) } else { Verdict::Few(voters) }
 }
 
-/// The controller of the cluster that is active without the last of `ours`: who says so, and its node id. Once this one
-/// serves by that recovery the other ends, and so does its majority. What is said of `own` is from its time before.
-pub(crate) fn active_without<'a>(
+/// What the others are to a controller that was gone on with by the last of `ours` and did not start since: once it
+/// serves, those that lack that recovery end, and so does their majority. `asked`: how many addresses were asked.
+/// Nobody is left out for what it says of the one that starts: a copy of its folder may be active under the same id.
+pub(crate) fn judge_before(
     cluster_id: ClusterId,
-    own: ControllerId,
     ours: &[ControllerRecovery],
-    answers: &'a [Answered],
-) -> Option<(&'a Answered, u64)> {
-    let last = key(ours.last()?);
+    asked: usize,
+    answers: &[Answered],
+) -> Before {
+    let Some(last) = ours.last().map(key) else { return Before::Nobody };
     let knows =
         |view: &DescribeClusterResponse| view.controller_recoveries.iter().any(|theirs| wire_key(theirs) == last);
     let before = answers.iter().filter(|answer| is_of(cluster_id, &answer.view) && !knows(&answer.view));
-    active(before.filter(|answer| answer.view.active_controller != Some(own.0)))
+    let before: Vec<&Answered> = before.collect();
+    if let Some((answer, id)) = active(before.iter().copied()) {
+        return Before::Active { address: answer.address.clone(), id };
+    }
+    let addresses: Vec<String> = before.iter().map(|answer| answer.address.clone()).collect();
+    if before.iter().any(|answer| may_decide(&answer.view, &addresses)) {
+        return Before::Majority(addresses);
+    }
+    let is_clear = answers.len() >= asked && !answers.iter().any(|answer| begins(&answer.view));
+    if before.is_empty() && is_clear { Before::Nobody } else { Before::Few }
+}
+
+/// True if those at these addresses may be a majority of the voters by this view. It does not tell the two halves while
+/// a change of the voters is half done: of four that it names two are a majority of both then, where one of three takes
+/// the place of another. So half of an even number counts too; of two it never is one.
+fn may_decide(view: &DescribeClusterResponse, addresses: &[String]) -> bool {
+    let voters = || view.controllers.iter().filter(|controller| controller.voter);
+    let all = voters().count();
+    let there = voters().filter(|voter| addresses.contains(&voter.address)).count();
+    2 * there > all || (all > 2 && 2 * there == all)
 }
 
 /// The controller that is active by these answers, and who says so: it knows best itself.
@@ -122,6 +160,11 @@ fn wire_key(recovery: &v1::ControllerRecovery) -> (u64, u64, u64, u64) {
 /// True if who says this holds something of this cluster: an empty folder holds nothing.
 fn is_of(cluster_id: ClusterId, view: &DescribeClusterResponse) -> bool {
     view.cluster_id == cluster_id.to_bytes()
+}
+
+/// True if who says this has a log, and does not say of which cluster: it began a moment ago, and reads it still.
+fn begins(view: &DescribeClusterResponse) -> bool {
+    view.cluster_id.is_empty() && !view.controllers.is_empty()
 }
 
 fn is_own(view: &DescribeClusterResponse, id: u64, address: &str) -> bool {
@@ -244,6 +287,10 @@ mod tests {
         assert_eq!(beside(&[first.clone(), second], &[first]), None, "it is from before the folder's own");
     }
 
+    fn before(ours: &[ControllerRecovery], asked: usize, answers: &[Answered]) -> Before {
+        judge_before(CLUSTER, ours, asked, answers)
+    }
+
     #[test]
     fn who_is_active_without_the_last_recovery_is_seen_and_who_follows_it_is_not() {
         let (first, second, beside) = (recovery(1, 50), recovery(1, 90), recovery(3, 60));
@@ -254,24 +301,70 @@ mod tests {
             answer.view.controller_recoveries = theirs.iter().map(told).collect();
             answer
         };
-        let seen = |answers: &[Answered]| {
-            active_without(CLUSTER, ControllerId(1), &ours, answers).map(|(answer, id)| (answer.address.clone(), id))
-        };
-        let other = Some(("b".to_owned(), 3));
-        assert_eq!(seen(&[with(Some(3), &[])]), other, "never recovered");
-        assert_eq!(seen(&[with(Some(3), std::slice::from_ref(&first))]), other, "not as often");
-        assert_eq!(seen(&[with(Some(3), &[first.clone(), beside])]), other, "from another one");
-        assert_eq!(seen(&[with(None, &[])]), None, "nobody is active");
-        assert_eq!(seen(&[with(Some(1), &[])]), None, "it led itself before");
-        assert_eq!(seen(&[with(Some(3), &ours)]), None, "it goes on from this recovery");
+        let seen = |answer: Answered| before(&ours, 1, &[answer]);
+        let active = |id| Before::Active { address: "b".to_owned(), id };
+        assert_eq!(seen(with(Some(3), &[])), active(3), "never recovered");
+        assert_eq!(seen(with(Some(3), std::slice::from_ref(&first))), active(3), "not as often");
+        assert_eq!(seen(with(Some(3), &[first.clone(), beside])), active(3), "from another one");
+        assert_eq!(seen(with(Some(1), &[])), active(1), "a copy of the folder, under the id of the one that starts");
+        assert_eq!(seen(with(None, &[])), Before::Few, "nobody is active");
+        assert_eq!(seen(with(Some(3), &ours)), Before::Nobody, "it goes on from this recovery");
         let empty = Answered {
             view: DescribeClusterResponse { active_controller: Some(3), ..Default::default() },
             ..holds("b")
         };
-        assert_eq!(seen(&[empty]), None, "an empty folder holds nothing");
+        assert_eq!(seen(empty), Before::Nobody, "an empty folder holds nothing");
         let mut itself = with(Some(3), &[]);
         itself.address = "c".to_owned();
         itself.view.controllers = vec![ControllerInfo { node_id: 3, address: "c".to_owned(), ..Default::default() }];
-        assert_eq!(seen(&[itself, with(Some(3), &[])]), Some(("c".to_owned(), 3)), "it is named itself");
+        let named = Before::Active { address: "c".to_owned(), id: 3 };
+        assert_eq!(before(&ours, 2, &[itself, with(Some(3), &[])]), named, "it is named itself");
+        assert_eq!(before(&[], 2, &[]), Before::Nobody, "it was never gone on with");
+    }
+
+    #[test]
+    fn a_majority_from_before_the_recovery_is_seen_though_it_has_no_leader_yet() {
+        let ours = [recovery(1, 50)];
+        let of = |voters: &[&str], address: &str| {
+            let mut answer = holds(address);
+            let voter =
+                |address: &&str| ControllerInfo { address: (*address).to_owned(), voter: true, ..Default::default() };
+            answer.view.controllers = voters.iter().map(voter).collect();
+            let learner = ControllerInfo { address: "l".to_owned(), ..Default::default() };
+            answer.view.controllers.push(learner);
+            answer
+        };
+        let seen = |voters: &[&str], there: &[&str]| {
+            let answers: Vec<Answered> = there.iter().map(|address| of(voters, address)).collect();
+            before(&ours, 2, &answers)
+        };
+        let majority = |names: &[&str]| Before::Majority(names.iter().map(ToString::to_string).collect());
+        assert_eq!(seen(&["a", "b", "c"], &["b", "c"]), majority(&["b", "c"]), "`a` is the one that starts");
+        assert_eq!(seen(&["a", "b", "c"], &["b"]), Before::Few);
+        assert_eq!(seen(&["a", "b", "c"], &["b", "l"]), Before::Few, "a learner decides nothing");
+        assert_eq!(
+            seen(&["a", "b", "c", "d"], &["b", "c"]),
+            majority(&["b", "c"]),
+            "of both halves, where d comes for a"
+        );
+        assert_eq!(seen(&["a", "b"], &["b"]), Before::Few, "one of two");
+        assert_eq!(seen(&[], &["b"]), Before::Few, "it knows no voters");
+        let mut later = of(&["b"], "c");
+        later.view.controller_recoveries = vec![told(&ours[0])];
+        assert_eq!(before(&ours, 2, &[later, holds("b")]), Before::Few, "who has the recovery does not count");
+    }
+
+    #[test]
+    fn who_does_not_answer_may_come() {
+        let ours = [recovery(1, 50)];
+        let empty = Answered { view: DescribeClusterResponse::default(), ..holds("b") };
+        assert_eq!(before(&ours, 2, &[]), Before::Few);
+        assert_eq!(before(&ours, 2, std::slice::from_ref(&empty)), Before::Few);
+        let other = Answered { address: "c".to_owned(), ..empty.clone() };
+        assert_eq!(before(&ours, 2, &[empty.clone(), other.clone()]), Before::Nobody);
+        let mut begins = other;
+        begins.view.controllers = vec![ControllerInfo { node_id: 3, voter: true, ..Default::default() }];
+        assert_eq!(before(&ours, 2, &[empty, begins]), Before::Few, "it has not read its log yet");
+        assert_eq!(before(&ours, 0, &[]), Before::Nobody, "it is the only one");
     }
 }

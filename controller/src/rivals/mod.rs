@@ -5,8 +5,9 @@
 //!   recover, on a folder      asks the members that its metadata knows: refused while one is active, or while a majority
 //!                             answers and holds the log (`judge`)
 //!   its first start since     asks `peers`, before it takes part: gives way to who goes on from another recovery of the same
-//!                             cluster; nothing was decided under its own yet. Does not start while one is active
-//!                             that was recovered less often or never: it would end that one (`first_start`)
+//!                             cluster; nothing was decided under its own yet. Does not start while one is active, or
+//!                             a majority is there, that was recovered less often or never: it would end them. Looks
+//!                             for as long as an election takes, unless all answer with empty folders (`first_start`)
 //!   active, whenever it is    asks `peers` now and then, also who is no member: of two that meet the lower ends for good
 //!                             ([`crate::lineage`]), never both (`meeting`)
 //! ```

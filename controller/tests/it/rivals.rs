@@ -1,6 +1,6 @@
 //! Two operators let the controllers go on, each from another folder: one of the two ends, by name, and never both.
 
-use std::fs;
+use std::{fs, thread};
 
 use futures::FutureExt as _;
 
@@ -80,11 +80,14 @@ fn one_that_did_not_begin_yet_does_not_start_while_the_others_are_active_without
     let (late, others) = (0, [1, 2]);
     recover(&order(&quorum, late)).expect("it goes on alone");
     others.into_iter().for_each(|at| quorum.start(at));
-    let active = quorum.node(quorum.active()).node().id();
     let refused = |quorum: &Quorum| match run(quorum.config(late)).err().expect("it does not start") {
         Fatal::Failure(text) => text,
         other => panic!("{other}"),
     };
+    // At once, also where they have no leader yet: they are a majority.
+    let text = refused(&quorum);
+    assert!(text.contains("knows nothing of") || text.contains("may be a majority"), "{text}");
+    let active = quorum.node(quorum.active()).node().id();
     eventually("it sees who is active", || {
         let text = refused(&quorum);
         (text.contains(&format!("controller {active} is active")) && text.contains("an empty folder")).then_some(())
@@ -99,6 +102,37 @@ fn one_that_did_not_begin_yet_does_not_start_while_the_others_are_active_without
         quorum.start(at);
     }
     quorum.votes(&[0, 1, 2]);
+}
+
+/// One look may fall into a moment without a leader, or before the other one is there.
+#[test]
+fn the_first_start_sees_a_majority_that_comes_together_while_it_looks() {
+    let mut quorum = stopped();
+    let late = 0;
+    recover(&order(&quorum, late)).expect("it goes on alone");
+    quorum.start(1);
+    // It looks for longer than this test takes, unless it sees them.
+    let config = Config { election_timeout_min_ms: 30_000, election_timeout_max_ms: 60_000, ..quorum.config(late) };
+    let first_start = thread::spawn(move || run(config).err());
+    quorum.start(2);
+    match first_start.join().expect("an end") {
+        Some(Fatal::Failure(text)) => assert!(text.contains("scale the controllers to 0"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(quorum.running().all(|(_, node)| node.failed().now_or_never().is_none()), "nobody is ended");
+}
+
+/// It decides nothing by itself: all that it costs is the time of an election.
+#[test]
+fn one_that_holds_the_log_alone_only_delays_the_first_start() {
+    let mut quorum = stopped();
+    let (late, alone) = (0, 1);
+    recover(&order(&quorum, late)).expect("it goes on alone");
+    quorum.start(alone);
+    quorum.start(late);
+    serves(&quorum, late);
+    let fatal = ended(&quorum, alone);
+    assert!(matches!(fatal, Fatal::GivenUp { .. }), "{fatal}");
 }
 
 #[test]
