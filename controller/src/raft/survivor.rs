@@ -171,11 +171,6 @@ impl Survivor {
         &self.forgotten
     }
 
-    /// The brokers that are registered by its log, or were as far as that is known to be committed.
-    pub fn known_brokers(&self) -> BTreeSet<BrokerId> {
-        self.image.brokers().keys().chain(&self.forgotten).copied().collect()
-    }
-
     /// The topics, by name, that are deleted by what is not known to be committed, in the order in which they are. What an
     /// older commit mark does not cover is among them, even if it was carried out before.
     pub fn vanishing(&self) -> &[String] {

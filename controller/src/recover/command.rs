@@ -11,7 +11,10 @@ use holdfast_identity::{BROKER, CONTROLLER};
 use holdfast_metadata::{Image, recover_controllers, recovery::RecoverControllers};
 use holdfast_proto::ids::{BrokerId, ControllerId};
 
-use super::{open, others, text};
+use super::{
+    naming::{self, Known},
+    open, others, text,
+};
 use crate::{
     exit::Fatal,
     identity::{DataDir, Identity},
@@ -62,7 +65,7 @@ impl Recover {
         let mut command = format!("holdfast-controller recover --data-dir {} --accept-loss", self.data_dir.display());
         for (flag, brokers) in [("--brokers", &self.brokers), ("--without-brokers", &self.without_brokers)] {
             if !brokers.is_empty() {
-                command = format!("{command} {flag} {}", text::list(brokers, ","));
+                command = format!("{command} {flag} {}", naming::list(brokers, ","));
             }
         }
         for (flag, is_set) in [
@@ -81,15 +84,13 @@ impl Recover {
     /// be deleted by what nobody agreed to. Where no broker is registered there is no partition that could get a leader
     /// too early.
     fn check(&self, survivor: &Survivor) -> Result<(), Fatal> {
-        let known = numbers(survivor);
-        let is_named = |broker: &&u32| self.brokers.contains(broker) || self.without_brokers.contains(broker);
-        let unnamed = known.iter().find(|broker| !is_named(broker));
-        if self.brokers.is_empty() && (unnamed.is_some() || !survivor.image().brokers().is_empty()) {
-            return Err(Fatal::Failure(text::brokers_needed(&known)));
+        let known = known_brokers(survivor);
+        let unnamed = known.unnamed(&self.brokers, &self.without_brokers);
+        if self.brokers.is_empty() && (unnamed.is_some() || !known.registered.is_empty()) {
+            return Err(Fatal::Failure(naming::brokers_needed(&known)));
         }
-        if let Some(unnamed) = unnamed {
-            let is_forgotten = survivor.forgotten().contains(&BrokerId(*unnamed));
-            return Err(Fatal::Failure(text::broker_unnamed(*unnamed, is_forgotten)));
+        if let Some((unnamed, is_removed)) = unnamed {
+            return Err(Fatal::Failure(naming::broker_unnamed(unnamed, is_removed)));
         }
         self.check_deletions(survivor)
     }
@@ -124,8 +125,11 @@ impl Recover {
 }
 
 /// The brokers of which it has to be said whether they are there.
-fn numbers(survivor: &Survivor) -> Vec<u32> {
-    survivor.known_brokers().iter().map(|broker| broker.0).collect()
+fn known_brokers(survivor: &Survivor) -> Known {
+    Known {
+        registered: survivor.image().brokers().keys().map(|broker| broker.0).collect(),
+        removed: survivor.forgotten().iter().map(|broker| broker.0).collect(),
+    }
 }
 
 /// Carries it out. Blocks.
@@ -190,9 +194,8 @@ pub fn recover(args: &Recover) -> Result<(), Fatal> {
         say(&text::shortened(survivor.shortened()));
     }
     if !args.accept_loss {
-        let known = numbers(&survivor);
-        let unsaid = if args.brokers.is_empty() { &known[..] } else { &[] };
-        say(&text::how_to_choose(&args.command(), unsaid));
+        let unsaid = known_brokers(&survivor).unsaid(&args.brokers, &args.without_brokers);
+        say(&naming::how_to_choose(&args.command(), &unsaid, args.brokers.is_empty()));
         return Ok(());
     }
     args.check(&survivor)?;

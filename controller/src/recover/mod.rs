@@ -7,9 +7,10 @@
 //! [`holdfast_metadata::recovery`].
 //!
 //! `command`: flags, and what is done. `others`: who answers beside it. `text`: what is printed; `open`: of what may
-//! not be committed.
+//! not be committed, `naming`: of the brokers that there are.
 
 mod command;
+mod naming;
 mod open;
 mod others;
 mod text;

@@ -29,35 +29,6 @@ pub(super) fn older(survivor: &Survivor) -> Option<&'static str> {
     }
 }
 
-/// Ids with this between them.
-pub(super) fn list(ids: &[u32], separator: &str) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
-}
-
-/// Why the brokers have to be named, and how.
-pub(super) fn brokers_needed(registered: &[u32]) -> String {
-    format!(
-        "nothing was changed. Say which brokers there are, also those that this controller does not know: a partition may \
-         have moved to them since, and then they alone hold its records. Registered here are {}; with all others that there \
-         are: --brokers {}. Those that are gone for good: --without-brokers IDS instead",
-        list(registered, ", "),
-        list(registered, ",")
-    )
-}
-
-/// A broker of which nothing was said: registered, or removed by what is not known to be committed.
-pub(super) fn broker_unnamed(broker: u32, is_forgotten: bool) -> String {
-    let state = if is_forgotten {
-        "is removed here by an entry that is not known to be committed"
-    } else {
-        "is registered here"
-    };
-    format!(
-        "nothing was changed. Broker {broker} {state}, and neither among --brokers nor among --without-brokers: say \
-         whether it is there, or gone for good"
-    )
-}
-
 /// Which topics are deleted by what may never have been committed.
 pub(super) fn vanishing(topics: &[String]) -> String {
     format!(
@@ -252,26 +223,6 @@ pub(super) fn version(before: MetadataVersion, after: &Image) -> Option<String> 
     };
     let grows = "programs that do not know it cannot be used any more";
     (version > before).then(|| format!("\nmetadata version {before} -> {version}: {grows}{brokers}"))
-}
-
-/// What to do where nothing was chosen yet, and the command for it. `unsaid`: the registered brokers, if it was not said which
-/// brokers there are.
-pub(super) fn how_to_choose(command: &str, unsaid: &[u32]) -> String {
-    let brokers = match unsaid {
-        [] => String::new(),
-        unsaid => format!(
-            " --brokers IDS\nIDS: every broker that there is, with commas, known here or not, as a partition\n\
-             may have moved to one that is not. Registered here: {}",
-            list(unsaid, ",")
-        ),
-    };
-    format!(
-        "\nnothing was changed. First try everything to start a majority of the\n\
-         controllers as they are. If that cannot be: run this on each controller that\n\
-         is left, and go on with the one whose last entry has the highest term, and of\n\
-         the same term the highest index:\n  \
-         {command}{brokers}"
-    )
 }
 
 /// What was done, and what comes next.
