@@ -197,10 +197,11 @@ fn records(without: &[BrokerId], address: &str) -> String {
 /// The step by which no record goes that was to be kept: what is set is older than what was agreed to.
 fn settings(address: &str, separator: &str) -> String {
     format!(
-        "with all brokers stopped, look at the settings of each topic whose retention{separator}\
-         was raised lately, and set it again:{separator}  \
+        "with all brokers stopped, look at the settings of each topic by which{separator}\
+         records go: retention.ms, retention.bytes, segment.ms and segment.bytes;{separator}\
+         set again what was raised lately:{separator}  \
          holdfast topic describe TOPIC --bootstrap {address}{separator}  \
-         holdfast topic alter TOPIC -c retention.ms=VALUE --bootstrap {address}"
+         holdfast topic alter TOPIC -c SETTING=VALUE --bootstrap {address}"
     )
 }
 
@@ -316,10 +317,13 @@ mod tests {
     #[test]
     fn that_settings_are_older_is_told_before_brokers_start_also_where_one_is_given_up() {
         let step = "with all brokers stopped, look at the settings of each topic";
-        let command = "holdfast topic alter TOPIC -c retention.ms=VALUE --bootstrap c1:7072";
+        let command = "holdfast topic alter TOPIC -c SETTING=VALUE --bootstrap c1:7072";
         for without in [&[][..], &[BrokerId(3)][..]] {
             let told = records(without, "c1:7072");
             assert!(told.contains(step) && told.contains(command), "{told}");
+            for setting in ["retention.ms", "retention.bytes", "segment.ms", "segment.bytes"] {
+                assert!(told.contains(setting), "{setting}: {told}");
+            }
         }
         let told = done("c1:7072", &Image::default());
         let place = |part: &str| told.find(part).unwrap_or_else(|| panic!("{part}: {told}"));

@@ -47,8 +47,8 @@ const CHOICE: &str = "Go on with the one whose last entry has the highest term, 
                       there is, for a partition may have moved to one that this controller does not know, and then waits for it. On its \
                       machine alone:";
 
-/// Sets a retention again, at the one controller that there is then.
-const SETTINGS: &str = "holdfast topic alter TOPIC -c retention.ms=VALUE --bootstrap CONTROLLER";
+/// Sets a setting again, at the one controller that there is then.
+const SETTINGS: &str = "holdfast topic alter TOPIC -c SETTING=VALUE --bootstrap CONTROLLER";
 
 pub(super) fn as_text(seen: &Seen, named: Named<'_>) -> String {
     let mut parts = vec![fit(&seen.strength(), " ")];
@@ -154,8 +154,8 @@ fn steps(seen: &Seen, named: Named<'_>) -> Vec<Step> {
         Step::new(CHOICE, vec![anywhere(recover(FOLDER, &format!(" --accept-loss --brokers {there}{gone}")))]),
         Step::new(
             "Stop every broker, and start that controller. What it knows of topics may be older than what was agreed to: \
-             look at each one whose retention was raised lately, and set it again, for brokers delete by it as soon as a \
-             partition has a leader. CONTROLLER is the address of that controller:",
+             look at the retention.ms, retention.bytes, segment.ms and segment.bytes of each one, and set again what was \
+             raised lately, for brokers delete by them as soon as a partition has a leader. CONTROLLER is the address of that controller:",
             vec![anywhere(SETTINGS.to_owned())],
         ),
         Step::new(
