@@ -16,6 +16,7 @@
 //!   then. `grpc`: the edge.
 //! - [`clocks`]: whose wall clock is right. [`damaged`]: replicas that go on though they are damaged. `agreement`: what each
 //!   controller supports, and whether all made the same of the log. `recent`: the last changes.
+//!   `listing`: long lists in words.
 //! - [`controller`]: all of it, running. [`recover`]: the last resort, on the folder of a stopped one; `rivals`: two of these.
 
 mod activity;
@@ -33,6 +34,7 @@ mod grpc;
 pub mod health;
 pub mod identity;
 pub mod lineage;
+mod listing;
 pub mod metrics;
 pub mod node;
 pub mod peers;

@@ -91,6 +91,8 @@ fn go_on(dir: &Path, folder: &str) {
     assert!(why.contains("is in use by another process"), "{why}");
     ends_with(dir, 0, &["dev", "kill", LEFT, "broker-1", "broker-2", "broker-3"]);
     let (text, _) = ends_with(dir, 0, &at);
+    let fits = |line: &str| line.chars().count() <= 80 || line.trim_start().starts_with("holdfast");
+    assert!(text.lines().filter(|line| !line.contains(folder)).all(fits), "{text}");
     assert!(text.contains("last entry of its log:") && text.contains("nothing was changed"), "{text}");
     assert!(text.contains(" --accept-loss --brokers IDS\n") && text.contains("Registered here: 1,2,3"), "{text}");
     let accept = [&at[..], &["--accept-loss", "--brokers", "1,2,3"]].concat();

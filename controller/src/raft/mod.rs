@@ -43,7 +43,7 @@ pub use lineages::{BindError, Lineages};
 pub use log_store::LogStore;
 pub use members::{Change, Member, Members};
 pub use network::Network;
-pub use open_entries::OpenEntry;
+pub use open_entries::{OpenEntries, OpenEntry, Weight};
 pub use reach::Reach;
 pub use role::{Contact, Role, watch_role};
 pub use state_machine::StateMachine;

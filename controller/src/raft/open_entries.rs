@@ -1,73 +1,142 @@
 //! What entries of the log do that may not be committed, in words: as the controllers go on from one of them, they
 //! count. Pure.
 
-use holdfast_metadata::{AlterReplicas, AlterTopic, Command, Image, ReplicaMove, Topic, TopicConfig};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use holdfast_metadata::{AlterReplicas, AlterTopic, Command, Image, Record, ReplicaMove, Topic, TopicConfig};
 use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId};
 
+use crate::listing::some;
+
+/// Entries that are told.
+const MAX_TOLD: usize = 50;
 /// Partitions of one entry that are named.
 const MAX_NAMED: usize = 5;
+/// Brokers of one entry that are named.
+const MAX_BROKERS_NAMED: usize = 10;
+/// The setting that says how many replicas acknowledge.
+const MIN_ISR: &str = "min.insync.replicas";
+
+/// How much an entry matters. The order is that in which they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Somebody ordered it, and it may cost acknowledged records, or cannot be taken back.
+    Grave,
+    /// Somebody ordered it, or may have.
+    Ordered,
+    /// Nodes do it by themselves.
+    Own,
+}
 
 /// An entry that is not known to be committed, and that changes the metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenEntry {
     /// Its place in the log, counted from the cluster's first entry.
     pub index: u64,
-    /// What it does, in one line, with the names of topics.
+    /// What it does, with the names of topics.
     pub text: String,
-    /// True if somebody ordered it, false for what nodes do by themselves.
-    pub is_ordered: bool,
+    /// How much it matters.
+    pub weight: Weight,
 }
 
-impl OpenEntry {
-    /// `image`: the metadata before it.
-    pub(super) fn of(index: u64, command: &Command, image: &Image) -> Self {
-        Self { index, text: text(command, image), is_ordered: is_ordered(command) }
+/// Such entries: of each weight the newest 50, and how many there are. As a rule there are few, but where nothing is
+/// known of what is committed all behind the snapshot are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenEntries {
+    kept: BTreeMap<Weight, VecDeque<OpenEntry>>,
+    count: usize,
+}
+
+impl OpenEntries {
+    /// Takes the next one in.
+    pub fn add(&mut self, entry: OpenEntry) {
+        let kept = self.kept.entry(entry.weight).or_default();
+        kept.push_back(entry);
+        if kept.len() > MAX_TOLD {
+            kept.pop_front();
+        }
+        self.count += 1;
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Those that are told, at most 50, in their order, and how many are not: what matters more goes before, and of the
+    /// same weight what is newer.
+    pub fn told(&self) -> (Vec<&OpenEntry>, usize) {
+        let newest = self.kept.values().flat_map(|kept| kept.iter().rev());
+        let mut told: Vec<&OpenEntry> = newest.take(MAX_TOLD).collect();
+        told.sort_by_key(|entry| entry.index);
+        let more = self.count - told.len();
+        (told, more)
     }
 }
 
-const fn is_ordered(command: &Command) -> bool {
+impl OpenEntry {
+    /// `before`: the metadata before it. `records`: what it made of that; of an entry that decides item by item only
+    /// what was accepted is told. `None` if it changes nothing that counts.
+    pub(super) fn of(index: u64, command: &Command, before: &Image, records: &[Record]) -> Option<Self> {
+        let text = text(command, before, records);
+        (!records.is_empty() && !text.is_empty()).then(|| Self { index, text, weight: weight(command, before) })
+    }
+}
+
+fn weight(command: &Command, before: &Image) -> Weight {
     match command {
+        Command::UnregisterBroker { .. }
+        | Command::FinalizeVersion(_)
+        | Command::RecoverPartition(_)
+        | Command::LoseDisk { .. } => Weight::Grave,
+        Command::AlterTopic(alter) if changes(alter, before).iter().any(|(key, ..)| *key == MIN_ISR) => Weight::Grave,
         Command::FormCluster { .. }
-        | Command::UnregisterBroker { .. }
         | Command::CreateTopic(_)
         | Command::DeleteTopic { .. }
         | Command::AlterTopic(_)
         | Command::AlterReplicas(_)
         | Command::SetBrokerDrain { .. }
-        | Command::FinalizeVersion(_)
-        | Command::RecoverPartition(_)
-        | Command::LoseDisk { .. } => true,
+        | Command::ElectLeaders { .. } => Weight::Ordered,
         Command::RegisterBroker(_)
         | Command::FenceBroker { .. }
         | Command::FenceBrokers { .. }
         | Command::UnfenceBroker { .. }
         | Command::BeginControlledShutdown { .. }
         | Command::AlterPartition(_)
-        | Command::ElectLeaders { .. }
         | Command::AllocateProducerIds { .. }
         | Command::RenewFolderToken { .. }
         | Command::DistrustReplicas(_)
         | Command::BeginHistory
-        | Command::CheckHistory { .. } => false,
+        | Command::CheckHistory { .. } => Weight::Own,
     }
 }
 
-fn text(command: &Command, image: &Image) -> String {
+/// What it does; empty if that is nothing.
+fn text(command: &Command, image: &Image, records: &[Record]) -> String {
     let name = |topic_id, partition: PartitionIndex| format!("{}-{partition}", topic_name(image, topic_id));
     match command {
+        Command::FenceBrokers { .. } => {
+            let fenced = records.iter().filter_map(|record| match record {
+                Record::Broker(broker) => Some(broker.broker_id.to_string()),
+                _ => None,
+            });
+            format!("fence brokers {}", some(fenced, MAX_BROKERS_NAMED))
+        }
         Command::DeleteTopic { topic_id } => format!("delete topic {}", topic_name(image, *topic_id)),
         Command::AlterTopic(alter) => topic_altered(alter, image),
         Command::AlterPartition(alter) => {
-            let changes = alter.changes.iter().map(|change| {
-                let isr = change.new_isr.iter().map(|member| member.broker_id);
-                format!("{} to {}", name(change.topic_id, change.partition), brokers(isr))
+            let changes = records.iter().filter_map(|record| match record {
+                Record::Partition { topic_id, partition, state } => {
+                    Some(format!("{} to {}", name(*topic_id, *partition), brokers(&state.isr)))
+                }
+                _ => None,
             });
-            format!("leader {} changes who is in sync: {}", alter.broker_id, some(changes))
+            format!("leader {} changes who is in sync: {}", alter.broker_id, some(changes, MAX_NAMED))
         }
-        Command::AlterReplicas(alter) => replicas_altered(alter, image),
+        Command::AlterReplicas(alter) => replicas_altered(alter, image, records),
         Command::DistrustReplicas(distrust) => {
-            let replicas = distrust.replicas.iter().map(|replica| name(replica.topic_id, replica.partition));
-            format!("distrust replicas of broker {}: {}", distrust.broker_id, some(replicas))
+            let replicas = partitions(records).into_iter().map(|(topic_id, partition)| name(topic_id, partition));
+            format!("distrust replicas of broker {}: {}", distrust.broker_id, some(replicas, MAX_NAMED))
         }
         Command::RecoverPartition(recover) => {
             format!("recover partition {} with broker {}", name(recover.topic_id, recover.partition), recover.broker_id)
@@ -76,20 +145,29 @@ fn text(command: &Command, image: &Image) -> String {
     }
 }
 
-fn topic_altered(alter: &AlterTopic, image: &Image) -> String {
-    let topic = image.topic(alter.topic_id);
+/// The settings that get another value: key, the old value and the new one.
+fn changes<'a>(alter: &'a AlterTopic, image: &Image) -> Vec<(&'a str, String, String)> {
     let default = TopicConfig::default();
-    let before = topic.map_or(&default, Topic::config);
-    let settings = alter.configs.iter().filter_map(|(key, value)| {
-        let (old, new) = (value_of(before, key), value.clone().unwrap_or_else(|| value_of(&default, key)));
-        (old != new).then(|| format!("{key} {old} -> {new}"))
+    let before = image.topic(alter.topic_id).map_or(&default, Topic::config);
+    let settings = alter.configs.iter().map(|(key, value)| {
+        let new = value.clone().unwrap_or_else(|| value_of(&default, key));
+        (key.as_str(), value_of(before, key), new)
     });
+    settings.filter(|(_, old, new)| old != new).collect()
+}
+
+fn topic_altered(alter: &AlterTopic, image: &Image) -> String {
+    let settings = changes(alter, image).into_iter().map(|(key, old, new)| format!("{key} {old} -> {new}"));
     let partitions = alter.partition_count.map(|count| {
-        let before = topic.map_or(0, |topic| topic.partitions().len());
+        let before = image.topic(alter.topic_id).map_or(0, |topic| topic.partitions().len());
         format!("{before} -> {count} partitions")
     });
     let changes: Vec<String> = settings.chain(partitions).collect();
-    format!("alter topic {}: {}", topic_name(image, alter.topic_id), changes.join(", "))
+    match &changes[..] {
+        // It writes out what is in force by default.
+        [] => String::new(),
+        changes => format!("alter topic {}: {}", topic_name(image, alter.topic_id), changes.join(", ")),
+    }
 }
 
 /// The value of a setting that is in force; nothing for one that is not known.
@@ -98,20 +176,34 @@ fn value_of(config: &TopicConfig, key: &str) -> String {
     found.map(|(_, value)| value).unwrap_or_default()
 }
 
-fn replicas_altered(alter: &AlterReplicas, image: &Image) -> String {
+fn replicas_altered(alter: &AlterReplicas, image: &Image, records: &[Record]) -> String {
     let one = |to: &ReplicaMove| {
         let name = topic_name(image, to.topic_id);
         match &to.new_replicas[..] {
             [] => format!("{name}-{} back", to.partition),
-            replicas => format!("{name}-{} to {}", to.partition, brokers(replicas.iter().copied())),
+            replicas => format!("{name}-{} to {}", to.partition, brokers(replicas)),
         }
     };
-    let moves = (!alter.moves.is_empty()).then(|| format!("move replicas: {}", some(alter.moves.iter().map(one))));
-    let limit = alter.move_bytes_per_second.map(|limit| match limit {
-        0 => "no limit for moves".to_owned(),
-        limit => format!("{limit} bytes a second for moves"),
+    // A partition that is named twice is moved by the first of both.
+    let mut accepted = partitions(records);
+    let moved = alter.moves.iter().filter(|to| accepted.remove(&(to.topic_id, to.partition)));
+    let moved: Vec<String> = moved.map(one).collect();
+    let moves = (!moved.is_empty()).then(|| format!("move replicas: {}", some(moved.into_iter(), MAX_NAMED)));
+    let limit = records.iter().find_map(|record| match record {
+        Record::MoveLimit { bytes_per_second: 0 } => Some("no limit for moves".to_owned()),
+        Record::MoveLimit { bytes_per_second } => Some(format!("{bytes_per_second} bytes a second for moves")),
+        _ => None,
     });
     moves.into_iter().chain(limit).collect::<Vec<_>>().join("; ")
+}
+
+/// The partitions that got another state.
+fn partitions(records: &[Record]) -> BTreeSet<(TopicId, PartitionIndex)> {
+    let changed = records.iter().filter_map(|record| match record {
+        Record::Partition { topic_id, partition, .. } => Some((*topic_id, *partition)),
+        _ => None,
+    });
+    changed.collect()
 }
 
 /// The topic's name, or its id where it is not known.
@@ -119,103 +211,10 @@ fn topic_name(image: &Image, topic_id: TopicId) -> String {
     image.topic(topic_id).map_or_else(|| topic_id.to_string(), |topic| topic.name().to_owned())
 }
 
-fn brokers(ids: impl Iterator<Item = BrokerId>) -> String {
-    ids.map(|broker| broker.to_string()).collect::<Vec<_>>().join(",")
-}
-
-/// The first [`MAX_NAMED`], and how many more there are.
-fn some(items: impl Iterator<Item = String>) -> String {
-    let all: Vec<String> = items.collect();
-    let named = all[..all.len().min(MAX_NAMED)].join(", ");
-    match all.len().saturating_sub(MAX_NAMED) {
-        0 => named,
-        more => format!("{named}, and {more} more"),
-    }
+fn brokers(ids: &[BrokerId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use holdfast_metadata::{AlterPartition, FinalizeVersion, IsrChange, IsrMember, Record, RecoverPartition};
-    use holdfast_proto::ids::{BrokerEpoch, LeaderEpoch, MetadataVersion, PartitionEpoch};
-
-    use super::*;
-
-    const TOPIC: TopicId = TopicId(Uuid::from_u128(1));
-
-    /// The topic `orders`, of which one replica in sync is enough.
-    fn image() -> Image {
-        let configs = [("min.insync.replicas".to_owned(), "1".to_owned())].into();
-        let mut image = Image::default();
-        for record in [
-            Record::Topic { topic_id: TOPIC, name: "orders".to_owned() },
-            Record::TopicConfig { topic_id: TOPIC, configs },
-        ] {
-            image.apply(&record).expect("it fits");
-        }
-        image
-    }
-
-    #[track_caller]
-    fn check(command: &Command, text: &str, is_ordered: bool) {
-        let expected = OpenEntry { index: 7, text: text.to_owned(), is_ordered };
-        assert_eq!(OpenEntry::of(7, command, &image()), expected);
-    }
-
-    #[test]
-    fn each_entry_is_told_with_the_names_and_the_values_of_before() {
-        let configs = [
-            ("flush.policy".to_owned(), Some("interval".to_owned())),
-            ("min.insync.replicas".to_owned(), None),
-            ("retention.ms".to_owned(), Some("604800000".to_owned())),
-        ];
-        let alter = AlterTopic { topic_id: TOPIC, configs: configs.into(), partition_count: Some(3) };
-        let (policy, min_isr) = (
-            value_of(&TopicConfig::default(), "flush.policy"),
-            value_of(&TopicConfig::default(), "min.insync.replicas"),
-        );
-        let altered = format!(
-            "alter topic orders: flush.policy {policy} -> interval, min.insync.replicas 1 -> {min_isr}, 0 -> 3 \
-             partitions"
-        );
-        check(&Command::AlterTopic(alter), &altered, true);
-        check(&Command::DeleteTopic { topic_id: TOPIC }, "delete topic orders", true);
-        let unknown = TopicId(Uuid::from_u128(2));
-        check(&Command::DeleteTopic { topic_id: unknown }, &format!("delete topic {unknown}"), true);
-        let (broker_id, broker_epoch, partition) = (BrokerId(3), BrokerEpoch(5), PartitionIndex(0));
-        let recover =
-            RecoverPartition { topic_id: TOPIC, partition, broker_id, partition_epoch: PartitionEpoch(1), at_ms: 5 };
-        check(&Command::RecoverPartition(recover), "recover partition orders-0 with broker 3", true);
-        check(&Command::UnregisterBroker { broker_id }, "unregister broker 3", true);
-        let lost = "give up the disk of broker 3, broker epoch 5";
-        check(&Command::LoseDisk { broker_id, broker_epoch, at_ms: 5 }, lost, true);
-        let finalize = FinalizeVersion { version: MetadataVersion(3), controllers: Vec::new() };
-        check(&Command::FinalizeVersion(finalize), "finalise metadata version 3", true);
-    }
-
-    #[test]
-    fn of_many_partitions_some_are_named() {
-        let broker_id = BrokerId(3);
-        let change = |partition| IsrChange {
-            topic_id: TOPIC,
-            partition: PartitionIndex(partition),
-            leader_epoch: LeaderEpoch(1),
-            partition_epoch: PartitionEpoch(1),
-            new_isr: [3, 1].map(|n| IsrMember { broker_id: BrokerId(n), broker_epoch: BrokerEpoch(5) }).to_vec(),
-            high_watermark: None,
-            high_watermark_epoch: None,
-        };
-        let alter = |count| {
-            let changes = (0..count).map(change).collect();
-            Command::AlterPartition(AlterPartition { broker_id, broker_epoch: BrokerEpoch(5), changes })
-        };
-        check(&alter(1), "leader 3 changes who is in sync: orders-0 to 3,1", false);
-        assert!(OpenEntry::of(7, &alter(7), &image()).text.ends_with("orders-4 to 3,1, and 2 more"));
-        let to = |new_replicas| ReplicaMove { topic_id: TOPIC, partition: PartitionIndex(0), new_replicas };
-        let moves = vec![to(vec![BrokerId(1), BrokerId(2)]), to(Vec::new())];
-        let moved = AlterReplicas { moves, move_bytes_per_second: Some(0) };
-        let text = "move replicas: orders-0 to 1,2, orders-0 back; no limit for moves";
-        check(&Command::AlterReplicas(moved), text, true);
-    }
-}
+#[path = "open_entries_tests.rs"]
+mod tests;

@@ -20,7 +20,7 @@ use std::{
 use openraft::{BasicNode, Membership, vote::RaftLeaderId as _};
 
 use holdfast_metadata::{
-    Command, Image, TopicConfig,
+    Command, Image, Record, TopicConfig,
     recovery::TERM_LEAP,
     retention::{ShortenedTopic, shortened_topics},
     version::SUPPORTED,
@@ -32,7 +32,7 @@ use super::{
     codec::{decode, decode_image_at, encode, encode_image},
     lineages::{GIVEN_UP, KNOWN, REFUSED},
     log_store::{COMMITTED, PURGED, check},
-    open_entries::OpenEntry,
+    open_entries::{OpenEntries, OpenEntry},
     types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
 };
 use crate::store::{self, Op, Store, VOTE};
@@ -60,7 +60,7 @@ pub struct Survivor {
     committed: Option<LogId>,
     members: Members,
     image: Image,
-    open: Vec<OpenEntry>,
+    open: OpenEntries,
     forgotten: BTreeSet<BrokerId>,
     vanishing: Vec<String>,
     shortened: Vec<ShortenedTopic>,
@@ -79,7 +79,12 @@ impl Survivor {
             None => None,
         };
         let mut read = Read::from_snapshot(&store)?;
+        // How far it is committed comes first: what that covers needs no words. A snapshot holds nothing else.
         let snapshot = read.last;
+        let end = end_of_log(&store, snapshot)?;
+        let is_believed = |mark: &LogId| end.is_some_and(|end| is_within(*mark, end));
+        let committed = committed.filter(is_believed).max(snapshot);
+        read.committed = committed.map(|committed| committed.index);
         let mut next = read.last.map_or(0, |last| last.index + 1);
         loop {
             let entries = store.read_log(next, u64::MAX, READ_BYTES)?;
@@ -111,20 +116,10 @@ impl Survivor {
             None => store.read_state(GIVEN_UP)?,
         };
         let refused = refused.map(|why| String::from_utf8_lossy(&why).into_owned());
-        // A snapshot holds nothing that is not committed.
-        let committed = committed.filter(|committed| is_within(*committed, last)).max(snapshot);
-        let is_open = |index: u64| committed.is_none_or(|committed| index > committed.index);
-        let deleted = read.deleted.into_iter().filter(|(index, _)| is_open(*index));
-        let vanishing = deleted.map(|(_, topic)| topic).collect();
-        let altered = read.altered.into_iter().filter(|(index, ..)| is_open(*index));
-        let shortened = shortened_topics(altered.map(|(_, topic_id, before)| (topic_id, before)), &read.image);
-        let forgotten = read.forgotten.into_iter().filter(|(index, broker)| {
-            // One that came back since is there.
-            is_open(*index) && read.image.broker(*broker).is_none()
-        });
-        let forgotten = forgotten.map(|(_, broker)| broker).collect();
-        let open = read.entries.into_iter().filter(|entry| is_open(entry.index)).collect();
-        let (members, image) = (read.members, read.image);
+        let Read { members, image, open, mut forgotten, vanishing, altered, .. } = read;
+        // One that came back since is there.
+        forgotten.retain(|broker| image.broker(*broker).is_none());
+        let shortened = shortened_topics(altered, &image);
         Ok(Self {
             store,
             last,
@@ -161,8 +156,8 @@ impl Survivor {
         MetadataIndex(self.committed.map_or(0, |committed| committed.index))
     }
 
-    /// What is not known to be committed and changes the metadata, each entry in words, in their order; deletions too.
-    pub fn open(&self) -> &[OpenEntry] {
+    /// What is not known to be committed and changes the metadata, in words; deletions too.
+    pub fn open(&self) -> &OpenEntries {
         &self.open
     }
 
@@ -244,14 +239,16 @@ struct Read {
     members: Members,
     image: Image,
     hashes: HashMap<MetadataIndex, holdfast_metadata::HistoryHash>,
-    /// The entries of the log that changed something.
-    entries: Vec<OpenEntry>,
-    /// The brokers that entries of the log remove, each with the index of its entry.
-    forgotten: Vec<(u64, BrokerId)>,
-    /// The topics that entries of the log delete, by name, each with the index of its entry.
-    deleted: Vec<(u64, String)>,
-    /// The settings that topics had before entries of the log that are to alter them, each with the index of its entry.
-    altered: Vec<(u64, TopicId, TopicConfig)>,
+    /// How far the log is known to be committed; what follows is of entries behind that.
+    committed: Option<u64>,
+    /// What they do, in words.
+    open: OpenEntries,
+    /// The brokers that they remove.
+    forgotten: BTreeSet<BrokerId>,
+    /// The topics that they delete, by name.
+    vanishing: Vec<String>,
+    /// The settings that topics had before they were altered.
+    altered: Vec<(TopicId, TopicConfig)>,
 }
 
 impl Read {
@@ -273,9 +270,10 @@ impl Read {
             members,
             image,
             hashes: HashMap::new(),
-            entries: Vec::new(),
-            forgotten: Vec::new(),
-            deleted: Vec::new(),
+            committed: None,
+            open: OpenEntries::default(),
+            forgotten: BTreeSet::new(),
+            vanishing: Vec::new(),
             altered: Vec::new(),
         }
     }
@@ -292,30 +290,51 @@ impl Read {
             return Err(io::Error::other(message));
         }
         let index = MetadataIndex(log_id.index);
-        let deleted = match &command {
-            Some(Command::DeleteTopic { topic_id }) => {
-                self.image.topic(*topic_id).map(|topic| (*topic_id, topic.name().to_owned()))
-            }
-            _ => None,
-        };
-        if let Some(Command::AlterTopic(alter)) = &command {
-            let topic = self.image.topic(alter.topic_id);
-            self.altered.extend(topic.map(|topic| (log_id.index, topic.topic_id(), topic.config().clone())));
-        }
-        let told = command.as_ref().map(|command| OpenEntry::of(log_id.index, command, &self.image));
+        let is_open = self.committed.is_none_or(|committed| log_id.index > committed);
+        let before = (is_open && command.is_some()).then(|| self.image.clone());
         let (_, records) = applying::apply(&mut self.image, index, command.as_ref())?;
-        // What was refused, and what was so before, is not told.
-        self.entries.extend(told.filter(|_| !records.is_empty()));
-        if let (Some(Command::UnregisterBroker { broker_id }), false) = (&command, records.is_empty()) {
-            self.forgotten.push((log_id.index, *broker_id));
+        if let (Some(command), Some(before)) = (&command, &before) {
+            self.note(log_id.index, command, before, &records);
         }
-        let deleted = deleted.filter(|(topic_id, _)| self.image.topic(*topic_id).is_none());
-        self.deleted.extend(deleted.map(|(_, name)| (log_id.index, name)));
         self.hashes.extend(self.image.history().map(|hash| (index, hash)));
         unless_unknown(&self.image)?;
         self.last = Some(log_id);
         Ok(())
     }
+
+    /// Notes what an entry did that is not known to be committed. What was refused, and what was so before, is not
+    /// told.
+    fn note(&mut self, index: u64, command: &Command, before: &Image, records: &[Record]) {
+        if records.is_empty() {
+            return;
+        }
+        match command {
+            Command::UnregisterBroker { broker_id } => {
+                self.forgotten.insert(*broker_id);
+            }
+            Command::DeleteTopic { topic_id } => {
+                let deleted = before.topic(*topic_id).filter(|_| self.image.topic(*topic_id).is_none());
+                self.vanishing.extend(deleted.map(|topic| topic.name().to_owned()));
+            }
+            Command::AlterTopic(alter) => {
+                let altered = before.topic(alter.topic_id);
+                self.altered.extend(altered.map(|topic| (topic.topic_id(), topic.config().clone())));
+            }
+            _ => {}
+        }
+        if let Some(entry) = OpenEntry::of(index, command, before, records) {
+            self.open.add(entry);
+        }
+    }
+}
+
+/// The last entry of the log, or that of the snapshot where the log has none behind it.
+fn end_of_log(store: &Store, snapshot: Option<LogId>) -> io::Result<Option<LogId>> {
+    let Some((index, bytes)) = store.last_log()? else { return Ok(snapshot) };
+    if snapshot.is_some_and(|snapshot| snapshot.index >= index) {
+        return Ok(snapshot);
+    }
+    Ok(Some(applying::parts(decode(&format!("log entry {index}"), &bytes)?).0))
 }
 
 /// Refuses metadata of a version that this build does not know.

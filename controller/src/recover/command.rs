@@ -14,6 +14,7 @@ use holdfast_proto::ids::{BrokerId, ControllerId};
 use super::{
     naming::{self, Known},
     open, others, text,
+    width::fit,
 };
 use crate::{
     exit::Fatal,
@@ -241,7 +242,7 @@ fn confirm() -> Result<(), Fatal> {
         return Err(Fatal::Failure(format!("{WHAT}: this asks, and there is no terminal to answer; say --yes")));
     }
     let failed = |error: io::Error| Fatal::Failure(error.to_string());
-    write!(io::stderr().lock(), "{WHAT}. Go on? [y/N] ").map_err(failed)?;
+    write!(io::stderr().lock(), "{} ", fit(&format!("{WHAT}. Go on? [y/N]"))).map_err(failed)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(failed)?;
     match answer.trim().to_ascii_lowercase().as_str() {
@@ -252,7 +253,7 @@ fn confirm() -> Result<(), Fatal> {
 
 fn say(text: &str) {
     // Who does not read it any more has chosen so; what is done does not depend on it.
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    let _ = writeln!(io::stdout().lock(), "{}", fit(text));
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@
 //! [`holdfast_metadata::recovery`].
 //!
 //! `command`: flags, and what is done. `others`: who answers beside it. `text`: what is printed; `open`: of what may
-//! not be committed, `naming`: of the brokers that there are.
+//! not be committed, `naming`: of the brokers that there are. `width`: lines that fit a terminal.
 
 mod command;
 mod naming;
 mod open;
 mod others;
 mod text;
+mod width;
 
 pub use command::{Recover, recover};

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 pub(super) struct Known {
     /// Those that are registered.
     pub(super) registered: Vec<u32>,
-    /// Those that are removed by an entry that is not known to be committed. Most often one that was removed is gone: it is
-    /// not offered with those that are there, for all would wait for it.
+    /// Those that are removed by an entry that is not known to be committed. Most often one that was removed is gone:
+    /// it is not offered with those that are there, for all would wait for it.
     pub(super) removed: Vec<u32>,
 }
 
@@ -22,8 +22,8 @@ impl Known {
         registered.chain(removed).find(|(broker, _)| is_unnamed(broker))
     }
 
-    /// What is left to be said after these: all that are registered, if none was named as there, and who was removed and
-    /// is in neither list.
+    /// What is left to be said after these: all that are registered, if none was named as there, and who was removed
+    /// and is in neither list.
     pub(super) fn unsaid(&self, brokers: &[u32], without: &[u32]) -> Self {
         let is_unnamed = |broker: &u32| !brokers.contains(broker) && !without.contains(broker);
         Self {
@@ -87,8 +87,8 @@ pub(super) fn broker_unnamed(broker: u32, is_removed: bool) -> String {
     )
 }
 
-/// What to do where nothing was chosen yet, and the command for it. `unsaid`: the brokers of which it was not said whether
-/// they are there. `asks`: no broker was named that is there.
+/// What to do where nothing was chosen yet, and the command for it. `unsaid`: the brokers of which it was not said
+/// whether they are there. `asks`: no broker was named that is there.
 pub(super) fn how_to_choose(command: &str, unsaid: &Known, asks: bool) -> String {
     let mut text = format!(
         "\nnothing was changed. First try everything to start a majority of the\n\

@@ -8,7 +8,13 @@ use holdfast_proto::{
     refusal::Recovered,
 };
 
-use crate::raft::{Survivor, Voice};
+use crate::{
+    listing::some,
+    raft::{Survivor, Voice},
+};
+
+/// Brokers that are named of those that do not know a version.
+const MAX_BROKERS_NAMED: usize = 20;
 
 /// What a store means that is behind its mark, or was refused by others.
 pub(super) const OLDER_STORE: &str = "
@@ -187,9 +193,9 @@ fn records(without: &[BrokerId], address: &str) -> String {
         ),
     };
     format!(
-        "{brokers}\nTopics that were made later are gone, and their records stay on the disks, where\nnobody can read them. \
-         Settings are as they were then, retention too: as soon as a\npartition has a leader, records go by it that were to \
-         be kept for longer since.\nSo, as this controller serves and before a broker does:\n  {}\n",
+        "{brokers}\nTopics that were made later are gone, and their records stay on the disks,\nwhere nobody can read them. \
+         Settings are as they were then, retention too: as\nsoon as a partition has a leader, records go by it that were \
+         to be kept for\nlonger since.\nSo, as this controller serves and before a broker does:\n  {}\n",
         settings(address, "\n  ")
     )
 }
@@ -213,13 +219,12 @@ fn names(brokers: &[BrokerId]) -> String {
 pub(super) fn version(before: MetadataVersion, after: &Image) -> Option<String> {
     let version = after.version();
     let without = after.brokers_without(version).map(|broker| format!("{} ({})", broker.broker_id, broker.versions));
-    let without: Vec<String> = without.collect();
+    let without = some(without, MAX_BROKERS_NAMED);
     let brokers = match &without[..] {
-        [] => String::new(),
+        "" => String::new(),
         without => format!(
             "\nThese brokers registered with such a program, and are refused until they are\nupgraded; with the versions that \
-             it knows: {}",
-            without.join(", ")
+             it knows: {without}"
         ),
     };
     let grows = "programs that do not know it cannot be used any more";
@@ -257,9 +262,13 @@ mod tests {
         BrokerRegistration, Record, VersionRange,
         retention::{Bound, Shortening},
     };
-    use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId};
+    use holdfast_proto::ids::{BrokerEpoch, ControllerId, DirectoryId, IncarnationId, MetadataIndex};
 
     use super::*;
+    use crate::recover::{
+        naming::{Known, how_to_choose},
+        width::{WIDTH, fit, is_command},
+    };
 
     fn less(name: &str) -> ShortenedTopic {
         let (before, after) = (Bound::Unlimited, Bound::At(3_600_000));
@@ -336,5 +345,55 @@ mod tests {
         let told = shortened(&[less("a"), less("b")]);
         let lines = "from now on:\n  a (retention.ms no limit -> 1 hour)\n  b (retention.ms no limit -> 1 hour)\nEvery";
         assert!(told.contains(lines) && told.ends_with("\n  --accept-deletions"), "{told}");
+    }
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        let (address, command) = ("c1:7072", "holdfast-controller recover --data-dir /data --accept-loss");
+        let image = with_broker(3, 2);
+        let grows = version(MetadataVersion(2), &image).expect("it grows");
+        let one = Known { registered: vec![1], removed: Vec::new() };
+        let fixed = [
+            OLDER_STORE.to_owned(),
+            vanishing(&["goes".to_owned()]),
+            shortened(&[less("a")]),
+            still_there(&["c2:7072".to_owned()]),
+            records(&[], address),
+            records(&[BrokerId(3)], address),
+            done(address, &image),
+            grows,
+            how_to_choose(command, &one, true),
+        ];
+        for text in fixed {
+            assert_eq!(fit(&text), text, "nothing has to be broken");
+        }
+        let ids: Vec<u32> = (1..=300).collect();
+        let brokers: Vec<BrokerId> = ids.iter().copied().map(BrokerId).collect();
+        let names: Vec<String> = ids.iter().map(|id| format!("topic-{id}")).collect();
+        let beside = Recovered { recoveries: 2, index: MetadataIndex(1), controller_id: ControllerId(u64::MAX) };
+        let long = [
+            majority(&names, true),
+            majority(&names, false),
+            active(address, u64::MAX, None),
+            active(address, u64::MAX, Some(beside)),
+            records(&brokers, address),
+            how_to_choose(command, &Known { registered: ids.clone(), removed: ids }, true),
+        ];
+        let fits = |line: &str| line.chars().count() <= WIDTH || is_command(line);
+        for text in long {
+            assert!(fit(&text).lines().all(fits), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_many_brokers_that_do_not_know_a_version_some_are_named() {
+        let mut image = with_broker(3, 2);
+        let known = image.broker(BrokerId(4)).expect("it is there").clone();
+        for id in 5..30 {
+            let broker =
+                BrokerRegistration { broker_id: BrokerId(id), broker_epoch: BrokerEpoch(id.into()), ..known.clone() };
+            image.apply(&Record::Broker(broker)).expect("it fits");
+        }
+        let told = version(MetadataVersion(2), &image).expect("it grows");
+        assert!(told.ends_with("23 (1 to 2), and 6 more"), "{told}");
     }
 }

@@ -304,7 +304,7 @@ fn what_is_not_known_to_be_committed_is_told_and_a_broker_that_it_removes_has_to
     {
         let (_data, store) = opened(&folder);
         let survivor = Survivor::read(store, None).expect("it is read");
-        let told: Vec<&str> = survivor.open().iter().map(|entry| entry.text.as_str()).collect();
+        let told: Vec<&str> = survivor.open().told().0.into_iter().map(|entry| entry.text.as_str()).collect();
         for text in ["alter topic orders: retention.ms 604800000 -> -1", "unregister broker 2"] {
             assert!(told.contains(&text), "{told:?}");
         }

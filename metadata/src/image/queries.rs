@@ -83,9 +83,9 @@ impl Image {
         self.broker(broker_id).is_none().then(|| BrokerEpoch(last.first_broker_epoch.0.saturating_sub(1)))
     }
 
-    /// True if no broker ever got this epoch: it lies just below the first one since a recovery of the controllers, for the
-    /// registration of a broker whose disk was given up before and that is said to be there, or for one that is expected.
-    /// What was given out before ends far below it.
+    /// True if no broker ever got this epoch: it lies just below the first one since a recovery of the controllers, for
+    /// the registration of a broker whose disk was given up before and that is said to be there, or for one that is
+    /// expected. What was given out before ends far below it.
     pub fn is_raised_epoch(&self, broker_epoch: BrokerEpoch) -> bool {
         let is_below = |recovery: &ControllerRecovery| {
             let first = recovery.first_broker_epoch.0;

@@ -155,7 +155,8 @@ fn steps(seen: &Seen, named: Named<'_>) -> Vec<Step> {
         Step::new(
             "Stop every broker, and start that controller. What it knows of topics may be older than what was agreed to: \
              look at the retention.ms, retention.bytes, segment.ms and segment.bytes of each one, and set again what was \
-             raised lately, for brokers delete by them as soon as a partition has a leader. CONTROLLER is the address of that controller:",
+             raised lately, for brokers delete by them as soon as a partition has a leader. CONTROLLER is the address of \
+             that controller:",
             vec![anywhere(SETTINGS.to_owned())],
         ),
         Step::new(
