@@ -1,8 +1,8 @@
 //! The first start since the controllers were recovered from this folder.
 //!
 //! Its metadata outranks that of all who were not recovered: once they meet they end, and so does their majority.
-//! Nothing was decided under it yet, so it looks first whom it would end, for as long as an election takes: one look may
-//! fall into a moment without a leader, and a process that is started again and again falls into one at some time.
+//! Nothing was decided under it yet, so it looks first whom it would end, for as long as an election takes: one look
+//! may fall into a moment without a leader, and a process that is started again and again falls into one at some time.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -32,8 +32,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Ends this controller, for good, if another one goes on from a recovery that this folder does not know, and as often:
 /// nothing was decided under its own yet. Refuses to start, until that is over, while one is active that lacks its own,
-/// or while those that lack it may be a majority. Asks only at the first start since, before this controller takes part or
-/// answers: once, if all answer and none of them holds the log; else until an election would have been seen.
+/// or while those that lack it may be a majority. Asks only at the first start since, before this controller takes part
+/// or answers: once, if all answer and none of them holds the log; else until an election would have been seen.
 pub(crate) async fn give_way(
     config: &Config,
     data: &DataDir,

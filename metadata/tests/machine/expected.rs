@@ -165,24 +165,24 @@ fn who_was_said_to_be_there_once_is_waited_for_until_it_is_heard_or_given_up_aga
 
 #[test]
 fn an_older_process_is_told_that_it_was_replaced_unless_its_registration_was_raised() {
-    let (mut c, _) = formed(3);
-    let replaced = c.epoch(2);
-    c.fence(2);
-    back(&mut c, 2, &[]);
+    let (mut c, _) = formed(4);
+    let replaced = c.epoch(4);
+    c.fence(4);
+    back(&mut c, 4, &[]);
     lose(&mut c, 3);
-    let raised = c.epoch(3);
-    recover(&mut c, &expecting(&[1, 2, 3]));
+    let lost = c.epoch(3);
+    recover(&mut c, &expecting(&[1, 2, 3, 4]));
     let refused =
         |c: &mut Cluster, n, broker_epoch| c.refused(&Command::UnfenceBroker { broker_id: b(n), broker_epoch });
     // Another process of it came since, before the recovery.
-    assert_eq!(refused(&mut c, 2, replaced).code, ErrorCode::StaleBrokerEpoch);
-    assert_eq!(refused(&mut c, 3, raised).code, ErrorCode::BrokerIdNotRegistered);
+    assert_eq!(refused(&mut c, 4, replaced).code, ErrorCode::StaleBrokerEpoch);
+    assert_eq!(refused(&mut c, 3, lost).code, ErrorCode::BrokerIdNotRegistered);
     // It stays raised where the controllers are recovered once more.
     recover(&mut c, &expecting(&[]));
-    assert_eq!(refused(&mut c, 2, replaced).code, ErrorCode::StaleBrokerEpoch);
-    assert_eq!(refused(&mut c, 3, raised).code, ErrorCode::BrokerIdNotRegistered);
+    assert_eq!(refused(&mut c, 4, replaced).code, ErrorCode::StaleBrokerEpoch);
+    assert_eq!(refused(&mut c, 3, lost).code, ErrorCode::BrokerIdNotRegistered);
     back(&mut c, 3, &[]);
-    assert_eq!(refused(&mut c, 3, raised).code, ErrorCode::StaleBrokerEpoch, "another process came since");
+    assert_eq!(refused(&mut c, 3, lost).code, ErrorCode::StaleBrokerEpoch, "another process came since");
 }
 
 #[test]
