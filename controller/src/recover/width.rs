@@ -5,8 +5,8 @@ pub(super) const WIDTH: usize = 80;
 /// A word of more is broken behind its commas: a list of ids.
 const LONG_WORD: usize = 20;
 
-/// Breaks the lines that are too long at spaces, and lists of ids behind commas. A command stands on one line, to be copied;
-/// so does a word that is longer, as a name, an address or a folder may be.
+/// Breaks the lines that are too long at spaces, and lists of ids behind commas. A command stands on one line, to be
+/// copied; so does a word that is longer, as a name, an address or a folder may be.
 pub(super) fn fit(text: &str) -> String {
     text.split('\n').map(fit_line).collect::<Vec<_>>().join("\n")
 }
