@@ -4,9 +4,7 @@ use holdfast_metadata::{
     AlterPartition, BrokerRegistration, DistrustReplicas, EndedSession, FinalizeVersion, PartitionState,
     RecoverPartition, version::SUPPORTED,
 };
-use holdfast_proto::ids::{
-    BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch, TopicPartition,
-};
+use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId, MetadataVersion, PartitionEpoch, TopicPartition};
 
 use super::*;
 
