@@ -110,7 +110,7 @@ fn readable(key: &str, bound: Bound) -> String {
     const TIMES: [(u64, &str); 4] = [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second")];
     const SIZES: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let Bound::At(number) = bound else { return "no limit".to_owned() };
-    let is_time = key.ends_with(".ms");
+    let is_time = key.rsplit_once('.').is_some_and(|(_, unit)| unit == "ms");
     let units = if is_time { TIMES } else { SIZES };
     match units.into_iter().find(|(size, _)| number.is_multiple_of(*size)) {
         Some((size, unit)) if is_time && number != size => format!("{} {unit}s", number / size),

@@ -11,7 +11,7 @@
 //!        log start u64 | high watermark u64 | CRC-32C of all before u32                       (big-endian)
 //!  behind it: magic u32 | sequence of the slot u64 | last append i64 | largest time i64 | CRC-32C of these u32
 //!  behind that: magic u32 | sequence of the slot u64 | digest u64 | CRC-32C of these u32
-//!  behind that: magic u32 | sequence of the slot u64 | leader epochs (`noted`) 17 x u64 | CRC-32C of these u32
+//!  behind that: magic u32 | sequence of the slot u64 | leader epochs (`noted`) 13 x u64 | CRC-32C of these u32
 //! ```
 //!
 //! What stands behind a slot came later. An earlier program passes over it and leaves it as it is when it writes the slot:

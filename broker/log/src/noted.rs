@@ -25,7 +25,7 @@ use holdfast_proto::ids::{LeaderEpoch, Offset};
 use holdfast_replication::{EpochChain, EpochEntry};
 
 /// So many epochs are noted at most; with one more the checkpoint is written again.
-const MAX: usize = 8;
+const MAX: usize = 6;
 /// Numbers that they are stored as.
 pub(crate) const NUMBERS: usize = 1 + 2 * MAX;
 /// Stands where no entry does: no offset is so large.

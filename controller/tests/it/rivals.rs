@@ -79,7 +79,9 @@ fn one_that_did_not_begin_yet_does_not_start_while_the_others_are_active_without
     let mut quorum = stopped();
     let (late, others) = (0, [1, 2]);
     recover(&order(&quorum, late)).expect("it goes on alone");
-    others.into_iter().for_each(|at| quorum.start(at));
+    for at in others {
+        quorum.start(at);
+    }
     let refused = |quorum: &Quorum| match run(quorum.config(late)).err().expect("it does not start") {
         Fatal::Failure(text) => text,
         other => panic!("{other}"),
@@ -94,7 +96,9 @@ fn one_that_did_not_begin_yet_does_not_start_while_the_others_are_active_without
     });
     assert!(quorum.running().all(|(_, node)| node.failed().now_or_never().is_none()), "nobody is ended");
     // It is not for good.
-    others.into_iter().for_each(|at| quorum.kill(at));
+    for at in others {
+        quorum.kill(at);
+    }
     quorum.start(late);
     serves(&quorum, late);
     for at in others {

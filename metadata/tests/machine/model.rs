@@ -20,6 +20,7 @@ use crate::{
 pub(crate) type Entry = (LeaderEpoch, u64);
 
 /// A broker's own state.
+#[allow(clippy::struct_excessive_bools)] // they go together in any combination
 pub(crate) struct Node {
     pub(crate) running: bool,
     /// Id of the disk and starts on it.
