@@ -99,8 +99,6 @@ pub(crate) struct MarkFile {
     /// The slot to write.
     slot: u64,
     dirty: bool,
-    /// Which slots note leader epochs, durable or not.
-    has_notes: [bool; 2],
 }
 
 impl MarkFile {
@@ -109,7 +107,7 @@ impl MarkFile {
         let file = disk.open(path)?;
         disk.set_len(&file, path, 0)?; // a mark that is lost leaves nothing behind
         disk.set_len(&file, path, 2 * SLOT_DISTANCE)?;
-        let mut mark = Self { file, path: path.to_owned(), sequence: 0, slot: 0, dirty: false, has_notes: [false; 2] };
+        let mut mark = Self { file, path: path.to_owned(), sequence: 0, slot: 0, dirty: false };
         mark.write(disk, marks)?;
         mark.slot = 1;
         mark.write(disk, marks)?;
@@ -124,20 +122,19 @@ impl MarkFile {
         }
         let file = disk.open(path)?;
         let Some(Newest { sequence, slot, marks, has_notes }) = newest(&file, path)? else { return Ok(None) };
-        if !marks.clean || has_notes[slot as usize] {
+        if !marks.clean || has_notes {
             // The other slot is written next: this one must not vanish then. Written again, for after an fsync that failed
             // the page cache holds what the disk does not, and fsyncs nothing.
             disk.write_at(&file, path, &encode(sequence, &marks), slot * SLOT_DISTANCE)?;
             disk.sync_file(&file, path)?;
         }
-        Ok(Some((Self { file, path: path.to_owned(), sequence, slot: 1 - slot, dirty: false, has_notes }, marks)))
+        Ok(Some((Self { file, path: path.to_owned(), sequence, slot: 1 - slot, dirty: false }, marks)))
     }
 
     /// Writes the mark, not durably.
     pub(crate) fn write(&mut self, disk: &Disk, marks: &Marks) -> Result<(), Error> {
         self.sequence += 1;
         self.dirty = true;
-        self.has_notes[self.slot as usize] = marks.noted.is_some_and(|noted| !noted.is_empty());
         disk.write_at(&self.file, &self.path, &encode(self.sequence, marks), self.slot * SLOT_DISTANCE)
     }
 
@@ -163,11 +160,6 @@ impl MarkFile {
             Err(error) => error,
         };
         Err(Error::io("cannot find", &self.path, error))
-    }
-
-    /// True if a slot notes leader epochs, durable or not.
-    pub(crate) fn has_notes(&self) -> bool {
-        self.has_notes != [false; 2]
     }
 
     /// True if the mark was written since the last fsync.
@@ -196,26 +188,25 @@ struct Newest {
     sequence: u64,
     slot: u64,
     marks: Marks,
-    /// Which slots note leader epochs.
-    has_notes: [bool; 2],
+    /// True if it notes leader epochs, whether that is believed or not.
+    has_notes: bool,
 }
 
 fn newest(file: &File, path: &Path) -> Result<Option<Newest>, Error> {
     let mut best: Option<Newest> = None;
-    let (mut has_notes, mut whole) = ([false; 2], 0);
+    let mut whole = 0;
     for slot in 0..2 {
         let bytes = read_slot(file, path, slot)?;
         let Some((sequence, marks)) = bytes.and_then(|bytes| decode(&bytes)) else { continue };
         let marks = with_what_stands_behind(file, slot, sequence, marks);
         whole += 1;
-        has_notes[slot as usize] = marks.noted.is_some_and(|noted| !noted.is_empty());
+        let has_notes = marks.noted.is_some_and(|noted| !noted.is_empty());
         if best.as_ref().is_none_or(|newest| newest.sequence < sequence) {
             best = Some(Newest { sequence, slot, marks, has_notes });
         }
     }
     Ok(best.map(|newest| Newest {
         marks: Marks { noted: newest.marks.noted.filter(|_| whole == 2), ..newest.marks },
-        has_notes,
         ..newest
     }))
 }

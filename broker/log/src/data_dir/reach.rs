@@ -12,8 +12,8 @@ use crate::{checkpoint::load_epochs, files, mark};
 /// How far a log can be read. What is not known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Leader epoch of the last record that can be read, or an older one: where the notes behind the checkpoint are lost, the
-    /// newest is not known.
+    /// Leader epoch of the last record that can be read. Where the notes behind the checkpoint are lost, that of the checkpoint
+    /// alone: an older one as a rule, and a later one where records were cut since.
     pub last_epoch: Option<LeaderEpoch>,
     /// Where what can be read ends (exclusive).
     pub end: Option<Offset>,

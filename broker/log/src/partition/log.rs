@@ -212,13 +212,14 @@ impl PartitionLog {
         if !self.epochs_changed {
             return Ok(());
         }
-        let Some(noted) = self.filed.as_ref().and_then(|filed| filed.noting(&self.epochs)) else {
-            self.file_epochs()?;
-            return if self.mark.has_notes() { self.sync_mark() } else { Ok(()) };
-        };
-        self.mark.check_named()?;
-        (self.marks.noted, self.epochs_changed) = (Some(noted), false);
-        self.sync_mark()
+        match self.filed.as_ref().and_then(|filed| filed.noting(&self.epochs)) {
+            Some(noted) => {
+                self.mark.check_named()?;
+                (self.marks.noted, self.epochs_changed) = (Some(noted), false);
+            }
+            None => _ = self.file_epochs()?,
+        }
+        self.sync_mark() // it names the checkpoint before a batch relies on that
     }
 
     /// Writes the checkpoint of the leader epochs durably where it lacks any, with the folder; then returns true. The caller

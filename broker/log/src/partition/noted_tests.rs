@@ -276,3 +276,31 @@ fn a_flipped_bit_of_the_notes_cuts_nothing() {
         assert_eq!(found, (Offset(5), 0, chain.clone(), None), "byte {at}");
     }
 }
+
+/// The first epoch is a checkpoint of its own: the mark that is durable then names it.
+#[test]
+fn a_changed_epoch_of_the_first_batches_leaves_a_doubt() {
+    for is_started_over in [false, true] {
+        let folder = tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), LogConfig::default());
+        if is_started_over {
+            append(&mut log, 0);
+            log.start_over(Offset(70)).unwrap();
+        }
+        let base = log.log_end_offset();
+        begin(&mut log, 3);
+        let durable = fs::read(folder.path().join("p").join(files::MARK)).unwrap();
+        append(&mut log, 3);
+        log.flush().unwrap();
+        drop(log);
+        // As after a power loss: the batch is durable, and what the mark says of it is not.
+        fs::write(folder.path().join("p").join(files::MARK), durable).unwrap();
+        let segment = files::file(&folder.path().join("p"), base, files::LOG);
+        let mut bytes = fs::read(&segment).unwrap();
+        bytes[15] ^= 8; // in the leader epoch
+        fs::write(&segment, bytes).unwrap();
+        let (_, recovered) = open(folder.path(), LogConfig::default());
+        assert!(recovered.doubt.is_some(), "started over: {is_started_over}");
+        assert_eq!((recovered.log_end_offset, recovered.epochs.latest()), (base, Some(LeaderEpoch(3))));
+    }
+}

@@ -159,6 +159,8 @@ fn recover(
         disk.sync_folder(folder)?;
         log.store_epochs()?;
         log.sync_mark()?;
+    } else if written_marks.noted != new_marks.noted {
+        log.sync_mark()?; // of an earlier program: from now on it names the checkpoint
     } else if written_marks.times != new_marks.times {
         log.write_mark()?; // an age that is not known is counted from now on
     }

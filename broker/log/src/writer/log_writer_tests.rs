@@ -112,7 +112,8 @@ fn all_waiting_appends_of_a_partition_cost_one_write_and_one_fsync() {
     assert!(matches!(rig.next(), Completion::Flushed { offset: Offset(100), .. }), "all of them by one completion");
     let after = rig.disk.stats();
     assert_eq!((after.writes - before.writes, after.data_syncs - before.data_syncs), (1, 1));
-    assert_eq!(after.other_syncs - before.other_syncs, 2, "the begin of their leader epoch is noted, with its name");
+    let noted = after.other_syncs - before.other_syncs;
+    assert_eq!(noted, 3, "the begin of their leader epoch is noted, with its name, and the mark names the checkpoint");
     assert_eq!(bases(&rig.handle.reader()), (0..100).collect::<Vec<_>>());
     rig.close();
     assert_eq!(rig.writer.in_flight_bytes(), 0);
