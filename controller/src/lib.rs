@@ -46,6 +46,8 @@ mod rivals;
 pub mod said;
 pub mod sessions;
 pub mod store;
+#[cfg(test)]
+mod test_support;
 pub mod view;
 
 pub use controller::{Controller, run};

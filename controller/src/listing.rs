@@ -1,9 +1,16 @@
-//! Long lists in words. Pure.
+//! Lists in words. Pure.
+
+use std::fmt::Display;
+
+/// All of them, with this between them.
+pub(crate) fn list(items: impl IntoIterator<Item = impl Display>, separator: &str) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(separator)
+}
 
 /// The first `max`, with commas, and how many more there are.
 pub(crate) fn some(items: impl Iterator<Item = String>, max: usize) -> String {
     let all: Vec<String> = items.collect();
-    let named = all[..all.len().min(max)].join(", ");
+    let named = list(&all[..all.len().min(max)], ", ");
     match all.len().saturating_sub(max) {
         0 => named,
         more => format!("{named}, and {more} more"),

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use holdfast_metadata::{AlterReplicas, AlterTopic, Command, Image, Record, ReplicaMove, Topic, TopicConfig};
-use holdfast_proto::ids::{BrokerId, PartitionIndex, TopicId};
+use holdfast_proto::ids::{PartitionIndex, TopicId};
 
-use crate::listing::some;
+use crate::listing::{list, some};
 
 /// Entries that are told.
 const MAX_TOLD: usize = 50;
@@ -127,7 +127,7 @@ fn text(command: &Command, image: &Image, records: &[Record]) -> String {
         Command::AlterPartition(alter) => {
             let changes = records.iter().filter_map(|record| match record {
                 Record::Partition { topic_id, partition, state } => {
-                    Some(format!("{} to {}", name(*topic_id, *partition), brokers(&state.isr)))
+                    Some(format!("{} to {}", name(*topic_id, *partition), list(&state.isr, ",")))
                 }
                 _ => None,
             });
@@ -181,7 +181,7 @@ fn replicas_altered(alter: &AlterReplicas, image: &Image, records: &[Record]) ->
         let name = topic_name(image, to.topic_id);
         match &to.new_replicas[..] {
             [] => format!("{name}-{} back", to.partition),
-            replicas => format!("{name}-{} to {}", to.partition, brokers(replicas)),
+            replicas => format!("{name}-{} to {}", to.partition, list(replicas, ",")),
         }
     };
     // A partition that is named twice is moved by the first of both.
@@ -209,10 +209,6 @@ fn partitions(records: &[Record]) -> BTreeSet<(TopicId, PartitionIndex)> {
 /// The topic's name, or its id where it is not known.
 fn topic_name(image: &Image, topic_id: TopicId) -> String {
     image.topic(topic_id).map_or_else(|| topic_id.to_string(), |topic| topic.name().to_owned())
-}
-
-fn brokers(ids: &[BrokerId]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

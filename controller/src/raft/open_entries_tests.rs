@@ -1,12 +1,12 @@
 use uuid::Uuid;
 
 use holdfast_metadata::{
-    AlterPartition, BrokerRegistration, DistrustReplicas, EndedSession, FinalizeVersion, PartitionState,
-    RecoverPartition, version::SUPPORTED,
+    AlterPartition, DistrustReplicas, EndedSession, FinalizeVersion, PartitionState, RecoverPartition,
 };
-use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId, MetadataVersion, PartitionEpoch, TopicPartition};
+use holdfast_proto::ids::{BrokerEpoch, BrokerId, MetadataVersion, PartitionEpoch, TopicPartition};
 
 use super::*;
+use crate::test_support::registration;
 
 const TOPIC: TopicId = TopicId(Uuid::from_u128(1));
 
@@ -116,22 +116,7 @@ fn of_many_partitions_and_brokers_some_are_named() {
     assert!(told(&isr, &seven).expect("it is told").ends_with("orders-4 to 3,1, and 2 more"));
     let ended = |id| EndedSession { broker_id: BrokerId(id), broker_epoch };
     let fence = Command::FenceBrokers { brokers: (1..=12).map(ended).collect() };
-    let fenced = |id| {
-        Record::Broker(BrokerRegistration {
-            broker_id: BrokerId(id),
-            broker_epoch,
-            incarnation_id: IncarnationId(Uuid::from_u128(1)),
-            directory_id: DirectoryId(Uuid::from_u128(2)),
-            boot_counter: 1,
-            client_address: "b:9092".to_owned(),
-            peer_address: "b:9093".to_owned(),
-            rack: None,
-            versions: SUPPORTED,
-            fenced: true,
-            shutting_down: false,
-            token: None,
-        })
-    };
+    let fenced = |id| Record::Broker(registration(BrokerId(id), broker_epoch));
     assert_eq!(told(&fence, &[fenced(1), fenced(3)]).as_deref(), Some("fence brokers 1, 3"));
     let all: Vec<Record> = (1..=12).map(fenced).collect();
     assert!(told(&fence, &all).expect("it is told").ends_with("9, 10, and 2 more"));

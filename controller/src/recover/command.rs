@@ -19,6 +19,7 @@ use super::{
 use crate::{
     exit::Fatal,
     identity::{DataDir, Identity},
+    listing::list,
     raft::Survivor,
     store::{self, Marker, Origin, Store, Told},
 };
@@ -66,7 +67,7 @@ impl Recover {
         let mut command = format!("holdfast-controller recover --data-dir {} --accept-loss", self.data_dir.display());
         for (flag, brokers) in [("--brokers", &self.brokers), ("--without-brokers", &self.without_brokers)] {
             if !brokers.is_empty() {
-                command = format!("{command} {flag} {}", naming::list(brokers, ","));
+                command = format!("{command} {flag} {}", list(brokers, ","));
             }
         }
         for (flag, is_set) in [
@@ -258,35 +259,17 @@ fn say(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
-    use holdfast_metadata::{BrokerRegistration, Record, trust::LostDisk, version::SUPPORTED};
-    use holdfast_proto::ids::{BrokerEpoch, DirectoryId, IncarnationId};
+    use holdfast_metadata::{Record, trust::LostDisk};
+    use holdfast_proto::ids::BrokerEpoch;
 
     use super::*;
-
-    fn registered(broker_id: BrokerId, broker_epoch: BrokerEpoch) -> Record {
-        Record::Broker(BrokerRegistration {
-            broker_id,
-            broker_epoch,
-            incarnation_id: IncarnationId(Uuid::from_u128(1)),
-            directory_id: DirectoryId(Uuid::from_u128(2)),
-            boot_counter: 1,
-            client_address: "b:9092".to_owned(),
-            peer_address: "b:9093".to_owned(),
-            rack: None,
-            versions: SUPPORTED,
-            fenced: true,
-            shutting_down: false,
-            token: None,
-        })
-    }
+    use crate::test_support::registration;
 
     #[test]
     fn there_is_something_to_wait_for_where_a_disk_was_given_up_of_a_broker_that_is_there() {
         let (broker_id, broker_epoch) = (BrokerId(3), BrokerEpoch(7));
         let mut image = Image::default();
-        image.apply(&registered(broker_id, broker_epoch)).expect("it fits");
+        image.apply(&Record::Broker(registration(broker_id, broker_epoch))).expect("it fits");
         let expects_more = |image: &Image, brokers: &[u32]| {
             Recover { brokers: brokers.to_vec(), ..Recover::default() }.expects_more(image)
         };
@@ -295,7 +278,7 @@ mod tests {
         let lost = LostDisk { broker_id, broker_epoch, replicas: 0, eligible: 0, led: 0, at_ms: 5 };
         image.apply(&Record::LostDisk(lost)).expect("it fits");
         assert!(expects_more(&image, &[3]), "nobody waits for it by that");
-        image.apply(&registered(broker_id, BrokerEpoch(8))).expect("it fits");
+        image.apply(&Record::Broker(registration(broker_id, BrokerEpoch(8)))).expect("it fits");
         assert!(!expects_more(&image, &[3]), "it came back since");
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::listing::list;
+
 /// The brokers of which it has to be said whether they are there, or gone for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
@@ -16,26 +18,24 @@ impl Known {
     /// The first that is neither among those that are there, `brokers`, nor among those that are gone, `without`; and
     /// true if it is one that was removed.
     pub(super) fn unnamed(&self, brokers: &[u32], without: &[u32]) -> Option<(u32, bool)> {
-        let is_unnamed = |broker: &u32| !brokers.contains(broker) && !without.contains(broker);
         let registered = self.registered.iter().copied().map(|broker| (broker, false));
         let removed = self.removed.iter().copied().map(|broker| (broker, true));
-        registered.chain(removed).find(|(broker, _)| is_unnamed(broker))
+        registered.chain(removed).find(|(broker, _)| is_in_neither(*broker, brokers, without))
     }
 
     /// What is left to be said after these: all that are registered, if none was named as there, and who was removed
     /// and is in neither list.
     pub(super) fn unsaid(&self, brokers: &[u32], without: &[u32]) -> Self {
-        let is_unnamed = |broker: &u32| !brokers.contains(broker) && !without.contains(broker);
         Self {
             registered: if brokers.is_empty() { self.registered.clone() } else { Vec::new() },
-            removed: self.removed.iter().copied().filter(is_unnamed).collect(),
+            removed: self.removed.iter().copied().filter(|broker| is_in_neither(*broker, brokers, without)).collect(),
         }
     }
 }
 
-/// Ids with this between them.
-pub(super) fn list(ids: &[u32], separator: &str) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
+/// True if nothing was said of the broker.
+fn is_in_neither(broker: u32, brokers: &[u32], without: &[u32]) -> bool {
+    !brokers.contains(&broker) && !without.contains(&broker)
 }
 
 /// Who was removed, and where to name it; nothing if nobody was.

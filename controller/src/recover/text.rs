@@ -9,7 +9,7 @@ use holdfast_proto::{
 };
 
 use crate::{
-    listing::some,
+    listing::{list, some},
     raft::{Survivor, Voice},
 };
 
@@ -51,12 +51,8 @@ pub(super) fn shortened(topics: &[ShortenedTopic]) -> String {
         "\nKEPT FOR LESS by entries that are not known to be committed, and count as\ncommitted from now on:\n  {}\n\
          Every broker deletes records by these settings then, which nothing brings\nback. Copy the data folders of all \
          brokers first; then:\n  --accept-deletions",
-        told(topics, "\n  ")
+        list(topics, "\n  ")
     )
-}
-
-fn told(topics: &[ShortenedTopic], separator: &str) -> String {
-    topics.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 
 /// Why nothing goes on while topics would be deleted, or would keep less.
@@ -66,7 +62,7 @@ pub(super) fn deletions_refused(vanishing: &[String], shortened: &[ShortenedTopi
         what.push(format!("these topics are deleted: {}", vanishing.join(", ")));
     }
     if !shortened.is_empty() {
-        what.push(format!("these topics keep their records for less: {}", told(shortened, ", ")));
+        what.push(format!("these topics keep their records for less: {}", list(shortened, ", ")));
     }
     format!(
         "nothing was changed. By entries that are not known to be committed {}. Every broker deletes records by them \
@@ -83,7 +79,7 @@ pub(super) fn found(folder: &str, node_id: u64, cluster_id: ClusterId, survivor:
         0 => "",
         _ => "; what is after it may have been,\n                        and counts as committed from now on",
     };
-    let brokers: Vec<String> = image.brokers().keys().map(ToString::to_string).collect();
+    let brokers = list(image.brokers().keys(), ", ");
     let mut text = format!(
         "controller {node_id} of cluster {cluster_id}\n\
          in {folder}\n\
@@ -96,7 +92,7 @@ pub(super) fn found(folder: &str, node_id: u64, cluster_id: ClusterId, survivor:
         survivor.vote_term(),
         counted(image.topic_count(), "topic"),
         counted(image.partition_count(), "partition"),
-        if brokers.is_empty() { "none".to_owned() } else { brokers.join(", ") },
+        if brokers.is_empty() { "none" } else { &brokers },
         voices(&survivor.members(), "\n                        "),
     );
     if let Some(behind) = survivor.behind() {
@@ -162,7 +158,7 @@ pub(super) fn given_up(survivor: &Survivor, others: &[Voice], address: &str, aft
     let (without, expected) = last.map_or((&[][..], &[][..]), |last| (&last.without[..], &last.expected[..]));
     let expected = match expected {
         [] => String::new(),
-        expected => format!(" Waited for too, though not\nknown here: {}.", names(expected)),
+        expected => format!(" Waited for too, though not\nknown here: {}.", list(expected, ", ")),
     };
     let others = match others {
         [] => String::new(),
@@ -189,7 +185,7 @@ fn records(without: &[BrokerId], address: &str) -> String {
         without => format!(
             "  brokers {}: what they hold counts for nothing, also if they come\n  back; records that they alone hold are \
              lost",
-            names(without)
+            list(without, ", ")
         ),
     };
     format!(
@@ -209,10 +205,6 @@ fn settings(address: &str, separator: &str) -> String {
          holdfast topic describe TOPIC --bootstrap {address}{separator}  \
          holdfast topic alter TOPIC -c SETTING=VALUE --bootstrap {address}"
     )
-}
-
-fn names(brokers: &[BrokerId]) -> String {
-    brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// That the metadata version grows by it, and which brokers do not know the new one. `before`: the version until then.
@@ -256,18 +248,19 @@ pub(super) fn done(address: &str, after: &Image) -> String {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use holdfast_metadata::{
         BrokerRegistration, Record, VersionRange,
         retention::{Bound, Shortening},
     };
-    use holdfast_proto::ids::{BrokerEpoch, ControllerId, DirectoryId, IncarnationId, MetadataIndex};
+    use holdfast_proto::ids::{BrokerEpoch, ControllerId, MetadataIndex};
 
     use super::*;
-    use crate::recover::{
-        naming::{Known, how_to_choose},
-        width::{WIDTH, fit, is_command},
+    use crate::{
+        recover::{
+            naming::{Known, how_to_choose},
+            width::{WIDTH, fit, is_command},
+        },
+        test_support::registration,
     };
 
     fn less(name: &str) -> ShortenedTopic {
@@ -292,20 +285,8 @@ mod tests {
 
     /// Metadata of this version, with a broker that knows versions up to `max`.
     fn with_broker(version: u32, max: u32) -> Image {
-        let registration = BrokerRegistration {
-            broker_id: BrokerId(4),
-            broker_epoch: BrokerEpoch(7),
-            incarnation_id: IncarnationId(Uuid::from_u128(1)),
-            directory_id: DirectoryId(Uuid::from_u128(2)),
-            boot_counter: 1,
-            client_address: "b:9092".to_owned(),
-            peer_address: "b:9093".to_owned(),
-            rack: None,
-            versions: VersionRange::from_numbers(1, max),
-            fenced: true,
-            shutting_down: false,
-            token: None,
-        };
+        let versions = VersionRange::from_numbers(1, max);
+        let registration = BrokerRegistration { versions, ..registration(BrokerId(4), BrokerEpoch(7)) };
         let mut image = Image::default();
         for record in [Record::Version { version: MetadataVersion(version) }, Record::Broker(registration)] {
             image.apply(&record).expect("it fits");
@@ -346,6 +327,7 @@ mod tests {
         let lines = "from now on:\n  a (retention.ms no limit -> 1 hour)\n  b (retention.ms no limit -> 1 hour)\nEvery";
         assert!(told.contains(lines) && told.ends_with("\n  --accept-deletions"), "{told}");
     }
+
     #[test]
     fn no_line_is_wider_than_a_terminal() {
         let (address, command) = ("c1:7072", "holdfast-controller recover --data-dir /data --accept-loss");
